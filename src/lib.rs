@@ -1,1 +1,5 @@
 //! Proxy herd.
+
+pub mod journal;
+pub mod node;
+pub mod protocol;

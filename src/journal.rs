@@ -1,0 +1,437 @@
+//! What happened, as values, recorded once. Text, logs, traces, metrics and pictures are all made
+//! from these events; nothing else is.
+//!
+//! A server (and, in the simulator, a client and the harness itself) tells its [`Journal`] what it
+//! did and what made it do so. An [`Event`] that was caused by another names it, and a line that
+//! arrives names the line that was sent, so the way of an update can be followed backwards exactly.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::protocol::client::Refusal;
+use crate::protocol::peer::PeerError;
+use crate::protocol::record::Record;
+use crate::protocol::{escape, unescape};
+
+/// An event's number in its journal: 1, 2, 3 and so on in the order in which things happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub NonZeroU64);
+
+/// A connection's number in its journal. Where one journal sees both ends, both have the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnId(pub u64);
+
+/// Which end of a connection somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The one that connected.
+    Dialler,
+    /// The one that was connected to.
+    Acceptor,
+}
+
+/// Where events go. One for each participant; it knows whose it is and what time it is.
+///
+/// Recording can't fail and doesn't wait: a server must not stop because its log does.
+pub trait Journal: Send + Sync {
+    /// A connection came to be; gives it its number.
+    fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId;
+
+    /// Something happened, because of `cause` where that is known.
+    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId;
+}
+
+/// A journal that forgets: for tests and for a Node that nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forgetful;
+
+impl Journal for Forgetful {
+    fn open(&self, _: End, _: SocketAddr, _: SocketAddr) -> ConnId {
+        ConnId(0)
+    }
+
+    fn record(&self, _: Option<EventId>, _: What<'_>) -> EventId {
+        EventId(NonZeroU64::MIN)
+    }
+}
+
+/// Bytes that need not be UTF-8; in JSON a string in which nothing is lost (see [`escape`]).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<'a>(pub Cow<'a, [u8]>);
+
+impl Text<'_> {
+    /// The same, owning its bytes.
+    pub fn into_owned(self) -> Text<'static> {
+        Text(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Text<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Cow::Borrowed(bytes))
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escape(&self.0))
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        unescape(&text)
+            .map(|bytes| Self(Cow::Owned(bytes)))
+            .ok_or_else(|| serde::de::Error::custom("a backslash that begins no escape"))
+    }
+}
+
+/// Whom a server learned something from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The client itself: this server is the update's origin.
+    Client,
+    /// A neighbour.
+    Server(Arc<str>),
+}
+
+/// Who is expected at the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Other {
+    /// Some client: it came in by the listener for clients.
+    Client,
+    /// Some server: it came in by the listener for servers and has not said its name.
+    Peer,
+    /// This server: it was dialled.
+    Server(Arc<str>),
+}
+
+/// Why a connection or a link ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The other end closed it in good order.
+    Ended,
+    /// The system reported an error; this kind.
+    Failed(Cow<'static, str>),
+    /// Nothing was heard for as long as one may be silent.
+    Silent,
+    /// A line was begun and not ended in time.
+    HalfLine,
+    /// A line was longer than the limit.
+    LineTooLong,
+    /// The other end did not take what was written in time.
+    Slow,
+    /// The other end said something that has no place in the protocol.
+    Protocol(PeerError),
+    /// The greeting was refused, by this end or (with its own words) by the other.
+    Refused(Cow<'static, str>),
+    /// No greeting came in time.
+    NoHello,
+    /// A newer connection of the same neighbour took its place.
+    Superseded,
+    /// This server is stopping.
+    Stopping,
+}
+
+impl From<&std::io::Error> for Why {
+    fn from(error: &std::io::Error) -> Self {
+        // The kind alone: its words are the same on every system, and no address shows in it.
+        Self::Failed(Cow::Owned(error.kind().to_string()))
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("ended by the other side"),
+            Self::Failed(kind) => f.write_str(kind),
+            Self::Silent => f.write_str("silent for too long"),
+            Self::HalfLine => f.write_str("half a line for too long"),
+            Self::LineTooLong => f.write_str("line too long"),
+            Self::Slow => f.write_str("reads too slowly"),
+            Self::Protocol(error) => write!(f, "protocol error: {error}"),
+            Self::Refused(reason) => write!(f, "refused: {reason}"),
+            Self::NoHello => f.write_str("no HELLO in time"),
+            Self::Superseded => f.write_str("superseded by a newer connection"),
+            Self::Stopping => f.write_str("stopping"),
+        }
+    }
+}
+
+/// Why an update changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ignored {
+    /// Exactly this record is known.
+    Known,
+    /// A record that [supersedes](Record::supersedes) it is known.
+    Older,
+}
+
+/// A record's five fields, as an event carries them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordText<'a> {
+    /// The client.
+    pub client: Text<'a>,
+    /// Where, as it wrote it.
+    pub location: Text<'a>,
+    /// When by its clock, as it wrote it.
+    pub time: Text<'a>,
+    /// The server that it told.
+    pub origin: Text<'a>,
+    /// That server's clock less the client's time.
+    pub skew: Text<'a>,
+}
+
+impl<'a> From<&'a Record> for RecordText<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            client: record.id().into(),
+            location: record.location().into(),
+            time: record.time_text().into(),
+            origin: record.origin().into(),
+            skew: record.skew_text().into(),
+        }
+    }
+}
+
+impl RecordText<'_> {
+    /// The same, owning its bytes.
+    pub fn into_owned(self) -> RecordText<'static> {
+        RecordText {
+            client: self.client.into_owned(),
+            location: self.location.into_owned(),
+            time: self.time.into_owned(),
+            origin: self.origin.into_owned(),
+            skew: self.skew.into_owned(),
+        }
+    }
+}
+
+/// What somebody did, or what was done to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum What<'a> {
+    /// A server runs.
+    Started {
+        /// Which run of it: see [`BootId`](crate::protocol::peer::BootId).
+        boot: Cow<'a, str>,
+    },
+    /// A server ended in good order.
+    Stopped,
+    /// A connection came to be.
+    Opened {
+        /// Its number.
+        conn: ConnId,
+        /// Which end this is.
+        end: End,
+        /// Who is expected at the other end.
+        with: Other,
+    },
+    /// A connection is no more.
+    Closed {
+        /// Its number.
+        conn: ConnId,
+        /// Why.
+        why: Why,
+    },
+    /// No connection came to be.
+    ConnectFailed {
+        /// The server that was dialled.
+        to: Arc<str>,
+        /// Why.
+        why: Why,
+    },
+    /// A line arrived.
+    LineIn {
+        /// By which connection.
+        conn: ConnId,
+        /// The line without its terminator.
+        line: Text<'a>,
+    },
+    /// A line was written. An answer of several lines is one event.
+    LineOut {
+        /// To which connection.
+        conn: ConnId,
+        /// The line without its terminator.
+        line: Text<'a>,
+    },
+    /// A client's line is answered with `?`.
+    Refused {
+        /// Why.
+        why: Refusal,
+    },
+    /// An update is news: it is stored and told to the other neighbours.
+    Accepted {
+        /// The update.
+        #[serde(flatten)]
+        record: RecordText<'a>,
+        /// 0 at the origin, one more for each link.
+        hops: u32,
+        /// From whom.
+        from: Source,
+    },
+    /// An update is no news and changes nothing.
+    Ignored {
+        /// The update.
+        #[serde(flatten)]
+        record: RecordText<'a>,
+        /// Why it is no news.
+        why: Ignored,
+        /// From whom.
+        from: Source,
+    },
+    /// A client's question goes to Places.
+    LookUp {
+        /// Around whom.
+        client: Text<'a>,
+    },
+    /// A neighbour was greeted; updates flow from now on.
+    LinkUp {
+        /// The neighbour.
+        peer: Arc<str>,
+        /// By which connection.
+        conn: ConnId,
+    },
+    /// A neighbour is out of reach.
+    LinkDown {
+        /// The neighbour.
+        peer: Arc<str>,
+        /// Why.
+        why: Why,
+    },
+    /// Both ends of a link have compared all they know and asked for what they lacked.
+    Synchronised {
+        /// The neighbour.
+        peer: Arc<str>,
+        /// How many records it was sent that it lacked.
+        sent: u64,
+        /// How many it sent.
+        received: u64,
+    },
+    /// The harness killed a server.
+    Crashed,
+    /// The harness starts a server again.
+    Restarted,
+    /// A client gave up waiting for an answer.
+    Unanswered {
+        /// The server that did not answer.
+        to: Arc<str>,
+        /// What it was asked.
+        line: Text<'a>,
+    },
+}
+
+impl What<'_> {
+    /// The same, owning what it borrowed.
+    pub fn into_owned(self) -> What<'static> {
+        match self {
+            Self::Started { boot } => What::Started {
+                boot: Cow::Owned(boot.into_owned()),
+            },
+            Self::Stopped => What::Stopped,
+            Self::Opened { conn, end, with } => What::Opened { conn, end, with },
+            Self::Closed { conn, why } => What::Closed { conn, why },
+            Self::ConnectFailed { to, why } => What::ConnectFailed { to, why },
+            Self::LineIn { conn, line } => What::LineIn {
+                conn,
+                line: line.into_owned(),
+            },
+            Self::LineOut { conn, line } => What::LineOut {
+                conn,
+                line: line.into_owned(),
+            },
+            Self::Refused { why } => What::Refused { why },
+            Self::Accepted { record, hops, from } => What::Accepted {
+                record: record.into_owned(),
+                hops,
+                from,
+            },
+            Self::Ignored { record, why, from } => What::Ignored {
+                record: record.into_owned(),
+                why,
+                from,
+            },
+            Self::LookUp { client } => What::LookUp {
+                client: client.into_owned(),
+            },
+            Self::LinkUp { peer, conn } => What::LinkUp { peer, conn },
+            Self::LinkDown { peer, why } => What::LinkDown { peer, why },
+            Self::Synchronised {
+                peer,
+                sent,
+                received,
+            } => What::Synchronised {
+                peer,
+                sent,
+                received,
+            },
+            Self::Crashed => What::Crashed,
+            Self::Restarted => What::Restarted,
+            Self::Unanswered { to, line } => What::Unanswered {
+                to,
+                line: line.into_owned(),
+            },
+        }
+    }
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// This server.
+    Server(Arc<str>),
+    /// This client.
+    Client(Arc<str>),
+}
+
+impl Who {
+    /// The name alone.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Server(name) | Self::Client(name) => name,
+        }
+    }
+}
+
+/// One thing that happened: when, to whom, what, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub id: EventId,
+    /// Nanoseconds since the journal began.
+    pub at: u64,
+    /// Who did it.
+    pub who: Who,
+    /// The event that made it happen, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EventId>,
+    /// What it was.
+    #[serde(flatten)]
+    pub what: What<'static>,
+}

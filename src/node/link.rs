@@ -1,0 +1,238 @@
+//! One live link, as the Node sees it: what the neighbour is still to be told.
+//!
+//! Nothing here grows with traffic. Updates wait as a set of clients, each with its latest record,
+//! so a slow neighbour costs at most one entry for each client, nothing is lost, and a newer update
+//! overtakes an older one. Questions wait as prefixes, and there is a limit to how many.
+
+use std::collections::VecDeque;
+
+use super::store::ClientIndex;
+use crate::journal::{ConnId, EventId};
+use crate::protocol::peer::{PeerError, Prefix};
+
+/// Past this many open questions a further one is not asked: what it would have found is found in
+/// the next round.
+const MOST_QUESTIONS: usize = 4096;
+
+/// What the Node keeps for a neighbour while the link is up.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) conn: ConnId,
+    /// Lines of the synchronisation that are still to be written.
+    pub(super) questions: VecDeque<Question>,
+    pub(super) dirty: Dirty,
+    pub(super) round: Round,
+    /// The last line that asked for something: the cause of what is written in answer.
+    pub(super) asked_by: Option<EventId>,
+    /// The digest roots differed when last compared.
+    pub(super) differed: bool,
+}
+
+/// A line of the synchronisation, filled in when it is written: by then the store may know more.
+#[derive(Debug)]
+pub(super) enum Question {
+    Root,
+    Digest(Prefix),
+    Done(Prefix),
+    List(Prefix),
+    Want(Prefix, Vec<u64>),
+}
+
+/// How far the comparison of both stores has come.
+///
+/// Every `DIGEST` and `LIST` is a question that has exactly one answer. An end that has none open
+/// has nothing more to ask for, and the other end can't be made to ask more by its answers: it says
+/// `SYNCED`. When both have said so, they are synchronised.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) active: bool,
+    open: usize,
+    /// `SYNCED` waits behind the records that answer the neighbour's questions, or is written.
+    finishing: bool,
+    /// `SYNCED` was written, with this count.
+    said: Option<u64>,
+    /// The neighbour's `SYNCED` came, with its count.
+    heard: Option<u64>,
+    /// Records sent in answer to questions.
+    pub(super) sent: u64,
+    /// A question was not asked for want of room, so another round must follow.
+    skipped: bool,
+}
+
+impl Round {
+    pub(super) fn begin(&mut self) {
+        *self = Self {
+            active: true,
+            open: self.open,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn ask(&mut self) {
+        self.open += 1;
+    }
+
+    pub(super) fn is_crowded(&self) -> bool {
+        self.open >= MOST_QUESTIONS
+    }
+
+    pub(super) fn skip(&mut self) {
+        self.skipped = true;
+    }
+
+    /// An answer came; one that answers nothing has no place in the protocol.
+    pub(super) fn answered(&mut self) -> Result<(), PeerError> {
+        self.open = self.open.checked_sub(1).ok_or(PeerError::Unexpected)?;
+        Ok(())
+    }
+
+    /// Whether `SYNCED` is due now, which it is once.
+    pub(super) fn is_due(&mut self) -> bool {
+        let due = self.active && self.open == 0 && !self.finishing;
+        self.finishing |= due;
+        due
+    }
+
+    /// `SYNCED` is being written.
+    pub(super) fn say(&mut self) -> u64 {
+        self.said = Some(self.sent);
+        self.sent
+    }
+
+    pub(super) fn hear(&mut self, sent: u64) {
+        if self.active {
+            self.heard = Some(sent);
+        }
+    }
+
+    /// Both counts, sent and received, and whether another round must follow, once both ends are done.
+    pub(super) fn take_finished(&mut self) -> Option<(u64, u64, bool)> {
+        let (said, heard) = (self.said?, self.heard?);
+        let again = self.skipped;
+        *self = Self {
+            open: self.open,
+            ..Self::default()
+        };
+        Some((said, heard, again))
+    }
+}
+
+impl Link {
+    pub(super) fn new(conn: ConnId) -> Self {
+        Self {
+            conn,
+            questions: VecDeque::new(),
+            dirty: Dirty::default(),
+            round: Round::default(),
+            asked_by: None,
+            differed: false,
+        }
+    }
+
+    /// Queues a line of the synchronisation. A neighbour that asks without ever reading the
+    /// answers is refused more.
+    pub(super) fn queue(&mut self, question: Question) -> Result<(), PeerError> {
+        if self.questions.len() >= 2 * MOST_QUESTIONS {
+            return Err(PeerError::Unexpected);
+        }
+        self.questions.push_back(question);
+        Ok(())
+    }
+
+    /// Whether there is anything to write.
+    pub(super) fn has_work(&self) -> bool {
+        !self.questions.is_empty() || !self.dirty.is_empty()
+    }
+}
+
+/// The clients whose latest record the neighbour is to be told, in the order in which they became so.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    order: VecDeque<Turn>,
+    /// By client; shorter than the number of clients where the rest is clean.
+    marks: Vec<Mark>,
+    /// How many turns are not cancelled.
+    count: usize,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Client(ClientIndex),
+    Synced,
+}
+
+/// What waits in the queue of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// This client's latest record.
+    Client(ClientIndex, Reason),
+    /// The word that all answers were sent.
+    Synced,
+}
+
+/// Why a record is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It is news.
+    Flood,
+    /// The neighbour turned out to lack it.
+    Sync,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mark {
+    #[default]
+    Clean,
+    Dirty(Reason),
+    /// Not to be told after all, but its place in the queue is still there.
+    Cancelled,
+}
+
+impl Dirty {
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn mark(&mut self, client: ClientIndex, reason: Reason) {
+        let at = client.position();
+        if at >= self.marks.len() {
+            self.marks.resize(at + 1, Mark::Clean);
+        }
+        match self.marks[at] {
+            Mark::Dirty(_) => return,
+            Mark::Clean => self.order.push_back(Turn::Client(client)),
+            Mark::Cancelled => {}
+        }
+        self.marks[at] = Mark::Dirty(reason);
+        self.count += 1;
+    }
+
+    /// The neighbour knows it already.
+    pub(super) fn unmark(&mut self, client: ClientIndex) {
+        if let Some(mark @ Mark::Dirty(_)) = self.marks.get_mut(client.position()) {
+            *mark = Mark::Cancelled;
+            self.count -= 1;
+        }
+    }
+
+    pub(super) fn push_synced(&mut self) {
+        self.order.push_back(Turn::Synced);
+        self.count += 1;
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
+        while let Some(turn) = self.order.pop_front() {
+            let waiting = match turn {
+                Turn::Synced => Waiting::Synced,
+                Turn::Client(client) => match std::mem::take(&mut self.marks[client.position()]) {
+                    Mark::Dirty(reason) => Waiting::Client(client, reason),
+                    Mark::Clean | Mark::Cancelled => continue,
+                },
+            };
+            self.count -= 1;
+            return Some(waiting);
+        }
+        None
+    }
+}

@@ -1,0 +1,240 @@
+//! All records that a server holds, and their digest.
+
+use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
+
+use crate::journal::EventId;
+use crate::protocol::peer::{Prefix, Summary};
+use crate::protocol::record::Record;
+
+/// A client's number in its store, for good: records are replaced but never removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClientIndex(u32);
+
+impl ClientIndex {
+    /// As an index into something that has one element for each client.
+    pub(crate) fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A record, and how it came here.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    /// How many links it crossed on its way here.
+    pub(crate) hops: u32,
+    /// The event by which it was accepted.
+    pub(crate) accepted: EventId,
+    /// The keyed hash of the whole record.
+    pub(crate) hash: u64,
+    /// The keyed hash of the client, by which the digest sorts.
+    place: u64,
+}
+
+/// Records by client, found by hash, with the summary of any [`Prefix`] at hand.
+///
+/// Nothing iterates over the table, so the order of its hashes is seen by nobody.
+pub(crate) struct Store {
+    entries: Vec<Entry>,
+    table: HashTable<ClientIndex>,
+    /// Private to this run, so that no client can choose ids that collide.
+    table_hash: SipHasher13,
+    /// The same in the whole herd, or digests could not be compared.
+    digest_hash: SipHasher13,
+    digest: Digest,
+}
+
+impl Store {
+    /// An empty store. `herd` keys the digest; `table_seed` the look-ups.
+    pub(crate) fn new(herd: &str, table_seed: u64) -> Self {
+        let key = SipHasher13::new_with_keys(0, 0).hash(herd.as_bytes());
+        Self {
+            entries: Vec::new(),
+            table: HashTable::new(),
+            table_hash: SipHasher13::new_with_keys(table_seed, !table_seed),
+            digest_hash: SipHasher13::new_with_keys(key, !key),
+            digest: Digest::default(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn entry(&self, index: ClientIndex) -> &Entry {
+        &self.entries[index.position()]
+    }
+
+    pub(crate) fn find(&self, id: &[u8]) -> Option<ClientIndex> {
+        let found = self.table.find(self.table_hash.hash(id), |index| {
+            self.entries[index.position()].record.id() == id
+        });
+        found.copied()
+    }
+
+    /// The keyed hash of a record that is not (yet) in the store.
+    pub(crate) fn hash_of(&self, record: &Record) -> u64 {
+        self.digest_hash.hash(record.text())
+    }
+
+    /// Puts `record` in the place of what is known of its client.
+    ///
+    /// `known` is what [`find`](Self::find) said of it: this does not decide which one is newer.
+    pub(crate) fn put(
+        &mut self,
+        known: Option<ClientIndex>,
+        record: Record,
+        hops: u32,
+        accepted: EventId,
+    ) -> ClientIndex {
+        let hash = self.hash_of(&record);
+        if let Some(index) = known {
+            let entry = &mut self.entries[index.position()];
+            self.digest.change(entry.place, entry.hash ^ hash);
+            *entry = Entry {
+                record,
+                hops,
+                accepted,
+                hash,
+                place: entry.place,
+            };
+            return index;
+        }
+        // Four thousand million clients would fill the memory of any machine first.
+        let index = ClientIndex(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        let place = self.digest_hash.hash(record.id());
+        let table_hash = &self.table_hash;
+        let entries = &self.entries;
+        self.table
+            .insert_unique(table_hash.hash(record.id()), index, |other| {
+                table_hash.hash(entries[other.position()].record.id())
+            });
+        self.entries.push(Entry {
+            record,
+            hops,
+            accepted,
+            hash,
+            place,
+        });
+        self.digest.add(index, &self.entries);
+        index
+    }
+
+    /// How many records are under `prefix`, and the XOR of their hashes.
+    pub(crate) fn summary(&self, prefix: Prefix) -> Summary {
+        if prefix.is_empty() {
+            return Summary {
+                count: self.entries.len() as u64,
+                hash: self.digest.all,
+            };
+        }
+        let leaves = self.digest.leaves_under(prefix);
+        if prefix.len() <= self.digest.depth {
+            return leaves.iter().fold(Summary::default(), |sum, leaf| Summary {
+                count: sum.count + leaf.members.len() as u64,
+                hash: sum.hash ^ leaf.hash,
+            });
+        }
+        self.under(prefix)
+            .fold(Summary::default(), |sum, index| Summary {
+                count: sum.count + 1,
+                hash: sum.hash ^ self.entry(index).hash,
+            })
+    }
+
+    /// The clients under `prefix`, in the digest's own order, which is the same in every run.
+    pub(crate) fn under(&self, prefix: Prefix) -> impl Iterator<Item = ClientIndex> {
+        self.digest
+            .leaves_under(prefix)
+            .iter()
+            .flat_map(|leaf| leaf.members.iter().copied())
+            .filter(move |&index| prefix.contains(self.entry(index).place))
+    }
+}
+
+/// The clients, sorted into leaves by the first digits of their hash.
+///
+/// A change of a record touches one word. The number of leaves grows with the number of clients,
+/// so that a leaf holds about 1 to 16 of them.
+struct Digest {
+    /// How many hexadecimal digits tell the leaves apart: there are 16^depth.
+    depth: u8,
+    leaves: Vec<Leaf>,
+    /// XOR of all records' hashes.
+    all: u64,
+}
+
+#[derive(Clone, Default)]
+struct Leaf {
+    members: Vec<ClientIndex>,
+    /// XOR of their records' hashes.
+    hash: u64,
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self {
+            depth: 0,
+            leaves: vec![Leaf::default()],
+            all: 0,
+        }
+    }
+}
+
+impl Digest {
+    /// Past this many digits the leaves would cost more memory than they save work.
+    const DEEPEST: u8 = 6;
+
+    /// The record of a client at `place` became another: their hashes differ by `difference`.
+    fn change(&mut self, place: u64, difference: u64) {
+        self.all ^= difference;
+        let leaf = self.leaf_of(place);
+        self.leaves[leaf].hash ^= difference;
+    }
+
+    fn insert(&mut self, index: ClientIndex, entry: &Entry) {
+        let leaf = self.leaf_of(entry.place);
+        self.leaves[leaf].members.push(index);
+        self.leaves[leaf].hash ^= entry.hash;
+    }
+
+    fn add(&mut self, index: ClientIndex, entries: &[Entry]) {
+        let entry = &entries[index.position()];
+        self.all ^= entry.hash;
+        self.insert(index, entry);
+        if entries.len() > 16 * self.leaves.len() && self.depth < Self::DEEPEST {
+            self.grow(entries);
+        }
+    }
+
+    fn grow(&mut self, entries: &[Entry]) {
+        self.depth += 1;
+        let old = std::mem::replace(
+            &mut self.leaves,
+            vec![Leaf::default(); 1 << (4 * self.depth)],
+        );
+        for index in old.into_iter().flat_map(|leaf| leaf.members) {
+            self.insert(index, &entries[index.position()]);
+        }
+    }
+
+    fn leaf_of(&self, place: u64) -> usize {
+        match self.depth {
+            0 => 0,
+            // At most 24 bits remain, so this fits every usize.
+            depth => usize::try_from(place >> (64 - 4 * u32::from(depth))).unwrap_or_default(),
+        }
+    }
+
+    /// The leaves that hold all clients under `prefix`, and perhaps others.
+    fn leaves_under(&self, prefix: Prefix) -> &[Leaf] {
+        let first = self.leaf_of(prefix.first());
+        let spare = self.depth.saturating_sub(prefix.len());
+        &self.leaves[first..first + (1 << (4 * spare))]
+    }
+}

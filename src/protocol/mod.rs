@@ -1,0 +1,134 @@
+//! The two line languages: what clients say ([`client`]) and what servers say to each other ([`peer`]).
+//!
+//! Everything here is pure: bytes in, values out, and back. Nothing need be UTF-8. Text that is
+//! echoed to somebody is kept as it was written; only its meaning is parsed.
+
+pub mod client;
+pub mod location;
+pub mod peer;
+pub mod record;
+pub mod time;
+
+#[cfg(test)]
+mod tests;
+
+/// Whether `byte` separates fields: space, tab, CR, LF, FF or VT.
+pub const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0c | 0x0b)
+}
+
+/// The fields of a line: its longest runs of bytes that are not white space.
+pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| is_space(byte))
+        .filter(|field| !field.is_empty())
+}
+
+/// Exactly `N` fields, or `None` when there are more or fewer.
+pub(crate) fn exactly<'a, const N: usize>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+) -> Option<[&'a [u8]; N]> {
+    let mut taken = [&b""[..]; N];
+    for slot in &mut taken {
+        *slot = fields.next()?;
+    }
+    fields.next().is_none().then_some(taken)
+}
+
+/// A whole number written in decimal digits alone: no sign, no blank, no overflow.
+pub(crate) fn digits<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Splits an unsigned decimal into its whole part and its fraction, both digits alone.
+///
+/// The fraction is empty where there is no point; a point with nothing before or behind it is no
+/// decimal.
+pub(crate) fn decimal(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let all_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    match text.iter().position(|&byte| byte == b'.') {
+        None => all_digits(text).then_some((text, &[][..])),
+        Some(point) => {
+            let (whole, fraction) = (&text[..point], &text[point + 1..]);
+            (all_digits(whole) && all_digits(fraction)).then_some((whole, fraction))
+        }
+    }
+}
+
+/// Whether the decimal `whole.fraction` (digits, from [`decimal`]) is at most `limit`, exactly.
+pub(crate) fn at_most(whole: &[u8], fraction: &[u8], limit: u64) -> bool {
+    let zeros = whole.iter().take_while(|&&digit| digit == b'0').count();
+    let significant = &whole[zeros..];
+    // Twenty digits and more are past any limit that is asked about; fewer fit.
+    let value: u64 = match significant {
+        [] => 0,
+        some => match digits(some) {
+            Some(value) => value,
+            None => return false,
+        },
+    };
+    value < limit || (value == limit && fraction.iter().all(|&digit| digit == b'0'))
+}
+
+/// Bytes as text for people and for JSON, losing nothing.
+///
+/// Printable UTF-8 stays; a backslash is doubled; everything else is `\n`, `\r`, `\t` or `\xNN`.
+pub fn escape(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                _ if character.is_control() || is_invisible(character) => {
+                    let mut utf8 = [0; 4];
+                    for byte in character.encode_utf8(&mut utf8).bytes() {
+                        let _ = write!(text, "\\x{byte:02x}");
+                    }
+                }
+                _ => text.push(character),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Characters that would change how the rest of a line looks (bidirectional controls, line and
+/// paragraph separators, zero-width characters), so that a hostile name can't fake a report.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The bytes that [`escape`] was given, or `None` where `text` is nothing that it writes.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'\\' => b'\\',
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                u8::try_from(high * 16 + low).ok()?
+            }
+            _ => return None,
+        });
+    }
+    Some(bytes)
+}

@@ -1,0 +1,347 @@
+//! What servers say to each other: lines again, so that a person can read them.
+//!
+//! | line | means |
+//! |---|---|
+//! | `HELLO version herd server boot` | who is there, both ways, before anything else |
+//! | `BYE reason` | why the link is about to close |
+//! | `AT server skew id location time hops` | an update; `hops` is 1 when it comes from its origin |
+//! | `PING` | I am alive and have nothing else to say |
+//! | `ROOT count hash` | the digest of all my records, for comparing notes now and then |
+//! | `DIGEST prefix count hash` | the digest of my records under `prefix`: is yours the same? |
+//! | `DONE prefix` | answer to `DIGEST`: nothing more is needed of you there |
+//! | `LIST prefix hash…` | answer to `DIGEST`: these are all my records there |
+//! | `WANT prefix hash…` | answer to `LIST`: of these, send me those |
+//! | `SYNCED count` | I have no more questions, and sent `count` records to answer yours |
+//!
+//! A prefix is up to 16 hexadecimal digits of a client's hash, `-` for none; hashes are 16 digits.
+
+use std::fmt;
+
+use super::client::join;
+use super::record::{Record, is_name};
+use super::{digits, exactly, fields};
+
+/// The version of this language that this build speaks.
+pub const VERSION: u32 = 1;
+
+/// The most bytes that a line of this language may have, its terminator not counted.
+///
+/// Larger than any client's line may be configured, so that an update that one server accepts can
+/// always be told to the others.
+pub const LINE_LIMIT: usize = 64 * 1024;
+
+/// The most hashes in one `LIST` or `WANT`.
+pub const MOST_HASHES: usize = 64;
+
+/// One run of one server: it tells a restarted server from one that was only out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BootId(pub u64);
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A set of clients: those whose hash begins with these hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix {
+    /// The digits, in the highest bits; the rest is zero.
+    bits: u64,
+    digits: u8,
+}
+
+impl Prefix {
+    /// All clients.
+    pub const ROOT: Self = Self { bits: 0, digits: 0 };
+
+    /// How many digits a hash has, and so how long a prefix can be.
+    pub const MOST_DIGITS: u8 = 16;
+
+    /// How many digits this prefix has.
+    pub fn len(self) -> u8 {
+        self.digits
+    }
+
+    /// Whether this is [`ROOT`](Self::ROOT).
+    pub fn is_empty(self) -> bool {
+        self.digits == 0
+    }
+
+    /// The smallest hash that begins so.
+    pub fn first(self) -> u64 {
+        self.bits
+    }
+
+    /// Whether `hash` begins so.
+    pub fn contains(self, hash: u64) -> bool {
+        self.digits == 0 || (hash ^ self.bits) >> (64 - 4 * u32::from(self.digits)) == 0
+    }
+
+    /// The sixteen prefixes that are one digit longer; none where there is no longer one.
+    pub fn children(self) -> impl Iterator<Item = Self> {
+        let room = Self::MOST_DIGITS - self.digits;
+        (0..16)
+            .take(if room == 0 { 0 } else { 16 })
+            .map(move |digit| {
+                let shift = 4 * (u32::from(room) - 1);
+                Self {
+                    bits: self.bits | digit << shift,
+                    digits: self.digits + 1,
+                }
+            })
+    }
+
+    /// Whether this is the last of its parent's [`children`](Self::children).
+    pub fn is_last_child(self) -> bool {
+        let shift = 4 * u32::from(Self::MOST_DIGITS - self.digits);
+        self.digits > 0 && (self.bits >> shift) & 0xf == 0xf
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        if text == b"-" {
+            return Some(Self::ROOT);
+        }
+        if text.is_empty() || text.len() > usize::from(Self::MOST_DIGITS) {
+            return None;
+        }
+        let digits = u8::try_from(text.len()).ok()?;
+        let bits = hex(text)? << (4 * u32::from(Self::MOST_DIGITS - digits));
+        Some(Self { bits, digits })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.digits == 0 {
+            return f.write_str("-");
+        }
+        let shift = 4 * u32::from(Self::MOST_DIGITS - self.digits);
+        write!(
+            f,
+            "{:0width$x}",
+            self.bits >> shift,
+            width = usize::from(self.digits)
+        )
+    }
+}
+
+/// How many records, and the XOR of their hashes: equal for equal sets, different for nearly all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Summary {
+    /// How many.
+    pub count: u64,
+    /// XOR of the records' keyed hashes; 0 for none.
+    pub hash: u64,
+}
+
+/// A line between servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the table above this module says what each line and field means"
+)]
+pub enum PeerLine<'a> {
+    Hello(Hello<'a>),
+    Bye { reason: &'a [u8] },
+    At(Update),
+    Ping,
+    Root(Summary),
+    Digest { under: Prefix, summary: Summary },
+    Done { under: Prefix },
+    List { under: Prefix, hashes: Vec<u64> },
+    Want { under: Prefix, hashes: Vec<u64> },
+    Synced { sent: u64 },
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// The language's version; a server refuses one that it can't speak.
+    pub version: u32,
+    /// The herd's name.
+    pub herd: &'a [u8],
+    /// The server's name.
+    pub server: &'a [u8],
+    /// Which run of it.
+    pub boot: BootId,
+}
+
+/// A record on its way, and how many links it has crossed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// What is known of the client.
+    pub record: Record,
+    /// 1 when it comes straight from the server that the client spoke to.
+    pub hops: u32,
+}
+
+/// Why a line is none of this language.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerError {
+    /// The first word is none that servers use.
+    #[error("unknown verb")]
+    UnknownVerb,
+    /// A known verb, but its fields don't parse.
+    #[error("malformed line")]
+    Malformed,
+    /// A well-formed line that has no place here: a second `HELLO`, an answer to no question.
+    #[error("unexpected line")]
+    Unexpected,
+    /// Longer than [`LINE_LIMIT`].
+    #[error("line too long")]
+    TooLong,
+}
+
+impl<'a> PeerLine<'a> {
+    /// Parses one line without its terminator.
+    pub fn parse(line: &'a [u8]) -> Result<Self, PeerError> {
+        let mut words = fields(line);
+        let verb = words.next().unwrap_or_default();
+        let parsed = match verb {
+            b"HELLO" => parse_hello(words).map(Self::Hello),
+            b"BYE" => Some(Self::Bye {
+                reason: line.trim_ascii_start()[verb.len()..].trim_ascii(),
+            }),
+            b"AT" => parse_at(words).map(Self::At),
+            b"PING" => exactly(words).map(|[]| Self::Ping),
+            b"ROOT" => {
+                exactly(words).and_then(|[count, hash]| parse_summary(count, hash).map(Self::Root))
+            }
+            b"DIGEST" => exactly(words).and_then(|[under, count, hash]| {
+                Some(Self::Digest {
+                    under: Prefix::parse(under)?,
+                    summary: parse_summary(count, hash)?,
+                })
+            }),
+            b"DONE" => exactly(words)
+                .and_then(|[under]| Prefix::parse(under).map(|under| Self::Done { under })),
+            b"LIST" => parse_hashes(words).map(|(under, hashes)| Self::List { under, hashes }),
+            b"WANT" => parse_hashes(words).map(|(under, hashes)| Self::Want { under, hashes }),
+            b"SYNCED" => {
+                exactly(words).and_then(|[sent]| digits(sent).map(|sent| Self::Synced { sent }))
+            }
+            _ => return Err(PeerError::UnknownVerb),
+        };
+        parsed.ok_or(PeerError::Malformed)
+    }
+
+    /// Appends the line without its terminator.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        use std::io::Write as _;
+        // Writing to a Vec can't fail.
+        let _ = match self {
+            Self::Hello(hello) => {
+                let version = hello.version.to_string();
+                let boot = hello.boot.to_string();
+                join(
+                    out,
+                    &[
+                        b"HELLO",
+                        version.as_bytes(),
+                        hello.herd,
+                        hello.server,
+                        boot.as_bytes(),
+                    ],
+                );
+                Ok(())
+            }
+            Self::Bye { reason } => {
+                join(out, &[b"BYE", reason]);
+                Ok(())
+            }
+            Self::At(update) => {
+                write_at(out, &update.record, update.hops);
+                Ok(())
+            }
+            Self::Ping => out.write_all(b"PING"),
+            Self::Root(summary) => write!(out, "ROOT {} {:016x}", summary.count, summary.hash),
+            Self::Digest { under, summary } => {
+                write!(
+                    out,
+                    "DIGEST {under} {} {:016x}",
+                    summary.count, summary.hash
+                )
+            }
+            Self::Done { under } => write!(out, "DONE {under}"),
+            Self::List { under, hashes } => write_hashes(out, "LIST", *under, hashes),
+            Self::Want { under, hashes } => write_hashes(out, "WANT", *under, hashes),
+            Self::Synced { sent } => write!(out, "SYNCED {sent}"),
+        };
+    }
+
+    /// The line without its terminator.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write_to(&mut out);
+        out
+    }
+}
+
+/// Appends `AT`, the record's own text and the hops, without a copy of the record.
+pub fn write_at(out: &mut Vec<u8>, record: &Record, hops: u32) {
+    join(out, &[b"AT", record.text(), hops.to_string().as_bytes()]);
+}
+
+fn write_hashes(
+    out: &mut Vec<u8>,
+    verb: &str,
+    under: Prefix,
+    hashes: &[u64],
+) -> std::io::Result<()> {
+    use std::io::Write as _;
+    write!(out, "{verb} {under}")?;
+    for hash in hashes {
+        write!(out, " {hash:016x}")?;
+    }
+    Ok(())
+}
+
+fn parse_hello<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Hello<'a>> {
+    let [version, herd, server, boot] = exactly(words)?;
+    (is_name(herd) && is_name(server)).then_some(())?;
+    Some(Hello {
+        version: digits(version)?,
+        herd,
+        server,
+        boot: BootId(hash(boot)?),
+    })
+}
+
+fn parse_at<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Update> {
+    let [server, skew, id, location, time, hops] = exactly(words)?;
+    Some(Update {
+        record: Record::from_fields([server, skew, id, location, time])?,
+        hops: digits(hops).filter(|&hops| hops > 0)?,
+    })
+}
+
+fn parse_summary(count: &[u8], text: &[u8]) -> Option<Summary> {
+    Some(Summary {
+        count: digits(count)?,
+        hash: hash(text)?,
+    })
+}
+
+fn parse_hashes<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<(Prefix, Vec<u64>)> {
+    let under = Prefix::parse(words.next()?)?;
+    let hashes: Vec<u64> = words.map(hash).collect::<Option<_>>()?;
+    (hashes.len() <= MOST_HASHES).then_some((under, hashes))
+}
+
+/// Exactly 16 lower-case hexadecimal digits.
+fn hash(text: &[u8]) -> Option<u64> {
+    if text.len() == 16 { hex(text) } else { None }
+}
+
+/// Lower-case hexadecimal digits alone: one spelling for each number.
+fn hex(text: &[u8]) -> Option<u64> {
+    let plain = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if !text.iter().all(plain) {
+        return None;
+    }
+    u64::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+}
