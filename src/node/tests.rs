@@ -490,13 +490,8 @@ fn of_a_large_common_store_only_what_differs_is_sent() {
     herd.set_link(0, true);
     herd.settle();
     herd.assert_agreed();
-    // One each way, and for the client that both heard of the newer one; the older is not wanted
-    // any more by the time its turn comes, or is sent in vain.
-    assert!(
-        (3..=4).contains(&herd.sends),
-        "{} records were sent",
-        herd.sends
-    );
+    // Three clients differ. A hash does not tell which of two records is newer, so both may travel.
+    assert!((3..=6).contains(&herd.sends), "{} sends", herd.sends);
 }
 
 #[test]
