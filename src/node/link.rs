@@ -31,6 +31,7 @@ pub(super) struct Link {
 /// A line of the synchronisation, filled in when it is written: by then the store may know more.
 #[derive(Debug)]
 pub(super) enum Question {
+    Ping,
     Root,
     Digest(Prefix),
     Done(Prefix),
@@ -127,6 +128,13 @@ impl Link {
             asked_by: None,
             differed: false,
         }
+    }
+
+    /// Begins comparing what both know.
+    pub(super) fn begin_round(&mut self) {
+        self.round.begin();
+        self.round.ask();
+        self.questions.push_back(Question::Digest(Prefix::ROOT));
     }
 
     /// Queues a line of the synchronisation. A neighbour that asks without ever reading the

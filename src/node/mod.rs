@@ -13,14 +13,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::journal::{ConnId, EventId, Ignored, Journal, Source, What};
+use crate::journal::{ConnId, EventId, Ignored, Journal, Source, What, Why};
 use crate::protocol::client::{ClientLine, Refusal, write_refusal};
 use crate::protocol::peer::{self, BootId, Hello, PeerError, PeerLine, Update};
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 use crate::protocol::{escape, location::Radius};
 
-use link::{Link, Question, Reason, Waiting};
+use link::{Link, Reason, Waiting};
 use store::{ClientIndex, Store};
 
 /// A neighbour's position in [`NodeConfig::neighbours`].
@@ -39,7 +39,16 @@ pub struct NodeConfig {
     /// Makes the table of clients unpredictable to them. Changes nothing that anybody can see.
     pub table_seed: u64,
     /// The servers that this one has a link with.
-    pub neighbours: Vec<Arc<str>>,
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A server at the other end of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether this end dials it. One end of each link does: the one that the herd names first.
+    pub dialled: bool,
 }
 
 /// One server's state and rules.
@@ -55,6 +64,8 @@ pub struct Node {
 /// A question that Places must answer before the client can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {
+    /// Around whom.
+    pub client: Vec<u8>,
     /// The first line of the answer, with its terminator.
     pub at_line: Vec<u8>,
     /// The latitude, as the client wrote it.
@@ -179,6 +190,7 @@ impl Node {
         let record = &self.store.entry(self.store.find(id)?).record;
         let location = crate::protocol::location::Location::parse(record.location())?;
         Some(LookUp {
+            client: id.to_vec(),
             at_line: [b"AT ", record.text(), b"\n"].concat(),
             latitude: location.latitude().to_vec(),
             longitude: location.longitude().to_vec(),
@@ -259,7 +271,7 @@ impl Node {
 
     /// Who the neighbour is.
     pub fn name_of(&self, neighbour: NeighbourId) -> Arc<str> {
-        Arc::clone(&self.config.neighbours[neighbour.0])
+        Arc::clone(&self.config.neighbours[neighbour.0].name)
     }
 
     /// The greeting to send, without its terminator.
@@ -273,72 +285,64 @@ impl Node {
         PeerLine::Hello(hello).to_bytes()
     }
 
-    /// Decides whether whoever sent `line` may have a link, and which.
+    /// Decides whether whoever sent `line` may have a link, and which. `dialled` is the neighbour
+    /// that this end meant to reach, if it is the end that dialled.
     ///
     /// # Errors
     ///
     /// The words for a `BYE` when it may not. Nothing changed.
-    pub fn greet(&self, line: &[u8]) -> Result<NeighbourId, String> {
+    pub fn greet(&self, line: &[u8], dialled: Option<NeighbourId>) -> Result<NeighbourId, String> {
+        let me = &self.config.name;
         let Ok(PeerLine::Hello(hello)) = PeerLine::parse(line) else {
             return Err("HELLO must come first".to_owned());
         };
+        let server = escape(hello.server);
         if hello.version != peer::VERSION {
             let (theirs, ours) = (hello.version, peer::VERSION);
             return Err(format!("version {theirs} is not spoken here, {ours} is"));
         }
         if hello.herd != self.config.herd.as_bytes() {
-            return Err(format!(
-                "this is herd {}, not {}",
-                self.config.herd,
-                escape(hello.herd)
-            ));
+            let (ours, theirs) = (&self.config.herd, escape(hello.herd));
+            return Err(format!("this is herd {ours}, not {theirs}"));
         }
-        let neighbours = &self.config.neighbours;
-        let position = neighbours
-            .iter()
-            .position(|name| name.as_bytes() == hello.server);
-        position.map(NeighbourId).ok_or_else(|| {
-            format!(
-                "{} is no neighbour of {}",
-                escape(hello.server),
-                self.config.name
-            )
-        })
+        let mut neighbours = self.config.neighbours.iter();
+        let found = neighbours.position(|known| known.name.as_bytes() == hello.server);
+        let found = found
+            .map(NeighbourId)
+            .ok_or_else(|| format!("{server} is no neighbour of {me}"))?;
+        match dialled {
+            Some(wanted) if wanted != found => Err(format!(
+                "{} was dialled, not {server}",
+                self.name_of(wanted)
+            )),
+            // Two links between the same two servers would take turns in superseding each other.
+            None if self.config.neighbours[found.0].dialled => {
+                Err(format!("{me} dials {server}, not the other way round"))
+            }
+            _ => Ok(found),
+        }
     }
 
-    /// A neighbour was greeted on `conn`: updates flow from now on, and `starts` says whether this
-    /// end begins comparing what both know. The end that dialled does.
+    /// A neighbour was greeted on `conn`: updates flow from now on. The end that dialled begins
+    /// comparing what both know. A link that was up already is superseded.
     ///
     /// Subscribing comes first and comparing second: the other way round an update that arrives in
     /// between would fall through.
-    pub fn link_up(
-        &mut self,
-        neighbour: NeighbourId,
-        conn: ConnId,
-        starts: bool,
-        journal: &dyn Journal,
-    ) {
+    pub fn link_up(&mut self, neighbour: NeighbourId, conn: ConnId, journal: &dyn Journal) {
+        self.link_down(neighbour, Why::Superseded, journal);
         let peer = self.name_of(neighbour);
         let up = journal.record(None, What::LinkUp { peer, conn });
         let mut link = Link::new(conn);
         link.asked_by = Some(up);
-        if starts {
-            link.round.begin();
-            link.round.ask();
-            link.questions
-                .push_back(Question::Digest(peer::Prefix::ROOT));
+        if self.config.neighbours[neighbour.0].dialled {
+            link.begin_round();
             self.ready.push(neighbour);
         }
         self.links[neighbour.0] = Some(link);
     }
 
     /// The link is gone, and with it what waited for it: synchronisation will find what is missing.
-    pub fn link_down(
-        &mut self,
-        neighbour: NeighbourId,
-        why: crate::journal::Why,
-        journal: &dyn Journal,
-    ) {
+    pub fn link_down(&mut self, neighbour: NeighbourId, why: Why, journal: &dyn Journal) {
         if self.links[neighbour.0].take().is_some() {
             let peer = self.name_of(neighbour);
             journal.record(None, What::LinkDown { peer, why });

@@ -21,9 +21,18 @@ const SMALL: u64 = 32;
 impl Node {
     /// Compares notes now and then: sends the digest of everything, for the neighbour to look at.
     pub fn audit(&mut self, neighbour: NeighbourId) {
+        self.put(neighbour, Question::Root);
+    }
+
+    /// Shows the neighbour that this end is alive.
+    pub fn ping(&mut self, neighbour: NeighbourId) {
+        self.put(neighbour, Question::Ping);
+    }
+
+    fn put(&mut self, neighbour: NeighbourId, question: Question) {
         if let Some(link) = &mut self.links[neighbour.0] {
-            // A link that is full of questions is busy comparing anyway.
-            let _ = link.queue(Question::Root);
+            // A link that is full of questions is anything but silent.
+            let _ = link.queue(question);
             self.ready.push(neighbour);
         }
     }
@@ -83,9 +92,7 @@ impl Node {
             return;
         };
         if differs && link.differed && !link.round.active {
-            link.round.begin();
-            link.round.ask();
-            link.questions.push_back(Question::Digest(Prefix::ROOT));
+            link.begin_round();
             link.differed = false;
         } else {
             link.differed = differs;
@@ -179,6 +186,7 @@ impl Node {
     /// Appends a line of the synchronisation, as the store stands now.
     pub(super) fn write_question(&self, question: Question, out: &mut Vec<u8>) {
         let line = match question {
+            Question::Ping => PeerLine::Ping,
             Question::Root => PeerLine::Root(self.store.summary(Prefix::ROOT)),
             Question::Digest(under) => PeerLine::Digest {
                 under,
@@ -206,9 +214,7 @@ impl Node {
             return;
         };
         if again {
-            link.round.begin();
-            link.round.ask();
-            link.questions.push_back(Question::Digest(Prefix::ROOT));
+            link.begin_round();
             self.ready.push(neighbour);
         }
         let peer = self.name_of(neighbour);

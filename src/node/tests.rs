@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use super::{ClientLineAt, LookUp, NeighbourId, Node, NodeConfig};
+use super::{ClientLineAt, LookUp, Neighbour, NeighbourId, Node, NodeConfig};
 use crate::journal::{ConnId, End, EventId, Forgetful, Ignored, Journal, Source, What, Why};
 use crate::protocol::escape;
 use crate::protocol::peer::{BootId, PeerError};
@@ -38,20 +38,25 @@ impl Kept {
     }
 }
 
-fn config(name: &str, neighbours: &[&str]) -> NodeConfig {
+fn config(name: &str, neighbours: &[(&str, bool)]) -> NodeConfig {
     NodeConfig {
         herd: "riley".into(),
         name: name.into(),
         boot: BootId(1),
         table_seed: 7,
-        neighbours: neighbours.iter().map(|&name| name.into()).collect(),
+        neighbours: (neighbours.iter())
+            .map(|&(name, dialled)| Neighbour {
+                name: name.into(),
+                dialled,
+            })
+            .collect(),
     }
 }
 
 /// A Node with one neighbour, Jaquez, whose link is up.
 fn riley() -> Node {
-    let mut node = Node::new(config("Riley", &["Jaquez"]));
-    node.link_up(NeighbourId(0), ConnId(1), false, &Forgetful);
+    let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
+    node.link_up(NeighbourId(0), ConnId(1), &Forgetful);
     node
 }
 
@@ -211,7 +216,7 @@ fn the_journal_says_what_became_of_an_update_and_why() {
 #[test]
 fn only_a_neighbour_of_this_herd_and_version_is_greeted() {
     let node = riley();
-    let hello = |line: &str| node.greet(line.as_bytes());
+    let hello = |line: &str| node.greet(line.as_bytes(), None);
     assert_eq!(
         hello("HELLO 1 riley Jaquez 00000000000000aa"),
         Ok(NeighbourId(0))
@@ -233,6 +238,20 @@ fn only_a_neighbour_of_this_herd_and_version_is_greeted() {
     ] {
         assert_eq!(hello(line), Err(words.to_owned()));
     }
+}
+
+#[test]
+fn the_end_that_dials_is_not_dialled_and_reaches_whom_it_meant() {
+    let node = Node::new(config("Riley", &[("Jaquez", true), ("Juzang", true)]));
+    let hello = b"HELLO 1 riley Jaquez 00000000000000aa";
+    assert_eq!(node.greet(hello, Some(NeighbourId(0))), Ok(NeighbourId(0)));
+    let wrong = node.greet(hello, Some(NeighbourId(1)));
+    assert_eq!(wrong, Err("Juzang was dialled, not Jaquez".to_owned()));
+    let reversed = node.greet(hello, None);
+    assert_eq!(
+        reversed,
+        Err("Riley dials Jaquez, not the other way round".to_owned())
+    );
 }
 
 #[test]
@@ -296,15 +315,16 @@ impl Cluster {
     }
 
     fn fresh(me: usize, edges: &[(usize, usize)]) -> Node {
-        let neighbours: Vec<String> = (edges.iter())
+        let neighbours: Vec<(String, bool)> = (edges.iter())
             .filter_map(|&(a, b)| match () {
-                () if a == me => Some(b),
-                () if b == me => Some(a),
+                () if a == me => Some((format!("S{b}"), true)),
+                () if b == me => Some((format!("S{a}"), false)),
                 () => None,
             })
-            .map(|other| format!("S{other}"))
             .collect();
-        let neighbours: Vec<&str> = neighbours.iter().map(String::as_str).collect();
+        let neighbours: Vec<(&str, bool)> = (neighbours.iter())
+            .map(|(name, dialled)| (name.as_str(), *dialled))
+            .collect();
         Node::new(config(&format!("S{me}"), &neighbours))
     }
 
@@ -314,7 +334,7 @@ impl Cluster {
         NeighbourId(
             names
                 .iter()
-                .position(|known| *known == name)
+                .position(|known| known.name == name)
                 .expect("a neighbour"),
         )
     }
@@ -335,11 +355,11 @@ impl Cluster {
             return;
         }
         self.links[link].2 = up;
-        for (me, other, starts) in [(a, b, true), (b, a, false)] {
+        for (me, other) in [(a, b), (b, a)] {
             let neighbour = self.neighbour(me, other);
             self.wires.remove(&(me, other));
             if up {
-                self.nodes[me].link_up(neighbour, ConnId(0), starts, &Forgetful);
+                self.nodes[me].link_up(neighbour, ConnId(0), &Forgetful);
             } else {
                 self.nodes[me].link_down(neighbour, Why::Ended, &Forgetful);
             }
@@ -553,8 +573,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn perform(herd: &mut Cluster, step: Step) {
-    match step {
+fn perform(herd: &mut Cluster, step: &Step) {
+    match *step {
         Step::Update {
             server,
             client,
@@ -587,7 +607,7 @@ proptest! {
     ) {
         let mut herd = Cluster::new(5, &RILEY);
         for step in steps {
-            perform(&mut herd, step);
+            perform(&mut herd, &step);
         }
         for link in 0..RILEY.len() {
             let in_tree = [0, 1, 2, 4].contains(&link);

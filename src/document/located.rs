@@ -1,0 +1,210 @@
+//! Values that remember where they stand, and the few shapes that files use.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, Range};
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use toml::Spanned;
+
+use crate::diag::{Source, Span};
+
+/// A value and its place in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located<T>(Spanned<T>);
+
+impl<T> Located<T> {
+    /// A value at a place.
+    pub fn new(span: Span, value: T) -> Self {
+        Self(Spanned::new(span, value))
+    }
+
+    /// Where the value stands; a string's quotes are part of it.
+    pub fn span(&self) -> Span {
+        self.0.span()
+    }
+}
+
+impl Located<String> {
+    /// The place of a part of a string. If the string is written with escapes, the place of the
+    /// whole of it, as the part can't be found then.
+    pub fn part(&self, source: &Source, part: Range<usize>) -> Span {
+        let whole = self.span();
+        let written = source.text.get(whole.clone()).unwrap_or_default();
+        let text: &str = self;
+        // A bare key stands without quotes.
+        let quote = usize::from(written != text);
+        let plain = quote..quote + text.len();
+        if written.get(plain) != Some(text) || written.len() != text.len() + 2 * quote {
+            return whole;
+        }
+        let start = whole.start + quote;
+        start + part.start..start + part.end
+    }
+}
+
+impl<T> Deref for Located<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.get_ref()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+/// One string, or a list of strings.
+///
+/// The visitor is written by hand because an untagged enum loses both the message and the place
+/// of what is wrong inside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOrMany {
+    span: Span,
+    is_list: bool,
+    items: Vec<Located<String>>,
+}
+
+impl OneOrMany {
+    /// The strings, in order.
+    pub fn items(&self) -> &[Located<String>] {
+        &self.items
+    }
+
+    /// The string, if it is written as one and not as a list.
+    pub fn single(&self) -> Option<&Located<String>> {
+        if self.is_list {
+            None
+        } else {
+            self.items.first()
+        }
+    }
+
+    /// Where the string or the list stands.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+}
+
+/// What a [`OneOrMany`] is before the place of a lone string is known.
+enum Unplaced {
+    One(String),
+    Many(Vec<Located<String>>),
+}
+
+impl<'de> Deserialize<'de> for Unplaced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Unquoted;
+
+        impl<'de> Visitor<'de> for Unquoted {
+            type Value = Unplaced;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Unplaced, E> {
+                Ok(Unplaced::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Unplaced, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Unplaced::Many(items))
+            }
+        }
+
+        deserializer.deserialize_any(Unquoted)
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Unplaced>::deserialize(deserializer)?;
+        let span = spanned.span();
+        let (is_list, items) = match spanned.into_inner() {
+            Unplaced::One(text) => (false, vec![Located::new(span.clone(), text)]),
+            Unplaced::Many(items) => (true, items),
+        };
+        Ok(Self {
+            span,
+            is_list,
+            items,
+        })
+    }
+}
+
+/// A string as the short form of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TextOr<T> {
+    /// The short form.
+    Text(String),
+    /// The table.
+    Table(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrTable<T> {
+            type Value = TextOr<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a table")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<TextOr<T>, E> {
+                Ok(TextOr::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TextOr<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Table)
+            }
+        }
+
+        deserializer.deserialize_any(TextOrTable(PhantomData))
+    }
+}
+
+/// A table whose keys are names that the user chose, in the order of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entries<V>(Vec<(Located<String>, V)>);
+
+impl<V> Deref for Entries<V> {
+    type Target = [(Located<String>, V)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for InOrder<V> {
+            type Value = Entries<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder(PhantomData))
+    }
+}

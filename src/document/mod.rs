@@ -1,0 +1,212 @@
+//! A TOML or JSON file read into a type, with every problem found at once and placed.
+//!
+//! Both formats become the same tree with places, so both give the same diagnostics. Serde stops at
+//! the first error; here the offending node is cut out of the tree and the rest is read again,
+//! until nothing is wrong any more. What was cut is remembered as damage, so that whoever
+//! validates the value does not complain about a hole that was made here.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diag::{Problem, Problems, Source, Span};
+
+#[cfg(feature = "sim")]
+mod json;
+mod located;
+#[cfg(feature = "sim")]
+mod schema;
+mod wording;
+
+pub use located::{Entries, Located, OneOrMany, TextOr};
+#[cfg(feature = "sim")]
+pub(crate) use schema::schema_of;
+
+/// More syntax errors than this are rather one misunderstanding than many mistakes.
+const MOST_SYNTAX_ERRORS: usize = 10;
+
+/// Each round of reading finds one problem, so this bounds the work on a hopeless file.
+const MOST_ROUNDS: usize = 100;
+
+/// The top level of a file has no place of its own; problems with it point at the file's start.
+pub const ROOT: Span = 0..0;
+
+/// What was read, and what is missing from it because it was wrong.
+#[derive(Debug)]
+pub struct Parsed<T> {
+    /// The value, without the parts that were wrong.
+    pub value: T,
+    /// The tables and lists from which something was cut.
+    pub damage: Damage,
+}
+
+/// The places of tables and lists from which something wrong was cut.
+#[derive(Debug, Clone, Default)]
+pub struct Damage(Vec<Span>);
+
+impl Damage {
+    /// Whether something was cut from the table or list at this place ([`ROOT`] for the top
+    /// level), so that what it lacks may have been there.
+    pub fn is_at(&self, span: &Span) -> bool {
+        self.0.contains(span)
+    }
+
+    /// Whether anything was cut at all.
+    pub fn is_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+/// Reads a file: JSON if its name ends in `.json`, else TOML 1.1. All problems are added to
+/// `problems`; there is no value if the file is no TOML or JSON at all.
+pub fn parse<T: DeserializeOwned>(
+    source: &Arc<Source>,
+    problems: &mut Problems,
+) -> Option<Parsed<T>> {
+    let mut damage = Damage::default();
+    let tree = if is_json(source) {
+        read_json(source, problems, &mut damage)?
+    } else {
+        read_toml(source, problems)?
+    };
+    let value = deserialize(tree, source, problems, &mut damage)?;
+    Some(Parsed { value, damage })
+}
+
+fn is_json(source: &Source) -> bool {
+    let extension = source.name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+#[cfg(feature = "sim")]
+use json::read as read_json;
+
+#[cfg(not(feature = "sim"))]
+fn read_json<'a>(
+    source: &'a Arc<Source>,
+    problems: &mut Problems,
+    _: &mut Damage,
+) -> Option<DeTable<'a>> {
+    let problem = Problem::error(source, ROOT, "this build can't read JSON");
+    problems.push(problem.help("write the file in TOML, or build with the feature `sim`"));
+    None
+}
+
+fn read_toml<'a>(source: &'a Arc<Source>, problems: &mut Problems) -> Option<DeTable<'a>> {
+    let (tree, errors) = DeTable::parse_recoverable(&source.text);
+    if errors.is_empty() {
+        return Some(tree.into_inner());
+    }
+    problems.extend(syntax_problems(source, &errors));
+    None
+}
+
+/// The parser goes on after an error, and then often stumbles over the same mistake again. One
+/// error a line is kept; after a bracket that was never closed, only the first and that one.
+fn syntax_problems(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Problem> {
+    let mut found: Vec<_> = errors
+        .iter()
+        .map(|error| (error.span().unwrap_or(ROOT), error.message()))
+        .collect();
+    found.sort_by_key(|(span, _)| span.start);
+    let unclosed = found.iter().position(|(_, text)| text.contains("unclosed"));
+    if let Some(unclosed) = unclosed.filter(|at| *at > 0) {
+        found.truncate(unclosed + 1);
+        found.drain(1..unclosed);
+    }
+    found.dedup_by_key(|(span, _)| source.line_column(span.start).0);
+    found.truncate(MOST_SYNTAX_ERRORS);
+    let problem =
+        |(span, message)| Problem::error(source, point_at(source, span, message), message);
+    found.into_iter().map(problem).collect()
+}
+
+/// A missing comma is found where the next thing begins, often a line later than where it belongs.
+fn point_at(source: &Source, span: Span, message: &str) -> Span {
+    let before = source.text[..span.start].trim_end();
+    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let has_comment = before[line..].contains('#');
+    if message.starts_with("missing comma") && !has_comment {
+        return before.len()..before.len();
+    }
+    span
+}
+
+/// Reads the tree again and again, each time without what was wrong the last time.
+fn deserialize<T: DeserializeOwned>(
+    mut tree: DeTable<'_>,
+    source: &Arc<Source>,
+    problems: &mut Problems,
+    damage: &mut Damage,
+) -> Option<T> {
+    let mut found: Vec<Problem> = Vec::new();
+    let mut value = None;
+    for _ in 0..MOST_ROUNDS {
+        let spanned = Spanned::new(ROOT, tree.clone());
+        let error = match T::deserialize(toml::de::Deserializer::from(spanned)) {
+            Ok(read) => {
+                value = Some(read);
+                break;
+            }
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or(ROOT);
+        let problem = wording::problem(source, span.clone(), error.message());
+        // A table and the only list it is in can share a place, and then one mistake is met twice.
+        if !found.contains(&problem) {
+            found.push(problem);
+        }
+        match cut_from_table(&mut tree, &ROOT, &span) {
+            Some(container) => damage.0.push(container),
+            None => break,
+        }
+    }
+    problems.extend(found);
+    value
+}
+
+/// Cuts the entry whose key or value is at `target`, the deepest if several are; gives the place
+/// of the table or list that it was in.
+fn cut_from_table(table: &mut DeTable<'_>, own: &Span, target: &Span) -> Option<Span> {
+    for (_, value) in table.iter_mut() {
+        if let Some(container) = cut_from_value(value, target) {
+            return Some(container);
+        }
+    }
+    let is_target = |key: &Span, value: &Span| key == target || value == target;
+    let (key, _) = table
+        .iter()
+        .find(|(key, value)| is_target(&key.span(), &value.span()))?;
+    let key = key.get_ref().to_string();
+    table.remove(key.as_str());
+    Some(own.clone())
+}
+
+fn cut_from_value(value: &mut Spanned<DeValue<'_>>, target: &Span) -> Option<Span> {
+    let own = value.span();
+    match value.get_mut() {
+        DeValue::Table(table) => cut_from_table(table, &own, target),
+        DeValue::Array(array) => {
+            let inner = array
+                .iter_mut()
+                .find_map(|element| cut_from_value(element, target));
+            inner.or_else(|| {
+                let index = array.iter().position(|element| element.span() == *target)?;
+                *array = without(array, index);
+                Some(own)
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The array without one element; it has no method to take one out.
+fn without<'i>(array: &toml::de::DeArray<'i>, index: usize) -> toml::de::DeArray<'i> {
+    let kept = array.iter().enumerate().filter(|(i, _)| *i != index);
+    kept.map(|(_, element)| element.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Serde's messages in plain words.
+
+use std::sync::Arc;
+
+use crate::diag::{Problem, Source, Span, did_you_mean};
+
+/// The problem that a message of serde's is about.
+pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Problem {
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        return unknown_field(source, span, rest);
+    }
+    let mistyped = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))
+        .and_then(|rest| rest.rsplit_once(", expected "));
+    let text = match mistyped {
+        Some((found, expected)) => {
+            format!("expected {}, found {}", wanted(expected), met(found))
+        }
+        None => message.to_owned(),
+    };
+    Problem::error(source, span, text)
+}
+
+/// `rest` is what follows the opening backquote in ``unknown field `x`, expected one of `a`, `b` ``.
+fn unknown_field(source: &Arc<Source>, span: Span, rest: &str) -> Problem {
+    let (name, expected) = rest
+        .split_once("`, expected ")
+        .or_else(|| rest.split_once("`, there are "))
+        .unwrap_or((rest, ""));
+    let fields = expected.split('`').skip(1).step_by(2);
+    Problem::error(source, span, format!("unknown field `{name}`")).help(did_you_mean(
+        name,
+        "fields here",
+        fields,
+    ))
+}
+
+/// What a file should say, without Rust's names.
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "a sequence" | "sequence" => "a list",
+        "a map" | "map" => "a table",
+        "a boolean" => "`true` or `false`",
+        "u64" | "u32" | "u16" => "a whole number, not negative and not too large",
+        "i64" => "a whole number",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    }
+}
+
+/// What a file does say, without Rust's names.
+fn met(found: &str) -> String {
+    match found.split_once(' ') {
+        None if found == "sequence" => "a list".to_owned(),
+        None if found == "map" => "a table".to_owned(),
+        Some(("floating", rest)) => format!("the number {}", rest.trim_start_matches("point ")),
+        Some(_) => format!("the {found}"),
+        None => found.to_owned(),
+    }
+}

@@ -1,0 +1,91 @@
+//! Herds by name or path.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Herd;
+use crate::diag::{Problem, Problems, Source, did_you_mean};
+
+/// The herds that are part of the program, with their files.
+const BUILT_IN: [(&str, &str); 5] = [
+    ("riley", include_str!("../../scenarios/herds/riley.toml")),
+    ("hill", include_str!("../../scenarios/herds/hill.toml")),
+    ("clark", include_str!("../../scenarios/herds/clark.toml")),
+    ("bailey", include_str!("../../scenarios/herds/bailey.toml")),
+    (
+        "goloman",
+        include_str!("../../scenarios/herds/goloman.toml"),
+    ),
+];
+
+/// Why there is no such herd file. Nothing was read.
+pub(crate) struct LoadError {
+    /// What is wrong, naming the herd or the path.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) help: Option<String>,
+}
+
+impl Herd {
+    /// The names of the herds that are part of the program.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> + Clone {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
+    /// A herd that is part of the program.
+    ///
+    /// ```
+    /// let riley = proxy_herd::herd::Herd::builtin("riley").expect("it is built in");
+    /// assert_eq!(riley.fault_free_sends(), 8);
+    /// ```
+    pub fn builtin(name: &str) -> Option<Self> {
+        let source = builtin_source(name)?;
+        Self::parse(&source).ok().map(|(herd, _)| herd)
+    }
+
+    /// Reads a herd: a path if `reference` has a `/` or ends in `.toml` or `.json`, else the
+    /// name of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next to the
+    /// herd come the warnings.
+    pub fn load(reference: &str, relative_to: Option<&Path>) -> Result<(Self, Problems), Problems> {
+        let source = find(reference, relative_to).map_err(|error| {
+            let mut problem = Problem::without_place(error.message);
+            problem.help = error.help;
+            problem
+        })?;
+        Self::parse(&source)
+    }
+}
+
+/// Finds and reads the file of a herd.
+pub(crate) fn find(reference: &str, relative_to: Option<&Path>) -> Result<Arc<Source>, LoadError> {
+    if is_path(reference) {
+        let path = relative_to.map_or_else(|| PathBuf::from(reference), |dir| dir.join(reference));
+        return Source::read(&path).map_err(|problem| LoadError {
+            message: problem.message,
+            help: problem.help,
+        });
+    }
+    builtin_source(reference).ok_or_else(|| LoadError {
+        message: format!("unknown herd `{reference}`"),
+        help: Some(help_for_unknown(reference)),
+    })
+}
+
+fn is_path(reference: &str) -> bool {
+    let extension = Path::new(reference).extension();
+    reference.contains('/') || extension.is_some_and(|ext| ext == "toml" || ext == "json")
+}
+
+fn help_for_unknown(reference: &str) -> String {
+    let close = did_you_mean(reference, "built-in herds", Herd::builtin_names());
+    if close.ends_with('?') {
+        let all: Vec<_> = Herd::builtin_names().collect();
+        return format!("{close} (built in are {})", all.join(", "));
+    }
+    format!("{close}; a path ends in `.toml` or `.json`, or has a `/`")
+}
+
+fn builtin_source(name: &str) -> Option<Arc<Source>> {
+    let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+    Some(Source::new(format!("built-in herd {name}"), *text))
+}

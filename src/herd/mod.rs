@@ -1,0 +1,168 @@
+//! A herd: its servers, their addresses, and which of them are linked.
+//!
+//! A [`Herd`] is only made from a file (or text) that was checked as a whole, so whoever holds one
+//! need not check again: names and addresses are unique, and every link joins two different servers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::diag::{Problems, Source};
+use crate::units::LatencyRange;
+
+mod graph;
+mod load;
+mod raw;
+mod split;
+mod validate;
+
+/// A server's or a client's name. Cheap to copy.
+pub type Name = Arc<str>;
+
+/// A server of a herd: its place in the herd's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(usize);
+
+impl ServerId {
+    /// The server's place in [`Herd::servers`], from 0.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Where to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// A host's name or IP address, IPv6 without brackets.
+    pub host: String,
+    /// The TCP port, never 0.
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
+}
+
+/// One server of a herd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its name, unique in the herd even when case is ignored.
+    pub name: Name,
+    /// Where it listens for clients.
+    pub client: Address,
+    /// Where it listens for other servers.
+    pub peer: Address,
+}
+
+/// Two servers that talk to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The server that dials: the one listed first in the link.
+    pub a: ServerId,
+    /// The server that is dialled.
+    pub b: ServerId,
+    /// How long a message takes either way, if the herd says so.
+    pub latency: Option<LatencyRange>,
+}
+
+impl Link {
+    /// The server at the other end, if `id` is at one of them.
+    pub fn other(&self, id: ServerId) -> Option<ServerId> {
+        match id {
+            id if id == self.a => Some(self.b),
+            id if id == self.b => Some(self.a),
+            _ => None,
+        }
+    }
+}
+
+/// A herd, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Herd {
+    name: Name,
+    about: Option<String>,
+    servers: Vec<Server>,
+    links: Vec<Link>,
+}
+
+impl Herd {
+    /// Reads a herd from the text of a file. Next to the herd come the warnings.
+    pub fn parse(source: &Arc<Source>) -> Result<(Self, Problems), Problems> {
+        validate::parse(source)
+    }
+
+    /// A herd with a server for every name in `links` (such as `["A-B", "B-C"]`), in order of
+    /// mention, at ports from 12200.
+    ///
+    /// ```
+    /// let line = proxy_herd::herd::Herd::from_links("line", &["A-B", "B-C"])?;
+    /// assert_eq!(line.servers().len(), 3);
+    /// # Ok::<(), proxy_herd::diag::Problems>(())
+    /// ```
+    pub fn from_links(name: &str, links: &[&str]) -> Result<Self, Problems> {
+        let mut servers: Vec<&str> = Vec::new();
+        for server in links.iter().flat_map(|link| link.split('-')) {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        let text = format!("name = {name:?}\nservers = {servers:?}\nlinks = {links:?}\n");
+        Self::parse(&Source::new(name, text)).map(|(herd, _)| herd)
+    }
+
+    /// The herd's name; servers of differently named herds refuse each other.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// What its author says about it.
+    pub fn about(&self) -> Option<&str> {
+        self.about.as_deref()
+    }
+
+    /// The servers, in the order of the file.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// The links, in the order of the file.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// All servers' ids, in the order of the file.
+    pub fn ids(&self) -> impl Iterator<Item = ServerId> + use<> {
+        (0..self.servers.len()).map(ServerId)
+    }
+
+    /// A server of this herd. An id of another herd may name nobody here; that is a bug of the
+    /// caller's, and panics.
+    pub fn server(&self, id: ServerId) -> &Server {
+        &self.servers[id.0]
+    }
+
+    /// The server of exactly this name.
+    pub fn id(&self, name: &str) -> Option<ServerId> {
+        self.ids().find(|id| &*self.server(*id).name == name)
+    }
+
+    /// All servers' names, in the order of the file.
+    pub fn server_names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.servers.iter().map(|server| &*server.name)
+    }
+}
+
+/// The JSON Schema of herd files.
+#[cfg(feature = "sim")]
+pub fn schema() -> serde_json::Value {
+    crate::document::schema_of::<raw::RawHerd>()
+}
+
+#[cfg(test)]
+mod tests;

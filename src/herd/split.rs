@@ -1,0 +1,86 @@
+//! Servers' names out of strings such as `Riley-Jaquez`, where names may have a `-` themselves.
+
+use std::sync::Arc;
+
+#[cfg(feature = "sim")]
+use super::Herd;
+use super::ServerId;
+use crate::diag::{Problem, Source, did_you_mean};
+use crate::document::Located;
+
+/// The two servers that a link's string names. It is split at the `-` that has a server's name on
+/// both sides, as names may have a `-` themselves.
+pub(super) fn split_link(
+    text: &Located<String>,
+    names: &[&str],
+    source: &Arc<Source>,
+) -> Result<(ServerId, ServerId), Vec<Problem>> {
+    let find = |name: &str| names.iter().position(|known| *known == name).map(ServerId);
+    let halves = |at: usize| (&text[..at], &text[at + 1..]);
+    let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
+    let both = |at: &usize| find(halves(*at).0).zip(find(halves(*at).1));
+    let error = |span, message: String| Problem::error(source, span, message);
+    let fits: Vec<_> = dashes.iter().filter_map(both).collect();
+    match fits.as_slice() {
+        [(a, b)] if a == b => Err(vec![error(
+            text.span(),
+            format!("`{}` is linked to itself", names[a.0]),
+        )]),
+        [ends] => Ok(*ends),
+        [] => Err(unknown_ends(text, &dashes, names, source)),
+        _ => {
+            let message = format!("`{}` can be split into two servers in two ways", **text);
+            Err(vec![error(text.span(), message)])
+        }
+    }
+}
+
+/// The problems of a link of which no split gives two servers.
+fn unknown_ends(
+    text: &Located<String>,
+    dashes: &[usize],
+    names: &[&str],
+    source: &Arc<Source>,
+) -> Vec<Problem> {
+    let known = |name: &str| names.contains(&name);
+    // A split of which one half is right tells which half is wrong.
+    let half_right = |at: &&usize| known(&text[..**at]) || known(&text[**at + 1..]);
+    let Some(at) = dashes.iter().find(half_right).or(dashes.first()) else {
+        let message = format!("`{}` names no two servers", **text);
+        let problem = Problem::error(source, text.span(), message);
+        return vec![problem.help("a link is written with a `-`, such as \"Riley-Jaquez\"")];
+    };
+    [0..*at, at + 1..text.len()]
+        .into_iter()
+        .filter(|half| !known(&text[half.clone()]))
+        .map(|half| {
+            let name = &text[half.clone()];
+            Problem::error(
+                source,
+                text.part(source, half.clone()),
+                format!("unknown server `{name}`"),
+            )
+            .help(did_you_mean(name, "servers", names.iter().copied()))
+        })
+        .collect()
+}
+
+/// All ways to read a text as servers' names joined by `-`, but no more than two of them: more
+/// than one is too many.
+#[cfg(feature = "sim")]
+pub(crate) fn split_all(text: &str, herd: &Herd) -> Vec<Vec<ServerId>> {
+    let mut ways: Vec<Vec<ServerId>> = herd.id(text).map(|id| vec![id]).into_iter().collect();
+    for (at, _) in text.match_indices('-') {
+        let Some(first) = herd.id(&text[..at]) else {
+            continue;
+        };
+        for rest in split_all(&text[at + 1..], herd) {
+            ways.push([vec![first], rest].concat());
+        }
+        if ways.len() > 1 {
+            break;
+        }
+    }
+    ways.truncate(2);
+    ways
+}

@@ -1,0 +1,61 @@
+//! The network as a server sees it: listen, connect, and what time it is.
+//!
+//! The shell is written once, over this trait. [`tokio`](self::tokio) puts it on real sockets,
+//! `turmoil` into the simulator, and one conformance suite (`tests/conformance.rs`) holds both to
+//! the same behaviour, so that the simulator stays honest.
+
+pub mod tokio;
+#[cfg(feature = "sim")]
+pub mod turmoil;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use ::tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::herd::Address;
+use crate::protocol::time::Timestamp;
+
+/// A network, and the clock of the machine on it.
+pub trait Net: Clone + Send + Sync + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// A bound port.
+    type Listener: Listener<Stream = Self::Stream>;
+
+    /// Binds `at`; port 0 lets the system choose.
+    fn listen(&self, at: &Address) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// Connects to `to`. There is no deadline in here: whoever waits sets one.
+    fn connect(
+        &self,
+        to: &Address,
+    ) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send;
+
+    /// This machine's clock.
+    fn now(&self) -> Timestamp;
+}
+
+/// A bound port that connections come in by.
+pub trait Listener: Send + Sync + 'static {
+    /// A connection.
+    type Stream;
+
+    /// The next connection. Dropping the future loses none.
+    fn accept(&self) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send;
+
+    /// Where it is bound: the port that the system chose, if it was asked to.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A stream and both its ends.
+#[derive(Debug)]
+pub struct Connection<S> {
+    /// The bytes, both ways.
+    pub stream: S,
+    /// This end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+}

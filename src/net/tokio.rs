@@ -1,0 +1,62 @@
+//! Real sockets and the system's clock.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Connection, Listener, Net};
+use crate::herd::Address;
+use crate::protocol::time::Timestamp;
+
+/// The machine's own network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioNet;
+
+impl Net for TokioNet {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+
+    async fn listen(&self, at: &Address) -> io::Result<TcpListener> {
+        TcpListener::bind((at.host.as_str(), at.port)).await
+    }
+
+    async fn connect(&self, to: &Address) -> io::Result<Connection<TcpStream>> {
+        describe(TcpStream::connect((to.host.as_str(), to.port)).await?)
+    }
+
+    #[expect(
+        clippy::disallowed_types,
+        clippy::disallowed_methods,
+        reason = "this is the one place where production reads the wall clock"
+    )]
+    fn now(&self) -> Timestamp {
+        use std::time::SystemTime;
+        // A clock set before 1970 shows 1970.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Timestamp::from_nanos(since.map_or(0, |since| since.as_nanos()))
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<Connection<TcpStream>> {
+        let (stream, _) = Self::accept(self).await?;
+        describe(stream)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
+}
+
+fn describe(stream: TcpStream) -> io::Result<Connection<TcpStream>> {
+    // Answers are written whole, so waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    Ok(Connection {
+        local: stream.local_addr()?,
+        remote: stream.peer_addr()?,
+        stream,
+    })
+}

@@ -1,0 +1,133 @@
+//! What a server is told before it begins.
+
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::herd::{Address, Herd, ServerId};
+use crate::node::{Neighbour, NodeConfig};
+use crate::protocol::peer::BootId;
+
+/// Everything about one run of one server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What its decisions depend on.
+    pub node: NodeConfig,
+    /// Where each neighbour listens for servers, in the order of the Node's neighbours.
+    pub addresses: Vec<Address>,
+    /// How long it waits for what.
+    pub timing: Timing,
+    /// How much it takes from anybody.
+    pub limits: Limits,
+    /// Where its jitter comes from.
+    seed: u64,
+}
+
+/// How long a server waits for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A link that has nothing else to say says so this often; after two of them without a word
+    /// from the neighbour it is closed.
+    pub heartbeat: Duration,
+    /// Digests are compared this often, less up to a half.
+    pub audit: Duration,
+    /// A connection that is not made by then is given up.
+    pub connect_deadline: Duration,
+    /// A greeting that did not come by then ends the connection.
+    pub hello_deadline: Duration,
+    /// Who does not take what is written to it for so long is cut off.
+    pub write_deadline: Duration,
+    /// The pause before a neighbour is dialled again, less up to a half; doubled each time,
+    pub redial_least: Duration,
+    /// but never longer than this.
+    pub redial_most: Duration,
+    /// A client's connection on which nothing happens for so long is closed.
+    pub idle: Duration,
+    /// A client that begins a line must end it within this time.
+    pub half_line: Duration,
+    /// The pause when a connection can't be accepted.
+    pub accept_pause: Duration,
+    /// When stopping, connections have so long to finish.
+    pub drain: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(2),
+            audit: Duration::from_secs(10),
+            connect_deadline: Duration::from_secs(2),
+            hello_deadline: Duration::from_secs(2),
+            write_deadline: Duration::from_secs(10),
+            redial_least: Duration::from_millis(100),
+            redial_most: Duration::from_secs(2),
+            idle: Duration::from_mins(10),
+            half_line: Duration::from_secs(30),
+            accept_pause: Duration::from_millis(100),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How much a server takes from anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest line of a client, in bytes, its terminator not counted. At most 32 KiB, so that
+    /// the update that it makes fits into a line between servers.
+    pub client_line: usize,
+    /// Clients connected at a time; further ones wait to be accepted.
+    pub client_connections: usize,
+    /// Servers connected at a time, greeted or not.
+    pub peer_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            client_line: 4096,
+            client_connections: 10_000,
+            peer_connections: 256,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration of server `me` of `herd`. All that is random about this run follows from
+    /// `seed`, so each run should have its own: in production from the system, in the simulator
+    /// from the scenario.
+    pub fn new(herd: &Herd, me: ServerId, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let neighbours: Vec<(ServerId, bool)> = (herd.links().iter())
+            .filter_map(|link| match me {
+                _ if link.a == me => Some((link.b, true)),
+                _ if link.b == me => Some((link.a, false)),
+                _ => None,
+            })
+            .collect();
+        Self {
+            node: NodeConfig {
+                herd: herd.name().clone(),
+                name: herd.server(me).name.clone(),
+                boot: BootId(rng.next_u64()),
+                table_seed: rng.next_u64(),
+                neighbours: (neighbours.iter())
+                    .map(|&(id, dialled)| Neighbour {
+                        name: herd.server(id).name.clone(),
+                        dialled,
+                    })
+                    .collect(),
+            },
+            addresses: (neighbours.iter())
+                .map(|&(id, _)| herd.server(id).peer.clone())
+                .collect(),
+            timing: Timing::default(),
+            limits: Limits::default(),
+            seed: rng.next_u64(),
+        }
+    }
+
+    pub(super) fn rng(&self) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.seed)
+    }
+}

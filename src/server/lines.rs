@@ -1,0 +1,133 @@
+//! Bytes into lines, with a bound on how many bytes a line may have.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// How much is asked for at a time.
+const READ: usize = 16 * 1024;
+
+/// What was read and not yet handled.
+pub(super) struct Lines {
+    buffer: Vec<u8>,
+    /// Everything before was handled.
+    start: usize,
+    /// Everything between `start` and here has no LF.
+    searched: usize,
+    limit: usize,
+}
+
+/// What the buffer holds next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// A line, without its terminator.
+    Line(&'a [u8]),
+    /// The beginning, up to the limit, of a line that is longer.
+    TooLong(&'a [u8]),
+    /// No whole line.
+    Nothing,
+}
+
+impl Lines {
+    /// Lines of at most `limit` bytes, the terminator not counted.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            limit,
+        }
+    }
+
+    /// Reads once; 0 at the end of the stream. Dropping the future loses nothing.
+    pub(super) async fn read(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<usize> {
+        self.buffer.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
+        self.buffer.reserve(READ);
+        reader.read_buf(&mut self.buffer).await
+    }
+
+    /// The next line.
+    pub(super) fn next(&mut self) -> Next<'_> {
+        let unsearched = &self.buffer[self.searched..];
+        // A line that was within the limit so far ends at most one byte past it.
+        let Some(found) = memchr::memchr(b'\n', unsearched) else {
+            self.searched = self.buffer.len();
+            if self.searched - self.start > self.limit {
+                return Next::TooLong(&self.buffer[self.start..self.start + self.limit]);
+            }
+            return Next::Nothing;
+        };
+        let (start, end) = (self.start, self.searched + found);
+        if end - start > self.limit {
+            return Next::TooLong(&self.buffer[start..start + self.limit]);
+        }
+        self.start = end + 1;
+        self.searched = self.start;
+        Next::Line(&self.buffer[start..end])
+    }
+
+    /// Whether a line was begun and not ended.
+    pub(super) fn has_half(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
+    /// At the end of the stream an unterminated rest is a line, too.
+    pub(super) fn end(&mut self) {
+        if self.has_half() {
+            self.buffer.push(b'\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lines, Next};
+
+    async fn fed(chunks: &[&[u8]], limit: usize) -> Vec<String> {
+        let mut lines = Lines::new(limit);
+        let mut seen = Vec::new();
+        for chunk in chunks {
+            let mut reader = *chunk;
+            lines.read(&mut reader).await.expect("a slice reads");
+            loop {
+                match lines.next() {
+                    Next::Line(line) => seen.push(crate::protocol::escape(line)),
+                    Next::TooLong(line) => {
+                        seen.push(format!("too long: {}", crate::protocol::escape(line)));
+                        return seen;
+                    }
+                    Next::Nothing => break,
+                }
+            }
+        }
+        lines.end();
+        if let Next::Line(line) = lines.next() {
+            seen.push(format!("rest: {}", crate::protocol::escape(line)));
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn lines_may_be_split_and_joined_in_any_way() {
+        let whole = fed(&[b"one\ntwo\r\n\nthree"], 10).await;
+        assert_eq!(whole, ["one", "two\\r", "", "rest: three"]);
+        let bytes: Vec<&[u8]> = b"one\ntwo\r\n\nthree".chunks(1).collect();
+        assert_eq!(fed(&bytes, 10).await, whole);
+    }
+
+    #[tokio::test]
+    async fn a_line_at_the_limit_is_a_line_and_one_byte_more_is_not() {
+        assert_eq!(fed(&[b"12345\n"], 5).await, ["12345"]);
+        assert_eq!(fed(&[b"12", b"345", b"\n"], 5).await, ["12345"]);
+        assert_eq!(fed(&[b"123456\n"], 5).await, ["too long: 12345"]);
+        assert_eq!(
+            fed(&[b"ok\n1234", b"56"], 5).await,
+            ["ok", "too long: 12345"]
+        );
+    }
+}

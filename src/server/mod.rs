@@ -1,0 +1,280 @@
+//! One server on a network: the only code that waits, and it makes no decision.
+//!
+//! [`Listeners::bind`] takes the ports, [`serve`] runs until it is told to stop. Every task is in a
+//! [`JoinSet`] whose results are looked at, so a panic anywhere ends the server with an error
+//! instead of being lost. The [`Node`] is behind a lock that is never held while anything waits.
+
+mod client;
+mod config;
+mod dial;
+mod lines;
+mod peer;
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_lite::future::or;
+use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+
+use crate::herd::Address;
+use crate::journal::{ConnId, End, Journal, Other, What, Why};
+use crate::net::{Connection, Listener, Net};
+use crate::node::{NeighbourId, Node};
+use crate::places::Places;
+
+pub use config::{Config, Limits, Timing};
+
+/// How much is written at a time at most, so that no answer waits for a megabyte of others.
+const CHUNK: usize = 64 * 1024;
+
+/// Why a server ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A task of it panicked, which only a bug can cause. Nothing was stored beyond memory.
+    #[error("a task of the server panicked: {0}")]
+    Panicked(#[from] JoinError),
+}
+
+/// Why a server could not begin.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address} for {whom}: {error}")]
+pub struct BindError {
+    address: Address,
+    whom: &'static str,
+    error: io::Error,
+}
+
+/// Both bound ports of a server.
+pub struct Listeners<N: Net> {
+    /// For clients.
+    pub clients: N::Listener,
+    /// For other servers.
+    pub peers: N::Listener,
+}
+
+impl<N: Net> Listeners<N> {
+    /// Binds both.
+    ///
+    /// # Errors
+    ///
+    /// When one of them can't be bound; the other is free again then.
+    pub async fn bind(net: &N, clients: &Address, peers: &Address) -> Result<Self, BindError> {
+        let bind = async |address: &Address, whom| {
+            let bound = net.listen(address).await;
+            bound.map_err(|error| BindError {
+                address: address.clone(),
+                whom,
+                error,
+            })
+        };
+        Ok(Self {
+            clients: bind(clients, "clients").await?,
+            peers: bind(peers, "servers").await?,
+        })
+    }
+}
+
+/// What all tasks of one server share.
+struct Shared<N: Net> {
+    net: N,
+    config: Config,
+    places: Arc<dyn Places>,
+    journal: Arc<dyn Journal>,
+    state: Mutex<State>,
+    rng: Mutex<ChaCha8Rng>,
+    stop: watch::Receiver<bool>,
+}
+
+/// The Node, and who is to be woken when it has something to write.
+struct State {
+    node: Node,
+    /// By neighbour: the session that the link belongs to, while it is up.
+    sessions: Vec<Option<Arc<Notify>>>,
+}
+
+impl State {
+    /// Wakes the sessions of all links that got something to write.
+    fn wake(&mut self) {
+        let Self { node, sessions } = self;
+        node.take_ready(|NeighbourId(position)| {
+            if let Some(session) = &sessions[position] {
+                session.notify_one();
+            }
+        });
+    }
+}
+
+impl<N: Net> Shared<N> {
+    /// The Node. Only a panic elsewhere poisons the lock, and that ends the server anyway.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Between half of `duration` and all of it.
+    fn jitter(&self, duration: Duration) -> Duration {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let half = u64::try_from(duration.as_nanos() / 2).unwrap_or(u64::MAX / 2);
+        Duration::from_nanos(half + rng.random_range(0..=half))
+    }
+
+    /// Gives a new connection its number and says that it is there.
+    fn opened<S>(&self, end: End, with: Other, connection: &Connection<S>) -> ConnId {
+        let conn = self.journal.open(end, connection.local, connection.remote);
+        self.journal.record(None, What::Opened { conn, end, with });
+        conn
+    }
+
+    /// Completes when the server is to stop.
+    fn stopping(&self) -> impl Future<Output = ()> + use<N> {
+        let mut stop = self.stop.clone();
+        async move {
+            // A sender that is gone can't call anything off any more: that means stop, too.
+            let _ = stop.wait_for(|&stop| stop).await;
+        }
+    }
+
+    /// Writes all of `bytes`, or says why not.
+    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Why> {
+        match timeout(self.config.timing.write_deadline, writer.write_all(bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err((&error).into()),
+            Err(_) => Err(Why::Slow),
+        }
+    }
+}
+
+/// What `work` gives, or `None` if `stopping` completes first. Work that is ready goes first.
+async fn unless<T>(stopping: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
+    let work = async { Some(work.await) };
+    let stopping = async {
+        stopping.await;
+        None
+    };
+    or(work, stopping).await
+}
+
+/// Runs a server until `stop` says `true` (or its sender is gone), then ends in good order.
+///
+/// # Errors
+///
+/// When something inside panicked. Whatever clients and peers do is no error.
+pub async fn serve<N: Net>(
+    net: N,
+    listeners: Listeners<N>,
+    config: Config,
+    places: Arc<dyn Places>,
+    journal: Arc<dyn Journal>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    let boot = config.node.boot.to_string().into();
+    journal.record(None, What::Started { boot });
+    let shared = Arc::new(Shared {
+        net,
+        state: Mutex::new(State {
+            node: Node::new(config.node.clone()),
+            sessions: config.node.neighbours.iter().map(|_| None).collect(),
+        }),
+        rng: Mutex::new(config.rng()),
+        config,
+        places,
+        journal,
+        stop,
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(accept_clients(Arc::clone(&shared), listeners.clients));
+    tasks.spawn(accept_peers(Arc::clone(&shared), listeners.peers));
+    for (position, neighbour) in shared.config.node.neighbours.iter().enumerate() {
+        if neighbour.dialled {
+            tasks.spawn(dial::keep_dialling(
+                Arc::clone(&shared),
+                NeighbourId(position),
+            ));
+        }
+    }
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    shared.journal.record(None, What::Stopped);
+    Ok(())
+}
+
+async fn accept_clients<N: Net>(
+    shared: Arc<Shared<N>>,
+    listener: N::Listener,
+) -> Result<(), ServeError> {
+    let most = shared.config.limits.client_connections;
+    accept(&shared, &listener, most, client::serve_client).await
+}
+
+async fn accept_peers<N: Net>(
+    shared: Arc<Shared<N>>,
+    listener: N::Listener,
+) -> Result<(), ServeError> {
+    let most = shared.config.limits.peer_connections;
+    accept(&shared, &listener, most, peer::serve_peer).await
+}
+
+/// What a listener waits for.
+enum Next<S> {
+    /// A connection's task ended: well, or by a panic.
+    Ended(Result<(), JoinError>),
+    Accepted(io::Result<Connection<S>>),
+}
+
+/// Accepts connections, at most `most` at a time, and runs `handle` on each in a task of its own.
+async fn accept<N, H, F>(
+    shared: &Arc<Shared<N>>,
+    listener: &N::Listener,
+    most: usize,
+    handle: H,
+) -> Result<(), ServeError>
+where
+    N: Net,
+    H: Fn(Arc<Shared<N>>, Connection<N::Stream>) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    let mut stopping = std::pin::pin!(shared.stopping());
+    loop {
+        let has_room = connections.len() < most;
+        let ended = async {
+            match connections.join_next().await {
+                Some(ended) => Next::Ended(ended),
+                None => std::future::pending().await,
+            }
+        };
+        let accepted = async {
+            if has_room {
+                Next::Accepted(listener.accept().await)
+            } else {
+                std::future::pending().await
+            }
+        };
+        let Some(next) = unless(&mut stopping, or(ended, accepted)).await else {
+            break;
+        };
+        match next {
+            Next::Ended(ended) => ended?,
+            Next::Accepted(Ok(connection)) => {
+                connections.spawn(handle(Arc::clone(shared), connection));
+            }
+            // Out of descriptors, or a client that was gone already: neither ends the server.
+            Next::Accepted(Err(_)) => tokio::time::sleep(shared.config.timing.accept_pause).await,
+        }
+    }
+    // Each connection was told to stop as well and finishes what it has in hand.
+    let drained = timeout(shared.config.timing.drain, async {
+        while let Some(ended) = connections.join_next().await {
+            ended?;
+        }
+        Ok(())
+    });
+    drained.await.unwrap_or(Ok(()))
+}
