@@ -1,5 +1,6 @@
 //! Proxy herd.
 
+pub mod cli;
 pub mod diag;
 pub mod document;
 pub mod herd;
@@ -8,5 +9,11 @@ pub mod net;
 pub mod node;
 pub mod places;
 pub mod protocol;
+#[cfg(feature = "sim")]
+pub mod report;
+#[cfg(feature = "sim")]
+pub mod scenario;
 pub mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod units;

@@ -1,4 +1,5 @@
-//! Durations as people write them: `20ms`, `1.5s`, `10ms..30ms`. Exact: no binary float is involved.
+//! Durations as people write them: `20ms`, `1.5s`, `10ms..30ms`. Exact: no binary float is
+//! involved.
 
 use std::fmt;
 use std::str::FromStr;
@@ -106,8 +107,9 @@ fn from_nanoseconds(total: u128) -> Option<Duration> {
     Some(Duration::new(seconds, rest))
 }
 
-/// Writes a duration exactly and short: in hours or minutes if it is whole ones, else in the longest
-/// of `s`, `ms`, `us`, `ns` of which it holds at least one, with as many decimals as it takes.
+/// Writes a duration exactly and short: in hours or minutes if it is whole ones, else in the
+/// longest of `s`, `ms`, `us`, `ns` of which it holds at least one, with as many decimals as it
+/// takes.
 pub fn format_duration(duration: Duration) -> String {
     let total = duration.as_nanos();
     if total == 0 {

@@ -58,6 +58,50 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     }
 }
 
+/// A table and its place. Serde would also take a list for a struct, field by field in order; a
+/// file must name the fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section<T>(Located<T>);
+
+impl<T> Deref for Section<T> {
+    type Target = Located<T>;
+
+    fn deref(&self) -> &Located<T> {
+        &self.0
+    }
+}
+
+/// A value that only a table makes.
+struct OnlyTable<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OnlyTable<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = OnlyTable<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OnlyTable<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(OnlyTable)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Section<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = Spanned::<OnlyTable<T>>::deserialize(deserializer)?;
+        let span = table.span();
+        Ok(Self(Located::new(span, table.into_inner().0)))
+    }
+}
+
 /// One string, or a list of strings.
 ///
 /// The visitor is written by hand because an untagged enum loses both the message and the place

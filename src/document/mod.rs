@@ -20,7 +20,7 @@ mod located;
 mod schema;
 mod wording;
 
-pub use located::{Entries, Located, OneOrMany, TextOr};
+pub use located::{Entries, Located, OneOrMany, Section, TextOr};
 #[cfg(feature = "sim")]
 pub(crate) use schema::schema_of;
 

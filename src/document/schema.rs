@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
-use super::{Entries, Located, OneOrMany, TextOr};
+use super::{Entries, Located, OneOrMany, Section, TextOr};
 
 /// The schema of a whole file.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -16,8 +16,8 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// An optional field may be left out, but TOML has no null and neither have the files: take it out of
-/// the schema wherever it stands beside another type.
+/// An optional field may be left out, but TOML has no null and neither have the files: take it out
+/// of the schema wherever it stands beside another type.
 fn forbid_null(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -30,6 +30,11 @@ fn forbid_null(schema: &mut Value) {
             }
             if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
                 choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(only)] = choices.as_slice() {
+                    let only = only.clone();
+                    map.shift_remove("anyOf");
+                    map.extend(only);
+                }
             }
             map.values_mut().for_each(forbid_null);
         }
@@ -39,6 +44,24 @@ fn forbid_null(schema: &mut Value) {
 }
 
 impl<T: JsonSchema> JsonSchema for Located<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Section<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }

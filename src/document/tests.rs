@@ -6,7 +6,7 @@ use super::*;
 #[serde(deny_unknown_fields)]
 struct File {
     title: Option<String>,
-    step: Option<Vec<Located<Step>>>,
+    step: Option<Vec<Section<Step>>>,
     hops: Option<Entries<u32>>,
 }
 
@@ -50,6 +50,7 @@ fn all_problems_are_told_at_once_and_the_rest_is_read() {
     assert!(parsed.damage.is_at(&ROOT));
 }
 
+#[cfg(feature = "sim")]
 #[test]
 fn json_gives_the_same_tree_and_the_same_problems() {
     let good = r#"{ "$schema": "x", "title": "é", "hops": { "A": 1 } }"#;
@@ -68,6 +69,7 @@ fn json_gives_the_same_tree_and_the_same_problems() {
     assert_eq!(told, wanted);
 }
 
+#[cfg(feature = "sim")]
 #[test]
 fn json_syntax_errors_have_a_place() {
     assert_eq!(
@@ -132,4 +134,22 @@ fn a_part_of_a_string_has_a_place_unless_the_string_has_escapes() {
     let escaped = Source::new("a.toml", "x = \"\\u0041-B\"");
     let text = Located::new(4..14, "A-B".to_owned());
     assert_eq!(text.part(&escaped, 2..3), 4..14);
+}
+
+#[cfg(not(feature = "sim"))]
+#[test]
+fn json_is_refused_by_a_build_that_can_t_read_it() {
+    assert_eq!(read("a.json", "{}").0, ["1:1 this build can't read JSON"]);
+}
+
+#[test]
+fn a_list_is_no_table_and_a_table_no_list() {
+    let (told, _) = read("a.toml", "step = [[\"1s\", \"A\"]]");
+    assert_eq!(told, ["1:9 expected a table, found a list"]);
+    let source = Source::new("a.toml", "title = \"é\"\n[step]\nat = \"1s\"\n");
+    let mut problems = Problems::new();
+    assert!(parse::<File>(&source, &mut problems).is_some());
+    let text = problems.to_string();
+    assert!(text.contains("expected a list, found a table"), "{text}");
+    assert!(text.contains("double brackets"), "{text}");
 }

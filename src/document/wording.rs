@@ -19,10 +19,33 @@ pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Proble
         }
         None => message.to_owned(),
     };
-    Problem::error(source, span, text)
+    let help = header_help(
+        source,
+        &span,
+        mistyped.map(|(_, expected)| wanted(expected)),
+    );
+    let mut problem = Problem::error(source, span, text);
+    problem.help = help.map(str::to_owned);
+    problem
 }
 
-/// `rest` is what follows the opening backquote in ``unknown field `x`, expected one of `a`, `b` ``.
+/// What to write instead of a table's header with the wrong number of brackets.
+fn header_help(source: &Source, span: &Span, wanted: Option<&str>) -> Option<&'static str> {
+    let written = source.text.get(span.clone())?;
+    let header = source.text[..span.start].ends_with(['\n', '\r']) || span.start == 0;
+    match wanted? {
+        "a list" if header && written.starts_with('[') => {
+            Some("a header in double brackets, `[[…]]`, begins one element of a list")
+        }
+        "a table" if header && written.starts_with("[[") => {
+            Some("there is only one such table: write its header in single brackets, `[…]`")
+        }
+        _ => None,
+    }
+}
+
+/// `rest` is what follows the opening backquote in ``unknown field `x`, expected one of `a`, `b`
+/// ``.
 fn unknown_field(source: &Arc<Source>, span: Span, rest: &str) -> Problem {
     let (name, expected) = rest
         .split_once("`, expected ")

@@ -16,8 +16,8 @@ impl Herd {
         self.links.iter().find(|link| link.other(a) == Some(b))
     }
 
-    /// For each server the least number of links from `origin`, by way of servers that are alive only;
-    /// none for those that can't be reached, nor for any if the origin is dead.
+    /// For each server the least number of links from `origin`, by way of servers that are alive
+    /// only; none for those that can't be reached, nor for any if the origin is dead.
     pub fn hops_from(
         &self,
         origin: ServerId,
@@ -40,9 +40,9 @@ impl Herd {
         hops
     }
 
-    /// For each server the least delay from `origin`, by way of servers that are alive only, if each
-    /// link takes what `latency` says; none for those that can't be reached, nor for any if the
-    /// origin is dead.
+    /// For each server the least delay from `origin`, by way of servers that are alive only, if
+    /// each link takes what `latency` says; none for those that can't be reached, nor for any if
+    /// the origin is dead.
     pub fn least_delay_from(
         &self,
         origin: ServerId,
@@ -70,8 +70,8 @@ impl Herd {
     }
 
     /// What one update costs in a connected herd in which nothing fails, in messages between
-    /// servers: the origin tells all its neighbours, and every other server all but one of its own. That is
-    /// 2E - N + 1 with E links and N servers.
+    /// servers: the origin tells all its neighbours, and every other server all but one of its
+    /// own. That is 2E - N + 1 with E links and N servers.
     pub fn fault_free_sends(&self) -> usize {
         (2 * self.links.len() + 1).saturating_sub(self.servers.len())
     }

@@ -43,9 +43,9 @@ impl Herd {
         Self::parse(&source).ok().map(|(herd, _)| herd)
     }
 
-    /// Reads a herd: a path if `reference` has a `/` or ends in `.toml` or `.json`, else the
-    /// name of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next to the
-    /// herd come the warnings.
+    /// Reads a herd: a path if `reference` has a `/` or ends in `.toml` or `.json`, else the name
+    /// of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next
+    /// to the herd come the warnings.
     pub fn load(reference: &str, relative_to: Option<&Path>) -> Result<(Self, Problems), Problems> {
         let source = find(reference, relative_to).map_err(|error| {
             let mut problem = Problem::without_place(error.message);

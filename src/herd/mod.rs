@@ -1,7 +1,8 @@
 //! A herd: its servers, their addresses, and which of them are linked.
 //!
 //! A [`Herd`] is only made from a file (or text) that was checked as a whole, so whoever holds one
-//! need not check again: names and addresses are unique, and every link joins two different servers.
+//! need not check again: names and addresses are unique, and every link joins two different
+//! servers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ mod load;
 mod raw;
 mod split;
 mod validate;
+
+#[cfg(feature = "sim")]
+pub(crate) use self::{load::find, split::split_all, split::split_link};
 
 /// A server's or a client's name. Cheap to copy.
 pub type Name = Arc<str>;

@@ -10,7 +10,7 @@ use crate::document::Located;
 
 /// The two servers that a link's string names. It is split at the `-` that has a server's name on
 /// both sides, as names may have a `-` themselves.
-pub(super) fn split_link(
+pub(crate) fn split_link(
     text: &Located<String>,
     names: &[&str],
     source: &Arc<Source>,
@@ -69,18 +69,25 @@ fn unknown_ends(
 /// than one is too many.
 #[cfg(feature = "sim")]
 pub(crate) fn split_all(text: &str, herd: &Herd) -> Vec<Vec<ServerId>> {
-    let mut ways: Vec<Vec<ServerId>> = herd.id(text).map(|id| vec![id]).into_iter().collect();
-    for (at, _) in text.match_indices('-') {
-        let Some(first) = herd.id(&text[..at]) else {
-            continue;
-        };
-        for rest in split_all(&text[at + 1..], herd) {
-            ways.push([vec![first], rest].concat());
+    let dashes = text.match_indices('-').map(|(at, _)| at);
+    let starts: Vec<usize> = [0]
+        .into_iter()
+        .chain(dashes.clone().map(|at| at + 1))
+        .collect();
+    let ends: Vec<usize> = dashes.chain([text.len()]).collect();
+    // From the back, so that no rest is read twice: the ways to read the text from each start on.
+    let mut ways: Vec<Vec<Vec<ServerId>>> = vec![Vec::new(); starts.len() + 1];
+    ways[starts.len()].push(Vec::new());
+    for (first, start) in starts.iter().enumerate().rev() {
+        let mut found = Vec::new();
+        for (last, end) in ends.iter().enumerate().skip(first) {
+            if let Some(id) = herd.id(&text[*start..*end]) {
+                let rests = ways[last + 1].iter();
+                found.extend(rests.map(|rest| [&[id], rest.as_slice()].concat()));
+            }
         }
-        if ways.len() > 1 {
-            break;
-        }
+        found.truncate(2);
+        ways[first] = found;
     }
-    ways.truncate(2);
-    ways
+    ways.swap_remove(0)
 }

@@ -90,8 +90,8 @@ fn ports_hosts_and_latencies_have_defaults() {
 }
 
 #[test]
-fn every_mistake_has_its_place() {
-    let cases: [(&str, &[&str]); 12] = [
+fn every_mistake_in_a_herd_has_its_place() {
+    let cases: [(&str, &[&str]); 8] = [
         (
             "servers = []",
             &[
@@ -134,6 +134,15 @@ fn every_mistake_has_its_place() {
             "name = \"x\"\nservers = [\"A\", \"B\"]\nlinks = [{ between = \"A-B\", latency = \"1 ms\" }]",
             &["3:39 bad duration `1 ms`: ` ms` is no unit of time: use ns, us, ms, s, m or h"],
         ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(problems_of(text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn every_bad_name_has_its_place() {
+    let cases: [(&str, &[&str]); 4] = [
         (
             "name = \"x\"\nservers = [\"A-B\", \"C\", \"A\", \"B-C\"]\nlinks = [\"A-B-C\"]",
             &["3:10 `A-B-C` can be split into two servers in two ways"],

@@ -1,0 +1,147 @@
+//! The command line: one file for each subcommand, and what they share.
+
+mod herds;
+#[cfg(feature = "sim")]
+mod run;
+#[cfg(feature = "sim")]
+mod schema;
+#[cfg(feature = "sim")]
+mod show;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::diag::Problems;
+
+/// What the command's exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Everything held.
+    Held = 0,
+    /// An expectation was broken.
+    Broken = 1,
+    /// The input is bad: a file, or the command line itself.
+    BadInput = 2,
+    /// Something inside failed, which is a bug.
+    Internal = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything held
+  1  an expectation was broken
+  2  the input is bad: a file, or the command line
+  3  something inside failed, which is a bug";
+
+#[derive(Parser)]
+#[command(
+    name = "herd",
+    version,
+    about = "An application-server herd for clients' locations, and the simulator that breaks it",
+    after_help = EXIT_CODES,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[cfg(feature = "sim")]
+    Run(run::Args),
+    #[cfg(feature = "sim")]
+    Show(show::Args),
+    #[cfg(feature = "sim")]
+    Schema(schema::Args),
+    Herds(herds::Args),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        #[cfg(feature = "sim")]
+        Command::Run(args) => run::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Show(args) => show::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Schema(args) => schema::run(&args),
+        Command::Herds(args) => herds::run(&args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.report();
+            failure.exit().into()
+        }
+    }
+}
+
+/// Why a command could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Files are wrong, each in its place.
+    #[error("{0}")]
+    Problems(#[from] Problems),
+    /// Something else about the input is wrong.
+    #[error("{0}")]
+    Input(String),
+    /// Nothing about the input is wrong.
+    #[error("{0}")]
+    #[cfg_attr(
+        not(feature = "sim"),
+        expect(dead_code, reason = "only the simulator fails inside")
+    )]
+    Internal(String),
+    /// What was to be printed could not be.
+    #[error("can't write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Problems(_) | Self::Input(_) => Exit::BadInput,
+            // Nobody reads any more, as when a pager is left: that is no failure.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Held,
+            Self::Output(_) => Exit::BadInput,
+            Self::Internal(_) => Exit::Internal,
+        }
+    }
+
+    fn report(&self) {
+        match self {
+            Self::Problems(problems) => warn(problems),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            _ => {
+                let mut stderr = anstream::stderr().lock();
+                let _ = writeln!(stderr, "error: {self}");
+            }
+        }
+    }
+}
+
+/// Prints problems to standard error, in colour where that is a terminal.
+fn warn(problems: &Problems) {
+    if !problems.is_empty() {
+        // anstream takes the colours out again where nobody can see them or NO_COLOR is set.
+        let mut stderr = anstream::stderr().lock();
+        let _ = write!(stderr, "{}", problems.render(true));
+    }
+}
+
+/// Prints to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! `herd run`: scenario files in, verdicts out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Failure, print, warn};
+use crate::report::{self, Detail};
+use crate::scenario::Scenario;
+use crate::sim::{self, trace::Trace};
+
+/// Run scenarios in the simulator and say what happened
+///
+/// Prints the story of each run, the way of each update, and each expectation, held or broken.
+/// Every run is executed twice and compared byte by byte.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd run scenarios/juzang-goes-down.toml
+  herd run --quiet scenarios
+  herd run --seed 7 --json scenarios/burst.toml > trace.jsonl
+
+Exit codes:
+  0  every expectation held
+  1  one was broken
+  2  a file or the command line is bad
+  3  something inside failed: a panic, or two runs that differ")]
+pub(super) struct Args {
+    /// Scenario files (.toml, .json), or folders of them; folders named `herds` are passed over
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// Run with this seed instead of the scenario's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print the trace, one JSON object a line, instead of the report
+    #[arg(long, conflicts_with_all = ["quiet", "all"])]
+    json: bool,
+    /// Print one line of verdict for each scenario, and what was broken
+    #[arg(short, long)]
+    quiet: bool,
+    /// Tell every event, signs of life included
+    #[arg(long, conflicts_with = "quiet")]
+    all: bool,
+    /// Write the trace to this file, too (one scenario only)
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Execute only once: half the time, but a run that can't be repeated goes unnoticed
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let files = scenario_files(&args.paths)?;
+    if args.trace.is_some() && files.len() != 1 {
+        let found = files.len();
+        return Err(Failure::Input(format!(
+            "--trace takes one scenario, but there are {found}"
+        )));
+    }
+    let scenarios = load_all(&files)?;
+    let mut broken = Vec::new();
+    for (index, scenario) in scenarios.into_iter().enumerate() {
+        let scenario = match args.seed {
+            Some(seed) => scenario.with_seed(seed),
+            None => scenario,
+        };
+        let trace = execute(&scenario, args.once)?;
+        if index > 0 && !args.json && !args.quiet {
+            print("\n\n")?;
+        }
+        print(&show(&trace, args))?;
+        if let Some(file) = &args.trace {
+            let written = fs::write(file, trace.to_json_lines());
+            written.map_err(|error| {
+                Failure::Input(format!("can't write {}: {error}", file.display()))
+            })?;
+        }
+        if trace.verdict().broken > 0 {
+            broken.push(scenario.name.clone());
+        }
+    }
+    if files.len() > 1 && !args.json {
+        print(&summary(files.len(), &broken))?;
+    }
+    Ok(if broken.is_empty() {
+        Exit::Held
+    } else {
+        Exit::Broken
+    })
+}
+
+fn show(trace: &Trace, args: &Args) -> String {
+    if args.json {
+        return trace.to_json_lines();
+    }
+    if !args.quiet {
+        let detail = if args.all {
+            Detail::Everything
+        } else {
+            Detail::Story
+        };
+        return report::text(trace, detail);
+    }
+    let broken = trace.judgements.iter().any(|judgement| !judgement.held);
+    let mut lines = vec![report::verdict_line(trace)];
+    if broken {
+        let all = report::judgements(trace);
+        lines.extend(all.into_iter().filter(|line| !line.starts_with("held")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn summary(all: usize, broken: &[String]) -> String {
+    let scenarios = report::show::count(all, "scenario");
+    match broken {
+        [] => format!("\n{scenarios}, all held\n"),
+        some => format!(
+            "\n{scenarios}, {} broken: {}\n",
+            some.len(),
+            some.join(", ")
+        ),
+    }
+}
+
+fn execute(scenario: &Scenario, once: bool) -> Result<Trace, Failure> {
+    let ran = if once {
+        sim::run_once(scenario)
+    } else {
+        sim::run(scenario)
+    };
+    ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
+}
+
+/// Loads all files before the first one runs, so that a typo in the last one shows at once.
+fn load_all(files: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
+    let mut scenarios = Vec::new();
+    let mut errors = crate::diag::Problems::new();
+    for file in files {
+        match Scenario::load(file) {
+            Ok((scenario, warnings)) => {
+                warn(&warnings);
+                scenarios.push(scenario);
+            }
+            Err(problems) => errors.extend(problems),
+        }
+    }
+    if errors.is_empty() {
+        Ok(scenarios)
+    } else {
+        Err(errors.into())
+    }
+}
+
+/// The files themselves, and all scenario files in folders, sorted by path.
+fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            collect(path, &mut files)?;
+            if files.len() == before {
+                let folder = path.display();
+                return Err(Failure::Input(format!(
+                    "no scenario file (.toml or .json) in {folder}"
+                )));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = |error| Failure::Input(format!("can't read {}: {error}", folder.display()));
+    let mut inside = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        inside.push(entry.map_err(unreadable)?.path());
+    }
+    inside.sort();
+    for path in inside {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if path.is_dir() {
+            if path.file_name().is_none_or(|name| name != "herds") {
+                collect(&path, files)?;
+            }
+        } else if matches!(extension, Some("toml" | "json")) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

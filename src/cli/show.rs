@@ -1,0 +1,45 @@
+//! `herd show`: a trace that was written earlier, as the run itself printed it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Exit, Failure, print};
+use crate::report::{self, Detail};
+use crate::sim::trace::Trace;
+
+/// Print the report of a trace that `herd run --json` or `--trace` wrote
+///
+/// Nothing is run again. The exit code is that of the run.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  herd run --quiet --trace trace.jsonl scenarios/juzang-goes-down.toml
+  herd show trace.jsonl")]
+pub(super) struct Args {
+    /// The trace
+    file: PathBuf,
+    /// Tell every event, signs of life included
+    #[arg(long)]
+    all: bool,
+    /// Print only the order in which updates spread, with times: what snapshots hold
+    #[arg(long, conflicts_with = "all")]
+    spread: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let file = args.file.display();
+    let text = fs::read_to_string(&args.file);
+    let text = text.map_err(|error| Failure::Input(format!("can't read {file}: {error}")))?;
+    let trace = Trace::from_json_lines(&text);
+    let trace = trace.map_err(|error| Failure::Input(format!("{file}: {error}")))?;
+    print(&match (args.spread, args.all) {
+        (true, _) => report::snapshot_with_times(&trace),
+        (false, true) => report::text(&trace, Detail::Everything),
+        (false, false) => report::text(&trace, Detail::Story),
+    })?;
+    Ok(if trace.verdict().broken == 0 {
+        Exit::Held
+    } else {
+        Exit::Broken
+    })
+}

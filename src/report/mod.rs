@@ -1,0 +1,73 @@
+//! A trace, made readable. Every function here is pure: the same trace gives the same text, whether
+//! it comes from a run or from a file.
+
+pub mod propagation;
+pub mod show;
+mod snapshot;
+mod story;
+mod verdict;
+mod ways;
+
+use std::fmt::Write as _;
+
+use crate::sim::trace::Trace;
+
+pub use snapshot::{snapshot, snapshot_with_times};
+pub use story::{Detail, story};
+pub use verdict::{judgements, verdict_line};
+pub use ways::ways;
+
+/// The whole report of one run: what it was, the story, the way of each update, each expectation,
+/// and one line of verdict.
+pub fn text(trace: &Trace, detail: Detail) -> String {
+    let mut text = String::new();
+    for line in heading(trace) {
+        let _ = writeln!(text, "{line}");
+    }
+    for part in [story(trace, detail), ways(trace), judgements(trace)] {
+        if !part.is_empty() {
+            let _ = writeln!(text);
+        }
+        for line in part {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    let _ = writeln!(text, "\n{}", verdict_line(trace));
+    text
+}
+
+fn heading(trace: &Trace) -> Vec<String> {
+    let header = &trace.header;
+    let mut lines = vec![header.title.clone()];
+    if let Some(about) = &header.about {
+        lines.extend(
+            about
+                .trim()
+                .lines()
+                .map(|line| format!("  {}", line.trim())),
+        );
+    }
+    let herd = &header.herd;
+    let servers = show::count(header.servers.len(), "server");
+    let links = show::count(header.links.len(), "link");
+    let (seed, tick) = (header.seed, show::delay(header.tick));
+    lines.push(format!(
+        "  herd {herd}: {servers}, {links}, {}; seed {seed}, tick {tick}",
+        latencies(trace)
+    ));
+    lines
+}
+
+fn latencies(trace: &Trace) -> String {
+    let mut different: Vec<&str> = Vec::new();
+    for link in &trace.header.links {
+        if !different.contains(&link.latency.as_str()) {
+            different.push(&link.latency);
+        }
+    }
+    match different.as_slice() {
+        [] => "no latency".to_owned(),
+        [one] => format!("{one} each"),
+        some => format!("of {}", some.join(", ")),
+    }
+}

@@ -1,0 +1,369 @@
+//! The way of each update through the herd, from the events alone: who had it from whom, after how
+//! many hops and how long, and which messages were of use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::herd::{Herd, Link, ServerId};
+use crate::journal::{ConnId, Event, EventId, Ignored, RecordText, Source, What, Who};
+use crate::protocol::client::Refusal;
+use crate::protocol::peer::PeerLine;
+
+/// An update, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Propagation {
+    /// How expectations and reports call it: the client's id, with `#2` and so on where it sent several.
+    pub name: String,
+    /// The server that it was sent to.
+    pub to: Arc<str>,
+    /// The event of the client sending it; none if the client had no connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<EventId>,
+    /// What the server made of it.
+    pub fate: Fate,
+    /// The servers that took it in, in the order in which they did. The first one is its origin. A
+    /// server that was restarted and told again is here again.
+    pub arrivals: Vec<Arrival>,
+    /// The messages between servers that carried it, in order of sending.
+    pub sends: Vec<Send>,
+}
+
+/// What the server that a client spoke to made of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It took it in.
+    Accepted,
+    /// It answered and changed nothing.
+    Ignored(Ignored),
+    /// It did not understand it.
+    Refused(Refusal),
+    /// It never heard it.
+    Unheard,
+}
+
+/// A server takes an update in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The server.
+    pub server: Arc<str>,
+    /// The event of taking it in.
+    pub event: EventId,
+    /// How many links it came over.
+    pub hops: u32,
+    /// Who told it; none at the origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Arc<str>>,
+    /// It came by synchronisation and not by the flood.
+    pub sync: bool,
+    /// Nanoseconds since the origin took it in.
+    pub delay: u64,
+    /// The fewest links that it could have come over, given which servers ran when it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortest: Option<u32>,
+    /// The shortest time in nanoseconds in which links alone could have brought it, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fastest: Option<u64>,
+}
+
+/// A message that carries an update from one server to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    /// Who sent it.
+    pub from: Arc<str>,
+    /// To whom.
+    pub to: Arc<str>,
+    /// The event of sending it.
+    pub event: EventId,
+    /// It was sent by synchronisation and not by the flood.
+    pub sync: bool,
+    /// What came of it.
+    pub result: Use,
+}
+
+/// What came of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Use {
+    /// It was news.
+    Useful,
+    /// It was known, or something newer was.
+    Duplicate,
+    /// It did not arrive.
+    Lost,
+}
+
+impl Propagation {
+    /// When `server` first took it in, if it did.
+    pub fn arrival(&self, server: &str) -> Option<&Arrival> {
+        self.arrivals
+            .iter()
+            .find(|arrival| &*arrival.server == server)
+    }
+
+    /// The way on which it first came to `server`: from the origin to it.
+    pub fn path(&self, server: &str) -> Vec<Arc<str>> {
+        let mut path = Vec::new();
+        let mut next = self.arrival(server);
+        // An arrival's teller took it in before: the way ends at the origin.
+        while let Some(arrival) = next
+            && path.len() < self.arrivals.len()
+        {
+            path.push(Arc::clone(&arrival.server));
+            next = arrival.via.as_deref().and_then(|via| self.arrival(via));
+        }
+        path.reverse();
+        path
+    }
+
+    /// How many messages had this result.
+    pub fn count(&self, result: Use) -> usize {
+        self.sends
+            .iter()
+            .filter(|send| send.result == result)
+            .count()
+    }
+}
+
+/// An update that a client sent, or was to send.
+pub struct Sent {
+    /// How it is called.
+    pub name: String,
+    /// The server that it was sent to.
+    pub to: Arc<str>,
+    /// The event of sending it.
+    pub event: Option<EventId>,
+}
+
+/// Follows each of `updates` through the events of one run.
+pub fn follow(
+    herd: &Herd,
+    latency: &[Duration],
+    events: &[Event],
+    updates: Vec<Sent>,
+) -> Vec<Propagation> {
+    let index = Index::new(herd, latency, events);
+    updates.into_iter().map(|sent| index.follow(sent)).collect()
+}
+
+/// The events, with the questions that following asks answered quickly.
+struct Index<'a> {
+    herd: &'a Herd,
+    latency: &'a [Duration],
+    events: &'a [Event],
+    /// The events that an event caused.
+    effects: BTreeMap<EventId, Vec<&'a Event>>,
+    /// Who is at the other end of a server's link.
+    peers: BTreeMap<(&'a Who, ConnId), &'a Arc<str>>,
+    /// The arrivals and messages of each update.
+    arrivals: BTreeMap<Key, Vec<&'a Event>>,
+    sends: BTreeMap<Key, Vec<&'a Event>>,
+}
+
+/// An update's five fields, without `AT` before and hops behind them.
+type Key = Vec<u8>;
+
+fn key(record: &RecordText<'_>) -> Vec<u8> {
+    [
+        &record.origin.0,
+        &record.skew.0,
+        &record.client.0,
+        &record.location.0,
+        &record.time.0,
+    ]
+    .map(|field| field.as_ref())
+    .join(&b' ')
+}
+
+impl<'a> Index<'a> {
+    fn new(herd: &'a Herd, latency: &'a [Duration], events: &'a [Event]) -> Self {
+        let mut index = Self {
+            herd,
+            latency,
+            events,
+            effects: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            sends: BTreeMap::new(),
+        };
+        for event in events {
+            index.add(event);
+        }
+        index
+    }
+
+    fn add(&mut self, event: &'a Event) {
+        if let Some(cause) = event.cause {
+            self.effects.entry(cause).or_default().push(event);
+        }
+        match &event.what {
+            What::LinkUp { peer, conn } => {
+                self.peers.insert((&event.who, *conn), peer);
+            }
+            What::Accepted { record, .. } => {
+                self.arrivals.entry(key(record)).or_default().push(event);
+            }
+            What::LineOut { conn, line } if self.peers.contains_key(&(&event.who, *conn)) => {
+                if let Ok(PeerLine::At(update)) = PeerLine::parse(&line.0) {
+                    let key = update.record.text().to_vec();
+                    self.sends.entry(key).or_default().push(event);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn effects(&self, of: EventId) -> impl Iterator<Item = &'a Event> {
+        self.effects.get(&of).into_iter().flatten().copied()
+    }
+
+    fn follow(&self, sent: Sent) -> Propagation {
+        let heard = sent.event.and_then(|event| {
+            let mut arrived = self.effects(event);
+            arrived.find(|event| matches!(event.what, What::LineIn { .. }))
+        });
+        let mut fate = Fate::Unheard;
+        let mut key_of_it = None;
+        for event in heard.into_iter().flat_map(|heard| self.effects(heard.id)) {
+            match &event.what {
+                What::Accepted { record, .. } => {
+                    fate = Fate::Accepted;
+                    key_of_it = Some(key(record));
+                }
+                What::Ignored { why, .. } => fate = Fate::Ignored(*why),
+                What::Refused { why } => fate = Fate::Refused(*why),
+                _ => {}
+            }
+        }
+        let key_of_it = key_of_it.unwrap_or_default();
+        Propagation {
+            name: sent.name,
+            to: sent.to,
+            sent: sent.event,
+            fate,
+            arrivals: self.arrivals_of(&key_of_it),
+            sends: self.sends_of(&key_of_it),
+        }
+    }
+
+    fn arrivals_of(&self, key: &[u8]) -> Vec<Arrival> {
+        let Some(events) = self.arrivals.get(key) else {
+            return Vec::new();
+        };
+        // An update is taken in by its origin before anybody else can hear of it.
+        let origin = events[0];
+        events
+            .iter()
+            .filter_map(|event| self.arrival(origin, event))
+            .collect()
+    }
+
+    fn arrival(&self, origin: &Event, event: &Event) -> Option<Arrival> {
+        let What::Accepted { hops, from, .. } = &event.what else {
+            return None;
+        };
+        let via = match from {
+            Source::Client => None,
+            Source::Server(name) => Some(Arc::clone(name)),
+        };
+        let (shortest, fastest) = self.possible(origin, event);
+        Some(Arrival {
+            server: event.who.name().into(),
+            event: event.id,
+            hops: *hops,
+            via,
+            sync: self.came_by_sync(event),
+            delay: event.at - origin.at,
+            shortest,
+            fastest,
+        })
+    }
+
+    /// Whether the message that brought it was sent for another reason than that it was news.
+    fn came_by_sync(&self, arrival: &Event) -> bool {
+        let heard = arrival.cause.and_then(|cause| self.event(cause));
+        let sent = heard
+            .and_then(|heard| heard.cause)
+            .and_then(|cause| self.event(cause));
+        sent.is_some_and(|sent| self.is_sync(sent))
+    }
+
+    fn event(&self, id: EventId) -> Option<&'a Event> {
+        self.events.get(usize::try_from(id.0.get()).ok()? - 1)
+    }
+
+    fn is_sync(&self, sent: &Event) -> bool {
+        let Who::Server(_) = sent.who else {
+            return false;
+        };
+        let cause = sent.cause.and_then(|cause| self.event(cause));
+        !cause.is_some_and(|cause| matches!(cause.what, What::Accepted { .. }))
+    }
+
+    /// The fewest links and the shortest time from the origin to where `arrival` happened, over
+    /// servers that ran then. The origin itself may be dead by then: it told others before.
+    fn possible(&self, origin: &Event, arrival: &Event) -> (Option<u32>, Option<u64>) {
+        let (Some(from), Some(to)) = (
+            self.herd.id(origin.who.name()),
+            self.herd.id(arrival.who.name()),
+        ) else {
+            return (None, None);
+        };
+        let running = self.running_at(arrival.id);
+        let alive = |server: ServerId| server == from || running[server.index()];
+        let hops = self.herd.hops_from(from, alive)[to.index()];
+        let time = self
+            .herd
+            .least_delay_from(from, alive, |link| self.latency_of(link))[to.index()];
+        let time = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
+        (hops, time)
+    }
+
+    fn latency_of(&self, link: &Link) -> Duration {
+        let position = self.herd.links().iter().position(|other| other == link);
+        position.map_or(Duration::ZERO, |position| self.latency[position])
+    }
+
+    fn running_at(&self, moment: EventId) -> Vec<bool> {
+        let mut running = vec![false; self.herd.servers().len()];
+        for event in self.events.iter().take_while(|event| event.id <= moment) {
+            let up = match event.what {
+                What::Started { .. } => true,
+                What::Crashed | What::Stopped => false,
+                _ => continue,
+            };
+            if let Some(id) = self.herd.id(event.who.name()) {
+                running[id.index()] = up;
+            }
+        }
+        running
+    }
+
+    fn sends_of(&self, key: &[u8]) -> Vec<Send> {
+        let events = self.sends.get(key).into_iter().flatten();
+        events.filter_map(|event| self.send(event)).collect()
+    }
+
+    fn send(&self, event: &Event) -> Option<Send> {
+        let What::LineOut { conn, .. } = event.what else {
+            return None;
+        };
+        let heard = self.effects(event.id).next();
+        let effect = heard.and_then(|heard| self.effects(heard.id).next());
+        let result = match effect.map(|effect| &effect.what) {
+            Some(What::Accepted { .. }) => Use::Useful,
+            Some(What::Ignored { .. }) => Use::Duplicate,
+            _ => Use::Lost,
+        };
+        Some(Send {
+            from: event.who.name().into(),
+            to: Arc::clone(self.peers.get(&(&event.who, conn))?),
+            event: event.id,
+            sync: self.is_sync(event),
+            result,
+        })
+    }
+}

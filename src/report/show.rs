@@ -1,0 +1,71 @@
+//! How times, events and names look in text.
+
+use std::time::Duration;
+
+use crate::units::format_duration;
+
+/// Nanoseconds since the beginning as seconds with as many decimals as a tick needs: `2.025`, and
+/// nine where there is more to show.
+pub fn moment(nanos: u64) -> String {
+    let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    if rest.is_multiple_of(1_000_000) {
+        format!("{seconds}.{:03}", rest / 1_000_000)
+    } else {
+        format!("{seconds}.{rest:09}")
+    }
+}
+
+/// Nanoseconds as a duration with its unit, exactly.
+pub fn delay(nanos: u64) -> String {
+    format_duration(Duration::from_nanos(nanos))
+}
+
+/// One `thing`, two `thing`s.
+pub fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// Rows with every column as wide as its widest cell, columns two blanks apart, no blanks at a
+/// row's end. The second column and all behind it are set to the right where `right` says so.
+pub fn table(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = widths[column];
+            if right.get(column).copied().unwrap_or(false) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{moment, table};
+
+    #[test]
+    fn moments_show_what_there_is_to_show() {
+        assert_eq!(moment(2_025_000_000), "2.025");
+        assert_eq!(moment(2_025_000_001), "2.025000001");
+    }
+
+    #[test]
+    fn tables_line_up_and_end_without_blanks() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["server", "hops", "via"]), row(["Zoë", "12", ""])];
+        assert_eq!(
+            table(&rows, &[false, true]),
+            ["server  hops  via", "Zoë       12"]
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! The order in which updates spread, for snapshot tests.
+//!
+//! [`snapshot`] holds causes and order and no time at all, so it survives a change of latency and
+//! of clocks, and changes when the code decides otherwise. [`snapshot_with_times`] is the same with
+//! times, for reading.
+
+use std::fmt::Write as _;
+
+use super::propagation::{Propagation, Use};
+use super::show;
+use super::ways::tree;
+use crate::journal::{Event, What, Who};
+use crate::protocol::record::Record;
+use crate::protocol::{escape, fields};
+use crate::sim::trace::Trace;
+
+/// Causes and order, without times.
+pub fn snapshot(trace: &Trace) -> String {
+    write(trace, false)
+}
+
+/// Causes and order, with times.
+pub fn snapshot_with_times(trace: &Trace) -> String {
+    write(trace, true)
+}
+
+fn write(trace: &Trace, times: bool) -> String {
+    let mut text = format!("{} (herd {})\n", trace.header.title, trace.header.herd);
+    for update in &trace.updates {
+        let _ = writeln!(text, "\nupdate {} at {}", update.name, update.to);
+        for line in spread(trace, update, times) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    let _ = writeln!(text, "\nclients");
+    for event in trace
+        .events
+        .iter()
+        .filter(|event| matches!(event.who, Who::Client(_)))
+    {
+        if let Some(line) = client_line(event, times) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    let _ = writeln!(text, "\nservers");
+    for event in &trace.events {
+        if let Some(line) = server_line(event, times) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+fn at(event: &Event, times: bool) -> String {
+    if times {
+        format!("{} ", show::moment(event.at))
+    } else {
+        String::new()
+    }
+}
+
+/// The tree, then every message in the order in which they were sent.
+fn spread(trace: &Trace, update: &Propagation, times: bool) -> Vec<String> {
+    if update.arrivals.is_empty() {
+        return vec![format!("{:?}", update.fate).to_lowercase()];
+    }
+    let mut lines = tree(update);
+    for send in &update.sends {
+        let result = match send.result {
+            Use::Useful => "useful",
+            Use::Duplicate => "duplicate",
+            Use::Lost => "lost",
+        };
+        let sync = if send.sync { ", synchronised" } else { "" };
+        let time = trace
+            .event(send.event)
+            .map_or(String::new(), |event| at(event, times));
+        lines.push(format!("{time}{} → {}: {result}{sync}", send.from, send.to));
+    }
+    lines
+}
+
+fn client_line(event: &Event, times: bool) -> Option<String> {
+    let time = at(event, times);
+    let who = event.who.name();
+    match &event.what {
+        What::LineOut { line, .. } => Some(format!("{time}{who} says {}", without_clock(&line.0))),
+        What::LineIn { line, .. } => Some(format!("{time}{who} hears {}", without_clock(&line.0))),
+        What::ConnectFailed { to, why } => {
+            Some(format!("{time}{who} can't connect to {to}: {why}"))
+        }
+        What::Unanswered { to, .. } => Some(format!("{time}{who} has no answer from {to}")),
+        _ => None,
+    }
+}
+
+/// A line with `<time>` and `<skew>` where they depend on clocks.
+fn without_clock(line: &[u8]) -> String {
+    let first = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let rest = escape(&line[first.len()..]);
+    let words: Vec<&[u8]> = fields(first).collect();
+    match words.as_slice() {
+        [b"AT", fields @ ..] if Record::parse(&fields.join(&b' ')).is_some() => {
+            let [server, _, id, location, _] = fields else {
+                return escape(line);
+            };
+            let (server, id, location) = (escape(server), escape(id), escape(location));
+            format!("AT {server} <skew> {id} {location} <time>{rest}")
+        }
+        [b"IAMAT", id, location, time]
+            if crate::protocol::time::Timestamp::parse(time).is_some() =>
+        {
+            format!("IAMAT {} {} <time>", escape(id), escape(location))
+        }
+        _ => escape(line),
+    }
+}
+
+/// What failed and what came back, and what was synchronised then.
+fn server_line(event: &Event, times: bool) -> Option<String> {
+    let time = at(event, times);
+    let who = event.who.name();
+    match &event.what {
+        What::Crashed => Some(format!("{time}{who} crashes")),
+        What::Restarted => Some(format!("{time}{who} starts again, empty")),
+        What::Synchronised {
+            peer,
+            sent,
+            received,
+        } if sent + received > 0 => Some(format!(
+            "{time}{who} is synchronised with {peer}: {sent} sent, {received} received"
+        )),
+        _ => None,
+    }
+}

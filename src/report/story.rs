@@ -1,0 +1,224 @@
+//! What happened, one line an event, in fixed columns: time, who, what.
+
+use std::collections::BTreeMap;
+
+use crate::journal::{ConnId, Event, Ignored, Other, RecordText, Source, What, Who};
+use crate::protocol::peer::PeerLine;
+use crate::sim::trace::Trace;
+
+use super::show;
+
+/// How much of a run is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What clients say and hear, what becomes of updates, what fails: what a person wants to know.
+    Story,
+    /// Every event.
+    Everything,
+}
+
+/// The lines of the story, without colour.
+pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
+    let told = Told::new(trace, detail);
+    let rows: Vec<(String, &str, String)> = (trace.events.iter())
+        .filter(|event| told.is_told(event))
+        .map(|event| (show::moment(event.at), event.who.name(), told.what(event)))
+        .collect();
+    let times = rows.iter().map(|row| row.0.len()).max().unwrap_or(0).max(4);
+    let names = rows
+        .iter()
+        .map(|row| row.1.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(3);
+    let mut lines = vec![format!("{:>times$}  {:<names$}  what", "time", "who")];
+    lines.extend(told.beginning(times, names));
+    for (time, who, what) in rows {
+        lines.push(format!("{time:>times$}  {who:<names$}  {what}"));
+    }
+    lines
+}
+
+struct Told<'a> {
+    trace: &'a Trace,
+    detail: Detail,
+    /// When something first happened that was not the herd coming up.
+    begins: u64,
+    /// Who opened a connection, and whom each expected at the other end.
+    ends: BTreeMap<ConnId, Vec<(&'a Who, &'a Other)>>,
+}
+
+impl<'a> Told<'a> {
+    fn new(trace: &'a Trace, detail: Detail) -> Self {
+        let is_step = |event: &&Event| {
+            matches!(event.who, Who::Client(_))
+                || matches!(event.what, What::Crashed | What::Restarted)
+        };
+        let first = trace.events.iter().find(is_step);
+        let mut ends: BTreeMap<ConnId, Vec<(&Who, &Other)>> = BTreeMap::new();
+        for event in &trace.events {
+            if let What::Opened { conn, with, .. } = &event.what {
+                ends.entry(*conn).or_default().push((&event.who, with));
+            }
+        }
+        Self {
+            ends,
+            trace,
+            detail,
+            begins: first.map_or(u64::MAX, |event| event.at),
+        }
+    }
+
+    /// The herd coming up, in one line.
+    fn beginning(&self, times: usize, names: usize) -> Option<String> {
+        if self.detail == Detail::Everything {
+            return None;
+        }
+        let before = self
+            .trace
+            .events
+            .iter()
+            .filter(|event| event.at < self.begins);
+        let mut running = 0;
+        let mut synchronised = 0;
+        let mut last = 0;
+        for event in before {
+            match event.what {
+                What::Started { .. } => running += 1,
+                What::Synchronised { .. } => {
+                    synchronised += 1;
+                    last = event.at;
+                }
+                _ => {}
+            }
+        }
+        let servers = show::count(running, "server");
+        // Both ends say so.
+        let links = show::count(synchronised / 2, "link");
+        let time = show::moment(last);
+        Some(format!(
+            "{time:>times$}  {:<names$}  {servers} run, {links} synchronised",
+            "all"
+        ))
+    }
+
+    fn is_told(&self, event: &Event) -> bool {
+        if self.detail == Detail::Everything {
+            return true;
+        }
+        let by_client = matches!(event.who, Who::Client(_));
+        match &event.what {
+            What::Started { .. }
+            | What::LinkUp { .. }
+            | What::Opened { .. }
+            | What::Closed { .. } => false,
+            What::LineOut { line, .. } => by_client || self.is_update(&line.0),
+            What::LineIn { .. } | What::ConnectFailed { .. } => by_client,
+            What::Synchronised { .. } | What::LinkDown { .. } => event.at >= self.begins,
+            What::Stopped
+            | What::Refused { .. }
+            | What::Accepted { .. }
+            | What::Ignored { .. }
+            | What::LookUp { .. }
+            | What::Crashed
+            | What::Restarted
+            | What::Unanswered { .. } => true,
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads beside its sisters")]
+    fn is_update(&self, line: &[u8]) -> bool {
+        matches!(PeerLine::parse(line), Ok(PeerLine::At(_)))
+    }
+
+    fn what(&self, event: &Event) -> String {
+        match &event.what {
+            What::Started { boot } => format!("starts, boot {boot}"),
+            What::Stopped => "stops".to_owned(),
+            What::Opened { conn, with, .. } => {
+                format!("connection {} with {}", conn.0, other(with))
+            }
+            What::Closed { conn, why } => format!("connection {} closed: {why}", conn.0),
+            What::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
+            What::LineIn { line, .. } => match self.other_end(event) {
+                Some(from) => format!("← {from}  {line}"),
+                None => format!("←  {line}"),
+            },
+            What::LineOut { line, .. } => self.line_out(event, &line.0),
+            What::Refused { why } => format!("refuses the line: {why}"),
+            What::Accepted { record, hops, from } => {
+                let hops = show::count(*hops as usize, "hop");
+                format!("accepts {} from {}, {hops}", update(record), source(from))
+            }
+            What::Ignored { record, why, from } => {
+                let why = match why {
+                    Ignored::Known => "known",
+                    Ignored::Older => "older than what is known",
+                };
+                format!("ignores {} from {}: {why}", update(record), source(from))
+            }
+            What::LookUp { client } => format!("asks Places what is near {client}"),
+            What::LinkUp { peer, .. } => format!("link to {peer} is up"),
+            What::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),
+            What::Synchronised {
+                peer,
+                sent,
+                received,
+            } => {
+                format!("synchronised with {peer}: {sent} sent, {received} received")
+            }
+            What::Crashed => "CRASHES".to_owned(),
+            What::Restarted => "STARTS AGAIN, empty".to_owned(),
+            What::Unanswered { to, line } => format!("has no answer from {to} to: {line}"),
+        }
+    }
+
+    fn line_out(&self, event: &Event, line: &[u8]) -> String {
+        let to = self.other_end(event).unwrap_or_default();
+        match (&event.who, self.detail, PeerLine::parse(line)) {
+            (Who::Server(_), Detail::Story, Ok(PeerLine::At(sent))) => {
+                let hops = show::count(sent.hops as usize, "hop");
+                let id = crate::protocol::escape(sent.record.id());
+                format!(
+                    "→ {to}  {id} of {}, {hops}",
+                    crate::protocol::escape(sent.record.time_text())
+                )
+            }
+            _ => format!("→ {to}  {}", crate::protocol::escape(line)),
+        }
+    }
+
+    /// Who is at the other end of the connection of a line.
+    fn other_end(&self, event: &Event) -> Option<String> {
+        let (What::LineIn { conn, .. } | What::LineOut { conn, .. }) = event.what else {
+            return None;
+        };
+        let ends = self.ends.get(&conn)?;
+        let seen = ends.iter().find(|(who, _)| **who != event.who);
+        // An end that has not seen the connection yet is known to the one that dialled it.
+        let meant = ends.iter().find_map(|(_, with)| match with {
+            Other::Server(name) => Some(name.to_string()),
+            Other::Client | Other::Peer => None,
+        });
+        seen.map(|(who, _)| who.name().to_owned()).or(meant)
+    }
+}
+
+fn other(with: &Other) -> String {
+    match with {
+        Other::Client => "a client".to_owned(),
+        Other::Peer => "a server".to_owned(),
+        Other::Server(name) => name.to_string(),
+    }
+}
+
+fn source(from: &Source) -> String {
+    match from {
+        Source::Client => "its client".to_owned(),
+        Source::Server(name) => name.to_string(),
+    }
+}
+
+fn update(record: &RecordText<'_>) -> String {
+    format!("{} of {}", record.client, record.time)
+}

@@ -1,0 +1,65 @@
+//! What was expected and what came, and the one line that sums it up.
+
+use super::show;
+use crate::sim::trace::{Judgement, Trace};
+
+/// Each expectation: held, or broken with what was expected and what came.
+pub fn judgements(trace: &Trace) -> Vec<String> {
+    let mut lines = Vec::new();
+    for judgement in &trace.judgements {
+        lines.extend(lines_of(judgement));
+    }
+    lines
+}
+
+fn lines_of(judgement: &Judgement) -> Vec<String> {
+    let Judgement {
+        about,
+        expected,
+        actual,
+        ..
+    } = judgement;
+    if judgement.held {
+        let shown = if expected == actual {
+            actual.clone()
+        } else {
+            format!("{actual}  (expected: {expected})")
+        };
+        return vec![format!("held    {about}: {shown}")];
+    }
+    let place = judgement
+        .place
+        .as_deref()
+        .map_or(String::new(), |place| format!("  (at {place})"));
+    let mut lines = vec![
+        format!("BROKEN  {about}{place}"),
+        format!("          expected: {expected}"),
+        format!("          actual:   {actual}"),
+    ];
+    if !judgement.events.is_empty() {
+        let events: Vec<String> = judgement
+            .events
+            .iter()
+            .take(8)
+            .map(|event| event.0.to_string())
+            .collect();
+        lines.push(format!("          events:   {}", events.join(", ")));
+    }
+    lines
+}
+
+/// `HELD` or `BROKEN`, and how many expectations.
+pub fn verdict_line(trace: &Trace) -> String {
+    let verdict = trace.verdict();
+    let total = show::count(verdict.held + verdict.broken, "expectation");
+    let events = show::count(trace.events.len(), "event");
+    let name = &trace.header.scenario;
+    if verdict.broken == 0 {
+        format!("HELD: {name}, {total}, {events}")
+    } else {
+        format!(
+            "BROKEN: {name}, {} of {total} broken, {events}",
+            verdict.broken
+        )
+    }
+}

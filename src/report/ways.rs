@@ -1,0 +1,155 @@
+//! For each update: the tree on which it spread, a table of who had it when, and what it cost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::propagation::{Arrival, Fate, Propagation, Use};
+use super::show;
+use crate::journal::Ignored;
+use crate::sim::trace::Trace;
+
+/// The ways of all updates of a run.
+pub fn ways(trace: &Trace) -> Vec<String> {
+    let mut lines = Vec::new();
+    for update in &trace.updates {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(way(trace, update));
+    }
+    lines
+}
+
+fn way(trace: &Trace, update: &Propagation) -> Vec<String> {
+    let mut lines = vec![format!(
+        "update {} at {}: {}",
+        update.name,
+        update.to,
+        fate(update)
+    )];
+    if update.arrivals.is_empty() {
+        return lines;
+    }
+    lines.extend(tree(update).into_iter().map(|line| format!("  {line}")));
+    lines.extend(
+        table(trace, update)
+            .into_iter()
+            .map(|line| format!("  {line}")),
+    );
+    lines.push(format!("  {}", cost(trace, update)));
+    lines
+}
+
+fn fate(update: &Propagation) -> String {
+    match update.fate {
+        Fate::Accepted => "accepted".to_owned(),
+        Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),
+        Fate::Ignored(Ignored::Older) => "older than what is known, changes nothing".to_owned(),
+        Fate::Refused(why) => format!("refused, {why}"),
+        Fate::Unheard => "never heard".to_owned(),
+    }
+}
+
+/// Who had it from whom, as a tree with the origin at its root.
+pub(super) fn tree(update: &Propagation) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut shown = BTreeSet::new();
+    if let Some(origin) = update.arrivals.first() {
+        branch(update, origin, "", "", &mut shown, &mut lines);
+    }
+    lines
+}
+
+fn branch(
+    update: &Propagation,
+    at: &Arrival,
+    first: &str,
+    rest: &str,
+    shown: &mut BTreeSet<Arc<str>>,
+    lines: &mut Vec<String>,
+) {
+    let by_sync = if at.sync { " (synchronised)" } else { "" };
+    lines.push(format!("{first}{}{by_sync}", at.server));
+    shown.insert(Arc::clone(&at.server));
+    let next: Vec<&Arrival> = (update.arrivals.iter())
+        .filter(|arrival| arrival.via.as_deref() == Some(&*at.server))
+        .collect();
+    for (index, arrival) in next.iter().enumerate() {
+        // A server that was restarted and told again stands where it was told first.
+        if shown.contains(&arrival.server) {
+            continue;
+        }
+        let last = index + 1 == next.len();
+        let (elbow, bar) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        branch(
+            update,
+            arrival,
+            &format!("{rest}{elbow}"),
+            &format!("{rest}{bar}"),
+            shown,
+            lines,
+        );
+    }
+}
+
+fn table(trace: &Trace, update: &Propagation) -> Vec<String> {
+    let titles = ["server", "hops", "shortest", "delay", "fastest", "via"];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for arrival in &update.arrivals {
+        rows.push(arrival_row(arrival));
+    }
+    for server in trace.herd.server_names() {
+        if update.arrival(server).is_none() {
+            let dash = || "-".to_owned();
+            rows.push(vec![
+                server.to_owned(),
+                dash(),
+                dash(),
+                dash(),
+                dash(),
+                "never reached".to_owned(),
+            ]);
+        }
+    }
+    show::table(&rows, &[false, true, true, true, true, false])
+}
+
+fn arrival_row(arrival: &Arrival) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let via = match (&arrival.via, arrival.sync) {
+        (None, _) => "its client".to_owned(),
+        (Some(via), false) => via.to_string(),
+        (Some(via), true) => format!("{via}, synchronised"),
+    };
+    vec![
+        arrival.server.to_string(),
+        arrival.hops.to_string(),
+        arrival.shortest.map_or_else(dash, |hops| hops.to_string()),
+        show::delay(arrival.delay),
+        arrival.fastest.map_or_else(dash, show::delay),
+        via,
+    ]
+}
+
+fn cost(trace: &Trace, update: &Propagation) -> String {
+    let sends = show::count(update.sends.len(), "send");
+    let useful = update.count(Use::Useful);
+    let duplicate = update.count(Use::Duplicate);
+    let lost = match update.count(Use::Lost) {
+        0 => String::new(),
+        lost => format!(", {lost} lost"),
+    };
+    let sync = match update.sends.iter().filter(|send| send.sync).count() {
+        0 => String::new(),
+        sync => format!(" ({sync} by synchronisation)"),
+    };
+    let (links, servers) = (trace.herd.links().len(), trace.herd.servers().len());
+    let formula = trace.herd.fault_free_sends();
+    format!(
+        "{sends}: {useful} useful, {duplicate} duplicate{lost}{sync}; a fault-free flood over {links} links and {servers} servers costs 2×{links}−{servers}+1 = {formula}"
+    )
+}

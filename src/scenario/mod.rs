@@ -1,0 +1,216 @@
+//! Scenarios: a herd, what happens to it, and what is expected to come of it.
+//!
+//! Two stages. `raw` mirrors the file; [`Scenario`] is what is left when everything was checked, so
+//! no later code checks again. Nothing in this folder simulates anything.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::diag::{Problems, Source, Span};
+use crate::herd::{Herd, Name, ServerId};
+use crate::units::LatencyRange;
+
+mod pattern;
+mod raw;
+mod template;
+mod updates;
+mod validate;
+
+pub use pattern::Pattern;
+pub use template::{EpochNs, Rendered, Template, TextError};
+pub use updates::PlannedUpdate;
+
+/// A scenario, checked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// The file's name without folder and extension.
+    pub name: String,
+    /// What happens, in a few words.
+    pub title: String,
+    /// What there is to see in it.
+    pub about: Option<String>,
+    /// The herd that it happens to.
+    pub herd: Arc<Herd>,
+    /// Where all that is random comes from.
+    pub seed: u64,
+    /// The step of simulated time: whole milliseconds. All times and latencies are multiples of it.
+    pub tick: Duration,
+    /// What all clocks show when the run begins.
+    pub epoch_ns: EpochNs,
+    /// The latency of each link, in the order of the herd's links.
+    pub link_latency: Vec<LatencyRange>,
+    /// The latency between clients and servers.
+    pub client_latency: LatencyRange,
+    /// When the run ends; if not given, when everything is quiet.
+    pub end: Option<Duration>,
+    /// The servers' own timers.
+    pub timing: Timing,
+    /// What happens, by time.
+    pub steps: Vec<Step>,
+    /// What is expected of it.
+    pub expects: Vec<Expect>,
+    /// The file, for whoever wants to show a part of it.
+    pub source: Arc<Source>,
+}
+
+/// The servers' own timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a server says on a quiet link that it is alive.
+    pub heartbeat: Duration,
+    /// How often two linked servers compare what they know.
+    pub audit: Duration,
+    /// How long a server waits for a connection that it dials.
+    pub connect_deadline: Duration,
+    /// How long a server waits before it dials again for the first time.
+    pub redial_least: Duration,
+    /// How long a server waits at most before it dials again; not less than `redial_least`.
+    pub redial_most: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(2),
+            audit: Duration::from_secs(10),
+            connect_deadline: Duration::from_secs(2),
+            redial_least: Duration::from_millis(100),
+            redial_most: Duration::from_secs(2),
+        }
+    }
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When, counted from the beginning of the run.
+    pub at: Duration,
+    /// Where the file says so.
+    pub span: Span,
+    /// What happens.
+    pub action: Action,
+}
+
+/// What happens in a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// These servers, which run, stop at once and forget everything.
+    Crash(Vec<ServerId>),
+    /// These servers, which are down, start again knowing nothing.
+    Restart(Vec<ServerId>),
+    /// A client sends something.
+    Client(ClientStep),
+}
+
+/// What a client does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientStep {
+    /// Who it is.
+    pub client: Name,
+    /// Whom it talks to, each on a connection of its own. Never empty.
+    pub to: Vec<ServerId>,
+    /// What it sends on each connection, all at once. Never empty.
+    pub lines: Vec<Line>,
+    /// Whether it is wrong if any answer comes. If not, each line must be answered.
+    pub no_reply: bool,
+    /// How often it does all that, each time on connections of its own; at least once.
+    pub times: u32,
+    /// The time between two repetitions.
+    pub every: Duration,
+}
+
+/// A line that a client sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The line.
+    pub send: Template,
+    /// What must be answered; if not given, anything.
+    pub reply: Option<Pattern>,
+}
+
+/// What is expected of one update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// Where the file says so.
+    pub span: Span,
+    /// The update.
+    pub update: UpdateRef,
+    /// What must be true of it, in this order: reaches, misses, hops, path, within, sends, useful,
+    /// duplicates, ignored. Never empty.
+    pub checks: Vec<Check>,
+}
+
+/// Which update is meant. There is exactly one such in [`Scenario::updates`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateRef {
+    /// The id in the IAMAT.
+    pub client_id: Vec<u8>,
+    /// Which of that id's updates, in order of sending, from 1.
+    pub nth: usize,
+    /// As the file says it.
+    pub text: String,
+}
+
+/// Something that must be true of an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// The server accepts it.
+    Reaches(ServerId),
+    /// The server does not accept it.
+    Misses(ServerId),
+    /// It first comes to the server over so many links.
+    Hops(ServerId, u32),
+    /// It first comes to the server by this way, which begins at the origin and ends at the server.
+    Path(ServerId, Vec<ServerId>),
+    /// It comes within that time to the server, or to every server that it comes to.
+    Within {
+        /// The server; none for every one that the update comes to.
+        server: Option<ServerId>,
+        /// The longest that it may take.
+        limit: Duration,
+    },
+    /// So many messages between servers carried it.
+    Sends(u64),
+    /// So many of them told something new.
+    Useful(u64),
+    /// So many of them told what was known.
+    Duplicates(u64),
+    /// No server accepts it.
+    Ignored,
+}
+
+impl Scenario {
+    /// Reads a scenario file, TOML or (if its name ends in `.json`) JSON. Next to the scenario
+    /// come the warnings.
+    pub fn load(path: impl AsRef<Path>) -> Result<(Self, Problems), Problems> {
+        let path = path.as_ref();
+        let source = Source::read(path).map_err(|problem| Problems::from(*problem))?;
+        validate::scenario(&source, path.parent())
+    }
+
+    /// Reads a scenario from text. `name` is what problems call it; if it ends in `.json` the
+    /// text is JSON. Paths of herd files are relative to the folder `relative_to`.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        relative_to: Option<&Path>,
+    ) -> Result<(Self, Problems), Problems> {
+        validate::scenario(&Source::new(name, text), relative_to)
+    }
+
+    /// The same scenario with another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+}
+
+/// The JSON Schema of scenario files.
+pub fn schema() -> serde_json::Value {
+    crate::document::schema_of::<raw::RawScenario>()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! What a reply must look like.
+
+use super::template::{Piece, TextError, hex_bytes, pieces, push_char};
+
+/// A pattern for a reply, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Bytes(Vec<u8>),
+    /// Any bytes, even none.
+    Any,
+    /// The time that the line told.
+    Sent,
+    /// The number of the repetition.
+    Index,
+}
+
+impl Pattern {
+    /// Reads a pattern: `*`, `\*`, `\\` and placeholders.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let mut parts = Vec::new();
+        let mut bytes = Vec::new();
+        let mut pieces = pieces(text)?.into_iter();
+        while let Some(piece) = pieces.next() {
+            let part = match piece {
+                Piece::Char('*') => Part::Any,
+                Piece::Char('\\') => match pieces.next() {
+                    Some(Piece::Char(c @ ('*' | '\\'))) => {
+                        push_char(&mut bytes, c);
+                        continue;
+                    }
+                    _ => return Err(TextError::BadEscape),
+                },
+                Piece::Char(c) => {
+                    push_char(&mut bytes, c);
+                    continue;
+                }
+                Piece::Placeholder(name) => placeholder(name)?,
+            };
+            parts.extend([Part::Bytes(std::mem::take(&mut bytes)), part]);
+        }
+        parts.push(Part::Bytes(bytes));
+        Ok(Self { parts })
+    }
+
+    /// Whether the pattern speaks of the time that the line told.
+    pub fn uses_sent(&self) -> bool {
+        self.parts.contains(&Part::Sent)
+    }
+
+    /// Whether a reply is as expected, to the last byte: a final line feed counts. `i` is the
+    /// number of the repetition, `sent` the time that the line told; without one, a pattern that
+    /// speaks of it matches nothing.
+    pub fn matches(&self, reply: &[u8], i: u32, sent: Option<&str>) -> bool {
+        if self.uses_sent() && sent.is_none() {
+            return false;
+        }
+        let stretches = self.between_stars(i, sent.unwrap_or_default());
+        let Some((last, others)) = stretches.split_last() else {
+            return reply.is_empty();
+        };
+        let Some((first, middle)) = others.split_first() else {
+            return reply == last;
+        };
+        let Some(mut rest) = reply.strip_prefix(first.as_slice()) else {
+            return false;
+        };
+        // The leftmost place is always good enough, as it leaves the most for what follows.
+        for stretch in middle {
+            match find(rest, stretch) {
+                Some(at) => rest = &rest[at + stretch.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+
+    /// The pattern with its placeholders filled in, to show beside what came instead.
+    pub fn show(&self, i: u32, sent: Option<&str>) -> String {
+        let sent = sent.unwrap_or("{sent}");
+        let stretches = self.between_stars(i, sent);
+        let shown: Vec<_> = stretches
+            .iter()
+            .map(|stretch| String::from_utf8_lossy(stretch).into_owned())
+            .collect();
+        shown.join("*")
+    }
+
+    /// The bytes before, between and after the stars.
+    fn between_stars(&self, i: u32, sent: &str) -> Vec<Vec<u8>> {
+        let mut stretches = Vec::new();
+        let mut bytes = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Bytes(text) => bytes.extend_from_slice(text),
+                Part::Sent => bytes.extend_from_slice(sent.as_bytes()),
+                Part::Index => bytes.extend_from_slice(i.to_string().as_bytes()),
+                Part::Any => stretches.push(std::mem::take(&mut bytes)),
+            }
+        }
+        stretches.push(bytes);
+        stretches
+    }
+}
+
+fn placeholder(name: &str) -> Result<Part, TextError> {
+    if let Some(digits) = name.strip_prefix("hex:") {
+        return hex_bytes(name, digits).map(Part::Bytes);
+    }
+    match name {
+        "sent" => Ok(Part::Sent),
+        "i" => Ok(Part::Index),
+        _ => Err(TextError::Unknown(
+            name.to_owned(),
+            "`{sent}`, `{i}` or `{hex:00ff}`",
+        )),
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    if wanted.is_empty() {
+        return Some(0);
+    }
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, reply: &[u8]) -> bool {
+        let pattern = Pattern::parse(pattern).unwrap();
+        pattern.matches(reply, 2, Some("7.5"))
+    }
+
+    #[test]
+    fn stars_match_any_bytes_even_none() {
+        assert!(matches("AT Riley +* kiwi", b"AT Riley +0.5 kiwi"));
+        assert!(matches("a*b*c", b"abc"));
+        assert!(matches("a*bc", b"a\n\xffbc bc"));
+        assert!(matches("*", b""));
+        assert!(matches("**", b"x"));
+        assert!(!matches("a*b", b"ab "));
+        assert!(!matches("ab*ba", b"aba"));
+        assert!(!matches("", b"x"));
+    }
+
+    #[test]
+    fn stars_and_backslashes_can_be_meant() {
+        assert!(matches(r"? a\*b\\", br"? a*b\"));
+        assert!(!matches(r"a\*b", b"axb"));
+        assert_eq!(Pattern::parse(r"a\n"), Err(TextError::BadEscape));
+        assert_eq!(Pattern::parse(r"a\"), Err(TextError::BadEscape));
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        assert!(matches("{i} {sent} {{}} {hex:ff}", b"2 7.5 {} \xff"));
+        let pattern = Pattern::parse(r"{sent} * {i} \*").unwrap();
+        assert_eq!(pattern.show(2, Some("7.5")), "7.5 * 2 *");
+        assert!(!pattern.matches(b"{sent} x 2 *", 2, None));
+        let unknown = Pattern::parse("{now}").unwrap_err().to_string();
+        assert!(unknown.contains("use `{sent}`, `{i}`"), "{unknown}");
+    }
+
+    /// The plainest way to match, in exponential time.
+    fn naive(pattern: &[u8], text: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some((b'*', rest)) => (0..=text.len()).any(|n| naive(rest, &text[n..])),
+            Some((c, rest)) => text.first() == Some(c) && naive(rest, &text[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn stars_mean_what_the_plainest_matcher_says(
+            pattern in "[ab*]{0,8}", text in "[ab]{0,10}",
+        ) {
+            let wanted = naive(pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches(&pattern, text.as_bytes()), wanted);
+        }
+
+        #[test]
+        fn no_pattern_panics(pattern in ".*", reply: Vec<u8>) {
+            if let Ok(pattern) = Pattern::parse(&pattern) {
+                let _ = pattern.matches(&reply, 1, None);
+            }
+        }
+    }
+}

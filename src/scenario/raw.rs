@@ -1,0 +1,142 @@
+//! A scenario file as written. The documentation of these types is that of the JSON Schema, which
+//! `herd schema` prints.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::document::{Entries, Located, OneOrMany, Section};
+use crate::units::{DurationText, LatencyRange};
+
+/// A scenario: a herd, what happens to it, and what is expected to come of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Scenario")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScenario {
+    /// What happens, in a few words: `"Juzang goes down"`.
+    #[schemars(required)]
+    pub(super) title: Option<Located<String>>,
+    /// What there is to see in it, in a sentence or two.
+    pub(super) about: Option<String>,
+    /// The herd: the name of a built-in one (`riley`, `hill`, `clark`, `bailey`, `goloman`), or
+    /// the path of a herd file relative to this file (`"ring.toml"`, `"../herds/line"`).
+    #[schemars(required)]
+    pub(super) herd: Option<Located<String>>,
+    /// Where all that is random comes from; 0 by default. The same seed gives the same run.
+    pub(super) seed: Option<u64>,
+    /// The step of simulated time, `"1ms"` by default: whole milliseconds, from 1ms to 1s. All
+    /// times and latencies must be multiples of it. A coarse tick makes long runs quicker.
+    pub(super) tick: Option<Located<DurationText>>,
+    /// What all clocks show when the run begins: POSIX seconds as text with up to 9 decimals,
+    /// `"1621464827"` by default.
+    #[schemars(regex(pattern = r"^\d+(\.\d{1,9})?$"))]
+    pub(super) epoch: Option<Located<String>>,
+    /// How long a message takes between two linked servers, `"20ms"` by default. A range such as
+    /// `"10ms..30ms"` is drawn from by the seed.
+    pub(super) link_latency: Option<Located<LatencyRange>>,
+    /// How long a message takes between a client and a server, `"5ms"` by default, or a range.
+    pub(super) client_latency: Option<Located<LatencyRange>>,
+    /// The latency of single links, `{ "Riley-Juzang" = "200ms" }`. It goes before `link_latency`
+    /// and before the latency in the herd's own file.
+    pub(super) latency: Option<Entries<Located<LatencyRange>>>,
+    /// When the run ends, such as `"8s"`. By default it ends when everything is quiet.
+    pub(super) end: Option<Located<DurationText>>,
+    /// The servers' own timers.
+    pub(super) server: Option<Section<RawTiming>>,
+    /// What happens, step by step. Steps of the same time happen in the order of the file.
+    #[schemars(required, length(min = 1))]
+    pub(super) steps: Option<Located<Vec<Section<RawStep>>>>,
+    /// What is expected of the updates that are sent.
+    pub(super) expect: Option<Located<Vec<Section<RawExpect>>>>,
+}
+
+/// The servers' own timers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Timing")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTiming {
+    /// How often a server says on a quiet link that it is alive, `"2s"` by default. A link that is
+    /// silent for twice as long is dialled again.
+    pub(super) heartbeat: Option<Located<DurationText>>,
+    /// How often two linked servers compare what they know, `"10s"` by default.
+    pub(super) audit: Option<Located<DurationText>>,
+    /// How long a server waits for a connection that it dials, `"2s"` by default.
+    pub(super) connect_deadline: Option<Located<DurationText>>,
+    /// How long a server waits before it dials again for the first time, `"100ms"` by default. The
+    /// wait doubles each time.
+    pub(super) redial_least: Option<Located<DurationText>>,
+    /// How long a server waits at most before it dials again, `"2s"` by default.
+    pub(super) redial_most: Option<Located<DurationText>>,
+}
+
+/// One thing that happens: its time (`at` or `after`), and one of `crash`, `restart` and `client`.
+///
+/// `{ at = "1s", crash = "Juzang" }`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Step")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStep {
+    /// When it happens, counted from the beginning of the run: `"1s"`.
+    pub(super) at: Option<Located<DurationText>>,
+    /// When it happens, counted from the step before: `"500ms"`.
+    pub(super) after: Option<Located<DurationText>>,
+    /// These servers stop at once and forget everything: a name, a list, or `"all"` that run.
+    pub(super) crash: Option<OneOrMany>,
+    /// These servers, which crashed, start again knowing nothing: a name, a list, or `"all"` that
+    /// are down.
+    pub(super) restart: Option<OneOrMany>,
+    /// This client connects and sends something: any name, used to tell the story.
+    pub(super) client: Option<Located<String>>,
+    /// The server that the client talks to; with a list or `"all"`, each of them on its own
+    /// connection.
+    pub(super) to: Option<OneOrMany>,
+    /// The line that the client sends, or a list of lines, sent at once on one connection.
+    ///
+    /// `{now}` is the client's clock in POSIX seconds with nine decimals, `{now+1.5s}` and
+    /// `{now-10s}` a clock that is wrong, `{i}` the number of the repetition from 1 (also in
+    /// `{now+{i}ms}`), `{hex:00ff}` raw bytes, `{{` and `}}` braces.
+    pub(super) send: Option<OneOrMany>,
+    /// What is answered, or a list with one answer for each line. Without it any answer will do,
+    /// but one must come.
+    ///
+    /// `*` stands for any bytes, `\*` for a star, `\\` for a backslash, `{sent}` for the time that
+    /// the line's first `{now…}` gave; `{i}`, `{hex:…}`, `{{` and `}}` as in `send`.
+    pub(super) reply: Option<OneOrMany>,
+    /// `true`: no answer may come.
+    pub(super) no_reply: Option<Located<bool>>,
+    /// How often the client does it, each time on a connection of its own; once by default.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(super) times: Option<Located<u32>>,
+    /// The time between two repetitions. By default all happen at once.
+    pub(super) every: Option<Located<DurationText>>,
+}
+
+/// What is expected of one update. At least one field beside `update` is needed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Expect")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExpect {
+    /// The update: the client's id in the IAMAT, `"kiwi.cs.ucla.edu"`. If several are sent for
+    /// that id, `"kiwi.cs.ucla.edu#2"` is the second in order of sending.
+    #[schemars(required)]
+    pub(super) update: Option<Located<String>>,
+    /// The servers that must learn it: a name, a list, or `"all"`.
+    pub(super) reaches: Option<OneOrMany>,
+    /// The servers that must not learn it: a name, a list, or `"all"`.
+    pub(super) misses: Option<OneOrMany>,
+    /// Over how many links it first comes to a server: `{ Jaquez = 1, Bernard = 2 }`.
+    pub(super) hops: Option<Entries<Located<u32>>>,
+    /// By which way it first comes to a server: `{ Bernard = "Riley-Jaquez-Bernard" }`, or a list
+    /// of names.
+    pub(super) path: Option<Entries<OneOrMany>>,
+    /// How soon it comes to all servers that `reaches`, `hops` and `path` name; if they name none,
+    /// to every server that it comes to.
+    pub(super) within: Option<Located<DurationText>>,
+    /// How many messages between servers carried it.
+    pub(super) sends: Option<Located<u64>>,
+    /// How many of them told a server something new.
+    pub(super) useful: Option<Located<u64>>,
+    /// How many of them told a server what it already knew.
+    pub(super) duplicates: Option<Located<u64>>,
+    /// `true`: the update is answered and changes nothing, so no server accepts it.
+    pub(super) ignored: Option<Located<bool>>,
+}

@@ -1,0 +1,226 @@
+//! What happens in one step.
+
+use std::time::Duration;
+
+use super::steps::{DraftAction, Whom};
+use super::{Context, is_all};
+use crate::diag::{Problem, Span};
+use crate::document::{Located, OneOrMany, Section};
+use crate::herd::{Name, ServerId};
+use crate::scenario::raw::RawStep;
+use crate::scenario::template::TextError;
+use crate::scenario::{ClientStep, Line, Pattern, Template};
+
+/// Each repetition is a connection of its own, and a simulated host has only so many ports.
+const MOST_TIMES: u32 = 10_000;
+
+impl Context<'_> {
+    /// The one thing that a step does; none if it is wrong in any way.
+    pub(super) fn action(&mut self, step: &Section<RawStep>) -> Option<DraftAction> {
+        let actions = [
+            step.crash.as_ref().map(|list| ("crash", list.span())),
+            step.restart.as_ref().map(|list| ("restart", list.span())),
+            step.client.as_ref().map(|name| ("client", name.span())),
+        ];
+        let mut actions = actions.into_iter().flatten();
+        let first = actions.next();
+        for (name, span) in actions {
+            self.second_action(name, span, first.as_ref());
+        }
+        match first {
+            None => {
+                self.no_action(step);
+                None
+            }
+            Some((name, _)) if step.client.is_none() => {
+                self.check_no_client_fields(step, name);
+                let whom = self.whom(step.crash.as_ref().or(step.restart.as_ref())?)?;
+                Some(if name == "crash" {
+                    DraftAction::Crash(whom)
+                } else {
+                    DraftAction::Restart(whom)
+                })
+            }
+            Some(_) => self.client(step).map(DraftAction::Client),
+        }
+    }
+
+    fn second_action(&mut self, name: &str, span: Span, first: Option<&(&str, Span)>) {
+        let message = format!("a step does one thing, and `{name}` is a second one");
+        let mut problem = Problem::error(self.source, span, message);
+        if let Some((first, place)) = first {
+            problem = problem.also(place.clone(), format!("the first is `{first}`"));
+        }
+        self.report(problem.help("make two steps of it; they may have the same time"));
+    }
+
+    fn no_action(&mut self, step: &Section<RawStep>) {
+        if self.damage.is_at(&step.span()) {
+            return;
+        }
+        let message = match client_fields(step).first() {
+            Some((name, _)) => format!("a step with `{name}` needs a `client` who does it"),
+            None => "a step needs one of `crash`, `restart` and `client`".to_owned(),
+        };
+        self.error(step.span(), message);
+    }
+
+    fn check_no_client_fields(&mut self, step: &Section<RawStep>, action: &str) {
+        // The client may be what was cut, and then its fields are where they belong.
+        if self.damage.is_at(&step.span()) {
+            return;
+        }
+        for (name, span) in client_fields(step) {
+            let message = format!("`{name}` goes with `client`, and this step has `{action}`");
+            self.error(span, message);
+        }
+    }
+
+    fn whom(&mut self, list: &OneOrMany) -> Option<Whom> {
+        if is_all(list) {
+            return Some(Whom::Everyone(list.span()));
+        }
+        self.named_servers(list).map(Whom::Named)
+    }
+
+    fn client(&mut self, step: &Section<RawStep>) -> Option<ClientStep> {
+        let client = self.client_name(step.client.as_ref()?);
+        let message = "a client's step needs `to`: the server that it talks to";
+        let to = self.required(step.to.as_ref(), &step.span(), message);
+        let to: Option<Vec<ServerId>> = to.and_then(|to| self.servers(to));
+        let message = "a client's step needs `send`: what it says";
+        let send = self.required(step.send.as_ref(), &step.span(), message);
+        let no_reply = self.no_reply(step);
+        let lines = send.and_then(|send| self.lines(send, step.reply.as_ref()));
+        let times = self.repetitions(step.times.as_ref());
+        let every = self.every(step);
+        Some(ClientStep {
+            client,
+            to: to?,
+            lines: lines?,
+            no_reply,
+            times: times?,
+            every,
+        })
+    }
+
+    fn client_name(&mut self, name: &Located<String>) -> Name {
+        if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            let message = format!("`{}` is no name for a client", name.escape_debug());
+            let problem = Problem::error(self.source, name.span(), message);
+            self.report(problem.help("any text without white space will do"));
+        }
+        Name::from(name.as_str())
+    }
+
+    fn no_reply(&mut self, step: &RawStep) -> bool {
+        let Some(no_reply) = step.no_reply.as_ref().filter(|no_reply| ***no_reply) else {
+            return false;
+        };
+        if let Some(reply) = &step.reply {
+            let message = "`no_reply` excludes `reply`";
+            let problem = Problem::error(self.source, no_reply.span(), message);
+            self.report(problem.also(reply.span(), "a reply is expected here"));
+        }
+        true
+    }
+
+    fn lines(&mut self, send: &OneOrMany, reply: Option<&OneOrMany>) -> Option<Vec<Line>> {
+        let intact = !self.damage.is_at(&send.span());
+        if send.items().is_empty() && intact {
+            self.error(send.span(), "there is nothing to send");
+        }
+        let templates: Vec<_> = send
+            .items()
+            .iter()
+            .map(|line| self.text(line, Template::parse))
+            .collect();
+        let patterns = match reply {
+            Some(reply) if intact => self.patterns(reply, &templates)?,
+            _ => vec![None; templates.len()],
+        };
+        let complete = templates.into_iter().collect::<Option<Vec<_>>>()?;
+        let lines = complete.into_iter().zip(patterns);
+        let lines: Vec<_> = lines.map(|(send, reply)| Line { send, reply }).collect();
+        (!lines.is_empty()).then_some(lines)
+    }
+
+    /// A pattern for each line; none if there is another number of them, or one of them is wrong.
+    fn patterns(
+        &mut self,
+        reply: &OneOrMany,
+        lines: &[Option<Template>],
+    ) -> Option<Vec<Option<Pattern>>> {
+        let (wanted, given) = (lines.len(), reply.items().len());
+        let intact = !self.damage.is_at(&reply.span());
+        if wanted != given && intact {
+            let message =
+                format!("{wanted} sent, but {given} answered: give a reply for each line");
+            self.error(reply.span(), message);
+        }
+        let mut patterns = Vec::new();
+        for (written, line) in reply.items().iter().zip(lines) {
+            let pattern = self.text(written, Pattern::parse);
+            let clockless = line.as_ref().is_some_and(|line| !line.has_clock());
+            if clockless && pattern.as_ref().is_some_and(Pattern::uses_sent) {
+                let message = "`{sent}` is the time that the line tells, but it tells none";
+                let problem = Problem::error(self.source, written.span(), message);
+                self.report(problem.help("put `{now}` into the line"));
+            }
+            patterns.push(Some(pattern?));
+        }
+        (wanted == given).then_some(patterns)
+    }
+
+    fn text<T>(
+        &mut self,
+        text: &Located<String>,
+        parse: impl Fn(&str) -> Result<T, TextError>,
+    ) -> Option<T> {
+        let parsed = parse(text);
+        parsed
+            .map_err(|error| self.error(text.span(), error.to_string()))
+            .ok()
+    }
+
+    fn repetitions(&mut self, times: Option<&Located<u32>>) -> Option<u32> {
+        let Some(times) = times else {
+            return Some(1);
+        };
+        if (1..=MOST_TIMES).contains(&**times) {
+            return Some(**times);
+        }
+        let message = format!("`times` is {}, but must be 1 to {MOST_TIMES}", **times);
+        self.error(times.span(), message);
+        None
+    }
+
+    fn every(&mut self, step: &Section<RawStep>) -> Duration {
+        let Some(every) = &step.every else {
+            return Duration::ZERO;
+        };
+        if step.times.is_none() && !self.damage.is_at(&step.span()) {
+            self.error(
+                every.span(),
+                "`every` needs `times`: how often it is repeated",
+            );
+        }
+        self.on_tick(every, "`every`")
+    }
+}
+
+/// The fields of a step that only a client has, as far as they are given.
+fn client_fields(step: &RawStep) -> Vec<(&'static str, Span)> {
+    let fields = [
+        ("to", step.to.as_ref().map(OneOrMany::span)),
+        ("send", step.send.as_ref().map(OneOrMany::span)),
+        ("reply", step.reply.as_ref().map(OneOrMany::span)),
+        ("no_reply", step.no_reply.as_ref().map(Located::span)),
+        ("times", step.times.as_ref().map(Located::span)),
+        ("every", step.every.as_ref().map(Located::span)),
+    ];
+    let given = fields.into_iter();
+    given
+        .filter_map(|(name, span)| Some((name, span?)))
+        .collect()
+}

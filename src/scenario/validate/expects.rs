@@ -1,0 +1,313 @@
+//! What is expected of the updates.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use crate::diag::{Problem, Span, did_you_mean};
+use crate::document::{Entries, Located, OneOrMany, Section};
+use crate::herd::{Herd, ServerId, split_all};
+use crate::scenario::raw::RawExpect;
+use crate::scenario::updates::planned;
+use crate::scenario::{Check, Expect, PlannedUpdate, Step, UpdateRef};
+use crate::units::format_duration;
+
+/// So many updates are listed as candidates before it says that there are more.
+const MOST_CANDIDATES: usize = 8;
+
+/// What one expectation says so far, and where it names which server.
+#[derive(Default)]
+struct Draft {
+    checks: Vec<Check>,
+    /// Where a server is first said to get the update.
+    gets: BTreeMap<ServerId, Span>,
+    /// The same servers in the order of the file.
+    order: Vec<ServerId>,
+}
+
+impl Draft {
+    fn expects_at(&mut self, id: ServerId, place: &Span) {
+        if self.gets.insert(id, place.clone()).is_none() {
+            self.order.push(id);
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The expectations. Without the steps, which may be wrong, nothing is known of the updates.
+    pub(super) fn expects(
+        &mut self,
+        raw: Option<&Located<Vec<Section<RawExpect>>>>,
+        steps: Option<&[Step]>,
+    ) -> Vec<Expect> {
+        let updates = steps.map(planned);
+        let expects = raw.iter().flat_map(|list| list.iter());
+        let read = expects.filter_map(|expect| self.expect(expect, updates.as_deref()));
+        read.collect()
+    }
+
+    fn expect(
+        &mut self,
+        raw: &Section<RawExpect>,
+        updates: Option<&[PlannedUpdate]>,
+    ) -> Option<Expect> {
+        let message = "an expectation needs `update`: the client's id";
+        let update = self.required(raw.update.as_ref(), &raw.span(), message);
+        let update = update.and_then(|text| self.update_ref(text, updates?));
+        let checks = self.checks(raw);
+        Some(Expect {
+            span: raw.span(),
+            update: update?,
+            checks,
+        })
+    }
+
+    /// Finds the update that is meant. An id may itself hold a `#`, so the whole text is tried
+    /// as an id first.
+    fn update_ref(
+        &mut self,
+        text: &Located<String>,
+        updates: &[PlannedUpdate],
+    ) -> Option<UpdateRef> {
+        let count = |id: &str| {
+            updates
+                .iter()
+                .filter(|u| u.client_id == id.as_bytes())
+                .count()
+        };
+        let numbered = text.rsplit_once('#').and_then(|(id, nth)| {
+            let nth: usize = nth.parse().ok()?;
+            Some((id, nth))
+        });
+        let reference = |id: &str, nth| {
+            Some(UpdateRef {
+                client_id: id.as_bytes().to_vec(),
+                nth,
+                text: text.to_string(),
+            })
+        };
+        match (count(text), numbered) {
+            (1, _) => reference(text, 1),
+            (0, Some((id, nth))) if (1..=count(id)).contains(&nth) => reference(id, nth),
+            (0, Some((id, nth))) if count(id) > 0 => {
+                let message = format!("`{id}` has no update number {nth}");
+                self.ambiguous(text, &message, id, updates)
+            }
+            (0, numbered) => {
+                self.unknown_update(text, numbered.map_or(text, |(id, _)| id), updates)
+            }
+            (many, _) => {
+                let message = format!("`{}` has {many} updates: say which", **text);
+                self.ambiguous(text, &message, text, updates)
+            }
+        }
+    }
+
+    fn unknown_update<T>(
+        &mut self,
+        text: &Located<String>,
+        id: &str,
+        updates: &[PlannedUpdate],
+    ) -> Option<T> {
+        let mut ids: Vec<String> = Vec::new();
+        for update in updates {
+            let id = String::from_utf8_lossy(&update.client_id).into_owned();
+            if !ids.contains(&id) && ids.len() < MOST_CANDIDATES {
+                ids.push(id);
+            }
+        }
+        let message = format!("no IAMAT for `{id}` is sent in this scenario");
+        let help = did_you_mean(id, "updates sent", ids.iter().map(String::as_str));
+        self.report(Problem::error(self.source, text.span(), message).help(help));
+        None
+    }
+
+    fn ambiguous<T>(
+        &mut self,
+        text: &Located<String>,
+        message: &str,
+        id: &str,
+        updates: &[PlannedUpdate],
+    ) -> Option<T> {
+        let herd = self.herd.clone()?;
+        let candidates = updates.iter().filter(|u| u.client_id == id.as_bytes());
+        let told = candidates.clone().take(MOST_CANDIDATES).map(|update| {
+            let (to, at) = (&herd.server(update.to).name, format_duration(update.at));
+            format!("`{id}#{}` (to {to} at {at})", update.nth)
+        });
+        let mut help = told.collect::<Vec<_>>().join(", ");
+        if candidates.count() > MOST_CANDIDATES {
+            help += ", and so on";
+        }
+        self.report(Problem::error(self.source, text.span(), message).help(help));
+        None
+    }
+
+    fn checks(&mut self, raw: &Section<RawExpect>) -> Vec<Check> {
+        let mut draft = Draft::default();
+        self.reaches(raw.reaches.as_ref(), &mut draft);
+        let misses = self.misses(raw.misses.as_ref(), &mut draft);
+        self.hops(raw.hops.as_ref(), &mut draft);
+        self.paths(raw.path.as_ref(), &mut draft);
+        self.check_not_both(&misses, &draft);
+        within(raw, &mut draft);
+        let counts = [
+            raw.sends.as_ref().map(|count| Check::Sends(**count)),
+            raw.useful.as_ref().map(|count| Check::Useful(**count)),
+            raw.duplicates.as_ref().map(|n| Check::Duplicates(**n)),
+        ];
+        draft.checks.extend(counts.into_iter().flatten());
+        self.ignored(raw, &mut draft);
+        if is_bare(raw) && !self.damage.is_at(&raw.span()) {
+            let problem = Problem::error(self.source, raw.span(), "nothing is expected here");
+            self.report(problem.help(
+                "give one of `reaches`, `misses`, `hops`, `path`, `within`, `sends`, `useful`, \
+                 `duplicates` and `ignored = true`",
+            ));
+        }
+        draft.checks
+    }
+
+    fn reaches(&mut self, list: Option<&OneOrMany>, draft: &mut Draft) {
+        let Some(list) = list else {
+            return;
+        };
+        for (id, place) in self.placed(list) {
+            draft.expects_at(id, &place);
+            draft.checks.push(Check::Reaches(id));
+        }
+    }
+
+    fn misses(&mut self, list: Option<&OneOrMany>, draft: &mut Draft) -> Vec<(ServerId, Span)> {
+        let missing = list.map(|list| self.placed(list)).unwrap_or_default();
+        let checks = missing.iter().map(|(id, _)| Check::Misses(*id));
+        draft.checks.extend(checks);
+        missing
+    }
+
+    /// The servers of a list, each with the place that names it.
+    fn placed(&mut self, list: &OneOrMany) -> Vec<(ServerId, Span)> {
+        let servers = self.servers(list).unwrap_or_default();
+        let place = |at: usize| list.items().get(at).map_or(list.span(), Located::span);
+        let placed = servers.into_iter().enumerate();
+        placed.map(|(at, id)| (id, place(at))).collect()
+    }
+
+    fn hops(&mut self, entries: Option<&Entries<Located<u32>>>, draft: &mut Draft) {
+        for (name, hops) in entries.iter().flat_map(|entries| entries.iter()) {
+            if let Some(id) = self.server(name) {
+                draft.expects_at(id, &name.span());
+                draft.checks.push(Check::Hops(id, **hops));
+            }
+        }
+    }
+
+    fn paths(&mut self, entries: Option<&Entries<OneOrMany>>, draft: &mut Draft) {
+        for (name, written) in entries.iter().flat_map(|entries| entries.iter()) {
+            let end = self.server(name);
+            let path = match written.single() {
+                Some(text) => self.path_text(text),
+                None => self.path_list(written),
+            };
+            let (Some(end), Some(path)) = (end, path) else {
+                continue;
+            };
+            if path.last() != Some(&end) {
+                let message = format!("a path to `{}` must end there", **name);
+                self.error(written.span(), message);
+            }
+            draft.expects_at(end, &name.span());
+            draft.checks.push(Check::Path(end, path));
+        }
+    }
+
+    /// A path as a list. A server may be in it twice, as a path that can never be is a
+    /// broken expectation, and no mistake in the file.
+    fn path_list(&mut self, list: &OneOrMany) -> Option<Vec<ServerId>> {
+        if list.items().is_empty() {
+            if !self.damage.is_at(&list.span()) {
+                self.error(list.span(), "a path needs at least one server");
+            }
+            return None;
+        }
+        let ids: Vec<_> = list.items().iter().map(|name| self.server(name)).collect();
+        ids.into_iter().collect()
+    }
+
+    /// A path as names joined by `-`.
+    fn path_text(&mut self, text: &Located<String>) -> Option<Vec<ServerId>> {
+        let herd = self.herd.clone()?;
+        let mut ways = split_all(text, &herd);
+        if ways.len() > 1 {
+            let message = format!("`{}` can be read as servers in two ways", **text);
+            let problem = Problem::error(self.source, text.span(), message);
+            self.report(problem.help("write the path as a list of names"));
+        } else if ways.is_empty() {
+            self.unknown_in_path(text, &herd);
+        }
+        ways.pop().filter(|_| ways.is_empty())
+    }
+
+    /// Points at the names in a path that are unknown, taking each `-` for an end of a name.
+    fn unknown_in_path(&mut self, text: &Located<String>, herd: &Herd) {
+        let mut start = 0;
+        for name in text.split('-') {
+            let place = text.part(self.source, start..start + name.len());
+            if herd.id(name).is_none() {
+                let problem =
+                    Problem::error(self.source, place, format!("unknown server `{name}`"));
+                self.report(problem.help(did_you_mean(name, "servers", herd.server_names())));
+            }
+            start += name.len() + 1;
+        }
+    }
+
+    fn check_not_both(&mut self, misses: &[(ServerId, Span)], draft: &Draft) {
+        let Some(herd) = self.herd.clone() else {
+            return;
+        };
+        for (id, place) in misses {
+            if let Some(other) = draft.gets.get(id) {
+                let name = &herd.server(*id).name;
+                let message = format!("`{name}` can't both get and miss the update");
+                let problem = Problem::error(self.source, place.clone(), message);
+                self.report(problem.also(other.clone(), "here it gets it"));
+            }
+        }
+    }
+
+    fn ignored(&mut self, raw: &RawExpect, draft: &mut Draft) {
+        let Some(ignored) = raw.ignored.as_ref().filter(|ignored| ***ignored) else {
+            return;
+        };
+        if let Some(other) = draft.order.first().and_then(|id| draft.gets.get(id)) {
+            let message = "an update that is ignored comes to no server";
+            let problem = Problem::error(self.source, ignored.span(), message);
+            self.report(problem.also(other.clone(), "here it comes to one"));
+        }
+        draft.checks.push(Check::Ignored);
+    }
+}
+
+/// The time limit of every server that is said to get the update, or of whichever gets it.
+fn within(raw: &RawExpect, draft: &mut Draft) {
+    let Some(limit) = raw.within.as_ref().map(|limit| limit.0) else {
+        return;
+    };
+    let check = |server| Check::Within { server, limit };
+    if draft.order.is_empty() {
+        draft.checks.push(check(None));
+    }
+    let named = draft.order.iter().map(|id| check(Some(*id)));
+    draft.checks.extend(named);
+}
+
+/// Whether nothing is expected: a check may be missing because its servers are wrong, so
+/// the file is asked, and not the checks.
+fn is_bare(raw: &RawExpect) -> bool {
+    let ignored = raw.ignored.as_ref().is_some_and(|ignored| **ignored);
+    let lists = raw.reaches.is_some() || raw.misses.is_some();
+    let tables = raw.hops.as_ref().is_some_and(|hops| !hops.is_empty())
+        || raw.path.as_ref().is_some_and(|path| !path.is_empty());
+    let counts = raw.sends.is_some() || raw.useful.is_some() || raw.duplicates.is_some();
+    !(ignored || lists || tables || counts || raw.within.is_some())
+}

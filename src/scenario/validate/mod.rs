@@ -1,0 +1,209 @@
+//! From a scenario file as written to a [`Scenario`], telling all that is wrong at once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Scenario;
+use super::raw::RawScenario;
+use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
+use crate::document::{self, Damage, Located, OneOrMany, ROOT};
+use crate::herd::{self, Herd, ServerId};
+use crate::units::format_duration;
+
+mod actions;
+mod expects;
+mod settings;
+mod steps;
+
+/// Means every server, where servers are named.
+const ALL: &str = "all";
+
+pub(super) fn scenario(
+    source: &Arc<Source>,
+    relative_to: Option<&Path>,
+) -> Result<(Scenario, Problems), Problems> {
+    let mut problems = Problems::new();
+    let Some(parsed) = document::parse::<RawScenario>(source, &mut problems) else {
+        return Err(problems);
+    };
+    let mut cx = Context {
+        source,
+        damage: parsed.damage,
+        problems,
+        herd: None,
+        tick: None,
+        tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
+    };
+    let scenario = cx.scenario(&parsed.value, relative_to);
+    cx.problems.accept(scenario)
+}
+
+/// What all parts of the validation need, and the problems that they found so far.
+struct Context<'s> {
+    source: &'s Arc<Source>,
+    damage: Damage,
+    problems: Problems,
+    /// Not there if the herd can't be used. Servers' names are not checked then.
+    herd: Option<Arc<Herd>>,
+    /// Not there if it can't be used. Multiples of it are not checked then.
+    tick: Option<Duration>,
+    /// Where the tick is written.
+    tick_place: Span,
+}
+
+impl Context<'_> {
+    fn scenario(&mut self, raw: &RawScenario, relative_to: Option<&Path>) -> Option<Scenario> {
+        let title = self.required(raw.title.as_ref(), &ROOT, "a scenario needs a `title`");
+        let herd = self.required(raw.herd.as_ref(), &ROOT, "a scenario needs a `herd`");
+        self.herd = herd.and_then(|reference| self.load_herd(reference, relative_to));
+        self.tick = self.read_tick(raw.tick.as_ref());
+        let epoch_ns = self.epoch(raw.epoch.as_ref());
+        let link_latency = self.link_latency(raw);
+        let client_latency = self.client_latency(raw.client_latency.as_ref());
+        let timing = self.timing(raw.server.as_ref());
+        let end = raw.end.as_ref().map(|end| self.on_tick(end, "`end`"));
+        let steps = self.steps(raw.steps.as_ref(), end);
+        let expects = self.expects(raw.expect.as_ref(), steps.as_deref());
+        Some(Scenario {
+            name: stem(&self.source.name),
+            title: title?.to_string(),
+            about: raw.about.clone(),
+            herd: self.herd.clone()?,
+            seed: raw.seed.unwrap_or_default(),
+            tick: self.tick?,
+            epoch_ns: epoch_ns?,
+            link_latency,
+            client_latency,
+            end,
+            timing,
+            steps: steps?,
+            expects,
+            source: Arc::clone(self.source),
+        })
+    }
+
+    fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.report(Problem::error(self.source, span, message));
+    }
+
+    /// The value, or an error at the table that lacks it, unless it was there and was wrong.
+    fn required<'r, T>(
+        &mut self,
+        value: Option<&'r T>,
+        table: &Span,
+        message: &str,
+    ) -> Option<&'r T> {
+        if value.is_none() && !self.damage.is_at(table) {
+            self.error(table.clone(), message);
+        }
+        value
+    }
+
+    /// Loads the herd. If there is none, the error is where it is named; if it is wrong inside,
+    /// the errors are in its own file.
+    fn load_herd(
+        &mut self,
+        reference: &Located<String>,
+        relative_to: Option<&Path>,
+    ) -> Option<Arc<Herd>> {
+        let loaded = match herd::find(reference, relative_to) {
+            Ok(source) => Herd::parse(&source),
+            Err(error) => {
+                let mut problem = Problem::error(self.source, reference.span(), error.message);
+                problem.help = error.help;
+                Err(problem.into())
+            }
+        };
+        match loaded {
+            Ok((herd, warnings)) => {
+                self.problems.extend(warnings);
+                Some(Arc::new(herd))
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    /// A server by name. No name is wrong while the herd is unknown.
+    fn server(&mut self, name: &Located<String>) -> Option<ServerId> {
+        let herd = self.herd.clone()?;
+        let found = herd.id(name);
+        if found.is_none() {
+            let message = format!("unknown server `{}`", **name);
+            let help = did_you_mean(name, "servers", herd.server_names());
+            self.report(Problem::error(self.source, name.span(), message).help(help));
+        }
+        found
+    }
+
+    /// The servers of a list, each with the place of its name; none if anything is wrong with it.
+    fn named_servers(&mut self, list: &OneOrMany) -> Option<Vec<(ServerId, Span)>> {
+        if list.items().is_empty() && !self.damage.is_at(&list.span()) {
+            self.error(list.span(), "no server is named here");
+        }
+        let mut found: Vec<(ServerId, Span)> = Vec::new();
+        for name in list.items() {
+            let Some(id) = self.server(name) else {
+                continue;
+            };
+            if let Some((_, earlier)) = found.iter().find(|(other, _)| *other == id) {
+                let message = format!("server `{}` is named twice", **name);
+                let problem = Problem::error(self.source, name.span(), message);
+                self.report(problem.also(earlier.clone(), "first named here"));
+            } else {
+                found.push((id, name.span()));
+            }
+        }
+        (!found.is_empty() && found.len() == list.items().len()).then_some(found)
+    }
+
+    /// The servers of a list, or all of the herd's.
+    fn servers(&mut self, list: &OneOrMany) -> Option<Vec<ServerId>> {
+        if is_all(list) {
+            return self.herd.as_ref().map(|herd| herd.ids().collect());
+        }
+        let named = self.named_servers(list)?;
+        Some(named.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// A duration of the file's, which must be a multiple of the tick.
+    fn on_tick(&mut self, duration: &Located<crate::units::DurationText>, what: &str) -> Duration {
+        self.check_on_tick(duration.0, &duration.span(), what);
+        duration.0
+    }
+
+    /// The simulator moves in ticks, and would stretch what falls between two of them.
+    fn check_on_tick(&mut self, duration: Duration, span: &Span, what: &str) {
+        let Some(tick) = self.tick else {
+            return;
+        };
+        if duration.as_nanos().is_multiple_of(tick.as_nanos()) {
+            return;
+        }
+        let (duration, tick) = (format_duration(duration), format_duration(tick));
+        let message = format!("{what} is {duration}, which is no multiple of the tick of {tick}");
+        let problem = Problem::error(self.source, span.clone(), message);
+        self.report(problem.help("choose another duration, or a finer `tick`"));
+    }
+}
+
+/// Whether a list means every server.
+fn is_all(list: &OneOrMany) -> bool {
+    list.single().is_some_and(|name| name.as_str() == ALL)
+}
+
+/// The file's name without folder and extension.
+fn stem(name: &str) -> String {
+    let stem = Path::new(name).file_stem();
+    stem.map_or_else(
+        || name.to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}

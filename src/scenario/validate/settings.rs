@@ -1,0 +1,205 @@
+//! What holds for the whole run: its clock, its latencies and the servers' timers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Context;
+use crate::diag::{Problem, Span};
+use crate::document::{Located, Section};
+use crate::herd::split_link;
+use crate::scenario::raw::{RawScenario, RawTiming};
+use crate::scenario::{EpochNs, Timing};
+use crate::units::{DurationText, LatencyRange, format_duration};
+
+const DEFAULT_TICK: Duration = Duration::from_millis(1);
+const FINEST_TICK: Duration = Duration::from_millis(1);
+const COARSEST_TICK: Duration = Duration::from_secs(1);
+
+/// A moment in May 2021, so that times are as long as usual without a setting.
+const DEFAULT_EPOCH: EpochNs = 1_621_464_827_000_000_000;
+
+const DEFAULT_LINK_LATENCY: LatencyRange = LatencyRange::constant(Duration::from_millis(20));
+const DEFAULT_CLIENT_LATENCY: LatencyRange = LatencyRange::constant(Duration::from_millis(5));
+
+impl Context<'_> {
+    pub(super) fn read_tick(&mut self, tick: Option<&Located<DurationText>>) -> Option<Duration> {
+        let Some(tick) = tick else {
+            return Some(DEFAULT_TICK);
+        };
+        let whole = tick.0.as_nanos().is_multiple_of(FINEST_TICK.as_nanos());
+        if whole && (FINEST_TICK..=COARSEST_TICK).contains(&tick.0) {
+            return Some(tick.0);
+        }
+        let written = format_duration(tick.0);
+        let message = format!("the tick is {written}, but must be whole milliseconds, 1ms to 1s");
+        self.error(tick.span(), message);
+        None
+    }
+
+    pub(super) fn epoch(&mut self, epoch: Option<&Located<String>>) -> Option<EpochNs> {
+        let Some(epoch) = epoch else {
+            return Some(DEFAULT_EPOCH);
+        };
+        let read = posix_nanoseconds(epoch);
+        if read.is_none() {
+            let message = format!("`{}` is no time in POSIX seconds", **epoch);
+            let help = "digits, and up to 9 decimals, such as \"1621464827.959498503\"";
+            self.report(Problem::error(self.source, epoch.span(), message).help(help));
+        }
+        read
+    }
+
+    pub(super) fn client_latency(
+        &mut self,
+        latency: Option<&Located<LatencyRange>>,
+    ) -> LatencyRange {
+        let Some(latency) = latency else {
+            self.check_default(DEFAULT_CLIENT_LATENCY, "`client_latency`");
+            return DEFAULT_CLIENT_LATENCY;
+        };
+        self.latency_on_tick(**latency, &latency.span(), "this latency");
+        **latency
+    }
+
+    /// The latency of each link of the herd: that of `latency`, else the herd file's, else
+    /// `link_latency`.
+    pub(super) fn link_latency(&mut self, raw: &RawScenario) -> Vec<LatencyRange> {
+        let general = match &raw.link_latency {
+            Some(latency) => {
+                self.latency_on_tick(**latency, &latency.span(), "this latency");
+                **latency
+            }
+            None => DEFAULT_LINK_LATENCY,
+        };
+        let special = self.latency_by_link(raw);
+        let Some(herd) = self.herd.clone() else {
+            return Vec::new();
+        };
+        let mut uses_default = false;
+        let mut latencies = Vec::new();
+        for (index, link) in herd.links().iter().enumerate() {
+            let latency = special.get(&index).copied();
+            if let (None, Some(own), Some(place)) = (latency, link.latency, &raw.herd) {
+                let [a, b] = [link.a, link.b].map(|id| &herd.server(id).name);
+                let what = format!("the latency of link {a}-{b} in the herd's file");
+                self.latency_on_tick(own, &place.span(), &what);
+            }
+            let chosen = latency.or(link.latency);
+            uses_default |= chosen.is_none() && raw.link_latency.is_none();
+            latencies.push(chosen.unwrap_or(general));
+        }
+        if uses_default {
+            self.check_default(DEFAULT_LINK_LATENCY, "`link_latency`");
+        }
+        latencies
+    }
+
+    /// The entries of `latency` by the index of their link.
+    fn latency_by_link(&mut self, raw: &RawScenario) -> BTreeMap<usize, LatencyRange> {
+        let mut found = BTreeMap::new();
+        for (key, latency) in raw.latency.iter().flat_map(|entries| entries.iter()) {
+            self.latency_on_tick(**latency, &latency.span(), "this latency");
+            let Some(index) = self.link_index(key) else {
+                continue;
+            };
+            if found.insert(index, **latency).is_some() {
+                self.error(key.span(), format!("link `{}` is listed twice", **key));
+            }
+        }
+        found
+    }
+
+    fn link_index(&mut self, key: &Located<String>) -> Option<usize> {
+        let herd = self.herd.clone()?;
+        let names: Vec<&str> = herd.server_names().collect();
+        let (a, b) = match split_link(key, &names, self.source) {
+            Ok(ends) => ends,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return None;
+            }
+        };
+        let index = herd.links().iter().position(|l| l.other(a) == Some(b));
+        if index.is_none() {
+            let near: Vec<_> = herd
+                .neighbours(a)
+                .map(|id| format!("`{}`", herd.server(id).name))
+                .collect();
+            let (a, b) = (&herd.server(a).name, &herd.server(b).name);
+            let message = format!("there is no link between `{a}` and `{b}`");
+            let help = format!("`{a}` is linked to {}", near.join(", "));
+            self.report(Problem::error(self.source, key.span(), message).help(help));
+        }
+        index
+    }
+
+    fn latency_on_tick(&mut self, latency: LatencyRange, span: &Span, what: &str) {
+        self.check_on_tick(latency.least, span, what);
+        if latency.most != latency.least {
+            self.check_on_tick(latency.most, span, what);
+        }
+    }
+
+    /// A default that does not fit the tick is told at the tick, which is what was written.
+    fn check_default(&mut self, default: LatencyRange, what: &str) {
+        let fits = |tick: Duration| default.least.as_nanos().is_multiple_of(tick.as_nanos());
+        let Some(tick) = self.tick.filter(|tick| !fits(*tick)) else {
+            return;
+        };
+        let (default, tick) = (default.to_string(), format_duration(tick));
+        let message = format!("{what} is {default} by default, no multiple of the tick of {tick}");
+        let place = self.tick_place.clone();
+        let help = format!("give {what} as a multiple of {tick}");
+        self.report(Problem::error(self.source, place, message).help(help));
+    }
+
+    pub(super) fn timing(&mut self, raw: Option<&Section<RawTiming>>) -> Timing {
+        let mut timing = Timing::default();
+        let Some(raw) = raw else {
+            return timing;
+        };
+        for (written, timer) in [
+            (&raw.heartbeat, &mut timing.heartbeat),
+            (&raw.audit, &mut timing.audit),
+            (&raw.connect_deadline, &mut timing.connect_deadline),
+            (&raw.redial_least, &mut timing.redial_least),
+            (&raw.redial_most, &mut timing.redial_most),
+        ] {
+            let Some(written) = written else {
+                continue;
+            };
+            if written.0.is_zero() {
+                self.error(written.span(), "a timer can't be zero");
+            }
+            *timer = written.0;
+        }
+        self.check_redial(raw, &timing);
+        timing
+    }
+
+    fn check_redial(&mut self, raw: &RawTiming, timing: &Timing) {
+        let Timing {
+            redial_least: least,
+            redial_most: most,
+            ..
+        } = *timing;
+        let place = raw.redial_least.as_ref().or(raw.redial_most.as_ref());
+        if let Some(place) = place.filter(|_| least > most) {
+            let (least, most) = (format_duration(least), format_duration(most));
+            let message = format!("`redial_least` is {least}, longer than `redial_most`, {most}");
+            self.error(place.span(), message);
+        }
+    }
+}
+
+/// Digits with up to nine decimals, exactly.
+fn posix_nanoseconds(text: &str) -> Option<EpochNs> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let seconds: u64 = whole.parse().ok()?;
+    let nanoseconds: EpochNs = format!("{fraction:0<9}").parse().ok()?;
+    Some(EpochNs::from(seconds) * 1_000_000_000 + nanoseconds)
+}

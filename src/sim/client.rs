@@ -1,0 +1,286 @@
+//! Simulated clients: connect, write some lines at once, read the answers, close.
+//!
+//! All of a scenario's clients share one simulated host, since what a simulation costs grows with
+//! the cube of the number of its hosts.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_lite::future::or;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::recorder::Recorder;
+use crate::herd::{Address, Name, ServerId};
+use crate::journal::{ConnId, End, EventId, Journal, Other, What, Who, Why};
+use crate::net::turmoil::TurmoilNet;
+use crate::net::{Connection, Net};
+use crate::scenario::{ClientStep, Rendered};
+
+/// A client waits so long for a connection, and for all answers together.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a client is to do at one server.
+#[derive(Clone)]
+pub(super) struct Job {
+    /// The step, as an index into the scenario's steps.
+    pub(super) step: usize,
+    pub(super) what: Arc<ClientStep>,
+    pub(super) to: ServerId,
+    pub(super) server: Name,
+    pub(super) address: Address,
+    /// Which repetition, from 1.
+    pub(super) repetition: u32,
+}
+
+/// What came of one line.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) step: usize,
+    pub(super) line: usize,
+    pub(super) to: ServerId,
+    pub(super) repetition: u32,
+    /// The event of sending it; none if there was no connection.
+    pub(super) sent: Option<EventId>,
+    /// The text of the first clock in it.
+    pub(super) clock: Option<String>,
+    pub(super) answer: Option<Vec<u8>>,
+}
+
+/// Where the driver puts jobs, and finds what came of them.
+#[derive(Clone, Default)]
+pub(super) struct Board {
+    outcomes: Arc<Mutex<Vec<Outcome>>>,
+    pending: Arc<AtomicUsize>,
+}
+
+impl Board {
+    /// How many jobs are not done yet.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.load(Ordering::SeqCst)
+    }
+
+    /// A job was given out.
+    pub(super) fn begin(&self) {
+        self.pending.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end(&self, outcomes: Vec<Outcome>) {
+        let mut all = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(outcomes);
+        self.pending.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// What came of every line of every job that is done.
+    pub(super) fn take(&self) -> Vec<Outcome> {
+        std::mem::take(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Does all jobs, each in a task of its own, until the driver is gone.
+pub(super) async fn run(
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    board: Board,
+    recorder: Recorder,
+) -> turmoil::Result {
+    let mut tasks: JoinSet<()> = JoinSet::new();
+    loop {
+        let ended = async {
+            match tasks.join_next().await {
+                Some(ended) => Some(Err(ended)),
+                None => std::future::pending().await,
+            }
+        };
+        let job = async { jobs.recv().await.map(Ok) };
+        match or(ended, job).await {
+            None => return Ok(()),
+            Some(Err(ended)) => ended?,
+            Some(Ok(job)) => {
+                let journal = recorder.journal(Who::Client(job.what.client.clone()));
+                let board = board.clone();
+                tasks.spawn(async move { board.end(perform(&job, &*journal).await) });
+            }
+        }
+    }
+}
+
+async fn perform(job: &Job, journal: &dyn Journal) -> Vec<Outcome> {
+    let connected = match timeout(PATIENCE, TurmoilNet.connect(&job.address)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err((&error).into()),
+        Err(_) => Err(Why::Silent),
+    };
+    match connected {
+        Ok(connection) => converse(job, connection, journal).await,
+        Err(why) => {
+            let to = job.server.clone();
+            let failed = journal.record(None, What::ConnectFailed { to, why });
+            let lines = job.lines();
+            lines
+                .iter()
+                .enumerate()
+                .map(|(index, line)| {
+                    job.unanswered(line, Some(failed), journal);
+                    job.outcome(index, None, None, None)
+                })
+                .collect()
+        }
+    }
+}
+
+async fn converse(
+    job: &Job,
+    connection: Connection<turmoil::net::TcpStream>,
+    journal: &dyn Journal,
+) -> Vec<Outcome> {
+    let conn = journal.open(End::Dialler, connection.local, connection.remote);
+    let with = Other::Server(job.server.clone());
+    let end = End::Dialler;
+    journal.record(None, What::Opened { conn, end, with });
+    let mut stream = connection.stream;
+    let lines = job.lines();
+    let sent: Vec<EventId> = (lines.iter())
+        .map(|line| {
+            let line = line.bytes.as_slice().into();
+            journal.record(None, What::LineOut { conn, line })
+        })
+        .collect();
+    let text: Vec<u8> = lines
+        .iter()
+        .flat_map(|line| [&line.bytes, &b"\n"[..]].concat())
+        .collect();
+    let mut why = match stream.write_all(&text).await {
+        Ok(()) => Why::Ended,
+        Err(error) => (&error).into(),
+    };
+    let mut answers = Answers::default();
+    let mut outcomes = Vec::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    for (index, (line, &sent)) in lines.iter().zip(&sent).enumerate() {
+        let wants_json = is_whatsat(&line.bytes);
+        let answer =
+            match tokio::time::timeout_at(deadline, answers.next(&mut stream, wants_json)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => {
+                    why = (&error).into();
+                    None
+                }
+                Err(_) => {
+                    why = Why::Silent;
+                    None
+                }
+            };
+        match &answer {
+            Some(answer) => {
+                let line = answer.as_slice().into();
+                journal.record(None, What::LineIn { conn, line });
+            }
+            None => job.unanswered(line, Some(sent), journal),
+        }
+        outcomes.push(job.outcome(index, Some(sent), line.sent.clone(), answer));
+    }
+    finish(&mut stream, answers, conn, journal).await;
+    journal.record(None, What::Closed { conn, why });
+    outcomes
+}
+
+/// Half-closes and reads to the end: a server has nothing more to say then, and if it says
+/// something all the same, that is seen.
+async fn finish(
+    stream: &mut turmoil::net::TcpStream,
+    mut answers: Answers,
+    conn: ConnId,
+    journal: &dyn Journal,
+) {
+    let _ = stream.shutdown().await;
+    let reading = async {
+        while let Ok(read) = stream.read_buf(&mut answers.buffer).await {
+            if read == 0 {
+                break;
+            }
+        }
+    };
+    let _ = timeout(PATIENCE, reading).await;
+    if !answers.buffer.is_empty() {
+        let line = answers.buffer.as_slice().into();
+        journal.record(None, What::LineIn { conn, line });
+    }
+}
+
+fn is_whatsat(line: &[u8]) -> bool {
+    crate::protocol::fields(line).next() == Some(b"WHATSAT")
+}
+
+impl Job {
+    /// What to send now, by the client's clock.
+    fn lines(&self) -> Vec<Rendered> {
+        let now = TurmoilNet.now().as_nanos().unsigned_abs();
+        let lines = self.what.lines.iter();
+        lines
+            .map(|line| line.send.render(self.repetition, now))
+            .collect()
+    }
+
+    fn unanswered(&self, line: &Rendered, cause: Option<EventId>, journal: &dyn Journal) {
+        let to = self.server.clone();
+        let line = line.bytes.as_slice().into();
+        journal.record(cause, What::Unanswered { to, line });
+    }
+
+    fn outcome(
+        &self,
+        line: usize,
+        sent: Option<EventId>,
+        clock: Option<String>,
+        answer: Option<Vec<u8>>,
+    ) -> Outcome {
+        Outcome {
+            step: self.step,
+            line,
+            to: self.to,
+            repetition: self.repetition,
+            sent,
+            clock,
+            answer,
+        }
+    }
+}
+
+/// Bytes into answers.
+#[derive(Default)]
+struct Answers {
+    buffer: Vec<u8>,
+}
+
+impl Answers {
+    /// The next answer without its last line feeds; `None` at the end of the stream.
+    ///
+    /// An answer is a line. Only the one to a WHATSAT goes on behind an AT line, to a blank line.
+    async fn next(
+        &mut self,
+        stream: &mut turmoil::net::TcpStream,
+        wants_json: bool,
+    ) -> std::io::Result<Option<Vec<u8>>> {
+        loop {
+            let long = wants_json && self.buffer.starts_with(b"AT ");
+            let end: &[u8] = if long { b"\n\n" } else { b"\n" };
+            // Until three bytes are there, nobody knows which of the two it is.
+            let known = !wants_json || self.buffer.len() >= 3;
+            let found = self
+                .buffer
+                .windows(end.len())
+                .position(|window| window == end);
+            if let Some(at) = found.filter(|_| known) {
+                let answer = self.buffer[..at].to_vec();
+                self.buffer.drain(..at + end.len());
+                return Ok(Some(answer));
+            }
+            if stream.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+}

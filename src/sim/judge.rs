@@ -1,0 +1,374 @@
+//! What was expected, held against what happened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::client::Outcome;
+use super::trace::{Judgement, Trace};
+use super::world::Execution;
+use crate::herd::ServerId;
+use crate::journal::{ConnId, EventId, What, Who};
+use crate::protocol::escape;
+use crate::report::propagation::{Fate, Propagation, Sent, Use};
+use crate::report::show;
+use crate::scenario::{Action, Check, ClientStep, Expect, Scenario};
+use crate::units::format_duration;
+
+/// The updates that the scenario sends, by their names in expectations, with their events.
+pub(super) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sent> {
+    let planned = scenario.updates();
+    let mut many: BTreeMap<&[u8], usize> = BTreeMap::new();
+    for update in &planned {
+        *many.entry(&update.client_id).or_default() += 1;
+    }
+    let name = |id: &[u8], nth: usize| match many.get(id) {
+        Some(1) => escape(id),
+        _ => format!("{}#{nth}", escape(id)),
+    };
+    let sent = planned.iter().map(|update| {
+        let outcome = outcomes.iter().find(|outcome| {
+            (outcome.step, outcome.line, outcome.to, outcome.repetition)
+                == (update.step, update.line, update.to, update.repetition)
+        });
+        Sent {
+            name: name(&update.client_id, update.nth),
+            to: scenario.herd.server(update.to).name.clone(),
+            event: outcome.and_then(|outcome| outcome.sent),
+        }
+    });
+    sent.collect()
+}
+
+/// Every judgement of a run: first the scenario's own, then what must hold of every run.
+pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -> Vec<Judgement> {
+    let judge = Judge { scenario, trace };
+    let mut judgements = judge.replies(&execution.outcomes);
+    for expect in &scenario.expects {
+        judgements.extend(judge.expectation(expect));
+    }
+    judgements.push(judge.agreement());
+    judgements.push(judge.ending(execution));
+    judgements.extend(judge.unasked());
+    judgements
+}
+
+struct Judge<'a> {
+    scenario: &'a Scenario,
+    trace: &'a Trace,
+}
+
+impl Judge<'_> {
+    fn name(&self, server: ServerId) -> &str {
+        &self.scenario.herd.server(server).name
+    }
+
+    fn place(&self, at: usize) -> Option<String> {
+        let (line, column) = self.scenario.source.line_column(at);
+        Some(format!("{line}:{column}"))
+    }
+
+    /// Each line that a client sent was answered, and as expected.
+    fn replies(&self, outcomes: &[Outcome]) -> Vec<Judgement> {
+        let mut judgements = Vec::new();
+        for (index, step) in self.scenario.steps.iter().enumerate() {
+            if let Action::Client(client) = &step.action {
+                let mut of_step: Vec<&Outcome> = outcomes
+                    .iter()
+                    .filter(|outcome| outcome.step == index)
+                    .collect();
+                of_step.sort_by_key(|outcome| {
+                    let position = client.to.iter().position(|&to| to == outcome.to);
+                    (position, outcome.repetition, outcome.line)
+                });
+                for outcome in of_step {
+                    let mut judgement = self.reply(client, outcome);
+                    judgement.place = self.place(step.span.start);
+                    judgements.push(judgement);
+                }
+            }
+        }
+        judgements
+    }
+
+    fn reply(&self, client: &ClientStep, outcome: &Outcome) -> Judgement {
+        let line = &client.lines[outcome.line];
+        let answer = outcome.answer.as_deref();
+        let clock = outcome.clock.as_deref();
+        let (held, expected) = match (&line.reply, client.no_reply) {
+            (_, true) => (answer.is_none(), "no answer".to_owned()),
+            (None, false) => (answer.is_some(), "any answer".to_owned()),
+            (Some(pattern), false) => (
+                answer.is_some_and(|answer| pattern.matches(answer, outcome.repetition, clock)),
+                pattern.show(outcome.repetition, clock),
+            ),
+        };
+        let which = if client.lines.len() * client.times as usize > 1 {
+            let number = (outcome.repetition as usize - 1) * client.lines.len() + outcome.line + 1;
+            format!(" {number}")
+        } else {
+            String::new()
+        };
+        Judgement {
+            about: format!(
+                "{} is answered by {}{which}",
+                client.client,
+                self.name(outcome.to)
+            ),
+            held,
+            expected,
+            actual: answer.map_or("no answer".to_owned(), escape),
+            place: None,
+            events: outcome.sent.into_iter().collect(),
+        }
+    }
+
+    fn expectation(&self, expect: &Expect) -> Vec<Judgement> {
+        let updates = self.scenario.updates();
+        let position = updates.iter().position(|update| {
+            update.client_id == expect.update.client_id && update.nth == expect.update.nth
+        });
+        // Validation made sure that there is one; were there none, that must not pass unseen.
+        let update = position.and_then(|position| self.trace.updates.get(position));
+        let judge = |check| match update {
+            Some(update) => self.check(update, check),
+            None => broken(expect.update.text.clone(), "an update", "never sent"),
+        };
+        let mut judgements: Vec<Judgement> = expect.checks.iter().map(judge).collect();
+        for judgement in &mut judgements {
+            judgement.place = self.place(expect.span.start);
+        }
+        judgements
+    }
+
+    fn check(&self, update: &Propagation, check: &Check) -> Judgement {
+        let name = &update.name;
+        let count = |what: &str, expected: u64, actual: usize| {
+            let events = update.sends.iter().map(|send| send.event).collect();
+            compare(
+                format!("{name}: {what}"),
+                &expected,
+                &(actual as u64),
+                events,
+            )
+        };
+        match *check {
+            Check::Reaches(server) => self.reaches(update, server, true),
+            Check::Misses(server) => self.reaches(update, server, false),
+            Check::Hops(server, hops) => self.hops(update, server, hops),
+            Check::Path(server, ref path) => self.path(update, server, path),
+            Check::Within { server, limit } => self.within(update, server, limit),
+            Check::Sends(expected) => count("sends", expected, update.sends.len()),
+            Check::Useful(expected) => count("useful sends", expected, update.count(Use::Useful)),
+            Check::Duplicates(expected) => {
+                count("duplicate sends", expected, update.count(Use::Duplicate))
+            }
+            Check::Ignored => ignored(update),
+        }
+    }
+
+    fn reaches(&self, update: &Propagation, server: ServerId, expected: bool) -> Judgement {
+        let arrival = update.arrival(self.name(server));
+        let say = |reached| if reached { "yes" } else { "no" };
+        compare(
+            format!("{}: reaches {}", update.name, self.name(server)),
+            &say(expected),
+            &say(arrival.is_some()),
+            arrival.map(|arrival| arrival.event).into_iter().collect(),
+        )
+    }
+
+    fn hops(&self, update: &Propagation, server: ServerId, expected: u32) -> Judgement {
+        let about = format!("{}: hops to {}", update.name, self.name(server));
+        match update.arrival(self.name(server)) {
+            Some(arrival) => compare(about, &expected, &arrival.hops, vec![arrival.event]),
+            None => broken(about, &expected.to_string(), "never reached"),
+        }
+    }
+
+    fn path(&self, update: &Propagation, server: ServerId, expected: &[ServerId]) -> Judgement {
+        let expected: Vec<&str> = expected.iter().map(|&id| self.name(id)).collect();
+        let actual = update.path(self.name(server));
+        let actual: Vec<&str> = actual.iter().map(|name| &**name).collect();
+        let about = format!("{}: path to {}", update.name, self.name(server));
+        if actual.is_empty() {
+            return broken(about, &expected.join(" → "), "never reached");
+        }
+        compare(
+            about,
+            &expected.join(" → "),
+            &actual.join(" → "),
+            Vec::new(),
+        )
+    }
+
+    fn within(
+        &self,
+        update: &Propagation,
+        server: Option<ServerId>,
+        limit: std::time::Duration,
+    ) -> Judgement {
+        let name = server.map_or("every server that it reaches", |server| self.name(server));
+        let about = format!("{}: delay to {name}", update.name);
+        let arrivals = update.arrivals.iter();
+        let slowest = arrivals
+            .filter(|arrival| server.is_none_or(|server| *arrival.server == *self.name(server)))
+            .max_by_key(|arrival| arrival.delay);
+        let expected = format!("at most {}", format_duration(limit));
+        match slowest {
+            None => broken(about, &expected, "never reached"),
+            Some(slowest) => Judgement {
+                about,
+                held: u128::from(slowest.delay) <= limit.as_nanos(),
+                expected,
+                actual: format!("{} ({})", show::delay(slowest.delay), slowest.server),
+                place: None,
+                events: vec![slowest.event],
+            },
+        }
+    }
+
+    /// At the end all running servers that can reach each other hold the same records.
+    fn agreement(&self) -> Judgement {
+        let held = self.records_at_the_end();
+        let herd = &self.scenario.herd;
+        let running = |id: ServerId| held.contains_key(self.name(id));
+        let mut differing = Vec::new();
+        for from in herd.ids().filter(|&id| running(id)) {
+            let reach = herd.hops_from(from, running);
+            for to in herd
+                .ids()
+                .filter(|&to| to > from && reach[to.index()].is_some())
+            {
+                let (a, b) = (self.name(from), self.name(to));
+                if held[a] != held[b] {
+                    differing.push(format!("{a} and {b} differ"));
+                }
+            }
+        }
+        Judgement {
+            about: "at the end, servers that can reach each other hold the same records".to_owned(),
+            held: differing.is_empty(),
+            expected: "no difference".to_owned(),
+            actual: match differing.as_slice() {
+                [] => "no difference".to_owned(),
+                some => some.join(", "),
+            },
+            place: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// For each server that runs at the end: which event brought what it holds of each client, as
+    /// the text of the record.
+    fn records_at_the_end(&self) -> BTreeMap<Arc<str>, BTreeMap<Vec<u8>, String>> {
+        let mut held: BTreeMap<Arc<str>, BTreeMap<Vec<u8>, String>> = BTreeMap::new();
+        for event in &self.trace.events {
+            let Who::Server(name) = &event.who else {
+                continue;
+            };
+            match &event.what {
+                What::Started { .. } => {
+                    held.insert(Arc::clone(name), BTreeMap::new());
+                }
+                What::Crashed | What::Stopped => {
+                    held.remove(name);
+                }
+                What::Accepted { record, .. } => {
+                    let text = format!("{record:?}");
+                    if let Some(records) = held.get_mut(name) {
+                        records.insert(record.client.0.to_vec(), text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        held
+    }
+
+    /// A run that ended early, or never, proves nothing.
+    fn ending(&self, execution: &Execution) -> Judgement {
+        let actual = match (execution.ended_well, execution.still_waiting) {
+            (true, 0) => "all done".to_owned(),
+            (true, 1) => "a client still waits for an answer".to_owned(),
+            (true, some) => format!("{some} clients still wait for an answer"),
+            (false, _) => format!("still unrest after {}", format_duration(execution.lasted)),
+        };
+        compare(
+            "the run ends with every step done and every client answered".to_owned(),
+            &"all done",
+            &actual.as_str(),
+            Vec::new(),
+        )
+    }
+
+    /// Clients are told nothing that they did not ask for. Said only when it is broken.
+    fn unasked(&self) -> Option<Judgement> {
+        let mut open: BTreeMap<ConnId, usize> = BTreeMap::new();
+        let mut events: Vec<EventId> = Vec::new();
+        for event in &self.trace.events {
+            if let Who::Client(_) = event.who {
+                match event.what {
+                    What::LineOut { conn, .. } => *open.entry(conn).or_default() += 1,
+                    What::LineIn { conn, .. } => match open.get_mut(&conn) {
+                        Some(asked) if *asked > 0 => *asked -= 1,
+                        _ => events.push(event.id),
+                    },
+                    _ => {}
+                }
+            }
+        }
+        let first = self.trace.event(*events.first()?)?;
+        let What::LineIn { line, .. } = &first.what else {
+            return None;
+        };
+        let mut judgement = broken(
+            format!(
+                "{} is told nothing that it did not ask for",
+                first.who.name()
+            ),
+            "one answer for each line",
+            &format!("also: {line}"),
+        );
+        judgement.events = events;
+        Some(judgement)
+    }
+}
+
+fn ignored(update: &Propagation) -> Judgement {
+    let actual = match update.fate {
+        Fate::Ignored(_) => "ignored",
+        Fate::Accepted => "accepted",
+        Fate::Refused(_) => "refused",
+        Fate::Unheard => "never heard",
+    };
+    let events = update.sent.into_iter().collect();
+    let about = format!("{}: is answered and changes nothing", update.name);
+    compare(about, &"ignored", &actual, events)
+}
+
+fn compare<T: PartialEq + std::fmt::Display>(
+    about: String,
+    expected: &T,
+    actual: &T,
+    events: Vec<EventId>,
+) -> Judgement {
+    Judgement {
+        about,
+        held: expected == actual,
+        expected: expected.to_string(),
+        actual: actual.to_string(),
+        place: None,
+        events,
+    }
+}
+
+fn broken(about: String, expected: &str, actual: &str) -> Judgement {
+    Judgement {
+        about,
+        held: false,
+        expected: expected.to_owned(),
+        actual: actual.to_owned(),
+        place: None,
+        events: Vec::new(),
+    }
+}

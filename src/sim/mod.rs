@@ -1,0 +1,113 @@
+//! The simulator: a scenario's servers, clients and failures in one process and one thread.
+//!
+//! The servers are the ones that run in production; only their [`Net`](crate::net::Net) is
+//! turmoil's. The same scenario with the same seed gives the same bytes, in any process and on any
+//! machine, and [`run`] makes sure by running everything twice.
+//!
+//! ```
+//! use proxy_herd::{report, scenario::Scenario, sim};
+//!
+//! let (scenario, _) = Scenario::load("scenarios/juzang-goes-down.toml")?;
+//! let trace = sim::run(&scenario)?;
+//! insta::with_settings!({ snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+//!     insta::assert_snapshot!("juzang-goes-down", report::snapshot(&trace));
+//! });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod client;
+mod judge;
+mod random;
+mod recorder;
+pub mod trace;
+mod world;
+
+use crate::report::propagation::follow;
+use crate::scenario::Scenario;
+
+use trace::{Header, Trace};
+
+/// Why a run gave no trace to be trusted. A broken expectation is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// Something inside failed or panicked.
+    #[error("the simulation failed: {0}")]
+    Failed(String),
+    /// Two runs of the same scenario with the same seed differed.
+    #[error(
+        "two runs of the same scenario with the same seed differ, first in line {line} of the trace\n  first run:  {first}\n  second run: {second}"
+    )]
+    Nondeterministic {
+        /// The line of the trace, from 1.
+        line: usize,
+        /// What the first run has there.
+        first: String,
+        /// What the second run has there.
+        second: String,
+    },
+}
+
+/// Runs a scenario twice, and gives the trace of both if they are the same to the byte.
+///
+/// # Errors
+///
+/// When something inside fails, or when the runs differ. Expectations that don't hold are in the
+/// trace: see [`Trace::verdict`].
+pub fn run(scenario: &Scenario) -> Result<Trace, SimError> {
+    let trace = run_once(scenario)?;
+    compare(&trace.to_json_lines(), &run_once(scenario)?.to_json_lines())?;
+    Ok(trace)
+}
+
+/// Runs a scenario once: half the time, and nobody notices if it can't be repeated.
+///
+/// # Errors
+///
+/// When something inside fails.
+pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
+    let mut execution = world::execute(scenario)?;
+    let latency: Vec<_> = scenario
+        .link_latency
+        .iter()
+        .map(|range| range.least)
+        .collect();
+    let sent = judge::sent_updates(scenario, &execution.outcomes);
+    let updates = follow(&scenario.herd, &latency, &execution.events, sent);
+    let mut trace = Trace {
+        header: Header::new(scenario),
+        herd: scenario.herd.clone(),
+        events: std::mem::take(&mut execution.events),
+        updates,
+        judgements: Vec::new(),
+    };
+    trace.judgements = judge::judge(scenario, &execution, &trace);
+    Ok(trace)
+}
+
+/// Holds two traces of the same scenario and seed against each other.
+///
+/// # Errors
+///
+/// With the first line in which they differ.
+pub fn compare(first: &str, second: &str) -> Result<(), SimError> {
+    if first == second {
+        return Ok(());
+    }
+    let (mut one, mut two) = (first.lines(), second.lines());
+    let mut line = 0;
+    loop {
+        line += 1;
+        let end = "(the trace ends)";
+        let (first, second) = match (one.next(), two.next()) {
+            (None, None) => return Ok(()),
+            (first, second) => (first.unwrap_or(end), second.unwrap_or(end)),
+        };
+        if first != second {
+            return Err(SimError::Nondeterministic {
+                line,
+                first: first.to_owned(),
+                second: second.to_owned(),
+            });
+        }
+    }
+}

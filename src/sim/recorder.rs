@@ -1,0 +1,207 @@
+//! One journal for everybody in a simulation, so that the line that arrives knows the line that was
+//! sent.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::journal::{ConnId, End, Event, EventId, Journal, What, Who};
+
+/// Where all participants' events end up, in the order in which they happened.
+#[derive(Clone, Default)]
+pub(super) struct Recorder(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    events: Vec<Event>,
+    /// Simulated time while no host is running: when the harness itself does something.
+    now: Duration,
+    connections: u64,
+    /// Connections of which one end is known, by the dialler's and the acceptor's address.
+    half_known: BTreeMap<(SocketAddr, SocketAddr), (ConnId, End)>,
+    /// Which end somebody is.
+    ends: BTreeMap<(Who, ConnId), End>,
+    /// Lines under way, by connection and sender. TCP keeps their order, so the first one sent is
+    /// the first one to arrive.
+    under_way: BTreeMap<(ConnId, End), VecDeque<EventId>>,
+    state: State,
+}
+
+/// What can be told about the herd at this moment.
+#[derive(Default)]
+pub(super) struct State {
+    running: BTreeSet<Arc<str>>,
+    /// Links that are up, seen from each end, and whether they are synchronised.
+    links: BTreeMap<(Arc<str>, Arc<str>), bool>,
+    /// When something last happened that was more than a sign of life.
+    pub(super) last_activity: Duration,
+}
+
+impl State {
+    /// Whether `server` runs.
+    pub(super) fn is_running(&self, server: &Arc<str>) -> bool {
+        self.running.contains(server)
+    }
+
+    /// Whether both ends of a link say that they are synchronised.
+    pub(super) fn is_synchronised(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
+        let seen = |from: &Arc<str>, to: &Arc<str>| {
+            let state = self.links.get(&(Arc::clone(from), Arc::clone(to)));
+            state.copied().unwrap_or(false)
+        };
+        seen(a, b) && seen(b, a)
+    }
+
+    fn learn(&mut self, at: Duration, who: &Who, what: &What<'_>) {
+        if !is_background(what) {
+            self.last_activity = at;
+        }
+        let Who::Server(me) = who else {
+            return;
+        };
+        let link = |peer: &Arc<str>| (Arc::clone(me), Arc::clone(peer));
+        match what {
+            What::Started { .. } => {
+                self.running.insert(Arc::clone(me));
+            }
+            What::Stopped | What::Crashed => {
+                self.running.remove(me);
+                self.links.retain(|(from, _), _| from != me);
+            }
+            What::LinkUp { peer, .. } => {
+                self.links.insert(link(peer), false);
+            }
+            What::Synchronised { peer, .. } => {
+                self.links.insert(link(peer), true);
+            }
+            What::LinkDown { peer, .. } => {
+                self.links.remove(&link(peer));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Signs of life and attempts to reach the dead go on for ever; they don't keep a run going.
+fn is_background(what: &What<'_>) -> bool {
+    match what {
+        What::ConnectFailed { .. } => true,
+        What::LineIn { line, .. } | What::LineOut { line, .. } => {
+            line.0.starts_with(b"PING") || line.0.starts_with(b"ROOT ")
+        }
+        _ => false,
+    }
+}
+
+impl Recorder {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Everything here runs on one thread; a panic ends the whole run.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The journal of one participant.
+    pub(super) fn journal(&self, who: Who) -> Arc<dyn Journal> {
+        Arc::new(Participant {
+            who,
+            recorder: self.clone(),
+        })
+    }
+
+    /// Says what time it is for the harness.
+    pub(super) fn set_now(&self, now: Duration) {
+        self.inner().now = now;
+    }
+
+    /// Asks something about the herd at this moment.
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&State) -> T) -> T {
+        question(&self.inner().state)
+    }
+
+    /// All events, which are gone from here then.
+    pub(super) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.inner().events)
+    }
+
+    fn record(&self, who: &Who, cause: Option<EventId>, what: What<'_>) -> EventId {
+        let mut inner = self.inner();
+        let at = turmoil::sim_elapsed().unwrap_or(inner.now);
+        let number = inner.events.len() as u64 + 1;
+        let id = EventId(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
+        let cause = cause.or_else(|| inner.cause_of(who, &what));
+        if let What::LineOut { conn, .. } = what
+            && let Some(end) = inner.end_of(who, conn)
+        {
+            inner
+                .under_way
+                .entry((conn, end))
+                .or_default()
+                .push_back(id);
+        }
+        inner.state.learn(at, who, &what);
+        let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        inner.events.push(Event {
+            id,
+            at,
+            who: who.clone(),
+            cause,
+            what: what.into_owned(),
+        });
+        id
+    }
+}
+
+impl Inner {
+    fn end_of(&self, who: &Who, conn: ConnId) -> Option<End> {
+        self.ends.get(&(who.clone(), conn)).copied()
+    }
+
+    /// A line that arrives was caused by the line that was sent.
+    fn cause_of(&mut self, who: &Who, what: &What<'_>) -> Option<EventId> {
+        let What::LineIn { conn, .. } = *what else {
+            return None;
+        };
+        let sender = match self.end_of(who, conn)? {
+            End::Dialler => End::Acceptor,
+            End::Acceptor => End::Dialler,
+        };
+        self.under_way.get_mut(&(conn, sender))?.pop_front()
+    }
+
+    fn open(&mut self, who: &Who, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId {
+        let key = match end {
+            End::Dialler => (local, remote),
+            End::Acceptor => (remote, local),
+        };
+        let conn = match self.half_known.get(&key) {
+            Some(&(conn, other)) if other != end => {
+                self.half_known.remove(&key);
+                conn
+            }
+            _ => {
+                self.connections += 1;
+                let conn = ConnId(self.connections);
+                self.half_known.insert(key, (conn, end));
+                conn
+            }
+        };
+        self.ends.insert((who.clone(), conn), end);
+        conn
+    }
+}
+
+struct Participant {
+    who: Who,
+    recorder: Recorder,
+}
+
+impl Journal for Participant {
+    fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId {
+        self.recorder.inner().open(&self.who, end, local, remote)
+    }
+
+    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
+        self.recorder.record(&self.who, cause, what)
+    }
+}

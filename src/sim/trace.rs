@@ -1,0 +1,296 @@
+//! A run, written down: one JSON object a line, and readable again.
+//!
+//! ```text
+//! {"line":"header", …}        what ran: herd, latencies, seed, tick, epoch, versions
+//! {"line":"event", …}         what happened, in order
+//! {"line":"update", …}        the way of each update that a client sent
+//! {"line":"expectation", …}   what was expected, what came, and whether it held
+//! {"line":"verdict", …}
+//! ```
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diag::Source;
+use crate::herd::{Herd, ServerId};
+use crate::journal::{Event, EventId};
+use crate::report::propagation::Propagation;
+use crate::scenario::Scenario;
+use crate::units::LatencyRange;
+
+/// The form of traces that this build writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A run: what ran, what happened, and what was thought of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// What ran.
+    pub header: Header,
+    /// The herd that it ran on.
+    pub herd: Arc<Herd>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// The way of each update that a client sent, in order of sending.
+    pub updates: Vec<Propagation>,
+    /// What was expected and what came.
+    pub judgements: Vec<Judgement>,
+}
+
+/// What ran: enough to run it again and get the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The form of this trace.
+    pub format: u32,
+    /// The scenario file's name without folder and extension.
+    pub scenario: String,
+    /// Its title.
+    pub title: String,
+    /// What there is to see in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// The seed that everything random follows from.
+    pub seed: u64,
+    /// The step of simulated time, in nanoseconds. A coarser one stretches latencies.
+    pub tick: u64,
+    /// What all clocks showed in the beginning: nanoseconds since 1970.
+    pub epoch: String,
+    /// The herd's name.
+    pub herd: String,
+    /// Its servers.
+    pub servers: Vec<String>,
+    /// Its links.
+    pub links: Vec<LinkShape>,
+    /// The versions that the events depend on.
+    pub versions: Versions,
+}
+
+/// A link, as a trace's header tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkShape {
+    /// The server that dials.
+    pub a: String,
+    /// The server that is dialled.
+    pub b: String,
+    /// How long a message takes, such as `20ms` or `10ms..30ms`.
+    pub latency: String,
+}
+
+/// The versions that the events depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// This crate's.
+    #[serde(rename = "proxy-herd")]
+    pub proxy_herd: String,
+    /// The language between servers.
+    pub protocol: u32,
+}
+
+/// One thing that was expected, and what came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// What it is about, such as `kiwi.cs.ucla.edu: hops to Bernard`.
+    pub about: String,
+    /// Whether it held.
+    pub held: bool,
+    /// What was expected.
+    pub expected: String,
+    /// What came.
+    pub actual: String,
+    /// Where the scenario says so: `line:column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The events that show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventId>,
+}
+
+/// What all judgements come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// How many expectations held.
+    pub held: usize,
+    /// How many were broken.
+    pub broken: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "kebab-case")]
+enum Line {
+    Header(Header),
+    Event(Event),
+    Update(Propagation),
+    Expectation(Judgement),
+    Verdict(Verdict),
+}
+
+/// Why a text is no trace.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// A line is not what a trace's line looks like.
+    #[error("line {line}: {error}")]
+    Line {
+        /// The line's number, from 1.
+        line: usize,
+        /// What JSON says of it.
+        error: serde_json::Error,
+    },
+    /// The first line must be the header, and there must be one.
+    #[error("the first line is not a trace's header")]
+    NoHeader,
+    /// Another build wrote it in a form that this one does not read.
+    #[error("this is a trace of format {0}; this build reads format {FORMAT}")]
+    Format(u32),
+    /// The header's herd is none.
+    #[error("the header tells of no herd that can be: {0}")]
+    Herd(String),
+    /// An event comes out of order, so that causes could not be found.
+    #[error("event {0} is out of order")]
+    Order(u64),
+}
+
+impl Header {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let name = |id: ServerId| scenario.herd.server(id).name.to_string();
+        let links = scenario.herd.links().iter().zip(&scenario.link_latency);
+        Self {
+            format: FORMAT,
+            scenario: scenario.name.clone(),
+            title: scenario.title.clone(),
+            about: scenario.about.clone(),
+            seed: scenario.seed,
+            tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
+            epoch: scenario.epoch_ns.to_string(),
+            herd: scenario.herd.name().to_string(),
+            servers: scenario.herd.ids().map(name).collect(),
+            links: links
+                .map(|(link, latency)| LinkShape {
+                    a: name(link.a),
+                    b: name(link.b),
+                    latency: latency.to_string(),
+                })
+                .collect(),
+            versions: Versions {
+                proxy_herd: env!("CARGO_PKG_VERSION").to_owned(),
+                protocol: crate::protocol::peer::VERSION,
+            },
+        }
+    }
+
+    /// The herd again, checked as a herd file is.
+    fn herd(&self) -> Result<Herd, TraceError> {
+        let links: Vec<serde_json::Value> = (self.links.iter())
+            .map(|link| serde_json::json!({ "between": format!("{}-{}", link.a, link.b), "latency": link.latency }))
+            .collect();
+        let file =
+            serde_json::json!({ "name": self.herd, "servers": self.servers, "links": links });
+        let source = Source::new("header.json", file.to_string());
+        let herd =
+            Herd::parse(&source).map_err(|problems| TraceError::Herd(problems.to_string()))?;
+        Ok(herd.0)
+    }
+}
+
+impl Trace {
+    /// What all judgements come to.
+    pub fn verdict(&self) -> Verdict {
+        let held = self
+            .judgements
+            .iter()
+            .filter(|judgement| judgement.held)
+            .count();
+        Verdict {
+            held,
+            broken: self.judgements.len() - held,
+        }
+    }
+
+    /// The event of this number.
+    pub fn event(&self, id: EventId) -> Option<&Event> {
+        self.events.get(usize::try_from(id.0.get()).ok()? - 1)
+    }
+
+    /// The latency range of the link between two servers.
+    pub fn latency(&self, link: usize) -> LatencyRange {
+        let text = self
+            .header
+            .links
+            .get(link)
+            .map_or("0ms", |link| &link.latency);
+        text.parse().unwrap_or(LatencyRange {
+            least: std::time::Duration::ZERO,
+            most: std::time::Duration::ZERO,
+        })
+    }
+
+    /// The whole trace, one JSON object a line.
+    pub fn to_json_lines(&self) -> String {
+        let mut text = String::new();
+        self.write_line(&mut text, &Line::Header(self.header.clone()));
+        for event in &self.events {
+            self.write_line(&mut text, &Line::Event(event.clone()));
+        }
+        for update in &self.updates {
+            self.write_line(&mut text, &Line::Update(update.clone()));
+        }
+        for judgement in &self.judgements {
+            self.write_line(&mut text, &Line::Expectation(judgement.clone()));
+        }
+        self.write_line(&mut text, &Line::Verdict(self.verdict()));
+        text
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a method where it is used")]
+    fn write_line(&self, text: &mut String, line: &Line) {
+        // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
+        let json = serde_json::to_string(line).unwrap_or_default();
+        let _ = writeln!(text, "{json}");
+    }
+
+    /// Reads what [`to_json_lines`](Self::to_json_lines) wrote.
+    ///
+    /// # Errors
+    ///
+    /// With the number of the first line that is wrong.
+    pub fn from_json_lines(text: &str) -> Result<Self, TraceError> {
+        let mut lines = text.lines().enumerate().map(|(index, text)| {
+            let line = index + 1;
+            serde_json::from_str(text).map_err(|error| TraceError::Line { line, error })
+        });
+        let header = match lines.next().transpose()? {
+            Some(Line::Header(header)) => header,
+            _ => return Err(TraceError::NoHeader),
+        };
+        if header.format != FORMAT {
+            return Err(TraceError::Format(header.format));
+        }
+        let mut trace = Self {
+            herd: Arc::new(header.herd()?),
+            header,
+            events: Vec::new(),
+            updates: Vec::new(),
+            judgements: Vec::new(),
+        };
+        for line in lines {
+            match line? {
+                Line::Event(event) => trace.push(event)?,
+                Line::Update(update) => trace.updates.push(update),
+                Line::Expectation(judgement) => trace.judgements.push(judgement),
+                // The verdict follows from the judgements.
+                Line::Verdict(_) => {}
+                Line::Header(_) => return Err(TraceError::NoHeader),
+            }
+        }
+        Ok(trace)
+    }
+
+    fn push(&mut self, event: Event) -> Result<(), TraceError> {
+        let number = event.id.0.get();
+        if number != self.events.len() as u64 + 1 {
+            return Err(TraceError::Order(number));
+        }
+        self.events.push(event);
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! A scenario in turmoil: one host for each server, one for all clients, and a driver that performs
+//! the steps between two ticks.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::SimError;
+use super::client::{self, Board, Job, Outcome};
+use super::random::{Latencies, derive};
+use super::recorder::{Recorder, State};
+use crate::herd::{Address, Herd, Name, ServerId};
+use crate::journal::{Event, What, Who};
+use crate::net::turmoil::TurmoilNet;
+use crate::places::FixedPlaces;
+use crate::scenario::{Action, Scenario};
+use crate::server::{self, Config, Listeners};
+
+/// All clients' host. No server can be called so, since names have no blanks.
+const CLIENTS: &str = "the clients";
+
+/// A run that has not become quiet so long after its last step never will.
+const LONGEST_UNREST: Duration = Duration::from_mins(1);
+
+/// What one execution of a scenario gave.
+pub(super) struct Execution {
+    pub(super) events: Vec<Event>,
+    pub(super) outcomes: Vec<Outcome>,
+    /// The run ended because everything was quiet, or when the scenario said.
+    pub(super) ended_well: bool,
+    /// Clients that still waited for an answer when the run ended.
+    pub(super) still_waiting: usize,
+    /// For how long it ran.
+    pub(super) lasted: Duration,
+}
+
+/// Runs a scenario once.
+pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
+    let recorder = Recorder::default();
+    let board = Board::default();
+    let (give, jobs) = mpsc::unbounded_channel();
+    let mut sim = build(scenario);
+    for id in scenario.herd.ids() {
+        add_server(&mut sim, scenario, id, &recorder);
+    }
+    sim.client(CLIENTS, client::run(jobs, board.clone(), recorder.clone()));
+    let mut driver = Driver {
+        scenario,
+        latencies: Latencies::new(scenario.seed, scenario.tick),
+        todo: timeline(scenario),
+        recorder,
+        board,
+        give,
+    };
+    driver.set_latencies(&sim, true);
+    let ended_well = driver.run(&mut sim)?;
+    Ok(Execution {
+        lasted: sim.elapsed(),
+        events: driver.recorder.take(),
+        outcomes: driver.board.take(),
+        still_waiting: driver.board.pending(),
+        ended_well,
+    })
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "turmoil wants its epoch as a SystemTime; no clock is read"
+)]
+fn build(scenario: &Scenario) -> turmoil::Sim<'static> {
+    let nanos = scenario.epoch_ns;
+    let epoch = Duration::new(
+        u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX),
+        u32::try_from(nanos % 1_000_000_000).unwrap_or_default(),
+    );
+    let latency = scenario.client_latency.least;
+    turmoil::Builder::new()
+        .rng_seed(scenario.seed)
+        .epoch(std::time::SystemTime::UNIX_EPOCH + epoch)
+        .tick_duration(scenario.tick)
+        // The driver ends the run itself, and says why.
+        .simulation_duration(Duration::from_hours(24 * 365))
+        .ip_version(turmoil::IpVersion::V4)
+        .min_message_latency(latency)
+        .max_message_latency(latency)
+        .fail_rate(0.0)
+        .repair_rate(0.0)
+        // More connections than this pending at one port would panic the simulation.
+        .tcp_capacity(1 << 14)
+        .udp_capacity(64)
+        // Each connection that fails uses one up for good.
+        .ephemeral_ports(20_000..=65_535)
+        .build()
+}
+
+fn add_server(
+    sim: &mut turmoil::Sim<'static>,
+    scenario: &Scenario,
+    id: ServerId,
+    recorder: &Recorder,
+) {
+    let name = scenario.herd.server(id).name.clone();
+    let journal = recorder.journal(Who::Server(name.clone()));
+    let herd = Arc::clone(&scenario.herd);
+    let seed = scenario.seed;
+    let timing = scenario.timing;
+    let boots = Rc::new(Cell::new(0));
+    sim.host(name.to_string(), move || {
+        boots.set(boots.get() + 1);
+        let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
+        config.timing.heartbeat = timing.heartbeat;
+        config.timing.audit = timing.audit;
+        config.timing.connect_deadline = timing.connect_deadline;
+        config.timing.redial_least = timing.redial_least;
+        config.timing.redial_most = timing.redial_most;
+        for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
+            address.host = neighbour.name.to_string();
+        }
+        let (clients, peers) = (herd.server(id).client.clone(), herd.server(id).peer.clone());
+        let journal = Arc::clone(&journal);
+        async move {
+            // Nobody stops a simulated server in good order: it crashes, or the run ends.
+            let (_never, stop) = watch::channel(false);
+            let listeners = Listeners::bind(&TurmoilNet, &clients, &peers).await?;
+            let places = Arc::new(FixedPlaces::default());
+            server::serve(TurmoilNet, listeners, config, places, journal, stop).await?;
+            Ok(())
+        }
+    });
+}
+
+/// Something that the driver does at some moment.
+enum Todo {
+    Crash(ServerId),
+    Restart(ServerId),
+    Send(Job),
+}
+
+/// Everything that is to be done, in order of time and, at the same time, of the file.
+fn timeline(scenario: &Scenario) -> VecDeque<(Duration, Todo)> {
+    let mut all = Vec::new();
+    for (index, step) in scenario.steps.iter().enumerate() {
+        match &step.action {
+            Action::Crash(servers) => {
+                all.extend(servers.iter().map(|&id| (step.at, Todo::Crash(id))));
+            }
+            Action::Restart(servers) => {
+                all.extend(servers.iter().map(|&id| (step.at, Todo::Restart(id))));
+            }
+            Action::Client(client) => {
+                let what = Arc::new(client.clone());
+                for &to in &client.to {
+                    for repetition in 1..=client.times {
+                        let job = Job {
+                            step: index,
+                            what: Arc::clone(&what),
+                            to,
+                            server: scenario.herd.server(to).name.clone(),
+                            address: simulated(&scenario.herd, to),
+                            repetition,
+                        };
+                        all.push((step.at + client.every * (repetition - 1), Todo::Send(job)));
+                    }
+                }
+            }
+        }
+    }
+    all.sort_by_key(|&(at, _)| at);
+    all.into()
+}
+
+/// Where a server's clients find it: simulated hosts have their servers' names.
+fn simulated(herd: &Herd, server: ServerId) -> Address {
+    let server = herd.server(server);
+    Address {
+        host: server.name.to_string(),
+        port: server.client.port,
+    }
+}
+
+struct Driver<'a> {
+    scenario: &'a Scenario,
+    latencies: Latencies,
+    todo: VecDeque<(Duration, Todo)>,
+    recorder: Recorder,
+    board: Board,
+    give: mpsc::UnboundedSender<Job>,
+}
+
+impl Driver<'_> {
+    /// Ticks until the end; whether that came as it should.
+    fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<bool, SimError> {
+        let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, _)| at);
+        loop {
+            let now = sim.elapsed();
+            self.recorder.set_now(now);
+            self.perform(sim, now)?;
+            self.set_latencies(sim, false);
+            sim.step()
+                .map_err(|error| SimError::Failed(error.to_string()))?;
+            let now = sim.elapsed();
+            match self.scenario.end {
+                Some(end) if now >= end => return Ok(true),
+                Some(_) => {}
+                None if self.is_quiet(now) => return Ok(true),
+                None if now > last_step + LONGEST_UNREST => return Ok(false),
+                None => {}
+            }
+        }
+    }
+
+    fn perform(&mut self, sim: &mut turmoil::Sim<'static>, now: Duration) -> Result<(), SimError> {
+        while let Some((_, todo)) = self.todo.pop_front_if(|&mut (at, _)| at <= now) {
+            match todo {
+                Todo::Crash(id) => {
+                    let name = self.tell(id, What::Crashed);
+                    sim.crash(&*name);
+                }
+                Todo::Restart(id) => {
+                    let name = self.tell(id, What::Restarted);
+                    sim.bounce(&*name);
+                }
+                Todo::Send(job) => {
+                    self.board.begin();
+                    let gone = |_| SimError::Failed("the clients' host is gone".to_owned());
+                    self.give.send(job).map_err(gone)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, server: ServerId, what: What<'static>) -> Name {
+        let name = self.scenario.herd.server(server).name.clone();
+        self.recorder
+            .journal(Who::Server(name.clone()))
+            .record(None, what);
+        name
+    }
+
+    /// Sets the latency of every link; again and again of those whose latency varies.
+    fn set_latencies(&mut self, sim: &turmoil::Sim<'static>, first: bool) {
+        let Scenario {
+            herd,
+            link_latency,
+            client_latency,
+            ..
+        } = self.scenario;
+        for (link, &range) in herd.links().iter().zip(link_latency) {
+            if first || range.least != range.most {
+                let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
+                sim.set_link_latency(&**a, &**b, self.latencies.draw(range));
+            }
+        }
+        if first || client_latency.least != client_latency.most {
+            for server in herd.servers() {
+                let latency = self.latencies.draw(*client_latency);
+                sim.set_link_latency(CLIENTS, &*server.name, latency);
+            }
+        }
+    }
+
+    /// Whether nothing is left to happen: all steps done, all clients answered, all links between
+    /// running servers synchronised, and nothing but signs of life for a while.
+    fn is_quiet(&self, now: Duration) -> bool {
+        let latencies = self.scenario.link_latency.iter().map(|range| range.most);
+        let most = latencies.chain([self.scenario.client_latency.most]).max();
+        // Twice there and back: whatever was under way has arrived and was answered.
+        let settle = Duration::from_millis(200).max(most.unwrap_or_default() * 4);
+        self.todo.is_empty()
+            && self.board.pending() == 0
+            && self
+                .recorder
+                .ask(|state| now > state.last_activity + settle && self.is_whole(state))
+    }
+
+    fn is_whole(&self, state: &State) -> bool {
+        let herd = &self.scenario.herd;
+        herd.links().iter().all(|link| {
+            let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
+            !(state.is_running(a) && state.is_running(b)) || state.is_synchronised(a, b)
+        })
+    }
+}
