@@ -220,6 +220,18 @@ impl<'a> From<&'a Record> for RecordText<'a> {
 }
 
 impl RecordText<'_> {
+    /// The record's own text, `server skew id location time`: it tells one update from another.
+    pub fn text(&self) -> Vec<u8> {
+        let fields = [
+            &self.origin,
+            &self.skew,
+            &self.client,
+            &self.location,
+            &self.time,
+        ];
+        fields.map(|field| field.0.as_ref()).join(&b' ')
+    }
+
     /// The same, owning its bytes.
     pub fn into_owned(self) -> RecordText<'static> {
         RecordText {

@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn list() -> String {
-    let herds = Herd::builtin_names().into_iter().filter_map(Herd::builtin);
+    let herds = Herd::builtin_names().filter_map(Herd::builtin);
     let lines = herds.map(|herd| {
         let servers: Vec<&str> = herd.server_names().collect();
         format!("{:<8}  {}\n", herd.name(), servers.join(", "))

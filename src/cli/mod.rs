@@ -109,10 +109,9 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Problems(_) | Self::Input(_) => Exit::BadInput,
             // Nobody reads any more, as when a pager is left: that is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Held,
-            Self::Output(_) => Exit::BadInput,
+            Self::Problems(_) | Self::Input(_) | Self::Output(_) => Exit::BadInput,
             Self::Internal(_) => Exit::Internal,
         }
     }

@@ -24,6 +24,10 @@ Exit codes:
   1  one was broken
   2  a file or the command line is bad
   3  something inside failed: a panic, or two runs that differ")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct Args {
     /// Scenario files (.toml, .json), or folders of them; folders named `herds` are passed over
     #[arg(required = true, value_name = "FILE|DIR")]

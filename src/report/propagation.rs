@@ -1,16 +1,17 @@
 //! The way of each update through the herd, from the events alone: who had it from whom, after how
 //! many hops and how long, and which messages were of use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::herd::{Herd, Link, ServerId};
-use crate::journal::{ConnId, Event, EventId, Ignored, RecordText, Source, What, Who};
+use crate::journal::{ConnId, Event, EventId, Ignored, Source, What, Who};
 use crate::protocol::client::Refusal;
 use crate::protocol::peer::PeerLine;
+use crate::protocol::record::Record;
 
 /// An update, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Propagation {
     /// The servers that took it in, in the order in which they did. The first one is its origin. A
     /// server that was restarted and told again is here again.
     pub arrivals: Vec<Arrival>,
+    /// Servers that never had it because something newer of the same client came first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overtaken: Vec<Arc<str>>,
     /// The messages between servers that carried it, in order of sending.
     pub sends: Vec<Send>,
 }
@@ -119,6 +123,24 @@ impl Propagation {
         path
     }
 
+    /// What a report of it says, but for its name and the numbers of events: two updates that
+    /// spread alike have the same.
+    fn shape(&self, times: bool) -> Self {
+        let mut shape = self.clone();
+        let none = EventId(std::num::NonZeroU64::MIN);
+        (shape.name, shape.sent) = (String::new(), None);
+        for arrival in &mut shape.arrivals {
+            arrival.event = none;
+            if !times {
+                (arrival.delay, arrival.fastest) = (0, None);
+            }
+        }
+        for send in &mut shape.sends {
+            send.event = none;
+        }
+        shape
+    }
+
     /// How many messages had this result.
     pub fn count(&self, result: Use) -> usize {
         self.sends
@@ -126,6 +148,57 @@ impl Propagation {
             .filter(|send| send.result == result)
             .count()
     }
+}
+
+/// Updates that spread alike, together with how to call them all, in order of the first of each.
+pub(super) fn alike(updates: &[Propagation], times: bool) -> Vec<(String, &Propagation)> {
+    let mut groups: Vec<(Propagation, Vec<&Propagation>)> = Vec::new();
+    for update in updates {
+        let shape = update.shape(times);
+        match groups.iter_mut().find(|(known, _)| *known == shape) {
+            Some((_, group)) => group.push(update),
+            None => groups.push((shape, vec![update])),
+        }
+    }
+    let named = groups
+        .into_iter()
+        .map(|(_, group)| (title(&group), group[0]));
+    named.collect()
+}
+
+/// `update kiwi`, or `updates kiwi #1 to #7, #9` for several of one client.
+fn title(group: &[&Propagation]) -> String {
+    if let [one] = group {
+        return format!("update {}", one.name);
+    }
+    // Names that count are `id#number`; ids may have a `#` themselves.
+    let mut by_client: Vec<(&str, Vec<(u64, u64)>)> = Vec::new();
+    for update in group {
+        let (id, number) = update.name.rsplit_once('#').unwrap_or((&update.name, ""));
+        let number = number.parse().unwrap_or(0);
+        if by_client.last().is_none_or(|(last, _)| *last != id) {
+            by_client.push((id, Vec::new()));
+        }
+        match by_client
+            .last_mut()
+            .and_then(|(_, ranges)| ranges.last_mut())
+        {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => by_client
+                .last_mut()
+                .into_iter()
+                .for_each(|(_, ranges)| ranges.push((number, number))),
+        }
+    }
+    let named = by_client.iter().map(|(id, ranges)| {
+        let ranges = ranges.iter().map(|range| match range {
+            (0, 0) => String::new(),
+            (first, last) if first == last => format!(" #{first}"),
+            (first, last) => format!(" #{first} to #{last}"),
+        });
+        format!("{id}{}", ranges.collect::<Vec<_>>().join(","))
+    });
+    format!("updates {}", named.collect::<Vec<_>>().join(", "))
 }
 
 /// An update that a client sent, or was to send.
@@ -158,24 +231,11 @@ struct Index<'a> {
     effects: BTreeMap<EventId, Vec<&'a Event>>,
     /// Who is at the other end of a server's link.
     peers: BTreeMap<(&'a Who, ConnId), &'a Arc<str>>,
-    /// The arrivals and messages of each update.
-    arrivals: BTreeMap<Key, Vec<&'a Event>>,
-    sends: BTreeMap<Key, Vec<&'a Event>>,
-}
-
-/// An update's five fields, without `AT` before and hops behind them.
-type Key = Vec<u8>;
-
-fn key(record: &RecordText<'_>) -> Vec<u8> {
-    [
-        &record.origin.0,
-        &record.skew.0,
-        &record.client.0,
-        &record.location.0,
-        &record.time.0,
-    ]
-    .map(|field| field.as_ref())
-    .join(&b' ')
+    /// The arrivals and messages of each update, by its record's text.
+    arrivals: BTreeMap<Vec<u8>, Vec<&'a Event>>,
+    sends: BTreeMap<Vec<u8>, Vec<&'a Event>>,
+    /// What servers took in of each client.
+    accepted: BTreeMap<&'a [u8], Vec<&'a Event>>,
 }
 
 impl<'a> Index<'a> {
@@ -188,6 +248,7 @@ impl<'a> Index<'a> {
             peers: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             sends: BTreeMap::new(),
+            accepted: BTreeMap::new(),
         };
         for event in events {
             index.add(event);
@@ -204,7 +265,11 @@ impl<'a> Index<'a> {
                 self.peers.insert((&event.who, *conn), peer);
             }
             What::Accepted { record, .. } => {
-                self.arrivals.entry(key(record)).or_default().push(event);
+                self.arrivals.entry(record.text()).or_default().push(event);
+                self.accepted
+                    .entry(&record.client.0)
+                    .or_default()
+                    .push(event);
             }
             What::LineOut { conn, line } if self.peers.contains_key(&(&event.who, *conn)) => {
                 if let Ok(PeerLine::At(update)) = PeerLine::parse(&line.0) {
@@ -231,7 +296,7 @@ impl<'a> Index<'a> {
             match &event.what {
                 What::Accepted { record, .. } => {
                     fate = Fate::Accepted;
-                    key_of_it = Some(key(record));
+                    key_of_it = Some(record.text());
                 }
                 What::Ignored { why, .. } => fate = Fate::Ignored(*why),
                 What::Refused { why } => fate = Fate::Refused(*why),
@@ -244,6 +309,7 @@ impl<'a> Index<'a> {
             to: sent.to,
             sent: sent.event,
             fate,
+            overtaken: self.overtaken(&key_of_it),
             arrivals: self.arrivals_of(&key_of_it),
             sends: self.sends_of(&key_of_it),
         }
@@ -259,6 +325,26 @@ impl<'a> Index<'a> {
             .iter()
             .filter_map(|event| self.arrival(origin, event))
             .collect()
+    }
+
+    /// The servers that took in something newer of the same client and never this.
+    fn overtaken(&self, key: &[u8]) -> Vec<Arc<str>> {
+        let (Some(record), Some(arrivals)) = (Record::parse(key), self.arrivals.get(key)) else {
+            return Vec::new();
+        };
+        let newer: BTreeSet<&str> = (self.accepted.get(record.id()).into_iter().flatten())
+            .filter(|event| match &event.what {
+                What::Accepted { record: other, .. } => {
+                    Record::parse(&other.text()).is_some_and(|other| other.supersedes(&record))
+                }
+                _ => false,
+            })
+            .map(|event| event.who.name())
+            .collect();
+        let has_it = |name: &str| arrivals.iter().any(|event| event.who.name() == name);
+        let servers = self.herd.servers().iter().map(|server| &server.name);
+        let overtaken = servers.filter(|name| !has_it(name) && newer.contains(&***name));
+        overtaken.cloned().collect()
     }
 
     fn arrival(&self, origin: &Event, event: &Event) -> Option<Arrival> {

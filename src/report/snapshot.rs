@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 
-use super::propagation::{Propagation, Use};
+use super::propagation::{Propagation, Use, alike};
 use super::show;
-use super::ways::tree;
+use super::ways::{fate, tree};
 use crate::journal::{Event, What, Who};
 use crate::protocol::record::Record;
 use crate::protocol::{escape, fields};
@@ -26,29 +26,48 @@ pub fn snapshot_with_times(trace: &Trace) -> String {
 
 fn write(trace: &Trace, times: bool) -> String {
     let mut text = format!("{} (herd {})\n", trace.header.title, trace.header.herd);
-    for update in &trace.updates {
-        let _ = writeln!(text, "\nupdate {} at {}", update.name, update.to);
+    for (title, update) in alike(&trace.updates, times) {
+        let _ = writeln!(text, "\n{title} at {}", update.to);
         for line in spread(trace, update, times) {
             let _ = writeln!(text, "  {line}");
         }
     }
-    let _ = writeln!(text, "\nclients");
-    for event in trace
-        .events
-        .iter()
-        .filter(|event| matches!(event.who, Who::Client(_)))
-    {
-        if let Some(line) = client_line(event, times) {
-            let _ = writeln!(text, "  {line}");
-        }
-    }
-    let _ = writeln!(text, "\nservers");
-    for event in &trace.events {
-        if let Some(line) = server_line(event, times) {
-            let _ = writeln!(text, "  {line}");
-        }
-    }
+    let by_client = |event: &&Event| matches!(event.who, Who::Client(_));
+    let clients = trace.events.iter().filter(by_client);
+    section(
+        &mut text,
+        "clients",
+        clients.filter_map(|event| client_line(event, times)),
+    );
+    let servers = trace.events.iter();
+    section(
+        &mut text,
+        "servers",
+        servers.filter_map(|event| server_line(event, times)),
+    );
     text
+}
+
+/// A title and its lines; nothing at all where there are none. Equal lines in a row are counted.
+fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for line in lines {
+        match counted.last_mut() {
+            Some((last, count)) if *last == line => *count += 1,
+            _ => counted.push((line, 1)),
+        }
+    }
+    if !counted.is_empty() {
+        let _ = writeln!(text, "\n{title}");
+    }
+    for (line, count) in counted {
+        let times = if count > 1 {
+            format!(" ({count} times)")
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "  {line}{times}");
+    }
 }
 
 fn at(event: &Event, times: bool) -> String {
@@ -62,7 +81,7 @@ fn at(event: &Event, times: bool) -> String {
 /// The tree, then every message in the order in which they were sent.
 fn spread(trace: &Trace, update: &Propagation, times: bool) -> Vec<String> {
     if update.arrivals.is_empty() {
-        return vec![format!("{:?}", update.fate).to_lowercase()];
+        return vec![fate(update)];
     }
     let mut lines = tree(update);
     for send in &update.sends {

@@ -44,6 +44,8 @@ struct Told<'a> {
     detail: Detail,
     /// When something first happened that was not the herd coming up.
     begins: u64,
+    /// What the report calls each update, by its record.
+    names: BTreeMap<Vec<u8>, &'a str>,
     /// Who opened a connection, and whom each expected at the other end.
     ends: BTreeMap<ConnId, Vec<(&'a Who, &'a Other)>>,
 }
@@ -63,6 +65,7 @@ impl<'a> Told<'a> {
         }
         Self {
             ends,
+            names: names(trace),
             trace,
             detail,
             begins: first.map_or(u64::MAX, |event| event.at),
@@ -112,7 +115,7 @@ impl<'a> Told<'a> {
             | What::LinkUp { .. }
             | What::Opened { .. }
             | What::Closed { .. } => false,
-            What::LineOut { line, .. } => by_client || self.is_update(&line.0),
+            What::LineOut { line, .. } => by_client || is_update(&line.0),
             What::LineIn { .. } | What::ConnectFailed { .. } => by_client,
             What::Synchronised { .. } | What::LinkDown { .. } => event.at >= self.begins,
             What::Stopped
@@ -124,11 +127,6 @@ impl<'a> Told<'a> {
             | What::Restarted
             | What::Unanswered { .. } => true,
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads beside its sisters")]
-    fn is_update(&self, line: &[u8]) -> bool {
-        matches!(PeerLine::parse(line), Ok(PeerLine::At(_)))
     }
 
     fn what(&self, event: &Event) -> String {
@@ -148,14 +146,22 @@ impl<'a> Told<'a> {
             What::Refused { why } => format!("refuses the line: {why}"),
             What::Accepted { record, hops, from } => {
                 let hops = show::count(*hops as usize, "hop");
-                format!("accepts {} from {}, {hops}", update(record), source(from))
+                format!(
+                    "accepts {} from {}, {hops}",
+                    self.update(record),
+                    source(from)
+                )
             }
             What::Ignored { record, why, from } => {
                 let why = match why {
                     Ignored::Known => "known",
                     Ignored::Older => "older than what is known",
                 };
-                format!("ignores {} from {}: {why}", update(record), source(from))
+                format!(
+                    "ignores {} from {}: {why}",
+                    self.update(record),
+                    source(from)
+                )
             }
             What::LookUp { client } => format!("asks Places what is near {client}"),
             What::LinkUp { peer, .. } => format!("link to {peer} is up"),
@@ -173,16 +179,20 @@ impl<'a> Told<'a> {
         }
     }
 
+    fn update(&self, record: &RecordText<'_>) -> String {
+        match self.names.get(&record.text()) {
+            Some(name) => (*name).to_owned(),
+            None => format!("{} of {}", record.client, record.time),
+        }
+    }
+
     fn line_out(&self, event: &Event, line: &[u8]) -> String {
         let to = self.other_end(event).unwrap_or_default();
         match (&event.who, self.detail, PeerLine::parse(line)) {
             (Who::Server(_), Detail::Story, Ok(PeerLine::At(sent))) => {
                 let hops = show::count(sent.hops as usize, "hop");
-                let id = crate::protocol::escape(sent.record.id());
-                format!(
-                    "→ {to}  {id} of {}, {hops}",
-                    crate::protocol::escape(sent.record.time_text())
-                )
+                let update = self.update(&(&sent.record).into());
+                format!("→ {to}  {update}, {hops}")
             }
             _ => format!("→ {to}  {}", crate::protocol::escape(line)),
         }
@@ -204,6 +214,10 @@ impl<'a> Told<'a> {
     }
 }
 
+fn is_update(line: &[u8]) -> bool {
+    matches!(PeerLine::parse(line), Ok(PeerLine::At(_)))
+}
+
 fn other(with: &Other) -> String {
     match with {
         Other::Client => "a client".to_owned(),
@@ -219,6 +233,21 @@ fn source(from: &Source) -> String {
     }
 }
 
-fn update(record: &RecordText<'_>) -> String {
-    format!("{} of {}", record.client, record.time)
+/// The names that expectations give to the updates that were accepted.
+fn names(trace: &Trace) -> BTreeMap<Vec<u8>, &str> {
+    let mut names = BTreeMap::new();
+    for update in &trace.updates {
+        let accepted = update
+            .arrivals
+            .first()
+            .and_then(|arrival| trace.event(arrival.event));
+        if let Some(Event {
+            what: What::Accepted { record, .. },
+            ..
+        }) = accepted
+        {
+            names.insert(record.text(), update.name.as_str());
+        }
+    }
+    names
 }

@@ -20,12 +20,15 @@ fn lines_of(judgement: &Judgement) -> Vec<String> {
         ..
     } = judgement;
     if judgement.held {
-        let shown = if expected == actual {
-            actual.clone()
+        let as_expected = if expected == actual {
+            String::new()
         } else {
-            format!("{actual}  (expected: {expected})")
+            format!("  (expected: {})", first_line(expected))
         };
-        return vec![format!("held    {about}: {shown}")];
+        return vec![format!(
+            "held    {about}: {}{as_expected}",
+            first_line(actual)
+        )];
     }
     let place = judgement
         .place
@@ -46,6 +49,14 @@ fn lines_of(judgement: &Judgement) -> Vec<String> {
         lines.push(format!("          events:   {}", events.join(", ")));
     }
     lines
+}
+
+/// What held need not be shown whole: of an answer with a body, the first line.
+fn first_line(text: &str) -> String {
+    match text.split_once("\\n") {
+        Some((first, _)) => format!("{first} …"),
+        None => text.to_owned(),
+    }
 }
 
 /// `HELD` or `BROKEN`, and how many expectations.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::propagation::{Arrival, Fate, Propagation, Use};
+use super::propagation::{Arrival, Fate, Propagation, Use, alike};
 use super::show;
 use crate::journal::Ignored;
 use crate::sim::trace::Trace;
@@ -11,22 +11,17 @@ use crate::sim::trace::Trace;
 /// The ways of all updates of a run.
 pub fn ways(trace: &Trace) -> Vec<String> {
     let mut lines = Vec::new();
-    for update in &trace.updates {
+    for (title, update) in alike(&trace.updates, true) {
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        lines.extend(way(trace, update));
+        lines.extend(way(trace, &title, update));
     }
     lines
 }
 
-fn way(trace: &Trace, update: &Propagation) -> Vec<String> {
-    let mut lines = vec![format!(
-        "update {} at {}: {}",
-        update.name,
-        update.to,
-        fate(update)
-    )];
+fn way(trace: &Trace, title: &str, update: &Propagation) -> Vec<String> {
+    let mut lines = vec![format!("{title} at {}: {}", update.to, fate(update))];
     if update.arrivals.is_empty() {
         return lines;
     }
@@ -40,7 +35,7 @@ fn way(trace: &Trace, update: &Propagation) -> Vec<String> {
     lines
 }
 
-fn fate(update: &Propagation) -> String {
+pub(super) fn fate(update: &Propagation) -> String {
     match update.fate {
         Fate::Accepted => "accepted".to_owned(),
         Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),
@@ -105,13 +100,19 @@ fn table(trace: &Trace, update: &Propagation) -> Vec<String> {
     for server in trace.herd.server_names() {
         if update.arrival(server).is_none() {
             let dash = || "-".to_owned();
+            let overtaken = update.overtaken.iter().any(|name| &**name == server);
+            let why = if overtaken {
+                "overtaken by a newer one"
+            } else {
+                "never reached"
+            };
             rows.push(vec![
                 server.to_owned(),
                 dash(),
                 dash(),
                 dash(),
                 dash(),
-                "never reached".to_owned(),
+                why.to_owned(),
             ]);
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
         judgements.extend(judge.expectation(expect));
     }
     judgements.push(judge.agreement());
-    judgements.push(judge.ending(execution));
+    judgements.push(Judge::ending(execution));
     judgements.extend(judge.unasked());
     judgements
 }
@@ -62,9 +62,10 @@ impl Judge<'_> {
         &self.scenario.herd.server(server).name
     }
 
-    fn place(&self, at: usize) -> Option<String> {
+    /// `line:column` of a byte of the scenario's file.
+    fn place(&self, at: usize) -> String {
         let (line, column) = self.scenario.source.line_column(at);
-        Some(format!("{line}:{column}"))
+        format!("{line}:{column}")
     }
 
     /// Each line that a client sent was answered, and as expected.
@@ -82,7 +83,7 @@ impl Judge<'_> {
                 });
                 for outcome in of_step {
                     let mut judgement = self.reply(client, outcome);
-                    judgement.place = self.place(step.span.start);
+                    judgement.place = Some(self.place(step.span.start));
                     judgements.push(judgement);
                 }
             }
@@ -99,21 +100,17 @@ impl Judge<'_> {
             (None, false) => (answer.is_some(), "any answer".to_owned()),
             (Some(pattern), false) => (
                 answer.is_some_and(|answer| pattern.matches(answer, outcome.repetition, clock)),
-                pattern.show(outcome.repetition, clock),
+                pattern.show(outcome.repetition, clock).replace('\n', "\\n"),
             ),
         };
+        let number = (outcome.repetition as usize - 1) * client.lines.len() + outcome.line + 1;
         let which = if client.lines.len() * client.times as usize > 1 {
-            let number = (outcome.repetition as usize - 1) * client.lines.len() + outcome.line + 1;
-            format!(" {number}")
+            format!(", line {number}")
         } else {
             String::new()
         };
         Judgement {
-            about: format!(
-                "{} is answered by {}{which}",
-                client.client,
-                self.name(outcome.to)
-            ),
+            about: format!("{} answers {}{which}", self.name(outcome.to), client.client),
             held,
             expected,
             actual: answer.map_or("no answer".to_owned(), escape),
@@ -135,7 +132,7 @@ impl Judge<'_> {
         };
         let mut judgements: Vec<Judgement> = expect.checks.iter().map(judge).collect();
         for judgement in &mut judgements {
-            judgement.place = self.place(expect.span.start);
+            judgement.place = Some(self.place(expect.span.start));
         }
         judgements
     }
@@ -286,7 +283,7 @@ impl Judge<'_> {
     }
 
     /// A run that ended early, or never, proves nothing.
-    fn ending(&self, execution: &Execution) -> Judgement {
+    fn ending(execution: &Execution) -> Judgement {
         let actual = match (execution.ended_well, execution.still_waiting) {
             (true, 0) => "all done".to_owned(),
             (true, 1) => "a client still waits for an answer".to_owned(),

@@ -18,7 +18,6 @@ use crate::herd::{Herd, ServerId};
 use crate::journal::{Event, EventId};
 use crate::report::propagation::Propagation;
 use crate::scenario::Scenario;
-use crate::units::LatencyRange;
 
 /// The form of traces that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -211,41 +210,21 @@ impl Trace {
         self.events.get(usize::try_from(id.0.get()).ok()? - 1)
     }
 
-    /// The latency range of the link between two servers.
-    pub fn latency(&self, link: usize) -> LatencyRange {
-        let text = self
-            .header
-            .links
-            .get(link)
-            .map_or("0ms", |link| &link.latency);
-        text.parse().unwrap_or(LatencyRange {
-            least: std::time::Duration::ZERO,
-            most: std::time::Duration::ZERO,
-        })
-    }
-
     /// The whole trace, one JSON object a line.
     pub fn to_json_lines(&self) -> String {
         let mut text = String::new();
-        self.write_line(&mut text, &Line::Header(self.header.clone()));
+        write_line(&mut text, &Line::Header(self.header.clone()));
         for event in &self.events {
-            self.write_line(&mut text, &Line::Event(event.clone()));
+            write_line(&mut text, &Line::Event(event.clone()));
         }
         for update in &self.updates {
-            self.write_line(&mut text, &Line::Update(update.clone()));
+            write_line(&mut text, &Line::Update(update.clone()));
         }
         for judgement in &self.judgements {
-            self.write_line(&mut text, &Line::Expectation(judgement.clone()));
+            write_line(&mut text, &Line::Expectation(judgement.clone()));
         }
-        self.write_line(&mut text, &Line::Verdict(self.verdict()));
+        write_line(&mut text, &Line::Verdict(self.verdict()));
         text
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a method where it is used")]
-    fn write_line(&self, text: &mut String, line: &Line) {
-        // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
-        let json = serde_json::to_string(line).unwrap_or_default();
-        let _ = writeln!(text, "{json}");
     }
 
     /// Reads what [`to_json_lines`](Self::to_json_lines) wrote.
@@ -258,9 +237,8 @@ impl Trace {
             let line = index + 1;
             serde_json::from_str(text).map_err(|error| TraceError::Line { line, error })
         });
-        let header = match lines.next().transpose()? {
-            Some(Line::Header(header)) => header,
-            _ => return Err(TraceError::NoHeader),
+        let Some(Line::Header(header)) = lines.next().transpose()? else {
+            return Err(TraceError::NoHeader);
         };
         if header.format != FORMAT {
             return Err(TraceError::Format(header.format));
@@ -293,4 +271,10 @@ impl Trace {
         self.events.push(event);
         Ok(())
     }
+}
+
+fn write_line(text: &mut String, line: &Line) {
+    // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
+    let json = serde_json::to_string(line).unwrap_or_default();
+    let _ = writeln!(text, "{json}");
 }

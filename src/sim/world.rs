@@ -203,12 +203,15 @@ impl Driver<'_> {
             sim.step()
                 .map_err(|error| SimError::Failed(error.to_string()))?;
             let now = sim.elapsed();
-            match self.scenario.end {
-                Some(end) if now >= end => return Ok(true),
-                Some(_) => {}
-                None if self.is_quiet(now) => return Ok(true),
-                None if now > last_step + LONGEST_UNREST => return Ok(false),
-                None => {}
+            let over = match self.scenario.end {
+                Some(end) => now >= end,
+                None => self.is_quiet(now),
+            };
+            if over {
+                return Ok(true);
+            }
+            if self.scenario.end.is_none() && now > last_step + LONGEST_UNREST {
+                return Ok(false);
             }
         }
     }
