@@ -1,4 +1,48 @@
-//! Proxy herd.
+//! An application-server herd for clients' locations, and the deterministic simulator that breaks it.
+//!
+//! Servers take clients' locations over a line protocol (`IAMAT`), flood them to their neighbours, and
+//! answer what is near a client (`WHATSAT`). The same server code runs on real sockets and, with the
+//! feature `sim` (on by default), in a simulator where everything that can go wrong goes wrong
+//! repeatably.
+//!
+//! Snapshot-test how an update spreads, in three lines:
+//!
+//! ```
+//! # #[cfg(feature = "sim")] {
+//! use proxy_herd::{report, scenario::Scenario, sim};
+//!
+//! # let mut settings = insta::Settings::clone_current();
+//! # settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"));
+//! # settings.set_prepend_module_to_snapshot(false);
+//! # settings.bind(|| -> Result<(), Box<dyn std::error::Error>> {
+//! let (scenario, _warnings) = Scenario::load("scenarios/juzang-goes-down.toml")?;
+//! let trace = sim::run(&scenario)?;
+//! insta::assert_snapshot!("juzang-goes-down", report::snapshot(&trace));
+//! # Ok(()) }).unwrap();
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! Pure, without a network, a clock, a thread or anything that waits:
+//!
+//! - [`units`], [`diag`], [`document`]: durations; mistakes in files, each in its place; TOML and JSON as one
+//! - [`herd`]: who there is, who is linked with whom, and what is shortest
+//! - [`protocol`]: the two line languages, exactly
+//! - [`journal`]: what happened, as values
+//! - [`node`]: one server's decisions
+//! - `scenario`: files that say what happens to a herd and what is expected
+//! - `report`: traces made readable
+//!
+//! Waiting, and deciding nothing:
+//!
+//! - [`net`]: the network, real or simulated
+//! - [`places`]: who knows what is near a place
+//! - [`server`]: one Node on a network
+//! - `sim`: a scenario in turmoil
+//! - [`cli`]: the `herd` command
+//!
+//! `docs/ARCHITECTURE.md` says how they hang together and what must stay true.
 
 pub mod cli;
 pub mod diag;

@@ -92,14 +92,12 @@ enum Failure {
     #[error("{0}")]
     Problems(#[from] Problems),
     /// Something else about the input is wrong.
+    #[cfg(feature = "sim")]
     #[error("{0}")]
     Input(String),
     /// Nothing about the input is wrong.
+    #[cfg(feature = "sim")]
     #[error("{0}")]
-    #[cfg_attr(
-        not(feature = "sim"),
-        expect(dead_code, reason = "only the simulator fails inside")
-    )]
     Internal(String),
     /// What was to be printed could not be.
     #[error("can't write the output: {0}")]
@@ -111,7 +109,10 @@ impl Failure {
         match self {
             // Nobody reads any more, as when a pager is left: that is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Held,
-            Self::Problems(_) | Self::Input(_) | Self::Output(_) => Exit::BadInput,
+            Self::Problems(_) | Self::Output(_) => Exit::BadInput,
+            #[cfg(feature = "sim")]
+            Self::Input(_) => Exit::BadInput,
+            #[cfg(feature = "sim")]
             Self::Internal(_) => Exit::Internal,
         }
     }

@@ -20,7 +20,7 @@ use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 use crate::protocol::{escape, location::Radius};
 
-use link::{Link, Reason, Waiting};
+use link::{Link, Question, Reason, Waiting};
 use store::{ClientIndex, Store};
 
 /// A neighbour's position in [`NodeConfig::neighbours`].
@@ -416,6 +416,9 @@ impl Node {
             let from = out.len();
             let mut cause = link.asked_by;
             if let Some(question) = link.questions.pop_front() {
+                if matches!(question, Question::Ping | Question::Root) {
+                    cause = None;
+                }
                 self.write_question(question, out);
             } else {
                 match link.dirty.pop() {

@@ -22,7 +22,7 @@ pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
     let told = Told::new(trace, detail);
     let rows: Vec<(String, &str, String)> = (trace.events.iter())
         .filter(|event| told.is_told(event))
-        .map(|event| (show::moment(event.at), event.who.name(), told.what(event)))
+        .map(|event| (show::moment(event.at), event.who.name(), told.line(event)))
         .collect();
     let times = rows.iter().map(|row| row.0.len()).max().unwrap_or(0).max(4);
     let names = rows
@@ -126,6 +126,16 @@ impl<'a> Told<'a> {
             | What::Crashed
             | What::Restarted
             | What::Unanswered { .. } => true,
+        }
+    }
+
+    /// What happened; where everything is told, with the event's number and its cause's.
+    fn line(&self, event: &Event) -> String {
+        let what = self.what(event);
+        match (self.detail, event.cause) {
+            (Detail::Story, _) => what,
+            (Detail::Everything, None) => format!("[{}] {what}", event.id.0),
+            (Detail::Everything, Some(cause)) => format!("[{} by {}] {what}", event.id.0, cause.0),
         }
     }
 

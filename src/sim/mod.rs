@@ -3,17 +3,6 @@
 //! The servers are the ones that run in production; only their [`Net`](crate::net::Net) is
 //! turmoil's. The same scenario with the same seed gives the same bytes, in any process and on any
 //! machine, and [`run`] makes sure by running everything twice.
-//!
-//! ```
-//! use proxy_herd::{report, scenario::Scenario, sim};
-//!
-//! let (scenario, _) = Scenario::load("scenarios/juzang-goes-down.toml")?;
-//! let trace = sim::run(&scenario)?;
-//! insta::with_settings!({ snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-//!     insta::assert_snapshot!("juzang-goes-down", report::snapshot(&trace));
-//! });
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 mod client;
 mod judge;

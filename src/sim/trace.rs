@@ -1,11 +1,11 @@
 //! A run, written down: one JSON object a line, and readable again.
 //!
 //! ```text
-//! {"line":"header", …}        what ran: herd, latencies, seed, tick, epoch, versions
-//! {"line":"event", …}         what happened, in order
-//! {"line":"update", …}        the way of each update that a client sent
-//! {"line":"expectation", …}   what was expected, what came, and whether it held
-//! {"line":"verdict", …}
+//! {"trace":"header", …}        what ran: herd, latencies, seed, tick, epoch, versions
+//! {"trace":"event", …}         what happened, in order
+//! {"trace":"update", …}        the way of each update that a client sent
+//! {"trace":"expectation", …}   what was expected, what came, and whether it held
+//! {"trace":"verdict", …}
 //! ```
 
 use std::fmt::Write as _;
@@ -115,7 +115,7 @@ pub struct Verdict {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "line", rename_all = "kebab-case")]
+#[serde(tag = "trace", rename_all = "kebab-case")]
 enum Line {
     Header(Header),
     Event(Event),

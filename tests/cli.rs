@@ -1,0 +1,281 @@
+//! The `herd` command as its user sees it: output, errors, exit codes.
+
+#![cfg(feature = "sim")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use proxy_herd::report::{self, Detail};
+use proxy_herd::sim::trace::Trace;
+
+/// Runs `herd` in the folder of this crate.
+fn herd(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args(args).output().expect("the binary runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("the output is UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("the errors are UTF-8")
+}
+
+fn exit(output: &Output) -> i32 {
+    output.status.code().expect("it ended by itself")
+}
+
+const JUZANG: &str = "scenarios/juzang-goes-down.toml";
+
+/// A folder with a scenario that was changed from the shipped one.
+fn changed(from: &str, to: &str) -> (tempfile::TempDir, String) {
+    let text = std::fs::read_to_string(JUZANG).expect("it is shipped");
+    assert!(text.contains(from), "nothing would change");
+    written(&text.replace(from, to))
+}
+
+fn written(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.toml");
+    std::fs::write(&file, text).expect("written");
+    let name = file.to_str().expect("UTF-8").to_owned();
+    (folder, name)
+}
+
+#[test]
+fn the_readmes_run_tells_the_way_of_the_update_and_holds() {
+    let ran = herd(&["run", JUZANG]);
+    let text = out(&ran);
+    assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
+    for wanted in [
+        "Campbell     3         3   60ms     60ms  Bernard",
+        "Juzang       -         -      -        -  never reached",
+        "held    kiwi.cs.ucla.edu: hops to Campbell: 3",
+        "HELD: juzang-goes-down, ",
+    ] {
+        assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colours in a pipe");
+    let readme = std::fs::read_to_string("README.md").expect("it is there");
+    assert!(
+        readme.contains(&text),
+        "the README shows another run than this:\n{text}"
+    );
+}
+
+#[test]
+fn with_everybody_up_it_is_two_hops_and_eight_sends() {
+    let (_folder, file) = changed("{ at = \"1s\", crash = \"Juzang\" },", "");
+    let text = out(&herd(&["run", "--once", &file]));
+    assert!(text.contains("Campbell     2         2   40ms"), "{text}");
+    assert!(text.contains("8 sends: 4 useful, 4 duplicate; "), "{text}");
+}
+
+#[test]
+fn a_wrong_number_exits_1_and_shows_both() {
+    let (_folder, file) = changed("Campbell = 3", "Campbell = 2");
+    let ran = herd(&["run", "--quiet", &file]);
+    let text = out(&ran);
+    assert_eq!(exit(&ran), 1);
+    let wanted = "BROKEN  kiwi.cs.ucla.edu: hops to Campbell  (at 14:1)\n          expected: 2\n          actual:   3\n";
+    assert!(text.contains(wanted), "{text}");
+    assert!(!text.contains("held "), "{text}");
+}
+
+#[test]
+fn a_link_less_in_the_herd_changes_the_answer() {
+    let whole = std::fs::read_to_string("scenarios/herds/riley.toml").expect("shipped");
+    let cut = whole.replace("  \"Bernard-Jaquez\",\n", "");
+    assert_ne!(cut, whole);
+    let (folder, file) = changed("herd  = \"riley\"", "herd  = \"./cut.toml\"");
+    std::fs::write(folder.path().join("cut.toml"), cut).expect("written");
+    let ran = herd(&["run", "--quiet", &file]);
+    let text = out(&ran);
+    assert_eq!(exit(&ran), 1, "{text}");
+    assert!(
+        text.contains(
+            "hops to Campbell  (at 14:1)\n          expected: 3\n          actual:   never reached"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn typos_are_shown_in_their_place_and_exit_2() {
+    for (from, to, place, words, help) in [
+        (
+            "crash = \"Juzang\"",
+            "crash = \"Juzan\"",
+            ":8:24",
+            "unknown server `Juzan`",
+            "did you mean `Juzang`",
+        ),
+        (
+            "at = \"2s\"",
+            "at = \"2 parsecs\"",
+            ":9:10",
+            "bad duration",
+            "use ns, us, ms, s, m or h",
+        ),
+        (
+            "crash = ",
+            "crsh = ",
+            ":8:16",
+            "unknown field `crsh`",
+            "did you mean `crash`",
+        ),
+        (
+            "\"1s\", crash",
+            "\"1s\" crash",
+            ":8:14",
+            "missing comma",
+            "",
+        ),
+    ] {
+        let (_folder, file) = changed(from, to);
+        let ran = herd(&["run", &file]);
+        let text = err(&ran);
+        assert_eq!((exit(&ran), out(&ran).as_str()), (2, ""), "{text}");
+        assert_eq!(text.matches("error").count(), 1, "one message:\n{text}");
+        assert!(text.contains(words) && text.contains(help), "{text}");
+        assert!(text.contains(&format!("{file}{place}")), "{text}");
+        assert!(
+            !text.contains("panicked") && !text.contains("backtrace"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn all_files_are_checked_before_the_first_one_runs() {
+    let (_folder, bad) = changed("crash = \"Juzang\"", "crash = \"Nobody\"");
+    let ran = herd(&["run", JUZANG, &bad, "no/such/file.toml"]);
+    assert_eq!((exit(&ran), out(&ran).as_str()), (2, ""));
+    let text = err(&ran);
+    assert!(
+        text.contains("unknown server `Nobody`") && text.contains("no/such/file.toml"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_trace_is_the_same_in_every_process_and_readable_again() {
+    let first = herd(&["run", "--json", "scenarios/juzang-comes-back.toml"]);
+    let second = herd(&[
+        "run",
+        "--json",
+        "--once",
+        "scenarios/juzang-comes-back.toml",
+    ]);
+    assert_eq!(out(&first), out(&second));
+    for line in out(&first).lines() {
+        let value: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+        assert!(value.is_object());
+    }
+    let trace = Trace::from_json_lines(&out(&first)).expect("readable");
+    assert_eq!(trace.to_json_lines(), out(&first));
+    let text = out(&herd(&["run", "scenarios/juzang-comes-back.toml"]));
+    assert_eq!(report::text(&trace, Detail::Story), text);
+}
+
+#[test]
+fn a_written_trace_shows_as_the_run_did() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace.jsonl");
+    let file = file.to_str().expect("UTF-8");
+    let ran = herd(&["run", "--all", "--trace", file, JUZANG]);
+    assert_eq!(exit(&ran), 0);
+    let shown = herd(&["show", "--all", file]);
+    assert_eq!((out(&shown), exit(&shown)), (out(&ran), 0));
+}
+
+#[test]
+fn what_is_no_trace_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace.jsonl");
+    let trace = out(&herd(&["run", "--json", JUZANG]));
+    for (text, words) in [
+        (String::new(), "the first line is not a trace's header"),
+        (
+            trace.replacen("\"format\":1", "\"format\":9", 1),
+            "format 9",
+        ),
+        (
+            trace.replacen("\"id\":7,", "\"id\":8,", 1),
+            "event 8 is out of order",
+        ),
+        (
+            trace.replacen("\"what\":\"link-up\"", "\"what\":\"hiccup\"", 1),
+            "line ",
+        ),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        let shown = herd(&["show", file.to_str().expect("UTF-8")]);
+        assert_eq!(exit(&shown), 2);
+        assert!(err(&shown).contains(words), "{}", err(&shown));
+    }
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let run = |seed| {
+        out(&herd(&[
+            "run",
+            "--json",
+            "--seed",
+            seed,
+            "scenarios/jittery-links.toml",
+        ]))
+    };
+    assert_eq!(run("1"), run("1"));
+    assert_ne!(run("1"), run("2"));
+}
+
+#[test]
+fn a_folder_runs_all_its_scenarios_and_no_herds() {
+    let ran = herd(&["run", "--quiet", "scenarios"]);
+    let text = out(&ran);
+    let files = Path::new("scenarios").read_dir().expect("there");
+    let scenarios = files
+        .filter(|entry| entry.as_ref().expect("readable").path().is_file())
+        .count();
+    assert_eq!(text.matches("HELD: ").count(), scenarios, "{text}");
+    assert!(
+        text.ends_with(&format!("{scenarios} scenarios, all held\n")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_schema_is_json_and_knows_the_fields() {
+    for (kind, field) in [("scenario", "link_latency"), ("herd", "servers")] {
+        let ran = herd(&["schema", kind]);
+        let schema: serde_json::Value = serde_json::from_str(&out(&ran)).expect("JSON");
+        assert!(schema["properties"][field].is_object(), "{schema}");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in ["run", "show", "schema", "herds"] {
+        let help = herd(&[command, "--help"]);
+        assert_eq!(exit(&help), 0);
+        assert!(out(&help).contains("Example"), "{command}");
+    }
+    assert!(out(&herd(&["--help"])).contains("Exit codes:"));
+    assert_eq!(exit(&herd(&["run"])), 2);
+}
+
+#[test]
+fn built_in_herds_are_listed_and_shown() {
+    let list = out(&herd(&["herds"]));
+    for name in ["riley", "hill", "clark", "bailey", "goloman"] {
+        assert!(list.contains(name), "{list}");
+    }
+    let hill = out(&herd(&["herds", "hill"]));
+    assert!(
+        hill.contains("Hill: clients at 127.0.0.1:12205") && hill.contains("12209"),
+        "{hill}"
+    );
+}

@@ -1,0 +1,178 @@
+//! What no compiler holds: which folder may know which, and what pure folders don't touch.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each part of the crate and the other parts that it may name. A new part needs a line here.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("units", &["document"]),
+    ("diag", &[]),
+    ("document", &["diag"]),
+    ("protocol", &[]),
+    ("herd", &["diag", "document", "units"]),
+    ("journal", &["protocol"]),
+    ("node", &["journal", "protocol"]),
+    ("net", &["herd", "protocol"]),
+    ("places", &["node"]),
+    (
+        "server",
+        &["herd", "journal", "net", "node", "places", "protocol"],
+    ),
+    ("scenario", &["diag", "document", "herd", "units"]),
+    ("report", &["herd", "journal", "protocol", "sim", "units"]),
+    (
+        "sim",
+        &[
+            "diag", "herd", "journal", "net", "places", "protocol", "report", "scenario", "server",
+            "units",
+        ],
+    ),
+    ("cli", &["diag", "herd", "report", "scenario", "sim"]),
+];
+
+/// Folders without a network, a clock, a thread or anything that waits.
+const PURE: &[&str] = &[
+    "protocol", "herd", "node", "journal", "scenario", "report", "diag", "document", "units",
+];
+
+/// Words by which a pure folder would betray itself.
+const IMPURE: &[&str] = &[
+    "tokio::",
+    "async fn",
+    ".await",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+    "TcpStream",
+];
+
+/// The part of the crate that a source file belongs to: `src/herd/file.rs` and `src/herd.rs` to `herd`.
+fn part(file: &Path) -> String {
+    let inside = file.strip_prefix("src").expect("a file of src");
+    let first = inside.components().next().expect("not src itself");
+    let name = first.as_os_str().to_str().expect("UTF-8");
+    name.trim_end_matches(".rs").to_owned()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Source lines that are code, without tests (which may know everything).
+fn code(file: &Path) -> Vec<(usize, String)> {
+    let name = file
+        .file_name()
+        .expect("a file")
+        .to_string_lossy()
+        .into_owned();
+    if name == "tests.rs" || file.components().any(|part| part.as_os_str() == "tests") {
+        return Vec::new();
+    }
+    let text = fs::read_to_string(file).expect("UTF-8");
+    let lines = text.lines().enumerate();
+    let lines = lines.take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    let lines = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+    lines
+        .map(|(index, line)| (index + 1, line.to_owned()))
+        .collect()
+}
+
+/// The parts that a line names, as in `crate::herd::Herd` or `use crate::{diag, herd};`.
+fn named(line: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    for rest in line.split("crate::").skip(1) {
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default(),
+            None => rest,
+        };
+        let list = rest.starts_with('{');
+        for name in names.split(',').take(if list { usize::MAX } else { 1 }) {
+            let word: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            parts.push(word);
+        }
+    }
+    parts
+}
+
+#[test]
+fn imports_point_one_way() {
+    let mut wrong = Vec::new();
+    for file in sources(Path::new("src")) {
+        let part = part(&file);
+        if part == "lib" || part == "main" {
+            continue;
+        }
+        let Some((_, allowed)) = MAY_KNOW.iter().find(|(name, _)| *name == part) else {
+            wrong.push(format!(
+                "{}: `{part}` has no line in MAY_KNOW",
+                file.display()
+            ));
+            continue;
+        };
+        for (number, line) in code(&file) {
+            for name in named(&line) {
+                let known = MAY_KNOW.iter().any(|(part, _)| *part == name);
+                if known && name != part && !allowed.contains(&name.as_str()) {
+                    wrong.push(format!(
+                        "{}:{number}: {part} may not know {name}",
+                        file.display()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_folders_have_no_network_clock_or_thread() {
+    let mut wrong = Vec::new();
+    for file in sources(Path::new("src")) {
+        if !PURE.contains(&part(&file).as_str()) {
+            continue;
+        }
+        for (number, line) in code(&file) {
+            if let Some(word) = IMPURE.iter().find(|word| line.contains(**word)) {
+                wrong.push(format!("{}:{number}: {word}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The tests above can fail.
+#[test]
+fn the_checks_see_what_they_look_for() {
+    assert_eq!(named("use crate::herd::Herd;"), ["herd"]);
+    assert_eq!(named("use crate::{diag::Problem, sim};"), ["diag", "sim"]);
+    assert_eq!(
+        named("let x = crate::sim::run(crate::node::Node);"),
+        ["sim", "node"]
+    );
+    assert_eq!(part(Path::new("src/herd/graph.rs")), "herd");
+    assert_eq!(part(Path::new("src/journal.rs")), "journal");
+    assert!(sources(Path::new("src")).len() > 30);
+}
+
+#[test]
+fn no_file_is_too_long_to_live_in() {
+    for file in sources(Path::new("src")) {
+        let is_test =
+            file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+        let lines = fs::read_to_string(&file).expect("UTF-8").lines().count();
+        assert!(is_test || lines <= 500, "{}: {lines} lines", file.display());
+    }
+}
