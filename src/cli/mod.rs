@@ -107,8 +107,7 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            // Nobody reads any more, as when a pager is left: that is no failure.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Held,
+            Self::Output(_) if self.is_nobody_reading() => Exit::Held,
             Self::Problems(_) | Self::Output(_) => Exit::BadInput,
             #[cfg(feature = "sim")]
             Self::Input(_) => Exit::BadInput,
@@ -118,14 +117,18 @@ impl Failure {
     }
 
     fn report(&self) {
-        match self {
-            Self::Problems(problems) => warn(problems),
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            _ => {
-                let mut stderr = anstream::stderr().lock();
-                let _ = writeln!(stderr, "error: {self}");
-            }
+        if let Self::Problems(problems) = self {
+            return warn(problems);
         }
+        if !self.is_nobody_reading() {
+            let mut stderr = anstream::stderr().lock();
+            let _ = writeln!(stderr, "error: {self}");
+        }
+    }
+
+    /// Nobody reads the output any more, as when a pager is left: that is no failure.
+    fn is_nobody_reading(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
