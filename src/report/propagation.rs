@@ -225,7 +225,7 @@ pub fn follow(
 /// The events, with the questions that following asks answered quickly.
 struct Index<'a> {
     herd: &'a Herd,
-    latency: &'a [Duration],
+    latency: BTreeMap<(ServerId, ServerId), Duration>,
     events: &'a [Event],
     /// The events that an event caused.
     effects: BTreeMap<EventId, Vec<&'a Event>>,
@@ -234,20 +234,24 @@ struct Index<'a> {
     /// The arrivals and messages of each update, by its record's text.
     arrivals: BTreeMap<Vec<u8>, Vec<&'a Event>>,
     sends: BTreeMap<Vec<u8>, Vec<&'a Event>>,
+    /// Which server started (or ended) at which event.
+    changes: Vec<(EventId, ServerId, bool)>,
     /// What servers took in of each client.
     accepted: BTreeMap<&'a [u8], Vec<&'a Event>>,
 }
 
 impl<'a> Index<'a> {
-    fn new(herd: &'a Herd, latency: &'a [Duration], events: &'a [Event]) -> Self {
+    fn new(herd: &'a Herd, latency: &[Duration], events: &'a [Event]) -> Self {
+        let links = herd.links().iter().map(|link| (link.a, link.b));
         let mut index = Self {
             herd,
-            latency,
+            latency: links.zip(latency.iter().copied()).collect(),
             events,
             effects: BTreeMap::new(),
             peers: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             sends: BTreeMap::new(),
+            changes: Vec::new(),
             accepted: BTreeMap::new(),
         };
         for event in events {
@@ -261,6 +265,8 @@ impl<'a> Index<'a> {
             self.effects.entry(cause).or_default().push(event);
         }
         match &event.what {
+            What::Started { .. } => self.change(event, true),
+            What::Crashed | What::Stopped => self.change(event, false),
             What::LinkUp { peer, conn } => {
                 self.peers.insert((&event.who, *conn), peer);
             }
@@ -278,6 +284,12 @@ impl<'a> Index<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn change(&mut self, event: &Event, up: bool) {
+        if let Some(server) = self.herd.id(event.who.name()) {
+            self.changes.push((event.id, server, up));
         }
     }
 
@@ -401,29 +413,23 @@ impl<'a> Index<'a> {
         let running = self.running_at(arrival.id);
         let alive = |server: ServerId| server == from || running[server.index()];
         let hops = self.herd.hops_from(from, alive)[to.index()];
-        let time = self
-            .herd
-            .least_delay_from(from, alive, |link| self.latency_of(link))[to.index()];
+        let latency = |link: &Link| {
+            self.latency
+                .get(&(link.a, link.b))
+                .copied()
+                .unwrap_or_default()
+        };
+        let time = self.herd.least_delay_from(from, alive, latency)[to.index()];
         let time = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
         (hops, time)
     }
 
-    fn latency_of(&self, link: &Link) -> Duration {
-        let position = self.herd.links().iter().position(|other| other == link);
-        position.map_or(Duration::ZERO, |position| self.latency[position])
-    }
-
+    /// Which servers had started and not ended when `moment` came.
     fn running_at(&self, moment: EventId) -> Vec<bool> {
         let mut running = vec![false; self.herd.servers().len()];
-        for event in self.events.iter().take_while(|event| event.id <= moment) {
-            let up = match event.what {
-                What::Started { .. } => true,
-                What::Crashed | What::Stopped => false,
-                _ => continue,
-            };
-            if let Some(id) = self.herd.id(event.who.name()) {
-                running[id.index()] = up;
-            }
+        let before = self.changes.iter().take_while(|(at, ..)| *at <= moment);
+        for &(_, server, up) in before {
+            running[server.index()] = up;
         }
         running
     }

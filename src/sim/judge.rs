@@ -25,15 +25,16 @@ pub(super) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sen
         Some(1) => escape(id),
         _ => format!("{}#{nth}", escape(id)),
     };
+    let key = |outcome: &Outcome| (outcome.step, outcome.line, outcome.to, outcome.repetition);
+    let events: BTreeMap<_, _> = (outcomes.iter())
+        .map(|outcome| (key(outcome), outcome.sent))
+        .collect();
     let sent = planned.iter().map(|update| {
-        let outcome = outcomes.iter().find(|outcome| {
-            (outcome.step, outcome.line, outcome.to, outcome.repetition)
-                == (update.step, update.line, update.to, update.repetition)
-        });
+        let place = (update.step, update.line, update.to, update.repetition);
         Sent {
             name: name(&update.client_id, update.nth),
             to: scenario.herd.server(update.to).name.clone(),
-            event: outcome.and_then(|outcome| outcome.sent),
+            event: events.get(&place).copied().flatten(),
         }
     });
     sent.collect()
