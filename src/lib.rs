@@ -32,6 +32,7 @@
 //! - [`journal`]: what happened, as values
 //! - [`node`]: one server's decisions
 //! - `scenario`: files that say what happens to a herd and what is expected
+//! - `trace`: a run, written down, and the way of each update in it
 //! - `report`: traces made readable
 //!
 //! Waiting, and deciding nothing:
@@ -60,4 +61,6 @@ pub mod scenario;
 pub mod server;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "sim")]
+pub mod trace;
 pub mod units;

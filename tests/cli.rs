@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use proxy_herd::report::{self, Detail};
-use proxy_herd::sim::trace::Trace;
+use proxy_herd::trace::Trace;
 
 /// Runs `herd` in the folder of this crate.
 fn herd(args: &[&str]) -> Output {

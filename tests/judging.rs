@@ -3,7 +3,8 @@
 #![cfg(feature = "sim")]
 
 use proxy_herd::scenario::Scenario;
-use proxy_herd::sim::{self, trace::Judgement};
+use proxy_herd::sim;
+use proxy_herd::trace::Judgement;
 
 const KIWI: &str = r#"
     title = "a test"

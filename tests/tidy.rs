@@ -19,20 +19,25 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &["herd", "journal", "net", "node", "places", "protocol"],
     ),
     ("scenario", &["diag", "document", "herd", "units"]),
-    ("report", &["herd", "journal", "protocol", "sim", "units"]),
+    ("trace", &["diag", "herd", "journal", "protocol", "units"]),
+    ("report", &["herd", "journal", "protocol", "trace", "units"]),
     (
         "sim",
         &[
-            "diag", "herd", "journal", "net", "places", "protocol", "report", "scenario", "server",
+            "diag", "herd", "journal", "net", "places", "protocol", "scenario", "server", "trace",
             "units",
         ],
     ),
-    ("cli", &["diag", "herd", "report", "scenario", "sim"]),
+    (
+        "cli",
+        &["diag", "herd", "report", "scenario", "sim", "trace"],
+    ),
 ];
 
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
-    "protocol", "herd", "node", "journal", "scenario", "report", "diag", "document", "units",
+    "protocol", "herd", "node", "journal", "scenario", "trace", "report", "diag", "document",
+    "units",
 ];
 
 /// Words by which a pure folder would betray itself.

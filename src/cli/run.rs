@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Failure, print, warn};
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
-use crate::sim::{self, trace::Trace};
+use crate::sim;
+use crate::trace::Trace;
 
 /// Run scenarios in the simulator and say what happened
 ///

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Exit, Failure, print};
 use crate::report::{self, Detail};
-use crate::sim::trace::Trace;
+use crate::trace::Trace;
 
 /// Print the report of a trace that `herd run --json` or `--trace` wrote
 ///

@@ -1,7 +1,6 @@
 //! A trace, made readable. Every function here is pure: the same trace gives the same text, whether
 //! it comes from a run or from a file.
 
-pub mod propagation;
 pub mod show;
 mod snapshot;
 mod story;
@@ -10,7 +9,7 @@ mod ways;
 
 use std::fmt::Write as _;
 
-use crate::sim::trace::Trace;
+use crate::trace::Trace;
 
 pub use snapshot::{snapshot, snapshot_with_times};
 pub use story::{Detail, story};

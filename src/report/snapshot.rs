@@ -6,13 +6,13 @@
 
 use std::fmt::Write as _;
 
-use super::propagation::{Propagation, Use, alike};
 use super::show;
 use super::ways::{fate, tree};
 use crate::journal::{Event, What, Who};
 use crate::protocol::record::Record;
 use crate::protocol::{escape, fields};
-use crate::sim::trace::Trace;
+use crate::trace::Trace;
+use crate::trace::propagation::{Propagation, Use, alike};
 
 /// Causes and order, without times.
 pub fn snapshot(trace: &Trace) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::journal::{ConnId, Event, Ignored, Other, RecordText, Source, What, Who};
 use crate::protocol::peer::PeerLine;
-use crate::sim::trace::Trace;
+use crate::trace::Trace;
 
 use super::show;
 

@@ -1,7 +1,7 @@
 //! What was expected and what came, and the one line that sums it up.
 
 use super::show;
-use crate::sim::trace::{Judgement, Trace};
+use crate::trace::{Judgement, Trace};
 
 /// Each expectation: held, or broken with what was expected and what came.
 pub fn judgements(trace: &Trace) -> Vec<String> {

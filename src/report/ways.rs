@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::propagation::{Arrival, Fate, Propagation, Use, alike};
 use super::show;
 use crate::journal::Ignored;
-use crate::sim::trace::Trace;
+use crate::trace::Trace;
+use crate::trace::propagation::{Arrival, Fate, Propagation, Use, alike};
 
 /// The ways of all updates of a run.
 pub fn ways(trace: &Trace) -> Vec<String> {

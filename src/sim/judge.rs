@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::client::Outcome;
-use super::trace::{Judgement, Trace};
 use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::escape;
-use crate::report::propagation::{Fate, Propagation, Sent, Use};
-use crate::report::show;
 use crate::scenario::{Action, Check, ClientStep, Expect, Scenario};
+use crate::trace::propagation::{Fate, Propagation, Sent, Use};
+use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
 /// The updates that the scenario sends, by their names in expectations, with their events.
@@ -218,7 +217,11 @@ impl Judge<'_> {
                 about,
                 held: u128::from(slowest.delay) <= limit.as_nanos(),
                 expected,
-                actual: format!("{} ({})", show::delay(slowest.delay), slowest.server),
+                actual: format!(
+                    "{} ({})",
+                    format_duration(std::time::Duration::from_nanos(slowest.delay)),
+                    slowest.server
+                ),
                 place: None,
                 events: vec![slowest.event],
             },

@@ -8,13 +8,12 @@ mod client;
 mod judge;
 mod random;
 mod recorder;
-pub mod trace;
 mod world;
 
-use crate::report::propagation::follow;
+use crate::herd::ServerId;
 use crate::scenario::Scenario;
-
-use trace::{Header, Trace};
+use crate::trace::propagation::follow;
+use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions};
 
 /// Why a run gave no trace to be trusted. A broken expectation is no error.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +62,7 @@ pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
     let sent = judge::sent_updates(scenario, &execution.outcomes);
     let updates = follow(&scenario.herd, &latency, &execution.events, sent);
     let mut trace = Trace {
-        header: Header::new(scenario),
+        header: header(scenario),
         herd: scenario.herd.clone(),
         events: std::mem::take(&mut execution.events),
         updates,
@@ -71,6 +70,34 @@ pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
     };
     trace.judgements = judge::judge(scenario, &execution, &trace);
     Ok(trace)
+}
+
+/// What ran, for the trace's first line.
+fn header(scenario: &Scenario) -> Header {
+    let name = |id: ServerId| scenario.herd.server(id).name.to_string();
+    let links = scenario.herd.links().iter().zip(&scenario.link_latency);
+    Header {
+        format: FORMAT,
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        about: scenario.about.clone(),
+        seed: scenario.seed,
+        tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
+        epoch: scenario.epoch_ns.to_string(),
+        herd: scenario.herd.name().to_string(),
+        servers: scenario.herd.ids().map(name).collect(),
+        links: links
+            .map(|(link, latency)| LinkShape {
+                a: name(link.a),
+                b: name(link.b),
+                latency: latency.to_string(),
+            })
+            .collect(),
+        versions: Versions {
+            proxy_herd: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: crate::protocol::peer::VERSION,
+        },
+    }
 }
 
 /// Holds two traces of the same scenario and seed against each other.

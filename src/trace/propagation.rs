@@ -151,7 +151,7 @@ impl Propagation {
 }
 
 /// Updates that spread alike, together with how to call them all, in order of the first of each.
-pub(super) fn alike(updates: &[Propagation], times: bool) -> Vec<(String, &Propagation)> {
+pub(crate) fn alike(updates: &[Propagation], times: bool) -> Vec<(String, &Propagation)> {
     let mut groups: Vec<(Propagation, Vec<&Propagation>)> = Vec::new();
     for update in updates {
         let shape = update.shape(times);

@@ -8,16 +8,17 @@
 //! {"trace":"verdict", …}
 //! ```
 
+pub mod propagation;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::diag::Source;
-use crate::herd::{Herd, ServerId};
+use crate::herd::Herd;
 use crate::journal::{Event, EventId};
-use crate::report::propagation::Propagation;
-use crate::scenario::Scenario;
+use propagation::Propagation;
 
 /// The form of traces that this build writes and reads.
 pub const FORMAT: u32 = 1;
@@ -150,33 +151,6 @@ pub enum TraceError {
 }
 
 impl Header {
-    pub(super) fn new(scenario: &Scenario) -> Self {
-        let name = |id: ServerId| scenario.herd.server(id).name.to_string();
-        let links = scenario.herd.links().iter().zip(&scenario.link_latency);
-        Self {
-            format: FORMAT,
-            scenario: scenario.name.clone(),
-            title: scenario.title.clone(),
-            about: scenario.about.clone(),
-            seed: scenario.seed,
-            tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
-            epoch: scenario.epoch_ns.to_string(),
-            herd: scenario.herd.name().to_string(),
-            servers: scenario.herd.ids().map(name).collect(),
-            links: links
-                .map(|(link, latency)| LinkShape {
-                    a: name(link.a),
-                    b: name(link.b),
-                    latency: latency.to_string(),
-                })
-                .collect(),
-            versions: Versions {
-                proxy_herd: env!("CARGO_PKG_VERSION").to_owned(),
-                protocol: crate::protocol::peer::VERSION,
-            },
-        }
-    }
-
     /// The herd again, checked as a herd file is.
     fn herd(&self) -> Result<Herd, TraceError> {
         let links: Vec<serde_json::Value> = (self.links.iter())
