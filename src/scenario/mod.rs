@@ -64,6 +64,8 @@ pub struct Timing {
     pub audit: Duration,
     /// How long a server waits for a connection that it dials.
     pub connect_deadline: Duration,
+    /// How long either end of a new link waits for the other's greeting.
+    pub hello_deadline: Duration,
     /// How long a server waits before it dials again for the first time.
     pub redial_least: Duration,
     /// How long a server waits at most before it dials again; not less than `redial_least`.
@@ -76,6 +78,7 @@ impl Default for Timing {
             heartbeat: Duration::from_secs(2),
             audit: Duration::from_secs(10),
             connect_deadline: Duration::from_secs(2),
+            hello_deadline: Duration::from_secs(2),
             redial_least: Duration::from_millis(100),
             redial_most: Duration::from_secs(2),
         }

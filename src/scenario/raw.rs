@@ -61,6 +61,8 @@ pub(super) struct RawTiming {
     pub(super) audit: Option<Located<DurationText>>,
     /// How long a server waits for a connection that it dials, `"2s"` by default.
     pub(super) connect_deadline: Option<Located<DurationText>>,
+    /// How long either end of a new link waits for the other's greeting, `"2s"` by default.
+    pub(super) hello_deadline: Option<Located<DurationText>>,
     /// How long a server waits before it dials again for the first time, `"100ms"` by default. The
     /// wait doubles each time.
     pub(super) redial_least: Option<Located<DurationText>>,

@@ -115,6 +115,7 @@ fn add_server(
         config.timing.heartbeat = timing.heartbeat;
         config.timing.audit = timing.audit;
         config.timing.connect_deadline = timing.connect_deadline;
+        config.timing.hello_deadline = timing.hello_deadline;
         config.timing.redial_least = timing.redial_least;
         config.timing.redial_most = timing.redial_most;
         for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {

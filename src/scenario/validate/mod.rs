@@ -62,6 +62,7 @@ impl Context<'_> {
         let link_latency = self.link_latency(raw);
         let client_latency = self.client_latency(raw.client_latency.as_ref());
         let timing = self.timing(raw.server.as_ref());
+        self.check_greetings(raw, &link_latency, &timing);
         let end = raw.end.as_ref().map(|end| self.on_tick(end, "`end`"));
         let steps = self.steps(raw.steps.as_ref(), end);
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref());

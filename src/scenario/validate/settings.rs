@@ -162,6 +162,7 @@ impl Context<'_> {
             (&raw.heartbeat, &mut timing.heartbeat),
             (&raw.audit, &mut timing.audit),
             (&raw.connect_deadline, &mut timing.connect_deadline),
+            (&raw.hello_deadline, &mut timing.hello_deadline),
             (&raw.redial_least, &mut timing.redial_least),
             (&raw.redial_most, &mut timing.redial_most),
         ] {
@@ -175,6 +176,30 @@ impl Context<'_> {
         }
         self.check_redial(raw, &timing);
         timing
+    }
+
+    /// Warns of links that are too slow ever to come up: the dialler waits for a greeting there and
+    /// back, and so does the other end for the first word after it.
+    pub(super) fn check_greetings(
+        &mut self,
+        raw: &RawScenario,
+        links: &[LatencyRange],
+        timing: &Timing,
+    ) {
+        let slowest = links.iter().map(|link| link.most).max().unwrap_or_default();
+        let patience = timing.hello_deadline.min(timing.heartbeat * 2);
+        if slowest * 2 < patience && slowest < timing.connect_deadline {
+            return;
+        }
+        let at = raw.link_latency.as_ref().map(Located::span);
+        let Some(at) = at.or_else(|| raw.herd.as_ref().map(Located::span)) else {
+            return;
+        };
+        let slowest = format_duration(slowest);
+        let message = format!("a link with a latency of {slowest} is too slow to come up");
+        let help = "raise `hello_deadline`, `connect_deadline` and `heartbeat` under `[server]` \
+                    well above twice the latency";
+        self.report(Problem::warning(self.source, at, message).help(help));
     }
 
     fn check_redial(&mut self, raw: &RawTiming, timing: &Timing) {
