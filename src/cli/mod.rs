@@ -141,7 +141,24 @@ fn warn(problems: &Problems) {
     }
 }
 
-/// Prints to standard output.
+/// The report with its verdicts in colour.
+#[cfg(feature = "sim")]
+fn painted(report: &str) -> String {
+    use anstyle::{AnsiColor, Style};
+    let green: Style = AnsiColor::Green.on_default();
+    let red: Style = AnsiColor::Red.on_default().bold();
+    let paint = |line: &str| {
+        let verdicts = [("held ", green), ("HELD:", green.bold()), ("BROKEN", red)];
+        let found = verdicts.iter().find(|(word, _)| line.starts_with(word));
+        match found {
+            Some((word, style)) => format!("{style}{word}{style:#}{}", &line[word.len()..]),
+            None => line.to_owned(),
+        }
+    };
+    report.split_inclusive('\n').map(paint).collect()
+}
+
+/// Prints to standard output; anstream takes colours out where they don't belong.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     stdout.write_all(text.as_bytes())?;

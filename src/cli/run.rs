@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, print, warn};
+use super::{Exit, Failure, painted, print, warn};
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
 use crate::sim;
@@ -103,7 +103,7 @@ fn show(trace: &Trace, args: &Args) -> String {
         } else {
             Detail::Story
         };
-        return report::text(trace, detail);
+        return painted(&report::text(trace, detail));
     }
     let broken = trace.judgements.iter().any(|judgement| !judgement.held);
     let mut lines = vec![report::verdict_line(trace)];
@@ -111,7 +111,7 @@ fn show(trace: &Trace, args: &Args) -> String {
         let all = report::judgements(trace);
         lines.extend(all.into_iter().filter(|line| !line.starts_with("held")));
     }
-    lines.join("\n") + "\n"
+    painted(&(lines.join("\n") + "\n"))
 }
 
 fn summary(all: usize, broken: &[String]) -> String {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, painted, print};
 use crate::report::{self, Detail};
 use crate::trace::Trace;
 
@@ -32,11 +32,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = text.map_err(|error| Failure::Input(format!("can't read {file}: {error}")))?;
     let trace = Trace::from_json_lines(&text);
     let trace = trace.map_err(|error| Failure::Input(format!("{file}: {error}")))?;
-    print(&match (args.spread, args.all) {
+    let text = match (args.spread, args.all) {
         (true, _) => report::snapshot_with_times(&trace),
         (false, true) => report::text(&trace, Detail::Everything),
         (false, false) => report::text(&trace, Detail::Story),
-    })?;
+    };
+    print(&painted(&text))?;
     Ok(if trace.verdict().broken == 0 {
         Exit::Held
     } else {
