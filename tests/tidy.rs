@@ -18,7 +18,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "server",
         &["herd", "journal", "net", "node", "places", "protocol"],
     ),
-    ("scenario", &["diag", "document", "herd", "units"]),
+    (
+        "scenario",
+        &["diag", "document", "herd", "protocol", "units"],
+    ),
     ("trace", &["diag", "herd", "journal", "protocol", "units"]),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
     (

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Run with this seed instead of the scenario's
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Print the trace, one JSON object a line, instead of the report
     #[arg(long, conflicts_with_all = ["quiet", "all"])]

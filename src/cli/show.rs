@@ -7,9 +7,9 @@ use super::{Exit, Failure, painted, print};
 use crate::report::{self, Detail};
 use crate::trace::Trace;
 
-/// Print the report of a trace that `herd run --json` or `--trace` wrote
+/// Print the reports of traces that `herd run --json` or `--trace` wrote
 ///
-/// Nothing is run again. The exit code is that of the run.
+/// Nothing is run again. The exit code is that of the runs.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -30,17 +30,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let file = args.file.display();
     let text = fs::read_to_string(&args.file);
     let text = text.map_err(|error| Failure::Input(format!("can't read {file}: {error}")))?;
-    let trace = Trace::from_json_lines(&text);
-    let trace = trace.map_err(|error| Failure::Input(format!("{file}: {error}")))?;
-    let text = match (args.spread, args.all) {
-        (true, _) => report::snapshot_with_times(&trace),
-        (false, true) => report::text(&trace, Detail::Everything),
-        (false, false) => report::text(&trace, Detail::Story),
-    };
-    print(&painted(&text))?;
-    Ok(if trace.verdict().broken == 0 {
-        Exit::Held
-    } else {
-        Exit::Broken
-    })
+    let traces = Trace::from_json_lines(&text);
+    let traces = traces.map_err(|error| Failure::Input(format!("{file}: {error}")))?;
+    let mut exit = Exit::Held;
+    for (index, trace) in traces.iter().enumerate() {
+        if index > 0 {
+            print("\n\n")?;
+        }
+        print(&painted(&match (args.spread, args.all) {
+            (true, _) => report::snapshot_with_times(trace),
+            (false, true) => report::text(trace, Detail::Everything),
+            (false, false) => report::text(trace, Detail::Story),
+        }))?;
+        if trace.verdict().broken > 0 {
+            exit = Exit::Broken;
+        }
+    }
+    Ok(exit)
 }

@@ -159,7 +159,7 @@ fn deserialize<T: DeserializeOwned>(
             found.push(problem);
         }
         match cut_from_table(&mut tree, &ROOT, &span) {
-            Some(container) => damage.0.push(container),
+            Some(cut) => damage.0.extend(cut.damaged),
             None => break,
         }
     }
@@ -167,12 +167,31 @@ fn deserialize<T: DeserializeOwned>(
     value
 }
 
-/// Cuts the entry whose key or value is at `target`, the deepest if several are; gives the place
-/// of the table or list that it was in.
-fn cut_from_table(table: &mut DeTable<'_>, own: &Span, target: &Span) -> Option<Span> {
+/// What cutting something out of a tree did to it.
+struct Cut {
+    /// The tables and lists that are not as they were written.
+    damaged: Vec<Span>,
+    /// The innermost of them is empty now, so that to the one around it it looks as if it had
+    /// never been given.
+    emptied: bool,
+}
+
+impl Cut {
+    /// Goes on to the table or list around.
+    fn within(mut self, around: &Span) -> Self {
+        if self.emptied {
+            self.damaged.push(around.clone());
+            self.emptied = false;
+        }
+        self
+    }
+}
+
+/// Cuts the entry whose key or value is at `target`, the deepest if several are.
+fn cut_from_table(table: &mut DeTable<'_>, own: &Span, target: &Span) -> Option<Cut> {
     for (_, value) in table.iter_mut() {
-        if let Some(container) = cut_from_value(value, target) {
-            return Some(container);
+        if let Some(cut) = cut_from_value(value, target) {
+            return Some(cut.within(own));
         }
     }
     let is_target = |key: &Span, value: &Span| key == target || value == target;
@@ -181,10 +200,13 @@ fn cut_from_table(table: &mut DeTable<'_>, own: &Span, target: &Span) -> Option<
         .find(|(key, value)| is_target(&key.span(), &value.span()))?;
     let key = key.get_ref().to_string();
     table.remove(key.as_str());
-    Some(own.clone())
+    Some(Cut {
+        damaged: vec![own.clone()],
+        emptied: table.is_empty(),
+    })
 }
 
-fn cut_from_value(value: &mut Spanned<DeValue<'_>>, target: &Span) -> Option<Span> {
+fn cut_from_value(value: &mut Spanned<DeValue<'_>>, target: &Span) -> Option<Cut> {
     let own = value.span();
     match value.get_mut() {
         DeValue::Table(table) => cut_from_table(table, &own, target),
@@ -192,10 +214,14 @@ fn cut_from_value(value: &mut Spanned<DeValue<'_>>, target: &Span) -> Option<Spa
             let inner = array
                 .iter_mut()
                 .find_map(|element| cut_from_value(element, target));
-            inner.or_else(|| {
-                let index = array.iter().position(|element| element.span() == *target)?;
-                *array = without(array, index);
-                Some(own)
+            if let Some(cut) = inner {
+                return Some(cut.within(&own));
+            }
+            let index = array.iter().position(|element| element.span() == *target)?;
+            *array = without(array, index);
+            Some(Cut {
+                damaged: vec![own],
+                emptied: array.is_empty(),
             })
         }
         _ => None,

@@ -42,7 +42,7 @@ pub(super) struct RawServer {
     /// The port for clients. By default 12200 for the first server, 12201 for the next, and so on.
     #[cfg_attr(feature = "sim", schemars(range(min = 1, max = 65535)))]
     pub(super) port: Option<Located<i64>>,
-    /// The port for other servers. By default `port + 100`.
+    /// The port for other servers. By default `port + 10000`.
     #[cfg_attr(feature = "sim", schemars(range(min = 1, max = 65535)))]
     pub(super) peer_port: Option<Located<i64>>,
 }

@@ -37,7 +37,7 @@ fn the_built_in_herds_are_those_of_the_table() {
             .map(|server| server.client.port)
             .collect();
         assert_eq!(ports, (port..port + 5).collect::<Vec<u16>>());
-        assert_eq!(herd.servers()[4].peer.port, port + 104);
+        assert_eq!(herd.servers()[4].peer.port, port + 10_004);
         assert!(herd.is_connected());
         assert_eq!((herd.links().len(), herd.fault_free_sends()), (6, 8));
     }
@@ -84,7 +84,7 @@ fn ports_hosts_and_latencies_have_defaults() {
         links = [{ between = \"A-B-C\", latency = \"10ms..30ms\" }]";
     let (herd, warnings) = Herd::parse(&Source::new("x.toml", text)).unwrap();
     assert!(warnings.is_empty());
-    assert_eq!(herd.servers()[0].peer.to_string(), "[::1]:12300");
+    assert_eq!(herd.servers()[0].peer.to_string(), "[::1]:22200");
     assert_eq!(herd.servers()[1].client.to_string(), "b.example:7");
     assert_eq!(herd.links()[0].latency.unwrap().to_string(), "10ms..30ms");
 }
@@ -127,7 +127,7 @@ fn every_mistake_in_a_herd_has_its_place() {
             "name = \"x\"\nservers = [{ name = \"B\", port = 0 }, { name = \"C\", port = 65500 }]",
             &[
                 "2:33 port 0 is not between 1 and 65535",
-                "2:59 the port for servers, 65500 + 100, is above 65535",
+                "2:59 the port for servers, 65500 + 10000, is above 65535",
             ],
         ),
         (

@@ -12,7 +12,7 @@ use crate::document::{self, Damage, Located, ROOT, TextOr};
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const FIRST_PORT: i64 = 12200;
-const PEER_PORT_OFFSET: i64 = 100;
+const PEER_PORT_OFFSET: i64 = 10_000;
 const LONGEST_NAME: usize = 64;
 
 /// Means every server in scenarios, so none may be called that.
@@ -185,7 +185,8 @@ impl Validator<'_> {
                 self.error(peer.span(), message);
             }
             (Some(client), None) if other.is_none() => {
-                let message = format!("the port for servers, {client} + 100, is above 65535");
+                let message =
+                    format!("the port for servers, {client} + {PEER_PORT_OFFSET}, is above 65535");
                 let problem = Problem::error(self.source, client_place, message);
                 self.problems
                     .push(problem.help("give the port as `peer_port`"));

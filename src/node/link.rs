@@ -10,27 +10,22 @@ use super::store::ClientIndex;
 use crate::journal::{ConnId, EventId};
 use crate::protocol::peer::{PeerError, Prefix};
 
-/// Past this many open questions a further one is not asked: what it would have found is found in
-/// the next round.
-const MOST_QUESTIONS: usize = 4096;
-
 /// What the Node keeps for a neighbour while the link is up.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) conn: ConnId,
-    /// Lines of the synchronisation that are still to be written.
-    pub(super) questions: VecDeque<Question>,
+    /// Lines that are no updates and wait to be written, each with what made them due.
+    pub(super) words: VecDeque<(Word, Option<EventId>)>,
     pub(super) dirty: Dirty,
     pub(super) round: Round,
-    /// The last line that asked for something: the cause of what is written in answer.
-    pub(super) asked_by: Option<EventId>,
     /// The digest roots differed when last compared.
     pub(super) differed: bool,
 }
 
-/// A line of the synchronisation, filled in when it is written: by then the store may know more.
+/// A line that is no update. The synchronisation's are filled in when they are written: by then
+/// the store may know more.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum Word {
     Ping,
     Root,
     Digest(Prefix),
@@ -56,8 +51,10 @@ pub(super) struct Round {
     heard: Option<u64>,
     /// Records sent in answer to questions.
     pub(super) sent: u64,
-    /// A question was not asked for want of room, so another round must follow.
+    /// A set was not compared to its end, so another round must follow.
     skipped: bool,
+    /// The neighbour has asked for the whole already; two rounds may cross, but not more.
+    crossed: bool,
 }
 
 impl Round {
@@ -69,12 +66,23 @@ impl Round {
         };
     }
 
+    /// The neighbour asks for the whole. It may while a round of ours is under way, once.
+    pub(super) fn asked_for_all(&mut self) -> Result<(), PeerError> {
+        if !self.active {
+            self.begin();
+        }
+        if std::mem::replace(&mut self.crossed, true) {
+            return Err(PeerError::Unexpected);
+        }
+        Ok(())
+    }
+
     pub(super) fn ask(&mut self) {
         self.open += 1;
     }
 
-    pub(super) fn is_crowded(&self) -> bool {
-        self.open >= MOST_QUESTIONS
+    pub(super) fn open(&self) -> usize {
+        self.open
     }
 
     pub(super) fn skip(&mut self) {
@@ -122,34 +130,40 @@ impl Link {
     pub(super) fn new(conn: ConnId) -> Self {
         Self {
             conn,
-            questions: VecDeque::new(),
+            words: VecDeque::new(),
             dirty: Dirty::default(),
             round: Round::default(),
-            asked_by: None,
             differed: false,
         }
     }
 
     /// Begins comparing what both know.
-    pub(super) fn begin_round(&mut self) {
+    pub(super) fn begin_round(&mut self, cause: EventId) {
         self.round.begin();
         self.round.ask();
-        self.questions.push_back(Question::Digest(Prefix::ROOT));
+        self.words
+            .push_back((Word::Digest(Prefix::ROOT), Some(cause)));
     }
 
-    /// Queues a line of the synchronisation. A neighbour that asks without ever reading the
-    /// answers is refused more.
-    pub(super) fn queue(&mut self, question: Question) -> Result<(), PeerError> {
-        if self.questions.len() >= 2 * MOST_QUESTIONS {
-            return Err(PeerError::Unexpected);
+    /// Queues a line that is no update. An honest neighbour has at most `most` and a fan-out of
+    /// questions open, and each answer is at most sixteen lines; one that asks on and on without
+    /// reading the answers is refused.
+    pub(super) fn say(
+        &mut self,
+        word: Word,
+        cause: Option<EventId>,
+        most: usize,
+    ) -> Result<(), PeerError> {
+        if self.words.len() >= 32 * (most + 16) {
+            return Err(PeerError::TooManyQuestions);
         }
-        self.questions.push_back(question);
+        self.words.push_back((word, cause));
         Ok(())
     }
 
     /// Whether there is anything to write.
     pub(super) fn has_work(&self) -> bool {
-        !self.questions.is_empty() || !self.dirty.is_empty()
+        !self.words.is_empty() || !self.dirty.is_empty()
     }
 }
 
@@ -167,7 +181,7 @@ pub(super) struct Dirty {
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Client(ClientIndex),
-    Synced,
+    Synced(EventId),
 }
 
 /// What waits in the queue of a link.
@@ -175,8 +189,8 @@ enum Turn {
 pub(super) enum Waiting {
     /// This client's latest record.
     Client(ClientIndex, Reason),
-    /// The word that all answers were sent.
-    Synced,
+    /// The word that all answers were sent, due because of this line.
+    Synced(EventId),
 }
 
 /// Why a record is sent.
@@ -184,8 +198,8 @@ pub(super) enum Waiting {
 pub(super) enum Reason {
     /// It is news.
     Flood,
-    /// The neighbour turned out to lack it.
-    Sync,
+    /// The neighbour turned out to lack it, by this line.
+    Sync(EventId),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,12 +222,16 @@ impl Dirty {
             self.marks.resize(at + 1, Mark::Clean);
         }
         match self.marks[at] {
+            // What is news by now is sent as news, whatever it was queued for.
+            Mark::Dirty(_) if reason == Reason::Flood => {}
             Mark::Dirty(_) => return,
-            Mark::Clean => self.order.push_back(Turn::Client(client)),
-            Mark::Cancelled => {}
+            Mark::Clean => {
+                self.order.push_back(Turn::Client(client));
+                self.count += 1;
+            }
+            Mark::Cancelled => self.count += 1,
         }
         self.marks[at] = Mark::Dirty(reason);
-        self.count += 1;
     }
 
     /// The neighbour knows it already.
@@ -224,15 +242,15 @@ impl Dirty {
         }
     }
 
-    pub(super) fn push_synced(&mut self) {
-        self.order.push_back(Turn::Synced);
+    pub(super) fn push_synced(&mut self, cause: EventId) {
+        self.order.push_back(Turn::Synced(cause));
         self.count += 1;
     }
 
     pub(super) fn pop(&mut self) -> Option<Waiting> {
         while let Some(turn) = self.order.pop_front() {
             let waiting = match turn {
-                Turn::Synced => Waiting::Synced,
+                Turn::Synced(cause) => Waiting::Synced(cause),
                 Turn::Client(client) => match std::mem::take(&mut self.marks[client.position()]) {
                     Mark::Dirty(reason) => Waiting::Client(client, reason),
                     Mark::Clean | Mark::Cancelled => continue,

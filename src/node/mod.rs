@@ -11,6 +11,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::journal::{ConnId, EventId, Ignored, Journal, Source, What, Why};
@@ -20,7 +21,7 @@ use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 use crate::protocol::{escape, location::Radius};
 
-use link::{Link, Question, Reason, Waiting};
+use link::{Link, Reason, Waiting};
 use store::{ClientIndex, Store};
 
 /// A neighbour's position in [`NodeConfig::neighbours`].
@@ -40,6 +41,28 @@ pub struct NodeConfig {
     pub table_seed: u64,
     /// The servers that this one has a link with.
     pub neighbours: Vec<Neighbour>,
+    /// How the comparison of stores is bounded.
+    pub bounds: SyncBounds,
+}
+
+/// How the comparison of two stores is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncBounds {
+    /// Sets of up to so many records on both sides are listed, at most
+    /// [`MOST_HASHES`](peer::MOST_HASHES); larger ones are cut up.
+    pub small: u64,
+    /// While so many questions are open, a set is not cut up: what that would have found is found
+    /// in the next round.
+    pub most_questions: usize,
+}
+
+impl Default for SyncBounds {
+    fn default() -> Self {
+        Self {
+            small: 32,
+            most_questions: 4096,
+        }
+    }
 }
 
 /// A server at the other end of a link.
@@ -58,7 +81,7 @@ pub struct Node {
     /// By [`NeighbourId`]; `None` while that link is down.
     links: Vec<Option<Link>>,
     /// Links that got something to write since [`take_ready`](Self::take_ready) was last called.
-    ready: Vec<NeighbourId>,
+    ready: BTreeSet<NeighbourId>,
 }
 
 /// A question that Places must answer before the client can be.
@@ -103,7 +126,7 @@ impl Node {
         Self {
             store: Store::new(&config.herd, config.table_seed),
             links,
-            ready: Vec::new(),
+            ready: BTreeSet::new(),
             config,
         }
     }
@@ -264,7 +287,7 @@ impl Node {
                 && Some(neighbour) != but
             {
                 link.dirty.mark(client, Reason::Flood);
-                self.ready.push(neighbour);
+                self.ready.insert(neighbour);
             }
         }
     }
@@ -293,14 +316,16 @@ impl Node {
     /// The words for a `BYE` when it may not. Nothing changed.
     pub fn greet(&self, line: &[u8], dialled: Option<NeighbourId>) -> Result<NeighbourId, String> {
         let me = &self.config.name;
+        if let Some(theirs) = peer::hello_version(line)
+            && theirs != peer::VERSION
+        {
+            let ours = peer::VERSION;
+            return Err(format!("version {theirs} is not spoken here, {ours} is"));
+        }
         let Ok(PeerLine::Hello(hello)) = PeerLine::parse(line) else {
             return Err("HELLO must come first".to_owned());
         };
         let server = escape(hello.server);
-        if hello.version != peer::VERSION {
-            let (theirs, ours) = (hello.version, peer::VERSION);
-            return Err(format!("version {theirs} is not spoken here, {ours} is"));
-        }
         if hello.herd != self.config.herd.as_bytes() {
             let (ours, theirs) = (&self.config.herd, escape(hello.herd));
             return Err(format!("this is herd {ours}, not {theirs}"));
@@ -328,24 +353,37 @@ impl Node {
     ///
     /// Subscribing comes first and comparing second: the other way round an update that arrives in
     /// between would fall through.
-    pub fn link_up(&mut self, neighbour: NeighbourId, conn: ConnId, journal: &dyn Journal) {
-        self.link_down(neighbour, Why::Superseded, journal);
+    ///
+    /// `greeted` is the event of hearing the greeting.
+    pub fn link_up(
+        &mut self,
+        neighbour: NeighbourId,
+        conn: ConnId,
+        greeted: EventId,
+        journal: &dyn Journal,
+    ) {
+        self.link_down(neighbour, Why::Superseded, Some(greeted), journal);
         let peer = self.name_of(neighbour);
-        let up = journal.record(None, What::LinkUp { peer, conn });
+        let up = journal.record(Some(greeted), What::LinkUp { peer, conn });
         let mut link = Link::new(conn);
-        link.asked_by = Some(up);
         if self.config.neighbours[neighbour.0].dialled {
-            link.begin_round();
-            self.ready.push(neighbour);
+            link.begin_round(up);
+            self.ready.insert(neighbour);
         }
         self.links[neighbour.0] = Some(link);
     }
 
     /// The link is gone, and with it what waited for it: synchronisation will find what is missing.
-    pub fn link_down(&mut self, neighbour: NeighbourId, why: Why, journal: &dyn Journal) {
+    pub fn link_down(
+        &mut self,
+        neighbour: NeighbourId,
+        why: Why,
+        cause: Option<EventId>,
+        journal: &dyn Journal,
+    ) {
         if self.links[neighbour.0].take().is_some() {
             let peer = self.name_of(neighbour);
-            journal.record(None, What::LinkDown { peer, why });
+            journal.record(cause, What::LinkDown { peer, why });
         }
     }
 
@@ -353,25 +391,36 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When the line has no place in the protocol. The link must be closed then; what lines before
-    /// it said stands.
+    /// When the line has no place in the protocol, with the event of hearing it. The link must be
+    /// closed then; what lines before it said stands.
     pub fn peer_line(
         &mut self,
         neighbour: NeighbourId,
         line: &[u8],
         journal: &dyn Journal,
-    ) -> Result<(), PeerError> {
-        let Some(link) = &mut self.links[neighbour.0] else {
-            return Err(PeerError::Unexpected);
+    ) -> Result<(), (PeerError, EventId)> {
+        let conn = self.links[neighbour.0]
+            .as_ref()
+            .map_or(ConnId(0), |link| link.conn);
+        let line_in = What::LineIn {
+            conn,
+            line: line.into(),
         };
-        let conn = link.conn;
-        let heard = journal.record(
-            None,
-            What::LineIn {
-                conn,
-                line: line.into(),
-            },
-        );
+        let heard = journal.record(None, line_in);
+        let handled = self.handle_peer_line(neighbour, line, heard, journal);
+        handled.map_err(|error| (error, heard))
+    }
+
+    fn handle_peer_line(
+        &mut self,
+        neighbour: NeighbourId,
+        line: &[u8],
+        heard: EventId,
+        journal: &dyn Journal,
+    ) -> Result<(), PeerError> {
+        if self.links[neighbour.0].is_none() {
+            return Err(PeerError::Unexpected);
+        }
         match PeerLine::parse(line)? {
             PeerLine::At(update) => {
                 self.hear(neighbour, update, heard, journal);
@@ -410,38 +459,48 @@ impl Node {
         journal: &dyn Journal,
     ) {
         while out.len() < enough {
-            let Some(link) = &mut self.links[neighbour.0] else {
+            let from = out.len();
+            let Some((conn, cause)) = self.write_next(neighbour, out) else {
                 return;
             };
-            let from = out.len();
-            let mut cause = link.asked_by;
-            if let Some(question) = link.questions.pop_front() {
-                if matches!(question, Question::Ping | Question::Root) {
-                    cause = None;
-                }
-                self.write_question(question, out);
-            } else {
-                match link.dirty.pop() {
-                    None => return,
-                    Some(Waiting::Synced) => {
-                        let sent = link.round.say();
-                        PeerLine::Synced { sent }.write_to(out);
-                    }
-                    Some(Waiting::Client(client, reason)) => {
-                        let entry = self.store.entry(client);
-                        match reason {
-                            Reason::Flood => cause = Some(entry.accepted),
-                            Reason::Sync => link.round.sent += 1,
-                        }
-                        peer::write_at(out, &entry.record, entry.hops.saturating_add(1));
-                    }
-                }
-            }
-            let conn = link_conn(&self.links, neighbour);
             let line = out[from..].into();
-            journal.record(cause, What::LineOut { conn, line });
+            let sent = journal.record(cause, What::LineOut { conn, line });
             out.push(b'\n');
-            self.conclude_round(neighbour, journal);
+            self.conclude_round(neighbour, sent, journal);
+        }
+    }
+
+    /// Appends what is to be said next, without its terminator: answers and questions first, then
+    /// records. Says by which connection and because of what.
+    fn write_next(
+        &mut self,
+        neighbour: NeighbourId,
+        out: &mut Vec<u8>,
+    ) -> Option<(ConnId, Option<EventId>)> {
+        let link = self.links[neighbour.0].as_mut()?;
+        let conn = link.conn;
+        if let Some((what, cause)) = link.words.pop_front() {
+            self.write_word(neighbour, what, out);
+            return Some((conn, cause));
+        }
+        match link.dirty.pop()? {
+            Waiting::Synced(cause) => {
+                let sent = link.round.say();
+                PeerLine::Synced { sent }.write_to(out);
+                Some((conn, Some(cause)))
+            }
+            Waiting::Client(client, reason) => {
+                let entry = self.store.entry(client);
+                peer::write_at(out, &entry.record, entry.hops.saturating_add(1));
+                let cause = match reason {
+                    Reason::Flood => entry.accepted,
+                    Reason::Sync(asked_by) => {
+                        link.round.sent += 1;
+                        asked_by
+                    }
+                };
+                Some((conn, Some(cause)))
+            }
         }
     }
 
@@ -452,14 +511,8 @@ impl Node {
 
     /// Calls `wake` for each link that got something to write since this was last called.
     pub fn take_ready(&mut self, mut wake: impl FnMut(NeighbourId)) {
-        for neighbour in self.ready.drain(..) {
+        while let Some(neighbour) = self.ready.pop_first() {
             wake(neighbour);
         }
     }
-}
-
-fn link_conn(links: &[Option<Link>], neighbour: NeighbourId) -> ConnId {
-    links[neighbour.0]
-        .as_ref()
-        .map_or(ConnId(0), |link| link.conn)
 }

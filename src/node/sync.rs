@@ -11,29 +11,26 @@ use std::collections::BTreeSet;
 use crate::journal::{EventId, Journal, What};
 use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
-use super::link::{Question, Reason};
+use super::link::{Reason, Round, Word};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
-
-/// Sets of up to so many records on both sides are listed; larger ones are cut up.
-const SMALL: u64 = 32;
 
 impl Node {
     /// Compares notes now and then: sends the digest of everything, for the neighbour to look at.
     pub fn audit(&mut self, neighbour: NeighbourId) {
-        self.put(neighbour, Question::Root);
+        self.say_unasked(neighbour, Word::Root);
     }
 
     /// Shows the neighbour that this end is alive.
     pub fn ping(&mut self, neighbour: NeighbourId) {
-        self.put(neighbour, Question::Ping);
+        self.say_unasked(neighbour, Word::Ping);
     }
 
-    fn put(&mut self, neighbour: NeighbourId, question: Question) {
+    fn say_unasked(&mut self, neighbour: NeighbourId, word: Word) {
         if let Some(link) = &mut self.links[neighbour.0] {
-            // A link that is full of questions is anything but silent.
-            let _ = link.queue(question);
-            self.ready.push(neighbour);
+            // A link with so much to say is anything but silent.
+            let _ = link.say(word, None, self.config.bounds.most_questions);
+            self.ready.insert(neighbour);
         }
     }
 
@@ -46,19 +43,12 @@ impl Node {
         journal: &dyn Journal,
     ) -> Result<(), PeerError> {
         match line {
-            PeerLine::Root(theirs) => self.hear_root(neighbour, theirs),
+            PeerLine::Root(theirs) => self.hear_root(neighbour, theirs, heard),
             PeerLine::Digest { under, summary } => {
-                self.asked(neighbour, heard);
-                self.hear_digest(neighbour, under, summary)?;
+                self.hear_digest(neighbour, under, summary, heard)?;
             }
-            PeerLine::List { under, hashes } => {
-                self.asked(neighbour, heard);
-                self.hear_list(neighbour, under, &hashes)?;
-            }
-            PeerLine::Want { under, hashes } => {
-                self.asked(neighbour, heard);
-                self.hear_want(neighbour, under, &hashes)?;
-            }
+            PeerLine::List { under, hashes } => self.hear_list(neighbour, under, &hashes, heard)?,
+            PeerLine::Want { under, hashes } => self.hear_want(neighbour, under, &hashes, heard)?,
             PeerLine::Done { .. } => self.round(neighbour)?.answered()?,
             PeerLine::Synced { sent } => self.round(neighbour)?.hear(sent),
             _ => return Err(PeerError::Unexpected),
@@ -66,33 +56,34 @@ impl Node {
         if let Some(link) = &mut self.links[neighbour.0]
             && link.round.is_due()
         {
-            link.dirty.push_synced();
+            link.dirty.push_synced(heard);
         }
-        self.ready.push(neighbour);
-        self.conclude_round(neighbour, journal);
+        self.ready.insert(neighbour);
+        self.conclude_round(neighbour, heard, journal);
         Ok(())
     }
 
-    fn round(&mut self, neighbour: NeighbourId) -> Result<&mut super::link::Round, PeerError> {
+    fn round(&mut self, neighbour: NeighbourId) -> Result<&mut Round, PeerError> {
         let link = self.links[neighbour.0].as_mut();
         link.map(|link| &mut link.round)
             .ok_or(PeerError::Unexpected)
     }
 
-    fn asked(&mut self, neighbour: NeighbourId, heard: EventId) {
-        if let Some(link) = &mut self.links[neighbour.0] {
-            link.asked_by = Some(heard);
-        }
+    fn say(&mut self, neighbour: NeighbourId, word: Word, cause: EventId) -> Result<(), PeerError> {
+        let most = self.config.bounds.most_questions;
+        let link = self.links[neighbour.0].as_mut();
+        link.ok_or(PeerError::Unexpected)?
+            .say(word, Some(cause), most)
     }
 
     /// Roots that differ once differ because of what is under way; twice running, something is lost.
-    fn hear_root(&mut self, neighbour: NeighbourId, theirs: Summary) {
+    fn hear_root(&mut self, neighbour: NeighbourId, theirs: Summary, heard: EventId) {
         let differs = theirs != self.store.summary(Prefix::ROOT);
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };
         if differs && link.differed && !link.round.active {
-            link.begin_round();
+            link.begin_round(heard);
             link.differed = false;
         } else {
             link.differed = differs;
@@ -104,38 +95,38 @@ impl Node {
         neighbour: NeighbourId,
         under: Prefix,
         theirs: Summary,
+        heard: EventId,
     ) -> Result<(), PeerError> {
-        let ours = self.store.summary(under);
-        if theirs.count == 0 && ours.count > 0 {
-            // It has nothing there, so it lacks all of ours, and there is nothing to ask it.
-            self.owe(neighbour, under, |_| true);
-        }
-        let Some(link) = &mut self.links[neighbour.0] else {
+        let open = self.round(neighbour)?.open();
+        if under.is_empty() {
+            self.round(neighbour)?.asked_for_all()?;
+        } else if open == 0 {
+            // Parts are compared in answer to a question, and none is open.
             return Err(PeerError::Unexpected);
-        };
-        if under.is_empty() && !link.round.active {
-            link.round.begin();
         }
-        let answered = under.is_last_child();
-        if ours == theirs || theirs.count == 0 {
-            link.queue(Question::Done(under))?;
-        } else if ours.count == 0
-            || (ours.count.max(theirs.count) <= SMALL || under.children().next().is_none())
-        {
-            link.round.ask();
-            link.queue(Question::List(under))?;
-        } else if link.round.is_crowded() {
-            link.round.skip();
-            link.queue(Question::Done(under))?;
+        let bounds = self.config.bounds;
+        let ours = self.store.summary(under);
+        if ours == theirs {
+            self.say(neighbour, Word::Done(under), heard)?;
+        } else if theirs.count == 0 {
+            // It has nothing there, so it lacks all of ours, and there is nothing to ask it.
+            self.owe(neighbour, under, heard, |_| true);
+            self.say(neighbour, Word::Done(under), heard)?;
+        } else if ours.count == 0 || is_small(ours.count.max(theirs.count), under, bounds.small) {
+            self.round(neighbour)?.ask();
+            self.say(neighbour, Word::List(under), heard)?;
+        } else if open >= bounds.most_questions {
+            self.round(neighbour)?.skip();
+            self.say(neighbour, Word::Done(under), heard)?;
         } else {
             for child in under.children() {
-                link.round.ask();
-                link.queue(Question::Digest(child))?;
+                self.round(neighbour)?.ask();
+                self.say(neighbour, Word::Digest(child), heard)?;
             }
         }
         // The sixteen digests below a digest of ours are together the answer to it.
-        if answered {
-            link.round.answered()?;
+        if under.is_last_child() {
+            self.round(neighbour)?.answered()?;
         }
         Ok(())
     }
@@ -145,18 +136,16 @@ impl Node {
         neighbour: NeighbourId,
         under: Prefix,
         theirs: &[u64],
+        heard: EventId,
     ) -> Result<(), PeerError> {
         self.round(neighbour)?.answered()?;
         let theirs: BTreeSet<u64> = theirs.iter().copied().collect();
         let ours: BTreeSet<u64> = (self.store.under(under))
             .map(|client| self.store.entry(client).hash)
             .collect();
-        self.owe(neighbour, under, |hash| !theirs.contains(&hash));
+        self.owe(neighbour, under, heard, |hash| !theirs.contains(&hash));
         let wanted = theirs.difference(&ours).copied().collect();
-        match &mut self.links[neighbour.0] {
-            Some(link) => link.queue(Question::Want(under, wanted)),
-            None => Ok(()),
-        }
+        self.say(neighbour, Word::Want(under, wanted), heard)
     }
 
     fn hear_want(
@@ -164,65 +153,98 @@ impl Node {
         neighbour: NeighbourId,
         under: Prefix,
         wanted: &[u64],
+        heard: EventId,
     ) -> Result<(), PeerError> {
         self.round(neighbour)?.answered()?;
         // A record that was replaced meanwhile is not found; its successor was flooded.
-        self.owe(neighbour, under, |hash| wanted.contains(&hash));
+        self.owe(neighbour, under, heard, |hash| wanted.contains(&hash));
         Ok(())
     }
 
     /// Marks our records under `under` whose hash the neighbour turned out to lack.
-    fn owe(&mut self, neighbour: NeighbourId, under: Prefix, lacks: impl Fn(u64) -> bool) {
+    fn owe(
+        &mut self,
+        neighbour: NeighbourId,
+        under: Prefix,
+        heard: EventId,
+        lacks: impl Fn(u64) -> bool,
+    ) {
         let owed: Vec<ClientIndex> = (self.store.under(under))
             .filter(|&client| lacks(self.store.entry(client).hash))
             .collect();
         if let Some(link) = &mut self.links[neighbour.0] {
             for client in owed {
-                link.dirty.mark(client, Reason::Sync);
+                link.dirty.mark(client, Reason::Sync(heard));
             }
         }
     }
 
-    /// Appends a line of the synchronisation, as the store stands now.
-    pub(super) fn write_question(&self, question: Question, out: &mut Vec<u8>) {
-        let line = match question {
-            Question::Ping => PeerLine::Ping,
-            Question::Root => PeerLine::Root(self.store.summary(Prefix::ROOT)),
-            Question::Digest(under) => PeerLine::Digest {
+    /// Appends a line that is no update, as the store stands now.
+    pub(super) fn write_word(&mut self, neighbour: NeighbourId, word: Word, out: &mut Vec<u8>) {
+        let line = match word {
+            Word::Ping => PeerLine::Ping,
+            Word::Root => PeerLine::Root(self.store.summary(Prefix::ROOT)),
+            Word::Digest(under) => PeerLine::Digest {
                 under,
                 summary: self.store.summary(under),
             },
-            Question::Done(under) => PeerLine::Done { under },
-            Question::List(under) => PeerLine::List {
+            Word::Done(under) => PeerLine::Done { under },
+            Word::List(under) => PeerLine::List {
                 under,
-                hashes: (self.store.under(under))
-                    .map(|client| self.store.entry(client).hash)
-                    .take(MOST_HASHES)
-                    .collect(),
+                hashes: self.list(neighbour, under),
             },
-            Question::Want(under, hashes) => PeerLine::Want { under, hashes },
+            Word::Want(under, hashes) => PeerLine::Want { under, hashes },
         };
         line.write_to(out);
     }
 
+    /// The hashes of all records under `under`, as far as a line holds them. More than that may
+    /// have come since it was decided to list them; then another round must follow.
+    fn list(&mut self, neighbour: NeighbourId, under: Prefix) -> Vec<u64> {
+        let mut hashes: Vec<u64> = (self.store.under(under))
+            .map(|client| self.store.entry(client).hash)
+            .take(MOST_HASHES + 1)
+            .collect();
+        if hashes.len() > MOST_HASHES {
+            hashes.truncate(MOST_HASHES);
+            if let Ok(round) = self.round(neighbour) {
+                round.skip();
+            }
+        }
+        hashes
+    }
+
     /// When both ends have said that they are done: says so, and begins again if it must.
-    pub(super) fn conclude_round(&mut self, neighbour: NeighbourId, journal: &dyn Journal) {
+    pub(super) fn conclude_round(
+        &mut self,
+        neighbour: NeighbourId,
+        cause: EventId,
+        journal: &dyn Journal,
+    ) {
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };
         let Some((sent, received, again)) = link.round.take_finished() else {
             return;
         };
-        if again {
-            link.begin_round();
-            self.ready.push(neighbour);
-        }
         let peer = self.name_of(neighbour);
+        if again {
+            if let Some(link) = &mut self.links[neighbour.0] {
+                link.begin_round(cause);
+            }
+            self.ready.insert(neighbour);
+            return;
+        }
         let what = What::Synchronised {
             peer,
             sent,
             received,
         };
-        journal.record(None, what);
+        journal.record(Some(cause), what);
     }
+}
+
+/// Whether a set of `count` records is listed and not cut up: it is small, or can't be cut.
+fn is_small(count: u64, under: Prefix, small: u64) -> bool {
+    count <= small || under.children().next().is_none()
 }

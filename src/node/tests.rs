@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
-use super::{ClientLineAt, LookUp, Neighbour, NeighbourId, Node, NodeConfig};
+use super::{ClientLineAt, LookUp, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds};
 use crate::journal::{ConnId, End, EventId, Forgetful, Ignored, Journal, Source, What, Why};
 use crate::protocol::escape;
 use crate::protocol::peer::{BootId, PeerError};
 use crate::protocol::time::Timestamp;
+
+/// An event to be greeted by.
+const GREETED: EventId = EventId(std::num::NonZeroU64::MIN);
 
 /// A journal that keeps what it is told.
 #[derive(Default)]
@@ -50,13 +53,14 @@ fn config(name: &str, neighbours: &[(&str, bool)]) -> NodeConfig {
                 dialled,
             })
             .collect(),
+        bounds: SyncBounds::default(),
     }
 }
 
 /// A Node with one neighbour, Jaquez, whose link is up.
 fn riley() -> Node {
     let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
-    node.link_up(NeighbourId(0), ConnId(1), &Forgetful);
+    node.link_up(NeighbourId(0), ConnId(1), GREETED, &Forgetful);
     node
 }
 
@@ -77,7 +81,8 @@ fn pulled(node: &mut Node) -> String {
 }
 
 fn hear(node: &mut Node, line: &str) -> Result<(), PeerError> {
-    node.peer_line(NeighbourId(0), line.as_bytes(), &Forgetful)
+    let heard = node.peer_line(NeighbourId(0), line.as_bytes(), &Forgetful);
+    heard.map_err(|(error, _)| error)
 }
 
 #[test]
@@ -359,9 +364,9 @@ impl Cluster {
             let neighbour = self.neighbour(me, other);
             self.wires.remove(&(me, other));
             if up {
-                self.nodes[me].link_up(neighbour, ConnId(0), &Forgetful);
+                self.nodes[me].link_up(neighbour, ConnId(0), GREETED, &Forgetful);
             } else {
-                self.nodes[me].link_down(neighbour, Why::Ended, &Forgetful);
+                self.nodes[me].link_down(neighbour, Why::Ended, None, &Forgetful);
             }
         }
     }

@@ -101,6 +101,12 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// Text for people, on one line and as it looks: what [`escape`] would write for control and
+/// invisible characters, and everything else, backslashes too, as it is.
+pub fn visible(text: &str) -> String {
+    escape(text.as_bytes()).replace("\\\\", "\\")
+}
+
 /// Characters that would change how the rest of a line looks (bidirectional controls, line and
 /// paragraph separators, zero-width characters), so that a hostile name can't fake a report.
 fn is_invisible(character: char) -> bool {

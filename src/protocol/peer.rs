@@ -19,7 +19,7 @@ use std::fmt;
 
 use super::client::join;
 use super::record::{Record, is_name};
-use super::{digits, exactly, fields};
+use super::{digits, exactly, fields, is_space};
 
 /// The version of this language that this build speaks.
 pub const VERSION: u32 = 1;
@@ -154,6 +154,15 @@ pub enum PeerLine<'a> {
     Synced { sent: u64 },
 }
 
+/// The version of a `HELLO`, whatever else it says: another version may say more or less.
+pub fn hello_version(line: &[u8]) -> Option<u32> {
+    let mut words = fields(line);
+    match words.next() {
+        Some(b"HELLO") => digits(words.next()?),
+        _ => None,
+    }
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
@@ -194,6 +203,9 @@ pub enum PeerError {
     /// Longer than [`LINE_LIMIT`].
     #[error("line too long")]
     TooLong,
+    /// More questions than an honest neighbour can have open.
+    #[error("too many questions")]
+    TooManyQuestions,
 }
 
 impl<'a> PeerLine<'a> {
@@ -204,7 +216,7 @@ impl<'a> PeerLine<'a> {
         let parsed = match verb {
             b"HELLO" => parse_hello(words).map(Self::Hello),
             b"BYE" => Some(Self::Bye {
-                reason: line.trim_ascii_start()[verb.len()..].trim_ascii(),
+                reason: trim(&trim(line)[verb.len()..]),
             }),
             b"AT" => parse_at(words).map(Self::At),
             b"PING" => exactly(words).map(|[]| Self::Ping),
@@ -279,6 +291,21 @@ impl<'a> PeerLine<'a> {
         self.write_to(&mut out);
         out
     }
+}
+
+/// Without the white space at both ends.
+fn trim(mut line: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = line
+        && is_space(*first)
+    {
+        line = rest;
+    }
+    while let [rest @ .., last] = line
+        && is_space(*last)
+    {
+        line = rest;
+    }
+    line
 }
 
 /// Appends `AT`, the record's own text and the hops, without a copy of the record.

@@ -100,7 +100,7 @@ impl<'a> Told<'a> {
         let links = show::count(synchronised / 2, "link");
         let time = show::moment(last);
         Some(format!(
-            "{time:>times$}  {:<names$}  {servers} run, {links} synchronised",
+            "{time:>times$}  {:<names$}  {servers} up, {links} synchronised",
             "all"
         ))
     }

@@ -46,7 +46,10 @@ fn lines_of(judgement: &Judgement) -> Vec<String> {
             .take(8)
             .map(|event| event.0.to_string())
             .collect();
-        lines.push(format!("          events:   {}", events.join(", ")));
+        lines.push(format!(
+            "          events:   {} (as numbered by --all)",
+            events.join(", ")
+        ));
     }
     lines
 }

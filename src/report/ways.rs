@@ -146,11 +146,16 @@ fn cost(trace: &Trace, update: &Propagation) -> String {
     };
     let sync = match update.sends.iter().filter(|send| send.sync).count() {
         0 => String::new(),
-        sync => format!(" ({sync} by synchronisation)"),
+        sync => format!(", {sync} of them by synchronisation"),
     };
+    let cost = format!("{sends}{sync}: {useful} useful, {duplicate} duplicate{lost}");
+    if !trace.herd.is_connected() {
+        return cost;
+    }
     let (links, servers) = (trace.herd.links().len(), trace.herd.servers().len());
     let formula = trace.herd.fault_free_sends();
     format!(
-        "{sends}: {useful} useful, {duplicate} duplicate{lost}{sync}; a fault-free flood over {links} links and {servers} servers costs 2×{links}−{servers}+1 = {formula}"
+        "{cost}; a fault-free flood over {links} links and {servers} servers costs \
+         2×{links}−{servers}+1 = {formula}"
     )
 }

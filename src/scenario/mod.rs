@@ -21,6 +21,9 @@ pub use pattern::Pattern;
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
 
+/// A simulated client waits so long for its connection, and then for all its answers together.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A scenario, checked.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -118,7 +118,8 @@ pub(super) struct RawStep {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawExpect {
     /// The update: the client's id in the IAMAT, `"kiwi.cs.ucla.edu"`. If several are sent for
-    /// that id, `"kiwi.cs.ucla.edu#2"` is the second in order of sending.
+    /// that id, `"kiwi.cs.ucla.edu#2"` is the second in order of sending. Bytes that are no text
+    /// are written as reports show them: `'\xff\xfe'`.
     #[schemars(required)]
     pub(super) update: Option<Located<String>>,
     /// The servers that must learn it: a name, a list, or `"all"`.

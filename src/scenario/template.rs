@@ -29,7 +29,7 @@ pub enum TextError {
         "bad placeholder `{{{0}}}`: bytes are pairs of hexadecimal digits, as in `{{hex:00ff}}`"
     )]
     BadHex(String),
-    /// A line with a line feed in it.
+    /// A line with a line feed in it, written or as `{hex:0a}`.
     #[error("a line can't hold a line feed: give a list of lines")]
     LineFeed,
     /// A backslash before anything but a star or a backslash.
@@ -148,6 +148,7 @@ impl Template {
             match piece {
                 Piece::Char(c) => push_char(&mut bytes, c),
                 Piece::Placeholder(name) => match placeholder(name)? {
+                    Part::Bytes(raw) if raw.contains(&b'\n') => return Err(TextError::LineFeed),
                     Part::Bytes(raw) => bytes.extend(raw),
                     part => parts.extend([Part::Bytes(std::mem::take(&mut bytes)), part]),
                 },
@@ -185,9 +186,7 @@ impl Template {
     /// which that is the first.
     pub fn update_id(&self, i: u32) -> Option<Vec<u8>> {
         let line = self.render(i, 0).bytes;
-        // Unlike `is_ascii_whitespace`, the protocol counts the vertical tab as white space.
-        let is_space = |b: &u8| b.is_ascii_whitespace() || *b == 0x0b;
-        let mut words = line.split(is_space).filter(|word| !word.is_empty());
+        let mut words = crate::protocol::fields(&line);
         let (command, id) = (words.next()?, words.next()?);
         (command == b"IAMAT" && words.count() == 2).then(|| id.to_vec())
     }

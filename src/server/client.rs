@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lines::{Lines, Next};
 use super::{CHUNK, Shared, unless};
@@ -46,8 +46,15 @@ async fn converse<N: Net>(
     let mut lines = Lines::new(shared.config.limits.client_line);
     let mut out = Vec::new();
     let mut ended = false;
+    let mut half_since = None;
     loop {
-        let then = handle(shared, conn, &mut lines, &mut out);
+        let (then, handled) = handle(shared, conn, &mut lines, &mut out);
+        if handled > 0 || !lines.has_half() {
+            half_since = None;
+        }
+        if lines.has_half() {
+            half_since.get_or_insert_with(Instant::now);
+        }
         if !out.is_empty() {
             if let Err(why) = shared.write(writer, &out).await {
                 return why;
@@ -59,7 +66,7 @@ async fn converse<N: Net>(
             Then::Close(why) => return why,
             Then::Ask(look_up) => out = ask(shared, conn, look_up).await,
             Then::Read if ended => return Why::Ended,
-            Then::Read => match read(shared, &mut lines, reader).await {
+            Then::Read => match read(shared, &mut lines, half_since, reader).await {
                 Ok(0) => {
                     ended = true;
                     lines.end();
@@ -71,10 +78,16 @@ async fn converse<N: Net>(
     }
 }
 
-/// Handles whole lines until there is a reason not to, appending all answers to `out`.
-fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut Vec<u8>) -> Then {
+/// Handles whole lines until there is a reason not to, appending all answers to `out`; how many.
+fn handle<N: Net>(
+    shared: &Shared<N>,
+    conn: ConnId,
+    lines: &mut Lines,
+    out: &mut Vec<u8>,
+) -> (Then, usize) {
     let journal = &*shared.journal;
     let mut state = shared.state();
+    let mut handled = 0;
     let then = loop {
         if out.len() >= CHUNK {
             break Then::Again;
@@ -88,6 +101,7 @@ fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut
                 break Then::Close(Why::LineTooLong);
             }
             Next::Line(line) => {
+                handled += 1;
                 let at = ClientLineAt {
                     conn,
                     now: shared.net.now(),
@@ -99,7 +113,7 @@ fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut
         }
     };
     state.wake();
-    then
+    (then, handled)
 }
 
 /// The whole answer to a WHATSAT: the AT line, what Places says, two LFs.
@@ -122,15 +136,16 @@ async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, look_up: LookUp) -> Vec<u
 async fn read<N: Net>(
     shared: &Shared<N>,
     lines: &mut Lines,
+    half_since: Option<Instant>,
     reader: &mut (impl AsyncRead + Unpin),
 ) -> Result<usize, Why> {
     let timing = &shared.config.timing;
-    let (deadline, late) = if lines.has_half() {
-        (timing.half_line, Why::HalfLine)
-    } else {
-        (timing.idle, Why::Silent)
+    let (deadline, late) = match half_since {
+        // Counted from the first byte: one byte now and then does not hold a connection.
+        Some(since) => (since + timing.half_line, Why::HalfLine),
+        None => (Instant::now() + timing.idle, Why::Silent),
     };
-    let read = timeout(deadline, lines.read(reader));
+    let read = timeout_at(deadline, lines.read(reader));
     match unless(shared.stopping(), read).await {
         Some(Ok(Ok(read))) => Ok(read),
         Some(Ok(Err(error))) => Err((&error).into()),

@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::herd::{Address, Herd, ServerId};
-use crate::node::{Neighbour, NodeConfig};
+use crate::node::{Neighbour, NodeConfig, SyncBounds};
 use crate::protocol::peer::BootId;
 
 /// Everything about one run of one server.
@@ -117,6 +117,7 @@ impl Config {
                         dialled,
                     })
                     .collect(),
+                bounds: SyncBounds::default(),
             },
             addresses: (neighbours.iter())
                 .map(|&(id, _)| herd.server(id).peer.clone())

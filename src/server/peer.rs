@@ -5,32 +5,48 @@ use std::sync::Arc;
 use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lines::{Lines, Next};
 use super::{CHUNK, Shared, unless};
-use crate::journal::{ConnId, End, Other, What, Why};
+use crate::journal::{ConnId, End as Side, EventId, Other, What, Why};
 use crate::net::{Connection, Net};
 use crate::node::NeighbourId;
+use crate::protocol::escape;
 use crate::protocol::peer::{LINE_LIMIT, PeerError, PeerLine};
+
+/// How many lines of a neighbour are handled before others may have the lock.
+const AT_ONCE: usize = 16;
 
 /// A connection that came in by the listener for servers.
 pub(super) async fn serve_peer<N: Net>(shared: Arc<Shared<N>>, connection: Connection<N::Stream>) {
-    let conn = shared.opened(End::Acceptor, Other::Peer, &connection);
-    let why = run(&shared, conn, connection.stream, None).await;
-    shared.journal.record(None, What::Closed { conn, why });
+    let conn = shared.opened(Side::Acceptor, Other::Peer, &connection);
+    let End { why, cause } = run(&shared, conn, connection.stream, None).await;
+    shared.journal.record(cause, What::Closed { conn, why });
 }
 
-/// A connection to a neighbour that was dialled. Returns why it ended and how long the link was up.
+/// A connection to a neighbour that was dialled; returns when it is over.
 pub(super) async fn serve_dialled<N: Net>(
     shared: &Shared<N>,
     connection: Connection<N::Stream>,
     neighbour: NeighbourId,
 ) {
     let with = Other::Server(shared.config.node.neighbours[neighbour.0].name.clone());
-    let conn = shared.opened(End::Dialler, with, &connection);
-    let why = run(shared, conn, connection.stream, Some(neighbour)).await;
-    shared.journal.record(None, What::Closed { conn, why });
+    let conn = shared.opened(Side::Dialler, with, &connection);
+    let End { why, cause } = run(shared, conn, connection.stream, Some(neighbour)).await;
+    shared.journal.record(cause, What::Closed { conn, why });
+}
+
+/// Why a connection ended, and the event that made it end, if one did.
+struct End {
+    why: Why,
+    cause: Option<EventId>,
+}
+
+impl From<Why> for End {
+    fn from(why: Why) -> Self {
+        Self { why, cause: None }
+    }
 }
 
 async fn run<N: Net>(
@@ -38,14 +54,15 @@ async fn run<N: Net>(
     conn: ConnId,
     stream: N::Stream,
     dialled: Option<NeighbourId>,
-) -> Why {
+) -> End {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut lines = Lines::new(LINE_LIMIT);
-    let greeted = greet(shared, conn, &mut lines, &mut reader, &mut writer, dialled);
-    let neighbour = match timeout(shared.config.timing.hello_deadline, greeted).await {
-        Ok(Ok(neighbour)) => neighbour,
-        Ok(Err(why)) => return why,
-        Err(_) => return Why::NoHello,
+    let talk = Talk { shared, conn };
+    let greeted = talk.greet(&mut lines, &mut reader, &mut writer, dialled);
+    let (neighbour, heard) = match timeout(shared.config.timing.hello_deadline, greeted).await {
+        Ok(Ok(greeted)) => greeted,
+        Ok(Err(end)) => return end,
+        Err(_) => return Why::NoHello.into(),
     };
     let link = Link {
         shared,
@@ -53,84 +70,116 @@ async fn run<N: Net>(
         conn,
         session: Arc::new(Notify::new()),
     };
-    link.up();
+    link.up(heard);
     // Writing comes first, so that all that one line caused is on its way before the next is read.
-    let why = or(link.write(&mut writer), link.read(&mut lines, &mut reader)).await;
-    link.down(&why);
-    why
+    let end = or(link.write(&mut writer), link.read(&mut lines, &mut reader)).await;
+    link.down(&end);
+    if let Why::Protocol(error) = end.why {
+        // The neighbour should know why; whether it still listens is its own affair.
+        let _ = talk
+            .say_bye(&mut writer, &error.to_string(), end.cause)
+            .await;
+    }
+    end
 }
 
-/// Both say `HELLO`: the one that dialled first, the other only to a neighbour.
-async fn greet<N: Net>(
-    shared: &Shared<N>,
+/// The lines before a link is up, and behind it.
+struct Talk<'a, N: Net> {
+    shared: &'a Shared<N>,
     conn: ConnId,
-    lines: &mut Lines,
-    reader: &mut (impl AsyncRead + Unpin),
-    writer: &mut (impl AsyncWrite + Unpin),
-    dialled: Option<NeighbourId>,
-) -> Result<NeighbourId, Why> {
-    let hello = shared.state().node.hello();
-    if dialled.is_some() {
-        say(shared, conn, writer, &hello).await?;
-    }
-    let line = hear(shared, conn, lines, reader).await?;
-    if let Ok(PeerLine::Bye { reason }) = PeerLine::parse(&line) {
-        return Err(Why::Refused(crate::protocol::escape(reason).into()));
-    }
-    let greeted = shared.state().node.greet(&line, dialled);
-    match greeted {
-        Ok(neighbour) => {
-            if dialled.is_none() {
-                say(shared, conn, writer, &hello).await?;
+}
+
+impl<N: Net> Talk<'_, N> {
+    /// Both say `HELLO`: the one that dialled first, the other only to a neighbour.
+    async fn greet(
+        &self,
+        lines: &mut Lines,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        dialled: Option<NeighbourId>,
+    ) -> Result<(NeighbourId, EventId), End> {
+        let hello = self.shared.state().node.hello();
+        if dialled.is_some() {
+            self.say(writer, &hello, None).await?;
+        }
+        let (line, heard) = self.hear(lines, reader).await?;
+        let refused = |reason: String| End {
+            why: Why::Refused(reason.into()),
+            cause: Some(heard),
+        };
+        if let Ok(PeerLine::Bye { reason }) = PeerLine::parse(&line) {
+            return Err(refused(escape(reason)));
+        }
+        let greeted = self.shared.state().node.greet(&line, dialled);
+        match greeted {
+            Ok(neighbour) => {
+                if dialled.is_none() {
+                    self.say(writer, &hello, Some(heard)).await?;
+                }
+                Ok((neighbour, heard))
             }
-            Ok(neighbour)
-        }
-        Err(reason) => {
-            let bye = PeerLine::Bye {
-                reason: reason.as_bytes(),
-            };
-            say(shared, conn, writer, &bye.to_bytes()).await?;
-            Err(Why::Refused(reason.into()))
+            Err(reason) => {
+                self.say_bye(writer, &reason, Some(heard)).await?;
+                Err(refused(reason))
+            }
         }
     }
-}
 
-async fn say<N: Net>(
-    shared: &Shared<N>,
-    conn: ConnId,
-    writer: &mut (impl AsyncWrite + Unpin),
-    line: &[u8],
-) -> Result<(), Why> {
-    let text = line.into();
-    shared
-        .journal
-        .record(None, What::LineOut { conn, line: text });
-    shared.write(writer, &[line, b"\n"].concat()).await
-}
+    async fn say(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        line: &[u8],
+        cause: Option<EventId>,
+    ) -> Result<(), Why> {
+        let line_out = What::LineOut {
+            conn: self.conn,
+            line: line.into(),
+        };
+        self.shared.journal.record(cause, line_out);
+        self.shared.write(writer, &[line, b"\n"].concat()).await
+    }
 
-async fn hear<N: Net>(
-    shared: &Shared<N>,
-    conn: ConnId,
-    lines: &mut Lines,
-    reader: &mut (impl AsyncRead + Unpin),
-) -> Result<Vec<u8>, Why> {
-    loop {
-        match lines.next() {
-            Next::Line(line) => {
-                let text = line.into();
-                shared
-                    .journal
-                    .record(None, What::LineIn { conn, line: text });
-                return Ok(line.to_vec());
+    async fn say_bye(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        reason: &str,
+        cause: Option<EventId>,
+    ) -> Result<(), Why> {
+        let reason = reason.as_bytes();
+        self.say(writer, &PeerLine::Bye { reason }.to_bytes(), cause)
+            .await
+    }
+
+    async fn hear(
+        &self,
+        lines: &mut Lines,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(Vec<u8>, EventId), End> {
+        loop {
+            match lines.next() {
+                Next::Line(line) => return Ok((line.to_vec(), self.heard(line))),
+                Next::TooLong(line) => {
+                    return Err(End {
+                        why: Why::Protocol(PeerError::TooLong),
+                        cause: Some(self.heard(line)),
+                    });
+                }
+                Next::Nothing => {}
             }
-            Next::TooLong(_) => return Err(Why::Protocol(PeerError::TooLong)),
-            Next::Nothing => {}
+            match lines.read(reader).await {
+                Ok(0) => return Err(Why::Ended.into()),
+                Ok(_) => {}
+                Err(error) => return Err(Why::from(&error).into()),
+            }
         }
-        match lines.read(reader).await {
-            Ok(0) => return Err(Why::Ended),
-            Ok(_) => {}
-            Err(error) => return Err((&error).into()),
-        }
+    }
+
+    fn heard(&self, line: &[u8]) -> EventId {
+        let line_in = What::LineIn {
+            conn: self.conn,
+            line: line.into(),
+        };
+        self.shared.journal.record(None, line_in)
     }
 }
 
@@ -144,11 +193,12 @@ struct Link<'a, N: Net> {
 }
 
 impl<N: Net> Link<'_, N> {
-    fn up(&self) {
+    fn up(&self, heard: EventId) {
+        let journal = &*self.shared.journal;
         let mut state = self.shared.state();
         state
             .node
-            .link_up(self.neighbour, self.conn, &*self.shared.journal);
+            .link_up(self.neighbour, self.conn, heard, journal);
         let superseded = state.sessions[self.neighbour.0].replace(Arc::clone(&self.session));
         if let Some(superseded) = superseded {
             superseded.notify_one();
@@ -156,11 +206,13 @@ impl<N: Net> Link<'_, N> {
         state.wake();
     }
 
-    fn down(&self, why: &Why) {
+    fn down(&self, end: &End) {
         let mut state = self.shared.state();
         if self.is_current(&state) {
-            let journal = &*self.shared.journal;
-            state.node.link_down(self.neighbour, why.clone(), journal);
+            let (why, journal) = (end.why.clone(), &*self.shared.journal);
+            state
+                .node
+                .link_down(self.neighbour, why, end.cause, journal);
             state.sessions[self.neighbour.0] = None;
         }
     }
@@ -170,7 +222,7 @@ impl<N: Net> Link<'_, N> {
         current.is_some_and(|current| Arc::ptr_eq(current, &self.session))
     }
 
-    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Why {
+    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> End {
         let timing = &self.shared.config.timing;
         let mut stopping = std::pin::pin!(self.shared.stopping());
         let mut next_audit = Instant::now() + self.shared.jitter(timing.audit);
@@ -181,7 +233,7 @@ impl<N: Net> Link<'_, N> {
             {
                 let mut state = self.shared.state();
                 if !self.is_current(&state) {
-                    return Why::Superseded;
+                    return Why::Superseded.into();
                 }
                 state
                     .node
@@ -189,7 +241,7 @@ impl<N: Net> Link<'_, N> {
             }
             if !out.is_empty() {
                 if let Err(why) = self.shared.write(writer, &out).await {
-                    return why;
+                    return why.into();
                 }
                 last_word = Instant::now();
                 continue;
@@ -198,7 +250,7 @@ impl<N: Net> Link<'_, N> {
             let time = tokio::time::sleep_until(next_ping.min(next_audit));
             let work_or_time = or(self.session.notified(), time);
             if unless(&mut stopping, work_or_time).await.is_none() {
-                return Why::Stopping;
+                return Why::Stopping.into();
             }
             let now = Instant::now();
             let mut state = self.shared.state();
@@ -211,41 +263,58 @@ impl<N: Net> Link<'_, N> {
         }
     }
 
-    async fn read(&self, lines: &mut Lines, reader: &mut (impl AsyncRead + Unpin)) -> Why {
+    async fn read(&self, lines: &mut Lines, reader: &mut (impl AsyncRead + Unpin)) -> End {
         let silence = self.shared.config.timing.heartbeat * 2;
+        let mut last_line = Instant::now();
         loop {
-            if let Err(error) = self.handle(lines) {
-                return Why::Protocol(error);
+            loop {
+                match self.handle(lines) {
+                    Ok(0) => break,
+                    Ok(_) => last_line = Instant::now(),
+                    Err(end) => return end,
+                }
             }
-            match timeout(silence, lines.read(reader)).await {
-                Err(_) => return Why::Silent,
-                Ok(Ok(0)) => return Why::Ended,
+            // Only whole lines count as a sign of life.
+            match timeout_at(last_line + silence, lines.read(reader)).await {
+                Err(_) => return Why::Silent.into(),
+                Ok(Ok(0)) => return Why::Ended.into(),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return (&error).into(),
+                Ok(Err(error)) => return Why::from(&error).into(),
             }
         }
     }
 
-    /// Handles every whole line that was read.
-    fn handle(&self, lines: &mut Lines) -> Result<(), PeerError> {
+    /// Handles some whole lines that were read; how many. Not all at once: clients wait for the
+    /// same lock.
+    fn handle(&self, lines: &mut Lines) -> Result<usize, End> {
+        let journal = &*self.shared.journal;
         let mut state = self.shared.state();
         if !self.is_current(&state) {
-            // The writing half sees the same and says so.
-            return Ok(());
+            return Err(Why::Superseded.into());
         }
-        let handled = loop {
+        let mut handled = 0;
+        let mut failed = None;
+        while handled < AT_ONCE && failed.is_none() {
             match lines.next() {
-                Next::Nothing => break Ok(()),
-                Next::TooLong(_) => break Err(PeerError::TooLong),
+                Next::Nothing => break,
+                Next::TooLong(line) => {
+                    let (conn, line) = (self.conn, line.into());
+                    let heard = journal.record(None, What::LineIn { conn, line });
+                    failed = Some((PeerError::TooLong, heard));
+                }
                 Next::Line(line) => {
-                    let journal = &*self.shared.journal;
-                    if let Err(error) = state.node.peer_line(self.neighbour, line, journal) {
-                        break Err(error);
-                    }
+                    failed = state.node.peer_line(self.neighbour, line, journal).err();
+                    handled += 1;
                 }
             }
-        };
+        }
         state.wake();
-        handled
+        match failed {
+            None => Ok(handled),
+            Some((error, heard)) => Err(End {
+                why: Why::Protocol(error),
+                cause: Some(heard),
+            }),
+        }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_lite::future::or;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,10 +17,7 @@ use crate::herd::{Address, Name, ServerId};
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Who, Why};
 use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Net};
-use crate::scenario::{ClientStep, Rendered};
-
-/// A client waits so long for a connection, and for all answers together.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+use crate::scenario::{CLIENT_PATIENCE, ClientStep, Rendered};
 
 /// What a client is to do at one server.
 #[derive(Clone)]
@@ -36,13 +32,21 @@ pub(super) struct Job {
     pub(super) repetition: u32,
 }
 
+/// Which line of a scenario: of which step, to which server, in which repetition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) step: usize,
+    pub(super) to: ServerId,
+    /// From 1.
+    pub(super) repetition: u32,
+    /// From 0.
+    pub(super) line: usize,
+}
+
 /// What came of one line.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
-    pub(super) step: usize,
-    pub(super) line: usize,
-    pub(super) to: ServerId,
-    pub(super) repetition: u32,
+    pub(super) place: Place,
     /// The event of sending it; none if there was no connection.
     pub(super) sent: Option<EventId>,
     /// The text of the first clock in it.
@@ -108,7 +112,7 @@ pub(super) async fn run(
 }
 
 async fn perform(job: &Job, journal: &dyn Journal) -> Vec<Outcome> {
-    let connected = match timeout(PATIENCE, TurmoilNet.connect(&job.address)).await {
+    let connected = match timeout(CLIENT_PATIENCE, TurmoilNet.connect(&job.address)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err((&error).into()),
         Err(_) => Err(Why::Silent),
@@ -158,7 +162,7 @@ async fn converse(
     };
     let mut answers = Answers::default();
     let mut outcomes = Vec::new();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + CLIENT_PATIENCE;
     for (index, (line, &sent)) in lines.iter().zip(&sent).enumerate() {
         let wants_json = is_whatsat(&line.bytes);
         let answer =
@@ -203,7 +207,7 @@ async fn finish(
             }
         }
     };
-    let _ = timeout(PATIENCE, reading).await;
+    let _ = timeout(CLIENT_PATIENCE, reading).await;
     if !answers.buffer.is_empty() {
         let line = answers.buffer.as_slice().into();
         journal.record(None, What::LineIn { conn, line });
@@ -238,10 +242,12 @@ impl Job {
         answer: Option<Vec<u8>>,
     ) -> Outcome {
         Outcome {
-            step: self.step,
-            line,
-            to: self.to,
-            repetition: self.repetition,
+            place: Place {
+                step: self.step,
+                to: self.to,
+                repetition: self.repetition,
+                line,
+            },
             sent,
             clock,
             answer,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::client::Outcome;
+use super::client::{Outcome, Place};
 use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
-use crate::protocol::escape;
+use crate::protocol::{escape, visible};
 use crate::scenario::{Action, Check, ClientStep, Expect, Scenario};
 use crate::trace::propagation::{Fate, Propagation, Sent, Use};
 use crate::trace::{Judgement, Trace};
@@ -24,12 +24,16 @@ pub(super) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sen
         Some(1) => escape(id),
         _ => format!("{}#{nth}", escape(id)),
     };
-    let key = |outcome: &Outcome| (outcome.step, outcome.line, outcome.to, outcome.repetition);
-    let events: BTreeMap<_, _> = (outcomes.iter())
-        .map(|outcome| (key(outcome), outcome.sent))
+    let events: BTreeMap<Place, Option<EventId>> = (outcomes.iter())
+        .map(|outcome| (outcome.place, outcome.sent))
         .collect();
     let sent = planned.iter().map(|update| {
-        let place = (update.step, update.line, update.to, update.repetition);
+        let place = Place {
+            step: update.step,
+            to: update.to,
+            repetition: update.repetition,
+            line: update.line,
+        };
         Sent {
             name: name(&update.client_id, update.nth),
             to: scenario.herd.server(update.to).name.clone(),
@@ -52,6 +56,20 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
     judgements
 }
 
+/// Every line of a client's step, in the order in which they are judged.
+fn places(step: usize, client: &ClientStep) -> impl Iterator<Item = Place> {
+    client.to.iter().flat_map(move |&to| {
+        (1..=client.times).flat_map(move |repetition| {
+            (0..client.lines.len()).map(move |line| Place {
+                step,
+                to,
+                repetition,
+                line,
+            })
+        })
+    })
+}
+
 struct Judge<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
@@ -68,54 +86,59 @@ impl Judge<'_> {
         format!("{line}:{column}")
     }
 
-    /// Each line that a client sent was answered, and as expected.
+    /// Each line that a client was to send was answered, and as expected. A line that was never
+    /// sent, because the run ended first, was not.
     fn replies(&self, outcomes: &[Outcome]) -> Vec<Judgement> {
+        let outcomes: BTreeMap<Place, &Outcome> = (outcomes.iter())
+            .map(|outcome| (outcome.place, outcome))
+            .collect();
         let mut judgements = Vec::new();
-        for (index, step) in self.scenario.steps.iter().enumerate() {
-            if let Action::Client(client) = &step.action {
-                let mut of_step: Vec<&Outcome> = outcomes
-                    .iter()
-                    .filter(|outcome| outcome.step == index)
-                    .collect();
-                of_step.sort_by_key(|outcome| {
-                    let position = client.to.iter().position(|&to| to == outcome.to);
-                    (position, outcome.repetition, outcome.line)
-                });
-                for outcome in of_step {
-                    let mut judgement = self.reply(client, outcome);
-                    judgement.place = Some(self.place(step.span.start));
-                    judgements.push(judgement);
-                }
+        for (step, what) in self.scenario.steps.iter().enumerate() {
+            let Action::Client(client) = &what.action else {
+                continue;
+            };
+            for place in places(step, client) {
+                let mut judgement = self.reply(client, place, outcomes.get(&place).copied());
+                judgement.place = Some(self.place(what.span.start));
+                judgements.push(judgement);
             }
         }
         judgements
     }
 
-    fn reply(&self, client: &ClientStep, outcome: &Outcome) -> Judgement {
-        let line = &client.lines[outcome.line];
-        let answer = outcome.answer.as_deref();
-        let clock = outcome.clock.as_deref();
+    fn reply(&self, client: &ClientStep, place: Place, outcome: Option<&Outcome>) -> Judgement {
+        let line = &client.lines[place.line];
+        let answer = outcome.and_then(|outcome| outcome.answer.as_deref());
+        let clock = outcome.and_then(|outcome| outcome.clock.as_deref());
         let (held, expected) = match (&line.reply, client.no_reply) {
             (_, true) => (answer.is_none(), "no answer".to_owned()),
             (None, false) => (answer.is_some(), "any answer".to_owned()),
             (Some(pattern), false) => (
-                answer.is_some_and(|answer| pattern.matches(answer, outcome.repetition, clock)),
-                pattern.show(outcome.repetition, clock).replace('\n', "\\n"),
+                answer.is_some_and(|answer| pattern.matches(answer, place.repetition, clock)),
+                visible(&pattern.show(place.repetition, clock)),
             ),
         };
-        let number = (outcome.repetition as usize - 1) * client.lines.len() + outcome.line + 1;
+        let number = (place.repetition as usize - 1) * client.lines.len() + place.line + 1;
         let which = if client.lines.len() * client.times as usize > 1 {
             format!(", line {number}")
         } else {
             String::new()
         };
+        let actual = match (outcome, answer) {
+            (_, Some(answer)) => escape(answer),
+            (Some(_), None) => "no answer".to_owned(),
+            (None, None) => "no answer before the run ended".to_owned(),
+        };
         Judgement {
-            about: format!("{} answers {}{which}", self.name(outcome.to), client.client),
-            held,
+            about: format!("{} answers {}{which}", self.name(place.to), client.client),
+            held: held && outcome.is_some(),
             expected,
-            actual: answer.map_or("no answer".to_owned(), escape),
+            actual,
             place: None,
-            events: outcome.sent.into_iter().collect(),
+            events: outcome
+                .and_then(|outcome| outcome.sent)
+                .into_iter()
+                .collect(),
         }
     }
 

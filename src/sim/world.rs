@@ -19,6 +19,7 @@ use crate::net::turmoil::TurmoilNet;
 use crate::places::FixedPlaces;
 use crate::scenario::{Action, Scenario};
 use crate::server::{self, Config, Listeners};
+use crate::units::LatencyRange;
 
 /// All clients' host. No server can be called so, since names have no blanks.
 const CLIENTS: &str = "the clients";
@@ -44,19 +45,23 @@ pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
     let board = Board::default();
     let (give, jobs) = mpsc::unbounded_channel();
     let mut sim = build(scenario);
+    let mut alive = Vec::new();
     for id in scenario.herd.ids() {
-        add_server(&mut sim, scenario, id, &recorder);
+        alive.push(add_server(&mut sim, scenario, id, &recorder));
     }
     sim.client(CLIENTS, client::run(jobs, board.clone(), recorder.clone()));
     let mut driver = Driver {
         scenario,
         latencies: Latencies::new(scenario.seed, scenario.tick),
+        alive,
+        link_latency: Vec::new(),
+        client_latency: Vec::new(),
         todo: timeline(scenario),
         recorder,
         board,
         give,
     };
-    driver.set_latencies(&sim, true);
+    driver.draw_latencies(&sim);
     let ended_well = driver.run(&mut sim)?;
     Ok(Execution {
         lasted: sim.elapsed(),
@@ -97,20 +102,27 @@ fn build(scenario: &Scenario) -> turmoil::Sim<'static> {
         .build()
 }
 
+/// Adds a server's host. What comes back says whether the host runs the server the next time that
+/// it is started.
 fn add_server(
     sim: &mut turmoil::Sim<'static>,
     scenario: &Scenario,
     id: ServerId,
     recorder: &Recorder,
-) {
+) -> Rc<Cell<bool>> {
     let name = scenario.herd.server(id).name.clone();
     let journal = recorder.journal(Who::Server(name.clone()));
     let herd = Arc::clone(&scenario.herd);
     let seed = scenario.seed;
     let timing = scenario.timing;
-    let boots = Rc::new(Cell::new(0));
+    let boots = Cell::new(0);
+    let alive = Rc::new(Cell::new(true));
+    let is_alive = Rc::clone(&alive);
     sim.host(name.to_string(), move || {
-        boots.set(boots.get() + 1);
+        let is_alive = is_alive.get();
+        if is_alive {
+            boots.set(boots.get() + 1);
+        }
         let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
         config.timing.heartbeat = timing.heartbeat;
         config.timing.audit = timing.audit;
@@ -124,6 +136,10 @@ fn add_server(
         let (clients, peers) = (herd.server(id).client.clone(), herd.server(id).peer.clone());
         let journal = Arc::clone(&journal);
         async move {
+            if !is_alive {
+                // The machine is up and its system refuses connections; only the server is gone.
+                std::future::pending::<()>().await;
+            }
             // Nobody stops a simulated server in good order: it crashes, or the run ends.
             let (_never, stop) = watch::channel(false);
             let listeners = Listeners::bind(&TurmoilNet, &clients, &peers).await?;
@@ -132,6 +148,7 @@ fn add_server(
             Ok(())
         }
     });
+    alive
 }
 
 /// Something that the driver does at some moment.
@@ -186,6 +203,12 @@ fn simulated(herd: &Herd, server: ServerId) -> Address {
 struct Driver<'a> {
     scenario: &'a Scenario,
     latencies: Latencies,
+    /// By server: whether its host, when it is started, runs the server or nothing.
+    alive: Vec<Rc<Cell<bool>>>,
+    /// The latency of each link at this moment.
+    link_latency: Vec<Duration>,
+    /// The latency between clients and each server at this moment.
+    client_latency: Vec<Duration>,
     todo: VecDeque<(Duration, Todo)>,
     recorder: Recorder,
     board: Board,
@@ -200,7 +223,7 @@ impl Driver<'_> {
             let now = sim.elapsed();
             self.recorder.set_now(now);
             self.perform(sim, now)?;
-            self.set_latencies(sim, false);
+            self.draw_latencies(sim);
             sim.step()
                 .map_err(|error| SimError::Failed(error.to_string()))?;
             let now = sim.elapsed();
@@ -220,12 +243,10 @@ impl Driver<'_> {
     fn perform(&mut self, sim: &mut turmoil::Sim<'static>, now: Duration) -> Result<(), SimError> {
         while let Some((_, todo)) = self.todo.pop_front_if(|&mut (at, _)| at <= now) {
             match todo {
-                Todo::Crash(id) => {
-                    let name = self.tell(id, What::Crashed);
-                    sim.crash(&*name);
-                }
+                Todo::Crash(id) => self.crash(sim, id),
                 Todo::Restart(id) => {
                     let name = self.tell(id, What::Restarted);
+                    self.alive[id.index()].set(true);
                     sim.bounce(&*name);
                 }
                 Todo::Send(job) => {
@@ -246,25 +267,49 @@ impl Driver<'_> {
         name
     }
 
-    /// Sets the latency of every link; again and again of those whose latency varies.
-    fn set_latencies(&mut self, sim: &turmoil::Sim<'static>, first: bool) {
+    /// Ends a server as `kill -9` does: its memory is gone, its system closes its sockets and
+    /// refuses new connections.
+    fn crash(&self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
+        let name = self.tell(id, What::Crashed);
+        self.alive[id.index()].set(false);
+        // What is sent between two ticks counts from the end of the tick before, and would
+        // arrive a tick early.
+        self.set_latencies(sim, self.scenario.tick);
+        sim.bounce(&*name);
+        self.set_latencies(sim, Duration::ZERO);
+    }
+
+    /// Draws the latency of every link for the next tick.
+    fn draw_latencies(&mut self, sim: &turmoil::Sim<'static>) {
         let Scenario {
+            link_latency: links,
+            client_latency: clients,
             herd,
-            link_latency,
-            client_latency,
             ..
         } = self.scenario;
-        for (link, &range) in herd.links().iter().zip(link_latency) {
-            if first || range.least != range.most {
-                let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
-                sim.set_link_latency(&**a, &**b, self.latencies.draw(range));
-            }
+        let varies = |range: &LatencyRange| range.least != range.most;
+        let first = self.client_latency.is_empty();
+        if !(first || varies(clients) || links.iter().any(varies)) {
+            return;
         }
-        if first || client_latency.least != client_latency.most {
-            for server in herd.servers() {
-                let latency = self.latencies.draw(*client_latency);
-                sim.set_link_latency(CLIENTS, &*server.name, latency);
-            }
+        self.link_latency = links
+            .iter()
+            .map(|&range| self.latencies.draw(range))
+            .collect();
+        let servers = herd.servers().iter();
+        self.client_latency = servers.map(|_| self.latencies.draw(*clients)).collect();
+        self.set_latencies(sim, Duration::ZERO);
+    }
+
+    /// Tells the simulation all latencies, each with something added.
+    fn set_latencies(&self, sim: &turmoil::Sim<'static>, added: Duration) {
+        let herd = &self.scenario.herd;
+        for (link, &latency) in herd.links().iter().zip(&self.link_latency) {
+            let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
+            sim.set_link_latency(&**a, &**b, latency + added);
+        }
+        for (server, &latency) in herd.servers().iter().zip(&self.client_latency) {
+            sim.set_link_latency(CLIENTS, &*server.name, latency + added);
         }
     }
 

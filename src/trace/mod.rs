@@ -129,16 +129,21 @@ enum Line {
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// A line is not what a trace's line looks like.
-    #[error("line {line}: {error}")]
+    #[error("line {line}, column {column}: {words}")]
     Line {
         /// The line's number, from 1.
         line: usize,
-        /// What JSON says of it.
-        error: serde_json::Error,
+        /// The byte in it, from 1.
+        column: usize,
+        /// What is wrong with it.
+        words: String,
     },
-    /// The first line must be the header, and there must be one.
-    #[error("the first line is not a trace's header")]
-    NoHeader,
+    /// A trace begins with its header.
+    #[error("line {0} is not a trace's header, and none came before it")]
+    NoHeader(usize),
+    /// A trace ends with its verdict, which counts the expectations before it. This one was cut.
+    #[error("the trace is not whole: it ends before its verdict, or lines of it are missing")]
+    Incomplete,
     /// Another build wrote it in a form that this one does not read.
     #[error("this is a trace of format {0}; this build reads format {FORMAT}")]
     Format(u32),
@@ -148,6 +153,19 @@ pub enum TraceError {
     /// An event comes out of order, so that causes could not be found.
     #[error("event {0} is out of order")]
     Order(u64),
+}
+
+impl TraceError {
+    /// JSON counts the lines of the one line that it was given.
+    fn at(line: usize, error: &serde_json::Error) -> Self {
+        let words = error.to_string();
+        let words = words.split(" at line ").next().unwrap_or_default();
+        Self::Line {
+            line,
+            column: error.column(),
+            words: words.to_owned(),
+        }
+    }
 }
 
 impl Header {
@@ -201,40 +219,49 @@ impl Trace {
         text
     }
 
-    /// Reads what [`to_json_lines`](Self::to_json_lines) wrote.
+    /// Reads what [`to_json_lines`](Self::to_json_lines) wrote: one run, or several behind each other.
     ///
     /// # Errors
     ///
-    /// With the number of the first line that is wrong.
-    pub fn from_json_lines(text: &str) -> Result<Self, TraceError> {
-        let mut lines = text.lines().enumerate().map(|(index, text)| {
-            let line = index + 1;
-            serde_json::from_str(text).map_err(|error| TraceError::Line { line, error })
-        });
-        let Some(Line::Header(header)) = lines.next().transpose()? else {
-            return Err(TraceError::NoHeader);
-        };
+    /// With the number of the first line that is wrong, or when a trace ends before its verdict.
+    pub fn from_json_lines(text: &str) -> Result<Vec<Self>, TraceError> {
+        let mut done = Vec::new();
+        let mut current: Option<Self> = None;
+        for (index, text) in text.lines().enumerate() {
+            let read = |error| TraceError::at(index + 1, &error);
+            let line: Line = serde_json::from_str(text).map_err(read)?;
+            match (line, &mut current) {
+                (Line::Header(header), None) => current = Some(Self::begun(header)?),
+                (Line::Event(event), Some(trace)) => trace.push(event)?,
+                (Line::Update(update), Some(trace)) => trace.updates.push(update),
+                (Line::Expectation(judgement), Some(trace)) => trace.judgements.push(judgement),
+                (Line::Verdict(verdict), Some(trace)) if verdict == trace.verdict() => {
+                    done.extend(current.take());
+                }
+                (Line::Verdict(_) | Line::Header(_), Some(_)) => {
+                    return Err(TraceError::Incomplete);
+                }
+                (_, None) => return Err(TraceError::NoHeader(index + 1)),
+            }
+        }
+        match (current, done.as_slice()) {
+            (Some(_), _) => Err(TraceError::Incomplete),
+            (None, []) => Err(TraceError::NoHeader(1)),
+            (None, _) => Ok(done),
+        }
+    }
+
+    fn begun(header: Header) -> Result<Self, TraceError> {
         if header.format != FORMAT {
             return Err(TraceError::Format(header.format));
         }
-        let mut trace = Self {
+        Ok(Self {
             herd: Arc::new(header.herd()?),
             header,
             events: Vec::new(),
             updates: Vec::new(),
             judgements: Vec::new(),
-        };
-        for line in lines {
-            match line? {
-                Line::Event(event) => trace.push(event)?,
-                Line::Update(update) => trace.updates.push(update),
-                Line::Expectation(judgement) => trace.judgements.push(judgement),
-                // The verdict follows from the judgements.
-                Line::Verdict(_) => {}
-                Line::Header(_) => return Err(TraceError::NoHeader),
-            }
-        }
-        Ok(trace)
+        })
     }
 
     fn push(&mut self, event: Event) -> Result<(), TraceError> {

@@ -410,6 +410,10 @@ impl<'a> Index<'a> {
         ) else {
             return (None, None);
         };
+        if from == to && origin.id != arrival.id {
+            // An origin that forgot: what was possible depends on who still had it.
+            return (None, None);
+        }
         let running = self.running_at(arrival.id);
         let alive = |server: ServerId| server == from || running[server.index()];
         let hops = self.herd.hops_from(from, alive)[to.index()];

@@ -7,6 +7,7 @@ use super::{Context, is_all};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Name, ServerId};
+use crate::protocol::visible;
 use crate::scenario::raw::RawStep;
 use crate::scenario::template::TextError;
 use crate::scenario::{ClientStep, Line, Pattern, Template};
@@ -105,10 +106,12 @@ impl Context<'_> {
     }
 
     fn client_name(&mut self, name: &Located<String>) -> Name {
-        if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if name.is_empty() || name.contains(char::is_whitespace) || visible(name) != **name {
             let message = format!("`{}` is no name for a client", name.escape_debug());
             let problem = Problem::error(self.source, name.span(), message);
-            self.report(problem.help("any text without white space will do"));
+            self.report(
+                problem.help("any text without white space and invisible characters will do"),
+            );
         }
         Name::from(name.as_str())
     }

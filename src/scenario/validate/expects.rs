@@ -6,6 +6,7 @@ use super::Context;
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Entries, Located, OneOrMany, Section};
 use crate::herd::{Herd, ServerId, split_all};
+use crate::protocol::{escape, unescape};
 use crate::scenario::raw::RawExpect;
 use crate::scenario::updates::planned;
 use crate::scenario::{Check, Expect, PlannedUpdate, Step, UpdateRef};
@@ -61,43 +62,49 @@ impl Context<'_> {
         })
     }
 
-    /// Finds the update that is meant. An id may itself hold a `#`, so the whole text is tried
-    /// as an id first.
+    /// Finds the update that is meant. An id may itself end in `#` and a number, so both readings
+    /// are tried; if both fit, that is an error.
     fn update_ref(
         &mut self,
         text: &Located<String>,
         updates: &[PlannedUpdate],
     ) -> Option<UpdateRef> {
-        let count = |id: &str| {
-            updates
-                .iter()
-                .filter(|u| u.client_id == id.as_bytes())
-                .count()
-        };
+        let count = |id: &[u8]| updates.iter().filter(|u| u.client_id == id).count();
+        let written = bytes_of(text);
         let numbered = text.rsplit_once('#').and_then(|(id, nth)| {
             let nth: usize = nth.parse().ok()?;
-            Some((id, nth))
+            Some((bytes_of(id), nth))
         });
-        let reference = |id: &str, nth| {
+        let numbered_fits = (numbered.as_ref()).filter(|(id, nth)| (1..=count(id)).contains(nth));
+        let reference = |id: &[u8], nth| {
             Some(UpdateRef {
-                client_id: id.as_bytes().to_vec(),
+                client_id: id.to_vec(),
                 nth,
                 text: text.to_string(),
             })
         };
-        match (count(text), numbered) {
-            (1, _) => reference(text, 1),
-            (0, Some((id, nth))) if (1..=count(id)).contains(&nth) => reference(id, nth),
-            (0, Some((id, nth))) if count(id) > 0 => {
-                let message = format!("`{id}` has no update number {nth}");
+        match (count(&written), numbered_fits, &numbered) {
+            (1, None, _) => reference(&written, 1),
+            (0, Some((id, nth)), _) => reference(id, *nth),
+            (0, None, Some((id, nth))) if count(id) > 0 => {
+                let message = format!("`{}` has no update number {nth}", escape(id));
                 self.ambiguous(text, &message, id, updates)
             }
-            (0, numbered) => {
-                self.unknown_update(text, numbered.map_or(text, |(id, _)| id), updates)
+            (0, None, numbered) => {
+                let id = numbered.as_ref().map_or(&written, |(id, _)| id);
+                self.unknown_update(text, &escape(id), updates)
             }
-            (many, _) => {
-                let message = format!("`{}` has {many} updates: say which", **text);
-                self.ambiguous(text, &message, text, updates)
+            (_, Some((id, nth)), _) => {
+                let message = format!(
+                    "`{}` is the id of a client, and update {nth} of `{}`",
+                    escape(&written),
+                    escape(id)
+                );
+                self.ambiguous(text, &message, &written, updates)
+            }
+            (many, None, _) => {
+                let message = format!("`{}` has {many} updates: say which", escape(&written));
+                self.ambiguous(text, &message, &written, updates)
             }
         }
     }
@@ -110,7 +117,7 @@ impl Context<'_> {
     ) -> Option<T> {
         let mut ids: Vec<String> = Vec::new();
         for update in updates {
-            let id = String::from_utf8_lossy(&update.client_id).into_owned();
+            let id = escape(&update.client_id);
             if !ids.contains(&id) && ids.len() < MOST_CANDIDATES {
                 ids.push(id);
             }
@@ -125,14 +132,14 @@ impl Context<'_> {
         &mut self,
         text: &Located<String>,
         message: &str,
-        id: &str,
+        id: &[u8],
         updates: &[PlannedUpdate],
     ) -> Option<T> {
         let herd = self.herd.clone()?;
-        let candidates = updates.iter().filter(|u| u.client_id == id.as_bytes());
+        let candidates = updates.iter().filter(|u| u.client_id == id);
         let told = candidates.clone().take(MOST_CANDIDATES).map(|update| {
             let (to, at) = (&herd.server(update.to).name, format_duration(update.at));
-            format!("`{id}#{}` (to {to} at {at})", update.nth)
+            format!("`{}#{}` (to {to} at {at})", escape(id), update.nth)
         });
         let mut help = told.collect::<Vec<_>>().join(", ");
         if candidates.count() > MOST_CANDIDATES {
@@ -310,4 +317,9 @@ fn is_bare(raw: &RawExpect) -> bool {
         || raw.path.as_ref().is_some_and(|path| !path.is_empty());
     let counts = raw.sends.is_some() || raw.useful.is_some() || raw.duplicates.is_some();
     !(ignored || lists || tables || counts || raw.within.is_some())
+}
+
+/// An id's bytes: as written, or with `\xff` for bytes that are no text, as reports show them.
+fn bytes_of(id: &str) -> Vec<u8> {
+    unescape(id).unwrap_or_else(|| id.as_bytes().to_vec())
 }

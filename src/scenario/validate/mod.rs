@@ -9,6 +9,7 @@ use super::raw::RawScenario;
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::document::{self, Damage, Located, OneOrMany, ROOT};
 use crate::herd::{self, Herd, ServerId};
+use crate::protocol::visible;
 use crate::units::format_duration;
 
 mod actions;
@@ -18,6 +19,10 @@ mod steps;
 
 /// Means every server, where servers are named.
 const ALL: &str = "all";
+
+/// Simulated time costs real time, about 10 ms a second for five servers. Nothing that happens in
+/// a herd takes longer than this.
+const LONGEST_RUN: Duration = Duration::from_hours(1);
 
 pub(super) fn scenario(
     source: &Arc<Source>,
@@ -62,14 +67,14 @@ impl Context<'_> {
         let link_latency = self.link_latency(raw);
         let client_latency = self.client_latency(raw.client_latency.as_ref());
         let timing = self.timing(raw.server.as_ref());
-        self.check_greetings(raw, &link_latency, &timing);
-        let end = raw.end.as_ref().map(|end| self.on_tick(end, "`end`"));
+        self.check_latencies(raw, &link_latency, client_latency, &timing);
+        let end = raw.end.as_ref().map(|end| self.moment(end, "`end`"));
         let steps = self.steps(raw.steps.as_ref(), end);
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref());
         Some(Scenario {
             name: stem(&self.source.name),
-            title: title?.to_string(),
-            about: raw.about.clone(),
+            title: visible(title?),
+            about: raw.about.as_deref().map(visible_lines),
             herd: self.herd.clone()?,
             seed: raw.seed.unwrap_or_default(),
             tick: self.tick?,
@@ -174,6 +179,20 @@ impl Context<'_> {
         Some(named.into_iter().map(|(id, _)| id).collect())
     }
 
+    /// A moment of the run: a multiple of the tick, and not so late that nobody sees its end.
+    fn moment(&mut self, moment: &Located<crate::units::DurationText>, what: &str) -> Duration {
+        self.check_not_too_late(moment.0, &moment.span());
+        self.on_tick(moment, what)
+    }
+
+    fn check_not_too_late(&mut self, moment: Duration, span: &Span) {
+        if moment > LONGEST_RUN {
+            let (moment, longest) = (format_duration(moment), format_duration(LONGEST_RUN));
+            let message = format!("{moment} is later than a run may last, {longest}");
+            self.error(span.clone(), message);
+        }
+    }
+
     /// A duration of the file's, which must be a multiple of the tick.
     fn on_tick(&mut self, duration: &Located<crate::units::DurationText>, what: &str) -> Duration {
         self.check_on_tick(duration.0, &duration.span(), what);
@@ -193,6 +212,12 @@ impl Context<'_> {
         let problem = Problem::error(self.source, span.clone(), message);
         self.report(problem.help("choose another duration, or a finer `tick`"));
     }
+}
+
+/// Text of several lines, each as it looks.
+fn visible_lines(text: &str) -> String {
+    let lines: Vec<String> = text.trim().lines().map(visible).collect();
+    lines.join("\n")
 }
 
 /// Whether a list means every server.

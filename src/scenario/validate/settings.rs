@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::Context;
 use crate::diag::{Problem, Span};
-use crate::document::{Located, Section};
+use crate::document::{Located, ROOT, Section};
 use crate::herd::split_link;
 use crate::scenario::raw::{RawScenario, RawTiming};
-use crate::scenario::{EpochNs, Timing};
+use crate::scenario::{CLIENT_PATIENCE, EpochNs, Timing};
 use crate::units::{DurationText, LatencyRange, format_duration};
 
 const DEFAULT_TICK: Duration = Duration::from_millis(1);
@@ -178,28 +178,47 @@ impl Context<'_> {
         timing
     }
 
-    /// Warns of links that are too slow ever to come up: the dialler waits for a greeting there and
-    /// back, and so does the other end for the first word after it.
-    pub(super) fn check_greetings(
+    /// A message takes at least a tick: with none, who hears first would be the simulator's
+    /// own order of hosts. And links too slow ever to come up are warned of: the dialler waits for
+    /// a greeting there and back, and so does the other end for the first word after it.
+    pub(super) fn check_latencies(
         &mut self,
         raw: &RawScenario,
         links: &[LatencyRange],
+        clients: LatencyRange,
         timing: &Timing,
     ) {
-        let slowest = links.iter().map(|link| link.most).max().unwrap_or_default();
-        let patience = timing.hello_deadline.min(timing.heartbeat * 2);
-        if slowest * 2 < patience && slowest < timing.connect_deadline {
-            return;
-        }
         let at = raw.link_latency.as_ref().map(Located::span);
-        let Some(at) = at.or_else(|| raw.herd.as_ref().map(Located::span)) else {
-            return;
-        };
-        let slowest = format_duration(slowest);
-        let message = format!("a link with a latency of {slowest} is too slow to come up");
-        let help = "raise `hello_deadline`, `connect_deadline` and `heartbeat` under `[server]` \
-                    well above twice the latency";
-        self.report(Problem::warning(self.source, at, message).help(help));
+        let at_herd = raw.herd.as_ref().map_or(ROOT, Located::span);
+        let at_links = at.unwrap_or(at_herd.clone());
+        let at_clients = raw.client_latency.as_ref().map_or(at_herd, Located::span);
+        let shortest = |ranges: &[LatencyRange]| ranges.iter().map(|range| range.least).min();
+        let longest = |ranges: &[LatencyRange]| ranges.iter().map(|range| range.most).max();
+        for (ranges, at) in [(links, &at_links), (&[clients], &at_clients)] {
+            let tick = self.tick.unwrap_or_default();
+            if shortest(ranges).is_some_and(|shortest| shortest.is_zero()) {
+                let message = format!("a message takes at least a tick, {}", format_duration(tick));
+                self.error(at.clone(), message);
+            }
+        }
+        let slowest = longest(links).unwrap_or_default();
+        let patience = timing.hello_deadline.min(timing.heartbeat * 2);
+        if slowest * 2 >= patience || slowest >= timing.connect_deadline {
+            let message = format!(
+                "a link with a latency of {} is too slow to come up",
+                format_duration(slowest)
+            );
+            let help = "raise `hello_deadline`, `connect_deadline` and `heartbeat` under `[server]` \
+                        well above twice the latency";
+            self.report(Problem::warning(self.source, at_links, message).help(help));
+        }
+        if clients.most * 2 >= CLIENT_PATIENCE {
+            let message = format!(
+                "a client waits {} for its answers, and this is too slow for that",
+                format_duration(CLIENT_PATIENCE)
+            );
+            self.report(Problem::warning(self.source, at_clients, message));
+        }
     }
 
     fn check_redial(&mut self, raw: &RawTiming, timing: &Timing) {

@@ -97,10 +97,12 @@ impl Context<'_> {
                 self.report(problem.also(at.span(), "the time is already given here"));
                 None
             }
-            (Some(at), None) => Some((self.on_tick(at, "`at`"), at.span())),
+            (Some(at), None) => Some((self.moment(at, "`at`"), at.span())),
             (None, Some(after)) => {
                 let delay = self.on_tick(after, "`after`");
-                Some((previous?.saturating_add(delay), after.span()))
+                let at = previous?.saturating_add(delay);
+                self.check_not_too_late(at, &after.span());
+                Some((at, after.span()))
             }
             (None, None) => {
                 if !self.damage.is_at(&step.span()) {
