@@ -74,7 +74,7 @@ fn what_is_not_true_is_broken_with_both_values() {
         ),
         (
             r#"within = "39ms""#,
-            "kiwi#1: delay to every server that it reaches",
+            "kiwi#1: delay to every other server that it reaches",
             "at most 39ms",
             "40ms (Bernard)",
         ),
@@ -150,10 +150,13 @@ fn a_line_that_nobody_answers_is_broken_even_when_nothing_was_said_of_it() {
     let (scenario, _) = Scenario::parse("test.toml", text, None).expect("right");
     let trace = sim::run(&scenario).expect("it runs");
     let broken: Vec<&Judgement> = trace.judgements.iter().filter(|j| !j.held).collect();
-    assert_eq!(broken.len(), 1, "{broken:?}");
+    let actual: Vec<(&str, &str)> = (broken.iter())
+        .map(|judgement| (judgement.expected.as_str(), judgement.actual.as_str()))
+        .collect();
+    // It did not reach Campbell, to be sure; but it never set out.
     assert_eq!(
-        (broken[0].expected.as_str(), broken[0].actual.as_str()),
-        ("any answer", "no answer")
+        actual,
+        [("any answer", "no answer"), ("no", "it was never heard")]
     );
 }
 
@@ -165,5 +168,31 @@ fn a_run_that_ends_too_early_is_broken() {
         .iter()
         .map(|judgement| judgement.actual.as_str())
         .collect();
-    assert_eq!(abouts, ["a client still waits for an answer"]);
+    assert_eq!(
+        abouts,
+        [
+            "no answer before the run ended",
+            "a client still waits for an answer"
+        ]
+    );
+}
+
+#[test]
+fn what_reaches_nobody_else_is_not_within_any_time() {
+    let text = r#"
+        title = "alone"
+        herd = "riley"
+        steps = [
+          { at = "1s", crash = ["Jaquez", "Juzang"] },
+          { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}" },
+        ]
+        [[expect]]
+        update = "kiwi"
+        within = "1s"
+    "#;
+    let (scenario, _) = Scenario::parse("test.toml", text, None).expect("right");
+    let trace = sim::run(&scenario).expect("it runs");
+    let broken: Vec<&Judgement> = trace.judgements.iter().filter(|j| !j.held).collect();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert_eq!(broken[0].actual, "never reached");
 }

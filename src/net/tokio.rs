@@ -22,7 +22,8 @@ impl Net for TokioNet {
     }
 
     async fn connect(&self, to: &Address) -> io::Result<Connection<TcpStream>> {
-        describe(TcpStream::connect((to.host.as_str(), to.port)).await?)
+        let stream = TcpStream::connect((to.host.as_str(), to.port)).await?;
+        describe(stream.peer_addr()?, stream)
     }
 
     #[expect(
@@ -42,8 +43,8 @@ impl Listener for TcpListener {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<Connection<TcpStream>> {
-        let (stream, _) = Self::accept(self).await?;
-        describe(stream)
+        let (stream, remote) = Self::accept(self).await?;
+        describe(remote, stream)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -51,12 +52,14 @@ impl Listener for TcpListener {
     }
 }
 
-fn describe(stream: TcpStream) -> io::Result<Connection<TcpStream>> {
+/// The system no longer knows the `remote` end of a connection that was reset before it was
+/// accepted. That one shows when it is used; accepting the next one must not suffer from it.
+fn describe(remote: SocketAddr, stream: TcpStream) -> io::Result<Connection<TcpStream>> {
     // Answers are written whole, so waiting for more to send would only delay them.
-    stream.set_nodelay(true)?;
+    let _ = stream.set_nodelay(true);
     Ok(Connection {
         local: stream.local_addr()?,
-        remote: stream.peer_addr()?,
+        remote,
         stream,
     })
 }

@@ -41,37 +41,42 @@ pub(super) enum Word {
 /// `SYNCED`. When both have said so, they are synchronised.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    pub(super) active: bool,
+    /// Our questions that have no answer yet.
     open: usize,
+    /// None between two rounds.
+    current: Option<Current>,
+}
+
+/// A round under way.
+#[derive(Debug, Default)]
+struct Current {
+    /// Records sent in answer to questions.
+    sent: u64,
+    /// The neighbour has asked for the whole. Two rounds may cross, one begun by each end.
+    was_asked: bool,
+    /// A set was not compared to its end, so another round must follow.
+    skipped: bool,
     /// `SYNCED` waits behind the records that answer the neighbour's questions, or is written.
     finishing: bool,
     /// `SYNCED` was written, with this count.
     said: Option<u64>,
     /// The neighbour's `SYNCED` came, with its count.
     heard: Option<u64>,
-    /// Records sent in answer to questions.
-    pub(super) sent: u64,
-    /// A set was not compared to its end, so another round must follow.
-    skipped: bool,
-    /// The neighbour has asked for the whole already; two rounds may cross, but not more.
-    crossed: bool,
 }
 
 impl Round {
-    pub(super) fn begin(&mut self) {
-        *self = Self {
-            active: true,
-            open: self.open,
-            ..Self::default()
-        };
+    pub(super) fn is_active(&self) -> bool {
+        self.current.is_some()
     }
 
-    /// The neighbour asks for the whole. It may while a round of ours is under way, once.
+    pub(super) fn begin(&mut self) {
+        self.current = Some(Current::default());
+    }
+
+    /// The neighbour asks for the whole. In one round it may do so once.
     pub(super) fn asked_for_all(&mut self) -> Result<(), PeerError> {
-        if !self.active {
-            self.begin();
-        }
-        if std::mem::replace(&mut self.crossed, true) {
+        let current = self.current.get_or_insert_default();
+        if std::mem::replace(&mut current.was_asked, true) {
             return Err(PeerError::Unexpected);
         }
         Ok(())
@@ -86,7 +91,9 @@ impl Round {
     }
 
     pub(super) fn skip(&mut self) {
-        self.skipped = true;
+        if let Some(current) = &mut self.current {
+            current.skipped = true;
+        }
     }
 
     /// An answer came; one that answers nothing has no place in the protocol.
@@ -95,34 +102,40 @@ impl Round {
         Ok(())
     }
 
-    /// Whether `SYNCED` is due now, which it is once.
-    pub(super) fn is_due(&mut self) -> bool {
-        let due = self.active && self.open == 0 && !self.finishing;
-        self.finishing |= due;
-        due
+    /// A record is sent in answer to a question.
+    pub(super) fn send(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.sent += 1;
+        }
     }
 
-    /// `SYNCED` is being written.
+    /// Whether `SYNCED` is due now, which it is once.
+    pub(super) fn is_due(&mut self) -> bool {
+        let no_question_is_open = self.open == 0;
+        let Some(current) = &mut self.current else {
+            return false;
+        };
+        no_question_is_open && !std::mem::replace(&mut current.finishing, no_question_is_open)
+    }
+
+    /// `SYNCED` is being written: with this count.
     pub(super) fn say(&mut self) -> u64 {
-        self.said = Some(self.sent);
-        self.sent
+        let current = self.current.get_or_insert_default();
+        *current.said.insert(current.sent)
     }
 
     pub(super) fn hear(&mut self, sent: u64) {
-        if self.active {
-            self.heard = Some(sent);
+        if let Some(current) = &mut self.current {
+            current.heard = Some(sent);
         }
     }
 
     /// Both counts, sent and received, and whether another round must follow, once both ends are done.
     pub(super) fn take_finished(&mut self) -> Option<(u64, u64, bool)> {
-        let (said, heard) = (self.said?, self.heard?);
-        let again = self.skipped;
-        *self = Self {
-            open: self.open,
-            ..Self::default()
-        };
-        Some((said, heard, again))
+        let current = self.current.as_ref()?;
+        let finished = (current.said?, current.heard?, current.skipped);
+        self.current = None;
+        Some(finished)
     }
 }
 

@@ -52,7 +52,8 @@ pub struct SyncBounds {
     /// [`MOST_HASHES`](peer::MOST_HASHES); larger ones are cut up.
     pub small: u64,
     /// While so many questions are open, a set is not cut up: what that would have found is found
-    /// in the next round.
+    /// in the next round. Two rounds that cross have up to 32 open for each digit on the way to a
+    /// difference, so less than 512 might never reach a deep one.
     pub most_questions: usize,
 }
 
@@ -495,7 +496,7 @@ impl Node {
                 let cause = match reason {
                     Reason::Flood => entry.accepted,
                     Reason::Sync(asked_by) => {
-                        link.round.sent += 1;
+                        link.round.send();
                         asked_by
                     }
                 };

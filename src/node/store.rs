@@ -32,7 +32,7 @@ pub(crate) struct Entry {
     place: u64,
 }
 
-/// Records by client, found by hash, with the summary of any [`Prefix`] at hand.
+/// Records by client, found by hash, and the summary of any [`Prefix`].
 ///
 /// Nothing iterates over the table, so the order of its hashes is seen by nobody.
 pub(crate) struct Store {

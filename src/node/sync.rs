@@ -82,7 +82,7 @@ impl Node {
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };
-        if differs && link.differed && !link.round.active {
+        if differs && link.differed && !link.round.is_active() {
             link.begin_round(heard);
             link.differed = false;
         } else {

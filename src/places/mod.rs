@@ -16,7 +16,7 @@ pub const NO_RESULTS: &str =
 pub trait Places: Send + Sync {
     /// The body of the answer: JSON without two LFs in a row and without one at its end.
     ///
-    /// It always answers: what went wrong is told inside the body.
+    /// It always answers, and in bounded time: what went wrong is told inside the body.
     fn nearby<'a>(
         &'a self,
         look_up: &'a LookUp,

@@ -30,6 +30,9 @@ pub const VERSION: u32 = 1;
 /// always be told to the others.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
+/// The longest text of a record that fits into a line of this language whatever its hops are.
+const MOST_RECORD: usize = LINE_LIMIT - "AT  4294967295".len();
+
 /// The most hashes in one `LIST` or `WANT`.
 pub const MOST_HASHES: usize = 64;
 
@@ -340,8 +343,12 @@ fn parse_hello<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Hello<'a>> {
 
 fn parse_at<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Update> {
     let [server, skew, id, location, time, hops] = exactly(words)?;
+    // What could not be passed on must not be taken in: the next server would refuse this one's
+    // line, and again after each synchronisation.
+    let record = Record::from_fields([server, skew, id, location, time])
+        .filter(|record| record.text().len() <= MOST_RECORD)?;
     Some(Update {
-        record: Record::from_fields([server, skew, id, location, time])?,
+        record,
         hops: digits(hops).filter(|&hops| hops > 0)?,
     })
 }

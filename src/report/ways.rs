@@ -1,8 +1,5 @@
 //! For each update: the tree on which it spread, a table of who had it when, and what it cost.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use super::show;
 use crate::journal::Ignored;
 use crate::trace::Trace;
@@ -45,49 +42,30 @@ pub(super) fn fate(update: &Propagation) -> String {
     }
 }
 
-/// Who had it from whom, as a tree with the origin at its root.
+/// Who first had it from whom, as a tree with the origin at its root.
 pub(super) fn tree(update: &Propagation) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut shown = BTreeSet::new();
     if let Some(origin) = update.arrivals.first() {
-        branch(update, origin, "", "", &mut shown, &mut lines);
+        branch(update, origin, "", "", &mut lines);
     }
     lines
 }
 
-fn branch(
-    update: &Propagation,
-    at: &Arrival,
-    first: &str,
-    rest: &str,
-    shown: &mut BTreeSet<Arc<str>>,
-    lines: &mut Vec<String>,
-) {
+fn branch(update: &Propagation, at: &Arrival, first: &str, rest: &str, lines: &mut Vec<String>) {
     let by_sync = if at.sync { " (synchronised)" } else { "" };
     lines.push(format!("{first}{}{by_sync}", at.server));
-    shown.insert(Arc::clone(&at.server));
-    let next: Vec<&Arrival> = (update.arrivals.iter())
+    let told: Vec<&Arrival> = (update.spread())
         .filter(|arrival| arrival.via.as_deref() == Some(&*at.server))
         .collect();
-    for (index, arrival) in next.iter().enumerate() {
-        // A server that was restarted and told again stands where it was told first.
-        if shown.contains(&arrival.server) {
-            continue;
-        }
-        let last = index + 1 == next.len();
+    for (index, arrival) in told.iter().enumerate() {
+        let last = index + 1 == told.len();
         let (elbow, bar) = if last {
             ("└─ ", "   ")
         } else {
             ("├─ ", "│  ")
         };
-        branch(
-            update,
-            arrival,
-            &format!("{rest}{elbow}"),
-            &format!("{rest}{bar}"),
-            shown,
-            lines,
-        );
+        let (first, rest) = (format!("{rest}{elbow}"), format!("{rest}{bar}"));
+        branch(update, arrival, &first, &rest, lines);
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 
 use super::lines::{Lines, Next};
-use super::{CHUNK, Shared, unless};
+use super::{CHUNK, Limits, Shared, unless};
 use crate::journal::{ConnId, End, Other, What, Why};
 use crate::net::{Connection, Net};
 use crate::node::{ClientLineAt, LookUp};
-
-/// How much of what a client goes on to send is read and forgotten before its connection is closed.
-const LINGER_BYTES: u64 = 1 << 20;
 
 pub(super) async fn serve_client<N: Net>(
     shared: Arc<Shared<N>>,
@@ -21,8 +18,9 @@ pub(super) async fn serve_client<N: Net>(
     let conn = shared.opened(End::Acceptor, Other::Client, &connection);
     let (mut reader, mut writer) = tokio::io::split(connection.stream);
     let why = converse(&shared, conn, &mut reader, &mut writer).await;
-    close(&shared, &mut reader, &mut writer, &why).await;
-    shared.journal.record(None, What::Closed { conn, why });
+    shared
+        .close(conn, why.into(), &mut reader, &mut writer)
+        .await;
 }
 
 /// What to do behind the lines that were handled.
@@ -43,18 +41,13 @@ async fn converse<N: Net>(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> Why {
-    let mut lines = Lines::new(shared.config.limits.client_line);
+    let limit = shared.config.limits.client_line;
+    let mut lines = Lines::new(limit.min(Limits::MOST_CLIENT_LINE));
     let mut out = Vec::new();
     let mut ended = false;
-    let mut half_since = None;
+    let mut stopping = false;
     loop {
-        let (then, handled) = handle(shared, conn, &mut lines, &mut out);
-        if handled > 0 || !lines.has_half() {
-            half_since = None;
-        }
-        if lines.has_half() {
-            half_since.get_or_insert_with(Instant::now);
-        }
+        let then = handle(shared, conn, &mut lines, &mut out);
         if !out.is_empty() {
             if let Err(why) = shared.write(writer, &out).await {
                 return why;
@@ -66,28 +59,25 @@ async fn converse<N: Net>(
             Then::Close(why) => return why,
             Then::Ask(look_up) => out = ask(shared, conn, look_up).await,
             Then::Read if ended => return Why::Ended,
-            Then::Read => match read(shared, &mut lines, half_since, reader).await {
+            Then::Read if stopping => return Why::Stopping,
+            Then::Read => match read(shared, &mut lines, reader).await {
                 Ok(0) => {
                     ended = true;
                     lines.end();
                 }
-                Ok(_) => {}
+                // Once told to stop, what is there is read and no more: a client that never
+                // pauses must not keep the server from ending.
+                Ok(_) => stopping = *shared.stop.borrow(),
                 Err(why) => return why,
             },
         }
     }
 }
 
-/// Handles whole lines until there is a reason not to, appending all answers to `out`; how many.
-fn handle<N: Net>(
-    shared: &Shared<N>,
-    conn: ConnId,
-    lines: &mut Lines,
-    out: &mut Vec<u8>,
-) -> (Then, usize) {
+/// Handles whole lines until there is a reason not to, appending all answers to `out`.
+fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut Vec<u8>) -> Then {
     let journal = &*shared.journal;
     let mut state = shared.state();
-    let mut handled = 0;
     let then = loop {
         if out.len() >= CHUNK {
             break Then::Again;
@@ -101,7 +91,6 @@ fn handle<N: Net>(
                 break Then::Close(Why::LineTooLong);
             }
             Next::Line(line) => {
-                handled += 1;
                 let at = ClientLineAt {
                     conn,
                     now: shared.net.now(),
@@ -113,7 +102,7 @@ fn handle<N: Net>(
         }
     };
     state.wake();
-    (then, handled)
+    then
 }
 
 /// The whole answer to a WHATSAT: the AT line, what Places says, two LFs.
@@ -136,12 +125,10 @@ async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, look_up: LookUp) -> Vec<u
 async fn read<N: Net>(
     shared: &Shared<N>,
     lines: &mut Lines,
-    half_since: Option<Instant>,
     reader: &mut (impl AsyncRead + Unpin),
 ) -> Result<usize, Why> {
     let timing = &shared.config.timing;
-    let (deadline, late) = match half_since {
-        // Counted from the first byte: one byte now and then does not hold a connection.
+    let (deadline, late) = match lines.half_since() {
         Some(since) => (since + timing.half_line, Why::HalfLine),
         None => (Instant::now() + timing.idle, Why::Silent),
     };
@@ -151,23 +138,5 @@ async fn read<N: Net>(
         Some(Ok(Err(error))) => Err((&error).into()),
         Some(Err(_)) => Err(late),
         None => Err(Why::Stopping),
-    }
-}
-
-/// Ends the connection so that the last answer still arrives: a system that closes a connection
-/// with unread bytes resets it, and a reset overtakes what was written.
-async fn close<N: Net>(
-    shared: &Shared<N>,
-    reader: &mut (impl AsyncRead + Unpin),
-    writer: &mut (impl AsyncWrite + Unpin),
-    why: &Why,
-) {
-    // An error here changes nothing: the connection ends either way.
-    let _ = timeout(shared.config.timing.write_deadline, writer.shutdown()).await;
-    if matches!(why, Why::LineTooLong | Why::HalfLine) {
-        let mut rest = reader.take(LINGER_BYTES);
-        let mut nowhere = tokio::io::sink();
-        let read_on = tokio::io::copy(&mut rest, &mut nowhere);
-        let _ = timeout(shared.config.timing.hello_deadline, read_on).await;
     }
 }

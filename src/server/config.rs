@@ -48,7 +48,7 @@ pub struct Timing {
     pub half_line: Duration,
     /// The pause when a connection can't be accepted.
     pub accept_pause: Duration,
-    /// When stopping, connections have so long to finish.
+    /// When stopping, clients' connections have so long to finish, and then links as long again.
     pub drain: Duration,
 }
 
@@ -73,13 +73,19 @@ impl Default for Timing {
 /// How much a server takes from anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest line of a client, in bytes, its terminator not counted. At most 32 KiB, so that
-    /// the update that it makes fits into a line between servers.
+    /// The longest line of a client, in bytes, its terminator not counted. At most
+    /// [`MOST_CLIENT_LINE`](Self::MOST_CLIENT_LINE), so that the update that it makes fits into a
+    /// line between servers.
     pub client_line: usize,
     /// Clients connected at a time; further ones wait to be accepted.
     pub client_connections: usize,
     /// Servers connected at a time, greeted or not.
     pub peer_connections: usize,
+}
+
+impl Limits {
+    /// The most that [`client_line`](Self::client_line) can be; more is taken for this.
+    pub const MOST_CLIENT_LINE: usize = 32 * 1024;
 }
 
 impl Default for Limits {

@@ -16,7 +16,7 @@ pub(super) async fn keep_dialling<N: Net>(
 ) -> Result<(), ServeError> {
     let timing = &shared.config.timing;
     let address = &shared.config.addresses[neighbour.0];
-    let mut stopping = std::pin::pin!(shared.stopping());
+    let mut stopping = std::pin::pin!(shared.links_stopping());
     let mut pause = timing.redial_least;
     loop {
         let connect = timeout(timing.connect_deadline, shared.net.connect(address));

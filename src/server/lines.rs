@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::Instant;
 
 /// How much is asked for at a time.
 const READ: usize = 16 * 1024;
@@ -15,6 +16,8 @@ pub(super) struct Lines {
     /// Everything between `start` and here has no LF.
     searched: usize,
     limit: usize,
+    /// When it was first asked since when there is half a line.
+    half_since: Option<Instant>,
 }
 
 /// What the buffer holds next.
@@ -36,6 +39,7 @@ impl Lines {
             start: 0,
             searched: 0,
             limit,
+            half_since: None,
         }
     }
 
@@ -68,12 +72,19 @@ impl Lines {
         }
         self.start = end + 1;
         self.searched = self.start;
+        self.half_since = None;
         Next::Line(&self.buffer[start..end])
     }
 
     /// Whether a line was begun and not ended.
-    pub(super) fn has_half(&self) -> bool {
+    fn has_half(&self) -> bool {
         self.start < self.buffer.len()
+    }
+
+    /// Since when there is a line that was begun and not ended, however much it grew meanwhile.
+    pub(super) fn half_since(&mut self) -> Option<Instant> {
+        self.has_half()
+            .then(|| *self.half_since.get_or_insert_with(Instant::now))
     }
 
     /// At the end of the stream an unterminated rest is a line, too.

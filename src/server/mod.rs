@@ -18,13 +18,13 @@ use std::time::Duration;
 use futures_lite::future::or;
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::herd::Address;
-use crate::journal::{ConnId, End, Journal, Other, What, Why};
+use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
 use crate::net::{Connection, Listener, Net};
 use crate::node::{NeighbourId, Node};
 use crate::places::Places;
@@ -33,6 +33,9 @@ pub use config::{Config, Limits, Timing};
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.
 const CHUNK: usize = 64 * 1024;
+
+/// How much of what somebody goes on to send is read and forgotten before the connection is closed.
+const LINGER_BYTES: u64 = 1 << 20;
 
 /// Why a server ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,20 @@ struct Shared<N: Net> {
     state: Mutex<State>,
     rng: Mutex<ChaCha8Rng>,
     stop: watch::Receiver<bool>,
+    /// Links end after the clients, so that neighbours are still told what clients said last.
+    stop_links: watch::Receiver<bool>,
+}
+
+/// Why a connection is over, and the event that made it so, if one did.
+struct Over {
+    why: Why,
+    cause: Option<EventId>,
+}
+
+impl From<Why> for Over {
+    fn from(why: Why) -> Self {
+        Self { why, cause: None }
+    }
 }
 
 /// The Node, and who is to be woken when it has something to write.
@@ -131,13 +148,45 @@ impl<N: Net> Shared<N> {
         conn
     }
 
-    /// Completes when the server is to stop.
+    /// Completes when clients are to be served no longer.
     fn stopping(&self) -> impl Future<Output = ()> + use<N> {
-        let mut stop = self.stop.clone();
-        async move {
-            // A sender that is gone can't call anything off any more: that means stop, too.
-            let _ = stop.wait_for(|&stop| stop).await;
+        said(self.stop.clone())
+    }
+
+    /// Completes when clients are gone and links are to end, too.
+    fn links_stopping(&self) -> impl Future<Output = ()> + use<N> {
+        said(self.stop_links.clone())
+    }
+
+    /// Ends a connection so that what was said last still arrives: a system that closes a connection
+    /// with unread bytes resets it, and a reset overtakes what was written.
+    async fn close(
+        &self,
+        conn: ConnId,
+        end: Over,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) {
+        let Over { why, cause } = end;
+        let was_answered = matches!(
+            why,
+            Why::LineTooLong | Why::HalfLine | Why::Refused(_) | Why::Protocol(_) | Why::Stopping
+        );
+        // An error here changes nothing: the connection ends either way.
+        let _ = timeout(self.config.timing.write_deadline, writer.shutdown()).await;
+        if was_answered {
+            let mut rest = reader.take(LINGER_BYTES);
+            let mut nowhere = tokio::io::sink();
+            let read_on = tokio::io::copy(&mut rest, &mut nowhere);
+            let _ = timeout(self.linger(), read_on).await;
         }
+        self.journal.record(cause, What::Closed { conn, why });
+    }
+
+    /// How long a connection that is over is still read.
+    fn linger(&self) -> Duration {
+        let timing = &self.config.timing;
+        timing.hello_deadline.min(timing.drain)
     }
 
     /// Writes all of `bytes`, or says why not.
@@ -148,6 +197,12 @@ impl<N: Net> Shared<N> {
             Err(_) => Err(Why::Slow),
         }
     }
+}
+
+/// Completes when `stop` says `true`.
+async fn said(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone can't call anything off any more: that means stop, too.
+    let _ = stop.wait_for(|&stop| stop).await;
 }
 
 /// What `work` gives, or `None` if `stopping` completes first. Work that is ready goes first.
@@ -175,6 +230,7 @@ pub async fn serve<N: Net>(
 ) -> Result<(), ServeError> {
     let boot = config.node.boot.to_string().into();
     journal.record(None, What::Started { boot });
+    let (end_links, stop_links) = watch::channel(false);
     let shared = Arc::new(Shared {
         net,
         state: Mutex::new(State {
@@ -186,9 +242,15 @@ pub async fn serve<N: Net>(
         places,
         journal,
         stop,
+        stop_links,
     });
     let mut tasks = JoinSet::new();
-    tasks.spawn(accept_clients(Arc::clone(&shared), listeners.clients));
+    let clients = accept_clients(Arc::clone(&shared), listeners.clients);
+    tasks.spawn(async move {
+        let ended = clients.await;
+        end_links.send_replace(true);
+        ended
+    });
     tasks.spawn(accept_peers(Arc::clone(&shared), listeners.peers));
     for (position, neighbour) in shared.config.node.neighbours.iter().enumerate() {
         if neighbour.dialled {
@@ -210,7 +272,8 @@ async fn accept_clients<N: Net>(
     listener: N::Listener,
 ) -> Result<(), ServeError> {
     let most = shared.config.limits.client_connections;
-    accept(&shared, &listener, most, client::serve_client).await
+    let stopping = shared.stopping();
+    accept(&shared, stopping, &listener, most, client::serve_client).await
 }
 
 async fn accept_peers<N: Net>(
@@ -218,7 +281,8 @@ async fn accept_peers<N: Net>(
     listener: N::Listener,
 ) -> Result<(), ServeError> {
     let most = shared.config.limits.peer_connections;
-    accept(&shared, &listener, most, peer::serve_peer).await
+    let stopping = shared.links_stopping();
+    accept(&shared, stopping, &listener, most, peer::serve_peer).await
 }
 
 /// What a listener waits for.
@@ -231,6 +295,7 @@ enum Next<S> {
 /// Accepts connections, at most `most` at a time, and runs `handle` on each in a task of its own.
 async fn accept<N, H, F>(
     shared: &Arc<Shared<N>>,
+    stopping: impl Future<Output = ()>,
     listener: &N::Listener,
     most: usize,
     handle: H,
@@ -241,7 +306,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
-    let mut stopping = std::pin::pin!(shared.stopping());
+    let mut stopping = std::pin::pin!(stopping);
     loop {
         let has_room = connections.len() < most;
         let ended = async {
@@ -270,11 +335,15 @@ where
         }
     }
     // Each connection was told to stop as well and finishes what it has in hand.
-    let drained = timeout(shared.config.timing.drain, async {
+    let patience = shared.config.timing.drain + shared.linger();
+    let drained = timeout(patience, async {
         while let Some(ended) = connections.join_next().await {
             ended?;
         }
         Ok(())
     });
-    drained.await.unwrap_or(Ok(()))
+    let drained = drained.await;
+    // Whoever is left says nothing more from here on.
+    connections.shutdown().await;
+    drained.unwrap_or(Ok(()))
 }

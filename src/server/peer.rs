@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lines::{Lines, Next};
-use super::{CHUNK, Shared, unless};
-use crate::journal::{ConnId, End as Side, EventId, Other, What, Why};
+use super::{CHUNK, Over, Shared, unless};
+use crate::journal::{ConnId, End, EventId, Other, What, Why};
 use crate::net::{Connection, Net};
 use crate::node::NeighbourId;
 use crate::protocol::escape;
@@ -20,9 +20,8 @@ const AT_ONCE: usize = 16;
 
 /// A connection that came in by the listener for servers.
 pub(super) async fn serve_peer<N: Net>(shared: Arc<Shared<N>>, connection: Connection<N::Stream>) {
-    let conn = shared.opened(Side::Acceptor, Other::Peer, &connection);
-    let End { why, cause } = run(&shared, conn, connection.stream, None).await;
-    shared.journal.record(cause, What::Closed { conn, why });
+    let conn = shared.opened(End::Acceptor, Other::Peer, &connection);
+    run(&shared, conn, connection.stream, None).await;
 }
 
 /// A connection to a neighbour that was dialled; returns when it is over.
@@ -32,21 +31,8 @@ pub(super) async fn serve_dialled<N: Net>(
     neighbour: NeighbourId,
 ) {
     let with = Other::Server(shared.config.node.neighbours[neighbour.0].name.clone());
-    let conn = shared.opened(Side::Dialler, with, &connection);
-    let End { why, cause } = run(shared, conn, connection.stream, Some(neighbour)).await;
-    shared.journal.record(cause, What::Closed { conn, why });
-}
-
-/// Why a connection ended, and the event that made it end, if one did.
-struct End {
-    why: Why,
-    cause: Option<EventId>,
-}
-
-impl From<Why> for End {
-    fn from(why: Why) -> Self {
-        Self { why, cause: None }
-    }
+    let conn = shared.opened(End::Dialler, with, &connection);
+    run(shared, conn, connection.stream, Some(neighbour)).await;
 }
 
 async fn run<N: Net>(
@@ -54,33 +40,16 @@ async fn run<N: Net>(
     conn: ConnId,
     stream: N::Stream,
     dialled: Option<NeighbourId>,
-) -> End {
+) {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut lines = Lines::new(LINE_LIMIT);
     let talk = Talk { shared, conn };
-    let greeted = talk.greet(&mut lines, &mut reader, &mut writer, dialled);
-    let (neighbour, heard) = match timeout(shared.config.timing.hello_deadline, greeted).await {
-        Ok(Ok(greeted)) => greeted,
-        Ok(Err(end)) => return end,
-        Err(_) => return Why::NoHello.into(),
-    };
-    let link = Link {
-        shared,
-        neighbour,
-        conn,
-        session: Arc::new(Notify::new()),
-    };
-    link.up(heard);
-    // Writing comes first, so that all that one line caused is on its way before the next is read.
-    let end = or(link.write(&mut writer), link.read(&mut lines, &mut reader)).await;
-    link.down(&end);
-    if let Why::Protocol(error) = end.why {
+    let over = talk.converse(&mut reader, &mut writer, dialled).await;
+    if let Why::Protocol(error) = over.why {
         // The neighbour should know why; whether it still listens is its own affair.
-        let _ = talk
-            .say_bye(&mut writer, &error.to_string(), end.cause)
-            .await;
+        let reason = error.to_string();
+        let _ = talk.say_bye(&mut writer, &reason, over.cause).await;
     }
-    end
+    shared.close(conn, over, &mut reader, &mut writer).await;
 }
 
 /// The lines before a link is up, and behind it.
@@ -90,6 +59,43 @@ struct Talk<'a, N: Net> {
 }
 
 impl<N: Net> Talk<'_, N> {
+    /// Greets, then reads and writes until one of the two ends.
+    async fn converse(
+        &self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        dialled: Option<NeighbourId>,
+    ) -> Over {
+        let shared = self.shared;
+        let mut lines = Lines::new(LINE_LIMIT);
+        let greeted = self.greet(&mut lines, reader, writer, dialled);
+        let greeted = timeout(shared.config.timing.hello_deadline, greeted);
+        let (neighbour, heard) = match unless(shared.links_stopping(), greeted).await {
+            Some(Ok(Ok(greeted))) => greeted,
+            Some(Ok(Err(over))) => return over,
+            Some(Err(_)) => return Why::NoHello.into(),
+            None => return Why::Stopping.into(),
+        };
+        let link = Link {
+            shared,
+            neighbour,
+            conn: self.conn,
+            session: Arc::new(Notify::new()),
+        };
+        link.up(heard);
+        // Writing comes first, so that all that one line caused is on its way before the next is
+        // read.
+        let session = or(link.write(writer), link.read(&mut lines, reader));
+        let too_late = async {
+            shared.links_stopping().await;
+            tokio::time::sleep(shared.config.timing.drain).await;
+        };
+        let over = unless(too_late, session).await;
+        let over = over.unwrap_or_else(|| Why::Slow.into());
+        link.down(&over);
+        over
+    }
+
     /// Both say `HELLO`: the one that dialled first, the other only to a neighbour.
     async fn greet(
         &self,
@@ -97,13 +103,13 @@ impl<N: Net> Talk<'_, N> {
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
         dialled: Option<NeighbourId>,
-    ) -> Result<(NeighbourId, EventId), End> {
+    ) -> Result<(NeighbourId, EventId), Over> {
         let hello = self.shared.state().node.hello();
         if dialled.is_some() {
             self.say(writer, &hello, None).await?;
         }
         let (line, heard) = self.hear(lines, reader).await?;
-        let refused = |reason: String| End {
+        let refused = |reason: String| Over {
             why: Why::Refused(reason.into()),
             cause: Some(heard),
         };
@@ -154,12 +160,12 @@ impl<N: Net> Talk<'_, N> {
         &self,
         lines: &mut Lines,
         reader: &mut (impl AsyncRead + Unpin),
-    ) -> Result<(Vec<u8>, EventId), End> {
+    ) -> Result<(Vec<u8>, EventId), Over> {
         loop {
             match lines.next() {
                 Next::Line(line) => return Ok((line.to_vec(), self.heard(line))),
                 Next::TooLong(line) => {
-                    return Err(End {
+                    return Err(Over {
                         why: Why::Protocol(PeerError::TooLong),
                         cause: Some(self.heard(line)),
                     });
@@ -206,13 +212,13 @@ impl<N: Net> Link<'_, N> {
         state.wake();
     }
 
-    fn down(&self, end: &End) {
+    fn down(&self, over: &Over) {
         let mut state = self.shared.state();
         if self.is_current(&state) {
-            let (why, journal) = (end.why.clone(), &*self.shared.journal);
+            let (why, journal) = (over.why.clone(), &*self.shared.journal);
             state
                 .node
-                .link_down(self.neighbour, why, end.cause, journal);
+                .link_down(self.neighbour, why, over.cause, journal);
             state.sessions[self.neighbour.0] = None;
         }
     }
@@ -222,9 +228,9 @@ impl<N: Net> Link<'_, N> {
         current.is_some_and(|current| Arc::ptr_eq(current, &self.session))
     }
 
-    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> End {
+    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Over {
         let timing = &self.shared.config.timing;
-        let mut stopping = std::pin::pin!(self.shared.stopping());
+        let mut stopping = std::pin::pin!(self.shared.links_stopping());
         let mut next_audit = Instant::now() + self.shared.jitter(timing.audit);
         let mut last_word = Instant::now();
         let mut out = Vec::new();
@@ -263,7 +269,7 @@ impl<N: Net> Link<'_, N> {
         }
     }
 
-    async fn read(&self, lines: &mut Lines, reader: &mut (impl AsyncRead + Unpin)) -> End {
+    async fn read(&self, lines: &mut Lines, reader: &mut (impl AsyncRead + Unpin)) -> Over {
         let silence = self.shared.config.timing.heartbeat * 2;
         let mut last_line = Instant::now();
         loop {
@@ -271,7 +277,7 @@ impl<N: Net> Link<'_, N> {
                 match self.handle(lines) {
                     Ok(0) => break,
                     Ok(_) => last_line = Instant::now(),
-                    Err(end) => return end,
+                    Err(over) => return over,
                 }
             }
             // Only whole lines count as a sign of life.
@@ -286,7 +292,7 @@ impl<N: Net> Link<'_, N> {
 
     /// Handles some whole lines that were read; how many. Not all at once: clients wait for the
     /// same lock.
-    fn handle(&self, lines: &mut Lines) -> Result<usize, End> {
+    fn handle(&self, lines: &mut Lines) -> Result<usize, Over> {
         let journal = &*self.shared.journal;
         let mut state = self.shared.state();
         if !self.is_current(&state) {
@@ -311,7 +317,7 @@ impl<N: Net> Link<'_, N> {
         state.wake();
         match failed {
             None => Ok(handled),
-            Some((error, heard)) => Err(End {
+            Some((error, heard)) => Err(Over {
                 why: Why::Protocol(error),
                 cause: Some(heard),
             }),

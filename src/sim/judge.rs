@@ -8,7 +8,7 @@ use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
-use crate::scenario::{Action, Check, ClientStep, Expect, Scenario};
+use crate::scenario::{Action, Check, ClientStep, Expect, PlannedUpdate, Scenario};
 use crate::trace::propagation::{Fate, Propagation, Sent, Use};
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
@@ -45,7 +45,11 @@ pub(super) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sen
 
 /// Every judgement of a run: first the scenario's own, then what must hold of every run.
 pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -> Vec<Judgement> {
-    let judge = Judge { scenario, trace };
+    let judge = Judge {
+        scenario,
+        trace,
+        planned: scenario.updates(),
+    };
     let mut judgements = judge.replies(&execution.outcomes);
     for expect in &scenario.expects {
         judgements.extend(judge.expectation(expect));
@@ -73,6 +77,8 @@ fn places(step: usize, client: &ClientStep) -> impl Iterator<Item = Place> {
 struct Judge<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
+    /// The updates in order of sending, as in the trace.
+    planned: Vec<PlannedUpdate>,
 }
 
 impl Judge<'_> {
@@ -143,8 +149,7 @@ impl Judge<'_> {
     }
 
     fn expectation(&self, expect: &Expect) -> Vec<Judgement> {
-        let updates = self.scenario.updates();
-        let position = updates.iter().position(|update| {
+        let position = self.planned.iter().position(|update| {
             update.client_id == expect.update.client_id && update.nth == expect.update.nth
         });
         // Validation made sure that there is one; were there none, that must not pass unseen.
@@ -160,7 +165,21 @@ impl Judge<'_> {
         judgements
     }
 
+    /// Of an update that no server took in, only `ignored` can be true: that it reached nobody, or
+    /// cost nothing, says nothing.
     fn check(&self, update: &Propagation, check: &Check) -> Judgement {
+        let mut judgement = self.check_accepted(update, check);
+        let unknown = match update.fate {
+            Fate::Unheard => "it was never heard",
+            Fate::Refused(_) => "it was refused",
+            Fate::Accepted | Fate::Ignored(_) => return judgement,
+        };
+        judgement.held = false;
+        judgement.actual = unknown.to_owned();
+        judgement
+    }
+
+    fn check_accepted(&self, update: &Propagation, check: &Check) -> Judgement {
         let name = &update.name;
         let count = |what: &str, expected: u64, actual: usize| {
             let events = update.sends.iter().map(|send| send.event).collect();
@@ -227,12 +246,15 @@ impl Judge<'_> {
         server: Option<ServerId>,
         limit: std::time::Duration,
     ) -> Judgement {
-        let name = server.map_or("every server that it reaches", |server| self.name(server));
+        let name = server.map_or("every other server that it reaches", |server| {
+            self.name(server)
+        });
         let about = format!("{}: delay to {name}", update.name);
-        let arrivals = update.arrivals.iter();
-        let slowest = arrivals
-            .filter(|arrival| server.is_none_or(|server| *arrival.server == *self.name(server)))
-            .max_by_key(|arrival| arrival.delay);
+        // The origin has it at once; that alone proves nothing.
+        let slowest = match server {
+            Some(server) => update.arrival(self.name(server)),
+            None => update.spread().max_by_key(|arrival| arrival.delay),
+        };
         let expected = format!("at most {}", format_duration(limit));
         match slowest {
             None => broken(about, &expected, "never reached"),
@@ -311,11 +333,18 @@ impl Judge<'_> {
 
     /// A run that ended early, or never, proves nothing.
     fn ending(execution: &Execution) -> Judgement {
-        let actual = match (execution.ended_well, execution.still_waiting) {
-            (true, 0) => "all done".to_owned(),
-            (true, 1) => "a client still waits for an answer".to_owned(),
-            (true, some) => format!("{some} clients still wait for an answer"),
-            (false, _) => format!("still unrest after {}", format_duration(execution.lasted)),
+        let Execution {
+            ended_well,
+            undone,
+            still_waiting,
+            ..
+        } = execution;
+        let actual = match (ended_well, undone, still_waiting) {
+            (true, 0, 0) => "all done".to_owned(),
+            (true, 0, 1) => "a client still waits for an answer".to_owned(),
+            (true, 0, some) => format!("{some} clients still wait for an answer"),
+            (true, some, _) => format!("{some} steps were not done"),
+            (false, ..) => format!("still unrest after {}", format_duration(execution.lasted)),
         };
         compare(
             "the run ends with every step done and every client answered".to_owned(),

@@ -33,6 +33,8 @@ pub(super) struct Execution {
     pub(super) outcomes: Vec<Outcome>,
     /// The run ended because everything was quiet, or when the scenario said.
     pub(super) ended_well: bool,
+    /// Steps that were never done.
+    pub(super) undone: usize,
     /// Clients that still waited for an answer when the run ended.
     pub(super) still_waiting: usize,
     /// For how long it ran.
@@ -68,6 +70,7 @@ pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
         events: driver.recorder.take(),
         outcomes: driver.board.take(),
         still_waiting: driver.board.pending(),
+        undone: driver.todo.len(),
         ended_well,
     })
 }

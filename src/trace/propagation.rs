@@ -65,7 +65,7 @@ pub struct Arrival {
     pub sync: bool,
     /// Nanoseconds since the origin took it in.
     pub delay: u64,
-    /// The fewest links that it could have come over, given which servers ran when it came.
+    /// The fewest links that it could have come over, given which servers ran on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortest: Option<u32>,
     /// The shortest time in nanoseconds in which links alone could have brought it, likewise.
@@ -108,16 +108,30 @@ impl Propagation {
             .find(|arrival| &*arrival.server == server)
     }
 
+    /// Its first arrivals at servers other than its origin.
+    pub fn spread(&self) -> impl Iterator<Item = &Arrival> {
+        let is_first = |at: usize, server: &str| {
+            self.arrivals[..at]
+                .iter()
+                .all(|earlier| *earlier.server != *server)
+        };
+        let arrivals = self.arrivals.iter().enumerate().skip(1);
+        arrivals
+            .filter(move |(at, arrival)| is_first(*at, &arrival.server))
+            .map(|(_, arrival)| arrival)
+    }
+
     /// The way on which it first came to `server`: from the origin to it.
     pub fn path(&self, server: &str) -> Vec<Arc<str>> {
         let mut path = Vec::new();
         let mut next = self.arrival(server);
-        // An arrival's teller took it in before: the way ends at the origin.
-        while let Some(arrival) = next
-            && path.len() < self.arrivals.len()
-        {
+        while let Some(arrival) = next {
             path.push(Arc::clone(&arrival.server));
-            next = arrival.via.as_deref().and_then(|via| self.arrival(via));
+            // Its teller may have had it, forgotten it, and had it again.
+            next = arrival.via.as_deref().and_then(|via| {
+                let mut earlier = self.arrivals.iter().rev();
+                earlier.find(|other| other.event < arrival.event && *other.server == *via)
+            });
         }
         path.reverse();
         path
@@ -402,7 +416,7 @@ impl<'a> Index<'a> {
     }
 
     /// The fewest links and the shortest time from the origin to where `arrival` happened, over
-    /// servers that ran then. The origin itself may be dead by then: it told others before.
+    /// servers that ran on the way.
     fn possible(&self, origin: &Event, arrival: &Event) -> (Option<u32>, Option<u64>) {
         let (Some(from), Some(to)) = (
             self.herd.id(origin.who.name()),
@@ -414,8 +428,8 @@ impl<'a> Index<'a> {
             // An origin that forgot: what was possible depends on who still had it.
             return (None, None);
         }
-        let running = self.running_at(arrival.id);
-        let alive = |server: ServerId| server == from || running[server.index()];
+        let ran = self.ran_between(origin.id, arrival.id);
+        let alive = |server: ServerId| ran[server.index()];
         let hops = self.herd.hops_from(from, alive)[to.index()];
         let latency = |link: &Link| {
             self.latency
@@ -428,14 +442,26 @@ impl<'a> Index<'a> {
         (hops, time)
     }
 
-    /// Which servers had started and not ended when `moment` came.
-    fn running_at(&self, moment: EventId) -> Vec<bool> {
+    /// Which servers ran at some moment from `first` to `last`: one that died on the way may have
+    /// passed it on before.
+    fn ran_between(&self, first: EventId, last: EventId) -> Vec<bool> {
         let mut running = vec![false; self.herd.servers().len()];
-        let before = self.changes.iter().take_while(|(at, ..)| *at <= moment);
-        for &(_, server, up) in before {
+        let mut ran = running.clone();
+        let mut began = false;
+        for &(at, server, up) in &self.changes {
+            if at > last {
+                break;
+            }
+            if at > first && !began {
+                ran.clone_from(&running);
+                began = true;
+            }
             running[server.index()] = up;
+            if began && up {
+                ran[server.index()] = true;
+            }
         }
-        running
+        if began { ran } else { running }
     }
 
     fn sends_of(&self, key: &[u8]) -> Vec<Send> {

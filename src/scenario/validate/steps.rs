@@ -63,9 +63,7 @@ impl Context<'_> {
                 });
             }
         }
-        if let Some(end) = end {
-            self.check_before_end(&drafts, end);
-        }
+        self.check_before_end(&drafts, end);
         // While a step is missing, nothing is known of who is up.
         let complete = intact && drafts.len() == raw.len();
         let herd = self.herd.clone().filter(|_| complete)?;
@@ -113,11 +111,25 @@ impl Context<'_> {
         }
     }
 
-    fn check_before_end(&mut self, drafts: &[Draft], end: Duration) {
-        for draft in drafts.iter().filter(|draft| draft.at >= end) {
-            let (at, end) = (format_duration(draft.at), format_duration(end));
-            let message = format!("this happens at {at}, but the run ends at {end}");
-            self.error(draft.when.clone(), message);
+    fn check_before_end(&mut self, drafts: &[Draft], end: Option<Duration>) {
+        for draft in drafts {
+            let last = match &draft.action {
+                DraftAction::Client(client) => client.every.saturating_mul(client.times - 1),
+                DraftAction::Crash(_) | DraftAction::Restart(_) => Duration::ZERO,
+            };
+            let repeats = !last.is_zero();
+            let last = draft.at.saturating_add(last);
+            if repeats {
+                self.check_not_too_late(last, &draft.when);
+            }
+            if end.is_some_and(|end| last >= end) {
+                let (last, end) = (
+                    format_duration(last),
+                    format_duration(end.unwrap_or_default()),
+                );
+                let message = format!("this happens at {last}, but the run ends at {end}");
+                self.error(draft.when.clone(), message);
+            }
         }
     }
 

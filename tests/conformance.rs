@@ -1,0 +1,121 @@
+//! The conformance suite: stories about servers and whoever talks to them, each written once and
+//! told on real sockets and in the simulator, so that the simulator stays honest.
+//!
+//! A story waits for things to happen, never for time to pass; only what must end by a deadline of
+//! the server's takes real time.
+
+#[path = "conformance/clients.rs"]
+mod clients;
+#[path = "conformance/herd.rs"]
+mod herd;
+#[path = "conformance/lifecycle.rs"]
+mod lifecycle;
+#[path = "conformance/links.rs"]
+mod links;
+#[path = "conformance/log.rs"]
+mod log;
+#[path = "conformance/strangers.rs"]
+mod strangers;
+#[path = "conformance/wire.rs"]
+mod wire;
+#[path = "conformance/world.rs"]
+mod world;
+
+/// Makes two tests of each story: `tokio::name` and `turmoil::name`.
+macro_rules! stories {
+    ($($module:ident: $($story:ident)*;)*) => {
+        mod tokio {
+            $($(
+                #[test]
+                fn $story() {
+                    crate::world::on_real_sockets(crate::$module::$story);
+                }
+            )*)*
+        }
+
+        #[cfg(feature = "sim")]
+        mod turmoil {
+            $($(
+                #[test]
+                fn $story() {
+                    crate::world::in_the_simulator(crate::$module::$story);
+                }
+            )*)*
+        }
+    };
+}
+
+stories! {
+    clients:
+        a_line_may_come_in_many_segments
+        many_lines_in_one_segment_are_answered_in_order
+        a_last_line_without_its_end_is_answered_and_the_connection_closes
+        an_empty_connection_hurts_nobody
+        a_carriage_return_is_white_space
+        a_refused_line_comes_back_byte_for_byte
+        a_line_of_exactly_the_limit_is_a_line
+        a_line_past_the_limit_is_answered_even_though_more_follows
+        a_question_among_updates_keeps_its_place
+        half_a_line_is_cut_off_and_others_are_served_meanwhile
+        half_a_line_that_grows_byte_by_byte_is_cut_off_too
+        a_client_that_says_nothing_is_cut_off
+        a_slow_reader_is_cut_off_and_others_are_served_meanwhile
+        a_client_past_the_most_waits_for_a_place;
+    links:
+        an_update_is_known_at_every_server
+        a_neighbour_that_is_not_up_is_dialled_until_it_is
+        a_killed_server_is_told_what_it_missed_and_tells_what_it_learns
+        a_silent_neighbour_is_closed_and_dialled_again
+        an_idle_link_stays_up
+        a_neighbour_that_does_not_greet_is_closed_and_dialled_again
+        a_newer_connection_of_a_neighbour_takes_the_link
+        a_superseded_connection_can_not_fill_the_memory
+        a_line_that_has_no_place_closes_the_link_and_nothing_else
+        an_update_too_long_to_be_passed_on_is_refused
+        a_neighbour_that_stopped_reading_delays_nobody;
+    strangers:
+        a_stranger_is_told_why_it_may_not_have_a_link
+        a_stranger_that_says_much_is_told_all_the_same
+        a_stranger_that_says_nothing_is_closed
+        a_neighbour_that_was_to_be_dialled_may_not_dial
+        a_server_that_answers_in_the_place_of_another_is_refused
+        a_servers_line_from_a_client_changes_nothing;
+    lifecycle:
+        a_stopped_server_ends_every_connection_and_can_be_started_again
+        a_stopping_server_answers_what_it_took_and_tells_its_neighbours
+        a_stopping_server_does_not_wait_for_the_dead
+        the_same_seed_and_the_same_lines_make_the_same_lines;
+}
+
+/// What only real sockets do.
+mod only_tokio {
+    #[test]
+    fn connections_that_are_gone_before_they_are_accepted_delay_nobody() {
+        crate::world::on_real_sockets(
+            crate::clients::connections_that_are_gone_before_they_are_accepted_delay_nobody,
+        );
+    }
+}
+
+/// What only the simulator can do to a network.
+#[cfg(feature = "sim")]
+mod only_turmoil {
+    #[test]
+    fn an_address_that_never_answers_is_given_up_and_dialled_again() {
+        crate::world::in_the_simulator(
+            crate::links::an_address_that_never_answers_is_given_up_and_dialled_again,
+        );
+    }
+
+    #[test]
+    fn a_network_that_holds_its_breath_costs_a_link_but_no_update() {
+        crate::world::in_the_simulator(
+            crate::links::a_network_that_holds_its_breath_costs_a_link_but_no_update,
+        );
+    }
+
+    #[test]
+    fn a_whole_story_told_twice_is_the_same_to_the_byte() {
+        crate::lifecycle::a_whole_story_told_twice_is_the_same_to_the_byte();
+    }
+}

@@ -1,0 +1,280 @@
+//! Stories about clients: lines, limits and deadlines.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use proxy_herd::journal::What;
+use proxy_herd::places::NO_RESULTS;
+
+use super::herd::{Plan, Running};
+use super::log::{accepted, closed, line_in};
+use super::world::{Real, World};
+
+const LIMIT: usize = 4096;
+
+/// One server, waiting for a neighbour that never comes.
+fn alone<W: World>(world: &W) -> Plan<W> {
+    Plan::new(world, &["B-A"]).without("B")
+}
+
+/// Somebody else is served as if nothing were the matter.
+async fn serves_others<W: World>(herd: &Running<W>, name: &str) {
+    let mut other = herd.client(name).await;
+    other.say("IAMAT other +1-1 1600000000\n").await;
+    other.expect_at(name, "other +1-1 1600000000").await;
+}
+
+pub(crate) async fn a_line_may_come_in_many_segments<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    for byte in "IAMAT kiwi +34.068930-118.445127 1621464827.959498503\nnext".as_bytes() {
+        client.say([*byte]).await;
+    }
+    let told = "kiwi +34.068930-118.445127 1621464827.959498503";
+    client.expect_at("A", told).await;
+    client.say(" one\n").await;
+    client.expect("? next one").await;
+}
+
+pub(crate) async fn many_lines_in_one_segment_are_answered_in_order<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    let line = |n: usize| format!("IAMAT client-{n} +1-1 {n}\nnonsense {n}\n");
+    client.say((0..500).map(line).collect::<String>()).await;
+    for n in 0..500 {
+        client.expect_at("A", &format!("client-{n} +1-1 {n}")).await;
+        client.expect(format!("? nonsense {n}")).await;
+    }
+}
+
+pub(crate) async fn a_last_line_without_its_end_is_answered_and_the_connection_closes<W: World>(
+    world: W,
+) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\nIAMAT kiwi +1-1 6").await;
+    client.half_close().await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    client.expect_at("A", "kiwi +1-1 6").await;
+    client.expect_end().await;
+    herd.log("A")
+        .wait("an orderly end", closed("ended by"))
+        .await;
+}
+
+pub(crate) async fn an_empty_connection_hurts_nobody<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut one = herd.client("A").await;
+    one.half_close().await;
+    one.expect_end().await;
+    drop(herd.client("A").await);
+    herd.log("A")
+        .wait_times(2, "the end of both", closed(""))
+        .await;
+    serves_others(&herd, "A").await;
+}
+
+/// In turmoil a connection that is not accepted is none, so it can't be gone before it is.
+pub(crate) async fn connections_that_are_gone_before_they_are_accepted_delay_nobody(world: Real) {
+    let herd = alone(&world)
+        .limits(|limits| limits.client_connections = 1)
+        // A pause after each of them would be longer than anybody's patience.
+        .timing(|timing| timing.accept_pause = Duration::from_secs(1))
+        .up()
+        .await;
+    let mut first = herd.client("A").await;
+    first.say("one\n").await;
+    first.expect("? one").await;
+    for _ in 0..20 {
+        let gone = herd.client("A").await.into_stream();
+        gone.set_zero_linger().expect("a socket");
+    }
+    drop(first);
+    serves_others(&herd, "A").await;
+}
+
+pub(crate) async fn a_carriage_return_is_white_space<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\r\nnonsense\r\n\r\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    client.expect("? nonsense\r").await;
+    client.expect("? \r").await;
+}
+
+pub(crate) async fn a_refused_line_comes_back_byte_for_byte<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    client.say(b"\xff\xfe \0 IAMAT\n\n  \t\n".as_slice()).await;
+    client.expect(b"? \xff\xfe \0 IAMAT").await;
+    client.expect("? ").await;
+    client.expect("?   \t").await;
+    client
+        .say(b"IAMAT \xff\x80 +1-1 5\nIAMAT \xff\x80 +1-1 nan\n")
+        .await;
+    let answer = client.line().await;
+    assert!(answer.ends_with(b" \xff\x80 +1-1 5"));
+    client.expect(b"? IAMAT \xff\x80 +1-1 nan").await;
+}
+
+pub(crate) async fn a_line_of_exactly_the_limit_is_a_line<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    let nonsense = "x".repeat(LIMIT);
+    let told = format!("{} +1-1 5", "k".repeat(LIMIT - "IAMAT  +1-1 5".len()));
+    client
+        .say(format!("{nonsense}\nIAMAT {told}\nnext\n"))
+        .await;
+    client.expect(format!("? {nonsense}")).await;
+    client.expect_at("A", &told).await;
+    client.expect("? next").await;
+    client.say(&nonsense).await;
+    client.half_close().await;
+    client.expect(format!("? {nonsense}")).await;
+    client.expect_end().await;
+}
+
+pub(crate) async fn a_line_past_the_limit_is_answered_even_though_more_follows<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    for more in ["", "y\n", "\nnext\n", &"z".repeat(300_000)] {
+        let mut client = herd.client("A").await;
+        let nonsense = "x".repeat(LIMIT);
+        client.say(format!("first\n{nonsense}y{more}")).await;
+        client.expect("? first").await;
+        client.expect(format!("? {nonsense}")).await;
+        client.expect_end().await;
+    }
+    herd.log("A")
+        .wait_times(4, "closing", closed("line too long"))
+        .await;
+    serves_others(&herd, "A").await;
+}
+
+pub(crate) async fn a_question_among_updates_keeps_its_place<W: World>(world: W) {
+    let herd = alone(&world).up().await;
+    let mut client = herd.client("A").await;
+    let lines = "IAMAT kiwi +1-1 5\nWHATSAT kiwi 10 5\nIAMAT kiwi +2-2 6\nWHATSAT nobody 1 1\n\
+                 WHATSAT kiwi 50 20\nWHATSAT kiwi 51 20\nnonsense";
+    client.say(lines).await;
+    client.half_close().await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    client.expect_text(&format!("{NO_RESULTS}\n\n")).await;
+    client.expect_at("A", "kiwi +2-2 6").await;
+    client.expect("? WHATSAT nobody 1 1").await;
+    client.expect_at("A", "kiwi +2-2 6").await;
+    client.expect_text(&format!("{NO_RESULTS}\n\n")).await;
+    client.expect("? WHATSAT kiwi 51 20").await;
+    client.expect("? nonsense").await;
+    client.expect_end().await;
+}
+
+pub(crate) async fn half_a_line_is_cut_off_and_others_are_served_meanwhile<W: World>(world: W) {
+    let herd = alone(&world)
+        .timing(|timing| timing.half_line = Duration::from_millis(200))
+        .up()
+        .await;
+    let mut client = herd.client("A").await;
+    client.say("nonsense\nIAMAT kiwi +1-1 5").await;
+    client.expect("? nonsense").await;
+    serves_others(&herd, "A").await;
+    client.expect_end().await;
+    drop(client);
+    let log = herd.log("A");
+    log.wait("being cut off", closed("half a line")).await;
+    assert_eq!(log.count(accepted("kiwi")), 0);
+}
+
+pub(crate) async fn half_a_line_that_grows_byte_by_byte_is_cut_off_too<W: World>(world: W) {
+    let herd = alone(&world)
+        .timing(|timing| {
+            timing.half_line = Duration::from_millis(200);
+            // What comes behind the end is read so long, to no avail.
+            timing.hello_deadline = Duration::from_millis(200);
+        })
+        .up()
+        .await;
+    let mut client = herd.client("A").await;
+    let grow = async {
+        // Whole lines in between are no half lines, however often they come.
+        for _ in 0..10 {
+            client.say("x\n").await;
+            client.expect("? x").await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        while client.try_say(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        pending::<()>().await;
+    };
+    let log = herd.log("A");
+    or(log.wait("being cut off", closed("half a line")), grow).await;
+}
+
+pub(crate) async fn a_client_that_says_nothing_is_cut_off<W: World>(world: W) {
+    let herd = alone(&world)
+        .timing(|timing| timing.idle = Duration::from_millis(200))
+        .up()
+        .await;
+    let mut client = herd.client("A").await;
+    client.say("nonsense\n").await;
+    client.expect("? nonsense").await;
+    client.expect_end().await;
+    herd.log("A").wait("being cut off", closed("silent")).await;
+}
+
+pub(crate) async fn a_slow_reader_is_cut_off_and_others_are_served_meanwhile<W: World>(world: W) {
+    let herd = alone(&world)
+        .timing(|timing| timing.write_deadline = Duration::from_millis(300))
+        .up()
+        .await;
+    let log = herd.log("A");
+    let mut slow = herd.client("A").await;
+    let lines = format!("{}\n", "x".repeat(4000)).repeat(16);
+    let mut written = 0;
+    let flood = async {
+        slow.flood(lines.as_bytes(), &mut written).await;
+        pending::<()>().await;
+    };
+    let meanwhile = async {
+        while log.count(closed("reads too slowly")) == 0 {
+            serves_others(&herd, "A").await;
+        }
+    };
+    or(meanwhile, flood).await;
+    // What was written sits in the system's buffers, and no more than a few lines in the server.
+    assert!(written < 64 << 20, "{written} bytes were taken");
+    slow.expect_gone().await;
+}
+
+pub(crate) async fn a_client_past_the_most_waits_for_a_place<W: World>(world: W) {
+    let herd = alone(&world)
+        .limits(|limits| limits.client_connections = 1)
+        .up()
+        .await;
+    let mut first = herd.client("A").await;
+    first.say("one\n").await;
+    first.expect("? one").await;
+    // In turmoil a connection is made when it is accepted, on real sockets before.
+    let second = async {
+        let mut second = herd.client("A").await;
+        second.say("three\n").await;
+        second.expect("? three").await;
+    };
+    let first = async {
+        first.say("two\n").await;
+        first.expect("? two").await;
+        drop(first);
+        pending::<()>().await;
+    };
+    or(second, first).await;
+    let log = herd.log("A");
+    let opened = |what: &What<'_>| matches!(what, What::Opened { .. });
+    assert_eq!(log.count(opened), 2);
+    let order: Vec<_> = (log.all().iter())
+        .filter(|what| line_in("three")(what) || closed("")(what))
+        .map(|what| matches!(what, What::Closed { .. }))
+        .collect();
+    assert!(order.starts_with(&[true, false]), "{order:?}");
+}

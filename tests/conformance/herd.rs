@@ -1,0 +1,360 @@
+//! A herd on some network, with the strings to pull on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use proxy_herd::herd::{Address, Herd, ServerId};
+use proxy_herd::net::{Listener, Net};
+use proxy_herd::places::FixedPlaces;
+use proxy_herd::server::{self, Config, Limits, Listeners, Timing};
+use tokio::sync::{oneshot, watch};
+
+use super::log::{Log, synchronised};
+use super::wire::{PATIENCE, Wire, soon};
+use super::world::{STORY, World};
+
+/// The stream of a world's network.
+pub(crate) type Stream<W> = <<W as World>::Net as Net>::Stream;
+
+/// A herd that is still to be started.
+pub(crate) struct Plan<W: World> {
+    world: W,
+    herd: Herd,
+    pub(crate) timing: Timing,
+    pub(crate) limits: Limits,
+    /// Servers that the story plays itself, and where.
+    fakes: BTreeMap<String, Address>,
+    absent: BTreeSet<String>,
+    seed: u64,
+}
+
+/// A neighbour that the story plays.
+pub(crate) struct Fake<W: World> {
+    name: String,
+    listener: <W::Net as Net>::Listener,
+}
+
+/// A herd of which some servers run.
+pub(crate) struct Running<W: World> {
+    plan: Plan<W>,
+    servers: BTreeMap<String, Server>,
+}
+
+/// A server and, while it runs, the strings to pull on it.
+struct Server {
+    log: Log,
+    clients: Address,
+    peers: Address,
+    runs: u64,
+    run: Option<Run>,
+}
+
+struct Run {
+    stop: watch::Sender<bool>,
+    /// Dropped to kill it.
+    life: oneshot::Sender<()>,
+    /// Whether it ended by itself, once it has ended.
+    ended: oneshot::Receiver<bool>,
+}
+
+/// A server whose ports are bound.
+struct Bound {
+    clients: Address,
+    peers: Address,
+    begin: oneshot::Sender<Begin>,
+    ended: oneshot::Receiver<bool>,
+}
+
+/// What a bound server needs to begin.
+struct Begin {
+    config: Config,
+    log: Log,
+    stop: watch::Receiver<bool>,
+    death: oneshot::Receiver<()>,
+}
+
+impl<W: World> Plan<W> {
+    /// A herd with these links. It dials again quickly; otherwise its deadlines are the usual ones.
+    pub(crate) fn new(world: &W, links: &[&str]) -> Self {
+        let timing = Timing {
+            redial_least: Duration::from_millis(10),
+            redial_most: Duration::from_millis(100),
+            ..Timing::default()
+        };
+        Self {
+            world: world.clone(),
+            herd: Herd::from_links("conf", links).expect("a herd"),
+            timing,
+            limits: Limits::default(),
+            fakes: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            seed: 1,
+        }
+    }
+
+    /// All that is random about it follows from this.
+    pub(crate) fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Changes how long its servers wait.
+    pub(crate) fn timing(mut self, change: impl FnOnce(&mut Timing)) -> Self {
+        change(&mut self.timing);
+        self
+    }
+
+    /// Changes how much its servers take.
+    pub(crate) fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// The story plays this server.
+    pub(crate) async fn fake(&mut self, name: &str) -> Fake<W> {
+        let id = self.herd.id(name).expect("a server of the herd");
+        let at = self.world.first_bind(&self.herd.server(id).peer);
+        let listener = self.world.net().listen(&at).await.expect("a free port");
+        let bound = listener.local_addr().expect("it is bound");
+        let address = self.world.reach(STORY, bound);
+        self.fakes.insert(name.to_owned(), address);
+        Fake {
+            name: name.to_owned(),
+            listener,
+        }
+    }
+
+    /// This server is not started, and nobody listens at its ports.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.absent.insert(name.to_owned());
+        self
+    }
+
+    /// Starts every server that is neither faked nor left out.
+    pub(crate) async fn up(self) -> Running<W> {
+        let mut running = Running {
+            plan: self,
+            servers: BTreeMap::new(),
+        };
+        let mut all_bound = Vec::new();
+        for id in running.plan.herd.ids() {
+            let name = running.plan.name(id);
+            if running.plan.fakes.contains_key(&name) {
+                continue;
+            }
+            let (clients, peers) = running.plan.first_addresses(id);
+            let bound = running.plan.bind(&name, clients, peers).await;
+            let server = Server {
+                log: Log::default(),
+                clients: bound.clients.clone(),
+                peers: bound.peers.clone(),
+                runs: 0,
+                run: None,
+            };
+            running.servers.insert(name.clone(), server);
+            all_bound.push((name, bound));
+        }
+        for (name, bound) in all_bound {
+            if !running.plan.absent.contains(&name) {
+                running.begin(&name, bound);
+            }
+        }
+        running
+    }
+
+    fn name(&self, id: ServerId) -> String {
+        self.herd.server(id).name.to_string()
+    }
+
+    fn first_addresses(&self, id: ServerId) -> (Address, Address) {
+        let server = self.herd.server(id);
+        let (clients, peers) = (&server.client, &server.peer);
+        (self.world.first_bind(clients), self.world.first_bind(peers))
+    }
+
+    /// Binds a server's ports on its machine. It listens and accepts nobody until it is begun.
+    async fn bind(&self, name: &str, clients: Address, peers: Address) -> Bound {
+        let net = self.world.net();
+        let (tell, told) = oneshot::channel();
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let job = async move {
+            let listeners = bind_when_free(&net, &clients, &peers).await?;
+            let _ = tell.send([&listeners.clients, &listeners.peers].map(Listener::local_addr));
+            if let Ok(begin) = begun.await {
+                let by_itself = run(net, listeners, begin).await?;
+                let _ = end.send(by_itself);
+            }
+            Ok(())
+        };
+        self.world.run_on(name, Box::pin(job));
+        let bound = soon(told, || format!("the ports of {name}")).await;
+        let [clients, peers] = bound
+            .expect("it binds")
+            .map(|bound| self.world.reach(name, bound.expect("it is bound")));
+        Bound {
+            clients,
+            peers,
+            begin,
+            ended,
+        }
+    }
+}
+
+/// Binds both ports; those of a server that was just killed may not be free yet.
+async fn bind_when_free<N: Net>(
+    net: &N,
+    clients: &Address,
+    peers: &Address,
+) -> Result<Listeners<N>, String> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match Listeners::bind(net, clients, peers).await {
+            Ok(listeners) => return Ok(listeners),
+            Err(error) if tokio::time::Instant::now() > deadline => return Err(error.to_string()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+/// Serves until it is stopped, which is an end by itself, or killed, which is none.
+async fn run<N: Net>(net: N, listeners: Listeners<N>, begin: Begin) -> Result<bool, String> {
+    let Begin {
+        config,
+        log,
+        stop,
+        death,
+    } = begin;
+    let places = Arc::new(FixedPlaces::default());
+    let serving = server::serve(net, listeners, config, places, Arc::new(log), stop);
+    let serving = async { serving.await.map(|()| true).map_err(|e| e.to_string()) };
+    let killed = async {
+        // Only the sender's end is told.
+        let _ = death.await;
+        Ok(false)
+    };
+    or(serving, killed).await
+}
+
+impl<W: World> Running<W> {
+    fn begin(&mut self, name: &str, bound: Bound) {
+        let id = self.plan.herd.id(name).expect("a server of the herd");
+        let server = self.servers.get_mut(name).expect("it was bound");
+        let (clients, peers) = (bound.clients, bound.peers);
+        (server.clients, server.peers) = (clients, peers);
+        server.runs += 1;
+        let seed = self.plan.seed * 1_000 + id.index() as u64 * 100 + server.runs;
+        let mut config = Config::new(&self.plan.herd, id, seed);
+        config.timing = self.plan.timing.clone();
+        config.limits = self.plan.limits.clone();
+        for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
+            let fake = self.plan.fakes.get(&*neighbour.name);
+            *address = match fake {
+                Some(fake) => fake.clone(),
+                None => self.servers[&*neighbour.name].peers.clone(),
+            };
+        }
+        let (stop, stopped) = watch::channel(false);
+        let (life, death) = oneshot::channel();
+        let server = self.servers.get_mut(name).expect("it was bound");
+        let begin = Begin {
+            config,
+            log: server.log.clone(),
+            stop: stopped,
+            death,
+        };
+        assert!(bound.begin.send(begin).is_ok(), "it waits for this");
+        server.run = Some(Run {
+            stop,
+            life,
+            ended: bound.ended,
+        });
+    }
+
+    /// Starts a server that was left out, killed or stopped.
+    pub(crate) async fn start(&mut self, name: &str) {
+        let server = &self.servers[name];
+        let (clients, peers) = (server.clients.clone(), server.peers.clone());
+        let bound = self.plan.bind(name, clients, peers).await;
+        self.begin(name, bound);
+    }
+
+    /// Ends a server at once, with all it knows.
+    pub(crate) async fn kill(&mut self, name: &str) {
+        let run = self.take_run(name);
+        drop(run.life);
+        let ended = soon(run.ended, || format!("the end of {name}")).await;
+        assert_eq!(ended, Ok(false), "it should not have ended by itself");
+    }
+
+    /// Tells a server to end in good order, and waits for it.
+    pub(crate) async fn stop(&mut self, name: &str) {
+        let run = self.take_run(name);
+        let _ = run.stop.send(true);
+        let ended = soon(run.ended, || format!("the end of {name}")).await;
+        assert_eq!(ended, Ok(true), "it should have ended by itself");
+    }
+
+    fn take_run(&mut self, name: &str) -> Run {
+        let server = self.servers.get_mut(name).expect("a server of the herd");
+        server.run.take().expect("a server that runs")
+    }
+
+    /// What a server did.
+    pub(crate) fn log(&self, name: &str) -> Log {
+        self.servers[name].log.clone()
+    }
+
+    /// Connects to a server as a client does.
+    pub(crate) async fn client(&self, name: &str) -> Wire<Stream<W>> {
+        Wire::connect(&self.plan.world.net(), &self.servers[name].clients).await
+    }
+
+    /// Connects to a server as another server does.
+    pub(crate) async fn dial(&self, name: &str) -> Wire<Stream<W>> {
+        Wire::connect(&self.plan.world.net(), &self.servers[name].peers).await
+    }
+
+    /// Connects to a server as its neighbour `name`, and greets.
+    pub(crate) async fn dial_as(&self, me: &str, name: &str) -> Wire<Stream<W>> {
+        let mut wire = self.dial(name).await;
+        wire.say(hello(me)).await;
+        wire.expect_start(&format!("HELLO 1 conf {name} ")).await;
+        wire
+    }
+
+    /// Waits until both ends of every link between running servers have told each other all.
+    pub(crate) async fn whole(&self) {
+        for link in self.plan.herd.links() {
+            let (a, b) = (self.plan.name(link.a), self.plan.name(link.b));
+            let runs = |name| self.servers.get(name).is_some_and(|s| s.run.is_some());
+            if runs(&a) && runs(&b) {
+                self.log(&a).wait("synchronising", synchronised(&b)).await;
+                self.log(&b).wait("synchronising", synchronised(&a)).await;
+            }
+        }
+    }
+}
+
+impl<W: World> Fake<W> {
+    /// The next connection that somebody makes to it.
+    pub(crate) async fn accept(&self) -> Wire<Stream<W>> {
+        let accepted = soon(self.listener.accept(), || format!("{} dialled", self.name)).await;
+        Wire::new(accepted.expect("a connection"))
+    }
+
+    /// The next connection, greeted both ways.
+    pub(crate) async fn greet(&self, dialler: &str) -> Wire<Stream<W>> {
+        let mut wire = self.accept().await;
+        wire.expect_start(&format!("HELLO 1 conf {dialler} ")).await;
+        wire.say(hello(&self.name)).await;
+        wire
+    }
+}
+
+/// A greeting with its terminator.
+pub(crate) fn hello(name: &str) -> String {
+    format!("HELLO 1 conf {name} 0123456789abcdef\n")
+}

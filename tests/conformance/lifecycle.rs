@@ -1,0 +1,188 @@
+//! Stories about beginnings and ends.
+
+use std::time::Duration;
+
+use proxy_herd::journal::What;
+
+use super::herd::Plan;
+use super::log::{accepted, closed, link_down, link_up};
+use super::world::World;
+
+fn stopped(what: &What<'_>) -> bool {
+    matches!(what, What::Stopped)
+}
+
+pub(crate) async fn a_stopped_server_ends_every_connection_and_can_be_started_again<W: World>(
+    world: W,
+) {
+    let mut herd = Plan::new(&world, &["A-B", "C-A"]).up().await;
+    herd.whole().await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    let log = herd.log("A");
+    herd.log("B").wait("kiwi", accepted("kiwi")).await;
+    let ended = async {
+        client.expect_end().await;
+        drop(client);
+    };
+    let ((), ()) = join(ended, herd.stop("A")).await;
+    log.wait("the end", stopped).await;
+    log.wait_times(2, "the end of both links", link_down("stopping"))
+        .await;
+    assert!(
+        stopped(log.all().last().expect("events")),
+        "nothing comes behind the end"
+    );
+    let opened = log.count(|what| matches!(what, What::Opened { .. }));
+    assert_eq!(log.count(closed("")), opened);
+    herd.log("B")
+        .wait("the end of A", link_down("ended by"))
+        .await;
+
+    herd.start("A").await;
+    log.wait_times(2, "the link again", link_up("B")).await;
+    log.wait_times(2, "being told", accepted("kiwi")).await;
+}
+
+pub(crate) async fn a_stopping_server_answers_what_it_took_and_tells_its_neighbours<W: World>(
+    world: W,
+) {
+    let mut herd = Plan::new(&world, &["A-B"]).up().await;
+    herd.whole().await;
+    let mut client = herd.client("A").await;
+    let line = |n| format!("IAMAT client-{n} +1-1 5\n");
+    let lines: Vec<_> = (0..2_000).map(line).collect();
+    let log = herd.log("A");
+    let talk = async move {
+        client.say(lines.concat()).await;
+        // Some arrive; how many is up to the network.
+        String::from_utf8(client.rest().await).expect("text")
+    };
+    let stop = async {
+        log.wait("the first lines", accepted("client-0")).await;
+        herd.stop("A").await;
+    };
+    let (answers, ()) = join(talk, stop).await;
+    let answered = answers.lines().count();
+    assert_eq!(
+        answered,
+        log.count(|what| matches!(what, What::Accepted { .. }))
+    );
+    let last = answers.lines().last().expect("an answer");
+    assert!(
+        last.ends_with(&format!("client-{} +1-1 5", answered - 1)),
+        "{last}"
+    );
+    for n in 0..answered {
+        herd.log("B")
+            .wait("what was answered", accepted(&format!("client-{n}")))
+            .await;
+    }
+}
+
+pub(crate) async fn a_stopping_server_does_not_wait_for_the_dead<W: World>(world: W) {
+    let mut plan = Plan::new(&world, &["A-B", "C-A"])
+        .without("C")
+        .timing(|timing| timing.drain = Duration::from_millis(500));
+    let fake = plan.fake("B").await;
+    let mut herd = plan.up().await;
+    let _dead = fake.greet("A").await;
+    let mut client = herd.client("A").await;
+    herd.log("A").wait("the link", link_up("B")).await;
+    let _stranger = herd.dial("A").await;
+    client.say("IAMAT kiwi +1-1 5\nhalf a li").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    // More than the dead neighbour's buffers hold waits to be written to it.
+    super::links::fill(&herd, "A").await;
+    let before = tokio::time::Instant::now();
+    herd.stop("A").await;
+    let took = before.elapsed();
+    assert!(took < Duration::from_secs(2), "it took {took:?}");
+}
+
+/// What a server said to a client and to a neighbour, but for the clock.
+async fn told<W: World>(world: &W) -> Vec<String> {
+    let mut plan = Plan::new(world, &["A-B"]).seed(7);
+    let fake = plan.fake("B").await;
+    let mut herd = plan.up().await;
+    let mut neighbour = fake.greet("A").await;
+    herd.log("A").wait("the link", link_up("B")).await;
+    let mut client = herd.client("A").await;
+    let mut lines = Vec::new();
+    for n in 0..20 {
+        client
+            .say(format!("IAMAT client-{n} +1-1 {n}\nnonsense\n"))
+            .await;
+        lines.push(client.line().await);
+        lines.push(client.line().await);
+    }
+    neighbour.say("DIGEST - 2 0123456789abcdef\nLIST -\n").await;
+    loop {
+        let line = neighbour.line().await;
+        // Signs of life come when they come.
+        if !line.starts_with(b"PING") && !line.starts_with(b"ROOT") {
+            lines.push(line.clone());
+        }
+        if line.ends_with(b"client-19 +1-1 19 1") {
+            break;
+        }
+    }
+    herd.kill("A").await;
+    let text = |line: Vec<u8>| {
+        let line = String::from_utf8(line).expect("text");
+        let is_skew = |word: &&str| word.len() > 15 && word.starts_with('+');
+        line.split(' ')
+            .filter(|word| !is_skew(word))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mut lines: Vec<_> = lines.into_iter().map(text).collect();
+    let boots: Vec<_> = (herd.log("A").all().iter())
+        .filter_map(|what| match what {
+            What::Started { boot } => Some(boot.to_string()),
+            _ => None,
+        })
+        .collect();
+    lines.extend(boots);
+    lines
+}
+
+pub(crate) async fn the_same_seed_and_the_same_lines_make_the_same_lines<W: World>(world: W) {
+    let (one, two) = (told(&world).await, told(&world).await);
+    assert_eq!(one, two);
+}
+
+/// Real clocks and sockets don't repeat themselves; the simulator does, to the nanosecond.
+#[cfg(feature = "sim")]
+pub(crate) fn a_whole_story_told_twice_is_the_same_to_the_byte() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    let tell = || {
+        let all = Rc::new(RefCell::new(String::new()));
+        let into = Rc::clone(&all);
+        super::world::in_the_simulator(async move |world| {
+            let mut herd = Plan::new(&world, &["A-B", "B-C", "C-A"]).up().await;
+            herd.whole().await;
+            let mut client = herd.client("A").await;
+            client.say("IAMAT kiwi +1-1 5\nWHATSAT kiwi 10 5\n").await;
+            client.expect_at("A", "kiwi +1-1 5").await;
+            herd.kill("C").await;
+            herd.start("C").await;
+            herd.log("C")
+                .wait_times(2, "being told", accepted("kiwi"))
+                .await;
+            for name in ["A", "B", "C"] {
+                let events = format!("{name}: {:#?}\n", herd.log(name).all());
+                into.borrow_mut().push_str(&events);
+            }
+        });
+        all.take()
+    };
+    assert_eq!(tell(), tell());
+}
+
+async fn join<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    futures_lite::future::zip(a, b).await
+}

@@ -1,0 +1,118 @@
+//! What a server did, and waiting for it to do something.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proxy_herd::journal::{ConnId, End, EventId, Journal, What};
+use tokio::sync::watch;
+
+use super::wire::soon;
+
+/// A server's journal, through all its runs.
+#[derive(Clone)]
+pub(crate) struct Log {
+    events: Arc<watch::Sender<Vec<What<'static>>>>,
+    connections: Arc<AtomicU64>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            events: Arc::new(watch::Sender::new(Vec::new())),
+            connections: Arc::default(),
+        }
+    }
+}
+
+impl Journal for Log {
+    fn open(&self, _: End, _: SocketAddr, _: SocketAddr) -> ConnId {
+        ConnId(self.connections.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+        self.events
+            .send_modify(|events| events.push(what.into_owned()));
+        EventId(NonZeroU64::MIN)
+    }
+}
+
+impl Log {
+    /// Everything so far.
+    pub(crate) fn all(&self) -> Vec<What<'static>> {
+        self.events.borrow().clone()
+    }
+
+    /// How often such a thing happened.
+    pub(crate) fn count(&self, is_such: impl Fn(&What<'_>) -> bool) -> usize {
+        let events = self.events.borrow();
+        events.iter().filter(|what| is_such(what)).count()
+    }
+
+    /// Waits until such a thing has happened.
+    pub(crate) async fn wait(&self, what: &str, is_such: impl Fn(&What<'_>) -> bool) {
+        self.wait_times(1, what, is_such).await;
+    }
+
+    /// Waits until such a thing has happened so often in all.
+    pub(crate) async fn wait_times(
+        &self,
+        times: usize,
+        what: &str,
+        is_such: impl Fn(&What<'_>) -> bool,
+    ) {
+        let mut events = self.events.subscribe();
+        let often = |events: &Vec<What<'static>>| {
+            events
+                .iter()
+                .filter(|what| is_such(what))
+                .take(times)
+                .count()
+                == times
+        };
+        let describe = || {
+            let all = self.all();
+            let last = all.iter().rev().take(30).rev();
+            let last: Vec<_> = last.map(|what| format!("\n  {what:.200?}")).collect();
+            format!("{what}, {times} times; the log ends:{}", last.concat())
+        };
+        let waited = soon(events.wait_for(often), describe).await;
+        waited.expect("the log outlives the story");
+    }
+}
+
+/// Whether a client's update became known, from the client or from a neighbour.
+pub(crate) fn accepted(client: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::Accepted { record, .. } if *record.client.0 == *client.as_bytes())
+}
+
+/// Whether the link with `neighbour` came up.
+pub(crate) fn link_up(neighbour: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::LinkUp { peer, .. } if **peer == *neighbour)
+}
+
+/// Whether both ends of the link with `neighbour` have told each other all that they know.
+pub(crate) fn synchronised(neighbour: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::Synchronised { peer, .. } if **peer == *neighbour)
+}
+
+/// Whether the link with any neighbour went down like `why`.
+pub(crate) fn link_down(why: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::LinkDown { why: came, .. } if came.to_string().starts_with(why))
+}
+
+/// Whether a connection was closed like `why`.
+pub(crate) fn closed(why: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::Closed { why: came, .. } if came.to_string().starts_with(why))
+}
+
+/// Whether no connection came to be.
+pub(crate) fn connect_failed(what: &What<'_>) -> bool {
+    matches!(what, What::ConnectFailed { .. })
+}
+
+/// Whether a line arrived that begins so.
+pub(crate) fn line_in(start: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::LineIn { line, .. } if line.0.starts_with(start.as_bytes()))
+}

@@ -1,0 +1,124 @@
+//! Stories about those who are no neighbours, or not the ones that they should be.
+
+use std::time::Duration;
+
+use super::herd::{Plan, hello};
+use super::log::{closed, connect_failed, link_up};
+use super::world::World;
+
+/// A server that a neighbour `B` dials.
+fn dialled<W: World>(world: &W) -> Plan<W> {
+    Plan::new(world, &["B-A"]).without("B")
+}
+
+pub(crate) async fn a_stranger_is_told_why_it_may_not_have_a_link<W: World>(world: W) {
+    let herd = dialled(&world).up().await;
+    let log = herd.log("A");
+    let cases: [(&[u8], &str); 9] = [
+        (
+            b"HELLO 1 other B 0123456789abcdef",
+            "this is herd conf, not other",
+        ),
+        (b"HELLO 1 conf X 0123456789abcdef", "X is no neighbour of A"),
+        (b"HELLO 1 conf A 0123456789abcdef", "A is no neighbour of A"),
+        (
+            b"HELLO 2 conf B 0123456789abcdef",
+            "version 2 is not spoken here, 1 is",
+        ),
+        (b"HELLO 1 conf B", "HELLO must come first"),
+        (b"AT B +1.0 kiwi +1-1 5 1", "HELLO must come first"),
+        (b"GET / HTTP/1.1\r\nHost: A\r\n\r", "HELLO must come first"),
+        (b"", "HELLO must come first"),
+        (b"\xff\0", "HELLO must come first"),
+    ];
+    for (count, (line, reason)) in (1..).zip(cases) {
+        let mut stranger = herd.dial("A").await;
+        stranger.say([line, b"\n"].concat()).await;
+        stranger.expect(format!("BYE {reason}")).await;
+        stranger.expect_end().await;
+        drop(stranger);
+        log.wait_times(count, reason, closed("refused")).await;
+    }
+    let _neighbour = herd.dial_as("B", "A").await;
+    log.wait("the link", link_up("B")).await;
+}
+
+pub(crate) async fn a_stranger_that_says_much_is_told_all_the_same<W: World>(world: W) {
+    let herd = dialled(&world).up().await;
+    let mut stranger = herd.dial("A").await;
+    let much = "nonsense\n".repeat(50_000);
+    stranger.say(format!("{}{much}", hello("X"))).await;
+    stranger.expect("BYE X is no neighbour of A").await;
+    stranger.expect_end().await;
+}
+
+pub(crate) async fn a_stranger_that_says_nothing_is_closed<W: World>(world: W) {
+    let herd = dialled(&world)
+        .timing(|timing| timing.hello_deadline = Duration::from_millis(200))
+        .limits(|limits| limits.peer_connections = 1)
+        .up()
+        .await;
+    let mut stranger = herd.dial("A").await;
+    stranger.expect_gone().await;
+    let log = herd.log("A");
+    log.wait("no greeting", closed("no HELLO")).await;
+    // It had the only place.
+    let _neighbour = herd.dial_as("B", "A").await;
+    log.wait("the link", link_up("B")).await;
+}
+
+pub(crate) async fn a_neighbour_that_was_to_be_dialled_may_not_dial<W: World>(world: W) {
+    let herd = Plan::new(&world, &["A-B"]).without("B").up().await;
+    let mut neighbour = herd.dial("A").await;
+    neighbour.say(hello("B")).await;
+    neighbour
+        .expect("BYE A dials B, not the other way round")
+        .await;
+    neighbour.expect_end().await;
+    drop(neighbour);
+    let log = herd.log("A");
+    log.wait("refusing", closed("refused")).await;
+    log.wait("dialling", connect_failed).await;
+    assert_eq!(log.count(link_up("B")), 0);
+}
+
+pub(crate) async fn a_server_that_answers_in_the_place_of_another_is_refused<W: World>(world: W) {
+    let mut plan = Plan::new(&world, &["A-B", "A-C"]).without("C");
+    let fake = plan.fake("B").await;
+    let herd = plan.up().await;
+    let log = herd.log("A");
+    let mut other = fake.accept().await;
+    other.expect_start("HELLO 1 conf A ").await;
+    other.say(hello("C")).await;
+    other.expect("BYE B was dialled, not C").await;
+    other.expect_end().await;
+    drop(other);
+    let mut refusing = fake.accept().await;
+    refusing.expect_start("HELLO 1 conf A ").await;
+    refusing.say("BYE not \u{202e}today\n").await;
+    refusing.expect_gone().await;
+    drop(refusing);
+    // What a stranger says can't fake a log.
+    let reason = "refused: not \\xe2\\x80\\xaetoday";
+    log.wait("being refused", closed(reason)).await;
+    fake.greet("A").await;
+    log.wait("the link", link_up("B")).await;
+}
+
+pub(crate) async fn a_servers_line_from_a_client_changes_nothing<W: World>(world: W) {
+    let herd = dialled(&world).up().await;
+    let mut client = herd.client("A").await;
+    for line in [
+        "AT B +1.000000000 kiwi +1-1 5 1",
+        "AT A +1.000000000 kiwi +1-1 5",
+        "HELLO 1 conf B 0123456789abcdef",
+        "PING",
+        "BYE",
+        "SYNCED 0",
+        "WHATSAT kiwi 10 5",
+    ] {
+        client.say(format!("{line}\n")).await;
+        client.expect(format!("? {line}")).await;
+    }
+    assert_eq!(herd.log("A").count(link_up("B")), 0);
+}
