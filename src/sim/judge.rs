@@ -175,7 +175,7 @@ impl Judge<'_> {
             Fate::Accepted | Fate::Ignored(_) => return judgement,
         };
         judgement.held = false;
-        judgement.actual = unknown.to_owned();
+        unknown.clone_into(&mut judgement.actual);
         judgement
     }
 

@@ -1,0 +1,134 @@
+//! What clients say, and what they are answered.
+
+use crate::journal::{ConnId, EventId, Journal, What};
+use crate::protocol::client::{ClientLine, Refusal, write_refusal};
+use crate::protocol::location::{Location, Radius};
+use crate::protocol::record::Record;
+use crate::protocol::time::Timestamp;
+
+use super::Node;
+
+/// A question that Places must answer before the client can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookUp {
+    /// Around whom.
+    pub client: Vec<u8>,
+    /// The first line of the answer, with its terminator.
+    pub at_line: Vec<u8>,
+    /// The latitude, as the client wrote it.
+    pub latitude: Vec<u8>,
+    /// The longitude, as the client wrote it.
+    pub longitude: Vec<u8>,
+    /// How far around, in metres, exactly.
+    pub radius_metres: String,
+    /// How many places at most.
+    pub bound: u8,
+    /// The line that asked.
+    pub asked_by: EventId,
+}
+
+/// Where a client's line came from.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLineAt {
+    /// By which connection.
+    pub conn: ConnId,
+    /// When, by this server's clock.
+    pub now: Timestamp,
+}
+
+impl Node {
+    /// Handles one line of a client, without its terminator, and appends the whole answer to `out`.
+    ///
+    /// A WHATSAT can't be answered from here alone: nothing is appended then, and the look-up is
+    /// returned that the answer waits for.
+    pub fn client_line(
+        &mut self,
+        line: &[u8],
+        at: ClientLineAt,
+        journal: &dyn Journal,
+        out: &mut Vec<u8>,
+    ) -> Option<LookUp> {
+        let heard = journal.record(
+            None,
+            What::LineIn {
+                conn: at.conn,
+                line: line.into(),
+            },
+        );
+        match ClientLine::parse(line) {
+            Ok(ClientLine::Iamat { id, location, time }) => {
+                let record = Record::new(&self.config.name, at.now, id, location, time);
+                let from = out.len();
+                out.extend_from_slice(b"AT ");
+                out.extend_from_slice(record.text());
+                out.push(b'\n');
+                self.merge(record, 0, None, heard, journal);
+                Self::tell_line_out(at.conn, &out[from..], heard, journal);
+                None
+            }
+            Ok(ClientLine::Whatsat { id, radius, bound }) => {
+                let look_up = self.look_up(id, radius, bound, heard);
+                if look_up.is_none() {
+                    Self::refuse(line, Refusal::UnknownClient, at.conn, heard, journal, out);
+                }
+                look_up
+            }
+            Err(refusal) => {
+                Self::refuse(line, refusal, at.conn, heard, journal, out);
+                None
+            }
+        }
+    }
+
+    /// Answers the beginning of a line that is longer than the limit.
+    pub fn client_line_too_long(
+        &mut self,
+        beginning: &[u8],
+        conn: ConnId,
+        journal: &dyn Journal,
+        out: &mut Vec<u8>,
+    ) {
+        let line = beginning.into();
+        let heard = journal.record(None, What::LineIn { conn, line });
+        Self::refuse(beginning, Refusal::TooLong, conn, heard, journal, out);
+    }
+
+    fn look_up(
+        &self,
+        id: &[u8],
+        radius: Radius<'_>,
+        bound: u8,
+        asked_by: EventId,
+    ) -> Option<LookUp> {
+        let record = &self.store.entry(self.store.find(id)?).record;
+        let location = Location::parse(record.location())?;
+        Some(LookUp {
+            client: id.to_vec(),
+            at_line: [b"AT ", record.text(), b"\n"].concat(),
+            latitude: location.latitude().to_vec(),
+            longitude: location.longitude().to_vec(),
+            radius_metres: radius.metres(),
+            bound,
+            asked_by,
+        })
+    }
+
+    fn refuse(
+        line: &[u8],
+        why: Refusal,
+        conn: ConnId,
+        heard: EventId,
+        journal: &dyn Journal,
+        out: &mut Vec<u8>,
+    ) {
+        let refused = journal.record(Some(heard), What::Refused { why });
+        let from = out.len();
+        write_refusal(out, line);
+        Self::tell_line_out(conn, &out[from..], refused, journal);
+    }
+
+    fn tell_line_out(conn: ConnId, line: &[u8], cause: EventId, journal: &dyn Journal) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line).into();
+        journal.record(Some(cause), What::LineOut { conn, line });
+    }
+}
