@@ -50,7 +50,7 @@ pub struct NodeConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncBounds {
     /// Sets of up to so many records on both sides are listed, at most
-    /// [`MOST_HASHES`](peer::MOST_HASHES); larger ones are cut up.
+    /// [`MOST_HASHES`](crate::protocol::peer::MOST_HASHES); larger ones are cut up.
     pub small: u64,
     /// While so many questions are open, a set is not cut up: what that would have found is found
     /// in the next round. Two rounds that cross have up to 32 open for each digit on the way to a
