@@ -35,6 +35,15 @@ pub trait Net: Clone + Send + Sync + 'static {
 
     /// This machine's clock.
     fn now(&self) -> Timestamp;
+
+    /// A task of a server as this machine runs it. A simulated machine can stand still, and its
+    /// tasks with it; a real one needs nothing done.
+    fn task<F>(&self, task: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+    {
+        task
+    }
 }
 
 /// A bound port that connections come in by.

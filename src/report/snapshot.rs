@@ -14,6 +14,9 @@ use crate::protocol::{escape, fields};
 use crate::trace::Trace;
 use crate::trace::propagation::{Propagation, Use, alike};
 
+/// What clients and servers say is told up to here; the ways of updates are told whole.
+const MOST_LINES: usize = 100;
+
 /// Causes and order, without times.
 pub fn snapshot(trace: &Trace) -> String {
     write(trace, false)
@@ -60,13 +63,17 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
     if !counted.is_empty() {
         let _ = writeln!(text, "\n{title}");
     }
-    for (line, count) in counted {
+    let more = counted.len().saturating_sub(MOST_LINES);
+    for (line, count) in counted.into_iter().take(MOST_LINES) {
         let times = if count > 1 {
             format!(" ({count} times)")
         } else {
             String::new()
         };
         let _ = writeln!(text, "  {line}{times}");
+    }
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} lines more");
     }
 }
 
@@ -142,6 +149,13 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
     match &event.what {
         What::Crashed => Some(format!("{time}{who} crashes")),
         What::Restarted => Some(format!("{time}{who} starts again, empty")),
+        What::PoweredOff => Some(format!("{time}{who} loses its power")),
+        What::PoweredOn => Some(format!("{time}{who} has power again, starts empty")),
+        What::Frozen => Some(format!("{time}{who} stands still")),
+        What::Thawed => Some(format!("{time}{who} goes on")),
+        What::LinkDown { peer, why } => {
+            Some(format!("{time}{who} loses the link to {peer}: {why}"))
+        }
         What::Synchronised {
             peer,
             sent,

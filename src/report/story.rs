@@ -1,6 +1,7 @@
 //! What happened, one line an event, in fixed columns: time, who, what.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::journal::{ConnId, Event, Ignored, Other, RecordText, Source, What, Who};
 use crate::protocol::peer::PeerLine;
@@ -52,10 +53,8 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn new(trace: &'a Trace, detail: Detail) -> Self {
-        let is_step = |event: &&Event| {
-            matches!(event.who, Who::Client(_))
-                || matches!(event.what, What::Crashed | What::Restarted)
-        };
+        let is_step =
+            |event: &&Event| !matches!(event.who, Who::Server(_)) || is_fault(&event.what);
         let first = trace.events.iter().find(is_step);
         let mut ends: BTreeMap<ConnId, Vec<(&Who, &Other)>> = BTreeMap::new();
         for event in &trace.events {
@@ -125,6 +124,18 @@ impl<'a> Told<'a> {
             | What::LookUp { .. }
             | What::Crashed
             | What::Restarted
+            | What::PoweredOff
+            | What::PoweredOn
+            | What::Frozen
+            | What::Thawed
+            | What::Refusing
+            | What::Accepting
+            | What::Cut { .. }
+            | What::Healed { .. }
+            | What::Severed { .. }
+            | What::Slowed { .. }
+            | What::Skewed { .. }
+            | What::Touched { .. }
             | What::Unanswered { .. } => true,
         }
     }
@@ -185,6 +196,21 @@ impl<'a> Told<'a> {
             }
             What::Crashed => "CRASHES".to_owned(),
             What::Restarted => "STARTS AGAIN, empty".to_owned(),
+            What::PoweredOff => "LOSES ITS POWER".to_owned(),
+            What::PoweredOn => "HAS POWER AGAIN, starts empty".to_owned(),
+            What::Frozen => "STANDS STILL".to_owned(),
+            What::Thawed => "GOES ON".to_owned(),
+            What::Refusing => "REFUSES new connections".to_owned(),
+            What::Accepting => "TAKES new connections again".to_owned(),
+            What::Cut { ways } => format!("CUT: {}", arrows(ways)),
+            What::Healed { ways } => format!("HEALED: {}", arrows(ways)),
+            What::Severed { pairs } => format!("SEVERED: {}", between(pairs)),
+            What::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
+            What::Skewed { by, drift } => skewed(*by, *drift),
+            What::Touched { count, of } => match event.cause.and_then(|id| self.trace.event(id)) {
+                Some(fault) => format!("{}: {}", touched(*count, of), self.what(fault)),
+                None => touched(*count, of),
+            },
             What::Unanswered { to, line } => format!("has no answer from {to} to: {line}"),
         }
     }
@@ -226,6 +252,56 @@ impl<'a> Told<'a> {
 
 fn is_update(line: &[u8]) -> bool {
     matches!(PeerLine::parse(line), Ok(PeerLine::At(_)))
+}
+
+/// Whether the harness did it to a server.
+fn is_fault(what: &What<'_>) -> bool {
+    matches!(
+        what,
+        What::Crashed | What::PoweredOff | What::Frozen | What::Refusing | What::Skewed { .. }
+    )
+}
+
+/// What a fault touched.
+fn touched(count: u64, of: &str) -> String {
+    let thing = of.strip_suffix('s').filter(|_| count == 1).unwrap_or(of);
+    format!("touched {count} {thing}")
+}
+
+/// `A ↔ B, C ↔ D`.
+fn between(pairs: &[(Arc<str>, Arc<str>)]) -> String {
+    let pairs = pairs.iter().map(|(a, b)| format!("{a} ↔ {b}"));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// `A ↔ B, C → D`: both ways where both are there.
+fn arrows(ways: &[(Arc<str>, Arc<str>)]) -> String {
+    let back = |a: &Arc<str>, b: &Arc<str>| ways.iter().position(|(from, to)| from == b && to == a);
+    let arrows = ways
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (a, b))| match back(a, b) {
+            None => Some(format!("{a} → {b}")),
+            Some(other) if other > at => Some(format!("{a} ↔ {b}")),
+            Some(_) => None,
+        });
+    arrows.collect::<Vec<_>>().join(", ")
+}
+
+fn skewed(by: i64, drift: i64) -> String {
+    let signed = |nanos: i64| {
+        let sign = if nanos < 0 { '-' } else { '+' };
+        format!("{sign}{}", show::delay(nanos.unsigned_abs()))
+    };
+    match (by, drift) {
+        (0, 0) => "its clock is right again".to_owned(),
+        (by, 0) => format!("its clock is wrong by {}", signed(by)),
+        (by, drift) => format!(
+            "its clock is wrong by {} and {} a second",
+            signed(by),
+            signed(drift)
+        ),
+    }
 }
 
 fn other(with: &Other) -> String {

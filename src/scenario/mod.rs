@@ -102,12 +102,80 @@ pub struct Step {
 /// What happens in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// These servers, which run, stop at once and forget everything.
-    Crash(Vec<ServerId>),
-    /// These servers, which are down, start again knowing nothing.
-    Restart(Vec<ServerId>),
+    /// Something begins to be wrong with these servers.
+    Break(Fault, Vec<ServerId>),
+    /// It is no longer wrong.
+    Mend(Fault, Vec<ServerId>),
+    /// What is sent one way between these pairs waits.
+    Cut(Vec<Way>),
+    /// One cut less of these ways: what waited flows on when it was the last.
+    Heal(Vec<Way>),
+    /// Connections between these pairs are reset.
+    Sever(Vec<(Party, Party)>),
+    /// These links, as indices into the herd's, take so long from now on.
+    Slow(Vec<usize>, LatencyRange),
+    /// The clocks of these are wrong from now on.
+    Skew(Vec<Clocked>, Skewed),
     /// A client sends something.
     Client(ClientStep),
+}
+
+/// What can be wrong with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Killed, as by `kill -9`: its memory is gone, its system closes its sockets.
+    Crash,
+    /// Without power: its memory is gone, and nobody closes anything.
+    PowerOff,
+    /// Standing still, as by SIGSTOP: everything stays, and nothing happens.
+    Freeze,
+    /// New connections are refused.
+    Refuse,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Crash, Self::PowerOff, Self::Freeze, Self::Refuse];
+
+    /// The words of the steps that begin and end it.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Crash => ("crash", "restart"),
+            Self::PowerOff => ("power_off", "power_on"),
+            Self::Freeze => ("freeze", "thaw"),
+            Self::Refuse => ("refuse", "accept"),
+        }
+    }
+}
+
+/// An end of what a network can cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    /// A server.
+    Server(ServerId),
+    /// All clients.
+    Clients,
+}
+
+/// From whom to whom.
+pub type Way = (Party, Party);
+
+/// Whose clock can be wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clocked {
+    /// A server's.
+    Server(ServerId),
+    /// A client's, by its name in the steps.
+    Client(Name),
+}
+
+/// How wrong a clock is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skewed {
+    /// Nanoseconds that it is ahead, from the moment of the step on.
+    pub by: i64,
+    /// Nanoseconds that it gains each second after that.
+    pub drift: i64,
 }
 
 /// What a client does.

@@ -70,7 +70,9 @@ pub(super) struct RawTiming {
     pub(super) redial_most: Option<Located<DurationText>>,
 }
 
-/// One thing that happens: its time (`at` or `after`), and one of `crash`, `restart` and `client`.
+/// One thing that happens: its time (`at` or `after`), and one of `client`, `crash`, `restart`,
+/// `power_off`, `power_on`, `freeze`, `thaw`, `refuse`, `accept`, `partition`, `partition_oneway`,
+/// `heal`, `sever`, `slow` and `skew`.
 ///
 /// `{ at = "1s", crash = "Juzang" }`
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -86,6 +88,44 @@ pub(super) struct RawStep {
     /// These servers, which crashed, start again knowing nothing: a name, a list, or `"all"` that
     /// are down.
     pub(super) restart: Option<OneOrMany>,
+    /// The plug of these servers is pulled: nothing is closed, peers hear silence. A name, a list,
+    /// or `"all"` that run.
+    pub(super) power_off: Option<OneOrMany>,
+    /// These servers, whose plug was pulled, start again knowing nothing.
+    pub(super) power_on: Option<OneOrMany>,
+    /// These servers stand still, as by SIGSTOP: their sockets stay open, their clocks go on.
+    pub(super) freeze: Option<OneOrMany>,
+    /// These servers go on where they stood still.
+    pub(super) thaw: Option<OneOrMany>,
+    /// These servers refuse new connections; those that are open stay.
+    pub(super) refuse: Option<OneOrMany>,
+    /// These servers take new connections again.
+    pub(super) accept: Option<OneOrMany>,
+    /// What is sent between these servers and those in `from` (all others and the clients, if not
+    /// given) waits until it is healed, as TCP does while a router is down. Also one link:
+    /// `"Riley-Juzang"`. The word `clients` stands for all clients.
+    pub(super) partition: Option<OneOrMany>,
+    /// The same in one direction: what those in `from` send to these waits. For one link,
+    /// `"Riley-Juzang"`, what Riley sends to Juzang.
+    pub(super) partition_oneway: Option<OneOrMany>,
+    /// What waited between these servers and those in `from` flows on: as in `partition`, or
+    /// `"all"`.
+    pub(super) heal: Option<OneOrMany>,
+    /// The other side of `partition`, `partition_oneway`, `heal` or `sever`.
+    pub(super) from: Option<OneOrMany>,
+    /// Connections between these servers and those in `from`, or of one link, are reset.
+    pub(super) sever: Option<OneOrMany>,
+    /// These links (`"Riley-Juzang"`), or all links of these servers, take `latency` from now on.
+    pub(super) slow: Option<OneOrMany>,
+    /// What `slow` links take: `"200ms"`, or a range.
+    pub(super) latency: Option<Located<LatencyRange>>,
+    /// The clocks of these servers or clients are wrong from now on: by `by`, and by `drift` more
+    /// each second.
+    pub(super) skew: Option<OneOrMany>,
+    /// How wrong: `"+1h"`, `"-250ms"`; `"0s"` is right again.
+    pub(super) by: Option<Located<String>>,
+    /// How much more each second: `"+100us"`, `"-1ms"`.
+    pub(super) drift: Option<Located<String>>,
     /// This client connects and sends something: any name, used to tell the story.
     pub(super) client: Option<Located<String>>,
     /// The server that the client talks to; with a list or `"all"`, each of them on its own

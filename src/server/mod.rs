@@ -246,18 +246,17 @@ pub async fn serve<N: Net>(
     });
     let mut tasks = JoinSet::new();
     let clients = accept_clients(Arc::clone(&shared), listeners.clients);
-    tasks.spawn(async move {
+    tasks.spawn(shared.net.task(async move {
         let ended = clients.await;
         end_links.send_replace(true);
         ended
-    });
-    tasks.spawn(accept_peers(Arc::clone(&shared), listeners.peers));
+    }));
+    let peers = accept_peers(Arc::clone(&shared), listeners.peers);
+    tasks.spawn(shared.net.task(peers));
     for (position, neighbour) in shared.config.node.neighbours.iter().enumerate() {
         if neighbour.dialled {
-            tasks.spawn(dial::keep_dialling(
-                Arc::clone(&shared),
-                NeighbourId(position),
-            ));
+            let dialling = dial::keep_dialling(Arc::clone(&shared), NeighbourId(position));
+            tasks.spawn(shared.net.task(dialling));
         }
     }
     while let Some(task) = tasks.join_next().await {
@@ -328,7 +327,8 @@ where
         match next {
             Next::Ended(ended) => ended?,
             Next::Accepted(Ok(connection)) => {
-                connections.spawn(handle(Arc::clone(shared), connection));
+                let task = handle(Arc::clone(shared), connection);
+                connections.spawn(shared.net.task(task));
             }
             // Out of descriptors, or a client that was gone already: neither ends the server.
             Next::Accepted(Err(_)) => tokio::time::sleep(shared.config.timing.accept_pause).await,

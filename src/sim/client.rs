@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::net::{SimNet, SimStream};
 use super::recorder::Recorder;
 use crate::herd::{Address, Name, ServerId};
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Who, Why};
-use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Net};
 use crate::scenario::{CLIENT_PATIENCE, ClientStep, Rendered};
 
@@ -86,6 +86,7 @@ impl Board {
 
 /// Does all jobs, each in a task of its own, until the driver is gone.
 pub(super) async fn run(
+    net: SimNet,
     mut jobs: mpsc::UnboundedReceiver<Job>,
     board: Board,
     recorder: Recorder,
@@ -105,24 +106,25 @@ pub(super) async fn run(
             Some(Ok(job)) => {
                 let journal = recorder.journal(Who::Client(job.what.client.clone()));
                 let board = board.clone();
-                tasks.spawn(async move { board.end(perform(&job, &*journal).await) });
+                let net = net.clone();
+                tasks.spawn(async move { board.end(perform(&net, &job, &*journal).await) });
             }
         }
     }
 }
 
-async fn perform(job: &Job, journal: &dyn Journal) -> Vec<Outcome> {
-    let connected = match timeout(CLIENT_PATIENCE, TurmoilNet.connect(&job.address)).await {
+async fn perform(net: &SimNet, job: &Job, journal: &dyn Journal) -> Vec<Outcome> {
+    let connected = match timeout(CLIENT_PATIENCE, net.connect(&job.address)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err((&error).into()),
         Err(_) => Err(Why::Silent),
     };
     match connected {
-        Ok(connection) => converse(job, connection, journal).await,
+        Ok(connection) => converse(net, job, connection, journal).await,
         Err(why) => {
             let to = job.server.clone();
             let failed = journal.record(None, What::ConnectFailed { to, why });
-            let lines = job.lines();
+            let lines = job.lines(net);
             lines
                 .iter()
                 .enumerate()
@@ -136,8 +138,9 @@ async fn perform(job: &Job, journal: &dyn Journal) -> Vec<Outcome> {
 }
 
 async fn converse(
+    net: &SimNet,
     job: &Job,
-    connection: Connection<turmoil::net::TcpStream>,
+    connection: Connection<SimStream>,
     journal: &dyn Journal,
 ) -> Vec<Outcome> {
     let conn = journal.open(End::Dialler, connection.local, connection.remote);
@@ -145,7 +148,7 @@ async fn converse(
     let end = End::Dialler;
     journal.record(None, What::Opened { conn, end, with });
     let mut stream = connection.stream;
-    let lines = job.lines();
+    let lines = job.lines(net);
     let sent: Vec<EventId> = (lines.iter())
         .map(|line| {
             let line = line.bytes.as_slice().into();
@@ -193,12 +196,7 @@ async fn converse(
 
 /// Half-closes and reads to the end: a server has nothing more to say then, and if it says
 /// something all the same, that is seen.
-async fn finish(
-    stream: &mut turmoil::net::TcpStream,
-    mut answers: Answers,
-    conn: ConnId,
-    journal: &dyn Journal,
-) {
+async fn finish(stream: &mut SimStream, mut answers: Answers, conn: ConnId, journal: &dyn Journal) {
     let _ = stream.shutdown().await;
     let reading = async {
         while let Ok(read) = stream.read_buf(&mut answers.buffer).await {
@@ -220,8 +218,8 @@ fn is_whatsat(line: &[u8]) -> bool {
 
 impl Job {
     /// What to send now, by the client's clock.
-    fn lines(&self) -> Vec<Rendered> {
-        let now = TurmoilNet.now().as_nanos().unsigned_abs();
+    fn lines(&self, net: &SimNet) -> Vec<Rendered> {
+        let now = net.client_now(&self.what.client).as_nanos().unsigned_abs();
         let lines = self.what.lines.iter();
         lines
             .map(|line| line.send.render(self.repetition, now))
@@ -267,7 +265,7 @@ impl Answers {
     /// An answer is a line. Only the one to a WHATSAT goes on behind an AT line, to a blank line.
     async fn next(
         &mut self,
-        stream: &mut turmoil::net::TcpStream,
+        stream: &mut SimStream,
         wants_json: bool,
     ) -> std::io::Result<Option<Vec<u8>>> {
         loop {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::client::{Outcome, Place};
+use super::faults::Touch;
 use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
@@ -54,6 +55,7 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
     for expect in &scenario.expects {
         judgements.extend(judge.expectation(expect));
     }
+    judgements.extend(execution.touched.iter().map(|touch| judge.touch(touch)));
     judgements.push(judge.agreement());
     judgements.push(Judge::ending(execution));
     judgements.extend(judge.unasked());
@@ -273,6 +275,23 @@ impl Judge<'_> {
         }
     }
 
+    /// A fault that touched nothing proves nothing.
+    fn touch(&self, touch: &Touch) -> Judgement {
+        let actual = match touch.count {
+            0 => "nothing".to_owned(),
+            1 => format!("1 {}", touch.what.trim_end_matches('s')),
+            count => format!("{count} {}", touch.what),
+        };
+        Judgement {
+            about: format!("{} touches something", touch.about),
+            held: touch.count > 0,
+            expected: "something".to_owned(),
+            actual,
+            place: Some(self.place(touch.place)),
+            events: vec![touch.event],
+        }
+    }
+
     /// At the end all running servers that can reach each other hold the same records.
     fn agreement(&self) -> Judgement {
         let held = self.records_at_the_end();
@@ -316,7 +335,7 @@ impl Judge<'_> {
                 What::Started { .. } => {
                     held.insert(Arc::clone(name), BTreeMap::new());
                 }
-                What::Crashed | What::Stopped => {
+                What::Crashed | What::PoweredOff | What::Stopped => {
                     held.remove(name);
                 }
                 What::Accepted { record, .. } => {

@@ -5,7 +5,9 @@
 //! machine, and [`run`] makes sure by running everything twice.
 
 mod client;
+mod faults;
 mod judge;
+mod net;
 mod random;
 mod recorder;
 mod world;

@@ -66,7 +66,7 @@ impl State {
             What::Started { .. } => {
                 self.running.insert(Arc::clone(me));
             }
-            What::Stopped | What::Crashed => {
+            What::Stopped | What::Crashed | What::PoweredOff => {
                 self.running.remove(me);
                 self.links.retain(|(from, _), _| from != me);
             }
@@ -87,7 +87,7 @@ impl State {
 /// Signs of life and attempts to reach the dead go on for ever; they don't keep a run going.
 fn is_background(what: &What<'_>) -> bool {
     match what {
-        What::ConnectFailed { .. } => true,
+        What::ConnectFailed { .. } | What::Touched { .. } => true,
         What::LineIn { line, .. } | What::LineOut { line, .. } => {
             line.0.starts_with(b"PING") || line.0.starts_with(b"ROOT ")
         }

@@ -11,18 +11,17 @@ use tokio::sync::{mpsc, watch};
 
 use super::SimError;
 use super::client::{self, Board, Job, Outcome};
+use super::faults::{Breaker, CLIENTS, Touch};
+use super::net::Faults;
 use super::random::{Latencies, derive};
 use super::recorder::{Recorder, State};
-use crate::herd::{Address, Herd, Name, ServerId};
-use crate::journal::{Event, What, Who};
-use crate::net::turmoil::TurmoilNet;
+use crate::herd::{Address, Herd, ServerId};
+use crate::journal::{Event, Who};
+use crate::net::Net as _;
 use crate::places::FixedPlaces;
-use crate::scenario::{Action, Scenario};
+use crate::scenario::{Action, ClientStep, Clocked, Fault, Party, Scenario, Skewed, Way};
 use crate::server::{self, Config, Listeners};
 use crate::units::LatencyRange;
-
-/// All clients' host. No server can be called so, since names have no blanks.
-const CLIENTS: &str = "the clients";
 
 /// A run that has not become quiet so long after its last step never will.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
@@ -37,6 +36,8 @@ pub(super) struct Execution {
     pub(super) undone: usize,
     /// Clients that still waited for an answer when the run ended.
     pub(super) still_waiting: usize,
+    /// What each fault touched, in the order in which they ended.
+    pub(super) touched: Vec<Touch>,
     /// For how long it ran.
     pub(super) lasted: Duration,
 }
@@ -47,13 +48,19 @@ pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
     let board = Board::default();
     let (give, jobs) = mpsc::unbounded_channel();
     let mut sim = build(scenario);
+    let names = scenario.herd.server_names().chain([CLIENTS]);
+    let faults = Faults::new(names.map(str::to_owned).collect());
     let mut alive = Vec::new();
     for id in scenario.herd.ids() {
-        alive.push(add_server(&mut sim, scenario, id, &recorder));
+        alive.push(add_server(&mut sim, scenario, id, &recorder, &faults));
     }
-    sim.client(CLIENTS, client::run(jobs, board.clone(), recorder.clone()));
+    let clients_net = faults.net(scenario.herd.servers().len());
+    let clients = client::run(clients_net, jobs, board.clone(), recorder.clone());
+    sim.client(CLIENTS, clients);
     let mut driver = Driver {
         scenario,
+        breaker: Breaker::new(scenario, faults, recorder.clone()),
+        ranges: scenario.link_latency.clone(),
         latencies: Latencies::new(scenario.seed, scenario.tick),
         alive,
         link_latency: Vec::new(),
@@ -65,12 +72,15 @@ pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
     };
     driver.draw_latencies(&sim);
     let ended_well = driver.run(&mut sim)?;
+    driver.recorder.set_now(sim.elapsed());
+    driver.breaker.finish();
     Ok(Execution {
         lasted: sim.elapsed(),
         events: driver.recorder.take(),
         outcomes: driver.board.take(),
         still_waiting: driver.board.pending(),
         undone: driver.todo.len(),
+        touched: std::mem::take(&mut driver.breaker.touched),
         ended_well,
     })
 }
@@ -112,6 +122,7 @@ fn add_server(
     scenario: &Scenario,
     id: ServerId,
     recorder: &Recorder,
+    faults: &Faults,
 ) -> Rc<Cell<bool>> {
     let name = scenario.herd.server(id).name.clone();
     let journal = recorder.journal(Who::Server(name.clone()));
@@ -121,6 +132,7 @@ fn add_server(
     let boots = Cell::new(0);
     let alive = Rc::new(Cell::new(true));
     let is_alive = Rc::clone(&alive);
+    let net = faults.net(id.index());
     sim.host(name.to_string(), move || {
         let is_alive = is_alive.get();
         if is_alive {
@@ -138,6 +150,7 @@ fn add_server(
         }
         let (clients, peers) = (herd.server(id).client.clone(), herd.server(id).peer.clone());
         let journal = Arc::clone(&journal);
+        let net = net.clone();
         async move {
             if !is_alive {
                 // The machine is up and its system refuses connections; only the server is gone.
@@ -145,9 +158,10 @@ fn add_server(
             }
             // Nobody stops a simulated server in good order: it crashes, or the run ends.
             let (_never, stop) = watch::channel(false);
-            let listeners = Listeners::bind(&TurmoilNet, &clients, &peers).await?;
+            let listeners = Listeners::bind(&net, &clients, &peers).await?;
             let places = Arc::new(FixedPlaces::default());
-            server::serve(TurmoilNet, listeners, config, places, journal, stop).await?;
+            let running = server::serve(net.clone(), listeners, config, places, journal, stop);
+            net.task(running).await?;
             Ok(())
         }
     });
@@ -156,42 +170,66 @@ fn add_server(
 
 /// Something that the driver does at some moment.
 enum Todo {
-    Crash(ServerId),
-    Restart(ServerId),
+    Break(Fault, ServerId),
+    Mend(Fault, ServerId),
+    Cut(Vec<Way>),
+    Heal(Vec<Way>),
+    Sever(Vec<(Party, Party)>),
+    Slow(Vec<usize>, LatencyRange),
+    Skew(Vec<Clocked>, Skewed),
     Send(Job),
 }
 
+/// When, by which step (as a byte of the scenario's file), and what.
+type Due = (Duration, usize, Todo);
+
 /// Everything that is to be done, in order of time and, at the same time, of the file.
-fn timeline(scenario: &Scenario) -> VecDeque<(Duration, Todo)> {
+fn timeline(scenario: &Scenario) -> VecDeque<Due> {
     let mut all = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {
+        let mut add = |todo| all.push((step.at, step.span.start, todo));
         match &step.action {
-            Action::Crash(servers) => {
-                all.extend(servers.iter().map(|&id| (step.at, Todo::Crash(id))));
-            }
-            Action::Restart(servers) => {
-                all.extend(servers.iter().map(|&id| (step.at, Todo::Restart(id))));
-            }
-            Action::Client(client) => {
-                let what = Arc::new(client.clone());
-                for &to in &client.to {
-                    for repetition in 1..=client.times {
-                        let job = Job {
-                            step: index,
-                            what: Arc::clone(&what),
-                            to,
-                            server: scenario.herd.server(to).name.clone(),
-                            address: simulated(&scenario.herd, to),
-                            repetition,
-                        };
-                        all.push((step.at + client.every * (repetition - 1), Todo::Send(job)));
-                    }
+            Action::Break(fault, servers) => {
+                for &id in servers {
+                    add(Todo::Break(*fault, id));
                 }
             }
+            Action::Mend(fault, servers) => {
+                for &id in servers {
+                    add(Todo::Mend(*fault, id));
+                }
+            }
+            Action::Cut(ways) => add(Todo::Cut(ways.clone())),
+            Action::Heal(ways) => add(Todo::Heal(ways.clone())),
+            Action::Sever(pairs) => add(Todo::Sever(pairs.clone())),
+            Action::Slow(links, latency) => add(Todo::Slow(links.clone(), *latency)),
+            Action::Skew(whom, skewed) => add(Todo::Skew(whom.clone(), *skewed)),
+            Action::Client(client) => all.extend(jobs(scenario, index, client)),
         }
     }
-    all.sort_by_key(|&(at, _)| at);
+    all.sort_by_key(|&(at, ..)| at);
     all.into()
+}
+
+/// What a client's step has to be done, each at its time.
+fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator<Item = Due> {
+    let step = &scenario.steps[index];
+    let what = Arc::new(client.clone());
+    client.to.iter().flat_map(move |&to| {
+        let what = Arc::clone(&what);
+        (1..=client.times).map(move |repetition| {
+            let job = Job {
+                step: index,
+                what: Arc::clone(&what),
+                to,
+                server: scenario.herd.server(to).name.clone(),
+                address: simulated(&scenario.herd, to),
+                repetition,
+            };
+            let at = step.at + client.every * (repetition - 1);
+            (at, step.span.start, Todo::Send(job))
+        })
+    })
 }
 
 /// Where a server's clients find it: simulated hosts have their servers' names.
@@ -212,7 +250,10 @@ struct Driver<'a> {
     link_latency: Vec<Duration>,
     /// The latency between clients and each server at this moment.
     client_latency: Vec<Duration>,
-    todo: VecDeque<(Duration, Todo)>,
+    todo: VecDeque<Due>,
+    breaker: Breaker,
+    /// The latency of each link, as the last step that changed it says.
+    ranges: Vec<LatencyRange>,
     recorder: Recorder,
     board: Board,
     give: mpsc::UnboundedSender<Job>,
@@ -221,12 +262,13 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// Ticks until the end; whether that came as it should.
     fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<bool, SimError> {
-        let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, _)| at);
+        let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
         loop {
             let now = sim.elapsed();
             self.recorder.set_now(now);
             self.perform(sim, now)?;
             self.draw_latencies(sim);
+            self.pass(sim, now);
             sim.step()
                 .map_err(|error| SimError::Failed(error.to_string()))?;
             let now = sim.elapsed();
@@ -244,14 +286,35 @@ impl Driver<'_> {
     }
 
     fn perform(&mut self, sim: &mut turmoil::Sim<'static>, now: Duration) -> Result<(), SimError> {
-        while let Some((_, todo)) = self.todo.pop_front_if(|&mut (at, _)| at <= now) {
+        while let Some((_, place, todo)) = self.todo.pop_front_if(|&mut (at, ..)| at <= now) {
             match todo {
-                Todo::Crash(id) => self.crash(sim, id),
-                Todo::Restart(id) => {
-                    let name = self.tell(id, What::Restarted);
-                    self.alive[id.index()].set(true);
-                    sim.bounce(&*name);
+                Todo::Break(fault, id) => {
+                    self.breaker.break_server(fault, id, place);
+                    match fault {
+                        Fault::Crash => self.kill(sim, id),
+                        Fault::PowerOff => self.unplug(sim, id),
+                        Fault::Freeze | Fault::Refuse => {}
+                    }
                 }
+                Todo::Mend(fault, id) => {
+                    self.breaker.mend_server(fault, id);
+                    if matches!(fault, Fault::Crash | Fault::PowerOff) {
+                        self.alive[id.index()].set(true);
+                        sim.bounce(&*self.scenario.herd.server(id).name);
+                    }
+                }
+                Todo::Cut(ways) => self.breaker.cut(sim, &ways, place),
+                Todo::Heal(ways) => self.breaker.heal(sim, &ways),
+                Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
+                Todo::Slow(links, latency) => {
+                    self.breaker.slow(&links, latency.to_string(), place);
+                    for link in links {
+                        self.ranges[link] = latency;
+                        self.link_latency[link] = self.latencies.draw(latency);
+                    }
+                    self.set_latencies(sim, Duration::ZERO);
+                }
+                Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
                 Todo::Send(job) => {
                     self.board.begin();
                     let gone = |_| SimError::Failed("the clients' host is gone".to_owned());
@@ -262,34 +325,73 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn tell(&self, server: ServerId, what: What<'static>) -> Name {
-        let name = self.scenario.herd.server(server).name.clone();
-        self.recorder
-            .journal(Who::Server(name.clone()))
-            .record(None, what);
-        name
-    }
-
     /// Ends a server as `kill -9` does: its memory is gone, its system closes its sockets and
     /// refuses new connections.
-    fn crash(&self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
-        let name = self.tell(id, What::Crashed);
+    fn kill(&self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
         self.alive[id.index()].set(false);
         // What is sent between two ticks counts from the end of the tick before, and would
         // arrive a tick early.
         self.set_latencies(sim, self.scenario.tick);
-        sim.bounce(&*name);
+        sim.bounce(&*self.scenario.herd.server(id).name);
         self.set_latencies(sim, Duration::ZERO);
+    }
+
+    /// Ends a server as pulling the plug does: what it sent and is sent is lost, nothing is closed.
+    fn unplug(&mut self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
+        let herd = &self.scenario.herd;
+        let me = &herd.server(id).name;
+        let others = herd
+            .server_names()
+            .chain([CLIENTS])
+            .filter(|name| *name != &**me);
+        for other in others.clone() {
+            sim.partition(&**me, other);
+        }
+        sim.crash(&**me);
+        for other in others {
+            sim.repair(&**me, other);
+        }
+        self.breaker.reapply(sim, id.index());
+    }
+
+    /// What may pass against a one-way cut arrives when it is due.
+    fn pass(&mut self, sim: &turmoil::Sim<'static>, now: Duration) {
+        let Self {
+            breaker,
+            scenario,
+            link_latency,
+            client_latency,
+            ..
+        } = self;
+        breaker.pass(sim, now, |a, b| {
+            let ids: Vec<ServerId> = scenario
+                .herd
+                .ids()
+                .filter(|id| [a, b].contains(&id.index()))
+                .collect();
+            match ids.as_slice() {
+                [server] => client_latency[server.index()],
+                [x, y] => {
+                    let link = scenario
+                        .herd
+                        .links()
+                        .iter()
+                        .position(|link| link.other(*x) == Some(*y));
+                    link.map_or(Duration::ZERO, |link| link_latency[link])
+                }
+                _ => Duration::ZERO,
+            }
+        });
     }
 
     /// Draws the latency of every link for the next tick.
     fn draw_latencies(&mut self, sim: &turmoil::Sim<'static>) {
         let Scenario {
-            link_latency: links,
             client_latency: clients,
             herd,
             ..
         } = self.scenario;
+        let links = &self.ranges;
         let varies = |range: &LatencyRange| range.least != range.most;
         let first = self.client_latency.is_empty();
         if !(first || varies(clients) || links.iter().any(varies)) {
@@ -319,7 +421,7 @@ impl Driver<'_> {
     /// Whether nothing is left to happen: all steps done, all clients answered, all links between
     /// running servers synchronised, and nothing but signs of life for a while.
     fn is_quiet(&self, now: Duration) -> bool {
-        let latencies = self.scenario.link_latency.iter().map(|range| range.most);
+        let latencies = self.ranges.iter().map(|range| range.most);
         let most = latencies.chain([self.scenario.client_latency.most]).max();
         // Twice there and back: whatever was under way has arrived and was answered.
         let settle = Duration::from_millis(200).max(most.unwrap_or_default() * 4);
@@ -334,7 +436,14 @@ impl Driver<'_> {
         let herd = &self.scenario.herd;
         herd.links().iter().all(|link| {
             let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
-            !(state.is_running(a) && state.is_running(b)) || state.is_synchronised(a, b)
+            let (x, y) = (link.a.index(), link.b.index());
+            let can_talk = state.is_running(a)
+                && state.is_running(b)
+                && !self.breaker.is_cut(x, y)
+                && !self.breaker.is_cut(y, x)
+                && !self.breaker.is_stuck(link.a)
+                && !self.breaker.is_stuck(link.b);
+            !can_talk || state.is_synchronised(a, b)
         })
     }
 }

@@ -280,7 +280,7 @@ impl<'a> Index<'a> {
         }
         match &event.what {
             What::Started { .. } => self.change(event, true),
-            What::Crashed | What::Stopped => self.change(event, false),
+            What::Crashed | What::PoweredOff | What::Stopped => self.change(event, false),
             What::LinkUp { peer, conn } => {
                 self.peers.insert((&event.who, *conn), peer);
             }

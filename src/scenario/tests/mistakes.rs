@@ -100,7 +100,7 @@ fn steps_that_do_the_wrong_thing_have_a_place() {
         (
             "{ at = \"1s\" }, { at = \"1s\", to = \"Riley\" }",
             &[
-                "3:10 a step needs one of `crash`, `restart` and `client`",
+                "3:10 a step needs something that happens: `client`, `crash`, `partition` and so on",
                 "3:25 a step with `to` needs a `client` who does it",
             ],
         ),
@@ -111,7 +111,7 @@ fn steps_that_do_the_wrong_thing_have_a_place() {
         (
             "{ at = \"2s\", crash = \"Riley\" }, { at = \"1s\", restart = \"Riley\" }, { at = \"3s\", crash = [\"Juzang\", \"Riley\"] }",
             &[
-                "3:65 `Riley` is running and can't restart",
+                "3:65 `Riley` can't `restart`: there was no `crash`",
                 "3:108 `Riley` is down already",
             ],
         ),

@@ -76,7 +76,10 @@ fn a_whole_scenario_is_read() {
     assert_eq!(scenario.link_latency.len(), 6);
     let [riley, jaquez, juzang, campbell, bernard] =
         ["Riley", "Jaquez", "Juzang", "Campbell", "Bernard"].map(|n| scenario.herd.id(n).unwrap());
-    assert_eq!(scenario.steps[0].action, Action::Crash(vec![juzang]));
+    assert_eq!(
+        scenario.steps[0].action,
+        Action::Break(Fault::Crash, vec![juzang])
+    );
     let Action::Client(client) = &scenario.steps[1].action else {
         panic!("{:?}", scenario.steps[1]);
     };
@@ -108,7 +111,7 @@ fn json_says_the_same() {
     let text = r#"{ "title": "t", "herd": "hill", "steps": [
         { "at": "1s", "crash": ["Smith", "Hill"] }, { "after": "1s", "restart": "all" } ] }"#;
     let (scenario, _) = Scenario::parse("a.json", text, None).unwrap();
-    let Action::Restart(up) = &scenario.steps[1].action else {
+    let Action::Mend(Fault::Crash, up) = &scenario.steps[1].action else {
         panic!("{:?}", scenario.steps[1]);
     };
     assert_eq!(names(&scenario, up), ["Hill", "Smith"]);
@@ -153,8 +156,11 @@ fn steps_are_sorted_by_time_and_keep_their_order_within_one() {
         .map(|step| step.at.as_secs())
         .collect();
     assert_eq!(times, [1, 3, 3, 4]);
-    assert!(matches!(scenario.steps[1].action, Action::Restart(_)));
-    let Action::Crash(rest) = &scenario.steps[3].action else {
+    assert!(matches!(
+        scenario.steps[1].action,
+        Action::Mend(Fault::Crash, _)
+    ));
+    let Action::Break(Fault::Crash, rest) = &scenario.steps[3].action else {
         panic!("{:?}", scenario.steps[3]);
     };
     assert_eq!(

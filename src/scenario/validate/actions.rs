@@ -10,7 +10,7 @@ use crate::herd::{Name, ServerId};
 use crate::protocol::visible;
 use crate::scenario::raw::RawStep;
 use crate::scenario::template::TextError;
-use crate::scenario::{ClientStep, Line, Pattern, Template};
+use crate::scenario::{ClientStep, Fault, Line, Pattern, Template};
 
 /// Each repetition is a connection of its own, and a simulated host has only so many ports.
 const MOST_TIMES: u32 = 10_000;
@@ -18,31 +18,62 @@ const MOST_TIMES: u32 = 10_000;
 impl Context<'_> {
     /// The one thing that a step does; none if it is wrong in any way.
     pub(super) fn action(&mut self, step: &Section<RawStep>) -> Option<DraftAction> {
-        let actions = [
-            step.crash.as_ref().map(|list| ("crash", list.span())),
-            step.restart.as_ref().map(|list| ("restart", list.span())),
-            step.client.as_ref().map(|name| ("client", name.span())),
-        ];
-        let mut actions = actions.into_iter().flatten();
+        let mut actions = step.actions();
         let first = actions.next();
         for (name, span) in actions {
             self.second_action(name, span, first.as_ref());
         }
-        match first {
-            None => {
-                self.no_action(step);
-                None
+        let Some((name, _)) = first else {
+            self.no_action(step);
+            return None;
+        };
+        self.check_fields(step, name);
+        if step.client.is_some() {
+            return self.client(step).map(DraftAction::Client);
+        }
+        for fault in Fault::ALL {
+            let (begin, end) = step.fault(fault);
+            if let Some(list) = begin {
+                return self.whom(list).map(|whom| DraftAction::Break(fault, whom));
             }
-            Some((name, _)) if step.client.is_none() => {
-                self.check_no_client_fields(step, name);
-                let whom = self.whom(step.crash.as_ref().or(step.restart.as_ref())?)?;
-                Some(if name == "crash" {
-                    DraftAction::Crash(whom)
-                } else {
-                    DraftAction::Restart(whom)
-                })
+            if let Some(list) = end {
+                return self.whom(list).map(|whom| DraftAction::Mend(fault, whom));
             }
-            Some(_) => self.client(step).map(DraftAction::Client),
+        }
+        self.network_action(step)
+    }
+
+    /// Fields that belong to another kind of step than this one.
+    fn check_fields(&mut self, step: &Section<RawStep>, action: &str) {
+        if action != "client" {
+            self.check_no_client_fields(step, action);
+        }
+        let wants_from = ["partition", "partition_oneway", "heal", "sever"];
+        let extra = [
+            (
+                "from",
+                &wants_from[..],
+                step.from.as_ref().map(OneOrMany::span),
+            ),
+            (
+                "latency",
+                &["slow"][..],
+                step.latency.as_ref().map(Located::span),
+            ),
+            ("by", &["skew"][..], step.by.as_ref().map(Located::span)),
+            (
+                "drift",
+                &["skew"][..],
+                step.drift.as_ref().map(Located::span),
+            ),
+        ];
+        for (field, owners, span) in extra {
+            if let Some(span) = span.filter(|_| !owners.contains(&action)) {
+                let owners = owners.join("`, `");
+                let message =
+                    format!("`{field}` goes with `{owners}`, and this step has `{action}`");
+                self.error(span, message);
+            }
         }
     }
 
@@ -61,7 +92,8 @@ impl Context<'_> {
         }
         let message = match client_fields(step).first() {
             Some((name, _)) => format!("a step with `{name}` needs a `client` who does it"),
-            None => "a step needs one of `crash`, `restart` and `client`".to_owned(),
+            None => "a step needs something that happens: `client`, `crash`, `partition` and so on"
+                .to_owned(),
         };
         self.error(step.span(), message);
     }
@@ -226,4 +258,40 @@ fn client_fields(step: &RawStep) -> Vec<(&'static str, Span)> {
     given
         .filter_map(|(name, span)| Some((name, span?)))
         .collect()
+}
+
+impl RawStep {
+    /// What the step says that happens, each with its place: there must be exactly one.
+    fn actions(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        let lists = [
+            ("crash", &self.crash),
+            ("restart", &self.restart),
+            ("power_off", &self.power_off),
+            ("power_on", &self.power_on),
+            ("freeze", &self.freeze),
+            ("thaw", &self.thaw),
+            ("refuse", &self.refuse),
+            ("accept", &self.accept),
+            ("partition", &self.partition),
+            ("partition_oneway", &self.partition_oneway),
+            ("heal", &self.heal),
+            ("sever", &self.sever),
+            ("slow", &self.slow),
+            ("skew", &self.skew),
+        ];
+        let lists = lists.map(|(name, list)| Some((name, list.as_ref()?.span())));
+        let client = self.client.as_ref().map(|name| ("client", name.span()));
+        lists.into_iter().chain([client]).flatten()
+    }
+
+    /// The lists that begin and end a fault of servers.
+    fn fault(&self, fault: Fault) -> (Option<&OneOrMany>, Option<&OneOrMany>) {
+        let (begin, end) = match fault {
+            Fault::Crash => (&self.crash, &self.restart),
+            Fault::PowerOff => (&self.power_off, &self.power_on),
+            Fault::Freeze => (&self.freeze, &self.thaw),
+            Fault::Refuse => (&self.refuse, &self.accept),
+        };
+        (begin.as_ref(), end.as_ref())
+    }
 }

@@ -109,7 +109,7 @@ impl Context<'_> {
         found
     }
 
-    fn link_index(&mut self, key: &Located<String>) -> Option<usize> {
+    pub(super) fn link_index(&mut self, key: &Located<String>) -> Option<usize> {
         let herd = self.herd.clone()?;
         let names: Vec<&str> = herd.server_names().collect();
         let (a, b) = match split_link(key, &names, self.source) {
@@ -133,7 +133,7 @@ impl Context<'_> {
         index
     }
 
-    fn latency_on_tick(&mut self, latency: LatencyRange, span: &Span, what: &str) {
+    pub(super) fn latency_on_tick(&mut self, latency: LatencyRange, span: &Span, what: &str) {
         self.check_on_tick(latency.least, span, what);
         if latency.most != latency.least {
             self.check_on_tick(latency.most, span, what);

@@ -8,7 +8,7 @@ use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
 use crate::herd::{Herd, ServerId};
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, ClientStep, Step};
+use crate::scenario::{Action, ClientStep, Fault, Step, Way};
 use crate::units::format_duration;
 
 /// A step whose servers are not yet known to be up or down.
@@ -23,14 +23,17 @@ struct Draft {
 
 /// What happens, as [`Action`].
 pub(super) enum DraftAction {
-    Crash(Whom),
-    Restart(Whom),
+    Break(Fault, Whom),
+    Mend(Fault, Whom),
+    Cut(Vec<Way>),
+    Heal(Option<Vec<Way>>, Span),
+    Ready(Action),
     Client(ClientStep),
 }
 
-/// The servers that crash or restart.
+/// The servers that something is wrong with.
 pub(super) enum Whom {
-    /// Whoever is up, or down, at that time.
+    /// Whoever it can begin or end for at that time.
     Everyone(Span),
     /// These, each with the place of its name.
     Named(Vec<(ServerId, Span)>),
@@ -115,7 +118,7 @@ impl Context<'_> {
         for draft in drafts {
             let last = match &draft.action {
                 DraftAction::Client(client) => client.every.saturating_mul(client.times - 1),
-                DraftAction::Crash(_) | DraftAction::Restart(_) => Duration::ZERO,
+                _ => Duration::ZERO,
             };
             let repeats = !last.is_zero();
             let last = draft.at.saturating_add(last);
@@ -133,14 +136,24 @@ impl Context<'_> {
         }
     }
 
-    /// Goes through the steps in order of time and follows who is up and who is down.
+    /// Goes through the steps in order of time and follows what is broken.
     fn settle(&mut self, drafts: Vec<Draft>, herd: &Herd) -> Vec<Step> {
-        let mut down: BTreeMap<ServerId, Span> = BTreeMap::new();
+        let mut broken = Broken::default();
         let mut steps = Vec::new();
         for draft in drafts {
             let action = match draft.action {
-                DraftAction::Crash(whom) => Action::Crash(self.crash(whom, herd, &mut down)),
-                DraftAction::Restart(whom) => Action::Restart(self.restart(whom, herd, &mut down)),
+                DraftAction::Break(fault, whom) => {
+                    Action::Break(fault, self.breaks(fault, whom, herd, &mut broken))
+                }
+                DraftAction::Mend(fault, whom) => {
+                    Action::Mend(fault, self.mends(fault, whom, herd, &mut broken))
+                }
+                DraftAction::Cut(ways) => {
+                    broken.cut(&ways);
+                    Action::Cut(ways)
+                }
+                DraftAction::Heal(ways, span) => Action::Heal(self.heals(ways, &span, &mut broken)),
+                DraftAction::Ready(action) => action,
                 DraftAction::Client(client) => Action::Client(client),
             };
             steps.push(Step {
@@ -152,55 +165,140 @@ impl Context<'_> {
         steps
     }
 
-    fn crash(
+    fn breaks(
         &mut self,
+        fault: Fault,
         whom: Whom,
         herd: &Herd,
-        down: &mut BTreeMap<ServerId, Span>,
+        broken: &mut Broken,
     ) -> Vec<ServerId> {
         let named = match whom {
             Whom::Named(named) => named,
             Whom::Everyone(span) => {
-                let up = herd.ids().filter(|id| !down.contains_key(id));
-                let up: Vec<_> = up.map(|id| (id, span.clone())).collect();
-                if up.is_empty() {
-                    self.error(span, "no server is running then");
+                let fit = herd.ids().filter(|&id| broken.against(fault, id).is_none());
+                let fit: Vec<_> = fit.map(|id| (id, span.clone())).collect();
+                if fit.is_empty() {
+                    self.error(span, "there is no server left that this can happen to");
                 }
-                up
+                fit
             }
         };
         for (id, span) in &named {
-            if let Some(earlier) = down.insert(*id, span.clone()) {
-                let message = format!("`{}` is down already", herd.server(*id).name);
+            if let Some((earlier, why)) = broken.against(fault, *id) {
+                let message = format!("`{}` {why} already", herd.server(*id).name);
                 let problem = Problem::error(self.source, span.clone(), message);
-                self.report(problem.also(earlier, "it crashes here"));
+                self.report(problem.also(earlier, "since here"));
+            }
+            broken.begin(fault, *id, span.clone());
+        }
+        named.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn mends(
+        &mut self,
+        fault: Fault,
+        whom: Whom,
+        herd: &Herd,
+        broken: &mut Broken,
+    ) -> Vec<ServerId> {
+        let (begin, end) = fault.words();
+        let named = match whom {
+            Whom::Named(named) => named,
+            Whom::Everyone(span) => {
+                let all: Vec<_> = broken
+                    .servers_with(fault)
+                    .map(|id| (id, span.clone()))
+                    .collect();
+                if all.is_empty() {
+                    self.error(span, format!("there is no server to `{end}` then"));
+                }
+                all
+            }
+        };
+        for (id, span) in &named {
+            if broken.servers.remove(&(fault, *id)).is_none() {
+                let name = &herd.server(*id).name;
+                let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
+                let problem = Problem::error(self.source, span.clone(), message);
+                self.report(problem.help(format!("let it `{begin}` first")));
             }
         }
         named.into_iter().map(|(id, _)| id).collect()
     }
 
-    fn restart(
-        &mut self,
-        whom: Whom,
-        herd: &Herd,
-        down: &mut BTreeMap<ServerId, Span>,
-    ) -> Vec<ServerId> {
-        let named = match whom {
-            Whom::Named(named) => named,
-            Whom::Everyone(span) => {
-                if down.is_empty() {
-                    self.error(span.clone(), "no server is down then");
-                }
-                down.keys().map(|id| (*id, span.clone())).collect()
-            }
+    fn heals(&mut self, ways: Option<Vec<Way>>, span: &Span, broken: &mut Broken) -> Vec<Way> {
+        // Everything that is cut, as often as it is; or these ways, as far as they are.
+        let healed: Vec<Way> = match ways {
+            None => (broken.ways.iter())
+                .flat_map(|(way, count)| std::iter::repeat_n(*way, *count))
+                .collect(),
+            Some(ways) => ways
+                .into_iter()
+                .filter(|way| broken.ways.contains_key(way))
+                .collect(),
         };
-        for (id, span) in &named {
-            if down.remove(id).is_none() {
-                let message = format!("`{}` is running and can't restart", herd.server(*id).name);
-                let problem = Problem::error(self.source, span.clone(), message);
-                self.report(problem.help("let it `crash` first"));
-            }
+        if healed.is_empty() {
+            let problem = Problem::error(self.source, span.clone(), "nothing is cut there then");
+            self.report(problem.help("let there be a `partition` first"));
         }
-        named.into_iter().map(|(id, _)| id).collect()
+        for way in &healed {
+            if let Some(count) = broken.ways.get_mut(way) {
+                *count -= 1;
+            }
+            broken.ways.retain(|_, count| *count > 0);
+        }
+        healed
+    }
+}
+
+/// What is broken at some moment of the scenario.
+#[derive(Default)]
+struct Broken {
+    /// What is wrong with a server, and where that is written.
+    servers: BTreeMap<(Fault, ServerId), Span>,
+    /// Which ways are cut, and by how many steps.
+    ways: BTreeMap<Way, usize>,
+}
+
+impl Broken {
+    /// What stands against `fault` beginning now, and what that is called.
+    fn against(&self, fault: Fault, id: ServerId) -> Option<(Span, &'static str)> {
+        let reasons = [
+            (Fault::Crash, "is down"),
+            (Fault::PowerOff, "is without power"),
+            (Fault::Freeze, "stands still"),
+            (Fault::Refuse, "refuses connections"),
+        ];
+        let mut reasons = reasons.into_iter().filter(|(other, _)| match fault {
+            // A server that stands still, or refuses connections, can be killed all the same.
+            Fault::Crash | Fault::PowerOff => matches!(other, Fault::Crash | Fault::PowerOff),
+            Fault::Freeze => *other != Fault::Refuse,
+            Fault::Refuse => *other != Fault::Freeze,
+        });
+        reasons.find_map(|(other, why)| {
+            let since = self.servers.get(&(other, id))?;
+            Some((since.clone(), why))
+        })
+    }
+
+    fn begin(&mut self, fault: Fault, id: ServerId, span: Span) {
+        if matches!(fault, Fault::Crash | Fault::PowerOff) {
+            // What comes back knows nothing of having stood still or refused.
+            self.servers.remove(&(Fault::Freeze, id));
+            self.servers.remove(&(Fault::Refuse, id));
+        }
+        self.servers.insert((fault, id), span);
+    }
+
+    fn servers_with(&self, fault: Fault) -> impl Iterator<Item = ServerId> {
+        let all = self.servers.keys();
+        all.filter(move |(other, _)| *other == fault)
+            .map(|&(_, id)| id)
+    }
+
+    fn cut(&mut self, ways: &[Way]) {
+        for way in ways {
+            *self.ways.entry(*way).or_default() += 1;
+        }
     }
 }

@@ -5,18 +5,20 @@
 //! did and what made it do so. An [`Event`] that was caused by another names it, and a line that
 //! arrives names the line that was sent, so the way of an update can be followed backwards exactly.
 
+mod text;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::client::Refusal;
 use crate::protocol::peer::PeerError;
-use crate::protocol::record::Record;
-use crate::protocol::{escape, unescape};
+
+pub use text::{RecordText, Text};
 
 /// An event's number in its journal: 1, 2, 3 and so on in the order in which things happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,50 +62,6 @@ impl Journal for Forgetful {
 
     fn record(&self, _: Option<EventId>, _: What<'_>) -> EventId {
         EventId(NonZeroU64::MIN)
-    }
-}
-
-/// Bytes that need not be UTF-8; in JSON a string in which nothing is lost (see [`escape`]).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text<'a>(pub Cow<'a, [u8]>);
-
-impl Text<'_> {
-    /// The same, owning its bytes.
-    pub fn into_owned(self) -> Text<'static> {
-        Text(Cow::Owned(self.0.into_owned()))
-    }
-}
-
-impl<'a> From<&'a [u8]> for Text<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self(Cow::Borrowed(bytes))
-    }
-}
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape(&self.0))
-    }
-}
-
-impl fmt::Debug for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Text<'_> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        unescape(&text)
-            .map(|bytes| Self(Cow::Owned(bytes)))
-            .ok_or_else(|| serde::de::Error::custom("a backslash that begins no escape"))
     }
 }
 
@@ -188,60 +146,8 @@ impl fmt::Display for Why {
 pub enum Ignored {
     /// Exactly this record is known.
     Known,
-    /// A record that [supersedes](Record::supersedes) it is known.
+    /// A record that [supersedes](crate::protocol::record::Record::supersedes) it is known.
     Older,
-}
-
-/// A record's five fields, as an event carries them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordText<'a> {
-    /// The client.
-    pub client: Text<'a>,
-    /// Where, as it wrote it.
-    pub location: Text<'a>,
-    /// When by its clock, as it wrote it.
-    pub time: Text<'a>,
-    /// The server that it told.
-    pub origin: Text<'a>,
-    /// That server's clock less the client's time.
-    pub skew: Text<'a>,
-}
-
-impl<'a> From<&'a Record> for RecordText<'a> {
-    fn from(record: &'a Record) -> Self {
-        Self {
-            client: record.id().into(),
-            location: record.location().into(),
-            time: record.time_text().into(),
-            origin: record.origin().into(),
-            skew: record.skew_text().into(),
-        }
-    }
-}
-
-impl RecordText<'_> {
-    /// The record's own text, `server skew id location time`: it tells one update from another.
-    pub fn text(&self) -> Vec<u8> {
-        let fields = [
-            &self.origin,
-            &self.skew,
-            &self.client,
-            &self.location,
-            &self.time,
-        ];
-        fields.map(|field| field.0.as_ref()).join(&b' ')
-    }
-
-    /// The same, owning its bytes.
-    pub fn into_owned(self) -> RecordText<'static> {
-        RecordText {
-            client: self.client.into_owned(),
-            location: self.location.into_owned(),
-            time: self.time.into_owned(),
-            origin: self.origin.into_owned(),
-            skew: self.skew.into_owned(),
-        }
-    }
 }
 
 /// What somebody did, or what was done to somebody.
@@ -349,6 +255,54 @@ pub enum What<'a> {
     Crashed,
     /// The harness starts a server again.
     Restarted,
+    /// The harness pulled a server's plug.
+    PoweredOff,
+    /// The harness gave a server its power back.
+    PoweredOn,
+    /// The harness made a server stand still.
+    Frozen,
+    /// The harness lets a server go on.
+    Thawed,
+    /// The harness closed a server's ports to new connections.
+    Refusing,
+    /// The harness opened them again.
+    Accepting,
+    /// The harness cut the network: what is sent these ways waits.
+    Cut {
+        /// From whom to whom.
+        ways: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// The harness mended the network these ways, once for each time that they are named.
+    Healed {
+        /// From whom to whom.
+        ways: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// The harness reset all connections between these.
+    Severed {
+        /// Between whom.
+        pairs: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// The harness gave these links another latency.
+    Slowed {
+        /// Between whom.
+        links: Vec<(Arc<str>, Arc<str>)>,
+        /// How long a message takes from now on.
+        latency: Cow<'a, str>,
+    },
+    /// The harness set a clock wrong.
+    Skewed {
+        /// Nanoseconds ahead.
+        by: i64,
+        /// Nanoseconds more each second.
+        drift: i64,
+    },
+    /// What a fault, which is the cause, did to anybody until it ended or the run did.
+    Touched {
+        /// How often.
+        count: u64,
+        /// What: `connections`, `messages` and so on.
+        of: Cow<'a, str>,
+    },
     /// A client gave up waiting for an answer.
     Unanswered {
         /// The server that did not answer.
@@ -404,6 +358,24 @@ impl What<'_> {
             },
             Self::Crashed => What::Crashed,
             Self::Restarted => What::Restarted,
+            Self::PoweredOff => What::PoweredOff,
+            Self::PoweredOn => What::PoweredOn,
+            Self::Frozen => What::Frozen,
+            Self::Thawed => What::Thawed,
+            Self::Refusing => What::Refusing,
+            Self::Accepting => What::Accepting,
+            Self::Cut { ways } => What::Cut { ways },
+            Self::Healed { ways } => What::Healed { ways },
+            Self::Severed { pairs } => What::Severed { pairs },
+            Self::Slowed { links, latency } => What::Slowed {
+                links,
+                latency: Cow::Owned(latency.into_owned()),
+            },
+            Self::Skewed { by, drift } => What::Skewed { by, drift },
+            Self::Touched { count, of } => What::Touched {
+                count,
+                of: Cow::Owned(of.into_owned()),
+            },
             Self::Unanswered { to, line } => What::Unanswered {
                 to,
                 line: line.into_owned(),
@@ -420,6 +392,8 @@ pub enum Who {
     Server(Arc<str>),
     /// This client.
     Client(Arc<str>),
+    /// Nobody in particular: the harness did it to the network.
+    Network,
 }
 
 impl Who {
@@ -427,6 +401,7 @@ impl Who {
     pub fn name(&self) -> &str {
         match self {
             Self::Server(name) | Self::Client(name) => name,
+            Self::Network => "network",
         }
     }
 }

@@ -1,0 +1,418 @@
+//! Breaking and mending what a scenario says, and counting what each fault touched.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::net::{Faults, Machine};
+use super::recorder::Recorder;
+use crate::herd::{Herd, Name, ServerId};
+use crate::journal::{EventId, What, Who};
+use crate::scenario::{Clocked, Fault, Party, Scenario, Skewed, Way};
+
+/// All clients' host. No server can be called so, since names have no blanks.
+pub(super) const CLIENTS: &str = "the clients";
+
+/// What a fault did to anybody.
+#[derive(Clone, Debug)]
+pub(super) struct Touch {
+    /// Where the scenario's file says so, as a byte.
+    pub(super) place: usize,
+    /// The fault, such as `crash of Juzang`.
+    pub(super) about: String,
+    pub(super) event: EventId,
+    pub(super) count: u64,
+    /// What is counted.
+    pub(super) what: &'static str,
+}
+
+/// A fault that is not over.
+struct Active {
+    touch: Touch,
+    kind: Kind,
+    measure: Measure,
+    /// What the measure showed when it began.
+    before: u64,
+}
+
+/// By what a fault ends.
+#[derive(PartialEq)]
+enum Kind {
+    Server(Fault, ServerId),
+    Cut(Vec<Way>),
+    Slow,
+    Skew(Clocked),
+    Moment,
+}
+
+/// How to see what a fault touches. Every measure only grows.
+enum Measure {
+    /// New connections to this machine, beside so many that it had.
+    Connects(Machine, u64),
+    Stopped(Machine),
+    Sends(Vec<(Machine, Machine)>),
+    ServerClock(Machine),
+    ClientClock(Name),
+    Once(u64),
+}
+
+/// What is broken, and the means to break it.
+pub(super) struct Breaker {
+    herd: Arc<Herd>,
+    faults: Faults,
+    recorder: Recorder,
+    tick: Duration,
+    /// How many steps cut each way.
+    cuts: BTreeMap<(Machine, Machine), u32>,
+    /// Messages that may pass against a one-way cut, each with the time when it is to arrive.
+    passing: BTreeMap<(Machine, Machine), VecDeque<Duration>>,
+    active: Vec<Active>,
+    pub(super) touched: Vec<Touch>,
+}
+
+impl Breaker {
+    pub(super) fn new(scenario: &Scenario, faults: Faults, recorder: Recorder) -> Self {
+        Self {
+            herd: Arc::clone(&scenario.herd),
+            faults,
+            recorder,
+            tick: scenario.tick,
+            cuts: BTreeMap::new(),
+            passing: BTreeMap::new(),
+            active: Vec::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    fn name(&self, server: ServerId) -> Name {
+        self.herd.server(server).name.clone()
+    }
+
+    fn machine(&self, party: Party) -> Machine {
+        match party {
+            Party::Server(id) => id.index(),
+            Party::Clients => self.herd.servers().len(),
+        }
+    }
+
+    fn host(&self, machine: Machine) -> &str {
+        let server = self.herd.servers().get(machine);
+        server.map_or(CLIENTS, |server| &server.name)
+    }
+
+    fn party_name(&self, party: Party) -> Name {
+        match party {
+            Party::Server(id) => self.name(id),
+            Party::Clients => "clients".into(),
+        }
+    }
+
+    fn names(&self, ways: &[Way]) -> Vec<(Name, Name)> {
+        let ways = ways.iter();
+        ways.map(|&(a, b)| (self.party_name(a), self.party_name(b)))
+            .collect()
+    }
+
+    fn tell(&self, who: Who, what: What<'static>) -> EventId {
+        self.recorder.journal(who).record(None, what)
+    }
+
+    fn begin(&mut self, place: usize, about: String, event: EventId, kind: Kind, measure: Measure) {
+        let what = match measure {
+            Measure::Connects(..) | Measure::Once(_) => "connections",
+            Measure::Stopped(_) => "wake-ups",
+            Measure::Sends(_) => "messages",
+            Measure::ServerClock(_) | Measure::ClientClock(_) => "readings",
+        };
+        let touch = Touch {
+            place,
+            about,
+            event,
+            count: match measure {
+                Measure::Connects(_, at_once) | Measure::Once(at_once) => at_once,
+                _ => 0,
+            },
+            what,
+        };
+        let before = self.measured(&measure);
+        self.active.push(Active {
+            touch,
+            kind,
+            measure,
+            before,
+        });
+    }
+
+    fn measured(&self, measure: &Measure) -> u64 {
+        match measure {
+            Measure::Connects(machine, _) => self.faults.counts(*machine).connects,
+            Measure::Stopped(machine) => self.faults.counts(*machine).stopped,
+            Measure::Sends(ways) => ways.iter().map(|&(a, b)| self.faults.sends(a, b)).sum(),
+            Measure::ServerClock(machine) => self.faults.counts(*machine).clock_reads,
+            Measure::ClientClock(name) => self.faults.client_reads(name),
+            Measure::Once(_) => 0,
+        }
+    }
+
+    /// Faults of this kind are over.
+    fn end(&mut self, over: impl Fn(&Kind) -> bool) {
+        let (over, active) = std::mem::take(&mut self.active)
+            .into_iter()
+            .partition(|active| over(&active.kind));
+        self.active = active;
+        for active in over {
+            let mut touch = active.touch;
+            touch.count += self.measured(&active.measure) - active.before;
+            let what = What::Touched {
+                count: touch.count,
+                of: touch.what.into(),
+            };
+            self.recorder
+                .journal(Who::Network)
+                .record(Some(touch.event), what);
+            self.touched.push(touch);
+        }
+    }
+
+    /// The run is over, and so is every fault.
+    pub(super) fn finish(&mut self) {
+        self.end(|_| true);
+    }
+
+    /// Something begins to be wrong with a server. `had` says how many connections it has.
+    pub(super) fn break_server(&mut self, fault: Fault, id: ServerId, place: usize) {
+        let machine = id.index();
+        let had = self.faults.connections(machine);
+        let (what, measure) = match fault {
+            Fault::Crash => (What::Crashed, Measure::Connects(machine, had)),
+            Fault::PowerOff => (What::PoweredOff, Measure::Connects(machine, had)),
+            Fault::Freeze => (What::Frozen, Measure::Stopped(machine)),
+            Fault::Refuse => (What::Refusing, Measure::Connects(machine, 0)),
+        };
+        let name = self.name(id);
+        let event = self.tell(Who::Server(name.clone()), what);
+        if matches!(fault, Fault::Crash | Fault::PowerOff) {
+            // Whatever else was wrong with it is over.
+            self.end(|kind| matches!(kind, Kind::Server(_, other) if *other == id));
+            self.faults.reset(machine);
+        }
+        let about = format!("`{}` of {name}", fault.words().0);
+        self.begin(place, about, event, Kind::Server(fault, id), measure);
+        match fault {
+            Fault::Freeze => self.faults.freeze(machine, true),
+            Fault::Refuse => self.faults.refuse(machine, true),
+            Fault::Crash | Fault::PowerOff => {}
+        }
+    }
+
+    /// It is no longer wrong.
+    pub(super) fn mend_server(&mut self, fault: Fault, id: ServerId) {
+        let what = match fault {
+            Fault::Crash => What::Restarted,
+            Fault::PowerOff => What::PoweredOn,
+            Fault::Freeze => What::Thawed,
+            Fault::Refuse => What::Accepting,
+        };
+        self.end(|kind| *kind == Kind::Server(fault, id));
+        self.tell(Who::Server(self.name(id)), what);
+        match fault {
+            Fault::Freeze => self.faults.freeze(id.index(), false),
+            Fault::Refuse => self.faults.refuse(id.index(), false),
+            Fault::Crash | Fault::PowerOff => self.faults.reset(id.index()),
+        }
+    }
+
+    /// Cuts ways.
+    pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way], place: usize) {
+        let named = self.names(ways);
+        let event = self.tell(Who::Network, What::Cut { ways: named });
+        let machines: Vec<_> = (ways.iter())
+            .map(|&(a, b)| (self.machine(a), self.machine(b)))
+            .collect();
+        let measure = Measure::Sends(machines.clone());
+        self.begin(
+            place,
+            "the cut".to_owned(),
+            event,
+            Kind::Cut(ways.to_vec()),
+            measure,
+        );
+        for way in machines {
+            *self.cuts.entry(way).or_default() += 1;
+            self.apply(sim, way);
+        }
+    }
+
+    /// Takes one cut from each of the ways.
+    pub(super) fn heal(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way]) {
+        let named = self.names(ways);
+        self.tell(Who::Network, What::Healed { ways: named });
+        for &(a, b) in ways {
+            let way = (self.machine(a), self.machine(b));
+            if let Some(count) = self.cuts.get_mut(&way) {
+                *count -= 1;
+            }
+            self.cuts.retain(|_, count| *count > 0);
+            self.apply(sim, way);
+        }
+        let cuts = self.cuts.clone();
+        let servers = self.herd.servers().len();
+        let machine = |party: Party| match party {
+            Party::Server(id) => id.index(),
+            Party::Clients => servers,
+        };
+        self.end(|kind| match kind {
+            Kind::Cut(ways) => {
+                !(ways.iter()).any(|&(a, b)| cuts.contains_key(&(machine(a), machine(b))))
+            }
+            _ => false,
+        });
+    }
+
+    /// Whether something sent from `a` to `b` waits.
+    pub(super) fn is_cut(&self, a: Machine, b: Machine) -> bool {
+        self.cuts.contains_key(&(a, b))
+    }
+
+    /// Tells the simulation what is cut between two machines.
+    fn apply(&mut self, sim: &turmoil::Sim<'_>, (a, b): (Machine, Machine)) {
+        let (there, back) = (self.is_cut(a, b), self.is_cut(b, a));
+        if there || back {
+            sim.hold(self.host(a), self.host(b));
+        } else {
+            sim.release(self.host(a), self.host(b));
+        }
+        // The simulation holds both ways or none. What may pass is delivered by hand.
+        for (way, passes) in [((a, b), back && !there), ((b, a), there && !back)] {
+            if passes {
+                self.passing.entry(way).or_default();
+            } else {
+                self.passing.remove(&way);
+            }
+        }
+    }
+
+    /// Cuts again what the simulation forgot to be cut from `machine`.
+    pub(super) fn reapply(&mut self, sim: &turmoil::Sim<'_>, machine: Machine) {
+        let ways: Vec<_> = self.cuts.keys().copied().collect();
+        for (a, b) in ways
+            .into_iter()
+            .filter(|&(a, b)| a == machine || b == machine)
+        {
+            self.passing.remove(&(a, b));
+            self.passing.remove(&(b, a));
+            self.apply(sim, (a, b));
+        }
+    }
+
+    /// Whether a server stands still or refuses connections, so that its links may stay down.
+    pub(super) fn is_stuck(&self, server: ServerId) -> bool {
+        let stuck = [Fault::Freeze, Fault::Refuse].map(|fault| Kind::Server(fault, server));
+        self.active
+            .iter()
+            .any(|active| stuck.contains(&active.kind))
+    }
+
+    /// Delivers what may pass against a one-way cut and is due. `latency` is that of a way.
+    pub(super) fn pass(
+        &mut self,
+        sim: &turmoil::Sim<'_>,
+        now: Duration,
+        latency: impl Fn(Machine, Machine) -> Duration,
+    ) {
+        for (&(a, b), due) in &mut self.passing {
+            let name = |machine: Machine| {
+                let server = self.herd.servers().get(machine);
+                server.map_or(CLIENTS, |server| &*server.name)
+            };
+            let (from, to): (IpAddr, IpAddr) = (sim.lookup(name(a)), sim.lookup(name(b)));
+            let sent = now.saturating_sub(self.tick);
+            let mut position = 0;
+            let mut delivered = 0;
+            sim.links(|links| {
+                for link in links {
+                    for message in link {
+                        let (source, target) = message.pair();
+                        if (source.ip(), target.ip()) != (from, to) {
+                            continue;
+                        }
+                        if position == due.len() {
+                            due.push_back(sent + latency(a, b));
+                        }
+                        if due[position] <= now {
+                            message.deliver();
+                            delivered += 1;
+                        }
+                        position += 1;
+                    }
+                }
+            });
+            due.drain(..delivered);
+        }
+    }
+
+    /// Resets connections.
+    pub(super) fn sever(&mut self, pairs: &[(Party, Party)], place: usize) {
+        let named = self.names(pairs);
+        let event = self.tell(Who::Network, What::Severed { pairs: named });
+        let severed = pairs
+            .iter()
+            .map(|&(a, b)| self.faults.sever(self.machine(a), self.machine(b)));
+        let measure = Measure::Once(severed.sum());
+        self.begin(place, "`sever`".to_owned(), event, Kind::Moment, measure);
+        self.end(|kind| *kind == Kind::Moment);
+    }
+
+    /// Links have another latency; the caller gives it to the simulation.
+    pub(super) fn slow(&mut self, links: &[usize], latency: String, place: usize) {
+        let ends = |link: &usize| {
+            let link = &self.herd.links()[*link];
+            (link.a, link.b)
+        };
+        let named = (links.iter().map(ends)).map(|(a, b)| (self.name(a), self.name(b)));
+        let what = What::Slowed {
+            links: named.collect(),
+            latency: latency.into(),
+        };
+        let event = self.tell(Who::Network, what);
+        let ways = links.iter().map(ends).map(|(a, b)| (a.index(), b.index()));
+        let ways = ways.flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+        self.begin(
+            place,
+            "`slow`".to_owned(),
+            event,
+            Kind::Slow,
+            Measure::Sends(ways),
+        );
+    }
+
+    /// Clocks are wrong from now on.
+    pub(super) fn skew(&mut self, whom: &[Clocked], skewed: Skewed, now: Duration, place: usize) {
+        for clocked in whom {
+            self.end(|kind| *kind == Kind::Skew(clocked.clone()));
+            let (who, measure) = match clocked {
+                Clocked::Server(id) => (
+                    Who::Server(self.name(*id)),
+                    Measure::ServerClock(id.index()),
+                ),
+                Clocked::Client(name) => (
+                    Who::Client(name.clone()),
+                    Measure::ClientClock(name.clone()),
+                ),
+            };
+            let about = format!("`skew` of {}", who.name());
+            let Skewed { by, drift } = skewed;
+            let event = self.tell(who, What::Skewed { by, drift });
+            let rightens = skewed == Skewed::default();
+            match clocked {
+                Clocked::Server(id) => self.faults.skew(id.index(), skewed, now),
+                Clocked::Client(name) => self.faults.skew_client(name, skewed, now),
+            }
+            // Setting a clock right is no fault.
+            if !rightens {
+                self.begin(place, about, event, Kind::Skew(clocked.clone()), measure);
+            }
+        }
+    }
+}
