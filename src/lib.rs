@@ -32,7 +32,7 @@
 //! - [`journal`]: what happened, as values
 //! - [`node`]: one server's decisions
 //! - `scenario`: files that say what happens to a herd and what is expected
-//! - `trace`: a run, written down, and the way of each update in it
+//! - `trace`: a run, written down, the way of each update in it, and what must hold of every run
 //! - `report`: traces made readable
 //!
 //! Waiting, and deciding nothing:

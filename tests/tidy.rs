@@ -20,7 +20,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "scenario",
-        &["diag", "document", "herd", "protocol", "units"],
+        &["diag", "document", "herd", "protocol", "trace", "units"],
     ),
     ("trace", &["diag", "herd", "journal", "protocol", "units"]),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),

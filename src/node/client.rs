@@ -7,6 +7,7 @@ use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
 use super::Node;
+use super::mistakes::{Mistake, makes};
 
 /// A question that Places must answer before the client can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,10 @@ impl Node {
                 out.push(b'\n');
                 self.merge(record, 0, None, heard, journal);
                 Self::tell_line_out(at.conn, &out[from..], heard, journal);
+                if makes(&self.config.name, Mistake::AnswersTwice) {
+                    out.extend_from_within(from..);
+                    Self::tell_line_out(at.conn, &out[from..], heard, journal);
+                }
                 None
             }
             Ok(ClientLine::Whatsat { id, radius, bound }) => {
@@ -73,6 +78,7 @@ impl Node {
                 }
                 look_up
             }
+            Err(_) if makes(&self.config.name, Mistake::RefusesInSilence) => None,
             Err(refusal) => {
                 Self::refuse(line, refusal, at.conn, heard, journal, out);
                 None

@@ -7,6 +7,7 @@
 
 mod client;
 mod link;
+pub(crate) mod mistakes;
 mod peer;
 mod store;
 mod sync;
@@ -21,6 +22,7 @@ use crate::protocol::peer::BootId;
 use crate::protocol::record::Record;
 
 use link::{Link, Reason};
+use mistakes::{Mistake, makes};
 use store::{ClientIndex, Store};
 
 pub use client::{ClientLineAt, LookUp};
@@ -137,8 +139,9 @@ impl Node {
         let known = self.store.find(record.id());
         if let Some(client) = known {
             let held = &self.store.entry(client).record;
-            if !record.supersedes(held) {
-                let same = *held == record;
+            let same = *held == record;
+            let taken_in = !same && makes(&self.config.name, Mistake::TakesOlder);
+            if !record.supersedes(held) && !taken_in {
                 let what = What::Ignored {
                     record: (&record).into(),
                     why: if same { Ignored::Known } else { Ignored::Older },
@@ -155,7 +158,8 @@ impl Node {
         };
         let accepted = journal.record(Some(heard), what);
         let client = self.store.put(known, record, hops, accepted);
-        self.mark(client, from);
+        let tells_back = makes(&self.config.name, Mistake::TellsBack);
+        self.mark(client, from.filter(|_| !tells_back));
         Merged { client, held: true }
     }
 

@@ -5,6 +5,7 @@ use crate::protocol::escape;
 use crate::protocol::peer::{self, Hello, PeerError, PeerLine, Update};
 
 use super::link::{Link, Reason, Waiting};
+use super::mistakes::{Mistake, makes};
 use super::{NeighbourId, Node};
 
 impl Node {
@@ -133,6 +134,7 @@ impl Node {
             return Err(PeerError::Unexpected);
         }
         match PeerLine::parse(line)? {
+            PeerLine::At(_) if makes(&self.config.name, Mistake::IgnoresNeighbours) => Ok(()),
             PeerLine::At(update) => {
                 self.hear(neighbour, update, heard, journal);
                 Ok(())
@@ -155,6 +157,7 @@ impl Node {
         // What it just said it need not be told. If something newer is held, it is still owed that.
         if let Some(link) = &mut self.links[neighbour.0]
             && merged.held
+            && !makes(&self.config.name, Mistake::TellsBack)
         {
             link.dirty.unmark(merged.client);
         }
@@ -202,7 +205,13 @@ impl Node {
             }
             Waiting::Client(client, reason) => {
                 let entry = self.store.entry(client);
-                peer::write_at(out, &entry.record, entry.hops.saturating_add(1));
+                let name = &self.config.name;
+                let links = if makes(name, Mistake::CountsHopsTwice) {
+                    2
+                } else {
+                    1
+                };
+                peer::write_at(out, &entry.record, entry.hops.saturating_add(links));
                 let cause = match reason {
                     Reason::Flood => entry.accepted,
                     Reason::Sync(asked_by) => {

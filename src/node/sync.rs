@@ -12,6 +12,7 @@ use crate::journal::{EventId, Journal, What};
 use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
 use super::link::{Reason, Round, Word};
+use super::mistakes::{Mistake, makes};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
@@ -55,6 +56,7 @@ impl Node {
         }
         if let Some(link) = &mut self.links[neighbour.0]
             && link.round.is_due()
+            && !makes(&self.config.name, Mistake::NeverSynced)
         {
             link.dirty.push_synced(heard);
         }

@@ -1,15 +1,32 @@
 //! What was expected and what came, and the one line that sums it up.
 
 use super::show;
+use crate::trace::invariants::Invariant;
 use crate::trace::{Judgement, Trace};
 
-/// Each expectation: held, or broken with what was expected and what came.
+/// Each expectation: held, or broken with what was expected and what came. The invariants that held
+/// are one line; those that were not judged are another.
 pub fn judgements(trace: &Trace) -> Vec<String> {
+    let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.held);
+    let mut invariants = trace.judgements.iter().filter_map(held).peekable();
     let mut lines = Vec::new();
     for judgement in &trace.judgements {
-        lines.extend(lines_of(judgement));
+        if held(judgement).is_none() {
+            lines.extend(lines_of(judgement));
+        } else if invariants.peek().is_some() {
+            lines.push(format!("held    invariants: {}", names(&mut invariants)));
+        }
+    }
+    if !trace.header.without.is_empty() {
+        let without = names(&mut trace.header.without.iter().copied());
+        lines.push(format!("off     invariants: {without}"));
     }
     lines
+}
+
+fn names(invariants: &mut dyn Iterator<Item = Invariant>) -> String {
+    let names: Vec<&str> = invariants.map(Invariant::name).collect();
+    names.join(", ")
 }
 
 fn lines_of(judgement: &Judgement) -> Vec<String> {

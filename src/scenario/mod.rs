@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::diag::{Problems, Source, Span};
 use crate::herd::{Herd, Name, ServerId};
+use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
 mod pattern;
@@ -54,6 +55,8 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// What is expected of it.
     pub expects: Vec<Expect>,
+    /// The invariants that need not hold, each once. All others must.
+    pub without: Vec<Invariant>,
     /// The file, for whoever wants to show a part of it.
     pub source: Arc<Source>,
 }

@@ -47,6 +47,10 @@ pub(super) struct RawScenario {
     pub(super) steps: Option<Located<Vec<Section<RawStep>>>>,
     /// What is expected of the updates that are sent.
     pub(super) expect: Option<Located<Vec<Section<RawExpect>>>>,
+    /// Invariants that need not hold in this run, which all others must: a name or a list of
+    /// `answered-once-in-order`, `never-back-in-time`, `nothing-invented`, `sends-bounded`,
+    /// `agreement` and `nothing-waits`.
+    pub(super) without: Option<OneOrMany>,
 }
 
 /// The servers' own timers.

@@ -1,7 +1,6 @@
 //! What was expected, held against what happened.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{Outcome, Place};
 use super::faults::Touch;
@@ -10,9 +9,16 @@ use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
 use crate::scenario::{Action, Check, ClientStep, Expect, PlannedUpdate, Scenario};
+use crate::trace::invariants::{Invariant, Run};
 use crate::trace::propagation::{Fate, Propagation, Sent, Use};
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
+
+/// How many violations of an invariant are told; the others are counted.
+const MOST_VIOLATIONS: usize = 5;
+
+/// What is expected of every invariant.
+const NO_VIOLATION: &str = "no violation";
 
 /// The updates that the scenario sends, by their names in expectations, with their events.
 pub(super) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sent> {
@@ -56,7 +62,9 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
         judgements.extend(judge.expectation(expect));
     }
     judgements.extend(execution.touched.iter().map(|touch| judge.touch(touch)));
-    judgements.push(judge.agreement());
+    let judged = |invariant: &Invariant| !scenario.without.contains(invariant);
+    let invariants = Invariant::ALL.into_iter().filter(judged);
+    judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
     judgements.push(Judge::ending(execution));
     judgements.extend(judge.unasked());
     judgements
@@ -143,6 +151,7 @@ impl Judge<'_> {
             expected,
             actual,
             place: None,
+            invariant: None,
             events: outcome
                 .and_then(|outcome| outcome.sent)
                 .into_iter()
@@ -270,6 +279,7 @@ impl Judge<'_> {
                     slowest.server
                 ),
                 place: None,
+                invariant: None,
                 events: vec![slowest.event],
             },
         }
@@ -288,66 +298,39 @@ impl Judge<'_> {
             expected: "something".to_owned(),
             actual,
             place: Some(self.place(touch.place)),
+            invariant: None,
             events: vec![touch.event],
         }
     }
 
-    /// At the end all running servers that can reach each other hold the same records.
-    fn agreement(&self) -> Judgement {
-        let held = self.records_at_the_end();
-        let herd = &self.scenario.herd;
-        let running = |id: ServerId| held.contains_key(self.name(id));
-        let mut differing = Vec::new();
-        for from in herd.ids().filter(|&id| running(id)) {
-            let reach = herd.hops_from(from, running);
-            for to in herd
-                .ids()
-                .filter(|&to| to > from && reach[to.index()].is_some())
-            {
-                let (a, b) = (self.name(from), self.name(to));
-                if held[a] != held[b] {
-                    differing.push(format!("{a} and {b} differ"));
-                }
-            }
+    /// Whether `invariant` held; if not, the first ways in which it did not.
+    fn invariant(&self, invariant: Invariant) -> Judgement {
+        let violations = invariant.violations(&Run {
+            herd: &self.scenario.herd,
+            events: &self.trace.events,
+            until_quiet: self.scenario.end.is_none(),
+        });
+        let first = || violations.iter().take(MOST_VIOLATIONS);
+        let events: BTreeSet<EventId> = first()
+            .flat_map(|violation| violation.events.iter().copied())
+            .collect();
+        let mut actual: Vec<String> = first().map(|violation| violation.what.clone()).collect();
+        match violations.len().saturating_sub(MOST_VIOLATIONS) {
+            0 => {}
+            more => actual.push(format!("and {more} more")),
+        }
+        if actual.is_empty() {
+            actual.push(NO_VIOLATION.to_owned());
         }
         Judgement {
-            about: "at the end, servers that can reach each other hold the same records".to_owned(),
-            held: differing.is_empty(),
-            expected: "no difference".to_owned(),
-            actual: match differing.as_slice() {
-                [] => "no difference".to_owned(),
-                some => some.join(", "),
-            },
+            about: format!("{invariant}: {}", invariant.sentence()),
+            held: violations.is_empty(),
+            expected: NO_VIOLATION.to_owned(),
+            actual: actual.join("; "),
             place: None,
-            events: Vec::new(),
+            invariant: Some(invariant),
+            events: events.into_iter().collect(),
         }
-    }
-
-    /// For each server that runs at the end: which event brought what it holds of each client, as
-    /// the text of the record.
-    fn records_at_the_end(&self) -> BTreeMap<Arc<str>, BTreeMap<Vec<u8>, String>> {
-        let mut held: BTreeMap<Arc<str>, BTreeMap<Vec<u8>, String>> = BTreeMap::new();
-        for event in &self.trace.events {
-            let Who::Server(name) = &event.who else {
-                continue;
-            };
-            match &event.what {
-                What::Started { .. } => {
-                    held.insert(Arc::clone(name), BTreeMap::new());
-                }
-                What::Crashed | What::PoweredOff | What::Stopped => {
-                    held.remove(name);
-                }
-                What::Accepted { record, .. } => {
-                    let text = format!("{record:?}");
-                    if let Some(records) = held.get_mut(name) {
-                        records.insert(record.client.0.to_vec(), text);
-                    }
-                }
-                _ => {}
-            }
-        }
-        held
     }
 
     /// A run that ended early, or never, proves nothing.
@@ -430,6 +413,7 @@ fn compare<T: PartialEq + std::fmt::Display>(
         expected: expected.to_string(),
         actual: actual.to_string(),
         place: None,
+        invariant: None,
         events,
     }
 }
@@ -441,6 +425,7 @@ fn broken(about: String, expected: &str, actual: &str) -> Judgement {
         expected: expected.to_owned(),
         actual: actual.to_owned(),
         place: None,
+        invariant: None,
         events: Vec::new(),
     }
 }

@@ -99,6 +99,7 @@ fn header(scenario: &Scenario) -> Header {
             proxy_herd: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: crate::protocol::peer::VERSION,
         },
+        without: scenario.without.clone(),
     }
 }
 

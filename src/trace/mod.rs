@@ -8,6 +8,7 @@
 //! {"trace":"verdict", …}
 //! ```
 
+pub mod invariants;
 pub mod propagation;
 
 use std::fmt::Write as _;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::diag::Source;
 use crate::herd::Herd;
 use crate::journal::{Event, EventId};
+use invariants::Invariant;
 use propagation::Propagation;
 
 /// The form of traces that this build writes and reads.
@@ -64,6 +66,9 @@ pub struct Header {
     pub links: Vec<LinkShape>,
     /// The versions that the events depend on.
     pub versions: Versions,
+    /// The invariants that were not judged, because the scenario says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Invariant>,
 }
 
 /// A link, as a trace's header tells of it.
@@ -101,6 +106,9 @@ pub struct Judgement {
     /// Where the scenario says so: `line:column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// The invariant that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invariant: Option<Invariant>,
     /// The events that show it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventId>,

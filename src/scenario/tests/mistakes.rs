@@ -286,3 +286,26 @@ error: unknown field `crsh`
   = help: did you mean `crash`?";
     assert_eq!(parse(&text).unwrap_err().to_string(), wanted);
 }
+
+#[test]
+fn unknown_invariants_have_a_place_and_a_suggestion() {
+    let rest =
+        format!("without = [\"agrement\", \"agreement\", \"agreement\", \"x\"]\nsteps = [{KIWI}]");
+    let problems = parse(&format!("{HEAD}{rest}")).unwrap_err();
+    assert_eq!(
+        told(&problems),
+        [
+            "3:12 unknown invariant `agrement`",
+            "3:37 invariant `agreement` is named twice",
+            "3:50 unknown invariant `x`",
+        ]
+    );
+    let text = problems.to_string();
+    assert!(text.contains("did you mean `agreement`?"), "{text}");
+    assert!(
+        text.contains("the invariants are `answered-once-in-order`, "),
+        "{text}"
+    );
+    let scenario = good(&format!("without = \"nothing-waits\"\nsteps = [{KIWI}]"));
+    assert_eq!(scenario.without, [Invariant::NothingWaits]);
+}

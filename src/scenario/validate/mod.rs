@@ -72,6 +72,7 @@ impl Context<'_> {
         let end = raw.end.as_ref().map(|end| self.moment(end, "`end`"));
         let steps = self.steps(raw.steps.as_ref(), end);
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref());
+        let without = self.without(raw.without.as_ref());
         Some(Scenario {
             name: stem(&self.source.name),
             title: visible(title?),
@@ -86,6 +87,7 @@ impl Context<'_> {
             timing,
             steps: steps?,
             expects,
+            without,
             source: Arc::clone(self.source),
         })
     }

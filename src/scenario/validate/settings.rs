@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Context;
-use crate::diag::{Problem, Span};
-use crate::document::{Located, ROOT, Section};
+use crate::diag::{Problem, Span, did_you_mean};
+use crate::document::{Located, OneOrMany, ROOT, Section};
 use crate::herd::split_link;
 use crate::scenario::raw::{RawScenario, RawTiming};
 use crate::scenario::{CLIENT_PATIENCE, EpochNs, Timing};
+use crate::trace::invariants::Invariant;
 use crate::units::{DurationText, LatencyRange, format_duration};
 
 const DEFAULT_TICK: Duration = Duration::from_millis(1);
@@ -47,6 +48,26 @@ impl Context<'_> {
             self.report(Problem::error(self.source, epoch.span(), message).help(help));
         }
         read
+    }
+
+    /// The invariants that are switched off.
+    pub(super) fn without(&mut self, names: Option<&OneOrMany>) -> Vec<Invariant> {
+        let mut found: Vec<Invariant> = Vec::new();
+        for name in names.map(OneOrMany::items).unwrap_or_default() {
+            match name.parse::<Invariant>() {
+                Err(unknown) => {
+                    let known = Invariant::ALL.map(Invariant::name);
+                    let help = did_you_mean(name, "invariants", known);
+                    let problem = Problem::error(self.source, name.span(), unknown.to_string());
+                    self.report(problem.help(help));
+                }
+                Ok(twice) if found.contains(&twice) => {
+                    self.error(name.span(), format!("invariant `{twice}` is named twice"));
+                }
+                Ok(invariant) => found.push(invariant),
+            }
+        }
+        found
     }
 
     pub(super) fn client_latency(

@@ -1,0 +1,188 @@
+//! What must hold of every run, whatever happens in it.
+//!
+//! Each [`Invariant`] is a pure function over what happened. It trusts the events' causes and
+//! nothing that a server thinks of itself: what a server holds follows from what it accepted, and
+//! what it may say follows from that.
+
+mod answers;
+mod ending;
+mod records;
+mod sends;
+mod stores;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::herd::Herd;
+use crate::journal::{Event, EventId};
+use crate::protocol::escape;
+
+/// Something that must hold of every run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Invariant {
+    /// Every line that a server hears from a client is answered exactly once, in order, by what
+    /// belongs to it, unless the connection was cut or the server killed before.
+    AnsweredOnceInOrder,
+    /// No server's record of a client gives way to an older one while the server runs.
+    NeverBackInTime,
+    /// Every record was told by a client to its origin, and came from there to whoever holds it
+    /// without a change but for its hops, one more with each link.
+    NothingInvented,
+    /// Nobody sends the same news twice over a link that stays up, nor back to whom it came from.
+    SendsBounded,
+    /// Servers that run at the end and can reach each other hold the same records.
+    Agreement,
+    /// At the end no client waits, and where a run ends by itself, every link between running
+    /// servers is up and synchronised.
+    NothingWaits,
+}
+
+/// A run, as far as invariants look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The herd that it ran on.
+    pub herd: &'a Herd,
+    /// What happened, in order.
+    pub events: &'a [Event],
+    /// The run was to end by itself, when everything is quiet; not at a given time, at which links
+    /// may be in any state.
+    pub until_quiet: bool,
+}
+
+/// How an invariant was broken, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: Invariant,
+    /// What was wrong.
+    pub what: String,
+    /// The events that show it, in order.
+    pub events: Vec<EventId>,
+}
+
+/// No invariant is called so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown invariant `{0}`")]
+pub struct UnknownInvariant(pub String);
+
+impl Invariant {
+    /// All of them, in the order in which they are judged.
+    pub const ALL: [Self; 6] = [
+        Self::AnsweredOnceInOrder,
+        Self::NeverBackInTime,
+        Self::NothingInvented,
+        Self::SendsBounded,
+        Self::Agreement,
+        Self::NothingWaits,
+    ];
+
+    /// How scenarios and reports call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AnsweredOnceInOrder => "answered-once-in-order",
+            Self::NeverBackInTime => "never-back-in-time",
+            Self::NothingInvented => "nothing-invented",
+            Self::SendsBounded => "sends-bounded",
+            Self::Agreement => "agreement",
+            Self::NothingWaits => "nothing-waits",
+        }
+    }
+
+    /// What it says, for a report.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::AnsweredOnceInOrder => {
+                "every line of a client is answered once, in order, by what belongs to it"
+            }
+            Self::NeverBackInTime => "no server's record of a client gives way to an older one",
+            Self::NothingInvented => {
+                "every record comes from its client and is passed on without a change"
+            }
+            Self::SendsBounded => {
+                "no news is sent twice over a link that stays up, or back to whom it came from"
+            }
+            Self::Agreement => {
+                "at the end, servers that can reach each other hold the same records"
+            }
+            Self::NothingWaits => "at the end, no client waits and no link is down or behind",
+        }
+    }
+
+    /// Every way in which `run` breaks it, in order of time.
+    ///
+    /// Takes time linear in the events, but for look-ups in maps; [`Agreement`](Self::Agreement)
+    /// compares each two servers' records besides.
+    pub fn violations(self, run: &Run<'_>) -> Vec<Violation> {
+        let found = match self {
+            Self::AnsweredOnceInOrder => answers::answered_once_in_order(run),
+            Self::NeverBackInTime => records::never_back_in_time(run),
+            Self::NothingInvented => records::nothing_invented(run),
+            Self::SendsBounded => sends::sends_bounded(run),
+            Self::Agreement => ending::agreement(run),
+            Self::NothingWaits => ending::nothing_waits(run),
+        };
+        let violations = found.into_iter().map(|Found { what, events }| Violation {
+            invariant: self,
+            what,
+            events,
+        });
+        violations.collect()
+    }
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Invariant {
+    type Err = UnknownInvariant;
+
+    fn from_str(name: &str) -> Result<Self, UnknownInvariant> {
+        let found = Self::ALL.into_iter().find(|known| known.name() == name);
+        found.ok_or_else(|| UnknownInvariant(name.to_owned()))
+    }
+}
+
+impl Run<'_> {
+    /// The event of this number.
+    fn event(&self, id: EventId) -> Option<&Event> {
+        let found = self.events.binary_search_by_key(&id, |event| event.id);
+        self.events.get(found.ok()?)
+    }
+
+    /// The event that made `event` happen.
+    fn cause_of(&self, event: &Event) -> Option<&Event> {
+        self.event(event.cause?)
+    }
+}
+
+/// What is wrong, and the events that show it.
+struct Found {
+    what: String,
+    events: Vec<EventId>,
+}
+
+impl Found {
+    fn new<'e>(what: String, events: impl IntoIterator<Item = &'e Event>) -> Self {
+        Self {
+            what,
+            events: events.into_iter().map(|event| event.id).collect(),
+        }
+    }
+}
+
+/// As much of a line as a report has room for.
+fn shown(line: &[u8]) -> String {
+    const MOST: usize = 100;
+    match line.get(..MOST) {
+        Some(beginning) if line.len() > MOST => format!("{}…", escape(beginning)),
+        _ => escape(line),
+    }
+}

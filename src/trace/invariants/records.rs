@@ -1,0 +1,162 @@
+//! Whether records only ever get newer, and whether each one is what its client said.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::stores::{Accepted, Stores, accepted};
+use super::{Found, Run, shown};
+use crate::journal::{Event, RecordText, Source, What, Who};
+use crate::protocol::client::ClientLine;
+use crate::protocol::peer::{PeerLine, Update};
+use crate::protocol::record::Record;
+
+pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Found> {
+    let mut stores = Stores::default();
+    let mut found = Vec::new();
+    for event in run.events {
+        let server = event.who.name();
+        let before = accepted(event)
+            .and_then(|Accepted { record, .. }| stores.get(server, &record.client.0));
+        if let Some(before) = before
+            && let (Some(old), Some(new)) = (record_of(before), record_of(event))
+            && new.order(&old) == Ordering::Less
+        {
+            let (old, new) = (shown(old.text()), shown(new.text()));
+            let what = format!("{server} goes back from {old} to {new}");
+            found.push(Found::new(what, [before, event]));
+        }
+        stores.learn(event);
+    }
+    found
+}
+
+fn record_of(event: &Event) -> Option<Record> {
+    Record::parse(&accepted(event)?.record.text())
+}
+
+/// Looks at each step of a record's way by itself. A server that takes one in has it from its own
+/// client or word for word from a neighbour's line, and a server writes nothing but what it took in
+/// before: so each record goes back to its client, cause by cause.
+pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Found> {
+    let mut stores = Stores::default();
+    let mut found = Vec::new();
+    for event in run.events {
+        if let Some(accepted) = accepted(event) {
+            found.extend(Step { run, event }.taken_in(&stores, &accepted));
+        }
+        if let Some((to, update)) = stores.sent(event) {
+            found.extend(Step { run, event }.passed_on(&stores, to, &update));
+        }
+        stores.learn(event);
+    }
+    found
+}
+
+/// A record's step to a server, or away from it.
+struct Step<'a> {
+    run: &'a Run<'a>,
+    event: &'a Event,
+}
+
+impl Step<'_> {
+    fn server(&self) -> &str {
+        self.event.who.name()
+    }
+
+    fn taken_in(&self, stores: &Stores<'_>, accepted: &Accepted<'_>) -> Option<Found> {
+        let cause = self.run.cause_of(self.event);
+        let heard = cause.filter(|cause| cause.who == self.event.who);
+        let wrong = match accepted.from {
+            Source::Client => self.heard_from_client(stores, accepted, heard),
+            Source::Server(from) => self.heard_from_neighbour(stores, accepted, from, heard),
+        };
+        let (server, record) = (self.server(), shown(&accepted.record.text()));
+        let events = cause.into_iter().chain([self.event]);
+        wrong.map(|wrong| Found::new(format!("{server} takes in {record}, {wrong}"), events))
+    }
+
+    fn heard_from_client(
+        &self,
+        stores: &Stores<'_>,
+        accepted: &Accepted<'_>,
+        heard: Option<&Event>,
+    ) -> Option<String> {
+        let said = heard.is_some_and(|heard| match &heard.what {
+            What::LineIn { conn, line } => {
+                stores.peer(self.server(), *conn).is_none() && is_iamat(&line.0, accepted.record)
+            }
+            _ => false,
+        });
+        let is_origin = *accepted.record.origin.0 == *self.server().as_bytes();
+        match (said, is_origin, accepted.hops) {
+            (false, ..) => Some("which no client said".to_owned()),
+            (_, false, _) => Some("as if another server had heard it".to_owned()),
+            (_, _, 1..) => Some(format!(
+                "{} hops away from where it was said",
+                accepted.hops
+            )),
+            (true, true, 0) => None,
+        }
+    }
+
+    fn heard_from_neighbour(
+        &self,
+        stores: &Stores<'_>,
+        accepted: &Accepted<'_>,
+        from: &Arc<str>,
+        heard: Option<&Event>,
+    ) -> Option<String> {
+        let Some((heard, What::LineIn { conn, line })) = heard.map(|heard| (heard, &heard.what))
+        else {
+            return Some("which nobody told it".to_owned());
+        };
+        if stores.peer(self.server(), *conn) != Some(from) {
+            return Some(format!("which {from} did not tell it"));
+        }
+        let says_so = match PeerLine::parse(&line.0) {
+            Ok(PeerLine::At(said)) => {
+                said.record.text() == accepted.record.text() && said.hops == accepted.hops
+            }
+            _ => false,
+        };
+        if !says_so {
+            return Some(format!("but {from} said `{}`", shown(&line.0)));
+        }
+        let was_sent = self.run.cause_of(heard).is_some_and(|sent| {
+            let is_sender = matches!(&sent.who, Who::Server(sender) if sender == from);
+            is_sender && matches!(&sent.what, What::LineOut { conn: by, line: out } if by == conn && out == line)
+        });
+        (!was_sent).then(|| format!("which {from} never sent"))
+    }
+
+    fn passed_on(&self, stores: &Stores<'_>, to: &str, sent: &Update) -> Option<Found> {
+        let server = self.server();
+        let said = shown(sent.record.text());
+        let Some(held) = stores.get(server, sent.record.id()) else {
+            let what = format!("{server} tells {to} of {said}, which it does not have");
+            return Some(Found::new(what, [self.event]));
+        };
+        let accepted = accepted(held)?;
+        let what = if accepted.record.text() != sent.record.text() {
+            let held = shown(&accepted.record.text());
+            format!("{server} has {held} and tells {to} of {said}")
+        } else if accepted.hops.saturating_add(1) != sent.hops {
+            let (had, told) = (accepted.hops, sent.hops);
+            format!("{server} has {said} with hops {had} and tells {to} of it with hops {told}")
+        } else {
+            return None;
+        };
+        Some(Found::new(what, [held, self.event]))
+    }
+}
+
+fn is_iamat(line: &[u8], record: &RecordText<'_>) -> bool {
+    match ClientLine::parse(line) {
+        Ok(ClientLine::Iamat { id, location, time }) => {
+            *id == *record.client.0
+                && *location.text() == *record.location.0
+                && *time.text == *record.time.0
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,62 @@
+//! Whether a flood costs no more than the links allow.
+
+use std::collections::BTreeMap;
+
+use super::stores::{Stores, accepted};
+use super::{Found, Run, shown};
+use crate::journal::{ConnId, Event, Source, What};
+use crate::protocol::peer::PeerLine;
+
+/// Over each link, in each direction, the same update goes at most once while the link is up, and
+/// never back to whom it came from. What a neighbour asked for to synchronise does not count.
+pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Found> {
+    let mut stores = Stores::default();
+    let mut first: BTreeMap<(&str, ConnId, Vec<u8>), &Event> = BTreeMap::new();
+    let mut found = Vec::new();
+    for event in run.events {
+        stores.learn(event);
+        let (Some((to, update)), What::LineOut { conn, .. }) = (stores.sent(event), &event.what)
+        else {
+            continue;
+        };
+        if was_asked_for(run, event, *conn) {
+            continue;
+        }
+        let (server, text) = (event.who.name(), update.record.text());
+        let said = shown(text);
+        if let Some(before) = first.get(&(server, *conn, text.to_vec())) {
+            let what = format!("{server} sends {said} to {to} again over the same link");
+            found.push(Found::new(what, [*before, event]));
+        } else {
+            first.insert((server, *conn, text.to_vec()), event);
+        }
+        if let Some(held) = stores.get(server, update.record.id())
+            && came_from(held, to, text)
+        {
+            let what = format!("{server} sends {said} back to {to}, where it came from");
+            found.push(Found::new(what, [held, event]));
+        }
+    }
+    found
+}
+
+fn came_from(held: &Event, neighbour: &str, text: &[u8]) -> bool {
+    accepted(held).is_some_and(|accepted| {
+        matches!(accepted.from, Source::Server(from) if **from == *neighbour)
+            && accepted.record.text() == text
+    })
+}
+
+/// Whether `sent` answers a line of the synchronisation that came by the same link.
+fn was_asked_for(run: &Run<'_>, sent: &Event, conn: ConnId) -> bool {
+    let Some(cause) = run.cause_of(sent).filter(|cause| cause.who == sent.who) else {
+        return false;
+    };
+    match &cause.what {
+        What::LineIn { conn: by, line } if *by == conn => matches!(
+            PeerLine::parse(&line.0),
+            Ok(PeerLine::Digest { .. } | PeerLine::List { .. } | PeerLine::Want { .. })
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,89 @@
+//! What each server holds and whom it is linked with, as far as events were shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::journal::{ConnId, Event, RecordText, Source, What, Who};
+use crate::protocol::peer::{PeerLine, Update};
+
+/// What one server holds of each client: the event of accepting it.
+pub(super) type Held<'a> = BTreeMap<&'a [u8], &'a Event>;
+
+/// What each running server holds, and whom each connection between servers is with.
+#[derive(Default)]
+pub(super) struct Stores<'a> {
+    held: BTreeMap<&'a str, Held<'a>>,
+    links: BTreeMap<(&'a str, ConnId), &'a Arc<str>>,
+}
+
+/// An `Accepted`, by its parts.
+pub(super) struct Accepted<'a> {
+    pub(super) record: &'a RecordText<'static>,
+    pub(super) hops: u32,
+    pub(super) from: &'a Source,
+}
+
+impl<'a> Stores<'a> {
+    /// Takes in what an event says of its server. A run of a server begins and ends with nothing.
+    pub(super) fn learn(&mut self, event: &'a Event) {
+        let Who::Server(server) = &event.who else {
+            return;
+        };
+        match &event.what {
+            What::Started { .. } => {
+                self.held.insert(server, BTreeMap::new());
+            }
+            What::Crashed | What::PoweredOff | What::Stopped => {
+                self.held.remove(&**server);
+            }
+            What::Accepted { record, .. } => {
+                if let Some(held) = self.held.get_mut(&**server) {
+                    held.insert(&record.client.0, event);
+                }
+            }
+            What::LinkUp { peer, conn } => {
+                self.links.insert((server, *conn), peer);
+            }
+            _ => {}
+        }
+    }
+
+    /// The event by which `server` has what it holds of `client`.
+    pub(super) fn get(&self, server: &str, client: &[u8]) -> Option<&'a Event> {
+        self.held.get(server)?.get(client).copied()
+    }
+
+    /// What a server that runs holds.
+    pub(super) fn of(&self, server: &str) -> Option<&Held<'a>> {
+        self.held.get(server)
+    }
+
+    /// The neighbour at the other end of a link's connection.
+    pub(super) fn peer(&self, server: &str, conn: ConnId) -> Option<&'a Arc<str>> {
+        self.links.get(&(server, conn)).copied()
+    }
+
+    /// If `event` is a server writing an update to a neighbour: to whom, and what.
+    pub(super) fn sent(&self, event: &'a Event) -> Option<(&'a Arc<str>, Update)> {
+        let (Who::Server(server), What::LineOut { conn, line }) = (&event.who, &event.what) else {
+            return None;
+        };
+        let to = self.peer(server, *conn)?;
+        match PeerLine::parse(&line.0) {
+            Ok(PeerLine::At(update)) => Some((to, update)),
+            _ => None,
+        }
+    }
+}
+
+/// The parts of an `Accepted`.
+pub(super) fn accepted(event: &Event) -> Option<Accepted<'_>> {
+    match &event.what {
+        What::Accepted { record, hops, from } => Some(Accepted {
+            record,
+            hops: *hops,
+            from,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,503 @@
+//! Every invariant is seen to break: by real runs with a server that makes a mistake, and by true
+//! traces in which a test changed something.
+
+use std::num::NonZeroU64;
+
+use super::{Invariant, Run, Violation};
+use crate::journal::{Event, EventId, Source, Text, What, Who, Why};
+use crate::node::mistakes::Mistake;
+use crate::protocol::escape;
+use crate::scenario::Scenario;
+use crate::sim;
+use crate::trace::Trace;
+
+/// Two updates of one client, the older one second and elsewhere; a question; and nonsense.
+const KIWI: &str = r#"
+    title = "a test"
+    herd = "riley"
+    steps = [
+      { at = "1s", client = "kiwi", to = "Riley", send = ["IAMAT kiwi +34-118 {now}", "hello"] },
+      { at = "2s", client = "kiwi", to = "Juzang", send = "IAMAT kiwi +35-118 {now-1h}" },
+      { at = "3s", client = "plum", to = "Campbell", send = "WHATSAT kiwi 10 5" },
+    ]
+"#;
+
+fn run(scenario: &str) -> Trace {
+    let (scenario, _) = Scenario::parse("test.toml", scenario, None).expect("a right scenario");
+    sim::run_once(&scenario).expect("it runs")
+}
+
+/// The run in which `server` makes a mistake, and the invariants that it breaks.
+fn mistaken(mistake: Mistake, server: &str, scenario: &str) -> (Trace, Vec<Invariant>) {
+    let trace = mistake.made_by(server, || run(scenario));
+    let broken = trace
+        .judgements
+        .iter()
+        .filter(|judgement| !judgement.held)
+        .filter_map(|judgement| judgement.invariant)
+        .collect();
+    (trace, broken)
+}
+
+fn violations(invariant: Invariant, trace: &Trace) -> Vec<Violation> {
+    invariant.violations(&Run {
+        herd: &trace.herd,
+        events: &trace.events,
+        until_quiet: true,
+    })
+}
+
+/// A violation's words, and each of its events as `Riley hears IAMAT kiwi …`.
+fn told(trace: &Trace, violation: &Violation) -> (String, Vec<String>) {
+    let events = violation.events.iter().map(|&id| tell(trace, id));
+    (violation.what.clone(), events.collect())
+}
+
+fn tell(trace: &Trace, id: EventId) -> String {
+    let event = find(trace, id);
+    let what = match &event.what {
+        What::LineIn { line, .. } => format!("hears {}", escape(&line.0)),
+        What::LineOut { line, .. } => format!("says {}", escape(&line.0)),
+        What::Accepted { record, hops, .. } => {
+            format!("accepts {} with hops {hops}", escape(&record.text()))
+        }
+        What::LinkUp { peer, .. } => format!("is linked with {peer}"),
+        What::Closed { .. } => "closes".to_owned(),
+        other => format!("{other:?}"),
+    };
+    format!("{} {what}", event.who.name())
+}
+
+fn find(trace: &Trace, id: EventId) -> &Event {
+    let event = trace.events.iter().find(|event| event.id == id);
+    event.expect("a violation names events of its trace")
+}
+
+/// The place of the first event that is so.
+fn position(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
+    let found = trace.events.iter().position(is_it);
+    found.expect("there is one")
+}
+
+fn is_at(event: &Event, server: &str) -> bool {
+    matches!(&event.who, Who::Server(name) if **name == *server)
+}
+
+fn accepts(event: &Event, server: &str) -> bool {
+    is_at(event, server) && matches!(event.what, What::Accepted { .. })
+}
+
+fn answers(event: &Event, server: &str, beginning: &[u8]) -> bool {
+    is_at(event, server)
+        && matches!(&event.what, What::LineOut { line, .. } if line.0.starts_with(beginning))
+}
+
+/// Changes the line of an event.
+fn rewrite(event: &mut Event, from: &str, to: &str) {
+    let (What::LineIn { line, .. } | What::LineOut { line, .. }) = &mut event.what else {
+        panic!("no line: {event:?}");
+    };
+    let text = std::str::from_utf8(&line.0).expect("UTF-8");
+    assert!(text.contains(from), "{text}");
+    *line = Text(text.replace(from, to).into_bytes().into());
+}
+
+/// `trace` with a copy of the event at `of` put in at `at`. Later events keep their causes.
+fn repeated(mut trace: Trace, of: usize, at: usize) -> Trace {
+    let copy = trace.events[of].clone();
+    trace.events.insert(at, copy);
+    let number = |number: u64| EventId(NonZeroU64::new(number).expect("not zero"));
+    let moved = |id: EventId| number(id.0.get() + u64::from(id.0.get() > at as u64));
+    for (index, event) in trace.events.iter_mut().enumerate() {
+        event.id = number(index as u64 + 1);
+        event.cause = event.cause.map(moved);
+    }
+    trace
+}
+
+fn only(invariant: Invariant, trace: &Trace) -> (String, Vec<String>) {
+    let found = violations(invariant, trace);
+    let [one] = found.as_slice() else {
+        panic!("one violation of {invariant}, not {found:?}");
+    };
+    assert_eq!(one.invariant, invariant);
+    told(trace, one)
+}
+
+#[test]
+fn a_run_without_a_mistake_breaks_nothing() {
+    let trace = run(KIWI);
+    for invariant in Invariant::ALL {
+        assert_eq!(violations(invariant, &trace), []);
+    }
+}
+
+#[test]
+fn names_are_read_as_they_are_written() {
+    for invariant in Invariant::ALL {
+        assert_eq!(invariant.to_string().parse(), Ok(invariant));
+        let json = serde_json::to_string(&invariant).expect("JSON");
+        assert_eq!(json, format!("\"{invariant}\""));
+    }
+    assert!("Agreement".parse::<Invariant>().is_err());
+}
+
+#[test]
+fn a_second_answer_is_caught() {
+    let (trace, broken) = mistaken(Mistake::AnswersTwice, "Juzang", KIWI);
+    assert_eq!(broken, [Invariant::AnsweredOnceInOrder]);
+    let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
+    assert!(
+        what.starts_with("Juzang answers what nobody asked: AT Juzang +3600.005000000 kiwi"),
+        "{what}"
+    );
+    assert_eq!(events.len(), 1);
+    // Where another line is asked on the same connection, the second answer seems to be to that.
+    let (trace, _) = mistaken(Mistake::AnswersTwice, "Riley", KIWI);
+    let found = violations(Invariant::AnsweredOnceInOrder, &trace);
+    let (what, events) = told(&trace, &found[0]);
+    assert!(
+        what.starts_with("Riley answers what nobody asked"),
+        "{what}"
+    );
+    assert_eq!(events.len(), 1);
+}
+
+#[test]
+fn a_line_that_is_never_answered_is_caught() {
+    let (trace, broken) = mistaken(Mistake::RefusesInSilence, "Riley", KIWI);
+    assert_eq!(broken, [Invariant::AnsweredOnceInOrder]);
+    let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
+    assert_eq!(
+        what,
+        "Riley closes the connection and leaves `hello` unanswered"
+    );
+    assert_eq!(events, ["Riley hears hello", "Riley closes"]);
+}
+
+#[test]
+fn answers_in_another_order_or_to_another_line_are_caught() {
+    let mut trace = run(KIWI);
+    let (first, second) = (
+        position(&trace, |event| answers(event, "Riley", b"AT Riley")),
+        position(&trace, |event| answers(event, "Riley", b"? hello")),
+    );
+    let late = trace.events[first].what.clone();
+    let early = std::mem::replace(&mut trace.events[second].what, late);
+    trace.events[first].what = early;
+    let found = violations(Invariant::AnsweredOnceInOrder, &trace);
+    let (what, events) = told(&trace, &found[0]);
+    assert!(
+        what.starts_with("Riley answers `IAMAT kiwi +34-118 ") && what.ends_with("`? hello`"),
+        "{what}"
+    );
+    assert_eq!(events[1], "Riley says ? hello");
+
+    // The time, the skew, who answers, the id: each is looked at.
+    for (from, to) in [
+        ("+34-118", "+34-119"),
+        ("+0.005000000", "0.005000000"),
+        ("AT Riley", "AT Jaquez"),
+        ("kiwi", "plum"),
+        ("AT Riley", "? AT Riley"),
+    ] {
+        let mut trace = run(KIWI);
+        rewrite(&mut trace.events[first], from, to);
+        let found = violations(Invariant::AnsweredOnceInOrder, &trace);
+        // The client is told so, too.
+        assert_eq!(found.len(), 2, "{from} to {to}: {found:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_a_whatsat_is_what_the_server_holds() {
+    for (from, to) in [("AT Riley", "AT Jaquez"), ("kiwi", "plum"), ("AT ", "? ")] {
+        let mut trace = run(KIWI);
+        let answer = position(&trace, |event| answers(event, "Campbell", b"AT Riley +"));
+        let answer = answer.max(position(&trace, |event| {
+            is_at(event, "Campbell")
+                && matches!(&event.what, What::LineOut { line, .. } if line.0.contains(&b'{'))
+        }));
+        rewrite(&mut trace.events[answer], from, to);
+        let found = violations(Invariant::AnsweredOnceInOrder, &trace);
+        let (_, events) = told(&trace, &found[0]);
+        assert_eq!(events[0], "Campbell hears WHATSAT kiwi 10 5");
+    }
+}
+
+#[test]
+fn what_a_client_hears_is_what_its_server_wrote() {
+    let mut trace = run(KIWI);
+    let heard = position(
+        &trace,
+        |event| matches!((&event.who, &event.what), (Who::Client(_), What::LineIn { line, .. }) if *line.0 == *b"? hello"),
+    );
+    rewrite(&mut trace.events[heard], "hello", "hallo");
+    let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
+    assert_eq!(what, "kiwi hears what no server wrote so: ? hallo");
+    assert_eq!(events, ["Riley says ? hello", "kiwi hears ? hallo"]);
+}
+
+#[test]
+fn only_a_connection_that_was_cut_excuses_silence() {
+    let silent = |why: Why| {
+        let mut trace = run(KIWI);
+        let answer = position(&trace, |event| answers(event, "Riley", b"? hello"));
+        let heard = trace.events.remove(answer).cause;
+        let closed = position(&trace, |event| {
+            is_at(event, "Riley") && matches!(event.what, What::Closed { .. })
+        });
+        if let What::Closed { why: told, .. } = &mut trace.events[closed].what {
+            *told = why;
+        }
+        // The client heard nothing then.
+        trace.events.retain(|event| {
+            !matches!((&event.who, &event.what), (Who::Client(_), What::LineIn { line, .. }) if *line.0 == *b"? hello")
+        });
+        assert!(heard.is_some());
+        violations(Invariant::AnsweredOnceInOrder, &trace).len()
+    };
+    assert_eq!(silent(Why::Ended), 1);
+    assert_eq!(silent(Why::Failed("connection reset".into())), 0);
+}
+
+#[test]
+fn a_server_that_goes_back_in_time_is_caught() {
+    let (trace, broken) = mistaken(Mistake::TakesOlder, "Juzang", KIWI);
+    assert!(broken.contains(&Invariant::NeverBackInTime), "{broken:?}");
+    let found = violations(Invariant::NeverBackInTime, &trace);
+    let (what, events) = told(&trace, &found[0]);
+    assert!(
+        what.starts_with("Juzang goes back from Riley +0.005000000 kiwi +34-118 "),
+        "{what}"
+    );
+    assert!(
+        events[0].starts_with("Juzang accepts Riley +0.005000000 kiwi +34-118"),
+        "{events:?}"
+    );
+    assert!(
+        events[1].starts_with("Juzang accepts Juzang +3600.005000000 kiwi +35-118"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_server_that_starts_again_may_know_less() {
+    let scenario = KIWI.replace(
+        "{ at = \"2s\"",
+        "{ at = \"1500ms\", crash = \"all\" }, { at = \"1600ms\", restart = \"all\" }, { at = \"5s\"",
+    );
+    let scenario = scenario.replace("at = \"3s\"", "at = \"8s\"");
+    let trace = run(&scenario);
+    assert_eq!(trace.verdict().broken, 0, "{:?}", trace.judgements);
+    let older = (trace.events.iter())
+        .filter(|event| accepts(event, "Juzang"))
+        .count();
+    assert_eq!(older, 2, "it took the older one in");
+}
+
+#[test]
+fn hops_that_nobody_counted_are_caught() {
+    let (trace, broken) = mistaken(Mistake::CountsHopsTwice, "Jaquez", KIWI);
+    assert_eq!(broken, [Invariant::NothingInvented]);
+    let (what, events) = only(Invariant::NothingInvented, &trace);
+    assert!(
+        what.starts_with("Jaquez has Riley +0.005000000 kiwi")
+            && what.ends_with("with hops 1 and tells Bernard of it with hops 3"),
+        "{what}"
+    );
+    assert!(events[0].starts_with("Jaquez accepts"), "{events:?}");
+    assert!(events[1].ends_with(" 3"), "{events:?}");
+}
+
+#[test]
+fn an_update_that_was_altered_is_caught_at_each_step() {
+    let altered = |at: &str, change: &dyn Fn(&mut Event)| {
+        let mut trace = run(KIWI);
+        let event = position(&trace, |event| match at {
+            "accepts" => accepts(event, "Bernard"),
+            "origin" => accepts(event, "Riley"),
+            "says" => answers(event, "Jaquez", b"AT "),
+            other => panic!("{other}"),
+        });
+        change(&mut trace.events[event]);
+        let found = violations(Invariant::NothingInvented, &trace);
+        assert!(!found.is_empty(), "{at}");
+        told(&trace, &found[0]).0
+    };
+    let place = |event: &mut Event| match &mut event.what {
+        What::Accepted { record, .. } => record.location = Text(b"+0+0"[..].into()),
+        _ => rewrite(event, "+34-118", "+0+0"),
+    };
+    let what = altered("origin", &place);
+    assert!(what.ends_with(", which no client said"), "{what}");
+    let what = altered("accepts", &place);
+    assert!(
+        what.contains(", but Jaquez said `AT Riley")
+            || what.contains(", but Juzang said `AT Riley"),
+        "{what}"
+    );
+    let what = altered("says", &place);
+    assert!(
+        what.starts_with("Jaquez has Riley") && what.contains("+0+0"),
+        "{what}"
+    );
+    let what = altered("accepts", &|event| {
+        if let What::Accepted { from, .. } = &mut event.what {
+            *from = Source::Server("Campbell".into());
+        }
+    });
+    assert!(what.ends_with(", which Campbell did not tell it"), "{what}");
+    let what = altered("accepts", &|event| event.cause = None);
+    assert!(what.ends_with(", which nobody told it"), "{what}");
+    let what = altered("origin", &|event| {
+        if let What::Accepted { record, .. } = &mut event.what {
+            record.origin = Text(b"Juzang"[..].into());
+        }
+    });
+    assert!(
+        what.ends_with("as if another server had heard it"),
+        "{what}"
+    );
+}
+
+#[test]
+fn news_that_goes_back_to_whom_it_came_from_is_caught() {
+    let (trace, broken) = mistaken(Mistake::TellsBack, "Jaquez", KIWI);
+    assert_eq!(broken, [Invariant::SendsBounded]);
+    let (what, events) = only(Invariant::SendsBounded, &trace);
+    assert!(
+        what.starts_with("Jaquez sends Riley +0.005000000 kiwi")
+            && what.ends_with("back to Riley, where it came from"),
+        "{what}"
+    );
+    assert!(
+        events[0].starts_with("Jaquez accepts") && events[1].starts_with("Jaquez says AT"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn news_that_is_told_twice_over_one_link_is_caught() {
+    let trace = run(KIWI);
+    let sent = position(&trace, |event| answers(event, "Jaquez", b"AT "));
+    let trace = repeated(trace, sent, sent + 1);
+    let (what, events) = only(Invariant::SendsBounded, &trace);
+    assert!(
+        what.ends_with("to Bernard again over the same link"),
+        "{what}"
+    );
+    assert_eq!((events.len(), &events[0]), (2, &events[1]));
+}
+
+#[test]
+fn what_is_told_to_synchronise_is_no_flood() {
+    let text = std::fs::read_to_string("scenarios/juzang-comes-back.toml").expect("it is shipped");
+    let trace = run(&text);
+    assert_eq!(violations(Invariant::SendsBounded, &trace), []);
+    // Juzang is told again what it had told Campbell before it crashed. Had it not asked, that would
+    // be wrong.
+    let sent = position(&trace, |event| {
+        let cause = event.cause.and_then(|cause| trace.event(cause));
+        let cause = cause.map(|cause| &cause.what);
+        answers(event, "Campbell", b"AT Juzang ")
+            && matches!(cause, Some(What::LineIn { line, .. }) if line.0.starts_with(b"DIGEST"))
+    });
+    let mut unasked = trace.clone();
+    unasked.events[sent].cause = None;
+    let (what, _) = only(Invariant::SendsBounded, &unasked);
+    assert!(
+        what.ends_with("back to Juzang, where it came from"),
+        "{what}"
+    );
+}
+
+#[test]
+fn servers_that_hold_different_records_are_caught() {
+    let (trace, broken) = mistaken(Mistake::IgnoresNeighbours, "Campbell", KIWI);
+    assert_eq!(broken, [Invariant::Agreement]);
+    let judged = (trace.judgements.iter()).find(|judgement| !judgement.held);
+    let judged = judged.expect("it is broken");
+    assert_eq!(
+        judged.about,
+        "agreement: at the end, servers that can reach each other hold the same records"
+    );
+    let expected = "Riley and Campbell differ; Jaquez and Campbell differ; \
+                    Juzang and Campbell differ; Campbell and Bernard differ";
+    assert_eq!(judged.actual, expected);
+    for &event in &judged.events {
+        let what = tell(&trace, event);
+        assert!(what.contains("accepts Riley +0.005000000 kiwi"), "{what}");
+    }
+    assert_eq!(judged.events.len(), 4);
+}
+
+#[test]
+fn a_link_that_is_never_synchronised_is_caught() {
+    let (trace, broken) = mistaken(Mistake::NeverSynced, "Bernard", KIWI);
+    assert_eq!(broken, [Invariant::NothingWaits]);
+    let found = violations(Invariant::NothingWaits, &trace);
+    let (what, events) = told(&trace, &found[0]);
+    assert_eq!(what, "Bernard is not synchronised with Jaquez");
+    assert_eq!(events, ["Bernard is linked with Jaquez"]);
+    // Bernard's three links, from both ends.
+    assert_eq!(found.len(), 6);
+}
+
+#[test]
+fn a_link_that_is_down_is_caught() {
+    let mut trace = run(KIWI);
+    trace.events.retain(|event| {
+        !(is_at(event, "Riley")
+            && matches!(event.what, What::LinkUp { .. } | What::Synchronised { .. }))
+    });
+    let found = violations(Invariant::NothingWaits, &trace);
+    let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
+    assert_eq!(
+        whats,
+        [
+            "Riley never had a link with Jaquez",
+            "Riley never had a link with Juzang"
+        ]
+    );
+}
+
+#[test]
+fn a_client_that_waits_at_the_end_is_caught() {
+    let trace = run(&KIWI.replace("steps", "end = \"3008ms\"\nsteps"));
+    let found = violations(Invariant::NothingWaits, &trace);
+    let [one] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    let (what, events) = told(&trace, one);
+    assert_eq!(
+        what,
+        "plum still waits for an answer to `WHATSAT kiwi 10 5`"
+    );
+    assert_eq!(events, ["plum says WHATSAT kiwi 10 5"]);
+}
+
+#[test]
+fn an_invariant_that_is_switched_off_is_not_judged_and_said_to_be() {
+    let without = KIWI.replace("steps", "without = [\"agreement\"]\nsteps");
+    let (trace, broken) = mistaken(Mistake::IgnoresNeighbours, "Campbell", &without);
+    assert_eq!(broken, []);
+    let lines = crate::report::judgements(&trace);
+    assert!(lines.contains(&"off     invariants: agreement".to_owned()));
+    let held = "held    invariants: answered-once-in-order, never-back-in-time, nothing-invented, \
+                sends-bounded, nothing-waits";
+    assert!(lines.contains(&held.to_owned()), "{lines:?}");
+    let read = Trace::from_json_lines(&trace.to_json_lines()).expect("readable");
+    assert_eq!(read[0].header, trace.header);
+    assert_eq!(read[0].judgements, trace.judgements);
+}
+
+#[test]
+fn no_more_violations_are_told_than_can_be_read() {
+    let (trace, _) = mistaken(Mistake::NeverSynced, "Bernard", KIWI);
+    let broken = (trace.judgements.iter())
+        .find(|judgement| judgement.invariant == Some(Invariant::NothingWaits))
+        .expect("it is judged");
+    assert!(broken.actual.ends_with("; and 1 more"), "{broken:?}");
+    assert_eq!(broken.events.len(), 5);
+}
