@@ -13,7 +13,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("journal", &["protocol"]),
     ("node", &["journal", "protocol"]),
     ("net", &["herd", "protocol"]),
-    ("places", &["node"]),
+    ("places", &["herd", "net", "node"]),
     (
         "server",
         &["herd", "journal", "net", "node", "places", "protocol"],
@@ -41,6 +41,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "protocol", "herd", "node", "journal", "scenario", "trace", "report", "diag", "document",
     "units",
+];
+
+/// Files without them, in folders that have some.
+const PURE_FILES: &[&str] = &[
+    "src/places/answer.rs",
+    "src/places/key.rs",
+    "src/places/query.rs",
+    "src/places/trim.rs",
 ];
 
 /// Words by which a pure folder would betray itself.
@@ -149,7 +157,8 @@ fn imports_point_one_way() {
 fn pure_folders_have_no_network_clock_or_thread() {
     let mut wrong = Vec::new();
     for file in sources(Path::new("src")) {
-        if !PURE.contains(&part(&file).as_str()) {
+        let is_pure_file = PURE_FILES.iter().any(|pure| file == Path::new(pure));
+        if !is_pure_file && !PURE.contains(&part(&file).as_str()) {
             continue;
         }
         for (number, line) in code(&file) {
@@ -173,6 +182,7 @@ fn the_checks_see_what_they_look_for() {
     assert_eq!(part(Path::new("src/herd/graph.rs")), "herd");
     assert_eq!(part(Path::new("src/journal.rs")), "journal");
     assert!(sources(Path::new("src")).len() > 30);
+    assert!(PURE_FILES.iter().all(|file| Path::new(file).is_file()));
 }
 
 #[test]

@@ -1,12 +1,28 @@
 //! What is near a place: the question that a server asks, and the text that it answers with.
 //!
-//! For now the answer is fixed. The question is already what Nearby Search needs: metres, exactly,
-//! and both coordinates as the client wrote them.
+//! [`HttpPlaces`] asks the Places API. What it asks ([`Query`]), how the answer is cut ([`trim()`]) and
+//! what a client is told ([`body()`]) are decided by plain functions; only the way between them waits.
+
+mod answer;
+mod config;
+mod connect;
+mod http;
+mod key;
+mod query;
+mod tasks;
+mod trim;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use crate::node::LookUp;
+
+pub use answer::{Failure, Reply, body};
+pub use config::PlacesConfig;
+pub use http::HttpPlaces;
+pub use key::{ApiKey, BadKey};
+pub use query::{Api, FIELD_MASK, Query};
+pub use trim::{TrimError, Trimmed, trim};
 
 /// A body in the API's own shape that names no place.
 pub const NO_RESULTS: &str =
@@ -33,16 +49,8 @@ impl FixedPlaces {
     /// Answers with `body`, which must have no two LFs in a row and none at its end; what does not
     /// fit is taken out.
     pub fn new(body: &[u8]) -> Self {
-        let mut kept: Vec<u8> = Vec::with_capacity(body.len());
-        for &byte in body {
-            if byte != b'\n' || kept.last() != Some(&b'\n') {
-                kept.push(byte);
-            }
-        }
-        if kept.last() == Some(&b'\n') {
-            kept.pop();
-        }
-        Self { body: kept }
+        let body = trim::without_blank_lines(body);
+        Self { body }
     }
 }
 

@@ -1,0 +1,280 @@
+//! Nearby Search over HTTP/1.1 on any [`Net`].
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioTimer;
+use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::{self, WeakSender};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Places;
+use super::answer::{self, Failure, Reply};
+use super::config::PlacesConfig;
+use super::connect::Connector;
+use super::key::ApiKey;
+use super::query::Query;
+use super::tasks::Tasks;
+use crate::net::Net;
+use crate::node::LookUp;
+
+const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
+
+/// What came of a question.
+type Fetched = Result<Arc<Reply>, Failure>;
+
+/// Asks Places over HTTP.
+///
+/// The same question that is under way already is not asked again: both get the one answer. Nothing is
+/// kept beyond that. A question that was begun goes on if whoever asked goes away, for others may wait.
+pub struct HttpPlaces<N: Net> {
+    asker: Arc<Asker<N>>,
+    /// hyper's connections and the questions under way. They end when this is dropped.
+    tasks: Tasks,
+}
+
+/// What all questions share.
+struct Asker<N: Net> {
+    config: PlacesConfig,
+    client: Client<Connector<N>, Full<Bytes>>,
+    in_flight: Semaphore,
+    rng: Mutex<ChaCha8Rng>,
+    under_way: Mutex<BTreeMap<Query, WeakSender<Fetched>>>,
+}
+
+/// What came of an attempt, and the pause that Places wants before the next.
+struct Attempt {
+    fetched: Result<Reply, Failure>,
+    wanted_pause: Option<Duration>,
+}
+
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Self {
+        Self {
+            fetched: Err(failure),
+            wanted_pause: None,
+        }
+    }
+}
+
+/// A poisoned lock is a panic elsewhere, which ends the server anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<N: Net> HttpPlaces<N> {
+    /// Asks by `config`, over `net`. The pauses before retries are drawn from `rng`.
+    pub fn new(net: N, config: PlacesConfig, rng: ChaCha8Rng) -> Self {
+        let tasks = Tasks::default();
+        let connector = Connector {
+            net,
+            address: config.address.clone(),
+        };
+        let client = Client::builder(tasks.executor())
+            // Without a timer the pool would read the machine's clock.
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.keep_alive)
+            .pool_max_idle_per_host(config.in_flight)
+            .build(connector);
+        let asker = Arc::new(Asker {
+            client,
+            in_flight: Semaphore::new(config.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            rng: Mutex::new(rng),
+            under_way: Mutex::default(),
+            config,
+        });
+        Self { asker, tasks }
+    }
+
+    /// What Places says to `query`, by whoever asks first.
+    async fn fetch(&self, query: Query) -> Fetched {
+        let answer = self.answer_to(query).recv().await;
+        // Only a panic of the question's task ends it without one.
+        answer.expect("a question's task gives an answer")
+    }
+
+    /// Where the answer will be: a question that is under way is joined, another one begun.
+    ///
+    /// A broadcast wakes who waits in the order of their coming; a `watch` would do so in random order.
+    fn answer_to(&self, query: Query) -> broadcast::Receiver<Fetched> {
+        let mut under_way = lock(&self.asker.under_way);
+        let known = under_way.get(&query).and_then(WeakSender::upgrade);
+        if let Some(tell) = known {
+            return tell.subscribe();
+        }
+        let (tell, answer) = broadcast::channel(1);
+        under_way.insert(query.clone(), tell.downgrade());
+        let asker = Arc::clone(&self.asker);
+        let deadline = Instant::now() + asker.config.deadline;
+        self.tasks.spawn(async move {
+            let fetched = asker.ask(&query, deadline).await.map(Arc::new);
+            lock(&asker.under_way).remove(&query);
+            // Nobody may be waiting any more.
+            let _ = tell.send(fetched);
+        });
+        answer
+    }
+}
+
+impl<N: Net> Places for HttpPlaces<N> {
+    fn nearby<'a>(
+        &'a self,
+        look_up: &'a LookUp,
+    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>> {
+        Box::pin(async move {
+            self.tasks.look_after();
+            let api = self.asker.config.api;
+            let fetched = self.fetch(Query::new(api, look_up)).await;
+            self.tasks.look_after();
+            let fetched = fetched.as_deref().map_err(|&failure| failure);
+            answer::body(api, fetched, look_up.bound)
+        })
+    }
+}
+
+impl<N: Net> Asker<N> {
+    /// Waits for its turn and asks, again where that can help, all before `deadline`.
+    async fn ask(&self, query: &Query, deadline: Instant) -> Result<Reply, Failure> {
+        let key = self.config.key.as_ref().ok_or(Failure::NoKey)?;
+        let turn = timeout_at(deadline, self.in_flight.acquire()).await;
+        // The semaphore is never closed. The turn is held until all is over, pauses too.
+        let _turn = turn.map_err(|_| Failure::Busy)?;
+        if Instant::now() >= deadline {
+            return Err(Failure::Busy);
+        }
+        let mut tried = 0;
+        loop {
+            let Attempt {
+                fetched,
+                wanted_pause,
+            } = self.attempt(query, key, deadline).await;
+            if tried == self.config.retries || !may_pass(&fetched) {
+                return fetched;
+            }
+            let pause = self.pause(tried).max(wanted_pause.unwrap_or_default());
+            if pause > self.config.longest_pause || Instant::now() + pause >= deadline {
+                return fetched;
+            }
+            sleep(pause).await;
+            tried += 1;
+        }
+    }
+
+    /// Between half of the pause after so many retries and all of it.
+    fn pause(&self, tried: u32) -> Duration {
+        let doubled = self
+            .config
+            .retry_pause
+            .saturating_mul(2_u32.saturating_pow(tried));
+        let half = doubled.min(self.config.longest_pause) / 2;
+        let most = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
+        half + Duration::from_nanos(lock(&self.rng).random_range(0..=most))
+    }
+
+    /// Asks once, within the time of an attempt.
+    async fn attempt(&self, query: &Query, key: &ApiKey, deadline: Instant) -> Attempt {
+        let Some(request) = self.request(query, key) else {
+            return Failure::Unaskable.into();
+        };
+        let deadline = deadline.min(Instant::now() + self.config.attempt_deadline);
+        let exchanged = timeout_at(deadline, self.exchange(request)).await;
+        exchanged.unwrap_or_else(|_| Failure::Late.into())
+    }
+
+    /// The request, unless the location is so long that no URI holds it.
+    fn request(&self, query: &Query, key: &ApiKey) -> Option<Request<Full<Bytes>>> {
+        let target = query.target(&self.config.path, key);
+        let uri = format!("http://{}{target}", self.config.address);
+        let request = match query {
+            Query::Legacy(_) => Request::get(uri).body(Full::default()),
+            Query::New(body) => {
+                let mut key = HeaderValue::from_str(key.expose()).ok()?;
+                // So that no debug output of the headers holds it either.
+                key.set_sensitive(true);
+                Request::post(uri)
+                    .header(CONTENT_TYPE, "application/json")
+                    .header(KEY, key)
+                    .header(FIELD_MASK, &self.config.field_mask)
+                    .body(Full::from(body.clone()))
+            }
+        };
+        request.ok()
+    }
+
+    /// One request and its whole answer. hyper's errors are dropped: whatever they hold need not
+    /// be free of the key.
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Attempt {
+        let Ok(response) = self.client.request(request).await else {
+            return Failure::Unreachable.into();
+        };
+        let status = response.status();
+        let wanted_pause = wanted_pause(response.headers());
+        if status != StatusCode::OK {
+            // Its body is not looked at, so it need not be waited for.
+            let status = status.as_u16();
+            let body = Vec::new();
+            return Attempt {
+                fetched: Ok(Reply { status, body }),
+                wanted_pause,
+            };
+        }
+        let body = Limited::new(response.into_body(), self.config.largest_body);
+        match body.collect().await {
+            Ok(body) => Attempt {
+                fetched: Ok(Reply {
+                    status: status.as_u16(),
+                    body: body.to_bytes().to_vec(),
+                }),
+                wanted_pause,
+            },
+            Err(error) if error.is::<LengthLimitError>() => Failure::TooLarge.into(),
+            Err(_) => Failure::Unreachable.into(),
+        }
+    }
+}
+
+/// Whether trying again may give something else.
+fn may_pass(fetched: &Result<Reply, Failure>) -> bool {
+    match fetched {
+        Ok(reply) => reply.status == 429 || reply.status >= 500,
+        Err(failure) => matches!(failure, Failure::Unreachable | Failure::Late),
+    }
+}
+
+/// How long Places wants to be left alone, if it says so in seconds.
+fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, HeaderMap, RETRY_AFTER, wanted_pause};
+
+    #[test]
+    fn only_a_pause_in_seconds_is_understood() {
+        let wanted = |text| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text);
+            wanted_pause(&headers)
+        };
+        assert_eq!(wanted("7".parse().unwrap()), Some(Duration::from_secs(7)));
+        assert_eq!(
+            wanted("Wed, 21 Oct 2026 07:28:00 GMT".parse().unwrap()),
+            None
+        );
+        assert_eq!(wanted("-1".parse().unwrap()), None);
+        assert_eq!(wanted_pause(&HeaderMap::new()), None);
+    }
+}
