@@ -251,6 +251,19 @@ pub enum What<'a> {
         /// How many it sent.
         received: u64,
     },
+    /// Places was asked.
+    PlacesAsked {
+        /// Method and target of the request, without the key.
+        request: Text<'a>,
+    },
+    /// Places answered, or did something else.
+    PlacesTold {
+        /// The HTTP status that it answers with, or would have.
+        status: u16,
+        /// What goes wrong with the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Cow<'a, str>>,
+    },
     /// The harness killed a server.
     Crashed,
     /// The harness starts a server again.
@@ -356,6 +369,13 @@ impl What<'_> {
                 sent,
                 received,
             },
+            Self::PlacesAsked { request } => What::PlacesAsked {
+                request: request.into_owned(),
+            },
+            Self::PlacesTold { status, fault } => What::PlacesTold {
+                status,
+                fault: fault.map(|fault| Cow::Owned(fault.into_owned())),
+            },
             Self::Crashed => What::Crashed,
             Self::Restarted => What::Restarted,
             Self::PoweredOff => What::PoweredOff,
@@ -394,6 +414,8 @@ pub enum Who {
     Client(Arc<str>),
     /// Nobody in particular: the harness did it to the network.
     Network,
+    /// The Places API.
+    Places,
 }
 
 impl Who {
@@ -402,6 +424,7 @@ impl Who {
         match self {
             Self::Server(name) | Self::Client(name) => name,
             Self::Network => "network",
+            Self::Places => "places",
         }
     }
 }

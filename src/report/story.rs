@@ -122,6 +122,8 @@ impl<'a> Told<'a> {
             | What::Accepted { .. }
             | What::Ignored { .. }
             | What::LookUp { .. }
+            | What::PlacesAsked { .. }
+            | What::PlacesTold { .. }
             | What::Crashed
             | What::Restarted
             | What::PoweredOff
@@ -185,6 +187,15 @@ impl<'a> Told<'a> {
                 )
             }
             What::LookUp { client } => format!("asks Places what is near {client}"),
+            What::PlacesAsked { request } => format!("is asked {request}"),
+            What::PlacesTold {
+                status,
+                fault: None,
+            } => format!("answers with status {status}"),
+            What::PlacesTold {
+                status,
+                fault: Some(fault),
+            } => format!("has an answer with status {status}, and {fault}"),
             What::LinkUp { peer, .. } => format!("link to {peer} is up"),
             What::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),
             What::Synchronised {

@@ -13,12 +13,14 @@ use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
 mod pattern;
+mod places;
 mod raw;
 mod template;
 mod updates;
 mod validate;
 
 pub use pattern::Pattern;
+pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
 
@@ -57,6 +59,8 @@ pub struct Scenario {
     pub expects: Vec<Expect>,
     /// The invariants that need not hold, each once. All others must.
     pub without: Vec<Invariant>,
+    /// What Places answers; if empty, no server asks it.
+    pub places: Vec<PlacesTable>,
     /// The file, for whoever wants to show a part of it.
     pub source: Arc<Source>,
 }

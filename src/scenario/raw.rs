@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::document::{Entries, Located, OneOrMany, Section};
+use crate::scenario::places::PlacesFault;
 use crate::units::{DurationText, LatencyRange};
 
 /// A scenario: a herd, what happens to it, and what is expected to come of it.
@@ -51,6 +52,41 @@ pub(super) struct RawScenario {
     /// `answered-once-in-order`, `never-back-in-time`, `nothing-invented`, `sends-bounded`,
     /// `agreement` and `nothing-waits`.
     pub(super) without: Option<OneOrMany>,
+    /// What the Places API answers. Without it every look-up finds nothing, and nothing is asked.
+    pub(super) places: Option<Located<Vec<Section<RawPlaces>>>>,
+}
+
+/// What Places answers. Of all tables that match a request, the first that is not used up answers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Places")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPlaces {
+    /// Only look-ups around this place, as the client wrote it: `"+34.068930-118.445127"`.
+    pub(super) near: Option<Located<String>>,
+    /// Only look-ups with this radius, in metres.
+    pub(super) radius: Option<Located<u32>>,
+    /// The HTTP status, 200 by default.
+    #[schemars(range(min = 200, max = 599))]
+    pub(super) status: Option<Located<u16>>,
+    /// The body, as it is.
+    pub(super) body: Option<String>,
+    /// The body: a file, relative to this one.
+    pub(super) file: Option<Located<String>>,
+    /// The body: so many invented places in the API's own shape, 0 by default.
+    #[schemars(range(max = 20))]
+    pub(super) places: Option<Located<u8>>,
+    /// How long the answer takes, beside the network's latency.
+    pub(super) delay: Option<Located<DurationText>>,
+    /// After so many requests the table is used up. By default it never is.
+    #[schemars(range(min = 1))]
+    pub(super) times: Option<Located<u64>>,
+    /// How many requests must come to this table. By default at least one must.
+    pub(super) expect: Option<Located<u64>>,
+    /// `true`: no request need come.
+    pub(super) maybe: Option<Located<bool>>,
+    /// `"hang"`: no answer ever comes. `"close"`: the connection ends without one. `"cut"`: it
+    /// ends in the middle of the body.
+    pub(super) fault: Option<Located<PlacesFault>>,
 }
 
 /// The servers' own timers.

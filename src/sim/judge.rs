@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::{Outcome, Place};
 use super::faults::Touch;
+use super::google::Seen;
 use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
@@ -67,6 +68,9 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
     judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
     judgements.push(Judge::ending(execution));
     judgements.extend(judge.unasked());
+    if let Some(seen) = &execution.places {
+        judgements.extend(judge.places(seen));
+    }
     judgements
 }
 
@@ -285,6 +289,40 @@ impl Judge<'_> {
         }
     }
 
+    /// Places was asked as the tables and mocks want it, and for nothing else.
+    fn places(&self, seen: &Seen) -> Vec<Judgement> {
+        let mut judgements = Vec::new();
+        for (index, (table, &asked)) in self.scenario.places.iter().zip(&seen.asked).enumerate() {
+            let (held, expected) = match table.expect {
+                Some(expected) => (asked == expected, requests(expected)),
+                None if table.maybe => continue,
+                None => (asked > 0, format!("at least {}", requests(1))),
+            };
+            judgements.push(Judgement {
+                about: format!("Places is asked for table {}", index + 1),
+                held,
+                expected,
+                actual: requests(asked),
+                place: Some(self.place(table.span.start)),
+                invariant: None,
+                events: Vec::new(),
+            });
+        }
+        if let Some(first) = seen.unmatched.first() {
+            let about = "every request to Places has an answer".to_owned();
+            judgements.push(broken(
+                about,
+                "a table or mock for it",
+                &format!("none for {first}"),
+            ));
+        }
+        if let Some(said) = &seen.unmet {
+            let about = "mocks are asked as they expect".to_owned();
+            judgements.push(broken(about, "what they expect", said.trim()));
+        }
+        judgements
+    }
+
     /// A fault that touched nothing proves nothing.
     fn touch(&self, touch: &Touch) -> Judgement {
         let actual = match touch.count {
@@ -387,6 +425,11 @@ impl Judge<'_> {
         judgement.events = events;
         Some(judgement)
     }
+}
+
+fn requests(number: u64) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} request{plural}")
 }
 
 fn ignored(update: &Propagation) -> Judgement {

@@ -6,16 +6,21 @@
 
 mod client;
 mod faults;
+mod google;
 mod judge;
 mod net;
 mod random;
 mod recorder;
 mod world;
 
+use wiremock::Mock;
+
 use crate::herd::ServerId;
 use crate::scenario::Scenario;
 use crate::trace::propagation::follow;
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions};
+
+pub use google::DELAY_HEADER;
 
 /// Why a run gave no trace to be trusted. A broken expectation is no error.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +60,30 @@ pub fn run(scenario: &Scenario) -> Result<Trace, SimError> {
 ///
 /// When something inside fails.
 pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
-    let mut execution = world::execute(scenario)?;
+    simulate(scenario, None)
+}
+
+/// Runs a scenario twice, as [`run`] does, with Places answering by the mocks that `mocks` makes for
+/// each run. The scenario's own tables answer first.
+///
+/// A response is delayed in simulated time by the header [`DELAY_HEADER`]. Requests that no mock
+/// matches, and mocks that are not asked as they expect, are broken judgements in the trace.
+///
+/// # Errors
+///
+/// When something inside fails, or when the runs differ.
+pub fn run_with_mocks(
+    scenario: &Scenario,
+    mocks: impl Fn() -> Vec<Mock>,
+) -> Result<Trace, SimError> {
+    let trace = simulate(scenario, Some(mocks()))?;
+    let again = simulate(scenario, Some(mocks()))?;
+    compare(&trace.to_json_lines(), &again.to_json_lines())?;
+    Ok(trace)
+}
+
+fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimError> {
+    let mut execution = world::execute(scenario, mocks)?;
     let latency: Vec<_> = scenario
         .link_latency
         .iter()

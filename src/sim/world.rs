@@ -7,18 +7,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 
 use super::SimError;
 use super::client::{self, Board, Job, Outcome};
 use super::faults::{Breaker, CLIENTS, Touch};
-use super::net::Faults;
+use super::google::{self, Google, Seen};
+use super::net::{Faults, SimNet};
 use super::random::{Latencies, derive};
 use super::recorder::{Recorder, State};
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::{Event, Who};
 use crate::net::Net as _;
-use crate::places::FixedPlaces;
+use crate::places::{Api, ApiKey, FixedPlaces, HttpPlaces, Places, PlacesConfig};
 use crate::scenario::{Action, ClientStep, Clocked, Fault, Party, Scenario, Skewed, Way};
 use crate::server::{self, Config, Listeners};
 use crate::units::LatencyRange;
@@ -40,10 +43,18 @@ pub(super) struct Execution {
     pub(super) touched: Vec<Touch>,
     /// For how long it ran.
     pub(super) lasted: Duration,
+    /// What Places got to see, if there was one.
+    pub(super) places: Option<Seen>,
 }
 
-/// Runs a scenario once.
-pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
+/// Runs a scenario once, with Places answering by its tables and by `mocks`.
+pub(super) fn execute(
+    scenario: &Scenario,
+    mocks: Option<Vec<wiremock::Mock>>,
+) -> Result<Execution, SimError> {
+    let is_asked = mocks.is_some() || !scenario.places.is_empty();
+    let google = is_asked.then(|| Google::start(scenario, mocks.unwrap_or_default()));
+    let google = google.transpose()?;
     let recorder = Recorder::default();
     let board = Board::default();
     let (give, jobs) = mpsc::unbounded_channel();
@@ -52,13 +63,22 @@ pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
     let faults = Faults::new(names.map(str::to_owned).collect());
     let mut alive = Vec::new();
     for id in scenario.herd.ids() {
-        alive.push(add_server(&mut sim, scenario, id, &recorder, &faults));
+        alive.push(add_server(
+            &mut sim, scenario, id, &recorder, &faults, is_asked,
+        ));
+    }
+    if let Some(google) = &google {
+        let (address, journal) = (google.address(), recorder.journal(Who::Places));
+        sim.host(google::HOST, move || {
+            google::serve(address, Arc::clone(&journal))
+        });
     }
     let clients_net = faults.net(scenario.herd.servers().len());
     let clients = client::run(clients_net, jobs, board.clone(), recorder.clone());
     sim.client(CLIENTS, clients);
     let mut driver = Driver {
         scenario,
+        asks_places: is_asked,
         breaker: Breaker::new(scenario, faults, recorder.clone()),
         ranges: scenario.link_latency.clone(),
         latencies: Latencies::new(scenario.seed, scenario.tick),
@@ -82,6 +102,7 @@ pub(super) fn execute(scenario: &Scenario) -> Result<Execution, SimError> {
         undone: driver.todo.len(),
         touched: std::mem::take(&mut driver.breaker.touched),
         ended_well,
+        places: google.map(Google::seen),
     })
 }
 
@@ -123,6 +144,7 @@ fn add_server(
     id: ServerId,
     recorder: &Recorder,
     faults: &Faults,
+    asks_places: bool,
 ) -> Rc<Cell<bool>> {
     let name = scenario.herd.server(id).name.clone();
     let journal = recorder.journal(Who::Server(name.clone()));
@@ -138,6 +160,11 @@ fn add_server(
         if is_alive {
             boots.set(boots.get() + 1);
         }
+        let places = places(
+            &net,
+            asks_places,
+            derive(seed, &format!("{name}'s Places"), boots.get()),
+        );
         let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
         config.timing.heartbeat = timing.heartbeat;
         config.timing.audit = timing.audit;
@@ -159,13 +186,27 @@ fn add_server(
             // Nobody stops a simulated server in good order: it crashes, or the run ends.
             let (_never, stop) = watch::channel(false);
             let listeners = Listeners::bind(&net, &clients, &peers).await?;
-            let places = Arc::new(FixedPlaces::default());
             let running = server::serve(net.clone(), listeners, config, places, journal, stop);
             net.task(running).await?;
             Ok(())
         }
     });
     alive
+}
+
+/// Whom a server asks what is near: the faked Google, or somebody who knows of nothing.
+fn places(net: &SimNet, asks: bool, seed: u64) -> Arc<dyn Places> {
+    if !asks {
+        return Arc::new(FixedPlaces::default());
+    }
+    let address = Address {
+        host: google::HOST.to_owned(),
+        port: google::PORT,
+    };
+    let key = ApiKey::new("SIMULATED").ok();
+    let config = PlacesConfig::new(Api::Legacy, address, key);
+    let rng = ChaCha8Rng::seed_from_u64(seed);
+    Arc::new(HttpPlaces::new(net.clone(), config, rng))
 }
 
 /// Something that the driver does at some moment.
@@ -252,6 +293,8 @@ struct Driver<'a> {
     client_latency: Vec<Duration>,
     todo: VecDeque<Due>,
     breaker: Breaker,
+    /// Whether there is a host for Places.
+    asks_places: bool,
     /// The latency of each link, as the last step that changed it says.
     ranges: Vec<LatencyRange>,
     recorder: Recorder,
@@ -340,9 +383,11 @@ impl Driver<'_> {
     fn unplug(&mut self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
         let herd = &self.scenario.herd;
         let me = &herd.server(id).name;
+        let places = self.asks_places.then_some(google::HOST);
         let others = herd
             .server_names()
             .chain([CLIENTS])
+            .chain(places)
             .filter(|name| *name != &**me);
         for other in others.clone() {
             sim.partition(&**me, other);

@@ -48,6 +48,46 @@ fn mistakes_in_settings_have_a_place() {
 }
 
 #[test]
+fn mistakes_in_what_places_answers_have_a_place() {
+    let cases: [(&str, &[&str]); 6] = [
+        ("near = \"34-118\"", &["5:8 `34-118` is no place"]),
+        (
+            "status = 99\nplaces = 21",
+            &[
+                "5:10 99 is no HTTP status of an answer, 200 to 599",
+                "6:10 the API gives at most 20 places at a time",
+            ],
+        ),
+        (
+            "body = \"\"\nplaces = 1",
+            &["4:1 an answer has one of `body`, `file` and `places`"],
+        ),
+        (
+            "times = 0\nexpect = 1\nmaybe = true",
+            &[
+                "5:9 a table that answers 0 times says nothing",
+                "6:10 `expect` says how many requests must come, so `maybe` says nothing",
+            ],
+        ),
+        (
+            "delay = \"1.5ms\"",
+            &["5:9 this delay is 1.5ms, which is no multiple of the tick of 1ms"],
+        ),
+        (
+            "fault = \"hagn\"\nfaul = \"cut\"",
+            &[
+                "5:9 unknown variant `hagn`, expected one of `hang`, `close`, `cut`",
+                "6:1 unknown field `faul`",
+            ],
+        ),
+    ];
+    for (rest, wanted) in cases {
+        let steps = "steps = [{ at = \"1s\", crash = \"all\" }]\n[[places]]\n";
+        assert_eq!(problems_of(&format!("{steps}{rest}")), wanted, "{rest}");
+    }
+}
+
+#[test]
 fn mistakes_in_steps_have_a_place() {
     let cases: [(&str, &[&str]); 5] = [
         (

@@ -15,6 +15,7 @@ use crate::units::format_duration;
 mod actions;
 mod expects;
 mod network;
+mod places;
 mod settings;
 mod steps;
 
@@ -73,6 +74,7 @@ impl Context<'_> {
         let steps = self.steps(raw.steps.as_ref(), end);
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref());
         let without = self.without(raw.without.as_ref());
+        let places = self.places(raw.places.as_ref(), relative_to);
         Some(Scenario {
             name: stem(&self.source.name),
             title: visible(title?),
@@ -88,6 +90,7 @@ impl Context<'_> {
             steps: steps?,
             expects,
             without,
+            places,
             source: Arc::clone(self.source),
         })
     }

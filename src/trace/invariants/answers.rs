@@ -35,7 +35,7 @@ pub(super) fn answered_once_in_order(run: &Run<'_>) -> Vec<Found> {
         match &event.who {
             Who::Server(server) => answers.at_server(server, event),
             Who::Client(_) => answers.at_client(event),
-            Who::Network => {}
+            Who::Network | Who::Places => {}
         }
     }
     for ((server, _), asked) in std::mem::take(&mut answers.open) {

@@ -132,7 +132,7 @@ pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
         match &event.who {
             Who::Client(client) => waiting.at_client(client, event),
             Who::Server(server) => waiting.at_server(server, event),
-            Who::Network => {}
+            Who::Network | Who::Places => {}
         }
     }
     let mut found: Vec<Found> = (waiting.lines.values())
