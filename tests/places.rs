@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use wiremock::matchers::{body_json, header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-const KEY: &str = "AIzaSyTheKeyThatNobodySees";
+const KEY: &str = "TheKeyThatNobodySees";
 
 /// Long enough for whatever a test waits for to happen, if it happens at all.
 const PATIENT: Duration = Duration::from_secs(30);
