@@ -149,3 +149,120 @@ fn ten_megabytes_are_too_large_in_the_simulation_too() {
     assert_eq!(broken(&trace), [""; 0]);
     assert!(answer(&trace).contains("too large"), "{}", answer(&trace));
 }
+
+/// The question with something in the way of it.
+fn in_the_way(steps: &str, tables: &str) -> Trace {
+    let text = STEPS.replace("\n]\n", &format!("\n  {steps}\n]\n"));
+    let (scenario, _) =
+        Scenario::parse("one.toml", &format!("{text}{tables}"), None).expect("right");
+    sim::run(&scenario).expect("it runs")
+}
+
+/// When Places was asked, in milliseconds.
+fn asked(trace: &Trace) -> Vec<u64> {
+    let asked = |event: &&Event| matches!(event.what, What::PlacesAsked { .. });
+    let times = trace.events.iter().filter(asked);
+    times.map(|event| event.at / 1_000_000).collect()
+}
+
+#[test]
+fn a_request_names_the_look_up_that_asks_it_and_so_does_its_repetition() {
+    let trace = run("[[places]]\nstatus = 503\ntimes = 1\n[[places]]\nplaces = 1");
+    let look_up = |event: &&Event| matches!(event.what, What::LookUp { .. });
+    let look_up = trace.events.iter().find(look_up).expect("a look-up");
+    let asked = |event: &&Event| matches!(event.what, What::PlacesAsked { .. });
+    let causes: Vec<_> = (trace.events.iter().filter(asked))
+        .map(|event| event.cause)
+        .collect();
+    assert_eq!(causes, [Some(look_up.id); 2]);
+}
+
+#[test]
+fn a_server_that_stands_still_asks_nothing_again_until_it_goes_on() {
+    let hangs = "[[places]]\nfault = \"hang\"\nexpect = 2";
+    // The first attempt's time is over after two seconds.
+    assert_eq!(asked(&in_the_way("", hangs))[0] / 100, 20);
+    assert!(asked(&in_the_way("", hangs))[1] < 4_500);
+    let freeze = r#"{ at = "2500ms", freeze = "Campbell" }, { at = "5s", thaw = "Campbell" },"#;
+    let trace = in_the_way(freeze, "[[places]]\nfault = \"hang\"");
+    let while_frozen = |at: &u64| (2_500..5_000).contains(at);
+    assert!(
+        !asked(&trace).iter().any(while_frozen),
+        "{:?}",
+        asked(&trace)
+    );
+}
+
+#[test]
+fn everything_that_can_be_wrong_with_a_server_can_be_wrong_with_places() {
+    let maybe = "[[places]]\nplaces = 1\nmaybe = true";
+    for (begin, end, said) in [
+        ("refuse", "accept", "can't be reached"),
+        ("crash", "restart", "can't be reached"),
+        ("power_off", "power_on", "did not answer in time"),
+        ("freeze", "thaw", "did not answer in time"),
+        ("partition", "heal", "did not answer in time"),
+    ] {
+        let steps = format!(
+            "{{ at = \"1900ms\", {begin} = \"places\" }}, {{ at = \"7s\", {end} = \"places\" }},"
+        );
+        let trace = in_the_way(&steps, maybe);
+        assert_eq!(broken(&trace), [""; 0], "{begin}");
+        assert!(answer(&trace).contains(said), "{begin}: {}", answer(&trace));
+        // It is back: nothing of it is asked there and then.
+        let again = format!(
+            "{steps} {{ at = \"8s\", client = \"plum\", to = \"Campbell\", send = \"WHATSAT kiwi 11 1\" }},"
+        );
+        let trace = in_the_way(&again, maybe);
+        assert_eq!(broken(&trace), [""; 0], "{begin}");
+        assert!(
+            answer(&trace).contains("\"OK\""),
+            "{begin}: {}",
+            answer(&trace)
+        );
+    }
+}
+
+#[test]
+fn a_slow_way_to_places_and_a_reset_one_are_seen() {
+    let table = "[[places]]\nplaces = 1";
+    let direct = when(&in_the_way("", table), |event| {
+        matches!(event.what, What::PlacesTold { .. })
+    });
+    let slow = r#"{ at = "1500ms", slow = "places", latency = "100ms" },"#;
+    let trace = in_the_way(slow, table);
+    assert_eq!(broken(&trace), [""; 0]);
+    // Connecting takes one latency, and the request another.
+    let told = when(&trace, |event| {
+        matches!(event.what, What::PlacesTold { .. })
+    });
+    assert_eq!(told, direct + 2 * 95);
+    let sever = r#"{ at = "2100ms", sever = "places" },"#;
+    let trace = in_the_way(sever, "[[places]]\nplaces = 1\ndelay = \"200ms\"");
+    assert_eq!(broken(&trace), [""; 0]);
+    assert_eq!(asked(&trace).len(), 2, "asked again on a new connection");
+    assert!(answer(&trace).contains("\"OK\""));
+}
+
+#[test]
+fn a_fault_of_places_that_nobody_meets_breaks_the_run() {
+    for fault in [
+        "refuse = \"places\"",
+        "crash = \"places\"",
+        "power_off = \"places\"",
+        "freeze = \"places\"",
+        "partition = \"places\"",
+        "partition_oneway = \"places\"",
+        "sever = \"places\"",
+        "slow = \"places\", latency = \"1s\"",
+    ] {
+        let text = format!(
+            "title = \"t\"\nherd = \"riley\"\nsteps = [{{ at = \"1s\", {fault} }}]\n\
+             [[places]]\nmaybe = true"
+        );
+        let (scenario, _) = Scenario::parse("one.toml", &text, None).expect("right");
+        let broken = broken(&sim::run(&scenario).expect("it runs"));
+        let nothing = broken.len() == 1 && broken[0].ends_with("touches something: nothing");
+        assert!(nothing, "{fault}: {broken:?}");
+    }
+}

@@ -15,8 +15,12 @@ const FIRST_PORT: i64 = 12200;
 const PEER_PORT_OFFSET: i64 = 10_000;
 const LONGEST_NAME: usize = 64;
 
-/// Means every server in scenarios, so none may be called that.
-const RESERVED: &str = "all";
+/// What these words mean in scenarios, so that no server may be called so.
+const RESERVED: [(&str, &str); 3] = [
+    ("all", "every server"),
+    ("clients", "all clients"),
+    ("places", "the Places API"),
+];
 
 pub(super) fn parse(source: &Arc<Source>) -> Result<(Herd, Problems), Problems> {
     let mut problems = Problems::new();
@@ -315,9 +319,9 @@ fn is_host(host: &str) -> bool {
 fn check_name(name: &str, what: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if name == RESERVED {
+    if let Some((_, meaning)) = RESERVED.iter().find(|(word, _)| *word == name) {
         return Err(format!(
-            "a {what} can't be called `all`, which means every server"
+            "a {what} can't be called `{name}`, which means {meaning}"
         ));
     }
     if starts_well && name.chars().all(plain) && name.len() <= LONGEST_NAME {

@@ -41,7 +41,7 @@ type Fetched = Result<Arc<Reply>, Failure>;
 pub struct HttpPlaces<N: Net> {
     asker: Arc<Asker<N>>,
     /// hyper's connections and the questions under way. They end when this is dropped.
-    tasks: Tasks,
+    tasks: Tasks<N>,
 }
 
 /// What all questions share.
@@ -76,7 +76,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<N: Net> HttpPlaces<N> {
     /// Asks by `config`, over `net`. The pauses before retries are drawn from `rng`.
     pub fn new(net: N, config: PlacesConfig, rng: ChaCha8Rng) -> Self {
-        let tasks = Tasks::default();
+        let tasks = Tasks::new(net.clone());
         let connector = Connector {
             net,
             address: config.address.clone(),

@@ -15,7 +15,7 @@ mod trim;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::node::LookUp;
+pub use crate::node::LookUp;
 
 pub use answer::{Failure, Reply, body};
 pub use config::PlacesConfig;

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::task::JoinSet;
 
-/// Owns tasks: they end when it is dropped.
-#[derive(Default)]
-pub(super) struct Tasks {
+use crate::net::Net;
+
+/// Owns tasks, which run as `net` runs a server's: they end when it is dropped.
+pub(super) struct Tasks<N> {
+    net: N,
     set: Arc<Mutex<JoinSet<()>>>,
 }
 
 /// Lets hyper begin tasks without keeping their owner alive, which the tasks themselves would else do.
 #[derive(Clone)]
-pub(super) struct Executor {
+pub(super) struct Executor<N> {
+    net: N,
     set: Weak<Mutex<JoinSet<()>>>,
 }
 
@@ -22,15 +25,21 @@ fn lock(set: &Mutex<JoinSet<()>>) -> MutexGuard<'_, JoinSet<()>> {
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Tasks {
-    pub(super) fn executor(&self) -> Executor {
+impl<N: Net> Tasks<N> {
+    pub(super) fn new(net: N) -> Self {
+        let set = Arc::default();
+        Self { net, set }
+    }
+
+    pub(super) fn executor(&self) -> Executor<N> {
         Executor {
+            net: self.net.clone(),
             set: Arc::downgrade(&self.set),
         }
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.set).spawn(task);
+        lock(&self.set).spawn(self.net.task(task));
     }
 
     /// Forgets the tasks that ended.
@@ -54,11 +63,11 @@ impl Tasks {
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor {
+impl<N: Net, F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor<N> {
     fn execute(&self, task: F) {
         // Without an owner there is nobody left to answer.
         if let Some(set) = self.set.upgrade() {
-            lock(&set).spawn(task);
+            lock(&set).spawn(self.net.task(task));
         }
     }
 }
@@ -70,10 +79,11 @@ mod tests {
     use hyper::rt::Executor as _;
 
     use super::Tasks;
+    use crate::net::tokio::TokioNet;
 
     #[tokio::test]
     async fn a_panic_in_a_task_goes_on_where_tasks_are_looked_after() {
-        let tasks = Tasks::default();
+        let tasks = Tasks::new(TokioNet);
         tasks.executor().execute(async { panic!("a bug") });
         let seen = || catch_unwind(AssertUnwindSafe(|| tasks.look_after())).is_err();
         while !seen() {
@@ -84,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn tasks_end_with_their_owner_and_none_begins_without_it() {
-        let tasks = Tasks::default();
+        let tasks = Tasks::new(TokioNet);
         let executor = tasks.executor();
         let (held, gone) = tokio::sync::oneshot::channel::<()>();
         tasks.spawn(async move {

@@ -27,6 +27,12 @@ pub use updates::PlannedUpdate;
 /// A simulated client waits so long for its connection, and then for all its answers together.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The word for all clients.
+pub(crate) const CLIENTS: &str = "clients";
+
+/// The word for the Places API.
+pub(crate) const PLACES: &str = "places";
+
 /// A scenario, checked.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -49,6 +55,8 @@ pub struct Scenario {
     pub link_latency: Vec<LatencyRange>,
     /// The latency between clients and servers.
     pub client_latency: LatencyRange,
+    /// The latency between servers and Places.
+    pub places_latency: LatencyRange,
     /// When the run ends; if not given, when everything is quiet.
     pub end: Option<Duration>,
     /// The servers' own timers.
@@ -59,8 +67,10 @@ pub struct Scenario {
     pub expects: Vec<Expect>,
     /// The invariants that need not hold, each once. All others must.
     pub without: Vec<Invariant>,
-    /// What Places answers; if empty, no server asks it.
+    /// What Places answers.
     pub places: Vec<PlacesTable>,
+    /// Whether there is a Places that servers ask: it has tables, or something happens to it.
+    pub asks_places: bool,
     /// The file, for whoever wants to show a part of it.
     pub source: Arc<Source>,
 }
@@ -109,25 +119,25 @@ pub struct Step {
 /// What happens in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Something begins to be wrong with these servers.
-    Break(Fault, Vec<ServerId>),
+    /// Something begins to be wrong with these servers, or with Places.
+    Break(Fault, Vec<Party>),
     /// It is no longer wrong.
-    Mend(Fault, Vec<ServerId>),
+    Mend(Fault, Vec<Party>),
     /// What is sent one way between these pairs waits.
     Cut(Vec<Way>),
     /// One cut less of these ways: what waited flows on when it was the last.
     Heal(Vec<Way>),
     /// Connections between these pairs are reset.
     Sever(Vec<(Party, Party)>),
-    /// These links, as indices into the herd's, take so long from now on.
-    Slow(Vec<usize>, LatencyRange),
+    /// Messages take so long on these routes from now on.
+    Slow(Vec<Route>, LatencyRange),
     /// The clocks of these are wrong from now on.
     Skew(Vec<Clocked>, Skewed),
     /// A client sends something.
     Client(ClientStep),
 }
 
-/// What can be wrong with a server.
+/// What can be wrong with a server, or with Places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// Killed, as by `kill -9`: its memory is gone, its system closes its sockets.
@@ -162,10 +172,34 @@ pub enum Party {
     Server(ServerId),
     /// All clients.
     Clients,
+    /// The Places API.
+    Places,
+}
+
+impl Party {
+    /// The name of the server, or the word that stands for the others.
+    pub fn name(self, herd: &Herd) -> Name {
+        match self {
+            Self::Server(id) => herd.server(id).name.clone(),
+            Self::Clients => CLIENTS.into(),
+            Self::Places => PLACES.into(),
+        }
+    }
 }
 
 /// From whom to whom.
 pub type Way = (Party, Party);
+
+/// What messages go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Route {
+    /// A link, as an index into the herd's.
+    Link(usize),
+    /// Between clients and all servers.
+    Clients,
+    /// Between Places and all servers.
+    Places,
+}
 
 /// Whose clock can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

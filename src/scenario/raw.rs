@@ -36,6 +36,9 @@ pub(super) struct RawScenario {
     pub(super) link_latency: Option<Located<LatencyRange>>,
     /// How long a message takes between a client and a server, `"5ms"` by default, or a range.
     pub(super) client_latency: Option<Located<LatencyRange>>,
+    /// How long a message takes between a server and Places, by default as long as between a client
+    /// and a server.
+    pub(super) places_latency: Option<Located<LatencyRange>>,
     /// The latency of single links, `{ "Riley-Juzang" = "200ms" }`. It goes before `link_latency`
     /// and before the latency in the herd's own file.
     pub(super) latency: Option<Entries<Located<LatencyRange>>>,
@@ -123,7 +126,8 @@ pub(super) struct RawStep {
     pub(super) at: Option<Located<DurationText>>,
     /// When it happens, counted from the step before: `"500ms"`.
     pub(super) after: Option<Located<DurationText>>,
-    /// These servers stop at once and forget everything: a name, a list, or `"all"` that run.
+    /// These servers stop at once and forget everything: a name, a list, or `"all"` that run. Here
+    /// and in the next seven, `places` is the Places API.
     pub(super) crash: Option<OneOrMany>,
     /// These servers, which crashed, start again knowing nothing: a name, a list, or `"all"` that
     /// are down.
@@ -143,7 +147,7 @@ pub(super) struct RawStep {
     pub(super) accept: Option<OneOrMany>,
     /// What is sent between these servers and those in `from` (all others and the clients, if not
     /// given) waits until it is healed, as TCP does while a router is down. Also one link:
-    /// `"Riley-Juzang"`. The word `clients` stands for all clients.
+    /// `"Riley-Juzang"`. The word `clients` stands for all clients, `places` for the Places API.
     pub(super) partition: Option<OneOrMany>,
     /// The same in one direction: what those in `from` send to these waits. For one link,
     /// `"Riley-Juzang"`, what Riley sends to Juzang.
@@ -155,7 +159,8 @@ pub(super) struct RawStep {
     pub(super) from: Option<OneOrMany>,
     /// Connections between these servers and those in `from`, or of one link, are reset.
     pub(super) sever: Option<OneOrMany>,
-    /// These links (`"Riley-Juzang"`), or all links of these servers, take `latency` from now on.
+    /// These links (`"Riley-Juzang"`), or all links of these servers, take `latency` from now on;
+    /// `clients` and `places` are the ways between them and all servers.
     pub(super) slow: Option<OneOrMany>,
     /// What `slow` links take: `"200ms"`, or a range.
     pub(super) latency: Option<Located<LatencyRange>>,

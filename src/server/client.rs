@@ -106,11 +106,12 @@ fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut
 }
 
 /// The whole answer to a WHATSAT: the AT line, what Places says, two LFs.
-async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, look_up: LookUp) -> Vec<u8> {
+async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, mut look_up: LookUp) -> Vec<u8> {
     let client = look_up.client.as_slice().into();
     let asked = shared
         .journal
         .record(Some(look_up.asked_by), What::LookUp { client });
+    look_up.asked_by = asked;
     let body = shared.places.nearby(&look_up).await;
     let mut answer = look_up.at_line;
     answer.extend_from_slice(&body);

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::net::{Faults, Machine};
+use super::machines::{Machine, Machines};
+use super::net::Faults;
 use super::recorder::Recorder;
-use crate::herd::{Herd, Name, ServerId};
+use crate::herd::{Name, ServerId};
 use crate::journal::{EventId, What, Who};
-use crate::scenario::{Clocked, Fault, Party, Scenario, Skewed, Way};
-
-/// All clients' host. No server can be called so, since names have no blanks.
-pub(super) const CLIENTS: &str = "the clients";
+use crate::scenario::{Clocked, Fault, Party, Route, Scenario, Skewed, Way};
 
 /// What a fault did to anybody.
 #[derive(Clone, Debug)]
@@ -39,7 +36,7 @@ struct Active {
 /// By what a fault ends.
 #[derive(PartialEq)]
 enum Kind {
-    Server(Fault, ServerId),
+    Host(Fault, Party),
     Cut(Vec<Way>),
     Slow,
     Skew(Clocked),
@@ -59,7 +56,7 @@ enum Measure {
 
 /// What is broken, and the means to break it.
 pub(super) struct Breaker {
-    herd: Arc<Herd>,
+    machines: Machines,
     faults: Faults,
     recorder: Recorder,
     tick: Duration,
@@ -72,9 +69,14 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new(scenario: &Scenario, faults: Faults, recorder: Recorder) -> Self {
+    pub(super) fn new(
+        scenario: &Scenario,
+        machines: Machines,
+        faults: Faults,
+        recorder: Recorder,
+    ) -> Self {
         Self {
-            herd: Arc::clone(&scenario.herd),
+            machines,
             faults,
             recorder,
             tick: scenario.tick,
@@ -85,33 +87,22 @@ impl Breaker {
         }
     }
 
-    fn name(&self, server: ServerId) -> Name {
-        self.herd.server(server).name.clone()
-    }
-
-    fn machine(&self, party: Party) -> Machine {
-        match party {
-            Party::Server(id) => id.index(),
-            Party::Clients => self.herd.servers().len(),
-        }
-    }
-
-    fn host(&self, machine: Machine) -> &str {
-        let server = self.herd.servers().get(machine);
-        server.map_or(CLIENTS, |server| &server.name)
-    }
-
-    fn party_name(&self, party: Party) -> Name {
-        match party {
-            Party::Server(id) => self.name(id),
-            Party::Clients => "clients".into(),
-        }
+    fn name(&self, party: Party) -> Name {
+        self.machines.name(party)
     }
 
     fn names(&self, ways: &[Way]) -> Vec<(Name, Name)> {
         let ways = ways.iter();
-        ways.map(|&(a, b)| (self.party_name(a), self.party_name(b)))
-            .collect()
+        ways.map(|&(a, b)| (self.name(a), self.name(b))).collect()
+    }
+
+    /// Who does what is done to `party`.
+    fn who(&self, party: Party) -> Who {
+        match party {
+            Party::Server(_) => Who::Server(self.name(party)),
+            Party::Places => Who::Places,
+            Party::Clients => Who::Network,
+        }
     }
 
     fn tell(&self, who: Who, what: What<'static>) -> EventId {
@@ -180,9 +171,9 @@ impl Breaker {
         self.end(|_| true);
     }
 
-    /// Something begins to be wrong with a server. `had` says how many connections it has.
-    pub(super) fn break_server(&mut self, fault: Fault, id: ServerId, place: usize) {
-        let machine = id.index();
+    /// Something begins to be wrong with a server or with Places.
+    pub(super) fn break_host(&mut self, fault: Fault, party: Party, place: usize) {
+        let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
         let (what, measure) = match fault {
             Fault::Crash => (What::Crashed, Measure::Connects(machine, had)),
@@ -190,15 +181,14 @@ impl Breaker {
             Fault::Freeze => (What::Frozen, Measure::Stopped(machine)),
             Fault::Refuse => (What::Refusing, Measure::Connects(machine, 0)),
         };
-        let name = self.name(id);
-        let event = self.tell(Who::Server(name.clone()), what);
+        let event = self.tell(self.who(party), what);
         if matches!(fault, Fault::Crash | Fault::PowerOff) {
             // Whatever else was wrong with it is over.
-            self.end(|kind| matches!(kind, Kind::Server(_, other) if *other == id));
+            self.end(|kind| matches!(kind, Kind::Host(_, other) if *other == party));
             self.faults.reset(machine);
         }
-        let about = format!("`{}` of {name}", fault.words().0);
-        self.begin(place, about, event, Kind::Server(fault, id), measure);
+        let about = format!("`{}` of {}", fault.words().0, self.name(party));
+        self.begin(place, about, event, Kind::Host(fault, party), measure);
         match fault {
             Fault::Freeze => self.faults.freeze(machine, true),
             Fault::Refuse => self.faults.refuse(machine, true),
@@ -207,37 +197,34 @@ impl Breaker {
     }
 
     /// It is no longer wrong.
-    pub(super) fn mend_server(&mut self, fault: Fault, id: ServerId) {
+    pub(super) fn mend_host(&mut self, fault: Fault, party: Party) {
+        let machine = self.machines.of(party);
         let what = match fault {
             Fault::Crash => What::Restarted,
             Fault::PowerOff => What::PoweredOn,
             Fault::Freeze => What::Thawed,
             Fault::Refuse => What::Accepting,
         };
-        self.end(|kind| *kind == Kind::Server(fault, id));
-        self.tell(Who::Server(self.name(id)), what);
+        self.end(|kind| *kind == Kind::Host(fault, party));
+        self.tell(self.who(party), what);
         match fault {
-            Fault::Freeze => self.faults.freeze(id.index(), false),
-            Fault::Refuse => self.faults.refuse(id.index(), false),
-            Fault::Crash | Fault::PowerOff => self.faults.reset(id.index()),
+            Fault::Freeze => self.faults.freeze(machine, false),
+            Fault::Refuse => self.faults.refuse(machine, false),
+            Fault::Crash | Fault::PowerOff => self.faults.reset(machine),
         }
     }
 
     /// Cuts ways.
     pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way], place: usize) {
-        let named = self.names(ways);
+        let ways = self.machines.existing(ways);
+        let named = self.names(&ways);
         let event = self.tell(Who::Network, What::Cut { ways: named });
         let machines: Vec<_> = (ways.iter())
-            .map(|&(a, b)| (self.machine(a), self.machine(b)))
+            .map(|&(a, b)| (self.machines.of(a), self.machines.of(b)))
             .collect();
         let measure = Measure::Sends(machines.clone());
-        self.begin(
-            place,
-            "the cut".to_owned(),
-            event,
-            Kind::Cut(ways.to_vec()),
-            measure,
-        );
+        let about = "the cut".to_owned();
+        self.begin(place, about, event, Kind::Cut(ways), measure);
         for way in machines {
             *self.cuts.entry(way).or_default() += 1;
             self.apply(sim, way);
@@ -246,10 +233,11 @@ impl Breaker {
 
     /// Takes one cut from each of the ways.
     pub(super) fn heal(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way]) {
-        let named = self.names(ways);
+        let ways = self.machines.existing(ways);
+        let named = self.names(&ways);
         self.tell(Who::Network, What::Healed { ways: named });
-        for &(a, b) in ways {
-            let way = (self.machine(a), self.machine(b));
+        for &(a, b) in &ways {
+            let way = (self.machines.of(a), self.machines.of(b));
             if let Some(count) = self.cuts.get_mut(&way) {
                 *count -= 1;
             }
@@ -257,14 +245,10 @@ impl Breaker {
             self.apply(sim, way);
         }
         let cuts = self.cuts.clone();
-        let servers = self.herd.servers().len();
-        let machine = |party: Party| match party {
-            Party::Server(id) => id.index(),
-            Party::Clients => servers,
-        };
+        let machines = self.machines.clone();
         self.end(|kind| match kind {
             Kind::Cut(ways) => {
-                !(ways.iter()).any(|&(a, b)| cuts.contains_key(&(machine(a), machine(b))))
+                !(ways.iter()).any(|&(a, b)| cuts.contains_key(&(machines.of(a), machines.of(b))))
             }
             _ => false,
         });
@@ -279,9 +263,9 @@ impl Breaker {
     fn apply(&mut self, sim: &turmoil::Sim<'_>, (a, b): (Machine, Machine)) {
         let (there, back) = (self.is_cut(a, b), self.is_cut(b, a));
         if there || back {
-            sim.hold(self.host(a), self.host(b));
+            sim.hold(self.machines.host(a), self.machines.host(b));
         } else {
-            sim.release(self.host(a), self.host(b));
+            sim.release(self.machines.host(a), self.machines.host(b));
         }
         // The simulation holds both ways or none. What may pass is delivered by hand.
         for (way, passes) in [((a, b), back && !there), ((b, a), there && !back)] {
@@ -308,7 +292,8 @@ impl Breaker {
 
     /// Whether a server stands still or refuses connections, so that its links may stay down.
     pub(super) fn is_stuck(&self, server: ServerId) -> bool {
-        let stuck = [Fault::Freeze, Fault::Refuse].map(|fault| Kind::Server(fault, server));
+        let stuck = [Fault::Freeze, Fault::Refuse];
+        let stuck = stuck.map(|fault| Kind::Host(fault, Party::Server(server)));
         self.active
             .iter()
             .any(|active| stuck.contains(&active.kind))
@@ -322,11 +307,8 @@ impl Breaker {
         latency: impl Fn(Machine, Machine) -> Duration,
     ) {
         for (&(a, b), due) in &mut self.passing {
-            let name = |machine: Machine| {
-                let server = self.herd.servers().get(machine);
-                server.map_or(CLIENTS, |server| &*server.name)
-            };
-            let (from, to): (IpAddr, IpAddr) = (sim.lookup(name(a)), sim.lookup(name(b)));
+            let address = |machine| sim.lookup(self.machines.host(machine));
+            let (from, to): (IpAddr, IpAddr) = (address(a), address(b));
             let sent = now.saturating_sub(self.tick);
             let mut position = 0;
             let mut delivered = 0;
@@ -354,30 +336,34 @@ impl Breaker {
 
     /// Resets connections.
     pub(super) fn sever(&mut self, pairs: &[(Party, Party)], place: usize) {
-        let named = self.names(pairs);
+        let pairs = self.machines.existing(pairs);
+        let named = self.names(&pairs);
         let event = self.tell(Who::Network, What::Severed { pairs: named });
         let severed = pairs
             .iter()
-            .map(|&(a, b)| self.faults.sever(self.machine(a), self.machine(b)));
+            .map(|&(a, b)| self.faults.sever(self.machines.of(a), self.machines.of(b)));
         let measure = Measure::Once(severed.sum());
         self.begin(place, "`sever`".to_owned(), event, Kind::Moment, measure);
         self.end(|kind| *kind == Kind::Moment);
     }
 
-    /// Links have another latency; the caller gives it to the simulation.
-    pub(super) fn slow(&mut self, links: &[usize], latency: String, place: usize) {
-        let ends = |link: &usize| {
-            let link = &self.herd.links()[*link];
-            (link.a, link.b)
-        };
-        let named = (links.iter().map(ends)).map(|(a, b)| (self.name(a), self.name(b)));
+    /// Routes have another latency; the caller gives it to the simulation.
+    pub(super) fn slow(&mut self, routes: &[Route], latency: String, place: usize) {
+        let machines = &self.machines;
+        let pairs: Vec<_> = routes
+            .iter()
+            .flat_map(|&route| machines.pairs(route))
+            .collect();
+        let name = |machine| self.name(machines.party(machine));
         let what = What::Slowed {
-            links: named.collect(),
+            links: pairs.iter().map(|&(a, b)| (name(a), name(b))).collect(),
             latency: latency.into(),
         };
         let event = self.tell(Who::Network, what);
-        let ways = links.iter().map(ends).map(|(a, b)| (a.index(), b.index()));
-        let ways = ways.flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+        let ways = pairs
+            .into_iter()
+            .flat_map(|(a, b)| [(a, b), (b, a)])
+            .collect();
         self.begin(
             place,
             "`slow`".to_owned(),
@@ -393,7 +379,7 @@ impl Breaker {
             self.end(|kind| *kind == Kind::Skew(clocked.clone()));
             let (who, measure) = match clocked {
                 Clocked::Server(id) => (
-                    Who::Server(self.name(*id)),
+                    self.who(Party::Server(*id)),
                     Measure::ServerClock(id.index()),
                 ),
                 Clocked::Client(name) => (

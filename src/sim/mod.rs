@@ -8,6 +8,7 @@ mod client;
 mod faults;
 mod google;
 mod judge;
+mod machines;
 mod net;
 mod random;
 mod recorder;

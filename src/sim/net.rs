@@ -17,15 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use turmoil::net::{TcpListener, TcpStream};
 
+use super::machines::Machine;
 use crate::herd::{Address, Name};
 use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Listener, Net};
 use crate::protocol::time::Timestamp;
 use crate::scenario::Skewed;
-
-/// A machine of the simulation: a server's by the server's position in the herd, and the clients'
-/// behind the last of them.
-pub(super) type Machine = usize;
 
 /// What is wrong with machines and connections, and how often somebody met with it.
 #[derive(Clone, Default)]

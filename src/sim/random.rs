@@ -22,9 +22,9 @@ pub(super) struct Latencies {
 }
 
 impl Latencies {
-    pub(super) fn new(seed: u64, tick: Duration) -> Self {
+    pub(super) fn new(seed: u64, purpose: &str, tick: Duration) -> Self {
         Self {
-            rng: ChaCha8Rng::seed_from_u64(derive(seed, "latencies", 0)),
+            rng: ChaCha8Rng::seed_from_u64(derive(seed, purpose, 0)),
             tick,
         }
     }

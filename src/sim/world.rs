@@ -7,22 +7,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::SeedableRng as _;
-use rand::rngs::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 
 use super::SimError;
 use super::client::{self, Board, Job, Outcome};
-use super::faults::{Breaker, CLIENTS, Touch};
-use super::google::{self, Google, Seen};
+use super::faults::{Breaker, Touch};
+use super::google::{self, Causes, Google, Seen, SimPlaces};
+use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
-use super::random::{Latencies, derive};
+use super::random::derive;
 use super::recorder::{Recorder, State};
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::{Event, Who};
 use crate::net::Net as _;
-use crate::places::{Api, ApiKey, FixedPlaces, HttpPlaces, Places, PlacesConfig};
-use crate::scenario::{Action, ClientStep, Clocked, Fault, Party, Scenario, Skewed, Way};
+use crate::places::{FixedPlaces, Places};
+use crate::scenario::{Action, ClientStep, Clocked, Fault, Party, Route, Scenario, Skewed, Way};
 use crate::server::{self, Config, Listeners};
 use crate::units::LatencyRange;
 
@@ -52,45 +51,43 @@ pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
 ) -> Result<Execution, SimError> {
-    let is_asked = mocks.is_some() || !scenario.places.is_empty();
+    let is_asked = mocks.is_some() || scenario.asks_places;
     let google = is_asked.then(|| Google::start(scenario, mocks.unwrap_or_default()));
     let google = google.transpose()?;
     let recorder = Recorder::default();
     let board = Board::default();
     let (give, jobs) = mpsc::unbounded_channel();
     let mut sim = build(scenario);
-    let names = scenario.herd.server_names().chain([CLIENTS]);
-    let faults = Faults::new(names.map(str::to_owned).collect());
+    let machines = Machines::new(&scenario.herd, is_asked);
+    let faults = Faults::new(machines.hosts().map(str::to_owned).collect());
+    let causes = Causes::default();
     let mut alive = Vec::new();
     for id in scenario.herd.ids() {
+        let causes = is_asked.then(|| causes.clone());
         alive.push(add_server(
-            &mut sim, scenario, id, &recorder, &faults, is_asked,
+            &mut sim, scenario, id, &recorder, &faults, causes,
         ));
     }
     if let Some(google) = &google {
-        let (address, journal) = (google.address(), recorder.journal(Who::Places));
-        sim.host(google::HOST, move || {
-            google::serve(address, Arc::clone(&journal))
-        });
+        let net = faults.net(machines.of(Party::Places));
+        let address = google.address();
+        alive.push(add_places(&mut sim, address, &recorder, causes, net));
     }
-    let clients_net = faults.net(scenario.herd.servers().len());
+    let clients_net = faults.net(machines.of(Party::Clients));
     let clients = client::run(clients_net, jobs, board.clone(), recorder.clone());
-    sim.client(CLIENTS, clients);
+    sim.client(CLIENTS_HOST, clients);
     let mut driver = Driver {
         scenario,
-        asks_places: is_asked,
-        breaker: Breaker::new(scenario, faults, recorder.clone()),
-        ranges: scenario.link_latency.clone(),
-        latencies: Latencies::new(scenario.seed, scenario.tick),
+        breaker: Breaker::new(scenario, machines.clone(), faults, recorder.clone()),
+        routes: Routes::new(scenario, machines.clone()),
+        machines,
         alive,
-        link_latency: Vec::new(),
-        client_latency: Vec::new(),
         todo: timeline(scenario),
         recorder,
         board,
         give,
     };
-    driver.draw_latencies(&sim);
+    driver.routes.draw_all(&sim);
     let ended_well = driver.run(&mut sim)?;
     driver.recorder.set_now(sim.elapsed());
     driver.breaker.finish();
@@ -144,7 +141,7 @@ fn add_server(
     id: ServerId,
     recorder: &Recorder,
     faults: &Faults,
-    asks_places: bool,
+    causes: Option<Causes>,
 ) -> Rc<Cell<bool>> {
     let name = scenario.herd.server(id).name.clone();
     let journal = recorder.journal(Who::Server(name.clone()));
@@ -160,11 +157,13 @@ fn add_server(
         if is_alive {
             boots.set(boots.get() + 1);
         }
-        let places = places(
-            &net,
-            asks_places,
-            derive(seed, &format!("{name}'s Places"), boots.get()),
-        );
+        let places = match &causes {
+            None => Arc::new(FixedPlaces::default()) as Arc<dyn Places>,
+            Some(causes) => {
+                let seed = derive(seed, &format!("{name}'s Places"), boots.get());
+                Arc::new(SimPlaces::new(&net, name.clone(), seed, causes.clone()))
+            }
+        };
         let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
         config.timing.heartbeat = timing.heartbeat;
         config.timing.audit = timing.audit;
@@ -194,29 +193,39 @@ fn add_server(
     alive
 }
 
-/// Whom a server asks what is near: the faked Google, or somebody who knows of nothing.
-fn places(net: &SimNet, asks: bool, seed: u64) -> Arc<dyn Places> {
-    if !asks {
-        return Arc::new(FixedPlaces::default());
-    }
-    let address = Address {
-        host: google::HOST.to_owned(),
-        port: google::PORT,
-    };
-    let key = ApiKey::new("SIMULATED").ok();
-    let config = PlacesConfig::new(Api::Legacy, address, key);
-    let rng = ChaCha8Rng::seed_from_u64(seed);
-    Arc::new(HttpPlaces::new(net.clone(), config, rng))
+/// Adds the host of Places. What comes back is as for a server.
+fn add_places(
+    sim: &mut turmoil::Sim<'static>,
+    wiremock: std::net::SocketAddr,
+    recorder: &Recorder,
+    causes: Causes,
+    net: SimNet,
+) -> Rc<Cell<bool>> {
+    let journal = recorder.journal(Who::Places);
+    let alive = Rc::new(Cell::new(true));
+    let is_alive = Rc::clone(&alive);
+    sim.host(google::HOST, move || {
+        let is_alive = is_alive.get();
+        let serving = google::serve(net.clone(), wiremock, Arc::clone(&journal), causes.clone());
+        let net = net.clone();
+        async move {
+            if !is_alive {
+                std::future::pending::<()>().await;
+            }
+            net.task(serving).await
+        }
+    });
+    alive
 }
 
 /// Something that the driver does at some moment.
 enum Todo {
-    Break(Fault, ServerId),
-    Mend(Fault, ServerId),
+    Break(Fault, Party),
+    Mend(Fault, Party),
     Cut(Vec<Way>),
     Heal(Vec<Way>),
     Sever(Vec<(Party, Party)>),
-    Slow(Vec<usize>, LatencyRange),
+    Slow(Vec<Route>, LatencyRange),
     Skew(Vec<Clocked>, Skewed),
     Send(Job),
 }
@@ -230,20 +239,20 @@ fn timeline(scenario: &Scenario) -> VecDeque<Due> {
     for (index, step) in scenario.steps.iter().enumerate() {
         let mut add = |todo| all.push((step.at, step.span.start, todo));
         match &step.action {
-            Action::Break(fault, servers) => {
-                for &id in servers {
-                    add(Todo::Break(*fault, id));
+            Action::Break(fault, whom) => {
+                for &party in whom {
+                    add(Todo::Break(*fault, party));
                 }
             }
-            Action::Mend(fault, servers) => {
-                for &id in servers {
-                    add(Todo::Mend(*fault, id));
+            Action::Mend(fault, whom) => {
+                for &party in whom {
+                    add(Todo::Mend(*fault, party));
                 }
             }
             Action::Cut(ways) => add(Todo::Cut(ways.clone())),
             Action::Heal(ways) => add(Todo::Heal(ways.clone())),
             Action::Sever(pairs) => add(Todo::Sever(pairs.clone())),
-            Action::Slow(links, latency) => add(Todo::Slow(links.clone(), *latency)),
+            Action::Slow(routes, latency) => add(Todo::Slow(routes.clone(), *latency)),
             Action::Skew(whom, skewed) => add(Todo::Skew(whom.clone(), *skewed)),
             Action::Client(client) => all.extend(jobs(scenario, index, client)),
         }
@@ -284,19 +293,13 @@ fn simulated(herd: &Herd, server: ServerId) -> Address {
 
 struct Driver<'a> {
     scenario: &'a Scenario,
-    latencies: Latencies,
-    /// By server: whether its host, when it is started, runs the server or nothing.
+    machines: Machines,
+    routes: Routes,
+    /// By server, and behind them for Places: whether its host, when it is started, runs the server or
+    /// nothing.
     alive: Vec<Rc<Cell<bool>>>,
-    /// The latency of each link at this moment.
-    link_latency: Vec<Duration>,
-    /// The latency between clients and each server at this moment.
-    client_latency: Vec<Duration>,
     todo: VecDeque<Due>,
     breaker: Breaker,
-    /// Whether there is a host for Places.
-    asks_places: bool,
-    /// The latency of each link, as the last step that changed it says.
-    ranges: Vec<LatencyRange>,
     recorder: Recorder,
     board: Board,
     give: mpsc::UnboundedSender<Job>,
@@ -310,8 +313,9 @@ impl Driver<'_> {
             let now = sim.elapsed();
             self.recorder.set_now(now);
             self.perform(sim, now)?;
-            self.draw_latencies(sim);
-            self.pass(sim, now);
+            self.routes.draw_all(sim);
+            let routes = &self.routes;
+            self.breaker.pass(sim, now, |a, b| routes.latency(a, b));
             sim.step()
                 .map_err(|error| SimError::Failed(error.to_string()))?;
             let now = sim.elapsed();
@@ -331,31 +335,27 @@ impl Driver<'_> {
     fn perform(&mut self, sim: &mut turmoil::Sim<'static>, now: Duration) -> Result<(), SimError> {
         while let Some((_, place, todo)) = self.todo.pop_front_if(|&mut (at, ..)| at <= now) {
             match todo {
-                Todo::Break(fault, id) => {
-                    self.breaker.break_server(fault, id, place);
+                Todo::Break(fault, party) => {
+                    self.breaker.break_host(fault, party, place);
                     match fault {
-                        Fault::Crash => self.kill(sim, id),
-                        Fault::PowerOff => self.unplug(sim, id),
+                        Fault::Crash => self.kill(sim, party),
+                        Fault::PowerOff => self.unplug(sim, party),
                         Fault::Freeze | Fault::Refuse => {}
                     }
                 }
-                Todo::Mend(fault, id) => {
-                    self.breaker.mend_server(fault, id);
+                Todo::Mend(fault, party) => {
+                    self.breaker.mend_host(fault, party);
                     if matches!(fault, Fault::Crash | Fault::PowerOff) {
-                        self.alive[id.index()].set(true);
-                        sim.bounce(&*self.scenario.herd.server(id).name);
+                        self.alive(party).set(true);
+                        sim.bounce(self.machines.host(self.machines.of(party)));
                     }
                 }
                 Todo::Cut(ways) => self.breaker.cut(sim, &ways, place),
                 Todo::Heal(ways) => self.breaker.heal(sim, &ways),
                 Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
-                Todo::Slow(links, latency) => {
-                    self.breaker.slow(&links, latency.to_string(), place);
-                    for link in links {
-                        self.ranges[link] = latency;
-                        self.link_latency[link] = self.latencies.draw(latency);
-                    }
-                    self.set_latencies(sim, Duration::ZERO);
+                Todo::Slow(routes, latency) => {
+                    self.breaker.slow(&routes, latency.to_string(), place);
+                    self.routes.slow(sim, &routes, latency);
                 }
                 Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
                 Todo::Send(job) => {
@@ -370,106 +370,39 @@ impl Driver<'_> {
 
     /// Ends a server as `kill -9` does: its memory is gone, its system closes its sockets and
     /// refuses new connections.
-    fn kill(&self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
-        self.alive[id.index()].set(false);
+    fn kill(&self, sim: &mut turmoil::Sim<'static>, party: Party) {
+        self.alive(party).set(false);
         // What is sent between two ticks counts from the end of the tick before, and would
         // arrive a tick early.
-        self.set_latencies(sim, self.scenario.tick);
-        sim.bounce(&*self.scenario.herd.server(id).name);
-        self.set_latencies(sim, Duration::ZERO);
+        self.routes.tell(sim, self.scenario.tick);
+        sim.bounce(self.machines.host(self.machines.of(party)));
+        self.routes.tell(sim, Duration::ZERO);
+    }
+
+    fn alive(&self, party: Party) -> &Cell<bool> {
+        match party {
+            Party::Server(id) => &self.alive[id.index()],
+            // It was added last.
+            Party::Places | Party::Clients => &self.alive[self.alive.len() - 1],
+        }
     }
 
     /// Ends a server as pulling the plug does: what it sent and is sent is lost, nothing is closed.
-    fn unplug(&mut self, sim: &mut turmoil::Sim<'static>, id: ServerId) {
-        let herd = &self.scenario.herd;
-        let me = &herd.server(id).name;
-        let places = self.asks_places.then_some(google::HOST);
-        let others = herd
-            .server_names()
-            .chain([CLIENTS])
-            .chain(places)
-            .filter(|name| *name != &**me);
-        for other in others.clone() {
-            sim.partition(&**me, other);
-        }
-        sim.crash(&**me);
-        for other in others {
-            sim.repair(&**me, other);
-        }
-        self.breaker.reapply(sim, id.index());
-    }
-
-    /// What may pass against a one-way cut arrives when it is due.
-    fn pass(&mut self, sim: &turmoil::Sim<'static>, now: Duration) {
-        let Self {
-            breaker,
-            scenario,
-            link_latency,
-            client_latency,
-            ..
-        } = self;
-        breaker.pass(sim, now, |a, b| {
-            let ids: Vec<ServerId> = scenario
-                .herd
-                .ids()
-                .filter(|id| [a, b].contains(&id.index()))
-                .collect();
-            match ids.as_slice() {
-                [server] => client_latency[server.index()],
-                [x, y] => {
-                    let link = scenario
-                        .herd
-                        .links()
-                        .iter()
-                        .position(|link| link.other(*x) == Some(*y));
-                    link.map_or(Duration::ZERO, |link| link_latency[link])
-                }
-                _ => Duration::ZERO,
-            }
-        });
-    }
-
-    /// Draws the latency of every link for the next tick.
-    fn draw_latencies(&mut self, sim: &turmoil::Sim<'static>) {
-        let Scenario {
-            client_latency: clients,
-            herd,
-            ..
-        } = self.scenario;
-        let links = &self.ranges;
-        let varies = |range: &LatencyRange| range.least != range.most;
-        let first = self.client_latency.is_empty();
-        if !(first || varies(clients) || links.iter().any(varies)) {
-            return;
-        }
-        self.link_latency = links
-            .iter()
-            .map(|&range| self.latencies.draw(range))
-            .collect();
-        let servers = herd.servers().iter();
-        self.client_latency = servers.map(|_| self.latencies.draw(*clients)).collect();
-        self.set_latencies(sim, Duration::ZERO);
-    }
-
-    /// Tells the simulation all latencies, each with something added.
-    fn set_latencies(&self, sim: &turmoil::Sim<'static>, added: Duration) {
-        let herd = &self.scenario.herd;
-        for (link, &latency) in herd.links().iter().zip(&self.link_latency) {
-            let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
-            sim.set_link_latency(&**a, &**b, latency + added);
-        }
-        for (server, &latency) in herd.servers().iter().zip(&self.client_latency) {
-            sim.set_link_latency(CLIENTS, &*server.name, latency + added);
-        }
+    fn unplug(&mut self, sim: &mut turmoil::Sim<'static>, party: Party) {
+        let machine = self.machines.of(party);
+        let me = self.machines.host(machine);
+        let others = || self.machines.hosts().filter(|name| *name != me);
+        others().for_each(|other| sim.partition(me, other));
+        sim.crash(me);
+        others().for_each(|other| sim.repair(me, other));
+        self.breaker.reapply(sim, machine);
     }
 
     /// Whether nothing is left to happen: all steps done, all clients answered, all links between
     /// running servers synchronised, and nothing but signs of life for a while.
     fn is_quiet(&self, now: Duration) -> bool {
-        let latencies = self.ranges.iter().map(|range| range.most);
-        let most = latencies.chain([self.scenario.client_latency.most]).max();
         // Twice there and back: whatever was under way has arrived and was answered.
-        let settle = Duration::from_millis(200).max(most.unwrap_or_default() * 4);
+        let settle = Duration::from_millis(200).max(self.routes.longest() * 4);
         self.todo.is_empty()
             && self.board.pending() == 0
             && self

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn mistakes_in_settings_have_a_place() {
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("", &["1:1 a scenario needs `steps`"]),
         ("steps = []", &["3:9 a scenario needs at least one step"]),
         (
@@ -39,6 +39,17 @@ fn mistakes_in_settings_have_a_place() {
             &[
                 "5:9 a timer can't be zero",
                 "6:16 `redial_least` is 5s, longer than `redial_most`, 2s",
+            ],
+        ),
+        (
+            "places_latency = \"0ms\"\nsteps = [\n\
+             { at = \"1s\", accept = \"places\" },\n\
+             { at = \"2s\", freeze = [\"places\", \"places\"] },\n\
+             { at = \"3s\", partition = \"places\", from = \"places\" }]",
+            &[
+                "3:18 a message takes at least a tick, 1ms",
+                "6:34 `places` is named twice",
+                "7:43 somebody is on both sides",
             ],
         ),
     ];
@@ -157,7 +168,7 @@ fn steps_that_do_the_wrong_thing_have_a_place() {
         ),
         (
             "{ at = \"1s\", crash = [\"Riley\", \"Riley\"] }",
-            &["3:41 server `Riley` is named twice"],
+            &["3:41 `Riley` is named twice"],
         ),
         (
             "{ at = \"1s\", crash = [] }",

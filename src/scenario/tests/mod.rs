@@ -37,9 +37,9 @@ fn told(problems: &Problems) -> Vec<String> {
     problems.sorted().into_iter().map(tell).collect()
 }
 
-fn names(scenario: &Scenario, ids: &[ServerId]) -> Vec<String> {
-    let name = |id: &ServerId| scenario.herd.server(*id).name.to_string();
-    ids.iter().map(name).collect()
+fn names(scenario: &Scenario, parties: &[Party]) -> Vec<String> {
+    let name = |party: &Party| party.name(&scenario.herd).to_string();
+    parties.iter().map(name).collect()
 }
 
 const JUZANG_GOES_DOWN: &str = r#"
@@ -78,7 +78,7 @@ fn a_whole_scenario_is_read() {
         ["Riley", "Jaquez", "Juzang", "Campbell", "Bernard"].map(|n| scenario.herd.id(n).unwrap());
     assert_eq!(
         scenario.steps[0].action,
-        Action::Break(Fault::Crash, vec![juzang])
+        Action::Break(Fault::Crash, vec![Party::Server(juzang)])
     );
     let Action::Client(client) = &scenario.steps[1].action else {
         panic!("{:?}", scenario.steps[1]);

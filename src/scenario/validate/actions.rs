@@ -10,7 +10,7 @@ use crate::herd::{Name, ServerId};
 use crate::protocol::visible;
 use crate::scenario::raw::RawStep;
 use crate::scenario::template::TextError;
-use crate::scenario::{ClientStep, Fault, Line, Pattern, Template};
+use crate::scenario::{ClientStep, Fault, Line, PLACES, Party, Pattern, Template};
 
 /// Each repetition is a connection of its own, and a simulated host has only so many ports.
 const MOST_TIMES: u32 = 10_000;
@@ -113,7 +113,15 @@ impl Context<'_> {
         if is_all(list) {
             return Some(Whom::Everyone(list.span()));
         }
-        self.named_servers(list).map(Whom::Named)
+        self.named(list, Self::server_or_places).map(Whom::Named)
+    }
+
+    fn server_or_places(&mut self, name: &Located<String>) -> Option<Party> {
+        if name.as_str() == PLACES {
+            self.names_places = true;
+            return Some(Party::Places);
+        }
+        self.server(name).map(Party::Server)
     }
 
     fn client(&mut self, step: &Section<RawStep>) -> Option<ClientStep> {

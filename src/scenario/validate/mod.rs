@@ -40,6 +40,7 @@ pub(super) fn scenario(
         problems,
         herd: None,
         tick: None,
+        names_places: false,
         tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
     };
     let scenario = cx.scenario(&parsed.value, relative_to);
@@ -57,6 +58,8 @@ struct Context<'s> {
     tick: Option<Duration>,
     /// Where the tick is written.
     tick_place: Span,
+    /// Whether something happens to Places.
+    names_places: bool,
 }
 
 impl Context<'_> {
@@ -68,8 +71,14 @@ impl Context<'_> {
         let epoch_ns = self.epoch(raw.epoch.as_ref());
         let link_latency = self.link_latency(raw);
         let client_latency = self.client_latency(raw.client_latency.as_ref());
+        let places_latency = self.places_latency(raw.places_latency.as_ref(), client_latency);
         let timing = self.timing(raw.server.as_ref());
-        self.check_latencies(raw, &link_latency, client_latency, &timing);
+        self.check_latencies(
+            raw,
+            &link_latency,
+            (client_latency, places_latency),
+            &timing,
+        );
         let end = raw.end.as_ref().map(|end| self.moment(end, "`end`"));
         let steps = self.steps(raw.steps.as_ref(), end);
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref());
@@ -85,11 +94,13 @@ impl Context<'_> {
             epoch_ns: epoch_ns?,
             link_latency,
             client_latency,
+            places_latency,
             end,
             timing,
             steps: steps?,
             expects,
             without,
+            asks_places: self.names_places || !places.is_empty(),
             places,
             source: Arc::clone(self.source),
         })
@@ -157,16 +168,26 @@ impl Context<'_> {
 
     /// The servers of a list, each with the place of its name; none if anything is wrong with it.
     fn named_servers(&mut self, list: &OneOrMany) -> Option<Vec<(ServerId, Span)>> {
+        self.named(list, Self::server)
+    }
+
+    /// What a list names, as `find` knows it, each with the place of its name; none if anything is
+    /// wrong with it.
+    fn named<T: PartialEq>(
+        &mut self,
+        list: &OneOrMany,
+        find: impl Fn(&mut Self, &Located<String>) -> Option<T>,
+    ) -> Option<Vec<(T, Span)>> {
         if list.items().is_empty() && !self.damage.is_at(&list.span()) {
             self.error(list.span(), "no server is named here");
         }
-        let mut found: Vec<(ServerId, Span)> = Vec::new();
+        let mut found: Vec<(T, Span)> = Vec::new();
         for name in list.items() {
-            let Some(id) = self.server(name) else {
+            let Some(id) = find(self, name) else {
                 continue;
             };
             if let Some((_, earlier)) = found.iter().find(|(other, _)| *other == id) {
-                let message = format!("server `{}` is named twice", **name);
+                let message = format!("`{}` is named twice", **name);
                 let problem = Problem::error(self.source, name.span(), message);
                 self.report(problem.also(earlier.clone(), "first named here"));
             } else {

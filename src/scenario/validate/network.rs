@@ -6,11 +6,8 @@ use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Name, ServerId, split_all};
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, Clocked, Party, Skewed, Way};
+use crate::scenario::{Action, CLIENTS, Clocked, PLACES, Party, Route, Skewed, Way};
 use crate::units::parse_duration;
-
-/// The word for all clients.
-const CLIENTS: &str = "clients";
 
 impl Context<'_> {
     /// What a step does to the network or to clocks.
@@ -49,7 +46,7 @@ impl Context<'_> {
         let herd = self.herd.clone()?;
         if let (Some(name), None) = (list.single(), from)
             && herd.id(name).is_none()
-            && name.as_str() != CLIENTS
+            && ![CLIENTS, PLACES].contains(&name.as_str())
             && let [ends] = split_all(name, &herd).as_slice()
             && let [a, b] = ends.as_slice()
         {
@@ -59,7 +56,8 @@ impl Context<'_> {
         let there = if let Some(from) = from {
             self.parties(from, &herd)?
         } else {
-            let everybody = herd.ids().map(Party::Server).chain([Party::Clients]);
+            let others = [Party::Clients, Party::Places];
+            let everybody = herd.ids().map(Party::Server).chain(others);
             everybody.filter(|party| !here.contains(party)).collect()
         };
         let mut pairs = Vec::new();
@@ -80,10 +78,13 @@ impl Context<'_> {
     fn parties(&mut self, list: &OneOrMany, herd: &Herd) -> Option<Vec<Party>> {
         let mut found = Vec::new();
         for name in list.items() {
-            found.push(if name.as_str() == CLIENTS {
-                Party::Clients
-            } else {
-                Party::Server(self.server_or_link(name, herd)?)
+            found.push(match name.as_str() {
+                CLIENTS => Party::Clients,
+                PLACES => {
+                    self.names_places = true;
+                    Party::Places
+                }
+                _ => Party::Server(self.server_or_link(name, herd)?),
             });
         }
         Some(found)
@@ -93,7 +94,7 @@ impl Context<'_> {
         let found = herd.id(name);
         if found.is_none() {
             let message = format!("unknown server `{}`", **name);
-            let names = herd.server_names().chain([CLIENTS]);
+            let names = herd.server_names().chain([CLIENTS, PLACES]);
             let help = did_you_mean(name, "servers", names);
             let problem = Problem::error(self.source, name.span(), message);
             self.report(problem.help(format!("{help}; one link is written `A-B`, and alone")));
@@ -109,21 +110,25 @@ impl Context<'_> {
             "`slow` needs a `latency`: what the links take from now on",
         )?;
         self.latency_on_tick(**latency, &latency.span(), "this latency");
-        let mut links = Vec::new();
+        let mut routes = Vec::new();
         for name in list.items() {
-            if let Some(id) = herd.id(name) {
-                let all = herd.links().iter().enumerate();
-                links.extend(
-                    all.filter(|(_, link)| link.other(id).is_some())
-                        .map(|(at, _)| at),
-                );
-            } else {
-                links.push(self.link_index(name)?);
+            match (name.as_str(), herd.id(name)) {
+                (CLIENTS, _) => routes.push(Route::Clients),
+                (PLACES, _) => {
+                    self.names_places = true;
+                    routes.push(Route::Places);
+                }
+                (_, Some(id)) => {
+                    let all = herd.links().iter().enumerate();
+                    let own = all.filter(|(_, link)| link.other(id).is_some());
+                    routes.extend(own.map(|(at, _)| Route::Link(at)));
+                }
+                (_, None) => routes.push(Route::Link(self.link_index(name)?)),
             }
         }
-        links.sort_unstable();
-        links.dedup();
-        Some(DraftAction::Ready(Action::Slow(links, **latency)))
+        routes.sort_unstable();
+        routes.dedup();
+        Some(DraftAction::Ready(Action::Slow(routes, **latency)))
     }
 
     fn skew(&mut self, step: &Section<RawStep>, list: &OneOrMany) -> Option<DraftAction> {

@@ -82,6 +82,18 @@ impl Context<'_> {
         **latency
     }
 
+    pub(super) fn places_latency(
+        &mut self,
+        latency: Option<&Located<LatencyRange>>,
+        clients: LatencyRange,
+    ) -> LatencyRange {
+        let Some(latency) = latency else {
+            return clients;
+        };
+        self.latency_on_tick(**latency, &latency.span(), "this latency");
+        **latency
+    }
+
     /// The latency of each link of the herd: that of `latency`, else the herd file's, else
     /// `link_latency`.
     pub(super) fn link_latency(&mut self, raw: &RawScenario) -> Vec<LatencyRange> {
@@ -206,16 +218,23 @@ impl Context<'_> {
         &mut self,
         raw: &RawScenario,
         links: &[LatencyRange],
-        clients: LatencyRange,
+        (clients, places): (LatencyRange, LatencyRange),
         timing: &Timing,
     ) {
         let at = raw.link_latency.as_ref().map(Located::span);
         let at_herd = raw.herd.as_ref().map_or(ROOT, Located::span);
         let at_links = at.unwrap_or(at_herd.clone());
         let at_clients = raw.client_latency.as_ref().map_or(at_herd, Located::span);
+        let at_places = (raw.places_latency.as_ref()).map_or(at_clients.clone(), Located::span);
         let shortest = |ranges: &[LatencyRange]| ranges.iter().map(|range| range.least).min();
         let longest = |ranges: &[LatencyRange]| ranges.iter().map(|range| range.most).max();
-        for (ranges, at) in [(links, &at_links), (&[clients], &at_clients)] {
+        // Where Places has no latency of its own, that of the clients is told of once.
+        let own = raw.places_latency.is_some().then_some(places);
+        for (ranges, at) in [
+            (links, &at_links),
+            (&[clients], &at_clients),
+            (own.as_slice(), &at_places),
+        ] {
             let tick = self.tick.unwrap_or_default();
             if shortest(ranges).is_some_and(|shortest| shortest.is_zero()) {
                 let message = format!("a message takes at least a tick, {}", format_duration(tick));

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::Context;
 use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
-use crate::herd::{Herd, ServerId};
+use crate::herd::Herd;
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, ClientStep, Fault, Step, Way};
+use crate::scenario::{Action, ClientStep, Fault, Party, Step, Way};
 use crate::units::format_duration;
 
 /// A step whose servers are not yet known to be up or down.
@@ -31,12 +31,12 @@ pub(super) enum DraftAction {
     Client(ClientStep),
 }
 
-/// The servers that something is wrong with.
+/// Whom something is wrong with.
 pub(super) enum Whom {
-    /// Whoever it can begin or end for at that time.
+    /// Every server that it can begin or end for at that time.
     Everyone(Span),
     /// These, each with the place of its name.
-    Named(Vec<(ServerId, Span)>),
+    Named(Vec<(Party, Span)>),
 }
 
 impl Context<'_> {
@@ -165,17 +165,12 @@ impl Context<'_> {
         steps
     }
 
-    fn breaks(
-        &mut self,
-        fault: Fault,
-        whom: Whom,
-        herd: &Herd,
-        broken: &mut Broken,
-    ) -> Vec<ServerId> {
+    fn breaks(&mut self, fault: Fault, whom: Whom, herd: &Herd, broken: &mut Broken) -> Vec<Party> {
         let named = match whom {
             Whom::Named(named) => named,
             Whom::Everyone(span) => {
-                let fit = herd.ids().filter(|&id| broken.against(fault, id).is_none());
+                let servers = herd.ids().map(Party::Server);
+                let fit = servers.filter(|&id| broken.against(fault, id).is_none());
                 let fit: Vec<_> = fit.map(|id| (id, span.clone())).collect();
                 if fit.is_empty() {
                     self.error(span, "there is no server left that this can happen to");
@@ -185,7 +180,7 @@ impl Context<'_> {
         };
         for (id, span) in &named {
             if let Some((earlier, why)) = broken.against(fault, *id) {
-                let message = format!("`{}` {why} already", herd.server(*id).name);
+                let message = format!("`{}` {why} already", id.name(herd));
                 let problem = Problem::error(self.source, span.clone(), message);
                 self.report(problem.also(earlier, "since here"));
             }
@@ -194,13 +189,7 @@ impl Context<'_> {
         named.into_iter().map(|(id, _)| id).collect()
     }
 
-    fn mends(
-        &mut self,
-        fault: Fault,
-        whom: Whom,
-        herd: &Herd,
-        broken: &mut Broken,
-    ) -> Vec<ServerId> {
+    fn mends(&mut self, fault: Fault, whom: Whom, herd: &Herd, broken: &mut Broken) -> Vec<Party> {
         let (begin, end) = fault.words();
         let named = match whom {
             Whom::Named(named) => named,
@@ -216,8 +205,8 @@ impl Context<'_> {
             }
         };
         for (id, span) in &named {
-            if broken.servers.remove(&(fault, *id)).is_none() {
-                let name = &herd.server(*id).name;
+            if broken.parties.remove(&(fault, *id)).is_none() {
+                let name = id.name(herd);
                 let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
                 let problem = Problem::error(self.source, span.clone(), message);
                 self.report(problem.help(format!("let it `{begin}` first")));
@@ -254,15 +243,15 @@ impl Context<'_> {
 /// What is broken at some moment of the scenario.
 #[derive(Default)]
 struct Broken {
-    /// What is wrong with a server, and where that is written.
-    servers: BTreeMap<(Fault, ServerId), Span>,
+    /// What is wrong with a server or with Places, and where that is written.
+    parties: BTreeMap<(Fault, Party), Span>,
     /// Which ways are cut, and by how many steps.
     ways: BTreeMap<Way, usize>,
 }
 
 impl Broken {
     /// What stands against `fault` beginning now, and what that is called.
-    fn against(&self, fault: Fault, id: ServerId) -> Option<(Span, &'static str)> {
+    fn against(&self, fault: Fault, id: Party) -> Option<(Span, &'static str)> {
         let reasons = [
             (Fault::Crash, "is down"),
             (Fault::PowerOff, "is without power"),
@@ -276,23 +265,23 @@ impl Broken {
             Fault::Refuse => *other != Fault::Freeze,
         });
         reasons.find_map(|(other, why)| {
-            let since = self.servers.get(&(other, id))?;
+            let since = self.parties.get(&(other, id))?;
             Some((since.clone(), why))
         })
     }
 
-    fn begin(&mut self, fault: Fault, id: ServerId, span: Span) {
+    fn begin(&mut self, fault: Fault, id: Party, span: Span) {
         if matches!(fault, Fault::Crash | Fault::PowerOff) {
             // What comes back knows nothing of having stood still or refused.
-            self.servers.remove(&(Fault::Freeze, id));
-            self.servers.remove(&(Fault::Refuse, id));
+            self.parties.remove(&(Fault::Freeze, id));
+            self.parties.remove(&(Fault::Refuse, id));
         }
-        self.servers.insert((fault, id), span);
+        self.parties.insert((fault, id), span);
     }
 
-    fn servers_with(&self, fault: Fault) -> impl Iterator<Item = ServerId> {
-        let all = self.servers.keys();
-        all.filter(move |(other, _)| *other == fault)
+    fn servers_with(&self, fault: Fault) -> impl Iterator<Item = Party> {
+        let all = self.parties.keys();
+        all.filter(move |(other, party)| *other == fault && matches!(party, Party::Server(_)))
             .map(|&(_, id)| id)
     }
 

@@ -17,16 +17,19 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
-use turmoil::net::{TcpListener, TcpStream};
 
+use super::ask::Causes;
 use super::{DELAY_HEADER, FAULT_HEADER};
-use crate::journal::{Journal, What};
+use crate::herd::{Address, Name};
+use crate::journal::{EventId, Journal, What};
+use crate::net::{Connection, Listener as _, Net as _};
+use crate::sim::net::{SimNet, SimStream};
 
 /// Places' host. No server can be called so, since names begin with a letter.
 pub(in crate::sim) const HOST: &str = "_places";
 
 /// Its port.
-pub(in crate::sim) const PORT: u16 = 80;
+pub(super) const PORT: u16 = 80;
 
 /// Only a mock that never answers takes so long, in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,10 +38,16 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Serves until the simulation ends.
 pub(in crate::sim) async fn serve(
+    net: SimNet,
     google: SocketAddr,
     journal: Arc<dyn Journal>,
+    causes: Causes,
 ) -> turmoil::Result {
-    let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+    let at = Address {
+        host: "0.0.0.0".to_owned(),
+        port: PORT,
+    };
+    let listener = net.listen(&at).await?;
     let mut tasks: JoinSet<()> = JoinSet::new();
     loop {
         let ended = async {
@@ -50,19 +59,31 @@ pub(in crate::sim) async fn serve(
         match or(ended, async { Ok(listener.accept().await) }).await {
             Err(ended) => ended?,
             Ok(accepted) => {
-                tasks.spawn(converse(accepted?.0, google, Arc::clone(&journal)));
+                let (journal, causes) = (Arc::clone(&journal), causes.clone());
+                let conversation = converse(accepted?, google, journal, causes);
+                tasks.spawn(net.task(conversation));
             }
         }
     }
 }
 
-async fn converse(stream: TcpStream, google: SocketAddr, journal: Arc<dyn Journal>) {
-    let service = service_fn(|request| answer(request, google, &*journal));
+async fn converse(
+    connection: Connection<SimStream>,
+    google: SocketAddr,
+    journal: Arc<dyn Journal>,
+    causes: Causes,
+) {
+    let asker = turmoil::reverse_lookup(connection.remote.ip());
+    let service = service_fn(|request: Request<Incoming>| {
+        let server = asker.as_deref().map(Name::from);
+        let cause = server.and_then(|server| causes.of(server, question(request.uri())));
+        answer(request, google, &*journal, cause)
+    });
     // A client that goes away, or an answer that is broken on purpose, ends the connection.
     let _ = http1::Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(connection.stream), service)
         .await;
 }
 
@@ -70,12 +91,13 @@ async fn answer(
     request: Request<Incoming>,
     google: SocketAddr,
     journal: &dyn Journal,
+    cause: Option<EventId>,
 ) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let asked = format!("{} {}", head.method, without_key(&head.uri.to_string()));
     let request = asked.as_bytes().into();
-    let asked = journal.record(None, What::PlacesAsked { request });
+    let asked = journal.record(cause, What::PlacesAsked { request });
     let answer = forward(google, &head, &body)?;
     let header = |name| {
         answer
@@ -121,6 +143,12 @@ async fn answer(
         }
     };
     Ok(Response::from_parts(head, body))
+}
+
+/// What a request asks, as [`Query`](crate::places::Query) has it: without the key, which comes last.
+fn question(uri: &hyper::Uri) -> &str {
+    let query = uri.query().unwrap_or_default();
+    query.split_once("&key=").map_or(query, |(asked, _)| asked)
 }
 
 /// The target of a request, its key hidden. The key comes last.

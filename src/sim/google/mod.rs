@@ -3,6 +3,7 @@
 //! [`wiremock`] needs a real socket. The simulated host forwards each request to it by *blocking* IO, so
 //! that simulated time stands still meanwhile, and takes all delays in simulated time.
 
+mod ask;
 mod bridge;
 mod invent;
 
@@ -17,7 +18,8 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::SimError;
 use crate::scenario::{PlacesBody, PlacesFault, PlacesTable, Scenario};
 
-pub(super) use bridge::{HOST, PORT, serve};
+pub(super) use ask::{Causes, SimPlaces};
+pub(super) use bridge::{HOST, serve};
 
 /// A response with this header is given after so many milliseconds of simulated time. `set_delay` of
 /// wiremock would let real time pass.

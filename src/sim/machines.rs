@@ -1,0 +1,199 @@
+//! The machines of a scenario, and what messages between two of them go by.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::google;
+use super::random::Latencies;
+use crate::herd::{Herd, Name};
+use crate::scenario::{Party, Route, Scenario, Way};
+use crate::units::LatencyRange;
+
+/// A machine of the simulation: a server's by the server's position in the herd, the clients' behind
+/// the last of them, and behind that the one of Places.
+pub(super) type Machine = usize;
+
+/// All clients' host. No server can be called so, since names have no blanks.
+pub(super) const CLIENTS_HOST: &str = "the clients";
+
+/// The machines of a scenario: the servers', all clients', and that of Places.
+#[derive(Clone)]
+pub(super) struct Machines {
+    herd: Arc<Herd>,
+    /// Whether there is one for Places.
+    has_places: bool,
+}
+
+impl Machines {
+    pub(super) fn new(herd: &Arc<Herd>, has_places: bool) -> Self {
+        let herd = Arc::clone(herd);
+        Self { herd, has_places }
+    }
+
+    pub(super) fn of(&self, party: Party) -> Machine {
+        match party {
+            Party::Server(id) => id.index(),
+            Party::Clients => self.herd.servers().len(),
+            Party::Places => self.herd.servers().len() + 1,
+        }
+    }
+
+    pub(super) fn name(&self, party: Party) -> Name {
+        party.name(&self.herd)
+    }
+
+    pub(super) fn party(&self, machine: Machine) -> Party {
+        let servers = self.herd.servers().len();
+        match self.herd.ids().nth(machine) {
+            Some(id) => Party::Server(id),
+            None if machine == servers => Party::Clients,
+            None => Party::Places,
+        }
+    }
+
+    /// The name of a machine's host in the simulation.
+    pub(super) fn host(&self, machine: Machine) -> &str {
+        match self.party(machine) {
+            Party::Server(id) => &self.herd.server(id).name,
+            Party::Clients => CLIENTS_HOST,
+            Party::Places => google::HOST,
+        }
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        let all = self.herd.servers().len() + 1 + usize::from(self.has_places);
+        (0..all).map(|machine| self.host(machine))
+    }
+
+    /// What messages between two machines go by, if there is anything.
+    fn route(&self, a: Machine, b: Machine) -> Option<Route> {
+        match (self.party(a), self.party(b)) {
+            (Party::Server(a), Party::Server(b)) => {
+                let mut links = self.herd.links().iter();
+                let at = links.position(|link| link.other(a) == Some(b));
+                at.map(Route::Link)
+            }
+            (Party::Server(_), Party::Clients) | (Party::Clients, Party::Server(_)) => {
+                Some(Route::Clients)
+            }
+            (Party::Server(_), Party::Places) | (Party::Places, Party::Server(_)) => {
+                Some(Route::Places)
+            }
+            _ => None,
+        }
+    }
+
+    /// The pairs of machines, first one way and then the other, whose messages go by a route.
+    pub(super) fn pairs(&self, route: Route) -> Vec<(Machine, Machine)> {
+        let servers = || 0..self.herd.servers().len();
+        match route {
+            Route::Link(at) => {
+                let link = &self.herd.links()[at];
+                vec![(link.a.index(), link.b.index())]
+            }
+            Route::Clients => servers().map(|id| (self.of(Party::Clients), id)).collect(),
+            Route::Places => servers().map(|id| (id, self.of(Party::Places))).collect(),
+        }
+    }
+
+    /// Without what would be cut from a Places that is not there.
+    pub(super) fn existing(&self, ways: &[Way]) -> Vec<Way> {
+        let exists = |party| self.has_places || party != Party::Places;
+        let ways = ways.iter().filter(|(a, b)| exists(*a) && exists(*b));
+        ways.copied().collect()
+    }
+}
+
+/// How long messages take at this moment.
+pub(super) struct Routes {
+    machines: Machines,
+    /// What each route takes, as the last step that changed it says.
+    ranges: Vec<(Route, LatencyRange)>,
+    /// What each pair of machines takes at this moment; by route, in the order of `ranges`.
+    now: Vec<Vec<Duration>>,
+    latencies: Latencies,
+    /// Places has a stream of its own, so that links take what they take without it.
+    places_latencies: Latencies,
+}
+
+impl Routes {
+    pub(super) fn new(scenario: &Scenario, machines: Machines) -> Self {
+        let Scenario { seed, tick, .. } = *scenario;
+        let links = scenario.link_latency.iter().enumerate();
+        let mut ranges: Vec<_> = links.map(|(at, &range)| (Route::Link(at), range)).collect();
+        ranges.push((Route::Clients, scenario.client_latency));
+        if machines.has_places {
+            ranges.push((Route::Places, scenario.places_latency));
+        }
+        Self {
+            machines,
+            ranges,
+            now: Vec::new(),
+            latencies: Latencies::new(seed, "latencies", tick),
+            places_latencies: Latencies::new(seed, "latencies of Places", tick),
+        }
+    }
+
+    fn draw(&mut self, route: Route, range: LatencyRange) -> Vec<Duration> {
+        let latencies = match route {
+            Route::Places => &mut self.places_latencies,
+            Route::Link(_) | Route::Clients => &mut self.latencies,
+        };
+        let pairs = self.machines.pairs(route);
+        pairs.iter().map(|_| latencies.draw(range)).collect()
+    }
+
+    /// Draws all latencies for the next tick, and tells the simulation.
+    pub(super) fn draw_all(&mut self, sim: &turmoil::Sim<'_>) {
+        let varies = |(_, range): &(Route, LatencyRange)| range.least != range.most;
+        if !self.now.is_empty() && !self.ranges.iter().any(varies) {
+            return;
+        }
+        let ranges = self.ranges.clone();
+        let all = ranges.iter().map(|&(route, range)| self.draw(route, range));
+        self.now = all.collect();
+        self.tell(sim, Duration::ZERO);
+    }
+
+    /// These routes take `latency` from now on.
+    pub(super) fn slow(&mut self, sim: &turmoil::Sim<'_>, slowed: &[Route], latency: LatencyRange) {
+        for route in slowed {
+            let all = &mut self.ranges.iter_mut();
+            if let Some(at) = all.position(|(other, _)| other == route) {
+                self.ranges[at].1 = latency;
+                self.now[at] = self.draw(*route, latency);
+            }
+        }
+        self.tell(sim, Duration::ZERO);
+    }
+
+    /// Tells the simulation all latencies, each with something added.
+    pub(super) fn tell(&self, sim: &turmoil::Sim<'_>, added: Duration) {
+        for ((route, _), latencies) in self.ranges.iter().zip(&self.now) {
+            for ((a, b), &latency) in self.machines.pairs(*route).into_iter().zip(latencies) {
+                let (a, b) = (self.machines.host(a), self.machines.host(b));
+                sim.set_link_latency(a, b, latency + added);
+            }
+        }
+    }
+
+    /// What a message between two machines takes at this moment.
+    pub(super) fn latency(&self, a: Machine, b: Machine) -> Duration {
+        let route = self.machines.route(a, b);
+        let at = (self.ranges.iter()).position(|&(other, _)| Some(other) == route);
+        let found = at.zip(route).and_then(|(at, route)| {
+            let pairs = self.machines.pairs(route);
+            let pair = pairs
+                .iter()
+                .position(|pair| [(a, b), (b, a)].contains(pair));
+            self.now.get(at)?.get(pair?).copied()
+        });
+        found.unwrap_or_default()
+    }
+
+    /// The longest that a message can take.
+    pub(super) fn longest(&self) -> Duration {
+        let all = self.ranges.iter().map(|(_, range)| range.most);
+        all.max().unwrap_or_default()
+    }
+}
