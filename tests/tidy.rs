@@ -10,7 +10,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("document", &["diag"]),
     ("protocol", &[]),
     ("herd", &["diag", "document", "units"]),
-    ("journal", &["protocol"]),
+    ("journal", &["protocol", "units"]),
     ("node", &["journal", "protocol"]),
     ("net", &["herd", "protocol"]),
     ("places", &["herd", "net", "node"]),

@@ -6,6 +6,7 @@
 //! arrives names the line that was sent, so the way of an update can be followed backwards exactly.
 
 mod text;
+mod words;
 
 use std::borrow::Cow;
 use std::fmt;

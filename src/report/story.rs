@@ -1,9 +1,8 @@
 //! What happened, one line an event, in fixed columns: time, who, what.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::journal::{ConnId, Event, Ignored, Other, RecordText, Source, What, Who};
+use crate::journal::{ConnId, Event, Other, RecordText, What, Who};
 use crate::protocol::peer::PeerLine;
 use crate::trace::Trace;
 
@@ -152,77 +151,21 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// The event's own words, and what only the whole run can add to them: what updates are called,
+    /// who is at the other end, which fault it was.
     fn what(&self, event: &Event) -> String {
+        let words = event.what.words(&|record| self.update(record));
         match &event.what {
-            What::Started { boot } => format!("starts, boot {boot}"),
-            What::Stopped => "stops".to_owned(),
-            What::Opened { conn, with, .. } => {
-                format!("connection {} with {}", conn.0, other(with))
-            }
-            What::Closed { conn, why } => format!("connection {} closed: {why}", conn.0),
-            What::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
             What::LineIn { line, .. } => match self.other_end(event) {
                 Some(from) => format!("← {from}  {line}"),
-                None => format!("←  {line}"),
+                None => words,
             },
             What::LineOut { line, .. } => self.line_out(event, &line.0),
-            What::Refused { why } => format!("refuses the line: {why}"),
-            What::Accepted { record, hops, from } => {
-                let hops = show::count(*hops as usize, "hop");
-                format!(
-                    "accepts {} from {}, {hops}",
-                    self.update(record),
-                    source(from)
-                )
-            }
-            What::Ignored { record, why, from } => {
-                let why = match why {
-                    Ignored::Known => "known",
-                    Ignored::Older => "older than what is known",
-                };
-                format!(
-                    "ignores {} from {}: {why}",
-                    self.update(record),
-                    source(from)
-                )
-            }
-            What::LookUp { client } => format!("asks Places what is near {client}"),
-            What::PlacesAsked { request } => format!("is asked {request}"),
-            What::PlacesTold {
-                status,
-                fault: None,
-            } => format!("answers with status {status}"),
-            What::PlacesTold {
-                status,
-                fault: Some(fault),
-            } => format!("has an answer with status {status}, and {fault}"),
-            What::LinkUp { peer, .. } => format!("link to {peer} is up"),
-            What::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),
-            What::Synchronised {
-                peer,
-                sent,
-                received,
-            } => {
-                format!("synchronised with {peer}: {sent} sent, {received} received")
-            }
-            What::Crashed => "CRASHES".to_owned(),
-            What::Restarted => "STARTS AGAIN, empty".to_owned(),
-            What::PoweredOff => "LOSES ITS POWER".to_owned(),
-            What::PoweredOn => "HAS POWER AGAIN, starts empty".to_owned(),
-            What::Frozen => "STANDS STILL".to_owned(),
-            What::Thawed => "GOES ON".to_owned(),
-            What::Refusing => "REFUSES new connections".to_owned(),
-            What::Accepting => "TAKES new connections again".to_owned(),
-            What::Cut { ways } => format!("CUT: {}", arrows(ways)),
-            What::Healed { ways } => format!("HEALED: {}", arrows(ways)),
-            What::Severed { pairs } => format!("SEVERED: {}", between(pairs)),
-            What::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
-            What::Skewed { by, drift } => skewed(*by, *drift),
-            What::Touched { count, of } => match event.cause.and_then(|id| self.trace.event(id)) {
-                Some(fault) => format!("{}: {}", touched(*count, of), self.what(fault)),
-                None => touched(*count, of),
+            What::Touched { .. } => match event.cause.and_then(|id| self.trace.event(id)) {
+                Some(fault) => format!("{words}: {}", self.what(fault)),
+                None => words,
             },
-            What::Unanswered { to, line } => format!("has no answer from {to} to: {line}"),
+            _ => words,
         }
     }
 
@@ -271,63 +214,6 @@ fn is_fault(what: &What<'_>) -> bool {
         what,
         What::Crashed | What::PoweredOff | What::Frozen | What::Refusing | What::Skewed { .. }
     )
-}
-
-/// What a fault touched.
-fn touched(count: u64, of: &str) -> String {
-    let thing = of.strip_suffix('s').filter(|_| count == 1).unwrap_or(of);
-    format!("touched {count} {thing}")
-}
-
-/// `A ↔ B, C ↔ D`.
-fn between(pairs: &[(Arc<str>, Arc<str>)]) -> String {
-    let pairs = pairs.iter().map(|(a, b)| format!("{a} ↔ {b}"));
-    pairs.collect::<Vec<_>>().join(", ")
-}
-
-/// `A ↔ B, C → D`: both ways where both are there.
-fn arrows(ways: &[(Arc<str>, Arc<str>)]) -> String {
-    let back = |a: &Arc<str>, b: &Arc<str>| ways.iter().position(|(from, to)| from == b && to == a);
-    let arrows = ways
-        .iter()
-        .enumerate()
-        .filter_map(|(at, (a, b))| match back(a, b) {
-            None => Some(format!("{a} → {b}")),
-            Some(other) if other > at => Some(format!("{a} ↔ {b}")),
-            Some(_) => None,
-        });
-    arrows.collect::<Vec<_>>().join(", ")
-}
-
-fn skewed(by: i64, drift: i64) -> String {
-    let signed = |nanos: i64| {
-        let sign = if nanos < 0 { '-' } else { '+' };
-        format!("{sign}{}", show::delay(nanos.unsigned_abs()))
-    };
-    match (by, drift) {
-        (0, 0) => "its clock is right again".to_owned(),
-        (by, 0) => format!("its clock is wrong by {}", signed(by)),
-        (by, drift) => format!(
-            "its clock is wrong by {} and {} a second",
-            signed(by),
-            signed(drift)
-        ),
-    }
-}
-
-fn other(with: &Other) -> String {
-    match with {
-        Other::Client => "a client".to_owned(),
-        Other::Peer => "a server".to_owned(),
-        Other::Server(name) => name.to_string(),
-    }
-}
-
-fn source(from: &Source) -> String {
-    match from {
-        Source::Client => "its client".to_owned(),
-        Source::Server(name) => name.to_string(),
-    }
 }
 
 /// The names that expectations give to the updates that were accepted.

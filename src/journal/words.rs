@@ -1,0 +1,166 @@
+//! Events in plain words. Stories, logs and expectations of a log all say the same.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Ignored, Other, RecordText, Source, What};
+use crate::units::format_duration;
+
+/// What happened, in words that need no other event: an update is called by its client and time,
+/// a line has no other end than its connection's.
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words(&|record| format!("{} of {}", record.client, record.time)))
+    }
+}
+
+impl What<'_> {
+    /// The same words, with updates called as `update` says.
+    pub fn words(&self, update: &dyn Fn(&RecordText<'_>) -> String) -> String {
+        match self {
+            Self::Started { boot } => format!("starts, boot {boot}"),
+            Self::Stopped => "stops".to_owned(),
+            Self::Opened { conn, with, .. } => {
+                format!("connection {} with {}", conn.0, other(with))
+            }
+            Self::Closed { conn, why } => format!("connection {} closed: {why}", conn.0),
+            Self::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
+            Self::LineIn { line, .. } => format!("←  {line}"),
+            Self::LineOut { line, .. } => format!("→  {line}"),
+            Self::Refused { why } => format!("refuses the line: {why}"),
+            Self::Accepted { record, hops, from } => {
+                let plural = if *hops == 1 { "" } else { "s" };
+                let (update, from) = (update(record), source(from));
+                format!("accepts {update} from {from}, {hops} hop{plural}")
+            }
+            Self::Ignored { record, why, from } => {
+                let why = match why {
+                    Ignored::Known => "known",
+                    Ignored::Older => "older than what is known",
+                };
+                format!("ignores {} from {}: {why}", update(record), source(from))
+            }
+            Self::LookUp { client } => format!("asks Places what is near {client}"),
+            Self::LinkUp { peer, .. } => format!("link to {peer} is up"),
+            Self::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),
+            Self::Synchronised {
+                peer,
+                sent,
+                received,
+            } => format!("synchronised with {peer}: {sent} sent, {received} received"),
+            Self::PlacesAsked { request } => format!("is asked {request}"),
+            Self::PlacesTold {
+                status,
+                fault: None,
+            } => format!("answers with status {status}"),
+            Self::PlacesTold {
+                status,
+                fault: Some(fault),
+            } => format!("has an answer with status {status}, and {fault}"),
+            Self::Unanswered { to, line } => format!("has no answer from {to} to: {line}"),
+            Self::Crashed => "CRASHES".to_owned(),
+            Self::Restarted => "STARTS AGAIN, empty".to_owned(),
+            Self::PoweredOff => "LOSES ITS POWER".to_owned(),
+            Self::PoweredOn => "HAS POWER AGAIN, starts empty".to_owned(),
+            Self::Frozen => "STANDS STILL".to_owned(),
+            Self::Thawed => "GOES ON".to_owned(),
+            Self::Refusing => "REFUSES new connections".to_owned(),
+            Self::Accepting => "TAKES new connections again".to_owned(),
+            Self::Cut { ways } => format!("CUT: {}", arrows(ways)),
+            Self::Healed { ways } => format!("HEALED: {}", arrows(ways)),
+            Self::Severed { pairs } => format!("SEVERED: {}", between(pairs)),
+            Self::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
+            Self::Skewed { by, drift } => skewed(*by, *drift),
+            Self::Touched { count, of } => touched(*count, of),
+        }
+    }
+}
+
+/// What a fault touched.
+fn touched(count: u64, of: &str) -> String {
+    let thing = of.strip_suffix('s').filter(|_| count == 1).unwrap_or(of);
+    format!("touched {count} {thing}")
+}
+
+/// `A ↔ B, C ↔ D`.
+fn between(pairs: &[(Arc<str>, Arc<str>)]) -> String {
+    let pairs = pairs.iter().map(|(a, b)| format!("{a} ↔ {b}"));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// `A ↔ B, C → D`: both ways where both are there.
+fn arrows(ways: &[(Arc<str>, Arc<str>)]) -> String {
+    let back = |a: &Arc<str>, b: &Arc<str>| ways.iter().position(|(from, to)| from == b && to == a);
+    let arrows = ways
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (a, b))| match back(a, b) {
+            None => Some(format!("{a} → {b}")),
+            Some(other) if other > at => Some(format!("{a} ↔ {b}")),
+            Some(_) => None,
+        });
+    arrows.collect::<Vec<_>>().join(", ")
+}
+
+fn skewed(by: i64, drift: i64) -> String {
+    let signed = |nanos: i64| {
+        let sign = if nanos < 0 { '-' } else { '+' };
+        format!(
+            "{sign}{}",
+            format_duration(Duration::from_nanos(nanos.unsigned_abs()))
+        )
+    };
+    match (by, drift) {
+        (0, 0) => "its clock is right again".to_owned(),
+        (by, 0) => format!("its clock is wrong by {}", signed(by)),
+        (by, drift) => format!(
+            "its clock is wrong by {} and {} a second",
+            signed(by),
+            signed(drift)
+        ),
+    }
+}
+
+fn other(with: &Other) -> String {
+    match with {
+        Other::Client => "a client".to_owned(),
+        Other::Peer => "a server".to_owned(),
+        Other::Server(name) => name.to_string(),
+    }
+}
+
+fn source(from: &Source) -> String {
+    match from {
+        Source::Client => "its client".to_owned(),
+        Source::Server(name) => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{ConnId, Why};
+
+    #[test]
+    fn an_event_says_what_happened_without_any_other() {
+        let down = What::LinkDown {
+            peer: "Juzang".into(),
+            why: Why::Silent,
+        };
+        assert_eq!(
+            down.to_string(),
+            "link to Juzang is down: silent for too long"
+        );
+        let line = What::LineIn {
+            conn: ConnId(3),
+            line: b"IAMAT \xff"[..].into(),
+        };
+        assert_eq!(line.to_string(), r"←  IAMAT \xff");
+        let touched = What::Touched {
+            count: 1,
+            of: "messages".into(),
+        };
+        assert_eq!(touched.to_string(), "touched 1 message");
+    }
+}
