@@ -10,6 +10,7 @@
 
 pub mod invariants;
 pub mod propagation;
+pub mod state;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

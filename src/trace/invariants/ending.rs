@@ -1,30 +1,30 @@
 //! What must be so when a run has ended.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
-use super::stores::{Held, Stores, accepted};
+use super::stores::accepted;
 use super::{Found, Run, shown};
 use crate::herd::{Herd, ServerId};
 use crate::journal::{ConnId, Event, EventId, What, Who};
+use crate::trace::state::{Held, LinkState, State};
 
 pub(super) fn agreement(run: &Run<'_>) -> Vec<Found> {
-    let mut stores = Stores::default();
+    let mut state = State::default();
     let mut network = Network::default();
     for event in run.events {
-        stores.learn(event);
+        state.learn(event);
         network.learn(event);
     }
     let herd = run.herd;
     let name = |id: ServerId| &*herd.server(id).name;
     let mut found = Vec::new();
     for a in herd.ids() {
-        let reached = network.reach(herd, a, |id| stores.of(name(id)).is_some());
+        let reached = network.reach(herd, a, |id| state.server(name(id)).is_some());
         for b in herd.ids().filter(|&b| b > a && reached.contains(&b)) {
-            let (Some(at_a), Some(at_b)) = (stores.of(name(a)), stores.of(name(b))) else {
+            let (Some(at_a), Some(at_b)) = (state.server(name(a)), state.server(name(b))) else {
                 continue;
             };
-            let differing = differing(at_a, at_b);
+            let differing = differing(&at_a.held, &at_b.held);
             if !differing.is_empty() {
                 let what = format!("{} and {} differ", name(a), name(b));
                 found.push(Found::new(what, differing));
@@ -106,33 +106,23 @@ impl<'a> Network<'a> {
     }
 }
 
-/// One end of a link, as that end sees it: what was last said of it, and whether that is all right.
-struct Seen<'a> {
-    by: &'a Event,
-    up: bool,
-    synchronised: bool,
-}
-
 #[derive(Default)]
 struct Waiting<'a> {
     /// A client's lines without an answer, by the events of sending them.
     lines: BTreeMap<EventId, &'a Event>,
     /// Which of them are on which connection.
     by_conn: BTreeMap<(&'a str, ConnId), VecDeque<EventId>>,
-    /// Servers that run, with the event of their start.
-    running: BTreeMap<&'a str, &'a Event>,
-    links: BTreeMap<(&'a str, &'a str), Seen<'a>>,
 }
 
 pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
     let mut waiting = Waiting::default();
     let mut network = Network::default();
+    let mut state = State::default();
     for event in run.events {
         network.learn(event);
-        match &event.who {
-            Who::Client(client) => waiting.at_client(client, event),
-            Who::Server(server) => waiting.at_server(server, event),
-            Who::Network | Who::Places => {}
+        state.learn(event);
+        if let Who::Client(client) = &event.who {
+            waiting.at_client(client, event);
         }
     }
     let mut found: Vec<Found> = (waiting.lines.values())
@@ -151,8 +141,8 @@ pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
             if !network.can_talk(a, b) {
                 continue;
             }
-            found.extend(waiting.link(a, b));
-            found.extend(waiting.link(b, a));
+            found.extend(unready(&state, a, b));
+            found.extend(unready(&state, b, a));
         }
     }
     found
@@ -188,48 +178,19 @@ impl<'a> Waiting<'a> {
             _ => {}
         }
     }
+}
 
-    fn at_server(&mut self, server: &'a str, event: &'a Event) {
-        let (peer, up, synchronised): (&Arc<str>, bool, bool) = match &event.what {
-            What::Started { .. } => {
-                self.running.insert(server, event);
-                return;
-            }
-            What::Crashed | What::PoweredOff | What::Stopped => {
-                self.running.remove(server);
-                self.links.retain(|&(of, _), _| of != server);
-                return;
-            }
-            What::LinkUp { peer, .. } => (peer, true, false),
-            What::Synchronised { peer, .. } => (peer, true, true),
-            What::LinkDown { peer, .. } => (peer, false, false),
-            _ => return,
-        };
-        let seen = Seen {
-            by: event,
-            up,
-            synchronised,
-        };
-        self.links.insert((server, peer), seen);
-    }
-
-    /// What is wrong with a link, as `a` sees it.
-    fn link(&self, a: &str, b: &str) -> Option<Found> {
-        let (started, _) = (self.running.get(a)?, self.running.get(b)?);
-        match self.links.get(&(a, b)) {
-            None => {
-                let what = format!("{a} never had a link with {b}");
-                Some(Found::new(what, [*started]))
-            }
-            Some(seen) if !seen.up => {
-                let what = format!("{a}'s link with {b} is down");
-                Some(Found::new(what, [seen.by]))
-            }
-            Some(seen) if !seen.synchronised => {
-                let what = format!("{a} is not synchronised with {b}");
-                Some(Found::new(what, [seen.by]))
-            }
-            Some(_) => None,
-        }
-    }
+/// What is wrong with a link, as `a` sees it.
+fn unready(state: &State<'_>, a: &str, b: &str) -> Option<Found> {
+    let (here, _) = (state.server(a)?, state.server(b)?);
+    let Some(end) = here.link(b) else {
+        let what = format!("{a} never had a link with {b}");
+        return Some(Found::new(what, [here.started]));
+    };
+    let what = match end.state {
+        LinkState::Down => format!("{a}'s link with {b} is down"),
+        LinkState::Up => format!("{a} is not synchronised with {b}"),
+        LinkState::Synchronised => return None,
+    };
+    Some(Found::new(what, [end.by]))
 }

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use crate::journal::{ConnId, Event, RecordText, Source, What, Who};
 use crate::protocol::peer::{PeerLine, Update};
-
-/// What one server holds of each client: the event of accepting it.
-pub(super) type Held<'a> = BTreeMap<&'a [u8], &'a Event>;
+use crate::trace::state::{Held, State};
 
 /// What each running server holds, and whom each connection between servers is with.
 #[derive(Default)]
 pub(super) struct Stores<'a> {
-    held: BTreeMap<&'a str, Held<'a>>,
+    state: State<'a>,
     links: BTreeMap<(&'a str, ConnId), &'a Arc<str>>,
 }
 
@@ -24,38 +22,22 @@ pub(super) struct Accepted<'a> {
 }
 
 impl<'a> Stores<'a> {
-    /// Takes in what an event says of its server. A run of a server begins and ends with nothing.
+    /// Takes in what an event says of its server.
     pub(super) fn learn(&mut self, event: &'a Event) {
-        let Who::Server(server) = &event.who else {
-            return;
-        };
-        match &event.what {
-            What::Started { .. } => {
-                self.held.insert(server, BTreeMap::new());
-            }
-            What::Crashed | What::PoweredOff | What::Stopped => {
-                self.held.remove(&**server);
-            }
-            What::Accepted { record, .. } => {
-                if let Some(held) = self.held.get_mut(&**server) {
-                    held.insert(&record.client.0, event);
-                }
-            }
-            What::LinkUp { peer, conn } => {
-                self.links.insert((server, *conn), peer);
-            }
-            _ => {}
+        self.state.learn(event);
+        if let (Who::Server(server), What::LinkUp { peer, conn }) = (&event.who, &event.what) {
+            self.links.insert((server, *conn), peer);
         }
     }
 
     /// The event by which `server` has what it holds of `client`.
     pub(super) fn get(&self, server: &str, client: &[u8]) -> Option<&'a Event> {
-        self.held.get(server)?.get(client).copied()
+        self.of(server)?.get(client).copied()
     }
 
     /// What a server that runs holds.
     pub(super) fn of(&self, server: &str) -> Option<&Held<'a>> {
-        self.held.get(server)
+        Some(&self.state.server(server)?.held)
     }
 
     /// The neighbour at the other end of a link's connection.
