@@ -247,9 +247,9 @@ pub enum What<'a> {
     Synchronised {
         /// The neighbour.
         peer: Arc<str>,
-        /// How many records it was sent that it lacked.
+        /// How many records this end sent that the other lacked.
         sent: u64,
-        /// How many it sent.
+        /// How many it was sent.
         received: u64,
     },
     /// Places was asked.

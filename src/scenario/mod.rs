@@ -12,6 +12,7 @@ use crate::herd::{Herd, Name, ServerId};
 use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
+mod expects;
 mod pattern;
 mod places;
 mod raw;
@@ -19,6 +20,7 @@ mod template;
 mod updates;
 mod validate;
 
+pub use expects::{Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, UpdateRef};
 pub use pattern::Pattern;
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};
@@ -243,57 +245,6 @@ pub struct Line {
     pub send: Template,
     /// What must be answered; if not given, anything.
     pub reply: Option<Pattern>,
-}
-
-/// What is expected of one update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expect {
-    /// Where the file says so.
-    pub span: Span,
-    /// The update.
-    pub update: UpdateRef,
-    /// What must be true of it, in this order: reaches, misses, hops, path, within, sends, useful,
-    /// duplicates, ignored. Never empty.
-    pub checks: Vec<Check>,
-}
-
-/// Which update is meant. There is exactly one such in [`Scenario::updates`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpdateRef {
-    /// The id in the IAMAT.
-    pub client_id: Vec<u8>,
-    /// Which of that id's updates, in order of sending, from 1.
-    pub nth: usize,
-    /// As the file says it.
-    pub text: String,
-}
-
-/// Something that must be true of an update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// The server accepts it.
-    Reaches(ServerId),
-    /// The server does not accept it.
-    Misses(ServerId),
-    /// It first comes to the server over so many links.
-    Hops(ServerId, u32),
-    /// It first comes to the server by this way, which begins at the origin and ends at the server.
-    Path(ServerId, Vec<ServerId>),
-    /// It comes within that time to the server, or to every server that it comes to.
-    Within {
-        /// The server; none for every one that the update comes to.
-        server: Option<ServerId>,
-        /// The longest that it may take.
-        limit: Duration,
-    },
-    /// So many messages between servers carried it.
-    Sends(u64),
-    /// So many of them told something new.
-    Useful(u64),
-    /// So many of them told what was known.
-    Duplicates(u64),
-    /// No server accepts it.
-    Ignored,
 }
 
 impl Scenario {

@@ -22,9 +22,17 @@ enum Part {
 impl Pattern {
     /// Reads a pattern: `*`, `\*`, `\\` and placeholders.
     pub fn parse(text: &str) -> Result<Self, TextError> {
+        Self::of_pieces(pieces(text)?.into_iter())
+    }
+
+    /// Reads a pattern without placeholders: `*`, `\*` and `\\`; braces stand for themselves.
+    pub fn plain(text: &str) -> Result<Self, TextError> {
+        Self::of_pieces(text.chars().map(Piece::Char))
+    }
+
+    fn of_pieces<'t>(mut pieces: impl Iterator<Item = Piece<'t>>) -> Result<Self, TextError> {
         let mut parts = Vec::new();
         let mut bytes = Vec::new();
-        let mut pieces = pieces(text)?.into_iter();
         while let Some(piece) = pieces.next() {
             let part = match piece {
                 Piece::Char('*') => Part::Any,
@@ -168,6 +176,14 @@ mod tests {
         assert!(!pattern.matches(b"{sent} x 2 *", 2, None));
         let unknown = Pattern::parse("{now}").unwrap_err().to_string();
         assert!(unknown.contains("use `{sent}`, `{i}`"), "{unknown}");
+    }
+
+    #[test]
+    fn a_plain_pattern_takes_braces_as_they_are() {
+        let pattern = Pattern::plain(r"? {now} *\*").unwrap();
+        assert!(pattern.matches(b"? {now} or *", 1, None));
+        assert!(!pattern.matches(b"? 7.5 *", 1, None));
+        assert_eq!(Pattern::plain(r"\x"), Err(TextError::BadEscape));
     }
 
     /// The plainest way to match, in exponential time.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::document::{Entries, Located, OneOrMany, Section};
 use crate::scenario::places::PlacesFault;
+use crate::trace::state::LinkState;
 use crate::units::{DurationText, LatencyRange};
 
 /// A scenario: a herd, what happens to it, and what is expected to come of it.
@@ -49,7 +50,7 @@ pub(super) struct RawScenario {
     /// What happens, step by step. Steps of the same time happen in the order of the file.
     #[schemars(required, length(min = 1))]
     pub(super) steps: Option<Located<Vec<Section<RawStep>>>>,
-    /// What is expected of the updates that are sent.
+    /// What is expected of updates, servers, links and of what happens.
     pub(super) expect: Option<Located<Vec<Section<RawExpect>>>>,
     /// Invariants that need not hold in this run, which all others must: a name or a list of
     /// `answered-once-in-order`, `never-back-in-time`, `nothing-invented`, `sends-bounded`,
@@ -197,16 +198,26 @@ pub(super) struct RawStep {
     pub(super) every: Option<Located<DurationText>>,
 }
 
-/// What is expected of one update. At least one field beside `update` is needed.
+/// Something that is expected. It is about one of `update`, `server`, `link` and `log`; the other
+/// fields say what must be true of that.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Expect")]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawExpect {
     /// The update: the client's id in the IAMAT, `"kiwi.cs.ucla.edu"`. If several are sent for
     /// that id, `"kiwi.cs.ucla.edu#2"` is the second in order of sending. Bytes that are no text
-    /// are written as reports show them: `'\xff\xfe'`.
-    #[schemars(required)]
+    /// are written as reports show them: `'\xff\xfe'`. At least one of `reaches`, `misses`, `hops`,
+    /// `path`, `within`, `sends`, `useful`, `duplicates` and `ignored` says what must be true of it.
     pub(super) update: Option<Located<String>>,
+    /// Servers: a name, a list, or `"all"`. At least one of `holds`, `lacks`, `records` and
+    /// `lookups` says what must be true of each.
+    pub(super) server: Option<OneOrMany>,
+    /// Links: `"Riley-Juzang"`, a list, or `"all"`. At least one of `is`, `synchronises_within` and
+    /// `brings` says what must be true of each.
+    pub(super) link: Option<OneOrMany>,
+    /// What happened, in the words of `herd run --all`: `"link to Juzang is down*"`. `*` stands for
+    /// any text, `\*` for a star, `\\` for a backslash.
+    pub(super) log: Option<Located<String>>,
     /// The servers that must learn it: a name, a list, or `"all"`.
     pub(super) reaches: Option<OneOrMany>,
     /// The servers that must not learn it: a name, a list, or `"all"`.
@@ -227,4 +238,32 @@ pub(super) struct RawExpect {
     pub(super) duplicates: Option<Located<u64>>,
     /// `true`: the update is answered and changes nothing, so no server accepts it.
     pub(super) ignored: Option<Located<bool>>,
+    /// When to look at a server or a link: after all that happened at that moment. At the end of
+    /// the run if not given.
+    pub(super) at: Option<Located<DurationText>>,
+    /// The updates that the server holds then, each as its client's newest: as in `update`.
+    pub(super) holds: Option<OneOrMany>,
+    /// The clients, by their ids, of whom the server holds nothing then.
+    pub(super) lacks: Option<OneOrMany>,
+    /// Of how many clients the server holds a record then.
+    pub(super) records: Option<Located<u64>>,
+    /// How many questions that clients put to the server went on to Places, in the whole run.
+    pub(super) lookups: Option<Located<u64>>,
+    /// How the link is then, by the worse of its ends; a synchronised link is also `"up"`.
+    pub(super) is: Option<Located<LinkState>>,
+    /// From when on to look for the link coming up; from the beginning if not given.
+    pub(super) since: Option<Located<DurationText>>,
+    /// How long it may take from the first time that the link comes up after `since` until both
+    /// ends are synchronised.
+    pub(super) synchronises_within: Option<Located<DurationText>>,
+    /// How many records both ends together send in that synchronisation.
+    pub(super) brings: Option<Located<u64>>,
+    /// Whose events count: a server, a client, `"network"` or `"places"`. Everybody's if not given.
+    pub(super) by: Option<Located<String>>,
+    /// Only what happens from this moment on counts.
+    pub(super) from: Option<Located<DurationText>>,
+    /// Only what happens up to this moment counts.
+    pub(super) until: Option<Located<DurationText>>,
+    /// How often it must happen, exactly; 0 for never. At least once if not given.
+    pub(super) times: Option<Located<u64>>,
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::herd::{Herd, Link};
 use crate::journal::{Event, What, Who};
 
@@ -35,7 +38,8 @@ pub struct LinkEnd<'a> {
 }
 
 /// How a link is. Each state is better than the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum LinkState {
     /// No updates flow.
     Down,

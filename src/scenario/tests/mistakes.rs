@@ -239,7 +239,9 @@ fn mistakes_in_expectations_have_a_place() {
         ("update = \"kiwi\"", &["4:1 nothing is expected here"]),
         (
             "sends = 8",
-            &["4:1 an expectation needs `update`: the client's id"],
+            &[
+                "4:1 an expectation needs to be about something: `update`, `server`, `link` or `log`",
+            ],
         ),
         (
             "update = \"kwi\"\nsends = 8",

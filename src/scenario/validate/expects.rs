@@ -1,6 +1,7 @@
-//! What is expected of the updates.
+//! What is expected of what, and of the updates.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Context;
 use crate::diag::{Problem, Span, did_you_mean};
@@ -9,7 +10,7 @@ use crate::herd::{Herd, ServerId, split_all};
 use crate::protocol::{escape, unescape};
 use crate::scenario::raw::RawExpect;
 use crate::scenario::updates::planned;
-use crate::scenario::{Check, Expect, PlannedUpdate, Step, UpdateRef};
+use crate::scenario::{Check, Expect, Expected, PlannedUpdate, Step, UpdateRef};
 use crate::units::format_duration;
 
 /// So many updates are listed as candidates before it says that there are more.
@@ -33,30 +34,104 @@ impl Draft {
     }
 }
 
+/// What expectations can speak of; nothing of the steps if those are wrong.
+pub(super) struct Known<'a> {
+    pub(super) steps: Option<&'a [Step]>,
+    pub(super) updates: Option<Vec<PlannedUpdate>>,
+    pub(super) end: Option<Duration>,
+}
+
 impl Context<'_> {
-    /// The expectations. Without the steps, which may be wrong, nothing is known of the updates.
+    /// The expectations, in the order of the file.
     pub(super) fn expects(
         &mut self,
         raw: Option<&Located<Vec<Section<RawExpect>>>>,
         steps: Option<&[Step]>,
+        end: Option<Duration>,
     ) -> Vec<Expect> {
-        let updates = steps.map(planned);
+        let known = Known {
+            steps,
+            updates: steps.map(planned),
+            end,
+        };
         let expects = raw.iter().flat_map(|list| list.iter());
-        let read = expects.filter_map(|expect| self.expect(expect, updates.as_deref()));
-        read.collect()
+        let read = expects.filter_map(|raw| {
+            let what = self.expect(raw, &known)?;
+            let span = raw.span();
+            Some(Expect { span, what })
+        });
+        let expects: Vec<Expect> = read.collect();
+        self.warn_of_unexpected(&known, &expects);
+        expects
     }
 
-    fn expect(
+    fn expect(&mut self, raw: &Section<RawExpect>, known: &Known<'_>) -> Option<Expected> {
+        let kind = self.kind(raw)?;
+        if !self.damage.is_at(&raw.span()) {
+            self.check_fields_fit(raw, kind);
+        }
+        match kind {
+            Kind::Update => self.update(raw, raw.update.as_ref()?, known),
+            Kind::Server => self.server_expect(raw, raw.server.as_ref()?, known),
+            Kind::Link => self.link_expect(raw, raw.link.as_ref()?, known),
+            Kind::Log => self.log_expect(raw, raw.log.as_ref()?, known),
+        }
+    }
+
+    /// The one thing that an expectation is about.
+    fn kind(&mut self, raw: &Section<RawExpect>) -> Option<Kind> {
+        let mut kinds = raw.kinds();
+        let first = kinds.next();
+        for (kind, span) in kinds {
+            let message = format!(
+                "an expectation is about one thing, and `{}` is a second one",
+                kind.word()
+            );
+            let mut problem = Problem::error(self.source, span, message);
+            if let Some((first, place)) = &first {
+                problem = problem.also(place.clone(), format!("the first is `{}`", first.word()));
+            }
+            self.report(problem.help("make two `[[expect]]` of it"));
+        }
+        if first.is_none() && !self.damage.is_at(&raw.span()) {
+            let message =
+                "an expectation needs to be about something: `update`, `server`, `link` or `log`";
+            self.error(raw.span(), message);
+        }
+        first.map(|(kind, _)| kind)
+    }
+
+    /// Fields that belong to another kind of expectation than this one.
+    fn check_fields_fit(&mut self, raw: &Section<RawExpect>, kind: Kind) {
+        for (field, owners, span) in raw.fields() {
+            if !owners.contains(&kind) {
+                let words: Vec<_> = owners.iter().map(|owner| owner.word()).collect();
+                let (owners, kind) = (words.join("` and `"), kind.word());
+                let message = format!(
+                    "`{field}` goes with `{owners}`, and this expectation is about `{kind}`"
+                );
+                self.error(span, message);
+            }
+        }
+    }
+
+    /// Nothing is expected of what an expectation is about.
+    pub(super) fn bare(&mut self, raw: &Section<RawExpect>, help: &str) {
+        if !self.damage.is_at(&raw.span()) {
+            let problem = Problem::error(self.source, raw.span(), "nothing is expected here");
+            self.report(problem.help(help));
+        }
+    }
+
+    fn update(
         &mut self,
         raw: &Section<RawExpect>,
-        updates: Option<&[PlannedUpdate]>,
-    ) -> Option<Expect> {
-        let message = "an expectation needs `update`: the client's id";
-        let update = self.required(raw.update.as_ref(), &raw.span(), message);
-        let update = update.and_then(|text| self.update_ref(text, updates?));
+        text: &Located<String>,
+        known: &Known<'_>,
+    ) -> Option<Expected> {
+        let update = self.update_ref(text, known);
         let checks = self.checks(raw);
-        Some(Expect {
-            span: raw.span(),
+        Some(Expected::Update {
             update: update?,
             checks,
         })
@@ -64,11 +139,12 @@ impl Context<'_> {
 
     /// Finds the update that is meant. An id may itself end in `#` and a number, so both readings
     /// are tried; if both fit, that is an error.
-    fn update_ref(
+    pub(super) fn update_ref(
         &mut self,
         text: &Located<String>,
-        updates: &[PlannedUpdate],
+        known: &Known<'_>,
     ) -> Option<UpdateRef> {
+        let updates = known.updates.as_deref()?;
         let count = |id: &[u8]| updates.iter().filter(|u| u.client_id == id).count();
         let written = bytes_of(text);
         let numbered = text.rsplit_once('#').and_then(|(id, nth)| {
@@ -109,7 +185,7 @@ impl Context<'_> {
         }
     }
 
-    fn unknown_update<T>(
+    pub(super) fn unknown_update<T>(
         &mut self,
         text: &Located<String>,
         id: &str,
@@ -164,12 +240,12 @@ impl Context<'_> {
         ];
         draft.checks.extend(counts.into_iter().flatten());
         self.ignored(raw, &mut draft);
-        if is_bare(raw) && !self.damage.is_at(&raw.span()) {
-            let problem = Problem::error(self.source, raw.span(), "nothing is expected here");
-            self.report(problem.help(
+        if is_bare(raw) {
+            self.bare(
+                raw,
                 "give one of `reaches`, `misses`, `hops`, `path`, `within`, `sends`, `useful`, \
                  `duplicates` and `ignored = true`",
-            ));
+            );
         }
         draft.checks
     }
@@ -320,6 +396,85 @@ fn is_bare(raw: &RawExpect) -> bool {
 }
 
 /// An id's bytes: as written, or with `\xff` for bytes that are no text, as reports show them.
-fn bytes_of(id: &str) -> Vec<u8> {
+pub(super) fn bytes_of(id: &str) -> Vec<u8> {
     unescape(id).unwrap_or_else(|| id.as_bytes().to_vec())
+}
+
+/// What an expectation can be about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Update,
+    Server,
+    Link,
+    Log,
+}
+
+impl Kind {
+    /// The field that says so.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Server => "server",
+            Self::Link => "link",
+            Self::Log => "log",
+        }
+    }
+}
+
+impl RawExpect {
+    /// What it says it is about, each with its place: there must be exactly one.
+    fn kinds(&self) -> impl Iterator<Item = (Kind, Span)> {
+        let kinds = [
+            (Kind::Update, self.update.as_ref().map(Located::span)),
+            (Kind::Server, self.server.as_ref().map(OneOrMany::span)),
+            (Kind::Link, self.link.as_ref().map(OneOrMany::span)),
+            (Kind::Log, self.log.as_ref().map(Located::span)),
+        ];
+        let given = kinds.into_iter();
+        given.filter_map(|(kind, span)| Some((kind, span?)))
+    }
+
+    /// The other fields that are given, each with what it goes with.
+    fn fields(&self) -> Vec<(&'static str, &'static [Kind], Span)> {
+        fn at<T>(value: &Option<Located<T>>) -> Option<Span> {
+            value.as_ref().map(Located::span)
+        }
+        fn list(value: &Option<OneOrMany>) -> Option<Span> {
+            value.as_ref().map(OneOrMany::span)
+        }
+        fn table<T>(value: &Option<Entries<T>>) -> Option<Span> {
+            let first = value.as_ref()?.first();
+            first.map(|(name, _)| name.span())
+        }
+        let update = &[Kind::Update][..];
+        let (server, link, log) = (&[Kind::Server][..], &[Kind::Link][..], &[Kind::Log][..]);
+        let fields = [
+            ("reaches", update, list(&self.reaches)),
+            ("misses", update, list(&self.misses)),
+            ("hops", update, table(&self.hops)),
+            ("path", update, table(&self.path)),
+            ("within", update, at(&self.within)),
+            ("sends", update, at(&self.sends)),
+            ("useful", update, at(&self.useful)),
+            ("duplicates", update, at(&self.duplicates)),
+            ("ignored", update, at(&self.ignored)),
+            ("at", &[Kind::Server, Kind::Link], at(&self.at)),
+            ("holds", server, list(&self.holds)),
+            ("lacks", server, list(&self.lacks)),
+            ("records", server, at(&self.records)),
+            ("lookups", server, at(&self.lookups)),
+            ("is", link, at(&self.is)),
+            ("since", link, at(&self.since)),
+            ("synchronises_within", link, at(&self.synchronises_within)),
+            ("brings", link, at(&self.brings)),
+            ("by", log, at(&self.by)),
+            ("from", log, at(&self.from)),
+            ("until", log, at(&self.until)),
+            ("times", log, at(&self.times)),
+        ];
+        let given = fields.into_iter();
+        given
+            .filter_map(|(name, owners, span)| Some((name, owners, span?)))
+            .collect()
+    }
 }

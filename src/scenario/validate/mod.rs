@@ -15,9 +15,11 @@ use crate::units::format_duration;
 mod actions;
 mod expects;
 mod network;
+mod observed;
 mod places;
 mod settings;
 mod steps;
+mod unexpected;
 
 /// Means every server, where servers are named.
 const ALL: &str = "all";
@@ -81,7 +83,7 @@ impl Context<'_> {
         );
         let end = raw.end.as_ref().map(|end| self.moment(end, "`end`"));
         let steps = self.steps(raw.steps.as_ref(), end);
-        let expects = self.expects(raw.expect.as_ref(), steps.as_deref());
+        let expects = self.expects(raw.expect.as_ref(), steps.as_deref(), end);
         let without = self.without(raw.without.as_ref());
         let places = self.places(raw.places.as_ref(), relative_to);
         Some(Scenario {

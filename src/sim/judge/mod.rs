@@ -1,6 +1,10 @@
 //! What was expected, held against what happened.
 
+mod state;
+mod updates;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::client::{Outcome, Place};
 use super::faults::Touch;
@@ -9,11 +13,12 @@ use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
-use crate::scenario::{Action, Check, ClientStep, Expect, PlannedUpdate, Scenario};
+use crate::scenario::{Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario};
 use crate::trace::invariants::{Invariant, Run};
-use crate::trace::propagation::{Fate, Propagation, Sent, Use};
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
+
+pub(super) use updates::sent_updates;
 
 /// How many violations of an invariant are told; the others are counted.
 const MOST_VIOLATIONS: usize = 5;
@@ -21,42 +26,13 @@ const MOST_VIOLATIONS: usize = 5;
 /// What is expected of every invariant.
 const NO_VIOLATION: &str = "no violation";
 
-/// The updates that the scenario sends, by their names in expectations, with their events.
-pub(super) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sent> {
-    let planned = scenario.updates();
-    let mut many: BTreeMap<&[u8], usize> = BTreeMap::new();
-    for update in &planned {
-        *many.entry(&update.client_id).or_default() += 1;
-    }
-    let name = |id: &[u8], nth: usize| match many.get(id) {
-        Some(1) => escape(id),
-        _ => format!("{}#{nth}", escape(id)),
-    };
-    let events: BTreeMap<Place, Option<EventId>> = (outcomes.iter())
-        .map(|outcome| (outcome.place, outcome.sent))
-        .collect();
-    let sent = planned.iter().map(|update| {
-        let place = Place {
-            step: update.step,
-            to: update.to,
-            repetition: update.repetition,
-            line: update.line,
-        };
-        Sent {
-            name: name(&update.client_id, update.nth),
-            to: scenario.herd.server(update.to).name.clone(),
-            event: events.get(&place).copied().flatten(),
-        }
-    });
-    sent.collect()
-}
-
 /// Every judgement of a run: first the scenario's own, then what must hold of every run.
 pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -> Vec<Judgement> {
     let judge = Judge {
         scenario,
         trace,
         planned: scenario.updates(),
+        lasted: execution.lasted,
     };
     let mut judgements = judge.replies(&execution.outcomes);
     for expect in &scenario.expects {
@@ -93,6 +69,8 @@ struct Judge<'a> {
     trace: &'a Trace,
     /// The updates in order of sending, as in the trace.
     planned: Vec<PlannedUpdate>,
+    /// How long the run lasted.
+    lasted: Duration,
 }
 
 impl Judge<'_> {
@@ -164,129 +142,20 @@ impl Judge<'_> {
     }
 
     fn expectation(&self, expect: &Expect) -> Vec<Judgement> {
-        let position = self.planned.iter().position(|update| {
-            update.client_id == expect.update.client_id && update.nth == expect.update.nth
-        });
-        // Validation made sure that there is one; were there none, that must not pass unseen.
-        let update = position.and_then(|position| self.trace.updates.get(position));
-        let judge = |check| match update {
-            Some(update) => self.check(update, check),
-            None => broken(expect.update.text.clone(), "an update", "never sent"),
+        let mut judgements = match &expect.what {
+            Expected::Update { update, checks } => self.update(update, checks),
+            Expected::Servers {
+                servers,
+                at,
+                checks,
+            } => self.servers(servers, *at, checks),
+            Expected::Links { links, checks } => self.links(links, checks),
+            Expected::Log(log) => vec![self.log(log)],
         };
-        let mut judgements: Vec<Judgement> = expect.checks.iter().map(judge).collect();
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));
         }
         judgements
-    }
-
-    /// Of an update that no server took in, only `ignored` can be true: that it reached nobody, or
-    /// cost nothing, says nothing.
-    fn check(&self, update: &Propagation, check: &Check) -> Judgement {
-        let mut judgement = self.check_accepted(update, check);
-        let unknown = match update.fate {
-            Fate::Unheard => "it was never heard",
-            Fate::Refused(_) => "it was refused",
-            Fate::Accepted | Fate::Ignored(_) => return judgement,
-        };
-        judgement.held = false;
-        unknown.clone_into(&mut judgement.actual);
-        judgement
-    }
-
-    fn check_accepted(&self, update: &Propagation, check: &Check) -> Judgement {
-        let name = &update.name;
-        let count = |what: &str, expected: u64, actual: usize| {
-            let events = update.sends.iter().map(|send| send.event).collect();
-            compare(
-                format!("{name}: {what}"),
-                &expected,
-                &(actual as u64),
-                events,
-            )
-        };
-        match *check {
-            Check::Reaches(server) => self.reaches(update, server, true),
-            Check::Misses(server) => self.reaches(update, server, false),
-            Check::Hops(server, hops) => self.hops(update, server, hops),
-            Check::Path(server, ref path) => self.path(update, server, path),
-            Check::Within { server, limit } => self.within(update, server, limit),
-            Check::Sends(expected) => count("sends", expected, update.sends.len()),
-            Check::Useful(expected) => count("useful sends", expected, update.count(Use::Useful)),
-            Check::Duplicates(expected) => {
-                count("duplicate sends", expected, update.count(Use::Duplicate))
-            }
-            Check::Ignored => ignored(update),
-        }
-    }
-
-    fn reaches(&self, update: &Propagation, server: ServerId, expected: bool) -> Judgement {
-        let arrival = update.arrival(self.name(server));
-        let say = |reached| if reached { "yes" } else { "no" };
-        compare(
-            format!("{}: reaches {}", update.name, self.name(server)),
-            &say(expected),
-            &say(arrival.is_some()),
-            arrival.map(|arrival| arrival.event).into_iter().collect(),
-        )
-    }
-
-    fn hops(&self, update: &Propagation, server: ServerId, expected: u32) -> Judgement {
-        let about = format!("{}: hops to {}", update.name, self.name(server));
-        match update.arrival(self.name(server)) {
-            Some(arrival) => compare(about, &expected, &arrival.hops, vec![arrival.event]),
-            None => broken(about, &expected.to_string(), "never reached"),
-        }
-    }
-
-    fn path(&self, update: &Propagation, server: ServerId, expected: &[ServerId]) -> Judgement {
-        let expected: Vec<&str> = expected.iter().map(|&id| self.name(id)).collect();
-        let actual = update.path(self.name(server));
-        let actual: Vec<&str> = actual.iter().map(|name| &**name).collect();
-        let about = format!("{}: path to {}", update.name, self.name(server));
-        if actual.is_empty() {
-            return broken(about, &expected.join(" → "), "never reached");
-        }
-        compare(
-            about,
-            &expected.join(" → "),
-            &actual.join(" → "),
-            Vec::new(),
-        )
-    }
-
-    fn within(
-        &self,
-        update: &Propagation,
-        server: Option<ServerId>,
-        limit: std::time::Duration,
-    ) -> Judgement {
-        let name = server.map_or("every other server that it reaches", |server| {
-            self.name(server)
-        });
-        let about = format!("{}: delay to {name}", update.name);
-        // The origin has it at once; that alone proves nothing.
-        let slowest = match server {
-            Some(server) => update.arrival(self.name(server)),
-            None => update.spread().max_by_key(|arrival| arrival.delay),
-        };
-        let expected = format!("at most {}", format_duration(limit));
-        match slowest {
-            None => broken(about, &expected, "never reached"),
-            Some(slowest) => Judgement {
-                about,
-                held: u128::from(slowest.delay) <= limit.as_nanos(),
-                expected,
-                actual: format!(
-                    "{} ({})",
-                    format_duration(std::time::Duration::from_nanos(slowest.delay)),
-                    slowest.server
-                ),
-                place: None,
-                invariant: None,
-                events: vec![slowest.event],
-            },
-        }
     }
 
     /// Places was asked as the tables and mocks want it, and for nothing else.
@@ -430,18 +299,6 @@ impl Judge<'_> {
 fn requests(number: u64) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} request{plural}")
-}
-
-fn ignored(update: &Propagation) -> Judgement {
-    let actual = match update.fate {
-        Fate::Ignored(_) => "ignored",
-        Fate::Accepted => "accepted",
-        Fate::Refused(_) => "refused",
-        Fate::Unheard => "never heard",
-    };
-    let events = update.sent.into_iter().collect();
-    let about = format!("{}: is answered and changes nothing", update.name);
-    compare(about, &"ignored", &actual, events)
 }
 
 fn compare<T: PartialEq + std::fmt::Display>(

@@ -1,0 +1,142 @@
+//! What is expected of a run.
+
+use std::time::Duration;
+
+use crate::diag::Span;
+use crate::herd::ServerId;
+use crate::scenario::Pattern;
+use crate::trace::state::LinkState;
+
+/// Something that is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expect {
+    /// Where the file says so.
+    pub span: Span,
+    /// What it is about, and what must be true of it.
+    pub what: Expected,
+}
+
+/// What an expectation is about. No list is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// An update.
+    Update {
+        /// Which.
+        update: UpdateRef,
+        /// What must be true of it, in this order: reaches, misses, hops, path, within, sends,
+        /// useful, duplicates, ignored.
+        checks: Vec<Check>,
+    },
+    /// Servers.
+    Servers {
+        /// Which.
+        servers: Vec<ServerId>,
+        /// The moment at which each check is made that looks at one; the end of the run, if not
+        /// given.
+        at: Option<Duration>,
+        /// What must be true of each.
+        checks: Vec<ServerCheck>,
+    },
+    /// Links.
+    Links {
+        /// Which, as indices into the herd's.
+        links: Vec<usize>,
+        /// What must be true of each.
+        checks: Vec<LinkCheck>,
+    },
+    /// What happened, in words.
+    Log(LogCheck),
+}
+
+/// Something that must be true of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerCheck {
+    /// It holds exactly this update of its client.
+    Holds(UpdateRef),
+    /// It holds nothing of the client of this id.
+    Lacks(Vec<u8>),
+    /// It holds records of so many clients.
+    Records(u64),
+    /// So many questions of clients went on to Places in the whole run.
+    LookUps(u64),
+}
+
+/// Something that must be true of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkCheck {
+    /// It is in this state; a synchronised link is also up.
+    Is {
+        /// When; at the end of the run, if not given.
+        at: Option<Duration>,
+        /// The state.
+        state: LinkState,
+    },
+    /// From the first time that it comes up until both ends are synchronised.
+    SynchronisesWithin {
+        /// What came before this moment is not looked at.
+        since: Duration,
+        /// The longest that it may take.
+        limit: Duration,
+    },
+    /// In that synchronisation both ends together send so many records.
+    Brings {
+        /// What came before this moment is not looked at.
+        since: Duration,
+        /// How many.
+        records: u64,
+    },
+}
+
+/// Events that must be, or must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogCheck {
+    /// What an event's words look like.
+    pub pattern: Pattern,
+    /// Whose events count; everybody's, if not given.
+    pub by: Option<String>,
+    /// Only events from this moment on count.
+    pub from: Duration,
+    /// Only events up to this moment count; to the end of the run, if not given.
+    pub until: Option<Duration>,
+    /// How many there must be, exactly; at least one, if not given.
+    pub times: Option<u64>,
+}
+
+/// Which update is meant. There is exactly one such in [`Scenario::updates`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateRef {
+    /// The id in the IAMAT.
+    pub client_id: Vec<u8>,
+    /// Which of that id's updates, in order of sending, from 1.
+    pub nth: usize,
+    /// As the file says it.
+    pub text: String,
+}
+
+/// Something that must be true of an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// The server accepts it.
+    Reaches(ServerId),
+    /// The server does not accept it.
+    Misses(ServerId),
+    /// It first comes to the server over so many links.
+    Hops(ServerId, u32),
+    /// It first comes to the server by this way, which begins at the origin and ends at the server.
+    Path(ServerId, Vec<ServerId>),
+    /// It comes within that time to the server, or to every server that it comes to.
+    Within {
+        /// The server; none for every one that the update comes to.
+        server: Option<ServerId>,
+        /// The longest that it may take.
+        limit: Duration,
+    },
+    /// So many messages between servers carried it.
+    Sends(u64),
+    /// So many of them told something new.
+    Useful(u64),
+    /// So many of them told what was known.
+    Duplicates(u64),
+    /// No server accepts it.
+    Ignored,
+}

@@ -1,0 +1,78 @@
+//! Updates that nobody expects anything of: a run holds, whatever becomes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Context;
+use super::expects::Known;
+use crate::diag::Problem;
+use crate::protocol::escape;
+use crate::scenario::{Action, ClientStep, Expect, Expected, Line, ServerCheck, Step, UpdateRef};
+
+impl Context<'_> {
+    /// Warns of each step that sends updates of which no expectation names one, and for which no
+    /// answer is given. While there are errors, nothing is known of what was meant.
+    pub(super) fn warn_of_unexpected(&mut self, known: &Known<'_>, expects: &[Expect]) {
+        let (Some(steps), Some(updates)) = (known.steps, &known.updates) else {
+            return;
+        };
+        if self.problems.has_errors() {
+            return;
+        }
+        let named: BTreeSet<(&[u8], usize)> = (expects.iter().flat_map(updates_named))
+            .map(|update| (update.client_id.as_slice(), update.nth))
+            .collect();
+        let told: BTreeSet<usize> = (updates.iter())
+            .filter(|update| named.contains(&(update.client_id.as_slice(), update.nth)))
+            .map(|update| update.step)
+            .collect();
+        let mut firsts = BTreeMap::new();
+        for update in updates {
+            firsts.entry(update.step).or_insert(update);
+        }
+        for (index, first) in firsts {
+            let step = &steps[index];
+            if !told.contains(&index) && !has_reply(step) {
+                let message = "nothing is expected of what this step tells the herd";
+                let id = escape(&first.client_id);
+                let many = updates
+                    .iter()
+                    .filter(|update| update.client_id == first.client_id);
+                let update = match many.count() {
+                    1 => id,
+                    _ => format!("{id}#{}", first.nth),
+                };
+                let help = format!(
+                    "give the step a `reply`, or name its update in an `[[expect]]`: `update = \"{update}\"`"
+                );
+                let problem = Problem::warning(self.source, step.span.clone(), message);
+                self.report(problem.help(help));
+            }
+        }
+    }
+}
+
+/// The updates that an expectation names.
+fn updates_named(expect: &Expect) -> Vec<&UpdateRef> {
+    match &expect.what {
+        Expected::Update { update, .. } => vec![update],
+        Expected::Servers { checks, .. } => (checks.iter())
+            .filter_map(|check| match check {
+                ServerCheck::Holds(update) => Some(update),
+                _ => None,
+            })
+            .collect(),
+        Expected::Links { .. } | Expected::Log(_) => Vec::new(),
+    }
+}
+
+/// Whether a step says how one of its updates is answered, or that it is not.
+fn has_reply(step: &Step) -> bool {
+    let Action::Client(ClientStep {
+        lines, no_reply, ..
+    }) = &step.action
+    else {
+        return false;
+    };
+    let answered = |line: &Line| line.reply.is_some() && line.send.update_id(1).is_some();
+    *no_reply || lines.iter().any(answered)
+}
