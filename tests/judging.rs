@@ -196,3 +196,255 @@ fn what_reaches_nobody_else_is_not_within_any_time() {
     assert_eq!(broken.len(), 1, "{broken:?}");
     assert_eq!(broken[0].actual, "never reached");
 }
+
+/// Juzang is dead while Riley and Campbell are told something, and comes back.
+const JUZANG: &str = r#"
+    title = "a test"
+    herd = "riley"
+    steps = [
+      { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}" },
+      { at = "2s", crash = "Juzang" },
+      { at = "3s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +35-118 {now}" },
+      { at = "3s", client = "plum", to = "Campbell", send = "IAMAT plum +36-118 {now}" },
+      { at = "4s", restart = "Juzang" },
+      { at = "6s", client = "lime", to = "Riley", send = "WHATSAT kiwi 10 5" },
+    ]
+    [[expect]]
+"#;
+
+/// What was broken of a scenario: what it is about, what was expected, what came.
+fn broken_in(text: &str) -> Vec<[String; 3]> {
+    let herds = Some(std::path::Path::new("tests"));
+    let (scenario, _) = Scenario::parse("test.toml", text, herds).expect("a right scenario");
+    let trace = sim::run_once(&scenario).expect("it runs");
+    let broken = trace.judgements.into_iter().filter(|j| !j.held);
+    broken.map(|j| [j.about, j.expected, j.actual]).collect()
+}
+
+/// Holds each expectation against the run above.
+fn observed(cases: &[(&str, &[[&str; 3]])]) {
+    for (expect, wanted) in cases {
+        assert_eq!(broken_in(&format!("{JUZANG}{expect}")), *wanted, "{expect}");
+    }
+}
+
+#[test]
+fn what_a_server_holds_is_looked_at_when_asked_for() {
+    observed(&[
+        // Heard at 1.010, a link away at 1.030; what happens at the moment itself counts.
+        (
+            "server = \"Juzang\"\nat = \"1030ms\"\nholds = \"kiwi#1\"",
+            &[],
+        ),
+        (
+            "server = \"Juzang\"\nat = \"1029ms\"\nholds = \"kiwi#1\"",
+            &[["Juzang at 1.029s: its record of kiwi", "kiwi#1", "none"]],
+        ),
+        (
+            "server = [\"Riley\", \"Juzang\"]\nholds = [\"kiwi#2\", \"plum\"]",
+            &[],
+        ),
+        (
+            "server = [\"Riley\", \"Juzang\"]\nholds = [\"kiwi#1\", \"plum\"]",
+            &[
+                ["Riley at the end: its record of kiwi", "kiwi#1", "kiwi#2"],
+                ["Juzang at the end: its record of kiwi", "kiwi#1", "kiwi#2"],
+            ],
+        ),
+        // It begins again with nothing.
+        (
+            "server = \"Juzang\"\nat = \"4020ms\"\nlacks = [\"kiwi\", \"plum\"]",
+            &[],
+        ),
+        (
+            "server = \"Juzang\"\nlacks = [\"kiwi\", \"plum\"]",
+            &[
+                ["Juzang at the end: its record of kiwi", "none", "kiwi#2"],
+                ["Juzang at the end: its record of plum", "none", "plum"],
+            ],
+        ),
+        ("server = \"all\"\nrecords = 2", &[]),
+        (
+            "server = \"Bernard\"\nat = \"2s\"\nrecords = 2",
+            &[["Bernard at 2s: records", "2", "1"]],
+        ),
+    ]);
+}
+
+#[test]
+fn of_a_server_that_does_not_run_and_of_a_run_that_is_over_nothing_holds() {
+    let down = "the server does not run";
+    let over = "the run was over at 6.226s";
+    observed(&[
+        (
+            "server = \"Juzang\"\nat = \"3s\"\nlacks = \"kiwi\"\nrecords = 0\nholds = \"kiwi#1\"",
+            &[
+                ["Juzang at 3s: its record of kiwi", "kiwi#1", down],
+                ["Juzang at 3s: its record of kiwi", "none", down],
+                ["Juzang at 3s: records", "0", down],
+            ],
+        ),
+        (
+            "server = \"Juzang\"\nat = \"7s\"\nrecords = 2",
+            &[["Juzang at 7s: records", "2", over]],
+        ),
+        (
+            "link = \"Riley-Juzang\"\nat = \"7s\"\nis = \"up\"",
+            &[["Riley-Juzang at 7s", "up", over]],
+        ),
+        (
+            "link = \"Riley-Juzang\"\nsince = \"7s\"\nbrings = 0",
+            &[["Riley-Juzang since 7s: records brought", "0", over]],
+        ),
+        (
+            "log = \"stops\"\nfrom = \"7s\"\ntimes = 0",
+            &[["the log from 7s: stops", "never", over]],
+        ),
+    ]);
+}
+
+#[test]
+fn an_update_that_was_never_heard_is_held_by_nobody() {
+    let text = r#"
+        title = "nobody there"
+        herd = "riley"
+        steps = [
+          { at = "1s", crash = "Riley" },
+          { at = "2s", client = "kiwi", to = "Riley", no_reply = true, send = "IAMAT kiwi +34-118 {now}" },
+        ]
+        [[expect]]
+        server = "Juzang"
+        holds = "kiwi"
+    "#;
+    let about = "Juzang at the end: its record of kiwi";
+    let wanted = [[about, "kiwi", "none: kiwi was never heard"]];
+    assert_eq!(broken_in(text), wanted);
+}
+
+#[test]
+fn look_ups_are_counted_over_the_whole_run() {
+    observed(&[
+        ("server = \"Riley\"\nlookups = 1", &[]),
+        (
+            "server = [\"Riley\", \"Juzang\"]\nlookups = 2",
+            &[
+                ["Riley: look-ups", "2", "1"],
+                ["Juzang: look-ups", "2", "0"],
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_link_is_as_its_worse_end_says() {
+    observed(&[
+        ("link = \"all\"\nis = \"synchronised\"", &[]),
+        ("link = \"Juzang-Riley\"\nis = \"up\"", &[]),
+        ("link = \"Riley-Juzang\"\nat = \"3s\"\nis = \"down\"", &[]),
+        (
+            "link = [\"Riley-Juzang\", \"Riley-Jaquez\"]\nat = \"3s\"\nis = \"up\"",
+            &[["Riley-Juzang at 3s", "up", "down"]],
+        ),
+        // Juzang knows that it is up, and Riley does not.
+        (
+            "link = \"Riley-Juzang\"\nat = \"4790ms\"\nis = \"down\"",
+            &[],
+        ),
+        ("link = \"Riley-Juzang\"\nat = \"4810ms\"\nis = \"up\"", &[]),
+        (
+            "link = \"Riley-Juzang\"\nat = \"4810ms\"\nis = \"synchronised\"",
+            &[["Riley-Juzang at 4.81s", "synchronised", "up"]],
+        ),
+        (
+            "link = \"Riley-Juzang\"\nis = \"down\"",
+            &[["Riley-Juzang at the end", "down", "synchronised"]],
+        ),
+    ]);
+}
+
+#[test]
+fn a_link_synchronises_in_so_long_and_brings_so_much() {
+    observed(&[
+        (
+            "link = \"Riley-Juzang\"\nsince = \"4s\"\nsynchronises_within = \"80ms\"\nbrings = 0",
+            &[],
+        ),
+        // The first of its links to be up tells Juzang everything.
+        (
+            "link = \"Juzang-Campbell\"\nsince = \"4s\"\nbrings = 2\nsynchronises_within = \"79ms\"",
+            &[[
+                "Juzang-Campbell since 4s: synchronises",
+                "within 79ms",
+                "80ms",
+            ]],
+        ),
+        (
+            "link = \"Juzang-Campbell\"\nbrings = 2",
+            &[["Juzang-Campbell since 0s: records brought", "2", "0"]],
+        ),
+        (
+            "link = \"Riley-Jaquez\"\nsince = \"4s\"\nsynchronises_within = \"1m\"",
+            &[[
+                "Riley-Jaquez since 4s: synchronises",
+                "within 1m",
+                "it never comes up",
+            ]],
+        ),
+    ]);
+    let early = JUZANG.replace(
+        "herd =",
+        "without = \"agreement\"\nend = \"4810ms\"\nherd =",
+    );
+    let early = early.replace("{ at = \"6s\"", "{ at = \"4100ms\"");
+    let expect = "link = \"Riley-Juzang\"\nsince = \"4s\"\nbrings = 0";
+    let about = "Riley-Juzang since 4s: records brought";
+    assert_eq!(
+        broken_in(&format!("{early}{expect}")),
+        [[about, "0", "it comes up, and is not synchronised"]]
+    );
+}
+
+#[test]
+fn what_happens_is_counted_by_its_words() {
+    observed(&[
+        ("log = \"link to Juzang is down*\"", &[]),
+        ("log = \"link to Juzang is down*\"\ntimes = 3", &[]),
+        (
+            "log = \"link to Juzang is down*\"\nby = \"Riley\"\ntimes = 1",
+            &[],
+        ),
+        (
+            "log = \"CRASHES\"\nby = \"Juzang\"\nfrom = \"2s\"\nuntil = \"2s\"",
+            &[],
+        ),
+        ("log = \"→  WHATSAT *\"\nby = \"lime\"", &[]),
+        (
+            "log = \"link to Riley is down*\"\nby = \"Jaquez\"\ntimes = 0",
+            &[],
+        ),
+        (
+            "log = \"link to Juzang is down*\"\nby = \"Riley\"\ntimes = 0",
+            &[["the log of Riley: link to Juzang is down*", "never", "once"]],
+        ),
+        (
+            "log = \"link to Juzang is down*\"\ntimes = 2\nuntil = \"5s\"",
+            &[[
+                "the log until 5s: link to Juzang is down*",
+                "2 times",
+                "3 times",
+            ]],
+        ),
+        (
+            "log = \"link to Juzang is down*\"\nfrom = \"3s\"",
+            &[[
+                "the log from 3s: link to Juzang is down*",
+                "at least once",
+                "never",
+            ]],
+        ),
+        (
+            "log = \"link to Juzang is down\"",
+            &[["the log: link to Juzang is down", "at least once", "never"]],
+        ),
+    ]);
+}
