@@ -448,3 +448,133 @@ fn what_happens_is_counted_by_its_words() {
         ),
     ]);
 }
+
+/// Runs these steps in a herd in which nobody is linked with Lonely.
+fn apart(steps: &str) -> Vec<[String; 3]> {
+    broken_in(&format!(
+        "title = \"apart\"\nherd = \"herds/apart.toml\"\nsteps = [\n{steps}\n]"
+    ))
+}
+
+/// That a fault happened is nothing; each is measured by what it did to somebody.
+#[test]
+fn a_fault_that_touches_nobody_breaks_the_run() {
+    let both = "{ at = \"1s\", crash = [\"North\", \"South\"] },";
+    for (steps, about) in [
+        ("{ at = \"1s\", crash = \"Lonely\" }", "`crash` of Lonely"),
+        (
+            "{ at = \"1s\", crash = \"Lonely\" }, { at = \"2s\", restart = \"Lonely\" }",
+            "`crash` of Lonely",
+        ),
+        (
+            "{ at = \"1s\", power_off = \"Lonely\" }",
+            "`power_off` of Lonely",
+        ),
+        (
+            "{ at = \"1s\", freeze = \"Lonely\" }, { at = \"9s\", thaw = \"Lonely\" }",
+            "`freeze` of Lonely",
+        ),
+        ("{ at = \"1s\", refuse = \"South\" }", "`refuse` of South"),
+        ("{ at = \"1s\", partition = \"Lonely\" }", "the cut"),
+        (
+            "{ at = \"1s\", partition_oneway = \"Lonely\", from = \"North\" }",
+            "the cut",
+        ),
+        (
+            "{ at = \"1s\", sever = \"Lonely\", from = \"North\" }",
+            "`sever`",
+        ),
+        (
+            &format!("{both} {{ at = \"2s\", slow = \"North-South\", latency = \"1s\" }}"),
+            "`slow`",
+        ),
+        (
+            "{ at = \"1s\", skew = \"Lonely\", by = \"+1h\" }",
+            "`skew` of Lonely",
+        ),
+        (
+            "{ at = \"1s\", skew = \"kiwi\", by = \"+1h\" },
+             { at = \"2s\", client = \"kiwi\", to = \"Lonely\", send = \"hello\" }",
+            "`skew` of kiwi",
+        ),
+        // An answer in which no clock shows.
+        (
+            "{ at = \"1s\", skew = \"Lonely\", by = \"+1h\" },
+             { at = \"2s\", client = \"kiwi\", to = \"Lonely\", send = \"hello\" }",
+            "`skew` of Lonely",
+        ),
+    ] {
+        let about = format!("{about} touches something");
+        let wanted = [[about.as_str(), "something", "nothing"]];
+        assert_eq!(apart(steps), wanted, "{steps}");
+    }
+}
+
+/// The same faults touch somebody as soon as somebody is there.
+#[test]
+fn the_same_faults_hold_where_somebody_is_touched() {
+    let talk =
+        "{ at = \"3s\", client = \"kiwi\", to = \"Lonely\", send = \"IAMAT kiwi +1+1 {now}\" }";
+    let dead = talk.replace(" }", ", no_reply = true }");
+    for (fault, talk) in [
+        ("crash = \"Lonely\"", dead.as_str()),
+        ("power_off = \"Lonely\"", &dead),
+        ("freeze = \"Lonely\"", &dead),
+        ("refuse = \"Lonely\"", &dead),
+        ("partition = \"Lonely\"", &dead),
+        ("partition_oneway = \"Lonely\", from = \"clients\"", &dead),
+        ("sever = \"North-South\"", talk),
+        ("slow = \"North-South\", latency = \"30ms\"", talk),
+        ("skew = \"Lonely\", by = \"+1h\"", talk),
+        ("skew = \"kiwi\", by = \"+1h\"", talk),
+    ] {
+        let steps = format!("{{ at = \"1s\", {fault} }}, {talk}");
+        assert_eq!(apart(&steps), [[""; 3]; 0], "{steps}");
+    }
+}
+
+/// In a herd, too: whoever it was linked with is long dead.
+#[test]
+fn a_crash_of_the_last_one_left_touches_nobody() {
+    let text = r#"
+        title = "the last one"
+        herd = "riley"
+        steps = [
+          { at = "1s", crash = ["Riley", "Jaquez", "Campbell", "Bernard"] },
+          { at = "4s", crash = "Juzang" },
+        ]
+    "#;
+    let about = "`crash` of Juzang touches something";
+    assert_eq!(broken_in(text), [[about, "something", "nothing"]]);
+}
+
+#[test]
+fn requests_to_places_are_counted_for_the_server_that_asks() {
+    let text = r#"
+        title = "asked twice"
+        herd = "riley"
+        steps = [
+          { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}" },
+          { at = "2s", client = "plum", to = ["Riley", "Riley"], send = "WHATSAT kiwi 10 5" },
+          { at = "2s", client = "lime", to = "Juzang", send = "WHATSAT kiwi 10 5" },
+        ]
+        [[places]]
+        status = 503
+        times = 1
+        [[places]]
+        [[expect]]
+        server = "Juzang"
+        lookups = 1
+    "#;
+    let text = text.replace("[\"Riley\", \"Riley\"]", "\"Riley\", times = 2");
+    assert_eq!(
+        broken_in(&format!(
+            "{text}asks = 1\n[[expect]]\nserver = \"Riley\"\nlookups = 2\nasks = 2"
+        )),
+        [[""; 3]; 0]
+    );
+    assert_eq!(
+        broken_in(&format!("{text}asks = 2")),
+        [["Juzang: requests to Places", "2", "1"]]
+    );
+}

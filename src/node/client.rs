@@ -29,12 +29,12 @@ pub struct LookUp {
 }
 
 /// Where a client's line came from.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientLineAt {
+#[derive(Clone, Copy)]
+pub struct ClientLineAt<'a> {
     /// By which connection.
     pub conn: ConnId,
-    /// When, by this server's clock.
-    pub now: Timestamp,
+    /// This server's clock, which is read only for a line whose answer tells of it.
+    pub clock: &'a dyn Fn() -> Timestamp,
 }
 
 impl Node {
@@ -45,7 +45,7 @@ impl Node {
     pub fn client_line(
         &mut self,
         line: &[u8],
-        at: ClientLineAt,
+        at: ClientLineAt<'_>,
         journal: &dyn Journal,
         out: &mut Vec<u8>,
     ) -> Option<LookUp> {
@@ -58,7 +58,7 @@ impl Node {
         );
         match ClientLine::parse(line) {
             Ok(ClientLine::Iamat { id, location, time }) => {
-                let record = Record::new(&self.config.name, at.now, id, location, time);
+                let record = Record::new(&self.config.name, (at.clock)(), id, location, time);
                 let from = out.len();
                 out.extend_from_slice(b"AT ");
                 out.extend_from_slice(record.text());

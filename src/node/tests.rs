@@ -68,7 +68,7 @@ fn say(node: &mut Node, line: &[u8]) -> (String, Option<LookUp>) {
     let mut out = Vec::new();
     let at = ClientLineAt {
         conn: ConnId(9),
-        now: Timestamp::new(100, 250_000_000),
+        clock: &|| Timestamp::new(100, 250_000_000),
     };
     let look_up = node.client_line(line, at, &Forgetful, &mut out);
     (escape(&out), look_up)
@@ -117,7 +117,7 @@ fn a_retry_word_for_word_floods_nothing() {
     let mut out = Vec::new();
     let later = ClientLineAt {
         conn: ConnId(9),
-        now: Timestamp::new(107, 0),
+        clock: &|| Timestamp::new(107, 0),
     };
     node.client_line(b"IAMAT kiwi +34-118 100", later, &Forgetful, &mut out);
     assert_eq!(escape(&out), "AT Riley +7.000000000 kiwi +34-118 100\\n");
@@ -364,7 +364,7 @@ impl Cluster {
         self.clock += 1;
         let at = ClientLineAt {
             conn: ConnId(0),
-            now: Timestamp::new(self.clock, 0),
+            clock: &|| Timestamp::new(self.clock, 0),
         };
         let line = format!("IAMAT c{client} +{place}-118 {time}");
         self.nodes[server].client_line(line.as_bytes(), at, &Forgetful, &mut Vec::new());
@@ -522,7 +522,7 @@ fn of_a_large_common_store_only_what_differs_is_sent() {
     for client in 0..5000 {
         let at = ClientLineAt {
             conn: ConnId(0),
-            now: Timestamp::new(100, 0),
+            clock: &|| Timestamp::new(100, 0),
         };
         herd.nodes[0].client_line(line(client).as_bytes(), at, &Forgetful, &mut Vec::new());
     }

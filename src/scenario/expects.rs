@@ -59,6 +59,8 @@ pub enum ServerCheck {
     Records(u64),
     /// So many questions of clients went on to Places in the whole run.
     LookUps(u64),
+    /// So many of its requests reached Places in the whole run.
+    Asks(u64),
 }
 
 /// Something that must be true of a link.

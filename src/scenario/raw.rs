@@ -209,8 +209,8 @@ pub(super) struct RawExpect {
     /// are written as reports show them: `'\xff\xfe'`. At least one of `reaches`, `misses`, `hops`,
     /// `path`, `within`, `sends`, `useful`, `duplicates` and `ignored` says what must be true of it.
     pub(super) update: Option<Located<String>>,
-    /// Servers: a name, a list, or `"all"`. At least one of `holds`, `lacks`, `records` and
-    /// `lookups` says what must be true of each.
+    /// Servers: a name, a list, or `"all"`. At least one of `holds`, `lacks`, `records`,
+    /// `lookups` and `asks` says what must be true of each.
     pub(super) server: Option<OneOrMany>,
     /// Links: `"Riley-Juzang"`, a list, or `"all"`. At least one of `is`, `synchronises_within` and
     /// `brings` says what must be true of each.
@@ -249,6 +249,8 @@ pub(super) struct RawExpect {
     pub(super) records: Option<Located<u64>>,
     /// How many questions that clients put to the server went on to Places, in the whole run.
     pub(super) lookups: Option<Located<u64>>,
+    /// How many of the server's requests reached Places, in the whole run.
+    pub(super) asks: Option<Located<u64>>,
     /// How the link is then, by the worse of its ends; a synchronised link is also `"up"`.
     pub(super) is: Option<Located<LinkState>>,
     /// From when on to look for the link coming up; from the beginning if not given.

@@ -93,7 +93,7 @@ fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut
             Next::Line(line) => {
                 let at = ClientLineAt {
                     conn,
-                    now: shared.net.now(),
+                    clock: &|| shared.net.now(),
                 };
                 if let Some(look_up) = state.node.client_line(line, at, journal, out) {
                     break Then::Ask(look_up);

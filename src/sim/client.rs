@@ -217,10 +217,15 @@ fn is_whatsat(line: &[u8]) -> bool {
 }
 
 impl Job {
-    /// What to send now, by the client's clock.
+    /// What to send now, by the client's clock, which is read only if a line tells of it: what
+    /// nobody reads is touched by no skew.
     fn lines(&self, net: &SimNet) -> Vec<Rendered> {
-        let now = net.client_now(&self.what.client).as_nanos().unsigned_abs();
         let lines = self.what.lines.iter();
+        let now = if lines.clone().any(|line| line.send.has_clock()) {
+            net.client_now(&self.what.client).as_nanos().unsigned_abs()
+        } else {
+            0
+        };
         lines
             .map(|line| line.send.render(self.repetition, now))
             .collect()

@@ -113,7 +113,7 @@ fn mistakes_in_expectations_of_servers_and_links_have_a_place() {
         ),
         (
             "server = \"Riley\"\nat = \"1s\"\nlookups = 0",
-            &["7:6 `lookups` counts over the whole run, so `at` says nothing"],
+            &["7:6 `lookups` and `asks` count over the whole run, so `at` says nothing"],
         ),
         (
             "server = \"Riley\"\nat = \"10s\"\nrecords = 1",

@@ -463,6 +463,7 @@ impl RawExpect {
             ("lacks", server, list(&self.lacks)),
             ("records", server, at(&self.records)),
             ("lookups", server, at(&self.lookups)),
+            ("asks", server, at(&self.asks)),
             ("is", link, at(&self.is)),
             ("since", link, at(&self.since)),
             ("synchronises_within", link, at(&self.synchronises_within)),

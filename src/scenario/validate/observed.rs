@@ -36,18 +36,19 @@ impl Context<'_> {
         }
         let records = raw.records.as_ref();
         checks.extend(records.map(|count| ServerCheck::Records(**count)));
-        let lookups = raw.lookups.as_ref();
-        checks.extend(lookups.map(|count| ServerCheck::LookUps(**count)));
+        let lookups = raw.lookups.as_ref().map(|n| ServerCheck::LookUps(**n));
+        let asks = raw.asks.as_ref().map(|n| ServerCheck::Asks(**n));
+        let counts: Vec<_> = [lookups, asks].into_iter().flatten().collect();
         let at_a_moment = raw.holds.is_some() || raw.lacks.is_some() || records.is_some();
-        if let (Some(at), true, false) = (&raw.at, lookups.is_some(), at_a_moment) {
-            self.error(
-                at.span(),
-                "`lookups` counts over the whole run, so `at` says nothing",
-            );
+        if let (Some(at), false, false) = (&raw.at, at_a_moment, counts.is_empty()) {
+            let message = "`lookups` and `asks` count over the whole run, so `at` says nothing";
+            self.error(at.span(), message);
         }
-        if !at_a_moment && lookups.is_none() {
-            self.bare(raw, "give one of `holds`, `lacks`, `records` and `lookups`");
+        if !at_a_moment && counts.is_empty() {
+            let help = "give one of `holds`, `lacks`, `records`, `lookups` and `asks`";
+            self.bare(raw, help);
         }
+        checks.extend(counts);
         Some(Expected::Servers {
             servers: servers?,
             at,

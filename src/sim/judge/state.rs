@@ -37,6 +37,7 @@ impl Judge<'_> {
             let name = self.name(server);
             judgements.extend(checks.iter().map(|check| match (check, &state) {
                 (ServerCheck::LookUps(expected), _) => self.look_ups(name, *expected),
+                (ServerCheck::Asks(expected), _) => self.asks(name, *expected),
                 (check, Ok(state)) => self.server(state, name, &when(at), check),
                 (check, Err(over)) => {
                     let (about, expected) = self.server_words(name, &when(at), check);
@@ -59,9 +60,9 @@ impl Judge<'_> {
                 let about = format!("{name} {when}: its record of {}", escape(id));
                 (about, "none".to_owned())
             }
-            ServerCheck::Records(count) | ServerCheck::LookUps(count) => {
-                (format!("{name} {when}: records"), count.to_string())
-            }
+            ServerCheck::Records(count)
+            | ServerCheck::LookUps(count)
+            | ServerCheck::Asks(count) => (format!("{name} {when}: records"), count.to_string()),
         }
     }
 
@@ -86,7 +87,7 @@ impl Judge<'_> {
                 let events = held.map(|held| held.id).into_iter().collect();
                 compare(about, &expected, &actual, events)
             }
-            ServerCheck::Records(_) | ServerCheck::LookUps(_) => {
+            ServerCheck::Records(_) | ServerCheck::LookUps(_) | ServerCheck::Asks(_) => {
                 let events = server.held.values().map(|held| held.id).collect();
                 compare(about, &expected, &server.held.len().to_string(), events)
             }
@@ -139,6 +140,23 @@ impl Judge<'_> {
             .collect();
         let actual = events.len() as u64;
         compare(format!("{name}: look-ups"), &expected, &actual, events)
+    }
+
+    /// A request is caused by the look-up that asked for it.
+    fn asks(&self, name: &str, expected: u64) -> Judgement {
+        let look_up = |event: &Event| self.trace.event(event.cause?);
+        let events: Vec<EventId> = (self.trace.events.iter())
+            .filter(|event| matches!(event.what, What::PlacesAsked { .. }))
+            .filter(|event| look_up(event).is_some_and(|cause| cause.who.name() == name))
+            .map(|event| event.id)
+            .collect();
+        let actual = events.len() as u64;
+        compare(
+            format!("{name}: requests to Places"),
+            &expected,
+            &actual,
+            events,
+        )
     }
 
     pub(super) fn links(&self, links: &[usize], checks: &[LinkCheck]) -> Vec<Judgement> {
