@@ -4,8 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use proxy_herd::scenario::Scenario;
+use proxy_herd::scenario::{
+    Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, Skewed, UpdateRef,
+};
+use proxy_herd::trace::state::LinkState;
+use proxy_herd::trace::{Judgement, Trace};
 use proxy_herd::{report, sim};
 
 fn scenarios() -> Vec<PathBuf> {
@@ -94,4 +99,166 @@ fn latencies_drawn_from_a_seed_are_the_same_everywhere() {
         .map(|(server, ms)| format!("{server} {ms}"))
         .collect();
     insta::assert_snapshot!(delays.join(", "), @"Riley 0, Jaquez 22, Juzang 88, Bernard 90, Campbell 124");
+}
+
+/// The scenario without one of its faults, and without what mends it.
+fn without_fault(scenario: &Scenario, at: usize) -> Scenario {
+    let mut less = scenario.clone();
+    let fault = less.steps.remove(at).action;
+    let mut later: Vec<&mut Action> = (less.steps[at..].iter_mut())
+        .map(|step| &mut step.action)
+        .collect();
+    match fault {
+        Action::Break(fault, whom) => {
+            for party in whom {
+                let _ = later.iter_mut().find_map(|action| match action {
+                    Action::Mend(other, parties) if *other == fault => take(parties, &party),
+                    _ => None,
+                });
+            }
+        }
+        Action::Cut(ways) => {
+            for way in ways {
+                let _ = later.iter_mut().find_map(|action| match action {
+                    Action::Heal(healed) => take(healed, &way),
+                    _ => None,
+                });
+            }
+        }
+        _ => {}
+    }
+    less.steps.retain(|step| match &step.action {
+        Action::Mend(_, parties) => !parties.is_empty(),
+        Action::Heal(ways) => !ways.is_empty(),
+        _ => true,
+    });
+    less
+}
+
+/// Takes `wanted` out of a list once, if it is there.
+fn take<T: PartialEq>(list: &mut Vec<T>, wanted: &T) -> Option<T> {
+    let at = list.iter().position(|one| one == wanted)?;
+    Some(list.remove(at))
+}
+
+/// What the scenario's author expected of it, and whether it held: not the invariants, nor that
+/// each fault touches something.
+fn authors_own(trace: &Trace) -> impl Iterator<Item = &Judgement> {
+    let placed = trace.judgements.iter().filter(|j| j.place.is_some());
+    placed.filter(|j| !j.about.ends_with(" touches something"))
+}
+
+/// A scenario whose fault could as well not have happened tells of no fault.
+#[test]
+fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
+    let mut idle = Vec::new();
+    for file in scenarios() {
+        let (scenario, _) = Scenario::load(&file).expect("right");
+        for (at, step) in scenario.steps.iter().enumerate() {
+            let rightens = Skewed::default();
+            match step.action {
+                Action::Client(_) | Action::Mend(..) | Action::Heal(_) => continue,
+                Action::Skew(_, skewed) if skewed == rightens => continue,
+                _ => {}
+            }
+            let trace = sim::run_once(&without_fault(&scenario, at)).expect("runs");
+            if authors_own(&trace).all(|judgement| judgement.held) {
+                let (line, _) = scenario.source.line_column(step.span.start);
+                idle.push(format!("{}:{line}", file.display()));
+            }
+        }
+    }
+    assert_eq!(idle, [""; 0], "nobody misses these faults");
+}
+
+/// The same expectations the other way round: a check that holds both ways checks nothing.
+fn contradict(scenario: &mut Scenario) {
+    for step in &mut scenario.steps {
+        let Action::Client(client) = &mut step.action else {
+            continue;
+        };
+        client.no_reply = !client.no_reply && client.lines.iter().all(|l| l.reply.is_none());
+        let never = Pattern::plain("never").expect("a pattern");
+        for reply in client.lines.iter_mut().filter_map(|l| l.reply.as_mut()) {
+            reply.clone_from(&never);
+        }
+    }
+    for table in &mut scenario.places {
+        table.expect = Some(table.expect.map_or(u64::MAX, |expect| expect + 1));
+    }
+    for expect in &mut scenario.expects {
+        match &mut expect.what {
+            Expected::Update { checks, .. } => checks.iter_mut().for_each(contradict_update),
+            Expected::Servers { checks, .. } => checks.iter_mut().for_each(contradict_server),
+            Expected::Links { checks, .. } => checks.iter_mut().for_each(contradict_link),
+            Expected::Log(log) => log.times = Some(log.times.map_or(0, |times| times + 1)),
+        }
+    }
+}
+
+fn contradict_update(check: &mut Check) {
+    match check {
+        Check::Reaches(server) => *check = Check::Misses(*server),
+        Check::Misses(server) => *check = Check::Reaches(*server),
+        Check::Hops(_, hops) => *hops += 1,
+        Check::Path(_, path) => path.push(path[0]),
+        Check::Within { limit, .. } => *limit = Duration::ZERO,
+        Check::Sends(count) | Check::Useful(count) | Check::Duplicates(count) => *count += 1,
+        // What is accepted by somebody costs something or comes to somebody.
+        Check::Ignored => {
+            *check = Check::Within {
+                server: None,
+                limit: Duration::MAX,
+            }
+        }
+    }
+}
+
+fn contradict_server(check: &mut ServerCheck) {
+    match check {
+        ServerCheck::Holds(update) => *check = ServerCheck::Lacks(update.client_id.clone()),
+        ServerCheck::Lacks(client_id) => {
+            let client_id = client_id.clone();
+            let text = String::new();
+            *check = ServerCheck::Holds(UpdateRef {
+                client_id,
+                nth: 1,
+                text,
+            });
+        }
+        ServerCheck::Records(count) | ServerCheck::LookUps(count) | ServerCheck::Asks(count) => {
+            *count += 1;
+        }
+    }
+}
+
+fn contradict_link(check: &mut LinkCheck) {
+    match check {
+        LinkCheck::Is { state, .. } => {
+            *state = match state {
+                LinkState::Down => LinkState::Up,
+                LinkState::Up | LinkState::Synchronised => LinkState::Down,
+            }
+        }
+        LinkCheck::SynchronisesWithin { limit, .. } => *limit = Duration::ZERO,
+        LinkCheck::Brings { records, .. } => *records += 1,
+    }
+}
+
+#[test]
+fn every_expectation_of_every_scenario_can_be_broken() {
+    for file in scenarios() {
+        let (mut scenario, _) = Scenario::load(&file).expect("right");
+        contradict(&mut scenario);
+        let trace = sim::run_once(&scenario).expect("runs");
+        for judgement in authors_own(&trace) {
+            // Where an update is told it is at once.
+            let at_its_origin = judgement.actual.starts_with("0s (");
+            assert!(
+                !judgement.held || at_its_origin,
+                "{}: {judgement:?}",
+                file.display()
+            );
+        }
+    }
 }
