@@ -301,3 +301,24 @@ fn built_in_herds_are_listed_and_shown() {
         "{hill}"
     );
 }
+
+#[test]
+fn an_update_that_nobody_expects_anything_of_is_warned_of_and_no_more() {
+    let text = r#"
+title = "said and forgotten"
+herd = "riley"
+steps = [
+  { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}" },
+]
+"#;
+    let (_folder, file) = written(text);
+    let ran = herd(&["run", "--json", &file]);
+    assert_eq!(exit(&ran), 0);
+    let warned = err(&ran);
+    let wanted = "warning: nothing is expected of what this step tells the herd";
+    assert!(warned.starts_with(wanted), "{warned}");
+    assert!(warned.contains(":5:3\n"), "{warned}");
+    assert!(warned.contains("`update = \"kiwi\"`"), "{warned}");
+    // A trace is what happened: it knows nothing of the file's shortcomings.
+    assert!(!out(&ran).contains("expected of what"), "{}", out(&ran));
+}

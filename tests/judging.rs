@@ -373,8 +373,8 @@ fn a_link_synchronises_in_so_long_and_brings_so_much() {
         (
             "link = \"Juzang-Campbell\"\nsince = \"4s\"\nbrings = 2\nsynchronises_within = \"79ms\"",
             &[[
-                "Juzang-Campbell since 4s: synchronises",
-                "within 79ms",
+                "Juzang-Campbell since 4s: synchronised after",
+                "at most 79ms",
                 "80ms",
             ]],
         ),
@@ -385,8 +385,8 @@ fn a_link_synchronises_in_so_long_and_brings_so_much() {
         (
             "link = \"Riley-Jaquez\"\nsince = \"4s\"\nsynchronises_within = \"1m\"",
             &[[
-                "Riley-Jaquez since 4s: synchronises",
-                "within 1m",
+                "Riley-Jaquez since 4s: synchronised after",
+                "at most 1m",
                 "it never comes up",
             ]],
         ),

@@ -172,8 +172,8 @@ impl Judge<'_> {
         match *check {
             LinkCheck::Is { at, state } => self.link_is(&name, link, at, state),
             LinkCheck::SynchronisesWithin { since, limit } => {
-                let about = format!("{name} {}: synchronises", since_when(since));
-                let expected = format!("within {}", format_duration(limit));
+                let about = format!("{name} {}: synchronised after", since_when(since));
+                let expected = format!("at most {}", format_duration(limit));
                 match self.synchronised(link, since) {
                     Err(why) => broken(about, &expected, &why),
                     Ok(found) => Judgement {
