@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Context;
+use super::kinds::Kind;
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Entries, Located, OneOrMany, Section};
 use crate::herd::{Herd, ServerId, split_all};
@@ -75,43 +76,6 @@ impl Context<'_> {
             Kind::Server => self.server_expect(raw, raw.server.as_ref()?, known),
             Kind::Link => self.link_expect(raw, raw.link.as_ref()?, known),
             Kind::Log => self.log_expect(raw, raw.log.as_ref()?, known),
-        }
-    }
-
-    /// The one thing that an expectation is about.
-    fn kind(&mut self, raw: &Section<RawExpect>) -> Option<Kind> {
-        let mut kinds = raw.kinds();
-        let first = kinds.next();
-        for (kind, span) in kinds {
-            let message = format!(
-                "an expectation is about one thing, and `{}` is a second one",
-                kind.word()
-            );
-            let mut problem = Problem::error(self.source, span, message);
-            if let Some((first, place)) = &first {
-                problem = problem.also(place.clone(), format!("the first is `{}`", first.word()));
-            }
-            self.report(problem.help("make two `[[expect]]` of it"));
-        }
-        if first.is_none() && !self.damage.is_at(&raw.span()) {
-            let message =
-                "an expectation needs to be about something: `update`, `server`, `link` or `log`";
-            self.error(raw.span(), message);
-        }
-        first.map(|(kind, _)| kind)
-    }
-
-    /// Fields that belong to another kind of expectation than this one.
-    fn check_fields_fit(&mut self, raw: &Section<RawExpect>, kind: Kind) {
-        for (field, owners, span) in raw.fields() {
-            if !owners.contains(&kind) {
-                let words: Vec<_> = owners.iter().map(|owner| owner.word()).collect();
-                let (owners, kind) = (words.join("` and `"), kind.word());
-                let message = format!(
-                    "`{field}` goes with `{owners}`, and this expectation is about `{kind}`"
-                );
-                self.error(span, message);
-            }
         }
     }
 
@@ -398,84 +362,4 @@ fn is_bare(raw: &RawExpect) -> bool {
 /// An id's bytes: as written, or with `\xff` for bytes that are no text, as reports show them.
 pub(super) fn bytes_of(id: &str) -> Vec<u8> {
     unescape(id).unwrap_or_else(|| id.as_bytes().to_vec())
-}
-
-/// What an expectation can be about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Update,
-    Server,
-    Link,
-    Log,
-}
-
-impl Kind {
-    /// The field that says so.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Update => "update",
-            Self::Server => "server",
-            Self::Link => "link",
-            Self::Log => "log",
-        }
-    }
-}
-
-impl RawExpect {
-    /// What it says it is about, each with its place: there must be exactly one.
-    fn kinds(&self) -> impl Iterator<Item = (Kind, Span)> {
-        let kinds = [
-            (Kind::Update, self.update.as_ref().map(Located::span)),
-            (Kind::Server, self.server.as_ref().map(OneOrMany::span)),
-            (Kind::Link, self.link.as_ref().map(OneOrMany::span)),
-            (Kind::Log, self.log.as_ref().map(Located::span)),
-        ];
-        let given = kinds.into_iter();
-        given.filter_map(|(kind, span)| Some((kind, span?)))
-    }
-
-    /// The other fields that are given, each with what it goes with.
-    fn fields(&self) -> Vec<(&'static str, &'static [Kind], Span)> {
-        fn at<T>(value: &Option<Located<T>>) -> Option<Span> {
-            value.as_ref().map(Located::span)
-        }
-        fn list(value: &Option<OneOrMany>) -> Option<Span> {
-            value.as_ref().map(OneOrMany::span)
-        }
-        fn table<T>(value: &Option<Entries<T>>) -> Option<Span> {
-            let first = value.as_ref()?.first();
-            first.map(|(name, _)| name.span())
-        }
-        let update = &[Kind::Update][..];
-        let (server, link, log) = (&[Kind::Server][..], &[Kind::Link][..], &[Kind::Log][..]);
-        let fields = [
-            ("reaches", update, list(&self.reaches)),
-            ("misses", update, list(&self.misses)),
-            ("hops", update, table(&self.hops)),
-            ("path", update, table(&self.path)),
-            ("within", update, at(&self.within)),
-            ("sends", update, at(&self.sends)),
-            ("useful", update, at(&self.useful)),
-            ("duplicates", update, at(&self.duplicates)),
-            ("ignored", update, at(&self.ignored)),
-            ("at", &[Kind::Server, Kind::Link], at(&self.at)),
-            ("holds", server, list(&self.holds)),
-            ("lacks", server, list(&self.lacks)),
-            ("records", server, at(&self.records)),
-            ("lookups", server, at(&self.lookups)),
-            ("asks", server, at(&self.asks)),
-            ("is", link, at(&self.is)),
-            ("since", link, at(&self.since)),
-            ("synchronises_within", link, at(&self.synchronises_within)),
-            ("brings", link, at(&self.brings)),
-            ("by", log, at(&self.by)),
-            ("from", log, at(&self.from)),
-            ("until", log, at(&self.until)),
-            ("times", log, at(&self.times)),
-        ];
-        let given = fields.into_iter();
-        given
-            .filter_map(|(name, owners, span)| Some((name, owners, span?)))
-            .collect()
-    }
 }

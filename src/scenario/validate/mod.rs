@@ -14,6 +14,7 @@ use crate::units::format_duration;
 
 mod actions;
 mod expects;
+mod kinds;
 mod network;
 mod observed;
 mod places;

@@ -79,7 +79,7 @@ impl Judge<'_> {
         let held = |id: &[u8]| server.held.get(id).copied();
         match check {
             ServerCheck::Holds(update) => {
-                self.holds(about, expected, update, held(&update.client_id))
+                self.holds(about, &expected, update, held(&update.client_id))
             }
             ServerCheck::Lacks(id) => {
                 let held = held(id);
@@ -97,7 +97,7 @@ impl Judge<'_> {
     fn holds(
         &self,
         about: String,
-        expected: String,
+        expected: &str,
         update: &UpdateRef,
         held: Option<&Event>,
     ) -> Judgement {
@@ -112,7 +112,7 @@ impl Judge<'_> {
         Judgement {
             held: record.is_some() && record == wanted.and_then(|wanted| self.told(wanted)),
             events: held.map(|held| held.id).into_iter().collect(),
-            ..compare(about, &expected, &actual, Vec::new())
+            ..compare(about, &expected, &actual.as_str(), Vec::new())
         }
     }
 
