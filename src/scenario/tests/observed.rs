@@ -186,6 +186,9 @@ fn an_update_of_which_nothing_is_expected_is_warned_of() {
     let other =
         "[[expect]]\nlink = \"all\"\nis = \"up\"\n[[expect]]\nserver = \"all\"\nlacks = \"a\"";
     assert_eq!(warnings(step, other), warned);
+    // Each step by itself: what is said of one says nothing of another.
+    let named = "[[expect]]\nupdate = \"kiwi\"\nmisses = \"Juzang\"";
+    assert_eq!(warnings(&format!("{step}, {KIWI}"), named), warned);
     let (_, problems) = parse(&format!("{HEAD}steps = [{step}]")).unwrap();
     let text = problems.to_string();
     assert!(text.starts_with("warning: "), "{text}");
