@@ -104,7 +104,7 @@ pub struct LogCheck {
     pub times: Option<u64>,
 }
 
-/// Which update is meant. There is exactly one such in [`Scenario::updates`].
+/// Which update is meant. There is exactly one such in [`Scenario::updates`](super::Scenario::updates).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateRef {
     /// The id in the IAMAT.
