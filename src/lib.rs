@@ -40,6 +40,8 @@
 //! - [`net`]: the network, real or simulated
 //! - [`places`]: who knows what is near a place
 //! - [`server`]: one Node on a network
+//! - [`log`]: what a server in production says about itself
+//! - [`settings`]: what it can be told, each declared once
 //! - `sim`: a scenario in turmoil
 //! - [`cli`]: the `herd` command
 //!
@@ -50,6 +52,7 @@ pub mod diag;
 pub mod document;
 pub mod herd;
 pub mod journal;
+pub mod log;
 pub mod net;
 pub mod node;
 pub mod places;
@@ -59,6 +62,7 @@ pub mod report;
 #[cfg(feature = "sim")]
 pub mod scenario;
 pub mod server;
+pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "sim")]

@@ -18,6 +18,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "server",
         &["herd", "journal", "net", "node", "places", "protocol"],
     ),
+    ("log", &["herd", "journal", "net"]),
+    (
+        "settings",
+        &[
+            "diag", "document", "herd", "log", "places", "server", "units",
+        ],
+    ),
     (
         "scenario",
         &["diag", "document", "herd", "protocol", "trace", "units"],
@@ -33,7 +40,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["diag", "herd", "report", "scenario", "sim", "trace"],
+        &[
+            "diag", "herd", "journal", "log", "net", "places", "protocol", "report", "scenario",
+            "server", "settings", "sim", "trace", "units",
+        ],
     ),
 ];
 

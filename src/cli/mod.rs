@@ -1,12 +1,17 @@
 //! The command line: one file for each subcommand, and what they share.
 
+mod flags;
 mod herds;
 #[cfg(feature = "sim")]
 mod run;
 #[cfg(feature = "sim")]
 mod schema;
+mod send;
+mod serve;
 #[cfg(feature = "sim")]
 mod show;
+mod signals;
+mod up;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -20,7 +25,7 @@ use crate::diag::Problems;
 pub enum Exit {
     /// Everything held.
     Held = 0,
-    /// An expectation was broken.
+    /// An expectation was broken, a server failed, or a line was not answered.
     Broken = 1,
     /// The input is bad: a file, or the command line itself.
     BadInput = 2,
@@ -37,7 +42,7 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  everything held
-  1  an expectation was broken
+  1  an expectation was broken, a server failed, or a line was not answered
   2  the input is bad: a file, or the command line
   3  something inside failed, which is a bug";
 
@@ -63,6 +68,9 @@ enum Command {
     #[cfg(feature = "sim")]
     Schema(schema::Args),
     Herds(herds::Args),
+    Serve(serve::Args),
+    Up(up::Args),
+    Send(send::Args),
 }
 
 /// Runs the command line of this process.
@@ -75,6 +83,9 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "sim")]
         Command::Schema(args) => schema::run(&args),
         Command::Herds(args) => herds::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Up(args) => up::run(&args),
+        Command::Send(args) => send::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -92,11 +103,12 @@ enum Failure {
     #[error("{0}")]
     Problems(#[from] Problems),
     /// Something else about the input is wrong.
-    #[cfg(feature = "sim")]
     #[error("{0}")]
     Input(String),
+    /// What was asked for was tried and went wrong.
+    #[error("{0}")]
+    Failed(String),
     /// Nothing about the input is wrong.
-    #[cfg(feature = "sim")]
     #[error("{0}")]
     Internal(String),
     /// What was to be printed could not be.
@@ -108,10 +120,8 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Output(_) if self.is_nobody_reading() => Exit::Held,
-            Self::Problems(_) | Self::Output(_) => Exit::BadInput,
-            #[cfg(feature = "sim")]
-            Self::Input(_) => Exit::BadInput,
-            #[cfg(feature = "sim")]
+            Self::Problems(_) | Self::Input(_) | Self::Output(_) => Exit::BadInput,
+            Self::Failed(_) => Exit::Broken,
             Self::Internal(_) => Exit::Internal,
         }
     }

@@ -13,6 +13,23 @@ use crate::protocol::time::Timestamp;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
 
+impl TokioNet {
+    /// A number that nobody can guess, from the system: what is random about one run of a server follows from it.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness to give.
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this is the one place where production takes randomness from the system"
+    )]
+    pub fn seed() -> io::Result<u64> {
+        use rand::TryRng as _;
+        use rand::rngs::SysRng;
+        SysRng.try_next_u64().map_err(io::Error::other)
+    }
+}
+
 impl Net for TokioNet {
     type Stream = TcpStream;
     type Listener = TcpListener;

@@ -25,7 +25,7 @@ pub struct PlacesConfig {
     pub attempt_deadline: Duration,
     /// How often a look-up is tried again after a failure that may pass: no connection or a broken
     /// one, an attempt that took too long, a status of 429 or from 500 on.
-    pub retries: u32,
+    pub retries: usize,
     /// The pause before the first retry, less up to a half; doubled each time. Where Places says how long
     /// to wait (`Retry-After`), it is at least that long.
     pub retry_pause: Duration,

@@ -172,11 +172,11 @@ impl<N: Net> Asker<N> {
     }
 
     /// Between half of the pause after so many retries and all of it.
-    fn pause(&self, tried: u32) -> Duration {
+    fn pause(&self, tried: usize) -> Duration {
         let doubled = self
             .config
             .retry_pause
-            .saturating_mul(2_u32.saturating_pow(tried));
+            .saturating_mul(2_u32.saturating_pow(u32::try_from(tried).unwrap_or(u32::MAX)));
         let half = doubled.min(self.config.longest_pause) / 2;
         let most = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
         half + Duration::from_nanos(lock(&self.rng).random_range(0..=most))

@@ -3,6 +3,7 @@
 //! Everything here is pure: bytes in, values out, and back. Nothing need be UTF-8. Text that is
 //! echoed to somebody is kept as it was written; only its meaning is parsed.
 
+pub mod answers;
 pub mod client;
 pub mod location;
 pub mod peer;

@@ -54,6 +54,28 @@ pub struct BindError {
     error: io::Error,
 }
 
+impl BindError {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        let port = self.address.port;
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program has port {port}, perhaps this server itself: end that, or give the server another port in the herd file"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                format!(
+                    "`{}` is no address of this machine: run the server where it is, or mend the herd file",
+                    self.address.host
+                )
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!("this user may not listen on port {port}: use one from 1024 on")
+            }
+            _ => "mend the server's host or port in the herd file".to_owned(),
+        }
+    }
+}
+
 /// Both bound ports of a server.
 pub struct Listeners<N: Net> {
     /// For clients.

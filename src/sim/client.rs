@@ -17,6 +17,7 @@ use super::recorder::Recorder;
 use crate::herd::{Address, Name, ServerId};
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Who, Why};
 use crate::net::{Connection, Net};
+use crate::protocol::answers::Answers;
 use crate::scenario::{CLIENT_PATIENCE, ClientStep, Rendered};
 
 /// What a client is to do at one server.
@@ -167,19 +168,18 @@ async fn converse(
     let mut outcomes = Vec::new();
     let deadline = tokio::time::Instant::now() + CLIENT_PATIENCE;
     for (index, (line, &sent)) in lines.iter().zip(&sent).enumerate() {
-        let wants_json = is_whatsat(&line.bytes);
-        let answer =
-            match tokio::time::timeout_at(deadline, answers.next(&mut stream, wants_json)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => {
-                    why = (&error).into();
-                    None
-                }
-                Err(_) => {
-                    why = Why::Silent;
-                    None
-                }
-            };
+        let answer = next_answer(&mut answers, &mut stream, &line.bytes);
+        let answer = match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                why = (&error).into();
+                None
+            }
+            Err(_) => {
+                why = Why::Silent;
+                None
+            }
+        };
         match &answer {
             Some(answer) => {
                 let line = answer.as_slice().into();
@@ -199,21 +199,17 @@ async fn converse(
 async fn finish(stream: &mut SimStream, mut answers: Answers, conn: ConnId, journal: &dyn Journal) {
     let _ = stream.shutdown().await;
     let reading = async {
-        while let Ok(read) = stream.read_buf(&mut answers.buffer).await {
+        while let Ok(read) = stream.read_buf(answers.buffer()).await {
             if read == 0 {
                 break;
             }
         }
     };
     let _ = timeout(CLIENT_PATIENCE, reading).await;
-    if !answers.buffer.is_empty() {
-        let line = answers.buffer.as_slice().into();
+    if !answers.rest().is_empty() {
+        let line = answers.rest().into();
         journal.record(None, What::LineIn { conn, line });
     }
-}
-
-fn is_whatsat(line: &[u8]) -> bool {
-    crate::protocol::fields(line).next() == Some(b"WHATSAT")
 }
 
 impl Job {
@@ -258,38 +254,18 @@ impl Job {
     }
 }
 
-/// Bytes into answers.
-#[derive(Default)]
-struct Answers {
-    buffer: Vec<u8>,
-}
-
-impl Answers {
-    /// The next answer without its last line feeds; `None` at the end of the stream.
-    ///
-    /// An answer is a line. Only the one to a WHATSAT goes on behind an AT line, to a blank line.
-    async fn next(
-        &mut self,
-        stream: &mut SimStream,
-        wants_json: bool,
-    ) -> std::io::Result<Option<Vec<u8>>> {
-        loop {
-            let long = wants_json && self.buffer.starts_with(b"AT ");
-            let end: &[u8] = if long { b"\n\n" } else { b"\n" };
-            // Until three bytes are there, nobody knows which of the two it is.
-            let known = !wants_json || self.buffer.len() >= 3;
-            let found = self
-                .buffer
-                .windows(end.len())
-                .position(|window| window == end);
-            if let Some(at) = found.filter(|_| known) {
-                let answer = self.buffer[..at].to_vec();
-                self.buffer.drain(..at + end.len());
-                return Ok(Some(answer));
-            }
-            if stream.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
-            }
+/// The next answer without its last line feeds; `None` at the end of the stream.
+async fn next_answer(
+    answers: &mut Answers,
+    stream: &mut SimStream,
+    line: &[u8],
+) -> std::io::Result<Option<Vec<u8>>> {
+    loop {
+        if let Some(answer) = answers.next(line) {
+            return Ok(Some(answer.text));
+        }
+        if stream.read_buf(answers.buffer()).await? == 0 {
+            return Ok(None);
         }
     }
 }

@@ -1,0 +1,141 @@
+//! The flags of all settings, made from their table.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgMatches, Command, FromArgMatches};
+
+use super::{Failure, warn};
+use crate::diag::{Problem, Problems};
+use crate::herd::{Herd, ServerId};
+use crate::settings::key::{self, KeyPlace};
+use crate::settings::{self, Kind, Resolved, SETTINGS, Setting, Settings};
+use crate::{diag, places};
+
+/// A settings file, and the flags that were given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SettingFlags {
+    config: Option<PathBuf>,
+    given: Vec<(&'static str, String)>,
+}
+
+impl clap::Args for SettingFlags {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("A file of settings (TOML); flags and the environment go before it");
+        let command = command.arg(config).next_help_heading("Settings");
+        SETTINGS.iter().map(flag).fold(command, Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let default = setting.get(&Settings::default());
+    let help = match &default {
+        Some(default) if !matches!(setting.kind, Kind::Switch(_)) => {
+            format!("{} [default: {}]", setting.about, default.trim_matches('"'))
+        }
+        _ => setting.about.to_owned(),
+    };
+    let check = |text: &str| {
+        let checked = setting.set(&mut Settings::default(), text, Path::new(""));
+        checked.map(|()| text.to_owned())
+    };
+    let arg = Arg::new(setting.name)
+        .long(setting.name)
+        .value_name(setting.kind.placeholder())
+        .hide_short_help(true)
+        .help(help);
+    match &setting.kind {
+        Kind::Switch(_) => arg
+            .value_parser(check)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        Kind::Choice { among, .. } => arg.value_parser(PossibleValuesParser::new(*among)),
+        _ => arg.value_parser(check),
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = SETTINGS.iter().filter_map(|setting| {
+            let text = matches.get_one::<String>(setting.name)?;
+            Some((setting.name, text.clone()))
+        });
+        Ok(Self {
+            config: matches.get_one("config").cloned(),
+            given: given.collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl SettingFlags {
+    /// All settings, from the flags, this process's environment and the file. Warnings are printed.
+    pub(super) fn resolve(&self) -> Result<Resolved, Failure> {
+        let variables = std::env::vars_os().filter_map(|(name, text)| {
+            let name = name.into_string().ok()?;
+            // What is no text is no value of any setting; it is shown as well as it can be.
+            let text = text.to_string_lossy().into_owned();
+            name.starts_with(settings::PREFIX).then_some((name, text))
+        });
+        let mut variables: Vec<_> = variables.collect();
+        variables.sort();
+        let (resolved, warnings) =
+            settings::resolve(self.config.as_deref(), &variables, &self.given)?;
+        warn(&warnings);
+        Ok(resolved)
+    }
+
+    /// The flags again, for another process.
+    pub(super) fn again(&self) -> Vec<OsString> {
+        let config = self
+            .config
+            .as_ref()
+            .map(|config| ["--config".into(), config.into()]);
+        let given = self
+            .given
+            .iter()
+            .map(|(name, text)| format!("--{name}={text}").into());
+        config.into_iter().flatten().chain(given).collect()
+    }
+}
+
+/// The key to Places, from wherever it is.
+pub(super) fn places_key(
+    settings: &Settings,
+) -> Result<Option<(places::ApiKey, KeyPlace)>, Failure> {
+    let variable = std::env::var_os(key::VARIABLE);
+    let variable = variable.map(|text| text.to_string_lossy().into_owned());
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let found = key::find(settings, variable.as_deref(), credentials.as_deref());
+    found.map_err(|error| Failure::Problems(Problem::without_place(error.to_string()).into()))
+}
+
+/// The herd of this name or file. Warnings are printed.
+pub(super) fn herd(reference: &str) -> Result<Herd, Failure> {
+    let (herd, warnings) = Herd::load(reference, Some(Path::new(".")))?;
+    warn(&warnings);
+    Ok(herd)
+}
+
+/// The server of this name in `herd`.
+pub(super) fn server(herd: &Herd, name: &str) -> Result<ServerId, Failure> {
+    herd.id(name).ok_or_else(|| {
+        let text = format!("there is no server `{name}` in the herd `{}`", herd.name());
+        let help = diag::did_you_mean(name, "servers", herd.server_names());
+        Failure::Problems(Problems::from(Problem::without_place(text).help(help)))
+    })
+}

@@ -1,0 +1,217 @@
+//! `herd send`: lines to a server, its answers back.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::{Exit, Failure, flags};
+use crate::herd::Address;
+use crate::net::Net as _;
+use crate::net::tokio::TokioNet;
+use crate::protocol::answers::{Answer, Answers};
+use crate::protocol::escape;
+use crate::units::{format_duration, parse_duration};
+
+/// A longer line from standard input is taken for several.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Send lines to a server and print its answers
+///
+/// All lines go over one connection, each when the one before is answered. Without any, they are read from standard
+/// input. `{now}` in a line is the time, as IAMAT wants it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd send Riley 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 {now}'
+  herd send 127.0.0.1:12203 'WHATSAT kiwi.cs.ucla.edu 10 5'
+  herd send --herd hill --json Hill < lines.txt
+
+Exit codes:
+  0  every line was answered
+  1  a line was not, or there was no connection
+  2  the command line or the herd file is wrong")]
+pub(super) struct Args {
+    /// A server's name in the herd, or HOST:PORT
+    server: String,
+    /// The lines; without any, standard input is read
+    lines: Vec<OsString>,
+    /// A built-in herd, or the path of a herd file
+    #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
+    herd: String,
+    /// How long to wait for the connection, and for each answer
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    timeout: Duration,
+    /// Print one JSON object for each line: what was sent, what was answered, how long it took
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let address = address(args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+    runtime.block_on(converse(args, &address))
+}
+
+fn address(args: &Args) -> Result<Address, Failure> {
+    let Some((host, port)) = args.server.rsplit_once(':') else {
+        let herd = flags::herd(&args.herd)?;
+        let id = flags::server(&herd, &args.server)?;
+        return Ok(herd.server(id).client.clone());
+    };
+    let host = host.trim_matches(['[', ']']).to_owned();
+    match port.parse() {
+        Ok(port) if port > 0 && !host.is_empty() => Ok(Address { host, port }),
+        _ => Err(Failure::Input(format!(
+            "`{}` is no address: write HOST:PORT, or a server's name",
+            args.server
+        ))),
+    }
+}
+
+async fn converse(args: &Args, address: &Address) -> Result<Exit, Failure> {
+    let failed = |why: String| Failure::Failed(format!("can't connect to {address}: {why}"));
+    let connection = timeout(args.timeout, TokioNet.connect(address)).await;
+    let connection = connection.map_err(|_| {
+        failed(format!(
+            "no answer within {}",
+            format_duration(args.timeout)
+        ))
+    })?;
+    let connection = connection.map_err(|error| failed(error.to_string()))?;
+    let mut talk = Talk {
+        stream: connection.stream,
+        answers: Answers::default(),
+        patience: args.timeout,
+    };
+    let mut lines = Lines::new(args);
+    while let Some(line) = lines.next()? {
+        let line = with_clock(&line);
+        let since = Instant::now();
+        let answer = talk.ask(&line).await;
+        show(&line, &answer, since.elapsed(), args.json)?;
+        if let Err(why) = answer {
+            return Err(Failure::Failed(format!(
+                "no answer to `{}`: {why}",
+                escape(&line)
+            )));
+        }
+    }
+    Ok(Exit::Held)
+}
+
+/// The line with the time for each `{now}`.
+fn with_clock(line: &[u8]) -> Vec<u8> {
+    const NOW: &[u8] = b"{now}";
+    let mut rendered = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = memchr::memmem::find(rest, NOW) {
+        rendered.extend_from_slice(&rest[..at]);
+        rendered.extend_from_slice(TokioNet.now().to_string().as_bytes());
+        rest = &rest[at + NOW.len()..];
+    }
+    rendered.extend_from_slice(rest);
+    rendered
+}
+
+/// The lines to send, from the command line or standard input.
+enum Lines<'a> {
+    Given(std::slice::Iter<'a, OsString>),
+    Input(io::StdinLock<'static>),
+}
+
+impl<'a> Lines<'a> {
+    fn new(args: &'a Args) -> Self {
+        match args.lines.as_slice() {
+            [] => Self::Input(io::stdin().lock()),
+            lines => Self::Given(lines.iter()),
+        }
+    }
+
+    /// The next one without its line feed. Waiting for a user blocks: meanwhile there is nothing else to do.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Given(lines) => Ok(lines.next().map(|line| line.as_encoded_bytes().to_vec())),
+            Self::Input(input) => {
+                let mut line = Vec::new();
+                let read = input.take(LONGEST_LINE).read_until(b'\n', &mut line);
+                let read = read.map_err(|error| {
+                    Failure::Input(format!("can't read standard input: {error}"))
+                })?;
+                if line.last() == Some(&b'\n') {
+                    line.pop();
+                }
+                Ok((read > 0).then_some(line))
+            }
+        }
+    }
+}
+
+/// A connection to a server.
+struct Talk {
+    stream: TcpStream,
+    answers: Answers,
+    patience: Duration,
+}
+
+impl Talk {
+    /// Sends a line and waits for its answer.
+    async fn ask(&mut self, line: &[u8]) -> Result<Answer, String> {
+        let patience = self.patience;
+        let asked = timeout(patience, self.exchange(line)).await;
+        asked.unwrap_or_else(|_| Err(format!("silence for {}", format_duration(patience))))
+    }
+
+    async fn exchange(&mut self, line: &[u8]) -> Result<Answer, String> {
+        let sent = self.stream.write_all(&[line, b"\n"].concat()).await;
+        sent.map_err(|error| error.to_string())?;
+        loop {
+            if let Some(answer) = self.answers.next(line) {
+                return Ok(answer);
+            }
+            match self.stream.read_buf(self.answers.buffer()).await {
+                Ok(0) => return Err("the server closed the connection".to_owned()),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+}
+
+fn show(
+    line: &[u8],
+    answer: &Result<Answer, String>,
+    took: Duration,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    if json {
+        let (text, error) = match answer {
+            Ok(answer) => (Some(escape(&answer.text)), None),
+            Err(error) => (None, Some(error)),
+        };
+        let object = serde_json::json!({
+            "line": escape(line),
+            "answer": text,
+            "error": error,
+            "nanoseconds": u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+        });
+        writeln!(stdout, "{object}")?;
+    } else if let Ok(answer) = answer {
+        stdout.write_all(&answer.text)?;
+        stdout.write_all(answer.end)?;
+        let mut stderr = io::stderr().lock();
+        if stderr.is_terminal() {
+            // To the microsecond: what is finer is noise.
+            let took = Duration::from_micros(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            let _ = writeln!(stderr, "({})", format_duration(took));
+        }
+    }
+    Ok(stdout.flush()?)
+}

@@ -1,0 +1,297 @@
+//! `herd up`: a whole herd on this machine, each server a process of its own.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::future::pending;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::{or, zip};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::flags::{self, SettingFlags};
+use super::serve::{NO_KEY, SYNCHRONISED};
+use super::signals::Signals;
+use super::{Exit, Failure, print};
+use crate::herd::{Herd, Name, Server};
+use crate::settings::{Origin, Resolved};
+
+/// A server that is told to stop ends within 25 s; who takes longer is killed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A longer line of a server's log is cut.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// Run a whole herd on this machine, one process for each server
+///
+/// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT (Ctrl-C); then all servers
+/// stop in good order. A second signal ends them at once. Whatever ends this process ends the servers, too.
+///
+/// It takes every setting of `herd serve` and gives it to all servers. Unless told otherwise, servers write their
+/// `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd up
+  herd up --herd hill --log-dir /tmp/hill
+
+Exit codes:
+  0  it was told to stop, and all servers did in good order
+  1  a server could not begin, or ended by itself
+  2  a setting, a file or the command line is wrong")]
+pub(super) struct Args {
+    /// A built-in herd, or the path of a herd file
+    #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
+    herd: String,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    // All that is wrong shows here, once, and not in every server.
+    let resolved = args.settings.resolve()?;
+    let herd = flags::herd(&args.herd)?;
+    if flags::places_key(&resolved.settings)?.is_none() {
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "{NO_KEY}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+    runtime.block_on(up(args, &resolved, &herd))
+}
+
+async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failure> {
+    let signals = Signals::new();
+    let signals =
+        signals.map_err(|error| Failure::Failed(format!("can't wait for signals: {error}")))?;
+    let logs = resolved.settings.log.dir.clone();
+    let logs = logs.unwrap_or_else(|| PathBuf::from("herd-logs"));
+    let mut flags = args.settings.again();
+    if *resolved.origin("log-dir") == Origin::Default {
+        flags.extend(["--log-dir".into(), logs.clone().into_os_string()]);
+    }
+    if *resolved.origin("log-level") == Origin::Default {
+        flags.push("--log-level=warn".into());
+    }
+    let (tell, told) = mpsc::channel(64);
+    let (end, ending) = watch::channel(Ending::NotYet);
+    let mut children = JoinSet::new();
+    print(&heading(herd, &logs))?;
+    for server in herd.servers() {
+        let child = start(&args.herd, &server.name, &flags)?;
+        let tell = Tell {
+            name: server.name.clone(),
+            to: tell.clone(),
+        };
+        children.spawn(supervise(tell, child, ending.clone()));
+    }
+    drop((tell, ending));
+    let mut running = Running {
+        servers: herd.servers().len(),
+        end,
+        synchronised: BTreeSet::new(),
+        late: None,
+        failed: false,
+    };
+    running.follow(signals, told).await?;
+    while let Some(ended) = children.join_next().await {
+        ended.map_err(|error| Failure::Internal(error.to_string()))?;
+    }
+    Ok(if running.failed {
+        Exit::Broken
+    } else {
+        Exit::Held
+    })
+}
+
+/// Who listens where, and where the logs are.
+fn heading(herd: &Herd, logs: &Path) -> String {
+    let name = herd.name();
+    let mut lines = vec![format!(
+        "herd {name}: {} servers; end them with Ctrl-C",
+        herd.servers().len()
+    )];
+    let width = herd.server_names().map(str::len).max().unwrap_or_default();
+    for Server { name, client, peer } in herd.servers() {
+        let log = logs.join(format!("log-{name}.txt"));
+        let log = log.display();
+        lines.push(format!(
+            "  {name:<width$}  clients at {client}, servers at {peer}, log {log}"
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Whether servers are to end, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    NotYet,
+    Orderly,
+    AtOnce,
+}
+
+/// Begins a server's process. It ends when its standard input does, so it can't outlive this process.
+fn start(herd: &str, name: &str, flags: &[OsString]) -> Result<Child, Failure> {
+    let failed = |error| Failure::Failed(format!("can't start {name}: {error}"));
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command
+        .args(["serve", name, "--supervised", "--herd", herd])
+        .args(flags)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    // Ctrl-C reaches all processes of a group; the servers are told to end by this one alone.
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn().map_err(failed)
+}
+
+/// What a server's process did.
+enum Did {
+    /// It wrote this to its log.
+    Logged(Vec<u8>),
+    /// It said this to whoever supervises it.
+    Said(Vec<u8>),
+    Ended(io::Result<ExitStatus>),
+}
+
+/// Tells what a server's process did.
+struct Tell {
+    name: Name,
+    to: mpsc::Sender<(Name, Did)>,
+}
+
+impl Tell {
+    async fn tell(&self, did: Did) {
+        // Whoever listens does so until all processes have ended.
+        let _ = self.to.send((Arc::clone(&self.name), did)).await;
+    }
+
+    async fn lines(&self, stream: Option<impl AsyncRead + Unpin>, did: fn(Vec<u8>) -> Did) {
+        let Some(stream) = stream else { return };
+        let mut stream = BufReader::new(stream);
+        loop {
+            let mut line = Vec::new();
+            let mut bounded = (&mut stream).take(LONGEST_LINE);
+            match bounded.read_until(b'\n', &mut line).await {
+                Ok(1..) => self.tell(did(line)).await,
+                Ok(0) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Follows a process until it has ended, and ends it when it is to end.
+async fn supervise(tell: Tell, mut child: Child, mut ending: watch::Receiver<Ending>) {
+    let mut stdin = child.stdin.take();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let said = tell.lines(stdout, Did::Said);
+    let logged = tell.lines(stderr, Did::Logged);
+    let ended = async {
+        loop {
+            let changed = async { ending.changed().await.ok().map(|()| None) };
+            match or(async { Some(Some(child.wait().await)) }, changed).await {
+                Some(Some(status)) => return status,
+                Some(None) if *ending.borrow() == Ending::Orderly => drop(stdin.take()),
+                // At once; or there is nobody left who could say so.
+                Some(None) | None => {
+                    let _ = child.start_kill();
+                    return child.wait().await;
+                }
+            }
+        }
+    };
+    let (((), ()), status) = zip(zip(said, logged), ended).await;
+    tell.tell(Did::Ended(status)).await;
+}
+
+/// The herd while its processes run.
+struct Running {
+    servers: usize,
+    end: watch::Sender<Ending>,
+    /// The servers whose links are all synchronised.
+    synchronised: BTreeSet<Name>,
+    /// When stopping: when it has taken too long.
+    late: Option<Instant>,
+    failed: bool,
+}
+
+/// What there is to react to.
+enum Next {
+    Did(Option<(Name, Did)>),
+    Signal(&'static str),
+    Late,
+}
+
+impl Running {
+    /// Prints what servers do, and passes on signals, until all have ended.
+    async fn follow(
+        &mut self,
+        mut signals: Signals,
+        mut told: mpsc::Receiver<(Name, Did)>,
+    ) -> Result<(), Failure> {
+        loop {
+            let did = async { Next::Did(told.recv().await) };
+            let signal = async { Next::Signal(signals.next().await) };
+            let late = async {
+                match self.late {
+                    Some(late) => sleep_until(late).await,
+                    None => pending().await,
+                }
+                Next::Late
+            };
+            match or(did, or(signal, late)).await {
+                Next::Did(None) => return Ok(()),
+                Next::Did(Some((name, did))) => self.did(name, did)?,
+                Next::Signal(signal) if self.late.is_none() => {
+                    print(&format!("{signal}: all servers stop\n"))?;
+                    self.late = Some(Instant::now() + PATIENCE);
+                    self.end.send_replace(Ending::Orderly);
+                }
+                Next::Signal(_) | Next::Late => {
+                    self.late = Some(Instant::now() + PATIENCE);
+                    self.failed = true;
+                    self.end.send_replace(Ending::AtOnce);
+                }
+            }
+        }
+    }
+
+    fn did(&mut self, name: Name, did: Did) -> Result<(), Failure> {
+        match did {
+            Did::Logged(line) => {
+                let mut stderr = io::stderr().lock();
+                let line = String::from_utf8_lossy(&line);
+                // Who closed standard error does not want to read it.
+                let _ = writeln!(stderr, "{name}: {}", line.trim_end());
+            }
+            Did::Said(word) if word.trim_ascii() == SYNCHRONISED.as_bytes() => {
+                self.synchronised.insert(name);
+                if self.synchronised.len() == self.servers {
+                    print("all links are synchronised\n")?;
+                }
+            }
+            Did::Said(_) => {}
+            Did::Ended(Ok(status)) if status.success() && self.late.is_some() => {}
+            Did::Ended(status) => {
+                self.failed = true;
+                let how = match status {
+                    Ok(status) => status.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                print(&format!("{name} ended: {how}\n"))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! A server's events as lines of its logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tracing::Level;
+
+use super::queue::Queue;
+use super::words::{Told, Whom};
+use crate::herd::Name;
+use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
+use crate::net::Net;
+
+/// Tells events to [`tracing`], and lines and links to `log-NAME.txt`.
+///
+/// Where nobody listens an event costs a comparison. Events have no numbers here: nothing in a log refers to another
+/// event.
+pub struct LogJournal<N> {
+    net: N,
+    server: Name,
+    file: Option<Arc<Queue>>,
+    connections: AtomicU64,
+    state: Mutex<State>,
+    /// How many links there are to be.
+    links: usize,
+    whole: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    open: BTreeMap<ConnId, Connection>,
+    /// Neighbours that could not be reached since they last were: that is said once.
+    missed: BTreeSet<Name>,
+    synchronised: BTreeSet<Name>,
+}
+
+struct Connection {
+    remote: SocketAddr,
+    with: Option<Other>,
+}
+
+/// Every event has this number.
+const SOME_EVENT: EventId = EventId(NonZeroU64::MIN);
+
+impl<N: Net> LogJournal<N> {
+    /// The journal of `server`, which has so many `links`.
+    pub fn new(net: N, server: Name, links: usize, file: Option<Arc<Queue>>) -> Self {
+        Self {
+            net,
+            server,
+            file,
+            connections: AtomicU64::new(0),
+            state: Mutex::default(),
+            links,
+            whole: watch::Sender::new(links == 0),
+        }
+    }
+
+    /// Says whether all links are synchronised.
+    pub fn whole(&self) -> watch::Receiver<bool> {
+        self.whole.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps up with who is at the other end, and which links are whole.
+    fn follow(&self, what: &What<'_>) {
+        match what {
+            What::Opened { conn, with, .. } => {
+                if let Some(connection) = self.state().open.get_mut(conn) {
+                    connection.with = Some(with.clone());
+                }
+            }
+            What::LinkUp { peer, conn } => {
+                let mut state = self.state();
+                state.missed.remove(peer);
+                if let Some(connection) = state.open.get_mut(conn) {
+                    connection.with = Some(Other::Server(Arc::clone(peer)));
+                }
+            }
+            What::Synchronised { peer, .. } => {
+                let mut state = self.state();
+                state.synchronised.insert(Arc::clone(peer));
+                self.whole
+                    .send_replace(state.synchronised.len() == self.links);
+            }
+            What::LinkDown { peer, .. } => {
+                self.state().synchronised.remove(peer);
+                self.whole.send_replace(false);
+            }
+            _ => {}
+        }
+    }
+
+    fn level(&self, what: &What<'_>) -> Level {
+        match what {
+            What::Started { .. }
+            | What::Stopped
+            | What::LinkUp { .. }
+            | What::Synchronised { .. }
+            | What::LinkDown {
+                why: Why::Stopping, ..
+            } => Level::INFO,
+            What::LinkDown { .. }
+            | What::Closed {
+                why: Why::Protocol(_),
+                ..
+            } => Level::WARN,
+            What::Closed {
+                conn,
+                why: Why::Refused(_) | Why::NoHello,
+            } if self.is_peer(*conn) => Level::WARN,
+            What::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
+            What::LineIn { .. } | What::LineOut { .. } => Level::TRACE,
+            _ => Level::DEBUG,
+        }
+    }
+
+    /// Whether it is the first time since this neighbour was last reached that it can't be.
+    fn misses(&self, neighbour: &Name) -> bool {
+        self.state().missed.insert(Arc::clone(neighbour))
+    }
+
+    fn is_peer(&self, conn: ConnId) -> bool {
+        let state = self.state();
+        let with = state
+            .open
+            .get(&conn)
+            .and_then(|connection| connection.with.as_ref());
+        matches!(with, Some(Other::Peer | Other::Server(_)))
+    }
+
+    /// Tells `tracing`.
+    fn trace(&self, what: &What<'_>) {
+        let server = &*self.server;
+        let told = Told(what);
+        let conn = connection(what).map(|ConnId(number)| number);
+        match self.level(what) {
+            Level::ERROR => tracing::error!(server, conn, "{told}"),
+            Level::WARN => tracing::warn!(server, conn, "{told}"),
+            Level::INFO => tracing::info!(server, conn, "{told}"),
+            Level::DEBUG => tracing::debug!(server, conn, "{told}"),
+            Level::TRACE => tracing::trace!(server, conn, "{told}"),
+        }
+    }
+
+    /// Tells `log-NAME.txt`: all input and output, and connections with other servers made and dropped.
+    fn write(&self, file: &Queue, what: &What<'_>) {
+        match what {
+            What::LineIn { conn, line } => self.note(file, "input from", &self.other(*conn), line),
+            What::LineOut { conn, line } => self.note(file, "output to", &self.other(*conn), line),
+            What::LinkUp { peer, .. } => self.note(file, "connected with", peer, &"link up"),
+            What::LinkDown { peer, why } => self.note(file, "dropped", peer, why),
+            What::ConnectFailed { to, why } => self.note(file, "no connection with", to, why),
+            What::Closed { conn, why } if self.is_peer(*conn) => {
+                self.note(file, "closed", &self.other(*conn), why);
+            }
+            What::Started { .. } | What::Stopped => {
+                self.note(file, "server", &self.server, &Told(what));
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&self, file: &Queue, what: &str, whom: &dyn Display, text: &dyn Display) {
+        let now = self.net.now();
+        file.put(format!("{now} {what} {whom}: {text}\n").into_bytes());
+    }
+
+    /// Who is at the other end of a connection.
+    fn other(&self, conn: ConnId) -> String {
+        let state = self.state();
+        match state.open.get(&conn) {
+            Some(Connection {
+                remote,
+                with: Some(with),
+            }) => format!("{} ({remote})", Whom(with)),
+            Some(Connection { remote, with: None }) => remote.to_string(),
+            None => "somebody".to_owned(),
+        }
+    }
+}
+
+/// The connection that an event is about.
+const fn connection(what: &What<'_>) -> Option<ConnId> {
+    match what {
+        What::Opened { conn, .. }
+        | What::Closed { conn, .. }
+        | What::LineIn { conn, .. }
+        | What::LineOut { conn, .. }
+        | What::LinkUp { conn, .. } => Some(*conn),
+        _ => None,
+    }
+}
+
+impl<N: Net> Journal for LogJournal<N> {
+    fn open(&self, _: End, _: SocketAddr, remote: SocketAddr) -> ConnId {
+        let conn = ConnId(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
+        let connection = Connection { remote, with: None };
+        self.state().open.insert(conn, connection);
+        conn
+    }
+
+    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+        self.follow(&what);
+        self.trace(&what);
+        if let Some(file) = &self.file {
+            self.write(file, &what);
+        }
+        if let What::Closed { conn, .. } = what {
+            self.state().open.remove(&conn);
+        }
+        SOME_EVENT
+    }
+}

@@ -1,0 +1,134 @@
+//! What a server in production says about itself: the log on standard error, and `log-NAME.txt` with every line in and
+//! out.
+//!
+//! Both are written by threads of their own, behind queues that have a bound: a server never waits for its log. What
+//! finds no room is dropped, counted, and the count is logged.
+
+mod file;
+mod journal;
+mod queue;
+mod words;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::herd::Name;
+
+pub use file::Rotating;
+pub use journal::LogJournal;
+pub use queue::{Queue, Writing};
+
+/// What is logged and where.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// How much goes to standard error.
+    pub level: Level,
+    /// How it is written there.
+    pub format: Format,
+    /// The folder of `log-NAME.txt`; without it there is none.
+    pub dir: Option<PathBuf>,
+    /// A `log-NAME.txt` of so many bytes is put aside.
+    pub size: usize,
+    /// So many that were put aside are kept.
+    pub keep: usize,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: Level::INFO,
+            format: Format::Text,
+            dir: None,
+            size: 64 << 20,
+            keep: 4,
+        }
+    }
+}
+
+/// How the log on standard error is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// So many bytes may wait to be written, to standard error and to the file each.
+const MOST_WAITING: usize = 8 << 20;
+
+/// At the end, so long is waited for what is not written yet.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The logs of this process. Dropping it writes what still waits, for a bounded time.
+pub struct Logs {
+    stderr: Writing,
+    file: Option<Writing>,
+}
+
+impl Logs {
+    /// Begins to log: from here on, what [`tracing`] is told goes to standard error. Once in a process.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the file can't be opened.
+    pub fn start(config: &LogConfig, server: &Name) -> io::Result<Self> {
+        let file = match &config.dir {
+            None => None,
+            Some(dir) => {
+                std::fs::create_dir_all(dir)?;
+                let path = dir.join(format!("log-{server}.txt"));
+                let size = u64::try_from(config.size).unwrap_or(u64::MAX);
+                let file = Rotating::open(path, size, config.keep)?;
+                Some(Writing::start("log file", MOST_WAITING, file, missing)?)
+            }
+        };
+        let missing_there: fn(u64) -> String = match config.format {
+            Format::Text => missing,
+            Format::Json => missing_as_json,
+        };
+        let stderr = Writing::start("log", MOST_WAITING, io::stderr(), missing_there)?;
+        let queue = stderr.queue();
+        let lines = tracing_subscriber::fmt()
+            .with_max_level(config.level)
+            .with_target(false)
+            .with_writer(move || queue.line());
+        match config.format {
+            Format::Text => {
+                let colour = anstream::AutoStream::choice(&io::stderr());
+                let lines = lines.with_ansi(colour != anstream::ColorChoice::Never);
+                tracing::subscriber::set_global_default(lines.finish())
+            }
+            Format::Json => tracing::subscriber::set_global_default(lines.json().finish()),
+        }
+        .map_err(io::Error::other)?;
+        Ok(Self { stderr, file })
+    }
+
+    /// Where the lines in and out of the server go, if they go anywhere.
+    pub fn file(&self) -> Option<Arc<Queue>> {
+        self.file.as_ref().map(Writing::queue)
+    }
+}
+
+fn missing(lines: u64) -> String {
+    format!("({lines} lines are missing about here: they could not be written in time)")
+}
+
+fn missing_as_json(lines: u64) -> String {
+    serde_json::json!({ "level": "WARN", "missing_lines": lines }).to_string()
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.finish(LAST_WORDS);
+        }
+        self.stderr.finish(LAST_WORDS);
+    }
+}

@@ -1,0 +1,231 @@
+//! What a server can be told: each setting is declared once, in [`SETTINGS`], and its flag, its environment variable,
+//! its key in a file, the print of all settings and their table in the documentation follow from that.
+//!
+//! A flag goes before the environment, that before a file, that before the default. [`resolve`] says for each
+//! setting where its value comes from. The key to Places is no setting, so that it can't be printed: see [`key`].
+
+mod file;
+pub mod key;
+mod show;
+mod table;
+mod url;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Problem, Problems, Source, did_you_mean};
+use crate::herd::Address;
+use crate::log::LogConfig;
+use crate::places::{Api, PlacesConfig};
+use crate::server::{Limits, Timing};
+
+pub use show::{markdown, print};
+pub use table::{Kind, SETTINGS, Setting};
+pub use url::PlacesUrl;
+
+/// What the environment variables of all settings begin with.
+pub const PREFIX: &str = "HERD_";
+
+/// Everything that can be set, checked one by one and against each other.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a server waits for what.
+    pub timing: Timing,
+    /// How much it takes from anybody.
+    pub limits: Limits,
+    /// How Places is asked. Where it is says [`places_url`](Self::places_url), until
+    /// [`places_config`](Self::places_config) puts both together.
+    pub places: PlacesConfig,
+    /// Where Places is; if not set, at Google.
+    pub places_url: Option<PlacesUrl>,
+    /// The file that holds the key.
+    pub places_key_file: Option<PathBuf>,
+    /// What is logged and where.
+    pub log: LogConfig,
+    /// Servers may be listened for where others than this machine reach it.
+    pub insecure_peers: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let nowhere = Address {
+            host: "localhost".to_owned(),
+            port: 80,
+        };
+        Self {
+            timing: Timing::default(),
+            limits: Limits::default(),
+            places: PlacesConfig::new(Api::default(), nowhere, None),
+            places_url: None,
+            places_key_file: None,
+            log: LogConfig::default(),
+            insecure_peers: false,
+        }
+    }
+}
+
+impl Settings {
+    /// How Places is asked, the place included, but without a key.
+    pub fn places_config(&self) -> PlacesConfig {
+        let url = self.places_url();
+        PlacesConfig {
+            address: url.address,
+            path: url.path,
+            ..self.places.clone()
+        }
+    }
+
+    /// Where Places is.
+    pub fn places_url(&self) -> PlacesUrl {
+        let google = || PlacesUrl::google(self.places.api);
+        self.places_url.clone().unwrap_or_else(google)
+    }
+
+    /// What is wrong with settings that are right one by one.
+    fn check(&self) -> Option<Problem> {
+        let ordered = [
+            (
+                "redial-least",
+                self.timing.redial_least,
+                "redial-most",
+                self.timing.redial_most,
+            ),
+            (
+                "places-attempt-deadline",
+                self.places.attempt_deadline,
+                "places-deadline",
+                self.places.deadline,
+            ),
+        ];
+        for (less, least, more, most) in ordered {
+            if least > most {
+                let text = format!("`{less}` is longer than `{more}`");
+                return Some(Problem::without_place(text).help("make one of them fit the other"));
+            }
+        }
+        None
+    }
+}
+
+/// Where a setting's value comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    #[default]
+    Default,
+    /// A file, at this line.
+    File(String, usize),
+    /// The environment variable of the setting.
+    Environment,
+    /// The setting's flag.
+    Flag,
+}
+
+/// All settings, and where each comes from.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// By position in [`SETTINGS`].
+    origins: Vec<Origin>,
+}
+
+impl Resolved {
+    /// Where the setting of this name comes from; unknown ones are nobody's.
+    pub fn origin(&self, name: &str) -> &Origin {
+        let position = SETTINGS.iter().position(|setting| setting.name == name);
+        position.map_or(&Origin::Default, |position| &self.origins[position])
+    }
+
+    fn set(
+        &mut self,
+        position: usize,
+        text: &str,
+        base: &Path,
+        origin: Origin,
+    ) -> Result<(), BadValue> {
+        SETTINGS[position].set(&mut self.settings, text, base)?;
+        self.origins[position] = origin;
+        Ok(())
+    }
+}
+
+/// Why a text is no value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadValue(String);
+
+impl BadValue {
+    fn new(text: impl fmt::Display) -> Self {
+        Self(text.to_string())
+    }
+}
+
+/// Puts all sources together. Next to the settings come the warnings.
+///
+/// # Errors
+///
+/// All that is wrong, at once.
+pub fn resolve(
+    file: Option<&Path>,
+    environment: &[(String, String)],
+    flags: &[(&'static str, String)],
+) -> Result<(Resolved, Problems), Problems> {
+    let mut problems = Problems::new();
+    let mut resolved = Resolved {
+        settings: Settings::default(),
+        origins: vec![Origin::Default; SETTINGS.len()],
+    };
+    if let Some(path) = file {
+        match Source::read(path) {
+            Ok(source) => {
+                let base = path.parent().unwrap_or(Path::new(""));
+                file::apply(&source, base, &mut resolved, &mut problems);
+            }
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    let here = Path::new("");
+    for (variable, text) in environment {
+        let Some(position) = SETTINGS
+            .iter()
+            .position(|setting| setting.variable() == *variable)
+        else {
+            problems.push(unknown_variable(variable));
+            continue;
+        };
+        if let Err(error) = resolved.set(position, text, here, Origin::Environment) {
+            let problem =
+                Problem::without_place(format!("bad `{variable}` in the environment: {error}"));
+            problems.push(problem.help(format!("it {}", SETTINGS[position].kind.wanted())));
+        }
+    }
+    for (name, text) in flags {
+        let position = SETTINGS.iter().position(|setting| setting.name == *name);
+        let set = position.map(|position| resolved.set(position, text, here, Origin::Flag));
+        if let Some(Err(error)) = set {
+            problems.push(Problem::without_place(format!("bad `--{name}`: {error}")));
+        }
+    }
+    if !problems.has_errors() {
+        problems.extend(resolved.settings.check());
+    }
+    problems.accept(Some(resolved))
+}
+
+/// A warning only: others may use the prefix, too, as Kubernetes does for a service called `herd`.
+fn unknown_variable(variable: &str) -> Problem {
+    let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    let mut problem =
+        Problem::without_place(format!("`{variable}` in the environment is no setting"));
+    problem.severity = crate::diag::Severity::Warning;
+    let names = known.iter().map(String::as_str);
+    let help = did_you_mean(variable, "variables", names);
+    if help.ends_with('?') {
+        return problem.help(help);
+    }
+    problem.help("`herd serve --help` names all settings")
+}
+
+#[cfg(test)]
+mod tests;

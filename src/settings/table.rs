@@ -1,0 +1,369 @@
+//! The table of settings, and what their kinds have in common.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::url::PlacesUrl;
+use super::{BadValue, PREFIX, Settings};
+use crate::log::Format;
+use crate::places::Api;
+use crate::server::Limits;
+use crate::units::{format_duration, parse_duration};
+
+/// Shorter times would keep a server busy with nothing else.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Longer times are rather mistakes.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// One thing that can be set.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name, as its flag has it; in a file it is written with `_`.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// What its values look like, and where they go.
+    pub kind: Kind,
+}
+
+/// What a setting's values look like, and which part of [`Settings`] they are.
+#[derive(Debug)]
+pub enum Kind {
+    /// A duration, such as `20ms`.
+    Duration(fn(&mut Settings) -> &mut Duration),
+    /// A whole number within these bounds.
+    Count(fn(&mut Settings) -> &mut usize, usize, usize),
+    /// Yes or no.
+    Switch(fn(&mut Settings) -> &mut bool),
+    /// Any text without blanks.
+    Text(fn(&mut Settings) -> &mut String),
+    /// The path of a file or a folder; in a file it is relative to that.
+    Path(fn(&mut Settings) -> &mut Option<PathBuf>),
+    /// Where Places is.
+    Url(fn(&mut Settings) -> &mut Option<PlacesUrl>),
+    /// One of these words.
+    Choice {
+        /// The words.
+        among: &'static [&'static str],
+        /// Which of them it is.
+        get: fn(&Settings) -> String,
+        /// Makes it one of them.
+        set: fn(&mut Settings, &str),
+    },
+}
+
+const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    Setting { name, about, kind }
+}
+
+use Kind::Duration as Time;
+use Kind::{Choice, Count, Path as File, Switch, Text, Url};
+
+/// All of them.
+pub static SETTINGS: &[Setting] = &[
+    setting("log-level", LEVEL, "How much is logged on standard error"),
+    setting(
+        "log-format",
+        FORMAT,
+        "How it is written: for people, or one JSON object a line",
+    ),
+    setting(
+        "log-dir",
+        File(|s| &mut s.log.dir),
+        "The folder of `log-NAME.txt`, which holds every line in and out; without it there is none",
+    ),
+    setting(
+        "log-size",
+        Count(|s| &mut s.log.size, 4096, 1 << 40),
+        "A `log-NAME.txt` of so many bytes is put aside as `log-NAME.txt.1`",
+    ),
+    setting(
+        "log-keep",
+        Count(|s| &mut s.log.keep, 0, 1000),
+        "So many that were put aside are kept",
+    ),
+    setting(
+        "places-url",
+        Url(|s| &mut s.places_url),
+        "Where Nearby Search is asked, `http://HOST[:PORT][/PATH]`; if not given, at Google",
+    ),
+    setting(
+        "places-api",
+        API,
+        "Which version of the Places API is spoken there",
+    ),
+    setting(
+        "places-key-file",
+        File(|s| &mut s.places_key_file),
+        "The file that holds the key to Places",
+    ),
+    setting(
+        "places-field-mask",
+        Text(|s| &mut s.places.field_mask),
+        "For the new API: which fields of each place are wanted",
+    ),
+    setting(
+        "places-deadline",
+        Time(|s| &mut s.places.deadline),
+        "A WHATSAT is answered by then, whatever happens",
+    ),
+    setting(
+        "places-attempt-deadline",
+        Time(|s| &mut s.places.attempt_deadline),
+        "One request to Places is given up after this time",
+    ),
+    setting(
+        "places-retries",
+        Count(|s| &mut s.places.retries, 0, 100),
+        "How often a look-up is tried again after a failure that may pass",
+    ),
+    setting(
+        "places-retry-pause",
+        Time(|s| &mut s.places.retry_pause),
+        "The pause before the first retry, less up to a half; doubled each time",
+    ),
+    setting(
+        "places-longest-pause",
+        Time(|s| &mut s.places.longest_pause),
+        "If Places wants a longer pause than this, there is no retry",
+    ),
+    setting(
+        "places-largest-body",
+        Count(|s| &mut s.places.largest_body, 1024, 1 << 30),
+        "The largest answer of Places that is taken, in bytes",
+    ),
+    setting(
+        "places-in-flight",
+        Count(|s| &mut s.places.in_flight, 1, 65_536),
+        "So many requests to Places are under way at a time",
+    ),
+    setting(
+        "places-keep-alive",
+        Time(|s| &mut s.places.keep_alive),
+        "How long an unused connection to Places is kept open",
+    ),
+    setting(
+        "client-line",
+        Count(|s| &mut s.limits.client_line, 64, Limits::MOST_CLIENT_LINE),
+        "The longest line of a client, in bytes",
+    ),
+    setting(
+        "client-connections",
+        Count(|s| &mut s.limits.client_connections, 1, 1 << 20),
+        "Clients connected at a time; further ones wait",
+    ),
+    setting(
+        "peer-connections",
+        Count(|s| &mut s.limits.peer_connections, 1, 1 << 16),
+        "Servers connected at a time",
+    ),
+    setting(
+        "idle",
+        Time(|s| &mut s.timing.idle),
+        "A client's connection on which nothing happens for so long is closed",
+    ),
+    setting(
+        "half-line",
+        Time(|s| &mut s.timing.half_line),
+        "A client that begins a line must end it within this time",
+    ),
+    setting(
+        "write-deadline",
+        Time(|s| &mut s.timing.write_deadline),
+        "Who does not take what is written to it for so long is cut off",
+    ),
+    setting(
+        "accept-pause",
+        Time(|s| &mut s.timing.accept_pause),
+        "The pause when a connection can't be accepted",
+    ),
+    setting(
+        "drain",
+        Time(|s| &mut s.timing.drain),
+        "When stopping, clients have so long to finish, and then links as long again",
+    ),
+    setting(
+        "heartbeat",
+        Time(|s| &mut s.timing.heartbeat),
+        "A link that has nothing to say says so this often; silence of twice that closes it",
+    ),
+    setting(
+        "audit",
+        Time(|s| &mut s.timing.audit),
+        "Neighbours compare digests this often, less up to a half",
+    ),
+    setting(
+        "connect-deadline",
+        Time(|s| &mut s.timing.connect_deadline),
+        "A connection to a neighbour that is not made by then is given up",
+    ),
+    setting(
+        "hello-deadline",
+        Time(|s| &mut s.timing.hello_deadline),
+        "A greeting that did not come by then ends the connection",
+    ),
+    setting(
+        "redial-least",
+        Time(|s| &mut s.timing.redial_least),
+        "The pause before a neighbour is dialled again, less up to a half; doubled each time,",
+    ),
+    setting(
+        "redial-most",
+        Time(|s| &mut s.timing.redial_most),
+        "but never longer than this",
+    ),
+    setting(
+        "insecure-peers",
+        Switch(|s| &mut s.insecure_peers),
+        "Listens for servers where other machines reach it, though nothing proves who they are",
+    ),
+];
+
+const LEVEL: Kind = Choice {
+    among: &["error", "warn", "info", "debug", "trace"],
+    get: |s| s.log.level.as_str().to_ascii_lowercase(),
+    set: |s, word| s.log.level = word.parse().unwrap_or(Level::INFO),
+};
+
+const FORMAT: Kind = Choice {
+    among: &["text", "json"],
+    get: |s| match s.log.format {
+        Format::Text => "text".to_owned(),
+        Format::Json => "json".to_owned(),
+    },
+    set: |s, word| {
+        s.log.format = match word {
+            "json" => Format::Json,
+            _ => Format::Text,
+        }
+    },
+};
+
+const API: Kind = Choice {
+    among: &["legacy", "new"],
+    get: |s| match s.places.api {
+        Api::Legacy => "legacy".to_owned(),
+        Api::New => "new".to_owned(),
+    },
+    set: |s, word| {
+        s.places.api = match word {
+            "new" => Api::New,
+            _ => Api::Legacy,
+        }
+    },
+};
+
+impl Setting {
+    /// Its key in a file.
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        PREFIX.to_owned() + &self.key().to_ascii_uppercase()
+    }
+
+    /// Checks a value and puts it into `settings`. A path is relative to `base`.
+    pub fn set(&self, settings: &mut Settings, text: &str, base: &Path) -> Result<(), BadValue> {
+        match &self.kind {
+            Kind::Duration(of) => *of(settings) = duration(text)?,
+            Count(of, least, most) => *of(settings) = count(text, *least, *most)?,
+            Switch(of) => {
+                let bad = |_| BadValue::new("it is `true` or `false`");
+                *of(settings) = text.parse().map_err(bad)?;
+            }
+            Text(of) => *of(settings) = visible(text)?,
+            File(of) => *of(settings) = Some(path(text, base)?),
+            Url(of) => *of(settings) = Some(PlacesUrl::parse(text)?),
+            Choice { among, set, .. } => {
+                if !among.contains(&text) {
+                    return Err(BadValue::new(format!("it is one of {}", among.join(", "))));
+                }
+                set(settings, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// The value as a file has it, or `None` if it has none.
+    pub fn get(&self, settings: &Settings) -> Option<String> {
+        // One accessor serves for both ways; it wants a value that it could change.
+        let mut settings = settings.clone();
+        Some(match &self.kind {
+            Kind::Duration(of) => quoted(&format_duration(*of(&mut settings))),
+            Count(of, ..) => of(&mut settings).to_string(),
+            Switch(of) => of(&mut settings).to_string(),
+            Text(of) => quoted(of(&mut settings)),
+            File(of) => quoted(&of(&mut settings).as_ref()?.display().to_string()),
+            Url(of) => quoted(&of(&mut settings).as_ref()?.to_string()),
+            Choice { get, .. } => quoted(&get(&settings)),
+        })
+    }
+}
+
+impl Kind {
+    /// What stands for a value in help.
+    pub const fn placeholder(&self) -> &'static str {
+        match self {
+            Kind::Duration(_) => "DURATION",
+            Count(..) => "N",
+            Switch(_) => "true|false",
+            Text(_) => "TEXT",
+            File(_) => "PATH",
+            Url(_) => "URL",
+            Choice { .. } => "WORD",
+        }
+    }
+
+    /// What a value is, to be put behind `it`.
+    pub(super) fn wanted(&self) -> String {
+        match self {
+            Kind::Duration(_) => "is a duration such as `1.5s`, from 1ms to 24h".to_owned(),
+            Count(_, least, most) => format!("is a whole number from {least} to {most}"),
+            Switch(_) => "is `true` or `false`".to_owned(),
+            Text(_) => "is a text without blanks".to_owned(),
+            File(_) => "is a path".to_owned(),
+            Url(_) => "is such as `http://127.0.0.1:8080/path`".to_owned(),
+            Choice { among, .. } => format!("is one of {}", among.join(", ")),
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, BadValue> {
+    let duration = parse_duration(text).map_err(BadValue::new)?;
+    if duration < SHORTEST || duration > LONGEST {
+        return Err(BadValue::new("it must be from 1ms to 24h"));
+    }
+    Ok(duration)
+}
+
+fn count(text: &str, least: usize, most: usize) -> Result<usize, BadValue> {
+    let count = text.parse().ok();
+    let fits = count.filter(|count| (least..=most).contains(count));
+    fits.ok_or_else(|| BadValue::new(format!("it must be a whole number from {least} to {most}")))
+}
+
+fn visible(text: &str) -> Result<String, BadValue> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(BadValue::new(
+            "it must be visible ASCII characters without blanks",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn path(text: &str, base: &Path) -> Result<PathBuf, BadValue> {
+    if text.is_empty() {
+        return Err(BadValue::new("the path is empty"));
+    }
+    Ok(base.join(text))
+}
+
+/// A string as TOML writes it; what JSON escapes, TOML escapes the same way.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
