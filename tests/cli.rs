@@ -280,7 +280,7 @@ fn a_schema_is_json_and_knows_the_fields() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["run", "show", "schema", "herds"] {
+    for command in ["run", "show", "schema", "herds", "serve", "up", "send"] {
         let help = herd(&[command, "--help"]);
         assert_eq!(exit(&help), 0);
         assert!(out(&help).contains("Example"), "{command}");

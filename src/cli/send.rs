@@ -192,12 +192,13 @@ fn show(
 ) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     if json {
+        // What is no UTF-8 shows as U+FFFD; JSON has no other way.
         let (text, error) = match answer {
-            Ok(answer) => (Some(escape(&answer.text)), None),
+            Ok(answer) => (Some(String::from_utf8_lossy(&answer.text)), None),
             Err(error) => (None, Some(error)),
         };
         let object = serde_json::json!({
-            "line": escape(line),
+            "line": String::from_utf8_lossy(line),
             "answer": text,
             "error": error,
             "nanoseconds": u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),

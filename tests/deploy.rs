@@ -1,0 +1,497 @@
+//! The production server as its operator meets it: processes of the real binary, signals, sockets, files.
+
+#![cfg(unix)]
+
+#[path = "deploy/herd.rs"]
+mod herd;
+
+use std::time::Duration;
+
+use proxy_herd::settings;
+use wiremock::matchers::{method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use herd::{Files, Process, SERVERS, eventually, herd_command, herd_command_with};
+
+const GOOGLE: &str = "{\n   \"html_attributions\" : [],\n   \"results\" : [\n      {\n         \"name\" : \"Caf\\u00e9\"\n      }\n   ],\n   \"status\" : \"OK\"\n}\n\n\n";
+
+/// Not shaped like a key of Google's, and nowhere else in these tests.
+const KEY: &str = "nobody-may-see-this";
+
+/// A server that answers every Nearby Search like Google.
+async fn google() -> MockServer {
+    let google = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/nearby"))
+        .and(query_param("key", KEY))
+        .respond_with(ResponseTemplate::new(200).set_body_string(GOOGLE))
+        .mount(&google)
+        .await;
+    google
+}
+
+fn err(output: &std::process::Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+fn out(output: &std::process::Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn five_processes_tell_the_seeds_story() {
+    let google = google().await;
+    let files = Files::new().await;
+    std::fs::write(files.path("key"), format!("{KEY}\n")).unwrap();
+    let (url, key, logs) = (
+        format!("{}/nearby", google.uri()),
+        files.path("key"),
+        files.path("logs"),
+    );
+    let settings = [
+        "--places-url",
+        &url,
+        "--places-key-file",
+        &key,
+        "--log-dir",
+        &logs,
+        "--log-level",
+        "trace",
+    ];
+    let mut herd = SERVERS.map(|name| files.serve(name, &settings));
+    for server in &mut herd {
+        server.logs("all links are synchronised").await;
+    }
+    let told = files
+        .ask("Riley", "IAMAT kiwi +34.068930-118.445127 {now}")
+        .await
+        .expect("an answer");
+    assert!(
+        told.starts_with("AT Riley +0.") && told.ends_with('\n'),
+        "{told}"
+    );
+    let found = eventually("Campbell knows kiwi", async || {
+        let answer = files.ask("Campbell", "WHATSAT kiwi 10 5").await?;
+        answer.starts_with("AT ").then_some(answer)
+    });
+    assert_eq!(found.await, format!("{told}{}\n\n", GOOGLE.trim_end()));
+
+    // Juzang is dead, and the herd still agrees.
+    assert_eq!(herd[2].stopped_by("KILL").await, None);
+    let plum = files
+        .ask("Riley", "IAMAT plum +40.5-100.25 {now}")
+        .await
+        .expect("an answer");
+    let knows_plum = async |server: &str| {
+        let what = format!("{server} knows plum");
+        let found = eventually(&what, async || {
+            let answer = files.ask(server, "WHATSAT plum 1 1").await?;
+            answer.starts_with("AT ").then_some(answer)
+        });
+        assert!(found.await.starts_with(&plum));
+    };
+    knows_plum("Campbell").await;
+
+    // It comes back empty, and is told.
+    herd[2] = files.serve("Juzang", &settings);
+    herd[2].logs("all links are synchronised").await;
+    knows_plum("Juzang").await;
+
+    let mut said = String::new();
+    for server in &mut herd {
+        assert_eq!(
+            server.stopped_by("TERM").await,
+            Some(0),
+            "{}",
+            server.said()
+        );
+        assert!(
+            server.said().contains("stopped in good order"),
+            "{}",
+            server.said()
+        );
+        said += &server.said();
+    }
+    files.gone().await;
+    let written = files.everything();
+    assert!(said.contains("asks Places at") && written.contains("WHATSAT plum"));
+    assert!(
+        !said.contains(KEY) && !written.contains(KEY),
+        "the key shows"
+    );
+}
+
+#[tokio::test]
+async fn a_log_file_has_all_input_and_output_and_the_links() {
+    let files = Files::new().await;
+    let logs = files.path("logs");
+    let more = ["--log-dir", &logs, "--log-format", "json"];
+    let mut riley = files.serve("Riley", &more);
+    let mut jaquez = files.serve("Jaquez", &more);
+    riley.logs("link to Jaquez is up").await;
+    files
+        .ask("Riley", "IAMAT kiwi +1-1 5")
+        .await
+        .expect("an answer");
+    files.ask("Riley", "what?").await.expect("an answer");
+    assert_eq!(jaquez.stopped_by("INT").await, Some(0));
+    riley.logs("link to Jaquez is down").await;
+    assert_eq!(riley.stopped_by("INT").await, Some(0));
+    let log = std::fs::read_to_string(files.path("logs/log-Riley.txt")).unwrap();
+    for words in [
+        "server Riley: started",
+        "connected with Jaquez",
+        ": IAMAT kiwi +1-1 5\n",
+        "output to Jaquez",
+        ": AT Riley +",
+        ": ? what?\n",
+        "dropped Jaquez: ",
+        "no connection with Juzang: connection refused\n",
+        "server Riley: stopped",
+    ] {
+        assert!(log.contains(words), "no {words:?} in:\n{log}");
+    }
+    for line in log.lines() {
+        let time = line.split(' ').next().unwrap();
+        assert_eq!(
+            time.split_once('.').map(|(_, nanos)| nanos.len()),
+            Some(9),
+            "{line}"
+        );
+    }
+    let said = riley.said();
+    assert!(said.lines().count() > 3, "{said}");
+    for line in said.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+        assert!(
+            object["level"].is_string() && object["fields"]["message"].is_string(),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn up_runs_a_herd_until_ctrl_c_and_leaves_no_process() {
+    let google = google().await;
+    let files = Files::new().await;
+    let (herd, logs, url) = (
+        files.herd(),
+        files.path("logs"),
+        format!("{}/nearby", google.uri()),
+    );
+    let args = [
+        "up",
+        "--herd",
+        &herd,
+        "--log-dir",
+        &logs,
+        "--places-url",
+        &url,
+    ];
+    let mut up = Process::start(
+        &args,
+        &[("PLACES_API_KEY", KEY), ("HERD_LOG_LEVEL", "debug")],
+    );
+    up.says("all links are synchronised").await;
+    files
+        .ask("Riley", "IAMAT kiwi +34.068930-118.445127 {now}")
+        .await
+        .expect("an answer");
+    let found = eventually("Campbell knows kiwi", async || {
+        let answer = files.ask("Campbell", "WHATSAT kiwi 10 5").await?;
+        answer.contains("Caf\\u00e9").then_some(())
+    });
+    found.await;
+    assert_eq!(up.stopped_by("INT").await, Some(0), "{}", up.said());
+    let said = up.said();
+    for name in SERVERS {
+        let port = files.port(name);
+        assert!(
+            said.contains(&format!("clients at 127.0.0.1:{port}")),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("{name}: ")),
+            "no log of {name}:\n{said}"
+        );
+    }
+    files.gone().await;
+    assert!(
+        !said.contains(KEY) && !files.everything().contains(KEY),
+        "the key shows"
+    );
+}
+
+#[tokio::test]
+async fn whatever_ends_up_ends_its_servers() {
+    let files = Files::new().await;
+    let (herd, logs) = (files.herd(), files.path("logs"));
+    let mut up = Process::start(&["up", "--herd", &herd, "--log-dir", &logs], &[]);
+    up.says("all links are synchronised").await;
+    assert_eq!(up.stopped_by("KILL").await, None);
+    files.gone().await;
+    let log = std::fs::read_to_string(files.path("logs/log-Bernard.txt")).unwrap();
+    assert!(
+        log.contains("server Bernard: stopped in good order"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn up_says_which_server_could_not_begin_and_goes_on_with_the_others() {
+    let files = Files::new().await;
+    let (herd, logs, port) = (files.herd(), files.path("logs"), files.port("Juzang"));
+    let taken = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let mut up = Process::start(&["up", "--herd", &herd, "--log-dir", &logs], &[]);
+    up.says("Juzang ended: exit status: 1").await;
+    up.logs(&format!("can't listen on 127.0.0.1:{port} for clients"))
+        .await;
+    up.logs(&format!("help: another program has port {port}"))
+        .await;
+    eventually("Riley answers", async || {
+        files.ask("Riley", "IAMAT kiwi +1-1 5").await
+    })
+    .await;
+    assert_eq!(up.stopped_by("TERM").await, Some(1), "{}", up.said());
+    drop(taken);
+    files.gone().await;
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_server_that_waits_for_its_last_client() {
+    let google = MockServer::start().await;
+    let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
+    Mock::given(method("GET"))
+        .respond_with(late)
+        .mount(&google)
+        .await;
+    let files = Files::new().await;
+    let url = format!("{}/nearby", google.uri());
+    let herd = files.herd();
+    let deadlines = [
+        "--places-deadline=1m",
+        "--places-attempt-deadline=1m",
+        "--drain=1m",
+    ];
+    let args = [
+        &["serve", "Riley", "--herd", &herd, "--places-url", &url][..],
+        &deadlines,
+    ]
+    .concat();
+    let mut riley = Process::start(&args, &[("PLACES_API_KEY", KEY)]);
+    riley.logs("listens at").await;
+    let port = format!("127.0.0.1:{}", files.port("Riley"));
+    let lines = ["IAMAT kiwi +1-1 5", "WHATSAT kiwi 1 1"];
+    let mut client = Process::start(&["send", "--timeout=1m", &port, lines[0], lines[1]], &[]);
+    eventually("Places is asked", async || {
+        let asked = google.received_requests().await?;
+        (!asked.is_empty()).then_some(())
+    })
+    .await;
+    riley.signal("TERM").await;
+    riley.logs("stopping: SIGTERM").await;
+    assert_eq!(riley.stopped_by("INT").await, Some(1), "{}", riley.said());
+    assert!(
+        riley
+            .said()
+            .contains("ended at once: SIGINT while stopping"),
+        "{}",
+        riley.said()
+    );
+    assert_eq!(client.ended().await, Some(1));
+    assert!(
+        client.said().contains("no answer to `WHATSAT kiwi 1 1`"),
+        "{}",
+        client.said()
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_shows_before_a_server_begins() {
+    let files = Files::at("0.0.0.0").await;
+    let (herd, key) = (files.herd(), files.path("key"));
+    std::fs::write(&key, KEY).unwrap();
+    for (args, exit, words) in [
+        (&["serve", "Rily"][..], 2, "did you mean `Riley`?"),
+        (
+            &["serve", "Riley", "--herd", "rily"],
+            2,
+            "did you mean `riley`?",
+        ),
+        (
+            &["serve", "Riley", "--heartbeat", "2 parsecs"],
+            2,
+            "no unit of time",
+        ),
+        (
+            &["serve", "Riley", "--log-level", "loud"],
+            2,
+            "possible values",
+        ),
+        (
+            &["serve", "Riley", "--config", "/no/such.toml"],
+            2,
+            "no such file",
+        ),
+        (
+            &["serve", "Riley", "--places-key-file", "/no/key"],
+            2,
+            "can't read the key to Places",
+        ),
+        (
+            &["serve", "Riley", "--places-key-file", &key],
+            2,
+            "can't speak https",
+        ),
+        (&["serve", "Riley", "--herd", &herd], 2, "--insecure-peers"),
+        (&["up", "--herd", "rily"], 2, "did you mean `riley`?"),
+        (&["up", "--drain", "soon"], 2, "a duration is a number"),
+    ] {
+        let ran = herd_command(args).await;
+        let said = err(&ran);
+        assert_eq!(ran.status.code(), Some(exit), "{args:?}: {said}");
+        assert!(
+            said.contains(words) && !said.contains(KEY),
+            "{args:?}: {said}"
+        );
+    }
+    let mut trusted = files.serve("Riley", &["--insecure-peers"]);
+    trusted.logs("listens at 0.0.0.0:").await;
+    assert_eq!(trusted.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn settings_come_from_everywhere_and_print_as_a_file() {
+    let files = Files::new().await;
+    let (config, key) = (files.path("settings.toml"), files.path("key"));
+    std::fs::write(&config, "audit = \"7s\"\nplaces_key_file = \"key\"\n").unwrap();
+    std::fs::write(&key, KEY).unwrap();
+    let args = [
+        "serve",
+        "Riley",
+        "--print-config",
+        "--config",
+        &config,
+        "--idle",
+        "8s",
+    ];
+    let mut printing = Process::start(&args, &[("HERD_DRAIN", "9s"), ("HERD_DRIAN", "9s")]);
+    assert_eq!(printing.ended().await, Some(0));
+    let said = printing.said();
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in [
+        format!("audit = \"7s\" # {config}:1"),
+        "idle = \"8s\" # --idle".to_owned(),
+        "drain = \"9s\" # HERD_DRAIN".to_owned(),
+        format!("# the key to Places is from the file `{key}`"),
+        "did you mean `HERD_DRAIN`?".to_owned(),
+    ] {
+        assert!(words.contains(&line), "no {line:?} in:\n{said}");
+    }
+    assert!(!said.contains(KEY), "the key shows");
+}
+
+#[tokio::test]
+async fn send_prints_exact_answers_and_exits_1_without_one() {
+    let files = Files::new().await;
+    let mut riley = files.serve("Riley", &[]);
+    riley.logs("listens at").await;
+    let herd = files.herd();
+    let input = "IAMAT kiwi +1-1 5\n\nWHATSAT kiwi 1 1\nlast";
+    let sent = herd_command_with(&["send", "--herd", &herd, "Riley"], input).await;
+    let text = out(&sent);
+    let (at, rest) = text.split_once('\n').expect("lines");
+    assert!(
+        at.starts_with("AT Riley +") && at.ends_with(" kiwi +1-1 5"),
+        "{text}"
+    );
+    let middle = rest
+        .strip_prefix(&format!("? \n{at}\n{{\n"))
+        .expect("the AT line again, and JSON");
+    assert!(
+        middle.ends_with("\"status\" : \"REQUEST_DENIED\"\n}\n\n? last\n"),
+        "{text}"
+    );
+    assert_eq!((sent.status.code(), err(&sent)), (Some(0), String::new()));
+
+    let sent = herd_command(&[
+        "send",
+        "--json",
+        "--herd",
+        &herd,
+        "Riley",
+        "WHATSAT kiwi 1 1",
+        "x",
+    ])
+    .await;
+    let text = out(&sent);
+    let objects: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        objects[0]["answer"]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("{at}\n{{")),
+        "{text}"
+    );
+    assert_eq!((&objects[1]["answer"], objects.len()), (&"? x".into(), 2));
+    assert!(objects[1]["nanoseconds"].as_u64().unwrap() > 0);
+
+    // The server closes the connection behind a line that is too long.
+    let long = "x".repeat(5000);
+    let sent = files.send("Riley", &[&long, "too late"]).await;
+    assert_eq!(out(&sent), format!("? {}\n", &long[..4096]));
+    assert_eq!(sent.status.code(), Some(1));
+    assert!(
+        err(&sent).contains("no answer to `too late`"),
+        "{}",
+        err(&sent)
+    );
+
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+    let address = format!("127.0.0.1:{}", files.port("Riley"));
+    let sent = herd_command(&["send", &address, "x"]).await;
+    assert_eq!(sent.status.code(), Some(1));
+    assert!(
+        err(&sent).contains(&format!("can't connect to {address}")),
+        "{}",
+        err(&sent)
+    );
+    for (server, words) in [
+        ("127.0.0.1:x", "write HOST:PORT"),
+        ("Rily", "did you mean `Riley`?"),
+    ] {
+        let sent = herd_command(&["send", server, "x"]).await;
+        assert_eq!(sent.status.code(), Some(2));
+        assert!(err(&sent).contains(words), "{}", err(&sent));
+    }
+}
+
+#[tokio::test]
+async fn send_gives_up_on_a_server_that_is_silent() {
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let sent = herd_command(&["send", "--timeout", "50ms", &address, "x"]).await;
+    assert_eq!(sent.status.code(), Some(1));
+    assert!(
+        err(&sent).contains("no answer to `x`: silence for 50ms"),
+        "{}",
+        err(&sent)
+    );
+}
+
+#[test]
+fn the_documented_settings_are_those_that_there_are() {
+    let documented = std::fs::read_to_string("docs/operating.md").expect("it is there");
+    let table = settings::markdown();
+    assert!(
+        documented.contains(&table),
+        "docs/operating.md needs this table:\n{table}"
+    );
+}

@@ -1,0 +1,280 @@
+//! Processes of the real binary, and how to wait for what they do. Every wait has a bound.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// Nothing that is waited for takes so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const SERVERS: [&str; 5] = ["Riley", "Jaquez", "Juzang", "Campbell", "Bernard"];
+
+const LINKS: &str = r#"["Riley-Jaquez", "Riley-Juzang", "Bernard-Jaquez", "Bernard-Juzang", "Bernard-Campbell", "Juzang-Campbell"]"#;
+
+/// Waits for something, but not for ever.
+pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let done = timeout(PATIENCE, work).await;
+    done.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(what, asking).await
+}
+
+/// A port that nobody has. Not from the system's own range: a connection that a server makes could get such a port while
+/// the server that is to have it is down.
+async fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Other processes that run these tests begin elsewhere.
+    let begin = std::process::id() * 101;
+    loop {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(13_000 + (begin + next) % 17_000).expect("below 30000");
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A herd file in a folder of its own, and where its servers are.
+pub(crate) struct Files {
+    pub(crate) folder: TempDir,
+    ports: Vec<(&'static str, u16, u16)>,
+}
+
+impl Files {
+    pub(crate) async fn new() -> Self {
+        Self::at("127.0.0.1").await
+    }
+
+    pub(crate) async fn at(host: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut ports = Vec::new();
+        for name in SERVERS {
+            ports.push((name, free_port().await, free_port().await));
+        }
+        let servers = ports.iter().map(|(name, port, peer_port)| {
+            format!("{{ name = \"{name}\", port = {port}, peer_port = {peer_port} }},\n")
+        });
+        let servers: String = servers.collect();
+        let text = format!(
+            "name = \"test\"\nhost = \"{host}\"\nservers = [\n{servers}]\nlinks = {LINKS}\n"
+        );
+        std::fs::write(folder.path().join("herd.toml"), text).expect("written");
+        Self { folder, ports }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder
+            .path()
+            .join(name)
+            .to_str()
+            .expect("UTF-8")
+            .to_owned()
+    }
+
+    pub(crate) fn herd(&self) -> String {
+        self.path("herd.toml")
+    }
+
+    pub(crate) fn port(&self, server: &str) -> u16 {
+        let found = self.ports.iter().find(|(name, ..)| *name == server);
+        found.expect("a server of the herd").1
+    }
+
+    /// Begins `herd serve NAME` with more arguments.
+    pub(crate) fn serve(&self, name: &str, more: &[&str]) -> Process {
+        let herd = self.herd();
+        Process::start(&[&["serve", name, "--herd", &herd], more].concat(), &[])
+    }
+
+    /// Runs `herd send` to a server.
+    pub(crate) async fn send(&self, server: &str, lines: &[&str]) -> Output {
+        let herd = self.herd();
+        herd_command(&[&["send", "--herd", &herd, server, "--"], lines].concat()).await
+    }
+
+    /// What `herd send` prints, if all lines were answered.
+    pub(crate) async fn ask(&self, server: &str, line: &str) -> Option<String> {
+        let sent = self.send(server, &[line]).await;
+        let text = String::from_utf8(sent.stdout).expect("UTF-8");
+        sent.status.success().then_some(text)
+    }
+
+    /// Waits until nobody listens at any port of the herd.
+    pub(crate) async fn gone(&self) {
+        for (name, port, peer_port) in &self.ports {
+            for port in [port, peer_port] {
+                let refused = async || {
+                    let connected = TcpStream::connect(("127.0.0.1", *port)).await;
+                    connected.is_err().then_some(())
+                };
+                eventually(&format!("the end of {name}"), refused).await;
+            }
+        }
+    }
+
+    /// All text in the folder, of all files in all folders.
+    pub(crate) fn everything(&self) -> String {
+        fn read(folder: &Path, all: &mut String) {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path: PathBuf = entry.expect("readable").path();
+                if path.is_dir() {
+                    read(&path, all);
+                } else if path.file_name().expect("a name") != "key" {
+                    all.push_str(&std::fs::read_to_string(path).expect("UTF-8"));
+                }
+            }
+        }
+        let mut all = String::new();
+        read(self.folder.path(), &mut all);
+        all
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args(args).kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("HERD_") || name == "PLACES_API_KEY" || name == "CREDENTIALS_DIRECTORY"
+        {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) async fn herd_command(args: &[&str]) -> Output {
+    within("a command", command(args).stdin(Stdio::null()).output())
+        .await
+        .expect("it runs")
+}
+
+/// Runs a command with this as its standard input.
+pub(crate) async fn herd_command_with(args: &[&str], input: &str) -> Output {
+    let mut command = command(args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).await.expect("it runs");
+    drop(stdin);
+    within("a command", child.wait_with_output())
+        .await
+        .expect("it runs")
+}
+
+/// A process that runs until it is told to end, and what it says.
+pub(crate) struct Process {
+    child: Child,
+    out: watch::Receiver<String>,
+    err: watch::Receiver<String>,
+    reading: JoinSet<()>,
+}
+
+impl Process {
+    pub(crate) fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = command(args);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.envs(environment.iter().copied());
+        let mut child = command.spawn().expect("it starts");
+        let mut reading = JoinSet::new();
+        let out = read(&mut reading, child.stdout.take().expect("piped"));
+        let err = read(&mut reading, child.stderr.take().expect("piped"));
+        Self {
+            child,
+            out,
+            err,
+            reading,
+        }
+    }
+
+    /// Waits until it has said this on standard error.
+    pub(crate) async fn logs(&mut self, words: &str) {
+        wait(&mut self.err, words).await;
+    }
+
+    /// Waits until it has said this on standard output.
+    pub(crate) async fn says(&mut self, words: &str) {
+        wait(&mut self.out, words).await;
+    }
+
+    /// All it said so far.
+    pub(crate) fn said(&self) -> String {
+        format!("{}{}", *self.out.borrow(), *self.err.borrow())
+    }
+
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs");
+        // The shell's own `kill`, which is everywhere.
+        let kill = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {pid}")])
+            .status()
+            .await;
+        assert!(kill.expect("a shell").success());
+    }
+
+    /// Waits for its end, and gives its exit code: none if a signal ended it.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let status = within("the end of a process", self.child.wait()).await;
+        // What it said last may still be under way.
+        let last = async { while self.reading.join_next().await.is_some() {} };
+        within("the end of its output", last).await;
+        status.expect("a status").code()
+    }
+
+    pub(crate) async fn stopped_by(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal).await;
+        self.ended().await
+    }
+}
+
+fn read(
+    tasks: &mut JoinSet<()>,
+    stream: impl AsyncRead + Send + Unpin + 'static,
+) -> watch::Receiver<String> {
+    let (tell, said) = watch::channel(String::new());
+    tasks.spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            tell.send_modify(|said| *said += &(line + "\n"));
+        }
+    });
+    said
+}
+
+async fn wait(said: &mut watch::Receiver<String>, words: &str) {
+    let so_far = said.clone();
+    let found = timeout(PATIENCE, said.wait_for(|said| said.contains(words))).await;
+    assert!(
+        matches!(found, Ok(Ok(_))),
+        "never said {words:?}, but:\n{}",
+        *so_far.borrow()
+    );
+}
