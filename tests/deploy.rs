@@ -105,11 +105,7 @@ async fn five_processes_tell_the_seeds_story() {
             "{}",
             server.said()
         );
-        assert!(
-            server.said().contains("stopped in good order"),
-            "{}",
-            server.said()
-        );
+        assert!(server.said().contains("stops"), "{}", server.said());
         said += &server.said();
     }
     files.gone().await;
@@ -139,7 +135,7 @@ async fn a_log_file_has_all_input_and_output_and_the_links() {
     assert_eq!(riley.stopped_by("INT").await, Some(0));
     let log = std::fs::read_to_string(files.path("logs/log-Riley.txt")).unwrap();
     for words in [
-        "server Riley: started",
+        "server Riley: starts",
         "connected with Jaquez",
         ": IAMAT kiwi +1-1 5\n",
         "output to Jaquez",
@@ -147,7 +143,7 @@ async fn a_log_file_has_all_input_and_output_and_the_links() {
         ": ? what?\n",
         "dropped Jaquez: ",
         "no connection with Juzang: connection refused\n",
-        "server Riley: stopped",
+        "server Riley: stops",
     ] {
         assert!(log.contains(words), "no {words:?} in:\n{log}");
     }
@@ -233,8 +229,7 @@ async fn whatever_ends_up_ends_its_servers() {
     // Its last words are written when its ports are closed already.
     eventually("Bernard's last words", async || {
         let log = std::fs::read_to_string(files.path("logs/log-Bernard.txt")).ok()?;
-        log.contains("server Bernard: stopped in good order")
-            .then_some(())
+        log.contains("server Bernard: stops").then_some(())
     })
     .await;
 }

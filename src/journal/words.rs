@@ -22,7 +22,7 @@ impl What<'_> {
             Self::Started { boot } => format!("starts, boot {boot}"),
             Self::Stopped => "stops".to_owned(),
             Self::Opened { conn, with, .. } => {
-                format!("connection {} with {}", conn.0, other(with))
+                format!("connection {} with {with}", conn.0)
             }
             Self::Closed { conn, why } => format!("connection {} closed: {why}", conn.0),
             Self::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
@@ -122,11 +122,14 @@ fn skewed(by: i64, drift: i64) -> String {
     }
 }
 
-fn other(with: &Other) -> String {
-    match with {
-        Other::Client => "a client".to_owned(),
-        Other::Peer => "a server".to_owned(),
-        Other::Server(name) => name.to_string(),
+/// Who is at the other end of a connection.
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client => f.write_str("a client"),
+            Self::Peer => f.write_str("a server"),
+            Self::Server(name) => f.write_str(name),
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tracing::Level;
 
 use super::queue::Queue;
-use super::words::{Told, Whom};
 use crate::herd::Name;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
 use crate::net::Net;
@@ -140,14 +139,13 @@ impl<N: Net> LogJournal<N> {
     /// Tells `tracing`.
     fn trace(&self, what: &What<'_>) {
         let server = &*self.server;
-        let told = Told(what);
         let conn = connection(what).map(|ConnId(number)| number);
         match self.level(what) {
-            Level::ERROR => tracing::error!(server, conn, "{told}"),
-            Level::WARN => tracing::warn!(server, conn, "{told}"),
-            Level::INFO => tracing::info!(server, conn, "{told}"),
-            Level::DEBUG => tracing::debug!(server, conn, "{told}"),
-            Level::TRACE => tracing::trace!(server, conn, "{told}"),
+            Level::ERROR => tracing::error!(server, conn, "{what}"),
+            Level::WARN => tracing::warn!(server, conn, "{what}"),
+            Level::INFO => tracing::info!(server, conn, "{what}"),
+            Level::DEBUG => tracing::debug!(server, conn, "{what}"),
+            Level::TRACE => tracing::trace!(server, conn, "{what}"),
         }
     }
 
@@ -163,7 +161,7 @@ impl<N: Net> LogJournal<N> {
                 self.note(file, "closed", &self.other(*conn), why);
             }
             What::Started { .. } | What::Stopped => {
-                self.note(file, "server", &self.server, &Told(what));
+                self.note(file, "server", &self.server, what);
             }
             _ => {}
         }
@@ -181,7 +179,7 @@ impl<N: Net> LogJournal<N> {
             Some(Connection {
                 remote,
                 with: Some(with),
-            }) => format!("{} ({remote})", Whom(with)),
+            }) => format!("{with} ({remote})"),
             Some(Connection { remote, with: None }) => remote.to_string(),
             None => "somebody".to_owned(),
         }

@@ -7,7 +7,6 @@
 mod file;
 mod journal;
 mod queue;
-mod words;
 
 use std::io;
 use std::path::PathBuf;

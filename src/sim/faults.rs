@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use turmoil::{Protocol, Segment};
+
 use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::recorder::Recorder;
@@ -316,7 +318,9 @@ impl Breaker {
                 for link in links {
                     for message in link {
                         let (source, target) = message.pair();
-                        if (source.ip(), target.ip()) != (from, to) {
+                        // Who wants to connect gets no answer, so that waits, too.
+                        let connects = matches!(message.protocol(), Protocol::Tcp(Segment::Syn(_)));
+                        if (source.ip(), target.ip()) != (from, to) || connects {
                             continue;
                         }
                         if position == due.len() {

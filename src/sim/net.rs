@@ -4,7 +4,7 @@
 //! What can be wrong between the ends (cuts, latencies) is turmoil's, and the driver's to set.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::machines::Machine;
@@ -277,14 +278,18 @@ impl Net for SimNet {
     async fn listen(&self, at: &Address) -> io::Result<SimListener> {
         let bound = TurmoilNet.listen(at).await?;
         let changed = Arc::new(Notify::new());
-        let state = &mut self.faults.inner().machines[self.machine];
-        state.listeners.push(Arc::clone(&changed));
+        let listening = Arc::clone(&changed);
+        self.faults.inner().machines[self.machine]
+            .listeners
+            .push(listening);
+        let local = bound.local_addr()?;
+        let (give, taken) = mpsc::unbounded_channel();
+        let mut system = JoinSet::new();
+        system.spawn(take(self.clone(), at.clone(), bound, changed, give));
         Ok(SimListener {
-            net: self.clone(),
-            at: at.clone(),
-            local: bound.local_addr()?,
-            bound: Mutex::new(Some(Arc::new(bound))),
-            changed,
+            local,
+            taken: Mutex::new(taken),
+            _system: system,
         })
     }
 
@@ -341,32 +346,56 @@ impl<F: Future> Future for Gated<F> {
 }
 
 /// A port that can be closed for a while.
+///
+/// As on a real machine it is the system that takes connections, whether the server goes on or stands still;
+/// the server fetches them from there.
 pub(super) struct SimListener {
-    net: SimNet,
-    at: Address,
     local: SocketAddr,
-    /// None while it is closed.
-    bound: Mutex<Option<Arc<TcpListener>>>,
-    /// It is to be closed, or opened.
-    changed: Arc<Notify>,
+    taken: Mutex<mpsc::UnboundedReceiver<io::Result<Connection<SimStream>>>>,
+    /// The system's side. It ends with the listener.
+    _system: JoinSet<()>,
 }
 
-impl SimListener {
-    /// The bound port; none while the machine refuses connections.
-    async fn bound(&self) -> io::Result<Option<Arc<TcpListener>>> {
-        let refusing = self.net.faults.inner().machines[self.net.machine].refusing;
-        let lock = || self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        if refusing {
-            *lock() = None;
-            return Ok(None);
+/// Takes connections in the system's place, but not while the machine refuses them. What was taken and not
+/// fetched stays.
+async fn take(
+    net: SimNet,
+    at: Address,
+    bound: TcpListener,
+    changed: Arc<Notify>,
+    give: mpsc::UnboundedSender<io::Result<Connection<SimStream>>>,
+) {
+    let mut bound = Some(bound);
+    loop {
+        let refusing = net.faults.inner().machines[net.machine].refusing;
+        let taken = match &bound {
+            _ if refusing => {
+                bound = None;
+                changed.notified().await;
+                continue;
+            }
+            None => match TurmoilNet.listen(&at).await {
+                Ok(again) => {
+                    bound = Some(again);
+                    continue;
+                }
+                Err(error) => Some(Err(error)),
+            },
+            Some(bound) => {
+                let accepted = async { Some(Listener::accept(bound).await) };
+                let changed = async {
+                    changed.notified().await;
+                    None
+                };
+                or(accepted, changed).await
+            }
+        };
+        let Some(taken) = taken else { continue };
+        let failed = taken.is_err();
+        let given = give.send(taken.map(|connection| net.wrap(connection)));
+        if failed || given.is_err() {
+            return;
         }
-        let open = lock().clone();
-        if open.is_some() {
-            return Ok(open);
-        }
-        let bound = Arc::new(TurmoilNet.listen(&self.at).await?);
-        *lock() = Some(Arc::clone(&bound));
-        Ok(Some(bound))
     }
 }
 
@@ -374,20 +403,12 @@ impl Listener for SimListener {
     type Stream = SimStream;
 
     async fn accept(&self) -> io::Result<Connection<SimStream>> {
-        loop {
-            let Some(bound) = self.bound().await? else {
-                self.changed.notified().await;
-                continue;
-            };
-            let accepted = async { Some(Listener::accept(&*bound).await) };
-            let changed = async {
-                self.changed.notified().await;
-                None
-            };
-            if let Some(accepted) = or(accepted, changed).await {
-                return Ok(self.net.wrap(accepted?));
-            }
-        }
+        let fetch = |context: &mut Context<'_>| {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.poll_recv(context)
+        };
+        let gone = || Err(io::Error::other("the system takes no connections any more"));
+        poll_fn(fetch).await.unwrap_or_else(gone)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
