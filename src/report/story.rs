@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::journal::{ConnId, Event, Other, RecordText, What, Who};
+use crate::protocol::escape;
 use crate::protocol::peer::PeerLine;
 use crate::trace::Trace;
 
@@ -157,7 +158,7 @@ impl<'a> Told<'a> {
         let words = event.what.words(&|record| self.update(record));
         match &event.what {
             What::LineIn { line, .. } => match self.other_end(event) {
-                Some(from) => format!("← {from}  {line}"),
+                Some(from) => format!("← {from}  {}", self.shown(&line.0)),
                 None => words,
             },
             What::LineOut { line, .. } => self.line_out(event, &line.0),
@@ -184,7 +185,19 @@ impl<'a> Told<'a> {
                 let update = self.update(&(&sent.record).into());
                 format!("→ {to}  {update}, {hops}")
             }
-            _ => format!("→ {to}  {}", crate::protocol::escape(line)),
+            _ => format!("→ {to}  {}", self.shown(line)),
+        }
+    }
+
+    /// A line. Of one with a body only the first line is told in a story.
+    fn shown(&self, line: &[u8]) -> String {
+        let rest = line.split(|&byte| byte == b'\n').count() - 1;
+        let first = line.split(|&byte| byte == b'\n').next();
+        match (self.detail, first) {
+            (Detail::Story, Some(first)) if rest > 0 => {
+                format!("{} … and {}", escape(first), show::count(rest, "line"))
+            }
+            _ => escape(line),
         }
     }
 

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod invariants;
+mod names;
 pub mod propagation;
 pub mod state;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::title;
 use crate::herd::{Herd, Link, ServerId};
 use crate::journal::{ConnId, Event, EventId, Ignored, Source, What, Who};
 use crate::protocol::client::Refusal;
@@ -176,43 +177,8 @@ pub(crate) fn alike(updates: &[Propagation], times: bool) -> Vec<(String, &Propa
     }
     let named = groups
         .into_iter()
-        .map(|(_, group)| (title(&group), group[0]));
+        .map(|(_, group)| (title(group.iter().map(|update| &*update.name)), group[0]));
     named.collect()
-}
-
-/// `update kiwi`, or `updates kiwi #1 to #7, #9` for several of one client.
-fn title(group: &[&Propagation]) -> String {
-    if let [one] = group {
-        return format!("update {}", one.name);
-    }
-    // Names that count are `id#number`; ids may have a `#` themselves.
-    let mut by_client: Vec<(&str, Vec<(u64, u64)>)> = Vec::new();
-    for update in group {
-        let (id, number) = update.name.rsplit_once('#').unwrap_or((&update.name, ""));
-        let number = number.parse().unwrap_or(0);
-        if by_client.last().is_none_or(|(last, _)| *last != id) {
-            by_client.push((id, Vec::new()));
-        }
-        match by_client
-            .last_mut()
-            .and_then(|(_, ranges)| ranges.last_mut())
-        {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => by_client
-                .last_mut()
-                .into_iter()
-                .for_each(|(_, ranges)| ranges.push((number, number))),
-        }
-    }
-    let named = by_client.iter().map(|(id, ranges)| {
-        let ranges = ranges.iter().map(|range| match range {
-            (0, 0) => String::new(),
-            (first, last) if first == last => format!(" #{first}"),
-            (first, last) => format!(" #{first} to #{last}"),
-        });
-        format!("{id}{}", ranges.collect::<Vec<_>>().join(","))
-    });
-    format!("updates {}", named.collect::<Vec<_>>().join(", "))
 }
 
 /// An update that a client sent, or was to send.
