@@ -31,6 +31,7 @@
 //! - [`protocol`]: the two line languages, exactly
 //! - [`journal`]: what happened, as values
 //! - [`node`]: one server's decisions
+//! - `seed`: generators, one for each purpose
 //! - `scenario`: files that say what happens to a herd and what is expected
 //! - `trace`: a run, written down, the way of each update in it, and what must hold of every run
 //! - `report`: traces made readable
@@ -61,6 +62,8 @@ pub mod protocol;
 pub mod report;
 #[cfg(feature = "sim")]
 pub mod scenario;
+#[cfg(feature = "sim")]
+mod seed;
 pub mod server;
 pub mod settings;
 #[cfg(feature = "sim")]

@@ -27,15 +27,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "scenario",
-        &["diag", "document", "herd", "protocol", "trace", "units"],
+        &[
+            "diag", "document", "herd", "protocol", "seed", "trace", "units",
+        ],
     ),
+    ("seed", &[]),
     ("trace", &["diag", "herd", "journal", "protocol", "units"]),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
     (
         "sim",
         &[
-            "diag", "herd", "journal", "net", "places", "protocol", "scenario", "server", "trace",
-            "units",
+            "diag", "herd", "journal", "net", "places", "protocol", "scenario", "seed", "server",
+            "trace", "units",
         ],
     ),
     (
@@ -49,8 +52,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
-    "protocol", "herd", "node", "journal", "scenario", "trace", "report", "diag", "document",
-    "units",
+    "protocol", "herd", "node", "journal", "scenario", "seed", "trace", "report", "diag",
+    "document", "units",
 ];
 
 /// Files without them, in folders that have some.

@@ -310,6 +310,11 @@ pub enum What<'a> {
         /// Nanoseconds more each second.
         drift: i64,
     },
+    /// The harness chose a step by the seed. It is told before it happens.
+    Chose {
+        /// The step as a scenario's file would write it.
+        step: Cow<'a, str>,
+    },
     /// What a fault, which is the cause, did to anybody until it ended or the run did.
     Touched {
         /// How often.
@@ -393,6 +398,9 @@ impl What<'_> {
                 latency: Cow::Owned(latency.into_owned()),
             },
             Self::Skewed { by, drift } => What::Skewed { by, drift },
+            Self::Chose { step } => What::Chose {
+                step: Cow::Owned(step.into_owned()),
+            },
             Self::Touched { count, of } => What::Touched {
                 count,
                 of: Cow::Owned(of.into_owned()),

@@ -72,6 +72,7 @@ impl What<'_> {
             Self::Severed { pairs } => format!("SEVERED: {}", between(pairs)),
             Self::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
             Self::Skewed { by, drift } => skewed(*by, *drift),
+            Self::Chose { step } => format!("chooses {step}"),
             Self::Touched { count, of } => touched(*count, of),
         }
     }

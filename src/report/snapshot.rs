@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use super::show;
-use super::ways::{fate, tree};
+use super::ways::{fate, told_singly, tree};
 use crate::journal::{Event, What, Who};
 use crate::protocol::record::Record;
 use crate::protocol::{escape, fields};
@@ -29,14 +29,28 @@ pub fn snapshot_with_times(trace: &Trace) -> String {
 
 fn write(trace: &Trace, times: bool) -> String {
     let mut text = format!("{} (herd {})\n", trace.header.title, trace.header.herd);
-    for (title, update) in alike(&trace.updates, times) {
+    for (title, update) in alike(&told_singly(trace), times) {
         let _ = writeln!(text, "\n{title} at {}", update.to);
         for line in spread(trace, update, times) {
             let _ = writeln!(text, "  {line}");
         }
     }
-    let by_client = |event: &&Event| matches!(event.who, Who::Client(_));
-    let clients = trace.events.iter().filter(by_client);
+    // What a workload says and hears is the seed's; how many updates it says is the scenario's.
+    for workload in &trace.header.workloads {
+        let (name, clients) = (
+            &workload.name,
+            show::count(workload.clients as usize, "client"),
+        );
+        let updates = trace.updates.iter();
+        let updates = updates.filter(|update| workload.has_update(update)).count();
+        let updates = show::count(updates, "update");
+        let _ = writeln!(text, "\nworkload {name} of {clients}: {updates}");
+    }
+    let is_told = |event: &&Event| match &event.who {
+        Who::Client(name) => !(trace.header.workloads.iter()).any(|load| load.has_client(name)),
+        _ => false,
+    };
+    let clients = trace.events.iter().filter(is_told);
     section(
         &mut text,
         "clients",

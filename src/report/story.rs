@@ -109,6 +109,9 @@ impl<'a> Told<'a> {
             return true;
         }
         let by_client = matches!(event.who, Who::Client(_));
+        if self.is_of_workload(event) {
+            return false;
+        }
         match &event.what {
             What::Started { .. }
             | What::LinkUp { .. }
@@ -137,8 +140,36 @@ impl<'a> Told<'a> {
             | What::Severed { .. }
             | What::Slowed { .. }
             | What::Skewed { .. }
+            | What::Chose { .. }
             | What::Touched { .. }
             | What::Unanswered { .. } => true,
+        }
+    }
+
+    /// Whether a workload's client did it, or a server for one: the report tells of all of it
+    /// together.
+    fn is_of_workload(&self, event: &Event) -> bool {
+        let has = |client: &[u8]| {
+            let client = String::from_utf8_lossy(client);
+            let mut workloads = self.trace.header.workloads.iter();
+            workloads.any(|workload| workload.has_client(&client))
+        };
+        match (&event.who, &event.what) {
+            (Who::Client(name), _) => has(name.as_bytes()),
+            (_, What::Accepted { record, .. } | What::Ignored { record, .. }) => {
+                has(&record.client.0)
+            }
+            (_, What::LookUp { client }) => has(&client.0),
+            (_, What::Refused { .. }) => {
+                let line = event.cause.and_then(|id| self.trace.event(id));
+                let from = line.and_then(|line| self.other_end(line));
+                from.is_some_and(|from| has(from.as_bytes()))
+            }
+            (_, What::LineOut { line, .. }) => match PeerLine::parse(&line.0) {
+                Ok(PeerLine::At(update)) => has(update.record.id()),
+                _ => false,
+            },
+            _ => false,
         }
     }
 

@@ -2,19 +2,61 @@
 
 use super::show;
 use crate::journal::Ignored;
-use crate::trace::Trace;
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use, alike};
+use crate::trace::{Trace, WorkloadShape};
 
 /// The ways of all updates of a run.
 pub fn ways(trace: &Trace) -> Vec<String> {
     let mut lines = Vec::new();
-    for (title, update) in alike(&trace.updates, true) {
+    for (title, update) in alike(&told_singly(trace), true) {
         if !lines.is_empty() {
             lines.push(String::new());
         }
         lines.extend(way(trace, &title, update));
     }
+    for workload in &trace.header.workloads {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.push(whole(trace, workload));
+    }
     lines
+}
+
+/// All updates but those of workloads, which are told as a whole.
+pub(super) fn told_singly(trace: &Trace) -> Vec<Propagation> {
+    let workloads = &trace.header.workloads;
+    let in_workload = |update: &Propagation| workloads.iter().any(|load| load.has_update(update));
+    let updates = trace.updates.iter();
+    updates
+        .filter(|update| !in_workload(update))
+        .cloned()
+        .collect()
+}
+
+/// A workload's updates in one line.
+fn whole(trace: &Trace, workload: &WorkloadShape) -> String {
+    let updates: Vec<&Propagation> = (trace.updates.iter())
+        .filter(|update| workload.has_update(update))
+        .collect();
+    let accepted = |update: &&&Propagation| update.fate == Fate::Accepted;
+    let accepted = updates.iter().filter(accepted).count();
+    let count = |wanted: Option<Use>| -> usize {
+        let counts = updates.iter().map(|update| match wanted {
+            Some(result) => update.count(result),
+            None => update.sends.len(),
+        });
+        counts.sum()
+    };
+    format!(
+        "workload {}: {}, {accepted} accepted; {}: {} useful, {} duplicate, {} lost",
+        workload.name,
+        show::count(updates.len(), "update"),
+        show::count(count(None), "send"),
+        count(Some(Use::Useful)),
+        count(Some(Use::Duplicate)),
+        count(Some(Use::Lost)),
+    )
 }
 
 fn way(trace: &Trace, title: &str, update: &Propagation) -> Vec<String> {

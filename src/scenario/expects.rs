@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::diag::Span;
-use crate::herd::ServerId;
+use crate::herd::{Name, ServerId};
 use crate::scenario::Pattern;
 use crate::trace::state::LinkState;
 
@@ -46,6 +46,12 @@ pub enum Expected {
     },
     /// What happened, in words.
     Log(LogCheck),
+    /// What a workload's clients were last told is kept: of each of them, every server that runs at
+    /// the end holds the newest update that was answered, or a newer one.
+    Kept {
+        /// The workload. There is exactly one of that name.
+        workload: Name,
+    },
 }
 
 /// Something that must be true of a server.

@@ -12,6 +12,9 @@ use crate::herd::{Herd, Name, ServerId};
 use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
+mod broken;
+mod drawn;
+mod expand;
 mod expects;
 mod pattern;
 mod places;
@@ -19,7 +22,9 @@ mod raw;
 mod template;
 mod updates;
 mod validate;
+mod write;
 
+pub use drawn::{Drawn, Random, RandomFault, Workload};
 pub use expects::{Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, UpdateRef};
 pub use pattern::Pattern;
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
@@ -63,9 +68,9 @@ pub struct Scenario {
     pub end: Option<Duration>,
     /// The servers' own timers.
     pub timing: Timing,
-    /// What happens, by time.
+    /// What happens, by time, as the file says it: see [`expanded`](Self::expanded).
     pub steps: Vec<Step>,
-    /// What is expected of it.
+    /// What is expected of its updates.
     pub expects: Vec<Expect>,
     /// The invariants that need not hold, each once. All others must.
     pub without: Vec<Invariant>,
@@ -135,8 +140,14 @@ pub enum Action {
     Slow(Vec<Route>, LatencyRange),
     /// The clocks of these are wrong from now on.
     Skew(Vec<Clocked>, Skewed),
-    /// A client sends something.
+    /// A client sends something, or many do.
     Client(ClientStep),
+    /// Many clients send what the seed draws.
+    Workload(Workload),
+    /// Faults come and go as the seed draws.
+    Random(Random),
+    /// What was drawn for such a step follows, as plain steps with its place.
+    Drawn(Drawn),
 }
 
 /// What can be wrong with a server, or with Places.
@@ -224,8 +235,10 @@ pub struct Skewed {
 /// What a client does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientStep {
-    /// Who it is.
+    /// Who it is; where there are many, what stands before their numbers.
     pub client: Name,
+    /// How many of them do it, if many do.
+    pub clients: Option<u32>,
     /// Whom it talks to, each on a connection of its own. Never empty.
     pub to: Vec<ServerId>,
     /// What it sends on each connection, all at once. Never empty.
@@ -234,7 +247,7 @@ pub struct ClientStep {
     pub no_reply: bool,
     /// How often it does all that, each time on connections of its own; at least once.
     pub times: u32,
-    /// The time between two repetitions.
+    /// The time between two repetitions. Many clients take turns, this far apart, and then begin again.
     pub every: Duration,
 }
 
@@ -264,6 +277,16 @@ impl Scenario {
         relative_to: Option<&Path>,
     ) -> Result<(Self, Problems), Problems> {
         validate::scenario(&Source::new(name, text), relative_to)
+    }
+
+    /// How long messages take in the beginning, by route.
+    pub fn usual_latencies(&self) -> impl Iterator<Item = (Route, LatencyRange)> {
+        let links = self.link_latency.iter().enumerate();
+        let links = links.map(|(at, latency)| (Route::Link(at), *latency));
+        links.chain([
+            (Route::Clients, self.client_latency),
+            (Route::Places, self.places_latency),
+        ])
     }
 
     /// The same scenario with another seed.

@@ -1,10 +1,11 @@
 //! What a reply must look like.
 
-use super::template::{Piece, TextError, hex_bytes, pieces, push_char};
+use super::template::{CLIENT, Piece, TextError, hex_bytes, pieces, push_char, with_client};
 
 /// A pattern for a reply, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
+    text: String,
     parts: Vec<Part>,
 }
 
@@ -17,20 +18,25 @@ enum Part {
     Sent,
     /// The number of the repetition.
     Index,
+    /// The client's name, while nobody knows who is answered.
+    Client,
 }
 
 impl Pattern {
     /// Reads a pattern: `*`, `\*`, `\\` and placeholders.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        Self::of_pieces(pieces(text)?.into_iter())
+        Self::of_pieces(text, pieces(text)?.into_iter())
     }
 
     /// Reads a pattern without placeholders: `*`, `\*` and `\\`; braces stand for themselves.
     pub fn plain(text: &str) -> Result<Self, TextError> {
-        Self::of_pieces(text.chars().map(Piece::Char))
+        Self::of_pieces(text, text.chars().map(Piece::Char))
     }
 
-    fn of_pieces<'t>(mut pieces: impl Iterator<Item = Piece<'t>>) -> Result<Self, TextError> {
+    fn of_pieces<'t>(
+        text: &str,
+        mut pieces: impl Iterator<Item = Piece<'t>>,
+    ) -> Result<Self, TextError> {
         let mut parts = Vec::new();
         let mut bytes = Vec::new();
         while let Some(piece) = pieces.next() {
@@ -52,7 +58,21 @@ impl Pattern {
             parts.extend([Part::Bytes(std::mem::take(&mut bytes)), part]);
         }
         parts.push(Part::Bytes(bytes));
-        Ok(Self { parts })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
+    }
+
+    /// The pattern as the file writes it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The pattern for what this client is answered: with its name for `{client}`.
+    #[must_use]
+    pub fn for_client(&self, name: &str) -> Self {
+        Self::parse(&with_client(&self.text, name, r"*\")).unwrap_or_else(|_| self.clone())
     }
 
     /// Whether the pattern speaks of the time that the line told.
@@ -106,6 +126,7 @@ impl Pattern {
             match part {
                 Part::Bytes(text) => bytes.extend_from_slice(text),
                 Part::Sent => bytes.extend_from_slice(sent.as_bytes()),
+                Part::Client => bytes.extend_from_slice(CLIENT.as_bytes()),
                 Part::Index => bytes.extend_from_slice(i.to_string().as_bytes()),
                 Part::Any => stretches.push(std::mem::take(&mut bytes)),
             }
@@ -122,9 +143,10 @@ fn placeholder(name: &str) -> Result<Part, TextError> {
     match name {
         "sent" => Ok(Part::Sent),
         "i" => Ok(Part::Index),
+        CLIENT => Ok(Part::Client),
         _ => Err(TextError::Unknown(
             name.to_owned(),
-            "`{sent}`, `{i}` or `{hex:00ff}`",
+            "`{sent}`, `{i}`, `{client}` or `{hex:00ff}`",
         )),
     }
 }
@@ -176,6 +198,11 @@ mod tests {
         assert!(!pattern.matches(b"{sent} x 2 *", 2, None));
         let unknown = Pattern::parse("{now}").unwrap_err().to_string();
         assert!(unknown.contains("use `{sent}`, `{i}`"), "{unknown}");
+        let named = Pattern::parse(r"\* {client} *")
+            .unwrap()
+            .for_client(r"a*\{");
+        assert!(named.matches(br"* a*\{ x", 1, None));
+        assert!(!named.matches(br"* ab\{ x", 1, None));
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(super) struct RawTiming {
 
 /// One thing that happens: its time (`at` or `after`), and one of `client`, `crash`, `restart`,
 /// `power_off`, `power_on`, `freeze`, `thaw`, `refuse`, `accept`, `partition`, `partition_oneway`,
-/// `heal`, `sever`, `slow` and `skew`.
+/// `heal`, `sever`, `slow`, `skew`, `workload` and `random`.
 ///
 /// `{ at = "1s", crash = "Juzang" }`
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -174,31 +174,82 @@ pub(super) struct RawStep {
     pub(super) drift: Option<Located<String>>,
     /// This client connects and sends something: any name, used to tell the story.
     pub(super) client: Option<Located<String>>,
+    /// So many clients do it, `kiwi-1`, `kiwi-2` and so on for `client = "kiwi"`; or so many are
+    /// in a `workload`.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(super) clients: Option<Located<u32>>,
     /// The server that the client talks to; with a list or `"all"`, each of them on its own
-    /// connection.
+    /// connection. Of a `workload`, each line goes to one of them; to one of all by default.
     pub(super) to: Option<OneOrMany>,
     /// The line that the client sends, or a list of lines, sent at once on one connection.
     ///
     /// `{now}` is the client's clock in POSIX seconds with nine decimals, `{now+1.5s}` and
     /// `{now-10s}` a clock that is wrong, `{i}` the number of the repetition from 1 (also in
-    /// `{now+{i}ms}`), `{hex:00ff}` raw bytes, `{{` and `}}` braces.
+    /// `{now+{i}ms}`), `{client}` the client's name, `{hex:00ff}` raw bytes, `{{` and `}}` braces.
     pub(super) send: Option<OneOrMany>,
     /// What is answered, or a list with one answer for each line. Without it any answer will do,
     /// but one must come.
     ///
     /// `*` stands for any bytes, `\*` for a star, `\\` for a backslash, `{sent}` for the time that
-    /// the line's first `{now…}` gave; `{i}`, `{hex:…}`, `{{` and `}}` as in `send`.
+    /// the line's first `{now…}` gave; `{i}`, `{client}`, `{hex:…}`, `{{` and `}}` as in `send`.
     pub(super) reply: Option<OneOrMany>,
     /// `true`: no answer may come.
     pub(super) no_reply: Option<Located<bool>>,
     /// How often the client does it, each time on a connection of its own; once by default.
     #[schemars(range(min = 1, max = 10000))]
     pub(super) times: Option<Located<u32>>,
-    /// The time between two repetitions. By default all happen at once.
+    /// The time between two repetitions, or between two of the `clients`, who take turns. By default
+    /// all happen at once.
     pub(super) every: Option<Located<DurationText>>,
+    /// The clients of a workload, `load-1`, `load-2` and so on for `"load"`, say for a while what
+    /// the seed draws: an IAMAT at a random place, or a WHATSAT about one of them.
+    pub(super) workload: Option<Located<String>>,
+    /// How many lines a workload says each second, each of them within its own part of that second.
+    #[schemars(range(min = 1))]
+    pub(super) rate: Option<Located<u32>>,
+    /// How long a workload or a random step goes on.
+    pub(super) lasts: Option<Located<DurationText>>,
+    /// How many lines of a hundred of a workload are a WHATSAT; none by default.
+    #[schemars(range(max = 100))]
+    pub(super) whatsat: Option<Located<u8>>,
+    /// How many lines of a hundred of a workload must be answered. By default one line must.
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) answered: Option<Located<u8>>,
+    /// Faults begin at random, each kind on average once in the time given:
+    /// `{ crash = "2s", slow = "1s" }`.
+    pub(super) random: Option<Section<RawRandom>>,
+    /// How long each fault of a random step holds: `"100ms..800ms"`.
+    pub(super) holds: Option<Located<LatencyRange>>,
+    /// The servers that a random step may concern: a name, a list, or `"all"`, the default.
+    pub(super) of: Option<OneOrMany>,
 }
 
-/// Something that is expected. It is about one of `update`, `server`, `link` and `log`; the other
+/// Kinds of faults, each with the mean time from one to the next.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Random")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRandom {
+    /// A server is killed, and started again.
+    pub(super) crash: Option<Located<DurationText>>,
+    /// A server's plug is pulled, and put back.
+    pub(super) power_off: Option<Located<DurationText>>,
+    /// A server stands still for a while.
+    pub(super) freeze: Option<Located<DurationText>>,
+    /// A server refuses new connections for a while.
+    pub(super) refuse: Option<Located<DurationText>>,
+    /// A link, or a server and all clients, is cut and healed.
+    pub(super) partition: Option<Located<DurationText>>,
+    /// The same in one direction.
+    pub(super) partition_oneway: Option<Located<DurationText>>,
+    /// A link's connections are reset.
+    pub(super) sever: Option<Located<DurationText>>,
+    /// A link takes 2 to 10 times as long for a while.
+    pub(super) slow: Option<Located<DurationText>>,
+    /// A server's clock is wrong by 1ms to 2s, either way, for a while.
+    pub(super) skew: Option<Located<DurationText>>,
+}
+
+/// Something that is expected. It is about one of `update`, `server`, `link`, `log` and `workload`; the other
 /// fields say what must be true of that.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Expect")]
@@ -268,4 +319,9 @@ pub(super) struct RawExpect {
     pub(super) until: Option<Located<DurationText>>,
     /// How often it must happen, exactly; 0 for never. At least once if not given.
     pub(super) times: Option<Located<u64>>,
+    /// The workload that is meant, by its name.
+    pub(super) workload: Option<Located<String>>,
+    /// `true`: of each of the workload's clients, every server that runs at the end holds the
+    /// newest update that was answered, or a newer one.
+    pub(super) kept: Option<Located<bool>>,
 }

@@ -9,6 +9,9 @@ pub type EpochNs = u128;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
+/// The placeholder for the client's name.
+pub(super) const CLIENT: &str = "client";
+
 /// Why a text with placeholders can't be used. The text of the placeholder is in the message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TextError {
@@ -69,6 +72,38 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TextError> {
     Ok(found)
 }
 
+/// A text with `name` for each `{client}`, written so that it stands for itself; characters of
+/// `special` get a backslash.
+pub(super) fn with_client(text: &str, name: &str, special: &str) -> String {
+    let mut filled = String::new();
+    let push = |filled: &mut String, c: char| match c {
+        '{' | '}' => filled.extend([c, c]),
+        c => filled.push(c),
+    };
+    let Ok(pieces) = pieces(text) else {
+        return text.to_owned();
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Char(c) => push(&mut filled, c),
+            Piece::Placeholder(CLIENT) => {
+                for c in name.chars() {
+                    if special.contains(c) {
+                        push(&mut filled, '\\');
+                    }
+                    push(&mut filled, c);
+                }
+            }
+            Piece::Placeholder(other) => {
+                filled.push('{');
+                filled.push_str(other);
+                filled.push('}');
+            }
+        }
+    }
+    filled
+}
+
 /// How long the placeholder is whose opening brace stands before `text`.
 fn placeholder_length(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
@@ -106,6 +141,7 @@ pub(super) fn push_char(bytes: &mut Vec<u8>, c: char) {
 /// A line to send, checked: it can be rendered for any repetition at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
+    text: String,
     parts: Vec<Part>,
 }
 
@@ -116,6 +152,8 @@ enum Part {
     Now(Offset),
     /// The number of the repetition.
     Index,
+    /// The client's name, while nobody knows whose line it is.
+    Client,
 }
 
 /// How wrong a clock is, in nanoseconds.
@@ -155,7 +193,21 @@ impl Template {
             }
         }
         parts.push(Part::Bytes(bytes));
-        Ok(Self { parts })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
+    }
+
+    /// The line as the file writes it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The line as this client sends it: with its name for `{client}`.
+    #[must_use]
+    pub fn for_client(&self, name: &str) -> Self {
+        Self::parse(&with_client(&self.text, name, "")).unwrap_or_else(|_| self.clone())
     }
 
     /// The line for the `i`-th repetition (from 1), sent when the client's clock shows `now`. A
@@ -166,6 +218,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Bytes(text) => bytes.extend_from_slice(text),
+                Part::Client => bytes.extend_from_slice(CLIENT.as_bytes()),
                 Part::Index => bytes.extend_from_slice(i.to_string().as_bytes()),
                 Part::Now(offset) => {
                     let time = posix_text(offset.applied(i, now));
@@ -219,6 +272,8 @@ fn placeholder(name: &str) -> Result<Part, TextError> {
     };
     if name == "i" {
         Ok(Part::Index)
+    } else if name == CLIENT {
+        Ok(Part::Client)
     } else if name == "now" {
         Ok(Part::Now(no_offset))
     } else if let Some(digits) = name.strip_prefix("hex:") {
@@ -228,7 +283,7 @@ fn placeholder(name: &str) -> Result<Part, TextError> {
     } else if let Some(amount) = name.strip_prefix("now-") {
         offset(name, amount, true).map(Part::Now)
     } else {
-        const KNOWN: &str = "`{now}`, `{now+1.5s}`, `{now-10s}`, `{i}` or `{hex:00ff}`";
+        const KNOWN: &str = "`{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}` or `{hex:00ff}`";
         Err(TextError::Unknown(name.to_owned(), KNOWN))
     }
 }
@@ -280,6 +335,15 @@ mod tests {
         assert_eq!(render("{{{i}}} é"), "{3} é");
         let raw = Template::parse("a{hex:00Ff}b").unwrap().render(1, 0);
         assert_eq!(raw.bytes, b"a\x00\xffb");
+    }
+
+    #[test]
+    fn a_client_s_name_stands_for_itself() {
+        let template = Template::parse("IAMAT {client} {{client}} {i}").unwrap();
+        let mine = template.for_client("a{i}*");
+        assert_eq!(mine.text(), "IAMAT a{{i}}* {{client}} {i}");
+        assert_eq!(mine.render(2, 0).bytes, b"IAMAT a{i}* {client} 2");
+        assert_eq!(mine.for_client("b"), mine);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct PlannedUpdate {
     pub nth: usize,
     /// When it is sent.
     pub at: Duration,
-    /// The step that sends it, as an index into [`Scenario::steps`].
+    /// The step that sends it, as an index into the steps of [`Scenario::expanded`].
     pub step: usize,
     /// Which of the step's lines it is, from 0.
     pub line: usize,
@@ -29,10 +29,11 @@ impl Scenario {
     /// All updates in order of sending: by time, then step, then server in the order of `to`,
     /// then repetition, then line.
     pub fn updates(&self) -> Vec<PlannedUpdate> {
-        planned(&self.steps)
+        planned(&self.expanded().steps)
     }
 }
 
+/// The updates of plain steps.
 pub(super) fn planned(steps: &[Step]) -> Vec<PlannedUpdate> {
     let mut updates = Vec::new();
     for (index, step) in steps.iter().enumerate() {

@@ -12,6 +12,7 @@ use super::recorder::Recorder;
 use crate::herd::{Name, ServerId};
 use crate::journal::{EventId, What, Who};
 use crate::scenario::{Clocked, Fault, Party, Route, Scenario, Skewed, Way};
+use crate::units::LatencyRange;
 
 /// What a fault did to anybody.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ struct Active {
 enum Kind {
     Host(Fault, Party),
     Cut(Vec<Way>),
-    Slow,
+    Slow(Vec<Route>),
     Skew(Clocked),
     Moment,
 }
@@ -62,6 +63,8 @@ pub(super) struct Breaker {
     faults: Faults,
     recorder: Recorder,
     tick: Duration,
+    /// What messages take in the beginning.
+    usual: BTreeMap<Route, LatencyRange>,
     /// How many steps cut each way.
     cuts: BTreeMap<(Machine, Machine), u32>,
     /// Messages that may pass against a one-way cut, each with the time when it is to arrive.
@@ -82,6 +85,7 @@ impl Breaker {
             faults,
             recorder,
             tick: scenario.tick,
+            usual: scenario.usual_latencies().collect(),
             cuts: BTreeMap::new(),
             passing: BTreeMap::new(),
             active: Vec::new(),
@@ -352,7 +356,11 @@ impl Breaker {
     }
 
     /// Routes have another latency; the caller gives it to the simulation.
-    pub(super) fn slow(&mut self, routes: &[Route], latency: String, place: usize) {
+    pub(super) fn slow(&mut self, routes: &[Route], latency: LatencyRange, place: usize) {
+        self.end(|kind| match kind {
+            Kind::Slow(earlier) => earlier.iter().all(|route| routes.contains(route)),
+            _ => false,
+        });
         let machines = &self.machines;
         let pairs: Vec<_> = routes
             .iter()
@@ -361,9 +369,14 @@ impl Breaker {
         let name = |machine| self.name(machines.party(machine));
         let what = What::Slowed {
             links: pairs.iter().map(|&(a, b)| (name(a), name(b))).collect(),
-            latency: latency.into(),
+            latency: latency.to_string().into(),
         };
         let event = self.tell(Who::Network, what);
+        // What messages took in the beginning is no fault.
+        let is_usual = |route: &Route| self.usual.get(route) == Some(&latency);
+        if routes.iter().all(is_usual) {
+            return;
+        }
         let ways = pairs
             .into_iter()
             .flat_map(|(a, b)| [(a, b), (b, a)])
@@ -372,7 +385,7 @@ impl Breaker {
             place,
             "`slow`".to_owned(),
             event,
-            Kind::Slow,
+            Kind::Slow(routes.to_vec()),
             Measure::Sends(ways),
         );
     }

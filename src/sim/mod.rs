@@ -5,6 +5,7 @@
 //! machine, and [`run`] makes sure by running everything twice.
 
 mod client;
+mod drawn;
 mod faults;
 mod google;
 mod judge;
@@ -17,9 +18,9 @@ mod world;
 use wiremock::Mock;
 
 use crate::herd::ServerId;
-use crate::scenario::Scenario;
+use crate::scenario::{Action, Drawn, Scenario};
 use crate::trace::propagation::follow;
-use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions};
+use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 
 pub use google::DELAY_HEADER;
 
@@ -84,6 +85,7 @@ pub fn run_with_mocks(
 }
 
 fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimError> {
+    let scenario = &scenario.expanded();
     let mut execution = world::execute(scenario, mocks)?;
     let latency: Vec<_> = scenario
         .link_latency
@@ -128,8 +130,20 @@ fn header(scenario: &Scenario) -> Header {
             proxy_herd: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: crate::protocol::peer::VERSION,
         },
+        workloads: workloads(scenario),
         without: scenario.without.clone(),
     }
+}
+
+fn workloads(scenario: &Scenario) -> Vec<WorkloadShape> {
+    let workloads = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Drawn(Drawn::Workload(workload)) => Some(WorkloadShape {
+            name: workload.name.to_string(),
+            clients: workload.clients,
+        }),
+        _ => None,
+    });
+    workloads.collect()
 }
 
 /// Holds two traces of the same scenario and seed against each other.

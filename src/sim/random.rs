@@ -1,19 +1,12 @@
-//! Everything random in a run follows from the scenario's seed, by generators whose numbers are the
-//! same on every machine.
+//! Latencies that the seed draws.
 
 use std::time::Duration;
 
+use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt as _, SeedableRng as _};
-use siphasher::sip::SipHasher13;
 
+use crate::seed::stream;
 use crate::units::LatencyRange;
-
-/// The seed for one purpose, such as the third run of one server. Other purposes have others, so
-/// that what one of them draws does not change what the others see.
-pub(super) fn derive(seed: u64, purpose: &str, number: u64) -> u64 {
-    SipHasher13::new_with_keys(seed, number).hash(purpose.as_bytes())
-}
 
 /// Draws latencies.
 pub(super) struct Latencies {
@@ -24,7 +17,7 @@ pub(super) struct Latencies {
 impl Latencies {
     pub(super) fn new(seed: u64, purpose: &str, tick: Duration) -> Self {
         Self {
-            rng: ChaCha8Rng::seed_from_u64(derive(seed, purpose, 0)),
+            rng: stream(seed, purpose, 0),
             tick,
         }
     }

@@ -15,13 +15,15 @@ use super::faults::{Breaker, Touch};
 use super::google::{self, Causes, Google, Seen, SimPlaces};
 use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
-use super::random::derive;
 use super::recorder::{Recorder, State};
 use crate::herd::{Address, Herd, ServerId};
-use crate::journal::{Event, Who};
+use crate::journal::{Event, What, Who};
 use crate::net::Net as _;
 use crate::places::{FixedPlaces, Places};
-use crate::scenario::{Action, ClientStep, Clocked, Fault, Party, Route, Scenario, Skewed, Way};
+use crate::scenario::{
+    Action, ClientStep, Clocked, Drawn, Fault, Party, Route, Scenario, Skewed, Step, Way,
+};
+use crate::seed::derive;
 use crate::server::{self, Config, Listeners};
 use crate::units::LatencyRange;
 
@@ -228,6 +230,8 @@ enum Todo {
     Slow(Vec<Route>, LatencyRange),
     Skew(Vec<Clocked>, Skewed),
     Send(Job),
+    /// Tells of steps that the seed chose.
+    Tell(Vec<String>),
 }
 
 /// When, by which step (as a byte of the scenario's file), and what.
@@ -255,10 +259,21 @@ fn timeline(scenario: &Scenario) -> VecDeque<Due> {
             Action::Slow(routes, latency) => add(Todo::Slow(routes.clone(), *latency)),
             Action::Skew(whom, skewed) => add(Todo::Skew(whom.clone(), *skewed)),
             Action::Client(client) => all.extend(jobs(scenario, index, client)),
+            Action::Drawn(Drawn::Random(..)) => add(Todo::Tell(chosen(scenario, step))),
+            Action::Drawn(Drawn::Workload(_)) | Action::Workload(_) | Action::Random(_) => {}
         }
     }
     all.sort_by_key(|&(at, ..)| at);
     all.into()
+}
+
+/// The steps that a random step came to, as a scenario's file would write them.
+fn chosen(scenario: &Scenario, random: &Step) -> Vec<String> {
+    let chosen = scenario
+        .steps
+        .iter()
+        .filter(|step| step.span == random.span && !matches!(step.action, Action::Drawn(_)));
+    chosen.map(|step| step.to_toml(&scenario.herd)).collect()
 }
 
 /// What a client's step has to be done, each at its time.
@@ -354,10 +369,16 @@ impl Driver<'_> {
                 Todo::Heal(ways) => self.breaker.heal(sim, &ways),
                 Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
                 Todo::Slow(routes, latency) => {
-                    self.breaker.slow(&routes, latency.to_string(), place);
+                    self.breaker.slow(&routes, latency, place);
                     self.routes.slow(sim, &routes, latency);
                 }
                 Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
+                Todo::Tell(steps) => {
+                    let network = self.recorder.journal(Who::Network);
+                    for step in steps {
+                        network.record(None, What::Chose { step: step.into() });
+                    }
+                }
                 Todo::Send(job) => {
                     self.board.begin();
                     let gone = |_| SimError::Failed("the clients' host is gone".to_owned());

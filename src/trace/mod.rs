@@ -68,6 +68,9 @@ pub struct Header {
     pub links: Vec<LinkShape>,
     /// The versions that the events depend on.
     pub versions: Versions,
+    /// The workloads, whose clients reports tell of as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadShape>,
     /// The invariants that were not judged, because the scenario says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
@@ -82,6 +85,33 @@ pub struct LinkShape {
     pub b: String,
     /// How long a message takes, such as `20ms` or `10ms..30ms`.
     pub latency: String,
+}
+
+/// A workload, as a trace's header tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadShape {
+    /// Its name.
+    pub name: String,
+    /// How many clients it has: `name-1`, `name-2` and so on.
+    pub clients: u32,
+}
+
+impl WorkloadShape {
+    /// Whether a client is one of its own.
+    pub fn has_client(&self, client: &str) -> bool {
+        let number = client.strip_prefix(&self.name);
+        let number = number.and_then(|rest| rest.strip_prefix('-'));
+        let number = number.and_then(|digits| digits.parse::<u32>().ok());
+        number.is_some_and(|number| {
+            (1..=self.clients).contains(&number) && client == format!("{}-{number}", self.name)
+        })
+    }
+
+    /// Whether an update is one of its clients'.
+    pub fn has_update(&self, update: &Propagation) -> bool {
+        let name = update.name.rsplit_once('#').map(|(client, _)| client);
+        self.has_client(&update.name) || name.is_some_and(|client| self.has_client(client))
+    }
 }
 
 /// The versions that the events depend on.

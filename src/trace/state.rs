@@ -107,6 +107,11 @@ impl<'a> State<'a> {
         }
     }
 
+    /// The servers that run, by name.
+    pub fn servers(&self) -> impl ExactSizeIterator<Item = (&'a str, &Server<'a>)> {
+        self.servers.iter().map(|(name, server)| (*name, server))
+    }
+
     /// A server, if it runs.
     pub fn server(&self, name: &str) -> Option<&Server<'a>> {
         self.servers.get(name)

@@ -198,7 +198,7 @@ fn mistakes_in_what_a_client_does_have_a_place() {
             "{ at = \"1s\", client = \"a b\", to = \"Riley\", send = \"{nwo}\", no_reply = true, reply = \"*\" }",
             &[
                 "3:32 `a b` is no name for a client",
-                "3:60 unknown placeholder `{nwo}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}` or `{hex:00ff}`, or `{{` for a brace",
+                "3:60 unknown placeholder `{nwo}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}` or `{hex:00ff}`, or `{{` for a brace",
                 "3:80 `no_reply` excludes `reply`",
             ],
         ),
@@ -220,7 +220,7 @@ fn mistakes_in_what_a_client_does_have_a_place() {
             "{ at = \"1s\", client = \"a\", to = \"Riley\", send = [], every = \"1ms\" }",
             &[
                 "3:58 there is nothing to send",
-                "3:70 `every` needs `times`: how often it is repeated",
+                "3:70 `every` needs `times`: how often it is repeated, or `clients`: how many take turns",
             ],
         ),
     ];
@@ -240,7 +240,7 @@ fn mistakes_in_expectations_have_a_place() {
         (
             "sends = 8",
             &[
-                "4:1 an expectation needs to be about something: `update`, `server`, `link` or `log`",
+                "4:1 an expectation needs to be about something: `update`, `server`, `link`, `log` or `workload`",
             ],
         ),
         (
@@ -319,8 +319,8 @@ fn all_mistakes_are_told_at_once() {
         "4:24 unknown server `Jusang`",
         "5:10 bad duration `é`: a duration is a number and a unit, such as `20ms` or `1.5s`",
         "5:15 unknown field `crsh`",
-        "6:54 unknown placeholder `{x}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}` or \
-         `{hex:00ff}`, or `{{` for a brace",
+        "6:54 unknown placeholder `{x}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, \
+         `{client}` or `{hex:00ff}`, or `{{` for a brace",
         "10:10 unknown server `Rilly`",
     ];
     assert_eq!(told(&parse(text).unwrap_err()), wanted);

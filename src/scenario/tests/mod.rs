@@ -4,6 +4,7 @@ use super::*;
 use crate::diag::Problem;
 use crate::trace::state::LinkState;
 
+mod drawn;
 mod mistakes;
 mod observed;
 
@@ -219,6 +220,7 @@ fn the_schema_knows_what_is_required() {
         serde_json::json!(["title", "herd", "steps"])
     );
     assert_eq!(schema["$defs"]["Expect"]["required"], Value::Null);
+    assert_eq!(schema["$defs"]["Step"]["required"], Value::Null);
     assert!(!schema.to_string().contains("null"), "{schema:#}");
     assert!(schema.to_string().contains("{now+1.5s}"), "{schema:#}");
 }

@@ -10,7 +10,7 @@ use crate::herd::{Name, ServerId};
 use crate::protocol::visible;
 use crate::scenario::raw::RawStep;
 use crate::scenario::template::TextError;
-use crate::scenario::{ClientStep, Fault, Line, PLACES, Party, Pattern, Template};
+use crate::scenario::{Action, ClientStep, Fault, Line, PLACES, Party, Pattern, Template};
 
 /// Each repetition is a connection of its own, and a simulated host has only so many ports.
 const MOST_TIMES: u32 = 10_000;
@@ -31,6 +31,14 @@ impl Context<'_> {
         if step.client.is_some() {
             return self.client(step).map(DraftAction::Client);
         }
+        if let Some(name) = &step.workload {
+            let workload = self.workload(step, name)?;
+            return Some(DraftAction::Ready(Action::Workload(workload)));
+        }
+        if let Some(faults) = &step.random {
+            let random = self.random(step, faults)?;
+            return Some(DraftAction::Ready(Action::Random(random)));
+        }
         for fault in Fault::ALL {
             let (begin, end) = step.fault(fault);
             if let Some(list) = begin {
@@ -48,6 +56,7 @@ impl Context<'_> {
         if action != "client" {
             self.check_no_client_fields(step, action);
         }
+        self.check_drawn_fields(step, action);
         let wants_from = ["partition", "partition_oneway", "heal", "sever"];
         let extra = [
             (
@@ -104,6 +113,9 @@ impl Context<'_> {
             return;
         }
         for (name, span) in client_fields(step) {
+            if action == "workload" && ["to", "clients"].contains(&name) {
+                continue;
+            }
             let message = format!("`{name}` goes with `client`, and this step has `{action}`");
             self.error(span, message);
         }
@@ -133,10 +145,19 @@ impl Context<'_> {
         let send = self.required(step.send.as_ref(), &step.span(), message);
         let no_reply = self.no_reply(step);
         let lines = send.and_then(|send| self.lines(send, step.reply.as_ref()));
+        let clients = step.clients.as_ref();
+        let many = clients.map(|clients| self.count(clients, "clients"));
         let times = self.repetitions(step.times.as_ref());
+        if let (Some(Some(many)), Some(times), Some(place)) = (many, times, clients) {
+            self.check_connections(many, times, place.span());
+        }
         let every = self.every(step);
         Some(ClientStep {
             client,
+            clients: match many {
+                Some(many) => Some(many?),
+                None => None,
+            },
             to: to?,
             lines: lines?,
             no_reply,
@@ -145,7 +166,7 @@ impl Context<'_> {
         })
     }
 
-    fn client_name(&mut self, name: &Located<String>) -> Name {
+    pub(super) fn client_name(&mut self, name: &Located<String>) -> Name {
         if name.is_empty() || name.contains(char::is_whitespace) || visible(name) != **name {
             let message = format!("`{}` is no name for a client", name.escape_debug());
             let problem = Problem::error(self.source, name.span(), message);
@@ -227,25 +248,36 @@ impl Context<'_> {
     }
 
     fn repetitions(&mut self, times: Option<&Located<u32>>) -> Option<u32> {
-        let Some(times) = times else {
-            return Some(1);
-        };
-        if (1..=MOST_TIMES).contains(&**times) {
-            return Some(**times);
+        times.map_or(Some(1), |times| self.count(times, "times"))
+    }
+
+    /// A number of connections, or of those who have them.
+    pub(super) fn count(&mut self, number: &Located<u32>, field: &str) -> Option<u32> {
+        if (1..=MOST_TIMES).contains(&**number) {
+            return Some(**number);
         }
-        let message = format!("`times` is {}, but must be 1 to {MOST_TIMES}", **times);
-        self.error(times.span(), message);
+        let message = format!("`{field}` is {}, but must be 1 to {MOST_TIMES}", **number);
+        self.error(number.span(), message);
         None
+    }
+
+    fn check_connections(&mut self, clients: u32, times: u32, place: Span) {
+        if u64::from(clients) * u64::from(times) > u64::from(MOST_TIMES) {
+            let message = format!(
+                "{clients} `clients` {times} `times` each is more than {MOST_TIMES} connections"
+            );
+            self.error(place, message);
+        }
     }
 
     fn every(&mut self, step: &Section<RawStep>) -> Duration {
         let Some(every) = &step.every else {
             return Duration::ZERO;
         };
-        if step.times.is_none() && !self.damage.is_at(&step.span()) {
+        if step.times.is_none() && step.clients.is_none() && !self.damage.is_at(&step.span()) {
             self.error(
                 every.span(),
-                "`every` needs `times`: how often it is repeated",
+                "`every` needs `times`: how often it is repeated, or `clients`: how many take turns",
             );
         }
         self.on_tick(every, "`every`")
@@ -259,6 +291,7 @@ fn client_fields(step: &RawStep) -> Vec<(&'static str, Span)> {
         ("send", step.send.as_ref().map(OneOrMany::span)),
         ("reply", step.reply.as_ref().map(OneOrMany::span)),
         ("no_reply", step.no_reply.as_ref().map(Located::span)),
+        ("clients", step.clients.as_ref().map(Located::span)),
         ("times", step.times.as_ref().map(Located::span)),
         ("every", step.every.as_ref().map(Located::span)),
     ];
@@ -288,8 +321,12 @@ impl RawStep {
             ("skew", &self.skew),
         ];
         let lists = lists.map(|(name, list)| Some((name, list.as_ref()?.span())));
-        let client = self.client.as_ref().map(|name| ("client", name.span()));
-        lists.into_iter().chain([client]).flatten()
+        let others = [
+            self.client.as_ref().map(|name| ("client", name.span())),
+            self.workload.as_ref().map(|name| ("workload", name.span())),
+            self.random.as_ref().map(|faults| ("random", faults.span())),
+        ];
+        lists.into_iter().chain(others).flatten()
     }
 
     /// The lists that begin and end a fault of servers.

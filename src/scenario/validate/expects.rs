@@ -9,6 +9,7 @@ use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Entries, Located, OneOrMany, Section};
 use crate::herd::{Herd, ServerId, split_all};
 use crate::protocol::{escape, unescape};
+use crate::scenario::expand::each_client;
 use crate::scenario::raw::RawExpect;
 use crate::scenario::updates::planned;
 use crate::scenario::{Check, Expect, Expected, PlannedUpdate, Step, UpdateRef};
@@ -37,7 +38,10 @@ impl Draft {
 
 /// What expectations can speak of; nothing of the steps if those are wrong.
 pub(super) struct Known<'a> {
-    pub(super) steps: Option<&'a [Step]>,
+    /// As written, but for steps of many clients, which are a step for each.
+    pub(super) steps: Option<Vec<Step>>,
+    /// As written.
+    pub(super) written: Option<&'a [Step]>,
     pub(super) updates: Option<Vec<PlannedUpdate>>,
     pub(super) end: Option<Duration>,
 }
@@ -50,9 +54,11 @@ impl Context<'_> {
         steps: Option<&[Step]>,
         end: Option<Duration>,
     ) -> Vec<Expect> {
+        let plain = steps.map(each_client);
         let known = Known {
-            steps,
-            updates: steps.map(planned),
+            updates: plain.as_deref().map(planned),
+            steps: plain,
+            written: steps,
             end,
         };
         let expects = raw.iter().flat_map(|list| list.iter());
@@ -75,6 +81,7 @@ impl Context<'_> {
             Kind::Update => self.update(raw, raw.update.as_ref()?, known),
             Kind::Server => self.server_expect(raw, raw.server.as_ref()?, known),
             Kind::Link => self.link_expect(raw, raw.link.as_ref()?, known),
+            Kind::Workload => self.kept(raw, raw.workload.as_ref()?, known),
             Kind::Log => self.log_expect(raw, raw.log.as_ref()?, known),
         }
     }

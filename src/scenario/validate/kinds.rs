@@ -22,8 +22,7 @@ impl Context<'_> {
             self.report(problem.help("make two `[[expect]]` of it"));
         }
         if first.is_none() && !self.damage.is_at(&raw.span()) {
-            let message =
-                "an expectation needs to be about something: `update`, `server`, `link` or `log`";
+            let message = "an expectation needs to be about something: `update`, `server`, `link`, `log` or `workload`";
             self.error(raw.span(), message);
         }
         first.map(|(kind, _)| kind)
@@ -51,6 +50,7 @@ pub(super) enum Kind {
     Server,
     Link,
     Log,
+    Workload,
 }
 
 impl Kind {
@@ -61,6 +61,7 @@ impl Kind {
             Self::Server => "server",
             Self::Link => "link",
             Self::Log => "log",
+            Self::Workload => "workload",
         }
     }
 }
@@ -73,6 +74,7 @@ impl RawExpect {
             (Kind::Server, self.server.as_ref().map(OneOrMany::span)),
             (Kind::Link, self.link.as_ref().map(OneOrMany::span)),
             (Kind::Log, self.log.as_ref().map(Located::span)),
+            (Kind::Workload, self.workload.as_ref().map(Located::span)),
         ];
         let given = kinds.into_iter();
         given.filter_map(|(kind, span)| Some((kind, span?)))
@@ -120,6 +122,7 @@ impl RawExpect {
             ("from", log, at(self.from.as_ref())),
             ("until", log, at(self.until.as_ref())),
             ("times", log, at(self.times.as_ref())),
+            ("kept", &[Kind::Workload], at(self.kept.as_ref())),
         ];
         let given = fields.into_iter();
         given

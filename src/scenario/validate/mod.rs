@@ -13,6 +13,7 @@ use crate::protocol::visible;
 use crate::units::format_duration;
 
 mod actions;
+mod drawn;
 mod expects;
 mod kinds;
 mod network;

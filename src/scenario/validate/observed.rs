@@ -1,12 +1,15 @@
 //! What is expected of servers, of links, and of what happens.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::expects::{Known, bytes_of};
 use super::{Context, is_all};
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
+use crate::herd::Name;
 use crate::protocol::escape;
+use crate::scenario::drawn::numbered;
 use crate::scenario::raw::RawExpect;
 use crate::scenario::{Action, Expected, LinkCheck, LogCheck, Pattern, ServerCheck};
 use crate::units::{DurationText, format_duration};
@@ -158,19 +161,24 @@ impl Context<'_> {
 
     /// Nothing that somebody does who isn't there could ever be in the log.
     fn check_acts(&mut self, by: &Located<String>, known: &Known<'_>) {
-        let (Some(herd), Some(steps)) = (self.herd.clone(), known.steps) else {
+        let (Some(herd), Some(steps)) = (self.herd.clone(), &known.steps) else {
             return;
         };
-        let mut names: Vec<&str> = herd.server_names().collect();
+        let mut names: BTreeSet<Name> = (herd.servers().iter())
+            .map(|server| server.name.clone())
+            .collect();
         for step in steps {
-            if let Action::Client(client) = &step.action
-                && !names.contains(&&*client.client)
-            {
-                names.push(&client.client);
+            match &step.action {
+                Action::Client(client) => names.extend([client.client.clone()]),
+                Action::Workload(load) => {
+                    names.extend((1..=load.clients).map(|number| numbered(&load.name, number)));
+                }
+                _ => {}
             }
         }
-        names.extend(["network", "places"]);
-        if !names.contains(&by.as_str()) {
+        names.extend(["network", "places"].map(Name::from));
+        if !names.contains(by.as_str()) {
+            let names = names.iter().map(|name| &**name);
             let message = format!("nobody called `{}` does anything here", **by);
             let help = did_you_mean(by, "servers and clients", names);
             self.report(Problem::error(self.source, by.span(), message).help(help));

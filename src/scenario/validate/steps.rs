@@ -1,12 +1,12 @@
 //! What happens and when: the steps in order of time, and who is up and who is down meanwhile.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Context;
 use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
 use crate::herd::Herd;
+use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
 use crate::scenario::{Action, ClientStep, Fault, Party, Step, Way};
 use crate::units::format_duration;
@@ -71,7 +71,10 @@ impl Context<'_> {
         let complete = intact && drafts.len() == raw.len();
         let herd = self.herd.clone().filter(|_| complete)?;
         drafts.sort_by_key(|draft| draft.at);
-        Some(self.settle(drafts, &herd))
+        let steps = self.settle(drafts, &herd);
+        self.check_workload_names(&steps);
+        self.check_undisturbed(&steps, &herd);
+        Some(steps)
     }
 
     /// The time of each step and where it is written; none if it can't be known.
@@ -117,7 +120,12 @@ impl Context<'_> {
     fn check_before_end(&mut self, drafts: &[Draft], end: Option<Duration>) {
         for draft in drafts {
             let last = match &draft.action {
-                DraftAction::Client(client) => client.every.saturating_mul(client.times - 1),
+                DraftAction::Client(client) => {
+                    let connections = client.times.saturating_mul(client.clients.unwrap_or(1));
+                    client.every.saturating_mul(connections - 1)
+                }
+                DraftAction::Ready(Action::Workload(workload)) => workload.lasts,
+                DraftAction::Ready(Action::Random(random)) => random.lasts,
                 _ => Duration::ZERO,
             };
             let repeats = !last.is_zero();
@@ -205,7 +213,7 @@ impl Context<'_> {
             }
         };
         for (id, span) in &named {
-            if broken.parties.remove(&(fault, *id)).is_none() {
+            if !broken.mend(fault, *id) {
                 let name = id.name(herd);
                 let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
                 let problem = Problem::error(self.source, span.clone(), message);
@@ -216,78 +224,12 @@ impl Context<'_> {
     }
 
     fn heals(&mut self, ways: Option<Vec<Way>>, span: &Span, broken: &mut Broken) -> Vec<Way> {
-        // Everything that is cut, as often as it is; or these ways, as far as they are.
-        let healed: Vec<Way> = match ways {
-            None => (broken.ways.iter())
-                .flat_map(|(way, count)| std::iter::repeat_n(*way, *count))
-                .collect(),
-            Some(ways) => ways
-                .into_iter()
-                .filter(|way| broken.ways.contains_key(way))
-                .collect(),
-        };
+        let healed = broken.healed(ways);
         if healed.is_empty() {
             let problem = Problem::error(self.source, span.clone(), "nothing is cut there then");
             self.report(problem.help("let there be a `partition` first"));
         }
-        for way in &healed {
-            if let Some(count) = broken.ways.get_mut(way) {
-                *count -= 1;
-            }
-            broken.ways.retain(|_, count| *count > 0);
-        }
+        broken.heal(&healed);
         healed
-    }
-}
-
-/// What is broken at some moment of the scenario.
-#[derive(Default)]
-struct Broken {
-    /// What is wrong with a server or with Places, and where that is written.
-    parties: BTreeMap<(Fault, Party), Span>,
-    /// Which ways are cut, and by how many steps.
-    ways: BTreeMap<Way, usize>,
-}
-
-impl Broken {
-    /// What stands against `fault` beginning now, and what that is called.
-    fn against(&self, fault: Fault, id: Party) -> Option<(Span, &'static str)> {
-        let reasons = [
-            (Fault::Crash, "is down"),
-            (Fault::PowerOff, "is without power"),
-            (Fault::Freeze, "stands still"),
-            (Fault::Refuse, "refuses connections"),
-        ];
-        let mut reasons = reasons.into_iter().filter(|(other, _)| match fault {
-            // A server that stands still, or refuses connections, can be killed all the same.
-            Fault::Crash | Fault::PowerOff => matches!(other, Fault::Crash | Fault::PowerOff),
-            Fault::Freeze => *other != Fault::Refuse,
-            Fault::Refuse => *other != Fault::Freeze,
-        });
-        reasons.find_map(|(other, why)| {
-            let since = self.parties.get(&(other, id))?;
-            Some((since.clone(), why))
-        })
-    }
-
-    fn begin(&mut self, fault: Fault, id: Party, span: Span) {
-        if matches!(fault, Fault::Crash | Fault::PowerOff) {
-            // What comes back knows nothing of having stood still or refused.
-            self.parties.remove(&(Fault::Freeze, id));
-            self.parties.remove(&(Fault::Refuse, id));
-        }
-        self.parties.insert((fault, id), span);
-    }
-
-    fn servers_with(&self, fault: Fault) -> impl Iterator<Item = Party> {
-        let all = self.parties.keys();
-        all.filter(move |(other, party)| *other == fault && matches!(party, Party::Server(_)))
-            .map(|&(_, id)| id)
-    }
-
-    fn cut(&mut self, ways: &[Way]) {
-        for way in ways {
-            *self.ways.entry(*way).or_default() += 1;
-        }
     }
 }

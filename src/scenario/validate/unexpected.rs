@@ -12,7 +12,7 @@ impl Context<'_> {
     /// Warns of each step that sends updates of which no expectation names one, and for which no
     /// answer is given. While there are errors, nothing is known of what was meant.
     pub(super) fn warn_of_unexpected(&mut self, known: &Known<'_>, expects: &[Expect]) {
-        let (Some(steps), Some(updates)) = (known.steps, &known.updates) else {
+        let (Some(steps), Some(updates)) = (&known.steps, &known.updates) else {
             return;
         };
         if self.problems.has_errors() {
@@ -21,17 +21,19 @@ impl Context<'_> {
         let named: BTreeSet<(&[u8], usize)> = (expects.iter().flat_map(updates_named))
             .map(|update| (update.client_id.as_slice(), update.nth))
             .collect();
+        // Many clients share what is written as one step.
+        let place = |index: usize| steps[index].span.start;
         let told: BTreeSet<usize> = (updates.iter())
             .filter(|update| named.contains(&(update.client_id.as_slice(), update.nth)))
-            .map(|update| update.step)
+            .map(|update| place(update.step))
             .collect();
         let mut firsts = BTreeMap::new();
         for update in updates {
-            firsts.entry(update.step).or_insert(update);
+            firsts.entry(place(update.step)).or_insert(update);
         }
-        for (index, first) in firsts {
-            let step = &steps[index];
-            if !told.contains(&index) && !has_reply(step) {
+        for (place, first) in firsts {
+            let step = &steps[first.step];
+            if !told.contains(&place) && !has_reply(step) {
                 let message = "nothing is expected of what this step tells the herd";
                 let id = escape(&first.client_id);
                 let many = updates
@@ -61,7 +63,7 @@ fn updates_named(expect: &Expect) -> Vec<&UpdateRef> {
                 _ => None,
             })
             .collect(),
-        Expected::Links { .. } | Expected::Log(_) => Vec::new(),
+        Expected::Links { .. } | Expected::Log(_) | Expected::Kept { .. } => Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::client::{Outcome, Place};
+use super::drawn;
 use super::faults::Touch;
 use super::google::Seen;
 use super::world::Execution;
@@ -35,10 +36,13 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
         lasted: execution.lasted,
     };
     let mut judgements = judge.replies(&execution.outcomes);
+    judgements.extend(drawn::workloads(scenario, &execution.outcomes, trace));
     for expect in &scenario.expects {
         judgements.extend(judge.expectation(expect));
     }
-    judgements.extend(execution.touched.iter().map(|touch| judge.touch(touch)));
+    let (drawn, touched) = drawn::split(scenario, &execution.touched);
+    judgements.extend(touched.into_iter().map(|touch| judge.touch(touch)));
+    judgements.extend(drawn::randoms(scenario, &drawn));
     let judged = |invariant: &Invariant| !scenario.without.contains(invariant);
     let invariants = Invariant::ALL.into_iter().filter(judged);
     judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
@@ -90,11 +94,16 @@ impl Judge<'_> {
         let outcomes: BTreeMap<Place, &Outcome> = (outcomes.iter())
             .map(|outcome| (outcome.place, outcome))
             .collect();
+        // Workloads are judged as a whole.
+        let drawn = drawn::places_of_workloads(self.scenario);
         let mut judgements = Vec::new();
         for (step, what) in self.scenario.steps.iter().enumerate() {
             let Action::Client(client) = &what.action else {
                 continue;
             };
+            if drawn.contains(&what.span.start) {
+                continue;
+            }
             for place in places(step, client) {
                 let mut judgement = self.reply(client, place, outcomes.get(&place).copied());
                 judgement.place = Some(self.place(what.span.start));
@@ -151,6 +160,8 @@ impl Judge<'_> {
             } => self.servers(servers, *at, checks),
             Expected::Links { links, checks } => self.links(links, checks),
             Expected::Log(log) => vec![self.log(log)],
+            // Told with the workload.
+            Expected::Kept { .. } => Vec::new(),
         };
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));

@@ -1,0 +1,175 @@
+//! What is broken at some moment of a scenario, and what may break or be mended then. Steps that
+//! are written and steps that the seed draws go by the same rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Clocked, Fault, Party, Route, Scenario, Skewed, Step, Way};
+use crate::diag::Span;
+use crate::herd::ServerId;
+
+/// What is broken at some moment of the scenario.
+#[derive(Default)]
+pub(super) struct Broken {
+    /// What is wrong with a server or with Places, and where that is written.
+    parties: BTreeMap<(Fault, Party), Span>,
+    /// Which ways are cut, and by how many steps.
+    ways: BTreeMap<Way, usize>,
+    /// Routes that do not take what they took in the beginning.
+    slow: BTreeSet<Route>,
+    /// Servers whose clocks are wrong.
+    skewed: BTreeSet<ServerId>,
+}
+
+impl Broken {
+    /// What stands against `fault` beginning now, and what that is called.
+    pub(super) fn against(&self, fault: Fault, id: Party) -> Option<(Span, &'static str)> {
+        let reasons = [
+            (Fault::Crash, "is down"),
+            (Fault::PowerOff, "is without power"),
+            (Fault::Freeze, "stands still"),
+            (Fault::Refuse, "refuses connections"),
+        ];
+        let mut reasons = reasons.into_iter().filter(|(other, _)| match fault {
+            // A server that stands still, or refuses connections, can be killed all the same.
+            Fault::Crash | Fault::PowerOff => matches!(other, Fault::Crash | Fault::PowerOff),
+            Fault::Freeze => *other != Fault::Refuse,
+            Fault::Refuse => *other != Fault::Freeze,
+        });
+        reasons.find_map(|(other, why)| {
+            let since = self.parties.get(&(other, id))?;
+            Some((since.clone(), why))
+        })
+    }
+
+    pub(super) fn begin(&mut self, fault: Fault, id: Party, span: Span) {
+        for over in ended_by(fault) {
+            self.parties.remove(&(*over, id));
+        }
+        self.parties.insert((fault, id), span);
+    }
+
+    /// Whether this is wrong with somebody.
+    pub(super) fn has(&self, fault: Fault, id: Party) -> bool {
+        self.parties.contains_key(&(fault, id))
+    }
+
+    /// Mends somebody; whether there was something to mend.
+    pub(super) fn mend(&mut self, fault: Fault, id: Party) -> bool {
+        self.parties.remove(&(fault, id)).is_some()
+    }
+
+    pub(super) fn servers_with(&self, fault: Fault) -> impl Iterator<Item = Party> {
+        let all = self.parties.keys();
+        all.filter(move |(other, party)| *other == fault && matches!(party, Party::Server(_)))
+            .map(|&(_, id)| id)
+    }
+
+    pub(super) fn cut(&mut self, ways: &[Way]) {
+        for way in ways {
+            *self.ways.entry(*way).or_default() += 1;
+        }
+    }
+
+    /// Whether what is sent this way waits.
+    pub(super) fn is_cut(&self, way: Way) -> bool {
+        self.ways.contains_key(&way)
+    }
+
+    /// What healing these ways heals: as far as they are cut; or everything that is, as often as it is.
+    pub(super) fn healed(&self, ways: Option<Vec<Way>>) -> Vec<Way> {
+        match ways {
+            None => (self.ways.iter())
+                .flat_map(|(way, count)| std::iter::repeat_n(*way, *count))
+                .collect(),
+            Some(mut ways) => {
+                ways.retain(|way| self.is_cut(*way));
+                ways
+            }
+        }
+    }
+
+    /// Takes one cut from each of the ways.
+    pub(super) fn heal(&mut self, ways: &[Way]) {
+        for way in ways {
+            if let Some(count) = self.ways.get_mut(way) {
+                *count -= 1;
+            }
+            self.ways.retain(|_, count| *count > 0);
+        }
+    }
+
+    /// Whether a step has changed what messages take.
+    pub(super) fn is_slow(&self, route: Route) -> bool {
+        self.slow.contains(&route)
+    }
+
+    /// Whether a server's clock is wrong.
+    pub(super) fn is_skewed(&self, server: ServerId) -> bool {
+        self.skewed.contains(&server)
+    }
+
+    /// Whether nothing is broken.
+    #[cfg(test)]
+    pub(super) fn is_whole(&self) -> bool {
+        let broken = self.parties.is_empty() && self.ways.is_empty();
+        broken && self.slow.is_empty() && self.skewed.is_empty()
+    }
+
+    /// Takes in what a step does that was found right. The scenario says what
+    /// is usual.
+    pub(super) fn learn(&mut self, step: &Step, scenario: &Scenario) {
+        let usual = |route| {
+            let mut all = scenario.usual_latencies();
+            all.find_map(|(other, latency)| (other == route).then_some(latency))
+        };
+        match &step.action {
+            Action::Break(fault, servers) => {
+                for &id in servers {
+                    self.begin(*fault, id, step.span.clone());
+                }
+            }
+            Action::Mend(fault, servers) => {
+                for &id in servers {
+                    self.mend(*fault, id);
+                }
+            }
+            Action::Cut(ways) => self.cut(ways),
+            Action::Heal(ways) => self.heal(ways),
+            Action::Slow(slowed, latency) => {
+                for &route in slowed {
+                    if usual(route) == Some(*latency) {
+                        self.slow.remove(&route);
+                    } else {
+                        self.slow.insert(route);
+                    }
+                }
+            }
+            Action::Skew(whom, skewed) => {
+                for clocked in whom {
+                    let Clocked::Server(id) = clocked else {
+                        continue;
+                    };
+                    if *skewed == Skewed::default() {
+                        self.skewed.remove(id);
+                    } else {
+                        self.skewed.insert(*id);
+                    }
+                }
+            }
+            Action::Sever(_)
+            | Action::Client(_)
+            | Action::Workload(_)
+            | Action::Random(_)
+            | Action::Drawn(_) => {}
+        }
+    }
+}
+
+/// What else is over when `fault` begins: what comes back from a crash knows nothing of having
+/// stood still or refused.
+pub(super) fn ended_by(fault: Fault) -> &'static [Fault] {
+    match fault {
+        Fault::Crash | Fault::PowerOff => &[Fault::Freeze, Fault::Refuse],
+        Fault::Freeze | Fault::Refuse => &[],
+    }
+}

@@ -1,0 +1,116 @@
+//! Steps that stand for many, which the seed draws.
+
+use std::time::Duration;
+
+use super::Fault;
+use crate::herd::{Name, ServerId};
+use crate::units::LatencyRange;
+
+/// A stream of clients' lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// What it is called; its clients are `name-1`, `name-2` and so on. No other workload is called so.
+    pub name: Name,
+    /// How many clients there are; at least one.
+    pub clients: u32,
+    /// The servers that they talk to. Never empty.
+    pub to: Vec<ServerId>,
+    /// How many lines are sent each second.
+    pub rate: u32,
+    /// How long it goes on. At least one line is sent in that time.
+    pub lasts: Duration,
+    /// How many lines of a hundred are a WHATSAT.
+    pub whatsat: u8,
+    /// How many lines of a hundred must be answered; if not given, one line must.
+    pub answered: Option<u8>,
+}
+
+impl Workload {
+    /// How many lines are sent.
+    pub fn lines(&self) -> u64 {
+        let lines = self.lasts.as_nanos() * u128::from(self.rate) / 1_000_000_000;
+        u64::try_from(lines).unwrap_or(u64::MAX)
+    }
+
+    /// The name of its `number`-th client, from 1.
+    pub fn client(&self, number: u32) -> Name {
+        numbered(&self.name, number)
+    }
+}
+
+/// The name of one of many clients.
+pub(super) fn numbered(name: &str, number: u32) -> Name {
+    Name::from(format!("{name}-{number}"))
+}
+
+/// Faults that come and go at random.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Random {
+    /// Each kind of fault with the mean time from one to the next, in the order of
+    /// [`RandomFault::ALL`]. Never empty, and nothing is in it twice.
+    pub faults: Vec<(RandomFault, Duration)>,
+    /// How long faults go on. At the end of it all of them are mended.
+    pub lasts: Duration,
+    /// How long each fault holds.
+    pub holds: LatencyRange,
+    /// The servers that anything may happen to.
+    pub of: Vec<ServerId>,
+}
+
+/// A kind of fault that can be drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RandomFault {
+    /// Something that is wrong with one server.
+    Server(Fault),
+    /// One link, or one server and all clients, cut both ways.
+    Partition,
+    /// The same cut one way.
+    PartitionOneway,
+    /// One link's connections reset.
+    Sever,
+    /// One link that takes 2 to 10 times as long.
+    Slow,
+    /// One server's clock wrong by 1ms to 2s.
+    Skew,
+}
+
+impl RandomFault {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Server(Fault::Crash),
+        Self::Server(Fault::PowerOff),
+        Self::Server(Fault::Freeze),
+        Self::Server(Fault::Refuse),
+        Self::Partition,
+        Self::PartitionOneway,
+        Self::Sever,
+        Self::Slow,
+        Self::Skew,
+    ];
+
+    /// The word of the step that begins it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Server(fault) => fault.words().0,
+            Self::Partition => "partition",
+            Self::PartitionOneway => "partition_oneway",
+            Self::Sever => "sever",
+            Self::Slow => "slow",
+            Self::Skew => "skew",
+        }
+    }
+
+    /// Whether it happens to a link between two of the servers.
+    pub fn needs_link(self) -> bool {
+        matches!(self, Self::Sever | Self::Slow)
+    }
+}
+
+/// A step that stood for many and was drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drawn {
+    /// A workload.
+    Workload(Workload),
+    /// Faults at random, and how many of each kind were chosen.
+    Random(Random, Vec<u32>),
+}

@@ -1,0 +1,366 @@
+//! What is thought of steps that stand for many: of a workload as a whole, and of faults at random.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::client::{Outcome, Place};
+use super::faults::Touch;
+use crate::herd::Name;
+use crate::journal::{Event, EventId, What};
+use crate::protocol::record::Record;
+use crate::protocol::{escape, fields};
+use crate::scenario::{
+    Action, ClientStep, Drawn, Expect, Expected, Random, Scenario, Step, Workload,
+};
+use crate::trace::state::State;
+use crate::trace::{Judgement, Trace};
+
+/// How many answers of the wrong kind, and updates that were not kept, are told; the others are
+/// counted.
+const MOST_TOLD: usize = 5;
+
+/// Where workloads are written. The steps of their clients have the same places.
+pub(super) fn places_of_workloads(scenario: &Scenario) -> BTreeSet<usize> {
+    let workloads = workloads_in(scenario);
+    workloads.map(|(step, _)| step.span.start).collect()
+}
+
+fn workloads_in(scenario: &Scenario) -> impl Iterator<Item = (&Step, &Workload)> {
+    scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Drawn(Drawn::Workload(workload)) => Some((step, workload)),
+        _ => None,
+    })
+}
+
+fn randoms_in(scenario: &Scenario) -> impl Iterator<Item = (&Step, &Random, &[u32])> {
+    scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Drawn(Drawn::Random(random, counts)) => Some((step, random, counts.as_slice())),
+        _ => None,
+    })
+}
+
+/// What was touched by faults at random, and what by those that are written.
+pub(super) fn split<'t>(
+    scenario: &Scenario,
+    touched: &'t [Touch],
+) -> (Vec<&'t Touch>, Vec<&'t Touch>) {
+    let drawn: BTreeSet<usize> = randoms_in(scenario)
+        .map(|(step, ..)| step.span.start)
+        .collect();
+    let touched = touched.iter();
+    touched.partition(|touch| drawn.contains(&touch.place))
+}
+
+/// Faults at random prove something if each kind was chosen, and they touched anything at all.
+pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch]) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    for (step, random, counts) in randoms_in(scenario) {
+        let place = Some(place(scenario, step.span.start));
+        for ((fault, _), &count) in random.faults.iter().zip(counts) {
+            judgements.push(Judgement {
+                about: format!("`{}` is chosen at random", fault.word()),
+                held: count > 0,
+                expected: "at least 1 time".to_owned(),
+                actual: times(count),
+                place: place.clone(),
+                invariant: None,
+                events: Vec::new(),
+            });
+        }
+        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+        let mine = touched
+            .iter()
+            .filter(|touch| touch.place == step.span.start);
+        for touch in mine {
+            *sums.entry(touch.what).or_default() += touch.count;
+        }
+        let told = sums.iter().filter(|(_, count)| **count > 0);
+        let told: Vec<String> = told
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        judgements.push(Judgement {
+            about: "faults at random touch something".to_owned(),
+            held: !told.is_empty(),
+            expected: "something".to_owned(),
+            actual: if told.is_empty() {
+                "nothing".to_owned()
+            } else {
+                told.join(", ")
+            },
+            place,
+            invariant: None,
+            events: Vec::new(),
+        });
+    }
+    judgements
+}
+
+fn times(count: u32) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} time{plural}")
+}
+
+/// What is thought of each workload: how many lines were answered, and by what.
+pub(super) fn workloads(
+    scenario: &Scenario,
+    outcomes: &[Outcome],
+    trace: &Trace,
+) -> Vec<Judgement> {
+    let outcomes: BTreeMap<Place, &Outcome> = (outcomes.iter())
+        .map(|outcome| (outcome.place, outcome))
+        .collect();
+    let mut judgements = Vec::new();
+    for (step, workload) in workloads_in(scenario) {
+        let load = Load::new(scenario, step, workload, &outcomes);
+        judgements.push(load.answered());
+        judgements.push(load.right_kind());
+        let kept = scenario.expects.iter().filter(|expect| {
+            matches!(&expect.what, Expected::Kept { workload: name } if *name == workload.name)
+        });
+        judgements.extend(kept.map(|kept| load.kept(kept, trace)));
+    }
+    judgements
+}
+
+/// A workload and what came of each line.
+struct Load<'a> {
+    scenario: &'a Scenario,
+    workload: &'a Workload,
+    place: String,
+    lines: Vec<(&'a ClientStep, Option<&'a Outcome>)>,
+}
+
+impl<'a> Load<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        drawn: &Step,
+        workload: &'a Workload,
+        outcomes: &BTreeMap<Place, &'a Outcome>,
+    ) -> Self {
+        let steps = scenario.steps.iter().enumerate();
+        let lines = steps.filter_map(|(index, step)| match &step.action {
+            Action::Client(client) if step.span == drawn.span => {
+                let place = Place {
+                    step: index,
+                    to: *client.to.first()?,
+                    repetition: 1,
+                    line: 0,
+                };
+                Some((client, outcomes.get(&place).copied()))
+            }
+            _ => None,
+        });
+        Self {
+            scenario,
+            workload,
+            place: place(scenario, drawn.span.start),
+            lines: lines.collect(),
+        }
+    }
+
+    fn answers(&self) -> impl Iterator<Item = (&'a ClientStep, &'a Outcome, &'a [u8])> {
+        let lines = self.lines.iter();
+        lines.filter_map(|&(client, outcome)| {
+            let outcome = outcome?;
+            Some((client, outcome, outcome.answer.as_deref()?))
+        })
+    }
+
+    fn judgement(&self, about: &str, held: bool, expected: String, actual: String) -> Judgement {
+        Judgement {
+            about: format!("{}: {about}", self.workload.name),
+            held,
+            expected,
+            actual,
+            place: Some(self.place.clone()),
+            invariant: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// Who can't be reached can't answer; but a workload that nobody answers proves nothing.
+    fn answered(&self) -> Judgement {
+        let (all, answered) = (self.lines.len(), self.answers().count());
+        let percent = self.workload.answered.map_or(0, usize::from);
+        let wanted = (all * percent).div_ceil(100).max(1);
+        let expected = format!("at least {wanted}");
+        let actual = format!("{answered} of {all}");
+        self.judgement("lines answered", answered >= wanted, expected, actual)
+    }
+
+    fn right_kind(&self) -> Judgement {
+        let wrong: Vec<_> = self.answers().filter(|answer| !is_right(answer)).collect();
+        let tell = |(client, _, answer): &(&ClientStep, &Outcome, &[u8])| {
+            format!("{} hears {}", client.client, escape(answer))
+        };
+        let told = wrong.iter().map(tell);
+        let mut judgement = self.judgement(
+            "every answer is one to its line",
+            wrong.is_empty(),
+            "no other answer".to_owned(),
+            told_or(told.collect(), "no other answer"),
+        );
+        let events = wrong.iter().filter_map(|(_, outcome, _)| outcome.sent);
+        judgement.events = events.take(MOST_TOLD).collect();
+        judgement
+    }
+
+    /// The newest update of each client that was answered, as the servers write it, and the event
+    /// of saying it.
+    fn newest(&self) -> BTreeMap<&'a Name, (Record, Option<EventId>)> {
+        let mut newest: BTreeMap<&Name, (Record, Option<EventId>)> = BTreeMap::new();
+        for (client, outcome, answer) in self.answers() {
+            let record = answer.strip_prefix(b"AT ").and_then(Record::parse);
+            let Some(record) = record.filter(|record| record.id() == client.client.as_bytes())
+            else {
+                continue;
+            };
+            let older = newest.get(&client.client);
+            if older.is_none_or(|(older, _)| record.supersedes(older)) {
+                newest.insert(&client.client, (record, outcome.sent));
+            }
+        }
+        newest
+    }
+
+    fn kept(&self, kept: &Expect, trace: &Trace) -> Judgement {
+        let newest = self.newest();
+        let state = State::at(&trace.events, u64::MAX);
+        let mut lost: Vec<(String, Vec<EventId>)> = Vec::new();
+        for (server, running) in state.servers() {
+            for (client, (record, said)) in &newest {
+                let held = running.held.get(client.as_bytes()).copied();
+                let holds = held.and_then(record_of);
+                let is_kept = |held: &Record| held == record || held.supersedes(record);
+                if !holds.as_ref().is_some_and(is_kept) {
+                    let holds = holds.map_or("nothing".to_owned(), |held| escape(held.text()));
+                    let told = format!(
+                        "{server} holds of {client} {holds}, not {}",
+                        escape(record.text())
+                    );
+                    let events = said.iter().copied().chain(held.map(|event| event.id));
+                    lost.push((told, events.collect()));
+                }
+            }
+        }
+        let (clients, servers) = (newest.len(), state.servers().len());
+        let all = format!("the newest of each of {clients} at {servers} servers");
+        let nobody = match (clients, servers) {
+            (0, _) => Some("no update was answered"),
+            (_, 0) => Some("no server runs"),
+            _ => None,
+        };
+        let told = lost.iter().map(|(told, _)| told.clone()).collect();
+        let actual = nobody.map_or_else(|| told_or(told, &all), str::to_owned);
+        let held = lost.is_empty() && nobody.is_none();
+        let mut judgement = self.judgement("what was answered is kept", held, all, actual);
+        judgement.place = Some(place(self.scenario, kept.span.start));
+        let events = lost.into_iter().take(MOST_TOLD);
+        let events: BTreeSet<EventId> = events.flat_map(|(_, events)| events).collect();
+        judgement.events = events.into_iter().collect();
+        judgement
+    }
+}
+
+/// Whether an answer is one to what was said: to a WHATSAT what the server knows, or its line again
+/// if it knows nothing.
+fn is_right((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool {
+    let Some(line) = client.lines.first() else {
+        return false;
+    };
+    if let Some(pattern) = &line.reply {
+        return pattern.matches(answer, 1, outcome.clock.as_deref());
+    }
+    let said = line.send.render(1, 0).bytes;
+    let about = fields(&said).nth(1);
+    let known = answer.starts_with(b"AT ") && fields(answer).nth(3) == about;
+    known || answer.strip_prefix(b"? ") == Some(&said)
+}
+
+fn record_of(event: &Event) -> Option<Record> {
+    match &event.what {
+        What::Accepted { record, .. } => Record::parse(&record.text()),
+        _ => None,
+    }
+}
+
+/// The first of these and how many more there are; `otherwise` if there are none.
+fn told_or(told: Vec<String>, otherwise: &str) -> String {
+    let more = told.len().saturating_sub(MOST_TOLD);
+    let mut first: Vec<String> = told.into_iter().take(MOST_TOLD).collect();
+    if first.is_empty() {
+        return otherwise.to_owned();
+    }
+    if more > 0 {
+        first.push(format!("and {more} more"));
+    }
+    first.join("; ")
+}
+
+/// `line:column` of a byte of the scenario's file.
+fn place(scenario: &Scenario, at: usize) -> String {
+    let (line, column) = scenario.source.line_column(at);
+    format!("{line}:{column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scenario::{Line, Pattern, Template};
+
+    fn is_answered(send: &str, reply: Option<&str>, answer: &str) -> bool {
+        let (scenario, _) = Scenario::parse(
+            "t.toml",
+            "title = \"t\"\nherd = \"riley\"\nsteps = [{ at = \"1s\", crash = \"all\" }]",
+            None,
+        )
+        .unwrap();
+        let to = scenario.herd.id("Riley").unwrap();
+        let line = Line {
+            send: Template::parse(send).unwrap(),
+            reply: reply.map(|reply| Pattern::parse(reply).unwrap()),
+        };
+        let client = ClientStep {
+            client: "load-1".into(),
+            clients: None,
+            to: vec![to],
+            lines: vec![line],
+            no_reply: false,
+            times: 1,
+            every: Duration::ZERO,
+        };
+        let outcome = Outcome {
+            place: Place {
+                step: 0,
+                to,
+                repetition: 1,
+                line: 0,
+            },
+            sent: None,
+            clock: Some("5".to_owned()),
+            answer: Some(answer.as_bytes().to_vec()),
+        };
+        is_right(&(&client, &outcome, answer.as_bytes()))
+    }
+
+    #[test]
+    fn only_an_answer_to_the_line_is_right() {
+        let told = |answer| {
+            is_answered(
+                "IAMAT load-1 +1+1 {now}",
+                Some("AT Riley * load-1 +1+1 {sent}"),
+                answer,
+            )
+        };
+        assert!(told("AT Riley -1.000000000 load-1 +1+1 5"));
+        assert!(!told("AT Riley -1.000000000 load-1 +1+1 6"));
+        assert!(!told("? IAMAT load-1 +1+1 5"));
+        let asked = |answer| is_answered("WHATSAT load-2 10 5", None, answer);
+        assert!(asked("AT Juzang +0.1 load-2 +1+1 5\n{}"));
+        assert!(asked("? WHATSAT load-2 10 5"));
+        assert!(!asked("AT Juzang +0.1 load-3 +1+1 5\n{}"));
+        assert!(!asked("? WHATSAT load-3 10 5"));
+        assert!(!asked("load-2"));
+    }
+}
