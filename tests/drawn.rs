@@ -164,7 +164,7 @@ fn a_workload_that_nobody_answers_is_broken() {
 #[test]
 fn an_answered_update_that_is_lost_is_told_with_both_records() {
     // Riley alone knows of the workload when it forgets everything.
-    let steps = r#"{ at = "1s", client = "x", to = "Juzang", send = "IAMAT load-1 +1+1 {now}" },
+    let steps = r#"{ at = "1s", client = "x", to = "Juzang", send = "IAMAT load-1 +1+1 {now}", reply = "AT *" },
         { at = "1500ms", partition = "Riley", from = ["Jaquez", "Juzang"] },
         { at = "3500ms", power_off = "Riley" }, { at = "4s", power_on = "Riley" }, { at = "4s", heal = "all" },"#;
     let trace = run(&loaded(steps, ""), 0);

@@ -202,6 +202,11 @@ impl Breaker {
         }
     }
 
+    /// A machine's tasks are being dropped, or not any more.
+    pub(super) fn dying(&self, party: Party, dying: bool) {
+        self.faults.dying(self.machines.of(party), dying);
+    }
+
     /// It is no longer wrong.
     pub(super) fn mend_host(&mut self, fault: Fault, party: Party) {
         let machine = self.machines.of(party);

@@ -396,7 +396,9 @@ impl Driver<'_> {
         // What is sent between two ticks counts from the end of the tick before, and would
         // arrive a tick early.
         self.routes.tell(sim, self.scenario.tick);
+        self.breaker.dying(party, true);
         sim.bounce(self.machines.host(self.machines.of(party)));
+        self.breaker.dying(party, false);
         self.routes.tell(sim, Duration::ZERO);
     }
 

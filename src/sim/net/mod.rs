@@ -3,27 +3,27 @@
 //!
 //! What can be wrong between the ends (cuts, latencies) is turmoil's, and the driver's to set.
 
+mod listener;
+
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
-use turmoil::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use turmoil::net::TcpStream;
 
 use super::machines::Machine;
 use crate::herd::{Address, Name};
 use crate::net::turmoil::TurmoilNet;
-use crate::net::{Connection, Listener, Net};
+use crate::net::{Connection, Net};
 use crate::protocol::time::Timestamp;
 use crate::scenario::Skewed;
+use listener::SimListener;
 
 /// What is wrong with machines and connections, and how often somebody met with it.
 #[derive(Clone, Default)]
@@ -47,6 +47,8 @@ struct State {
     /// Tasks that wanted to go on while the machine stood still.
     waiting: Vec<Waker>,
     refusing: bool,
+    /// The machine's tasks are being dropped.
+    dying: bool,
     /// Woken when `refusing` changes; one for each listener.
     listeners: Vec<Arc<Notify>>,
     clock: Clock,
@@ -86,8 +88,16 @@ impl Clock {
     }
 }
 
+/// A stream that can be closed by others than its owner.
+type Slot = Arc<Mutex<Option<TcpStream>>>;
+
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<TcpStream>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// An end of a connection.
 struct Open {
+    stream: Slot,
     me: Machine,
     other: Machine,
     severed: bool,
@@ -160,6 +170,13 @@ impl Faults {
         }
     }
 
+    /// The machine's tasks are being dropped, or not any more. Tokio drops them in an order that
+    /// depends on what else the process has run, so the first stream that goes takes all others of
+    /// the machine with it, in the order in which they were opened.
+    pub(super) fn dying(&self, machine: Machine, dying: bool) {
+        self.inner().machines[machine].dying = dying;
+    }
+
     /// The machine starts anew: nothing of what ran on it is left.
     pub(super) fn reset(&self, machine: Machine) {
         let mut inner = self.inner();
@@ -222,9 +239,10 @@ impl Inner {
         self.names.iter().position(|known| known == name)
     }
 
-    fn opened(&mut self, me: Machine, other: Machine) -> u64 {
+    fn opened(&mut self, me: Machine, other: Machine, stream: &Slot) -> u64 {
         self.opened += 1;
         let open = Open {
+            stream: Arc::clone(stream),
             me,
             other,
             severed: false,
@@ -257,7 +275,8 @@ impl SimNet {
         } = connection;
         let mut inner = self.faults.inner();
         let other = turmoil::reverse_lookup(remote.ip()).and_then(|name| inner.machine(&name));
-        let id = inner.opened(self.machine, other.unwrap_or(Machine::MAX));
+        let stream = Arc::new(Mutex::new(Some(stream)));
+        let id = inner.opened(self.machine, other.unwrap_or(Machine::MAX), &stream);
         drop(inner);
         Connection {
             stream: SimStream {
@@ -282,15 +301,7 @@ impl Net for SimNet {
         self.faults.inner().machines[self.machine]
             .listeners
             .push(listening);
-        let local = bound.local_addr()?;
-        let (give, taken) = mpsc::unbounded_channel();
-        let mut system = JoinSet::new();
-        system.spawn(take(self.clone(), at.clone(), bound, changed, give));
-        Ok(SimListener {
-            local,
-            taken: Mutex::new(taken),
-            _system: system,
-        })
+        SimListener::new(self.clone(), at.clone(), bound, changed)
     }
 
     async fn connect(&self, to: &Address) -> io::Result<Connection<SimStream>> {
@@ -345,80 +356,9 @@ impl<F: Future> Future for Gated<F> {
     }
 }
 
-/// A port that can be closed for a while.
-///
-/// As on a real machine it is the system that takes connections, whether the server goes on or stands still;
-/// the server fetches them from there.
-pub(super) struct SimListener {
-    local: SocketAddr,
-    taken: Mutex<mpsc::UnboundedReceiver<io::Result<Connection<SimStream>>>>,
-    /// The system's side. It ends with the listener.
-    _system: JoinSet<()>,
-}
-
-/// Takes connections in the system's place, but not while the machine refuses them. What was taken and not
-/// fetched stays.
-async fn take(
-    net: SimNet,
-    at: Address,
-    bound: TcpListener,
-    changed: Arc<Notify>,
-    give: mpsc::UnboundedSender<io::Result<Connection<SimStream>>>,
-) {
-    let mut bound = Some(bound);
-    loop {
-        let refusing = net.faults.inner().machines[net.machine].refusing;
-        let taken = match &bound {
-            _ if refusing => {
-                bound = None;
-                changed.notified().await;
-                continue;
-            }
-            None => match TurmoilNet.listen(&at).await {
-                Ok(again) => {
-                    bound = Some(again);
-                    continue;
-                }
-                Err(error) => Some(Err(error)),
-            },
-            Some(bound) => {
-                let accepted = async { Some(Listener::accept(bound).await) };
-                let changed = async {
-                    changed.notified().await;
-                    None
-                };
-                or(accepted, changed).await
-            }
-        };
-        let Some(taken) = taken else { continue };
-        let failed = taken.is_err();
-        let given = give.send(taken.map(|connection| net.wrap(connection)));
-        if failed || given.is_err() {
-            return;
-        }
-    }
-}
-
-impl Listener for SimListener {
-    type Stream = SimStream;
-
-    async fn accept(&self) -> io::Result<Connection<SimStream>> {
-        let fetch = |context: &mut Context<'_>| {
-            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.poll_recv(context)
-        };
-        let gone = || Err(io::Error::other("the system takes no connections any more"));
-        poll_fn(fetch).await.unwrap_or_else(gone)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
-    }
-}
-
 /// A connection that can be reset.
 pub(super) struct SimStream {
-    stream: TcpStream,
+    stream: Slot,
     id: u64,
     faults: Faults,
 }
@@ -445,38 +385,57 @@ impl SimStream {
     }
 }
 
+/// Does something with a stream, if it is still there.
+fn on<T>(
+    slot: &Slot,
+    act: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    match &mut *lock(slot) {
+        Some(stream) => act(Pin::new(stream)),
+        None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+    }
+}
+
 impl Drop for SimStream {
     fn drop(&mut self) {
-        self.faults.inner().streams.remove(&self.id);
+        let mut inner = self.faults.inner();
+        let Some(me) = inner.streams.get(&self.id).map(|open| open.me) else {
+            return;
+        };
+        let (id, all) = (self.id, inner.machines[me].dying);
+        let ends = |other: &u64, open: &mut Open| *other == id || all && open.me == me;
+        for (_, open) in inner.streams.extract_if(.., ends) {
+            lock(&open.stream).take();
+        }
     }
 }
 
 impl AsyncRead for SimStream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context, false)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        on(&self.stream, |stream| stream.poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for SimStream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check(context, true)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        on(&self.stream, |stream| stream.poll_write(context, bytes))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on(&self.stream, |stream| stream.poll_flush(context))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on(&self.stream, |stream| stream.poll_shutdown(context))
     }
 }

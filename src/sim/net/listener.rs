@@ -1,0 +1,108 @@
+//! Ports on the simulated network.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
+
+use futures_lite::future::or;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use turmoil::net::TcpListener;
+
+use super::{SimNet, SimStream};
+use crate::herd::Address;
+use crate::net::turmoil::TurmoilNet;
+use crate::net::{Connection, Listener, Net as _};
+
+/// A port that can be closed for a while.
+///
+/// As on a real machine it is the system that takes connections, whether the server goes on or stands still;
+/// the server fetches them from there.
+pub(in crate::sim) struct SimListener {
+    local: SocketAddr,
+    taken: Mutex<mpsc::UnboundedReceiver<io::Result<Connection<SimStream>>>>,
+    /// The system's side. It ends with the listener.
+    _system: JoinSet<()>,
+}
+
+impl SimListener {
+    /// Takes connections from now on. `changed` says that the machine refuses them, or does no more.
+    pub(super) fn new(
+        net: SimNet,
+        at: Address,
+        bound: TcpListener,
+        changed: Arc<Notify>,
+    ) -> io::Result<Self> {
+        let local = bound.local_addr()?;
+        let (give, taken) = mpsc::unbounded_channel();
+        let mut system = JoinSet::new();
+        system.spawn(take(net, at, bound, changed, give));
+        Ok(Self {
+            local,
+            taken: Mutex::new(taken),
+            _system: system,
+        })
+    }
+}
+
+/// Takes connections in the system's place, but not while the machine refuses them. What was taken and not
+/// fetched stays.
+async fn take(
+    net: SimNet,
+    at: Address,
+    bound: TcpListener,
+    changed: Arc<Notify>,
+    give: mpsc::UnboundedSender<io::Result<Connection<SimStream>>>,
+) {
+    let mut bound = Some(bound);
+    loop {
+        let refusing = net.faults.inner().machines[net.machine].refusing;
+        let taken = match &bound {
+            _ if refusing => {
+                bound = None;
+                changed.notified().await;
+                continue;
+            }
+            None => match TurmoilNet.listen(&at).await {
+                Ok(again) => {
+                    bound = Some(again);
+                    continue;
+                }
+                Err(error) => Some(Err(error)),
+            },
+            Some(bound) => {
+                let accepted = async { Some(Listener::accept(bound).await) };
+                let changed = async {
+                    changed.notified().await;
+                    None
+                };
+                or(accepted, changed).await
+            }
+        };
+        let Some(taken) = taken else { continue };
+        let failed = taken.is_err();
+        let given = give.send(taken.map(|connection| net.wrap(connection)));
+        if failed || given.is_err() {
+            return;
+        }
+    }
+}
+
+impl Listener for SimListener {
+    type Stream = SimStream;
+
+    async fn accept(&self) -> io::Result<Connection<SimStream>> {
+        let fetch = |context: &mut Context<'_>| {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.poll_recv(context)
+        };
+        let gone = || Err(io::Error::other("the system takes no connections any more"));
+        poll_fn(fetch).await.unwrap_or_else(gone)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+}
