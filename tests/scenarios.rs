@@ -160,9 +160,13 @@ fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
         for (at, step) in scenario.steps.iter().enumerate() {
             let rightens = Skewed::default();
             match step.action {
-                Action::Client(_) | Action::Mend(..) | Action::Heal(_) => continue,
-                // Whether each kind of fault was chosen, and touched anybody, is judged in its run.
-                Action::Workload(_) | Action::Random(_) | Action::Drawn(_) => continue,
+                // Of a random step it is judged in its own run whether each kind of fault was chosen.
+                Action::Client(_)
+                | Action::Mend(..)
+                | Action::Heal(_)
+                | Action::Workload(_)
+                | Action::Random(_)
+                | Action::Drawn(_) => continue,
                 Action::Skew(_, skewed) if skewed == rightens => continue,
                 _ => {}
             }
