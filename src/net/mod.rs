@@ -4,6 +4,7 @@
 //! another into the simulator, and one conformance suite (`tests/conformance.rs`) holds both to
 //! the same behaviour, so that the simulator stays honest.
 
+pub mod secure;
 pub mod tokio;
 #[cfg(feature = "sim")]
 pub mod turmoil;
@@ -16,6 +17,8 @@ use ::tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::herd::Address;
 use crate::protocol::time::Timestamp;
+
+pub use secure::Proved;
 
 /// A network, and the clock of the machine on it.
 pub trait Net: Clone + Send + Sync + 'static {
@@ -32,6 +35,26 @@ pub trait Net: Clone + Send + Sync + 'static {
         &self,
         to: &Address,
     ) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send;
+
+    /// Binds `at` for other servers. A network on which servers prove who they are has them do so on
+    /// what comes in here; on others this is [`listen`](Self::listen).
+    fn listen_for_servers(
+        &self,
+        at: &Address,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send {
+        self.listen(at)
+    }
+
+    /// Connects to the server called `name` at `to`, which has to prove that it is that one where
+    /// servers prove who they are; elsewhere this is [`connect`](Self::connect).
+    fn dial(
+        &self,
+        name: &str,
+        to: &Address,
+    ) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send {
+        let _ = name;
+        self.connect(to)
+    }
 
     /// This machine's clock.
     fn now(&self) -> Timestamp;
@@ -67,4 +90,18 @@ pub struct Connection<S> {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
+    /// What the other end proved itself to be.
+    pub proved: Proved,
+}
+
+impl<S> Connection<S> {
+    /// The same connection with its stream wrapped, and with what will be `proved` by that.
+    fn map<T>(self, proved: Proved, wrap: impl FnOnce(S) -> T) -> Connection<T> {
+        Connection {
+            stream: wrap(self.stream),
+            local: self.local,
+            remote: self.remote,
+            proved,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Connection, Listener, Net};
+use super::{Connection, Listener, Net, Proved};
 use crate::herd::Address;
 use crate::protocol::time::Timestamp;
 
@@ -78,5 +78,6 @@ fn describe(remote: SocketAddr, stream: TcpStream) -> io::Result<Connection<TcpS
         local: stream.local_addr()?,
         remote,
         stream,
+        proved: Proved::default(),
     })
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::{Connection, Listener, Net};
+use super::{Connection, Listener, Net, Proved};
 use crate::herd::Address;
 use crate::protocol::time::Timestamp;
 
@@ -50,5 +50,6 @@ fn describe(stream: TcpStream) -> io::Result<Connection<TcpStream>> {
         local: stream.local_addr()?,
         remote: stream.peer_addr()?,
         stream,
+        proved: Proved::default(),
     })
 }

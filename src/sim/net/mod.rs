@@ -272,6 +272,7 @@ impl SimNet {
             stream,
             local,
             remote,
+            proved,
         } = connection;
         let mut inner = self.faults.inner();
         let other = turmoil::reverse_lookup(remote.ip()).and_then(|name| inner.machine(&name));
@@ -286,6 +287,7 @@ impl SimNet {
             },
             local,
             remote,
+            proved,
         }
     }
 }

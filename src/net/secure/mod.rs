@@ -1,0 +1,189 @@
+//! Who may speak: servers prove to each other who they are before the first line, and clients may be
+//! given TLS.
+//!
+//! [`Secured`] wraps any [`Net`]. Accepting and connecting return at once; the handshake is driven by
+//! the first read or write, so that it costs nobody else time and falls under the deadline of whoever
+//! waits for the first line. No byte of a line passes before it is over. What the other end proved
+//! is in [`Connection::proved`], and [`Keyring::replace`] takes it away again.
+
+mod credentials;
+mod proved;
+mod secret;
+mod stream;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use ::tokio::time::timeout;
+
+use super::{Connection, Listener, Net};
+use crate::herd::Address;
+use crate::protocol::time::Timestamp;
+
+pub use credentials::{Clock, Credentials, CredentialsError, Keyring, Servers};
+pub use proved::Proved;
+pub use secret::Secret;
+pub use stream::Stream;
+pub use tls::{ClientTls, Pem, Tls, is_certifiable};
+
+use proved::Proof;
+use stream::Channel;
+
+/// A client's handshake takes no longer. That of a server falls under the deadline of its greeting.
+const CLIENT_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A network on which servers prove who they are.
+#[derive(Clone)]
+pub struct Secured<N> {
+    inner: N,
+    keyring: Keyring,
+}
+
+impl<N: Net> Secured<N> {
+    /// `inner`, on which only those may speak who satisfy what is on the `keyring` at the time.
+    pub fn new(inner: N, keyring: Keyring) -> Self {
+        Self { inner, keyring }
+    }
+
+    async fn bind(&self, at: &Address, whom: For) -> io::Result<SecuredListener<N::Listener>> {
+        let inner = match whom {
+            For::Clients => self.inner.listen(at).await?,
+            For::Servers => self.inner.listen_for_servers(at).await?,
+        };
+        Ok(SecuredListener {
+            inner,
+            keyring: self.keyring.clone(),
+            whom,
+        })
+    }
+}
+
+/// Whom a port is for.
+#[derive(Clone, Copy)]
+enum For {
+    Clients,
+    Servers,
+}
+
+/// Which end of a connection between servers this is.
+enum End {
+    /// The one that dialled this server.
+    Dialler(String),
+    Acceptor,
+}
+
+/// A bound port of a [`Secured`] network.
+pub struct SecuredListener<L> {
+    inner: L,
+    keyring: Keyring,
+    whom: For,
+}
+
+impl<N: Net> Net for Secured<N> {
+    type Stream = Stream<N::Stream>;
+    type Listener = SecuredListener<N::Listener>;
+
+    async fn listen(&self, at: &Address) -> io::Result<Self::Listener> {
+        self.bind(at, For::Clients).await
+    }
+
+    async fn listen_for_servers(&self, at: &Address) -> io::Result<Self::Listener> {
+        self.bind(at, For::Servers).await
+    }
+
+    async fn connect(&self, to: &Address) -> io::Result<Connection<Self::Stream>> {
+        let connection = self.inner.connect(to).await?;
+        Ok(connection.map(Proved::default(), Stream::plain))
+    }
+
+    async fn dial(&self, name: &str, to: &Address) -> io::Result<Connection<Self::Stream>> {
+        let connection = self.inner.dial(name, to).await?;
+        let end = End::Dialler(name.to_owned());
+        Ok(between_servers(connection, &self.keyring, end))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn task<F>(&self, task: F) -> impl Future<Output = F::Output> + Send + 'static
+    where
+        F: Future + Send + 'static,
+    {
+        self.inner.task(task)
+    }
+}
+
+impl<L> Listener for SecuredListener<L>
+where
+    L: Listener<Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static>,
+{
+    type Stream = Stream<L::Stream>;
+
+    async fn accept(&self) -> io::Result<Connection<Self::Stream>> {
+        let connection = self.inner.accept().await?;
+        Ok(match self.whom {
+            For::Clients => with_client(connection, &self.keyring),
+            For::Servers => between_servers(connection, &self.keyring, End::Acceptor),
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+fn with_client<S>(connection: Connection<S>, keyring: &Keyring) -> Connection<Stream<S>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Some(tls) = keyring.current().clients.clone() else {
+        return connection.map(Proved::default(), Stream::plain);
+    };
+    let proved = Proved::by(keyring.clone());
+    connection.map(proved.clone(), |stream| {
+        let shaking = async move {
+            let shaken = timeout(CLIENT_HANDSHAKE, tls.accept(stream)).await;
+            let channel = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+            Ok((channel, Proof::Nothing))
+        };
+        Stream::shaking(proved, Box::pin(shaking))
+    })
+}
+
+fn between_servers<S>(
+    connection: Connection<S>,
+    keyring: &Keyring,
+    end: End,
+) -> Connection<Stream<S>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let servers = keyring.current().servers.clone();
+    let proved = Proved::by(keyring.clone());
+    connection.map(proved.clone(), |stream| {
+        Stream::shaking(proved, Box::pin(shake(servers, end, stream)))
+    })
+}
+
+/// The handshake of two servers.
+async fn shake<S>(servers: Servers, end: End, stream: S) -> io::Result<(Channel<S>, Proof)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    match (servers, end) {
+        (Servers::Open, _) => Ok((Channel::Plain(stream), Proof::Nothing)),
+        (Servers::Secret(secret), end) => {
+            let stream = match end {
+                End::Dialler(_) => secret.dial(stream).await?,
+                End::Acceptor => secret.accept(stream).await?,
+            };
+            Ok((Channel::Plain(stream), Proof::Secret(secret)))
+        }
+        (Servers::Tls(tls), End::Dialler(name)) => tls.dial(&name, stream).await,
+        (Servers::Tls(tls), End::Acceptor) => tls.accept(stream).await,
+    }
+}

@@ -1,0 +1,135 @@
+//! A stream whose first read or write drives the handshake to its end.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use super::proved::{Proof, Proved};
+
+/// A handshake: what it proves, and how the bytes go on from there.
+pub(super) type Handshake<S> =
+    Pin<Box<dyn Future<Output = io::Result<(Channel<S>, Proof)>> + Send>>;
+
+/// How bytes pass once the handshake is over.
+pub(super) enum Channel<S> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+}
+
+/// A connection of a [`Secured`](super::Secured) network. Reading and writing must be done by one task, as the
+/// server does: the one that polled last is woken.
+pub struct Stream<S> {
+    state: State<S>,
+    proved: Proved,
+}
+
+enum State<S> {
+    Shaking(Handshake<S>),
+    Open(Channel<S>),
+    /// The handshake failed, or was given up.
+    Over,
+}
+
+impl<S> Stream<S> {
+    /// Without a handshake.
+    pub(super) fn plain(stream: S) -> Self {
+        Self {
+            state: State::Open(Channel::Plain(stream)),
+            proved: Proved::default(),
+        }
+    }
+
+    /// With a handshake, which `proved` is told the outcome of.
+    pub(super) fn shaking(proved: Proved, handshake: Handshake<S>) -> Self {
+        let state = State::Shaking(handshake);
+        Self { state, proved }
+    }
+
+    /// The channel when the handshake is over; `None` if it failed and that was told already.
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<&mut Channel<S>>>> {
+        if let State::Shaking(handshake) = &mut self.state {
+            match ready!(handshake.as_mut().poll(context)) {
+                Ok((channel, proof)) => {
+                    self.proved.over(proof);
+                    self.state = State::Open(channel);
+                }
+                Err(error) => {
+                    self.proved.failed(&error);
+                    self.state = State::Over;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(match &mut self.state {
+            State::Open(channel) => Some(channel),
+            State::Shaking(_) | State::Over => None,
+        }))
+    }
+}
+
+impl<S> AsyncRead for Stream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let read = match ready!(this.poll_open(context))? {
+            Some(Channel::Plain(stream)) => return Pin::new(stream).poll_read(context, buffer),
+            Some(Channel::Tls(stream)) => ready!(Pin::new(stream).poll_read(context, buffer)),
+            None => Ok(()),
+        };
+        if let Err(error) = &read
+            && error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        {
+            // A dialler learns only so that its own certificate was refused.
+            this.proved.failed(error);
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl<S> AsyncWrite for Stream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match ready!(self.get_mut().poll_open(context))? {
+            Some(Channel::Plain(stream)) => Pin::new(stream).poll_write(context, bytes),
+            Some(Channel::Tls(stream)) => Pin::new(stream).poll_write(context, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.get_mut().poll_open(context))? {
+            Some(Channel::Plain(stream)) => Pin::new(stream).poll_flush(context),
+            Some(Channel::Tls(stream)) => Pin::new(stream).poll_flush(context),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// A handshake that is under way is given up: who does not finish it gets no patience at the end.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match &mut this.state {
+            State::Open(Channel::Plain(stream)) => Pin::new(stream).poll_shutdown(context),
+            State::Open(Channel::Tls(stream)) => Pin::new(stream).poll_shutdown(context),
+            State::Shaking(_) | State::Over => {
+                this.state = State::Over;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
