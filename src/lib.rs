@@ -44,10 +44,12 @@
 //! - [`log`]: what a server in production says about itself
 //! - [`settings`]: what it can be told, each declared once
 //! - `sim`: a scenario in turmoil
+//! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command
 //!
 //! `docs/ARCHITECTURE.md` says how they hang together and what must stay true.
 
+pub mod certs;
 pub mod cli;
 pub mod diag;
 pub mod document;

@@ -13,6 +13,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("journal", &["protocol", "units"]),
     ("node", &["journal", "protocol"]),
     ("net", &["herd", "protocol"]),
+    ("certs", &["net", "protocol"]),
     ("places", &["herd", "net", "node"]),
     (
         "server",
@@ -44,8 +45,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "diag", "herd", "journal", "log", "net", "places", "protocol", "report", "scenario",
-            "server", "settings", "sim", "trace", "units",
+            "certs", "diag", "herd", "journal", "log", "net", "places", "protocol", "report",
+            "scenario", "server", "settings", "sim", "trace", "units",
         ],
     ),
 ];

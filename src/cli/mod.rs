@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, and what they share.
 
+mod certs;
 mod flags;
 mod herds;
 #[cfg(feature = "sim")]
@@ -71,6 +72,7 @@ enum Command {
     Serve(serve::Args),
     Up(up::Args),
     Send(send::Args),
+    Certs(certs::Args),
 }
 
 /// Runs the command line of this process.
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Up(args) => up::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Certs(args) => certs::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::lines::{Lines, Next};
-use super::{CHUNK, Limits, Shared, unless};
+use super::{CHUNK, Limits, Shared, unless, unproved};
 use crate::journal::{ConnId, End, Other, What, Why};
 use crate::net::{Connection, Net};
 use crate::node::{ClientLineAt, LookUp};
@@ -18,6 +18,7 @@ pub(super) async fn serve_client<N: Net>(
     let conn = shared.opened(End::Acceptor, Other::Client, &connection);
     let (mut reader, mut writer) = tokio::io::split(connection.stream);
     let why = converse(&shared, conn, &mut reader, &mut writer).await;
+    let why = unproved(why, &connection.proved);
     shared
         .close(conn, why.into(), &mut reader, &mut writer)
         .await;

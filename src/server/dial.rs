@@ -16,10 +16,11 @@ pub(super) async fn keep_dialling<N: Net>(
 ) -> Result<(), ServeError> {
     let timing = &shared.config.timing;
     let address = &shared.config.addresses[neighbour.0];
+    let name = &shared.config.node.neighbours[neighbour.0].name;
     let mut stopping = std::pin::pin!(shared.links_stopping());
     let mut pause = timing.redial_least;
     loop {
-        let connect = timeout(timing.connect_deadline, shared.net.connect(address));
+        let connect = timeout(timing.connect_deadline, shared.net.dial(name, address));
         let Some(connected) = unless(&mut stopping, connect).await else {
             return Ok(());
         };

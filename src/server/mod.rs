@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use crate::herd::Address;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
-use crate::net::{Connection, Listener, Net};
+use crate::net::{Connection, Listener, Net, Proved};
 use crate::node::{NeighbourId, Node};
 use crate::places::Places;
 
@@ -91,18 +91,19 @@ impl<N: Net> Listeners<N> {
     ///
     /// When one of them can't be bound; the other is free again then.
     pub async fn bind(net: &N, clients: &Address, peers: &Address) -> Result<Self, BindError> {
-        let bind = async |address: &Address, whom| {
-            let bound = net.listen(address).await;
-            bound.map_err(|error| BindError {
-                address: address.clone(),
+        let failed = |address: &Address, whom| {
+            let address = address.clone();
+            move |error| BindError {
+                address,
                 whom,
                 error,
-            })
+            }
         };
-        Ok(Self {
-            clients: bind(clients, "clients").await?,
-            peers: bind(peers, "servers").await?,
-        })
+        let bound = net.listen(clients).await;
+        let clients = bound.map_err(failed(clients, "clients"))?;
+        let bound = net.listen_for_servers(peers).await;
+        let peers = bound.map_err(failed(peers, "servers"))?;
+        Ok(Self { clients, peers })
     }
 }
 
@@ -128,6 +129,14 @@ struct Over {
 impl From<Why> for Over {
     fn from(why: Why) -> Self {
         Self { why, cause: None }
+    }
+}
+
+/// A handshake that failed has better words for it than the system has.
+fn unproved(why: Why, proved: &Proved) -> Why {
+    match (why, proved.failure()) {
+        (Why::Failed(_), Some(reason)) => Why::Refused(reason.into()),
+        (why, _) => why,
     }
 }
 
@@ -213,7 +222,12 @@ impl<N: Net> Shared<N> {
 
     /// Writes all of `bytes`, or says why not.
     async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Why> {
-        match timeout(self.config.timing.write_deadline, writer.write_all(bytes)).await {
+        let written = async {
+            writer.write_all(bytes).await?;
+            // A stream that encrypts may have taken more than it has passed on.
+            writer.flush().await
+        };
+        match timeout(self.config.timing.write_deadline, written).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err((&error).into()),
             Err(_) => Err(Why::Slow),

@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lines::{Lines, Next};
-use super::{CHUNK, Over, Shared, unless};
+use super::{CHUNK, Over, Shared, unless, unproved};
 use crate::journal::{ConnId, End, EventId, Other, What, Why};
-use crate::net::{Connection, Net};
+use crate::net::{Connection, Net, Proved};
 use crate::node::NeighbourId;
 use crate::protocol::escape;
 use crate::protocol::peer::{LINE_LIMIT, PeerError, PeerLine};
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 16;
 /// A connection that came in by the listener for servers.
 pub(super) async fn serve_peer<N: Net>(shared: Arc<Shared<N>>, connection: Connection<N::Stream>) {
     let conn = shared.opened(End::Acceptor, Other::Peer, &connection);
-    run(&shared, conn, connection.stream, None).await;
+    run(&shared, conn, connection, None).await;
 }
 
 /// A connection to a neighbour that was dialled; returns when it is over.
@@ -32,18 +32,24 @@ pub(super) async fn serve_dialled<N: Net>(
 ) {
     let with = Other::Server(shared.config.node.neighbours[neighbour.0].name.clone());
     let conn = shared.opened(End::Dialler, with, &connection);
-    run(shared, conn, connection.stream, Some(neighbour)).await;
+    run(shared, conn, connection, Some(neighbour)).await;
 }
 
 async fn run<N: Net>(
     shared: &Shared<N>,
     conn: ConnId,
-    stream: N::Stream,
+    connection: Connection<N::Stream>,
     dialled: Option<NeighbourId>,
 ) {
+    let Connection { stream, proved, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let talk = Talk { shared, conn };
-    let over = talk.converse(&mut reader, &mut writer, dialled).await;
+    let talk = Talk {
+        shared,
+        conn,
+        proved: &proved,
+    };
+    let mut over = talk.converse(&mut reader, &mut writer, dialled).await;
+    over.why = unproved(over.why, &proved);
     if let Why::Protocol(error) = over.why {
         // The neighbour should know why; whether it still listens is its own affair.
         let reason = error.to_string();
@@ -56,6 +62,7 @@ async fn run<N: Net>(
 struct Talk<'a, N: Net> {
     shared: &'a Shared<N>,
     conn: ConnId,
+    proved: &'a Proved,
 }
 
 impl<N: Net> Talk<'_, N> {
@@ -90,9 +97,18 @@ impl<N: Net> Talk<'_, N> {
             shared.links_stopping().await;
             tokio::time::sleep(shared.config.timing.drain).await;
         };
-        let over = unless(too_late, session).await;
-        let over = over.unwrap_or_else(|| Why::Slow.into());
+        let session = async { Ok(unless(too_late, session).await) };
+        // Who may no longer speak is not heard to the end of what was read already.
+        let revoked = async { Err(self.proved.revoked().await) };
+        let (over, bye) = match or(revoked, session).await {
+            Ok(over) => (over.unwrap_or_else(|| Why::Slow.into()), None),
+            Err(reason) => (Why::Refused(reason.clone().into()).into(), Some(reason)),
+        };
         link.down(&over);
+        if let Some(reason) = bye {
+            // Whether it still listens is its own affair.
+            let _ = self.say_bye(writer, &reason, None).await;
+        }
         over
     }
 
@@ -117,6 +133,10 @@ impl<N: Net> Talk<'_, N> {
             return Err(refused(escape(reason)));
         }
         let greeted = self.shared.state().node.greet(&line, dialled);
+        let greeted = greeted.and_then(|neighbour| {
+            let name = &self.shared.config.node.neighbours[neighbour.0].name;
+            self.proved.refusal(name).map_or(Ok(neighbour), Err)
+        });
         match greeted {
             Ok(neighbour) => {
                 if dialled.is_none() {

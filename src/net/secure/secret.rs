@@ -130,7 +130,10 @@ impl Secret {
         say(&mut stream, "PROOF", proof.as_ref()).await?;
         let line = hear(&mut stream).await?;
         if !self.is_proof(&line, &self.message(Role::Acceptor, &mine, &theirs)) {
-            return Err(unexpected(&line, "it does not know the secret of this herd"));
+            return Err(unexpected(
+                &line,
+                "it does not know the secret of this herd",
+            ));
         }
         Ok(stream)
     }
@@ -194,7 +197,12 @@ fn fresh() -> io::Result<Nonce> {
 
 fn nonce(line: &[u8]) -> io::Result<Nonce> {
     let nonce = line.strip_prefix(b"AUTH 1 ").and_then(unhex);
-    nonce.ok_or_else(|| unexpected(line, "servers of this herd prove a secret: AUTH must come first"))
+    nonce.ok_or_else(|| {
+        unexpected(
+            line,
+            "servers of this herd prove a secret: AUTH must come first",
+        )
+    })
 }
 
 /// Why the handshake ends: the other end's own reason, if it gave one.

@@ -50,7 +50,10 @@ impl<S> Stream<S> {
     }
 
     /// The channel when the handshake is over; `None` if it failed and that was told already.
-    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<&mut Channel<S>>>> {
+    fn poll_open(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<&mut Channel<S>>>> {
         if let State::Shaking(handshake) = &mut self.state {
             match ready!(handshake.as_mut().poll(context)) {
                 Ok((channel, proof)) => {
@@ -87,7 +90,9 @@ where
             None => Ok(()),
         };
         if let Err(error) = &read
-            && error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+            && error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<rustls::Error>())
         {
             // A dialler learns only so that its own certificate was refused.
             this.proved.failed(error);

@@ -152,12 +152,10 @@ impl Tls {
             return Err(certificate.wrong(what));
         }
         let provider = provider();
-        let diallers = WebPkiClientVerifier::builder_with_provider(
-            Arc::clone(&roots),
-            Arc::clone(&provider),
-        )
-        .build()
-        .map_err(|error| authorities.wrong(error.to_string()))?;
+        let diallers =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| authorities.wrong(error.to_string()))?;
         let acceptors = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|error| authorities.wrong(error.to_string()))?;
@@ -232,7 +230,8 @@ impl Tls {
             clock,
             ..
         } = &*self.0;
-        let (first, between) = (chain.split_first()).ok_or(rustls::Error::NoCertificatesPresented)?;
+        let (first, between) =
+            (chain.split_first()).ok_or(rustls::Error::NoCertificatesPresented)?;
         match dialled.map(ServerName::try_from) {
             None => (diallers.verify_client_cert(first, between, clock.now())).map(drop),
             Some(Ok(name)) => {
@@ -293,5 +292,7 @@ fn unfit(key: &Pem, error: &rustls::Error) -> CredentialsError {
 
 fn owned(chain: Option<&[CertificateDer<'_>]>) -> Vec<CertificateDer<'static>> {
     let chain = chain.unwrap_or_default().iter();
-    chain.map(|certificate| certificate.clone().into_owned()).collect()
+    chain
+        .map(|certificate| certificate.clone().into_owned())
+        .collect()
 }

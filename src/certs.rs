@@ -1,0 +1,146 @@
+//! A certificate authority for trying a herd out: it issues what servers need to prove who they are, and
+//! its own key is forgotten with it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+};
+
+use crate::net::secure::is_certifiable;
+use crate::protocol::time::Timestamp;
+
+/// Certificates are good from so long before they are made, for clocks differ.
+const BACKDATED: Duration = Duration::from_hours(1);
+
+/// Why a certificate can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CertsError {
+    /// The server's name is no host's name. Nothing was made.
+    #[error(
+        "no certificate can name {0}: between points there must be 1 to 63 letters, digits, `_` or `-`, \
+         without `-` at an end, and the last part must be more than digits; rename the server, or let \
+         servers share a secret"
+    )]
+    Name(String),
+    /// The cryptography failed.
+    #[error("can't make a certificate: {0}")]
+    Made(#[from] rcgen::Error),
+}
+
+/// An authority, and how long what it issues is good.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    from: Duration,
+    until: Duration,
+}
+
+/// A certificate and its private key, both as PEM. The key does not show.
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+impl Authority {
+    /// A new authority for `herd`. It and what it issues are good from `now` (and somewhat before)
+    /// for `lifetime`.
+    pub fn new(herd: &str, now: Timestamp, lifetime: Duration) -> Result<Self, CertsError> {
+        let seconds = u64::try_from(now.as_nanos() / 1_000_000_000).unwrap_or_default();
+        let now = Duration::from_secs(seconds);
+        let (from, until) = (now.saturating_sub(BACKDATED), now.saturating_add(lifetime));
+        let mut params = params(&format!("test authority of herd {herd}"), from, until);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        Ok(Self {
+            issuer,
+            from,
+            until,
+        })
+    }
+
+    /// The authority's own certificate, as PEM: what those trust who trust it.
+    pub fn certificate(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// For the server called `name`, to show to other servers.
+    ///
+    /// # Errors
+    ///
+    /// When no certificate can be for a server of this name.
+    pub fn server(&self, name: &str) -> Result<Issued, CertsError> {
+        self.servers(&[name])
+    }
+
+    /// For somebody who may be any of these servers: only a test wants that.
+    ///
+    /// # Errors
+    ///
+    /// When no certificate can be for a server of one of these names.
+    pub fn servers(&self, names: &[&str]) -> Result<Issued, CertsError> {
+        let mut sans = Vec::new();
+        for &name in names {
+            if !is_certifiable(name) {
+                return Err(CertsError::Name(name.to_owned()));
+            }
+            sans.push(SanType::DnsName(name.try_into()?));
+        }
+        // A server dials some neighbours and is dialled by others.
+        let usages = [
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        self.issue(names.first().copied().unwrap_or_default(), sans, &usages)
+    }
+
+    /// For the listener that takes clients at this host (a name or an IP address) and on this machine.
+    ///
+    /// # Errors
+    ///
+    /// When the cryptography fails.
+    pub fn clients(&self, hosts: &[&str]) -> Result<Issued, CertsError> {
+        let mut sans = Vec::new();
+        for &host in hosts {
+            sans.push(match host.parse::<IpAddr>() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName(host.try_into()?),
+            });
+        }
+        self.issue("clients", sans, &[ExtendedKeyUsagePurpose::ServerAuth])
+    }
+
+    fn issue(
+        &self,
+        name: &str,
+        sans: Vec<SanType>,
+        usages: &[ExtendedKeyUsagePurpose],
+    ) -> Result<Issued, CertsError> {
+        let mut params = params(name, self.from, self.until);
+        params.subject_alt_names = sans;
+        params.extended_key_usages = usages.to_vec();
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Issued {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+}
+
+fn params(name: &str, from: Duration, until: Duration) -> CertificateParams {
+    // A year of more than four digits is none to a certificate.
+    let most = Duration::from_hours(24 * 365 * 7000);
+    let start = date_time_ymd(1970, 1, 1);
+    let mut params = CertificateParams::default();
+    params.not_before = start + from.min(most);
+    params.not_after = start + until.min(most);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}

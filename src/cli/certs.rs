@@ -1,0 +1,161 @@
+//! `herd certs`: certificates for trying out TLS between servers.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Exit, Failure, print, warn};
+use crate::certs::Authority;
+use crate::herd::Herd;
+use crate::net::Net as _;
+use crate::net::tokio::TokioNet;
+
+const ABOUT_FILES: &str = "\
+Makes in DIR:
+  authority.pem          what every server trusts
+  NAME.pem, NAME.key     for each server: its certificate, and its private key (readable by you alone)
+  clients.pem, .key      with --clients: for the ports that clients connect to, at localhost and the herd's hosts
+
+The authority's own key is not kept, so nobody can make further certificates with it.
+
+Examples:
+  herd certs --out certs
+  herd certs --herd my/herd.toml --days 365 --clients --out certs";
+
+/// Make a test authority, and a certificate and key for each server of a herd
+#[derive(clap::Args)]
+#[command(after_help = ABOUT_FILES)]
+pub(super) struct Args {
+    /// A built-in herd's name, or a herd file
+    #[arg(long, default_value = "riley")]
+    herd: String,
+    /// The folder to put them in; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How long they are good
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// Make one for the clients' ports, too
+    #[arg(long)]
+    clients: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+}
+
+/// A file to be made.
+struct ToMake {
+    name: String,
+    text: String,
+    is_private: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (herd, warnings) = Herd::load(&args.herd, Some(Path::new(".")))?;
+    warn(&warnings);
+    let files = issue(&herd, args).map_err(|error| Failure::Input(error.to_string()))?;
+    let in_the_way = files.iter().map(|file| args.out.join(&file.name));
+    let in_the_way = in_the_way.filter(|path| path.symlink_metadata().is_ok());
+    if let (false, Some(path)) = (args.force, in_the_way.into_iter().next()) {
+        return Err(Failure::Input(format!(
+            "{} is there already, and nothing was written; --force replaces it",
+            path.display()
+        )));
+    }
+    let failed = |path: &Path, error: &io::Error| {
+        Failure::Input(format!("can't write {}: {error}", path.display()))
+    };
+    fs::create_dir_all(&args.out).map_err(|error| failed(&args.out, &error))?;
+    for file in &files {
+        let path = args.out.join(&file.name);
+        write(&path, file).map_err(|error| failed(&path, &error))?;
+    }
+    print(&describe(&herd, args, &files))?;
+    Ok(Exit::Held)
+}
+
+fn issue(herd: &Herd, args: &Args) -> Result<Vec<ToMake>, Box<dyn std::error::Error>> {
+    let lifetime = Duration::from_hours(24) * args.days;
+    let authority = Authority::new(herd.name(), TokioNet.now(), lifetime)?;
+    let mut files = vec![ToMake {
+        name: "authority.pem".to_owned(),
+        text: authority.certificate(),
+        is_private: false,
+    }];
+    let mut issued = Vec::new();
+    for name in herd.server_names() {
+        issued.push((name, authority.server(name)?));
+    }
+    if args.clients {
+        let mut hosts = vec!["localhost", "127.0.0.1", "::1"];
+        for server in herd.servers() {
+            let host = server.client.host.as_str();
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        issued.push(("clients", authority.clients(&hosts)?));
+    }
+    for (name, issued) in issued {
+        for (end, text, is_private) in [
+            ("pem", issued.certificate, false),
+            ("key", issued.key, true),
+        ] {
+            let name = format!("{name}.{end}");
+            // Some file systems don't tell the cases of letters apart.
+            if files
+                .iter()
+                .any(|file| file.name.eq_ignore_ascii_case(&name))
+            {
+                return Err(format!("two files would be called {name}; rename that server").into());
+            }
+            files.push(ToMake {
+                name,
+                text,
+                is_private,
+            });
+        }
+    }
+    Ok(files)
+}
+
+/// A file that is there is made anew, so that nobody who may read the old one may read this.
+fn write(path: &Path, file: &ToMake) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if file.is_private {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)?.write_all(file.text.as_bytes())
+}
+
+fn describe(herd: &Herd, args: &Args, files: &[ToMake]) -> String {
+    let (out, days) = (args.out.display(), args.days);
+    let mut text = format!(
+        "herd {}: an authority and {} certificates, good for {days} days, in {out}\n",
+        herd.name(),
+        files.len() / 2,
+    );
+    for file in files {
+        let what = match (file.is_private, file.name.as_str()) {
+            (true, _) => "private key: only for the server whose it is",
+            (false, "authority.pem") => "what every server trusts",
+            (false, "clients.pem") => "certificate for the clients' ports",
+            (false, _) => "certificate to show to other servers",
+        };
+        text.push_str(&format!("  {:<20}  {what}\n", file.name));
+    }
+    text.push_str(
+        "Give each server authority.pem, its own certificate and its own key. To renew, make new ones in another\n\
+         folder, let every server trust both authorities (one file after the other in one authority.pem),\n\
+         then give each its new certificate and key.\n",
+    );
+    text
+}
