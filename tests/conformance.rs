@@ -6,6 +6,8 @@
 
 #[path = "conformance/clients.rs"]
 mod clients;
+#[path = "conformance/guarded.rs"]
+mod guarded;
 #[path = "conformance/herd.rs"]
 mod herd;
 #[path = "conformance/lifecycle.rs"]
@@ -21,7 +23,8 @@ mod wire;
 #[path = "conformance/world.rs"]
 mod world;
 
-/// Makes two tests of each story: `tokio::name` and `turmoil::name`.
+/// Makes four tests of each story: on real sockets, open and where servers prove a secret or show
+/// certificates, and in the simulator.
 macro_rules! stories {
     ($($module:ident: $($story:ident)*;)*) => {
         mod tokio {
@@ -39,6 +42,24 @@ macro_rules! stories {
                 #[test]
                 fn $story() {
                     crate::world::in_the_simulator(crate::$module::$story);
+                }
+            )*)*
+        }
+
+        mod secret {
+            $($(
+                #[test]
+                fn $story() {
+                    crate::guarded::told_under(crate::guarded::Kind::Secret, crate::$module::$story);
+                }
+            )*)*
+        }
+
+        mod tls {
+            $($(
+                #[test]
+                fn $story() {
+                    crate::guarded::told_under(crate::guarded::Kind::Tls, crate::$module::$story);
                 }
             )*)*
         }

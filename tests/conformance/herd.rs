@@ -116,7 +116,12 @@ impl<W: World> Plan<W> {
     pub(crate) async fn fake(&mut self, name: &str) -> Fake<W> {
         let id = self.herd.id(name).expect("a server of the herd");
         let at = self.world.first_bind(&self.herd.server(id).peer);
-        let listener = self.world.net().listen(&at).await.expect("a free port");
+        let listener = self
+            .world
+            .net()
+            .listen_for_servers(&at)
+            .await
+            .expect("a free port");
         let bound = listener.local_addr().expect("it is bound");
         let address = self.world.reach(STORY, bound);
         self.fakes.insert(name.to_owned(), address);
@@ -176,7 +181,7 @@ impl<W: World> Plan<W> {
 
     /// Binds a server's ports on its machine. It listens and accepts nobody until it is begun.
     async fn bind(&self, name: &str, clients: Address, peers: Address) -> Bound {
-        let net = self.world.net();
+        let net = self.world.net_of(name);
         let (tell, told) = oneshot::channel();
         let (begin, begun) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -314,7 +319,9 @@ impl<W: World> Running<W> {
 
     /// Connects to a server as another server does.
     pub(crate) async fn dial(&self, name: &str) -> Wire<Stream<W>> {
-        Wire::connect(&self.plan.world.net(), &self.servers[name].peers).await
+        let address = &self.servers[name].peers;
+        let dialled = self.plan.world.net().dial(name, address).await;
+        Wire::new(dialled.expect("somebody listens"))
     }
 
     /// Connects to a server as its neighbour `name`, and greets.

@@ -19,7 +19,13 @@ pub(crate) type Job = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 pub(crate) trait World: Clone + 'static {
     type Net: Net;
 
+    /// The network as the machine sees it that the story is told on.
     fn net(&self) -> Self::Net;
+
+    /// The network as a server's machine sees it.
+    fn net_of(&self, _server: &str) -> Self::Net {
+        self.net()
+    }
 
     /// Begins `job` on a machine.
     fn run_on(&self, machine: &str, job: Job);
