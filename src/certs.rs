@@ -52,10 +52,16 @@ impl Authority {
         let seconds = u64::try_from(now.as_nanos() / 1_000_000_000).unwrap_or_default();
         let now = Duration::from_secs(seconds);
         let (from, until) = (now.saturating_sub(BACKDATED), now.saturating_add(lifetime));
-        let mut params = params(&format!("test authority of herd {herd}"), from, until);
+        let key = KeyPair::generate()?;
+        // Two authorities of one name would be taken for each other until signatures are compared.
+        let digest = ring::digest::digest(&ring::digest::SHA256, key.public_key_raw());
+        let id: String = (digest.as_ref().iter().take(4))
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut params = params(&format!("test authority of herd {herd}, {id}"), from, until);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let issuer = CertifiedIssuer::self_signed(params, key)?;
         Ok(Self {
             issuer,
             from,

@@ -16,8 +16,12 @@ mod lifecycle;
 mod links;
 #[path = "conformance/log.rs"]
 mod log;
+#[path = "conformance/secrets.rs"]
+mod secrets;
 #[path = "conformance/strangers.rs"]
 mod strangers;
+#[path = "conformance/tls.rs"]
+mod tls_stories;
 #[path = "conformance/wire.rs"]
 mod wire;
 #[path = "conformance/world.rs"]
@@ -138,5 +142,43 @@ mod only_turmoil {
     #[test]
     fn a_whole_story_told_twice_is_the_same_to_the_byte() {
         crate::lifecycle::a_whole_story_told_twice_is_the_same_to_the_byte();
+    }
+}
+
+/// What only happens where servers prove who they are.
+mod only_guarded {
+    macro_rules! told_under {
+        ($kind:ident, $module:ident: $($story:ident)*) => {
+            $(
+                #[test]
+                fn $story() {
+                    crate::guarded::told_under(crate::guarded::Kind::$kind, crate::$module::$story);
+                }
+            )*
+        };
+    }
+
+    told_under! { Secret, secrets:
+        who_does_not_know_the_secret_is_refused_at_both_ends
+        who_proves_nothing_is_told_what_to_do
+        who_asks_for_no_proof_is_given_no_link
+        a_proof_that_was_seen_proves_nothing_again
+        a_proof_given_back_proves_nothing
+        nothing_said_before_the_proof_is_heard
+        a_new_secret_ends_links_until_both_have_it
+    }
+
+    told_under! { Tls, tls_stories:
+        a_certificate_for_another_server_is_refused_by_who_is_dialled
+        a_certificate_for_another_server_is_refused_by_who_dials
+        an_expired_certificate_is_refused
+        a_certificate_of_a_foreign_authority_is_refused
+        who_shows_no_certificate_is_refused
+        who_speaks_without_tls_is_not_heard
+        who_speaks_tls_where_nobody_does_gets_no_link
+        half_a_handshake_is_cut_off_and_costs_nobody_else_time
+        other_authorities_end_the_links_of_those_who_do_not_satisfy_them
+        a_herd_can_be_secured_while_it_runs
+        clients_may_be_given_tls_and_need_no_certificate
     }
 }

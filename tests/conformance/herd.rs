@@ -131,6 +131,11 @@ impl<W: World> Plan<W> {
         }
     }
 
+    /// The story plays this server by a listener of its own at `address`.
+    pub(crate) fn play(&mut self, name: &str, address: Address) {
+        self.fakes.insert(name.to_owned(), address);
+    }
+
     /// This server is not started, and nobody listens at its ports.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.absent.insert(name.to_owned());
@@ -315,6 +320,11 @@ impl<W: World> Running<W> {
     /// Connects to a server as a client does.
     pub(crate) async fn client(&self, name: &str) -> Wire<Stream<W>> {
         Wire::connect(&self.plan.world.net(), &self.servers[name].clients).await
+    }
+
+    /// Where a server listens for others.
+    pub(crate) fn peers(&self, name: &str) -> &Address {
+        &self.servers[name].peers
     }
 
     /// Connects to a server as another server does.
