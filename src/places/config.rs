@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::key::ApiKey;
 use super::query::{Api, FIELD_MASK};
+use super::way::{BadProxy, Https, Proxy};
 use crate::herd::Address;
 
 /// Where Places is, how it is asked, and how long and how often.
@@ -11,8 +12,12 @@ use crate::herd::Address;
 pub struct PlacesConfig {
     /// Which version of the API it speaks.
     pub api: Api,
-    /// Where it listens, for plain HTTP.
+    /// Where it listens.
     pub address: Address,
+    /// TLS; without it, plain HTTP.
+    pub https: Option<Https>,
+    /// What it is asked through.
+    pub proxy: Option<Proxy>,
     /// The path of Nearby Search there.
     pub path: String,
     /// The key. Without one nothing is asked, and every look-up is answered `REQUEST_DENIED`.
@@ -41,11 +46,22 @@ pub struct PlacesConfig {
 }
 
 impl PlacesConfig {
+    /// The defaults, for Google's own Places, through the proxy that the environment wants for it, if any.
+    pub fn google(api: Api, key: Option<ApiKey>, https: Https) -> Result<Self, BadProxy> {
+        let (host, port) = (api.host().to_owned(), 443);
+        let mut config = Self::new(api, Address { host, port }, key);
+        config.https = Some(https);
+        config.proxy = Proxy::from_env(&config.address, true)?;
+        Ok(config)
+    }
+
     /// The defaults, for Places at `address`, plain HTTP.
     pub fn new(api: Api, address: Address, key: Option<ApiKey>) -> Self {
         Self {
             api,
             address,
+            https: None,
+            proxy: None,
             path: api.path().to_owned(),
             key,
             field_mask: FIELD_MASK.to_owned(),

@@ -9,26 +9,38 @@ use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
+use super::way::{Https, Proxy};
 use crate::herd::Address;
 use crate::net::Net;
 
-/// A connection to Places. What else than plain TCP there may be becomes a variant of its own.
+/// A connection to Places.
 pub(super) enum Stream<S> {
     /// As the network gives it.
     Plain(S),
+    /// To a proxy that passes requests on.
+    Proxied(S),
+    /// TLS, whoever passes its bytes on.
+    Tls(Box<TlsStream<S>>),
 }
 
-impl<S: Unpin> Stream<S> {
-    fn inner(self: Pin<&mut Self>) -> Pin<&mut S> {
+/// What all kinds of streams do.
+trait Bytes: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Bytes for S {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Bytes> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream),
+            Self::Plain(stream) | Self::Proxied(stream) => Pin::new(stream),
+            Self::Tls(stream) => Pin::new(&mut **stream),
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -38,7 +50,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -59,7 +71,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 impl<S> Connection for Stream<S> {
     fn connected(&self) -> Connected {
         match self {
-            Self::Plain(_) => Connected::new(),
+            Self::Plain(_) | Self::Tls(_) => Connected::new(),
+            // Requests name the whole address.
+            Self::Proxied(_) => Connected::new().proxy(true),
         }
     }
 }
@@ -69,6 +83,28 @@ impl<S> Connection for Stream<S> {
 pub(super) struct Connector<N> {
     pub(super) net: N,
     pub(super) address: Address,
+    pub(super) https: Option<Https>,
+    pub(super) proxy: Option<Proxy>,
+}
+
+impl<N: Net> Connector<N> {
+    async fn connect(self) -> io::Result<Stream<N::Stream>> {
+        let first = self.proxy.as_ref().map(|proxy| &proxy.address);
+        let first = first.unwrap_or(&self.address);
+        let stream = self.net.connect(first).await?.stream;
+        Ok(match (&self.https, &self.proxy) {
+            (None, None) => Stream::Plain(stream),
+            (None, Some(_)) => Stream::Proxied(stream),
+            (Some(https), proxy) => {
+                let stream = match proxy {
+                    Some(proxy) => proxy.tunnel(stream, &self.address).await?,
+                    None => stream,
+                };
+                let stream = https.connect(&self.address.host, stream).await?;
+                Stream::Tls(Box::new(stream))
+            }
+        })
+    }
 }
 
 impl<N: Net> Service<Uri> for Connector<N> {
@@ -82,10 +118,7 @@ impl<N: Net> Service<Uri> for Connector<N> {
 
     /// There is no deadline in here: each attempt has one.
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { net, address } = self.clone();
-        Box::pin(async move {
-            let connection = net.connect(&address).await?;
-            Ok(TokioIo::new(Stream::Plain(connection.stream)))
-        })
+        let connector = self.clone();
+        Box::pin(async move { Ok(TokioIo::new(connector.connect().await?)) })
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER,
+};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioTimer;
@@ -80,6 +82,8 @@ impl<N: Net> HttpPlaces<N> {
         let connector = Connector {
             net,
             address: config.address.clone(),
+            https: config.https.clone(),
+            proxy: config.proxy.clone(),
         };
         let client = Client::builder(tasks.executor())
             // Without a timer the pool would read the machine's clock.
@@ -195,8 +199,9 @@ impl<N: Net> Asker<N> {
     /// The request, unless the location is so long that no URI holds it.
     fn request(&self, query: &Query, key: &ApiKey) -> Option<Request<Full<Bytes>>> {
         let target = query.target(&self.config.path, key);
-        let uri = format!("http://{}{target}", self.config.address);
-        let request = match query {
+        let scheme = self.config.https.as_ref().map_or("http", |_| "https");
+        let uri = format!("{scheme}://{}{target}", self.config.address);
+        let mut request = match query {
             Query::Legacy(_) => Request::get(uri).body(Full::default()),
             Query::New(body) => {
                 let mut key = HeaderValue::from_str(key.expose()).ok()?;
@@ -208,8 +213,16 @@ impl<N: Net> Asker<N> {
                     .header(FIELD_MASK, &self.config.field_mask)
                     .body(Full::from(body.clone()))
             }
-        };
-        request.ok()
+        }
+        .ok()?;
+        // By TLS it is the tunnel that the proxy wants it for.
+        if let (None, Some(proxy)) = (&self.config.https, &self.config.proxy)
+            && let Some(authorization) = &proxy.authorization
+        {
+            let headers = request.headers_mut();
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        Some(request)
     }
 
     /// One request and its whole answer. hyper's errors are dropped: whatever they hold need not

@@ -11,6 +11,7 @@ mod key;
 mod query;
 mod tasks;
 mod trim;
+mod way;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ pub use http::HttpPlaces;
 pub use key::{ApiKey, BadKey};
 pub use query::{Api, FIELD_MASK, Query};
 pub use trim::{TrimError, Trimmed, trim};
+pub use way::{BadProxy, Https, Proxy};
 
 /// A body in the API's own shape that names no place.
 pub const NO_RESULTS: &str =

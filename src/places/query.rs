@@ -31,6 +31,14 @@ impl Api {
         }
     }
 
+    /// The host at which Google serves it, by TLS.
+    pub const fn host(self) -> &'static str {
+        match self {
+            Self::Legacy => "maps.googleapis.com",
+            Self::New => "places.googleapis.com",
+        }
+    }
+
     /// The key of the array that holds the places in an answer.
     pub(super) const fn list(self) -> &'static str {
         match self {

@@ -45,7 +45,7 @@ pub struct CredentialsError {
 }
 
 impl CredentialsError {
-    pub(super) fn new(place: impl fmt::Display, what: impl Into<String>) -> Self {
+    pub(crate) fn new(place: impl fmt::Display, what: impl Into<String>) -> Self {
         Self {
             place: place.to_string(),
             what: what.into(),

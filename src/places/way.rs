@@ -1,0 +1,234 @@
+//! The way to Places on real networks: TLS, and a proxy where the machine's environment names one.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use rustls::pki_types::ServerName;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::herd::Address;
+use crate::net::secure::{Clock, CredentialsError, Pem, provider};
+
+/// The longest head of a proxy's answer, in bytes.
+const LARGEST_HEAD: usize = 8 * 1024;
+
+/// TLS to Places: by whose word it is Places.
+#[derive(Clone)]
+pub struct Https(Arc<ClientConfig>);
+
+impl Https {
+    /// Takes the word of the authorities that this machine trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` say
+    /// where they are, if not in the usual places), and of `more`. Certificates are judged by `clock`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no authority at all, or `more` holds none.
+    pub fn new(more: Option<&Pem>, clock: Clock) -> Result<Self, CredentialsError> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        // One that can't be read is not one that is trusted; the others are.
+        roots.add_parsable_certificates(native.certs);
+        Self::trusting(roots, more, clock)
+    }
+
+    fn trusting(
+        mut roots: RootCertStore,
+        more: Option<&Pem>,
+        clock: Clock,
+    ) -> Result<Self, CredentialsError> {
+        if let Some(more) = more {
+            roots.extend(more.authorities()?.roots.iter().cloned());
+        }
+        let wrong = |what: String| CredentialsError::new("TLS to Places", what);
+        if roots.is_empty() {
+            let what = "this machine trusts no authority; install its package of CA certificates \
+                        (ca-certificates), or name a file of them";
+            return Err(wrong(what.to_owned()));
+        }
+        let mut config = ClientConfig::builder_with_details(provider(), Arc::new(clock))
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| wrong(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// The handshake with `host`.
+    pub(super) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let host = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(Arc::clone(&self.0));
+        connector.connect(host, stream).await
+    }
+}
+
+impl fmt::Debug for Https {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Https").finish_non_exhaustive()
+    }
+}
+
+/// A proxy that Places is asked through: by `CONNECT` for TLS, and by whole addresses for plain HTTP.
+#[derive(Clone)]
+pub struct Proxy {
+    pub(super) address: Address,
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// A proxy's address can't be used. It does not say what the address was, for it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the proxy's address (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) can't be used: it must be \
+     http://host:port, with user:password@ before the host where the proxy wants that"
+)]
+pub struct BadProxy;
+
+impl Proxy {
+    /// The proxy at `address`, as the environment's variables have it.
+    pub fn new(address: &str) -> Result<Self, BadProxy> {
+        let matcher = Matcher::builder().all(address).build();
+        // Without exceptions, every destination will do.
+        let found = matcher.intercept(&Uri::from_static("http://places"));
+        found.as_ref().ok_or(BadProxy).and_then(Self::from_found)
+    }
+
+    /// The proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`) wants for `to`.
+    pub fn from_env(to: &Address, is_https: bool) -> Result<Option<Self>, BadProxy> {
+        Self::matching(&Matcher::from_env(), to, is_https)
+    }
+
+    fn matching(matcher: &Matcher, to: &Address, is_https: bool) -> Result<Option<Self>, BadProxy> {
+        let scheme = if is_https { "https" } else { "http" };
+        let Ok(to) = Uri::try_from(format!("{scheme}://{to}/")) else {
+            return Ok(None);
+        };
+        let found = matcher.intercept(&to);
+        found.as_ref().map(Self::from_found).transpose()
+    }
+
+    fn from_found(found: &Intercept) -> Result<Self, BadProxy> {
+        let uri = found.uri();
+        let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Err(BadProxy);
+        };
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let port = uri.port_u16().unwrap_or(80);
+        Ok(Self {
+            address: Address { host, port },
+            authorization: found.basic_auth().cloned().map(|mut authorization| {
+                authorization.set_sensitive(true);
+                authorization
+            }),
+        })
+    }
+
+    /// Has the proxy connect to `to`; from then on what is said is said to that.
+    pub(super) async fn tunnel<S>(&self, mut stream: S, to: &Address) -> io::Result<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
+        if let Some(authorization) = &self.authorization {
+            request.extend_from_slice(b"Proxy-Authorization: ");
+            request.extend_from_slice(authorization.as_bytes());
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"\r\n");
+        stream.write_all(&request).await?;
+        stream.flush().await?;
+        let mut head = Vec::new();
+        // Nobody speaks before this end does, so nothing behind the head is lost.
+        while !head.ends_with(b"\r\n\r\n") {
+            if head.len() >= LARGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
+                return Err(io::Error::other("the proxy gave no answer"));
+            }
+        }
+        let status = head.strip_prefix(b"HTTP/1.1 2");
+        let status = status.or_else(|| head.strip_prefix(b"HTTP/1.0 2"));
+        if status.is_none() {
+            return Err(io::Error::other("the proxy refused"));
+        }
+        Ok(stream)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::client::proxy::matcher::Matcher;
+    use rustls::RootCertStore;
+
+    use super::{BadProxy, Https, Proxy};
+    use crate::herd::Address;
+    use crate::net::secure::Clock;
+    use crate::net::tokio::TokioNet;
+
+    fn at(host: &str, port: u16) -> Address {
+        let host = host.to_owned();
+        Address { host, port }
+    }
+
+    #[test]
+    fn the_environment_says_which_destinations_have_which_proxy() {
+        let matcher = Matcher::builder()
+            .https("http://secure:3128")
+            .http("plain")
+            .no("localhost,.example.org,10.0.0.0/8")
+            .build();
+        let found = |host, is_https| {
+            let found = Proxy::matching(&matcher, &at(host, 443), is_https);
+            found.unwrap().map(|proxy| proxy.address.to_string())
+        };
+        let google = "maps.googleapis.com";
+        assert_eq!(found(google, true), Some("secure:3128".to_owned()));
+        assert_eq!(found(google, false), Some("plain:80".to_owned()));
+        for host in ["localhost", "a.example.org", "10.1.2.3"] {
+            assert_eq!(found(host, true), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_can_not_be_used_is_refused_and_a_password_never_shows() {
+        for address in ["", "https://proxy:1", "socks5://proxy:1", "http://"] {
+            assert_eq!(Proxy::new(address).unwrap_err(), BadProxy, "{address}");
+        }
+        let proxy = Proxy::new("http://me:hidden@[::1]:3128").unwrap();
+        assert_eq!(proxy.address, at("::1", 3128));
+        assert!(proxy.authorization.is_some());
+        assert_eq!(
+            format!("{proxy:?}"),
+            "Proxy { address: Address { host: \"::1\", port: 3128 }, .. }"
+        );
+    }
+
+    #[test]
+    fn a_machine_that_trusts_nobody_is_told_what_to_do() {
+        let error = Https::trusting(RootCertStore::empty(), None, Clock::of(&TokioNet));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("install its package of CA certificates"),
+            "{error}"
+        );
+    }
+}
