@@ -203,8 +203,9 @@ impl<N: Net> Shared<N> {
             why,
             Why::LineTooLong | Why::HalfLine | Why::Refused(_) | Why::Protocol(_) | Why::Stopping
         );
-        // An error here changes nothing: the connection ends either way.
-        let _ = timeout(self.config.timing.write_deadline, writer.shutdown()).await;
+        // An error here changes nothing: the connection ends either way. Plain TCP never waits here; TLS has
+        // a last word to write, which nobody may read.
+        let _ = timeout(self.linger(), writer.shutdown()).await;
         if was_answered {
             let mut rest = reader.take(LINGER_BYTES);
             let mut nowhere = tokio::io::sink();
@@ -214,7 +215,7 @@ impl<N: Net> Shared<N> {
         self.journal.record(cause, What::Closed { conn, why });
     }
 
-    /// How long a connection that is over is still read.
+    /// How long a connection that is over is still written and read.
     fn linger(&self) -> Duration {
         let timing = &self.config.timing;
         timing.hello_deadline.min(timing.drain)

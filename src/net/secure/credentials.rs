@@ -87,7 +87,11 @@ impl Clock {
     /// The clock of the machine on `net`.
     pub fn of<N: Net>(net: &N) -> Self {
         let net = net.clone();
-        Self(Arc::new(move || net.now()))
+        Self::from_fn(move || net.now())
+    }
+
+    pub(super) fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
     pub(super) fn now(&self) -> UnixTime {

@@ -188,3 +188,6 @@ where
         (Servers::Tls(tls), End::Acceptor) => tls.accept(stream).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,14 +130,7 @@ where
         let this = self.get_mut();
         match &mut this.state {
             State::Open(Channel::Plain(stream)) => Pin::new(stream).poll_shutdown(context),
-            // The end of a plain stream never waits for who does not read, and neither does this one:
-            // then it ends without TLS's word for it.
-            State::Open(Channel::Tls(stream)) => {
-                match Pin::new(&mut *stream).poll_shutdown(context) {
-                    Poll::Pending => Pin::new(stream.get_mut().0).poll_shutdown(context),
-                    ended => ended,
-                }
-            }
+            State::Open(Channel::Tls(stream)) => Pin::new(stream).poll_shutdown(context),
             State::Shaking(_) | State::Over => {
                 this.state = State::Over;
                 Poll::Ready(Ok(()))

@@ -1,0 +1,293 @@
+//! Handshakes without a network: what is never let through, and what is told of it.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ::tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use futures_lite::future::{or, poll_once, zip};
+use proptest::prelude::{any, prop};
+use proptest::{prop_assert, proptest};
+
+use super::credentials::{Clock, Credentials, Keyring, Servers};
+use super::proved::{Proof, Proved};
+use super::stream::{Channel, Stream};
+use super::{ClientTls, End, Pem, Secret, Tls, is_certifiable, shake};
+use crate::certs::{Authority, Issued};
+use crate::herd::Name;
+use crate::net::Net as _;
+use crate::net::tokio::TokioNet;
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn secret(bytes: &[u8]) -> Secret {
+    Secret::new(bytes, &Name::from("conf")).expect("a secret")
+}
+
+fn pem(text: &str) -> Pem {
+    Pem::new("somewhere", text)
+}
+
+fn tls(authority: &Authority, me: &str, issued: &Issued, clock: Clock) -> Tls {
+    let authorities = pem(&authority.certificate());
+    let tls = Tls::new(
+        me,
+        &authorities,
+        &pem(&issued.certificate),
+        &pem(&issued.key),
+        clock,
+    );
+    tls.expect("they fit")
+}
+
+fn authority() -> Authority {
+    Authority::new("conf", TokioNet.now(), DAY).expect("an authority")
+}
+
+/// A server of each kind that servers prove who they are by.
+fn both_kinds() -> [Servers; 2] {
+    let authority = authority();
+    let issued = authority.server("A").expect("a certificate");
+    let tls = tls(&authority, "A", &issued, Clock::of(&TokioNet));
+    [
+        Servers::Secret(secret(b"sixteen bytes ok")),
+        Servers::Tls(tls),
+    ]
+}
+
+async fn shaken(servers: Servers, end: End, bytes: &[u8]) -> io::Result<Proof> {
+    let (mine, mut theirs) = duplex(1 << 16);
+    let other = async {
+        // It may be refused in the middle of it.
+        let _ = theirs.write_all(bytes).await;
+        let _ = theirs.shutdown().await;
+        let mut told = Vec::new();
+        let _ = theirs.read_to_end(&mut told).await;
+    };
+    let shaking = async { shake(servers, end, mine).await.map(|(_, proof)| proof) };
+    zip(shaking, other).await.0
+}
+
+proptest! {
+    /// Whatever somebody says who can't know better: it ends, and not well.
+    #[test]
+    fn nonsense_proves_nothing(
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+        head in prop::sample::select(vec![
+            b"".as_slice(), b"\n", b"AUTH 1 ", b"PROOF ", b"BYE ", b"\x16\x03\x01\x00\x20\x01",
+            b"AUTH 1 00000000000000000000000000000000000000000000000000000000000000ff\nPROOF ",
+        ]),
+    ) {
+        let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        for servers in both_kinds() {
+            for end in [End::Acceptor, End::Dialler("A".to_owned())] {
+                let bytes = [head, &bytes].concat();
+                let proof = runtime.block_on(shaken(servers.clone(), end, &bytes));
+                prop_assert!(proof.is_err(), "{proof:?}");
+            }
+        }
+    }
+}
+
+#[::tokio::test]
+async fn both_ends_prove_and_what_follows_is_whole() {
+    for servers in both_kinds() {
+        let (mine, theirs) = duplex(100);
+        let stream = |end, side| {
+            let proved = Proved::by(Keyring::new(Credentials::default()));
+            let handshake = Box::pin(shake(servers.clone(), end, side));
+            Stream::<DuplexStream>::shaking(proved, handshake)
+        };
+        let mut dialler = stream(End::Dialler("A".to_owned()), mine);
+        let mut acceptor = stream(End::Acceptor, theirs);
+        let long = vec![7; 100_000];
+        let saying = async {
+            dialler.write_all(&long).await?;
+            dialler.shutdown().await
+        };
+        let mut heard = Vec::new();
+        let (said, read) = zip(saying, acceptor.read_to_end(&mut heard)).await;
+        said.expect("it is taken");
+        read.expect("an end in good order");
+        assert!(heard == long);
+    }
+}
+
+#[::tokio::test]
+async fn a_handshake_that_is_given_up_ends_at_once() {
+    let (mine, mut theirs) = duplex(100);
+    let proved = Proved::by(Keyring::new(Credentials::default()));
+    let [_, tls] = both_kinds();
+    let shaking = Box::pin(shake(tls, End::Acceptor, mine));
+    let mut stream = Stream::shaking(proved.clone(), shaking);
+    let mut buffer = [0; 10];
+    assert!(poll_once(stream.read(&mut buffer)).await.is_none());
+    assert_eq!(proved.refusal("A").as_deref(), Some("nothing was proved"));
+    let ended = poll_once(stream.shutdown()).await;
+    ended.expect("at once").expect("well");
+    assert_eq!(stream.read(&mut buffer).await.expect("the end"), 0);
+    assert_eq!(theirs.read(&mut buffer).await.expect("the end"), 0);
+}
+
+/// A clock that a test sets.
+#[derive(Clone)]
+struct Later(Arc<AtomicU64>);
+
+#[::tokio::test]
+async fn a_certificate_that_expires_while_its_owner_is_linked_is_noticed() {
+    let later = Later(Arc::default());
+    let clock = {
+        let later = later.clone();
+        Clock::from_fn(move || {
+            let passed = Duration::from_secs(later.0.load(Ordering::SeqCst));
+            TokioNet.now().saturating_add(passed)
+        })
+    };
+    let authority = authority();
+    let issued = authority.server("A").expect("a certificate");
+    let tls = tls(&authority, "A", &issued, clock);
+    let keyring = Keyring::new(Credentials {
+        servers: Servers::Tls(tls.clone()),
+        clients: None,
+    });
+    let (mine, theirs) = duplex(1 << 16);
+    let dialled = shake(
+        Servers::Tls(tls.clone()),
+        End::Dialler("A".to_owned()),
+        mine,
+    );
+    let accepted = shake(Servers::Tls(tls.clone()), End::Acceptor, theirs);
+    let (dialled, accepted) = zip(dialled, accepted).await;
+    for shaken in [dialled, accepted] {
+        let (channel, proof) = shaken.expect("a proof");
+        assert!(matches!(channel, Channel::Tls(_)));
+        let proved = Proved::by(keyring.clone());
+        proved.over(proof);
+        assert_eq!(proved.refusal("a"), None, "case does not matter");
+        let reason = proved.refusal("B").expect("a reason");
+        assert_eq!(reason, "the certificate is not for B");
+        later.0.store(0, Ordering::SeqCst);
+        assert_eq!(poll_once(proved.revoked()).await, None);
+        later.0.store(2 * DAY.as_secs(), Ordering::SeqCst);
+        let revoked = poll_once(proved.revoked()).await.expect("a reason");
+        assert!(revoked.starts_with("invalid peer certificate: certificate expired"));
+    }
+}
+
+#[::tokio::test]
+async fn whoever_waits_hears_of_other_credentials_at_once() {
+    let keyring = Keyring::new(Credentials::default());
+    let proved = Proved::by(keyring.clone());
+    proved.over(Proof::Nothing);
+    let order = Mutex::new(Vec::new());
+    let waiting = async {
+        let reason = proved.revoked().await;
+        order.lock().expect("no panic").push(reason);
+    };
+    let replacing = async {
+        keyring.replace(Credentials::default());
+        ::tokio::task::yield_now().await;
+        order.lock().expect("no panic").push("now".to_owned());
+        let [secret, _] = both_kinds();
+        keyring.replace(Credentials {
+            servers: secret,
+            clients: None,
+        });
+        std::future::pending::<()>().await;
+    };
+    or(waiting, replacing).await;
+    let reason = "servers have to prove who they are in another way now";
+    assert_eq!(*order.lock().expect("no panic"), ["now", reason]);
+}
+
+#[test]
+fn what_does_not_fit_is_told_and_no_key_shows() {
+    let one = authority();
+    let (a, b) = (one.server("A").unwrap(), one.server("B").unwrap());
+    let new = |me: &str, trusted: &str, certificate: &str, key: &str| {
+        let clock = Clock::of(&TokioNet);
+        let tls = Tls::new(me, &pem(trusted), &pem(certificate), &pem(key), clock);
+        tls.map(|tls| format!("{tls:?}"))
+            .map_err(|error| error.to_string())
+    };
+    let trusted = one.certificate();
+    assert_eq!(
+        new("A", &trusted, &a.certificate, &a.key).unwrap(),
+        "Tls { .. }"
+    );
+    let cases = [
+        (
+            new("A", &trusted, &b.certificate, &b.key),
+            "needs A as a DNS name",
+        ),
+        (
+            new("A", &trusted, &a.certificate, &b.key),
+            "not the key of the certificate",
+        ),
+        (
+            new("A", &trusted, &a.key, &a.key),
+            "there is no certificate in it",
+        ),
+        (
+            new("A", "", &a.certificate, &a.key),
+            "there is no certificate in it",
+        ),
+        (
+            new("A", &trusted, &a.certificate, &trusted),
+            "no private key in it",
+        ),
+        (
+            new("A.", &trusted, &a.certificate, &a.key),
+            "rename it, or use a secret",
+        ),
+    ];
+    let hidden = a.key.lines().nth(1).expect("base64");
+    for (result, wanted) in cases {
+        let error = result.expect_err(wanted);
+        assert!(error.contains(wanted), "{error}");
+        assert!(!error.contains(hidden), "{error}");
+    }
+    let clients = ClientTls::new(&pem(&a.certificate), &pem(&a.key), Clock::of(&TokioNet));
+    let shown = format!("{:?} {:?}", clients.unwrap(), pem(&a.key));
+    assert_eq!(shown, "ClientTls { .. } Pem { place: \"somewhere\", .. }");
+}
+
+#[test]
+fn a_secret_does_not_show_and_a_short_one_is_none() {
+    let long = secret(b"  sixteen bytes ok\n");
+    assert!(long == secret(b"sixteen bytes ok"));
+    assert!(long != secret(b"sixteen bytes no"));
+    let other = Secret::new(b"sixteen bytes ok", &Name::from("other"));
+    assert!(long != other.unwrap());
+    assert_eq!(format!("{:?}", Servers::Secret(long)), "Secret(***)");
+    let error = Secret::new(b" guess me soon \n", &Name::from("conf"));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("13 bytes") && !error.contains("guess me"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_certificate_can_name_servers_that_have_the_names_of_hosts() {
+    for name in ["Riley", "a_b", "a-1", "a.b", "_a"] {
+        assert!(is_certifiable(name), "{name}");
+        let issued = authority().server(name).expect("a certificate");
+        let clock = Clock::of(&TokioNet);
+        let certificate = pem(&issued.certificate);
+        let tls = Tls::new(
+            name,
+            &pem(&authority().certificate()),
+            &certificate,
+            &pem(&issued.key),
+            clock,
+        );
+        tls.expect(name);
+    }
+    for name in ["a.", "a-", "a..b", "a.1", &"a".repeat(64)] {
+        assert!(!is_certifiable(name), "{name}");
+        assert!(authority().server(name).is_err(), "{name}");
+    }
+}
