@@ -182,9 +182,9 @@ pub(crate) async fn other_authorities_end_the_links_of_those_who_do_not_satisfy_
 pub(crate) async fn a_herd_can_be_secured_while_it_runs(world: Guarded) {
     let servers = ["A", "B"];
     let keyrings = servers.map(|name| (name, world.keyring(name)));
-    keyrings
-        .each_ref()
-        .map(|(_, keyring)| keyring.replace(Credentials::default()));
+    for (_, keyring) in &keyrings {
+        keyring.replace(Credentials::default());
+    }
     let herd = Plan::new(&world, &["B-A"]).up().await;
     herd.whole().await;
     let one = world.authority();
