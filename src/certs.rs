@@ -55,10 +55,13 @@ impl Authority {
         let key = KeyPair::generate()?;
         // Two authorities of one name would be taken for each other until signatures are compared.
         let digest = ring::digest::digest(&ring::digest::SHA256, key.public_key_raw());
-        let id: String = (digest.as_ref().iter().take(4))
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let mut params = params(&format!("test authority of herd {herd}, {id}"), from, until);
+        let id = digest.as_ref().iter().take(4);
+        let id = id.fold(0, |id: u32, &byte| id << 8 | u32::from(byte));
+        let mut params = params(
+            &format!("test authority of herd {herd}, {id:08x}"),
+            from,
+            until,
+        );
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let issuer = CertifiedIssuer::self_signed(params, key)?;

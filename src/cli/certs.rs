@@ -1,5 +1,6 @@
 //! `herd certs`: certificates for trying out TLS between servers.
 
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -150,7 +151,7 @@ fn describe(herd: &Herd, args: &Args, files: &[ToMake]) -> String {
             (false, "clients.pem") => "certificate for the clients' ports",
             (false, _) => "certificate to show to other servers",
         };
-        text.push_str(&format!("  {:<20}  {what}\n", file.name));
+        let _ = writeln!(text, "  {:<20}  {what}", file.name);
     }
     text.push_str(
         "Give each server authority.pem, its own certificate and its own key. To renew, make new ones in another\n\

@@ -74,6 +74,13 @@ impl<S> Stream<S> {
     }
 }
 
+fn is_of_tls(error: &io::Error) -> bool {
+    match error.get_ref() {
+        Some(inner) => inner.is::<rustls::Error>(),
+        None => false,
+    }
+}
+
 impl<S> AsyncRead for Stream<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -90,9 +97,7 @@ where
             None => Ok(()),
         };
         if let Err(error) = &read
-            && error
-                .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>())
+            && is_of_tls(error)
         {
             // A dialler learns only so that its own certificate was refused.
             this.proved.failed(error);
