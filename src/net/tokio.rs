@@ -52,7 +52,10 @@ impl Net for TokioNet {
         use std::time::SystemTime;
         // A clock set before 1970 shows 1970.
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Timestamp::from_nanos(since.map_or(0, |since| since.as_nanos()))
+        since.map_or_else(
+            |_| Timestamp::default(),
+            |since| Timestamp::new(since.as_secs(), since.subsec_nanos()),
+        )
     }
 }
 

@@ -20,8 +20,16 @@ pub const fn is_space(byte: u8) -> bool {
 
 /// The fields of a line: its longest runs of bytes that are not white space.
 pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| is_space(byte))
-        .filter(|field| !field.is_empty())
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let begin = rest.iter().position(|&byte| !is_space(byte))?;
+        rest = &rest[begin..];
+        // Nearly every byte is no control character, so one comparison settles it.
+        let end = rest.iter().position(|&byte| byte <= b' ' && is_space(byte));
+        let (field, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = behind;
+        Some(field)
+    })
 }
 
 /// Exactly `N` fields, or `None` when there are more or fewer.
@@ -36,11 +44,19 @@ pub(crate) fn exactly<'a, const N: usize>(
 }
 
 /// A whole number written in decimal digits alone: no sign, no blank, no overflow.
-pub(crate) fn digits<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+pub(crate) fn digits<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
+    if text.is_empty() {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let mut value = 0_u64;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    T::try_from(value).ok()
 }
 
 /// Splits an unsigned decimal into its whole part and its fraction, both digits alone.
@@ -48,14 +64,16 @@ pub(crate) fn digits<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
 /// The fraction is empty where there is no point; a point with nothing before or behind it is no
 /// decimal.
 pub(crate) fn decimal(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let all_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    match text.iter().position(|&byte| byte == b'.') {
-        None => all_digits(text).then_some((text, &[][..])),
-        Some(point) => {
-            let (whole, fraction) = (&text[..point], &text[point + 1..]);
-            (all_digits(whole) && all_digits(fraction)).then_some((whole, fraction))
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (whole, rest) = text.split_at(digits(text));
+    let is_decimal = match rest {
+        [] => !whole.is_empty(),
+        [b'.', fraction @ ..] => {
+            !whole.is_empty() && !fraction.is_empty() && digits(fraction) == fraction.len()
         }
-    }
+        _ => false,
+    };
+    is_decimal.then(|| (whole, rest.get(1..).unwrap_or_default()))
 }
 
 /// Whether the decimal `whole.fraction` (digits, from [`decimal`]) is at most `limit`, exactly.

@@ -33,7 +33,7 @@ impl Record {
         Self::from_parts(
             [
                 server.as_bytes(),
-                skew.to_string().as_bytes(),
+                skew.text().as_bytes(),
                 id,
                 location.text(),
                 time.text,
@@ -43,7 +43,9 @@ impl Record {
     }
 
     fn from_parts(parts: [&[u8]; 5], time: Timestamp) -> Self {
-        let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+        // Exactly as much as it takes, or a boxed slice would be made by copying it once more.
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut text = Vec::with_capacity(length + parts.len() - 1);
         let mut ends = [0; 5];
         for (part, end) in parts.iter().zip(&mut ends) {
             if !text.is_empty() {

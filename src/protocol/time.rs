@@ -1,7 +1,7 @@
 //! Moments and differences, exact to the nanosecond. Never a binary float: `1621464827.959498503`
 //! does not fit into one.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::{decimal, digits};
@@ -114,16 +114,82 @@ impl Skew {
     }
 }
 
+impl Skew {
+    /// What [`Display`](fmt::Display) prints.
+    pub fn text(self) -> SkewText {
+        let (mut seconds, mut nanos) = self.split();
+        let mut text = SkewText {
+            bytes: [0; SkewText::LONGEST],
+            from: SkewText::LONGEST,
+        };
+        for _ in 0..9 {
+            nanos = text.push_digit(nanos);
+        }
+        text.push_front(b'.');
+        seconds = text.push_digit(seconds);
+        while seconds > 0 {
+            seconds = text.push_digit(seconds);
+        }
+        text.push_front(if self.0 < 0 { b'-' } else { b'+' });
+        text
+    }
+
+    /// Seconds and nanoseconds, without sign. Dividing 128 bits is slow, and only the skew of a
+    /// clock that is wrong by centuries needs it.
+    fn split(self) -> (u64, u64) {
+        const SECOND: u64 = 1_000_000_000;
+        let nanos = self.0.unsigned_abs();
+        match u64::try_from(nanos) {
+            Ok(nanos) => (nanos / SECOND, nanos % SECOND),
+            Err(_) => {
+                let fits = |part: u128| u64::try_from(part).unwrap_or(u64::MAX);
+                let second = u128::from(SECOND);
+                (fits(nanos / second), fits(nanos % second))
+            }
+        }
+    }
+}
+
 /// Always with sign, seconds, a point and nine digits: `+0.263873386`, `-3600.000000001`.
 impl fmt::Display for Skew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { '-' } else { '+' };
-        let nanos = self.0.unsigned_abs();
-        write!(
-            f,
-            "{sign}{}.{:09}",
-            nanos / NANOS_PER_SECOND.unsigned_abs(),
-            nanos % NANOS_PER_SECOND.unsigned_abs()
-        )
+        self.text().fmt(f)
+    }
+}
+
+/// A skew as text, on the stack: each IAMAT needs one.
+#[derive(Clone, Copy, Debug)]
+pub struct SkewText {
+    bytes: [u8; Self::LONGEST],
+    from: usize,
+}
+
+impl SkewText {
+    /// A sign, the digits of the largest `u64`, a point and nine digits.
+    const LONGEST: usize = 1 + 20 + 1 + 9;
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.from..]
+    }
+
+    fn push_front(&mut self, byte: u8) {
+        self.from -= 1;
+        self.bytes[self.from] = byte;
+    }
+
+    /// Puts the last digit of `number` in front and gives the digits before it.
+    fn push_digit(&mut self, number: u64) -> u64 {
+        // A remainder below ten fits.
+        self.push_front(b'0' + u8::try_from(number % 10).unwrap_or_default());
+        number / 10
+    }
+}
+
+impl fmt::Display for SkewText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes()
+            .iter()
+            .try_for_each(|&byte| f.write_char(char::from(byte)))
     }
 }

@@ -1,12 +1,16 @@
 //! A client's connection: read what is there, handle every whole line, write once.
 
+use std::cell::OnceCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::lines::{Lines, Next};
-use super::{CHUNK, Limits, Shared, unless, unproved};
+use super::{CHUNK, Limits, Shared, Timing, unless, unproved};
 use crate::journal::{ConnId, End, Other, What, Why};
 use crate::net::{Connection, Net};
 use crate::node::{ClientLineAt, LookUp};
@@ -16,9 +20,10 @@ pub(super) async fn serve_client<N: Net>(
     connection: Connection<N::Stream>,
 ) {
     let conn = shared.opened(End::Acceptor, Other::Client, &connection);
-    let (mut reader, mut writer) = tokio::io::split(connection.stream);
-    let why = converse(&shared, conn, &mut reader, &mut writer).await;
+    let mut stream = connection.stream;
+    let why = converse(&shared, conn, &mut stream).await;
     let why = unproved(why, &connection.proved);
+    let (mut reader, mut writer) = tokio::io::split(stream);
     shared
         .close(conn, why.into(), &mut reader, &mut writer)
         .await;
@@ -39,18 +44,21 @@ enum Then {
 async fn converse<N: Net>(
     shared: &Shared<N>,
     conn: ConnId,
-    reader: &mut (impl AsyncRead + Unpin),
-    writer: &mut (impl AsyncWrite + Unpin),
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Why {
     let limit = shared.config.limits.client_line;
     let mut lines = Lines::new(limit.min(Limits::MOST_CLIENT_LINE));
     let mut out = Vec::new();
     let mut ended = false;
     let mut stopping = false;
+    let mut until = Until {
+        stopped: pin!(shared.stopping()),
+        alarm: pin!(sleep_until(Instant::now() + shared.config.timing.idle)),
+    };
     loop {
         let then = handle(shared, conn, &mut lines, &mut out);
         if !out.is_empty() {
-            if let Err(why) = shared.write(writer, &out).await {
+            if let Err(why) = shared.write(stream, &out).await {
                 return why;
             }
             out.clear();
@@ -61,7 +69,7 @@ async fn converse<N: Net>(
             Then::Ask(look_up) => out = ask(shared, conn, look_up).await,
             Then::Read if ended => return Why::Ended,
             Then::Read if stopping => return Why::Stopping,
-            Then::Read => match read(shared, &mut lines, reader).await {
+            Then::Read => match until.read(&shared.config.timing, &mut lines, stream).await {
                 Ok(0) => {
                     ended = true;
                     lines.end();
@@ -78,6 +86,8 @@ async fn converse<N: Net>(
 /// Handles whole lines until there is a reason not to, appending all answers to `out`.
 fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut Vec<u8>) -> Then {
     let journal = &*shared.journal;
+    // One look at the clock, if any, for all that came at once.
+    let clock = OnceCell::new();
     let mut state = shared.state();
     let then = loop {
         if out.len() >= CHUNK {
@@ -94,7 +104,7 @@ fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut
             Next::Line(line) => {
                 let at = ClientLineAt {
                     conn,
-                    clock: &|| shared.net.now(),
+                    clock: &|| *clock.get_or_init(|| shared.net.now()),
                 };
                 if let Some(look_up) = state.node.client_line(line, at, journal, out) {
                     break Then::Ask(look_up);
@@ -124,21 +134,47 @@ async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, mut look_up: LookUp) -> V
     answer
 }
 
-async fn read<N: Net>(
-    shared: &Shared<N>,
-    lines: &mut Lines,
-    reader: &mut (impl AsyncRead + Unpin),
-) -> Result<usize, Why> {
-    let timing = &shared.config.timing;
-    let (deadline, late) = match lines.half_since() {
-        Some(since) => (since + timing.half_line, Why::HalfLine),
-        None => (Instant::now() + timing.idle, Why::Silent),
-    };
-    let read = timeout_at(deadline, lines.read(reader));
-    match unless(shared.stopping(), read).await {
-        Some(Ok(Ok(read))) => Ok(read),
-        Some(Ok(Err(error))) => Err((&error).into()),
-        Some(Err(_)) => Err(late),
-        None => Err(Why::Stopping),
+/// What a client's next bytes are waited for against. Both were set up once, for the whole
+/// connection: to do it for each read would cost more than most lines do.
+struct Until<'a, S> {
+    stopped: Pin<&'a mut S>,
+    /// Goes off at the deadline or before it, and is set again then.
+    alarm: Pin<&'a mut Sleep>,
+}
+
+impl<S: Future<Output = ()>> Until<'_, S> {
+    async fn read(
+        &mut self,
+        timing: &Timing,
+        lines: &mut Lines,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> Result<usize, Why> {
+        let (deadline, late) = match lines.half_since() {
+            Some(since) => (since + timing.half_line, Why::HalfLine),
+            None => (Instant::now() + timing.idle, Why::Silent),
+        };
+        let Self { stopped, alarm } = self;
+        let read = async {
+            let read = lines.read(reader).await;
+            read.map_err(|error| Why::from(&error))
+        };
+        let passed = async {
+            pass(alarm.as_mut(), deadline).await;
+            Err(late)
+        };
+        let read = unless(stopped.as_mut(), or(read, passed)).await;
+        read.unwrap_or(Err(Why::Stopping))
+    }
+}
+
+/// Waits until `deadline` has passed, by an alarm that is set for any time.
+async fn pass(mut alarm: Pin<&mut Sleep>, deadline: Instant) {
+    if deadline < alarm.deadline() {
+        alarm.as_mut().reset(deadline);
+    }
+    alarm.as_mut().await;
+    while alarm.deadline() < deadline {
+        alarm.as_mut().reset(deadline);
+        alarm.as_mut().await;
     }
 }
