@@ -41,6 +41,7 @@
 //! - [`net`]: the network, real or simulated
 //! - [`places`]: who knows what is near a place
 //! - [`server`]: one Node on a network
+//! - [`load`]: requests for a herd, and how it takes them
 //! - [`log`]: what a server in production says about itself
 //! - [`settings`]: what it can be told, each declared once
 //! - `sim`: a scenario in turmoil
@@ -55,6 +56,7 @@ pub mod diag;
 pub mod document;
 pub mod herd;
 pub mod journal;
+pub mod load;
 pub mod log;
 pub mod net;
 pub mod node;

@@ -33,6 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("seed", &[]),
+    ("load", &["herd", "net", "protocol", "units"]),
     ("trace", &["diag", "herd", "journal", "protocol", "units"]),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
     (
@@ -45,7 +46,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "certs", "diag", "herd", "journal", "log", "net", "places", "protocol", "report",
+            "certs", "diag", "herd", "journal", "load", "log", "net", "places", "protocol", "report",
             "scenario", "server", "settings", "sim", "trace", "units",
         ],
     ),

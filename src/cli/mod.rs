@@ -3,6 +3,7 @@
 mod certs;
 mod flags;
 mod herds;
+mod load;
 #[cfg(feature = "sim")]
 mod run;
 #[cfg(feature = "sim")]
@@ -73,6 +74,7 @@ enum Command {
     Up(up::Args),
     Send(send::Args),
     Certs(certs::Args),
+    Load(load::Args),
 }
 
 /// Runs the command line of this process.
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Up(args) => up::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Certs(args) => certs::run(&args),
+        Command::Load(args) => load::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),

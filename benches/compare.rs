@@ -1,0 +1,275 @@
+//! What the server costs beside a bare program that does the least, in requests per second of the
+//! *server's* CPU, so that a slow load generator hides nothing.
+//!
+//! ```sh
+//! cargo bench --bench compare                 # 5 rounds
+//! cargo bench --bench compare -- --rounds 9 --seconds 2
+//! cargo bench --bench compare -- --quick      # does it work at all?
+//! ```
+//!
+//! All servers run on one core and one thread each, as processes of their own; the load comes from another core.
+//! Each round measures all of them one after the other, and ratios are taken within a round, so that whatever
+//! else the machine does meanwhile strikes both. Redis and NATS run beside them where they are installed.
+
+#[path = "compare/generator.rs"]
+mod generator;
+mod limit;
+
+use std::error::Error;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_herd::herd::{Address, Herd};
+use proxy_herd::journal::Forgetful;
+use proxy_herd::net::tokio::TokioNet;
+use proxy_herd::places::FixedPlaces;
+use proxy_herd::server::{self, Config, Listeners};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use generator::{Dialect, Load, Measured};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const LOADS: [Load; 3] = [
+    Load {
+        title: "64 connections, closed loop",
+        connections: 64,
+        window: 1,
+    },
+    Load {
+        title: "64 connections, window 64",
+        connections: 64,
+        window: 64,
+    },
+    Load {
+        title: "1 connection, window 256",
+        connections: 1,
+        window: 256,
+    },
+];
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let after = |flag| args.iter().skip_while(move |arg| *arg != flag).nth(1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let local = LocalSet::new();
+    match after("--serve").map(String::as_str) {
+        Some("limit") => local.block_on(&runtime, serve_limit()),
+        Some(_) => local.block_on(&runtime, serve_herd()),
+        None => {
+            // Without `--bench` it is `cargo test` that runs this: then a moment must do.
+            let quick = args.iter().any(|arg| arg == "--quick" || arg == "--test")
+                || !args.iter().any(|arg| arg == "--bench");
+            let number = |flag, or: f64| match after(flag) {
+                Some(text) => text.parse().map_err(|_| format!("{flag} wants a number")),
+                None => Ok(or),
+            };
+            let seconds = number("--seconds", if quick { 0.05 } else { 1.0 })?;
+            let rounds = number("--rounds", if quick { 1.0 } else { 5.0 })?;
+            let time = Duration::try_from_secs_f64(seconds)?;
+            local.block_on(&runtime, compare(rounds, time))
+        }
+    }
+}
+
+/// Says where it listens, and ends when whoever started it does.
+fn announce(address: SocketAddr) {
+    println!("{address}");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread that only waits for the end, in a process of its own"
+    )]
+    std::thread::spawn(|| {
+        let _ = io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+}
+
+async fn serve_limit() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    announce(listener.local_addr()?);
+    Ok(limit::serve(listener).await?)
+}
+
+async fn serve_herd() -> Result<()> {
+    let herd = Herd::from_links("bench", &["A-B"])?;
+    let me = herd.id("A").ok_or("there is A")?;
+    let mut config = Config::new(&herd, me, 1);
+    // One server alone: nobody is dialled and nobody is told.
+    config.node.neighbours.clear();
+    config.addresses.clear();
+    let any = Address {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+    };
+    let listeners = Listeners::<TokioNet>::bind(&TokioNet, &any, &any).await?;
+    announce(listeners.clients.local_addr()?);
+    let (_running, stop) = watch::channel(false);
+    let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(Forgetful));
+    server::serve(TokioNet, listeners, config, places, journal, stop).await?;
+    Ok(())
+}
+
+/// A server in a process of its own, which ends with this value.
+struct Running {
+    name: &'static str,
+    dialect: Dialect,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// One of this very program's servers.
+    fn own(name: &'static str, pinned: bool) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut command = on_core(0, program.as_os_str().to_str().ok_or("a path")?, pinned);
+        command.args(["--serve", name]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().ok_or("it has an output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self {
+            name,
+            dialect: Dialect::Iamat,
+            address: line.trim().parse()?,
+            child,
+        })
+    }
+
+    /// Another program, if it is installed.
+    async fn other(
+        name: &'static str,
+        dialect: Dialect,
+        args: &[&str],
+        pinned: bool,
+    ) -> Option<Self> {
+        let is_there = Command::new(name).arg("--version").output().is_ok();
+        if !is_there {
+            println!("{name} is not installed: left out");
+            return None;
+        }
+        // A free port, for as long as nobody else takes it.
+        let free = TcpListener::bind(("127.0.0.1", 0)).await.ok()?;
+        let address = free.local_addr().ok()?;
+        drop(free);
+        let mut command = on_core(0, name, pinned);
+        command.args(args).arg(address.port().to_string());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().ok()?;
+        let running = Self {
+            name,
+            dialect,
+            address,
+            child,
+        };
+        for _ in 0..100 {
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                return Some(running);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        println!("{name} does not answer: left out");
+        None
+    }
+}
+
+/// `program` on one core, where that can be arranged.
+fn on_core(core: usize, program: &str, pinned: bool) -> Command {
+    if !pinned {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string(), program]);
+    command
+}
+
+/// Puts this process, which makes the load, on the second core. Whether it could.
+fn pin_myself() -> bool {
+    let me = std::process::id().to_string();
+    let mut command = Command::new("taskset");
+    let done = command
+        .args(["-cp", "1", &me])
+        .stdout(Stdio::null())
+        .status();
+    done.is_ok_and(|status| status.success())
+}
+
+async fn compare(rounds: f64, time: Duration) -> Result<()> {
+    let pinned = pin_myself();
+    if !pinned {
+        println!("no taskset or no second core: nothing is pinned, so expect a wider spread");
+    }
+    let mut servers = vec![
+        Running::own("limit", pinned)?,
+        Running::own("herd", pinned)?,
+    ];
+    let redis = [
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+    ];
+    servers.extend(Running::other("redis-server", Dialect::RedisSet, &redis, pinned).await);
+    let nats = ["--addr", "127.0.0.1", "--port"];
+    servers.extend(Running::other("nats-server", Dialect::NatsPub, &nats, pinned).await);
+    for load in LOADS {
+        println!("\n{}", load.title);
+        let mut measured: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
+        let mut round = 0.0;
+        while round < rounds {
+            for (server, measured) in servers.iter().zip(&mut measured) {
+                let (address, pid) = (server.address, server.child.id());
+                let done = generator::run(address, pid, server.dialect, load, time).await;
+                measured.push(done.map_err(|error| format!("{}: {error}", server.name))?);
+            }
+            round += 1.0;
+        }
+        tell(&servers, &measured);
+    }
+    Ok(())
+}
+
+fn tell(servers: &[Running], measured: &[Vec<Measured>]) {
+    println!(
+        "                requests a second of CPU   a second   of the limit's: least  median  most"
+    );
+    for (server, rounds) in servers.iter().zip(measured) {
+        let [_, of_cpu, _] = spread(rounds.iter().map(Measured::per_cpu_second));
+        let [_, of_time, _] = spread(rounds.iter().map(Measured::per_second));
+        let pairs = rounds.iter().zip(&measured[0]);
+        let ratios = pairs.map(|(its, limit)| its.per_cpu_second() / limit.per_cpu_second());
+        let [least, median, most] = spread(ratios);
+        let name = server.name;
+        println!(
+            "  {name:<12} {of_cpu:>25.0} {of_time:>10.0} {least:>23.2} {median:>7.2} {most:>5.2}"
+        );
+    }
+}
+
+/// Least, median and most.
+fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    [0, values.len() / 2, values.len() - 1].map(|at| values[at])
+}

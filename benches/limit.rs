@@ -1,0 +1,113 @@
+//! The limit: a bare program that answers IAMAT and does nothing else that a server must. It knows
+//! no links, deadlines, limits, journal or WHATSAT, and what is wrong it answers with `?`.
+
+use std::fmt::Write as _;
+use std::io;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use proxy_herd::net::{Net as _, tokio::TokioNet};
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "a bare program takes the map that is there; nothing iterates over it"
+)]
+type Map = std::collections::HashMap<Vec<u8>, (i128, Vec<u8>)>;
+
+/// Serves for ever, on the thread that calls it.
+pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
+    let map = std::rc::Rc::new(std::cell::RefCell::new(Map::new()));
+    let mut tasks = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let map = std::rc::Rc::clone(&map);
+        tasks.spawn_local(async move { converse(stream, &map).await });
+    }
+}
+
+async fn converse(mut stream: TcpStream, map: &std::cell::RefCell<Map>) -> io::Result<()> {
+    let mut buffer: Vec<u8> = Vec::with_capacity(64 * 1024);
+    let mut out = Vec::with_capacity(64 * 1024);
+    let mut skew = String::new();
+    while stream.read_buf(&mut buffer).await? > 0 {
+        let now = TokioNet.now().as_nanos();
+        let mut start = 0;
+        let mut map = map.borrow_mut();
+        while let Some(length) = memchr::memchr(b'\n', &buffer[start..]) {
+            let line = &buffer[start..start + length];
+            if answer(line, now, &mut map, &mut skew, &mut out).is_none() {
+                out.extend_from_slice(b"? ");
+                out.extend_from_slice(line);
+                out.push(b'\n');
+            }
+            start += length + 1;
+        }
+        drop(map);
+        buffer.drain(..start);
+        buffer.reserve(16 * 1024);
+        if !out.is_empty() {
+            stream.write_all(&out).await?;
+            out.clear();
+        }
+    }
+    Ok(())
+}
+
+fn answer(
+    line: &[u8],
+    now: i128,
+    map: &mut Map,
+    skew: &mut String,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    let rest = line.strip_prefix(b"IAMAT ")?;
+    let mut fields = rest.splitn(3, |&byte| byte == b' ');
+    let (id, location, time) = (fields.next()?, fields.next()?, fields.next()?);
+    let second = 1 + location
+        .iter()
+        .skip(1)
+        .position(|byte| b"+-".contains(byte))?;
+    let degrees = |text: &[u8]| {
+        let digits = text.iter().skip(1);
+        let mut digits = digits.filter(|&&byte| byte != b'.');
+        b"+-".contains(&text[0]) && digits.all(u8::is_ascii_digit)
+    };
+    if !degrees(&location[..second]) || !degrees(&location[second..]) {
+        return None;
+    }
+    let time_nanos = nanos(time)?;
+    match map.get_mut(id) {
+        None => {
+            map.insert(id.to_vec(), (time_nanos, location.to_vec()));
+        }
+        Some((newest, place)) if *newest < time_nanos => {
+            *newest = time_nanos;
+            place.clear();
+            place.extend_from_slice(location);
+        }
+        Some(_) => {}
+    }
+    let difference = now - time_nanos;
+    let sign = if difference < 0 { '-' } else { '+' };
+    let difference = u64::try_from(difference.unsigned_abs()).ok()?;
+    let (whole, fraction) = (difference / 1_000_000_000, difference % 1_000_000_000);
+    skew.clear();
+    write!(skew, "{sign}{whole}.{fraction:09}").ok()?;
+    out.extend_from_slice(b"AT Limit ");
+    out.extend_from_slice(skew.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(rest);
+    out.push(b'\n');
+    Some(())
+}
+
+/// Seconds with a fraction of nine digits, as the generator writes them.
+fn nanos(time: &[u8]) -> Option<i128> {
+    let point = time.iter().position(|&byte| byte == b'.')?;
+    let whole: u64 = std::str::from_utf8(&time[..point]).ok()?.parse().ok()?;
+    let fraction: u32 = std::str::from_utf8(&time[point + 1..]).ok()?.parse().ok()?;
+    Some(i128::from(whole) * 1_000_000_000 + i128::from(fraction))
+}

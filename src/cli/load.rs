@@ -1,0 +1,258 @@
+//! `herd load`: requests for a herd, and how it took them.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+
+use super::{Exit, Failure, print, warn};
+use crate::herd::{Address, Herd};
+use crate::load::{Load, Plan, Target};
+use crate::units::DurationText;
+
+/// Put load on any herd that speaks the client protocol, and measure how it takes it
+///
+/// Requests follow from the seed, and each answer is held against its request: `wrong` fits no
+/// request, `lost` did not come by the deadline or before its connection ended, `duplicate` came once more. In a closed
+/// loop (the default) a request is sent when there is room for it, and its time counts from then. At a fixed --rate its time
+/// counts from when it was due, sent or not, so that a server that stands still can't hide it; what is not
+/// answered --timeout after it was due is lost. To send when it is due, a core is kept busy.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd load 127.0.0.1:12200
+  herd load --herd riley --rate 5000 --duration 30s
+  herd load --herd riley Riley Campbell --connections 8 --window 64 --propagation 5
+  herd load 127.0.0.1:12200 --count 1000 --reconnect --json
+  herd load 127.0.0.1:12200 --pid 4711
+
+Exit codes:
+  0  every request had its answer
+  1  something was wrong, lost, duplicate or never reached a server, or nothing could connect
+  2  the command line or the herd file is bad")]
+pub(super) struct Args {
+    /// HOST:PORT of a server's listener for clients; with --herd, names of servers (none: all of them)
+    #[arg(value_name = "SERVER", required_unless_present = "herd")]
+    servers: Vec<String>,
+    /// A built-in herd's name, or a herd file: where its servers are, and what they are called
+    #[arg(long, value_name = "NAME|FILE")]
+    herd: Option<String>,
+    /// Connections in all, spread over the servers
+    #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    connections: u32,
+    /// Requests under way on each connection
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    window: u32,
+    /// Make a connection for each request; its time is part of the answer's
+    #[arg(long, conflicts_with = "window")]
+    reconnect: bool,
+    /// Requests a second in all, whatever the servers do [default: a closed loop]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    rate: Option<u64>,
+    /// Ask for so long [default: 10s, without --count]
+    #[arg(short, long, value_name = "TIME")]
+    duration: Option<DurationText>,
+    /// Ask so many requests
+    #[arg(short = 'n', long, value_name = "N")]
+    count: Option<u64>,
+    /// So many of a hundred requests are WHATSAT. Each is one look-up of Places
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    whatsat: u8,
+    /// How long an answer or a connection may take
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    timeout: DurationText,
+    /// Follow so many updates a second to all servers, one after the other. Each is one look-up of Places at each server but one
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    propagation: u32,
+    /// Measure the processor time of this process, a server's on this machine; again for each further one
+    #[arg(long, value_name = "PID")]
+    pid: Vec<u32>,
+    /// Ask what follows from this seed. Loads at the same time need different ones
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Threads that make the load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
+    /// Print the summary as one JSON object, times in nanoseconds
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let plan = plan(args)?;
+    let runtime = match args.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    }
+    .worker_threads(args.threads.into())
+    .enable_all()
+    .build()
+    .map_err(|error| Failure::Internal(format!("can't begin: {error}")))?;
+    let summary = runtime.block_on(async {
+        let load = Load::new(plan);
+        or(make(&load), or(show(&load), interrupts(&load))).await?;
+        Ok::<_, Failure>(load.summary())
+    })?;
+    if args.json {
+        let json = serde_json::to_string(&summary);
+        let json = json.map_err(|error| Failure::Internal(error.to_string()))?;
+        print(&(json + "\n"))?;
+    } else {
+        print(&summary.text())?;
+    }
+    if summary.connected == 0 {
+        let _ = writeln!(std::io::stderr(), "error: nothing could connect");
+    }
+    Ok(if summary.is_good() {
+        Exit::Held
+    } else {
+        Exit::Broken
+    })
+}
+
+async fn make(load: &Arc<Load>) -> Result<(), Failure> {
+    let made = load.run().await;
+    made.map_err(|error| Failure::Internal(format!("the load ended: {error}")))
+}
+
+/// Keeps one line up to date where somebody looks at it.
+async fn show(load: &Load) -> Result<(), Failure> {
+    if !std::io::stderr().is_terminal() {
+        return std::future::pending().await;
+    }
+    /// Takes the line away whatever ends the load.
+    struct Clear;
+    impl Drop for Clear {
+        fn drop(&mut self) {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+    let _clear = Clear;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let _ = write!(std::io::stderr(), "\r\x1b[K{}", load.progress());
+    }
+}
+
+/// The first interrupt lets what is under way be answered; the second one does not wait for that.
+async fn interrupts(load: &Load) -> Result<(), Failure> {
+    for _ in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
+        load.stop();
+    }
+    Ok(())
+}
+
+fn plan(args: &Args) -> Result<Plan, Failure> {
+    let targets = targets(args)?;
+    if args.propagation > 0 && targets.len() < 2 {
+        let text = "--propagation needs two servers or more: name another one";
+        return Err(Failure::Input(text.to_owned()));
+    }
+    let timeout = args.timeout.0;
+    if timeout.is_zero() || args.duration.is_some_and(|duration| duration.0.is_zero()) {
+        let text = "--timeout and --duration must be longer than nothing";
+        return Err(Failure::Input(text.to_owned()));
+    }
+    let ten = Duration::from_secs(10);
+    Ok(Plan {
+        targets,
+        connections: args.connections as usize,
+        window: args.window as usize,
+        reconnect: args.reconnect,
+        rate: args.rate,
+        duration: match args.duration {
+            Some(duration) => Some(duration.0),
+            None => args.count.is_none().then_some(ten),
+        },
+        count: args.count,
+        whatsat: args.whatsat,
+        timeout,
+        probes: args.propagation.into(),
+        pids: args.pid.clone(),
+        seed: args.seed,
+    })
+}
+
+fn targets(args: &Args) -> Result<Vec<Target>, Failure> {
+    let Some(reference) = &args.herd else {
+        let addresses = args.servers.iter().map(|text| {
+            let address = address(text).ok_or_else(|| {
+                Failure::Input(format!(
+                    "`{text}` is no HOST:PORT such as `127.0.0.1:12200`; for a server's name, say --herd, too"
+                ))
+            })?;
+            let name = None;
+            Ok(Target { name, address })
+        });
+        return addresses.collect();
+    };
+    let (herd, warnings) = Herd::load(reference, Some(Path::new(".")))?;
+    warn(&warnings);
+    let ids = if args.servers.is_empty() {
+        herd.ids().collect()
+    } else {
+        let ids = args.servers.iter().map(|name| {
+            herd.id(name).ok_or_else(|| {
+                let close = crate::diag::did_you_mean(name, "servers", herd.server_names());
+                Failure::Input(format!(
+                    "herd {} has no server `{name}`; {close}",
+                    herd.name()
+                ))
+            })
+        });
+        ids.collect::<Result<Vec<_>, _>>()?
+    };
+    let target = |id| {
+        let server = herd.server(id);
+        Target {
+            name: Some(server.name.clone()),
+            address: server.client.clone(),
+        }
+    };
+    Ok(ids.into_iter().map(target).collect())
+}
+
+/// `HOST:PORT`, an IPv6 address in brackets.
+fn address(text: &str) -> Option<Address> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|&port| port > 0)?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    (!host.is_empty()).then(|| Address {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        let shown = |text| address(text).map(|address| address.to_string());
+        for good in ["localhost:12200", "127.0.0.1:1", "[::1]:65535"] {
+            assert_eq!(shown(good).as_deref(), Some(good));
+        }
+        for bad in [
+            "",
+            "localhost",
+            ":1",
+            "localhost:0",
+            "localhost:65536",
+            "::1:1",
+            "[::1:1",
+            "a:b",
+        ] {
+            assert_eq!(shown(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! One connection after the other on which requests are made: all that have room in one write,
+//! all answers of one read at once.
+
+use std::future::{Future, pending};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+
+use super::answers::Answers;
+use super::schedule::{Due, Schedule};
+use super::script::Script;
+use super::totals::Totals;
+use super::{Load, Target};
+use crate::net::{Net as _, tokio::TokioNet};
+
+/// How much is read at a time.
+const READ: usize = 64 * 1024;
+
+/// How much is written at a time.
+const WRITE: usize = 64 * 1024;
+
+/// The pause behind a connection that failed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whoever waits looks up so often whether the load was stopped.
+const LOOK_UP: Duration = Duration::from_millis(200);
+
+/// The system's timers are no finer than this, so shorter waits are waited out awake.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Makes the requests of the connection `number`.
+pub(super) async fn run(load: Arc<Load>, number: usize) {
+    let plan = &load.plan;
+    let target = &plan.targets[number % plan.targets.len()];
+    let schedule = Schedule::new(
+        number,
+        plan.connections,
+        plan.rate,
+        plan.count,
+        plan.duration,
+    );
+    let mut worker = Worker {
+        load: &load,
+        target,
+        script: Script::new(plan.seed, number, plan.whatsat),
+        schedule,
+        owed: None,
+        connected: Instant::now(),
+        ever: false,
+    };
+    while worker.has_more().await {
+        worker.connection().await;
+    }
+}
+
+struct Worker<'a> {
+    load: &'a Load,
+    target: &'a Target,
+    script: Script,
+    schedule: Schedule,
+    /// A request that a connection of its own is made for, due since then.
+    owed: Option<Instant>,
+    /// When there was a connection last,
+    connected: Instant,
+    /// if there ever was one.
+    ever: bool,
+}
+
+/// What a connection waited for.
+enum Next {
+    Wrote(io::Result<usize>),
+    Read(io::Result<usize>),
+    /// Something may be due, or too late.
+    Time,
+}
+
+impl Worker<'_> {
+    fn now(&self) -> Duration {
+        self.load.began.elapsed()
+    }
+
+    /// What is due. Nothing any more once the load was stopped.
+    fn due(&self, now: Duration) -> Due {
+        if self.load.stopped() {
+            return Due::Never;
+        }
+        self.schedule.due(now)
+    }
+
+    /// Counts what was due so long ago that its deadline has passed before it could be sent.
+    fn lose_overdue(&mut self) {
+        let Some(then) = self.now().checked_sub(self.load.plan.timeout) else {
+            return;
+        };
+        let lost = self.schedule.take_before(then);
+        if lost > 0 {
+            self.load.totals().lost += lost;
+        }
+    }
+
+    /// Waits until there is something to connect for; whether there is.
+    async fn has_more(&mut self) -> bool {
+        loop {
+            self.lose_overdue();
+            match self.due(self.now()) {
+                Due::Never => return false,
+                Due::At(at) if self.load.plan.reconnect => {
+                    let wait = at.saturating_sub(self.now());
+                    if wait > TICK {
+                        sleep((wait - TICK).min(LOOK_UP)).await;
+                    } else {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Due::Since(since) if self.load.plan.reconnect => {
+                    self.schedule.take();
+                    self.owed = Some(self.load.began + since);
+                    return true;
+                }
+                Due::At(_) | Due::Since(_) => return true,
+            }
+        }
+    }
+
+    /// Makes a connection and all requests that it lives for.
+    async fn connection(&mut self) {
+        let limit = self.load.plan.timeout;
+        let connected = timeout(limit, TokioNet.connect(&self.target.address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(connection) => {
+                self.load.totals().connected += 1;
+                self.ever = true;
+                let ended = self.converse(connection.stream).await;
+                self.connected = Instant::now();
+                let Err(error) = ended else { return };
+                self.script.forget();
+                self.trouble(&error, |totals| totals.broken += 1);
+            }
+            Err(error) => {
+                let mut lost = u64::from(self.owed.take().is_some());
+                // Who was there once may come back until the time is over, but a count has no time.
+                let may_come_back = self.ever && self.load.plan.duration.is_some();
+                if !may_come_back && self.connected.elapsed() > limit {
+                    lost += self.schedule.end();
+                }
+                self.trouble(&error.to_string(), |totals| {
+                    totals.refused += 1;
+                    totals.lost += lost;
+                });
+            }
+        }
+        sleep(PAUSE.min(limit)).await;
+    }
+
+    fn trouble(&self, why: &str, count: impl FnOnce(&mut Totals)) {
+        let mut totals = self.load.totals();
+        totals.trouble = Some(format!("{}: {why}", self.target.address));
+        count(&mut totals);
+    }
+
+    /// Requests and answers, until there are no more of either.
+    async fn converse(&mut self, mut stream: TcpStream) -> Result<(), String> {
+        let (mut reader, mut writer) = stream.split();
+        let mut answers = Answers::new(self.target.name.as_deref());
+        let talked = self.talk(&mut answers, &mut reader, &mut writer).await;
+        if talked.is_ok() {
+            self.hear_out(&mut answers, &mut reader, &mut writer).await;
+        }
+        let waiting = answers.waiting() as u64;
+        let mut totals = self.load.totals();
+        totals.lost += waiting;
+        totals.waiting -= waiting;
+        talked
+    }
+
+    async fn talk(
+        &mut self,
+        answers: &mut Answers,
+        reader: &mut ReadHalf<'_>,
+        writer: &mut WriteHalf<'_>,
+    ) -> Result<(), String> {
+        let limit = self.load.plan.timeout;
+        let mut out = Vec::new();
+        let mut alarm = pin!(sleep_until(Instant::now() + LOOK_UP));
+        loop {
+            let due = self.ask(answers, &mut out);
+            if matches!(due, Due::Never) && answers.waiting() == 0 {
+                return Ok(());
+            }
+            answers.unread().reserve(READ);
+            let write = async {
+                if out.is_empty() {
+                    return pending().await;
+                }
+                Next::Wrote(writer.write(&out).await)
+            };
+            let read = async { Next::Read(reader.read_buf(answers.unread()).await) };
+            let time = async {
+                wait(alarm.as_mut(), self.wait_for(due)).await;
+                Next::Time
+            };
+            match or(or(write, read), time).await {
+                Next::Wrote(Ok(written)) => {
+                    out.drain(..written);
+                }
+                Next::Read(Ok(1..)) => self.settle(answers)?,
+                Next::Read(Ok(0)) => return Err("closed by the server".to_owned()),
+                Next::Wrote(Err(error)) | Next::Read(Err(error)) => return Err(error.to_string()),
+                Next::Time => {
+                    let is_late = |oldest: Instant| oldest.elapsed() >= limit;
+                    if answers.oldest().is_some_and(is_late) {
+                        return Err("no answer by the deadline".to_owned());
+                    }
+                    self.lose_overdue();
+                }
+            }
+        }
+    }
+
+    /// How long nothing can happen but that something arrives.
+    fn wait_for(&self, due: Due) -> Duration {
+        let look_up = LOOK_UP.min(self.load.plan.timeout);
+        match due {
+            Due::At(at) => at.saturating_sub(self.now()).min(look_up),
+            Due::Since(_) | Due::Never => look_up,
+        }
+    }
+
+    /// Appends all requests that are due and have room to `out`, and says what is due behind them.
+    fn ask(&mut self, answers: &mut Answers, out: &mut Vec<u8>) -> Due {
+        let window = self.load.plan.window;
+        let clock = u64::try_from(TokioNet.now().as_nanos()).unwrap_or(u64::MAX);
+        let now = self.now();
+        let mut asked = 0;
+        let due = loop {
+            let (due, since) = match self.owed.take() {
+                Some(since) => (None, since),
+                None if self.load.plan.reconnect => break Due::Never,
+                None => match self.due(now) {
+                    Due::Since(since) => (Some(since), self.load.began + since),
+                    other => break other,
+                },
+            };
+            if answers.waiting() >= window || out.len() >= WRITE {
+                break due.map_or(Due::Never, Due::Since);
+            }
+            let (what, tail) = self.script.next(clock, out);
+            answers.expect(what, tail, since);
+            if due.is_some() {
+                self.schedule.take();
+            }
+            asked += 1;
+        };
+        if asked > 0 {
+            let mut totals = self.load.totals();
+            totals.sent += asked;
+            totals.waiting += asked;
+        }
+        due
+    }
+
+    fn settle(&mut self, answers: &mut Answers) -> Result<(), String> {
+        let mut totals = self.load.totals();
+        let before = answers.waiting();
+        let settled = answers.settle(Instant::now(), &mut totals);
+        totals.waiting -= (before - answers.waiting()) as u64;
+        settled.map_err(|_| "an answer without an end".to_owned())
+    }
+
+    /// Says that nothing more will be asked, and listens whether anything comes that should not.
+    async fn hear_out(
+        &mut self,
+        answers: &mut Answers,
+        reader: &mut ReadHalf<'_>,
+        writer: &mut WriteHalf<'_>,
+    ) {
+        // A server that does not close then only makes this take longer.
+        let patience = self.load.plan.timeout.min(Duration::from_secs(1));
+        let rest = async {
+            if writer.shutdown().await.is_err() {
+                return;
+            }
+            while matches!(reader.read_buf(answers.unread()).await, Ok(1..)) {
+                if self.settle(answers).is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(patience, rest).await;
+    }
+}
+
+/// Waits so long, or less: an alarm is set anew only when it must go off sooner, or has gone off,
+/// since for most answers that come it would be for nothing.
+fn wait(mut alarm: Pin<&mut Sleep>, time: Duration) -> impl Future<Output = ()> {
+    let until = Instant::now() + time.saturating_sub(TICK);
+    if time > TICK && (alarm.is_elapsed() || until < alarm.deadline()) {
+        alarm.as_mut().reset(until);
+    }
+    async move {
+        if time > TICK {
+            alarm.await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! `herd load` against servers that do what they should, and against some that don't: each thing
+//! that it counts is seen to be counted.
+
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use proxy_herd::herd::{Address, Herd};
+use proxy_herd::journal::Forgetful;
+use proxy_herd::load::{Cpu, Load, Plan, Summary, Target};
+use proxy_herd::net::tokio::TokioNet;
+use proxy_herd::places::FixedPlaces;
+use proxy_herd::server::{self, Config, Listeners};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+fn local(port: u16) -> Address {
+    let host = "127.0.0.1".to_owned();
+    Address { host, port }
+}
+
+/// A herd of two that runs as long as this value lives.
+struct Pair {
+    targets: Vec<Target>,
+    _stop: watch::Sender<bool>,
+    _running: JoinSet<()>,
+}
+
+async fn pair() -> Pair {
+    let herd = Herd::from_links("pair", &["A-B"]).unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let mut bound = Vec::new();
+    for _ in herd.ids() {
+        bound.push(
+            Listeners::bind(&TokioNet, &local(0), &local(0))
+                .await
+                .unwrap(),
+        );
+    }
+    let peers: Vec<u16> = (bound.iter())
+        .map(|listeners| listeners.peers.local_addr().unwrap().port())
+        .collect();
+    let mut running = JoinSet::new();
+    let mut targets = Vec::new();
+    for (me, listeners) in herd.ids().zip(bound) {
+        let port = listeners.clients.local_addr().unwrap().port();
+        let name = Some(herd.server(me).name.clone());
+        targets.push(Target {
+            name,
+            address: local(port),
+        });
+        let mut config = Config::new(&herd, me, 1);
+        config.addresses = vec![local(peers[1 - me.index()])];
+        let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(Forgetful));
+        let stopped = stopped.clone();
+        running.spawn(async move {
+            let served = server::serve(TokioNet, listeners, config, places, journal, stopped);
+            served.await.unwrap();
+        });
+    }
+    Pair {
+        targets,
+        _stop: stop,
+        _running: running,
+    }
+}
+
+/// What a fake server does about a line. Lines are counted from 1, over all connections.
+#[derive(Clone, Copy)]
+enum Answer {
+    Good,
+    Wrong,
+    None,
+    Twice,
+    Stall(Duration),
+    Close,
+}
+
+struct Fake {
+    target: Target,
+    heard: Arc<Notify>,
+    _running: JoinSet<()>,
+}
+
+/// A server of its own making, which answers by `rule`.
+async fn fake(rule: fn(usize) -> Answer) -> Fake {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = local(listener.local_addr().unwrap().port());
+    let heard = Arc::new(Notify::new());
+    let (lines, hears) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&heard));
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let (lines, hears) = (Arc::clone(&lines), Arc::clone(&hears));
+            connections.spawn(answer_by(rule, stream, lines, hears));
+        }
+    });
+    let target = Target {
+        name: None,
+        address,
+    };
+    Fake {
+        target,
+        heard,
+        _running: running,
+    }
+}
+
+async fn answer_by(
+    rule: fn(usize) -> Answer,
+    mut stream: TcpStream,
+    lines: Arc<AtomicUsize>,
+    heard: Arc<Notify>,
+) {
+    let (reader, mut writer) = stream.split();
+    let mut reader = BufReader::new(reader);
+    let mut line = String::new();
+    while reader.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+        heard.notify_one();
+        let good = format!(
+            "AT Fake +0.000000000 {}",
+            line.strip_prefix("IAMAT ").unwrap()
+        );
+        let answer = match rule(lines.fetch_add(1, Ordering::SeqCst) + 1) {
+            Answer::Good => good,
+            Answer::Wrong => format!("? {line}"),
+            Answer::None => String::new(),
+            Answer::Twice => good.repeat(2),
+            Answer::Stall(time) => {
+                tokio::time::sleep(time).await;
+                good
+            }
+            Answer::Close => return,
+        };
+        if writer.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// A hundred requests on one connection, four at a time.
+fn hundred(targets: Vec<Target>) -> Plan {
+    Plan {
+        targets,
+        connections: 1,
+        window: 4,
+        reconnect: false,
+        rate: None,
+        duration: None,
+        count: Some(100),
+        whatsat: 0,
+        timeout: Duration::from_secs(10),
+        probes: 0,
+        pids: Vec::new(),
+        seed: 1,
+    }
+}
+
+async fn made(plan: Plan) -> Summary {
+    let load = Load::new(plan);
+    load.run().await.unwrap();
+    load.summary()
+}
+
+async fn hundred_at(rule: fn(usize) -> Answer) -> Summary {
+    let fake = fake(rule).await;
+    made(hundred(vec![fake.target.clone()])).await
+}
+
+fn of_ten(number: usize, what: Answer) -> Answer {
+    if number % 10 == 5 { what } else { Answer::Good }
+}
+
+/// Answered, wrong, lost, duplicate, ended too early.
+fn counts(summary: &Summary) -> [u64; 5] {
+    let Summary {
+        answered,
+        wrong,
+        lost,
+        duplicate,
+        broken,
+        ..
+    } = *summary;
+    [answered, wrong, lost, duplicate, broken]
+}
+
+#[tokio::test]
+async fn a_herd_that_does_what_it_should_answers_everything() {
+    let pair = pair().await;
+    let mut plan = hundred(pair.targets.clone());
+    (plan.connections, plan.window, plan.count) = (5, 64, Some(5000));
+    (plan.whatsat, plan.pids) = (20, vec![std::process::id()]);
+    let summary = made(plan).await;
+    assert_eq!(counts(&summary), [5000, 0, 0, 0, 0], "{}", summary.text());
+    assert!(summary.is_good());
+    assert_eq!(
+        (summary.sent, summary.connected, summary.unfinished),
+        (5000, 5, 0)
+    );
+    let [iamat, whatsat] = [&summary.iamat, &summary.whatsat].map(|times| times.as_ref().unwrap());
+    assert_eq!(iamat.count + whatsat.count, 5000);
+    assert!((500..1500).contains(&whatsat.count), "{}", whatsat.count);
+    assert!(iamat.p50 > 0 && iamat.p50 <= iamat.p99 && iamat.p99 <= iamat.max);
+    assert!(
+        matches!(summary.cpu[0].1, Cpu::Used(_)),
+        "{:?}",
+        summary.cpu
+    );
+}
+
+#[tokio::test]
+async fn updates_are_followed_to_all_servers() {
+    let pair = pair().await;
+    let mut plan = hundred(pair.targets.clone());
+    (plan.rate, plan.probes) = (Some(500), 100);
+    let summary = made(plan).await;
+    assert!(summary.is_good(), "{}", summary.text());
+    let spread = summary.propagation.unwrap();
+    let (each, all) = (spread.each.unwrap(), spread.all.unwrap());
+    assert_eq!((each.count, spread.unreached), (all.count, 0));
+    assert!(each.p50 > 0 && spread.looks.unwrap().p50 > 0);
+}
+
+#[tokio::test]
+async fn an_update_that_never_arrives_is_unreached() {
+    let (one, other) = (pair().await, pair().await);
+    let mut plan = hundred(vec![one.targets[0].clone(), other.targets[0].clone()]);
+    (plan.rate, plan.probes, plan.timeout) = (Some(500), 1, Duration::from_millis(300));
+    let summary = made(plan).await;
+    assert_eq!(summary.propagation.as_ref().unwrap().unreached, 1);
+    assert_eq!(counts(&summary), [100, 0, 0, 0, 0]);
+    assert!(!summary.is_good());
+}
+
+#[tokio::test]
+async fn each_thing_that_is_wrong_is_counted_as_what_it_is() {
+    let wrong = hundred_at(|number| of_ten(number, Answer::Wrong)).await;
+    assert_eq!(counts(&wrong), [90, 10, 0, 0, 0]);
+    assert!(
+        wrong
+            .example
+            .unwrap()
+            .contains("answered ? IAMAT load-1-0-")
+    );
+    let lost = hundred_at(|number| of_ten(number, Answer::None)).await;
+    assert_eq!(counts(&lost), [90, 0, 10, 0, 0]);
+    let duplicate = hundred_at(|number| of_ten(number, Answer::Twice)).await;
+    assert_eq!(counts(&duplicate), [100, 0, 0, 10, 0]);
+    let last = hundred_at(|number| {
+        if number == 100 {
+            Answer::Twice
+        } else {
+            Answer::Good
+        }
+    })
+    .await;
+    assert_eq!(counts(&last), [100, 0, 0, 1, 0]);
+    let closed = hundred_at(|number| {
+        if number == 50 {
+            Answer::Close
+        } else {
+            Answer::Good
+        }
+    })
+    .await;
+    let [answered, wrong, lost, duplicate, broken] = counts(&closed);
+    assert_eq!((answered + lost, wrong, duplicate, broken), (100, 0, 0, 1));
+    assert!((1..=4).contains(&lost), "{lost}");
+}
+
+#[tokio::test]
+async fn what_is_not_answered_in_time_is_lost() {
+    let fake = fake(|number| {
+        if number > 50 {
+            Answer::None
+        } else {
+            Answer::Good
+        }
+    })
+    .await;
+    let mut plan = hundred(vec![fake.target.clone()]);
+    (plan.window, plan.count, plan.timeout) = (1, Some(52), Duration::from_millis(100));
+    assert_eq!(counts(&made(plan).await), [50, 0, 2, 0, 2]);
+}
+
+/// A third of a second in which nothing is answered.
+const STALL: Duration = Duration::from_millis(333);
+
+#[tokio::test]
+async fn at_a_fixed_rate_a_stall_shows_in_all_that_was_due_meanwhile() {
+    let stall = |number| {
+        if number == 100 {
+            Answer::Stall(STALL)
+        } else {
+            Answer::Good
+        }
+    };
+    let slow = |summary: &Summary| summary.iamat.as_ref().unwrap().p90 > 50_000_000;
+    for rate in [None, Some(1000)] {
+        let fake = fake(stall).await;
+        let mut plan = hundred(vec![fake.target.clone()]);
+        (plan.window, plan.count, plan.rate) = (1, Some(600), rate);
+        let summary = made(plan).await;
+        assert_eq!(counts(&summary), [600, 0, 0, 0, 0]);
+        assert_eq!(slow(&summary), rate.is_some(), "{}", summary.text());
+    }
+}
+
+#[tokio::test]
+async fn each_request_can_have_a_connection_of_its_own() {
+    let pair = pair().await;
+    let mut plan = hundred(pair.targets.clone());
+    (plan.connections, plan.window, plan.reconnect) = (3, 1, true);
+    let summary = made(plan).await;
+    assert_eq!(counts(&summary), [100, 0, 0, 0, 0], "{}", summary.text());
+    assert_eq!(summary.connected, 100);
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_and_ends() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = local(free.local_addr().unwrap().port());
+    drop(free);
+    let mut plan = hundred(vec![Target {
+        name: None,
+        address,
+    }]);
+    (plan.timeout, plan.count) = (Duration::from_millis(50), None);
+    plan.duration = Some(Duration::from_hours(1));
+    let summary = made(plan).await;
+    assert_eq!((summary.connected, summary.sent), (0, 0));
+    assert!(summary.refused > 0 && summary.trouble.is_some());
+    assert!(!summary.is_good());
+}
+
+fn herd(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.arg("load").args(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn texts(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_says_how_it_went() {
+    let good = fake(|_| Answer::Good).await;
+    let address = good.target.address.to_string();
+    let output = herd(&[&address, "-n", "50", "-c", "2", "--pid", "0"])
+        .output()
+        .unwrap();
+    let (code, stdout, stderr) = texts(&output);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(stdout.starts_with("50 answers in "), "{stdout}");
+    assert!(
+        stdout.contains("process 0: processor time unknown: "),
+        "{stdout}"
+    );
+
+    let bad = fake(|_| Answer::Wrong).await;
+    let address = bad.target.address.to_string();
+    let output = herd(&[&address, "-n", "50", "--json"]).output().unwrap();
+    let (code, stdout, _) = texts(&output);
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &json["wrong"]), (Some(1), &50.into()));
+
+    for (args, said) in [
+        (vec!["localhost"], "is no HOST:PORT"),
+        (vec!["--herd", "riley", "Rily"], "did you mean `Riley`?"),
+        (vec!["a:1", "--propagation", "1"], "needs two servers"),
+        (vec!["a:1", "--timeout", "0s"], "longer than nothing"),
+        (
+            vec!["a:1", "--window", "2", "--reconnect"],
+            "cannot be used with",
+        ),
+        (vec![], "SERVER"),
+    ] {
+        let (code, _, stderr) = texts(&herd(&args).output().unwrap());
+        assert_eq!(code, Some(2), "{args:?}");
+        assert!(stderr.contains(said), "{args:?}: {stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_gives_the_summary_so_far() {
+    let good = fake(|_| Answer::Good).await;
+    let address = good.target.address.to_string();
+    let running = herd(&[&address, "--duration", "1h"]).spawn().unwrap();
+    good.heard.notified().await;
+    let pid = running.id().to_string();
+    let told = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(told.success());
+    let (code, stdout, _) = texts(&running.wait_with_output().unwrap());
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains(" answers in "), "{stdout}");
+}
