@@ -30,23 +30,23 @@ struct Pair {
 }
 
 async fn pair() -> Pair {
-    let herd = Herd::from_links("pair", &["A-B"]).unwrap();
+    let herd = Herd::from_links("pair", &["A-B"]).expect("a herd");
     let (stop, stopped) = watch::channel(false);
     let mut bound = Vec::new();
     for _ in herd.ids() {
         bound.push(
             Listeners::bind(&TokioNet, &local(0), &local(0))
                 .await
-                .unwrap(),
+                .expect("a free port"),
         );
     }
     let peers: Vec<u16> = (bound.iter())
-        .map(|listeners| listeners.peers.local_addr().unwrap().port())
+        .map(|listeners| listeners.peers.local_addr().expect("it is bound").port())
         .collect();
     let mut running = JoinSet::new();
     let mut targets = Vec::new();
     for (me, listeners) in herd.ids().zip(bound) {
-        let port = listeners.clients.local_addr().unwrap().port();
+        let port = listeners.clients.local_addr().expect("it is bound").port();
         let name = Some(herd.server(me).name.clone());
         targets.push(Target {
             name,
@@ -58,7 +58,7 @@ async fn pair() -> Pair {
         let stopped = stopped.clone();
         running.spawn(async move {
             let served = server::serve(TokioNet, listeners, config, places, journal, stopped);
-            served.await.unwrap();
+            served.await.expect("it ends well");
         });
     }
     Pair {
@@ -87,8 +87,10 @@ struct Fake {
 
 /// A server of its own making, which answers by `rule`.
 async fn fake(rule: fn(usize) -> Answer) -> Fake {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = local(listener.local_addr().unwrap().port());
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let address = local(listener.local_addr().expect("it is bound").port());
     let heard = Arc::new(Notify::new());
     let (lines, hears) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&heard));
     let mut running = JoinSet::new();
@@ -123,7 +125,7 @@ async fn answer_by(
         heard.notify_one();
         let good = format!(
             "AT Fake +0.000000000 {}",
-            line.strip_prefix("IAMAT ").unwrap()
+            line.strip_prefix("IAMAT ").expect("an IAMAT")
         );
         let answer = match rule(lines.fetch_add(1, Ordering::SeqCst) + 1) {
             Answer::Good => good,
@@ -163,7 +165,7 @@ fn hundred(targets: Vec<Target>) -> Plan {
 
 async fn made(plan: Plan) -> Summary {
     let load = Load::new(plan);
-    load.run().await.unwrap();
+    load.run().await.expect("it ends well");
     load.summary()
 }
 
@@ -346,7 +348,7 @@ fn herd(args: &[&str]) -> Command {
 }
 
 fn texts(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     (
         output.status.code(),
         text(&output.stdout),

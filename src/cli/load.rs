@@ -117,17 +117,19 @@ async fn make(load: &Arc<Load>) -> Result<(), Failure> {
     made.map_err(|error| Failure::Internal(format!("the load ended: {error}")))
 }
 
+/// Takes the line away whatever ends the load.
+struct Clear;
+
+impl Drop for Clear {
+    fn drop(&mut self) {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+}
+
 /// Keeps one line up to date where somebody looks at it.
 async fn show(load: &Load) -> Result<(), Failure> {
     if !std::io::stderr().is_terminal() {
         return std::future::pending().await;
-    }
-    /// Takes the line away whatever ends the load.
-    struct Clear;
-    impl Drop for Clear {
-        fn drop(&mut self) {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
     }
     let _clear = Clear;
     loop {

@@ -307,9 +307,10 @@ mod tests {
             let mut answers = Answers::new(Some("Riley"));
             let mut totals = Totals::default();
             for tail in asked {
-                let kind = match tail.to_lowercase() == **tail {
-                    true => Asked::Iamat,
-                    false => Asked::Whatsat { bound: 1 },
+                let kind = if tail.to_lowercase() == **tail {
+                    Asked::Iamat
+                } else {
+                    Asked::Whatsat { bound: 1 }
                 };
                 answers.expect(kind, tail.to_lowercase().as_bytes(), Instant::now());
             }

@@ -13,6 +13,7 @@ use crate::units::format_duration;
 const LONGEST: u64 = 3_600_000_000_000;
 
 /// Everything that was counted so far.
+#[derive(Default)]
 pub(super) struct Totals {
     pub(super) sent: u64,
     /// Requests that wait for their answers at this moment.
@@ -78,30 +79,6 @@ impl Default for Times {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, LONGEST, 3);
         Self(histogram.expect("these bounds are valid"))
-    }
-}
-
-impl Default for Totals {
-    fn default() -> Self {
-        Self {
-            sent: 0,
-            waiting: 0,
-            wrong: 0,
-            lost: 0,
-            duplicate: 0,
-            connected: 0,
-            refused: 0,
-            broken: 0,
-            trouble: None,
-            example: None,
-            iamat: Times::default(),
-            whatsat: Times::default(),
-            last_answer: None,
-            reached: Times::default(),
-            reached_all: Times::default(),
-            looks: Times::default(),
-            unreached: 0,
-        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Worker<'_> {
                 Due::At(at) if self.load.plan.reconnect => {
                     let wait = at.saturating_sub(self.now());
                     if wait > TICK {
-                        sleep((wait - TICK).min(LOOK_UP)).await;
+                        sleep(wait.saturating_sub(TICK).min(LOOK_UP)).await;
                     } else {
                         tokio::task::yield_now().await;
                     }

@@ -139,14 +139,12 @@ impl Skew {
     fn split(self) -> (u64, u64) {
         const SECOND: u64 = 1_000_000_000;
         let nanos = self.0.unsigned_abs();
-        match u64::try_from(nanos) {
-            Ok(nanos) => (nanos / SECOND, nanos % SECOND),
-            Err(_) => {
-                let fits = |part: u128| u64::try_from(part).unwrap_or(u64::MAX);
-                let second = u128::from(SECOND);
-                (fits(nanos / second), fits(nanos % second))
-            }
+        if let Ok(nanos) = u64::try_from(nanos) {
+            return (nanos / SECOND, nanos % SECOND);
         }
+        let fits = |part: u128| u64::try_from(part).unwrap_or(u64::MAX);
+        let second = u128::from(SECOND);
+        (fits(nanos / second), fits(nanos % second))
     }
 }
 
