@@ -137,11 +137,13 @@ impl Node {
             Some(neighbour) => Source::Server(self.name_of(neighbour)),
         };
         let known = self.store.find(record.id());
-        if let Some(client) = known {
-            let held = &self.store.entry(client).record;
+        let held = known.map(|client| (client, &self.store.entry(client).record));
+        if let Some((client, held)) = held
+            && !record.supersedes(held)
+        {
             let same = *held == record;
             let taken_in = !same && makes(&self.config.name, Mistake::TakesOlder);
-            if !record.supersedes(held) && !taken_in {
+            if !taken_in {
                 let what = What::Ignored {
                     record: (&record).into(),
                     why: if same { Ignored::Known } else { Ignored::Older },
