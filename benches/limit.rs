@@ -34,19 +34,8 @@ async fn converse(mut stream: TcpStream, map: &std::cell::RefCell<Map>) -> io::R
     let mut skew = String::new();
     while stream.read_buf(&mut buffer).await? > 0 {
         let now = TokioNet.now().as_nanos();
-        let mut start = 0;
-        let mut map = map.borrow_mut();
-        while let Some(length) = memchr::memchr(b'\n', &buffer[start..]) {
-            let line = &buffer[start..start + length];
-            if answer(line, now, &mut map, &mut skew, &mut out).is_none() {
-                out.extend_from_slice(b"? ");
-                out.extend_from_slice(line);
-                out.push(b'\n');
-            }
-            start += length + 1;
-        }
-        drop(map);
-        buffer.drain(..start);
+        let handled = handle(&buffer, now, &mut map.borrow_mut(), &mut skew, &mut out);
+        buffer.drain(..handled);
         buffer.reserve(16 * 1024);
         if !out.is_empty() {
             stream.write_all(&out).await?;
@@ -54,6 +43,21 @@ async fn converse(mut stream: TcpStream, map: &std::cell::RefCell<Map>) -> io::R
         }
     }
     Ok(())
+}
+
+/// Answers all whole lines, and says how long they are.
+fn handle(bytes: &[u8], now: i128, map: &mut Map, skew: &mut String, out: &mut Vec<u8>) -> usize {
+    let mut start = 0;
+    while let Some(length) = memchr::memchr(b'\n', &bytes[start..]) {
+        let line = &bytes[start..start + length];
+        if answer(line, now, map, skew, out).is_none() {
+            out.extend_from_slice(b"? ");
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        }
+        start += length + 1;
+    }
+    start
 }
 
 fn answer(

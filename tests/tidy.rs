@@ -48,6 +48,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "certs", "diag", "herd", "journal", "load", "log", "net", "places", "protocol", "report",
             "scenario", "server", "settings", "sim", "trace", "units",
+            "scenario", "server", "settings", "sim", "trace", "units",
         ],
     ),
 ];

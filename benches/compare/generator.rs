@@ -143,12 +143,11 @@ async fn talk(
     let mut out = Vec::with_capacity(64 * 1024);
     let mut answers = Vec::with_capacity(64 * 1024);
     loop {
-        let mut now = TokioNet.now().as_nanos();
-        for _ in 0..room {
+        let now = TokioNet.now().as_nanos();
+        for now in (now..).take(room) {
             let time = format!("{}.{:09}", now / 1_000_000_000, now % 1_000_000_000);
             dialect.write(&mut out, connection, number, time.as_bytes());
             number += 1;
-            now += 1;
         }
         stream.write_all(&out).await?;
         out.clear();
