@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use proxy_herd::herd::{Address, Herd};
 use proxy_herd::journal::Forgetful;
+use proxy_herd::load::cpu;
 use proxy_herd::net::tokio::TokioNet;
 use proxy_herd::places::FixedPlaces;
 use proxy_herd::server::{self, Config, Listeners};
@@ -213,6 +214,10 @@ fn pin_myself() -> bool {
 }
 
 async fn compare(rounds: f64, time: Duration) -> Result<()> {
+    if let Err(error) = cpu::used(std::process::id()) {
+        println!("this system does not say what a process uses ({error}): nothing to compare");
+        return Ok(());
+    }
     let pinned = pin_myself();
     if !pinned {
         println!("no taskset or no second core: nothing is pinned, so expect a wider spread");
