@@ -14,6 +14,15 @@ fn refusal(line: &[u8]) -> Refusal {
 }
 
 #[test]
+fn the_longest_skew_has_a_text() {
+    let (least, most) = (Timestamp::default(), Timestamp::new(u64::MAX, 999_999_999));
+    let text = |clock, time| Skew::between(clock, time).to_string();
+    assert_eq!(text(least, most), "-18446744073709551615.999999999");
+    assert_eq!(text(most, least), "+18446744073709551615.999999999");
+    assert_eq!(text(least, least), "+0.000000000");
+}
+
+#[test]
 fn fields_are_separated_by_any_run_of_the_six_spaces() {
     let line = b" \tIAMAT\x0b\x0c kiwi\r \t+34-118  1 \r";
     let split: Vec<&[u8]> = fields(line).collect();
