@@ -46,9 +46,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "certs", "diag", "herd", "journal", "load", "log", "net", "places", "protocol", "report",
-            "scenario", "server", "settings", "sim", "trace", "units",
-            "scenario", "server", "settings", "sim", "trace", "units",
+            "certs", "diag", "herd", "journal", "load", "log", "net", "places", "protocol",
+            "report", "scenario", "server", "settings", "sim", "trace", "units", "scenario",
+            "server", "settings", "sim", "trace", "units",
         ],
     ),
 ];
