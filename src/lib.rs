@@ -43,6 +43,7 @@
 //! - [`server`]: one Node on a network
 //! - [`load`]: requests for a herd, and how it takes them
 //! - [`log`]: what a server in production says about itself
+//! - [`admin`]: what a server in production can be asked: metrics, readiness, records
 //! - [`settings`]: what it can be told, each declared once
 //! - `sim`: a scenario in turmoil
 //! - [`certs`]: certificates for trying out TLS
@@ -50,6 +51,7 @@
 //!
 //! `docs/ARCHITECTURE.md` says how they hang together and what must stay true.
 
+pub mod admin;
 pub mod certs;
 pub mod cli;
 pub mod diag;

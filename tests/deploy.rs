@@ -2,12 +2,19 @@
 
 #![cfg(unix)]
 
+#[path = "deploy/docs.rs"]
+mod docs;
 #[path = "deploy/herd.rs"]
 mod herd;
+#[path = "deploy/life.rs"]
+mod life;
+#[path = "deploy/limits.rs"]
+mod limits;
+#[path = "deploy/watching.rs"]
+mod watching;
 
 use std::time::Duration;
 
-use proxy_herd::settings;
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -480,15 +487,5 @@ async fn send_gives_up_on_a_server_that_is_silent() {
         err(&sent).contains("no answer to `x`: silence for 50ms"),
         "{}",
         err(&sent)
-    );
-}
-
-#[test]
-fn the_documented_settings_are_those_that_there_are() {
-    let documented = std::fs::read_to_string("docs/operating.md").expect("it is there");
-    let table = settings::markdown();
-    assert!(
-        documented.contains(&table),
-        "docs/operating.md needs this table:\n{table}"
     );
 }

@@ -21,6 +21,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("log", &["herd", "journal", "net"]),
     (
+        "admin",
+        &[
+            "herd", "journal", "log", "net", "node", "places", "protocol", "server",
+        ],
+    ),
+    (
         "settings",
         &[
             "diag", "document", "herd", "log", "places", "server", "units",
@@ -46,9 +52,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "certs", "diag", "herd", "journal", "load", "log", "net", "places", "protocol",
-            "report", "scenario", "server", "settings", "sim", "trace", "units", "scenario",
-            "server", "settings", "sim", "trace", "units",
+            "admin", "certs", "diag", "herd", "journal", "load", "log", "net", "places",
+            "protocol", "report", "scenario", "server", "settings", "sim", "trace", "units",
         ],
     ),
 ];

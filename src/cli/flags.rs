@@ -99,8 +99,8 @@ impl SettingFlags {
         Ok(resolved)
     }
 
-    /// The flags again, for another process.
-    pub(super) fn again(&self) -> Vec<OsString> {
+    /// The flags again, for another process, but not the one that each gets for itself.
+    pub(super) fn again(&self, but: &str) -> Vec<OsString> {
         let config = self
             .config
             .as_ref()
@@ -108,6 +108,7 @@ impl SettingFlags {
         let given = self
             .given
             .iter()
+            .filter(|(name, _)| *name != but)
             .map(|(name, text)| format!("--{name}={text}").into());
         config.into_iter().flatten().chain(given).collect()
     }

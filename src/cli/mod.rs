@@ -1,9 +1,12 @@
 //! The command line: one file for each subcommand, and what they share.
 
 mod certs;
+mod files;
 mod flags;
 mod herds;
 mod load;
+mod notify;
+mod reload;
 #[cfg(feature = "sim")]
 mod run;
 #[cfg(feature = "sim")]

@@ -9,16 +9,20 @@ use futures_lite::future::or;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::flags::{self, SettingFlags};
-use super::signals::{Signals, end_of_input};
-use super::{Exit, Failure, print};
-use crate::herd::{Herd, Server, ServerId};
+use super::notify::Manager;
+use super::reload::Reload;
+use super::signals::{Reloads, Signals, end_of_input};
+use super::{Exit, Failure, files, print};
+use crate::admin::{self, Admin, Metrics, PATHS, Watched};
+use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{LogJournal, Logs};
+use crate::net::Net;
 use crate::net::tokio::TokioNet;
-use crate::places::{HttpPlaces, PlacesConfig};
-use crate::server::{self, Config, Listeners, ServeError};
+use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable};
+use crate::server::{self, Config, Handle, Listeners, ServeError};
 use crate::settings::{self, Settings};
 
 /// However long clients and neighbours take, a server that is to stop has ended by then.
@@ -79,9 +83,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         print(&settings::print(&resolved, place))?;
         return Ok(Exit::Held);
     }
-    let mut places = resolved.settings.places_config();
-    places.key = key.map(|(key, _)| key);
-    check_places(&resolved.settings, &places)?;
+    let key = key.map(|(key, _)| key);
+    check_places(&resolved.settings, key.as_ref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -90,8 +93,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         herd: &herd,
         me,
         settings: &resolved.settings,
-        places,
-        supervised: args.supervised,
+        key,
+        args,
     };
     let done = runtime.block_on(server.run());
     // Standard input may still be read by a thread that nobody can wake.
@@ -100,9 +103,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Refuses what would show the key or can't be done yet.
-fn check_places(settings: &Settings, places: &PlacesConfig) -> Result<(), Failure> {
+fn check_places(settings: &Settings, key: Option<&ApiKey>) -> Result<(), Failure> {
     let url = settings.places_url();
-    if places.key.is_some() && url.encrypted {
+    if key.is_some() && url.encrypted {
         let help = "give `--places-url http://HOST:PORT/PATH` of a proxy that speaks it, or no key";
         return Err(Failure::Input(format!(
             "there is a key to Places, but this version can't speak https, as {url} wants\nhelp: {help}"
@@ -111,53 +114,122 @@ fn check_places(settings: &Settings, places: &PlacesConfig) -> Result<(), Failur
     Ok(())
 }
 
+/// How Places is asked in this process: again whenever the settings say how.
+pub(super) struct Asking {
+    seed: u64,
+    counts: Arc<Counts>,
+}
+
+impl Asking {
+    /// Whoever asks by `settings`, if they can be followed.
+    pub(super) fn places(
+        &self,
+        settings: &Settings,
+        key: Option<ApiKey>,
+    ) -> Result<Arc<dyn Places>, Failure> {
+        check_places(settings, key.as_ref())?;
+        let mut config = settings.places_config();
+        config.key = key;
+        let rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let places = HttpPlaces::new(TokioNet, config, rng);
+        Ok(Arc::new(places.counted_by(Arc::clone(&self.counts))))
+    }
+}
+
 /// One run of one server.
 struct Plan<'a> {
     herd: &'a Herd,
     me: ServerId,
     settings: &'a Settings,
-    places: PlacesConfig,
-    supervised: bool,
+    key: Option<ApiKey>,
+    args: &'a Args,
 }
 
 impl Plan<'_> {
     async fn run(self) -> Result<Exit, Failure> {
-        let server = self.herd.server(self.me);
-        let settings = self.settings;
-        let signals = Signals::new()
-            .map_err(|error| Failure::Failed(format!("can't wait for signals: {error}")))?;
+        let (server, settings) = (self.herd.server(self.me), self.settings);
+        let no_signals = |error| Failure::Failed(format!("can't wait for signals: {error}"));
+        let signals = Signals::new().map_err(no_signals)?;
+        let reloads = Reloads::new().map_err(no_signals)?;
+        let few_files = files::allow(settings);
         let listeners = bind(server, settings).await?;
+        let admin_listener = bind_admin(settings).await?;
         let logs = Logs::start(&settings.log, &server.name);
         let logs = logs.map_err(|error| Failure::Failed(format!("can't open the log: {error}")))?;
-        self.greet(server, &listeners);
+        self.greet(server, &listeners, admin_listener.as_ref());
+        if let Some(few_files) = few_files {
+            tracing::warn!(server = &*server.name, "{few_files}");
+        }
         let [seed, places_seed] = [seed()?, seed()?];
         let mut config = Config::new(self.herd, self.me, seed);
-        config.timing = settings.timing.clone();
-        config.limits = settings.limits.clone();
-        let links = config.node.neighbours.len();
-        let journal = LogJournal::new(TokioNet, server.name.clone(), links, logs.file());
-        let whole = journal.whole();
-        let rng = ChaCha8Rng::seed_from_u64(places_seed);
-        let places = HttpPlaces::new(TokioNet, self.places, rng);
-        let (stop, stopped) = watch::channel(false);
-        let serving = async {
-            let served = server::serve(
-                TokioNet,
-                listeners,
-                config,
-                Arc::new(places),
-                Arc::new(journal),
-                stopped,
-            );
-            ended(served.await)
+        config.timing = settings.timing;
+        config.limits = settings.limits;
+        let neighbours = config.node.neighbours.iter();
+        let neighbours: Vec<Name> = neighbours.map(|known| Arc::clone(&known.name)).collect();
+        let log = LogJournal::new(TokioNet, server.name.clone(), neighbours.len(), logs.file());
+        let whole = log.whole();
+        let metrics = Arc::new(Metrics::new(TokioNet.now(), neighbours));
+        let journal = Watched::new(TokioNet, Arc::clone(&metrics), log);
+        let look_ups = Arc::default();
+        let asking = Asking {
+            seed: places_seed,
+            counts: Arc::clone(&look_ups),
         };
-        let telling = tell_when_whole(whole, self.supervised);
-        let stopping = stop_when_told(signals, stop, self.supervised);
-        or(serving, or(stopping, telling)).await
+        let places = asking.places(settings, self.key.clone())?;
+        let places = Arc::new(Replaceable::new(places));
+        let (stop, stopped) = watch::channel(false);
+        let (serving, handle) = server::begin(
+            TokioNet,
+            listeners,
+            config,
+            Arc::clone(&places) as Arc<dyn Places>,
+            Arc::new(journal),
+            stopped,
+        );
+        let stderr = ("stderr", logs.stderr());
+        let file = logs.file().map(|queue| ("file", queue));
+        let admin = Arc::new(Admin {
+            server: handle.clone(),
+            metrics,
+            look_ups,
+            logs: [stderr].into_iter().chain(file).collect(),
+            grace_ends: Instant::now() + settings.timing.ready_grace,
+        });
+        let manager = Manager::of_this_process();
+        let reload = Reload {
+            flags: &self.args.settings,
+            reference: &self.args.herd,
+            herd: self.herd,
+            begun_with: settings,
+            server: handle.clone(),
+            logs: &logs,
+            places,
+            ask: &asking,
+        };
+        let supervised = self.args.supervised;
+        let stopping = stop_when_told(signals, stop, &manager, supervised);
+        let living = or(
+            or(
+                tell_when_whole(whole, supervised),
+                tell_when_ready(&manager, &admin),
+            ),
+            or(
+                reload_when_told(reloads, reload, &manager),
+                keep_alive(&manager, &handle),
+            ),
+        );
+        let watched = watch_over(admin_listener, Arc::clone(&admin));
+        let serving = async { ended(serving.await) };
+        or(serving, or(stopping, or(watched, living))).await
     }
 
     /// Says where it listens, and what is worth knowing before the first client comes.
-    fn greet(&self, server: &Server, listeners: &Listeners<TokioNet>) {
+    fn greet(
+        &self,
+        server: &Server,
+        listeners: &Listeners<TokioNet>,
+        admin: Option<&<TokioNet as Net>::Listener>,
+    ) {
         let name = &*server.name;
         let local = |listener: io::Result<std::net::SocketAddr>| {
             listener.map_or_else(|_| "?".to_owned(), |at| at.to_string())
@@ -171,10 +243,14 @@ impl Plan<'_> {
             "listens at {clients} for clients and at {peers} for servers of the herd {}",
             self.herd.name()
         );
+        if let Some(admin) = admin {
+            let at = local(admin.local_addr());
+            tracing::info!(server = name, "admin at {at}: {}", PATHS.join(", "));
+        }
         let url = self.settings.places_url();
-        match &self.places.key {
+        match &self.key {
             // For a whole herd it was said once.
-            None if self.supervised => {}
+            None if self.args.supervised => {}
             None => tracing::warn!(server = name, "{NO_KEY}"),
             Some(_) if is_far(&url.address.host) => {
                 tracing::warn!(
@@ -212,6 +288,25 @@ async fn bind(server: &Server, settings: &Settings) -> Result<Listeners<TokioNet
     Ok(listeners)
 }
 
+/// Where operators ask how the server is, if anywhere.
+async fn bind_admin(settings: &Settings) -> Result<Option<<TokioNet as Net>::Listener>, Failure> {
+    let Some(address) = &settings.admin else {
+        return Ok(None);
+    };
+    let failed =
+        |error| Failure::Failed(format!("can't listen on {address} for operators: {error}"));
+    let listener = TokioNet.listen(address).await.map_err(failed)?;
+    let at = listener.local_addr().map_err(failed)?;
+    if !at.ip().is_loopback() && !settings.insecure_admin {
+        return Err(Failure::Input(format!(
+            "metrics and clients' places would be served at {at}, which other machines can reach, and nobody is asked who they are\n\
+             help: give `--admin 127.0.0.1:{}`, or say `--insecure-admin` if the network is trusted",
+            at.port()
+        )));
+    }
+    Ok(Some(listener))
+}
+
 fn seed() -> Result<u64, Failure> {
     TokioNet::seed()
         .map_err(|error| Failure::Failed(format!("the system gives no randomness: {error}")))
@@ -227,6 +322,7 @@ fn ended(served: Result<(), ServeError>) -> Result<Exit, Failure> {
 async fn stop_when_told(
     mut signals: Signals,
     stop: watch::Sender<bool>,
+    manager: &Manager,
     supervised: bool,
 ) -> Result<Exit, Failure> {
     let input = async {
@@ -238,6 +334,7 @@ async fn stop_when_told(
     };
     let reason = or(signals.next(), input).await;
     tracing::info!("stopping: {reason}");
+    manager.stopping();
     stop.send_replace(true);
     let why = match timeout(LONGEST_STOP, signals.next()).await {
         Ok(signal) => format!("ended at once: {signal} while stopping"),
@@ -261,6 +358,74 @@ async fn tell_when_whole(
         }
     }
     pending().await
+}
+
+/// Tells the manager once that the server is ready, or that it has waited long enough to be; then how its links are.
+async fn tell_when_ready(manager: &Manager, admin: &Admin) -> Result<Exit, Failure> {
+    let mut changes = admin.metrics.changes();
+    let status = || {
+        let links = admin.metrics.links();
+        let up = links.iter().filter(|link| link.up).count();
+        format!("{up} of {} links are up", links.len())
+    };
+    while admin.readiness().is_err() && Instant::now() < admin.grace_ends {
+        let changed = async {
+            // The metrics live as long as `admin`.
+            let _ = changes.changed().await;
+        };
+        or(changed, sleep_until(admin.grace_ends)).await;
+    }
+    manager.ready(&status());
+    match admin.readiness() {
+        Ok(()) => tracing::info!("ready"),
+        Err(why) => tracing::warn!("not ready in time: {}", why.join("; ")),
+    }
+    pending().await
+}
+
+/// Reads the settings again whenever this process is told to.
+async fn reload_when_told(
+    mut reloads: Reloads,
+    reload: Reload<'_>,
+    manager: &Manager,
+) -> Result<Exit, Failure> {
+    loop {
+        reloads.next().await;
+        tracing::info!("SIGHUP: reads the settings again");
+        manager.reloading();
+        let status = reload.now();
+        manager.ready(status);
+    }
+}
+
+/// Tells the manager that the server gets on, as long as it does: its listeners wait for connections, and its decisions
+/// are not stuck. A server that stops has a deadline of its own.
+async fn keep_alive(manager: &Manager, server: &Handle) -> Result<Exit, Failure> {
+    let Some(watchdog) = manager.watchdog() else {
+        return pending().await;
+    };
+    let mut told = server.pulse();
+    loop {
+        sleep((watchdog / 4).min(Duration::from_secs(1))).await;
+        let pulse = server.pulse();
+        let gets_on = pulse.iter().zip(&told).all(|(now, then)| now > then);
+        if gets_on || server.is_stopping() {
+            manager.alive();
+            told = pulse;
+        }
+    }
+}
+
+/// Answers operators, if there is a listener for them.
+async fn watch_over(
+    listener: Option<<TokioNet as Net>::Listener>,
+    admin: Arc<Admin>,
+) -> Result<Exit, Failure> {
+    let Some(listener) = listener else {
+        return pending().await;
+    };
+    let Err(error) = admin::serve(TokioNet, listener, admin).await;
+    Err(Failure::Internal(error.to_string()))
 }
 
 /// Says something on standard output.

@@ -54,6 +54,42 @@ impl Signals {
     }
 }
 
+/// When the settings are to be read again: SIGHUP. In a terminal that means that the terminal is gone, and ends the process.
+pub(super) struct Reloads {
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+impl Reloads {
+    #[cfg(unix)]
+    pub(super) fn new() -> io::Result<Self> {
+        use std::io::IsTerminal as _;
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangup = if io::stdin().is_terminal() {
+            None
+        } else {
+            Some(signal(SignalKind::hangup())?)
+        };
+        Ok(Self { hangup })
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Completes with the next one.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(hangup) = &mut self.hangup
+            && hangup.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Completes when standard input ends. What is in it is nobody's business.
 pub(super) async fn end_of_input() {
     let mut stdin = tokio::io::stdin();

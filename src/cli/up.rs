@@ -20,7 +20,7 @@ use super::flags::{self, SettingFlags};
 use super::serve::{NO_KEY, SYNCHRONISED};
 use super::signals::Signals;
 use super::{Exit, Failure, print};
-use crate::herd::{Herd, Name, Server};
+use crate::herd::{Address, Herd, Name, Server};
 use crate::settings::{Origin, Resolved};
 
 /// A server that is told to stop ends within 25 s; who takes longer is killed.
@@ -75,7 +75,7 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
         signals.map_err(|error| Failure::Failed(format!("can't wait for signals: {error}")))?;
     let logs = resolved.settings.log.dir.clone();
     let logs = logs.unwrap_or_else(|| PathBuf::from("herd-logs"));
-    let mut flags = args.settings.again();
+    let mut flags = args.settings.again("admin");
     if *resolved.origin("log-dir") == Origin::Default {
         flags.extend(["--log-dir".into(), logs.clone().into_os_string()]);
     }
@@ -85,8 +85,11 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
     let (tell, told) = mpsc::channel(64);
     let (end, ending) = watch::channel(Ending::NotYet);
     let mut children = JoinSet::new();
-    print(&heading(herd, &logs))?;
-    for server in herd.servers() {
+    let admins = admins(herd, resolved.settings.admin.as_ref())?;
+    print(&heading(herd, &logs, &admins))?;
+    for (server, admin) in herd.servers().iter().zip(&admins) {
+        let admin = admin.as_ref().map(|at| format!("--admin={at}").into());
+        let flags: Vec<OsString> = flags.iter().cloned().chain(admin).collect();
         let child = start(&args.herd, &server.name, &flags)?;
         let tell = Tell {
             name: server.name.clone(),
@@ -113,19 +116,44 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
     })
 }
 
+/// Where each server tells operators how it is: on ports that follow one another, from the given one on.
+fn admins(herd: &Herd, first: Option<&Address>) -> Result<Vec<Option<Address>>, Failure> {
+    let nth = |n: usize| {
+        let Some(Address { host, port }) = first else {
+            return Ok(None);
+        };
+        let nth = match port {
+            // The system chooses one for each.
+            0 => Some(0),
+            port => u16::try_from(n).ok().and_then(|n| port.checked_add(n)),
+        };
+        let too_high = || {
+            Failure::Input(format!(
+                "there are not enough ports from {port} on: give a lower one"
+            ))
+        };
+        let (host, port) = (host.clone(), nth.ok_or_else(too_high)?);
+        Ok(Some(Address { host, port }))
+    };
+    (0..herd.servers().len()).map(nth).collect()
+}
+
 /// Who listens where, and where the logs are.
-fn heading(herd: &Herd, logs: &Path) -> String {
+fn heading(herd: &Herd, logs: &Path, admins: &[Option<Address>]) -> String {
     let name = herd.name();
     let mut lines = vec![format!(
         "herd {name}: {} servers; end them with Ctrl-C",
         herd.servers().len()
     )];
     let width = herd.server_names().map(str::len).max().unwrap_or_default();
-    for Server { name, client, peer } in herd.servers() {
+    for (Server { name, client, peer }, admin) in herd.servers().iter().zip(admins) {
         let log = logs.join(format!("log-{name}.txt"));
         let log = log.display();
+        let admin = admin
+            .as_ref()
+            .map_or(String::new(), |at| format!("admin at {at}, "));
         lines.push(format!(
-            "  {name:<width$}  clients at {client}, servers at {peer}, log {log}"
+            "  {name:<width$}  clients at {client}, servers at {peer}, {admin}log {log}"
         ));
     }
     lines.join("\n") + "\n"

@@ -114,6 +114,10 @@ pub enum Why {
     Superseded,
     /// This server is stopping.
     Stopping,
+    /// So many are connected from the same address already.
+    Crowded,
+    /// So many are connected already.
+    Full,
 }
 
 impl From<&std::io::Error> for Why {
@@ -137,6 +141,8 @@ impl fmt::Display for Why {
             Self::NoHello => f.write_str("no HELLO in time"),
             Self::Superseded => f.write_str("superseded by a newer connection"),
             Self::Stopping => f.write_str("stopping"),
+            Self::Crowded => f.write_str("too many from the same address"),
+            Self::Full => f.write_str("too many are connected"),
         }
     }
 }
@@ -149,6 +155,8 @@ pub enum Ignored {
     Known,
     /// A record that [supersedes](crate::protocol::record::Record::supersedes) it is known.
     Older,
+    /// Its time to live is over.
+    Expired,
 }
 
 /// What somebody did, or what was done to somebody.
@@ -175,6 +183,13 @@ pub enum What<'a> {
     Closed {
         /// Its number.
         conn: ConnId,
+        /// Why.
+        why: Why,
+    },
+    /// A connection that wanted to come in did not, or has to wait.
+    NotAccepted {
+        /// Who is expected there.
+        with: Other,
         /// Why.
         why: Why,
     },
@@ -223,6 +238,12 @@ pub enum What<'a> {
         why: Ignored,
         /// From whom.
         from: Source,
+    },
+    /// An update's time to live is over, and it is forgotten.
+    Expired {
+        /// The update.
+        #[serde(flatten)]
+        record: RecordText<'a>,
     },
     /// A client's question goes to Places.
     LookUp {
@@ -341,6 +362,7 @@ impl What<'_> {
             Self::Stopped => What::Stopped,
             Self::Opened { conn, end, with } => What::Opened { conn, end, with },
             Self::Closed { conn, why } => What::Closed { conn, why },
+            Self::NotAccepted { with, why } => What::NotAccepted { with, why },
             Self::ConnectFailed { to, why } => What::ConnectFailed { to, why },
             Self::LineIn { conn, line } => What::LineIn {
                 conn,
@@ -360,6 +382,9 @@ impl What<'_> {
                 record: record.into_owned(),
                 why,
                 from,
+            },
+            Self::Expired { record } => What::Expired {
+                record: record.into_owned(),
             },
             Self::LookUp { client } => What::LookUp {
                 client: client.into_owned(),

@@ -25,6 +25,9 @@ impl What<'_> {
                 format!("connection {} with {with}", conn.0)
             }
             Self::Closed { conn, why } => format!("connection {} closed: {why}", conn.0),
+            Self::NotAccepted { with, why } => {
+                format!("does not take a connection of {with}: {why}")
+            }
             Self::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
             Self::LineIn { line, .. } => format!("←  {line}"),
             Self::LineOut { line, .. } => format!("→  {line}"),
@@ -38,9 +41,11 @@ impl What<'_> {
                 let why = match why {
                     Ignored::Known => "known",
                     Ignored::Older => "older than what is known",
+                    Ignored::Expired => "its time is over",
                 };
                 format!("ignores {} from {}: {why}", update(record), source(from))
             }
+            Self::Expired { record } => format!("forgets {}: its time is over", update(record)),
             Self::LookUp { client } => format!("asks Places what is near {client}"),
             Self::LinkUp { peer, .. } => format!("link to {peer} is up"),
             Self::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),

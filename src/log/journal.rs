@@ -35,6 +35,8 @@ struct State {
     open: BTreeMap<ConnId, Connection>,
     /// Neighbours that could not be reached since they last were: that is said once.
     missed: BTreeSet<Name>,
+    /// Connections could not be accepted since one last was: that, too.
+    refusing: bool,
     synchronised: BTreeSet<Name>,
 }
 
@@ -73,7 +75,9 @@ impl<N: Net> LogJournal<N> {
     fn follow(&self, what: &What<'_>) {
         match what {
             What::Opened { conn, with, .. } => {
-                if let Some(connection) = self.state().open.get_mut(conn) {
+                let mut state = self.state();
+                state.refusing = false;
+                if let Some(connection) = state.open.get_mut(conn) {
                     connection.with = Some(with.clone());
                 }
             }
@@ -116,6 +120,7 @@ impl<N: Net> LogJournal<N> {
                 conn,
                 why: Why::Refused(_) | Why::NoHello,
             } if self.is_peer(*conn) => Level::WARN,
+            What::NotAccepted { .. } if self.begins_to_refuse() => Level::WARN,
             What::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
             What::LineIn { .. } | What::LineOut { .. } => Level::TRACE,
             _ => Level::DEBUG,
@@ -125,6 +130,12 @@ impl<N: Net> LogJournal<N> {
     /// Whether it is the first time since this neighbour was last reached that it can't be.
     fn misses(&self, neighbour: &Name) -> bool {
         self.state().missed.insert(Arc::clone(neighbour))
+    }
+
+    /// Whether it is the first time since a connection was last accepted that one is not. Whoever floods the listener
+    /// must not flood the log.
+    fn begins_to_refuse(&self) -> bool {
+        !std::mem::replace(&mut self.state().refusing, true)
     }
 
     fn is_peer(&self, conn: ConnId) -> bool {

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::herd::Name;
 
@@ -67,6 +70,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The logs of this process. Dropping it writes what still waits, for a bounded time.
 pub struct Logs {
     stderr: Writing,
+    level: reload::Handle<LevelFilter, Registry>,
     file: Option<Writing>,
 }
 
@@ -93,20 +97,41 @@ impl Logs {
         };
         let stderr = Writing::start("log", MOST_WAITING, io::stderr(), missing_there)?;
         let queue = stderr.queue();
-        let lines = tracing_subscriber::fmt()
-            .with_max_level(config.level)
+        let (filter, level) = reload::Layer::new(LevelFilter::from_level(config.level));
+        let lines = fmt::layer()
             .with_target(false)
             .with_writer(move || queue.line());
         match config.format {
             Format::Text => {
                 let colour = anstream::AutoStream::choice(&io::stderr());
                 let lines = lines.with_ansi(colour != anstream::ColorChoice::Never);
-                tracing::subscriber::set_global_default(lines.finish())
+                tracing::subscriber::set_global_default(
+                    Registry::default().with(filter).with(lines),
+                )
             }
-            Format::Json => tracing::subscriber::set_global_default(lines.json().finish()),
+            Format::Json => tracing::subscriber::set_global_default(
+                Registry::default().with(filter).with(lines.json()),
+            ),
         }
         .map_err(io::Error::other)?;
-        Ok(Self { stderr, file })
+        Ok(Self {
+            stderr,
+            level,
+            file,
+        })
+    }
+
+    /// From here on so much is logged on standard error.
+    pub fn set_level(&self, level: Level) {
+        // It fails only when nobody logs any more.
+        let _ = self
+            .level
+            .modify(|filter| *filter = LevelFilter::from_level(level));
+    }
+
+    /// Where the log on standard error goes.
+    pub fn stderr(&self) -> Arc<Queue> {
+        self.stderr.queue()
     }
 
     /// Where the lines in and out of the server go, if they go anywhere.

@@ -18,6 +18,15 @@ pub struct Queue {
 struct Counts {
     waiting: AtomicUsize,
     dropped: AtomicU64,
+    /// Of the whole run; the other count begins again when it was told.
+    dropped_ever: AtomicU64,
+}
+
+impl Counts {
+    fn drop_one(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.dropped_ever.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Queue {
@@ -33,8 +42,13 @@ impl Queue {
         let sent = has_room && send.as_ref().is_some_and(|send| send.send(lines).is_ok());
         if !sent {
             self.counts.waiting.fetch_sub(length, Ordering::Relaxed);
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counts.drop_one();
         }
+    }
+
+    /// How many lines were dropped since the beginning.
+    pub fn dropped(&self) -> u64 {
+        self.counts.dropped_ever.load(Ordering::Relaxed)
     }
 
     /// A line to write into; it is put when it is dropped.
@@ -145,7 +159,7 @@ fn write_all(
         }
         let Some(line) = next else { break };
         if outlet.write_all(&line).is_err() {
-            counts.dropped.fetch_add(1, Ordering::Relaxed);
+            counts.drop_one();
         }
         counts.waiting.fetch_sub(line.len(), Ordering::Relaxed);
     }

@@ -57,6 +57,10 @@ impl Node {
             },
         );
         match ClientLine::parse(line) {
+            Ok(ClientLine::Iamat { id, .. }) if self.has_no_room_for(id) => {
+                Self::refuse(line, Refusal::Full, at.conn, heard, journal, out);
+                None
+            }
             Ok(ClientLine::Iamat { id, location, time }) => {
                 let record = Record::new(&self.config.name, (at.clock)(), id, location, time);
                 let from = out.len();

@@ -20,6 +20,19 @@ pub(super) struct Link {
     pub(super) round: Round,
     /// The digest roots differed when last compared.
     pub(super) differed: bool,
+    /// Whether the neighbour's last root was ours, too.
+    pub(super) agreed: Option<bool>,
+}
+
+/// How a link is that is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// So many records wait to be sent.
+    pub waiting: usize,
+    /// Both ends are comparing what they know.
+    pub comparing: bool,
+    /// Whether both knew the same when they last compared digests; not said before they first did.
+    pub agreed: Option<bool>,
 }
 
 /// A line that is no update. The synchronisation's are filled in when they are written: by then
@@ -147,6 +160,15 @@ impl Link {
             dirty: Dirty::default(),
             round: Round::default(),
             differed: false,
+            agreed: None,
+        }
+    }
+
+    pub(super) fn status(&self) -> LinkStatus {
+        LinkStatus {
+            waiting: self.dirty.count,
+            comparing: self.round.is_active(),
+            agreed: self.agreed,
         }
     }
 

@@ -6,6 +6,7 @@
 //! tests that have no network at all.
 
 mod client;
+mod keep;
 mod link;
 pub(crate) mod mistakes;
 mod peer;
@@ -26,6 +27,8 @@ use mistakes::{Mistake, makes};
 use store::{ClientIndex, Store};
 
 pub use client::{ClientLineAt, LookUp};
+pub use keep::Keep;
+pub use link::LinkStatus;
 
 /// A neighbour's position in [`NodeConfig::neighbours`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,15 +87,16 @@ pub struct Node {
     store: Store,
     /// By [`NeighbourId`]; `None` while that link is down.
     links: Vec<Option<Link>>,
+    /// What is kept, and for how long.
+    kept: keep::Kept,
     /// Links that got something to write since [`take_ready`](Self::take_ready) was last called.
     ready: BTreeSet<NeighbourId>,
 }
 
 /// What became of a record.
 struct Merged {
-    client: ClientIndex,
-    /// The store holds exactly this record now, be it news or not.
-    held: bool,
+    /// The client, if the store holds exactly this record now, be it news or not.
+    held: Option<ClientIndex>,
 }
 
 impl Node {
@@ -102,6 +106,7 @@ impl Node {
         Self {
             store: Store::new(&config.herd, config.table_seed),
             links,
+            kept: keep::Kept::default(),
             ready: BTreeSet::new(),
             config,
         }
@@ -117,9 +122,9 @@ impl Node {
         self.store.len()
     }
 
-    /// Everything it knows, in the order in which it first heard of each client.
+    /// Everything it knows; as long as nothing is forgotten, in the order in which it first heard of each client.
     pub fn records(&self) -> impl Iterator<Item = (&Record, u32)> {
-        let entries = self.store.entries().iter();
+        let entries = self.store.entries();
         entries.map(|entry| (&entry.record, entry.hops))
     }
 
@@ -136,6 +141,15 @@ impl Node {
             None => Source::Client,
             Some(neighbour) => Source::Server(self.name_of(neighbour)),
         };
+        if self.kept.is_over(&record) {
+            let what = What::Ignored {
+                record: (&record).into(),
+                why: Ignored::Expired,
+                from: source,
+            };
+            journal.record(Some(heard), what);
+            return Merged { held: None };
+        }
         let known = self.store.find(record.id());
         let held = known.map(|client| (client, &self.store.entry(client).record));
         if let Some((client, held)) = held
@@ -150,7 +164,9 @@ impl Node {
                     from: source,
                 };
                 journal.record(Some(heard), what);
-                return Merged { client, held: same };
+                return Merged {
+                    held: same.then_some(client),
+                };
             }
         }
         let what = What::Accepted {
@@ -159,10 +175,13 @@ impl Node {
             from: source,
         };
         let accepted = journal.record(Some(heard), what);
+        self.kept
+            .replace(known.map(|client| &self.store.entry(client).record), known);
         let client = self.store.put(known, record, hops, accepted);
+        self.kept.add(&self.store.entry(client).record, client);
         let tells_back = makes(&self.config.name, Mistake::TellsBack);
         self.mark(client, from.filter(|_| !tells_back));
-        Merged { client, held: true }
+        Merged { held: Some(client) }
     }
 
     fn mark(&mut self, client: ClientIndex, but: Option<NeighbourId>) {
@@ -175,6 +194,23 @@ impl Node {
                 self.ready.insert(neighbour);
             }
         }
+    }
+
+    /// What it knows of a client, and how many links that crossed on its way here.
+    pub fn record(&self, id: &[u8]) -> Option<(&Record, u32)> {
+        let entry = self.store.entry(self.store.find(id)?);
+        Some((&entry.record, entry.hops))
+    }
+
+    /// How the link with each neighbour is.
+    pub fn links(&self) -> impl Iterator<Item = (Arc<str>, Option<LinkStatus>)> {
+        let names = self.config.neighbours.iter();
+        let names = names.map(|neighbour| Arc::clone(&neighbour.name));
+        names.zip(
+            self.links
+                .iter()
+                .map(|link| link.as_ref().map(Link::status)),
+        )
     }
 
     /// Who the neighbour is.

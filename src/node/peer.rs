@@ -156,10 +156,10 @@ impl Node {
         let merged = self.merge(update.record, update.hops, Some(neighbour), heard, journal);
         // What it just said it need not be told. If something newer is held, it is still owed that.
         if let Some(link) = &mut self.links[neighbour.0]
-            && merged.held
+            && let Some(held) = merged.held
             && !makes(&self.config.name, Mistake::TellsBack)
         {
-            link.dirty.unmark(merged.client);
+            link.dirty.unmark(held);
         }
     }
 

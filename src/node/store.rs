@@ -7,7 +7,7 @@ use crate::journal::EventId;
 use crate::protocol::peer::{Prefix, Summary};
 use crate::protocol::record::Record;
 
-/// A client's number in its store, for good: records are replaced but never removed.
+/// A client's number in its store, as long as that holds a record of it. Then another client may get the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClientIndex(u32);
 
@@ -36,7 +36,10 @@ pub(crate) struct Entry {
 ///
 /// Nothing iterates over the table, so the order of its hashes is seen by nobody.
 pub(crate) struct Store {
-    entries: Vec<Entry>,
+    /// By [`ClientIndex`]; nothing where a record was removed.
+    entries: Vec<Option<Entry>>,
+    /// Numbers that are free again.
+    free: Vec<ClientIndex>,
     table: HashTable<ClientIndex>,
     /// Private to this run, so that no client can choose ids that collide.
     table_hash: SipHasher13,
@@ -51,6 +54,7 @@ impl Store {
         let key = SipHasher13::new_with_keys(0, 0).hash(herd.as_bytes());
         Self {
             entries: Vec::new(),
+            free: Vec::new(),
             table: HashTable::new(),
             table_hash: SipHasher13::new_with_keys(table_seed, !table_seed),
             digest_hash: SipHasher13::new_with_keys(key, !key),
@@ -59,20 +63,26 @@ impl Store {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.free.len()
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    /// The numbers of all clients.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = ClientIndex> {
+        let held = (0..).map(ClientIndex).zip(&self.entries);
+        held.filter_map(|(index, entry)| entry.as_ref().map(|_| index))
     }
 
     pub(crate) fn entry(&self, index: ClientIndex) -> &Entry {
-        &self.entries[index.position()]
+        held(&self.entries, index)
     }
 
     pub(crate) fn find(&self, id: &[u8]) -> Option<ClientIndex> {
         let found = self.table.find(self.table_hash.hash(id), |index| {
-            self.entries[index.position()].record.id() == id
+            self.entry(*index).record.id() == id
         });
         found.copied()
     }
@@ -94,42 +104,63 @@ impl Store {
     ) -> ClientIndex {
         let hash = self.hash_of(&record);
         if let Some(index) = known {
-            let entry = &mut self.entries[index.position()];
-            self.digest.change(entry.place, entry.hash ^ hash);
-            *entry = Entry {
+            let &Entry {
+                place,
+                hash: before,
+                ..
+            } = self.entry(index);
+            self.digest.change(place, before ^ hash);
+            self.entries[index.position()] = Some(Entry {
                 record,
                 hops,
                 accepted,
                 hash,
-                place: entry.place,
-            };
+                place,
+            });
             return index;
         }
-        // Four thousand million clients would fill the memory of any machine first.
-        let index = ClientIndex(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        let index = self.free.pop().unwrap_or_else(|| {
+            // Four thousand million clients would fill the memory of any machine first.
+            let index = ClientIndex(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+            self.entries.push(None);
+            index
+        });
         let place = self.digest_hash.hash(record.id());
         let table_hash = &self.table_hash;
         let entries = &self.entries;
         self.table
             .insert_unique(table_hash.hash(record.id()), index, |other| {
-                table_hash.hash(entries[other.position()].record.id())
+                table_hash.hash(held(entries, *other).record.id())
             });
-        self.entries.push(Entry {
+        self.entries[index.position()] = Some(Entry {
             record,
             hops,
             accepted,
             hash,
             place,
         });
-        self.digest.add(index, &self.entries);
+        let clients = self.len();
+        self.digest.add(index, clients, &self.entries);
         index
+    }
+
+    /// Takes a client's record out. Its number may be given to another client from here on.
+    pub(crate) fn remove(&mut self, index: ClientIndex) -> Option<Record> {
+        let entry = self.entries[index.position()].take()?;
+        let hash = self.table_hash.hash(entry.record.id());
+        if let Ok(found) = self.table.find_entry(hash, |other| *other == index) {
+            found.remove();
+        }
+        self.digest.remove(index, &entry);
+        self.free.push(index);
+        Some(entry.record)
     }
 
     /// How many records are under `prefix`, and the XOR of their hashes.
     pub(crate) fn summary(&self, prefix: Prefix) -> Summary {
         if prefix.is_empty() {
             return Summary {
-                count: self.entries.len() as u64,
+                count: self.len() as u64,
                 hash: self.digest.all,
             };
         }
@@ -155,6 +186,12 @@ impl Store {
             .flat_map(|leaf| leaf.members.iter().copied())
             .filter(move |&index| prefix.contains(self.entry(index).place))
     }
+}
+
+/// The entry of a number that is in use.
+fn held(entries: &[Option<Entry>], index: ClientIndex) -> &Entry {
+    let entry = entries[index.position()].as_ref();
+    entry.expect("who keeps a number gives it up when its record is removed")
 }
 
 /// The clients, sorted into leaves by the first digits of their hash.
@@ -203,23 +240,29 @@ impl Digest {
         self.leaves[leaf].hash ^= entry.hash;
     }
 
-    fn add(&mut self, index: ClientIndex, entries: &[Entry]) {
-        let entry = &entries[index.position()];
+    fn remove(&mut self, index: ClientIndex, entry: &Entry) {
+        self.change(entry.place, entry.hash);
+        let leaf = self.leaf_of(entry.place);
+        self.leaves[leaf].members.retain(|member| *member != index);
+    }
+
+    fn add(&mut self, index: ClientIndex, clients: usize, entries: &[Option<Entry>]) {
+        let entry = held(entries, index);
         self.all ^= entry.hash;
         self.insert(index, entry);
-        if entries.len() > 16 * self.leaves.len() && self.depth < Self::DEEPEST {
+        if clients > 16 * self.leaves.len() && self.depth < Self::DEEPEST {
             self.grow(entries);
         }
     }
 
-    fn grow(&mut self, entries: &[Entry]) {
+    fn grow(&mut self, entries: &[Option<Entry>]) {
         self.depth += 1;
         let old = std::mem::replace(
             &mut self.leaves,
             vec![Leaf::default(); 1 << (4 * self.depth)],
         );
         for index in old.into_iter().flat_map(|leaf| leaf.members) {
-            self.insert(index, &entries[index.position()]);
+            self.insert(index, held(entries, index));
         }
     }
 

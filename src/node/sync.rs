@@ -84,6 +84,7 @@ impl Node {
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };
+        link.agreed = Some(!differs);
         if differs && link.differed && !link.round.is_active() {
             link.begin_round(heard);
             link.differed = false;

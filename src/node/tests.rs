@@ -740,3 +740,5 @@ proptest! {
         }
     }
 }
+
+mod keeping;

@@ -67,7 +67,7 @@ impl Failure {
     }
 
     /// A body in the legacy API's own shape that says so and names no place.
-    fn body(self) -> Vec<u8> {
+    pub(super) fn body(self) -> Vec<u8> {
         let (message, word) = (self.message(), self.word());
         format!(
             "{{\n   \"error_message\" : \"{message}\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"{word}\"\n}}"
@@ -81,7 +81,12 @@ impl Failure {
 ///
 /// A body that says itself what went wrong (`OVER_QUERY_LIMIT` and the like) is the API's own.
 pub fn body(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Vec<u8> {
-    let body = fetched.and_then(|reply| {
+    answer(api, fetched, bound).unwrap_or_else(Failure::body)
+}
+
+/// As [`body`], but what went wrong is still to be told.
+pub fn answer(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Result<Vec<u8>, Failure> {
+    fetched.and_then(|reply| {
         if reply.status != 200 {
             return Err(Failure::Status(reply.status));
         }
@@ -94,8 +99,7 @@ pub fn body(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Vec<u8> {
             // The new API leaves its list out when it would be empty.
             Api::Legacy | Api::New => Ok(trimmed.text),
         }
-    });
-    body.unwrap_or_else(Failure::body)
+    })
 }
 
 /// Whether a legacy body without results gives a reason for having none.

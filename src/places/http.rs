@@ -24,6 +24,7 @@ use super::Places;
 use super::answer::{self, Failure, Reply};
 use super::config::PlacesConfig;
 use super::connect::Connector;
+use super::counts::Counts;
 use super::key::ApiKey;
 use super::query::Query;
 use super::tasks::Tasks;
@@ -42,6 +43,7 @@ type Fetched = Result<Arc<Reply>, Failure>;
 /// kept beyond that. A question that was begun goes on if whoever asked goes away, for others may wait.
 pub struct HttpPlaces<N: Net> {
     asker: Arc<Asker<N>>,
+    counts: Arc<Counts>,
     /// hyper's connections and the questions under way. They end when this is dropped.
     tasks: Tasks<N>,
 }
@@ -98,7 +100,18 @@ impl<N: Net> HttpPlaces<N> {
             under_way: Mutex::default(),
             config,
         });
-        Self { asker, tasks }
+        let counts = Arc::default();
+        Self {
+            asker,
+            counts,
+            tasks,
+        }
+    }
+
+    /// Counts what becomes of look-ups there, beside what others do.
+    #[must_use]
+    pub fn counted_by(self, counts: Arc<Counts>) -> Self {
+        Self { counts, ..self }
     }
 
     /// What Places says to `query`, by whoever asks first.
@@ -142,7 +155,9 @@ impl<N: Net> Places for HttpPlaces<N> {
             let fetched = self.fetch(Query::new(api, look_up)).await;
             self.tasks.look_after();
             let fetched = fetched.as_deref().map_err(|&failure| failure);
-            answer::body(api, fetched, look_up.bound)
+            let answer = answer::answer(api, fetched, look_up.bound);
+            self.counts.count(&answer);
+            answer.unwrap_or_else(Failure::body)
         })
     }
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod config;
 mod connect;
+mod counts;
 mod http;
 mod key;
 mod query;
@@ -15,11 +16,13 @@ mod way;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub use crate::node::LookUp;
 
-pub use answer::{Failure, Reply, body};
+pub use answer::{Failure, Reply, answer, body};
 pub use config::PlacesConfig;
+pub use counts::Counts;
 pub use http::HttpPlaces;
 pub use key::{ApiKey, BadKey};
 pub use query::{Api, FIELD_MASK, Query};
@@ -65,6 +68,31 @@ impl Default for FixedPlaces {
 impl Places for FixedPlaces {
     fn nearby<'a>(&'a self, _: &'a LookUp) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>> {
         Box::pin(std::future::ready(self.body.clone()))
+    }
+}
+
+/// Asks whoever was put here last. What was asked before is still answered by whoever was here then.
+pub struct Replaceable(RwLock<Arc<dyn Places>>);
+
+impl Replaceable {
+    /// Asks `places` until somebody else is put here.
+    pub fn new(places: Arc<dyn Places>) -> Self {
+        Self(RwLock::new(places))
+    }
+
+    /// Puts `places` here.
+    pub fn replace(&self, places: Arc<dyn Places>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = places;
+    }
+}
+
+impl Places for Replaceable {
+    fn nearby<'a>(
+        &'a self,
+        look_up: &'a LookUp,
+    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>> {
+        let places = Arc::clone(&*self.0.read().unwrap_or_else(PoisonError::into_inner));
+        Box::pin(async move { places.nearby(look_up).await })
     }
 }
 

@@ -76,6 +76,8 @@ pub enum Refusal {
     UnknownClient,
     /// Longer than the limit; the connection closes behind the answer.
     TooLong,
+    /// A client of whom nothing is known, and no room for another one.
+    Full,
 }
 
 impl fmt::Display for Refusal {
@@ -90,6 +92,7 @@ impl fmt::Display for Refusal {
             Self::BadBound => "bad bound",
             Self::UnknownClient => "unknown client",
             Self::TooLong => "line too long",
+            Self::Full => "no room for another client",
         })
     }
 }

@@ -122,6 +122,14 @@ impl Record {
         self.time
     }
 
+    /// When its origin heard it, by the origin's clock: the time plus the skew, which the client's clock does not touch.
+    pub fn heard_at(&self) -> Timestamp {
+        let skew = Skew::parse(self.skew_text()).map_or(0, Skew::as_nanos);
+        let heard = self.time.as_nanos().saturating_add(skew);
+        // A skew that leads to before 1970 is a lie, whatever it says.
+        Timestamp::from_nanos(u128::try_from(heard).unwrap_or_default())
+    }
+
     /// Whether this record replaces `other` of the same client.
     ///
     /// The merge is the maximum of a total order, so it is commutative, associative and idempotent,

@@ -79,6 +79,7 @@ pub(super) fn fate(update: &Propagation) -> String {
         Fate::Accepted => "accepted".to_owned(),
         Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),
         Fate::Ignored(Ignored::Older) => "older than what is known, changes nothing".to_owned(),
+        Fate::Ignored(Ignored::Expired) => "too old by now, changes nothing".to_owned(),
         Fate::Refused(why) => format!("refused, {why}"),
         Fate::Unheard => "never heard".to_owned(),
     }

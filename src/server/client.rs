@@ -46,14 +46,14 @@ async fn converse<N: Net>(
     conn: ConnId,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Why {
-    let limit = shared.config.limits.client_line;
+    let limit = shared.limits().client_line;
     let mut lines = Lines::new(limit.min(Limits::MOST_CLIENT_LINE));
     let mut out = Vec::new();
     let mut ended = false;
     let mut stopping = false;
     let mut until = Until {
         stopped: pin!(shared.stopping()),
-        alarm: pin!(sleep_until(Instant::now() + shared.config.timing.idle)),
+        alarm: pin!(sleep_until(Instant::now() + shared.timing().idle)),
     };
     loop {
         let then = handle(shared, conn, &mut lines, &mut out);
@@ -69,7 +69,7 @@ async fn converse<N: Net>(
             Then::Ask(look_up) => out = ask(shared, conn, look_up).await,
             Then::Read if ended => return Why::Ended,
             Then::Read if stopping => return Why::Stopping,
-            Then::Read => match until.read(&shared.config.timing, &mut lines, stream).await {
+            Then::Read => match until.read(&shared.timing(), &mut lines, stream).await {
                 Ok(0) => {
                     ended = true;
                     lines.end();

@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::herd::{Address, Herd, ServerId};
-use crate::node::{Neighbour, NodeConfig, SyncBounds};
+use crate::node::{Keep, Neighbour, NodeConfig, SyncBounds};
 use crate::protocol::peer::BootId;
 
 /// Everything about one run of one server.
@@ -25,7 +25,7 @@ pub struct Config {
 }
 
 /// How long a server waits for what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// A link that has nothing else to say says so this often; after two of them without a word
     /// from the neighbour it is closed.
@@ -50,6 +50,8 @@ pub struct Timing {
     pub accept_pause: Duration,
     /// When stopping, clients' connections have so long to finish, and then links as long again.
     pub drain: Duration,
+    /// So long after the start a server waits to hear from all neighbours before it calls itself ready.
+    pub ready_grace: Duration,
 }
 
 impl Default for Timing {
@@ -66,12 +68,13 @@ impl Default for Timing {
             half_line: Duration::from_secs(30),
             accept_pause: Duration::from_millis(100),
             drain: Duration::from_secs(5),
+            ready_grace: Duration::from_secs(10),
         }
     }
 }
 
 /// How much a server takes from anybody.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest line of a client, in bytes, its terminator not counted. At most
     /// [`MOST_CLIENT_LINE`](Self::MOST_CLIENT_LINE), so that the update that it makes fits into a
@@ -79,8 +82,14 @@ pub struct Limits {
     pub client_line: usize,
     /// Clients connected at a time; further ones wait to be accepted.
     pub client_connections: usize,
+    /// Of these, so many from one address (of IPv6, from one /64); further ones are closed at once.
+    pub clients_per_address: usize,
     /// Servers connected at a time, greeted or not.
     pub peer_connections: usize,
+    /// Of these, so many from one address; further ones are closed at once.
+    pub peers_per_address: usize,
+    /// What is kept, and for how long.
+    pub keep: Keep,
 }
 
 impl Limits {
@@ -93,7 +102,13 @@ impl Default for Limits {
         Self {
             client_line: 4096,
             client_connections: 10_000,
+            clients_per_address: 1000,
             peer_connections: 256,
+            peers_per_address: 64,
+            keep: Keep {
+                most_clients: 1_000_000,
+                time_to_live: None,
+            },
         }
     }
 }

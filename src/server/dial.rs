@@ -14,7 +14,7 @@ pub(super) async fn keep_dialling<N: Net>(
     shared: Arc<Shared<N>>,
     neighbour: NeighbourId,
 ) -> Result<(), ServeError> {
-    let timing = &shared.config.timing;
+    let timing = shared.timing();
     let address = &shared.config.addresses[neighbour.0];
     let name = &shared.config.node.neighbours[neighbour.0].name;
     let mut stopping = std::pin::pin!(shared.links_stopping());

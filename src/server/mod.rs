@@ -4,9 +4,11 @@
 //! [`JoinSet`] whose results are looked at, so a panic anywhere ends the server with an error
 //! instead of being lost. The [`Node`] is behind a lock that is never held while anything waits.
 
+mod accept;
 mod client;
 mod config;
 mod dial;
+mod handle;
 mod lines;
 mod peer;
 
@@ -25,11 +27,13 @@ use tokio::time::timeout;
 
 use crate::herd::Address;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
-use crate::net::{Connection, Listener, Net, Proved};
+use crate::net::{Connection, Net, Proved};
 use crate::node::{NeighbourId, Node};
 use crate::places::Places;
 
 pub use config::{Config, Limits, Timing};
+pub use handle::Handle;
+use handle::{Pulse, Tuning};
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.
 const CHUNK: usize = 64 * 1024;
@@ -113,7 +117,11 @@ struct Shared<N: Net> {
     config: Config,
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// What may change while the server runs.
+    tuning: watch::Receiver<Tuning>,
+    /// Counts on as long as there is progress.
+    pulse: Arc<Pulse>,
     rng: Mutex<ChaCha8Rng>,
     stop: watch::Receiver<bool>,
     /// Links end after the clients, so that neighbours are still told what clients said last.
@@ -163,6 +171,16 @@ impl<N: Net> Shared<N> {
     /// The Node. Only a panic elsewhere poisons the lock, and that ends the server anyway.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long to wait for what, as it is now.
+    fn timing(&self) -> Timing {
+        self.tuning.borrow().timing
+    }
+
+    /// How much to take, as it is now.
+    fn limits(&self) -> Limits {
+        self.tuning.borrow().limits
     }
 
     /// Between half of `duration` and all of it.
@@ -217,7 +235,7 @@ impl<N: Net> Shared<N> {
 
     /// How long a connection that is over is still written and read.
     fn linger(&self) -> Duration {
-        let timing = &self.config.timing;
+        let timing = self.timing();
         timing.hello_deadline.min(timing.drain)
     }
 
@@ -228,7 +246,7 @@ impl<N: Net> Shared<N> {
             // A stream that encrypts may have taken more than it has passed on.
             writer.flush().await
         };
-        match timeout(self.config.timing.write_deadline, written).await {
+        match timeout(self.timing().write_deadline, written).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err((&error).into()),
             Err(_) => Err(Why::Slow),
@@ -265,31 +283,64 @@ pub async fn serve<N: Net>(
     journal: Arc<dyn Journal>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
-    let boot = config.node.boot.to_string().into();
-    journal.record(None, What::Started { boot });
+    let (serving, _) = begin(net, listeners, config, places, journal, stop);
+    serving.await
+}
+
+/// As [`serve`], with a [`Handle`] to ask the server and to tell it while it runs.
+pub fn begin<N: Net>(
+    net: N,
+    listeners: Listeners<N>,
+    config: Config,
+    places: Arc<dyn Places>,
+    journal: Arc<dyn Journal>,
+    stop: watch::Receiver<bool>,
+) -> (impl Future<Output = Result<(), ServeError>> + Send, Handle) {
     let (end_links, stop_links) = watch::channel(false);
+    let mut node = Node::new(config.node.clone());
+    node.keep(config.limits.keep);
+    let state = Arc::new(Mutex::new(State {
+        node,
+        sessions: config.node.neighbours.iter().map(|_| None).collect(),
+    }));
+    let (tune, tuning) = watch::channel(Tuning {
+        timing: config.timing,
+        limits: config.limits,
+    });
+    let pulse = Arc::default();
+    let handle = Handle::new(Arc::clone(&state), tune, Arc::clone(&pulse), stop.clone());
     let shared = Arc::new(Shared {
         net,
-        state: Mutex::new(State {
-            node: Node::new(config.node.clone()),
-            sessions: config.node.neighbours.iter().map(|_| None).collect(),
-        }),
+        state,
         rng: Mutex::new(config.rng()),
         config,
+        tuning,
+        pulse,
         places,
         journal,
         stop,
         stop_links,
     });
+    (run(shared, listeners, end_links), handle)
+}
+
+async fn run<N: Net>(
+    shared: Arc<Shared<N>>,
+    listeners: Listeners<N>,
+    end_links: watch::Sender<bool>,
+) -> Result<(), ServeError> {
+    let boot = shared.config.node.boot.to_string().into();
+    shared.journal.record(None, What::Started { boot });
     let mut tasks = JoinSet::new();
-    let clients = accept_clients(Arc::clone(&shared), listeners.clients);
+    let clients = accept::clients(Arc::clone(&shared), listeners.clients);
     tasks.spawn(shared.net.task(async move {
         let ended = clients.await;
         end_links.send_replace(true);
         ended
     }));
-    let peers = accept_peers(Arc::clone(&shared), listeners.peers);
+    let peers = accept::peers(Arc::clone(&shared), listeners.peers);
     tasks.spawn(shared.net.task(peers));
+    tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
     for (position, neighbour) in shared.config.node.neighbours.iter().enumerate() {
         if neighbour.dialled {
             let dialling = dial::keep_dialling(Arc::clone(&shared), NeighbourId(position));
@@ -303,84 +354,32 @@ pub async fn serve<N: Net>(
     Ok(())
 }
 
-async fn accept_clients<N: Net>(
-    shared: Arc<Shared<N>>,
-    listener: N::Listener,
-) -> Result<(), ServeError> {
-    let most = shared.config.limits.client_connections;
-    let stopping = shared.stopping();
-    accept(&shared, stopping, &listener, most, client::serve_client).await
-}
+/// How often records are looked for whose time is over.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
 
-async fn accept_peers<N: Net>(
-    shared: Arc<Shared<N>>,
-    listener: N::Listener,
-) -> Result<(), ServeError> {
-    let most = shared.config.limits.peer_connections;
-    let stopping = shared.links_stopping();
-    accept(&shared, stopping, &listener, most, peer::serve_peer).await
-}
+/// So many are forgotten before others may have the lock.
+const FORGET_AT_ONCE: usize = 256;
 
-/// What a listener waits for.
-enum Next<S> {
-    /// A connection's task ended: well, or by a panic.
-    Ended(Result<(), JoinError>),
-    Accepted(io::Result<Connection<S>>),
-}
-
-/// Accepts connections, at most `most` at a time, and runs `handle` on each in a task of its own.
-async fn accept<N, H, F>(
-    shared: &Arc<Shared<N>>,
-    stopping: impl Future<Output = ()>,
-    listener: &N::Listener,
-    most: usize,
-    handle: H,
-) -> Result<(), ServeError>
-where
-    N: Net,
-    H: Fn(Arc<Shared<N>>, Connection<N::Stream>) -> F,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut connections = JoinSet::new();
-    let mut stopping = std::pin::pin!(stopping);
+/// Forgets records whose time is over, as long as the server runs and there is a time to live.
+async fn forget<N: Net>(shared: Arc<Shared<N>>) -> Result<(), ServeError> {
+    let mut tuning = shared.tuning.clone();
+    let mut stopping = std::pin::pin!(shared.links_stopping());
     loop {
-        let has_room = connections.len() < most;
-        let ended = async {
-            match connections.join_next().await {
-                Some(ended) => Next::Ended(ended),
-                None => std::future::pending().await,
+        let limited = async {
+            let limited = |tuning: &Tuning| tuning.limits.keep.time_to_live.is_some();
+            if tuning.wait_for(limited).await.is_err() {
+                // Nobody can set one any more.
+                std::future::pending::<()>().await;
             }
+            tokio::time::sleep(FORGET_EVERY).await;
         };
-        let accepted = async {
-            if has_room {
-                Next::Accepted(listener.accept().await)
-            } else {
-                std::future::pending().await
-            }
-        };
-        let Some(next) = unless(&mut stopping, or(ended, accepted)).await else {
-            break;
-        };
-        match next {
-            Next::Ended(ended) => ended?,
-            Next::Accepted(Ok(connection)) => {
-                let task = handle(Arc::clone(shared), connection);
-                connections.spawn(shared.net.task(task));
-            }
-            // Out of descriptors, or a client that was gone already: neither ends the server.
-            Next::Accepted(Err(_)) => tokio::time::sleep(shared.config.timing.accept_pause).await,
+        if unless(&mut stopping, limited).await.is_none() {
+            return Ok(());
+        }
+        let now = shared.net.now();
+        let journal = &*shared.journal;
+        while shared.state().node.expire(now, FORGET_AT_ONCE, journal) == FORGET_AT_ONCE {
+            tokio::task::yield_now().await;
         }
     }
-    // Each connection was told to stop as well and finishes what it has in hand.
-    let patience = shared.config.timing.drain + shared.linger();
-    let drained = timeout(patience, async {
-        while let Some(ended) = connections.join_next().await {
-            ended?;
-        }
-        Ok(())
-    });
-    let drained = drained.await;
-    // Whoever is left says nothing more from here on.
-    connections.shutdown().await;
-    drained.unwrap_or(Ok(()))
 }

@@ -76,7 +76,7 @@ impl<N: Net> Talk<'_, N> {
         let shared = self.shared;
         let mut lines = Lines::new(LINE_LIMIT);
         let greeted = self.greet(&mut lines, reader, writer, dialled);
-        let greeted = timeout(shared.config.timing.hello_deadline, greeted);
+        let greeted = timeout(shared.timing().hello_deadline, greeted);
         let (neighbour, heard) = match unless(shared.links_stopping(), greeted).await {
             Some(Ok(Ok(greeted))) => greeted,
             Some(Ok(Err(over))) => return over,
@@ -95,7 +95,7 @@ impl<N: Net> Talk<'_, N> {
         let session = or(link.write(writer), link.read(&mut lines, reader));
         let too_late = async {
             shared.links_stopping().await;
-            tokio::time::sleep(shared.config.timing.drain).await;
+            tokio::time::sleep(shared.timing().drain).await;
         };
         let session = async { Ok(unless(too_late, session).await) };
         // Who may no longer speak is not heard to the end of what was read already.
@@ -249,7 +249,7 @@ impl<N: Net> Link<'_, N> {
     }
 
     async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Over {
-        let timing = &self.shared.config.timing;
+        let timing = self.shared.timing();
         let mut stopping = std::pin::pin!(self.shared.links_stopping());
         let mut next_audit = Instant::now() + self.shared.jitter(timing.audit);
         let mut last_word = Instant::now();
@@ -290,7 +290,7 @@ impl<N: Net> Link<'_, N> {
     }
 
     async fn read(&self, lines: &mut Lines, reader: &mut (impl AsyncRead + Unpin)) -> Over {
-        let silence = self.shared.config.timing.heartbeat * 2;
+        let silence = self.shared.timing().heartbeat * 2;
         let mut last_line = Instant::now();
         loop {
             loop {

@@ -42,6 +42,10 @@ pub struct Settings {
     pub places_key_file: Option<PathBuf>,
     /// What is logged and where.
     pub log: LogConfig,
+    /// Where operators ask how the server is; if not set, nowhere.
+    pub admin: Option<Address>,
+    /// They may be listened for where others than this machine reach it.
+    pub insecure_admin: bool,
     /// Servers may be listened for where others than this machine reach it.
     pub insecure_peers: bool,
 }
@@ -59,6 +63,8 @@ impl Default for Settings {
             places_url: None,
             places_key_file: None,
             log: LogConfig::default(),
+            admin: None,
+            insecure_admin: false,
             insecure_peers: false,
         }
     }
@@ -105,6 +111,15 @@ impl Settings {
         }
         None
     }
+}
+
+/// The settings that differ between two that take effect only when a server starts.
+pub fn need_a_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
+    let fixed = SETTINGS
+        .iter()
+        .filter(|setting| table::AT_START.contains(&setting.name));
+    let changed = fixed.filter(|setting| setting.get(before) != setting.get(after));
+    changed.map(|setting| setting.name).collect()
 }
 
 /// Where a setting's value comes from.

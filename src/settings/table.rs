@@ -7,6 +7,7 @@ use tracing::Level;
 
 use super::url::PlacesUrl;
 use super::{BadValue, PREFIX, Settings};
+use crate::herd::Address;
 use crate::log::Format;
 use crate::places::Api;
 use crate::server::Limits;
@@ -17,6 +18,20 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Longer times are rather mistakes.
 const LONGEST: Duration = Duration::from_hours(24);
+
+/// The longest time to live: a year.
+const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
+
+/// Settings that take effect when a server starts, and not again when it reloads them.
+pub(super) const AT_START: &[&str] = &[
+    "log-format",
+    "log-dir",
+    "log-size",
+    "log-keep",
+    "admin",
+    "insecure-admin",
+    "insecure-peers",
+];
 
 /// One thing that can be set.
 #[derive(Debug)]
@@ -34,6 +49,10 @@ pub struct Setting {
 pub enum Kind {
     /// A duration, such as `20ms`.
     Duration(fn(&mut Settings) -> &mut Duration),
+    /// A long duration, or none.
+    Life(fn(&mut Settings) -> &mut Option<Duration>),
+    /// A host and a port of this machine, or none; port 0 lets the system choose.
+    Address(fn(&mut Settings) -> &mut Option<Address>),
     /// A whole number within these bounds.
     Count(fn(&mut Settings) -> &mut usize, usize, usize),
     /// Yes or no.
@@ -60,7 +79,7 @@ const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting
 }
 
 use Kind::Duration as Time;
-use Kind::{Choice, Count, Path as File, Switch, Text, Url};
+use Kind::{Address as At, Choice, Count, Life, Path as File, Switch, Text, Url};
 
 /// All of them.
 pub static SETTINGS: &[Setting] = &[
@@ -156,9 +175,29 @@ pub static SETTINGS: &[Setting] = &[
         "Clients connected at a time; further ones wait",
     ),
     setting(
+        "clients-per-address",
+        Count(|s| &mut s.limits.clients_per_address, 1, 1 << 20),
+        "Of these, so many from one address (of IPv6, one /64); further ones are closed",
+    ),
+    setting(
         "peer-connections",
         Count(|s| &mut s.limits.peer_connections, 1, 1 << 16),
         "Servers connected at a time",
+    ),
+    setting(
+        "peers-per-address",
+        Count(|s| &mut s.limits.peers_per_address, 1, 1 << 16),
+        "Of these, so many from one address; further ones are closed",
+    ),
+    setting(
+        "clients",
+        Count(|s| &mut s.limits.keep.most_clients, 1, 1 << 31),
+        "Once so many clients are known, new ones are refused; what neighbours tell is taken",
+    ),
+    setting(
+        "time-to-live",
+        Life(|s| &mut s.limits.keep.time_to_live),
+        "So long after its server heard it a record is forgotten, the same in the whole herd; if not given, never",
     ),
     setting(
         "idle",
@@ -184,6 +223,11 @@ pub static SETTINGS: &[Setting] = &[
         "drain",
         Time(|s| &mut s.timing.drain),
         "When stopping, clients have so long to finish, and then links as long again",
+    ),
+    setting(
+        "ready-grace",
+        Time(|s| &mut s.timing.ready_grace),
+        "From the start, all neighbours are waited for so long before the server is ready",
     ),
     setting(
         "heartbeat",
@@ -214,6 +258,16 @@ pub static SETTINGS: &[Setting] = &[
         "redial-most",
         Time(|s| &mut s.timing.redial_most),
         "but never longer than this",
+    ),
+    setting(
+        "admin",
+        At(|s| &mut s.admin),
+        "Where metrics, health and records are served by HTTP, `127.0.0.1:9600`; if not given, nowhere",
+    ),
+    setting(
+        "insecure-admin",
+        Switch(|s| &mut s.insecure_admin),
+        "Serves them where other machines reach it, though nobody is asked who they are",
     ),
     setting(
         "insecure-peers",
@@ -271,6 +325,8 @@ impl Setting {
     pub fn set(&self, settings: &mut Settings, text: &str, base: &Path) -> Result<(), BadValue> {
         match &self.kind {
             Kind::Duration(of) => *of(settings) = duration(text)?,
+            Life(of) => *of(settings) = Some(life(text)?),
+            At(of) => *of(settings) = Some(address(text)?),
             Count(of, least, most) => *of(settings) = count(text, *least, *most)?,
             Switch(of) => {
                 let bad = |_| BadValue::new("it is `true` or `false`");
@@ -295,6 +351,8 @@ impl Setting {
         let mut settings = settings.clone();
         Some(match &self.kind {
             Kind::Duration(of) => quoted(&format_duration(*of(&mut settings))),
+            Life(of) => quoted(&format_duration((*of(&mut settings))?)),
+            At(of) => quoted(&of(&mut settings).as_ref()?.to_string()),
             Count(of, ..) => of(&mut settings).to_string(),
             Switch(of) => of(&mut settings).to_string(),
             Text(of) => quoted(of(&mut settings)),
@@ -309,7 +367,8 @@ impl Kind {
     /// What stands for a value in help.
     pub const fn placeholder(&self) -> &'static str {
         match self {
-            Kind::Duration(_) => "DURATION",
+            Kind::Duration(_) | Life(_) => "DURATION",
+            At(_) => "HOST:PORT",
             Count(..) => "N",
             Switch(_) => "true|false",
             Text(_) => "TEXT",
@@ -323,6 +382,8 @@ impl Kind {
     pub(super) fn wanted(&self) -> String {
         match self {
             Kind::Duration(_) => "is a duration such as `1.5s`, from 1ms to 24h".to_owned(),
+            Life(_) => "is a duration such as `24h`, from 1s to 8760h".to_owned(),
+            At(_) => "is a host and a port such as `127.0.0.1:9600`".to_owned(),
             Count(_, least, most) => format!("is a whole number from {least} to {most}"),
             Switch(_) => "is `true` or `false`".to_owned(),
             Text(_) => "is a text without blanks".to_owned(),
@@ -339,6 +400,23 @@ fn duration(text: &str) -> Result<Duration, BadValue> {
         return Err(BadValue::new("it must be from 1ms to 24h"));
     }
     Ok(duration)
+}
+
+fn life(text: &str) -> Result<Duration, BadValue> {
+    let life = parse_duration(text).map_err(BadValue::new)?;
+    if life < Duration::from_secs(1) || life > LONGEST_LIFE {
+        return Err(BadValue::new("it must be from 1s to 8760h"));
+    }
+    Ok(life)
+}
+
+fn address(text: &str) -> Result<Address, BadValue> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| {
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let port = port.parse().ok()?;
+        (!host.is_empty()).then_some(Address { host, port })
+    });
+    parts.ok_or_else(|| BadValue::new("it must be a host and a port such as `127.0.0.1:9600`"))
 }
 
 fn count(text: &str, least: usize, most: usize) -> Result<usize, BadValue> {

@@ -167,6 +167,8 @@ fn add_server(
             }
         };
         let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
+        // All clients are on one host.
+        config.limits.clients_per_address = config.limits.client_connections;
         config.timing.heartbeat = timing.heartbeat;
         config.timing.audit = timing.audit;
         config.timing.connect_deadline = timing.connect_deadline;

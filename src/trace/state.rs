@@ -92,6 +92,11 @@ impl<'a> State<'a> {
                     server.held.insert(&record.client.0, event);
                 }
             }
+            What::Expired { record } => {
+                if let Some(server) = self.servers.get_mut(&**name) {
+                    server.held.remove(&*record.client.0);
+                }
+            }
             What::LinkUp { peer, .. } => self.link(name, peer, LinkState::Up, event),
             What::Synchronised { peer, .. } => {
                 self.link(name, peer, LinkState::Synchronised, event);

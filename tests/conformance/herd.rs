@@ -257,8 +257,8 @@ impl<W: World> Running<W> {
         server.runs += 1;
         let seed = self.plan.seed * 1_000 + id.index() as u64 * 100 + server.runs;
         let mut config = Config::new(&self.plan.herd, id, seed);
-        config.timing = self.plan.timing.clone();
-        config.limits = self.plan.limits.clone();
+        config.timing = self.plan.timing;
+        config.limits = self.plan.limits;
         for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
             let fake = self.plan.fakes.get(&*neighbour.name);
             *address = match fake {

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -42,7 +44,7 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
 
 /// A port that nobody has. Not from the system's own range: a connection that a server makes could get such a port while
 /// the server that is to have it is down.
-async fn free_port() -> u16 {
+pub(crate) async fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Other processes that run these tests begin elsewhere.
     let begin = std::process::id() * 101;
@@ -94,6 +96,17 @@ impl Files {
 
     pub(crate) fn herd(&self) -> String {
         self.path("herd.toml")
+    }
+
+    /// Where a server listens for clients.
+    pub(crate) fn address(&self, server: &str) -> String {
+        format!("127.0.0.1:{}", self.port(server))
+    }
+
+    /// Where it listens for servers.
+    pub(crate) fn peer_address(&self, server: &str) -> String {
+        let found = self.ports.iter().find(|(name, ..)| *name == server);
+        format!("127.0.0.1:{}", found.expect("a server of the herd").2)
     }
 
     pub(crate) fn port(&self, server: &str) -> u16 {
@@ -152,11 +165,19 @@ impl Files {
 }
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    of_program(env!("CARGO_BIN_EXE_herd"), args)
+}
+
+/// A program without the environment of whoever runs the tests.
+fn of_program(program: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(args).kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("HERD_") || name == "PLACES_API_KEY" || name == "CREDENTIALS_DIRECTORY"
+        if name.starts_with("HERD_")
+            || name == "PLACES_API_KEY"
+            || name == "CREDENTIALS_DIRECTORY"
+            || name == "NOTIFY_SOCKET"
         {
             command.env_remove(&*name);
         }
@@ -197,7 +218,17 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = command(args);
+        Self::spawn(command(args), environment)
+    }
+
+    /// Begins the command with so many open files allowed.
+    pub(crate) fn with_few_files(most: usize, args: &[&str]) -> Self {
+        let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        let begin = ["-c", &script, env!("CARGO_BIN_EXE_herd")];
+        Self::spawn(of_program("sh", &[&begin, args].concat()), &[])
+    }
+
+    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -230,6 +261,15 @@ impl Process {
         format!("{}{}", *self.out.borrow(), *self.err.borrow())
     }
 
+    /// Waits until it says where operators ask it, and gives that.
+    pub(crate) async fn admin(&mut self) -> Admin {
+        self.logs("admin at ").await;
+        let said = self.said();
+        let (_, at) = said.split_once("admin at ").expect("it was said");
+        let (at, _) = at.split_once(": ").expect("what is there follows");
+        Admin(at.to_owned())
+    }
+
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().expect("it runs");
         // The shell's own `kill`, which is everywhere.
@@ -253,6 +293,64 @@ impl Process {
         self.signal(signal).await;
         self.ended().await
     }
+}
+
+/// Where operators ask a server.
+pub(crate) struct Admin(pub(crate) String);
+
+impl Admin {
+    /// Asks for a path: the status, and the body.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        let answer = exchange(&self.0, request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.unwrap_or_default(), body.to_owned())
+    }
+
+    /// The value of a sample, by its name and labels as they are printed.
+    pub(crate) async fn metric(&self, sample: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").await;
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))?;
+        Some(value.parse().expect("a number"))
+    }
+
+    /// Waits until a sample is at least this.
+    pub(crate) async fn reaches(&self, sample: &str, least: f64) {
+        let reached = async || (self.metric(sample).await? >= least).then_some(());
+        eventually(&format!("{sample} {least}"), reached).await;
+    }
+
+    /// Waits until a limit was met.
+    pub(crate) async fn meets(&self, limit: &str) {
+        let sample = format!("herd_limits_hit_total{{limit=\"{limit}\"}}");
+        self.reaches(&sample, 1.0).await;
+    }
+
+    /// Waits until the server is ready.
+    pub(crate) async fn is_ready(&self) {
+        let ready = async || (self.get("/readyz").await.0 == 200).then_some(());
+        eventually("a server that is ready", ready).await;
+    }
+}
+
+/// Says something, and hears all until the other end closes.
+pub(crate) async fn exchange(at: &str, bytes: &[u8]) -> String {
+    let exchange = async {
+        let Ok(mut stream) = TcpStream::connect(at).await else {
+            return String::new();
+        };
+        let mut answer = Vec::new();
+        // Whoever was told enough may close before all was said.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    within("an exchange", exchange).await
 }
 
 fn read(

@@ -1,0 +1,232 @@
+//! The admin listener: HTTP/1.1, one request a connection, and bounds on everything.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_lite::future::or;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
+
+use super::{Metrics, ready, text};
+use crate::log::Queue;
+use crate::net::{Connection, Listener, Net};
+use crate::places::Counts;
+use crate::protocol::escape;
+use crate::server::Handle;
+
+/// Connections at a time; further ones wait.
+const MOST: usize = 32;
+
+/// From the first byte of a request to the last of its answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A request's head must fit.
+const LARGEST_HEAD: usize = 16 * 1024;
+
+/// The pause when a connection can't be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What can be asked for.
+pub const PATHS: [&str; 4] = ["/metrics", "/livez", "/readyz", "/records?client=ID"];
+
+/// What there is to tell of a server.
+pub struct Admin {
+    /// The server.
+    pub server: Handle,
+    /// What its events add up to.
+    pub metrics: Arc<Metrics>,
+    /// What became of look-ups.
+    pub look_ups: Arc<Counts>,
+    /// The queues of its logs, each with what it is called.
+    pub logs: Vec<(&'static str, Arc<Queue>)>,
+    /// From when on it need not wait for all neighbours to be ready.
+    pub grace_ends: Instant,
+}
+
+impl Admin {
+    /// Whether the server is ready now, or else why not.
+    pub fn readiness(&self) -> Result<(), Vec<String>> {
+        let grace_is_over = Instant::now() >= self.grace_ends;
+        ready(
+            &self.metrics.links(),
+            grace_is_over,
+            self.server.is_stopping(),
+        )
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Answer::plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+        }
+        match request.uri().path() {
+            "/metrics" => Answer {
+                status: StatusCode::OK,
+                kind: "text/plain; version=0.0.4; charset=utf-8",
+                body: text::scrape(self),
+            },
+            // Whoever reads this sees that tasks still run, and that the lock around the Node can be had.
+            "/livez" => {
+                self.server.clients();
+                Answer::plain(StatusCode::OK, "alive\n")
+            }
+            "/readyz" => match self.readiness() {
+                Ok(()) => Answer::plain(StatusCode::OK, "ready\n"),
+                Err(why) => Answer::plain(StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
+            },
+            "/records" => self.record(request.uri().query().unwrap_or_default()),
+            _ => {
+                let there = format!("there is {}\n", PATHS.join(", "));
+                Answer::plain(StatusCode::NOT_FOUND, there)
+            }
+        }
+    }
+
+    fn record(&self, query: &str) -> Answer {
+        let id = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("client="));
+        let Some(id) = id.and_then(decoded) else {
+            let help =
+                "ask for `/records?client=ID`, with `%` and two digits for what a URL can't hold\n";
+            return Answer::plain(StatusCode::BAD_REQUEST, help);
+        };
+        let (status, json) = match self.server.record(&id) {
+            None => (
+                StatusCode::NOT_FOUND,
+                serde_json::json!({ "client": escape(&id), "error": "nothing is known of this client" }),
+            ),
+            Some((record, hops)) => (
+                StatusCode::OK,
+                serde_json::json!({
+                    "client": escape(record.id()),
+                    "location": escape(record.location()),
+                    "time": escape(record.time_text()),
+                    "origin": escape(record.origin()),
+                    "skew": escape(record.skew_text()),
+                    "hops": hops,
+                }),
+            ),
+        };
+        let kind = "application/json";
+        let body = format!("{json}\n");
+        Answer { status, kind, body }
+    }
+}
+
+/// Takes `%41` and the like apart; a `+` is a plus, for ids have no blanks.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        decoded.push(match byte {
+            b'%' => u8::try_from(digit()? * 16 + digit()?).ok()?,
+            other => other,
+        });
+    }
+    (!decoded.is_empty()).then_some(decoded)
+}
+
+/// What is answered.
+struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    body: String,
+}
+
+impl Answer {
+    fn plain(status: StatusCode, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: "text/plain; charset=utf-8",
+            body: body.into(),
+        }
+    }
+
+    fn response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(self.body));
+        *response.status_mut() = self.status;
+        let kind = HeaderValue::from_static(self.kind);
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+}
+
+/// Answers until it is dropped.
+///
+/// # Errors
+///
+/// When a task of it panicked.
+pub async fn serve<N: Net>(
+    net: N,
+    listener: N::Listener,
+    admin: Arc<Admin>,
+) -> Result<Infallible, JoinError> {
+    let mut connections = JoinSet::new();
+    loop {
+        let is_full = connections.len() >= MOST;
+        let ended = async {
+            match connections.join_next().await {
+                Some(ended) => Err(ended),
+                None => std::future::pending().await,
+            }
+        };
+        let accepted = async {
+            if is_full {
+                return std::future::pending().await;
+            }
+            Ok(listener.accept().await)
+        };
+        match or(ended, accepted).await {
+            Err(ended) => ended?,
+            Ok(Ok(connection)) => {
+                let conversation = converse(connection, Arc::clone(&admin));
+                connections.spawn(net.task(conversation));
+            }
+            Ok(Err(_)) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn converse<S>(connection: Connection<S>, admin: Arc<Admin>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = admin.answer(&request).response();
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let conversation = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(DEADLINE)
+        .keep_alive(false)
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(connection.stream), service);
+    // Whoever asks too slowly, or no HTTP, gets no answer.
+    let _ = timeout(DEADLINE, conversation).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn an_id_in_a_url_is_taken_apart() {
+        assert_eq!(
+            decoded("kiwi+1%2F%ff").as_deref(),
+            Some(&b"kiwi+1/\xff"[..])
+        );
+        for bad in ["", "%", "%4", "%zz"] {
+            assert_eq!(decoded(bad), None, "{bad}");
+        }
+    }
+}

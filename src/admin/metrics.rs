@@ -1,0 +1,393 @@
+//! A server's events, added up. A count is an atomic; an event of a line costs one or two of them and no memory.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::LinkSeen;
+use crate::herd::Name;
+use crate::journal::{
+    ConnId, End, EventId, Ignored, Journal, Other, RecordText, Source, What, Why,
+};
+use crate::net::Net;
+use crate::protocol::client::Refusal;
+use crate::protocol::time::{Skew, Timestamp};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How values are spread over `N` buckets, each up to its bound, and one above them all.
+#[derive(Debug)]
+pub(super) struct Histogram<const N: usize> {
+    pub(super) bounds: [u64; N],
+    pub(super) counts: [Count; N],
+    pub(super) above: Count,
+    pub(super) sum: Count,
+}
+
+impl<const N: usize> Histogram<N> {
+    fn new(bounds: [u64; N]) -> Self {
+        Self {
+            bounds,
+            counts: std::array::from_fn(|_| Count::default()),
+            above: Count::default(),
+            sum: Count::default(),
+        }
+    }
+
+    fn observe(&self, value: u64) {
+        let bucket = self.bounds.iter().position(|&bound| value <= bound);
+        bucket
+            .map_or(&self.above, |bucket| &self.counts[bucket])
+            .add(1);
+        self.sum.add(value);
+    }
+}
+
+const fn micros<const N: usize>(mut bounds: [u64; N]) -> [u64; N] {
+    let mut at = 0;
+    while at < N {
+        bounds[at] *= 1000;
+        at += 1;
+    }
+    bounds
+}
+
+/// What may become of a client's line, by its kind.
+pub(super) const LINES: [(&str, &str); 15] = [
+    ("iamat", "accepted"),
+    ("iamat", "known"),
+    ("iamat", "older"),
+    ("iamat", "expired"),
+    ("whatsat", "looked_up"),
+    ("other", "empty"),
+    ("other", "unknown_command"),
+    ("other", "field_count"),
+    ("iamat", "bad_location"),
+    ("iamat", "bad_time"),
+    ("whatsat", "bad_radius"),
+    ("whatsat", "bad_bound"),
+    ("whatsat", "unknown_client"),
+    ("other", "too_long"),
+    ("iamat", "full"),
+];
+
+const LOOKED_UP: usize = 4;
+
+const fn refused(why: Refusal) -> usize {
+    match why {
+        Refusal::Empty => 5,
+        Refusal::UnknownCommand => 6,
+        Refusal::FieldCount => 7,
+        Refusal::BadLocation => 8,
+        Refusal::BadTime => 9,
+        Refusal::BadRadius => 10,
+        Refusal::BadBound => 11,
+        Refusal::UnknownClient => 12,
+        Refusal::TooLong => 13,
+        Refusal::Full => FULL,
+    }
+}
+
+pub(super) const FULL: usize = 14;
+
+/// What may become of an update.
+pub(super) const OUTCOMES: [&str; 4] = ["accepted", "known", "older", "expired"];
+
+const fn ignored(why: Ignored) -> usize {
+    match why {
+        Ignored::Known => 1,
+        Ignored::Older => 2,
+        Ignored::Expired => 3,
+    }
+}
+
+/// Why connections end or are not taken.
+pub(super) const REASONS: [&str; 13] = [
+    "ended",
+    "failed",
+    "silent",
+    "half_line",
+    "line_too_long",
+    "slow",
+    "protocol",
+    "refused",
+    "no_hello",
+    "superseded",
+    "stopping",
+    "crowded",
+    "full",
+];
+
+const fn reason(why: &Why) -> usize {
+    match why {
+        Why::Ended => 0,
+        Why::Failed(_) => 1,
+        Why::Silent => 2,
+        Why::HalfLine => 3,
+        Why::LineTooLong => 4,
+        Why::Slow => 5,
+        Why::Protocol(_) => 6,
+        Why::Refused(_) => 7,
+        Why::NoHello => 8,
+        Why::Superseded => 9,
+        Why::Stopping => 10,
+        Why::Crowded => 11,
+        Why::Full => 12,
+    }
+}
+
+/// Connections with clients, or with servers.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    pub(super) opened: Count,
+    pub(super) closed: [Count; REASONS.len()],
+    pub(super) not_accepted: [Count; REASONS.len()],
+}
+
+impl Connections {
+    pub(super) fn closed(&self, why: &str) -> u64 {
+        of(&self.closed, why)
+    }
+
+    pub(super) fn not_accepted(&self, why: &str) -> u64 {
+        of(&self.not_accepted, why)
+    }
+
+    pub(super) fn open(&self) -> u64 {
+        let closed = self.closed.iter().map(Count::get).sum();
+        self.opened.get().saturating_sub(closed)
+    }
+}
+
+fn of(counts: &[Count; REASONS.len()], why: &str) -> u64 {
+    let position = REASONS.iter().position(|reason| *reason == why);
+    position.map_or(0, |position| counts[position].get())
+}
+
+/// What there was of a link.
+#[derive(Debug, Default)]
+pub(super) struct LinkCounts {
+    pub(super) ups: Count,
+    pub(super) downs: Count,
+    pub(super) connect_failures: Count,
+    pub(super) synchronisations: Count,
+    pub(super) sent: Count,
+    pub(super) received: Count,
+    /// The last synchronisation: nanoseconds since 1970, and how many records it sent and brought.
+    pub(super) last: AtomicI64,
+    pub(super) last_sent: AtomicU64,
+    pub(super) last_received: AtomicU64,
+    /// Whether it was synchronised since it came up.
+    pub(super) whole: AtomicU64,
+}
+
+impl LinkCounts {
+    pub(super) fn is_up(&self) -> bool {
+        self.ups.get() > self.downs.get()
+    }
+}
+
+/// What a server's events add up to.
+#[derive(Debug)]
+pub struct Metrics {
+    pub(super) started: Timestamp,
+    pub(super) links: Vec<(Name, LinkCounts)>,
+    pub(super) lines_in: Count,
+    pub(super) lines_out: Count,
+    pub(super) client_lines: [Count; LINES.len()],
+    pub(super) updates: [Count; OUTCOMES.len()],
+    pub(super) delay: Histogram<16>,
+    pub(super) hops: Histogram<8>,
+    pub(super) expired: Count,
+    pub(super) with_clients: Connections,
+    pub(super) with_servers: Connections,
+    /// Which of the connections that are open are with servers. Few, and of no interest to a line.
+    servers: Mutex<BTreeSet<ConnId>>,
+    /// Changes with each event of a link.
+    changed: watch::Sender<()>,
+}
+
+impl Metrics {
+    /// Nothing has happened yet, and it is `started`.
+    pub fn new(started: Timestamp, neighbours: impl IntoIterator<Item = Name>) -> Self {
+        let links = neighbours.into_iter();
+        Self {
+            started,
+            links: links.map(|name| (name, LinkCounts::default())).collect(),
+            lines_in: Count::default(),
+            lines_out: Count::default(),
+            client_lines: std::array::from_fn(|_| Count::default()),
+            updates: std::array::from_fn(|_| Count::default()),
+            delay: Histogram::new(micros([
+                100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+                1_000_000, 2_500_000, 10_000_000, 60_000_000,
+            ])),
+            hops: Histogram::new([1, 2, 3, 4, 5, 6, 7, 8]),
+            expired: Count::default(),
+            with_clients: Connections::default(),
+            with_servers: Connections::default(),
+            servers: Mutex::default(),
+            changed: watch::Sender::default(),
+        }
+    }
+
+    /// How each link was so far.
+    pub fn links(&self) -> Vec<LinkSeen> {
+        let links = self.links.iter();
+        let seen = links.map(|(peer, counts)| LinkSeen {
+            peer: peer.to_string(),
+            up: counts.is_up(),
+            synchronised: counts.synchronisations.get() > 0,
+        });
+        seen.collect()
+    }
+
+    /// Changes whenever something happens to a link.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn servers(&self) -> MutexGuard<'_, BTreeSet<ConnId>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with(&self, other: &Other) -> &Connections {
+        match other {
+            Other::Client => &self.with_clients,
+            Other::Peer | Other::Server(_) => &self.with_servers,
+        }
+    }
+
+    fn link(&self, peer: &str, change: impl FnOnce(&LinkCounts)) {
+        if let Some((_, link)) = self.links.iter().find(|(name, _)| **name == *peer) {
+            change(link);
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Adds an event; `now` is asked only for those that need it.
+    fn count(&self, what: &What<'_>, now: impl Fn() -> Timestamp) {
+        match what {
+            What::LineIn { .. } => self.lines_in.add(1),
+            What::LineOut { .. } => self.lines_out.add(1),
+            What::Accepted {
+                from: Source::Client,
+                ..
+            } => self.client_lines[0].add(1),
+            What::Accepted {
+                record,
+                hops,
+                from: Source::Server(_),
+            } => {
+                self.updates[0].add(1);
+                self.hops.observe(u64::from(*hops));
+                self.delay.observe(delay(record, now()));
+            }
+            What::Ignored {
+                from: Source::Client,
+                why,
+                ..
+            } => {
+                self.client_lines[ignored(*why)].add(1);
+            }
+            What::Ignored { why, .. } => self.updates[ignored(*why)].add(1),
+            What::Refused { why } => self.client_lines[refused(*why)].add(1),
+            What::LookUp { .. } => self.client_lines[LOOKED_UP].add(1),
+            What::Expired { .. } => self.expired.add(1),
+            What::Opened { conn, with, .. } => {
+                self.with(with).opened.add(1);
+                if *with != Other::Client {
+                    self.servers().insert(*conn);
+                }
+            }
+            What::Closed { conn, why } => {
+                let was_server = self.servers().remove(conn);
+                let with = if was_server {
+                    &self.with_servers
+                } else {
+                    &self.with_clients
+                };
+                with.closed[reason(why)].add(1);
+            }
+            What::NotAccepted { with, why } => self.with(with).not_accepted[reason(why)].add(1),
+            _ => self.count_link(what, now),
+        }
+    }
+
+    fn count_link(&self, what: &What<'_>, now: impl Fn() -> Timestamp) {
+        match what {
+            What::ConnectFailed { to, .. } => self.link(to, |link| link.connect_failures.add(1)),
+            What::LinkUp { peer, .. } => self.link(peer, |link| link.ups.add(1)),
+            What::LinkDown { peer, .. } => self.link(peer, |link| {
+                link.downs.add(1);
+                link.whole.store(0, Ordering::Relaxed);
+            }),
+            What::Synchronised {
+                peer,
+                sent,
+                received,
+            } => self.link(peer, |link| {
+                link.synchronisations.add(1);
+                link.sent.add(*sent);
+                link.received.add(*received);
+                let now = i64::try_from(now().as_nanos()).unwrap_or(i64::MAX);
+                link.last.store(now, Ordering::Relaxed);
+                link.last_sent.store(*sent, Ordering::Relaxed);
+                link.last_received.store(*received, Ordering::Relaxed);
+                link.whole.store(1, Ordering::Relaxed);
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// More counts for this: a record that lies about its time must not spoil the sum of all others.
+const LONGEST_DELAY: i128 = 24 * 3600 * 1_000_000_000;
+
+/// This clock less the origin's when it heard the client, in nanoseconds; 0 if this clock is behind that one.
+fn delay(record: &RecordText<'_>, now: Timestamp) -> u64 {
+    let time = Timestamp::parse(&record.time.0).unwrap_or_default();
+    let skew = Skew::parse(&record.skew.0).map_or(0, Skew::as_nanos);
+    let delay = now.as_nanos() - time.as_nanos() - skew;
+    u64::try_from(delay.clamp(0, LONGEST_DELAY)).unwrap_or_default()
+}
+
+/// Adds events up, and passes them on.
+pub struct Watched<N, J> {
+    net: N,
+    metrics: Arc<Metrics>,
+    next: J,
+}
+
+impl<N: Net, J: Journal> Watched<N, J> {
+    /// Adds what is recorded to `metrics` and passes it on to `next`.
+    pub fn new(net: N, metrics: Arc<Metrics>, next: J) -> Self {
+        Self { net, metrics, next }
+    }
+}
+
+impl<N: Net, J: Journal> Journal for Watched<N, J> {
+    fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId {
+        self.next.open(end, local, remote)
+    }
+
+    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
+        self.metrics.count(&what, || self.net.now());
+        self.next.record(cause, what)
+    }
+}

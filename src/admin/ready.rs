@@ -1,0 +1,90 @@
+//! Whether a server should be sent clients.
+
+/// What there was of a link since the server started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkSeen {
+    /// The neighbour.
+    pub peer: String,
+    /// It is up.
+    pub up: bool,
+    /// It was synchronised at least once in this run.
+    pub synchronised: bool,
+}
+
+/// Whether a server is ready, or else why not, one reason a line.
+///
+/// A server that starts knows nothing, so it waits until each neighbour has told it what it knows. One that can't be reached
+/// must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one neighbour that
+/// told everything will do, and so will none if there is none to be reached. What was synchronised once stays so: a
+/// neighbour that dies later takes no server out of rotation.
+pub fn ready(links: &[LinkSeen], grace_is_over: bool, stopping: bool) -> Result<(), Vec<String>> {
+    if stopping {
+        return Err(vec!["stopping".to_owned()]);
+    }
+    let any_synchronised = links.iter().any(|link| link.synchronised);
+    let any_up = links.iter().any(|link| link.up);
+    if grace_is_over && (any_synchronised || !any_up) {
+        return Ok(());
+    }
+    let missing = links.iter().filter(|link| !link.synchronised);
+    let reasons: Vec<String> = missing
+        .map(|LinkSeen { peer, up, .. }| match up {
+            true => format!("the link to {peer} is not synchronised yet"),
+            false => format!("{peer} is not reached yet"),
+        })
+        .collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(reasons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LinkSeen, ready};
+
+    fn link(peer: &str, up: bool, synchronised: bool) -> LinkSeen {
+        LinkSeen {
+            peer: peer.to_owned(),
+            up,
+            synchronised,
+        }
+    }
+
+    #[test]
+    fn a_server_is_ready_when_its_neighbours_told_it_everything() {
+        let whole = link("A", true, true);
+        let syncing = link("B", true, false);
+        let away = link("C", false, false);
+        let died = link("D", false, true);
+        let is_ready = |links: &[&LinkSeen], grace_is_over| {
+            let links: Vec<LinkSeen> = links.iter().map(|&link| link.clone()).collect();
+            ready(&links, grace_is_over, false).is_ok()
+        };
+        for (links, before, after) in [
+            (&[][..], true, true),
+            (&[&whole], true, true),
+            (&[&whole, &died], true, true),
+            (&[&whole, &away], false, true),
+            (&[&whole, &syncing], false, true),
+            (&[&away], false, true),
+            (&[&away, &syncing], false, false),
+            (&[&syncing], false, false),
+        ] {
+            assert_eq!(is_ready(links, false), before, "{links:?} within the grace");
+            assert_eq!(is_ready(links, true), after, "{links:?} after it");
+        }
+        assert_eq!(
+            ready(&[whole], true, true),
+            Err(vec!["stopping".to_owned()])
+        );
+        let why = ready(&[syncing, away], false, false).expect_err("two are missing");
+        assert_eq!(
+            why,
+            [
+                "the link to B is not synchronised yet",
+                "C is not reached yet"
+            ]
+        );
+    }
+}

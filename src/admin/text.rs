@@ -1,0 +1,421 @@
+//! All metrics in the text format that Prometheus reads, and their table for the documentation.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use super::http::Admin;
+use super::metrics::{
+    Connections, Count, FULL, Histogram, LINES, LinkCounts, Metrics, OUTCOMES, REASONS,
+};
+
+/// A metric, and what it says.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// What it says, in a few words.
+    pub help: &'static str,
+}
+
+const fn family(kind: &'static str, name: &'static str, help: &'static str) -> Family {
+    Family { name, kind, help }
+}
+
+/// All metrics.
+pub static FAMILIES: &[Family] = &[
+    family(
+        "gauge",
+        "herd_build_info",
+        "Always 1; the label says which version runs",
+    ),
+    family(
+        "gauge",
+        "process_start_time_seconds",
+        "When the server started, in POSIX seconds",
+    ),
+    family("gauge", "herd_ready", "Whether `/readyz` says yes"),
+    family("gauge", "herd_clients", "Clients whose record is held"),
+    family(
+        "counter",
+        "herd_records_expired_total",
+        "Records forgotten because their time to live was over",
+    ),
+    family(
+        "counter",
+        "herd_lines_total",
+        "Lines in and out, of clients and servers; an answer is one",
+    ),
+    family(
+        "counter",
+        "herd_client_lines_total",
+        "Clients' lines by kind and by what became of them",
+    ),
+    family(
+        "counter",
+        "herd_updates_total",
+        "Updates from neighbours by what became of them; `known` are duplicates",
+    ),
+    family(
+        "histogram",
+        "herd_update_delay_seconds",
+        "This server's clock, when an update from a neighbour was news, less its origin's when it heard the client; includes what the two clocks differ by, and the age of what synchronisation brings; a day at most",
+    ),
+    family(
+        "histogram",
+        "herd_update_hops",
+        "Links that an update from a neighbour crossed when it was news",
+    ),
+    family("gauge", "herd_link_up", "Whether updates flow"),
+    family(
+        "gauge",
+        "herd_link_synchronised",
+        "Whether what was missed before the link came up was made good",
+    ),
+    family(
+        "gauge",
+        "herd_link_waiting_records",
+        "Records that wait to be sent to the neighbour",
+    ),
+    family(
+        "gauge",
+        "herd_link_roots_agree",
+        "Whether both knew the same when they last compared digests; updates under way make a difference, too",
+    ),
+    family(
+        "gauge",
+        "herd_link_last_synchronised_timestamp_seconds",
+        "When the link was last synchronised",
+    ),
+    family(
+        "gauge",
+        "herd_link_last_synchronised_records",
+        "How many records the last synchronisation sent and received",
+    ),
+    family(
+        "counter",
+        "herd_link_synchronisations_total",
+        "Synchronisations",
+    ),
+    family(
+        "counter",
+        "herd_link_synchronised_records_total",
+        "Records that synchronisations sent and received",
+    ),
+    family(
+        "counter",
+        "herd_link_downs_total",
+        "How often the link went down",
+    ),
+    family(
+        "counter",
+        "herd_link_connect_failures_total",
+        "How often the neighbour was dialled in vain",
+    ),
+    family(
+        "counter",
+        "herd_look_ups_total",
+        "Look-ups at Places by what became of them",
+    ),
+    family("gauge", "herd_connections", "Open connections"),
+    family(
+        "counter",
+        "herd_connections_opened_total",
+        "Connections that were accepted or made",
+    ),
+    family(
+        "counter",
+        "herd_connections_closed_total",
+        "Connections that ended, by reason",
+    ),
+    family(
+        "counter",
+        "herd_connections_refused_total",
+        "Connections that were not taken, by reason; for `full` those that wait count once in all",
+    ),
+    family(
+        "counter",
+        "herd_limits_hit_total",
+        "How often somebody met a limit, by the setting that sets it",
+    ),
+    family(
+        "counter",
+        "herd_log_lines_dropped_total",
+        "Lines of a log that could not be written in time",
+    ),
+];
+
+/// The limits that `herd_limits_hit_total` tells of: mostly settings.
+pub static LIMITS: &[&str] = &[
+    "client-line",
+    "half-line",
+    "idle",
+    "write-deadline",
+    "client-connections",
+    "clients-per-address",
+    "peer-connections",
+    "peers-per-address",
+    "hello-deadline",
+    "clients",
+    "places-in-flight",
+    "open-files",
+];
+
+/// How often a limit was met.
+fn hits(limit: &str, metrics: &Metrics, busy: u64) -> u64 {
+    let (clients, servers) = (&metrics.with_clients, &metrics.with_servers);
+    match limit {
+        "client-line" => clients.closed("line_too_long"),
+        "half-line" => clients.closed("half_line"),
+        "idle" => clients.closed("silent"),
+        "write-deadline" => clients.closed("slow") + servers.closed("slow"),
+        "client-connections" => clients.not_accepted("full"),
+        "clients-per-address" => clients.not_accepted("crowded"),
+        "peer-connections" => servers.not_accepted("full"),
+        "peers-per-address" => servers.not_accepted("crowded"),
+        "hello-deadline" => servers.closed("no_hello"),
+        "clients" => metrics.client_lines[FULL].get(),
+        "places-in-flight" => busy,
+        _ => clients.not_accepted("failed") + servers.not_accepted("failed"),
+    }
+}
+
+/// The table of metrics that the documentation holds.
+pub fn markdown() -> String {
+    let head = "| metric | kind | what it says |\n|---|---|---|\n".to_owned();
+    FAMILIES.iter().fold(head, |text, family| {
+        let Family { name, kind, help } = family;
+        text + &format!("| `{name}` | {kind} | {help} |\n")
+    })
+}
+
+/// A text that grows. Writing into a string can't fail.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    /// Begins a metric.
+    fn family(&mut self, name: &'static str) -> Samples<'_> {
+        if let Some(Family { kind, help, .. }) = FAMILIES.iter().find(|family| family.name == name)
+        {
+            let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        }
+        Samples { text: self, name }
+    }
+}
+
+/// The samples of one metric.
+struct Samples<'a> {
+    text: &'a mut Text,
+    name: &'static str,
+}
+
+impl Samples<'_> {
+    /// One sample. No label's value needs an escape: they are words of this program and names of servers.
+    fn put(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) -> &mut Self {
+        self.named(self.name, labels, &value)
+    }
+
+    fn named(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        value: &dyn std::fmt::Display,
+    ) -> &mut Self {
+        let labels = labels
+            .iter()
+            .map(|(label, value)| format!("{label}=\"{value}\""));
+        let labels: Vec<String> = labels.collect();
+        let labels = labels.join(",");
+        let _ = if labels.is_empty() {
+            writeln!(self.text.0, "{name} {value}")
+        } else {
+            writeln!(self.text.0, "{name}{{{labels}}} {value}")
+        };
+        self
+    }
+
+    /// A histogram, whose bounds and sum are printed by `unit`.
+    fn histogram<const N: usize>(&mut self, histogram: &Histogram<N>, unit: fn(u64) -> String) {
+        let [bucket, sum, count] =
+            ["bucket", "sum", "count"].map(|end| format!("{}_{end}", self.name));
+        let mut so_far = 0;
+        for (bound, counted) in histogram.bounds.iter().zip(&histogram.counts) {
+            so_far += counted.get();
+            self.named(&bucket, &[("le", &unit(*bound))], &so_far);
+        }
+        so_far += histogram.above.get();
+        self.named(&bucket, &[("le", "+Inf")], &so_far);
+        self.named(&sum, &[], &unit(histogram.sum.get()));
+        self.named(&count, &[], &so_far);
+    }
+}
+
+/// Nanoseconds as seconds, exactly.
+fn seconds(nanos: u64) -> String {
+    let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let text = text.trim_end_matches('0');
+    text.strip_suffix('.').unwrap_or(text).to_owned()
+}
+
+/// Everything there is to say now.
+pub(super) fn scrape(admin: &Admin) -> String {
+    let mut text = Text::default();
+    let version = env!("CARGO_PKG_VERSION");
+    text.family("herd_build_info")
+        .put(&[("version", version)], 1);
+    let started = &admin.metrics.started;
+    text.family("process_start_time_seconds").put(&[], started);
+    let is_ready = u8::from(admin.readiness().is_ok());
+    text.family("herd_ready").put(&[], is_ready);
+    text.family("herd_clients").put(&[], admin.server.clients());
+    records(&mut text, &admin.metrics);
+    links(&mut text, admin);
+    connections(&mut text, admin);
+    text.0
+}
+
+fn records(text: &mut Text, metrics: &Metrics) {
+    text.family("herd_records_expired_total")
+        .put(&[], metrics.expired.get());
+    text.family("herd_lines_total")
+        .put(&[("direction", "in")], metrics.lines_in.get())
+        .put(&[("direction", "out")], metrics.lines_out.get());
+    let mut lines = text.family("herd_client_lines_total");
+    for ((kind, outcome), count) in LINES.iter().zip(&metrics.client_lines) {
+        lines.put(&[("kind", kind), ("outcome", outcome)], count.get());
+    }
+    let mut updates = text.family("herd_updates_total");
+    for (outcome, count) in OUTCOMES.iter().zip(&metrics.updates) {
+        updates.put(&[("outcome", outcome)], count.get());
+    }
+    text.family("herd_update_delay_seconds")
+        .histogram(&metrics.delay, seconds);
+    text.family("herd_update_hops")
+        .histogram(&metrics.hops, |hops| hops.to_string());
+}
+
+fn links(text: &mut Text, admin: &Admin) {
+    let now = admin.server.links();
+    let status = |peer: &str| {
+        let found = now.iter().find(|(name, _)| **name == *peer);
+        found.and_then(|(_, status)| *status)
+    };
+    let links = &admin.metrics.links;
+    let mut each = |name, value: &dyn Fn(&str, &LinkCounts) -> Option<String>| {
+        let mut samples = text.family(name);
+        for (peer, counts) in links {
+            if let Some(value) = value(peer, counts) {
+                samples.put(&[("peer", peer)], value);
+            }
+        }
+    };
+    let switch = |on: bool| Some(u8::from(on).to_string());
+    each("herd_link_up", &|peer, _| switch(status(peer).is_some()));
+    each("herd_link_synchronised", &|_, link| {
+        switch(link.whole.load(Ordering::Relaxed) == 1)
+    });
+    each("herd_link_waiting_records", &|peer, _| {
+        Some(status(peer).map_or(0, |status| status.waiting).to_string())
+    });
+    each("herd_link_roots_agree", &|peer, _| {
+        status(peer)?.agreed.and_then(switch)
+    });
+    each(
+        "herd_link_last_synchronised_timestamp_seconds",
+        &|_, link| {
+            let last = u64::try_from(link.last.load(Ordering::Relaxed)).ok();
+            last.filter(|&last| last > 0).map(seconds)
+        },
+    );
+    each("herd_link_synchronisations_total", &|_, link| {
+        Some(link.synchronisations.get().to_string())
+    });
+    each("herd_link_downs_total", &|_, link| {
+        Some(link.downs.get().to_string())
+    });
+    each("herd_link_connect_failures_total", &|_, link| {
+        Some(link.connect_failures.get().to_string())
+    });
+    let mut directed = |name, value: &dyn Fn(&LinkCounts) -> (u64, u64)| {
+        let mut samples = text.family(name);
+        for (peer, counts) in links {
+            let (sent, received) = value(counts);
+            samples.put(&[("peer", peer), ("direction", "sent")], sent);
+            samples.put(&[("peer", peer), ("direction", "received")], received);
+        }
+    };
+    directed("herd_link_last_synchronised_records", &|link| {
+        let [sent, received] = [&link.last_sent, &link.last_received];
+        (
+            sent.load(Ordering::Relaxed),
+            received.load(Ordering::Relaxed),
+        )
+    });
+    directed("herd_link_synchronised_records_total", &|link| {
+        (link.sent.get(), link.received.get())
+    });
+}
+
+fn connections(text: &mut Text, admin: &Admin) {
+    let metrics = &admin.metrics;
+    let mut look_ups = text.family("herd_look_ups_total");
+    let mut busy = 0;
+    for (status, count) in admin.look_ups.all() {
+        look_ups.put(&[("status", status)], count);
+        if status == "busy" {
+            busy = count;
+        }
+    }
+    let both = [
+        ("client", &metrics.with_clients),
+        ("server", &metrics.with_servers),
+    ];
+    let mut plain = |name, value: fn(&Connections) -> u64| {
+        let mut samples = text.family(name);
+        for (with, connections) in both {
+            samples.put(&[("with", with)], value(connections));
+        }
+    };
+    plain("herd_connections", Connections::open);
+    plain("herd_connections_opened_total", |connections| {
+        connections.opened.get()
+    });
+    let mut by_reason = |name, counts: fn(&Connections) -> &[Count; REASONS.len()]| {
+        let mut samples = text.family(name);
+        for (with, connections) in both {
+            for (reason, count) in REASONS.iter().zip(counts(connections)) {
+                // Most reasons never occur, and some can't.
+                if count.get() > 0 {
+                    samples.put(&[("with", with), ("reason", reason)], count.get());
+                }
+            }
+        }
+    };
+    by_reason("herd_connections_closed_total", |connections| {
+        &connections.closed
+    });
+    by_reason("herd_connections_refused_total", |connections| {
+        &connections.not_accepted
+    });
+    let mut limits = text.family("herd_limits_hit_total");
+    for limit in LIMITS {
+        limits.put(&[("limit", limit)], hits(limit, metrics, busy));
+    }
+    let mut dropped = text.family("herd_log_lines_dropped_total");
+    for (log, queue) in &admin.logs {
+        dropped.put(&[("log", log)], queue.dropped());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn seconds_are_exact_and_short() {
+        let printed = [0, 1, 100_000, 2_500_000_000, 60_000_000_000].map(seconds);
+        assert_eq!(printed, ["0", "0.000000001", "0.0001", "2.5", "60"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! What a server keeps, and for how long: a ceiling for clients, and a time to live for records.
+//!
+//! The ceiling holds where clients speak and never between servers, which would disagree for ever. A record's time is
+//! over when its origin heard it longer ago than the time to live: by the record alone, so that every server says the
+//! same of it, whenever and by whatever way it came. One that is over is not taken in again from a neighbour that was
+//! slower to forget it, and nobody knows the difference between one that was forgotten and one that never came.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Node;
+use super::store::ClientIndex;
+use crate::journal::{Journal, What};
+use crate::protocol::record::Record;
+use crate::protocol::time::Timestamp;
+
+/// What a server keeps, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Once so many clients are known, clients can't add further ones. Neighbours still can.
+    pub most_clients: usize,
+    /// So long after its origin heard it, by the origin's clock, a record is forgotten. The whole herd must have the
+    /// same, or its digests differ as long as one remembers what another forgot.
+    pub time_to_live: Option<Duration>,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            most_clients: usize::MAX,
+            time_to_live: None,
+        }
+    }
+}
+
+/// The rules, and what they need to know.
+#[derive(Default)]
+pub(super) struct Kept {
+    keep: Keep,
+    /// What the time was when records were last forgotten.
+    now: Timestamp,
+    /// If records have a time to live: all clients, by when their record was heard.
+    by_age: BTreeSet<(Timestamp, ClientIndex)>,
+}
+
+impl Kept {
+    /// Whether the record's time was over when records were last forgotten. Between two times of forgetting nothing ages, so
+    /// that what is stored and what is taken in are held to the same.
+    pub(super) fn is_over(&self, record: &Record) -> bool {
+        let limit = self.keep.time_to_live;
+        limit.is_some_and(|limit| record.heard_at().saturating_add(limit) < self.now)
+    }
+
+    pub(super) fn add(&mut self, record: &Record, client: ClientIndex) {
+        if self.keep.time_to_live.is_some() {
+            self.by_age.insert((record.heard_at(), client));
+        }
+    }
+
+    /// The record of `client` is about to be replaced.
+    pub(super) fn replace(&mut self, record: Option<&Record>, client: Option<ClientIndex>) {
+        if let (Some(record), Some(client), true) =
+            (record, client, self.keep.time_to_live.is_some())
+        {
+            self.by_age.remove(&(record.heard_at(), client));
+        }
+    }
+}
+
+impl Node {
+    /// Changes what is kept, and for how long.
+    pub fn keep(&mut self, keep: Keep) {
+        let had_ages = self.kept.keep.time_to_live.is_some();
+        self.kept.keep = keep;
+        if keep.time_to_live.is_none() {
+            self.kept.by_age.clear();
+        } else if !had_ages {
+            let clients = self.store.indices();
+            let aged = clients.map(|client| (self.store.entry(client).record.heard_at(), client));
+            self.kept.by_age = aged.collect();
+        }
+    }
+
+    /// Forgets records whose time is over at `now`, at most so many; how many. What is forgotten is forgotten by all servers,
+    /// each by its own clock.
+    pub fn expire(&mut self, now: Timestamp, most: usize, journal: &dyn Journal) -> usize {
+        // Not the latest that was ever seen: a clock that was far ahead for a moment would make this server refuse all
+        // records from then on.
+        self.kept.now = now;
+        let mut forgotten = 0;
+        while forgotten < most
+            && let Some(&(heard, client)) = self.kept.by_age.first()
+            && self.kept.is_over(&self.store.entry(client).record)
+        {
+            self.kept.by_age.remove(&(heard, client));
+            for link in self.links.iter_mut().flatten() {
+                link.dirty.unmark(client);
+            }
+            if let Some(record) = self.store.remove(client) {
+                let record = (&record).into();
+                journal.record(None, What::Expired { record });
+            }
+            forgotten += 1;
+        }
+        forgotten
+    }
+
+    /// Whether a client that is not known can't be added.
+    pub(super) fn has_no_room_for(&self, id: &[u8]) -> bool {
+        self.store.len() >= self.kept.keep.most_clients && self.store.find(id).is_none()
+    }
+}

@@ -1,0 +1,162 @@
+//! What is kept, and for how long.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::node::Keep;
+
+/// Records live so long here, in seconds.
+const LIFE: u64 = 100;
+
+fn mortal(most_clients: usize) -> Keep {
+    Keep {
+        most_clients,
+        time_to_live: Some(Duration::from_secs(LIFE)),
+    }
+}
+
+fn told(node: &Node) -> Vec<String> {
+    let mut records: Vec<String> = (node.records())
+        .map(|(record, _)| escape(record.text()))
+        .collect();
+    records.sort();
+    records
+}
+
+#[test]
+fn a_new_client_over_the_ceiling_is_refused_and_nobody_else() {
+    let mut node = riley();
+    node.keep(Keep {
+        most_clients: 2,
+        time_to_live: None,
+    });
+    for (line, answer) in [
+        ("IAMAT a +1-1 100", "AT Riley +0.250000000 a +1-1 100\\n"),
+        ("IAMAT b +1-1 100", "AT Riley +0.250000000 b +1-1 100\\n"),
+        ("IAMAT c +1-1 100", "? IAMAT c +1-1 100\\n"),
+        (
+            "IAMAT a +2-2 100.25",
+            "AT Riley +0.000000000 a +2-2 100.25\\n",
+        ),
+    ] {
+        assert_eq!(say(&mut node, line.as_bytes()).0, answer);
+    }
+    // Between servers there is no ceiling: they would disagree for ever.
+    hear(&mut node, "AT Jaquez +0.000000000 d +1-1 100 1").expect("a good line");
+    assert_eq!(node.clients(), 3);
+}
+
+#[test]
+fn a_record_is_forgotten_when_its_time_is_over_and_not_taken_in_again() {
+    let mut node = riley();
+    node.keep(mortal(usize::MAX));
+    let kept = Kept::default();
+    // Heard at 100.25, whatever the client's clock said.
+    say(&mut node, b"IAMAT kiwi +1-1 7");
+    pulled(&mut node);
+    let line = "AT Riley +93.250000000 kiwi +1-1 7 3";
+    let at = |seconds| Timestamp::new(100 + LIFE + seconds, 250_000_000);
+    assert_eq!(node.expire(at(0), 10, &kept), 0);
+    assert_eq!(node.expire(at(1), 10, &kept), 1);
+    assert_eq!(node.clients(), 0);
+    assert_eq!(
+        say(&mut node, b"WHATSAT kiwi 1 1").0,
+        "? WHATSAT kiwi 1 1\\n"
+    );
+    // A neighbour that is slower to forget says it again.
+    node.peer_line(NeighbourId(0), line.as_bytes(), &kept)
+        .expect("a good line");
+    assert_eq!((node.clients(), pulled(&mut node).as_str()), (0, ""));
+    let why = kept.find(|what| match what {
+        What::Expired { record } => Some(record.client.to_string()),
+        What::Ignored { why, .. } => Some(format!("{why:?}")),
+        _ => None,
+    });
+    assert_eq!(why, ["kiwi", "Expired"]);
+}
+
+#[test]
+fn what_is_forgotten_while_it_waits_is_not_sent_and_its_number_serves_again() {
+    let mut node = riley();
+    node.keep(mortal(usize::MAX));
+    say(&mut node, b"IAMAT kiwi +1-1 100");
+    say(&mut node, b"IAMAT plum +1-1 100");
+    assert_eq!(node.expire(Timestamp::new(1000, 0), 1, &Forgetful), 1);
+    assert_eq!(node.expire(Timestamp::new(1000, 0), 1, &Forgetful), 1);
+    node.expire(Timestamp::new(150, 0), 1, &Forgetful);
+    say(&mut node, b"IAMAT cherry +2-2 100");
+    assert_eq!(
+        pulled(&mut node),
+        "AT Riley +0.250000000 cherry +2-2 100 1\\n"
+    );
+    assert_eq!(told(&node), ["Riley +0.250000000 cherry +2-2 100"]);
+}
+
+#[test]
+fn a_time_to_live_that_is_set_later_holds_for_what_is_there_already() {
+    let mut node = riley();
+    say(&mut node, b"IAMAT kiwi +1-1 100");
+    let late = Timestamp::new(10_000, 0);
+    assert_eq!(node.expire(late, 10, &Forgetful), 0);
+    node.keep(mortal(usize::MAX));
+    assert_eq!(node.expire(late, 10, &Forgetful), 1);
+    assert_eq!(node.clients(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn servers_that_forget_at_different_times_agree_in_the_end(
+        // Each update with how long before the end its server heard it, in seconds; the life is 100.
+        steps in prop::collection::vec((step(), 0..200u64), 0..100),
+        forgetting in prop::collection::vec((0..100usize, 0..5usize, 0..250u64), 0..20),
+        // Who forgets in time, and who is slow.
+        in_time in prop::collection::vec(any::<bool>(), 5),
+        bounds in prop::sample::select(vec![(32, 4096), (2, 4096), (2, 100)]),
+    ) {
+        let mut herd = Cluster::new(5, &RILEY);
+        herd.set_bounds(bounds);
+        let end = 10_000;
+        for (at, (step, age)) in steps.iter().enumerate() {
+            herd.clock = end - age;
+            for (_, server, wrong) in forgetting.iter().filter(|(when, ..)| *when == at) {
+                // Clocks differ, and forget too early or too late.
+                herd.nodes[*server].keep(mortal(usize::MAX));
+                herd.nodes[*server].expire(Timestamp::new(end - 100 + wrong, 0), usize::MAX, &Forgetful);
+            }
+            perform(&mut herd, step);
+        }
+        // Now all clocks are right, and all servers have the same rule.
+        let now = Timestamp::new(end, 0);
+        for (node, in_time) in herd.nodes.iter_mut().zip(&in_time) {
+            node.keep(mortal(usize::MAX));
+            let now = if *in_time { now } else { Timestamp::default() };
+            node.expire(now, usize::MAX, &Forgetful);
+        }
+        for link in 0..RILEY.len() {
+            herd.set_link(link, false);
+            herd.set_link(link, true);
+        }
+        herd.settle();
+        for (node, in_time) in herd.nodes.iter_mut().zip(&in_time) {
+            let forgotten = node.expire(now, usize::MAX, &Forgetful);
+            prop_assert!(!in_time || forgotten == 0, "a slow neighbour brought back what was over");
+        }
+        herd.settle();
+        herd.assert_agreed();
+        for node in &herd.nodes {
+            for (record, _) in node.records() {
+                prop_assert!(record.heard_at() >= Timestamp::new(end - LIFE, 0));
+            }
+            // All links are up and whole, so everything that is held can be looked up by its client.
+            let ids: Vec<Vec<u8>> = node.records().map(|(record, _)| record.id().to_vec()).collect();
+            prop_assert_eq!(ids.len(), node.clients());
+            for id in ids {
+                prop_assert!(node.record(&id).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Taking connections: so many at a time, so many from one address, and none lost for want of descriptors.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+
+use super::handle::Beat;
+use super::{Limits, ServeError, Shared, client, peer, unless};
+use crate::journal::{Other, What, Why};
+use crate::net::{Connection, Listener, Net};
+
+/// A listener that waits says this often that it does.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// How many connections a listener takes.
+struct Most {
+    in_all: usize,
+    from_one: usize,
+}
+
+/// What tells one listener from another.
+#[derive(Clone, Copy)]
+struct Kind {
+    with: fn() -> Other,
+    most: fn(&Limits) -> Most,
+    beat: Beat,
+}
+
+pub(super) async fn clients<N: Net>(
+    shared: Arc<Shared<N>>,
+    listener: N::Listener,
+) -> Result<(), ServeError> {
+    let kind = Kind {
+        with: || Other::Client,
+        most: |limits| Most {
+            in_all: limits.client_connections,
+            from_one: limits.clients_per_address,
+        },
+        beat: Beat::Clients,
+    };
+    let stopping = shared.stopping();
+    accept(&shared, stopping, &listener, kind, client::serve_client).await
+}
+
+pub(super) async fn peers<N: Net>(
+    shared: Arc<Shared<N>>,
+    listener: N::Listener,
+) -> Result<(), ServeError> {
+    let kind = Kind {
+        with: || Other::Peer,
+        most: |limits| Most {
+            in_all: limits.peer_connections,
+            from_one: limits.peers_per_address,
+        },
+        beat: Beat::Peers,
+    };
+    let stopping = shared.links_stopping();
+    accept(&shared, stopping, &listener, kind, peer::serve_peer).await
+}
+
+/// What a listener waits for.
+enum Next<S> {
+    /// The task of a connection from this address ended: well, or by a panic.
+    Ended(Result<IpAddr, JoinError>),
+    Accepted(io::Result<Connection<S>>),
+    Pulse,
+}
+
+/// Who counts as one: an address; of IPv6 the 64 bits that a site gets, since it has all addresses behind them.
+fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// How many connections there are from where.
+#[derive(Default)]
+struct Open(BTreeMap<IpAddr, usize>);
+
+impl Open {
+    fn from(&self, site: IpAddr) -> usize {
+        self.0.get(&site).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, site: IpAddr) {
+        *self.0.entry(site).or_default() += 1;
+    }
+
+    fn remove(&mut self, site: IpAddr) {
+        if let Some(open) = self.0.get_mut(&site) {
+            *open -= 1;
+            if *open == 0 {
+                self.0.remove(&site);
+            }
+        }
+    }
+}
+
+/// Accepts connections within the limits of `kind`, and runs `handle` on each in a task of its own.
+async fn accept<N, H, F>(
+    shared: &Arc<Shared<N>>,
+    stopping: impl Future<Output = ()>,
+    listener: &N::Listener,
+    kind: Kind,
+    handle: H,
+) -> Result<(), ServeError>
+where
+    N: Net,
+    H: Fn(Arc<Shared<N>>, Connection<N::Stream>) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    let mut open = Open::default();
+    let mut was_full = false;
+    let mut stopping = std::pin::pin!(stopping);
+    let not_accepted = |why| {
+        let with = (kind.with)();
+        shared.journal.record(None, What::NotAccepted { with, why });
+    };
+    loop {
+        let most = (kind.most)(&shared.limits());
+        let is_full = connections.len() >= most.in_all;
+        if is_full && !was_full {
+            not_accepted(Why::Full);
+        }
+        was_full = is_full;
+        let ended = async {
+            match connections.join_next().await {
+                Some(ended) => Next::Ended(ended),
+                None => std::future::pending().await,
+            }
+        };
+        let accepted = async {
+            if is_full {
+                std::future::pending().await
+            } else {
+                Next::Accepted(listener.accept().await)
+            }
+        };
+        let pulse = async {
+            tokio::time::sleep(PULSE).await;
+            Next::Pulse
+        };
+        let next = or(ended, or(accepted, pulse));
+        let Some(next) = unless(&mut stopping, next).await else {
+            break;
+        };
+        shared.pulse.beat(kind.beat);
+        match next {
+            Next::Ended(ended) => open.remove(ended?),
+            Next::Accepted(Ok(connection)) => {
+                let site = site(connection.remote.ip());
+                if open.from(site) >= most.from_one {
+                    // Closed without a word: whoever opens so many reads none.
+                    not_accepted(Why::Crowded);
+                    continue;
+                }
+                open.add(site);
+                let task = handle(Arc::clone(shared), connection);
+                connections.spawn(shared.net.task(async move {
+                    task.await;
+                    site
+                }));
+            }
+            // Out of descriptors, or a client that was gone already: neither ends the server.
+            Next::Accepted(Err(error)) => {
+                not_accepted((&error).into());
+                tokio::time::sleep(shared.timing().accept_pause).await;
+            }
+            Next::Pulse => {}
+        }
+    }
+    // Each connection was told to stop as well and finishes what it has in hand.
+    let patience = shared.timing().drain + shared.linger();
+    let drained = timeout(patience, async {
+        while let Some(ended) = connections.join_next().await {
+            ended?;
+        }
+        Ok(())
+    });
+    let drained = drained.await;
+    // Whoever is left says nothing more from here on.
+    connections.shutdown().await;
+    drained.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::site;
+
+    #[test]
+    fn an_address_counts_for_its_site() {
+        let site = |text: &str| site(text.parse().expect("an address")).to_string();
+        assert_eq!(site("192.0.2.7"), "192.0.2.7");
+        assert_eq!(site("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}

@@ -1,0 +1,102 @@
+//! What a running server can be asked and told by the process that it runs in.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::{Limits, State, Timing};
+use crate::herd::Name;
+use crate::node::LinkStatus;
+
+/// What may change while a server runs.
+#[derive(Clone, Copy)]
+pub(super) struct Tuning {
+    pub(super) timing: Timing,
+    pub(super) limits: Limits,
+}
+
+/// Counts on as long as a server gets on: each listener for itself, since each can get stuck for itself.
+#[derive(Default)]
+pub(super) struct Pulse([AtomicU64; 2]);
+
+/// A listener, as its pulse sees it.
+#[derive(Clone, Copy)]
+pub(super) enum Beat {
+    Clients = 0,
+    Peers = 1,
+}
+
+impl Pulse {
+    pub(super) fn beat(&self, beat: Beat) {
+        self.0[beat as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A running server, from outside.
+#[derive(Clone)]
+pub struct Handle {
+    state: Arc<Mutex<State>>,
+    tune: watch::Sender<Tuning>,
+    pulse: Arc<Pulse>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Handle {
+    pub(super) fn new(
+        state: Arc<Mutex<State>>,
+        tune: watch::Sender<Tuning>,
+        pulse: Arc<Pulse>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            state,
+            tune,
+            pulse,
+            stop,
+        }
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
+        ask(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many clients it knows.
+    pub fn clients(&self) -> usize {
+        self.ask(|state| state.node.clients())
+    }
+
+    /// How the link with each neighbour is; nothing of one that is down.
+    pub fn links(&self) -> Vec<(Name, Option<LinkStatus>)> {
+        self.ask(|state| state.node.links().collect())
+    }
+
+    /// What it knows of a client, as `server skew id location time`, and how many links that crossed.
+    pub fn record(&self, id: &[u8]) -> Option<(crate::protocol::record::Record, u32)> {
+        self.ask(|state| {
+            let (record, hops) = state.node.record(id)?;
+            Some((record.clone(), hops))
+        })
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Makes it wait and take as this says from now on. What waits already, waits as it began to.
+    pub fn tune(&self, timing: Timing, limits: Limits) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.node.keep(limits.keep);
+        drop(state);
+        self.tune.send_replace(Tuning { timing, limits });
+    }
+
+    /// How far each listener has counted. Whoever sees each of them counting on sees a server that takes connections
+    /// and whose decisions are not stuck, since this waits for one.
+    pub fn pulse(&self) -> [u64; 2] {
+        self.clients();
+        let [clients, peers] = &self.pulse.0;
+        [clients, peers].map(|count| count.load(Ordering::Relaxed))
+    }
+}

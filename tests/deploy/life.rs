@@ -1,0 +1,237 @@
+//! Beginning, reloading, stopping: what a service manager and an operator do to a server, and what clients notice.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpStream, UnixDatagram};
+use tokio::task::JoinSet;
+
+use crate::herd::{Files, Process, SERVERS, eventually, within};
+
+/// Tells a server where clients are, each time another client, until told to stop. Reconnects for ever. Gives back those
+/// that were answered.
+async fn load(at: String, who: String, stop: Arc<AtomicBool>) -> BTreeSet<String> {
+    let mut answered = BTreeSet::new();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(stream) = TcpStream::connect(&at).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let mut stream = BufReader::new(stream);
+        while !stop.load(Ordering::Relaxed) {
+            number += 1;
+            let id = format!("{who}-{number}");
+            let line = format!("IAMAT {id} +1-1 5\n");
+            let mut answer = String::new();
+            let told = stream.write_all(line.as_bytes()).await.is_ok()
+                && stream.read_line(&mut answer).await.is_ok()
+                && answer.ends_with('\n');
+            if !told {
+                break;
+            }
+            answered.insert(id);
+        }
+    }
+    answered
+}
+
+/// Which of the clients a server does not know.
+async fn unknown(at: &str, ids: &BTreeSet<String>) -> Option<Vec<String>> {
+    let mut stream = BufReader::new(TcpStream::connect(at).await.ok()?);
+    let mut unknown = Vec::new();
+    for id in ids {
+        // Not answered by Places: there is no key. The answer's first line says what is wanted.
+        let line = format!("WHATSAT {id} 1 0\n");
+        stream.write_all(line.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_line(&mut answer).await.ok()?;
+        if answer.starts_with("? ") {
+            unknown.push(id.clone());
+            continue;
+        }
+        while stream.read_line(&mut answer).await.ok()? > 1 {}
+    }
+    Some(unknown)
+}
+
+#[tokio::test]
+async fn a_server_that_stops_under_load_loses_no_update_that_it_answered() {
+    let files = Files::new().await;
+    let mut riley = files.serve("Riley", &[]);
+    let jaquez = files.serve("Jaquez", &[]);
+    riley.logs("synchronised with Jaquez").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut loads = JoinSet::new();
+    for who in ["a", "b", "c", "d"] {
+        loads.spawn(load(
+            files.address("Riley"),
+            who.to_owned(),
+            Arc::clone(&stop),
+        ));
+    }
+    let begun = async || {
+        (unknown(&files.address("Riley"), &["a-100".to_owned()].into())
+            .await?
+            .is_empty())
+        .then_some(())
+    };
+    eventually("load", begun).await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0), "{}", riley.said());
+    stop.store(true, Ordering::Relaxed);
+    let answered: BTreeSet<String> = within("the load's end", loads.join_all())
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(answered.len() >= 100);
+    // All was said before it ended: nothing is waited for here.
+    let missing = unknown(&files.address("Jaquez"), &answered).await;
+    assert_eq!(missing, Some(Vec::new()), "of {} answered", answered.len());
+    drop(jaquez);
+}
+
+#[tokio::test]
+async fn a_rolling_restart_under_load_loses_nothing() {
+    let files = Files::new().await;
+    let more = [
+        "--admin=127.0.0.1:0",
+        "--redial-least=20ms",
+        "--redial-most=100ms",
+    ];
+    let mut herd = SERVERS.map(|name| files.serve(name, &more));
+    for server in &mut herd {
+        server.admin().await.is_ready().await;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut loads = JoinSet::new();
+    for name in ["Riley", "Campbell"] {
+        loads.spawn(load(
+            files.address(name),
+            name.to_lowercase(),
+            Arc::clone(&stop),
+        ));
+    }
+    for (name, server) in SERVERS.iter().zip(&mut herd) {
+        assert_eq!(
+            server.stopped_by("TERM").await,
+            Some(0),
+            "{}",
+            server.said()
+        );
+        *server = files.serve(name, &more);
+        server.admin().await.is_ready().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let answered: BTreeSet<String> = within("the load's end", loads.join_all())
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(answered.len() >= 100, "{}", answered.len());
+    // Some of them, or this takes as long as the load did.
+    let some: BTreeSet<String> = answered.into_iter().step_by(50).collect();
+    for name in SERVERS {
+        let all_known =
+            async || (unknown(&files.address(name), &some).await?.is_empty()).then_some(());
+        eventually(&format!("{name} knows all"), all_known).await;
+    }
+}
+
+#[tokio::test]
+async fn settings_are_reloaded_whole_or_not_at_all() {
+    let files = Files::new().await;
+    let config = files.path("settings.toml");
+    let write = |text: &str| std::fs::write(&config, text).unwrap();
+    write("clients = 1\n");
+    let mut riley = files.serve("Riley", &["--config", &config, "--admin=127.0.0.1:0"]);
+    let admin = riley.admin().await;
+    files
+        .ask("Riley", "IAMAT kiwi +1-1 5")
+        .await
+        .expect("an answer");
+    let refuses = async |line: &str| {
+        let answer = files.ask("Riley", line).await.expect("an answer");
+        answer.starts_with("? ")
+    };
+    assert!(refuses("IAMAT plum +1-1 5").await);
+
+    // One mistake, and nothing else of the file is taken.
+    write("clients = 2\nidel = \"1s\"\n");
+    riley.signal("HUP").await;
+    riley
+        .logs("reloads nothing, all settings stay as they are")
+        .await;
+    assert!(
+        riley.said().contains("did you mean `idle`?"),
+        "{}",
+        riley.said()
+    );
+    assert!(refuses("IAMAT plum +1-1 5").await);
+
+    write("clients = 2\nlog_level = \"debug\"\nlog_format = \"json\"\n");
+    riley.signal("HUP").await;
+    riley.logs("settings are reloaded").await;
+    riley
+        .logs("takes effect when the server is started again: log-format")
+        .await;
+    assert!(!refuses("IAMAT plum +1-1 5").await);
+    assert!(refuses("IAMAT cherry +1-1 5").await);
+    riley.logs("DEBUG accepts plum").await;
+    assert_eq!(admin.metric("herd_clients").await, Some(2.0));
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn the_service_manager_is_told_how_it_goes() {
+    let files = Files::new().await;
+    let path = files.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let hears = async |wanted: &str| {
+        let hears = async {
+            let mut bytes = [0; 1024];
+            loop {
+                let length = manager.recv(&mut bytes).await.expect("a datagram");
+                let said = String::from_utf8_lossy(&bytes[..length]);
+                if said.contains(wanted) {
+                    return said.into_owned();
+                }
+            }
+        };
+        within(wanted, hears).await
+    };
+    let herd = files.herd();
+    let args = ["serve", "Riley", "--herd", &herd, "--ready-grace=200ms"];
+    let environment = [
+        ("NOTIFY_SOCKET", path.as_str()),
+        ("WATCHDOG_USEC", "2000000"),
+    ];
+    let mut riley = Process::start(&args, &environment);
+    assert_eq!(
+        hears("READY=1").await,
+        "READY=1\nSTATUS=0 of 2 links are up"
+    );
+    hears("WATCHDOG=1").await;
+    riley.signal("HUP").await;
+    assert!(hears("RELOADING=1").await.contains("MONOTONIC_USEC="));
+    hears("READY=1").await;
+    // One that stands still says nothing more, and that is how the manager sees it.
+    hears("WATCHDOG=1").await;
+    riley.signal("STOP").await;
+    let mut bytes = [0; 64];
+    while manager.try_recv(&mut bytes).is_ok() {}
+    let silent =
+        tokio::time::timeout(std::time::Duration::from_secs(3), manager.recv(&mut bytes)).await;
+    riley.signal("CONT").await;
+    assert!(
+        silent.is_err(),
+        "it said {}",
+        String::from_utf8_lossy(&bytes)
+    );
+    hears("WATCHDOG=1").await;
+    riley.signal("TERM").await;
+    hears("STOPPING=1").await;
+    assert_eq!(riley.ended().await, Some(0));
+}

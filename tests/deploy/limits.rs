@@ -1,0 +1,274 @@
+//! Every limit met by a process of the real server, which serves others all the while.
+
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::KEY;
+use crate::herd::{Admin, Files, Process, exchange, within};
+
+async fn riley(files: &Files, more: &[&str]) -> (Process, Admin) {
+    let begin = ["--admin=127.0.0.1:0", "--ready-grace=1ms"];
+    let mut riley = files.serve("Riley", &[&begin, more].concat());
+    let admin = riley.admin().await;
+    (riley, admin)
+}
+
+/// A client that stays.
+struct Client(TcpStream);
+
+impl Client {
+    async fn new(at: &str) -> Self {
+        Self(TcpStream::connect(at).await.expect("a connection"))
+    }
+
+    async fn says(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("it is open");
+    }
+
+    /// The next line that it is answered, without its terminator; nothing at the end.
+    async fn hears(&mut self) -> String {
+        let hears = async {
+            let mut line = Vec::new();
+            while let Ok(byte) = self.0.read_u8().await
+                && byte != b'\n'
+            {
+                line.push(byte);
+            }
+            String::from_utf8(line).expect("UTF-8")
+        };
+        within("a line", hears).await
+    }
+
+    async fn is_served(&mut self) {
+        self.says(b"hello\n").await;
+        assert_eq!(self.hears().await, "? hello");
+    }
+
+    /// Nothing more comes.
+    async fn is_closed(&mut self) {
+        let closed = async {
+            let mut bytes = [0; 4096];
+            while matches!(self.0.read(&mut bytes).await, Ok(1..)) {}
+        };
+        within("the end of a connection", closed).await;
+    }
+}
+
+#[tokio::test]
+async fn one_address_gets_so_many_connections_and_no_more() {
+    let files = Files::new().await;
+    let limits = ["--clients-per-address=2", "--peers-per-address=1"];
+    let (mut riley, admin) = riley(&files, &limits).await;
+    let at = files.address("Riley");
+    let (mut first, mut second) = (Client::new(&at).await, Client::new(&at).await);
+    first.is_served().await;
+    second.is_served().await;
+    Client::new(&at).await.is_closed().await;
+    admin.meets("clients-per-address").await;
+    riley.logs("too many from the same address").await;
+    first.is_served().await;
+    // A place that is left can be had again.
+    drop(second);
+    admin
+        .reaches(
+            "herd_connections_closed_total{with=\"client\",reason=\"ended\"}",
+            1.0,
+        )
+        .await;
+    Client::new(&at).await.is_served().await;
+
+    let at = files.peer_address("Riley");
+    let _first = Client::new(&at).await;
+    Client::new(&at).await.is_closed().await;
+    admin.meets("peers-per-address").await;
+    first.is_served().await;
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_the_next_waits_for_one() {
+    let files = Files::new().await;
+    let (_riley, admin) = riley(&files, &["--client-connections=1", "--peer-connections=1"]).await;
+    let at = files.address("Riley");
+    let mut first = Client::new(&at).await;
+    first.is_served().await;
+    let mut second = Client::new(&at).await;
+    second.says(b"hello\n").await;
+    admin.meets("client-connections").await;
+    first.is_served().await;
+    drop(first);
+    assert_eq!(second.hears().await, "? hello");
+    let _server = Client::new(&files.peer_address("Riley")).await;
+    admin.meets("peer-connections").await;
+}
+
+#[tokio::test]
+async fn who_is_too_slow_or_says_too_much_is_cut_off() {
+    let files = Files::new().await;
+    let limits = [
+        "--idle=500ms",
+        "--half-line=300ms",
+        "--hello-deadline=300ms",
+        "--write-deadline=300ms",
+    ];
+    let (mut riley, admin) = riley(&files, &limits).await;
+    let at = files.address("Riley");
+    let mut half = Client::new(&at).await;
+    half.says(b"IAMAT ki").await;
+    let mut idle = Client::new(&at).await;
+    let mut silent = Client::new(&files.peer_address("Riley")).await;
+    let long = exchange(&at, &vec![b'x'; 1 << 20]).await;
+    assert_eq!(long, format!("? {}\n", "x".repeat(4096)));
+    // It says more and more and never reads.
+    let mut deaf = Client::new(&at).await;
+    let lines = [vec![b'x'; 4000], b"\n".to_vec()].concat().repeat(100);
+    within("somebody deaf is cut off", async {
+        while deaf.0.write_all(&lines).await.is_ok() {}
+    })
+    .await;
+    half.is_closed().await;
+    idle.is_closed().await;
+    silent.is_closed().await;
+    for limit in [
+        "half-line",
+        "idle",
+        "hello-deadline",
+        "client-line",
+        "write-deadline",
+    ] {
+        admin.meets(limit).await;
+    }
+    Client::new(&at).await.is_served().await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn so_many_clients_are_remembered_and_so_long() {
+    let files = Files::new().await;
+    let (_riley, admin) = riley(&files, &["--clients=1", "--time-to-live=1s"]).await;
+    let mut client = Client::new(&files.address("Riley")).await;
+    client
+        .says(b"IAMAT kiwi +1-1 5\nIAMAT plum +1-1 5\nIAMAT kiwi +2-2 6\n")
+        .await;
+    assert!(client.hears().await.ends_with(" kiwi +1-1 5"));
+    assert_eq!(client.hears().await, "? IAMAT plum +1-1 5");
+    assert!(client.hears().await.ends_with(" kiwi +2-2 6"));
+    admin.meets("clients").await;
+    admin.reaches("herd_records_expired_total", 1.0).await;
+    client.says(b"WHATSAT kiwi 1 1\nIAMAT plum +1-1 5\n").await;
+    assert_eq!(client.hears().await, "? WHATSAT kiwi 1 1");
+    assert!(client.hears().await.ends_with(" plum +1-1 5"));
+}
+
+#[tokio::test]
+async fn so_many_look_ups_are_under_way() {
+    let google = MockServer::start().await;
+    let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
+    Mock::given(method("GET"))
+        .respond_with(late)
+        .mount(&google)
+        .await;
+    let files = Files::new().await;
+    std::fs::write(files.path("key"), KEY).unwrap();
+    let (key, url) = (files.path("key"), google.uri());
+    let limits = [
+        "--places-key-file",
+        &key,
+        "--places-url",
+        &url,
+        "--places-in-flight=1",
+        "--places-deadline=500ms",
+        "--places-attempt-deadline=500ms",
+    ];
+    let (_riley, admin) = riley(&files, &limits).await;
+    let at = files.address("Riley");
+    let (mut first, mut second) = (Client::new(&at).await, Client::new(&at).await);
+    first.says(b"IAMAT kiwi +1-1 5\nWHATSAT kiwi 1 1\n").await;
+    assert!(first.hears().await.starts_with("AT "));
+    second.says(b"WHATSAT kiwi 2 1\n").await;
+    Client::new(&at).await.is_served().await;
+    admin.meets("places-in-flight").await;
+    admin
+        .reaches("herd_look_ups_total{status=\"late\"}", 1.0)
+        .await;
+}
+
+#[tokio::test]
+async fn without_descriptors_who_is_there_is_served_and_others_later() {
+    let files = Files::new().await;
+    let herd = files.herd();
+    let args = ["serve", "Riley", "--herd", &herd, "--admin=127.0.0.1:0"];
+    let mut riley = Process::with_few_files(40, &args);
+    let admin = riley.admin().await;
+    riley.logs("this process may have 40 files open").await;
+    let at = files.address("Riley");
+    let mut early = Client::new(&at).await;
+    early.is_served().await;
+    let mut others = Vec::new();
+    for _ in 0..60 {
+        others.push(Client::new(&at).await);
+    }
+    riley.logs("does not take a connection").await;
+    early.is_served().await;
+    let mut last = others.pop().expect("there are 60");
+    drop(others);
+    last.is_served().await;
+    early.is_served().await;
+    admin.meets("open-files").await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn thousands_that_say_nothing_cost_the_others_nothing() {
+    use rustix::process::{Resource, getrlimit};
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Their other ends are in this process, which has more open than these.
+    let many = usize::try_from(allowed)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(500)
+        .min(5000);
+    let files = Files::new().await;
+    let (mut riley, admin) = riley(&files, &["--clients-per-address=10000"]).await;
+    let at = files.address("Riley");
+    let mut idle = Vec::new();
+    for _ in 0..many {
+        idle.push(TcpStream::connect(&at).await.expect("a connection"));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "few enough")]
+    admin
+        .reaches("herd_connections{with=\"client\"}", many as f64)
+        .await;
+    Client::new(&at).await.is_served().await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn random_bytes_end_nothing_but_their_connection() {
+    let files = Files::new().await;
+    let (mut riley, admin) = riley(&files, &[]).await;
+    let listeners = [
+        files.address("Riley"),
+        files.peer_address("Riley"),
+        admin.0.clone(),
+    ];
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..30 {
+        for at in &listeners {
+            let mut bytes = vec![0; 3000];
+            rng.fill_bytes(&mut bytes);
+            let mut stream = TcpStream::connect(at).await.expect("a connection");
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = within("an end", stream.read_to_end(&mut answer)).await;
+        }
+    }
+    assert_eq!(admin.metric("herd_clients").await, Some(0.0));
+    Client::new(&listeners[0]).await.is_served().await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}

@@ -1,0 +1,223 @@
+//! What operators ask a server: metrics, health, records.
+
+use std::collections::BTreeSet;
+
+use proxy_herd::admin::FAMILIES;
+
+use crate::herd::{Admin, Files, Process, eventually, exchange, free_port, herd_command};
+use crate::{KEY, err};
+
+const ANYWHERE: [&str; 2] = ["--admin", "127.0.0.1:0"];
+
+/// What a scrape names, each line being what the format allows.
+fn families(scrape: &str) -> BTreeSet<String> {
+    let mut families = BTreeSet::new();
+    for line in scrape.lines() {
+        if let Some(about) = line.strip_prefix("# ") {
+            let mut words = about.split(' ');
+            assert!(matches!(words.next(), Some("HELP" | "TYPE")), "{line}");
+            families.insert(words.next().expect("a name").to_owned());
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').expect("a value");
+        value.parse::<f64>().expect("a number");
+        let name = sample.split('{').next().expect("a name");
+        let known = families
+            .iter()
+            .any(|family| name.starts_with(family.as_str()));
+        assert!(known, "{line} comes before its family");
+    }
+    families
+}
+
+/// What the server counted that was told of one client, asked about it, and asked about another.
+async fn counts(admin: &Admin) {
+    for (sample, value) in [
+        (
+            "herd_client_lines_total{kind=\"iamat\",outcome=\"accepted\"}",
+            1.0,
+        ),
+        (
+            "herd_client_lines_total{kind=\"whatsat\",outcome=\"looked_up\"}",
+            1.0,
+        ),
+        (
+            "herd_client_lines_total{kind=\"whatsat\",outcome=\"unknown_client\"}",
+            1.0,
+        ),
+        ("herd_look_ups_total{status=\"unreachable\"}", 1.0),
+        ("herd_link_up{peer=\"Jaquez\"}", 1.0),
+        ("herd_link_synchronised{peer=\"Juzang\"}", 1.0),
+        ("herd_ready", 1.0),
+        ("herd_clients", 1.0),
+        ("herd_connections_opened_total{with=\"client\"}", 3.0),
+        ("herd_connections{with=\"server\"}", 2.0),
+    ] {
+        assert_eq!(admin.metric(sample).await, Some(value), "{sample}");
+    }
+}
+
+/// What a neighbour knows of the client and the update.
+async fn tells_of(there: &Admin, told: &str) {
+    there
+        .reaches("herd_updates_total{outcome=\"accepted\"}", 1.0)
+        .await;
+    there
+        .reaches("herd_update_hops_bucket{le=\"1\"}", 1.0)
+        .await;
+    there
+        .reaches("herd_update_delay_seconds_bucket{le=\"60\"}", 1.0)
+        .await;
+    let (status, json) = there.get("/records?client=ki%2Fwi").await;
+    let record: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let told: Vec<&str> = told.split_whitespace().collect();
+    let said = ["origin", "skew", "client", "location", "time"].map(|field| record[field].as_str());
+    assert_eq!((status, &told[1..]), (200, &said.map(Option::unwrap)[..]));
+    assert_eq!(record["hops"], 1);
+    assert_eq!(there.get("/records?client=nobody").await.0, 404);
+    assert_eq!(there.get("/records").await.0, 400);
+}
+
+#[tokio::test]
+async fn metrics_health_and_records_tell_what_happened() {
+    let files = Files::new().await;
+    std::fs::write(files.path("key"), KEY).unwrap();
+    let key = files.path("key");
+    let nowhere = [
+        "--places-key-file",
+        &key,
+        "--places-url",
+        "http://127.0.0.1:1/",
+        "--places-retries=0",
+    ];
+    let mut riley = files.serve(
+        "Riley",
+        &[&ANYWHERE[..], &nowhere, &["--ready-grace=1m"]].concat(),
+    );
+    let admin = riley.admin().await;
+    assert_eq!(admin.get("/livez").await, (200, "alive\n".to_owned()));
+    let (status, why) = admin.get("/readyz").await;
+    assert_eq!(
+        (status, why.as_str()),
+        (
+            503,
+            "Jaquez is not reached yet\nJuzang is not reached yet\n"
+        )
+    );
+    let mut jaquez = files.serve("Jaquez", &ANYWHERE);
+    let juzang = files.serve("Juzang", &[]);
+    admin.is_ready().await;
+    let told = files
+        .ask("Riley", "IAMAT ki/wi +1-1 5")
+        .await
+        .expect("an answer");
+    files
+        .ask("Riley", "WHATSAT ki/wi 1 1")
+        .await
+        .expect("an answer");
+    files
+        .ask("Riley", "WHATSAT nobody 1 1")
+        .await
+        .expect("an answer");
+    counts(&admin).await;
+    let (_, scrape) = admin.get("/metrics").await;
+    let names: BTreeSet<String> = FAMILIES
+        .iter()
+        .map(|family| family.name.to_owned())
+        .collect();
+    assert_eq!(families(&scrape), names);
+    assert!(!scrape.contains(KEY), "the key shows");
+
+    tells_of(&jaquez.admin().await, &told).await;
+
+    // A neighbour that dies takes nobody out of rotation.
+    drop(juzang);
+    admin
+        .reaches("herd_link_downs_total{peer=\"Juzang\"}", 1.0)
+        .await;
+    assert_eq!(admin.get("/readyz").await.0, 200);
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+    assert_eq!(jaquez.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_server_whose_neighbours_are_dead_is_ready_in_the_end() {
+    let files = Files::new().await;
+    let mut riley = files.serve("Riley", &[&ANYWHERE[..], &["--ready-grace=300ms"]].concat());
+    let admin = riley.admin().await;
+    admin.is_ready().await;
+    riley.logs("ready").await;
+}
+
+#[tokio::test]
+async fn strangers_at_the_admin_listener_harm_nobody() {
+    let files = Files::new().await;
+    let mut riley = files.serve("Riley", &ANYWHERE);
+    let admin = riley.admin().await;
+    let head = format!(
+        "GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n",
+        "y".repeat(100_000)
+    );
+    for (request, status) in [
+        (&b"POST /metrics HTTP/1.1\r\nhost: x\r\n\r\n"[..], " 405 "),
+        (b"GET /etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n", " 404 "),
+        (b"IAMAT kiwi +1-1 5\n\n", " 400 "),
+        (&[0xff, 0, 0x80].repeat(1000), ""),
+        (head.as_bytes(), " 431 "),
+    ] {
+        let answer = exchange(&admin.0, request).await;
+        assert!(answer.contains(status), "{answer}");
+    }
+    // More that say nothing than are served at a time: they wait, and clients do not.
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(tokio::net::TcpStream::connect(&admin.0).await.unwrap());
+    }
+    files
+        .ask("Riley", "IAMAT kiwi +1-1 5")
+        .await
+        .expect("an answer");
+    drop(silent);
+    assert_eq!(admin.get("/livez").await.0, 200);
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn up_gives_each_server_an_admin_port_of_its_own() {
+    let files = Files::new().await;
+    let first = eventually("five ports in a row", async || {
+        let first = free_port().await;
+        for port in first..first + 5 {
+            tokio::net::TcpListener::bind(("127.0.0.1", port))
+                .await
+                .ok()?;
+        }
+        Some(first)
+    })
+    .await;
+    let (herd, logs, admin) = (
+        files.herd(),
+        files.path("logs"),
+        format!("127.0.0.1:{first}"),
+    );
+    let args = ["up", "--herd", &herd, "--log-dir", &logs, "--admin", &admin];
+    let mut up = Process::start(&args, &[("HERD_ADMIN", "127.0.0.1:1")]);
+    up.says(&format!("admin at 127.0.0.1:{}, ", first + 4))
+        .await;
+    for port in first..first + 5 {
+        Admin(format!("127.0.0.1:{port}")).is_ready().await;
+    }
+    assert_eq!(up.stopped_by("TERM").await, Some(0), "{}", up.said());
+}
+
+#[tokio::test]
+async fn operators_are_not_served_where_others_reach_it_unless_told() {
+    let files = Files::new().await;
+    let herd = files.herd();
+    let args = ["serve", "Riley", "--herd", &herd, "--admin", "0.0.0.0:0"];
+    let ran = herd_command(&args).await;
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(err(&ran).contains("--insecure-admin"), "{}", err(&ran));
+    let mut trusted = files.serve("Riley", &["--admin", "0.0.0.0:0", "--insecure-admin"]);
+    trusted.logs("admin at 0.0.0.0:").await;
+}
