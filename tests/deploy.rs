@@ -10,6 +10,8 @@ mod herd;
 mod life;
 #[path = "deploy/limits.rs"]
 mod limits;
+#[path = "deploy/proof.rs"]
+mod proof;
 #[path = "deploy/watching.rs"]
 mod watching;
 

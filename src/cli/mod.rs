@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand, and what they share.
 
 mod certs;
+mod credentials;
 mod files;
 mod flags;
 mod herds;

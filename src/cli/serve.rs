@@ -15,12 +15,13 @@ use super::flags::{self, SettingFlags};
 use super::notify::Manager;
 use super::reload::Reload;
 use super::signals::{Reloads, Signals, end_of_input};
-use super::{Exit, Failure, files, print};
+use super::{Exit, Failure, credentials, files, print};
 use crate::admin::{self, Admin, Metrics, PATHS, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{LogJournal, Logs};
-use crate::net::Net;
+use crate::net::secure::{Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
+use crate::net::{Listener as _, Net};
 use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable};
 use crate::server::{self, Config, Handle, Listeners, ServeError};
 use crate::settings::{self, Settings};
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Held);
     }
     let key = key.map(|(key, _)| key);
-    check_places(&resolved.settings, key.as_ref())?;
+    let credentials = credentials::load(&resolved.settings, &herd, me)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -94,24 +95,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         me,
         settings: &resolved.settings,
         key,
+        credentials,
         args,
     };
     let done = runtime.block_on(server.run());
     // Standard input may still be read by a thread that nobody can wake.
     runtime.shutdown_background();
     done
-}
-
-/// Refuses what would show the key or can't be done yet.
-fn check_places(settings: &Settings, key: Option<&ApiKey>) -> Result<(), Failure> {
-    let url = settings.places_url();
-    if key.is_some() && url.encrypted {
-        let help = "give `--places-url http://HOST:PORT/PATH` of a proxy that speaks it, or no key";
-        return Err(Failure::Input(format!(
-            "there is a key to Places, but this version can't speak https, as {url} wants\nhelp: {help}"
-        )));
-    }
-    Ok(())
 }
 
 /// How Places is asked in this process: again whenever the settings say how.
@@ -127,8 +117,11 @@ impl Asking {
         settings: &Settings,
         key: Option<ApiKey>,
     ) -> Result<Arc<dyn Places>, Failure> {
-        check_places(settings, key.as_ref())?;
-        let mut config = settings.places_config();
+        // Without a key nothing is asked, and no authority need be trusted.
+        let mut config = match key {
+            Some(_) => credentials::places(settings)?,
+            None => settings.places_config(),
+        };
         config.key = key;
         let rng = ChaCha8Rng::seed_from_u64(self.seed);
         let places = HttpPlaces::new(TokioNet, config, rng);
@@ -136,12 +129,16 @@ impl Asking {
     }
 }
 
+/// The network that servers run on: the machine's, where everybody proves who they are.
+type Web = Secured<TokioNet>;
+
 /// One run of one server.
 struct Plan<'a> {
     herd: &'a Herd,
     me: ServerId,
     settings: &'a Settings,
     key: Option<ApiKey>,
+    credentials: Credentials,
     args: &'a Args,
 }
 
@@ -152,7 +149,10 @@ impl Plan<'_> {
         let signals = Signals::new().map_err(no_signals)?;
         let reloads = Reloads::new().map_err(no_signals)?;
         let few_files = files::allow(settings);
-        let listeners = bind(server, settings).await?;
+        let is_open = matches!(self.credentials.servers, Servers::Open);
+        let keyring = Keyring::new(self.credentials.clone());
+        let net = Secured::new(TokioNet, keyring.clone());
+        let listeners = bind(&net, server, is_open && !settings.insecure_peers).await?;
         let admin_listener = bind_admin(settings).await?;
         let logs = Logs::start(&settings.log, &server.name);
         let logs = logs.map_err(|error| Failure::Failed(format!("can't open the log: {error}")))?;
@@ -179,7 +179,7 @@ impl Plan<'_> {
         let places = Arc::new(Replaceable::new(places));
         let (stop, stopped) = watch::channel(false);
         let (serving, handle) = server::begin(
-            TokioNet,
+            net,
             listeners,
             config,
             Arc::clone(&places) as Arc<dyn Places>,
@@ -205,6 +205,8 @@ impl Plan<'_> {
             logs: &logs,
             places,
             ask: &asking,
+            me: self.me,
+            keyring,
         };
         let supervised = self.args.supervised;
         let stopping = stop_when_told(signals, stop, &manager, supervised);
@@ -227,7 +229,7 @@ impl Plan<'_> {
     fn greet(
         &self,
         server: &Server,
-        listeners: &Listeners<TokioNet>,
+        listeners: &Listeners<Web>,
         admin: Option<&<TokioNet as Net>::Listener>,
     ) {
         let name = &*server.name;
@@ -252,7 +254,7 @@ impl Plan<'_> {
             // For a whole herd it was said once.
             None if self.args.supervised => {}
             None => tracing::warn!(server = name, "{NO_KEY}"),
-            Some(_) if is_far(&url.address.host) => {
+            Some(_) if !url.encrypted && is_far(&url.address.host) => {
                 tracing::warn!(
                     server = name,
                     "asks Places at {url}: the key travels there unencrypted"
@@ -269,8 +271,8 @@ fn is_far(host: &str) -> bool {
     host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
-async fn bind(server: &Server, settings: &Settings) -> Result<Listeners<TokioNet>, Failure> {
-    let bound = Listeners::<TokioNet>::bind(&TokioNet, &server.client, &server.peer).await;
+async fn bind(net: &Web, server: &Server, only_here: bool) -> Result<Listeners<Web>, Failure> {
+    let bound = Listeners::<Web>::bind(net, &server.client, &server.peer).await;
     let listeners =
         bound.map_err(|error| Failure::Failed(format!("{error}\nhelp: {}", error.help())))?;
     // Nothing was accepted yet.
@@ -278,10 +280,11 @@ async fn bind(server: &Server, settings: &Settings) -> Result<Listeners<TokioNet
     let at = at.map_err(|error| {
         Failure::Failed(format!("can't say where servers are listened for: {error}"))
     })?;
-    if !at.ip().is_loopback() && !settings.insecure_peers {
+    if only_here && !at.ip().is_loopback() {
         return Err(Failure::Input(format!(
             "{} would listen for servers at {at}, which other machines can reach, and nothing proves who they are\n\
-             help: let it listen at 127.0.0.1, or say `--insecure-peers` if the network is trusted",
+             help: give certificates (`--peer-authorities`, `--peer-certificate`, `--peer-key`) or a secret (`--peer-secret-file`), \
+             let it listen at 127.0.0.1, or say `--insecure-peers` if the network is trusted",
             server.name
         )));
     }

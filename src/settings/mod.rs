@@ -48,6 +48,39 @@ pub struct Settings {
     pub insecure_admin: bool,
     /// Servers may be listened for where others than this machine reach it.
     pub insecure_peers: bool,
+    /// Where the files are by which servers prove who they are.
+    pub peers: PeerFiles,
+    /// Where the certificate and the key are that clients are shown; without them they are spoken to in the clear.
+    pub client_tls: KeyFiles,
+    /// Authorities that are trusted to name Places, beside those that the machine trusts.
+    pub places_authorities: Option<PathBuf>,
+}
+
+/// The files of a certificate and its key. Either both are given, or none.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFiles {
+    /// The chain of certificates.
+    pub certificate: Option<PathBuf>,
+    /// The private key.
+    pub key: Option<PathBuf>,
+}
+
+/// The files by which servers prove who they are: a secret, or everything else, or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct PeerFiles {
+    /// A secret that the whole herd shares.
+    pub secret: Option<PathBuf>,
+    /// Who may name servers.
+    pub authorities: Option<PathBuf>,
+    /// What this server shows.
+    pub own: KeyFiles,
+}
+
+impl PeerFiles {
+    /// Whether servers have to prove anything.
+    pub fn is_given(&self) -> bool {
+        self.secret.is_some() || self.authorities.is_some()
+    }
 }
 
 impl Default for Settings {
@@ -66,6 +99,9 @@ impl Default for Settings {
             admin: None,
             insecure_admin: false,
             insecure_peers: false,
+            peers: PeerFiles::default(),
+            client_tls: KeyFiles::default(),
+            places_authorities: None,
         }
     }
 }
@@ -108,6 +144,38 @@ impl Settings {
                 let text = format!("`{less}` is longer than `{more}`");
                 return Some(Problem::without_place(text).help("make one of them fit the other"));
             }
+        }
+        self.check_files()
+    }
+
+    /// Files that are nothing without each other, or too much with each other.
+    fn check_files(&self) -> Option<Problem> {
+        let PeerFiles {
+            secret,
+            authorities,
+            own,
+        } = &self.peers;
+        let tls = [
+            ("peer-authorities", authorities),
+            ("peer-certificate", &own.certificate),
+            ("peer-key", &own.key),
+        ];
+        let client = [
+            ("client-certificate", &self.client_tls.certificate),
+            ("client-key", &self.client_tls.key),
+        ];
+        for group in [&tls[..], &client] {
+            let given = group.iter().find(|(_, path)| path.is_some());
+            let missing = group.iter().find(|(_, path)| path.is_none());
+            if let (Some((given, _)), Some((missing, _))) = (given, missing) {
+                let text = format!("there is `{given}`, but no `{missing}`");
+                let help = "`herd certs` makes all that are needed, to try it";
+                return Some(Problem::without_place(text).help(help));
+            }
+        }
+        if secret.is_some() && authorities.is_some() {
+            let text = "servers prove who they are by `peer-secret-file` or by certificates";
+            return Some(Problem::without_place(text).help("leave one of the two out"));
         }
         None
     }

@@ -107,7 +107,7 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "places-url",
         Url(|s| &mut s.places_url),
-        "Where Nearby Search is asked, `http://HOST[:PORT][/PATH]`; if not given, at Google",
+        "Where Nearby Search is asked, `https://HOST[:PORT][/PATH]`, or `http` where the way is safe; if not given, at Google",
     ),
     setting(
         "places-api",
@@ -268,6 +268,41 @@ pub static SETTINGS: &[Setting] = &[
         "insecure-admin",
         Switch(|s| &mut s.insecure_admin),
         "Serves them where other machines reach it, though nobody is asked who they are",
+    ),
+    setting(
+        "peer-authorities",
+        File(|s| &mut s.peers.authorities),
+        "Who may name servers: certificates in PEM. With the next two, servers prove who they are by TLS",
+    ),
+    setting(
+        "peer-certificate",
+        File(|s| &mut s.peers.own.certificate),
+        "This server's certificate, for its own name",
+    ),
+    setting(
+        "peer-key",
+        File(|s| &mut s.peers.own.key),
+        "Its private key",
+    ),
+    setting(
+        "peer-secret-file",
+        File(|s| &mut s.peers.secret),
+        "A secret of the whole herd, by which servers prove that they belong to it; in place of TLS",
+    ),
+    setting(
+        "client-certificate",
+        File(|s| &mut s.client_tls.certificate),
+        "With the next one, clients are spoken to by TLS: the certificate that they are shown",
+    ),
+    setting(
+        "client-key",
+        File(|s| &mut s.client_tls.key),
+        "Its private key",
+    ),
+    setting(
+        "places-authorities",
+        File(|s| &mut s.places_authorities),
+        "Authorities that are trusted to name Places, beside those that the machine trusts",
     ),
     setting(
         "insecure-peers",

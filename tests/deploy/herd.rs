@@ -178,6 +178,7 @@ fn of_program(program: &str, args: &[&str]) -> Command {
             || name == "PLACES_API_KEY"
             || name == "CREDENTIALS_DIRECTORY"
             || name == "NOTIFY_SOCKET"
+            || name.to_ascii_lowercase().ends_with("_proxy")
         {
             command.env_remove(&*name);
         }

@@ -1,0 +1,149 @@
+//! Servers that prove who they are, as an operator sets them up: `herd certs`, a secret, and what happens to whoever
+//! proves nothing.
+
+use super::herd::{Files, Process, SERVERS, eventually, exchange, herd_command};
+
+/// The files that `herd certs` makes for a herd.
+async fn certified() -> Files {
+    let files = Files::new().await;
+    let made = herd_command(&[
+        "certs",
+        "--herd",
+        &files.herd(),
+        "--out",
+        &files.path("tls"),
+    ])
+    .await;
+    assert!(made.status.success());
+    files
+}
+
+/// The flags by which a server shows the certificate of `as_whom`.
+fn proof(files: &Files, as_whom: &str) -> Vec<String> {
+    let tls = files.path("tls");
+    vec![
+        format!("--peer-authorities={tls}/authority.pem"),
+        format!("--peer-certificate={tls}/{as_whom}.pem"),
+        format!("--peer-key={tls}/{as_whom}.key"),
+    ]
+}
+
+fn serve(files: &Files, name: &str, flags: &[String]) -> Process {
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    files.serve(name, &flags)
+}
+
+/// What a server says of a client that may be known or not.
+async fn asked(files: &Files, server: &str, client: &str) -> Option<String> {
+    files.ask(server, &format!("WHATSAT {client} 10 5")).await
+}
+
+/// A stranger that reaches the port of servers, and what it would have them believe.
+async fn spoof(files: &Files, server: &str) {
+    let lines = b"HELLO 1 test Jaquez 0123456789abcdef\nAT 0 Jaquez +0.1 evil +1-1 5\n";
+    exchange(&files.peer_address(server), lines).await;
+    let answer = asked(files, server, "evil").await.expect("an answer");
+    assert!(answer.starts_with("? WHATSAT evil"), "{answer}");
+}
+
+#[tokio::test]
+async fn servers_with_certificates_are_a_herd_and_nobody_else_gets_in() {
+    let files = certified().await;
+    let start = |name: &str, as_whom: &str| serve(&files, name, &proof(&files, as_whom));
+    let mut herd: Vec<Process> = SERVERS.iter().map(|name| start(name, name)).collect();
+    for server in &mut herd {
+        server.logs("all links are synchronised").await;
+    }
+    let told = files
+        .ask("Riley", "IAMAT kiwi +34.068930-118.445127 5")
+        .await;
+    assert!(told.expect("an answer").starts_with("AT Riley "));
+    let known = async || {
+        let answer = asked(&files, "Campbell", "kiwi").await?;
+        answer.starts_with("AT Riley ").then_some(())
+    };
+    eventually("the update at Campbell", known).await;
+    spoof(&files, "Bernard").await;
+    let at = SERVERS.iter().position(|name| *name == "Juzang");
+    let juzang = &mut herd[at.expect("a server")];
+    assert_eq!(juzang.stopped_by("TERM").await, Some(0));
+    // A certificate of the herd, but for another server.
+    *juzang = start("Juzang", "Campbell");
+    assert_eq!(juzang.ended().await, Some(2));
+    assert!(
+        juzang.said().contains("not for Juzang"),
+        "{}",
+        juzang.said()
+    );
+    // One for this server, but by somebody whom the others don't trust.
+    let foreign = files.path("foreign");
+    let made = herd_command(&["certs", "--herd", &files.herd(), "--out", &foreign]).await;
+    assert!(made.status.success());
+    let mut flags = proof(&files, "Juzang");
+    flags[1] = format!("--peer-certificate={foreign}/Juzang.pem");
+    flags[2] = format!("--peer-key={foreign}/Juzang.key");
+    *juzang = serve(&files, "Juzang", &flags);
+    let at = SERVERS.iter().position(|name| *name == "Bernard");
+    herd[at.expect("a server")]
+        .logs("refused: invalid peer certificate")
+        .await;
+    let all = herd[2].said();
+    assert!(!all.contains("is up"), "{all}");
+}
+
+#[tokio::test]
+async fn servers_with_a_secret_are_a_herd_until_one_of_them_has_another() {
+    let files = Files::new().await;
+    let secret = |name: &str, text: &str| {
+        std::fs::write(files.path(name), text).expect("written");
+        vec![format!("--peer-secret-file={}", files.path(name))]
+    };
+    let ours = secret("ours", "correct horse battery staple\n");
+    let mine = secret("mine", "correct horse battery staple\n");
+    let mut riley = serve(&files, "Riley", &mine);
+    let mut jaquez = serve(&files, "Jaquez", &ours);
+    riley.logs("synchronised with Jaquez").await;
+    jaquez.logs("synchronised with Riley").await;
+    spoof(&files, "Riley").await;
+    // A secret that is gone must not open the door.
+    std::fs::remove_file(files.path("mine")).expect("it was there");
+    riley.signal("HUP").await;
+    riley.logs("reloads nothing").await;
+    // Another one closes the link at once.
+    secret("mine", "another secret of some length\n");
+    riley.signal("HUP").await;
+    riley.logs("settings are reloaded").await;
+    riley.logs("link to Jaquez is down").await;
+    jaquez.logs("link to Riley is down").await;
+    // And back.
+    secret("mine", "correct horse battery staple\n");
+    riley.signal("HUP").await;
+    let again =
+        async || (riley.said().matches("synchronised with Jaquez").count() == 2).then_some(());
+    eventually("the link again", again).await;
+    let said = riley.said() + &jaquez.said();
+    assert!(!said.contains("battery") && !said.contains("another secret"));
+}
+
+#[tokio::test]
+async fn half_of_what_a_proof_needs_is_a_mistake() {
+    let files = Files::new().await;
+    for (flags, said) in [
+        (
+            &["--peer-key", "x"][..],
+            "there is `peer-key`, but no `peer-authorities`",
+        ),
+        (
+            &["--client-key", "x"],
+            "there is `client-key`, but no `client-certificate`",
+        ),
+        (
+            &["--peer-secret-file", "/nowhere/at/all"],
+            "/nowhere/at/all",
+        ),
+    ] {
+        let mut server = files.serve("Riley", flags);
+        assert_eq!(server.ended().await, Some(2));
+        assert!(server.said().contains(said), "{}", server.said());
+    }
+}
