@@ -1,14 +1,12 @@
 //! Breaking and mending what a scenario says, and counting what each fault touched.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-use turmoil::{Protocol, Segment};
 
 use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::recorder::Recorder;
+use super::wires::{Wire, Wires};
 use crate::herd::{Name, ServerId};
 use crate::journal::{EventId, What, Who};
 use crate::scenario::{Clocked, Fault, Party, Route, Scenario, Skewed, Way};
@@ -40,21 +38,32 @@ struct Active {
 #[derive(PartialEq)]
 enum Kind {
     Host(Fault, Party),
-    Cut(Vec<Way>),
-    Slow(Vec<Route>),
+    /// The ways that it still cuts.
+    Cut(Vec<Wire>),
+    /// The routes that are still slow by it, and how many messages had gone by them before.
+    Slow(BTreeMap<Route, u64>),
     Skew(Clocked),
     Moment,
 }
 
 /// How to see what a fault touches. Every measure only grows.
 enum Measure {
-    /// New connections to this machine, beside so many that it had.
-    Connects(Machine, u64),
+    /// Connections that this machine's system refuses, beside so many that it had.
+    Refused(Machine, u64),
+    /// Connections to this machine that come to nothing, beside so many that it had.
+    Lost(Machine, u64),
     Stopped(Machine),
-    Sends(Vec<(Machine, Machine)>),
+    /// What the fault counts itself as it goes.
+    Messages,
     ServerClock(Machine),
     ClientClock(Name),
     Once(u64),
+}
+
+/// Takes `wire` out of the list once, if it is there.
+fn take(list: &mut Vec<Wire>, wire: Wire) -> bool {
+    let at = list.iter().position(|one| *one == wire);
+    at.map(|at| list.remove(at)).is_some()
 }
 
 /// What is broken, and the means to break it.
@@ -62,13 +71,9 @@ pub(super) struct Breaker {
     machines: Machines,
     faults: Faults,
     recorder: Recorder,
-    tick: Duration,
     /// What messages take in the beginning.
     usual: BTreeMap<Route, LatencyRange>,
-    /// How many steps cut each way.
-    cuts: BTreeMap<(Machine, Machine), u32>,
-    /// Messages that may pass against a one-way cut, each with the time when it is to arrive.
-    passing: BTreeMap<(Machine, Machine), VecDeque<Duration>>,
+    wires: Wires,
     active: Vec<Active>,
     pub(super) touched: Vec<Touch>,
 }
@@ -81,13 +86,11 @@ impl Breaker {
         recorder: Recorder,
     ) -> Self {
         Self {
+            wires: Wires::new(scenario, machines.clone()),
             machines,
             faults,
             recorder,
-            tick: scenario.tick,
             usual: scenario.usual_latencies().collect(),
-            cuts: BTreeMap::new(),
-            passing: BTreeMap::new(),
             active: Vec::new(),
             touched: Vec::new(),
         }
@@ -117,9 +120,9 @@ impl Breaker {
 
     fn begin(&mut self, place: usize, about: String, event: EventId, kind: Kind, measure: Measure) {
         let what = match measure {
-            Measure::Connects(..) | Measure::Once(_) => "connections",
+            Measure::Refused(..) | Measure::Lost(..) | Measure::Once(_) => "connections",
             Measure::Stopped(_) => "wake-ups",
-            Measure::Sends(_) => "messages",
+            Measure::Messages => "messages",
             Measure::ServerClock(_) | Measure::ClientClock(_) => "readings",
         };
         let touch = Touch {
@@ -127,7 +130,9 @@ impl Breaker {
             about,
             event,
             count: match measure {
-                Measure::Connects(_, at_once) | Measure::Once(at_once) => at_once,
+                Measure::Refused(_, at_once)
+                | Measure::Lost(_, at_once)
+                | Measure::Once(at_once) => at_once,
                 _ => 0,
             },
             what,
@@ -143,13 +148,37 @@ impl Breaker {
 
     fn measured(&self, measure: &Measure) -> u64 {
         match measure {
-            Measure::Connects(machine, _) => self.faults.counts(*machine).connects,
+            Measure::Refused(machine, _) => self.faults.counts(*machine).refused,
+            Measure::Lost(machine, _) => {
+                let counts = self.faults.counts(*machine);
+                counts.refused + counts.given_up
+            }
             Measure::Stopped(machine) => self.faults.counts(*machine).stopped,
-            Measure::Sends(ways) => ways.iter().map(|&(a, b)| self.faults.sends(a, b)).sum(),
             Measure::ServerClock(machine) => self.faults.counts(*machine).clock_reads,
             Measure::ClientClock(name) => self.faults.client_reads(name),
-            Measure::Once(_) => 0,
+            Measure::Once(_) | Measure::Messages => 0,
         }
+    }
+
+    /// What a fault that ends now has touched since it was last counted.
+    fn untold(&self, active: &Active) -> u64 {
+        let since = self.measured(&active.measure) - active.before;
+        let more = match (&active.measure, &active.kind) {
+            // Who tries now will give up, or be reset when the power is back.
+            (Measure::Lost(machine, _), _) => self.faults.counts(*machine).pending,
+            (_, Kind::Slow(routes)) => (routes.iter())
+                .map(|(route, before)| self.gone_by(*route) - before)
+                .sum(),
+            _ => 0,
+        };
+        since + more
+    }
+
+    /// How many messages have gone by a route, both ways.
+    fn gone_by(&self, route: Route) -> u64 {
+        let pairs = self.machines.pairs(route);
+        let sends = |(a, b)| self.faults.sends(a, b) + self.faults.sends(b, a);
+        pairs.into_iter().map(sends).sum()
     }
 
     /// Faults of this kind are over.
@@ -159,8 +188,9 @@ impl Breaker {
             .partition(|active| over(&active.kind));
         self.active = active;
         for active in over {
+            let untold = self.untold(&active);
             let mut touch = active.touch;
-            touch.count += self.measured(&active.measure) - active.before;
+            touch.count += untold;
             let what = What::Touched {
                 count: touch.count,
                 of: touch.what.into(),
@@ -182,10 +212,10 @@ impl Breaker {
         let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
         let (what, measure) = match fault {
-            Fault::Crash => (What::Crashed, Measure::Connects(machine, had)),
-            Fault::PowerOff => (What::PoweredOff, Measure::Connects(machine, had)),
+            Fault::Crash => (What::Crashed, Measure::Refused(machine, had)),
+            Fault::PowerOff => (What::PoweredOff, Measure::Lost(machine, had)),
             Fault::Freeze => (What::Frozen, Measure::Stopped(machine)),
-            Fault::Refuse => (What::Refusing, Measure::Connects(machine, 0)),
+            Fault::Refuse => (What::Refusing, Measure::Refused(machine, 0)),
         };
         let event = self.tell(self.who(party), what);
         if matches!(fault, Fault::Crash | Fault::PowerOff) {
@@ -230,75 +260,51 @@ impl Breaker {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
         let event = self.tell(Who::Network, What::Cut { ways: named });
-        let machines: Vec<_> = (ways.iter())
-            .map(|&(a, b)| (self.machines.of(a), self.machines.of(b)))
-            .collect();
-        let measure = Measure::Sends(machines.clone());
-        let about = "the cut".to_owned();
-        self.begin(place, about, event, Kind::Cut(ways), measure);
-        for way in machines {
-            *self.cuts.entry(way).or_default() += 1;
-            self.apply(sim, way);
+        let wires: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
+        for &wire in &wires {
+            self.wires.cut(sim, wire);
         }
+        let about = "the cut".to_owned();
+        self.begin(place, about, event, Kind::Cut(wires), Measure::Messages);
     }
 
-    /// Takes one cut from each of the ways.
-    pub(super) fn heal(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way]) {
+    /// Takes one cut from each of the ways: from the last step that cuts nothing else, or else from the last that cuts
+    /// them, too.
+    pub(super) fn heal(&mut self, ways: &[Way]) {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
         self.tell(Who::Network, What::Healed { ways: named });
-        for &(a, b) in &ways {
-            let way = (self.machines.of(a), self.machines.of(b));
-            if let Some(count) = self.cuts.get_mut(&way) {
-                *count -= 1;
-            }
-            self.cuts.retain(|_, count| *count > 0);
-            self.apply(sim, way);
+        let mut healed: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
+        for &wire in &healed {
+            self.wires.mend(wire);
         }
-        let cuts = self.cuts.clone();
-        let machines = self.machines.clone();
-        self.end(|kind| match kind {
-            Kind::Cut(ways) => {
-                !(ways.iter()).any(|&(a, b)| cuts.contains_key(&(machines.of(a), machines.of(b))))
+        let mut cuts: Vec<&mut Vec<Wire>> = (self.active.iter_mut().rev())
+            .filter_map(|active| match &mut active.kind {
+                Kind::Cut(wires) => Some(wires),
+                _ => None,
+            })
+            .collect();
+        for wires in &mut cuts {
+            if wires.iter().all(|wire| healed.contains(wire)) {
+                for wire in wires.drain(..) {
+                    take(&mut healed, wire);
+                }
             }
-            _ => false,
-        });
+        }
+        for wire in healed {
+            let _ = cuts.iter_mut().any(|wires| take(wires, wire));
+        }
+        self.end(|kind| matches!(kind, Kind::Cut(wires) if wires.is_empty()));
     }
 
     /// Whether something sent from `a` to `b` waits.
     pub(super) fn is_cut(&self, a: Machine, b: Machine) -> bool {
-        self.cuts.contains_key(&(a, b))
-    }
-
-    /// Tells the simulation what is cut between two machines.
-    fn apply(&mut self, sim: &turmoil::Sim<'_>, (a, b): (Machine, Machine)) {
-        let (there, back) = (self.is_cut(a, b), self.is_cut(b, a));
-        if there || back {
-            sim.hold(self.machines.host(a), self.machines.host(b));
-        } else {
-            sim.release(self.machines.host(a), self.machines.host(b));
-        }
-        // The simulation holds both ways or none. What may pass is delivered by hand.
-        for (way, passes) in [((a, b), back && !there), ((b, a), there && !back)] {
-            if passes {
-                self.passing.entry(way).or_default();
-            } else {
-                self.passing.remove(&way);
-            }
-        }
+        self.wires.is_cut((a, b))
     }
 
     /// Cuts again what the simulation forgot to be cut from `machine`.
-    pub(super) fn reapply(&mut self, sim: &turmoil::Sim<'_>, machine: Machine) {
-        let ways: Vec<_> = self.cuts.keys().copied().collect();
-        for (a, b) in ways
-            .into_iter()
-            .filter(|&(a, b)| a == machine || b == machine)
-        {
-            self.passing.remove(&(a, b));
-            self.passing.remove(&(b, a));
-            self.apply(sim, (a, b));
-        }
+    pub(super) fn reapply(&self, sim: &turmoil::Sim<'_>, machine: Machine) {
+        self.wires.hold_again(sim, machine);
     }
 
     /// Whether a server stands still or refuses connections, so that its links may stay down.
@@ -310,41 +316,32 @@ impl Breaker {
             .any(|active| stuck.contains(&active.kind))
     }
 
-    /// Delivers what may pass against a one-way cut and is due. `latency` is that of a way.
-    pub(super) fn pass(
+    /// Looks what is under way: see [`Wires::see`].
+    pub(super) fn see(
         &mut self,
         sim: &turmoil::Sim<'_>,
         now: Duration,
         latency: impl Fn(Machine, Machine) -> Duration,
     ) {
-        for (&(a, b), due) in &mut self.passing {
-            let address = |machine| sim.lookup(self.machines.host(machine));
-            let (from, to): (IpAddr, IpAddr) = (address(a), address(b));
-            let sent = now.saturating_sub(self.tick);
-            let mut position = 0;
-            let mut delivered = 0;
-            sim.links(|links| {
-                for link in links {
-                    for message in link {
-                        let (source, target) = message.pair();
-                        // Who wants to connect gets no answer, so that waits, too.
-                        let connects = matches!(message.protocol(), Protocol::Tcp(Segment::Syn(_)));
-                        if (source.ip(), target.ip()) != (from, to) || connects {
-                            continue;
-                        }
-                        if position == due.len() {
-                            due.push_back(sent + latency(a, b));
-                        }
-                        if due[position] <= now {
-                            message.deliver();
-                            delivered += 1;
-                        }
-                        position += 1;
-                    }
+        self.wires.see(sim, now, latency);
+    }
+
+    /// Delivers what is due between machines that were cut off from each other, and counts what is held up.
+    pub(super) fn deliver(&mut self, sim: &turmoil::Sim<'_>, now: Duration) {
+        let Self { wires, active, .. } = self;
+        wires.deliver(sim, now, |message| {
+            let (a, b) = message.wire;
+            for fault in &mut *active {
+                let Kind::Cut(wires) = &fault.kind else {
+                    continue;
+                };
+                let holds = wires.contains(&(a, b)) || message.connects && wires.contains(&(b, a));
+                if holds && !message.counted_for.contains(&fault.touch.event) {
+                    message.counted_for.push(fault.touch.event);
+                    fault.touch.count += 1;
                 }
-            });
-            due.drain(..delivered);
-        }
+            }
+        });
     }
 
     /// Resets connections.
@@ -362,10 +359,7 @@ impl Breaker {
 
     /// Routes have another latency; the caller gives it to the simulation.
     pub(super) fn slow(&mut self, routes: &[Route], latency: LatencyRange, place: usize) {
-        self.end(|kind| match kind {
-            Kind::Slow(earlier) => earlier.iter().all(|route| routes.contains(route)),
-            _ => false,
-        });
+        self.no_longer_slow(routes);
         let machines = &self.machines;
         let pairs: Vec<_> = routes
             .iter()
@@ -382,17 +376,24 @@ impl Breaker {
         if routes.iter().all(is_usual) {
             return;
         }
-        let ways = pairs
-            .into_iter()
-            .flat_map(|(a, b)| [(a, b), (b, a)])
-            .collect();
-        self.begin(
-            place,
-            "`slow`".to_owned(),
-            event,
-            Kind::Slow(routes.to_vec()),
-            Measure::Sends(ways),
-        );
+        let before = routes.iter().map(|&route| (route, self.gone_by(route)));
+        let kind = Kind::Slow(before.collect());
+        self.begin(place, "`slow`".to_owned(), event, kind, Measure::Messages);
+    }
+
+    /// Routes are not slow any more by whatever step made them so.
+    fn no_longer_slow(&mut self, routes: &[Route]) {
+        for route in routes {
+            let gone = self.gone_by(*route);
+            for fault in &mut self.active {
+                if let Kind::Slow(slow) = &mut fault.kind
+                    && let Some(before) = slow.remove(route)
+                {
+                    fault.touch.count += gone - before;
+                }
+            }
+        }
+        self.end(|kind| matches!(kind, Kind::Slow(slow) if slow.is_empty()));
     }
 
     /// Clocks are wrong from now on.

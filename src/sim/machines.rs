@@ -38,6 +38,10 @@ impl Machines {
         }
     }
 
+    pub(super) fn wire(&self, (a, b): Way) -> (Machine, Machine) {
+        (self.of(a), self.of(b))
+    }
+
     pub(super) fn name(&self, party: Party) -> Name {
         party.name(&self.herd)
     }
@@ -114,6 +118,7 @@ pub(super) struct Routes {
     latencies: Latencies,
     /// Places has a stream of its own, so that links take what they take without it.
     places_latencies: Latencies,
+    settled: Duration,
 }
 
 impl Routes {
@@ -131,6 +136,7 @@ impl Routes {
             now: Vec::new(),
             latencies: Latencies::new(seed, "latencies", tick),
             places_latencies: Latencies::new(seed, "latencies of Places", tick),
+            settled: Duration::ZERO,
         }
     }
 
@@ -160,6 +166,7 @@ impl Routes {
         for route in slowed {
             let all = &mut self.ranges.iter_mut();
             if let Some(at) = all.position(|(other, _)| other == route) {
+                self.settled = self.settled.max(sim.elapsed() + self.ranges[at].1.most);
                 self.ranges[at].1 = latency;
                 self.now[at] = self.draw(*route, latency);
             }
@@ -195,5 +202,10 @@ impl Routes {
     pub(super) fn longest(&self) -> Duration {
         let all = self.ranges.iter().map(|(_, range)| range.most);
         all.max().unwrap_or_default()
+    }
+
+    /// When the last message has arrived that was sent while a route was slower than it is now.
+    pub(super) fn settled(&self) -> Duration {
+        self.settled
     }
 }

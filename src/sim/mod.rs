@@ -13,6 +13,7 @@ mod machines;
 mod net;
 mod random;
 mod recorder;
+mod wires;
 mod world;
 
 use wiremock::Mock;

@@ -329,10 +329,11 @@ impl Driver<'_> {
         loop {
             let now = sim.elapsed();
             self.recorder.set_now(now);
+            let routes = &self.routes;
+            self.breaker.see(sim, now, |a, b| routes.latency(a, b));
             self.perform(sim, now)?;
             self.routes.draw_all(sim);
-            let routes = &self.routes;
-            self.breaker.pass(sim, now, |a, b| routes.latency(a, b));
+            self.breaker.deliver(sim, now);
             sim.step()
                 .map_err(|error| SimError::Failed(error.to_string()))?;
             let now = sim.elapsed();
@@ -368,7 +369,7 @@ impl Driver<'_> {
                     }
                 }
                 Todo::Cut(ways) => self.breaker.cut(sim, &ways, place),
-                Todo::Heal(ways) => self.breaker.heal(sim, &ways),
+                Todo::Heal(ways) => self.breaker.heal(&ways),
                 Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
                 Todo::Slow(routes, latency) => {
                     self.breaker.slow(&routes, latency, place);
@@ -433,6 +434,7 @@ impl Driver<'_> {
             && self
                 .recorder
                 .ask(|state| now > state.last_activity + settle && self.is_whole(state))
+            && now > self.routes.settled()
     }
 
     fn is_whole(&self, state: &State) -> bool {

@@ -60,8 +60,12 @@ struct State {
 pub(super) struct Counts {
     /// Tasks that wanted to go on while the machine stood still.
     pub(super) stopped: u64,
-    /// Connections that it was to take.
-    pub(super) connects: u64,
+    /// Connections that its system refused.
+    pub(super) refused: u64,
+    /// Connections to it that never came to be, because whoever tried gave up.
+    pub(super) given_up: u64,
+    /// Connections to it that are being tried.
+    pub(super) pending: u64,
     /// How often its clock was read.
     pub(super) clock_reads: u64,
 }
@@ -190,17 +194,20 @@ impl Faults {
     /// Resets all connections between two machines; how many.
     pub(super) fn sever(&self, a: Machine, b: Machine) -> u64 {
         let mut inner = self.inner();
-        let mut ends = 0;
-        for open in inner.streams.values_mut() {
-            if (open.me, open.other) == (a, b) || (open.me, open.other) == (b, a) {
-                open.severed = true;
-                ends += 1;
-                let wakers = [open.reader.take(), open.writer.take()];
-                wakers.into_iter().flatten().for_each(Waker::wake);
-            }
+        // Each connection has two ends, unless one of them is not there yet or not any more.
+        let mut ends = [0, 0];
+        for open in inner.streams.values_mut().filter(|open| !open.severed) {
+            let side = match (open.me, open.other) {
+                here if here == (a, b) => 0,
+                there if there == (b, a) => 1,
+                _ => continue,
+            };
+            open.severed = true;
+            ends[side] += 1;
+            let wakers = [open.reader.take(), open.writer.take()];
+            wakers.into_iter().flatten().for_each(Waker::wake);
         }
-        // Each connection has two ends, unless one of them is not there yet.
-        u64::div_ceil(ends, 2)
+        ends[0].max(ends[1])
     }
 
     /// The machine's clock is wrong from now on.
@@ -239,6 +246,12 @@ impl Inner {
         self.names.iter().position(|known| known == name)
     }
 
+    fn count_send(&mut self, stream: u64) {
+        if let Some(open) = self.streams.get(&stream) {
+            *self.sends.entry((open.me, open.other)).or_default() += 1;
+        }
+    }
+
     fn opened(&mut self, me: Machine, other: Machine, stream: &Slot) -> u64 {
         self.opened += 1;
         let open = Open {
@@ -265,6 +278,19 @@ impl SimNet {
     /// What this client's clock shows.
     pub(super) fn client_now(&self, client: &Name) -> Timestamp {
         self.faults.client_now(client)
+    }
+
+    /// A connection to another machine is tried.
+    fn dial(&self, to: &Address) -> Option<Dial> {
+        let mut inner = self.faults.inner();
+        let target = inner.machine(&to.host)?;
+        *inner.sends.entry((self.machine, target)).or_default() += 1;
+        inner.machines[target].counts.pending += 1;
+        Some(Dial {
+            faults: self.faults.clone(),
+            target,
+            is_over: false,
+        })
     }
 
     fn wrap(&self, connection: Connection<TcpStream>) -> Connection<SimStream> {
@@ -307,14 +333,12 @@ impl Net for SimNet {
     }
 
     async fn connect(&self, to: &Address) -> io::Result<Connection<SimStream>> {
-        {
-            let mut inner = self.faults.inner();
-            if let Some(target) = inner.machine(&to.host) {
-                *inner.sends.entry((self.machine, target)).or_default() += 1;
-                inner.machines[target].counts.connects += 1;
-            }
+        let dial = self.dial(to);
+        let connected = TurmoilNet.connect(to).await;
+        if let Some(dial) = dial {
+            dial.ended(connected.as_ref().err());
         }
-        Ok(self.wrap(TurmoilNet.connect(to).await?))
+        Ok(self.wrap(connected?))
     }
 
     fn now(&self) -> Timestamp {
@@ -330,6 +354,30 @@ impl Net for SimNet {
             machine: self.machine,
             faults: self.faults.clone(),
         }
+    }
+}
+
+/// A connection that is being tried, and given up when this is dropped before it ended.
+struct Dial {
+    faults: Faults,
+    target: Machine,
+    is_over: bool,
+}
+
+impl Dial {
+    fn ended(mut self, error: Option<&io::Error>) {
+        self.is_over = true;
+        if error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            self.faults.inner().machines[self.target].counts.refused += 1;
+        }
+    }
+}
+
+impl Drop for Dial {
+    fn drop(&mut self) {
+        let counts = &mut self.faults.inner().machines[self.target].counts;
+        counts.pending -= 1;
+        counts.given_up += u64::from(!self.is_over);
     }
 }
 
@@ -366,11 +414,10 @@ pub(super) struct SimStream {
 }
 
 impl SimStream {
-    /// Fails if the connection was reset; remembers whom to wake when it is. Writing counts.
+    /// Fails if the connection was reset; remembers whom to wake when it is.
     fn check(&self, context: &Context<'_>, writes: bool) -> io::Result<()> {
         let mut inner = self.faults.inner();
-        let Inner { streams, sends, .. } = &mut *inner;
-        let Some(open) = streams.get_mut(&self.id) else {
+        let Some(open) = inner.streams.get_mut(&self.id) else {
             return Ok(());
         };
         if open.severed {
@@ -378,7 +425,6 @@ impl SimStream {
         }
         let waker = Some(context.waker().clone());
         if writes {
-            *sends.entry((open.me, open.other)).or_default() += 1;
             open.writer = waker;
         } else {
             open.reader = waker;
@@ -430,7 +476,11 @@ impl AsyncWrite for SimStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check(context, true)?;
-        on(&self.stream, |stream| stream.poll_write(context, bytes))
+        let written = on(&self.stream, |stream| stream.poll_write(context, bytes));
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.faults.inner().count_send(self.id);
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
