@@ -149,6 +149,9 @@ where
             }
         };
         let pulse = async {
+            if !shared.is_watched() {
+                return std::future::pending().await;
+            }
             tokio::time::sleep(PULSE).await;
             Next::Pulse
         };

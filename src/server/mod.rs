@@ -178,6 +178,11 @@ impl<N: Net> Shared<N> {
         self.tuning.borrow().timing
     }
 
+    /// Whether anybody has a handle. Where nobody has, as in the simulator, nothing wakes up only to show that it can.
+    fn is_watched(&self) -> bool {
+        self.tuning.has_changed().is_ok()
+    }
+
     /// How much to take, as it is now.
     fn limits(&self) -> Limits {
         self.tuning.borrow().limits
@@ -340,7 +345,9 @@ async fn run<N: Net>(
     }));
     let peers = accept::peers(Arc::clone(&shared), listeners.peers);
     tasks.spawn(shared.net.task(peers));
-    tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
+    if shared.is_watched() || shared.limits().keep.time_to_live.is_some() {
+        tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
+    }
     for (position, neighbour) in shared.config.node.neighbours.iter().enumerate() {
         if neighbour.dialled {
             let dialling = dial::keep_dialling(Arc::clone(&shared), NeighbourId(position));

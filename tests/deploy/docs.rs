@@ -1,6 +1,12 @@
 //! What the documentation lists, held against the code.
 
+use std::path::Path;
+
+use proxy_herd::herd::Herd;
 use proxy_herd::{admin, settings};
+
+use crate::herd::herd_command;
+use crate::{err, out};
 
 fn documented(tables: &str) {
     let documented = std::fs::read_to_string("docs/operating.md").expect("it is there");
@@ -27,5 +33,76 @@ fn a_limit_is_called_as_the_setting_that_sets_it() {
             .iter()
             .any(|setting| setting.name == *limit);
         assert!(is_setting || *limit == "open-files", "{limit}");
+    }
+}
+
+/// Each word of the shipped files that begins so, as far as it is one.
+fn words(text: &str, beginning: &str) -> Vec<String> {
+    let split = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let words = text.split(split);
+    let words = words.filter(|word| word.starts_with(beginning) && word.len() > beginning.len());
+    words.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn what_is_shipped_names_settings_and_flags_that_there_are() {
+    let help = herd_command(&["serve", "--help"]).await;
+    let flags = words(&out(&help), "--");
+    let mut seen = 0;
+    for file in [
+        "deploy/herd@.service",
+        "deploy/Containerfile",
+        "deploy/compose/compose.yaml",
+    ] {
+        let text = std::fs::read_to_string(file).expect("it is shipped");
+        for variable in words(&text, settings::PREFIX) {
+            let is_setting = settings::SETTINGS
+                .iter()
+                .any(|setting| setting.variable() == variable);
+            assert!(is_setting, "{file}: {variable}");
+            seen += 1;
+        }
+        let commands = text.lines().filter(|line| line.contains("serve"));
+        for flag in commands.flat_map(|line| words(line, "--")) {
+            assert!(flags.contains(&flag), "{file}: {flag}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "only {seen} were found");
+}
+
+#[test]
+fn the_shipped_herd_is_one_and_each_of_its_servers_has_a_service() {
+    let (herd, warnings) = Herd::load("deploy/compose/herd.toml", Some(Path::new("."))).unwrap();
+    assert!(warnings.is_empty());
+    let compose = std::fs::read_to_string("deploy/compose/compose.yaml").unwrap();
+    for server in herd.servers() {
+        let host = &server.client.host;
+        assert!(compose.contains(&format!("\n  {host}:\n")), "{host}");
+        assert!(
+            compose.contains(&format!("\"{}\"", server.name)),
+            "{}",
+            server.name
+        );
+    }
+}
+
+#[test]
+fn systemd_understands_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = std::fs::read_to_string("deploy/herd@.service").unwrap();
+    // It wants a program that is there.
+    let unit = unit.replace("/usr/local/bin/herd", env!("CARGO_BIN_EXE_herd"));
+    let path = folder.path().join("herd@.service");
+    std::fs::write(&path, unit).unwrap();
+    let verify = std::process::Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&path)
+        .output();
+    // Not every machine has systemd.
+    if let Ok(verify) = verify {
+        let said = err(&verify);
+        let about_it = said.lines().find(|line| line.contains("herd@"));
+        assert!(verify.status.success() && about_it.is_none(), "{said}");
     }
 }
