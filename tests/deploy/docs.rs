@@ -62,7 +62,9 @@ async fn what_is_shipped_names_settings_and_flags_that_there_are() {
             assert!(is_setting, "{file}: {variable}");
             seen += 1;
         }
-        let commands = text.lines().filter(|line| line.contains("serve"));
+        let commands = text
+            .lines()
+            .filter(|line| line.contains("serve %i") || line.contains("\"serve\""));
         for flag in commands.flat_map(|line| words(line, "--")) {
             assert!(flags.contains(&flag), "{file}: {flag}");
             seen += 1;

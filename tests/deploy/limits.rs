@@ -187,10 +187,19 @@ async fn so_many_look_ups_are_under_way() {
     ];
     let (_riley, admin) = riley(&files, &limits).await;
     let at = files.address("Riley");
-    let (mut first, mut second) = (Client::new(&at).await, Client::new(&at).await);
-    first.says(b"IAMAT kiwi +1-1 5\nWHATSAT kiwi 1 1\n").await;
+    let mut first = Client::new(&at).await;
+    first.says(b"IAMAT kiwi +1-1 5\n").await;
     assert!(first.hears().await.starts_with("AT "));
-    second.says(b"WHATSAT kiwi 2 1\n").await;
+    let mut others = Vec::new();
+    for _ in 0..200 {
+        others.push(Client::new(&at).await);
+    }
+    // All different. One is asked; the deadlines of those that are asked in the same millisecond end together.
+    for (at, other) in others.iter_mut().enumerate() {
+        other
+            .says(format!("WHATSAT kiwi 1.{at} 1\n").as_bytes())
+            .await;
+    }
     Client::new(&at).await.is_served().await;
     admin.meets("places-in-flight").await;
     admin
