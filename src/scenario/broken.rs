@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Clocked, Fault, Party, Route, Scenario, Skewed, Step, Way};
 use crate::diag::Span;
-use crate::herd::ServerId;
+use crate::units::LatencyRange;
 
 /// What is broken at some moment of the scenario.
 #[derive(Default)]
@@ -14,10 +14,10 @@ pub(super) struct Broken {
     parties: BTreeMap<(Fault, Party), Span>,
     /// Which ways are cut, and by how many steps.
     ways: BTreeMap<Way, usize>,
-    /// Routes that do not take what they took in the beginning.
-    slow: BTreeSet<Route>,
-    /// Servers whose clocks are wrong.
-    skewed: BTreeSet<ServerId>,
+    /// What routes take that do not take what they took in the beginning.
+    slow: BTreeMap<Route, LatencyRange>,
+    /// Whose clocks are wrong.
+    skewed: BTreeSet<Clocked>,
 }
 
 impl Broken {
@@ -100,12 +100,40 @@ impl Broken {
 
     /// Whether a step has changed what messages take.
     pub(super) fn is_slow(&self, route: Route) -> bool {
-        self.slow.contains(&route)
+        self.slow.contains_key(&route)
     }
 
-    /// Whether a server's clock is wrong.
-    pub(super) fn is_skewed(&self, server: ServerId) -> bool {
-        self.skewed.contains(&server)
+    /// What messages take on a route that takes `usual` in the beginning.
+    pub(super) fn latency(&self, route: Route, usual: LatencyRange) -> LatencyRange {
+        self.slow.get(&route).copied().unwrap_or(usual)
+    }
+
+    /// Messages take so long from now on on a route that takes `usual` in the beginning.
+    pub(super) fn slow(&mut self, route: Route, latency: LatencyRange, usual: LatencyRange) {
+        if latency == usual {
+            self.slow.remove(&route);
+        } else {
+            self.slow.insert(route, latency);
+        }
+    }
+
+    /// Whether somebody's clock is wrong.
+    pub(super) fn is_skewed(&self, whose: &Clocked) -> bool {
+        self.skewed.contains(whose)
+    }
+
+    /// Somebody's clock is so wrong from now on.
+    pub(super) fn skew(&mut self, whose: &Clocked, skewed: Skewed) {
+        if skewed == Skewed::default() {
+            self.skewed.remove(whose);
+        } else {
+            self.skewed.insert(whose.clone());
+        }
+    }
+
+    /// The ways that are cut, each once.
+    pub(super) fn cut_ways(&self) -> impl Iterator<Item = Way> {
+        self.ways.keys().copied()
     }
 
     /// Whether nothing is broken.
@@ -137,23 +165,12 @@ impl Broken {
             Action::Heal(ways) => self.heal(ways),
             Action::Slow(slowed, latency) => {
                 for &route in slowed {
-                    if usual(route) == Some(*latency) {
-                        self.slow.remove(&route);
-                    } else {
-                        self.slow.insert(route);
-                    }
+                    self.slow(route, *latency, usual(route).unwrap_or(*latency));
                 }
             }
             Action::Skew(whom, skewed) => {
                 for clocked in whom {
-                    let Clocked::Server(id) = clocked else {
-                        continue;
-                    };
-                    if *skewed == Skewed::default() {
-                        self.skewed.remove(id);
-                    } else {
-                        self.skewed.insert(*id);
-                    }
+                    self.skew(clocked, *skewed);
                 }
             }
             Action::Sever(_)

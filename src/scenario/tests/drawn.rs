@@ -220,7 +220,7 @@ const EVERYTHING: &str = r#"steps = [
   { at = "118ms", sever = "Riley-Juzang" },
   { at = "119ms", sever = ["Riley", "Jaquez"], from = ["Juzang", "clients"] },
   { at = "120ms", slow = ["Riley", "Juzang-Bernard"], latency = "10ms..30ms" },
-  { at = "121ms", skew = ["Riley", "kiwi", "all"], by = "-1.5s", drift = "+100us" },
+  { at = "121ms", skew = ["Riley", "a-2", "all"], by = "-1.5s", drift = "+100us" },
   { at = "122ms", skew = "Riley", drift = "-1ms" },
   { at = "123ms", skew = "Riley", by = "0s" },
   { at = "124ms", client = "all", to = "all", send = "all" },

@@ -149,7 +149,7 @@ impl Context<'_> {
         let many = clients.map(|clients| self.count(clients, "clients"));
         let times = self.repetitions(step.times.as_ref());
         if let (Some(Some(many)), Some(times), Some(place)) = (many, times, clients) {
-            self.check_connections(many, times, place.span());
+            self.check_product(many, times, place.span());
         }
         let every = self.every(step);
         Some(ClientStep {
@@ -261,7 +261,7 @@ impl Context<'_> {
         None
     }
 
-    fn check_connections(&mut self, clients: u32, times: u32, place: Span) {
+    fn check_product(&mut self, clients: u32, times: u32, place: Span) {
         if u64::from(clients) * u64::from(times) > u64::from(MOST_TIMES) {
             let message = format!(
                 "{clients} `clients` {times} `times` each is more than {MOST_TIMES} connections"

@@ -17,6 +17,9 @@ use crate::units::{DurationText, format_duration};
 /// Each line is a connection of its own, and a simulated host has only so many ports.
 const MOST_LINES: u64 = 10_000;
 
+/// What each fault does fills a page of the report, and a run that comes to more tells nobody anything.
+const MOST_FAULTS: u64 = 1_000;
+
 impl Context<'_> {
     /// Fields that only a workload or a random step has.
     pub(super) fn check_drawn_fields(&mut self, step: &Section<RawStep>, action: &str) {
@@ -93,18 +96,29 @@ impl Context<'_> {
         let lasts = self.lasts(step, "a random step needs `lasts`: how long it goes on");
         let message = "a random step needs `holds`: how long each fault holds";
         let holds = self.required(step.holds.as_ref(), &step.span(), message);
-        if let Some(holds) = holds {
-            self.latency_on_tick(**holds, &holds.span(), "`holds`");
+        let holds = holds.map(|holds| {
             if holds.least.is_zero() {
                 self.error(holds.span(), "a fault holds for at least a tick");
             }
-        }
+            self.latency_on_tick(**holds, &holds.span(), "`holds`")
+        });
         let random = Random {
             faults: faults?,
             lasts: lasts?,
-            holds: **holds?,
+            holds: holds?,
             of: of?,
         };
+        let expected = random.faults.iter().map(|(_, mean)| {
+            u64::try_from(random.lasts.as_nanos() / mean.as_nanos()).unwrap_or(u64::MAX)
+        });
+        let expected: u64 = expected.sum();
+        if expected > MOST_FAULTS {
+            let message =
+                format!("these are about {expected} faults, and {MOST_FAULTS} are the most");
+            let problem = Problem::error(self.source, raw.span(), message);
+            self.report(problem.help("give longer times between them, or a shorter `lasts`"));
+            return None;
+        }
         self.check_links(step, raw, &random)?;
         Some(random)
     }

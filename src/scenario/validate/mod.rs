@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Scenario;
 use super::raw::RawScenario;
+use super::{Route, Scenario};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::document::{self, Damage, Located, OneOrMany, ROOT};
 use crate::herd::{self, Herd, ServerId};
 use crate::protocol::visible;
-use crate::units::format_duration;
+use crate::units::{DurationText, LatencyRange, format_duration};
 
 mod actions;
+mod clocks;
+mod connections;
 mod drawn;
 mod expects;
 mod kinds;
@@ -45,6 +47,7 @@ pub(super) fn scenario(
         herd: None,
         tick: None,
         names_places: false,
+        usual: Vec::new(),
         tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
     };
     let scenario = cx.scenario(&parsed.value, relative_to);
@@ -64,6 +67,8 @@ struct Context<'s> {
     tick_place: Span,
     /// Whether something happens to Places.
     names_places: bool,
+    /// What messages take in the beginning.
+    usual: Vec<(Route, LatencyRange)>,
 }
 
 impl Context<'_> {
@@ -83,8 +88,21 @@ impl Context<'_> {
             (client_latency, places_latency),
             &timing,
         );
+        let links = link_latency.iter().enumerate();
+        self.usual = (links.map(|(at, latency)| (Route::Link(at), *latency)))
+            .chain([
+                (Route::Clients, client_latency),
+                (Route::Places, places_latency),
+            ])
+            .collect();
         let end = raw.end.as_ref().map(|end| self.moment(end, "`end`"));
         let steps = self.steps(raw.steps.as_ref(), end);
+        self.check_dials(
+            raw.server.as_ref(),
+            &timing,
+            steps.as_deref().unwrap_or_default(),
+            end,
+        );
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref(), end);
         let without = self.without(raw.without.as_ref());
         let places = self.places(raw.places.as_ref(), relative_to);
@@ -211,9 +229,10 @@ impl Context<'_> {
     }
 
     /// A moment of the run: a multiple of the tick, and not so late that nobody sees its end.
-    fn moment(&mut self, moment: &Located<crate::units::DurationText>, what: &str) -> Duration {
+    fn moment(&mut self, moment: &Located<DurationText>, what: &str) -> Duration {
         self.check_not_too_late(moment.0, &moment.span());
-        self.on_tick(moment, what)
+        self.check_on_tick(moment.0, &moment.span(), what);
+        moment.0.min(LONGEST_RUN)
     }
 
     fn check_not_too_late(&mut self, moment: Duration, span: &Span) {
@@ -224,10 +243,20 @@ impl Context<'_> {
         }
     }
 
-    /// A duration of the file's, which must be a multiple of the tick.
-    fn on_tick(&mut self, duration: &Located<crate::units::DurationText>, what: &str) -> Duration {
-        self.check_on_tick(duration.0, &duration.span(), what);
-        duration.0
+    /// A duration of the file's, which must be a multiple of the tick and fit into a run. One that
+    /// is too long comes back shortened, so that whatever is computed of it can't overflow.
+    fn on_tick(&mut self, duration: &Located<DurationText>, what: &str) -> Duration {
+        self.in_a_run(duration.0, &duration.span(), what)
+    }
+
+    fn in_a_run(&mut self, duration: Duration, span: &Span, what: &str) -> Duration {
+        if duration > LONGEST_RUN {
+            let (duration, longest) = (format_duration(duration), format_duration(LONGEST_RUN));
+            let message = format!("{what} is {duration}, longer than a run may last, {longest}");
+            self.error(span.clone(), message);
+        }
+        self.check_on_tick(duration, span, what);
+        duration.min(LONGEST_RUN)
     }
 
     /// The simulator moves in ticks, and would stretch what falls between two of them.
@@ -238,10 +267,16 @@ impl Context<'_> {
         if duration.as_nanos().is_multiple_of(tick.as_nanos()) {
             return;
         }
-        let (duration, tick) = (format_duration(duration), format_duration(tick));
-        let message = format!("{what} is {duration}, which is no multiple of the tick of {tick}");
+        let (written, tick) = (format_duration(duration), format_duration(tick));
+        let message = format!("{what} is {written}, which is no multiple of the tick of {tick}");
         let problem = Problem::error(self.source, span.clone(), message);
-        self.report(problem.help("choose another duration, or a finer `tick`"));
+        // A tick is whole milliseconds.
+        let finer = duration.subsec_nanos().is_multiple_of(1_000_000);
+        self.report(problem.help(if finer {
+            "choose another duration, or a finer `tick`"
+        } else {
+            "choose whole milliseconds: no `tick` is finer"
+        }));
     }
 }
 

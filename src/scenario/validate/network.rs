@@ -1,13 +1,19 @@
 //! What can be wrong with the network and with clocks.
 
+use std::collections::BTreeSet;
+
 use super::steps::DraftAction;
 use super::{Context, is_all};
-use crate::diag::{Problem, did_you_mean};
+use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
-use crate::herd::{Herd, Name, ServerId, split_all};
+use crate::herd::{Herd, ServerId, split_all};
+use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, CLIENTS, Clocked, PLACES, Party, Route, Skewed, Way};
-use crate::units::parse_duration;
+use crate::scenario::{Action, CLIENTS, PLACES, Party, Route, Skewed, Way};
+use crate::units::{LatencyRange, parse_duration};
+
+/// So many cuts are told before it says that there are more.
+const MOST_TOLD: usize = 6;
 
 impl Context<'_> {
     /// What a step does to the network or to clocks.
@@ -52,14 +58,21 @@ impl Context<'_> {
         {
             return Some(vec![(Party::Server(*a), Party::Server(*b))]);
         }
-        let here = self.parties(list, &herd)?;
-        let there = if let Some(from) = from {
-            self.parties(from, &herd)?
+        let here = self.parties(list, &herd);
+        let there = from.map(|from| self.parties(from, &herd));
+        let here = here?;
+        let there = if let Some(named) = there {
+            named?
         } else {
             let others = [Party::Clients, Party::Places];
             let everybody = herd.ids().map(Party::Server).chain(others);
             everybody.filter(|party| !here.contains(party)).collect()
         };
+        if there.is_empty() {
+            let problem = Problem::error(self.source, list.span(), "nobody is on the other side");
+            self.report(problem.help("leave somebody out, or say who is there in `from`"));
+            return None;
+        }
         let mut pairs = Vec::new();
         for &a in &here {
             for &b in &there {
@@ -76,18 +89,15 @@ impl Context<'_> {
     }
 
     fn parties(&mut self, list: &OneOrMany, herd: &Herd) -> Option<Vec<Party>> {
-        let mut found = Vec::new();
-        for name in list.items() {
-            found.push(match name.as_str() {
-                CLIENTS => Party::Clients,
-                PLACES => {
-                    self.names_places = true;
-                    Party::Places
-                }
-                _ => Party::Server(self.server_or_link(name, herd)?),
-            });
-        }
-        Some(found)
+        let named = self.named(list, |cx, name| match name.as_str() {
+            CLIENTS => Some(Party::Clients),
+            PLACES => {
+                cx.names_places = true;
+                Some(Party::Places)
+            }
+            _ => cx.server_or_link(name, herd).map(Party::Server),
+        })?;
+        Some(named.into_iter().map(|(party, _)| party).collect())
     }
 
     fn server_or_link(&mut self, name: &Located<String>, herd: &Herd) -> Option<ServerId> {
@@ -102,6 +112,56 @@ impl Context<'_> {
         found
     }
 
+    /// An error where all routes of a step take that long already.
+    pub(super) fn slows(
+        &mut self,
+        routes: &[Route],
+        latency: LatencyRange,
+        span: Span,
+        broken: &mut Broken,
+    ) {
+        let usual = |route: Route, usual: &[(Route, LatencyRange)]| {
+            let mut all = usual.iter();
+            all.find_map(|&(other, latency)| (other == route).then_some(latency))
+        };
+        let mut changes = false;
+        for &route in routes {
+            let usual = usual(route, &self.usual).unwrap_or(latency);
+            changes |= broken.latency(route, usual) != latency;
+            broken.slow(route, latency, usual);
+        }
+        if !changes {
+            let message = format!("it takes {latency} then already");
+            let problem = Problem::error(self.source, span, message);
+            self.report(problem.help("give another latency, or leave the step out"));
+        }
+    }
+
+    /// What there is to heal.
+    pub(super) fn cut_then(&self, broken: &Broken) -> String {
+        let Some(herd) = &self.herd else {
+            return String::new();
+        };
+        let ways: BTreeSet<Way> = broken.cut_ways().collect();
+        let mut told = Vec::new();
+        for &(a, b) in &ways {
+            let both = ways.contains(&(b, a));
+            let (from, to) = (a.name(herd), b.name(herd));
+            if !both {
+                told.push(format!("from `{from}` to `{to}`"));
+            } else if a < b {
+                told.push(format!("between `{from}` and `{to}`"));
+            }
+        }
+        let more = told.len().saturating_sub(MOST_TOLD);
+        told.truncate(MOST_TOLD);
+        match (told.as_slice(), more) {
+            ([], _) => "let there be a `partition` first".to_owned(),
+            (told, 0) => format!("what is cut then is {}", told.join(", ")),
+            (told, more) => format!("what is cut then is {} and {more} more", told.join(", ")),
+        }
+    }
+
     fn slow(&mut self, step: &Section<RawStep>, list: &OneOrMany) -> Option<DraftAction> {
         let herd = self.herd.clone()?;
         let latency = self.required(
@@ -109,30 +169,33 @@ impl Context<'_> {
             &step.span(),
             "`slow` needs a `latency`: what the links take from now on",
         )?;
-        self.latency_on_tick(**latency, &latency.span(), "this latency");
-        let mut routes = Vec::new();
-        for name in list.items() {
-            match (name.as_str(), herd.id(name)) {
-                (CLIENTS, _) => routes.push(Route::Clients),
-                (PLACES, _) => {
-                    self.names_places = true;
-                    routes.push(Route::Places);
-                }
-                (_, Some(id)) => {
-                    let all = herd.links().iter().enumerate();
-                    let own = all.filter(|(_, link)| link.other(id).is_some());
-                    routes.extend(own.map(|(at, _)| Route::Link(at)));
-                }
-                (_, None) => routes.push(Route::Link(self.link_index(name)?)),
-            }
+        let slower = self.latency_on_tick(**latency, &latency.span(), "this latency");
+        if slower.least.is_zero() {
+            self.too_quick(latency.span());
         }
-        routes.sort_unstable();
-        routes.dedup();
-        Some(DraftAction::Ready(Action::Slow(routes, **latency)))
+        let named = self.named(list, |cx, name| match (name.as_str(), herd.id(name)) {
+            (CLIENTS, _) => Some(vec![Route::Clients]),
+            (PLACES, _) => {
+                cx.names_places = true;
+                Some(vec![Route::Places])
+            }
+            (_, Some(id)) => {
+                let all = herd.links().iter().enumerate();
+                let own = all.filter(|(_, link)| link.other(id).is_some());
+                Some(own.map(|(at, _)| Route::Link(at)).collect())
+            }
+            (_, None) => Some(vec![Route::Link(cx.link_index(name)?)]),
+        })?;
+        let routes: BTreeSet<Route> = named.into_iter().flat_map(|(routes, _)| routes).collect();
+        if routes.is_empty() {
+            self.error(list.span(), "there is no link here");
+            return None;
+        }
+        let routes = routes.into_iter().collect();
+        Some(DraftAction::Slow(routes, slower, latency.span()))
     }
 
     fn skew(&mut self, step: &Section<RawStep>, list: &OneOrMany) -> Option<DraftAction> {
-        let herd = self.herd.clone()?;
         if step.by.is_none() && step.drift.is_none() {
             self.error(
                 step.span(),
@@ -144,11 +207,12 @@ impl Context<'_> {
             by: self.signed(step.by.as_ref())?,
             drift: self.signed(step.drift.as_ref())?,
         };
-        let whom = list.items().iter().map(|name| match herd.id(name) {
-            Some(id) => Clocked::Server(id),
-            None => Clocked::Client(Name::from(name.as_str())),
-        });
-        Some(DraftAction::Ready(Action::Skew(whom.collect(), skewed)))
+        if is_all(list) {
+            return Some(DraftAction::Skew(None, list.span(), skewed));
+        }
+        // Who is a client is known when all steps are.
+        let named = self.named(list, |_, name| Some(name.to_string()))?;
+        Some(DraftAction::Skew(Some(named), list.span(), skewed))
     }
 
     /// A duration with a sign, in nanoseconds; 0 where there is none.

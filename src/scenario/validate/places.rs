@@ -7,7 +7,7 @@ use super::Context;
 use crate::diag::Problem;
 use crate::document::{Located, Section};
 use crate::protocol::location::Location;
-use crate::scenario::places::{PlacesBody, PlacesTable};
+use crate::scenario::places::{PlacesBody, PlacesFault, PlacesTable};
 use crate::scenario::raw::RawPlaces;
 
 /// As many as the API gives at a time.
@@ -51,12 +51,14 @@ impl Context<'_> {
             Some(near) => Some(self.near(near)?),
             None => None,
         };
+        let body = self.places_body(raw, relative_to)?;
+        self.check_cut(raw, status, &body);
         Some(PlacesTable {
             span: raw.span(),
             near,
             radius: raw.radius.as_ref().map(|radius| **radius),
             status,
-            body: self.places_body(raw, relative_to)?,
+            body,
             delay: (raw.delay.as_ref())
                 .map_or(Duration::ZERO, |delay| self.on_tick(delay, "this delay")),
             times: raw.times.as_ref().map(|times| **times),
@@ -79,6 +81,24 @@ impl Context<'_> {
         };
         let (latitude, longitude) = (location.latitude(), location.longitude());
         Some(format!("{},{}", unsigned(latitude), unsigned(longitude)))
+    }
+
+    /// An answer without a body has no middle to end in.
+    fn check_cut(&mut self, raw: &RawPlaces, status: u16, body: &PlacesBody) {
+        let Some(fault) = (raw.fault.as_ref()).filter(|fault| ***fault == PlacesFault::Cut) else {
+            return;
+        };
+        let message = match body {
+            _ if [204, 304].contains(&status) => {
+                format!("an answer with status {status} has no body to end in the middle of")
+            }
+            PlacesBody::Given(bytes) if bytes.is_empty() => {
+                "there is no body to end in the middle of".to_owned()
+            }
+            _ => return,
+        };
+        let problem = Problem::error(self.source, fault.span(), message);
+        self.report(problem.help("give it a body, or use `fault = \"close\"`"));
     }
 
     fn places_body(

@@ -19,6 +19,9 @@ const COARSEST_TICK: Duration = Duration::from_secs(1);
 /// A moment in May 2021, so that times are as long as usual without a setting.
 const DEFAULT_EPOCH: EpochNs = 1_621_464_827_000_000_000;
 
+/// Clocks show seconds of ten digits at most.
+const EPOCH_END: EpochNs = 10_000_000_000 * 1_000_000_000;
+
 const DEFAULT_LINK_LATENCY: LatencyRange = LatencyRange::constant(Duration::from_millis(20));
 const DEFAULT_CLIENT_LATENCY: LatencyRange = LatencyRange::constant(Duration::from_millis(5));
 
@@ -42,6 +45,11 @@ impl Context<'_> {
             return Some(DEFAULT_EPOCH);
         };
         let read = posix_nanoseconds(epoch);
+        if read.is_some_and(|read| read >= EPOCH_END) {
+            let message = "the run can't begin so late, but before 10000000000, in the year 2286";
+            self.error(epoch.span(), message);
+            return None;
+        }
         if read.is_none() {
             let message = format!("`{}` is no time in POSIX seconds", **epoch);
             let help = "digits, and up to 9 decimals, such as \"1621464827.959498503\"";
@@ -78,8 +86,7 @@ impl Context<'_> {
             self.check_default(DEFAULT_CLIENT_LATENCY, "`client_latency`");
             return DEFAULT_CLIENT_LATENCY;
         };
-        self.latency_on_tick(**latency, &latency.span(), "this latency");
-        **latency
+        self.latency_on_tick(**latency, &latency.span(), "this latency")
     }
 
     pub(super) fn places_latency(
@@ -90,18 +97,14 @@ impl Context<'_> {
         let Some(latency) = latency else {
             return clients;
         };
-        self.latency_on_tick(**latency, &latency.span(), "this latency");
-        **latency
+        self.latency_on_tick(**latency, &latency.span(), "this latency")
     }
 
     /// The latency of each link of the herd: that of `latency`, else the herd file's, else
     /// `link_latency`.
     pub(super) fn link_latency(&mut self, raw: &RawScenario) -> Vec<LatencyRange> {
         let general = match &raw.link_latency {
-            Some(latency) => {
-                self.latency_on_tick(**latency, &latency.span(), "this latency");
-                **latency
-            }
+            Some(latency) => self.latency_on_tick(**latency, &latency.span(), "this latency"),
             None => DEFAULT_LINK_LATENCY,
         };
         let special = self.latency_by_link(raw);
@@ -111,13 +114,13 @@ impl Context<'_> {
         let mut uses_default = false;
         let mut latencies = Vec::new();
         for (index, link) in herd.links().iter().enumerate() {
-            let latency = special.get(&index).copied();
-            if let (None, Some(own), Some(place)) = (latency, link.latency, &raw.herd) {
+            let mut chosen = special.get(&index).copied();
+            if let (None, Some(own)) = (chosen, link.latency) {
                 let [a, b] = [link.a, link.b].map(|id| &herd.server(id).name);
                 let what = format!("the latency of link {a}-{b} in the herd's file");
-                self.latency_on_tick(own, &place.span(), &what);
+                let place = raw.herd.as_ref().map_or(ROOT, Located::span);
+                chosen = Some(self.latency_on_tick(own, &place, &what));
             }
-            let chosen = latency.or(link.latency);
             uses_default |= chosen.is_none() && raw.link_latency.is_none();
             latencies.push(chosen.unwrap_or(general));
         }
@@ -131,11 +134,11 @@ impl Context<'_> {
     fn latency_by_link(&mut self, raw: &RawScenario) -> BTreeMap<usize, LatencyRange> {
         let mut found = BTreeMap::new();
         for (key, latency) in raw.latency.iter().flat_map(|entries| entries.iter()) {
-            self.latency_on_tick(**latency, &latency.span(), "this latency");
+            let read = self.latency_on_tick(**latency, &latency.span(), "this latency");
             let Some(index) = self.link_index(key) else {
                 continue;
             };
-            if found.insert(index, **latency).is_some() {
+            if found.insert(index, read).is_some() {
                 self.error(key.span(), format!("link `{}` is listed twice", **key));
             }
         }
@@ -166,11 +169,25 @@ impl Context<'_> {
         index
     }
 
-    pub(super) fn latency_on_tick(&mut self, latency: LatencyRange, span: &Span, what: &str) {
-        self.check_on_tick(latency.least, span, what);
-        if latency.most != latency.least {
-            self.check_on_tick(latency.most, span, what);
+    /// Both ends of a latency as durations of the file's.
+    pub(super) fn latency_on_tick(
+        &mut self,
+        latency: LatencyRange,
+        span: &Span,
+        what: &str,
+    ) -> LatencyRange {
+        let most = self.in_a_run(latency.most, span, what);
+        if latency.most == latency.least {
+            return LatencyRange::constant(most);
         }
+        let least = self.in_a_run(latency.least, span, what);
+        LatencyRange { least, most }
+    }
+
+    /// With no time between, who hears first would be the simulator's own order of hosts.
+    pub(super) fn too_quick(&mut self, span: Span) {
+        let tick = format_duration(self.tick.unwrap_or(DEFAULT_TICK));
+        self.error(span, format!("a message takes at least a tick, {tick}"));
     }
 
     /// A default that does not fit the tick is told at the tick, which is what was written.
@@ -191,13 +208,21 @@ impl Context<'_> {
         let Some(raw) = raw else {
             return timing;
         };
-        for (written, timer) in [
-            (&raw.heartbeat, &mut timing.heartbeat),
-            (&raw.audit, &mut timing.audit),
-            (&raw.connect_deadline, &mut timing.connect_deadline),
-            (&raw.hello_deadline, &mut timing.hello_deadline),
-            (&raw.redial_least, &mut timing.redial_least),
-            (&raw.redial_most, &mut timing.redial_most),
+        let Timing {
+            heartbeat,
+            audit,
+            connect_deadline,
+            hello_deadline,
+            redial_least,
+            redial_most,
+        } = &mut timing;
+        for (name, written, timer) in [
+            ("heartbeat", &raw.heartbeat, heartbeat),
+            ("audit", &raw.audit, audit),
+            ("connect_deadline", &raw.connect_deadline, connect_deadline),
+            ("hello_deadline", &raw.hello_deadline, hello_deadline),
+            ("redial_least", &raw.redial_least, redial_least),
+            ("redial_most", &raw.redial_most, redial_most),
         ] {
             let Some(written) = written else {
                 continue;
@@ -205,14 +230,13 @@ impl Context<'_> {
             if written.0.is_zero() {
                 self.error(written.span(), "a timer can't be zero");
             }
-            *timer = written.0;
+            *timer = self.on_tick(written, &format!("`{name}`"));
         }
         self.check_redial(raw, &timing);
         timing
     }
 
-    /// A message takes at least a tick: with none, who hears first would be the simulator's
-    /// own order of hosts. And links too slow ever to come up are warned of: the dialler waits for
+    /// A message takes at least a tick. And links too slow ever to come up are warned of: the dialler waits for
     /// a greeting there and back, and so does the other end for the first word after it.
     pub(super) fn check_latencies(
         &mut self,
@@ -235,11 +259,13 @@ impl Context<'_> {
             (&[clients], &at_clients),
             (own.as_slice(), &at_places),
         ] {
-            let tick = self.tick.unwrap_or_default();
             if shortest(ranges).is_some_and(|shortest| shortest.is_zero()) {
-                let message = format!("a message takes at least a tick, {}", format_duration(tick));
-                self.error(at.clone(), message);
+                self.too_quick(at.clone());
             }
+        }
+        // Beside a duration that is wrong, this would tell of it twice.
+        if self.problems.has_errors() {
+            return;
         }
         let slowest = longest(links).unwrap_or_default();
         let patience = timing.hello_deadline.min(timing.heartbeat * 2);

@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use super::Context;
+use super::clocks::Clients;
 use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
 use crate::herd::Herd;
 use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, ClientStep, Fault, Party, Step, Way};
-use crate::units::format_duration;
+use crate::scenario::{Action, ClientStep, Fault, Party, Route, Skewed, Step, Way};
+use crate::units::{LatencyRange, format_duration};
 
 /// A step whose servers are not yet known to be up or down.
-struct Draft {
+pub(super) struct Draft {
     at: Duration,
     /// Where its time is written.
     when: Span,
     /// The whole step.
     span: Span,
-    action: DraftAction,
+    pub(super) action: DraftAction,
 }
 
 /// What happens, as [`Action`].
@@ -27,6 +28,10 @@ pub(super) enum DraftAction {
     Mend(Fault, Whom),
     Cut(Vec<Way>),
     Heal(Option<Vec<Way>>, Span),
+    /// What the routes take from now on, and where that is written.
+    Slow(Vec<Route>, LatencyRange, Span),
+    /// The names of those whose clocks are wrong, or all servers, and where that is written.
+    Skew(Option<Vec<(String, Span)>>, Span, Skewed),
     Ready(Action),
     Client(ClientStep),
 }
@@ -74,6 +79,8 @@ impl Context<'_> {
         let steps = self.settle(drafts, &herd);
         self.check_workload_names(&steps);
         self.check_undisturbed(&steps, &herd);
+        // More steps than can run are not even listed one by one.
+        self.check_connections(&steps, &herd)?;
         Some(steps)
     }
 
@@ -148,6 +155,7 @@ impl Context<'_> {
     fn settle(&mut self, drafts: Vec<Draft>, herd: &Herd) -> Vec<Step> {
         let mut broken = Broken::default();
         let mut steps = Vec::new();
+        let clients = Clients::of(&drafts);
         for draft in drafts {
             let action = match draft.action {
                 DraftAction::Break(fault, whom) => {
@@ -161,6 +169,14 @@ impl Context<'_> {
                     Action::Cut(ways)
                 }
                 DraftAction::Heal(ways, span) => Action::Heal(self.heals(ways, &span, &mut broken)),
+                DraftAction::Slow(routes, latency, span) => {
+                    self.slows(&routes, latency, span, &mut broken);
+                    Action::Slow(routes, latency)
+                }
+                DraftAction::Skew(names, span, skewed) => {
+                    let whom = self.skews(names, &span, skewed, &clients, &mut broken);
+                    Action::Skew(whom, skewed)
+                }
                 DraftAction::Ready(action) => action,
                 DraftAction::Client(client) => Action::Client(client),
             };
@@ -227,7 +243,8 @@ impl Context<'_> {
         let healed = broken.healed(ways);
         if healed.is_empty() {
             let problem = Problem::error(self.source, span.clone(), "nothing is cut there then");
-            self.report(problem.help("let there be a `partition` first"));
+            let help = self.cut_then(broken);
+            self.report(problem.help(help));
         }
         broken.heal(&healed);
         healed
