@@ -30,7 +30,7 @@ Exit codes:
     reason = "each is a flag of the command line"
 )]
 pub(super) struct Args {
-    /// Scenario files (.toml, .json), or folders of them; folders named `herds` are passed over
+    /// Scenario files (.toml, .json), or folders of them; in these, herd files and folders named `herds` are passed over
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Run with this seed instead of the scenario's
@@ -168,11 +168,34 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
                     "no scenario file (.toml or .json) in {folder}"
                 )));
             }
+        } else if is_herd_file(path) {
+            let file = path.display();
+            return Err(Failure::Input(format!(
+                "{file} is a herd file, and no scenario: `herd herds {file}` checks it, and a scenario \
+                 names it by `herd = …`"
+            )));
         } else {
             files.push(path.clone());
         }
     }
     Ok(files)
+}
+
+/// Whether a file has the servers of a herd and no steps: such a file may lie beside the scenarios that
+/// use it.
+fn is_herd_file(path: &Path) -> bool {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let has: (bool, bool) = if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        (json.get("servers").is_some(), json.get("steps").is_some())
+    } else {
+        let toml: toml::Table = text.parse().unwrap_or_default();
+        (toml.contains_key("servers"), toml.contains_key("steps"))
+    };
+    has == (true, false)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
@@ -188,7 +211,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
             if path.file_name().is_none_or(|name| name != "herds") {
                 collect(&path, files)?;
             }
-        } else if matches!(extension, Some("toml" | "json")) {
+        } else if matches!(extension, Some("toml" | "json")) && !is_herd_file(&path) {
             files.push(path);
         }
     }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::diag::{Problem, Source, Span, did_you_mean};
+use crate::diag::{Problem, Source, Span, did_you_mean, suggest};
 
 /// The problem that a message of serde's is about.
 pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Problem {
     if let Some(rest) = message.strip_prefix("unknown field `") {
         return unknown_field(source, span, rest);
+    }
+    if let Some(rest) = message.strip_prefix("unknown variant `") {
+        return unknown_word(source, span, rest);
     }
     let mistyped = message
         .strip_prefix("invalid type: ")
@@ -24,6 +27,10 @@ pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Proble
         &span,
         mistyped.map(|(_, expected)| wanted(expected)),
     );
+    let number = mistyped.is_some_and(|(found, expected)| {
+        expected == "a string" && (found.starts_with("integer") || found.starts_with("floating"))
+    });
+    let help = help.or(number.then_some("write it in quotes"));
     let mut problem = Problem::error(source, span, text);
     problem.help = help.map(str::to_owned);
     problem
@@ -57,6 +64,20 @@ fn unknown_field(source: &Arc<Source>, span: Span, rest: &str) -> Problem {
         "fields here",
         fields,
     ))
+}
+
+/// `rest` is what follows the opening backquote in ``unknown variant `x`, expected one of `a`, `b`
+/// ``.
+fn unknown_word(source: &Arc<Source>, span: Span, rest: &str) -> Problem {
+    let (word, expected) = rest.split_once("`, expected ").unwrap_or((rest, ""));
+    let words = expected.split('`').skip(1).step_by(2);
+    let all: Vec<_> = words.clone().map(|word| format!("`{word}`")).collect();
+    let message = format!("unknown `{word}`: one of {}", all.join(", "));
+    let problem = Problem::error(source, span, message);
+    match suggest(word, words) {
+        Some(close) => problem.help(format!("did you mean `{close}`?")),
+        None => problem,
+    }
 }
 
 /// What a file should say, without Rust's names.

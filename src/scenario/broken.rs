@@ -12,6 +12,8 @@ use crate::units::LatencyRange;
 pub(super) struct Broken {
     /// What is wrong with a server or with Places, and where that is written.
     parties: BTreeMap<(Fault, Party), Span>,
+    /// What another fault ended that came to somebody meanwhile, and where that is written.
+    ended: BTreeMap<(Fault, Party), Span>,
     /// Which ways are cut, and by how many steps.
     ways: BTreeMap<Way, usize>,
     /// What routes take that do not take what they took in the beginning.
@@ -43,9 +45,17 @@ impl Broken {
 
     pub(super) fn begin(&mut self, fault: Fault, id: Party, span: Span) {
         for over in ended_by(fault) {
-            self.parties.remove(&(*over, id));
+            if self.parties.remove(&(*over, id)).is_some() {
+                self.ended.insert((*over, id), span.clone());
+            }
         }
+        self.ended.remove(&(fault, id));
         self.parties.insert((fault, id), span);
+    }
+
+    /// Where another fault is written that ended this one.
+    pub(super) fn ended(&self, fault: Fault, id: Party) -> Option<&Span> {
+        self.ended.get(&(fault, id))
     }
 
     /// Whether this is wrong with somebody.

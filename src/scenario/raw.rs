@@ -166,9 +166,9 @@ pub(super) struct RawStep {
     /// What `slow` links take: `"200ms"`, or a range.
     pub(super) latency: Option<Located<LatencyRange>>,
     /// The clocks of these servers or clients are wrong from now on: by `by`, and by `drift` more
-    /// each second.
+    /// each second. `"all"` are all servers; the name of a group of clients stands for all of them.
     pub(super) skew: Option<OneOrMany>,
-    /// How wrong: `"+1h"`, `"-250ms"`; `"0s"` is right again.
+    /// How wrong: `"+1h"`, `"-250ms"`; `"0s"` is right again, of clocks that are wrong.
     pub(super) by: Option<Located<String>>,
     /// How much more each second: `"+100us"`, `"-1ms"`.
     pub(super) drift: Option<Located<String>>,

@@ -135,7 +135,7 @@ fn nothing_takes_longer_than_a_run() {
             ),
             &[
                 &format!("4:33 `crash` is {HUGE}, longer than a run may last, 1h"),
-                &format!("4:83 `holds` is {HUGE}, longer than a run may last, 1h"),
+                &format!("4:82 `holds` is {HUGE}, longer than a run may last, 1h"),
             ],
         ),
     ]);
@@ -283,5 +283,68 @@ fn what_is_cut_has_a_middle() {
     ] {
         let text = format!("steps = [{KIWI}]\n[[places]]\nfault = \"cut\"\n{rest}");
         assert_eq!(problems_of(&text), [format!("5:9 {wanted}")]);
+    }
+}
+
+/// The whole text of the problems.
+fn text_of(rest: &str) -> String {
+    parse(&format!("{HEAD}{rest}")).unwrap_err().to_string()
+}
+
+#[test]
+fn problems_say_what_to_do() {
+    check_steps(&[
+        (
+            "{ at = \"1s\", sever = \"Riley-Rily\" }",
+            &["4:29 unknown server `Rily`"],
+        ),
+        (
+            "{ at = \"1s\", sever = \"Riley-Riley\" }",
+            &["4:22 `Riley` is linked to itself"],
+        ),
+        (
+            "{ at = \"1s\", skew = \"kiwi\", by = \"3\" }",
+            &["4:34 bad difference `3`: a duration needs a unit: one of ns, us, ms, s, m, h"],
+        ),
+        (
+            "{ at = \"1s\", freeze = \"Riley\" }, { at = \"1s\", crash = \"Riley\" }, { at = \"1s\", thaw = \"Riley\" }",
+            &["4:89 `Riley` can't `thaw`: the `freeze` is over"],
+        ),
+    ]);
+    let cases = [
+        (
+            "steps = [{ at = \"1s\", partition = \"Riley-Juzang\" }, { at = \"1s\", partition_oneway = \"Juzang-Bernard\" }, { at = \"2s\", heal = \"Riley-Jaquez\" }]"
+                .to_owned(),
+            "what is cut then is between `Riley` and `Juzang`, from `Juzang` to `Bernard`",
+        ),
+        (
+            format!("epoch = 1621464827\nsteps = [{KIWI}]"),
+            "write it in quotes",
+        ),
+        (
+            format!("steps = [{KIWI}]\n[[expect]]\nlink = \"all\"\nis = \"synched\""),
+            "unknown `synched`: one of `down`, `up`, `synchronised`",
+        ),
+        (
+            format!("steps = [{KIWI}]\n[[places]]\nfault = \"clos\""),
+            "did you mean `close`?",
+        ),
+        (
+            format!("steps = [{KIWI}]\n[[expect]]\nupdate = \"kiwi\"\npath = {{ Bernard = \"Riley-Bernard\" }}"),
+            "`Riley` is linked to `Jaquez`, `Juzang`",
+        ),
+        (
+            "steps = [{ at = \"1s\", workload = \"load\", clients = 5, rate = 9, lasts = \"1s\" }]\n[[expect]]\nupdate = \"load-3\"\nreaches = \"all\""
+                .to_owned(),
+            "expect of all of it `workload = \"load\"`, `kept = true`",
+        ),
+        (
+            format!("end = \"1.5us\"\nsteps = [{KIWI}]"),
+            "choose whole milliseconds: no `tick` is finer",
+        ),
+    ];
+    for (rest, wanted) in cases {
+        let text = text_of(&rest);
+        assert!(text.contains(wanted), "{text}");
     }
 }

@@ -87,7 +87,7 @@ fn mistakes_in_what_places_answers_have_a_place() {
         (
             "fault = \"hagn\"\nfaul = \"cut\"",
             &[
-                "5:9 unknown variant `hagn`, expected one of `hang`, `close`, `cut`",
+                "5:9 unknown `hagn`: one of `hang`, `close`, `cut`",
                 "6:1 unknown field `faul`",
             ],
         ),

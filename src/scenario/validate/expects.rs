@@ -12,7 +12,7 @@ use crate::protocol::{escape, unescape};
 use crate::scenario::expand::each_client;
 use crate::scenario::raw::RawExpect;
 use crate::scenario::updates::planned;
-use crate::scenario::{Check, Expect, Expected, PlannedUpdate, Step, UpdateRef};
+use crate::scenario::{Action, Check, Expect, Expected, PlannedUpdate, Step, UpdateRef};
 use crate::units::format_duration;
 
 /// So many updates are listed as candidates before it says that there are more.
@@ -139,7 +139,7 @@ impl Context<'_> {
             }
             (0, None, numbered) => {
                 let id = numbered.as_ref().map_or(&written, |(id, _)| id);
-                self.unknown_update(text, &escape(id), updates)
+                self.unknown_update(text, &escape(id), known)
             }
             (_, Some((id, nth)), _) => {
                 let message = format!(
@@ -160,8 +160,9 @@ impl Context<'_> {
         &mut self,
         text: &Located<String>,
         id: &str,
-        updates: &[PlannedUpdate],
+        known: &Known<'_>,
     ) -> Option<T> {
+        let updates = known.updates.as_deref()?;
         let mut ids: Vec<String> = Vec::new();
         for update in updates {
             let id = escape(&update.client_id);
@@ -170,7 +171,19 @@ impl Context<'_> {
             }
         }
         let message = format!("no IAMAT for `{id}` is sent in this scenario");
-        let help = did_you_mean(id, "updates sent", ids.iter().map(String::as_str));
+        let load = (known.written.unwrap_or_default().iter()).find_map(|step| match &step.action {
+            Action::Workload(load) => {
+                let number = id.strip_prefix(&*load.name)?.strip_prefix('-')?;
+                number.parse::<u32>().is_ok().then_some(&load.name)
+            }
+            _ => None,
+        });
+        let help = match load {
+            Some(name) => format!(
+                "what a workload says is drawn; expect of all of it `workload = \"{name}\"`, `kept = true`"
+            ),
+            None => did_you_mean(id, "updates sent", ids.iter().map(String::as_str)),
+        };
         self.report(Problem::error(self.source, text.span(), message).help(help));
         None
     }
@@ -269,13 +282,27 @@ impl Context<'_> {
                 let message = format!("a path to `{}` must end there", **name);
                 self.error(written.span(), message);
             }
+            self.check_path(&path, &written.span());
             draft.expects_at(end, &name.span());
             draft.checks.push(Check::Path(end, path));
         }
     }
 
-    /// A path as a list. A server may be in it twice, as a path that can never be is a
+    /// A path goes over links. Another that can never be, as one with a server in it twice, is a
     /// broken expectation, and no mistake in the file.
+    fn check_path(&mut self, path: &[ServerId], place: &Span) {
+        let Some(herd) = self.herd.clone() else {
+            return;
+        };
+        for pair in path.windows(2) {
+            let linked = |&[a, b]: &[ServerId; 2]| herd.neighbours(a).any(|id| id == b);
+            if let Some(&[a, b]) = pair.as_array().filter(|ends| !linked(ends)) {
+                self.no_link(&herd, (a, b), place.clone());
+            }
+        }
+    }
+
+    /// A path as a list.
     fn path_list(&mut self, list: &OneOrMany) -> Option<Vec<ServerId>> {
         if list.items().is_empty() {
             if !self.damage.is_at(&list.span()) {

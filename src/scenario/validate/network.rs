@@ -6,11 +6,11 @@ use super::steps::DraftAction;
 use super::{Context, is_all};
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
-use crate::herd::{Herd, ServerId, split_all};
+use crate::herd::{Herd, ServerId, split_all, split_link};
 use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
 use crate::scenario::{Action, CLIENTS, PLACES, Party, Route, Skewed, Way};
-use crate::units::{LatencyRange, parse_duration};
+use crate::units::{DurationError, LatencyRange, parse_duration};
 
 /// So many cuts are told before it says that there are more.
 const MOST_TOLD: usize = 6;
@@ -55,6 +55,7 @@ impl Context<'_> {
             && ![CLIENTS, PLACES].contains(&name.as_str())
             && let [ends] = split_all(name, &herd).as_slice()
             && let [a, b] = ends.as_slice()
+            && a != b
         {
             return Some(vec![(Party::Server(*a), Party::Server(*b))]);
         }
@@ -103,6 +104,15 @@ impl Context<'_> {
     fn server_or_link(&mut self, name: &Located<String>, herd: &Herd) -> Option<ServerId> {
         let found = herd.id(name);
         if found.is_none() {
+            // Where one end of a link is right, the other one is wrong.
+            let names: Vec<&str> = herd.server_names().collect();
+            if let Err(problems) = split_link(name, &names, self.source)
+                && problems.len() == 1
+                && name.contains('-')
+            {
+                self.problems.extend(problems);
+                return None;
+            }
             let message = format!("unknown server `{}`", **name);
             let names = herd.server_names().chain([CLIENTS, PLACES]);
             let help = did_you_mean(name, "servers", names);
@@ -224,14 +234,15 @@ impl Context<'_> {
             Some(rest) => (-1, rest),
             None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
-        let read = parse_duration(rest).ok();
-        let nanos = read.and_then(|duration| i64::try_from(duration.as_nanos()).ok());
-        if nanos.is_none() {
-            let message = format!("bad difference `{}`", **text);
+        let nanos = parse_duration(rest).and_then(|duration| {
+            i64::try_from(duration.as_nanos()).map_err(|_| DurationError::TooLong)
+        });
+        if let Err(why) = &nanos {
+            let message = format!("bad difference `{}`: {why}", **text);
             let help = "a duration with a sign, such as `+1.5s` or `-20ms`";
             self.report(Problem::error(self.source, text.span(), message).help(help));
         }
-        Some(sign * nanos?)
+        Some(sign * nanos.ok()?)
     }
 }
 

@@ -66,7 +66,7 @@ impl Context<'_> {
         if updates.iter().any(|update| update.client_id == id) {
             return Some(id);
         }
-        self.unknown_update(text, &escape(&id), updates)
+        self.unknown_update(text, &escape(&id), known)
     }
 
     pub(super) fn link_expect(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Context;
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, ROOT, Section};
-use crate::herd::split_link;
+use crate::herd::{Herd, ServerId, split_link};
 use crate::scenario::raw::{RawScenario, RawTiming};
 use crate::scenario::{CLIENT_PATIENCE, EpochNs, Timing};
 use crate::trace::invariants::Invariant;
@@ -157,16 +157,20 @@ impl Context<'_> {
         };
         let index = herd.links().iter().position(|l| l.other(a) == Some(b));
         if index.is_none() {
-            let near: Vec<_> = herd
-                .neighbours(a)
-                .map(|id| format!("`{}`", herd.server(id).name))
-                .collect();
-            let (a, b) = (&herd.server(a).name, &herd.server(b).name);
-            let message = format!("there is no link between `{a}` and `{b}`");
-            let help = format!("`{a}` is linked to {}", near.join(", "));
-            self.report(Problem::error(self.source, key.span(), message).help(help));
+            self.no_link(&herd, (a, b), key.span());
         }
         index
+    }
+
+    pub(super) fn no_link(&mut self, herd: &Herd, (a, b): (ServerId, ServerId), place: Span) {
+        let near: Vec<_> = herd
+            .neighbours(a)
+            .map(|id| format!("`{}`", herd.server(id).name))
+            .collect();
+        let (a, b) = (&herd.server(a).name, &herd.server(b).name);
+        let message = format!("there is no link between `{a}` and `{b}`");
+        let help = format!("`{a}` is linked to {}", near.join(", "));
+        self.report(Problem::error(self.source, place, message).help(help));
     }
 
     /// Both ends of a latency as durations of the file's.

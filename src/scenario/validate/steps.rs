@@ -231,9 +231,17 @@ impl Context<'_> {
         for (id, span) in &named {
             if !broken.mend(fault, *id) {
                 let name = id.name(herd);
-                let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
-                let problem = Problem::error(self.source, span.clone(), message);
-                self.report(problem.help(format!("let it `{begin}` first")));
+                let problem = if let Some(ended) = broken.ended(fault, *id) {
+                    let message = format!("`{name}` can't `{end}`: the `{begin}` is over");
+                    let problem = Problem::error(self.source, span.clone(), message);
+                    let problem = problem.also(ended.clone(), "this ended it");
+                    problem.help("leave this step out")
+                } else {
+                    let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
+                    let problem = Problem::error(self.source, span.clone(), message);
+                    problem.help(format!("let it `{begin}` first"))
+                };
+                self.report(problem);
             }
         }
         named.into_iter().map(|(id, _)| id).collect()
