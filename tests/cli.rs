@@ -322,3 +322,24 @@ steps = [
     // A trace is what happened: it knows nothing of the file's shortcomings.
     assert!(!out(&ran).contains("expected of what"), "{}", out(&ran));
 }
+
+#[test]
+fn a_herd_file_beside_a_scenario_is_no_scenario() {
+    let (folder, scenario) =
+        written(&fs::read_to_string("scenarios/all-up.toml").expect("shipped"));
+    let ring = folder.path().join("ring.toml");
+    let text = "name = \"ring\"\nservers = [\"A\", \"B\"]\nlinks = [\"A-B\"]\n";
+    fs::write(&ring, text).expect("written");
+    let whole = folder.path().to_str().expect("UTF-8");
+    assert!(scenario.starts_with(whole));
+    let ran = herd(&["run", "--quiet", "--once", whole]);
+    assert_eq!(exit(&ran), 0, "{}", err(&ran));
+    assert_eq!(out(&ran).matches("HELD: ").count(), 1, "{}", out(&ran));
+    let alone = herd(&["run", ring.to_str().expect("UTF-8")]);
+    assert_eq!(exit(&alone), 2);
+    assert!(
+        err(&alone).contains("is a herd file, and no scenario"),
+        "{}",
+        err(&alone)
+    );
+}

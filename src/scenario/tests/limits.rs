@@ -308,7 +308,7 @@ fn problems_say_what_to_do() {
         ),
         (
             "{ at = \"1s\", freeze = \"Riley\" }, { at = \"1s\", crash = \"Riley\" }, { at = \"1s\", thaw = \"Riley\" }",
-            &["4:89 `Riley` can't `thaw`: the `freeze` is over"],
+            &["4:86 `Riley` can't `thaw`: the `freeze` is over"],
         ),
     ]);
     let cases = [

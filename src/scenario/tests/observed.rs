@@ -130,7 +130,7 @@ fn mistakes_in_expectations_of_servers_and_links_have_a_place() {
             "link = []\nis = \"sideways\"",
             &[
                 "6:8 no link is named here",
-                "7:6 unknown variant `sideways`, expected one of `down`, `up`, `synchronised`",
+                "7:6 unknown `sideways`: one of `down`, `up`, `synchronised`",
             ],
         ),
         (
