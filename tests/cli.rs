@@ -326,10 +326,10 @@ steps = [
 #[test]
 fn a_herd_file_beside_a_scenario_is_no_scenario() {
     let (folder, scenario) =
-        written(&fs::read_to_string("scenarios/all-up.toml").expect("shipped"));
+        written(&std::fs::read_to_string("scenarios/all-up.toml").expect("shipped"));
     let ring = folder.path().join("ring.toml");
     let text = "name = \"ring\"\nservers = [\"A\", \"B\"]\nlinks = [\"A-B\"]\n";
-    fs::write(&ring, text).expect("written");
+    std::fs::write(&ring, text).expect("written");
     let whole = folder.path().to_str().expect("UTF-8");
     assert!(scenario.starts_with(whole));
     let ran = herd(&["run", "--quiet", "--once", whole]);
