@@ -81,19 +81,54 @@ fn another_seed_chooses_otherwise() {
 }
 
 #[test]
-fn a_kind_of_fault_that_was_never_chosen_is_broken() {
+fn a_kind_of_fault_that_was_never_chosen_is_told() {
     let trace = run(
         &with_random(&RANDOM.replace(r#"crash = "1s""#, r#"crash = "1h""#)),
         0,
     );
-    let mut broken = broken(&trace);
-    // Not what became of the client whose servers were broken.
-    broken.retain(|judgement| !judgement.about.contains("kiwi"));
-    let told: Vec<(&str, &str)> = (broken.iter())
-        .map(|judgement| (judgement.about.as_str(), judgement.actual.as_str()))
-        .collect();
-    assert_eq!(told, [("`crash` is chosen at random", "0 times")]);
-    assert_eq!(broken[0].place.as_deref(), Some("6:11"));
+    let chosen = about(&trace, "faults are chosen at random");
+    assert!(chosen.held);
+    assert!(
+        chosen.actual.starts_with("`crash` never, `power_off` "),
+        "{}",
+        chosen.actual
+    );
+    assert_eq!(chosen.place.as_deref(), Some("6:11"));
+}
+
+#[test]
+fn a_seed_that_chooses_no_fault_at_all_is_broken() {
+    let trace = run(
+        r#"
+        title = "t"
+        herd = "riley"
+        steps = [{ at = "1s", random = { crash = "1h" }, lasts = "10ms", holds = "50ms" }]"#,
+        0,
+    );
+    let chosen = about(&trace, "faults are chosen at random");
+    assert_eq!(
+        (chosen.held, chosen.actual.as_str()),
+        (false, "`crash` never")
+    );
+}
+
+#[test]
+fn which_of_the_faults_at_random_touch_nothing_is_told() {
+    // Riley's links are up, so nobody is refused; links that are reset are dialled again.
+    let random = r#"{ at = "1s", random = { refuse = "200ms", sever = "200ms" }, of = ["Riley", "Jaquez"], lasts = "1s", holds = "10ms" }"#;
+    let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
+    let trace = run(&text, 0);
+    let touched = about(&trace, "faults at random touch something");
+    assert!(touched.held);
+    let (told, nothing) = touched.actual.split_once("; nothing by ").expect("some");
+    assert!(told.contains(" by `sever` ("), "{told}");
+    let idle: Vec<&str> = nothing.split(", ").collect();
+    assert_eq!(idle.len(), touched.events.len());
+    assert!(
+        idle.iter()
+            .all(|idle| idle.starts_with('`') && idle.contains(" at 1")),
+        "{idle:?}"
+    );
 }
 
 #[test]
@@ -109,7 +144,7 @@ fn faults_at_random_that_touch_nothing_are_broken() {
     let random = r#"{ at = "1s", random = { slow = "5ms" }, of = ["Riley", "Jaquez"], lasts = "100ms", holds = "10ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nend = \"4s\"\nsteps = [{random}]");
     let trace = run(&text, 1);
-    assert!(about(&trace, "`slow` is chosen at random").held);
+    assert!(about(&trace, "faults are chosen at random").held);
     assert!(!about(&trace, "faults at random touch something").held);
 }
 

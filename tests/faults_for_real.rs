@@ -11,6 +11,7 @@
 mod lab;
 
 use std::fs;
+use std::io::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
@@ -129,12 +130,21 @@ struct World {
     lab: Lab,
 }
 
+/// Says so past cargo, which shows nothing that a test prints and that passes. The gate counts these
+/// lines.
+fn skipped(why: &impl std::fmt::Display) {
+    let said = format!("\nSKIPPED, and nothing is proved: {why}\n");
+    let stderr = fs::OpenOptions::new().append(true).open("/dev/stderr");
+    let told = stderr.and_then(|mut stderr| stderr.write_all(said.as_bytes()));
+    told.expect("a standard error to say it to");
+}
+
 /// None where there can be none, which is said.
 fn world() -> Option<World> {
     let lab = match Lab::new() {
         Ok(lab) => lab,
         Err(why) => {
-            eprintln!("SKIPPED, and nothing is proved: {why}");
+            skipped(&why);
             return None;
         }
     };

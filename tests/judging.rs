@@ -5,6 +5,7 @@
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Judgement;
+use proxy_herd::trace::invariants::Invariant;
 
 const KIWI: &str = r#"
     title = "a test"
@@ -300,6 +301,10 @@ fn of_a_server_that_does_not_run_and_of_a_run_that_is_over_nothing_holds() {
             "log = \"stops\"\nfrom = \"7s\"\ntimes = 0",
             &[["the log from 7s: stops", "never", over]],
         ),
+        (
+            "log = \"stops\"\nuntil = \"7s\"\ntimes = 0",
+            &[["the log until 7s: stops", "never", over]],
+        ),
     ]);
 }
 
@@ -577,4 +582,105 @@ fn requests_to_places_are_counted_for_the_server_that_asks() {
         broken_in(&format!("{text}asks = 2")),
         [["Juzang: requests to Places", "2", "1"]]
     );
+}
+
+/// The judgements of a scenario of the herd `riley`.
+fn judged(rest: &str) -> Vec<Judgement> {
+    let text = format!("title = \"a test\"\nherd = \"riley\"\n{rest}");
+    let (scenario, _) = Scenario::parse("test.toml", &text, None).expect("a right scenario");
+    sim::run_once(&scenario).expect("it runs").judgements
+}
+
+#[test]
+fn a_client_that_has_its_answer_waits_for_none_when_the_run_ends_before_it_closes() {
+    // The answer comes at 1015ms, and the end of the connection 5ms later at the earliest.
+    let judgements = judged(
+        r#"
+        end = "1020ms"
+        without = "agreement"
+        steps = [{ at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}", reply = "AT Riley *" }]
+        [[expect]]
+        update = "kiwi"
+        misses = "Campbell"
+        hops = { Riley = 0 }"#,
+    );
+    assert!(
+        judgements.iter().all(|judgement| judgement.held),
+        "{judgements:#?}"
+    );
+}
+
+#[test]
+fn a_client_whose_answer_may_still_come_at_the_end_waits() {
+    let judgements = judged(
+        r#"
+        end = "1012ms"
+        without = ["agreement", "nothing-waits"]
+        steps = [
+          { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}" },
+          { at = "1s", client = "plum", to = "Campbell", send = "nonsense", no_reply = true },
+        ]
+        [[expect]]
+        update = "kiwi"
+        hops = { Riley = 0 }"#,
+    );
+    let broken: Vec<(&str, &str)> = (judgements.iter())
+        .filter(|judgement| !judgement.held)
+        .map(|judgement| (judgement.about.as_str(), judgement.actual.as_str()))
+        .collect();
+    assert_eq!(
+        broken,
+        [
+            ("Riley answers kiwi", "no answer before the run ended"),
+            ("Campbell answers plum", "no answer before the run ended"),
+            (
+                "the run ends with every step done and every client answered",
+                "2 clients still wait for an answer"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_mended_at_the_end_is_told() {
+    let judgements = judged(
+        r#"
+        steps = [
+          { at = "1s", partition = "Riley-Juzang" },
+          { at = "1s", partition_oneway = "Bernard-Campbell" },
+          { at = "2s", freeze = "Jaquez" },
+          { at = "3s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}", reply = "AT Riley *" },
+        ]"#,
+    );
+    let ending = "the run ends with every step done and every client answered";
+    let ending = judgements
+        .iter()
+        .find(|judgement| judgement.about == ending);
+    let ending = ending.expect("it is judged");
+    assert!(ending.held);
+    assert_eq!(
+        ending.actual,
+        "all done; not mended: Bernard → Campbell is cut, Juzang ↔ Riley is cut, Jaquez stands still"
+    );
+}
+
+#[test]
+fn a_server_that_refuses_connections_must_agree_over_links_that_are_up() {
+    let refusing = |end: &str| {
+        let judgements = judged(&format!(
+            r#"
+            {end}
+            steps = [
+              {{ at = "500ms", refuse = "Campbell" }},
+              {{ at = "600ms", client = "plum", to = "Campbell", send = "hello", no_reply = true }},
+              {{ at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {{now}}", reply = "AT Riley *" }},
+            ]"#
+        ));
+        let broken = judgements.into_iter().filter(|judgement| !judgement.held);
+        broken
+            .filter_map(|judgement| judgement.invariant)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(refusing(""), []);
+    assert_eq!(refusing("end = \"1040ms\""), [Invariant::Agreement]);
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use proxy_herd::journal::{What, Who};
 use proxy_herd::scenario::{
-    Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, Skewed, UpdateRef,
+    Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, Skewed, StateCheck,
+    UpdateRef,
 };
 use proxy_herd::trace::state::LinkState;
 use proxy_herd::trace::{Judgement, Trace};
@@ -230,19 +231,24 @@ fn contradict_update(check: &mut Check) {
 
 fn contradict_server(check: &mut ServerCheck) {
     match check {
-        ServerCheck::Holds(update) => *check = ServerCheck::Lacks(update.client_id.clone()),
-        ServerCheck::Lacks(client_id) => {
+        ServerCheck::State(check) => contradict_state(check),
+        ServerCheck::LookUps(count) | ServerCheck::Asks(count) => *count += 1,
+    }
+}
+
+fn contradict_state(check: &mut StateCheck) {
+    match check {
+        StateCheck::Holds(update) => *check = StateCheck::Lacks(update.client_id.clone()),
+        StateCheck::Lacks(client_id) => {
             let client_id = client_id.clone();
             let text = String::new();
-            *check = ServerCheck::Holds(UpdateRef {
+            *check = StateCheck::Holds(UpdateRef {
                 client_id,
                 nth: 1,
                 text,
             });
         }
-        ServerCheck::Records(count) | ServerCheck::LookUps(count) | ServerCheck::Asks(count) => {
-            *count += 1;
-        }
+        StateCheck::Records(count) => *count += 1,
     }
 }
 

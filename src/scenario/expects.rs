@@ -57,16 +57,23 @@ pub enum Expected {
 /// Something that must be true of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerCheck {
+    /// At the moment that is looked at.
+    State(StateCheck),
+    /// So many questions of clients went on to Places in the whole run.
+    LookUps(u64),
+    /// So many of its requests reached Places in the whole run.
+    Asks(u64),
+}
+
+/// Something that must be true of a server at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateCheck {
     /// It holds exactly this update of its client.
     Holds(UpdateRef),
     /// It holds nothing of the client of this id.
     Lacks(Vec<u8>),
     /// It holds records of so many clients.
     Records(u64),
-    /// So many questions of clients went on to Places in the whole run.
-    LookUps(u64),
-    /// So many of its requests reached Places in the whole run.
-    Asks(u64),
 }
 
 /// Something that must be true of a link.

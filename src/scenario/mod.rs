@@ -25,7 +25,9 @@ mod validate;
 mod write;
 
 pub use drawn::{Drawn, Random, RandomFault, Workload};
-pub use expects::{Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, UpdateRef};
+pub use expects::{
+    Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef,
+};
 pub use pattern::Pattern;
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};

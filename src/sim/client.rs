@@ -3,8 +3,8 @@
 //! All of a scenario's clients share one simulated host, since what a simulation costs grows with
 //! the cube of the number of its hosts.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_lite::future::or;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -44,7 +44,7 @@ pub(super) struct Place {
     pub(super) line: usize,
 }
 
-/// What came of one line.
+/// What came of one line so far.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) place: Place,
@@ -53,35 +53,66 @@ pub(super) struct Outcome {
     /// The text of the first clock in it.
     pub(super) clock: Option<String>,
     pub(super) answer: Option<Vec<u8>>,
+    /// An answer may still come.
+    pub(super) waits: bool,
 }
 
-/// Where the driver puts jobs, and finds what came of them.
+/// Where the driver puts jobs, and finds what came of them: each thing as soon as it happens, since
+/// a run may end at any moment.
 #[derive(Clone, Default)]
-pub(super) struct Board {
-    outcomes: Arc<Mutex<Vec<Outcome>>>,
-    pending: Arc<AtomicUsize>,
+pub(super) struct Board(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    outcomes: BTreeMap<Place, Outcome>,
+    /// Jobs that are not over: of clients that wait, or have not closed yet.
+    pending: usize,
+    /// Jobs that may still be answered.
+    waiting: usize,
 }
 
 impl Board {
-    /// How many jobs are not done yet.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many jobs are not over yet.
     pub(super) fn pending(&self) -> usize {
-        self.pending.load(Ordering::SeqCst)
+        self.inner().pending
+    }
+
+    /// How many jobs are not answered yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.inner().waiting
     }
 
     /// A job was given out.
     pub(super) fn begin(&self) {
-        self.pending.fetch_add(1, Ordering::SeqCst);
+        let mut inner = self.inner();
+        inner.pending += 1;
+        inner.waiting += 1;
     }
 
-    fn end(&self, outcomes: Vec<Outcome>) {
-        let mut all = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend(outcomes);
-        self.pending.fetch_sub(1, Ordering::SeqCst);
+    /// This is what came of a line so far.
+    fn tell(&self, outcome: Outcome) {
+        self.inner().outcomes.insert(outcome.place, outcome);
     }
 
-    /// What came of every line of every job that is done.
+    /// A job has all the answers that it will have.
+    fn answered(&self) {
+        self.inner().waiting -= 1;
+    }
+
+    /// A job is over.
+    fn end(&self) {
+        self.inner().pending -= 1;
+    }
+
+    /// What came of every line that was sent or could not be.
     pub(super) fn take(&self) -> Vec<Outcome> {
-        std::mem::take(&mut self.outcomes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.inner().outcomes)
+            .into_values()
+            .collect()
     }
 }
 
@@ -108,32 +139,31 @@ pub(super) async fn run(
                 let journal = recorder.journal(Who::Client(job.what.client.clone()));
                 let board = board.clone();
                 let net = net.clone();
-                tasks.spawn(async move { board.end(perform(&net, &job, &*journal).await) });
+                tasks.spawn(async move {
+                    perform(&net, &job, &*journal, &board).await;
+                    board.end();
+                });
             }
         }
     }
 }
 
-async fn perform(net: &SimNet, job: &Job, journal: &dyn Journal) -> Vec<Outcome> {
+async fn perform(net: &SimNet, job: &Job, journal: &dyn Journal, board: &Board) {
     let connected = match timeout(CLIENT_PATIENCE, net.connect(&job.address)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err((&error).into()),
         Err(_) => Err(Why::Silent),
     };
     match connected {
-        Ok(connection) => converse(net, job, connection, journal).await,
+        Ok(connection) => converse(net, job, connection, journal, board).await,
         Err(why) => {
             let to = job.server.clone();
             let failed = journal.record(None, What::ConnectFailed { to, why });
-            let lines = job.lines(net);
-            lines
-                .iter()
-                .enumerate()
-                .map(|(index, line)| {
-                    job.unanswered(line, Some(failed), journal);
-                    job.outcome(index, None, None, None)
-                })
-                .collect()
+            for (index, line) in job.lines(net).iter().enumerate() {
+                job.unanswered(line, Some(failed), journal);
+                board.tell(job.outcome(index, None));
+            }
+            board.answered();
         }
     }
 }
@@ -143,19 +173,26 @@ async fn converse(
     job: &Job,
     connection: Connection<SimStream>,
     journal: &dyn Journal,
-) -> Vec<Outcome> {
+    board: &Board,
+) {
     let conn = journal.open(End::Dialler, connection.local, connection.remote);
     let with = Other::Server(job.server.clone());
     let end = End::Dialler;
     journal.record(None, What::Opened { conn, end, with });
     let mut stream = connection.stream;
     let lines = job.lines(net);
-    let sent: Vec<EventId> = (lines.iter())
-        .map(|line| {
-            let line = line.bytes.as_slice().into();
-            journal.record(None, What::LineOut { conn, line })
-        })
-        .collect();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let text = line.bytes.as_slice().into();
+        let sent = journal.record(None, What::LineOut { conn, line: text });
+        let outcome = Outcome {
+            clock: line.sent.clone(),
+            waits: true,
+            ..job.outcome(index, Some(sent))
+        };
+        board.tell(outcome.clone());
+        outcomes.push(outcome);
+    }
     let text: Vec<u8> = lines
         .iter()
         .flat_map(|line| [&line.bytes, &b"\n"[..]].concat())
@@ -165,9 +202,8 @@ async fn converse(
         Err(error) => (&error).into(),
     };
     let mut answers = Answers::default();
-    let mut outcomes = Vec::new();
     let deadline = tokio::time::Instant::now() + CLIENT_PATIENCE;
-    for (index, (line, &sent)) in lines.iter().zip(&sent).enumerate() {
+    for (line, outcome) in lines.iter().zip(outcomes) {
         let answer = next_answer(&mut answers, &mut stream, &line.bytes);
         let answer = match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,
@@ -185,13 +221,17 @@ async fn converse(
                 let line = answer.as_slice().into();
                 journal.record(None, What::LineIn { conn, line });
             }
-            None => job.unanswered(line, Some(sent), journal),
+            None => job.unanswered(line, outcome.sent, journal),
         }
-        outcomes.push(job.outcome(index, Some(sent), line.sent.clone(), answer));
+        board.tell(Outcome {
+            answer,
+            waits: false,
+            ..outcome
+        });
     }
+    board.answered();
     finish(&mut stream, answers, conn, journal).await;
     journal.record(None, What::Closed { conn, why });
-    outcomes
 }
 
 /// Half-closes and reads to the end: a server has nothing more to say then, and if it says
@@ -233,13 +273,8 @@ impl Job {
         journal.record(cause, What::Unanswered { to, line });
     }
 
-    fn outcome(
-        &self,
-        line: usize,
-        sent: Option<EventId>,
-        clock: Option<String>,
-        answer: Option<Vec<u8>>,
-    ) -> Outcome {
+    /// What came of a line that nobody waits for any more: nothing.
+    fn outcome(&self, line: usize, sent: Option<EventId>) -> Outcome {
         Outcome {
             place: Place {
                 step: self.step,
@@ -248,8 +283,9 @@ impl Job {
                 line,
             },
             sent,
-            clock,
-            answer,
+            clock: None,
+            answer: None,
+            waits: false,
         }
     }
 }

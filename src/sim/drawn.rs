@@ -1,6 +1,7 @@
 //! What is thought of steps that stand for many: of a workload as a whole, and of faults at random.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::client::{Outcome, Place};
 use super::faults::Touch;
@@ -13,6 +14,7 @@ use crate::scenario::{
 };
 use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
+use crate::units::format_duration;
 
 /// How many answers of the wrong kind, and updates that were not kept, are told; the others are
 /// counted.
@@ -50,53 +52,88 @@ pub(super) fn split<'t>(
     touched.partition(|touch| drawn.contains(&touch.place))
 }
 
-/// Faults at random prove something if each kind was chosen, and they touched anything at all.
-pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch]) -> Vec<Judgement> {
+/// Faults at random prove something if any was chosen, and they touched anything at all. Which kinds
+/// are chosen is for the seed to say, and which of them touch something for what happens: that is told.
+pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch], trace: &Trace) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for (step, random, counts) in randoms_in(scenario) {
-        let place = Some(place(scenario, step.span.start));
-        for ((fault, _), &count) in random.faults.iter().zip(counts) {
-            judgements.push(Judgement {
-                about: format!("`{}` is chosen at random", fault.word()),
-                held: count > 0,
-                expected: "at least 1 time".to_owned(),
-                actual: times(count),
-                place: place.clone(),
-                invariant: None,
-                events: Vec::new(),
-            });
-        }
-        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+        let kinds = random.faults.iter().zip(counts);
+        let told = kinds.map(|((fault, _), &count)| format!("`{}` {}", fault.word(), times(count)));
+        let told: Vec<String> = told.collect();
+        judgements.push(Judgement {
+            about: "faults are chosen at random".to_owned(),
+            held: counts.iter().any(|&count| count > 0),
+            expected: "at least one".to_owned(),
+            actual: told.join(", "),
+            place: Some(place(scenario, step.span.start)),
+            invariant: None,
+            events: Vec::new(),
+        });
         let mine = touched
             .iter()
             .filter(|touch| touch.place == step.span.start);
-        for touch in mine {
-            *sums.entry(touch.what).or_default() += touch.count;
-        }
-        let told = sums.iter().filter(|(_, count)| **count > 0);
-        let told: Vec<String> = told
-            .map(|(what, count)| format!("{count} {what}"))
-            .collect();
+        let mine: Vec<&Touch> = mine.copied().collect();
         judgements.push(Judgement {
-            about: "faults at random touch something".to_owned(),
-            held: !told.is_empty(),
-            expected: "something".to_owned(),
-            actual: if told.is_empty() {
-                "nothing".to_owned()
-            } else {
-                told.join(", ")
-            },
-            place,
-            invariant: None,
-            events: Vec::new(),
+            place: Some(place(scenario, step.span.start)),
+            ..touching(&mine, trace)
         });
     }
     judgements
 }
 
+/// How many of each kind touched something and what, and which touched nothing.
+fn touching(touched: &[&Touch], trace: &Trace) -> Judgement {
+    let mut kinds: BTreeMap<&str, (u64, u64, Touched)> = BTreeMap::new();
+    for touch in touched {
+        let kind = touch.about.split(" of ").next().unwrap_or_default();
+        let (all, some, sum) = kinds.entry(kind).or_default();
+        *all += 1;
+        *some += u64::from(touch.count > 0);
+        *sum.entry(touch.what).or_default() += touch.count;
+    }
+    let tell = |(kind, (all, some, sum)): (&str, (u64, u64, Touched))| {
+        let sum: Vec<String> = sum
+            .iter()
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        format!("{some} of {all} by {kind} ({})", sum.join(", "))
+    };
+    let mut told: Vec<String> = kinds.into_iter().map(tell).collect();
+    let held = touched.iter().any(|touch| touch.count > 0);
+    let idle = || touched.iter().filter(|touch| touch.count == 0);
+    let names: Vec<String> = idle()
+        .filter_map(|touch| Some((touch, trace.event(touch.event)?)))
+        .map(|(touch, event)| {
+            let at = format_duration(Duration::from_nanos(event.at));
+            format!("{} at {at}", touch.about)
+        })
+        .collect();
+    if !names.is_empty() {
+        told.push(format!("nothing by {}", names.join(", ")));
+    }
+    if !held {
+        told = vec!["nothing".to_owned()];
+    }
+    Judgement {
+        about: "faults at random touch something".to_owned(),
+        held,
+        expected: "something".to_owned(),
+        actual: told.join("; "),
+        place: None,
+        invariant: None,
+        events: idle().map(|touch| touch.event).collect(),
+    }
+}
+
+/// How much of what was touched.
+type Touched = BTreeMap<&'static str, u64>;
+
 fn times(count: u32) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} time{plural}")
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        _ => format!("{count} times"),
+    }
 }
 
 /// What is thought of each workload: how many lines were answered, and by what.
@@ -304,8 +341,6 @@ fn place(scenario: &Scenario, at: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::scenario::{Line, Pattern, Template};
 
@@ -340,6 +375,7 @@ mod tests {
             sent: None,
             clock: Some("5".to_owned()),
             answer: Some(answer.as_bytes().to_vec()),
+            waits: false,
         };
         is_right(&(&client, &outcome, answer.as_bytes()))
     }

@@ -307,13 +307,10 @@ impl Breaker {
         self.wires.hold_again(sim, machine);
     }
 
-    /// Whether a server stands still or refuses connections, so that its links may stay down.
-    pub(super) fn is_stuck(&self, server: ServerId) -> bool {
-        let stuck = [Fault::Freeze, Fault::Refuse];
-        let stuck = stuck.map(|fault| Kind::Host(fault, Party::Server(server)));
-        self.active
-            .iter()
-            .any(|active| stuck.contains(&active.kind))
+    /// Whether this is wrong with a server now.
+    pub(super) fn is(&self, fault: Fault, server: ServerId) -> bool {
+        let kind = Kind::Host(fault, Party::Server(server));
+        self.active.iter().any(|active| active.kind == kind)
     }
 
     /// Looks what is under way: see [`Wires::see`].

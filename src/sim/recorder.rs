@@ -54,6 +54,12 @@ impl State {
         seen(a, b) && seen(b, a)
     }
 
+    /// Whether both ends of a link say that it is up.
+    pub(super) fn is_up(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
+        let ends = [(a, b), (b, a)].map(|(from, to)| (Arc::clone(from), Arc::clone(to)));
+        ends.iter().all(|end| self.links.contains_key(end))
+    }
+
     fn learn(&mut self, at: Duration, who: &Who, what: &What<'_>) {
         if !is_background(what) {
             self.last_activity = at;

@@ -97,7 +97,7 @@ pub(super) fn execute(
         lasted: sim.elapsed(),
         events: driver.recorder.take(),
         outcomes: driver.board.take(),
-        still_waiting: driver.board.pending(),
+        still_waiting: driver.board.waiting(),
         undone: driver.todo.len(),
         touched: std::mem::take(&mut driver.breaker.touched),
         ended_well,
@@ -442,12 +442,15 @@ impl Driver<'_> {
         herd.links().iter().all(|link| {
             let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
             let (x, y) = (link.a.index(), link.b.index());
+            let either =
+                |fault| [link.a, link.b].map(|id| self.breaker.is(fault, id)) != [false; 2];
             let can_talk = state.is_running(a)
                 && state.is_running(b)
                 && !self.breaker.is_cut(x, y)
                 && !self.breaker.is_cut(y, x)
-                && !self.breaker.is_stuck(link.a)
-                && !self.breaker.is_stuck(link.b);
+                && !either(Fault::Freeze)
+                // Who refuses keeps the links that are up.
+                && (!either(Fault::Refuse) || state.is_up(a, b));
             !can_talk || state.is_synchronised(a, b)
         })
     }

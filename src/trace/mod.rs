@@ -10,6 +10,7 @@
 
 pub mod invariants;
 mod names;
+pub(crate) mod network;
 pub mod propagation;
 pub mod state;
 

@@ -1,7 +1,7 @@
 //! The way of each update through the herd, from the events alone: who had it from whom, after how
 //! many hops and how long, and which messages were of use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,8 +216,8 @@ struct Index<'a> {
     sends: BTreeMap<Vec<u8>, Vec<&'a Event>>,
     /// Which server started (or ended) at which event.
     changes: Vec<(EventId, ServerId, bool)>,
-    /// What servers took in of each client.
-    accepted: BTreeMap<&'a [u8], Vec<&'a Event>>,
+    /// The newest that each server ever took in of each client.
+    newest: BTreeMap<&'a [u8], BTreeMap<&'a str, Record>>,
 }
 
 impl<'a> Index<'a> {
@@ -232,7 +232,7 @@ impl<'a> Index<'a> {
             arrivals: BTreeMap::new(),
             sends: BTreeMap::new(),
             changes: Vec::new(),
-            accepted: BTreeMap::new(),
+            newest: BTreeMap::new(),
         };
         for event in events {
             index.add(event);
@@ -251,11 +251,15 @@ impl<'a> Index<'a> {
                 self.peers.insert((&event.who, *conn), peer);
             }
             What::Accepted { record, .. } => {
-                self.arrivals.entry(record.text()).or_default().push(event);
-                self.accepted
-                    .entry(&record.client.0)
-                    .or_default()
-                    .push(event);
+                let text = record.text();
+                if let Some(parsed) = Record::parse(&text) {
+                    let newest = self.newest.entry(&record.client.0).or_default();
+                    let known = newest.get(event.who.name());
+                    if known.is_none_or(|known| parsed.supersedes(known)) {
+                        newest.insert(event.who.name(), parsed);
+                    }
+                }
+                self.arrivals.entry(text).or_default().push(event);
             }
             What::LineOut { conn, line } if self.peers.contains_key(&(&event.who, *conn)) => {
                 if let Ok(PeerLine::At(update)) = PeerLine::parse(&line.0) {
@@ -324,18 +328,16 @@ impl<'a> Index<'a> {
         let (Some(record), Some(arrivals)) = (Record::parse(key), self.arrivals.get(key)) else {
             return Vec::new();
         };
-        let newer: BTreeSet<&str> = (self.accepted.get(record.id()).into_iter().flatten())
-            .filter(|event| match &event.what {
-                What::Accepted { record: other, .. } => {
-                    Record::parse(&other.text()).is_some_and(|other| other.supersedes(&record))
-                }
-                _ => false,
-            })
-            .map(|event| event.who.name())
-            .collect();
+        let Some(newest) = self.newest.get(record.id()) else {
+            return Vec::new();
+        };
+        let has_newer = |name: &str| {
+            let newest = newest.get(name);
+            newest.is_some_and(|newest| newest.supersedes(&record))
+        };
         let has_it = |name: &str| arrivals.iter().any(|event| event.who.name() == name);
         let servers = self.herd.servers().iter().map(|server| &server.name);
-        let overtaken = servers.filter(|name| !has_it(name) && newer.contains(&***name));
+        let overtaken = servers.filter(|name| has_newer(name) && !has_it(name));
         overtaken.cloned().collect()
     }
 

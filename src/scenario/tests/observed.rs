@@ -24,14 +24,14 @@ fn every_kind_of_expectation_is_read() {
         Expected::Servers {
             servers: vec![riley, juzang],
             at: three,
-            checks: vec![ServerCheck::Holds(kiwi(2))],
+            checks: vec![ServerCheck::State(StateCheck::Holds(kiwi(2)))],
         },
         Expected::Servers {
             servers: vec![riley],
             at: None,
             checks: vec![
-                ServerCheck::Lacks(b"kiwi".to_vec()),
-                ServerCheck::Records(0),
+                ServerCheck::State(StateCheck::Lacks(b"kiwi".to_vec())),
+                ServerCheck::State(StateCheck::Records(0)),
                 ServerCheck::LookUps(1),
             ],
         },

@@ -11,7 +11,7 @@ use crate::herd::Name;
 use crate::protocol::escape;
 use crate::scenario::drawn::numbered;
 use crate::scenario::raw::RawExpect;
-use crate::scenario::{Action, Expected, LinkCheck, LogCheck, Pattern, ServerCheck};
+use crate::scenario::{Action, Expected, LinkCheck, LogCheck, Pattern, ServerCheck, StateCheck};
 use crate::units::{DurationText, format_duration};
 
 impl Context<'_> {
@@ -26,11 +26,11 @@ impl Context<'_> {
         let mut checks = Vec::new();
         for text in raw.holds.iter().flat_map(OneOrMany::items) {
             let held = self.update_ref(text, known);
-            checks.extend(held.map(ServerCheck::Holds));
+            checks.extend(held.map(StateCheck::Holds));
         }
         for id in raw.lacks.iter().flat_map(OneOrMany::items) {
             let lacked = self.client_id(id, known);
-            checks.extend(lacked.map(ServerCheck::Lacks));
+            checks.extend(lacked.map(StateCheck::Lacks));
         }
         for list in [&raw.holds, &raw.lacks].into_iter().flatten() {
             if list.items().is_empty() && !self.damage.is_at(&list.span()) {
@@ -38,7 +38,7 @@ impl Context<'_> {
             }
         }
         let records = raw.records.as_ref();
-        checks.extend(records.map(|count| ServerCheck::Records(**count)));
+        checks.extend(records.map(|count| StateCheck::Records(**count)));
         let lookups = raw.lookups.as_ref().map(|n| ServerCheck::LookUps(**n));
         let asks = raw.asks.as_ref().map(|n| ServerCheck::Asks(**n));
         let counts: Vec<_> = [lookups, asks].into_iter().flatten().collect();
@@ -51,7 +51,8 @@ impl Context<'_> {
             let help = "give one of `holds`, `lacks`, `records`, `lookups` and `asks`";
             self.bare(raw, help);
         }
-        checks.extend(counts);
+        let checks = checks.into_iter().map(ServerCheck::State);
+        let checks = checks.chain(counts).collect();
         Some(Expected::Servers {
             servers: servers?,
             at,

@@ -6,7 +6,9 @@ use super::Context;
 use super::expects::Known;
 use crate::diag::Problem;
 use crate::protocol::escape;
-use crate::scenario::{Action, ClientStep, Expect, Expected, Line, ServerCheck, Step, UpdateRef};
+use crate::scenario::{
+    Action, ClientStep, Expect, Expected, Line, ServerCheck, StateCheck, Step, UpdateRef,
+};
 
 impl Context<'_> {
     /// Warns of each step that sends updates of which no expectation names one, and for which no
@@ -59,7 +61,7 @@ fn updates_named(expect: &Expect) -> Vec<&UpdateRef> {
         Expected::Update { update, .. } => vec![update],
         Expected::Servers { checks, .. } => (checks.iter())
             .filter_map(|check| match check {
-                ServerCheck::Holds(update) => Some(update),
+                ServerCheck::State(StateCheck::Holds(update)) => Some(update),
                 _ => None,
             })
             .collect(),

@@ -16,6 +16,7 @@ use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
 use crate::scenario::{Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario};
 use crate::trace::invariants::{Invariant, Run};
+use crate::trace::network::Network;
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
@@ -42,11 +43,11 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
     }
     let (drawn, touched) = drawn::split(scenario, &execution.touched);
     judgements.extend(touched.into_iter().map(|touch| judge.touch(touch)));
-    judgements.extend(drawn::randoms(scenario, &drawn));
+    judgements.extend(drawn::randoms(scenario, &drawn, trace));
     let judged = |invariant: &Invariant| !scenario.without.contains(invariant);
     let invariants = Invariant::ALL.into_iter().filter(judged);
     judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
-    judgements.push(Judge::ending(execution));
+    judgements.push(judge.ending(execution));
     judgements.extend(judge.unasked());
     if let Some(seen) = &execution.places {
         judgements.extend(judge.places(seen));
@@ -117,6 +118,7 @@ impl Judge<'_> {
         let line = &client.lines[place.line];
         let answer = outcome.and_then(|outcome| outcome.answer.as_deref());
         let clock = outcome.and_then(|outcome| outcome.clock.as_deref());
+        let is_over = outcome.is_some_and(|outcome| !outcome.waits);
         let (held, expected) = match (&line.reply, client.no_reply) {
             (_, true) => (answer.is_none(), "no answer".to_owned()),
             (None, false) => (answer.is_some(), "any answer".to_owned()),
@@ -133,12 +135,12 @@ impl Judge<'_> {
         };
         let actual = match (outcome, answer) {
             (_, Some(answer)) => escape(answer),
-            (Some(_), None) => "no answer".to_owned(),
-            (None, None) => "no answer before the run ended".to_owned(),
+            (Some(_), None) if is_over => "no answer".to_owned(),
+            (_, None) => "no answer before the run ended".to_owned(),
         };
         Judgement {
             about: format!("{} answers {}{which}", self.name(place.to), client.client),
-            held: held && outcome.is_some(),
+            held: held && is_over,
             expected,
             actual,
             place: None,
@@ -251,8 +253,9 @@ impl Judge<'_> {
         }
     }
 
-    /// A run that ended early, or never, proves nothing.
-    fn ending(execution: &Execution) -> Judgement {
+    /// A run that ended early, or never, proves nothing. What was not mended excuses much at the
+    /// end, so that is told.
+    fn ending(&self, execution: &Execution) -> Judgement {
         let Execution {
             ended_well,
             undone,
@@ -266,12 +269,16 @@ impl Judge<'_> {
             (true, some, _) => format!("{some} steps were not done"),
             (false, ..) => format!("still unrest after {}", format_duration(execution.lasted)),
         };
-        compare(
+        let mut judgement = compare(
             "the run ends with every step done and every client answered".to_owned(),
             &"all done",
             &actual.as_str(),
             Vec::new(),
-        )
+        );
+        if let Some(words) = Network::after(&self.trace.events).words() {
+            judgement.actual = format!("{actual}; not mended: {words}");
+        }
+        judgement
     }
 
     /// Clients are told nothing that they did not ask for. Said only when it is broken.

@@ -6,7 +6,7 @@ use super::{Judge, broken, compare};
 use crate::herd::{Link, ServerId};
 use crate::journal::{Event, EventId, RecordText, What};
 use crate::protocol::escape;
-use crate::scenario::{LinkCheck, LogCheck, ServerCheck, UpdateRef};
+use crate::scenario::{LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef};
 use crate::trace::Judgement;
 use crate::trace::propagation::{Fate, Propagation};
 use crate::trace::state::{LinkEnd, LinkState, State};
@@ -38,8 +38,10 @@ impl Judge<'_> {
             judgements.extend(checks.iter().map(|check| match (check, &state) {
                 (ServerCheck::LookUps(expected), _) => self.look_ups(name, *expected),
                 (ServerCheck::Asks(expected), _) => self.asks(name, *expected),
-                (check, Ok(state)) => self.server(state, name, &when(at), check),
-                (check, Err(over)) => {
+                (ServerCheck::State(check), Ok(state)) => {
+                    self.server(state, name, &when(at), check)
+                }
+                (ServerCheck::State(check), Err(over)) => {
                     let (about, expected) = self.server_words(name, &when(at), check);
                     broken(about, &expected, over)
                 }
@@ -49,20 +51,18 @@ impl Judge<'_> {
     }
 
     /// What a check of a server at a moment is about, and what is expected.
-    fn server_words(&self, name: &str, when: &str, check: &ServerCheck) -> (String, String) {
+    fn server_words(&self, name: &str, when: &str, check: &StateCheck) -> (String, String) {
         match check {
-            ServerCheck::Holds(update) => {
+            StateCheck::Holds(update) => {
                 let id = escape(&update.client_id);
                 let about = format!("{name} {when}: its record of {id}");
                 (about, self.update_name(update))
             }
-            ServerCheck::Lacks(id) => {
+            StateCheck::Lacks(id) => {
                 let about = format!("{name} {when}: its record of {}", escape(id));
                 (about, "none".to_owned())
             }
-            ServerCheck::Records(count)
-            | ServerCheck::LookUps(count)
-            | ServerCheck::Asks(count) => (format!("{name} {when}: records"), count.to_string()),
+            StateCheck::Records(count) => (format!("{name} {when}: records"), count.to_string()),
         }
     }
 
@@ -71,23 +71,23 @@ impl Judge<'_> {
         propagation.map_or_else(|| update.text.clone(), |found| found.name.clone())
     }
 
-    fn server(&self, state: &State<'_>, name: &str, when: &str, check: &ServerCheck) -> Judgement {
+    fn server(&self, state: &State<'_>, name: &str, when: &str, check: &StateCheck) -> Judgement {
         let (about, expected) = self.server_words(name, when, check);
         let Some(server) = state.server(name) else {
             return broken(about, &expected, "the server does not run");
         };
         let held = |id: &[u8]| server.held.get(id).copied();
         match check {
-            ServerCheck::Holds(update) => {
+            StateCheck::Holds(update) => {
                 self.holds(about, &expected, update, held(&update.client_id))
             }
-            ServerCheck::Lacks(id) => {
+            StateCheck::Lacks(id) => {
                 let held = held(id);
                 let actual = held.map_or_else(|| "none".to_owned(), |held| self.held_name(held));
                 let events = held.map(|held| held.id).into_iter().collect();
                 compare(about, &expected, &actual, events)
             }
-            ServerCheck::Records(_) | ServerCheck::LookUps(_) | ServerCheck::Asks(_) => {
+            StateCheck::Records(_) => {
                 let events = server.held.values().map(|held| held.id).collect();
                 compare(about, &expected, &server.held.len().to_string(), events)
             }
@@ -276,7 +276,7 @@ impl Judge<'_> {
         let until = until.map_or_else(String::new, |until| format!(" until {until}"));
         let about = format!("{whose}{from}{until}: {}", log.pattern.show(1, None));
         let expected = log.times.map_or_else(|| "at least once".to_owned(), times);
-        if log.from > self.lasted {
+        if log.from.max(log.until.unwrap_or_default()) > self.lasted {
             return broken(about, &expected, &self.over());
         }
         let counts = nanos(log.from)..=log.until.map_or(u64::MAX, nanos);

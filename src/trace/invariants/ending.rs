@@ -1,11 +1,12 @@
 //! What must be so when a run has ended.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::stores::accepted;
 use super::{Found, Run, shown};
-use crate::herd::{Herd, ServerId};
+use crate::herd::ServerId;
 use crate::journal::{ConnId, Event, EventId, What, Who};
+use crate::trace::network::Network;
 use crate::trace::state::{Held, LinkState, State};
 
 pub(super) fn agreement(run: &Run<'_>) -> Vec<Found> {
@@ -19,7 +20,7 @@ pub(super) fn agreement(run: &Run<'_>) -> Vec<Found> {
     let name = |id: ServerId| &*herd.server(id).name;
     let mut found = Vec::new();
     for a in herd.ids() {
-        let reached = network.reach(herd, a, |id| state.server(name(id)).is_some());
+        let reached = network.reach(herd, &state, a);
         for b in herd.ids().filter(|&b| b > a && reached.contains(&b)) {
             let (Some(at_a), Some(at_b)) = (state.server(name(a)), state.server(name(b))) else {
                 continue;
@@ -47,63 +48,6 @@ fn differing<'a>(a: &Held<'a>, b: &Held<'a>) -> Vec<&'a Event> {
     let mut events: Vec<&Event> = events.into_iter().flatten().collect();
     events.sort_by_key(|event| event.id);
     events
-}
-
-/// What stands between servers at some moment, as the harness put it there.
-#[derive(Default)]
-struct Network<'a> {
-    /// Ways that are cut, once for each time.
-    cuts: Vec<(&'a str, &'a str)>,
-    /// Servers that stand still or refuse connections.
-    stuck: BTreeSet<&'a str>,
-}
-
-impl<'a> Network<'a> {
-    fn learn(&mut self, event: &'a Event) {
-        let who = event.who.name();
-        match &event.what {
-            What::Cut { ways } => self.cuts.extend(ways.iter().map(|(a, b)| (&**a, &**b))),
-            What::Healed { ways } => {
-                for (a, b) in ways {
-                    let cut = self.cuts.iter().position(|cut| *cut == (&**a, &**b));
-                    cut.map(|at| self.cuts.swap_remove(at));
-                }
-            }
-            What::Frozen | What::Refusing => {
-                self.stuck.insert(who);
-            }
-            What::Thawed | What::Accepting | What::Crashed | What::PoweredOff => {
-                self.stuck.remove(who);
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether what two servers send each other arrives, and is heard.
-    fn can_talk(&self, a: &str, b: &str) -> bool {
-        let cut = self.cuts.iter().any(|&cut| cut == (a, b) || cut == (b, a));
-        !cut && !self.stuck.contains(a) && !self.stuck.contains(b)
-    }
-
-    /// The servers that `from` can reach over others that run.
-    fn reach(
-        &self,
-        herd: &Herd,
-        from: ServerId,
-        runs: impl Fn(ServerId) -> bool,
-    ) -> BTreeSet<ServerId> {
-        let name = |id: ServerId| &*herd.server(id).name;
-        let mut reached = BTreeSet::from([from]);
-        let mut next = vec![from];
-        while let Some(at) = next.pop() {
-            for other in herd.neighbours(at) {
-                if runs(other) && self.can_talk(name(at), name(other)) && reached.insert(other) {
-                    next.push(other);
-                }
-            }
-        }
-        reached
-    }
 }
 
 #[derive(Default)]
@@ -137,10 +81,10 @@ pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
         .collect();
     if run.until_quiet {
         for link in run.herd.links() {
-            let [a, b] = [link.a, link.b].map(|id| &*run.herd.server(id).name);
-            if !network.can_talk(a, b) {
+            if !network.can_talk(run.herd, &state, link) {
                 continue;
             }
+            let [a, b] = [link.a, link.b].map(|id| &*run.herd.server(id).name);
             found.extend(unready(&state, a, b));
             found.extend(unready(&state, b, a));
         }

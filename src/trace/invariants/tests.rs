@@ -282,6 +282,35 @@ fn a_server_that_goes_back_in_time_is_caught() {
 }
 
 #[test]
+fn the_order_of_records_with_the_same_time_is_not_taken_from_the_servers() {
+    // The same time: less of a place, less of a time's spelling, and then a greater skew must not
+    // replace what is known, whatever the server thinks.
+    for second in [
+        "IAMAT kiwi +33-118 5.5",
+        "IAMAT kiwi +34-118 05.50",
+        "IAMAT kiwi +34-118 5.50",
+    ] {
+        let scenario = format!(
+            r#"
+            title = "a test"
+            herd = "riley"
+            steps = [
+              {{ at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 5.50" }},
+              {{ at = "2s", client = "kiwi", to = "Juzang", send = "{second}" }},
+            ]"#
+        );
+        let (trace, broken) = mistaken(Mistake::TakesOlder, "Juzang", &scenario);
+        assert!(broken.contains(&Invariant::NeverBackInTime), "{second}");
+        let found = violations(Invariant::NeverBackInTime, &trace);
+        assert!(
+            found[0].what.starts_with("Juzang goes back from Riley "),
+            "{found:?}"
+        );
+        assert_eq!(violations(Invariant::NeverBackInTime, &run(&scenario)), []);
+    }
+}
+
+#[test]
 fn a_server_that_starts_again_may_know_less() {
     let scenario = KIWI.replace(
         "{ at = \"2s\"",
