@@ -11,7 +11,6 @@
 mod lab;
 
 use std::fs;
-use std::io::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
