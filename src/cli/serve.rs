@@ -149,10 +149,7 @@ impl Plan<'_> {
         let signals = Signals::new().map_err(no_signals)?;
         let reloads = Reloads::new().map_err(no_signals)?;
         let few_files = files::allow(settings);
-        let is_open = matches!(self.credentials.servers, Servers::Open);
-        let keyring = Keyring::new(self.credentials.clone());
-        let net = Secured::new(TokioNet, keyring.clone());
-        let listeners = bind(&net, server, is_open && !settings.insecure_peers).await?;
+        let (net, keyring, listeners) = self.network(server).await?;
         let admin_listener = bind_admin(settings).await?;
         let logs = Logs::start(&settings.log, &server.name);
         let logs = logs.map_err(|error| Failure::Failed(format!("can't open the log: {error}")))?;
@@ -223,6 +220,16 @@ impl Plan<'_> {
         let watched = watch_over(admin_listener, Arc::clone(&admin));
         let serving = async { ended(serving.await) };
         or(serving, or(stopping, or(watched, living))).await
+    }
+
+    /// The network that the server runs on, where all prove who they are, and its ports on it.
+    async fn network(&self, me: &Server) -> Result<(Web, Keyring, Listeners<Web>), Failure> {
+        let is_open = matches!(self.credentials.servers, Servers::Open);
+        let keyring = Keyring::new(self.credentials.clone());
+        let net = Secured::new(TokioNet, keyring.clone());
+        let only_here = is_open && !self.settings.insecure_peers;
+        let listeners = bind(&net, me, only_here).await?;
+        Ok((net, keyring, listeners))
     }
 
     /// Says where it listens, and what is worth knowing before the first client comes.
