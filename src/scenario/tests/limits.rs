@@ -330,7 +330,7 @@ fn problems_say_what_to_do() {
             "did you mean `close`?",
         ),
         (
-            format!("steps = [{KIWI}]\n[[expect]]\nupdate = \"kiwi\"\npath = {{ Bernard = \"Riley-Bernard\" }}"),
+            format!("steps = [{KIWI}]\n[[expect]]\nupdate = \"kiwi\"\npath = {{ Bernard = \"Riley-Bernard\", Rily = [] }}"),
             "`Riley` is linked to `Jaquez`, `Juzang`",
         ),
         (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::kinds::Kind;
-use crate::diag::{Problem, Span, did_you_mean};
+use crate::diag::{Problem, Severity, Span, did_you_mean};
 use crate::document::{Entries, Located, OneOrMany, Section};
 use crate::herd::{Herd, ServerId, split_all};
 use crate::protocol::{escape, unescape};
@@ -288,8 +288,8 @@ impl Context<'_> {
         }
     }
 
-    /// A path goes over links. Another that can never be, as one with a server in it twice, is a
-    /// broken expectation, and no mistake in the file.
+    /// A path goes over links. One that does not is a broken expectation and no mistake in the file, as
+    /// the herd may have lost the link since; but it is worth a word.
     fn check_path(&mut self, path: &[ServerId], place: &Span) {
         let Some(herd) = self.herd.clone() else {
             return;
@@ -297,7 +297,9 @@ impl Context<'_> {
         for pair in path.windows(2) {
             let linked = |&[a, b]: &[ServerId; 2]| herd.neighbours(a).any(|id| id == b);
             if let Some(&[a, b]) = pair.as_array().filter(|ends| !linked(ends)) {
-                self.no_link(&herd, (a, b), place.clone());
+                let mut problem = self.no_link(&herd, (a, b), place.clone());
+                problem.severity = Severity::Warning;
+                self.report(problem);
             }
         }
     }

@@ -157,12 +157,18 @@ impl Context<'_> {
         };
         let index = herd.links().iter().position(|l| l.other(a) == Some(b));
         if index.is_none() {
-            self.no_link(&herd, (a, b), key.span());
+            let problem = self.no_link(&herd, (a, b), key.span());
+            self.report(problem);
         }
         index
     }
 
-    pub(super) fn no_link(&mut self, herd: &Herd, (a, b): (ServerId, ServerId), place: Span) {
+    pub(super) fn no_link(
+        &self,
+        herd: &Herd,
+        (a, b): (ServerId, ServerId),
+        place: Span,
+    ) -> Problem {
         let near: Vec<_> = herd
             .neighbours(a)
             .map(|id| format!("`{}`", herd.server(id).name))
@@ -170,7 +176,7 @@ impl Context<'_> {
         let (a, b) = (&herd.server(a).name, &herd.server(b).name);
         let message = format!("there is no link between `{a}` and `{b}`");
         let help = format!("`{a}` is linked to {}", near.join(", "));
-        self.report(Problem::error(self.source, place, message).help(help));
+        Problem::error(self.source, place, message).help(help)
     }
 
     /// Both ends of a latency as durations of the file's.
