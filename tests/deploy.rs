@@ -6,6 +6,8 @@
 mod docs;
 #[path = "deploy/herd.rs"]
 mod herd;
+#[path = "deploy/kills.rs"]
+mod kills;
 #[path = "deploy/life.rs"]
 mod life;
 #[path = "deploy/limits.rs"]

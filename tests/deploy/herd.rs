@@ -114,6 +114,10 @@ impl Files {
         found.expect("a server of the herd").1
     }
 
+    pub(crate) fn are_linked(a: &str, b: &str) -> bool {
+        LINKS.contains(&format!("{a}-{b}")) || LINKS.contains(&format!("{b}-{a}"))
+    }
+
     /// Begins `herd serve NAME` with more arguments.
     pub(crate) fn serve(&self, name: &str, more: &[&str]) -> Process {
         let herd = self.herd();
