@@ -172,8 +172,7 @@ impl Plan<'_> {
             seed: places_seed,
             counts: Arc::clone(&look_ups),
         };
-        let places = asking.places(settings, self.key.clone())?;
-        let places = Arc::new(Replaceable::new(places));
+        let places = Arc::new(Replaceable::new(asking.places(settings, self.key.clone())?));
         let (stop, stopped) = watch::channel(false);
         let (serving, handle) = server::begin(
             net,

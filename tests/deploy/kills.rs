@@ -106,12 +106,12 @@ impl Herd {
 
     /// Who runs was told what the others know once it compared with all its neighbours that were.
     fn notice_who_was_told(&mut self) {
-        for index in 0..SERVERS.len() {
+        for (index, name) in SERVERS.iter().enumerate() {
             if self.servers[index].told || self.servers[index].process.is_none() {
                 continue;
             }
             let neighbours = (0..SERVERS.len())
-                .filter(|&other| Files::are_linked(SERVERS[index], SERVERS[other]))
+                .filter(|&other| Files::are_linked(name, SERVERS[other]))
                 .filter(|&other| self.servers[other].told);
             let compared: Vec<bool> = neighbours
                 .map(|other| self.have_compared(index, other))
@@ -194,7 +194,7 @@ impl Talk {
             ),
         };
         let asking = async {
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let text = lines.join("\n") + "\n";
             stream.write_all(text.as_bytes()).await.ok()?;
             let mut answers = Vec::new();
             for line in lines {
