@@ -1,0 +1,60 @@
+//! Comparing what two servers know, with a neighbour that says anything.
+
+use proxy_herd::journal::{Forgetful, Why};
+use proxy_herd::node::{NeighbourId, Node};
+use proxy_herd::protocol::peer::PeerLine;
+
+use super::{JAQUEZ, JUZANG, MOST_QUESTIONS, at, lines, link_up, pull, riley};
+
+/// So many clients are known at first, so that digests are cut up and lists are long enough.
+const CLIENTS: usize = 40;
+
+/// Lines that wait for a neighbour that asks and does not read: no updates, the refusal's own limit.
+const MOST_WORDS: usize = 32 * (MOST_QUESTIONS + 16);
+
+/// Lines of a neighbour whose link is up. At an empty line it reads what waits for it; after a line that has no place in the
+/// protocol the link is closed, and is up again. Once with the end that begins, once with the other.
+pub fn digests(data: &[u8]) {
+    for neighbour in [JAQUEZ, JUZANG] {
+        let mut node = riley();
+        for client in 0..CLIENTS {
+            let line = format!("IAMAT c{client} +1-1 {client}");
+            node.client_line(line.as_bytes(), at(), &Forgetful, &mut Vec::new());
+        }
+        link_up(&mut node, neighbour);
+        for line in lines(data) {
+            if line.is_empty() {
+                read(&mut node, neighbour);
+            } else {
+                say(&mut node, neighbour, line);
+            }
+        }
+        read(&mut node, neighbour);
+    }
+}
+
+fn say(node: &mut Node, neighbour: NeighbourId, line: &[u8]) {
+    let known = node.clients();
+    if let Err((error, heard)) = node.peer_line(neighbour, line, &Forgetful) {
+        assert_eq!(
+            node.clients(),
+            known,
+            "a refused line changed what is known"
+        );
+        node.link_down(neighbour, Why::Protocol(error), Some(heard), &Forgetful);
+        assert!(!node.has_work(neighbour), "something waits for nobody");
+        link_up(node, neighbour);
+    } else {
+        let is_update = matches!(PeerLine::parse(line), Ok(PeerLine::At(_)));
+        assert!(node.clients() <= known + usize::from(is_update));
+        assert!(node.clients() >= known, "a client was forgotten");
+    }
+}
+
+/// However much was asked, what waits has a limit: each record once, and so many other lines.
+fn read(node: &mut Node, neighbour: NeighbourId) {
+    let count = pull(node, neighbour);
+    // A fan-out that began below the limit, SYNCED, and the beginning of another round.
+    let most = node.clients() + MOST_WORDS + 18;
+    assert!(count <= most, "{count} lines, {most} at most");
+}

@@ -1,0 +1,67 @@
+//! The greeting: who may have a link, and which, and what is said to who may not.
+
+use proxy_herd::journal::Forgetful;
+use proxy_herd::node::{NeighbourId, Node};
+use proxy_herd::protocol::escape;
+use proxy_herd::protocol::peer::{PeerError, PeerLine, VERSION};
+
+use super::{JAQUEZ, JUZANG, lines, link_up, pull, riley};
+
+/// A connection of a server that says `data`: accepted, and as the answer to having dialled either neighbour.
+pub fn handshake(data: &[u8]) {
+    for dialled in [None, Some(JAQUEZ), Some(JUZANG)] {
+        let mut node = riley();
+        let mut lines = lines(data);
+        let hello = lines.next().unwrap_or_default();
+        match node.greet(hello, dialled) {
+            Ok(neighbour) => {
+                welcome(&node, hello, neighbour, dialled);
+                link_up(&mut node, neighbour);
+                behind_the_greeting(&mut node, neighbour, hello, lines);
+            }
+            Err(reason) => {
+                assert!(reason.len() < 1000, "{reason}");
+                assert_eq!(
+                    reason,
+                    escape(reason.as_bytes()),
+                    "more than a line of text"
+                );
+                let reason = reason.as_bytes();
+                let bye = PeerLine::Bye { reason };
+                assert_eq!(PeerLine::parse(&bye.to_bytes()), Ok(bye));
+            }
+        }
+    }
+}
+
+fn welcome(node: &Node, hello: &[u8], neighbour: NeighbourId, dialled: Option<NeighbourId>) {
+    let Ok(PeerLine::Hello(said)) = PeerLine::parse(hello) else {
+        panic!("welcome without a HELLO: {}", escape(hello));
+    };
+    assert_eq!((said.version, said.herd), (VERSION, &b"riley"[..]));
+    assert_eq!(said.server, node.name_of(neighbour).as_bytes());
+    // Juzang is dialled; were it let in as well, there would be two links with it.
+    assert_eq!(neighbour, dialled.unwrap_or(JAQUEZ));
+}
+
+/// Nobody is greeted twice, and nothing that follows is more than an answer to what is known: nothing.
+fn behind_the_greeting<'a>(
+    node: &mut Node,
+    neighbour: NeighbourId,
+    hello: &[u8],
+    lines: impl Iterator<Item = &'a [u8]>,
+) {
+    for line in lines {
+        let heard = node.peer_line(neighbour, line, &Forgetful);
+        // The question to begin with, an answer, the word that all is answered, and one more round.
+        assert!(pull(node, neighbour) <= 4 + node.clients());
+        if heard.is_err() {
+            break;
+        }
+    }
+    let again = node.peer_line(neighbour, hello, &Forgetful);
+    assert_eq!(
+        again.map_err(|(error, _)| error),
+        Err(PeerError::Unexpected)
+    );
+}

@@ -1,0 +1,91 @@
+//! What must hold whatever bytes arrive: one function for each place where bytes arrive.
+//!
+//! A target takes any bytes and panics if something is wrong. `fuzz/` gives them to libFuzzer, `tests/fuzzed.rs` runs them
+//! as property tests; both take this folder as it is, so nothing of it is in the crate.
+
+mod client_line;
+mod digests;
+mod handshake;
+mod peer_line;
+mod places_answer;
+
+use std::num::NonZeroU64;
+
+use proxy_herd::journal::{ConnId, EventId, Forgetful};
+use proxy_herd::node::{ClientLineAt, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds};
+use proxy_herd::protocol::escape;
+use proxy_herd::protocol::peer::{BootId, LINE_LIMIT, PeerLine};
+use proxy_herd::protocol::time::Timestamp;
+
+pub use client_line::client_line;
+pub use digests::digests;
+pub use handshake::handshake;
+pub use peer_line::peer_line;
+pub use places_answer::places_answer;
+
+/// The neighbour that dials.
+const JAQUEZ: NeighbourId = NeighbourId(0);
+/// The neighbour that is dialled.
+const JUZANG: NeighbourId = NeighbourId(1);
+
+/// An event to be caused by; nobody looks.
+const EVENT: EventId = EventId(NonZeroU64::MIN);
+
+/// So many questions are open at most: few, so that short inputs get there.
+const MOST_QUESTIONS: usize = 64;
+
+/// Riley of the herd `riley`, with no link up.
+fn riley() -> Node {
+    let neighbours = [("Jaquez", false), ("Juzang", true)];
+    let neighbours = neighbours.map(|(name, dialled)| Neighbour {
+        name: name.into(),
+        dialled,
+    });
+    Node::new(NodeConfig {
+        herd: "riley".into(),
+        name: "Riley".into(),
+        boot: BootId(1),
+        table_seed: 7,
+        neighbours: neighbours.into(),
+        bounds: SyncBounds {
+            small: 4,
+            most_questions: MOST_QUESTIONS,
+        },
+    })
+}
+
+fn link_up(node: &mut Node, neighbour: NeighbourId) {
+    node.link_up(neighbour, ConnId(1), EVENT, &Forgetful);
+}
+
+/// A client's line, at a time that never changes.
+fn at() -> ClientLineAt<'static> {
+    ClientLineAt {
+        conn: ConnId(2),
+        clock: &|| Timestamp::new(1_400_000_000, 250_000_000),
+    }
+}
+
+/// Bytes as a stream has them: lines, and an unterminated rest.
+fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    data.split(|&byte| byte == b'\n')
+}
+
+/// Takes all that waits for `neighbour`, each line of which must be one that it understands; how many lines.
+fn pull(node: &mut Node, neighbour: NeighbourId) -> usize {
+    let mut out = Vec::new();
+    node.pull(neighbour, usize::MAX, &mut out, &Forgetful);
+    assert!(!node.has_work(neighbour), "something was left behind");
+    let Some(whole) = out.strip_suffix(b"\n") else {
+        assert!(out.is_empty(), "a line without an end: {}", escape(&out));
+        return 0;
+    };
+    let mut count = 0;
+    for line in lines(whole) {
+        assert!(line.len() <= LINE_LIMIT, "{} bytes", line.len());
+        let parsed = PeerLine::parse(line);
+        assert!(parsed.is_ok(), "{}: {parsed:?}", escape(line));
+        count += 1;
+    }
+    count
+}

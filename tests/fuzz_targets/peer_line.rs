@@ -1,0 +1,38 @@
+//! What servers say to each other: what can be read can be written, and reads the same again.
+
+use std::cmp::Ordering;
+
+use proxy_herd::protocol::escape;
+use proxy_herd::protocol::peer::{LINE_LIMIT, MOST_HASHES, PeerLine, hello_version};
+use proxy_herd::protocol::record::Record;
+
+use super::lines;
+
+/// Lines of the language between servers, each by itself.
+pub fn peer_line(data: &[u8]) {
+    for line in lines(data) {
+        let line = &line[..line.len().min(LINE_LIMIT)];
+        let version = hello_version(line);
+        let Ok(parsed) = PeerLine::parse(line) else {
+            continue;
+        };
+        let printed = parsed.to_bytes();
+        assert!(printed.len() <= LINE_LIMIT, "{} bytes", printed.len());
+        assert!(!printed.contains(&b'\n'));
+        match &parsed {
+            PeerLine::Hello(hello) => assert_eq!(version, Some(hello.version)),
+            PeerLine::At(update) => record(&update.record),
+            PeerLine::List { hashes, .. } | PeerLine::Want { hashes, .. } => {
+                assert!(hashes.len() <= MOST_HASHES);
+            }
+            _ => {}
+        }
+        assert_eq!(PeerLine::parse(&printed), Ok(parsed), "{}", escape(line));
+    }
+}
+
+fn record(record: &Record) {
+    assert_eq!(Record::parse(record.text()).as_ref(), Some(record));
+    assert_eq!(record.order(record), Ordering::Equal);
+    let _ = record.heard_at();
+}
