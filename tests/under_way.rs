@@ -145,6 +145,17 @@ fn a_connection_that_can_not_come_to_be_is_held_up() {
     let text = steps.replace("\"A-clients\"", "\"clients\", from = \"A\"");
     let trace = run(&text);
     assert_eq!(touched(&trace), [1]);
+    let told = |what: &What<'_>| {
+        matches!(
+            what,
+            What::Accepted {
+                from: Source::Client,
+                ..
+            }
+        )
+    };
+    let told = trace.events.iter().find(|event| told(&event.what));
+    assert!(told.expect("it was told").at >= 5_000_000_000);
     assert_eq!(trace.verdict().broken, 0);
 }
 
