@@ -14,10 +14,11 @@ mod peer;
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_lite::future::or;
+use futures_lite::future::{or, poll_once};
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -251,7 +252,13 @@ impl<N: Net> Shared<N> {
             // A stream that encrypts may have taken more than it has passed on.
             writer.flush().await
         };
-        match timeout(self.timing().write_deadline, written).await {
+        let mut written = pin!(written);
+        // Mostly there is room, and no deadline needs to be worked out.
+        let done = match poll_once(written.as_mut()).await {
+            Some(done) => Ok(done),
+            None => timeout(self.timing().write_deadline, written).await,
+        };
+        match done {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err((&error).into()),
             Err(_) => Err(Why::Slow),
