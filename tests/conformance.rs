@@ -104,6 +104,7 @@ stories! {
         a_stranger_that_says_nothing_is_closed
         a_neighbour_that_was_to_be_dialled_may_not_dial
         a_server_that_answers_in_the_place_of_another_is_refused
+        a_server_of_another_version_is_refused_in_clear_words_and_the_others_go_on
         a_servers_line_from_a_client_changes_nothing;
     lifecycle:
         a_stopped_server_ends_every_connection_and_can_be_started_again

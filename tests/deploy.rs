@@ -14,6 +14,8 @@ mod life;
 mod limits;
 #[path = "deploy/proof.rs"]
 mod proof;
+#[path = "deploy/relinking.rs"]
+mod relinking;
 #[path = "deploy/watching.rs"]
 mod watching;
 

@@ -206,7 +206,8 @@ impl LinkCounts {
 #[derive(Debug)]
 pub struct Metrics {
     pub(super) started: Timestamp,
-    pub(super) links: Vec<(Name, LinkCounts)>,
+    /// By neighbour: those that there are.
+    links: Mutex<Vec<(Name, Arc<LinkCounts>)>>,
     pub(super) lines_in: Count,
     pub(super) lines_out: Count,
     pub(super) client_lines: [Count; LINES.len()],
@@ -225,10 +226,10 @@ pub struct Metrics {
 impl Metrics {
     /// Nothing has happened yet, and it is `started`.
     pub fn new(started: Timestamp, neighbours: impl IntoIterator<Item = Name>) -> Self {
-        let links = neighbours.into_iter();
+        let links = neighbours.into_iter().map(|name| (name, Arc::default()));
         Self {
             started,
-            links: links.map(|name| (name, LinkCounts::default())).collect(),
+            links: Mutex::new(links.collect()),
             lines_in: Count::default(),
             lines_out: Count::default(),
             client_lines: std::array::from_fn(|_| Count::default()),
@@ -248,13 +249,22 @@ impl Metrics {
 
     /// How each link was so far.
     pub fn links(&self) -> Vec<LinkSeen> {
-        let links = self.links.iter();
+        let links = self.link_counts().into_iter();
         let seen = links.map(|(peer, counts)| LinkSeen {
             peer: peer.to_string(),
             up: counts.is_up(),
             synchronised: counts.synchronisations.get() > 0,
         });
         seen.collect()
+    }
+
+    /// What there was of the link with each neighbour.
+    pub(super) fn link_counts(&self) -> Vec<(Name, Arc<LinkCounts>)> {
+        self.linked().clone()
+    }
+
+    fn linked(&self) -> MutexGuard<'_, Vec<(Name, Arc<LinkCounts>)>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes whenever something happens to a link.
@@ -274,7 +284,7 @@ impl Metrics {
     }
 
     fn link(&self, peer: &str, change: impl FnOnce(&LinkCounts)) {
-        if let Some((_, link)) = self.links.iter().find(|(name, _)| **name == *peer) {
+        if let Some((_, link)) = self.linked().iter().find(|(name, _)| **name == *peer) {
             change(link);
             self.changed.send_replace(());
         }
@@ -331,6 +341,14 @@ impl Metrics {
 
     fn count_link(&self, what: &What<'_>, now: impl Fn() -> Timestamp) {
         match what {
+            What::Linked { peer } => {
+                self.linked().push((Arc::clone(peer), Arc::default()));
+                self.changed.send_replace(());
+            }
+            What::Unlinked { peer } => {
+                self.linked().retain(|(name, _)| name != peer);
+                self.changed.send_replace(());
+            }
             What::ConnectFailed { to, .. } => self.link(to, |link| link.connect_failures.add(1)),
             What::LinkUp { peer, .. } => self.link(peer, |link| link.ups.add(1)),
             What::LinkDown { peer, .. } => self.link(peer, |link| {

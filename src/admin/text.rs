@@ -302,7 +302,7 @@ fn links(text: &mut Text, admin: &Admin) {
         let found = now.iter().find(|(name, _)| **name == *peer);
         found.and_then(|(_, status)| *status)
     };
-    let links = &admin.metrics.links;
+    let links = &admin.metrics.link_counts();
     let mut each = |name, value: &dyn Fn(&str, &LinkCounts) -> Option<String>| {
         let mut samples = text.family(name);
         for (peer, counts) in links {

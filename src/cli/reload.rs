@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::flags::{self, SettingFlags};
 use super::{Failure, credentials, serve};
-use crate::herd::{Herd, ServerId};
+use crate::herd::{Herd, Server, ServerId};
 use crate::log::Logs;
 use crate::net::secure::{Credentials, Keyring, Servers};
 use crate::places::{Places, Replaceable};
@@ -16,32 +16,62 @@ pub(super) struct Reload<'a> {
     pub(super) flags: &'a SettingFlags,
     /// As the command line names the herd.
     pub(super) reference: &'a str,
-    pub(super) herd: &'a Herd,
+    /// The herd as it was last read.
+    pub(super) herd: Herd,
+    /// This server as its herd had it when it began.
+    pub(super) me: &'a Server,
     pub(super) begun_with: &'a Settings,
     pub(super) server: Handle,
     pub(super) logs: &'a Logs,
     pub(super) places: Arc<Replaceable>,
     pub(super) ask: &'a serve::Asking,
-    pub(super) me: ServerId,
     pub(super) keyring: Keyring,
+}
+
+/// All that was read, and is good.
+struct Read {
+    settings: Settings,
+    herd: Herd,
+    me: ServerId,
+    places: Arc<dyn Places>,
+    credentials: Credentials,
 }
 
 impl Reload<'_> {
     /// Reads everything again, and says what came of it: in the log, and in a few words here.
-    pub(super) fn now(&self) -> &'static str {
-        let (settings, places, credentials) = match self.read() {
+    pub(super) fn now(&mut self) -> &'static str {
+        let read = match self.read() {
             Ok(read) => read,
             Err(failure) => {
-                tracing::error!("reloads nothing, all settings stay as they are: {failure}");
+                tracing::error!("reloads nothing, all stays as it is: {failure}");
                 return "the settings that it was told to reload are wrong";
             }
         };
+        let settings = read.settings;
         self.server.tune(settings.timing, settings.limits);
         self.logs.set_level(settings.log.level);
-        self.places.replace(places);
-        self.keyring.replace(credentials);
+        self.places.replace(read.places);
+        self.keyring.replace(read.credentials);
+        if read.herd != self.herd {
+            self.server.relink(&read.herd, read.me);
+            tracing::info!("the herd file is reloaded");
+        }
         tracing::info!("settings are reloaded");
-        let fixed = settings::need_a_restart(self.begun_with, &settings);
+        let mut fixed = settings::need_a_restart(self.begun_with, &settings);
+        let me = read.herd.server(read.me);
+        for (what, changed) in [
+            (
+                "where the herd file has it listen for clients",
+                me.client != self.me.client,
+            ),
+            (
+                "where the herd file has it listen for servers",
+                me.peer != self.me.peer,
+            ),
+        ] {
+            fixed.extend(changed.then_some(what));
+        }
+        self.herd = read.herd;
         if !fixed.is_empty() {
             let fixed = fixed.join(", ");
             tracing::warn!("changed, but takes effect when the server is started again: {fixed}");
@@ -50,19 +80,42 @@ impl Reload<'_> {
     }
 
     /// Reads and checks everything, and changes nothing.
-    fn read(&self) -> Result<(Settings, Arc<dyn Places>, Credentials), Failure> {
+    fn read(&self) -> Result<Read, Failure> {
         let settings = self.flags.resolve()?.settings;
         let herd = flags::herd(self.reference)?;
-        if herd != *self.herd {
-            tracing::warn!(
-                "the herd file changed: that takes effect when the server is started again"
-            );
-        }
+        let me = self.find_me(&herd)?;
         let key = flags::places_key(&settings)?.map(|(key, _)| key);
         let places = self.ask.places(&settings, key)?;
-        let credentials = credentials::load(&settings, self.herd, self.me)?;
+        let credentials = credentials::load(&settings, &herd, me)?;
         self.check_still_proved(&settings, &credentials)?;
-        Ok((settings, places, credentials))
+        Ok(Read {
+            settings,
+            herd,
+            me,
+            places,
+            credentials,
+        })
+    }
+
+    /// This server in a herd that may have changed. Its own name and the herd's are in every greeting, and don't change
+    /// while it runs.
+    fn find_me(&self, herd: &Herd) -> Result<ServerId, Failure> {
+        let (is, was) = (herd.name(), self.herd.name());
+        if is != was {
+            return Err(Failure::Input(format!(
+                "{} is about the herd `{is}` now, and this server is one of `{was}`\n\
+                 help: start the server again if that is meant",
+                self.reference
+            )));
+        }
+        let name = &self.me.name;
+        herd.id(name).ok_or_else(|| {
+            Failure::Input(format!(
+                "{} has no server `{name}` any more\n\
+                 help: stop the server if that is meant; one that has got another name must be started again",
+                self.reference
+            ))
+        })
     }
 
     /// What was only bound because servers prove who they are stays so: a file that is gone by mistake must not open

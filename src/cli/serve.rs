@@ -195,13 +195,13 @@ impl Plan<'_> {
         let reload = Reload {
             flags: &self.args.settings,
             reference: &self.args.herd,
-            herd: self.herd,
+            herd: self.herd.clone(),
+            me: server,
             begun_with: settings,
             server: handle.clone(),
             logs: &logs,
             places,
             ask: &asking,
-            me: self.me,
             keyring,
         };
         let supervised = self.args.supervised;
@@ -395,7 +395,7 @@ async fn tell_when_ready(manager: &Manager, admin: &Admin) -> Result<Exit, Failu
 /// Reads the settings again whenever this process is told to.
 async fn reload_when_told(
     mut reloads: Reloads,
-    reload: Reload<'_>,
+    mut reload: Reload<'_>,
     manager: &Manager,
 ) -> Result<Exit, Failure> {
     loop {

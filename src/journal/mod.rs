@@ -250,6 +250,16 @@ pub enum What<'a> {
         /// Around whom.
         client: Text<'a>,
     },
+    /// The herd has a link with this server from now on.
+    Linked {
+        /// The neighbour.
+        peer: Arc<str>,
+    },
+    /// The herd has no link with this server any more.
+    Unlinked {
+        /// Who was a neighbour.
+        peer: Arc<str>,
+    },
     /// A neighbour was greeted; updates flow from now on.
     LinkUp {
         /// The neighbour.
@@ -356,9 +366,7 @@ impl What<'_> {
     /// The same, owning what it borrowed.
     pub fn into_owned(self) -> What<'static> {
         match self {
-            Self::Started { boot } => What::Started {
-                boot: Cow::Owned(boot.into_owned()),
-            },
+            Self::Started { boot } => What::Started { boot: owned(boot) },
             Self::Stopped => What::Stopped,
             Self::Opened { conn, end, with } => What::Opened { conn, end, with },
             Self::Closed { conn, why } => What::Closed { conn, why },
@@ -389,6 +397,8 @@ impl What<'_> {
             Self::LookUp { client } => What::LookUp {
                 client: client.into_owned(),
             },
+            Self::Linked { peer } => What::Linked { peer },
+            Self::Unlinked { peer } => What::Unlinked { peer },
             Self::LinkUp { peer, conn } => What::LinkUp { peer, conn },
             Self::LinkDown { peer, why } => What::LinkDown { peer, why },
             Self::Synchronised {
@@ -405,7 +415,7 @@ impl What<'_> {
             },
             Self::PlacesTold { status, fault } => What::PlacesTold {
                 status,
-                fault: fault.map(|fault| Cow::Owned(fault.into_owned())),
+                fault: fault.map(owned),
             },
             Self::Crashed => What::Crashed,
             Self::Restarted => What::Restarted,
@@ -420,15 +430,13 @@ impl What<'_> {
             Self::Severed { pairs } => What::Severed { pairs },
             Self::Slowed { links, latency } => What::Slowed {
                 links,
-                latency: Cow::Owned(latency.into_owned()),
+                latency: owned(latency),
             },
             Self::Skewed { by, drift } => What::Skewed { by, drift },
-            Self::Chose { step } => What::Chose {
-                step: Cow::Owned(step.into_owned()),
-            },
+            Self::Chose { step } => What::Chose { step: owned(step) },
             Self::Touched { count, of } => What::Touched {
                 count,
-                of: Cow::Owned(of.into_owned()),
+                of: owned(of),
             },
             Self::Unanswered { to, line } => What::Unanswered {
                 to,
@@ -436,6 +444,10 @@ impl What<'_> {
             },
         }
     }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
 }
 
 /// Who did something.

@@ -47,6 +47,8 @@ impl What<'_> {
             }
             Self::Expired { record } => format!("forgets {}: its time is over", update(record)),
             Self::LookUp { client } => format!("asks Places what is near {client}"),
+            Self::Linked { peer } => format!("has a link with {peer} from now on"),
+            Self::Unlinked { peer } => format!("has no link with {peer} any more"),
             Self::LinkUp { peer, .. } => format!("link to {peer} is up"),
             Self::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),
             Self::Synchronised {

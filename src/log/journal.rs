@@ -25,13 +25,13 @@ pub struct LogJournal<N> {
     file: Option<Arc<Queue>>,
     connections: AtomicU64,
     state: Mutex<State>,
-    /// How many links there are to be.
-    links: usize,
     whole: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct State {
+    /// How many links there are to be.
+    links: usize,
     open: BTreeMap<ConnId, Connection>,
     /// Neighbours that could not be reached since they last were: that is said once.
     missed: BTreeSet<Name>,
@@ -49,15 +49,17 @@ struct Connection {
 const SOME_EVENT: EventId = EventId(NonZeroU64::MIN);
 
 impl<N: Net> LogJournal<N> {
-    /// The journal of `server`, which has so many `links`.
+    /// The journal of `server`, which begins with so many `links`.
     pub fn new(net: N, server: Name, links: usize, file: Option<Arc<Queue>>) -> Self {
         Self {
             net,
             server,
             file,
             connections: AtomicU64::new(0),
-            state: Mutex::default(),
-            links,
+            state: Mutex::new(State {
+                links,
+                ..State::default()
+            }),
             whole: watch::Sender::new(links == 0),
         }
     }
@@ -88,24 +90,36 @@ impl<N: Net> LogJournal<N> {
                     connection.with = Some(Other::Server(Arc::clone(peer)));
                 }
             }
-            What::Synchronised { peer, .. } => {
-                let mut state = self.state();
+            What::Synchronised { peer, .. } => self.relate(|state| {
                 state.synchronised.insert(Arc::clone(peer));
-                self.whole
-                    .send_replace(state.synchronised.len() == self.links);
-            }
-            What::LinkDown { peer, .. } => {
-                self.state().synchronised.remove(peer);
-                self.whole.send_replace(false);
-            }
+            }),
+            What::LinkDown { peer, .. } => self.relate(|state| {
+                state.synchronised.remove(peer);
+            }),
+            What::Linked { .. } => self.relate(|state| state.links += 1),
+            What::Unlinked { peer } => self.relate(|state| {
+                state.links -= 1;
+                state.synchronised.remove(peer);
+                state.missed.remove(peer);
+            }),
             _ => {}
         }
+    }
+
+    /// Changes what is known of links, and sees whether all are whole now.
+    fn relate(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        self.whole
+            .send_replace(state.synchronised.len() == state.links);
     }
 
     fn level(&self, what: &What<'_>) -> Level {
         match what {
             What::Started { .. }
             | What::Stopped
+            | What::Linked { .. }
+            | What::Unlinked { .. }
             | What::LinkUp { .. }
             | What::Synchronised { .. }
             | What::LinkDown {
@@ -171,7 +185,7 @@ impl<N: Net> LogJournal<N> {
             What::Closed { conn, why } if self.is_peer(*conn) => {
                 self.note(file, "closed", &self.other(*conn), why);
             }
-            What::Started { .. } | What::Stopped => {
+            What::Started { .. } | What::Stopped | What::Linked { .. } | What::Unlinked { .. } => {
                 self.note(file, "server", &self.server, what);
             }
             _ => {}

@@ -9,6 +9,7 @@ mod client;
 mod keep;
 mod link;
 pub(crate) mod mistakes;
+mod neighbours;
 mod peer;
 mod store;
 mod sync;
@@ -30,7 +31,7 @@ pub use client::{ClientLineAt, LookUp};
 pub use keep::Keep;
 pub use link::LinkStatus;
 
-/// A neighbour's position in [`NodeConfig::neighbours`].
+/// A neighbour's position in [`NodeConfig::neighbours`]. That of one that left is given to one that comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NeighbourId(pub usize);
 
@@ -45,7 +46,7 @@ pub struct NodeConfig {
     pub boot: BootId,
     /// Makes the table of clients unpredictable to them. Changes nothing that anybody can see.
     pub table_seed: u64,
-    /// The servers that this one has a link with.
+    /// The servers that this one has a link with when it begins.
     pub neighbours: Vec<Neighbour>,
     /// How the comparison of stores is bounded.
     pub bounds: SyncBounds,
@@ -87,6 +88,8 @@ pub struct Node {
     store: Store,
     /// By [`NeighbourId`]; `None` while that link is down.
     links: Vec<Option<Link>>,
+    /// Those that are no neighbours any more. Their ids stay valid, and go to those that come.
+    left: BTreeSet<NeighbourId>,
     /// What is kept, and for how long.
     kept: keep::Kept,
     /// Links that got something to write since [`take_ready`](Self::take_ready) was last called.
@@ -106,15 +109,11 @@ impl Node {
         Self {
             store: Store::new(&config.herd, config.table_seed),
             links,
+            left: BTreeSet::new(),
             kept: keep::Kept::default(),
             ready: BTreeSet::new(),
             config,
         }
-    }
-
-    /// What it was made with.
-    pub fn config(&self) -> &NodeConfig {
-        &self.config
     }
 
     /// How many clients it knows.
@@ -200,22 +199,6 @@ impl Node {
     pub fn record(&self, id: &[u8]) -> Option<(&Record, u32)> {
         let entry = self.store.entry(self.store.find(id)?);
         Some((&entry.record, entry.hops))
-    }
-
-    /// How the link with each neighbour is.
-    pub fn links(&self) -> impl Iterator<Item = (Arc<str>, Option<LinkStatus>)> {
-        let names = self.config.neighbours.iter();
-        let names = names.map(|neighbour| Arc::clone(&neighbour.name));
-        names.zip(
-            self.links
-                .iter()
-                .map(|link| link.as_ref().map(Link::status)),
-        )
-    }
-
-    /// Who the neighbour is.
-    pub fn name_of(&self, neighbour: NeighbourId) -> Arc<str> {
-        Arc::clone(&self.config.neighbours[neighbour.0].name)
     }
 
     /// Whether anything waits to be written to `neighbour`.

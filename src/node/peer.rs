@@ -42,20 +42,16 @@ impl Node {
             let (ours, theirs) = (&self.config.herd, escape(hello.herd));
             return Err(format!("this is herd {ours}, not {theirs}"));
         }
-        let mut neighbours = self.config.neighbours.iter();
-        let found = neighbours.position(|known| known.name.as_bytes() == hello.server);
-        let found = found
-            .map(NeighbourId)
-            .ok_or_else(|| format!("{server} is no neighbour of {me}"))?;
+        let mut neighbours = self.neighbours();
+        let found = neighbours.find(|(_, known)| known.name.as_bytes() == hello.server);
+        let (found, known) = found.ok_or_else(|| format!("{server} is no neighbour of {me}"))?;
         match dialled {
             Some(wanted) if wanted != found => Err(format!(
                 "{} was dialled, not {server}",
                 self.name_of(wanted)
             )),
             // Two links between the same two servers would take turns in superseding each other.
-            None if self.config.neighbours[found.0].dialled => {
-                Err(format!("{me} dials {server}, not the other way round"))
-            }
+            None if known.dialled => Err(format!("{me} dials {server}, not the other way round")),
             _ => Ok(found),
         }
     }
@@ -64,7 +60,7 @@ impl Node {
     /// comparing what both know. A link that was up already is superseded.
     ///
     /// Subscribing comes first and comparing second: the other way round an update that arrives in
-    /// between would fall through.
+    /// between would fall through. One that left gets no link.
     ///
     /// `greeted` is the event of hearing the greeting.
     pub fn link_up(
@@ -74,6 +70,9 @@ impl Node {
         greeted: EventId,
         journal: &dyn Journal,
     ) {
+        if self.left.contains(&neighbour) {
+            return;
+        }
         self.link_down(neighbour, Why::Superseded, Some(greeted), journal);
         let peer = self.name_of(neighbour);
         let up = journal.record(Some(greeted), What::LinkUp { peer, conn });

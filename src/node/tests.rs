@@ -351,13 +351,9 @@ impl Cluster {
 
     fn neighbour(&self, me: usize, other: usize) -> NeighbourId {
         let name: Arc<str> = format!("S{other}").into();
-        let names = &self.nodes[me].config().neighbours;
-        NeighbourId(
-            names
-                .iter()
-                .position(|known| known.name == name)
-                .expect("a neighbour"),
-        )
+        let mut neighbours = self.nodes[me].neighbours();
+        let found = neighbours.find(|(_, known)| known.name == name);
+        found.expect("a neighbour").0
     }
 
     fn update(&mut self, server: usize, client: u8, time: u64, place: u8) {
@@ -371,8 +367,10 @@ impl Cluster {
     }
 
     fn for_each_link(&mut self, server: usize, mut act: impl FnMut(&mut Node, NeighbourId)) {
-        for neighbour in 0..self.nodes[server].config().neighbours.len() {
-            act(&mut self.nodes[server], NeighbourId(neighbour));
+        let node = &mut self.nodes[server];
+        let neighbours: Vec<NeighbourId> = node.neighbours().map(|(id, _)| id).collect();
+        for neighbour in neighbours {
+            act(node, neighbour);
         }
     }
 
@@ -692,8 +690,8 @@ proptest! {
         herd.settle();
         herd.assert_agreed();
         for (me, node) in herd.nodes.iter().enumerate() {
-            for neighbour in 0..node.config().neighbours.len() {
-                prop_assert!(!node.has_work(NeighbourId(neighbour)), "S{me} still has something to say");
+            for (neighbour, _) in node.neighbours() {
+                prop_assert!(!node.has_work(neighbour), "S{me} still has something to say");
             }
         }
     }
@@ -742,3 +740,4 @@ proptest! {
 }
 
 mod keeping;
+mod neighbours;

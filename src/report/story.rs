@@ -121,6 +121,8 @@ impl<'a> Told<'a> {
             What::LineIn { .. } | What::ConnectFailed { .. } => by_client,
             What::Synchronised { .. } | What::LinkDown { .. } => event.at >= self.begins,
             What::Stopped
+            | What::Linked { .. }
+            | What::Unlinked { .. }
             | What::NotAccepted { .. }
             | What::Expired { .. }
             | What::Refused { .. }

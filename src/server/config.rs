@@ -119,30 +119,17 @@ impl Config {
     /// from the scenario.
     pub fn new(herd: &Herd, me: ServerId, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let neighbours: Vec<(ServerId, bool)> = (herd.links().iter())
-            .filter_map(|link| match me {
-                _ if link.a == me => Some((link.b, true)),
-                _ if link.b == me => Some((link.a, false)),
-                _ => None,
-            })
-            .collect();
+        let (neighbours, addresses) = neighbours(herd, me).unzip();
         Self {
             node: NodeConfig {
                 herd: herd.name().clone(),
                 name: herd.server(me).name.clone(),
                 boot: BootId(rng.next_u64()),
                 table_seed: rng.next_u64(),
-                neighbours: (neighbours.iter())
-                    .map(|&(id, dialled)| Neighbour {
-                        name: herd.server(id).name.clone(),
-                        dialled,
-                    })
-                    .collect(),
+                neighbours,
                 bounds: SyncBounds::default(),
             },
-            addresses: (neighbours.iter())
-                .map(|&(id, _)| herd.server(id).peer.clone())
-                .collect(),
+            addresses,
             timing: Timing::default(),
             limits: Limits::default(),
             seed: rng.next_u64(),
@@ -152,4 +139,16 @@ impl Config {
     pub(super) fn rng(&self) -> ChaCha8Rng {
         ChaCha8Rng::seed_from_u64(self.seed)
     }
+}
+
+/// The neighbours of server `me` of `herd`, and where each listens for servers.
+pub(super) fn neighbours(herd: &Herd, me: ServerId) -> impl Iterator<Item = (Neighbour, Address)> {
+    herd.links().iter().filter_map(move |link| {
+        let other = herd.server(link.other(me)?);
+        let neighbour = Neighbour {
+            name: other.name.clone(),
+            dialled: link.a == me,
+        };
+        Some((neighbour, other.peer.clone()))
+    })
 }

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use futures_lite::future::or;
 use tokio::time::{Instant, timeout};
 
-use super::{ServeError, Shared, peer, unless};
+use super::neighbours::Peer;
+use super::peer::serve_dialled;
+use super::{ServeError, Shared, unless};
 use crate::journal::{What, Why};
 use crate::net::Net;
 use crate::node::NeighbourId;
@@ -13,23 +16,25 @@ use crate::node::NeighbourId;
 pub(super) async fn keep_dialling<N: Net>(
     shared: Arc<Shared<N>>,
     neighbour: NeighbourId,
+    peer: Arc<Peer>,
 ) -> Result<(), ServeError> {
     let timing = shared.timing();
-    let address = &shared.config.addresses[neighbour.0];
-    let name = &shared.config.node.neighbours[neighbour.0].name;
-    let mut stopping = std::pin::pin!(shared.links_stopping());
+    let mut stopping = std::pin::pin!(or(shared.links_stopping(), peer.left()));
     let mut pause = timing.redial_least;
     loop {
-        let connect = timeout(timing.connect_deadline, shared.net.dial(name, address));
+        let connect = timeout(
+            timing.connect_deadline,
+            shared.net.dial(&peer.name, &peer.address),
+        );
         let Some(connected) = unless(&mut stopping, connect).await else {
             return Ok(());
         };
         let since = Instant::now();
         match connected {
-            // A session sees for itself that the server stops, and says what it still has to say.
-            Ok(Ok(connection)) => peer::serve_dialled(&shared, connection, neighbour).await,
-            Ok(Err(error)) => failed(&shared, neighbour, (&error).into()),
-            Err(_) => failed(&shared, neighbour, Why::Silent),
+            // A session sees for itself that it is to end, and says what it still has to say.
+            Ok(Ok(connection)) => serve_dialled(&shared, connection, neighbour, &peer).await,
+            Ok(Err(error)) => failed(&shared, &peer, (&error).into()),
+            Err(_) => failed(&shared, &peer, Why::Silent),
         }
         if since.elapsed() > timing.redial_most {
             pause = timing.redial_least;
@@ -42,7 +47,7 @@ pub(super) async fn keep_dialling<N: Net>(
     }
 }
 
-fn failed<N: Net>(shared: &Shared<N>, neighbour: NeighbourId, why: Why) {
-    let to = shared.config.node.neighbours[neighbour.0].name.clone();
+fn failed<N: Net>(shared: &Shared<N>, peer: &Peer, why: Why) {
+    let to = Arc::clone(&peer.name);
     shared.journal.record(None, What::ConnectFailed { to, why });
 }

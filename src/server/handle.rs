@@ -1,12 +1,14 @@
 //! What a running server can be asked and told by the process that it runs in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use super::{Limits, State, Timing};
-use crate::herd::Name;
+use super::neighbours::State;
+use super::{Limits, Timing, config};
+use crate::herd::{Herd, Name, ServerId};
+use crate::journal::Journal;
 use crate::node::LinkStatus;
 
 /// What may change while a server runs.
@@ -36,29 +38,21 @@ impl Pulse {
 /// A running server, from outside.
 #[derive(Clone)]
 pub struct Handle {
-    state: Arc<Mutex<State>>,
-    tune: watch::Sender<Tuning>,
-    pulse: Arc<Pulse>,
-    stop: watch::Receiver<bool>,
+    pub(super) state: Arc<Mutex<State>>,
+    pub(super) tune: watch::Sender<Tuning>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) relinked: Arc<Notify>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 impl Handle {
-    pub(super) fn new(
-        state: Arc<Mutex<State>>,
-        tune: watch::Sender<Tuning>,
-        pulse: Arc<Pulse>,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            state,
-            tune,
-            pulse,
-            stop,
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask<T>(&self, ask: impl FnOnce(&State) -> T) -> T {
-        ask(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        ask(&self.state())
     }
 
     /// How many clients it knows.
@@ -86,10 +80,16 @@ impl Handle {
 
     /// Makes it wait and take as this says from now on. What waits already, waits as it began to.
     pub fn tune(&self, timing: Timing, limits: Limits) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.node.keep(limits.keep);
-        drop(state);
+        self.state().node.keep(limits.keep);
         self.tune.send_replace(Tuning { timing, limits });
+    }
+
+    /// Gives it the neighbours that `herd` gives to `me`. Links with those that it had already, dialled by the same end
+    /// at the same address, are not disturbed; others end at once, and new ones are dialled or waited for.
+    pub fn relink(&self, herd: &Herd, me: ServerId) {
+        let wanted = config::neighbours(herd, me).collect();
+        self.state().relink(wanted, &*self.journal);
+        self.relinked.notify_one();
     }
 
     /// How far each listener has counted. Whoever sees each of them counting on sees a server that takes connections

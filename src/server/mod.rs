@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod handle;
 mod lines;
+mod neighbours;
 mod peer;
 
 use std::future::Future;
@@ -29,12 +30,13 @@ use tokio::time::timeout;
 use crate::herd::Address;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
 use crate::net::{Connection, Net, Proved};
-use crate::node::{NeighbourId, Node};
+use crate::node::Node;
 use crate::places::Places;
 
 pub use config::{Config, Limits, Timing};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
+use neighbours::State;
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.
 const CHUNK: usize = 64 * 1024;
@@ -123,6 +125,8 @@ struct Shared<N: Net> {
     tuning: watch::Receiver<Tuning>,
     /// Counts on as long as there is progress.
     pulse: Arc<Pulse>,
+    /// The neighbours have changed.
+    relinked: Arc<Notify>,
     rng: Mutex<ChaCha8Rng>,
     stop: watch::Receiver<bool>,
     /// Links end after the clients, so that neighbours are still told what clients said last.
@@ -146,25 +150,6 @@ fn unproved(why: Why, proved: &Proved) -> Why {
     match (why, proved.failure()) {
         (Why::Failed(_), Some(reason)) => Why::Refused(reason.into()),
         (why, _) => why,
-    }
-}
-
-/// The Node, and who is to be woken when it has something to write.
-struct State {
-    node: Node,
-    /// By neighbour: the session that the link belongs to, while it is up.
-    sessions: Vec<Option<Arc<Notify>>>,
-}
-
-impl State {
-    /// Wakes the sessions of all links that got something to write.
-    fn wake(&mut self) {
-        let Self { node, sessions } = self;
-        node.take_ready(|NeighbourId(position)| {
-            if let Some(session) = &sessions[position] {
-                session.notify_one();
-            }
-        });
     }
 }
 
@@ -311,16 +296,20 @@ pub fn begin<N: Net>(
     let (end_links, stop_links) = watch::channel(false);
     let mut node = Node::new(config.node.clone());
     node.keep(config.limits.keep);
-    let state = Arc::new(Mutex::new(State {
-        node,
-        sessions: config.node.neighbours.iter().map(|_| None).collect(),
-    }));
+    let state = Arc::new(Mutex::new(State::new(node, &config.addresses)));
     let (tune, tuning) = watch::channel(Tuning {
         timing: config.timing,
         limits: config.limits,
     });
-    let pulse = Arc::default();
-    let handle = Handle::new(Arc::clone(&state), tune, Arc::clone(&pulse), stop.clone());
+    let (pulse, relinked) = (Arc::default(), Arc::default());
+    let handle = Handle {
+        state: Arc::clone(&state),
+        tune,
+        pulse: Arc::clone(&pulse),
+        relinked: Arc::clone(&relinked),
+        journal: Arc::clone(&journal),
+        stop: stop.clone(),
+    };
     let shared = Arc::new(Shared {
         net,
         state,
@@ -328,6 +317,7 @@ pub fn begin<N: Net>(
         config,
         tuning,
         pulse,
+        relinked,
         places,
         journal,
         stop,
@@ -355,14 +345,22 @@ async fn run<N: Net>(
     if shared.is_watched() || shared.limits().keep.time_to_live.is_some() {
         tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
     }
-    for (position, neighbour) in shared.config.node.neighbours.iter().enumerate() {
-        if neighbour.dialled {
-            let dialling = dial::keep_dialling(Arc::clone(&shared), NeighbourId(position));
+    loop {
+        let to_dial = shared.state().take_to_dial();
+        for (neighbour, peer) in to_dial {
+            let dialling = dial::keep_dialling(Arc::clone(&shared), neighbour, peer);
             tasks.spawn(shared.net.task(dialling));
         }
-    }
-    while let Some(task) = tasks.join_next().await {
-        task??;
+        let ended = async { Some(tasks.join_next().await) };
+        let relinked = async {
+            shared.relinked.notified().await;
+            None
+        };
+        match or(ended, relinked).await {
+            None => {}
+            Some(Some(task)) => task??,
+            Some(None) => break,
+        }
     }
     shared.journal.record(None, What::Stopped);
     Ok(())

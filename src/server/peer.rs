@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lines::{Lines, Next};
+use super::neighbours::{Peer, State};
 use super::{CHUNK, Over, Shared, unless, unproved};
 use crate::journal::{ConnId, End, EventId, Other, What, Why};
 use crate::net::{Connection, Net, Proved};
@@ -29,17 +30,18 @@ pub(super) async fn serve_dialled<N: Net>(
     shared: &Shared<N>,
     connection: Connection<N::Stream>,
     neighbour: NeighbourId,
+    peer: &Arc<Peer>,
 ) {
-    let with = Other::Server(shared.config.node.neighbours[neighbour.0].name.clone());
+    let with = Other::Server(Arc::clone(&peer.name));
     let conn = shared.opened(End::Dialler, with, &connection);
-    run(shared, conn, connection, Some(neighbour)).await;
+    run(shared, conn, connection, Some((neighbour, peer))).await;
 }
 
 async fn run<N: Net>(
     shared: &Shared<N>,
     conn: ConnId,
     connection: Connection<N::Stream>,
-    dialled: Option<NeighbourId>,
+    dialled: Option<(NeighbourId, &Arc<Peer>)>,
 ) {
     let Connection { stream, proved, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -71,13 +73,13 @@ impl<N: Net> Talk<'_, N> {
         &self,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
-        dialled: Option<NeighbourId>,
+        dialled: Option<(NeighbourId, &Arc<Peer>)>,
     ) -> Over {
         let shared = self.shared;
         let mut lines = Lines::new(LINE_LIMIT);
         let greeted = self.greet(&mut lines, reader, writer, dialled);
         let greeted = timeout(shared.timing().hello_deadline, greeted);
-        let (neighbour, heard) = match unless(shared.links_stopping(), greeted).await {
+        let (neighbour, peer, heard) = match unless(shared.links_stopping(), greeted).await {
             Some(Ok(Ok(greeted))) => greeted,
             Some(Ok(Err(over))) => return over,
             Some(Err(_)) => return Why::NoHello.into(),
@@ -86,6 +88,7 @@ impl<N: Net> Talk<'_, N> {
         let link = Link {
             shared,
             neighbour,
+            peer,
             conn: self.conn,
             session: Arc::new(Notify::new()),
         };
@@ -97,12 +100,15 @@ impl<N: Net> Talk<'_, N> {
             shared.links_stopping().await;
             tokio::time::sleep(shared.timing().drain).await;
         };
-        let session = async { Ok(unless(too_late, session).await) };
+        let ending = or(too_late, link.peer.left());
+        let session = async { Ok(unless(ending, session).await) };
         // Who may no longer speak is not heard to the end of what was read already.
         let revoked = async { Err(self.proved.revoked().await) };
-        let (over, bye) = match or(revoked, session).await {
-            Ok(over) => (over.unwrap_or_else(|| Why::Slow.into()), None),
-            Err(reason) => (Why::Refused(reason.clone().into()).into(), Some(reason)),
+        let (over, bye) = match (or(revoked, session).await, link.peer.why_left()) {
+            (Ok(over), None) => (over.unwrap_or_else(|| Why::Slow.into()), None),
+            (Ok(_), Some(reason)) | (Err(reason), _) => {
+                (Why::Refused(reason.clone().into()).into(), Some(reason))
+            }
         };
         link.down(&over);
         if let Some(reason) = bye {
@@ -118,8 +124,8 @@ impl<N: Net> Talk<'_, N> {
         lines: &mut Lines,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
-        dialled: Option<NeighbourId>,
-    ) -> Result<(NeighbourId, EventId), Over> {
+        dialled: Option<(NeighbourId, &Arc<Peer>)>,
+    ) -> Result<(NeighbourId, Arc<Peer>, EventId), Over> {
         let hello = self.shared.state().node.hello();
         if dialled.is_some() {
             self.say(writer, &hello, None).await?;
@@ -132,23 +138,36 @@ impl<N: Net> Talk<'_, N> {
         if let Ok(PeerLine::Bye { reason }) = PeerLine::parse(&line) {
             return Err(refused(escape(reason)));
         }
-        let greeted = self.shared.state().node.greet(&line, dialled);
-        let greeted = greeted.and_then(|neighbour| {
-            let name = &self.shared.config.node.neighbours[neighbour.0].name;
-            self.proved.refusal(name).map_or(Ok(neighbour), Err)
+        let greeted = self.recognise(&line, dialled);
+        let greeted = greeted.and_then(|(neighbour, peer)| {
+            let refusal = self.proved.refusal(&peer.name);
+            refusal.map_or(Ok((neighbour, peer)), Err)
         });
         match greeted {
-            Ok(neighbour) => {
+            Ok((neighbour, peer)) => {
                 if dialled.is_none() {
                     self.say(writer, &hello, Some(heard)).await?;
                 }
-                Ok((neighbour, heard))
+                Ok((neighbour, peer, heard))
             }
             Err(reason) => {
                 self.say_bye(writer, &reason, Some(heard)).await?;
                 Err(refused(reason))
             }
         }
+    }
+
+    /// Whose greeting this is, if it is a neighbour's.
+    fn recognise(
+        &self,
+        line: &[u8],
+        dialled: Option<(NeighbourId, &Arc<Peer>)>,
+    ) -> Result<(NeighbourId, Arc<Peer>), String> {
+        let state = self.shared.state();
+        let neighbour = state.node.greet(line, dialled.map(|(wanted, _)| wanted))?;
+        // An id may have got to another neighbour while this one was dialled.
+        let peer = dialled.map_or(&state.peers[neighbour.0], |(_, peer)| peer);
+        Ok((neighbour, Arc::clone(peer)))
     }
 
     async fn say(
@@ -213,6 +232,7 @@ impl<N: Net> Talk<'_, N> {
 struct Link<'a, N: Net> {
     shared: &'a Shared<N>,
     neighbour: NeighbourId,
+    peer: Arc<Peer>,
     conn: ConnId,
     /// Woken when there is something to write, or when a newer session has taken the link.
     session: Arc<Notify>,
@@ -222,6 +242,10 @@ impl<N: Net> Link<'_, N> {
     fn up(&self, heard: EventId) {
         let journal = &*self.shared.journal;
         let mut state = self.shared.state();
+        if self.peer.why_left().is_some() {
+            // It left while it was greeted. The session sees so at once.
+            return;
+        }
         state
             .node
             .link_up(self.neighbour, self.conn, heard, journal);
@@ -243,7 +267,7 @@ impl<N: Net> Link<'_, N> {
         }
     }
 
-    fn is_current(&self, state: &super::State) -> bool {
+    fn is_current(&self, state: &State) -> bool {
         let current = state.sessions[self.neighbour.0].as_ref();
         current.is_some_and(|current| Arc::ptr_eq(current, &self.session))
     }

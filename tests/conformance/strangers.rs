@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::herd::{Plan, hello};
-use super::log::{closed, connect_failed, link_up};
+use super::log::{accepted, closed, connect_failed, link_down, link_up};
 use super::world::World;
 
 /// A server that a neighbour `B` dials.
@@ -103,6 +103,37 @@ pub(crate) async fn a_server_that_answers_in_the_place_of_another_is_refused<W: 
     log.wait("being refused", closed(reason)).await;
     fake.greet("A").await;
     log.wait("the link", link_up("B")).await;
+}
+
+pub(crate) async fn a_server_of_another_version_is_refused_in_clear_words_and_the_others_go_on<
+    W: World,
+>(
+    world: W,
+) {
+    let mut plan = Plan::new(&world, &["A-B", "A-C"]);
+    let fake = plan.fake("B").await;
+    let herd = plan.up().await;
+    let log = herd.log("A");
+    log.wait("the link", link_up("C")).await;
+    let mut upgraded = fake.accept().await;
+    upgraded.expect_start("HELLO 1 conf A ").await;
+    upgraded
+        .say("HELLO 2 conf B 0123456789abcdef and more\n")
+        .await;
+    let reason = "version 2 is not spoken here, 1 is";
+    upgraded.expect(format!("BYE {reason}")).await;
+    upgraded.expect_end().await;
+    drop(upgraded);
+    log.wait(reason, closed(&format!("refused: {reason}")))
+        .await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    herd.log("C").wait("the update", accepted("kiwi")).await;
+    // It is dialled again, and has been given back its old program.
+    let _downgraded = fake.greet("A").await;
+    log.wait("the link", link_up("B")).await;
+    assert_eq!(log.count(link_down("")), 0);
 }
 
 pub(crate) async fn a_servers_line_from_a_client_changes_nothing<W: World>(world: W) {

@@ -60,6 +60,7 @@ pub(crate) async fn free_port() -> u16 {
 /// A herd file in a folder of its own, and where its servers are.
 pub(crate) struct Files {
     pub(crate) folder: TempDir,
+    host: String,
     ports: Vec<(&'static str, u16, u16)>,
 }
 
@@ -74,15 +75,37 @@ impl Files {
         for name in SERVERS {
             ports.push((name, free_port().await, free_port().await));
         }
-        let servers = ports.iter().map(|(name, port, peer_port)| {
+        let host = host.to_owned();
+        let files = Self {
+            folder,
+            host,
+            ports,
+        };
+        files.write(LINKS);
+        files
+    }
+
+    /// Writes the herd file with these links.
+    pub(crate) fn link(&self, links: &[&str]) {
+        self.write(&format!("{links:?}"));
+    }
+
+    /// Gives a server other ports, from the next herd file on.
+    pub(crate) async fn move_away(&mut self, server: &str) {
+        let moved = self.ports.iter_mut().find(|(name, ..)| *name == server);
+        let (_, port, peer_port) = moved.expect("a server of the herd");
+        (*port, *peer_port) = (free_port().await, free_port().await);
+    }
+
+    fn write(&self, links: &str) {
+        let servers = self.ports.iter().map(|(name, port, peer_port)| {
             format!("{{ name = \"{name}\", port = {port}, peer_port = {peer_port} }},\n")
         });
-        let servers: String = servers.collect();
+        let (host, servers) = (&self.host, servers.collect::<String>());
         let text = format!(
-            "name = \"test\"\nhost = \"{host}\"\nservers = [\n{servers}]\nlinks = {LINKS}\n"
+            "name = \"test\"\nhost = \"{host}\"\nservers = [\n{servers}]\nlinks = {links}\n"
         );
-        std::fs::write(folder.path().join("herd.toml"), text).expect("written");
-        Self { folder, ports }
+        std::fs::write(self.herd(), text).expect("written");
     }
 
     pub(crate) fn path(&self, name: &str) -> String {

@@ -161,9 +161,7 @@ async fn settings_are_reloaded_whole_or_not_at_all() {
     // One mistake, and nothing else of the file is taken.
     write("clients = 2\nidel = \"1s\"\n");
     riley.signal("HUP").await;
-    riley
-        .logs("reloads nothing, all settings stay as they are")
-        .await;
+    riley.logs("reloads nothing, all stays as it is").await;
     assert!(
         riley.said().contains("did you mean `idle`?"),
         "{}",

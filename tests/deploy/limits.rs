@@ -1,22 +1,32 @@
 //! Every limit met by a process of the real server, which serves others all the while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_herd::admin::LIMITS;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng as _};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::KEY;
-use crate::herd::{Admin, Files, Process, exchange, within};
+use crate::herd::{Admin, Files, Process, exchange, herd_command, within};
 
 async fn riley(files: &Files, more: &[&str]) -> (Process, Admin) {
+    begin("Riley", files, more).await
+}
+
+async fn begin(name: &str, files: &Files, more: &[&str]) -> (Process, Admin) {
     let begin = ["--admin=127.0.0.1:0", "--ready-grace=1ms"];
-    let mut riley = files.serve("Riley", &[&begin, more].concat());
-    let admin = riley.admin().await;
-    (riley, admin)
+    let mut server = files.serve(name, &[&begin, more].concat());
+    let admin = server.admin().await;
+    (server, admin)
 }
 
 /// A client that stays.
@@ -256,6 +266,26 @@ async fn thousands_that_say_nothing_cost_the_others_nothing() {
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
 }
 
+/// Says nonsense to each listener, again and again.
+async fn harass(listeners: &[String]) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for round in 0..30 {
+        for at in listeners {
+            let mut bytes = vec![0; 3000];
+            rng.fill_bytes(&mut bytes);
+            if round % 2 == 0 {
+                // Where TLS is spoken this is the head of a handshake, so that more of it is looked at.
+                bytes[..5].copy_from_slice(&[0x16, 3, 1, 0x0b, 0xb3]);
+            }
+            let mut stream = TcpStream::connect(at).await.expect("a connection");
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = within("an end", stream.read_to_end(&mut answer)).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn random_bytes_end_nothing_but_their_connection() {
     let files = Files::new().await;
@@ -265,19 +295,78 @@ async fn random_bytes_end_nothing_but_their_connection() {
         files.peer_address("Riley"),
         admin.0.clone(),
     ];
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for _ in 0..30 {
-        for at in &listeners {
-            let mut bytes = vec![0; 3000];
-            rng.fill_bytes(&mut bytes);
-            let mut stream = TcpStream::connect(at).await.expect("a connection");
-            let _ = stream.write_all(&bytes).await;
-            let _ = stream.shutdown().await;
-            let mut answer = Vec::new();
-            let _ = within("an end", stream.read_to_end(&mut answer)).await;
-        }
-    }
+    harass(&listeners).await;
     assert_eq!(admin.metric("herd_clients").await, Some(0.0));
     Client::new(&listeners[0]).await.is_served().await;
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn random_bytes_where_tls_is_spoken_end_nothing_but_their_connection() {
+    let files = Files::new().await;
+    let (herd, tls) = (files.herd(), files.path("tls"));
+    let made = herd_command(&["certs", "--clients", "--herd", &herd, "--out", &tls]).await;
+    assert!(made.status.success());
+    let proof = |name: &str| {
+        [
+            format!("--peer-authorities={tls}/authority.pem"),
+            format!("--peer-certificate={tls}/{name}.pem"),
+            format!("--peer-key={tls}/{name}.key"),
+        ]
+    };
+    let clients = [
+        format!("--client-certificate={tls}/clients.pem"),
+        format!("--client-key={tls}/clients.key"),
+    ];
+    let [of_juzang, of_riley] = [proof("Juzang"), proof("Riley")];
+    let flags: Vec<&str> = (of_juzang.iter().chain(&clients))
+        .map(String::as_str)
+        .collect();
+    let (mut juzang, admin) = begin("Juzang", &files, &flags).await;
+    harass(&[files.address("Juzang"), files.peer_address("Juzang")]).await;
+    admin
+        .reaches(
+            "herd_connections_closed_total{with=\"server\",reason=\"refused\"}",
+            30.0,
+        )
+        .await;
+    // A neighbour gets its link, and a client its answer.
+    let mut riley = files.serve("Riley", &of_riley.each_ref().map(String::as_str));
+    riley.logs("synchronised with Juzang").await;
+    let authority = std::fs::read(files.path("tls/authority.pem")).expect("it is there");
+    let stream = TcpStream::connect(files.address("Juzang")).await;
+    let stream = stream.expect("a connection");
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let mut stream = (trusting(&authority).connect(name, stream).await).expect("TLS");
+    stream.write_all(b"hello\n").await.expect("it is open");
+    let mut answer = [0; 8];
+    let read = stream.read_exact(&mut answer);
+    within("an answer", read).await.expect("an answer");
+    assert_eq!(&answer, b"? hello\n");
+    assert_eq!(juzang.stopped_by("TERM").await, Some(0));
+}
+
+/// TLS as whoever trusts `authority` and has no certificate.
+fn trusting(authority: &[u8]) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority);
+    roots.add(root.expect("PEM")).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+#[test]
+fn each_limit_that_is_counted_is_met_by_a_test_here() {
+    let tests = include_str!("limits.rs");
+    for limit in LIMITS {
+        // By name, or in the list of who is too slow.
+        let met = format!("admin.meets(\"{limit}\")");
+        let listed = format!("        \"{limit}\",\n");
+        assert!(tests.contains(&met) || tests.contains(&listed), "{limit}");
+    }
 }

@@ -1,6 +1,13 @@
 //! Servers that prove who they are, as an operator sets them up: `herd certs`, a secret, and what happens to whoever
 //! proves nothing.
 
+use std::time::Duration;
+
+use proxy_herd::certs::Authority;
+use proxy_herd::net::Net as _;
+use proxy_herd::net::tokio::TokioNet;
+use proxy_herd::protocol::time::Timestamp;
+
 use super::herd::{Files, Process, SERVERS, eventually, exchange, herd_command};
 
 /// The files that `herd certs` makes for a herd.
@@ -123,6 +130,73 @@ async fn servers_with_a_secret_are_a_herd_until_one_of_them_has_another() {
     eventually("the link again", again).await;
     let said = riley.said() + &jaquez.said();
     assert!(!said.contains("battery") && !said.contains("another secret"));
+}
+
+#[tokio::test]
+async fn a_server_whose_certificate_has_expired_gets_no_link_and_the_others_do() {
+    let files = certified().await;
+    let day = Duration::from_hours(24);
+    let now = u128::try_from(TokioNet.now().as_nanos()).expect("after 1970");
+    let long_ago = Timestamp::from_nanos(now - 3 * day.as_nanos());
+    let old = Authority::new("test", long_ago, day).expect("an authority");
+    let expired = old.server("Bernard").expect("a certificate");
+    let write = |name: &str, text: &str| {
+        std::fs::write(files.path(name), text).expect("written");
+    };
+    write("tls/Bernard.pem", &expired.certificate);
+    write("tls/Bernard.key", &expired.key);
+    let trusted = std::fs::read_to_string(files.path("tls/authority.pem")).expect("it is there");
+    write("tls/authority.pem", &(trusted + &old.certificate()));
+    let [mut riley, mut juzang, mut bernard] =
+        ["Riley", "Juzang", "Bernard"].map(|name| serve(&files, name, &proof(&files, name)));
+    // Bernard dials Juzang, and so does Riley.
+    juzang
+        .logs("refused: invalid peer certificate: certificate expired")
+        .await;
+    bernard.logs("refused: received fatal alert").await;
+    riley.logs("synchronised with Juzang").await;
+    let said = juzang.said();
+    assert!(!said.contains("link to Bernard is up"), "{said}");
+}
+
+#[tokio::test]
+async fn certificates_are_reloaded_whole_or_not_at_all() {
+    let files = certified().await;
+    let [mut riley, jaquez] =
+        ["Riley", "Jaquez"].map(|name| serve(&files, name, &proof(&files, name)));
+    riley.logs("synchronised with Jaquez").await;
+    // No certificate; and one whose key is another's.
+    let (certificate, key) = (files.path("tls/Riley.pem"), files.path("tls/Riley.key"));
+    let good = std::fs::read(&certificate).expect("it is there");
+    std::fs::write(&certificate, "nothing\n").expect("written");
+    riley.signal("HUP").await;
+    riley
+        .logs("tls/Riley.pem: there is no certificate in it")
+        .await;
+    std::fs::write(&certificate, good).expect("written");
+    std::fs::copy(files.path("tls/Jaquez.key"), &key).expect("copied");
+    riley.signal("HUP").await;
+    let refused = async || (riley.said().matches("reloads nothing").count() == 2).then_some(());
+    eventually("another refusal", refused).await;
+    assert!(!riley.said().contains("is down"), "{}", riley.said());
+    // All by another authority: the link ends, and is there again when both have read theirs.
+    let (herd, tls) = (files.herd(), files.path("tls"));
+    let made = herd_command(&["certs", "--force", "--herd", &herd, "--out", &tls]).await;
+    assert!(made.status.success());
+    riley.signal("HUP").await;
+    riley
+        .logs("link to Jaquez is down: refused: invalid peer certificate")
+        .await;
+    jaquez.signal("HUP").await;
+    let again =
+        async || (riley.said().matches("synchronised with Jaquez").count() == 2).then_some(());
+    eventually("the link again", again).await;
+    let said = riley.said() + &jaquez.said();
+    for name in ["Riley", "Jaquez"] {
+        let key = std::fs::read_to_string(files.path(&format!("tls/{name}.key"))).expect("a key");
+        let line = key.lines().nth(1).expect("a line of it");
+        assert!(!said.contains(line), "the key shows");
+    }
 }
 
 #[tokio::test]

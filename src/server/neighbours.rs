@@ -1,0 +1,149 @@
+//! Whom this server has links with, and what a herd that changed makes of that while it runs.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+
+use crate::herd::{Address, Name};
+use crate::journal::{Journal, Why};
+use crate::node::{Neighbour, NeighbourId, Node};
+
+/// A neighbour, as long as the herd says the same of it.
+pub(super) struct Peer {
+    pub(super) name: Name,
+    /// Where it listens for servers.
+    pub(super) address: Address,
+    /// Why it is no neighbour any more.
+    left: OnceLock<String>,
+    leaving: Notify,
+}
+
+impl Peer {
+    fn new(name: Name, address: Address) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            address,
+            left: OnceLock::new(),
+            leaving: Notify::new(),
+        })
+    }
+
+    /// Why it is no neighbour any more, if it is not.
+    pub(super) fn why_left(&self) -> Option<String> {
+        self.left.get().cloned()
+    }
+
+    /// Completes when it is no neighbour any more.
+    pub(super) async fn left(&self) {
+        // Whoever asks to be told before looking misses nothing.
+        let leaving = self.leaving.notified();
+        if self.left.get().is_none() {
+            leaving.await;
+        }
+    }
+
+    fn leave(&self, why: String) {
+        // It leaves once.
+        let _ = self.left.set(why);
+        self.leaving.notify_waiters();
+    }
+}
+
+/// The Node, and who is to be woken when it has something to write.
+pub(super) struct State {
+    pub(super) node: Node,
+    /// By neighbour: who has that id now, or had it last.
+    pub(super) peers: Vec<Arc<Peer>>,
+    /// By neighbour: the session that the link belongs to, while it is up.
+    pub(super) sessions: Vec<Option<Arc<Notify>>>,
+    /// Neighbours that nobody dials yet, and somebody should.
+    to_dial: Vec<(NeighbourId, Arc<Peer>)>,
+}
+
+impl State {
+    /// The state of a server that begins, whose neighbours listen at these `addresses`.
+    pub(super) fn new(node: Node, addresses: &[Address]) -> Self {
+        let peers = node.neighbours().zip(addresses);
+        let peers = peers.map(|((_, neighbour), at)| Peer::new(neighbour.name.clone(), at.clone()));
+        let peers: Vec<Arc<Peer>> = peers.collect();
+        let dialled = node.neighbours().filter(|(_, neighbour)| neighbour.dialled);
+        let to_dial = dialled.map(|(id, _)| (id, Arc::clone(&peers[id.0])));
+        Self {
+            to_dial: to_dial.collect(),
+            sessions: peers.iter().map(|_| None).collect(),
+            peers,
+            node,
+        }
+    }
+
+    /// Wakes the sessions of all links that got something to write.
+    pub(super) fn wake(&mut self) {
+        let Self { node, sessions, .. } = self;
+        node.take_ready(|NeighbourId(position)| {
+            if let Some(session) = &sessions[position] {
+                session.notify_one();
+            }
+        });
+    }
+
+    /// Those that are to be dialled from now on, each told once.
+    pub(super) fn take_to_dial(&mut self) -> Vec<(NeighbourId, Arc<Peer>)> {
+        std::mem::take(&mut self.to_dial)
+    }
+
+    /// Makes its neighbours those that are `wanted`. Links with those of whom nothing changed go on.
+    pub(super) fn relink(&mut self, wanted: Vec<(Neighbour, Address)>, journal: &dyn Journal) {
+        let known: Vec<(NeighbourId, Neighbour)> = (self.node.neighbours())
+            .map(|(id, neighbour)| (id, neighbour.clone()))
+            .collect();
+        let mut stay = Vec::new();
+        for (id, neighbour) in known {
+            let same = wanted.iter().find(|(new, _)| new.name == neighbour.name);
+            match same {
+                None => self.lose(
+                    id,
+                    format!("no link with {} any more", neighbour.name),
+                    journal,
+                ),
+                // Where a server that dials listens is nothing to the one that is dialled.
+                Some((new, address))
+                    if *new == neighbour
+                        && (!new.dialled || *address == self.peers[id.0].address) =>
+                {
+                    stay.push(neighbour.name);
+                }
+                Some(_) => {
+                    let why = format!("the herd says something else of {} now", neighbour.name);
+                    self.lose(id, why, journal);
+                }
+            }
+        }
+        for (neighbour, address) in wanted {
+            if !stay.contains(&neighbour.name) {
+                self.gain(neighbour, address, journal);
+            }
+        }
+    }
+
+    fn lose(&mut self, id: NeighbourId, why: String, journal: &dyn Journal) {
+        (self.node).lose(id, Why::Refused(why.clone().into()), journal);
+        self.sessions[id.0] = None;
+        self.to_dial.retain(|(waiting, _)| *waiting != id);
+        self.peers[id.0].leave(why);
+    }
+
+    fn gain(&mut self, neighbour: Neighbour, address: Address, journal: &dyn Journal) {
+        let peer = Peer::new(Arc::clone(&neighbour.name), address);
+        let dialled = neighbour.dialled;
+        let id = self.node.gain(neighbour, journal);
+        if id.0 < self.peers.len() {
+            self.peers[id.0] = Arc::clone(&peer);
+        } else {
+            self.peers.push(Arc::clone(&peer));
+            self.sessions.push(None);
+        }
+        if dialled {
+            self.to_dial.push((id, peer));
+        }
+    }
+}
