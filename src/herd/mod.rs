@@ -17,7 +17,9 @@ mod split;
 mod validate;
 
 #[cfg(feature = "sim")]
-pub(crate) use self::{load::find, split::split_all, split::split_link};
+pub(crate) use self::{
+    load::find, raw::RawHerd, split::split_all, split::split_link, validate::within,
+};
 
 /// A server's or a client's name. Cheap to copy.
 pub type Name = Arc<str>;
@@ -125,6 +127,12 @@ impl Herd {
         &self.name
     }
 
+    /// Whether it is exactly the built-in herd of its name.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_builtin(&self) -> bool {
+        Self::builtin(&self.name).is_some_and(|builtin| builtin == *self)
+    }
+
     /// What its author says about it.
     pub fn about(&self) -> Option<&str> {
         self.about.as_deref()
@@ -165,7 +173,7 @@ impl Herd {
 /// The JSON Schema of herd files.
 #[cfg(feature = "sim")]
 pub fn schema() -> serde_json::Value {
-    crate::document::schema_of::<raw::RawHerd>()
+    crate::document::schema_of::<RawHerd>()
 }
 
 #[cfg(test)]

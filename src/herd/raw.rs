@@ -10,7 +10,7 @@ use crate::units::LatencyRange;
 #[cfg_attr(feature = "sim", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "sim", schemars(rename = "Herd"))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawHerd {
+pub(crate) struct RawHerd {
     /// The herd's name. Servers refuse servers of a herd with another name.
     #[cfg_attr(feature = "sim", schemars(required))]
     pub(super) name: Option<Located<String>>,
@@ -33,7 +33,7 @@ pub(super) struct RawHerd {
 #[cfg_attr(feature = "sim", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "sim", schemars(rename = "Server"))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawServer {
+pub(crate) struct RawServer {
     /// 1 to 64 letters, digits, `_`, `.` and `-`, beginning with a letter. Unique in the herd.
     #[cfg_attr(feature = "sim", schemars(required))]
     pub(super) name: Option<Located<String>>,
@@ -52,7 +52,7 @@ pub(super) struct RawServer {
 #[cfg_attr(feature = "sim", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "sim", schemars(rename = "Link"))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawLink {
+pub(crate) struct RawLink {
     /// The two servers, such as `"Riley-Jaquez"`.
     #[cfg_attr(feature = "sim", schemars(required))]
     pub(super) between: Option<Located<String>>,

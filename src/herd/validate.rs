@@ -27,20 +27,26 @@ pub(super) fn parse(source: &Arc<Source>) -> Result<(Herd, Problems), Problems> 
     let Some(parsed) = document::parse::<RawHerd>(source, &mut problems) else {
         return Err(problems);
     };
-    let validator = Validator {
-        source,
-        damage: parsed.damage,
-        problems,
-        servers: Vec::new(),
-        places: Vec::new(),
-        complete: true,
-    };
-    validator.herd(parsed.value)
+    let validator = Validator::new(source, ROOT, &parsed.damage, problems);
+    validator.herd(&parsed.value)
+}
+
+/// A herd that is written within another file, at `place`. `damage` is that of the whole file.
+#[cfg(feature = "sim")]
+pub(crate) fn within(
+    source: &Arc<Source>,
+    place: Span,
+    damage: &Damage,
+    raw: &RawHerd,
+) -> Result<(Herd, Problems), Problems> {
+    Validator::new(source, place, damage, Problems::new()).herd(raw)
 }
 
 struct Validator<'s> {
     source: &'s Arc<Source>,
-    damage: Damage,
+    /// Where the herd is written.
+    root: Span,
+    damage: &'s Damage,
     problems: Problems,
     servers: Vec<Server>,
     /// Where each of `servers` is written.
@@ -49,8 +55,20 @@ struct Validator<'s> {
     complete: bool,
 }
 
-impl Validator<'_> {
-    fn herd(mut self, raw: RawHerd) -> Result<(Herd, Problems), Problems> {
+impl<'s> Validator<'s> {
+    fn new(source: &'s Arc<Source>, root: Span, damage: &'s Damage, problems: Problems) -> Self {
+        Self {
+            source,
+            root,
+            damage,
+            problems,
+            servers: Vec::new(),
+            places: Vec::new(),
+            complete: true,
+        }
+    }
+
+    fn herd(mut self, raw: &RawHerd) -> Result<(Herd, Problems), Problems> {
         let name = self.herd_name(raw.name.as_ref());
         let host = self.host(raw.host.as_ref(), DEFAULT_HOST);
         self.all_servers(raw.servers.as_ref(), &host);
@@ -60,7 +78,7 @@ impl Validator<'_> {
         };
         let herd = Herd {
             name,
-            about: raw.about,
+            about: raw.about.clone(),
             servers: self.servers,
             links,
         };
@@ -78,8 +96,8 @@ impl Validator<'_> {
 
     fn herd_name(&mut self, name: Option<&Located<String>>) -> Name {
         let Some(name) = name else {
-            if !self.damage.is_at(&ROOT) {
-                self.error(ROOT, "a herd needs a `name`");
+            if !self.damage.is_at(&self.root) {
+                self.error(self.root.clone(), "a herd needs a `name`");
             }
             return Name::from("");
         };
@@ -104,8 +122,8 @@ impl Validator<'_> {
 
     fn all_servers(&mut self, list: Option<&Located<Vec<Located<TextOr<RawServer>>>>>, host: &str) {
         let Some(list) = list else {
-            if !self.damage.is_at(&ROOT) {
-                self.error(ROOT, "a herd needs `servers`");
+            if !self.damage.is_at(&self.root) {
+                self.error(self.root.clone(), "a herd needs `servers`");
             }
             self.complete = false;
             return;

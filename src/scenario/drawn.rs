@@ -55,6 +55,8 @@ pub struct Random {
     pub holds: LatencyRange,
     /// The servers that anything may happen to.
     pub of: Vec<ServerId>,
+    /// Whether it is all right if no fault is chosen, or none touches anything.
+    pub maybe: bool,
 }
 
 /// A kind of fault that can be drawn.

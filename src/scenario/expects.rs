@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::diag::Span;
 use crate::herd::{Name, ServerId};
 use crate::scenario::Pattern;
+use crate::trace::invariants::Invariant;
 use crate::trace::state::LinkState;
 
 /// Something that is expected.
@@ -46,12 +47,20 @@ pub enum Expected {
     },
     /// What happened, in words.
     Log(LogCheck),
-    /// What a workload's clients were last told is kept: of each of them, every server that runs at
+    /// What clients were last told is kept: of each of them, every server that runs at
     /// the end holds the newest update that was answered, or a newer one.
-    Kept {
-        /// The workload. There is exactly one of that name.
-        workload: Name,
-    },
+    Kept(Whose),
+    /// These invariants, which are held against every run, are what this one is about.
+    Invariants(Vec<Invariant>),
+}
+
+/// Whose updates must be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of a workload's clients. There is exactly one of that name.
+    Workload(Name),
+    /// Those of these clients, by their names in the steps.
+    Clients(Vec<Name>),
 }
 
 /// Something that must be true of a server.

@@ -26,7 +26,7 @@ mod write;
 
 pub use drawn::{Drawn, Random, RandomFault, Workload};
 pub use expects::{
-    Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef,
+    Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
 };
 pub use pattern::Pattern;
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
@@ -247,6 +247,8 @@ pub struct ClientStep {
     pub lines: Vec<Line>,
     /// Whether it is wrong if any answer comes. If not, each line must be answered.
     pub no_reply: bool,
+    /// Whether it is all right if no answer comes.
+    pub maybe: bool,
     /// How often it does all that, each time on connections of its own; at least once.
     pub times: u32,
     /// The time between two repetitions. Many clients take turns, this far apart, and then begin again.

@@ -4,7 +4,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::document::{Entries, Located, OneOrMany, Section};
+use crate::document::{Entries, Located, OneOrMany, Section, TextOr};
+use crate::herd::RawHerd;
 use crate::scenario::places::PlacesFault;
 use crate::trace::state::LinkState;
 use crate::units::{DurationText, LatencyRange};
@@ -20,9 +21,10 @@ pub(super) struct RawScenario {
     /// What there is to see in it, in a sentence or two.
     pub(super) about: Option<String>,
     /// The herd: the name of a built-in one (`riley`, `hill`, `clark`, `bailey`, `goloman`), or
-    /// the path of a herd file relative to this file (`"ring.toml"`, `"../herds/line"`).
+    /// the path of a herd file relative to this file (`"ring.toml"`, `"../herds/line"`). Or the
+    /// herd itself, as in such a file: `{ name = "pair", servers = ["A", "B"], links = ["A-B"] }`.
     #[schemars(required)]
-    pub(super) herd: Option<Located<String>>,
+    pub(super) herd: Option<Located<TextOr<RawHerd>>>,
     /// Where all that is random comes from; 0 by default. The same seed gives the same run.
     pub(super) seed: Option<u64>,
     /// The step of simulated time, `"1ms"` by default: whole milliseconds, from 1ms to 1s. All
@@ -74,6 +76,8 @@ pub(super) struct RawPlaces {
     pub(super) status: Option<Located<u16>>,
     /// The body, as it is.
     pub(super) body: Option<String>,
+    /// The body, in pairs of hexadecimal digits: `"7b7d"`.
+    pub(super) hex: Option<Located<String>>,
     /// The body: a file, relative to this one.
     pub(super) file: Option<Located<String>>,
     /// The body: so many invented places in the API's own shape, 0 by default.
@@ -195,6 +199,9 @@ pub(super) struct RawStep {
     pub(super) reply: Option<OneOrMany>,
     /// `true`: no answer may come.
     pub(super) no_reply: Option<Located<bool>>,
+    /// `true`: no answer need come, but if one does it must be as `reply` says. Of a random step: no
+    /// fault need be chosen, nor touch anything.
+    pub(super) maybe: Option<Located<bool>>,
     /// How often the client does it, each time on a connection of its own; once by default.
     #[schemars(range(min = 1, max = 10000))]
     pub(super) times: Option<Located<u32>>,
@@ -249,8 +256,8 @@ pub(super) struct RawRandom {
     pub(super) skew: Option<Located<DurationText>>,
 }
 
-/// Something that is expected. It is about one of `update`, `server`, `link`, `log` and `workload`; the other
-/// fields say what must be true of that.
+/// Something that is expected. It is about one of `update`, `server`, `link`, `log`, `workload`, `client` and
+/// `invariant`; the other fields say what must be true of that.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Expect")]
 #[serde(deny_unknown_fields)]
@@ -321,7 +328,12 @@ pub(super) struct RawExpect {
     pub(super) times: Option<Located<u64>>,
     /// The workload that is meant, by its name.
     pub(super) workload: Option<Located<String>>,
-    /// `true`: of each of the workload's clients, every server that runs at the end holds the
-    /// newest update that was answered, or a newer one.
+    /// Clients, by their names in the steps: `"kiwi"`, `"load-3"`, or a list.
+    pub(super) client: Option<OneOrMany>,
+    /// `true`: of each of the workload's clients, or of these clients, every server that runs at the
+    /// end holds the newest update that was answered, or a newer one.
     pub(super) kept: Option<Located<bool>>,
+    /// Invariants that this run is about: a name or a list. They are held against it anyway; so it
+    /// is said that nothing else need be expected.
+    pub(super) invariant: Option<OneOrMany>,
 }

@@ -5,19 +5,15 @@ use std::time::Duration;
 
 use super::client::{Outcome, Place};
 use super::faults::Touch;
-use crate::herd::Name;
-use crate::journal::{Event, EventId, What};
-use crate::protocol::record::Record;
+use super::judge::kept::{self, told_or};
 use crate::protocol::{escape, fields};
 use crate::scenario::{
-    Action, ClientStep, Drawn, Expect, Expected, Random, Scenario, Step, Workload,
+    Action, ClientStep, Drawn, Expected, Random, Scenario, Step, Whose, Workload,
 };
-use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
-/// How many answers of the wrong kind, and updates that were not kept, are told; the others are
-/// counted.
+/// How many answers of the wrong kind are told; the others are counted.
 const MOST_TOLD: usize = 5;
 
 /// Where workloads are written. The steps of their clients have the same places.
@@ -62,8 +58,8 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch], trace: &Trace) ->
         let told: Vec<String> = told.collect();
         judgements.push(Judgement {
             about: "faults are chosen at random".to_owned(),
-            held: counts.iter().any(|&count| count > 0),
-            expected: "at least one".to_owned(),
+            held: random.maybe || counts.iter().any(|&count| count > 0),
+            expected: if random.maybe { "any" } else { "at least one" }.to_owned(),
             actual: told.join(", "),
             place: Some(place(scenario, step.span.start)),
             invariant: None,
@@ -73,9 +69,11 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch], trace: &Trace) ->
             .iter()
             .filter(|touch| touch.place == step.span.start);
         let mine: Vec<&Touch> = mine.copied().collect();
+        let touching = touching(&mine, trace);
         judgements.push(Judgement {
             place: Some(place(scenario, step.span.start)),
-            ..touching(&mine, trace)
+            held: random.maybe || touching.held,
+            ..touching
         });
     }
     judgements
@@ -137,12 +135,8 @@ fn times(count: u32) -> String {
 }
 
 /// What is thought of each workload: how many lines were answered, and by what.
-pub(super) fn workloads(
-    scenario: &Scenario,
-    outcomes: &[Outcome],
-    trace: &Trace,
-) -> Vec<Judgement> {
-    let outcomes: BTreeMap<Place, &Outcome> = (outcomes.iter())
+pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> Vec<Judgement> {
+    let outcomes: BTreeMap<Place, &Outcome> = (all.iter())
         .map(|outcome| (outcome.place, outcome))
         .collect();
     let mut judgements = Vec::new();
@@ -151,16 +145,22 @@ pub(super) fn workloads(
         judgements.push(load.answered());
         judgements.push(load.right_kind());
         let kept = scenario.expects.iter().filter(|expect| {
-            matches!(&expect.what, Expected::Kept { workload: name } if *name == workload.name)
+            matches!(&expect.what, Expected::Kept(Whose::Workload(name)) if *name == workload.name)
         });
-        judgements.extend(kept.map(|kept| load.kept(kept, trace)));
+        judgements.extend(kept.map(|expect| {
+            let is_its = |other: &Step, _: &ClientStep| other.span == step.span;
+            let kept = kept::kept(scenario, &workload.name, is_its, all, trace);
+            Judgement {
+                place: Some(place(scenario, expect.span.start)),
+                ..kept
+            }
+        }));
     }
     judgements
 }
 
 /// A workload and what came of each line.
 struct Load<'a> {
-    scenario: &'a Scenario,
     workload: &'a Workload,
     place: String,
     lines: Vec<(&'a ClientStep, Option<&'a Outcome>)>,
@@ -187,7 +187,6 @@ impl<'a> Load<'a> {
             _ => None,
         });
         Self {
-            scenario,
             workload,
             place: place(scenario, drawn.span.start),
             lines: lines.collect(),
@@ -240,62 +239,6 @@ impl<'a> Load<'a> {
         judgement.events = events.take(MOST_TOLD).collect();
         judgement
     }
-
-    /// The newest update of each client that was answered, as the servers write it, and the event
-    /// of saying it.
-    fn newest(&self) -> BTreeMap<&'a Name, (Record, Option<EventId>)> {
-        let mut newest: BTreeMap<&Name, (Record, Option<EventId>)> = BTreeMap::new();
-        for (client, outcome, answer) in self.answers() {
-            let record = answer.strip_prefix(b"AT ").and_then(Record::parse);
-            let Some(record) = record.filter(|record| record.id() == client.client.as_bytes())
-            else {
-                continue;
-            };
-            let older = newest.get(&client.client);
-            if older.is_none_or(|(older, _)| record.supersedes(older)) {
-                newest.insert(&client.client, (record, outcome.sent));
-            }
-        }
-        newest
-    }
-
-    fn kept(&self, kept: &Expect, trace: &Trace) -> Judgement {
-        let newest = self.newest();
-        let state = State::at(&trace.events, u64::MAX);
-        let mut lost: Vec<(String, Vec<EventId>)> = Vec::new();
-        for (server, running) in state.servers() {
-            for (client, (record, said)) in &newest {
-                let held = running.held.get(client.as_bytes()).copied();
-                let holds = held.and_then(record_of);
-                let is_kept = |held: &Record| held == record || held.supersedes(record);
-                if !holds.as_ref().is_some_and(is_kept) {
-                    let holds = holds.map_or("nothing".to_owned(), |held| escape(held.text()));
-                    let told = format!(
-                        "{server} holds of {client} {holds}, not {}",
-                        escape(record.text())
-                    );
-                    let events = said.iter().copied().chain(held.map(|event| event.id));
-                    lost.push((told, events.collect()));
-                }
-            }
-        }
-        let (clients, servers) = (newest.len(), state.servers().len());
-        let all = format!("the newest of each of {clients} at {servers} servers");
-        let nobody = match (clients, servers) {
-            (0, _) => Some("no update was answered"),
-            (_, 0) => Some("no server runs"),
-            _ => None,
-        };
-        let told = lost.iter().map(|(told, _)| told.clone()).collect();
-        let actual = nobody.map_or_else(|| told_or(told, &all), str::to_owned);
-        let held = lost.is_empty() && nobody.is_none();
-        let mut judgement = self.judgement("what was answered is kept", held, all, actual);
-        judgement.place = Some(place(self.scenario, kept.span.start));
-        let events = lost.into_iter().take(MOST_TOLD);
-        let events: BTreeSet<EventId> = events.flat_map(|(_, events)| events).collect();
-        judgement.events = events.into_iter().collect();
-        judgement
-    }
 }
 
 /// Whether an answer is one to what was said: to a WHATSAT what the server knows, or its line again
@@ -311,26 +254,6 @@ fn is_right((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool 
     let about = fields(&said).nth(1);
     let known = answer.starts_with(b"AT ") && fields(answer).nth(3) == about;
     known || answer.strip_prefix(b"? ") == Some(&said)
-}
-
-fn record_of(event: &Event) -> Option<Record> {
-    match &event.what {
-        What::Accepted { record, .. } => Record::parse(&record.text()),
-        _ => None,
-    }
-}
-
-/// The first of these and how many more there are; `otherwise` if there are none.
-fn told_or(told: Vec<String>, otherwise: &str) -> String {
-    let more = told.len().saturating_sub(MOST_TOLD);
-    let mut first: Vec<String> = told.into_iter().take(MOST_TOLD).collect();
-    if first.is_empty() {
-        return otherwise.to_owned();
-    }
-    if more > 0 {
-        first.push(format!("and {more} more"));
-    }
-    first.join("; ")
 }
 
 /// `line:column` of a byte of the scenario's file.
@@ -362,6 +285,7 @@ mod tests {
             to: vec![to],
             lines: vec![line],
             no_reply: false,
+            maybe: false,
             times: 1,
             every: Duration::ZERO,
         };

@@ -8,6 +8,7 @@
 //! {"trace":"verdict", …}
 //! ```
 
+pub mod fingerprint;
 pub mod invariants;
 mod names;
 pub(crate) mod network;

@@ -46,6 +46,8 @@ pub(super) fn lines(
             to: vec![to],
             lines: lines.into_iter().collect(),
             no_reply: false,
+            // Who can't be reached can't answer.
+            maybe: true,
             times: 1,
             every: Duration::ZERO,
         };

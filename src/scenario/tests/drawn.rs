@@ -373,7 +373,7 @@ fn mistakes_in_what_is_expected_of_workloads_have_a_place() {
             &[
                 "4:1 nothing is expected here",
                 "5:10 no IAMAT for `load-1` is sent in this scenario",
-                "6:8 `kept` goes with `workload`, and this expectation is about `update`",
+                "6:8 `kept` goes with `workload` and `client`, and this expectation is about `update`",
             ],
         ),
     ];
@@ -384,6 +384,6 @@ fn mistakes_in_what_is_expected_of_workloads_have_a_place() {
     let scenario = good(&format!(
         "{LOAD}\n[[expect]]\nworkload = \"load\"\nkept = true"
     ));
-    let workload = "load".into();
-    assert_eq!(scenario.expects[0].what, Expected::Kept { workload });
+    let wanted = Expected::Kept(Whose::Workload("load".into()));
+    assert_eq!(scenario.expects[0].what, wanted);
 }

@@ -71,7 +71,7 @@ fn mistakes_in_what_places_answers_have_a_place() {
         ),
         (
             "body = \"\"\nplaces = 1",
-            &["4:1 an answer has one of `body`, `file` and `places`"],
+            &["4:1 an answer has one of `body`, `hex`, `file` and `places`"],
         ),
         (
             "times = 0\nexpect = 1\nmaybe = true",
@@ -240,7 +240,7 @@ fn mistakes_in_expectations_have_a_place() {
         (
             "sends = 8",
             &[
-                "4:1 an expectation needs to be about something: `update`, `server`, `link`, `log` or `workload`",
+                "4:1 an expectation needs to be about something: `update`, `server`, `link`, `log`, `workload`, `client` or `invariant`",
             ],
         ),
         (

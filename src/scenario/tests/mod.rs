@@ -8,6 +8,7 @@ mod drawn;
 mod limits;
 mod mistakes;
 mod observed;
+mod plain;
 
 const HEAD: &str = "title = \"t\"\nherd = \"riley\"\n";
 

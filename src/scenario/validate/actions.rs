@@ -75,6 +75,11 @@ impl Context<'_> {
                 &["skew"][..],
                 step.drift.as_ref().map(Located::span),
             ),
+            (
+                "maybe",
+                &["client", "random"][..],
+                step.maybe.as_ref().map(Located::span),
+            ),
         ];
         for (field, owners, span) in extra {
             if let Some(span) = span.filter(|_| !owners.contains(&action)) {
@@ -144,6 +149,7 @@ impl Context<'_> {
         let message = "a client's step needs `send`: what it says";
         let send = self.required(step.send.as_ref(), &step.span(), message);
         let no_reply = self.no_reply(step);
+        let maybe = self.maybe(step, no_reply);
         let lines = send.and_then(|send| self.lines(send, step.reply.as_ref()));
         let clients = step.clients.as_ref();
         let many = clients.map(|clients| self.count(clients, "clients"));
@@ -161,6 +167,7 @@ impl Context<'_> {
             to: to?,
             lines: lines?,
             no_reply,
+            maybe,
             times: times?,
             every,
         })
@@ -185,6 +192,17 @@ impl Context<'_> {
             let message = "`no_reply` excludes `reply`";
             let problem = Problem::error(self.source, no_reply.span(), message);
             self.report(problem.also(reply.span(), "a reply is expected here"));
+        }
+        true
+    }
+
+    fn maybe(&mut self, step: &RawStep, no_reply: bool) -> bool {
+        let Some(maybe) = step.maybe.as_ref().filter(|maybe| ***maybe) else {
+            return false;
+        };
+        if no_reply {
+            let message = "`no_reply` says that no answer may come, so `maybe` says nothing";
+            self.error(maybe.span(), message);
         }
         true
     }

@@ -1,6 +1,6 @@
 //! Steps that stand for many, and what is expected of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Context;
@@ -10,7 +10,7 @@ use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Name, ServerId};
 use crate::scenario::raw::{RawExpect, RawRandom, RawStep};
 use crate::scenario::{
-    Action, Clocked, Expected, Fault, Party, Random, RandomFault, Route, Step, Workload,
+    Action, Clocked, Expected, Fault, Party, Random, RandomFault, Route, Step, Whose, Workload,
 };
 use crate::units::{DurationText, format_duration};
 
@@ -107,6 +107,7 @@ impl Context<'_> {
             lasts: lasts?,
             holds: holds?,
             of: of?,
+            maybe: step.maybe.as_ref().is_some_and(|maybe| **maybe),
         };
         let expected = random.faults.iter().map(|(_, mean)| {
             u64::try_from(random.lasts.as_nanos() / mean.as_nanos()).unwrap_or(u64::MAX)
@@ -258,13 +259,38 @@ impl Context<'_> {
         name: &Located<String>,
         known: &Known<'_>,
     ) -> Option<Expected> {
-        if raw.kept.as_ref().is_none_or(|kept| !**kept) {
-            self.bare(raw, "of a workload, give `kept = true`");
-        }
+        self.check_kept(raw, "of a workload, give `kept = true`");
         self.check_workload(name, known.written?);
-        Some(Expected::Kept {
-            workload: Name::from(name.as_str()),
-        })
+        Some(Expected::Kept(Whose::Workload(name.as_str().into())))
+    }
+
+    /// What is expected of clients.
+    pub(super) fn clients_kept(
+        &mut self,
+        raw: &Section<RawExpect>,
+        list: &OneOrMany,
+        known: &Known<'_>,
+    ) -> Option<Expected> {
+        self.check_kept(raw, "of clients, give `kept = true`");
+        let steps = known.steps.as_deref()?;
+        let names = clients_of(steps);
+        let named = self.named(list, |cx, name| {
+            let found = names.get(name.as_str()).cloned();
+            if found.is_none() {
+                let message = format!("there is no client `{}`", **name);
+                let help = did_you_mean(name, "clients", names.iter().map(|name| &**name));
+                cx.report(Problem::error(cx.source, name.span(), message).help(help));
+            }
+            found
+        })?;
+        let clients = named.into_iter().map(|(name, _)| name);
+        Some(Expected::Kept(Whose::Clients(clients.collect())))
+    }
+
+    fn check_kept(&mut self, raw: &Section<RawExpect>, help: &str) {
+        if raw.kept.as_ref().is_none_or(|kept| !**kept) {
+            self.bare(raw, help);
+        }
     }
 
     fn check_workload(&mut self, name: &Located<String>, steps: &[Step]) {
@@ -278,6 +304,21 @@ impl Context<'_> {
             self.report(Problem::error(self.source, name.span(), message).help(help));
         }
     }
+}
+
+/// The clients of these steps, by name.
+pub(super) fn clients_of(steps: &[Step]) -> BTreeSet<Name> {
+    let mut names = BTreeSet::new();
+    for step in steps {
+        match &step.action {
+            Action::Client(client) => names.extend([client.client.clone()]),
+            Action::Workload(load) => {
+                names.extend((1..=load.clients).map(|number| load.client(number)));
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// The servers that a step breaks or mends in any way.

@@ -82,6 +82,11 @@ impl Context<'_> {
             Kind::Server => self.server_expect(raw, raw.server.as_ref()?, known),
             Kind::Link => self.link_expect(raw, raw.link.as_ref()?, known),
             Kind::Workload => self.kept(raw, raw.workload.as_ref()?, known),
+            Kind::Client => self.clients_kept(raw, raw.client.as_ref()?, known),
+            Kind::Invariant => {
+                let named = self.invariants(raw.invariant.as_ref());
+                (!named.is_empty()).then_some(Expected::Invariants(named))
+            }
             Kind::Log => self.log_expect(raw, raw.log.as_ref()?, known),
         }
     }

@@ -22,7 +22,7 @@ impl Context<'_> {
             self.report(problem.help("make two `[[expect]]` of it"));
         }
         if first.is_none() && !self.damage.is_at(&raw.span()) {
-            let message = "an expectation needs to be about something: `update`, `server`, `link`, `log` or `workload`";
+            let message = "an expectation needs to be about something: `update`, `server`, `link`, `log`, `workload`, `client` or `invariant`";
             self.error(raw.span(), message);
         }
         first.map(|(kind, _)| kind)
@@ -51,6 +51,8 @@ pub(super) enum Kind {
     Link,
     Log,
     Workload,
+    Client,
+    Invariant,
 }
 
 impl Kind {
@@ -62,6 +64,8 @@ impl Kind {
             Self::Link => "link",
             Self::Log => "log",
             Self::Workload => "workload",
+            Self::Client => "client",
+            Self::Invariant => "invariant",
         }
     }
 }
@@ -75,6 +79,11 @@ impl RawExpect {
             (Kind::Link, self.link.as_ref().map(OneOrMany::span)),
             (Kind::Log, self.log.as_ref().map(Located::span)),
             (Kind::Workload, self.workload.as_ref().map(Located::span)),
+            (Kind::Client, self.client.as_ref().map(OneOrMany::span)),
+            (
+                Kind::Invariant,
+                self.invariant.as_ref().map(OneOrMany::span),
+            ),
         ];
         let given = kinds.into_iter();
         given.filter_map(|(kind, span)| Some((kind, span?)))
@@ -122,7 +131,11 @@ impl RawExpect {
             ("from", log, at(self.from.as_ref())),
             ("until", log, at(self.until.as_ref())),
             ("times", log, at(self.times.as_ref())),
-            ("kept", &[Kind::Workload], at(self.kept.as_ref())),
+            (
+                "kept",
+                &[Kind::Workload, Kind::Client],
+                at(self.kept.as_ref()),
+            ),
         ];
         let given = fields.into_iter();
         given

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::raw::RawScenario;
 use super::{Route, Scenario};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
-use crate::document::{self, Damage, Located, OneOrMany, ROOT};
-use crate::herd::{self, Herd, ServerId};
+use crate::document::{self, Damage, Located, OneOrMany, ROOT, TextOr};
+use crate::herd::{self, Herd, RawHerd, ServerId};
 use crate::protocol::visible;
 use crate::units::{DurationText, LatencyRange, format_duration};
 
@@ -104,7 +104,7 @@ impl Context<'_> {
             end,
         );
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref(), end);
-        let without = self.without(raw.without.as_ref());
+        let without = self.without(raw.without.as_ref(), &expects);
         let places = self.places(raw.places.as_ref(), relative_to);
         Some(Scenario {
             name: stem(&self.source.name),
@@ -149,20 +149,23 @@ impl Context<'_> {
         value
     }
 
-    /// Loads the herd. If there is none, the error is where it is named; if it is wrong inside,
-    /// the errors are in its own file.
+    /// The herd, which is written here, named or in a file of its own. If there is none, the error is where
+    /// it is named; if it is wrong inside, the errors are there.
     fn load_herd(
         &mut self,
-        reference: &Located<String>,
+        written: &Located<TextOr<RawHerd>>,
         relative_to: Option<&Path>,
     ) -> Option<Arc<Herd>> {
-        let loaded = match herd::find(reference, relative_to) {
-            Ok(source) => Herd::parse(&source),
-            Err(error) => {
-                let mut problem = Problem::error(self.source, reference.span(), error.message);
-                problem.help = error.help;
-                Err(problem.into())
-            }
+        let loaded = match &**written {
+            TextOr::Table(raw) => herd::within(self.source, written.span(), &self.damage, raw),
+            TextOr::Text(reference) => match herd::find(reference, relative_to) {
+                Ok(source) => Herd::parse(&source),
+                Err(error) => {
+                    let mut problem = Problem::error(self.source, written.span(), error.message);
+                    problem.help = error.help;
+                    Err(problem.into())
+                }
+            },
         };
         match loaded {
             Ok((herd, warnings)) => {

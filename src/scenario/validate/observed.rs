@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::drawn::clients_of;
 use super::expects::{Known, bytes_of};
 use super::{Context, is_all};
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::Name;
 use crate::protocol::escape;
-use crate::scenario::drawn::numbered;
 use crate::scenario::raw::RawExpect;
-use crate::scenario::{Action, Expected, LinkCheck, LogCheck, Pattern, ServerCheck, StateCheck};
+use crate::scenario::{Expected, LinkCheck, LogCheck, Pattern, ServerCheck, StateCheck};
 use crate::units::{DurationText, format_duration};
 
 impl Context<'_> {
@@ -168,15 +168,7 @@ impl Context<'_> {
         let mut names: BTreeSet<Name> = (herd.servers().iter())
             .map(|server| server.name.clone())
             .collect();
-        for step in steps {
-            match &step.action {
-                Action::Client(client) => names.extend([client.client.clone()]),
-                Action::Workload(load) => {
-                    names.extend((1..=load.clients).map(|number| numbered(&load.name, number)));
-                }
-                _ => {}
-            }
-        }
+        names.extend(clients_of(steps));
         names.extend(["network", "places"].map(Name::from));
         if !names.contains(by.as_str()) {
             let names = names.iter().map(|name| &**name);

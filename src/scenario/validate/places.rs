@@ -9,9 +9,12 @@ use crate::document::{Located, Section};
 use crate::protocol::location::Location;
 use crate::scenario::places::{PlacesBody, PlacesFault, PlacesTable};
 use crate::scenario::raw::RawPlaces;
+use crate::scenario::template::hex_bytes;
 
 /// As many as the API gives at a time.
 const MOST_PLACES: u8 = 20;
+
+const ONE_BODY: &str = "an answer has one of `body`, `hex`, `file` and `places`";
 
 impl Context<'_> {
     pub(super) fn places(
@@ -106,7 +109,14 @@ impl Context<'_> {
         raw: &Section<RawPlaces>,
         relative_to: Option<&Path>,
     ) -> Option<PlacesBody> {
+        if let (Some(hex), None, None, None) = (&raw.hex, &raw.body, &raw.file, &raw.places) {
+            return self.hex_body(hex);
+        }
         match (&raw.body, &raw.file, &raw.places) {
+            _ if raw.hex.is_some() => {
+                self.error(raw.span(), ONE_BODY);
+                None
+            }
             (None, None, None) => Some(PlacesBody::Invented(0)),
             (Some(body), None, None) => Some(PlacesBody::Given(body.clone().into_bytes())),
             (None, None, Some(places)) => {
@@ -128,12 +138,21 @@ impl Context<'_> {
                 }
             }
             _ => {
-                self.error(
-                    raw.span(),
-                    "an answer has one of `body`, `file` and `places`",
-                );
+                self.error(raw.span(), ONE_BODY);
                 None
             }
         }
+    }
+
+    fn hex_body(&mut self, hex: &Located<String>) -> Option<PlacesBody> {
+        if hex.is_empty() {
+            return Some(PlacesBody::Given(Vec::new()));
+        }
+        let bytes = hex_bytes(hex, hex);
+        if bytes.is_err() {
+            let message = "bytes are pairs of hexadecimal digits, as in \"7b7d\"";
+            self.error(hex.span(), message);
+        }
+        bytes.ok().map(PlacesBody::Given)
     }
 }

@@ -8,7 +8,7 @@ use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, ROOT, Section};
 use crate::herd::{Herd, ServerId, split_link};
 use crate::scenario::raw::{RawScenario, RawTiming};
-use crate::scenario::{CLIENT_PATIENCE, EpochNs, Timing};
+use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect, Expected, Timing};
 use crate::trace::invariants::Invariant;
 use crate::units::{DurationText, LatencyRange, format_duration};
 
@@ -58,8 +58,26 @@ impl Context<'_> {
         read
     }
 
-    /// The invariants that are switched off.
-    pub(super) fn without(&mut self, names: Option<&OneOrMany>) -> Vec<Invariant> {
+    /// The invariants that are switched off. None of them is what the run is about.
+    pub(super) fn without(
+        &mut self,
+        names: Option<&OneOrMany>,
+        expects: &[Expect],
+    ) -> Vec<Invariant> {
+        let without = self.invariants(names);
+        for expect in expects {
+            if let Expected::Invariants(wanted) = &expect.what
+                && let Some(off) = wanted.iter().find(|wanted| without.contains(wanted))
+            {
+                let message = format!("`{off}` is expected here, and switched off by `without`");
+                self.error(expect.span.clone(), message);
+            }
+        }
+        without
+    }
+
+    /// Invariants by name, each once.
+    pub(super) fn invariants(&mut self, names: Option<&OneOrMany>) -> Vec<Invariant> {
         let mut found: Vec<Invariant> = Vec::new();
         for name in names.map(OneOrMany::items).unwrap_or_default() {
             match name.parse::<Invariant>() {

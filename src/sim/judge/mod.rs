@@ -1,5 +1,6 @@
 //! What was expected, held against what happened.
 
+pub(super) mod kept;
 mod state;
 mod updates;
 
@@ -14,7 +15,7 @@ use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
-use crate::scenario::{Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario};
+use crate::scenario::{Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Whose};
 use crate::trace::invariants::{Invariant, Run};
 use crate::trace::network::Network;
 use crate::trace::{Judgement, Trace};
@@ -39,7 +40,7 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
     let mut judgements = judge.replies(&execution.outcomes);
     judgements.extend(drawn::workloads(scenario, &execution.outcomes, trace));
     for expect in &scenario.expects {
-        judgements.extend(judge.expectation(expect));
+        judgements.extend(judge.expectation(expect, &execution.outcomes));
     }
     let (drawn, touched) = drawn::split(scenario, &execution.touched);
     judgements.extend(touched.into_iter().map(|touch| judge.touch(touch)));
@@ -119,6 +120,7 @@ impl Judge<'_> {
         let answer = outcome.and_then(|outcome| outcome.answer.as_deref());
         let clock = outcome.and_then(|outcome| outcome.clock.as_deref());
         let is_over = outcome.is_some_and(|outcome| !outcome.waits);
+        let silent = client.maybe && answer.is_none();
         let (held, expected) = match (&line.reply, client.no_reply) {
             (_, true) => (answer.is_none(), "no answer".to_owned()),
             (None, false) => (answer.is_some(), "any answer".to_owned()),
@@ -140,7 +142,7 @@ impl Judge<'_> {
         };
         Judgement {
             about: format!("{} answers {}{which}", self.name(place.to), client.client),
-            held: held && is_over,
+            held: held && is_over || silent,
             expected,
             actual,
             place: None,
@@ -152,7 +154,7 @@ impl Judge<'_> {
         }
     }
 
-    fn expectation(&self, expect: &Expect) -> Vec<Judgement> {
+    fn expectation(&self, expect: &Expect, outcomes: &[Outcome]) -> Vec<Judgement> {
         let mut judgements = match &expect.what {
             Expected::Update { update, checks } => self.update(update, checks),
             Expected::Servers {
@@ -162,8 +164,16 @@ impl Judge<'_> {
             } => self.servers(servers, *at, checks),
             Expected::Links { links, checks } => self.links(links, checks),
             Expected::Log(log) => vec![self.log(log)],
-            // Told with the workload.
-            Expected::Kept { .. } => Vec::new(),
+            Expected::Kept(Whose::Clients(clients)) => {
+                vec![kept::of_clients(
+                    self.scenario,
+                    clients,
+                    outcomes,
+                    self.trace,
+                )]
+            }
+            // Told with the workload, and with the invariants.
+            Expected::Kept(Whose::Workload(_)) | Expected::Invariants(_) => Vec::new(),
         };
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));
@@ -247,10 +257,17 @@ impl Judge<'_> {
             held: violations.is_empty(),
             expected: NO_VIOLATION.to_owned(),
             actual: actual.join("; "),
-            place: None,
+            place: self.said_of(invariant),
             invariant: Some(invariant),
             events: events.into_iter().collect(),
         }
+    }
+
+    /// Where the scenario says that it is about an invariant.
+    fn said_of(&self, invariant: Invariant) -> Option<String> {
+        let says = |expect: &&Expect| matches!(&expect.what, Expected::Invariants(named) if named.contains(&invariant));
+        let expect = self.scenario.expects.iter().find(says)?;
+        Some(self.place(expect.span.start))
     }
 
     /// A run that ended early, or never, proves nothing. What was not mended excuses much at the

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{
+use super::quoted;
+use crate::herd::{Herd, ServerId, split_all};
+use crate::scenario::{
     Action, CLIENTS, ClientStep, Clocked, Drawn, PLACES, Party, Random, Route, Skewed, Step, Way,
     Workload,
 };
-use crate::herd::{Herd, ServerId, split_all};
 use crate::units::{LatencyRange, format_duration};
 
 impl Step {
@@ -77,6 +78,7 @@ impl<'a> Table<'a> {
             Action::Random(random) | Action::Drawn(Drawn::Random(random, _)) => self.random(random),
         }
     }
+
     fn names(&self, servers: &[ServerId]) -> Vec<String> {
         let names = servers.iter();
         names
@@ -118,9 +120,10 @@ impl<'a> Table<'a> {
             self.between("heal", &here, &there);
             return;
         }
-        // Ways that were cut alone are healed by naming both ends.
+        // Ways that were cut alone are healed by naming both ends, and those that were cut twice by all.
         let (here, there) = sides(ways.iter().copied());
-        if here.iter().any(|party| there.contains(party)) {
+        let twice = |(at, way): (usize, &Way)| ways[..at].contains(way);
+        if here.iter().any(|party| there.contains(party)) || ways.iter().enumerate().any(twice) {
             self.text("heal", "all");
         } else {
             self.between("heal", &here, &there);
@@ -201,6 +204,9 @@ impl<'a> Table<'a> {
         if client.no_reply {
             self.field("no_reply", true);
         }
+        if client.maybe {
+            self.field("maybe", true);
+        }
         if client.times != 1 || (!client.every.is_zero() && client.clients.is_none()) {
             self.field("times", client.times);
         }
@@ -241,6 +247,9 @@ impl<'a> Table<'a> {
         self.duration("lasts", random.lasts);
         self.text("holds", &random.holds.to_string());
         self.servers("of", &random.of);
+        if random.maybe {
+            self.field("maybe", true);
+        }
     }
 }
 
@@ -274,18 +283,4 @@ fn signed(nanos: i64) -> String {
     };
     let amount = Duration::from_nanos(nanos.unsigned_abs());
     format!("{sign}{}", format_duration(amount))
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(c)).chars()),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
