@@ -35,6 +35,7 @@
 //! - `scenario`: files that say what happens to a herd and what is expected
 //! - `trace`: a run, written down, the way of each update in it, and what must hold of every run
 //! - `report`: traces made readable
+//! - `diff`: what changed from one trace to another
 //!
 //! Waiting, and deciding nothing:
 //!
@@ -55,6 +56,8 @@ pub mod admin;
 pub mod certs;
 pub mod cli;
 pub mod diag;
+#[cfg(feature = "sim")]
+pub mod diff;
 pub mod document;
 pub mod herd;
 pub mod journal;

@@ -280,7 +280,9 @@ fn a_schema_is_json_and_knows_the_fields() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["run", "show", "schema", "herds", "serve", "up", "send"] {
+    for command in [
+        "run", "show", "diff", "schema", "herds", "serve", "up", "send",
+    ] {
         let help = herd(&[command, "--help"]);
         assert_eq!(exit(&help), 0);
         assert!(out(&help).contains("Example"), "{command}");
@@ -342,4 +344,73 @@ fn a_herd_file_beside_a_scenario_is_no_scenario() {
         "{}",
         err(&alone)
     );
+}
+
+#[test]
+fn two_seeds_and_two_traces_are_compared() {
+    let jittery = "scenarios/jittery-links.toml";
+    let ran = herd(&["diff", jittery, "--seeds", "1,2"]);
+    assert_eq!((exit(&ran), err(&ran).as_str()), (1, ""), "{}", out(&ran));
+    let text = out(&ran);
+    assert!(text.contains("in B: seed 2 instead of 1"), "{text}");
+    assert!(
+        text.contains("\nupdate kiwi.cs.ucla.edu\n  Jaquez 3ms earlier\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\nDIFFERENT: 2 updates, 6 links\n"),
+        "{text}"
+    );
+    let ran = herd(&["diff", "scenarios/late-update.toml", "--seeds", "1,2"]);
+    let told = out(&ran);
+    assert_eq!(exit(&ran), 0, "nothing in it is the seed's: {told}");
+
+    let (folder, changed) = changed("\"1s\", crash", "\"1001ms\", crash");
+    let trace = folder.path().join("old.jsonl");
+    let trace = trace.to_str().expect("UTF-8");
+    assert_eq!(
+        exit(&herd(&["run", "--quiet", "--trace", trace, JUZANG])),
+        0
+    );
+    let same = herd(&["diff", trace, JUZANG]);
+    assert_eq!(exit(&same), 0, "{}", out(&same));
+    assert!(out(&same).ends_with("\nSAME: the two runs are the same event by event\n"));
+    let other = herd(&["diff", "--json", trace, &changed]);
+    assert_eq!(exit(&other), 1);
+    let json: serde_json::Value = serde_json::from_str(&out(&other)).expect("one JSON object");
+    assert_eq!(json["same"], false);
+    assert_eq!(json["faults"][0]["what"], "Juzang CRASHES");
+    assert_eq!(json["faults"][0]["a"]["at"], 1_000_000_000);
+    assert_eq!(json["faults"][0]["b"]["at"], 1_001_000_000);
+}
+
+#[test]
+fn what_cannot_be_compared_is_bad_input_and_says_what_to_do() {
+    let (folder, _) = written("");
+    let both = folder.path().join("both.jsonl");
+    let one = folder.path().join("one.jsonl");
+    std::fs::write(&one, out(&herd(&["run", "--json", "--once", JUZANG]))).expect("written");
+    let two = herd(&["run", "--json", "--once", JUZANG, "scenarios/all-up.toml"]);
+    std::fs::write(&both, out(&two)).expect("written");
+    let [both, one] = [&both, &one].map(|file| file.to_str().expect("UTF-8"));
+    for (args, words) in [
+        (vec!["diff", JUZANG], "required"),
+        (
+            vec!["diff", JUZANG, "--seeds", "1"],
+            "two seeds, such as `--seeds 1,2`",
+        ),
+        (
+            vec!["diff", one, "--seeds", "1,2"],
+            "name the scenario that it is of",
+        ),
+        (vec!["diff", one, both], "not known which to compare"),
+        (vec!["diff", both, "scenarios/burst.toml"], "no run in"),
+        (vec!["diff", one, "nowhere.toml"], "nowhere.toml"),
+    ] {
+        let ran = herd(&args);
+        assert_eq!(exit(&ran), 2, "{args:?}: {}", err(&ran));
+        assert!(err(&ran).contains(words), "{args:?}: {}", err(&ran));
+    }
+    // Of several runs, the one of the scenario is taken.
+    assert_eq!(exit(&herd(&["diff", both, JUZANG])), 0);
 }

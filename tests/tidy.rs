@@ -42,6 +42,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("load", &["herd", "net", "protocol", "units"]),
     ("trace", &["diag", "herd", "journal", "protocol", "units"]),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
+    ("diff", &["journal", "protocol", "report", "trace"]),
     (
         "sim",
         &[
@@ -52,7 +53,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "certs", "diag", "herd", "journal", "load", "log", "net", "places",
+            "admin", "certs", "diag", "diff", "herd", "journal", "load", "log", "net", "places",
             "protocol", "report", "scenario", "server", "settings", "sim", "trace", "units",
         ],
     ),
@@ -60,7 +61,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
-    "protocol", "herd", "node", "journal", "scenario", "seed", "trace", "report", "diag",
+    "protocol", "herd", "node", "journal", "scenario", "seed", "trace", "report", "diff", "diag",
     "document", "units",
 ];
 

@@ -2,6 +2,8 @@
 
 mod certs;
 mod credentials;
+#[cfg(feature = "sim")]
+mod diff;
 mod files;
 mod flags;
 mod herds;
@@ -72,6 +74,8 @@ enum Command {
     #[cfg(feature = "sim")]
     Show(show::Args),
     #[cfg(feature = "sim")]
+    Diff(diff::Args),
+    #[cfg(feature = "sim")]
     Schema(schema::Args),
     Herds(herds::Args),
     Serve(serve::Args),
@@ -88,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "sim")]
         Command::Show(args) => show::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Diff(args) => diff::run(&args),
         #[cfg(feature = "sim")]
         Command::Schema(args) => schema::run(&args),
         Command::Herds(args) => herds::run(&args),
@@ -168,7 +174,13 @@ fn painted(report: &str) -> String {
     let green: Style = AnsiColor::Green.on_default();
     let red: Style = AnsiColor::Red.on_default().bold();
     let paint = |line: &str| {
-        let verdicts = [("held ", green), ("HELD:", green.bold()), ("BROKEN", red)];
+        let verdicts = [
+            ("held ", green),
+            ("HELD:", green.bold()),
+            ("SAME:", green.bold()),
+            ("BROKEN", red),
+            ("DIFFERENT:", red),
+        ];
         let found = verdicts.iter().find(|(word, _)| line.starts_with(word));
         match found {
             Some((word, style)) => format!("{style}{word}{style:#}{}", &line[word.len()..]),

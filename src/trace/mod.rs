@@ -10,7 +10,7 @@
 
 pub mod fingerprint;
 pub mod invariants;
-mod names;
+pub(crate) mod names;
 pub(crate) mod network;
 pub mod propagation;
 pub mod state;

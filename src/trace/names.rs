@@ -1,7 +1,7 @@
 //! How updates are called together.
 
 /// `update kiwi`, or `updates kiwi #1 to #7, #9` for several of one client, or `updates kiwi1 to kiwi7, plum`.
-pub(super) fn title<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn title<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut runs: Vec<Run<'_>> = Vec::new();
     let names: Vec<&str> = names.collect();
     if let [one] = names.as_slice() {

@@ -1,0 +1,187 @@
+//! `herd diff`: two runs held against each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Exit, Failure, painted, print, warn};
+use crate::diff::{self, Diff};
+use crate::scenario::Scenario;
+use crate::sim;
+use crate::trace::Trace;
+
+/// Say what changed from one run to another
+///
+/// Not a difference of text, but of what happened: who heard of an update from whom, over how many links and
+/// when, what it cost, what clients were answered, which faults came, which expectations held, how links
+/// fared, what servers hold in the end. Each of the two is a trace that `herd run --json` or `--trace` wrote,
+/// or a scenario, which is run now; beside a trace it is run with the trace's seed.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd diff old.jsonl new.jsonl
+  herd diff scenarios/burst.toml --seeds 1,2
+  herd diff old.jsonl scenarios/burst.toml      # a trace of an older build and this build
+
+Exit codes:
+  0  the same came of both
+  1  something is different
+  2  a file or the command line is bad
+  3  something inside failed: a panic, or two runs of the same that differ")]
+pub(super) struct Args {
+    /// The first run: a trace, or a scenario
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// The second: a trace, or a scenario
+    #[arg(
+        value_name = "B",
+        required_unless_present = "seeds",
+        conflicts_with = "seeds"
+    )]
+    b: Option<PathBuf>,
+    /// Run the scenario A with these two seeds and compare both
+    #[arg(long, value_name = "N,N", value_delimiter = ',', num_args = 1)]
+    seeds: Vec<u64>,
+    /// Print the difference as JSON, one object for each two runs
+    #[arg(long)]
+    json: bool,
+}
+
+/// One of the two things to compare.
+enum Given {
+    Traces(Vec<Trace>),
+    Scenario(Box<Scenario>),
+}
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    same: bool,
+    #[serde(flatten)]
+    diff: &'a Diff,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let mut exit = Exit::Held;
+    for (index, (a, b)) in pairs(args)?.iter().enumerate() {
+        let diff = diff::compare(a, b);
+        let same = diff.is_same();
+        if args.json {
+            let printed = Printed { same, diff: &diff };
+            let json = serde_json::to_string(&printed);
+            let json = json.map_err(|error| Failure::Internal(error.to_string()))?;
+            print(&format!("{json}\n"))?;
+        } else {
+            if index > 0 {
+                print("\n\n")?;
+            }
+            print(&painted(&diff::text(&diff)))?;
+        }
+        if !same {
+            exit = Exit::Broken;
+        }
+    }
+    Ok(exit)
+}
+
+fn pairs(args: &Args) -> Result<Vec<(Trace, Trace)>, Failure> {
+    let a = read(&args.a)?;
+    let Some(file) = &args.b else {
+        return Ok(vec![seeds(args, a)?]);
+    };
+    let name = |file: &Path| file.display().to_string();
+    match (a, read(file)?) {
+        (Given::Traces(a), Given::Traces(b)) => {
+            matched([&args.a, file].map(|file| name(file)), a, b)
+        }
+        (Given::Scenario(a), Given::Scenario(b)) => Ok(vec![(execute(&a)?, execute(&b)?)]),
+        (Given::Scenario(scenario), Given::Traces(traces)) => {
+            let pairs = beside(&scenario, &name(file), traces)?.into_iter();
+            Ok(pairs.map(|(trace, ran)| (ran, trace)).collect())
+        }
+        (Given::Traces(traces), Given::Scenario(scenario)) => {
+            beside(&scenario, &name(&args.a), traces)
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Given, Failure> {
+    let name = file.display();
+    let text = fs::read_to_string(file);
+    let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
+    if text.trim_start().starts_with("{\"trace\":") {
+        let traces = Trace::from_json_lines(&text);
+        let traces = traces.map_err(|error| Failure::Input(format!("{name}: {error}")))?;
+        return Ok(Given::Traces(traces));
+    }
+    let (scenario, warnings) = Scenario::load(file)?;
+    warn(&warnings);
+    Ok(Given::Scenario(Box::new(scenario)))
+}
+
+/// One scenario under two seeds.
+fn seeds(args: &Args, given: Given) -> Result<(Trace, Trace), Failure> {
+    let Given::Scenario(scenario) = given else {
+        let file = args.a.display();
+        return Err(Failure::Input(format!(
+            "--seeds runs a scenario, and {file} is a trace: name the scenario that it is of"
+        )));
+    };
+    let [a, b] = args.seeds[..] else {
+        let count = args.seeds.len();
+        return Err(Failure::Input(format!(
+            "--seeds takes two seeds, such as `--seeds 1,2`, and not {count}"
+        )));
+    };
+    let a = execute(&scenario.clone().with_seed(a))?;
+    Ok((a, execute(&scenario.with_seed(b))?))
+}
+
+/// Each trace of the scenario, and the scenario run as that was. A single trace need not be called so.
+fn beside(
+    scenario: &Scenario,
+    file: &str,
+    traces: Vec<Trace>,
+) -> Result<Vec<(Trace, Trace)>, Failure> {
+    let of_it = |trace: &Trace| trace.header.scenario == scenario.name;
+    let single = traces.len() == 1;
+    let traces: Vec<Trace> = traces
+        .into_iter()
+        .filter(|trace| single || of_it(trace))
+        .collect();
+    if traces.is_empty() {
+        return Err(Failure::Input(format!(
+            "no run in {file} is one of the scenario `{}`",
+            scenario.name
+        )));
+    }
+    let pairs = traces.into_iter().map(|trace| {
+        let ran = execute(&scenario.clone().with_seed(trace.header.seed))?;
+        Ok((trace, ran))
+    });
+    pairs.collect()
+}
+
+/// Two files with a run each, or with runs of the same scenarios in the same order.
+fn matched(
+    [file_a, file_b]: [String; 2],
+    a: Vec<Trace>,
+    b: Vec<Trace>,
+) -> Result<Vec<(Trace, Trace)>, Failure> {
+    let names = |traces: &[Trace]| {
+        let names = traces.iter().map(|trace| trace.header.scenario.clone());
+        names.collect::<Vec<_>>()
+    };
+    if (a.len(), b.len()) != (1, 1) && names(&a) != names(&b) {
+        let [a, b] = [&a, &b].map(|traces| names(traces).join(", "));
+        return Err(Failure::Input(format!(
+            "the files have runs of other scenarios, so it is not known which to compare\n  {file_a}: {a}\n  {file_b}: {b}"
+        )));
+    }
+    Ok(a.into_iter().zip(b).collect())
+}
+
+fn execute(scenario: &Scenario) -> Result<Trace, Failure> {
+    let ran = sim::run(scenario);
+    ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
+}

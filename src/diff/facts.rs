@@ -1,0 +1,482 @@
+//! What a run says of itself, by names that another run has, too.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::journal::{ConnId, Event, EventId, Other, What, Who};
+use crate::protocol::{escape, fields};
+use crate::trace::propagation::{Fate, Propagation, Use};
+use crate::trace::state::{LinkState, State};
+use crate::trace::{Trace, WorkloadShape};
+
+/// Where an update was said, what became of it and what it cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// The server that it was sent to.
+    pub to: String,
+    /// What that made of it.
+    pub fate: Fate,
+    /// When that took it in, in nanoseconds since the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    /// Messages that were news to whom they came.
+    pub useful: usize,
+    /// Messages that were not.
+    pub duplicate: usize,
+    /// Messages that did not arrive.
+    pub lost: usize,
+    /// How many of all of them were sent by synchronisation.
+    pub by_sync: usize,
+    /// Servers that never had it because something newer came first.
+    pub overtaken: Vec<String>,
+}
+
+/// How a server first heard of an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Heard {
+    /// From whom; nobody at its origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// Over which servers, the origin first.
+    pub path: Vec<String>,
+    /// Over how many links.
+    pub hops: u32,
+    /// By synchronisation and not by the flood.
+    pub sync: bool,
+    /// So many nanoseconds after its origin.
+    pub delay: u64,
+    /// How often it took it in: once more for each time that it had forgotten it.
+    pub times: usize,
+}
+
+/// What came of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Load {
+    /// Updates that its clients sent, or were to send.
+    pub updates: usize,
+    /// Updates that were taken in.
+    pub accepted: usize,
+    /// Messages between servers that were news.
+    pub useful: usize,
+    /// Messages that were not.
+    pub duplicate: usize,
+    /// Messages that did not arrive.
+    pub lost: usize,
+}
+
+/// A client's line and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// To whom.
+    pub to: String,
+    /// The line.
+    pub line: String,
+    /// When, in nanoseconds since the run began.
+    pub at: u64,
+    /// What was answered, if anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// After how many nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// Something that the harness did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// When, in nanoseconds since the run began.
+    pub at: u64,
+    /// What it touched, such as `11 connections`.
+    pub touched: Vec<String>,
+}
+
+/// What came of an expectation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Whether it held.
+    pub held: bool,
+    /// What was expected.
+    pub expected: String,
+    /// What came.
+    pub actual: String,
+}
+
+/// How a link fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LinkLife {
+    /// How often an end saw it come up.
+    pub ups: usize,
+    /// Each time that an end lost it: who, and why.
+    pub downs: Vec<String>,
+    /// How many records synchronisation brought over it.
+    pub brought: u64,
+    /// How long it was not synchronised and then was again, in nanoseconds, coming up included.
+    pub apart: u64,
+    /// How it was at the end, by the worse of its ends.
+    pub end: &'static str,
+}
+
+/// What a server holds, by client.
+pub(super) type Records = IndexMap<String, String>;
+
+pub(super) fn ran(trace: &Trace) -> IndexMap<String, String> {
+    let header = &trace.header;
+    let without: Vec<&str> = header.without.iter().map(|one| one.name()).collect();
+    let told = [
+        ("scenario", header.scenario.clone()),
+        ("seed", header.seed.to_string()),
+        ("tick", super::words::delay(header.tick)),
+        ("epoch", header.epoch.clone()),
+        ("herd", header.herd.clone()),
+        ("servers", header.servers.join(", ")),
+        ("version", header.versions.proxy_herd.clone()),
+        ("protocol", header.versions.protocol.to_string()),
+        ("invariants that are off:", without.join(", ")),
+    ];
+    let told = told.map(|(what, value)| (what.to_owned(), value));
+    let links = header.links.iter();
+    let links = links.map(|link| (format!("link {}-{}", link.a, link.b), link.latency.clone()));
+    told.into_iter().chain(links).collect()
+}
+
+fn in_workload(loads: &[WorkloadShape], client: &str) -> bool {
+    loads.iter().any(|load| load.has_client(client))
+}
+
+pub(super) fn updates<'t>(
+    trace: &'t Trace,
+    loads: &'t [WorkloadShape],
+) -> impl Iterator<Item = (String, (Way, IndexMap<String, Heard>))> + 't {
+    let told = trace.updates.iter();
+    let told = told.filter(|update| !loads.iter().any(|load| load.has_update(update)));
+    told.map(|update| (update.name.clone(), (way(trace, update), heard(update))))
+}
+
+fn way(trace: &Trace, update: &Propagation) -> Way {
+    let origin = update.arrivals.first();
+    Way {
+        to: update.to.to_string(),
+        fate: update.fate,
+        at: origin.and_then(|origin| Some(trace.event(origin.event)?.at)),
+        useful: update.count(Use::Useful),
+        duplicate: update.count(Use::Duplicate),
+        lost: update.count(Use::Lost),
+        by_sync: update.sends.iter().filter(|send| send.sync).count(),
+        overtaken: update.overtaken.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn heard(update: &Propagation) -> IndexMap<String, Heard> {
+    let mut servers: IndexMap<String, Heard> = IndexMap::new();
+    for arrival in &update.arrivals {
+        let name = arrival.server.to_string();
+        if let Some(before) = servers.get_mut(&name) {
+            before.times += 1;
+            continue;
+        }
+        let path = update.path(&name);
+        let heard = Heard {
+            via: arrival.via.as_ref().map(ToString::to_string),
+            path: path.iter().map(ToString::to_string).collect(),
+            hops: arrival.hops,
+            sync: arrival.sync,
+            delay: arrival.delay,
+            times: 1,
+        };
+        servers.insert(name, heard);
+    }
+    servers
+}
+
+pub(super) fn workloads(trace: &Trace) -> IndexMap<String, Load> {
+    let of = |load: &WorkloadShape| {
+        let updates = trace.updates.iter();
+        updates
+            .filter(|update| load.has_update(update))
+            .fold(Load::default(), |sum, update| Load {
+                updates: sum.updates + 1,
+                accepted: sum.accepted + usize::from(update.fate == Fate::Accepted),
+                useful: sum.useful + update.count(Use::Useful),
+                duplicate: sum.duplicate + update.count(Use::Duplicate),
+                lost: sum.lost + update.count(Use::Lost),
+            })
+    };
+    let loads = trace.header.workloads.iter();
+    loads.map(|load| (load.name.clone(), of(load))).collect()
+}
+
+/// What clients said, each line with its answer: the first that came on its connection and was no earlier
+/// line's.
+pub(super) fn lines(trace: &Trace, loads: &[WorkloadShape]) -> IndexMap<String, Said> {
+    let mut told = Told::default();
+    for event in &trace.events {
+        if let Who::Client(client) = &event.who
+            && !in_workload(loads, client)
+        {
+            told.learn(client, event);
+        }
+    }
+    told.lines
+}
+
+#[derive(Default)]
+struct Told<'t> {
+    lines: IndexMap<String, Said>,
+    spoken: BTreeMap<&'t str, usize>,
+    servers: BTreeMap<ConnId, &'t Other>,
+    /// Lines without an answer, by connection: which, and when they were said.
+    open: BTreeMap<ConnId, VecDeque<(String, u64)>>,
+}
+
+impl<'t> Told<'t> {
+    fn learn(&mut self, client: &'t str, event: &'t Event) {
+        match &event.what {
+            What::Opened { conn, with, .. } => {
+                self.servers.insert(*conn, with);
+            }
+            What::LineOut { conn, .. } => {
+                let to = self
+                    .servers
+                    .get(conn)
+                    .map_or_else(String::new, ToString::to_string);
+                let name = self.say(client, to, event);
+                let open = self.open.entry(*conn).or_default();
+                open.push_back((name, event.at));
+            }
+            What::LineIn { conn, line } => {
+                let open = self.open.get_mut(conn).and_then(VecDeque::pop_front);
+                if let Some((name, at)) = open
+                    && let Some(said) = self.lines.get_mut(&name)
+                {
+                    said.answer = Some(escape(&line.0));
+                    said.after = Some(event.at.saturating_sub(at));
+                }
+            }
+            // Without a cause there was no connection to say it by.
+            What::Unanswered { to, .. } if event.cause.is_none() => {
+                self.say(client, to.to_string(), event);
+            }
+            _ => {}
+        }
+    }
+
+    /// `event` has the line: it was written, or could not be.
+    fn say(&mut self, client: &'t str, to: String, event: &Event) -> String {
+        let line = match &event.what {
+            What::LineOut { line, .. } | What::Unanswered { line, .. } => escape(&line.0),
+            _ => String::new(),
+        };
+        let spoken = self.spoken.entry(client).or_default();
+        *spoken += 1;
+        let name = format!("{client}, line {spoken}");
+        let said = Said {
+            to,
+            line,
+            at: event.at,
+            answer: None,
+            after: None,
+        };
+        self.lines.insert(name.clone(), said);
+        name
+    }
+}
+
+/// The name, and its number if it is not the first that is called so.
+fn numbered(seen: &mut BTreeMap<String, usize>, name: String) -> String {
+    let times = seen.entry(name.clone()).or_default();
+    *times += 1;
+    match *times {
+        1 => name,
+        times => format!("{name} (time {times})"),
+    }
+}
+
+pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
+    let mut seen = BTreeMap::new();
+    let mut names: BTreeMap<EventId, String> = BTreeMap::new();
+    let mut found: IndexMap<String, Fault> = IndexMap::new();
+    for event in &trace.events {
+        match &event.what {
+            What::Touched { count, of } => {
+                let fault = event.cause.and_then(|cause| names.get(&cause));
+                if let Some(fault) = fault.and_then(|name| found.get_mut(name)) {
+                    fault.touched.push(format!("{count} {of}"));
+                }
+            }
+            what if is_fault(what) => {
+                let name = match &event.who {
+                    Who::Network => what.to_string(),
+                    who => format!("{} {what}", who.name()),
+                };
+                let name = numbered(&mut seen, name);
+                names.insert(event.id, name.clone());
+                let (at, touched) = (event.at, Vec::new());
+                found.insert(name, Fault { at, touched });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Whether the harness did it to somebody. What it chose at random follows as such.
+const fn is_fault(what: &What<'_>) -> bool {
+    matches!(
+        what,
+        What::Crashed
+            | What::Restarted
+            | What::PoweredOff
+            | What::PoweredOn
+            | What::Frozen
+            | What::Thawed
+            | What::Refusing
+            | What::Accepting
+            | What::Cut { .. }
+            | What::Healed { .. }
+            | What::Severed { .. }
+            | What::Slowed { .. }
+            | What::Skewed { .. }
+    )
+}
+
+pub(super) fn expectations(trace: &Trace) -> IndexMap<String, Outcome> {
+    let mut seen = BTreeMap::new();
+    let judgements = trace.judgements.iter().map(|judgement| {
+        let outcome = Outcome {
+            held: judgement.held,
+            expected: judgement.expected.clone(),
+            actual: judgement.actual.clone(),
+        };
+        (numbered(&mut seen, judgement.about.clone()), outcome)
+    });
+    judgements.collect()
+}
+
+pub(super) fn links(trace: &Trace) -> IndexMap<String, LinkLife> {
+    let herd = &trace.herd;
+    let name = |id| &*herd.server(id).name;
+    let mut state = State::default();
+    // How each link is, and since when it is apart.
+    let mut lives = vec![(LinkLife::default(), Some(0)); herd.links().len()];
+    for event in &trace.events {
+        state.learn(event);
+        for (link, (life, apart)) in herd.links().iter().zip(&mut lives) {
+            let who = event.who.name();
+            let Some(other) = [(link.a, link.b), (link.b, link.a)]
+                .into_iter()
+                .find_map(|(a, b)| (name(a) == who).then(|| name(b)))
+            else {
+                continue;
+            };
+            match &event.what {
+                What::LinkUp { peer, .. } if **peer == *other => life.ups += 1,
+                What::LinkDown { peer, why } if **peer == *other => {
+                    life.downs.push(format!("{who} ({why})"));
+                }
+                What::Synchronised { peer, received, .. } if **peer == *other => {
+                    life.brought += received;
+                }
+                _ => {}
+            }
+            match (state.link_state(herd, link), *apart) {
+                (LinkState::Synchronised, Some(since)) => {
+                    life.apart += event.at.saturating_sub(since);
+                    *apart = None;
+                }
+                (LinkState::Down | LinkState::Up, None) => *apart = Some(event.at),
+                _ => {}
+            }
+        }
+    }
+    let named = herd.links().iter().zip(lives).map(|(link, (life, _))| {
+        let end = state.link_state(herd, link).word();
+        let what = format!("{}-{}", name(link.a), name(link.b));
+        (what, LinkLife { end, ..life })
+    });
+    named.collect()
+}
+
+/// Of each server what it holds in the end, or nothing if it does not run then.
+pub(super) fn at_the_end(trace: &Trace) -> IndexMap<String, Option<Records>> {
+    let state = State::at(&trace.events, u64::MAX);
+    let held = |name: &str| {
+        let server = state.server(name)?;
+        let records = server.held.values().filter_map(|event| match &event.what {
+            What::Accepted { record, .. } => {
+                Some((record.client.to_string(), escape(&record.text())))
+            }
+            _ => None,
+        });
+        Some(records.collect())
+    };
+    let names = trace.herd.server_names();
+    names.map(|name| (name.to_owned(), held(name))).collect()
+}
+
+pub(super) fn counts(trace: &Trace) -> IndexMap<String, u64> {
+    let mut with: BTreeMap<(&Who, ConnId), &Other> = BTreeMap::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for event in &trace.events {
+        if let What::Opened {
+            conn, with: other, ..
+        } = &event.what
+        {
+            with.insert((&event.who, *conn), other);
+        }
+        if let Some(kind) = kind(event, &with) {
+            *counts.entry(kind).or_default() += 1;
+        }
+    }
+    counts.into_iter().collect()
+}
+
+/// What an event counts as, if it counts.
+fn kind(event: &Event, with: &BTreeMap<(&Who, ConnId), &Other>) -> Option<String> {
+    let said = match &event.what {
+        What::LineOut { conn, line } => {
+            return Some(message(event, &line.0, with.get(&(&event.who, *conn))));
+        }
+        What::Opened {
+            end: crate::journal::End::Dialler,
+            ..
+        } => "connections",
+        What::ConnectFailed { .. } => "connections that failed",
+        What::NotAccepted { .. } => "connections that were not taken",
+        What::Accepted { .. } => "updates taken in",
+        What::Ignored { .. } => "updates ignored",
+        What::Expired { .. } => "records forgotten",
+        What::PlacesAsked { .. } => "requests to Places",
+        _ => return None,
+    };
+    Some(said.to_owned())
+}
+
+fn message(event: &Event, line: &[u8], with: Option<&&Other>) -> String {
+    let word = fields(line).next().map(escape).unwrap_or_default();
+    match (&event.who, with) {
+        (Who::Server(_), Some(Other::Client)) if word == "?" => "answers `?`".to_owned(),
+        (Who::Server(_), Some(Other::Client)) => "answers `AT`".to_owned(),
+        (Who::Server(_), _) => format!("{word} between servers"),
+        (_, _) if matches!(&*word, "IAMAT" | "WHATSAT") => format!("{word} of clients"),
+        _ => "other lines of clients".to_owned(),
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            updates,
+            accepted,
+            useful,
+            duplicate,
+            lost,
+        } = self;
+        write!(
+            f,
+            "{updates} updates, {accepted} accepted; {useful} useful messages, {duplicate} duplicate, {lost} lost"
+        )
+    }
+}
