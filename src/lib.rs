@@ -36,6 +36,7 @@
 //! - `trace`: a run, written down, the way of each update in it, and what must hold of every run
 //! - `report`: traces made readable
 //! - `diff`: what changed from one trace to another
+//! - `view`: traces as a page that a browser shows
 //!
 //! Waiting, and deciding nothing:
 //!
@@ -80,3 +81,5 @@ pub mod sim;
 #[cfg(feature = "sim")]
 pub mod trace;
 pub mod units;
+#[cfg(feature = "sim")]
+pub mod view;

@@ -50,11 +50,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "trace", "units",
         ],
     ),
+    ("view", &["herd", "journal", "protocol", "report", "trace"]),
     (
         "cli",
         &[
             "admin", "certs", "diag", "diff", "herd", "journal", "load", "log", "net", "places",
             "protocol", "report", "scenario", "server", "settings", "sim", "trace", "units",
+            "view",
         ],
     ),
 ];
@@ -62,7 +64,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
     "protocol", "herd", "node", "journal", "scenario", "seed", "trace", "report", "diff", "diag",
-    "document", "units",
+    "document", "units", "view",
 ];
 
 /// Files without them, in folders that have some.

@@ -20,6 +20,8 @@ mod serve;
 mod show;
 mod signals;
 mod up;
+#[cfg(feature = "sim")]
+mod view;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -76,6 +78,8 @@ enum Command {
     #[cfg(feature = "sim")]
     Diff(diff::Args),
     #[cfg(feature = "sim")]
+    View(view::Args),
+    #[cfg(feature = "sim")]
     Schema(schema::Args),
     Herds(herds::Args),
     Serve(serve::Args),
@@ -94,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         #[cfg(feature = "sim")]
         Command::Diff(args) => diff::run(&args),
+        #[cfg(feature = "sim")]
+        Command::View(args) => view::run(&args),
         #[cfg(feature = "sim")]
         Command::Schema(args) => schema::run(&args),
         Command::Herds(args) => herds::run(&args),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, painted, print, warn};
+use super::{Exit, Failure, painted, print, view, warn};
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
 use crate::sim;
@@ -48,6 +48,9 @@ pub(super) struct Args {
     /// Write the trace to this file, too (one scenario only)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write a page for a browser that shows the run to this file, too (one scenario only)
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Execute only once: half the time, but a run that can't be repeated goes unnoticed
     #[arg(long)]
     once: bool,
@@ -55,11 +58,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let files = scenario_files(&args.paths)?;
-    if args.trace.is_some() && files.len() != 1 {
-        let found = files.len();
-        return Err(Failure::Input(format!(
-            "--trace takes one scenario, but there are {found}"
-        )));
+    for (flag, file) in [("--trace", &args.trace), ("--html", &args.html)] {
+        if file.is_some() && files.len() != 1 {
+            let found = files.len();
+            return Err(Failure::Input(format!(
+                "{flag} takes one scenario, but there are {found}"
+            )));
+        }
     }
     let scenarios = load_all(&files)?;
     let mut broken = Vec::new();
@@ -81,6 +86,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
         if trace.verdict().broken > 0 {
             broken.push(scenario.name.clone());
+        }
+        if let Some(page) = &args.html {
+            view::write_page(page, trace, &files[index])?;
         }
     }
     if files.len() > 1 && !args.json {

@@ -14,7 +14,7 @@ use crate::trace::Trace;
 pub use snapshot::{snapshot, snapshot_with_times};
 pub use story::{Detail, story};
 pub use verdict::{judgements, verdict_line};
-pub use ways::ways;
+pub use ways::{fate, ways};
 
 /// The whole report of one run: what it was, the story, the way of each update, each expectation,
 /// and one line of verdict.

@@ -74,7 +74,8 @@ fn way(trace: &Trace, title: &str, update: &Propagation) -> Vec<String> {
     lines
 }
 
-pub(super) fn fate(update: &Propagation) -> String {
+/// What the server that a client spoke to made of an update, in a few words.
+pub fn fate(update: &Propagation) -> String {
     match update.fate {
         Fate::Accepted => "accepted".to_owned(),
         Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),

@@ -1,0 +1,218 @@
+//! `herd view`: runs as one page for a browser.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Exit, Failure, print, warn};
+use crate::report;
+use crate::scenario::Scenario;
+use crate::sim;
+use crate::trace::Trace;
+use crate::view::{self, Shown};
+
+/// Write one page for a browser that shows runs: who told whom what, when, and what came of it
+///
+/// Takes scenarios, which are run, and traces that `herd run --json` or `--trace` wrote. Of several the page shows one
+/// at a time, and two beside each other, with what differs. The page is one file that needs no network.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd view scenarios/juzang-goes-down.toml
+  herd view --open scenarios/all-up.toml
+  herd view before.jsonl after.jsonl -o compared.html
+  herd view --seed 1 --seed 2 scenarios/jittery-links.toml
+
+The exit code is that of the runs: 1 if an expectation was broken. The page is written all the same.")]
+pub(super) struct Args {
+    /// Scenario files (.toml, .json) and traces (.jsonl)
+    #[arg(required = true, value_name = "SCENARIO|TRACE")]
+    files: Vec<PathBuf>,
+    /// Where to write the page: `-` for standard output [default: the first scenario's name, with .html, here]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Run the scenarios with this seed instead of their own; given again, once with each
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    seed: Vec<u64>,
+    /// Show the page in a browser
+    #[arg(long)]
+    open: bool,
+    /// Execute scenarios only once: half the time, but a run that can't be repeated goes unnoticed
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && args.open {
+        let text = "a page on standard output can't be opened: give it a file with `-o FILE`";
+        return Err(Failure::Input(text.to_owned()));
+    }
+    let mut runs = Vec::new();
+    for file in &args.files {
+        runs.extend(read(file, args)?);
+    }
+    let page = view::page(&runs);
+    if to_stdout {
+        print_raw(&page)?;
+    } else {
+        let file = args.output.clone().unwrap_or_else(|| default_name(&runs));
+        write(&file, &page)?;
+        print(&format!(
+            "{}: {}, {} kB\n",
+            file.display(),
+            report::show::count(runs.len(), "run"),
+            page.len().div_ceil(1000)
+        ))?;
+        if args.open {
+            open(&file)?;
+        }
+    }
+    let broken = runs.iter().any(|run| run.trace.verdict().broken > 0);
+    Ok(if broken { Exit::Broken } else { Exit::Held })
+}
+
+/// One page of one run; used by `herd run --html`, too.
+pub(super) fn write_page(file: &Path, trace: Trace, scenario: &Path) -> Result<(), Failure> {
+    let run = shown(trace, scenario);
+    write(file, &view::page(&[run]))
+}
+
+fn write(file: &Path, page: &str) -> Result<(), Failure> {
+    fs::write(file, page)
+        .map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))
+}
+
+/// A page is no report: its bytes go out as they are.
+fn print_raw(page: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(page.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// The runs of a file: a scenario's, or those that a trace tells of.
+fn read(file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
+    let name = file.display();
+    if file.is_dir() {
+        return Err(Failure::Input(format!(
+            "{name} is a folder: name the scenarios or traces in it that you want to see"
+        )));
+    }
+    let text = fs::read(file);
+    let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
+    if is_trace(file, &text) {
+        if !args.seed.is_empty() {
+            return Err(Failure::Input(format!(
+                "{name} is a trace, which is not run again: --seed is for scenarios"
+            )));
+        }
+        let text = String::from_utf8(text)
+            .map_err(|error| Failure::Input(format!("{name} is no trace: {error}")))?;
+        let traces = Trace::from_json_lines(&text);
+        let traces = traces.map_err(|error| Failure::Input(format!("{name}: {error}")))?;
+        return Ok(traces
+            .into_iter()
+            .map(|trace| traced(trace, file))
+            .collect());
+    }
+    let (scenario, warnings) = Scenario::load(file)?;
+    warn(&warnings);
+    let seeds = if args.seed.is_empty() {
+        vec![scenario.seed]
+    } else {
+        args.seed.clone()
+    };
+    let mut runs = Vec::new();
+    for seed in seeds {
+        let scenario = scenario.clone().with_seed(seed);
+        let ran = if args.once {
+            sim::run_once(&scenario)
+        } else {
+            sim::run(&scenario)
+        };
+        let trace = ran.map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
+        runs.push(shown(trace, file));
+    }
+    Ok(runs)
+}
+
+/// A trace is told by its first line, or else by its file's name.
+fn is_trace(file: &Path, text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{\"trace\":")
+        || file
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+}
+
+fn shown(trace: Trace, scenario: &Path) -> Shown {
+    let source = scenario.display().to_string();
+    let command = format!("herd run --seed {} {}", trace.header.seed, quoted(&source));
+    Shown {
+        trace,
+        source,
+        command,
+    }
+}
+
+/// A trace does not say where its scenario lies.
+fn traced(trace: Trace, file: &Path) -> Shown {
+    let scenario = quoted(&format!("{}.toml", trace.header.scenario));
+    Shown {
+        source: file.display().to_string(),
+        command: format!("herd run --seed {} {scenario}", trace.header.seed),
+        trace,
+    }
+}
+
+/// As a shell reads it.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) && !text.starts_with('-') {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn default_name(runs: &[Shown]) -> PathBuf {
+    let name = runs
+        .first()
+        .map_or("view", |run| &*run.trace.header.scenario);
+    // A trace may have been written by anybody: its name is no path.
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    PathBuf::from(format!("{}.html", name.trim_start_matches(['.', '-'])))
+}
+
+fn open(file: &Path) -> Result<(), Failure> {
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let started = Command::new(opener)
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    match started {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::Failed(format!(
+            "the page is written, but `{opener}` can't be started ({error}): open {} in a browser",
+            file.display()
+        ))),
+    }
+}

@@ -1,0 +1,121 @@
+//! Text from a trace in a page: never more than text.
+
+use std::fmt::Write as _;
+
+use ring::digest::{SHA256, digest};
+
+/// Text between tags or in a quoted attribute.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // A page can't hold these, however they are written.
+            '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}' => escaped.push('\u{fffd}'),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// JSON in a script element: nothing in it can end the element or begin a comment.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            // In JSON these stand in strings only.
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(escaped, "\\u{:04x}", u32::from(character));
+            }
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// What a Content-Security-Policy calls exactly this text of a script or style element.
+pub(super) fn policy_hash(text: &str) -> String {
+    format!(
+        "'sha256-{}'",
+        base64(digest(&SHA256, text.as_bytes()).as_ref())
+    )
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let part = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let bits = part(0) << 16 | part(1) << 8 | part(2);
+        for place in 0..4 {
+            let digit = (bits >> (18 - 6 * place)) & 63;
+            text.push(if place <= chunk.len() {
+                char::from(DIGITS[digit as usize])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+/// A template with each `{{name}}` replaced, in one pass: what is put in is not looked at again.
+pub(super) fn fill(template: &str, parts: &[(&str, &str)]) -> String {
+    let room: usize = parts.iter().map(|(_, part)| part.len()).sum();
+    let mut text = String::with_capacity(template.len() + room);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        text.push_str(before);
+        let Some((name, behind)) = after.split_once("}}") else {
+            break;
+        };
+        let part = parts.iter().find(|(known, _)| *known == name);
+        text.push_str(part.map_or("", |(_, part)| part));
+        rest = behind;
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_a_tag_or_ends_an_attribute() {
+        let hostile = "</script><img src=x onerror='a()'>\"&\0";
+        let escaped = escape(hostile);
+        assert!(!escaped.contains(['<', '>', '"', '\'', '\0']), "{escaped}");
+        assert_eq!(escape("a & b"), "a &amp; b");
+    }
+
+    #[test]
+    fn json_ends_no_script_and_reads_back_as_it_was() {
+        let hostile = "</script><!--<script>\u{2028}&";
+        let escaped = json(&hostile);
+        assert!(!escaped.contains(['<', '>', '&', '\u{2028}']), "{escaped}");
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), hostile);
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_looked_at_again() {
+        let filled = fill("{{a}}-{{b}}", &[("a", "{{b}}"), ("b", "2")]);
+        assert_eq!(filled, "{{b}}-2");
+    }
+
+    #[test]
+    fn a_hash_is_what_browsers_compute() {
+        // From the specification of Content Security Policy.
+        assert_eq!(
+            policy_hash("alert('Hello, world.');"),
+            "'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='"
+        );
+        assert_eq!(base64(b"ab"), "YWI=");
+    }
+}

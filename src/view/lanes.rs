@@ -1,0 +1,90 @@
+//! Who has a lifeline.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::journal::{Event, Who};
+use crate::trace::Trace;
+
+/// Somebody to whom things happen in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lane {
+    /// What it is.
+    pub kind: LaneKind,
+    /// What it is called.
+    pub name: String,
+}
+
+/// What somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaneKind {
+    /// A server of the herd.
+    Server,
+    /// A client.
+    Client,
+    /// The Places API.
+    Places,
+    /// Nobody in particular.
+    Network,
+}
+
+/// Everybody: the herd's servers in its order, then whoever else did something, as they come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lanes<'a> {
+    pub(super) list: Vec<Lane>,
+    index: BTreeMap<(LaneKind, &'a str), usize>,
+}
+
+impl<'a> Lanes<'a> {
+    pub(super) fn of(trace: &'a Trace) -> Self {
+        let mut lanes = Self::default();
+        for name in trace.herd.server_names() {
+            lanes.add(LaneKind::Server, name);
+        }
+        for event in &trace.events {
+            let (kind, name) = key(event);
+            lanes.add(kind, name);
+        }
+        lanes
+    }
+
+    fn add(&mut self, kind: LaneKind, name: &'a str) {
+        let list = &mut self.list;
+        self.index.entry((kind, name)).or_insert_with(|| {
+            let name = name.to_owned();
+            list.push(Lane { kind, name });
+            list.len() - 1
+        });
+    }
+
+    /// Whose event it is.
+    pub(super) fn of_event(&self, event: &Event) -> Option<usize> {
+        self.index.get(&key(event)).copied()
+    }
+
+    /// The server of this name.
+    pub(super) fn server(&self, name: &str) -> Option<usize> {
+        self.index.get(&(LaneKind::Server, name)).copied()
+    }
+
+    /// The client of this name.
+    pub(super) fn client(&self, name: &str) -> Option<usize> {
+        self.index.get(&(LaneKind::Client, name)).copied()
+    }
+
+    pub(super) fn kind(&self, lane: usize) -> Option<LaneKind> {
+        self.list.get(lane).map(|lane| lane.kind)
+    }
+}
+
+fn key(event: &Event) -> (LaneKind, &str) {
+    let kind = match event.who {
+        Who::Server(_) => LaneKind::Server,
+        Who::Client(_) => LaneKind::Client,
+        Who::Network => LaneKind::Network,
+        Who::Places => LaneKind::Places,
+    };
+    (kind, event.who.name())
+}

@@ -1,0 +1,206 @@
+//! Every message of a run: who sent it to whom, whether it arrived, and of what use it was.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::lanes::{LaneKind, Lanes};
+use crate::journal::{ConnId, Event, Other, What, Who};
+use crate::protocol::peer::PeerLine;
+use crate::trace::Trace;
+
+/// What a message is, as far as a reader cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A client says something.
+    Request,
+    /// A server answers a client.
+    Answer,
+    /// An update that was news where it arrived.
+    Useful,
+    /// An update that was known already, or something newer was.
+    Duplicate,
+    /// An update that never arrived.
+    Lost,
+    /// Greetings and comparing of notes.
+    Sync,
+    /// Signs of life.
+    Heartbeat,
+    /// Asked of Places, or answered by it.
+    Places,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The number of the event of sending it.
+    pub sent: u64,
+    /// That of its arrival, if it arrived.
+    pub heard: Option<u64>,
+    /// The lane that sent it.
+    pub from: usize,
+    /// The lane that it was meant for, as far as that is known.
+    pub to: Option<usize>,
+    /// What it is.
+    pub class: Class,
+    /// Which of the trace's updates it carries between servers, or hands to the herd.
+    pub update: Option<usize>,
+    /// How many hops the update has behind it on arrival.
+    pub hops: u32,
+    /// Whether synchronisation sent it.
+    pub by_sync: bool,
+}
+
+/// All messages, in the order in which they were sent.
+pub(super) fn messages(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Message> {
+    let index = Index::of(trace, lanes);
+    let sent = trace.events.iter();
+    sent.filter_map(|event| index.message(event)).collect()
+}
+
+struct Index<'a> {
+    trace: &'a Trace,
+    lanes: &'a Lanes<'a>,
+    /// What arrived because of a line that was sent, and the first thing that came of its arrival.
+    heard: BTreeMap<u64, &'a Event>,
+    effect: BTreeMap<u64, &'a Event>,
+    /// Who opened a connection, and whom each expected at the other end.
+    ends: BTreeMap<ConnId, Vec<(&'a Who, &'a Other)>>,
+    /// The updates that clients sent or servers passed on, by the event of sending; whether by synchronisation.
+    updates: BTreeMap<u64, (usize, bool)>,
+}
+
+impl<'a> Index<'a> {
+    fn of(trace: &'a Trace, lanes: &'a Lanes<'a>) -> Self {
+        let mut index = Self {
+            trace,
+            lanes,
+            heard: BTreeMap::new(),
+            effect: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            updates: BTreeMap::new(),
+        };
+        for event in &trace.events {
+            index.add(event);
+        }
+        for (number, update) in trace.updates.iter().enumerate() {
+            if let Some(sent) = update.sent {
+                index.updates.insert(sent.0.get(), (number, false));
+            }
+            for send in &update.sends {
+                index
+                    .updates
+                    .insert(send.event.0.get(), (number, send.sync));
+            }
+        }
+        index
+    }
+
+    fn add(&mut self, event: &'a Event) {
+        if let What::Opened { conn, with, .. } = &event.what {
+            self.ends.entry(*conn).or_default().push((&event.who, with));
+        }
+        let Some(cause) = event.cause.and_then(|id| self.trace.event(id)) else {
+            return;
+        };
+        let number = cause.id.0.get();
+        match (&cause.what, &event.what) {
+            (What::LineOut { .. }, What::LineIn { .. })
+            | (_, What::PlacesAsked { .. })
+            | (What::PlacesTold { .. }, _) => {
+                self.heard.entry(number).or_insert(event);
+            }
+            _ => {}
+        }
+        self.effect.entry(number).or_insert(event);
+    }
+
+    fn message(&self, event: &Event) -> Option<Message> {
+        let number = event.id.0.get();
+        let from = self.lanes.of_event(event)?;
+        let heard = self.heard.get(&number).copied();
+        let (to, class, hops) = match &event.what {
+            What::LineOut { conn, line } => {
+                let to = heard.and_then(|heard| self.lanes.of_event(heard));
+                let to = to.or_else(|| self.other_end(event, *conn));
+                let (class, hops) = self.class(event, from, to, *conn, &line.0);
+                (to, class, hops)
+            }
+            What::LookUp { .. } | What::PlacesTold { .. } => {
+                let to = heard.and_then(|heard| self.lanes.of_event(heard));
+                (Some(to?), Class::Places, 0)
+            }
+            _ => return None,
+        };
+        let update = self.updates.get(&number);
+        Some(Message {
+            sent: number,
+            heard: heard.map(|heard| heard.id.0.get()),
+            from,
+            to,
+            class,
+            update: update.map(|(update, _)| *update),
+            hops,
+            by_sync: update.is_some_and(|(_, by_sync)| *by_sync),
+        })
+    }
+
+    fn class(
+        &self,
+        event: &Event,
+        from: usize,
+        to: Option<usize>,
+        conn: ConnId,
+        line: &[u8],
+    ) -> (Class, u32) {
+        if self.lanes.kind(from) == Some(LaneKind::Client) {
+            return (Class::Request, 0);
+        }
+        let to_client = match to {
+            Some(to) => self.lanes.kind(to) == Some(LaneKind::Client),
+            None => self.expects_client(event, conn),
+        };
+        if to_client {
+            return (Class::Answer, 0);
+        }
+        match PeerLine::parse(line) {
+            Ok(PeerLine::At(update)) => (self.use_of(event), update.hops),
+            Ok(PeerLine::Ping | PeerLine::Root(_)) => (Class::Heartbeat, 0),
+            _ => (Class::Sync, 0),
+        }
+    }
+
+    fn use_of(&self, event: &Event) -> Class {
+        let heard = self.heard.get(&event.id.0.get());
+        let effect = heard.and_then(|heard| self.effect.get(&heard.id.0.get()));
+        match effect.map(|effect| &effect.what) {
+            Some(What::Accepted { .. }) => Class::Useful,
+            Some(What::Ignored { .. }) => Class::Duplicate,
+            _ => Class::Lost,
+        }
+    }
+
+    fn expects_client(&self, event: &Event, conn: ConnId) -> bool {
+        let ends = self.ends.get(&conn).into_iter().flatten();
+        ends.into_iter()
+            .any(|(who, with)| **who == event.who && matches!(with, Other::Client))
+    }
+
+    /// Who is at the other end of the connection of a line that nobody heard.
+    fn other_end(&self, event: &Event, conn: ConnId) -> Option<usize> {
+        let ends = self.ends.get(&conn)?;
+        let seen = ends.iter().find(|(who, _)| **who != event.who);
+        let seen = seen.and_then(|(who, _)| match who {
+            Who::Server(name) => self.lanes.server(name),
+            Who::Client(name) => self.lanes.client(name),
+            Who::Network | Who::Places => None,
+        });
+        seen.or_else(|| {
+            ends.iter().find_map(|(_, with)| match with {
+                Other::Server(name) => self.lanes.server(name),
+                Other::Client | Other::Peer => None,
+            })
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Runs as one page that a browser shows: a space-time diagram, the herd as a picture, what each server held at any
+//! moment. Everything here is a pure function of traces, and the same traces give the same bytes.
+//!
+//! [`model::Run`] is what any picture of a run needs; [`page`] puts it into a page whose own code (`page/`) draws it. The page
+//! asks no network for anything, and nothing of a trace is ever more than text in it.
+
+pub mod faults;
+mod html;
+pub mod lanes;
+pub mod messages;
+pub mod model;
+mod sentences;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use crate::report::{self, Detail};
+use crate::trace::Trace;
+use model::Run;
+
+/// The story of a run is in the page up to this many lines; `herd show` has the rest.
+const MOST_STORY: usize = 4_000;
+
+/// The page's style, and its code in the order in which the parts need each other.
+const STYLE: &str = concat!(
+    include_str!("page/base.css"),
+    include_str!("page/parts.css"),
+    include_str!("page/print.css"),
+);
+const SCRIPT: &str = concat!(
+    "(() => {\n\"use strict\";\n",
+    include_str!("page/dom.js"),
+    include_str!("page/model.js"),
+    include_str!("page/timelines.js"),
+    include_str!("page/memory_state.js"),
+    include_str!("page/fold.js"),
+    include_str!("page/view.js"),
+    include_str!("page/marks.js"),
+    include_str!("page/diagram.js"),
+    include_str!("page/gestures.js"),
+    include_str!("page/layout.js"),
+    include_str!("page/herd.js"),
+    include_str!("page/memory.js"),
+    include_str!("page/figures.js"),
+    include_str!("page/compare.js"),
+    include_str!("page/glance.js"),
+    include_str!("page/transport.js"),
+    include_str!("page/keyboard.js"),
+    include_str!("page/main.js"),
+    "})();\n",
+);
+const TEMPLATE: &str = include_str!("page/page.html");
+
+/// A run to be shown.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// What happened.
+    pub trace: Trace,
+    /// The file that it came from.
+    pub source: String,
+    /// The command that runs it again.
+    pub command: String,
+}
+
+/// One page that shows these runs.
+pub fn page(runs: &[Shown]) -> String {
+    let models: Vec<Run> = (runs.iter())
+        .map(|run| Run::of(&run.trace, &run.source, &run.command))
+        .collect();
+    let titles: Vec<&str> = runs.iter().map(|run| &*run.trace.header.title).collect();
+    let style = html::policy_hash(STYLE);
+    let script = html::policy_hash(SCRIPT);
+    let policy = format!(
+        "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
+    );
+    let stories: String = runs.iter().map(story).collect();
+    html::fill(
+        TEMPLATE,
+        &[
+            ("policy", &policy),
+            ("title", &html::escape(&titles.join(" · "))),
+            ("style", STYLE),
+            ("stories", &stories),
+            ("model", &html::json(&models)),
+            ("script", SCRIPT),
+        ],
+    )
+}
+
+/// The story in words, which is all that there is without JavaScript and for who can't see the pictures.
+fn story(run: &Shown) -> String {
+    let text = report::text(&run.trace, Detail::Story);
+    let mut html = String::new();
+    let title = html::escape(&run.trace.header.title);
+    let source = html::escape(&run.source);
+    let _ = write!(
+        html,
+        "<details class=\"story\"><summary>The whole story in words: {title} <span class=\"quiet\">({source})</span></summary>\n\
+         <pre tabindex=\"0\" role=\"region\" aria-label=\"The story of {title}\">"
+    );
+    for line in text.lines().take(MOST_STORY) {
+        let _ = writeln!(html, "{}", html::escape(line));
+    }
+    let more = text.lines().count().saturating_sub(MOST_STORY);
+    if more > 0 {
+        let _ = writeln!(html, "… and {more} lines more, which `herd show` prints");
+    }
+    html.push_str("</pre></details>\n");
+    html
+}

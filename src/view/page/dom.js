@@ -1,0 +1,73 @@
+// What all parts of the page use to make elements. Text from a trace goes into the page by textContent and
+// setAttribute alone: nothing here, or anywhere, parses it as HTML.
+
+const byId = (id) => document.getElementById(id);
+
+/** An element with attributes and children; a child that is a string is text. `on…` attributes are listeners. */
+function el(tag, attributes = {}, ...children) {
+  return dressed(document.createElement(tag), attributes, children);
+}
+
+/** The same in SVG. */
+function svg(tag, attributes = {}, ...children) {
+  return dressed(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function dressed(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** A button that says what it does to who can't see its sign. */
+function button(sign, label, action, attributes = {}) {
+  const named = sign === label ? {} : { "aria-label": label, title: label };
+  return el("button", { type: "button", onclick: action, ...named, ...attributes }, sign);
+}
+
+/** Seconds since the beginning, with as many decimals as there is to show. */
+function moment(nanos) {
+  const seconds = nanos / 1e9;
+  return nanos % 1e6 === 0 ? seconds.toFixed(3) : seconds.toFixed(9).replace(/0+$/, "");
+}
+
+/** How long something takes, with its unit. */
+function span(nanos) {
+  const short = (value) => String(Number(value.toPrecision(3)));
+  if (nanos >= 1e9) return `${short(nanos / 1e9)} s`;
+  if (nanos >= 1e6) return `${short(nanos / 1e6)} ms`;
+  if (nanos >= 1e3) return `${short(nanos / 1e3)} µs`;
+  return `${short(nanos)} ns`;
+}
+
+const count = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+/** The first index in `0..length` for which `holds` is true, where it is false before and true behind. */
+function firstWhere(length, holds) {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Calls `draw` once before the next picture, however often it is asked to. */
+function onceAFrame(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
+  };
+}

@@ -1,0 +1,104 @@
+// The story in one glance: what it is, how it ended, how to run it again; the selected update in sentences; expectations.
+
+function drawGlance(app, header) {
+  const { trace } = app;
+  const { raw } = trace;
+  const held = raw.broken === 0;
+  const verdict = el("a", { class: held ? "verdict held" : "verdict broken", href: "#expectations" },
+    held ? `✓ HELD, ${count(raw.judgements.length, "expectation")}` : `✕ BROKEN, ${raw.broken} of ${count(raw.judgements.length, "expectation")}`);
+  const latencies = [...new Set(raw.links.map((link) => link[2]))];
+  const facts = [
+    `herd ${raw.herd}: ${count(trace.servers.length, "server")}, ${count(trace.links.length, "link")}${latencies.length === 1 ? `, ${latencies[0]} each` : ""}`,
+    `seed ${raw.seed}`, count(trace.count, "event"), count(trace.messageCount, "message"),
+  ];
+  const copied = el("span", { class: "quiet", role: "status" });
+  const copy = button("Copy", "Copy the command", async () => {
+    try {
+      await navigator.clipboard.writeText(raw.command);
+      copied.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(command);
+      copied.textContent = "selected: copy it";
+    }
+  });
+  const command = el("code", {}, raw.command);
+  const runs = app.traces.length > 1
+    ? el("p", { class: "tools" }, el("label", { for: "run" }, "Run"), el("select", { id: "run", onchange: (event) => app.show(Number(event.target.value)) },
+      app.traces.map((each) => el("option", { value: each.index, selected: each === trace }, `${app.runName(each)}: ${each.title}`))))
+    : null;
+  header.replaceChildren(
+    el("div", { class: "title-line" }, el("h1", {}, trace.title), verdict, app.themeButton),
+    ...[raw.about ? el("p", { class: "about" }, raw.about) : null, runs].filter(Boolean),
+    el("p", { class: "facts-line" }, facts.map((fact) => el("span", {}, fact))),
+    el("p", { class: "command" }, el("span", { class: "quiet" }, "Run it again: "), command, " ", copy, " ", copied),
+  );
+}
+
+/** The update that is selected, in sentences, and the choice of another. */
+class UpdateCard {
+  constructor(app, trace, section) {
+    Object.assign(this, { app, trace, section });
+    this.choice = el("select", { id: "update-choice", onchange: () => app.select(trace, { update: Number(this.choice.value) }, true) },
+      trace.updates.map((update, index) => el("option", { value: index }, update.name)));
+    this.words = el("div", { class: "sentences", "aria-live": "polite" });
+    const several = trace.updates.length > 1;
+    section.replaceChildren(
+      el("div", { class: "head" },
+        el("h2", { id: "update-title" }, "What became of the update"),
+        el("div", { class: "tools" },
+          several ? el("label", { for: "update-choice" }, `One of ${trace.updates.length}:`) : null,
+          several ? this.choice : el("code", {}, trace.updates[0]?.name ?? ""),
+          several ? button("‹", "Update before", () => app.stepUpdate(-1)) : null,
+          several ? button("›", "Next update", () => app.stepUpdate(1)) : null,
+          button("Zoom to it", "Zoom to it", () => app.zoomToSelection()))),
+      this.words,
+    );
+    section.hidden = trace.updates.length === 0;
+  }
+
+  draw() {
+    const selected = this.app.selectionOf(this.trace);
+    if (selected?.update !== undefined) {
+      this.choice.value = selected.update;
+      const [first, ...rest] = this.trace.updates[selected.update].sentences;
+      this.words.replaceChildren(el("p", { class: "first" }, first), el("p", {}, rest.join(" ")));
+    } else if (selected?.message !== undefined) {
+      this.words.replaceChildren(
+        el("p", { class: "first" }, messageWords(this.trace, selected.message)),
+        el("p", {}, "Lit is everything that caused it and everything that it caused. ",
+          button("Back to the update", "Back to the update", () => this.app.selectLastUpdate(), { class: "plain" })));
+    } else if (selected?.event !== undefined) {
+      this.words.replaceChildren(el("p", { class: "first" }, eventWords(this.trace, selected.event)),
+        el("p", {}, "Lit is everything that caused it and everything that it caused."));
+    } else {
+      this.words.replaceChildren(el("p", {}, "Nothing is selected: all messages are shown alike."));
+    }
+  }
+}
+
+/** Expectations: those that were broken with the events that show it, those that held to be unfolded. */
+function drawExpectations(app, section) {
+  const { trace } = app;
+  const broken = trace.judgements.filter((judged) => !judged.held);
+  const held = trace.judgements.filter((judged) => judged.held);
+  const show = (judged) => {
+    const links = judged.events.slice(0, 8).map((event) => button(`event ${event}`, `Show event ${event}`, () => app.showEvent(event)));
+    if (links.length === 0 && judged.update !== null) links.push(button("show the update", "Show the update", () => app.select(trace, { update: judged.update }, true)));
+    return links;
+  };
+  section.replaceChildren(
+    el("h2", { id: "expectations-title" }, "Expectations"),
+    ...broken.map((judged) => el("div", { class: "broken-one" },
+      el("p", {}, el("strong", {}, "✕ BROKEN  "), judged.about, judged.place ? el("span", { class: "quiet" }, ` (at ${judged.place})`) : null),
+      el("dl", { class: "facts" },
+        el("div", {}, el("dt", {}, "Expected"), el("dd", {}, judged.expected)), el("div", {}, el("dt", {}, "Came"), el("dd", {}, judged.actual))),
+      el("p", { class: "tools" }, show(judged)))),
+    el("details", { open: broken.length === 0 && held.length <= 12 },
+      el("summary", {}, `✓ ${held.length} held`),
+      el("ul", { class: "held-list" }, held.slice(0, 400).map((judged) => el("li", {}, el("span", {}, judged.about),
+        judged.invariant ? null : el("span", { class: "quiet" }, `: ${judged.actual.slice(0, 160)}`)))),
+      held.length > 400 ? el("p", { class: "quiet" }, `and ${held.length - 400} more`) : null),
+    ...(trace.raw.without.length > 0 ? [el("p", { class: "quiet" }, `Not judged: ${trace.raw.without.join(", ")}`)] : []),
+  );
+  section.hidden = trace.judgements.length === 0;
+}

@@ -1,0 +1,194 @@
+// The herd as a picture: servers and links as they were at the moment at hand, and messages on their way.
+
+/** So many messages are shown under way at once. */
+const MOST_UNDER_WAY = 150;
+
+class HerdPicture {
+  constructor(app, trace, section) {
+    Object.assign(this, { app, trace });
+    this.timelines = app.timelinesOf(trace);
+    const count = trace.servers.length;
+    const links = trace.links.map(([a, b]) => [trace.servers.indexOf(a), trace.servers.indexOf(b)]);
+    this.width = 420;
+    this.height = count > 16 ? 400 : 320;
+    const [sides, ends] = [56, 44];
+    this.small = count > 16;
+    this.points = new Map(layOut(count, links).map(([x, y], at) => [
+      trace.servers[at],
+      [sides + x * (this.width - 2 * sides), ends + y * (this.height - 2 * ends)],
+    ]));
+    this.picture = svg("svg", { viewBox: `0 0 ${this.width} ${this.height}`, role: "group", "aria-label": "The herd as a picture" });
+    this.build();
+    section.replaceChildren(
+      el("div", { class: "head" }, el("h2", { id: "herd-title" }, "The herd"), this.when = el("p", { class: "quiet when" })),
+      this.picture,
+      this.legend(),
+    );
+  }
+
+  legend() {
+    return el("ul", { class: "legend", "aria-label": "What the picture shows" },
+      el("li", {}, el("i", { class: "dot has" }, "2"), "has the update, after so many hops"),
+      el("li", {}, el("i", { class: "dot" }), "does not have it"),
+      el("li", {}, el("i", { class: "dot down" }, "✕"), "down"),
+      el("li", {}, el("i", { class: "bar" }), "link in sync"),
+      el("li", {}, el("i", { class: "bar up" }), "up, not in sync"),
+      el("li", {}, el("i", { class: "bar gone" }), "link down"),
+    );
+  }
+
+  build() {
+    const lines = svg("g");
+    this.links = this.trace.links.map(([a, b, latency]) => {
+      const [[x1, y1], [x2, y2]] = [this.points.get(a), this.points.get(b)];
+      const line = svg("line", { x1, y1, x2, y2 });
+      const way = svg("line", { x1, y1, x2, y2, class: "way" });
+      const sign = svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 + 4, class: "sign", "text-anchor": "middle" });
+      const title = svg("title");
+      lines.append(svg("g", {}, title, line, way, sign));
+      return { a, b, latency, line, way, sign, title };
+    });
+    this.dots = svg("g", { "aria-hidden": "true" });
+    const nodes = svg("g");
+    const radius = this.small ? 9 : 17;
+    this.nodes = new Map(this.trace.servers.map((lane) => {
+      const [x, y] = this.points.get(lane);
+      const disc = svg("circle", { cx: x, cy: y, r: radius });
+      const mark = svg("text", { x, y: y + (this.small ? 4 : 5.5), "text-anchor": "middle", class: "mark" });
+      const below = y > this.height - 60 || y > this.height * 0.2;
+      const name = svg("text", { x, y: below ? y + radius + (this.small ? 11 : 15) : y - radius - 7, "text-anchor": "middle", class: "name" });
+      name.textContent = this.trace.name(lane);
+      const node = svg("g", {
+        class: "node", tabindex: 0, role: "button",
+        onclick: () => this.app.watch(lane),
+        onkeydown: (event) => {
+          if (event.key !== "Enter" && event.key !== " ") return;
+          event.preventDefault();
+          event.stopPropagation();
+          this.app.watch(lane);
+        },
+      }, disc, mark, name);
+      nodes.append(node);
+      return [lane, { node, mark, name, radius }];
+    }));
+    this.picture.classList.toggle("small", this.small);
+    this.picture.append(lines, this.dots, nodes);
+  }
+
+  draw() {
+    const { app, trace } = this;
+    const event = app.event;
+    const faults = this.timelines.faultsAt(event);
+    const selected = app.selectionOf(trace);
+    const update = selected?.update;
+    this.when.textContent = `at ${moment(Math.round(app.time))} s`;
+    this.drawServers(event, update);
+    this.drawLinks(event, update, faults);
+    this.drawUnderWay();
+  }
+
+  drawServers(event, update) {
+    const { app, trace, timelines } = this;
+    const arrivals = update === undefined ? [] : trace.updates[update].arrivals;
+    for (const [lane, { node, mark }] of this.nodes) {
+      const running = timelines.running.get(lane).at(event);
+      const start = timelines.running.get(lane).since(event);
+      const has = running ? arrivals.filter((arrival) => arrival.lane === lane && arrival.event <= event && arrival.event > start)[0] : undefined;
+      const frozen = timelines.frozen.get(lane).at(event);
+      const state = timelines.stateWords(lane, event);
+      const behind = timelines.behind.get(lane).at(event);
+      node.setAttribute("class", `node${running ? "" : " down"}${has ? " has" : ""}${frozen ? " frozen" : ""}${behind ? " behind" : ""}${app.watched === lane ? " watched" : ""}`);
+      mark.textContent = !running ? "✕" : frozen ? "‖" : has ? String(has.hops) : "";
+      const holds = update === undefined ? "" : has ? `, has ${trace.updates[update].name} after ${count(has.hops, "hop")}` : `, does not have ${trace.updates[update].name}`;
+      node.setAttribute("aria-label", `${trace.name(lane)}: ${state}${holds}. Shows its memory.`);
+    }
+  }
+
+  drawLinks(event, update, faults) {
+    const { timelines, trace } = this;
+    const used = this.waysOf(update, event);
+    const pairs = faults.flatMap((fault) => fault.pairs.map(([a, b]) => ({ a, b, kind: fault.kind })));
+    this.links.forEach((link, index) => {
+      const { a, b, line, way, sign, title } = link;
+      const state = timelines.linkState(index, event);
+      const wrong = pairs.filter((pair) => (pair.a === a && pair.b === b) || (pair.a === b && pair.b === a));
+      const isCut = wrong.some((pair) => pair.kind === "cut");
+      const isSlow = wrong.some((pair) => pair.kind === "slow");
+      line.setAttribute("class", `link s${state}${isCut ? " cut" : ""}`);
+      sign.textContent = isCut ? "✂" : isSlow ? "slow" : "";
+      const use = used.get(index);
+      way.setAttribute("class", `way ${use ?? ""}`);
+      const words = `${trace.name(a)} and ${trace.name(b)}: ${LINK_WORDS[state]}${isCut ? ", cut" : ""}${isSlow ? ", slow" : ""}, ${link.latency}`;
+      title.textContent = words;
+    });
+  }
+
+  /** The links by which the selected update came to somebody, and those over which it went in vain. */
+  waysOf(update, event) {
+    const used = new Map();
+    if (update === undefined) return used;
+    const { trace } = this;
+    for (let m = 0; m < this.carriers(update).length; m++) {
+      const message = this.carriers(update)[m];
+      if (trace.heard[message] === 0 || trace.heard[message] > event) continue;
+      const index = trace.links.findIndex(([a, b]) => (a === trace.from[message] && b === trace.to[message]) || (b === trace.from[message] && a === trace.to[message]));
+      if (index < 0) continue;
+      const kind = trace.classOf(message);
+      if (kind === "useful" || used.get(index) === undefined) used.set(index, kind === "useful" ? "useful" : "duplicate");
+    }
+    return used;
+  }
+
+  /** The messages between servers that carry an update. */
+  carriers(update) {
+    if (this.carried?.update !== update) {
+      const { trace } = this;
+      const messages = [];
+      for (let m = 0; m < trace.messageCount; m++) {
+        if (trace.carries[m] === update && trace.isBetweenServers(m)) messages.push(m);
+      }
+      this.carried = { update, messages };
+    }
+    return this.carried.messages;
+  }
+
+  drawUnderWay() {
+    const { app, trace } = this;
+    const now = app.time;
+    const [first, last] = trace.between(now, now);
+    const selected = app.selectionOf(trace);
+    const dots = [];
+    for (let m = first; m < last && dots.length < MOST_UNDER_WAY; m++) {
+      if (trace.ends[m] < now || !app.diagram.shows(m) || (trace.ends[m] === now && trace.begins[m] < now)) continue;
+      const ends = this.endsOf(m);
+      if (!ends) continue;
+      const [[x1, y1], [x2, y2]] = ends;
+      const part = (now - trace.begins[m]) / (trace.ends[m] - trace.begins[m] || 1);
+      const kind = trace.heard[m] === 0 ? "lost" : trace.classOf(m);
+      const faint = selected?.lit && !trace.isLit(selected.lit, m);
+      dots.push(this.dot(kind, x1 + (x2 - x1) * part, y1 + (y2 - y1) * part, faint));
+    }
+    this.dots.replaceChildren(...dots);
+  }
+
+  dot(kind, x, y, faint) {
+    const shape = kind === "duplicate"
+      ? svg("rect", { x: x - 4.5, y: y - 4.5, width: 9, height: 9, transform: `rotate(45 ${x} ${y})` })
+      : kind === "lost" ? svg("path", { d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` }) : svg("circle", { cx: x, cy: y, r: kind === "useful" ? 6 : 4 });
+    shape.setAttribute("class", `under-way ${kind}${faint ? " faint" : ""}`);
+    return shape;
+  }
+
+  /** Clients and Places are outside: what they say comes from there. */
+  endsOf(message) {
+    const { trace } = this;
+    const [from, to] = [this.points.get(trace.from[message]), this.points.get(trace.to[message])];
+    if (from && to) return [from, to];
+    const server = from ?? to;
+    if (!server) return null;
+    const [dx, dy] = [server[0] - this.width / 2, server[1] - this.height / 2];
+    const far = Math.hypot(dx, dy) || 1;
+    const outside = [server[0] + (dx / far) * 48, server[1] + (dy / far) * 48];
+    return from ? [from, outside] : [outside, to];
+  }
+}

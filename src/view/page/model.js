@@ -1,0 +1,188 @@
+// A trace as Rust wrote it (see src/view/model.rs), turned into typed arrays with what drawing and following causes
+// need. Events are called by their numbers, from 1 on, as `herd run --all` prints them; row 0 is nobody's.
+
+/** So many clients have lifelines of their own; more of them share one. */
+const MOST_CLIENT_ROWS = 6;
+
+class Trace {
+  constructor(raw, index) {
+    Object.assign(this, {
+      index,
+      raw,
+      title: raw.title,
+      lanes: raw.lanes,
+      links: raw.links,
+      texts: raw.texts,
+      records: raw.records,
+      updates: raw.updates,
+      faults: raw.faults,
+      judgements: raw.judgements,
+    });
+    this.readEvents(raw.events);
+    this.readMessages(raw.messages);
+    this.findEffects();
+    this.layRows();
+  }
+
+  readEvents(columns) {
+    const count = columns.at.length;
+    this.count = count;
+    this.kinds = columns.kinds;
+    this.at = new Float64Array(count + 1);
+    this.who = new Int32Array(count + 1).fill(-1);
+    this.cause = new Int32Array(count + 1);
+    this.kind = new Uint8Array(count + 1);
+    this.text = new Int32Array(count + 1);
+    this.about = new Int32Array(count + 1).fill(-1);
+    let now = 0;
+    for (let row = 0; row < count; row++) {
+      const event = row + 1;
+      now += columns.at[row];
+      this.at[event] = now;
+      this.who[event] = columns.who[row];
+      const back = columns.cause[row];
+      this.cause[event] = back > 0 && back < event ? event - back : 0;
+      this.kind[event] = columns.kind[row];
+      this.text[event] = columns.text[row];
+      this.about[event] = columns.about[row];
+    }
+    this.end = now;
+  }
+
+  readMessages(columns) {
+    const count = columns.sent.length;
+    this.messageCount = count;
+    this.classes = columns.classes;
+    this.sent = Int32Array.from(columns.sent);
+    this.heard = new Int32Array(count);
+    this.from = Int32Array.from(columns.from);
+    this.to = Int32Array.from(columns.to);
+    this.class = Uint8Array.from(columns.class);
+    this.carries = Int32Array.from(columns.update);
+    this.hops = Int32Array.from(columns.hops);
+    this.bySync = new Set(columns.by_sync);
+    this.begins = new Float64Array(count);
+    this.ends = new Float64Array(count);
+    /** The latest end up to here: it never falls, so what reaches into a stretch of time is found by bisection. */
+    this.latest = new Float64Array(count);
+    this.ofSending = new Int32Array(this.count + 1).fill(-1);
+    this.ofHearing = new Int32Array(this.count + 1).fill(-1);
+    const taken = [];
+    for (let m = 0; m < count; m++) {
+      const later = columns.heard[m];
+      this.heard[m] = later > 0 ? this.sent[m] + later : 0;
+      this.begins[m] = this.at[this.sent[m]];
+      this.ofSending[this.sent[m]] = m;
+      if (this.heard[m] > 0) {
+        this.ofHearing[this.heard[m]] = m;
+        if (this.isBetweenServers(m)) taken.push(this.at[this.heard[m]] - this.begins[m]);
+      }
+    }
+    taken.sort((a, b) => a - b);
+    /** What a message takes mostly: the measure of what is long and what is short in this trace. */
+    this.typical = Math.max(taken[taken.length >> 1] || 20e6, 1);
+    let latest = 0;
+    for (let m = 0; m < count; m++) {
+      this.ends[m] = this.heard[m] > 0 ? this.at[this.heard[m]] : this.begins[m] + this.typical;
+      latest = Math.max(latest, this.ends[m]);
+      this.latest[m] = latest;
+    }
+    this.end = Math.max(this.end, 1);
+  }
+
+  /** The events that each event caused, as lists in one array. */
+  findEffects() {
+    this.firstEffect = new Int32Array(this.count + 2);
+    for (let event = 1; event <= this.count; event++) this.firstEffect[this.cause[event] + 1]++;
+    for (let event = 1; event <= this.count + 1; event++) this.firstEffect[event] += this.firstEffect[event - 1];
+    this.effectList = new Int32Array(this.count);
+    const next = this.firstEffect.slice();
+    for (let event = 1; event <= this.count; event++) this.effectList[next[this.cause[event]]++] = event;
+  }
+
+  /** Which lifeline each lane has: clients above, servers, Places below. */
+  layRows() {
+    const of = (kind) => this.lanes.map((lane, index) => ({ ...lane, index })).filter((lane) => lane.kind === kind);
+    const clients = of("client");
+    this.servers = of("server").map((lane) => lane.index);
+    this.clientCount = clients.length;
+    this.rowOf = new Int32Array(this.lanes.length).fill(-1);
+    this.rows = [];
+    const add = (name, kind, lanes) => {
+      for (const lane of lanes) this.rowOf[lane] = this.rows.length;
+      this.rows.push({ name, kind, lane: lanes[0] });
+    };
+    if (clients.length > MOST_CLIENT_ROWS) {
+      add(count(clients.length, "client"), "client", clients.map((lane) => lane.index));
+    } else {
+      for (const lane of clients) add(lane.name, "client", [lane.index]);
+    }
+    for (const lane of of("server")) add(lane.name, "server", [lane.index]);
+    for (const lane of of("places")) add("Places", "places", [lane.index]);
+  }
+
+  name(lane) {
+    return lane >= 0 && lane < this.lanes.length ? this.lanes[lane].name : "somebody";
+  }
+
+  kindOf(event) {
+    return this.kinds[this.kind[event]];
+  }
+
+  words(event) {
+    return this.texts[this.text[event]];
+  }
+
+  classOf(message) {
+    return this.classes[this.class[message]];
+  }
+
+  isServer(lane) {
+    return lane >= 0 && this.lanes[lane].kind === "server";
+  }
+
+  isBetweenServers(message) {
+    return this.isServer(this.from[message]) && this.isServer(this.to[message]);
+  }
+
+  /** The last event at or before a time; 0 before the first. */
+  eventAt(time) {
+    return firstWhere(this.count, (row) => this.at[row + 1] > time);
+  }
+
+  /** The messages that may be under way at some time between two. */
+  between(from, to) {
+    const first = firstWhere(this.messageCount, (m) => this.latest[m] >= from);
+    const last = firstWhere(this.messageCount, (m) => this.begins[m] > to);
+    return [first, last];
+  }
+
+  /** Everything that these events caused, and everything that caused them: 1 for each such event. */
+  related(events) {
+    const lit = new Uint8Array(this.count + 1);
+    for (const event of events) {
+      for (let back = event; back > 0 && !lit[back]; back = this.cause[back]) lit[back] = 1;
+    }
+    const open = [...events];
+    while (open.length > 0) {
+      const event = open.pop();
+      lit[event] = 1;
+      for (let at = this.firstEffect[event]; at < this.firstEffect[event + 1]; at++) open.push(this.effectList[at]);
+    }
+    return lit;
+  }
+
+  isLit(lit, message) {
+    return lit[this.sent[message]] === 1 && (this.heard[message] === 0 || lit[this.heard[message]] === 1);
+  }
+
+  /** The moments at which an update begins and at which the last server has it by the flood. */
+  spreadOf(update) {
+    const { sent, arrivals } = this.updates[update];
+    const events = [sent, ...arrivals.map((arrival) => arrival.event)].filter((event) => event > 0);
+    if (events.length === 0) return null;
+    const times = events.map((event) => this.at[event]);
+    const flood = arrivals.filter((arrival) => !arrival.sync).map((arrival) => this.at[arrival.event]);
+    return { from: Math.min(...times), to: Math.max(...times), flood: Math.max(...flood, times[0]) };
+  }
+}

@@ -1,0 +1,138 @@
+// How servers and links were at any moment: for each of them a list of changes, searched by bisection. So any moment costs the same,
+// however long the run is.
+
+const DOWN = 0;
+const UP = 1;
+const SYNCHRONISED = 2;
+const LINK_WORDS = ["down", "up, not synchronised", "synchronised"];
+
+/** A value that changes at events. */
+class Changes {
+  constructor(first) {
+    this.events = [0];
+    this.values = [first];
+  }
+
+  set(event, value) {
+    const last = this.values.length - 1;
+    if (this.values[last] === value) return;
+    this.events.push(event);
+    this.values.push(value);
+  }
+
+  at(event) {
+    return this.values[firstWhere(this.events.length, (index) => this.events[index] > event) - 1];
+  }
+
+  /** The event of the last change up to this one. */
+  since(event) {
+    return this.events[firstWhere(this.events.length, (index) => this.events[index] > event) - 1];
+  }
+}
+
+class Timelines {
+  constructor(trace) {
+    this.trace = trace;
+    const forServers = (first) => new Map(trace.servers.map((lane) => [lane, new Changes(first)]));
+    this.running = forServers(false);
+    this.frozen = forServers(false);
+    this.refusing = forServers(false);
+    this.clock = forServers(null);
+    /** Whether a server runs and is in touch with nobody, or still catching up with somebody. */
+    this.behind = forServers(false);
+    this.started = new Map(trace.servers.map((lane) => [lane, []]));
+    this.ends = new Map();
+    this.linksOf = new Map(trace.servers.map((lane) => [lane, []]));
+    trace.links.forEach(([a, b], link) => {
+      for (const [from, to] of [[a, b], [b, a]]) {
+        this.ends.set(`${from} ${to}`, new Changes(DOWN));
+        this.linksOf.get(from).push({ link, peer: to });
+      }
+    });
+    this.clocks = new Map(trace.raw.clocks.map(([event, by, drift]) => [event, { by, drift }]));
+    for (let event = 1; event <= trace.count; event++) this.learn(event);
+  }
+
+  learn(event) {
+    const lane = this.trace.who[event];
+    if (!this.running.has(lane)) return;
+    switch (this.trace.kindOf(event)) {
+      case "started":
+        this.running.get(lane).set(event, true);
+        this.started.get(lane).push(event);
+        this.forget(event, lane);
+        break;
+      case "crashed":
+      case "powered-off":
+      case "stopped":
+        for (const changes of [this.running, this.frozen, this.refusing]) changes.get(lane).set(event, false);
+        this.forget(event, lane);
+        break;
+      case "frozen": this.frozen.get(lane).set(event, true); break;
+      case "thawed": this.frozen.get(lane).set(event, false); break;
+      case "refusing": this.refusing.get(lane).set(event, true); break;
+      case "accepting": this.refusing.get(lane).set(event, false); break;
+      case "link-up": this.link(event, lane, UP); break;
+      case "link-down": this.link(event, lane, DOWN); break;
+      case "synchronised": this.link(event, lane, SYNCHRONISED); break;
+      case "skewed": {
+        const clock = this.clocks.get(event);
+        this.clock.get(lane).set(event, clock.by === 0 && clock.drift === 0 ? null : { ...clock, event });
+        break;
+      }
+    }
+  }
+
+  forget(event, lane) {
+    for (const { peer } of this.linksOf.get(lane)) this.ends.get(`${lane} ${peer}`).set(event, DOWN);
+    this.judge(event, lane);
+  }
+
+  link(event, lane, state) {
+    const end = this.ends.get(`${lane} ${this.trace.about[event]}`);
+    if (!end) return;
+    end.set(event, state);
+    this.judge(event, lane);
+  }
+
+  judge(event, lane) {
+    const links = this.linksOf.get(lane);
+    const states = links.map(({ peer }) => this.ends.get(`${lane} ${peer}`).at(event));
+    const inTouch = states.some((state) => state === SYNCHRONISED) && !states.includes(UP);
+    this.behind.get(lane).set(event, this.running.get(lane).at(event) && links.length > 0 && !inTouch);
+  }
+
+  /** How one end of a link sees it. */
+  endState(lane, peer, event) {
+    return this.ends.get(`${lane} ${peer}`).at(event);
+  }
+
+  /** A link is as good as the worse of its ends. */
+  linkState(link, event) {
+    const [a, b] = this.trace.links[link];
+    return Math.min(this.endState(a, b, event), this.endState(b, a, event));
+  }
+
+  /** The faults in force after an event; those of one moment for a little while. */
+  faultsAt(event) {
+    const now = this.trace.at[event];
+    return this.trace.faults.filter((fault) => fault.event <= event && (fault.to === null || now < fault.to));
+  }
+
+  /** A server in a few words. */
+  stateWords(lane, event) {
+    if (!this.running.get(lane).at(event)) return this.started.get(lane)[0] <= event ? "down" : "not started yet";
+    const words = [];
+    if (this.frozen.get(lane).at(event)) words.push("standing still");
+    if (this.refusing.get(lane).at(event)) words.push("refusing connections");
+    if (this.behind.get(lane).at(event)) words.push("not in sync");
+    return words.length > 0 ? `up, ${words.join(", ")}` : "up";
+  }
+
+  /** A clock's error at an event in nanoseconds; 0 for one that is right. */
+  clockError(lane, event) {
+    const clock = this.clock.get(lane).at(event);
+    if (!clock) return 0;
+    return clock.by + (clock.drift * (this.trace.at[event] - this.trace.at[clock.event])) / 1e9;
+  }
+}
