@@ -109,7 +109,7 @@ impl Told<'_> {
                     self.begin(event, Skewed, format!("{who}: {words}"), &[]);
                 }
             }
-            What::Cut { ways } => self.begin(event, Cut, lower(&event.what), ways),
+            What::Cut { ways } => self.begin(event, Cut, self.cut(ways), ways),
             What::Healed { ways } => self.heal(event, ways),
             What::Severed { pairs } => {
                 self.begin(event, Severed, lower(&event.what), pairs);
@@ -128,6 +128,22 @@ impl Told<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Which links a cut is of: a partition cuts ways on which there is no link, too.
+    fn cut(&self, ways: &[Pair]) -> String {
+        let herd = &self.trace.herd;
+        let is_link = |(a, b): &&Pair| match (herd.id(a), herd.id(b)) {
+            (Some(a), Some(b)) => herd.link_between(a, b).is_some(),
+            _ => true,
+        };
+        let linked: Vec<Pair> = ways.iter().filter(is_link).cloned().collect();
+        let ways = if linked.is_empty() {
+            ways.to_vec()
+        } else {
+            linked
+        };
+        lower(&What::Cut { ways })
     }
 
     fn goes_down(&mut self, event: &Event, why: &str) {

@@ -55,8 +55,13 @@ pub struct Message {
 /// All messages, in the order in which they were sent.
 pub(super) fn messages(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Message> {
     let index = Index::of(trace, lanes);
-    let sent = trace.events.iter();
-    sent.filter_map(|event| index.message(event)).collect()
+    let events = trace.events.iter();
+    let mut messages: Vec<Message> = events
+        .filter_map(|event| index.message(event).or_else(|| index.of_places(event)))
+        .collect();
+    // A question to Places that is asked again was sent when it was asked first, as far as anybody knows.
+    messages.sort_by_key(|message| message.sent);
+    messages
 }
 
 struct Index<'a> {
@@ -65,6 +70,8 @@ struct Index<'a> {
     /// What arrived because of a line that was sent, and the first thing that came of its arrival.
     heard: BTreeMap<u64, &'a Event>,
     effect: BTreeMap<u64, &'a Event>,
+    /// The last time that Places was asked for each look-up.
+    asked: BTreeMap<u64, u64>,
     /// Who opened a connection, and whom each expected at the other end.
     ends: BTreeMap<ConnId, Vec<(&'a Who, &'a Other)>>,
     /// The updates that clients sent or servers passed on, by the event of sending; whether by synchronisation.
@@ -78,6 +85,7 @@ impl<'a> Index<'a> {
             lanes,
             heard: BTreeMap::new(),
             effect: BTreeMap::new(),
+            asked: BTreeMap::new(),
             ends: BTreeMap::new(),
             updates: BTreeMap::new(),
         };
@@ -107,9 +115,11 @@ impl<'a> Index<'a> {
         let number = cause.id.0.get();
         match (&cause.what, &event.what) {
             (What::LineOut { .. }, What::LineIn { .. })
-            | (_, What::PlacesAsked { .. })
-            | (What::PlacesTold { .. }, _) => {
+            | (What::LookUp { .. }, What::LineOut { .. }) => {
                 self.heard.entry(number).or_insert(event);
+            }
+            (What::LookUp { .. }, What::PlacesAsked { .. }) => {
+                self.asked.insert(number, event.id.0.get());
             }
             _ => {}
         }
@@ -119,20 +129,13 @@ impl<'a> Index<'a> {
     fn message(&self, event: &Event) -> Option<Message> {
         let number = event.id.0.get();
         let from = self.lanes.of_event(event)?;
-        let heard = self.heard.get(&number).copied();
-        let (to, class, hops) = match &event.what {
-            What::LineOut { conn, line } => {
-                let to = heard.and_then(|heard| self.lanes.of_event(heard));
-                let to = to.or_else(|| self.other_end(event, *conn));
-                let (class, hops) = self.class(event, from, to, *conn, &line.0);
-                (to, class, hops)
-            }
-            What::LookUp { .. } | What::PlacesTold { .. } => {
-                let to = heard.and_then(|heard| self.lanes.of_event(heard));
-                (Some(to?), Class::Places, 0)
-            }
-            _ => return None,
+        let What::LineOut { conn, line } = &event.what else {
+            return None;
         };
+        let heard = self.heard.get(&number).copied();
+        let to = heard.and_then(|heard| self.lanes.of_event(heard));
+        let to = to.or_else(|| self.other_end(event, *conn));
+        let (class, hops) = self.class(event, from, to, *conn, &line.0);
         let update = self.updates.get(&number);
         Some(Message {
             sent: number,
@@ -144,6 +147,47 @@ impl<'a> Index<'a> {
             hops,
             by_sync: update.is_some_and(|(_, by_sync)| *by_sync),
         })
+    }
+
+    /// A question to Places, told of when it is there; or its answer. An answer is heard when the client is answered; where another
+    /// question followed, nobody recorded when it was, and it is left out.
+    fn of_places(&self, event: &Event) -> Option<Message> {
+        let (number, places) = (event.id.0.get(), self.lanes.of_event(event)?);
+        let cause = self.trace.event(event.cause?)?;
+        let question = |look_up: &Event| {
+            Some(Message {
+                sent: look_up.id.0.get(),
+                heard: Some(number),
+                from: self.lanes.of_event(look_up)?,
+                to: Some(places),
+                class: Class::Places,
+                update: None,
+                hops: 0,
+                by_sync: false,
+            })
+        };
+        match &event.what {
+            What::PlacesAsked { .. } if cause.id < event.id => question(cause),
+            What::PlacesTold { fault, .. } => {
+                let look_up = self.trace.event(cause.cause?)?;
+                let id = look_up.id.0.get();
+                let last = self.asked.get(&id) == Some(&cause.id.0.get());
+                let heard = self.heard.get(&id).map(|answer| answer.id.0.get());
+                let heard = heard.filter(|heard| fault.is_none() && *heard > number);
+                (last || fault.is_some()).then_some(())?;
+                Some(Message {
+                    sent: number,
+                    heard,
+                    from: places,
+                    to: self.lanes.of_event(look_up),
+                    class: Class::Places,
+                    update: None,
+                    hops: 0,
+                    by_sync: false,
+                })
+            }
+            _ => None,
+        }
     }
 
     fn class(

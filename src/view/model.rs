@@ -18,6 +18,10 @@ use crate::trace::propagation::Use;
 /// A text of a trace is shown up to this many characters: answers of Places are long.
 const MOST_TEXT: usize = 2_000;
 
+/// Stands in an event's words for what its record is called, so that words are few. No other text has it: events'
+/// texts are escaped.
+const NAME_OF_UPDATE: &str = "\u{1}";
+
 /// One run, as a picture shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
@@ -76,7 +80,7 @@ pub struct Events {
     pub cause: Vec<u64>,
     /// What it was: a place in `kinds`.
     pub kind: Vec<usize>,
-    /// Its words: a place in the texts.
+    /// Its words: a place in the texts. There U+0001 stands for what its record is called.
     pub text: Vec<usize>,
     /// What it is about: the lane of a neighbour, or a record; -1 for nothing.
     pub about: Vec<i64>,
@@ -127,8 +131,8 @@ pub struct Update {
     pub sent: u64,
     /// What the server made of it.
     pub fate: String,
-    /// What became of it, in sentences.
-    pub sentences: Vec<String>,
+    /// What became of it, in sentences: places in the texts.
+    pub sentences: Vec<usize>,
     /// Who took it in.
     pub arrivals: Vec<Arrived>,
     /// The lanes of those that never had it because something newer came first.
@@ -137,8 +141,8 @@ pub struct Update {
     pub sends: [usize; 3],
 }
 
-/// A server takes an update in.
-#[derive(Clone, Debug, Serialize)]
+/// A server takes an update in. There are many of these: in JSON the fields stand in a list, in this order.
+#[derive(Clone, Debug)]
 pub struct Arrived {
     /// The server's lane.
     pub lane: i64,
@@ -156,6 +160,13 @@ pub struct Arrived {
     pub shortest: Option<u32>,
     /// See `shortest`.
     pub fastest: Option<u64>,
+}
+
+impl Serialize for Arrived {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = (self.lane, self.event, self.hops, self.via, self.sync);
+        (fields, self.delay, self.shortest, self.fastest).serialize(serializer)
+    }
 }
 
 /// An expectation, and what came.
@@ -193,6 +204,7 @@ impl Run {
             let ends = (lanes.server(&link.a)?, lanes.server(&link.b)?);
             Some((ends.0, ends.1, link.latency.clone()))
         };
+        let updates = updates(trace, &lanes, &faults, &mut columns);
         let connected = trace.herd.is_connected();
         Self {
             source: source.to_owned(),
@@ -207,7 +219,7 @@ impl Run {
             flood: connected.then(|| trace.herd.fault_free_sends()),
             links: header.links.iter().filter_map(link).collect(),
             messages: Messages::of(&messages(trace, &lanes)),
-            updates: updates(trace, &lanes, &faults),
+            updates,
             judgements: judged(trace),
             without: header.without.iter().map(|one| one.name()).collect(),
             faults,
@@ -268,7 +280,7 @@ impl Messages {
 struct Columns<'a> {
     lanes: &'a Lanes<'a>,
     /// The updates of the trace, by their records' texts.
-    known: BTreeMap<Vec<u8>, (usize, &'a str)>,
+    known: BTreeMap<Vec<u8>, usize>,
     seen: BTreeMap<Vec<u8>, usize>,
     last: u64,
     events: Events,
@@ -284,7 +296,7 @@ impl<'a> Columns<'a> {
             let first = update.arrivals.first();
             let first = first.and_then(|arrival| trace.event(arrival.event));
             if let Some(What::Accepted { record, .. }) = first.map(|event| &event.what) {
-                known.entry(record.text()).or_insert((index, &*update.name));
+                known.entry(record.text()).or_insert(index);
             }
         }
         Self {
@@ -311,10 +323,7 @@ impl<'a> Columns<'a> {
         };
         let words = match &event.what {
             What::LineIn { line, .. } | What::LineOut { line, .. } => line.to_string(),
-            what => what.words(&|record| match self.known.get(&record.text()) {
-                Some((_, name)) => (*name).to_owned(),
-                None => format!("{} of {}", record.client, record.time),
-            }),
+            what => what.words(&|_| NAME_OF_UPDATE.to_owned()),
         };
         if let What::Skewed { by, drift } = event.what {
             self.clocks.push((number, by, drift));
@@ -361,7 +370,7 @@ impl<'a> Columns<'a> {
             &record.skew,
         ];
         let fields = fields.map(|field| self.text(&field.to_string()));
-        let update = self.known.get(&key).map(|(index, _)| *index);
+        let update = self.known.get(&key).copied();
         let index = self.records.len();
         self.records.push(Record(fields, signed(update)));
         self.seen.insert(key, index);
@@ -379,14 +388,21 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn updates(trace: &Trace, lanes: &Lanes<'_>, faults: &[Fault]) -> Vec<Update> {
+fn updates(
+    trace: &Trace,
+    lanes: &Lanes<'_>,
+    faults: &[Fault],
+    columns: &mut Columns<'_>,
+) -> Vec<Update> {
     let lane = |name: &str| signed(lanes.server(name));
     let updates = trace.updates.iter().map(|update| Update {
         name: update.name.clone(),
         to: lane(&update.to),
         sent: update.sent.map_or(0, |sent| sent.0.get()),
         fate: fate(update),
-        sentences: sentences(trace, lanes, faults, update),
+        sentences: (sentences(trace, lanes, faults, update).iter())
+            .map(|sentence| columns.text(sentence))
+            .collect(),
         arrivals: (update.arrivals.iter())
             .map(|arrival| Arrived {
                 lane: lane(&arrival.server),

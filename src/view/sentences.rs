@@ -72,10 +72,15 @@ impl Told<'_> {
         let names: Vec<&str> = path.iter().map(|name| &**name).collect();
         let (server, hops) = (&far.server, show::count(far.hops as usize, "hop"));
         let delay = show::delay(far.delay);
-        let why = if key(far).0 > 0 {
-            format!(", because {}", self.why_so_far(far))
-        } else {
-            String::new()
+        let reasons = self.in_the_way(far);
+        let late = far
+            .fastest
+            .is_some_and(|fastest| far.delay >= fastest.saturating_mul(2));
+        let why = match (key(far).0 > 0, reasons.is_empty()) {
+            (true, false) => format!(", because {}", and(&reasons)),
+            (true, true) => ", because that way was faster".to_owned(),
+            (false, false) if late => format!(", late because {}", and(&reasons)),
+            (false, _) => String::new(),
         };
         let way = names.join(" → ");
         Some(format!(
@@ -106,7 +111,8 @@ impl Told<'_> {
             .collect()
     }
 
-    fn why_so_far(&self, far: &Arrival) -> String {
+    /// What was wrong on the shortest ways while it spread.
+    fn in_the_way(&self, far: &Arrival) -> Vec<String> {
         let begin = self.began();
         let end = begin + far.delay;
         let way = self.between(&far.server);
@@ -116,19 +122,24 @@ impl Told<'_> {
             _ if fault.pairs.is_empty() => fault.overlaps(begin, end) && touches(fault, &way),
             _ => {
                 let mut pairs = fault.pairs.iter();
-                fault.overlaps(begin, end) && pairs.any(|(a, b)| way.contains(a) && way.contains(b))
+                fault.overlaps(begin, end)
+                    && pairs
+                        .any(|(a, b)| self.is_link((*a, *b)) && way.contains(a) && way.contains(b))
             }
         };
-        let reasons = self
-            .faults
-            .iter()
-            .filter(in_the_way)
-            .map(|fault| self.was(fault));
-        let reasons: BTreeSet<String> = reasons.collect();
-        if reasons.is_empty() {
-            return "that way was faster".to_owned();
-        }
-        and(&reasons.into_iter().collect::<Vec<_>>())
+        let faults = self.faults.iter().filter(in_the_way);
+        let reasons: BTreeSet<String> = faults.map(|fault| self.was(fault)).collect();
+        reasons.into_iter().collect()
+    }
+
+    /// Links that a fault is of; a partition cuts ways on which there is none, too.
+    fn is_link(&self, (a, b): (usize, usize)) -> bool {
+        let id = |lane: usize| {
+            let lane = self.lanes.list.get(lane)?;
+            self.trace.herd.id(&lane.name)
+        };
+        let ends = (id(a), id(b));
+        matches!(ends, (Some(a), Some(b)) if self.trace.herd.link_between(a, b).is_some())
     }
 
     fn was(&self, fault: &Fault) -> String {
@@ -138,10 +149,8 @@ impl Told<'_> {
             .and_then(|lane| self.lanes.list.get(*lane));
         let name = whose.map_or("a server", |lane| &lane.name);
         let pairs = || {
-            let pairs = fault
-                .pairs
-                .iter()
-                .filter(|(a, b)| a < b || !fault.pairs.contains(&(*b, *a)));
+            let links = fault.pairs.iter().filter(|pair| self.is_link(**pair));
+            let pairs = links.filter(|(a, b)| a < b || !fault.pairs.contains(&(*b, *a)));
             let names = pairs.map(|(a, b)| {
                 let arrow = if fault.kind != FaultKind::Cut || fault.pairs.contains(&(*b, *a)) {
                     "↔"

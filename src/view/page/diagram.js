@@ -51,7 +51,7 @@ class Diagram {
     const names = this.trace.rows.map((row) => this.context.measureText(row.name).width);
     this.gutter = clamp(Math.max(...names, 30) + 20, 54, narrow ? 92 : 150);
     this.top = 30;
-    this.spacing = clamp(Math.round((narrow ? 330 : 400) / rows), 20, narrow ? 58 : 72);
+    this.spacing = clamp(Math.round((narrow ? 300 : 340) / rows), 20, narrow ? 52 : 60);
     const height = this.top + rows * this.spacing + 12;
     const sharp = Math.max(window.devicePixelRatio || 1, this.app.printing ? 2 : 1);
     this.canvas.width = Math.round(width * sharp);
@@ -144,11 +144,21 @@ class Diagram {
       context.stroke();
     }
     context.setLineDash([]);
-    const middle = (Math.max(x0, this.gutter) + Math.min(x1, this.width)) / 2;
-    const label = `${span(t1 - t0)}`;
+    const [left, right] = [Math.max(x0, this.gutter), Math.min(x1, this.width)];
+    const middle = (left + right) / 2;
+    const label = span(t1 - t0);
     context.fillStyle = colors.soft;
-    if (x1 - x0 > context.measureText(label).width + 6) context.fillText(label, middle, this.height - 6);
-    else if (x1 - x0 > 16) context.fillText("⋯", middle, this.height - 6);
+    if (right - left > context.measureText(label).width + 12) {
+      context.fillText(label, middle, this.top + 6);
+      context.fillText("quiet", middle, this.top + 19);
+    } else if (right - left > 22) {
+      context.save();
+      context.translate(middle + 4, this.top + 4);
+      context.rotate(-Math.PI / 2);
+      context.textAlign = "right";
+      context.fillText(`${label} quiet`, 0, 0);
+      context.restore();
+    }
   }
 
   drawLifelines() {

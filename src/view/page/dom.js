@@ -38,10 +38,10 @@ function moment(nanos) {
 /** How long something takes, with its unit. */
 function span(nanos) {
   const short = (value) => String(Number(value.toPrecision(3)));
-  if (nanos >= 1e9) return `${short(nanos / 1e9)} s`;
-  if (nanos >= 1e6) return `${short(nanos / 1e6)} ms`;
-  if (nanos >= 1e3) return `${short(nanos / 1e3)} µs`;
-  return `${short(nanos)} ns`;
+  if (nanos >= 1e9) return `${short(nanos / 1e9)}s`;
+  if (nanos >= 1e6) return `${short(nanos / 1e6)}ms`;
+  if (nanos >= 1e3) return `${short(nanos / 1e3)}µs`;
+  return `${short(nanos)}ns`;
 }
 
 const count = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;

@@ -72,7 +72,11 @@ function part(t0, t1, w0, w1, folded) {
 function busyStretches(trace, shows) {
   const busy = [];
   for (let m = 0; m < trace.messageCount; m++) {
-    if (shows(m)) busy.push([trace.begins[m], trace.heard[m] > 0 ? trace.ends[m] : trace.begins[m]]);
+    if (!shows(m)) continue;
+    const [begin, end] = [trace.begins[m], trace.heard[m] > 0 ? trace.ends[m] : trace.begins[m]];
+    // While a message is held up for long, nothing happens.
+    if (end - begin <= trace.typical * QUIET) busy.push([begin, end]);
+    else busy.push([begin, begin], [end, end]);
   }
   for (const fault of trace.faults) {
     busy.push([fault.from, fault.from]);

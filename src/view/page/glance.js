@@ -29,8 +29,8 @@ function drawGlance(app, header) {
   header.replaceChildren(
     el("div", { class: "title-line" }, el("h1", {}, trace.title), verdict, app.themeButton),
     ...[raw.about ? el("p", { class: "about" }, raw.about) : null, runs].filter(Boolean),
-    el("p", { class: "facts-line" }, facts.map((fact) => el("span", {}, fact))),
-    el("p", { class: "command" }, el("span", { class: "quiet" }, "Run it again: "), command, " ", copy, " ", copied),
+    el("div", { class: "facts-line" }, facts.map((fact) => el("span", {}, fact)),
+      el("span", { class: "command" }, "run it again: ", command, " ", copy, " ", copied)),
   );
 }
 
@@ -44,10 +44,10 @@ class UpdateCard {
     const several = trace.updates.length > 1;
     section.replaceChildren(
       el("div", { class: "head" },
-        el("h2", { id: "update-title" }, "What became of the update"),
+        this.title = el("h2", { id: "update-title" }),
         el("div", { class: "tools" },
           several ? el("label", { for: "update-choice" }, `One of ${trace.updates.length}:`) : null,
-          several ? this.choice : el("code", {}, trace.updates[0]?.name ?? ""),
+          several ? this.choice : null,
           several ? button("‹", "Update before", () => app.stepUpdate(-1)) : null,
           several ? button("›", "Next update", () => app.stepUpdate(1)) : null,
           button("Zoom to it", "Zoom to it", () => app.zoomToSelection()))),
@@ -60,9 +60,13 @@ class UpdateCard {
     const selected = this.app.selectionOf(this.trace);
     if (selected?.update !== undefined) {
       this.choice.value = selected.update;
+      this.title.textContent = `What became of ${this.trace.updates[selected.update].name}`;
       const [first, ...rest] = this.trace.updates[selected.update].sentences;
       this.words.replaceChildren(el("p", { class: "first" }, first), el("p", {}, rest.join(" ")));
-    } else if (selected?.message !== undefined) {
+      return;
+    }
+    this.title.textContent = "What is selected";
+    if (selected?.message !== undefined) {
       this.words.replaceChildren(
         el("p", { class: "first" }, messageWords(this.trace, selected.message)),
         el("p", {}, "Lit is everything that caused it and everything that it caused. ",

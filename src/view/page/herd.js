@@ -9,14 +9,14 @@ class HerdPicture {
     this.timelines = app.timelinesOf(trace);
     const count = trace.servers.length;
     const links = trace.links.map(([a, b]) => [trace.servers.indexOf(a), trace.servers.indexOf(b)]);
-    this.width = 420;
-    this.height = count > 16 ? 400 : 320;
-    const [sides, ends] = [56, 44];
+    // A large herd stands upright, beside its diagram, which is high.
     this.small = count > 16;
-    this.points = new Map(layOut(count, links).map(([x, y], at) => [
-      trace.servers[at],
-      [sides + x * (this.width - 2 * sides), ends + y * (this.height - 2 * ends)],
-    ]));
+    [this.width, this.height] = this.small ? [420, 640] : [420, 320];
+    const [sides, ends] = this.small ? [22, 26] : [56, 44];
+    const box = [this.width - 2 * sides, this.height - 2 * ends];
+    const places = layOut(count, links).map(([x, y]) => (this.small ? [y * box[0], x * box[1]] : [x * box[0], y * box[1]]));
+    const apart = spreadApart(places, this.small ? 40 : 70, box);
+    this.points = new Map(apart.map(([x, y], at) => [trace.servers[at], [sides + x, ends + y]]));
     this.picture = svg("svg", { viewBox: `0 0 ${this.width} ${this.height}`, role: "group", "aria-label": "The herd as a picture" });
     this.build();
     section.replaceChildren(
@@ -31,9 +31,9 @@ class HerdPicture {
       el("li", {}, el("i", { class: "dot has" }, "2"), "has the update, after so many hops"),
       el("li", {}, el("i", { class: "dot" }), "does not have it"),
       el("li", {}, el("i", { class: "dot down" }, "✕"), "down"),
-      el("li", {}, el("i", { class: "bar" }), "link in sync"),
-      el("li", {}, el("i", { class: "bar up" }), "up, not in sync"),
-      el("li", {}, el("i", { class: "bar gone" }), "link down"),
+      el("li", {}, el("i", { class: "rule" }), "link in sync"),
+      el("li", {}, el("i", { class: "rule up" }), "up, not in sync"),
+      el("li", {}, el("i", { class: "rule gone" }), "link down"),
     );
   }
 
@@ -43,10 +43,13 @@ class HerdPicture {
       const [[x1, y1], [x2, y2]] = [this.points.get(a), this.points.get(b)];
       const line = svg("line", { x1, y1, x2, y2 });
       const way = svg("line", { x1, y1, x2, y2, class: "way" });
+      const turn = (Math.atan2(y2 - y1, x2 - x1) * 180) / Math.PI;
+      const chevron = svg("path", { d: "M-5 -7L4 0L-5 7" });
       const sign = svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 + 4, class: "sign", "text-anchor": "middle" });
       const title = svg("title");
-      lines.append(svg("g", {}, title, line, way, sign));
-      return { a, b, latency, line, way, sign, title };
+      lines.append(svg("g", {}, title, line, way, chevron, sign));
+      const middle = `translate(${(x1 + x2) / 2} ${(y1 + y2) / 2})`;
+      return { a, b, latency, line, way, chevron, sign, title, turns: [`${middle} rotate(${turn})`, `${middle} rotate(${turn + 180})`] };
     });
     this.dots = svg("g", { "aria-hidden": "true" });
     const nodes = svg("g");
@@ -109,7 +112,7 @@ class HerdPicture {
     const used = this.waysOf(update, event);
     const pairs = faults.flatMap((fault) => fault.pairs.map(([a, b]) => ({ a, b, kind: fault.kind })));
     this.links.forEach((link, index) => {
-      const { a, b, line, way, sign, title } = link;
+      const { a, b, line, way, chevron, sign, title } = link;
       const state = timelines.linkState(index, event);
       const wrong = pairs.filter((pair) => (pair.a === a && pair.b === b) || (pair.a === b && pair.b === a));
       const isCut = wrong.some((pair) => pair.kind === "cut");
@@ -117,7 +120,9 @@ class HerdPicture {
       line.setAttribute("class", `link s${state}${isCut ? " cut" : ""}`);
       sign.textContent = isCut ? "✂" : isSlow ? "slow" : "";
       const use = used.get(index);
-      way.setAttribute("class", `way ${use ?? ""}`);
+      way.setAttribute("class", `way ${use?.kind ?? ""}`);
+      chevron.setAttribute("class", `chevron ${use?.kind ?? ""}`);
+      chevron.setAttribute("transform", link.turns[use?.from === b ? 1 : 0]);
       const words = `${trace.name(a)} and ${trace.name(b)}: ${LINK_WORDS[state]}${isCut ? ", cut" : ""}${isSlow ? ", slow" : ""}, ${link.latency}`;
       title.textContent = words;
     });
@@ -128,28 +133,14 @@ class HerdPicture {
     const used = new Map();
     if (update === undefined) return used;
     const { trace } = this;
-    for (let m = 0; m < this.carriers(update).length; m++) {
-      const message = this.carriers(update)[m];
+    for (const message of trace.carriersOf(update)) {
       if (trace.heard[message] === 0 || trace.heard[message] > event) continue;
       const index = trace.links.findIndex(([a, b]) => (a === trace.from[message] && b === trace.to[message]) || (b === trace.from[message] && a === trace.to[message]));
       if (index < 0) continue;
       const kind = trace.classOf(message);
-      if (kind === "useful" || used.get(index) === undefined) used.set(index, kind === "useful" ? "useful" : "duplicate");
+      if (kind === "useful" || !used.has(index)) used.set(index, { kind: kind === "useful" ? "useful" : "duplicate", from: trace.from[message] });
     }
     return used;
-  }
-
-  /** The messages between servers that carry an update. */
-  carriers(update) {
-    if (this.carried?.update !== update) {
-      const { trace } = this;
-      const messages = [];
-      for (let m = 0; m < trace.messageCount; m++) {
-        if (trace.carries[m] === update && trace.isBetweenServers(m)) messages.push(m);
-      }
-      this.carried = { update, messages };
-    }
-    return this.carried.messages;
   }
 
   drawUnderWay() {

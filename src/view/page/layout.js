@@ -15,6 +15,23 @@ function layOut(count, links) {
   return square(points);
 }
 
+/** Moves points that are nearer than `least` apart from each other, within a box. */
+function spreadApart(points, least, [width, height]) {
+  for (let round = 0; round < 80; round++) {
+    for (let a = 0; a < points.length; a++) {
+      for (let b = a + 1; b < points.length; b++) {
+        const [dx, dy] = [points[b][0] - points[a][0], points[b][1] - points[a][1]];
+        const far = Math.hypot(dx, dy) || 1e-6;
+        if (far >= least) continue;
+        const by = (least - far) / 2 / far;
+        points[a] = [clamp(points[a][0] - dx * by, 0, width), clamp(points[a][1] - dy * by, 0, height)];
+        points[b] = [clamp(points[b][0] + dx * by, 0, width), clamp(points[b][1] + dy * by, 0, height)];
+      }
+    }
+  }
+  return points;
+}
+
 /** Who follows whom around a ring: each next one is linked with the last if that can be. */
 function ringOrder(count, links) {
   const neighbours = Array.from({ length: count }, () => []);

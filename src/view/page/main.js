@@ -128,8 +128,8 @@ class App {
     const spread = this.selected ? this.trace.spreadOf(this.selected.update) : null;
     this.drawLegend();
     if (spread) {
-      const crowded = this.trace.messageCount > 600;
-      if (crowded) this.diagram.view.showTimes(spread.from, Math.max(spread.flood, spread.from), this.trace.typical * 8);
+      const crowded = this.trace.messageCount > 600 || this.diagram.width < 560;
+      if (crowded) this.diagram.view.showTimes(spread.from, spread.flood, this.trace.typical * 5);
       this.moveToEvent(this.trace.eventAt(spread.flood), false);
       this.moved = false;
     }
@@ -174,7 +174,7 @@ class App {
       if (spread) {
         this.moveTo(spread.flood);
         const { view } = this.diagram;
-        if (!view.isWhole() || trace.messageCount > 600) view.showTimes(spread.from, spread.flood, Math.min(trace.typical * 8, view.w1 - view.w0));
+        if (!view.isWhole() || trace.messageCount > 600) view.showTimes(spread.from, spread.flood, Math.min(trace.typical * 5, view.w1 - view.w0));
         this.moved = false;
       }
     }

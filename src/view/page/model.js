@@ -14,7 +14,7 @@ class Trace {
       links: raw.links,
       texts: raw.texts,
       records: raw.records,
-      updates: raw.updates,
+      updates: raw.updates.map((update) => readUpdate(update, raw.texts)),
       faults: raw.faults,
       judgements: raw.judgements,
     });
@@ -129,8 +129,16 @@ class Trace {
     return this.kinds[this.kind[event]];
   }
 
+  /** An event's own words, with what its record is called put in. */
   words(event) {
-    return this.texts[this.text[event]];
+    const words = this.texts[this.text[event]];
+    return words.includes("\u0001") ? words.replace("\u0001", () => this.recordName(this.about[event])) : words;
+  }
+
+  recordName(index) {
+    if (index < 0 || index >= this.records.length) return "something";
+    const [[client, , time], update] = this.records[index];
+    return update >= 0 ? this.updates[update].name : `${this.texts[client]} of ${this.texts[time]}`;
   }
 
   classOf(message) {
@@ -176,13 +184,31 @@ class Trace {
     return lit[this.sent[message]] === 1 && (this.heard[message] === 0 || lit[this.heard[message]] === 1);
   }
 
-  /** The moments at which an update begins and at which the last server has it by the flood. */
+  /** When an update begins, when the last server has it, and when the last message of its flood has arrived. */
   spreadOf(update) {
     const { sent, arrivals } = this.updates[update];
     const events = [sent, ...arrivals.map((arrival) => arrival.event)].filter((event) => event > 0);
     if (events.length === 0) return null;
     const times = events.map((event) => this.at[event]);
     const flood = arrivals.filter((arrival) => !arrival.sync).map((arrival) => this.at[arrival.event]);
+    for (const m of this.carriersOf(update)) if (this.heard[m] > 0 && !this.bySync.has(m)) flood.push(this.ends[m]);
     return { from: Math.min(...times), to: Math.max(...times), flood: Math.max(...flood, times[0]) };
   }
+
+  /** The messages between servers that carry an update. */
+  carriersOf(update) {
+    if (this.carried?.update !== update) {
+      const messages = [];
+      for (let m = 0; m < this.messageCount; m++) if (this.carries[m] === update && this.isBetweenServers(m)) messages.push(m);
+      this.carried = { update, messages };
+    }
+    return this.carried.messages;
+  }
+}
+
+/** An update with its sentences as texts and its arrivals as objects. */
+function readUpdate(update, texts) {
+  const arrivals = update.arrivals.map(([[lane, event, hops, via, sync], delay, shortest, fastest]) =>
+    ({ lane, event, hops, via, sync, delay, shortest, fastest }));
+  return { ...update, arrivals, sentences: update.sentences.map((sentence) => texts[sentence]) };
 }

@@ -16,14 +16,14 @@ class Transport {
     const faults = trace.faults.length > 0;
     section.replaceChildren(
       el("div", { class: "tools" },
-        button("⏮", "To the beginning", () => app.moveTo(0)),
+        button("Start", "To the beginning", () => app.moveTo(0)),
         button("‹ event", "Event before", () => app.step(-1)),
         this.sign,
         button("event ›", "Next event", () => app.step(1)),
         faults ? button("fault ›", "Next fault", () => app.stepFault(1)) : null,
         trace.updates.length > 1 ? button("update ›", "Next update", () => app.stepUpdate(1)) : null,
-        el("label", { for: "speed" }, "Speed"), this.speed),
-      this.slider, this.line);
+        el("label", { for: "speed" }, "Speed"), this.speed, this.slider),
+      this.line);
     section.hidden = false;
   }
 
