@@ -48,6 +48,7 @@
 //! - [`admin`]: what a server in production can be asked: metrics, readiness, records
 //! - [`settings`]: what it can be told, each declared once
 //! - `sim`: a scenario in turmoil
+//! - `explore`: a scenario in every order in which its messages could arrive
 //! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command
 //!
@@ -60,6 +61,8 @@ pub mod diag;
 #[cfg(feature = "sim")]
 pub mod diff;
 pub mod document;
+#[cfg(feature = "sim")]
+pub mod explore;
 pub mod herd;
 pub mod journal;
 pub mod load;

@@ -52,9 +52,19 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("view", &["herd", "journal", "protocol", "report", "trace"]),
     (
+        "explore",
+        &[
+            "diag", "herd", "journal", "protocol", "report", "scenario", "sim", "trace", "units",
+        ],
+    ),
+    (
         "cli",
         &[
+<<<<<<< HEAD
             "admin", "certs", "diag", "diff", "herd", "journal", "load", "log", "net", "places",
+=======
+            "admin", "certs", "diag", "explore", "herd", "journal", "load", "log", "net", "places",
+>>>>>>> 91cf915 (Explore: every order in which a flood's messages can arrive, against the real server; a scenario's deliver replays one)
             "protocol", "report", "scenario", "server", "settings", "sim", "trace", "units",
             "view",
         ],

@@ -4,9 +4,13 @@ mod certs;
 mod credentials;
 #[cfg(feature = "sim")]
 mod diff;
+#[cfg(feature = "sim")]
+mod explore;
 mod files;
 mod flags;
 mod herds;
+#[cfg(feature = "sim")]
+mod interrupt;
 mod load;
 mod notify;
 mod reload;
@@ -74,6 +78,8 @@ enum Command {
     #[cfg(feature = "sim")]
     Run(run::Args),
     #[cfg(feature = "sim")]
+    Explore(explore::Args),
+    #[cfg(feature = "sim")]
     Show(show::Args),
     #[cfg(feature = "sim")]
     Diff(diff::Args),
@@ -94,6 +100,8 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         #[cfg(feature = "sim")]
         Command::Run(args) => run::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Explore(args) => explore::run(&args),
         #[cfg(feature = "sim")]
         Command::Show(args) => show::run(&args),
         #[cfg(feature = "sim")]

@@ -16,6 +16,7 @@ mod broken;
 mod drawn;
 mod expand;
 mod expects;
+pub(crate) mod order;
 mod pattern;
 mod places;
 mod raw;
@@ -28,6 +29,7 @@ pub use drawn::{Drawn, Random, RandomFault, Workload};
 pub use expects::{
     Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
 };
+pub use order::{Choice, Order};
 pub use pattern::Pattern;
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};
@@ -68,6 +70,8 @@ pub struct Scenario {
     pub places_latency: LatencyRange,
     /// When the run ends; if not given, when everything is quiet.
     pub end: Option<Duration>,
+    /// In which order everything happens, where that is no matter of time.
+    pub deliver: Option<Order>,
     /// The servers' own timers.
     pub timing: Timing,
     /// What happens, by time, as the file says it: see [`expanded`](Self::expanded).

@@ -47,6 +47,12 @@ pub(super) struct RawScenario {
     pub(super) latency: Option<Entries<Located<LatencyRange>>>,
     /// When the run ends, such as `"8s"`. By default it ends when everything is quiet.
     pub(super) end: Option<Located<DurationText>>,
+    /// In which order everything happens, once all links are up: `"Riley>Jaquez"` lets arrive what
+    /// has waited longest from Riley to Jaquez (a segment with updates in it), `"step"` does the next
+    /// step. Nothing else depends on latencies then, nor on the times of steps but for one thing: a
+    /// step whose time is later than that of the one before waits until nothing is under way. What
+    /// the list does not name happens in the order in which it came up.
+    pub(super) deliver: Option<OneOrMany>,
     /// The servers' own timers.
     pub(super) server: Option<Section<RawTiming>>,
     /// What happens, step by step. Steps of the same time happen in the order of the file.

@@ -4,6 +4,7 @@
 //! turmoil's. The same scenario with the same seed gives the same bytes, in any process and on any
 //! machine, and [`run`] makes sure by running everything twice.
 
+mod chooser;
 mod client;
 mod drawn;
 mod faults;
@@ -23,6 +24,8 @@ use crate::scenario::{Action, Drawn, Scenario};
 use crate::trace::propagation::follow;
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 
+pub use chooser::Chooser;
+use chooser::{Followed, Listed};
 pub use google::DELAY_HEADER;
 
 /// Why a run gave no trace to be trusted. A broken expectation is no error.
@@ -85,9 +88,47 @@ pub fn run_with_mocks(
     Ok(trace)
 }
 
+/// Runs a scenario once, and by hand: when the herd is up, `chooser` says what happens next, again and again. None if
+/// it gives the run up. What the scenario itself says of the order does not count.
+///
+/// What can be chosen is each message between servers that carries updates, and each step; a step
+/// whose time is later than that of the one before can only be done when nothing is under way.
+///
+/// # Errors
+///
+/// When something inside fails.
+pub fn run_by_hand(
+    scenario: &Scenario,
+    chooser: &mut dyn Chooser,
+) -> Result<Option<Trace>, SimError> {
+    let scenario = &scenario.expanded();
+    let execution = world::execute(scenario, None, Some(chooser))?;
+    Ok(execution.map(|execution| told(scenario, execution, Mode::ByHand(None))))
+}
+
 fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimError> {
     let scenario = &scenario.expanded();
-    let mut execution = world::execute(scenario, mocks)?;
+    let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
+    let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
+    let execution = world::execute(scenario, mocks, chooser)?;
+    let given_up = || SimError::Failed("the run was given up".to_owned());
+    let mode = match listed {
+        None => Mode::ByTime,
+        Some(listed) => Mode::ByHand(Some(listed.followed())),
+    };
+    Ok(told(scenario, execution.ok_or_else(given_up)?, mode))
+}
+
+/// What decided on the order in which everything happened.
+enum Mode {
+    /// Time.
+    ByTime,
+    /// Choices; those of the scenario itself, if they are told of.
+    ByHand(Option<Followed>),
+}
+
+/// The trace of a run.
+fn told(scenario: &Scenario, mut execution: world::Execution, mode: Mode) -> Trace {
     let latency: Vec<_> = scenario
         .link_latency
         .iter()
@@ -102,8 +143,8 @@ fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimE
         updates,
         judgements: Vec::new(),
     };
-    trace.judgements = judge::judge(scenario, &execution, &trace);
-    Ok(trace)
+    trace.judgements = judge::judge(scenario, &execution, &mode, &trace);
+    trace
 }
 
 /// What ran, for the trace's first line.

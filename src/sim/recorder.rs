@@ -125,6 +125,22 @@ impl Recorder {
         question(&self.inner().state)
     }
 
+    /// How many events there are.
+    pub(super) fn count(&self) -> usize {
+        self.inner().events.len()
+    }
+
+    /// The servers that did something since there were so many events.
+    pub(super) fn servers_since(&self, count: usize) -> BTreeSet<Arc<str>> {
+        let inner = self.inner();
+        let new = inner.events.get(count..).unwrap_or_default();
+        let servers = new.iter().filter_map(|event| match &event.who {
+            Who::Server(name) => Some(Arc::clone(name)),
+            _ => None,
+        });
+        servers.collect()
+    }
+
     /// All events, which are gone from here then.
     pub(super) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.inner().events)

@@ -1,6 +1,8 @@
 //! A scenario in turmoil: one host for each server, one for all clients, and a driver that performs
 //! the steps between two ticks.
 
+mod by_hand;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -9,13 +11,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::SimError;
 use super::client::{self, Board, Job, Outcome};
 use super::faults::{Breaker, Touch};
 use super::google::{self, Causes, Google, Seen, SimPlaces};
 use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
 use super::recorder::{Recorder, State};
+use super::{Chooser, SimError};
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::{Event, What, Who};
 use crate::net::Net as _;
@@ -26,6 +28,7 @@ use crate::scenario::{
 use crate::seed::derive;
 use crate::server::{self, Config, Listeners};
 use crate::units::LatencyRange;
+use by_hand::ByHand;
 
 /// A run that has not become quiet so long after its last step never will.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
@@ -48,11 +51,24 @@ pub(super) struct Execution {
     pub(super) places: Option<Seen>,
 }
 
-/// Runs a scenario once, with Places answering by its tables and by `mocks`.
+/// How a run came to its end.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// Everything was quiet, or it was the time that the scenario says.
+    Well,
+    /// It did not become quiet.
+    InUnrest,
+    /// Whoever chose what happens next had seen enough.
+    GivenUp,
+}
+
+/// Runs a scenario once, with Places answering by its tables and by `mocks`. With a `chooser` it goes on by hand;
+/// nothing comes of it if that gives it up.
 pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
-) -> Result<Execution, SimError> {
+    chooser: Option<&mut dyn Chooser>,
+) -> Result<Option<Execution>, SimError> {
     let is_asked = mocks.is_some() || scenario.asks_places;
     let google = is_asked.then(|| Google::start(scenario, mocks.unwrap_or_default()));
     let google = google.transpose()?;
@@ -90,19 +106,25 @@ pub(super) fn execute(
         give,
     };
     driver.routes.draw_all(&sim);
-    let ended_well = driver.run(&mut sim)?;
+    let ended = match chooser {
+        None => driver.run(&mut sim)?,
+        Some(chooser) => ByHand::new(&mut driver, chooser).run(&mut sim)?,
+    };
+    if ended == Ended::GivenUp {
+        return Ok(None);
+    }
     driver.recorder.set_now(sim.elapsed());
     driver.breaker.finish();
-    Ok(Execution {
+    Ok(Some(Execution {
         lasted: sim.elapsed(),
         events: driver.recorder.take(),
         outcomes: driver.board.take(),
         still_waiting: driver.board.waiting(),
         undone: driver.todo.len(),
         touched: std::mem::take(&mut driver.breaker.touched),
-        ended_well,
+        ended_well: ended == Ended::Well,
         places: google.map(Google::seen),
-    })
+    }))
 }
 
 #[expect(
@@ -323,8 +345,8 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Ticks until the end; whether that came as it should.
-    fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<bool, SimError> {
+    /// Ticks until the end.
+    fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<Ended, SimError> {
         let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
         loop {
             let now = sim.elapsed();
@@ -342,51 +364,62 @@ impl Driver<'_> {
                 None => self.is_quiet(now),
             };
             if over {
-                return Ok(true);
+                return Ok(Ended::Well);
             }
             if self.scenario.end.is_none() && now > last_step + LONGEST_UNREST {
-                return Ok(false);
+                return Ok(Ended::InUnrest);
             }
         }
     }
 
     fn perform(&mut self, sim: &mut turmoil::Sim<'static>, now: Duration) -> Result<(), SimError> {
         while let Some((_, place, todo)) = self.todo.pop_front_if(|&mut (at, ..)| at <= now) {
-            match todo {
-                Todo::Break(fault, party) => {
-                    self.breaker.break_host(fault, party, place);
-                    match fault {
-                        Fault::Crash => self.kill(sim, party),
-                        Fault::PowerOff => self.unplug(sim, party),
-                        Fault::Freeze | Fault::Refuse => {}
-                    }
+            self.do_it(sim, now, place, todo)?;
+        }
+        Ok(())
+    }
+
+    fn do_it(
+        &mut self,
+        sim: &mut turmoil::Sim<'static>,
+        now: Duration,
+        place: usize,
+        todo: Todo,
+    ) -> Result<(), SimError> {
+        match todo {
+            Todo::Break(fault, party) => {
+                self.breaker.break_host(fault, party, place);
+                match fault {
+                    Fault::Crash => self.kill(sim, party),
+                    Fault::PowerOff => self.unplug(sim, party),
+                    Fault::Freeze | Fault::Refuse => {}
                 }
-                Todo::Mend(fault, party) => {
-                    self.breaker.mend_host(fault, party);
-                    if matches!(fault, Fault::Crash | Fault::PowerOff) {
-                        self.alive(party).set(true);
-                        sim.bounce(self.machines.host(self.machines.of(party)));
-                    }
+            }
+            Todo::Mend(fault, party) => {
+                self.breaker.mend_host(fault, party);
+                if matches!(fault, Fault::Crash | Fault::PowerOff) {
+                    self.alive(party).set(true);
+                    sim.bounce(self.machines.host(self.machines.of(party)));
                 }
-                Todo::Cut(ways) => self.breaker.cut(sim, &ways, place),
-                Todo::Heal(ways) => self.breaker.heal(&ways),
-                Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
-                Todo::Slow(routes, latency) => {
-                    self.breaker.slow(&routes, latency, place);
-                    self.routes.slow(sim, &routes, latency);
+            }
+            Todo::Cut(ways) => self.breaker.cut(sim, &ways, place),
+            Todo::Heal(ways) => self.breaker.heal(&ways),
+            Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
+            Todo::Slow(routes, latency) => {
+                self.breaker.slow(&routes, latency, place);
+                self.routes.slow(sim, &routes, latency);
+            }
+            Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
+            Todo::Tell(steps) => {
+                let network = self.recorder.journal(Who::Network);
+                for step in steps {
+                    network.record(None, What::Chose { step: step.into() });
                 }
-                Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
-                Todo::Tell(steps) => {
-                    let network = self.recorder.journal(Who::Network);
-                    for step in steps {
-                        network.record(None, What::Chose { step: step.into() });
-                    }
-                }
-                Todo::Send(job) => {
-                    self.board.begin();
-                    let gone = |_| SimError::Failed("the clients' host is gone".to_owned());
-                    self.give.send(job).map_err(gone)?;
-                }
+            }
+            Todo::Send(job) => {
+                self.board.begin();
+                let gone = |_| SimError::Failed("the clients' host is gone".to_owned());
+                self.give.send(job).map_err(gone)?;
             }
         }
         Ok(())
@@ -424,17 +457,22 @@ impl Driver<'_> {
         self.breaker.reapply(sim, machine);
     }
 
-    /// Whether nothing is left to happen: all steps done, all clients answered, all links between
-    /// running servers synchronised, and nothing but signs of life for a while.
+    /// Whether nothing is left to happen.
     fn is_quiet(&self, now: Duration) -> bool {
-        // Twice there and back: whatever was under way has arrived and was answered.
-        let settle = Duration::from_millis(200).max(self.routes.longest() * 4);
         self.todo.is_empty()
-            && self.board.pending() == 0
+            && self.is_settled(now, Duration::from_millis(200))
+            && now > self.routes.settled()
+    }
+
+    /// Whether all clients are answered and all links between running servers synchronised, and nothing but signs of
+    /// life was seen for a while: `least`, or longer where messages take their time.
+    fn is_settled(&self, now: Duration, least: Duration) -> bool {
+        // Twice there and back: whatever was under way has arrived and was answered.
+        let settle = least.max(self.routes.longest() * 4);
+        self.board.pending() == 0
             && self
                 .recorder
                 .ask(|state| now > state.last_activity + settle && self.is_whole(state))
-            && now > self.routes.settled()
     }
 
     fn is_whole(&self, state: &State) -> bool {

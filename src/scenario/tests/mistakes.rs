@@ -349,7 +349,7 @@ fn unknown_invariants_have_a_place_and_a_suggestion() {
         told(&problems),
         [
             "3:12 unknown invariant `agrement`",
-            "3:37 invariant `agreement` is named twice",
+            "3:36 invariant `agreement` is named twice",
             "3:50 unknown invariant `x`",
         ]
     );
@@ -361,4 +361,44 @@ fn unknown_invariants_have_a_place_and_a_suggestion() {
     );
     let scenario = good(&format!("without = \"nothing-waits\"\nsteps = [{KIWI}]"));
     assert_eq!(scenario.without, [Invariant::NothingWaits]);
+}
+
+#[test]
+fn mistakes_in_an_order_have_a_place() {
+    let head = "deliver = [\"step\", \"Riley>Jaquez\", ";
+    let with = |rest: &str, steps: &str| format!("{head}{rest}]\nsteps = [{steps}]");
+    let cut = "{ at = \"3s\", partition = \"Riley-Juzang\" }";
+    let often = KIWI
+        .replace(" }", ", times = 2, every = \"1s\" }")
+        .replacen("2s", "1s", 1);
+    let cases = [
+        (
+            with("\"Jaquez\"", KIWI),
+            "3:36 `Jaquez` is nothing that can happen next",
+        ),
+        (with("\"Jaquez>Rily\"", KIWI), "3:44 unknown server `Rily`"),
+        (
+            with("\"Riley>Bernard\"", KIWI),
+            "3:36 there is no link between `Riley` and `Bernard`",
+        ),
+        (with("\"step\"", KIWI), "3:36 there is one step only"),
+        (
+            with("", &format!("{KIWI}, {cut}")),
+            &*format!(
+                "4:{} `deliver` takes the place of time, and this is a cut, which is but a late delivery",
+                12 + KIWI.len()
+            ),
+        ),
+        (
+            with("", &often),
+            "4:10 `deliver` takes the place of time, and this is repetitions some time apart",
+        ),
+        (
+            format!("end = \"5s\"\n{}", with("", KIWI)),
+            "3:7 a run with `deliver` ends when everything has happened",
+        ),
+    ];
+    for (rest, wanted) in cases {
+        assert_eq!(problems_of(&rest), [wanted], "{rest}");
+    }
 }

@@ -158,6 +158,24 @@ fn settings_have_defaults_and_the_nearest_latency_holds() {
 }
 
 #[test]
+fn an_order_names_deliveries_and_steps() {
+    let order = |deliver: &str| {
+        let scenario = good(&format!("deliver = {deliver}\nsteps = [{KIWI}]"));
+        let order = scenario.deliver.unwrap().choices.into_iter();
+        order
+            .map(|choice| choice.text(&scenario.herd))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        order(r#"["step", "Riley>Jaquez", "Jaquez > Bernard"]"#),
+        ["step", "Riley>Jaquez", "Jaquez>Bernard"]
+    );
+    assert_eq!(order(r#""step""#), ["step"]);
+    assert_eq!(order("[]"), [""; 0]);
+    assert_eq!(good(&format!("steps = [{KIWI}]")).deliver, None);
+}
+
+#[test]
 fn steps_are_sorted_by_time_and_keep_their_order_within_one() {
     let scenario = good(
         "steps = [{ at = \"3s\", restart = \"Riley\" }, { at = \"1s\", crash = \"Riley\" }, \

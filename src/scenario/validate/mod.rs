@@ -20,6 +20,7 @@ mod expects;
 mod kinds;
 mod network;
 mod observed;
+mod order;
 mod places;
 mod settings;
 mod steps;
@@ -103,6 +104,7 @@ impl Context<'_> {
             steps.as_deref().unwrap_or_default(),
             end,
         );
+        let deliver = self.order(raw.deliver.as_ref(), raw.end.as_ref(), steps.as_deref());
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref(), end);
         let without = self.without(raw.without.as_ref(), &expects);
         let places = self.places(raw.places.as_ref(), relative_to);
@@ -118,6 +120,7 @@ impl Context<'_> {
             client_latency,
             places_latency,
             end,
+            deliver,
             timing,
             steps: steps?,
             expects,

@@ -7,6 +7,8 @@ mod updates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::Mode;
+use super::chooser::Followed;
 use super::client::{Outcome, Place};
 use super::drawn;
 use super::faults::Touch;
@@ -30,7 +32,12 @@ const MOST_VIOLATIONS: usize = 5;
 const NO_VIOLATION: &str = "no violation";
 
 /// Every judgement of a run: first the scenario's own, then what must hold of every run.
-pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -> Vec<Judgement> {
+pub(super) fn judge(
+    scenario: &Scenario,
+    execution: &Execution,
+    mode: &Mode,
+    trace: &Trace,
+) -> Vec<Judgement> {
     let judge = Judge {
         scenario,
         trace,
@@ -43,7 +50,11 @@ pub(super) fn judge(scenario: &Scenario, execution: &Execution, trace: &Trace) -
         judgements.extend(judge.expectation(expect, &execution.outcomes));
     }
     let (drawn, touched) = drawn::split(scenario, &execution.touched);
-    judgements.extend(touched.into_iter().map(|touch| judge.touch(touch)));
+    match mode {
+        Mode::ByTime => judgements.extend(touched.into_iter().map(|touch| judge.touch(touch))),
+        // At some moments a fault finds nobody that it could concern.
+        Mode::ByHand(followed) => judgements.extend(followed.iter().map(|it| judge.order(it))),
+    }
     judgements.extend(drawn::randoms(scenario, &drawn, trace));
     let judged = |invariant: &Invariant| !scenario.without.contains(invariant);
     let invariants = Invariant::ALL.into_iter().filter(judged);
@@ -213,6 +224,23 @@ impl Judge<'_> {
             judgements.push(broken(about, "what they expect", said.trim()));
         }
         judgements
+    }
+
+    /// The order that the scenario gives was kept to its end.
+    fn order(&self, followed: &Followed) -> Judgement {
+        let all = format!("all {}", followed.all);
+        Judgement {
+            about: "everything happens in the order of `deliver`".to_owned(),
+            held: followed.missed.is_none(),
+            actual: match &followed.missed {
+                None => all.clone(),
+                Some(why) => format!("{} of {}; {why}", followed.followed, followed.all),
+            },
+            expected: all,
+            place: Some(self.place(followed.place)),
+            invariant: None,
+            events: Vec::new(),
+        }
     }
 
     /// A fault that touched nothing proves nothing.

@@ -1,0 +1,163 @@
+//! `herd explore`: a scenario in every order in which its messages can arrive.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::flags::server;
+use super::interrupt::Interrupt;
+use super::{Exit, Failure, painted, print, warn};
+use crate::explore::{self, Counts, Exploration, ExploreError, Options};
+use crate::scenario::Scenario;
+
+/// Run a scenario in every order in which its messages can arrive
+///
+/// When the herd is up, nothing that carries updates goes from server to server by itself. Each such message waits until
+/// it is chosen, and everything that can be chosen is, in one run or another. Steps of the same time are choices, too:
+/// each is done at every possible moment after the one before.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd explore scenarios/one-update.toml
+  herd explore scenarios/one-update.toml --origin all
+  herd explore scenarios/two-updates.toml --reduce --out found
+
+Exit codes:
+  0  everything held in every order that was run
+  1  something was broken in one of them, or the work was interrupted
+  2  the file or the command line is bad
+  3  something inside failed")]
+pub(super) struct Args {
+    /// The scenario file (.toml, .json)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Where the first client goes, in place of where the scenario sends it; `all` for each server in turn
+    #[arg(long, value_name = "NAME|all")]
+    origin: Option<String>,
+    /// Let every step be done at any moment after the one before, not only steps of the same time
+    #[arg(long)]
+    any_time: bool,
+    /// Of orders that differ only in turns of what commutes, run one
+    #[arg(long, conflicts_with_all = ["depth", "preemptions"])]
+    reduce: bool,
+    /// Vary only the first N choices; what comes later happens in the order in which it came up
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+    /// Let at most N choices differ from the order in which everything came up
+    #[arg(long, value_name = "N")]
+    preemptions: Option<usize>,
+    /// Run at most N orders
+    #[arg(long, value_name = "N", default_value_t = Options::default().budget)]
+    budget: usize,
+    /// Share the work among N threads; what is found does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Write each kind of order that broke something to this folder, as a scenario that replays it
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the result as JSON, an object a line, instead of the report
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (scenario, warnings) = Scenario::load(&args.file)?;
+    warn(&warnings);
+    let origins = match args.origin.as_deref() {
+        None => vec![None],
+        Some("all") => scenario.herd.ids().map(Some).collect(),
+        Some(name) => vec![Some(server(&scenario.herd, name)?)],
+    };
+    let interrupt = Interrupt::watch()?;
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let mut explored: Vec<Exploration> = Vec::new();
+    for origin in origins {
+        let options = Options {
+            reduce: args.reduce,
+            depth: args.depth,
+            preemptions: args.preemptions,
+            budget: args.budget,
+            threads: args.threads.unwrap_or_else(cores),
+            any_time: args.any_time,
+            origin,
+        };
+        let exploration = explore_one(&scenario, &options, &interrupt)?;
+        if args.json {
+            let json = serde_json::to_string(&exploration);
+            let json = json.map_err(|error| Failure::Internal(error.to_string()))?;
+            print(&(json + "\n"))?;
+        } else {
+            let gap = if explored.is_empty() { "" } else { "\n\n" };
+            print(&painted(&format!("{gap}{}", explore::text(&exploration))))?;
+        }
+        if let Some(folder) = &args.out {
+            write_orders(folder, &exploration)?;
+        }
+        explored.push(exploration);
+        if interrupt.is_wanted() {
+            break;
+        }
+    }
+    if explored.len() > 1 && !args.json {
+        let lines: Vec<String> = explored.iter().map(explore::verdict).collect();
+        print(&painted(&format!("\n{}\n", lines.join("\n"))))?;
+    }
+    let good = |exploration: &Exploration| {
+        !exploration.is_broken() && exploration.counts.orders > 0 && !exploration.counts.interrupted
+    };
+    Ok(if explored.iter().all(good) && !interrupt.is_wanted() {
+        Exit::Held
+    } else {
+        Exit::Broken
+    })
+}
+
+/// Writes every order that broke something, and says how to replay it.
+fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure> {
+    for (number, broken) in (1..).zip(&exploration.broken) {
+        let origin = exploration.origin.iter();
+        let origin: String = origin.map(|name| format!("-from-{name}")).collect();
+        let file = folder.join(format!("{}{origin}-order-{number}.toml", exploration.scenario));
+        let unwritable =
+            |error| Failure::Input(format!("can't write {}: {error}", file.display()));
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        std::fs::write(&file, broken.scenario.to_toml()).map_err(unwritable)?;
+        let said = writeln!(anstream::stderr(), "replay it: herd run {}", file.display());
+        said?;
+    }
+    Ok(())
+}
+
+fn explore_one(
+    scenario: &Scenario,
+    options: &Options,
+    interrupt: &Interrupt,
+) -> Result<Exploration, Failure> {
+    let progress = std::io::stderr().is_terminal();
+    let mut told: usize = 0;
+    let watch = |counts: &Counts| {
+        told += 1;
+        // Some times a second is enough for the eye.
+        if progress && told.is_multiple_of(8) {
+            let (orders, open) = (counts.orders, counts.open);
+            let _ = write!(
+                std::io::stderr(),
+                "\r\x1b[K{orders} orders, {open} beginnings open"
+            );
+        }
+        if interrupt.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let explored = explore::explore_watched(scenario, options, watch);
+    if progress && told >= 8 {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    explored.map_err(|error| match error {
+        ExploreError::Unfit(problems) => Failure::Problems(problems),
+        error => Failure::Internal(format!("{}: {error}", scenario.source.name)),
+    })
+}

@@ -1,0 +1,418 @@
+//! Every order in which a network could deliver the messages of a scenario, run against the real server.
+//!
+//! `search` walks a tree of choices and knows nothing of herds; `prepare` takes time out of a scenario; the
+//! simulator runs it by hand ([`sim::run_by_hand`]), asking at each point what comes next; `outcome` is
+//! what one order came to, and [`Exploration`] what all came to.
+
+mod outcome;
+mod prepare;
+mod report;
+mod search;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use siphasher::sip128::SipHasher13;
+
+use crate::diag::Problems;
+use crate::herd::ServerId;
+use crate::scenario::{Choice, Order, Scenario};
+use crate::sim::{self, SimError};
+use crate::trace::Judgement;
+
+use outcome::Outcome;
+use search::{Bounds, SearchError, System, Walk};
+
+pub use report::{text, verdict};
+pub use search::Counts;
+
+/// Of how many kinds of broken orders one is kept; the others are counted.
+const MOST_KINDS: usize = 20;
+
+/// What to explore, and how far.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Of orders that differ only in turns of what commutes, one is run.
+    pub reduce: bool,
+    /// Only so many choices are varied, from the beginning.
+    pub depth: Option<usize>,
+    /// At most so many choices differ from the order in which everything came up.
+    pub preemptions: Option<usize>,
+    /// At most so many orders are run.
+    pub budget: usize,
+    /// So many threads share the runs. What is found does not depend on it.
+    pub threads: NonZeroUsize,
+    /// Every step can be done at any moment after the one before, not only those of the same time.
+    pub any_time: bool,
+    /// Where the first client goes, in place of where the scenario sends it.
+    pub origin: Option<ServerId>,
+}
+
+impl Default for Options {
+    /// Every order, up to 20,000, on one thread.
+    fn default() -> Self {
+        Self {
+            reduce: false,
+            depth: None,
+            preemptions: None,
+            budget: 20_000,
+            threads: NonZeroUsize::MIN,
+            any_time: false,
+            origin: None,
+        }
+    }
+}
+
+/// Why nothing could be explored.
+#[derive(Debug, thiserror::Error)]
+pub enum ExploreError {
+    /// The scenario has what can't be explored, each in its place.
+    #[error("{0}")]
+    Unfit(Problems),
+    /// A run failed inside.
+    #[error("{0}")]
+    Run(#[from] SimError),
+    /// The same choices did not lead to the same.
+    #[error("two runs in which the same was chosen differed")]
+    Unstable,
+}
+
+/// What came of all orders that were run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Exploration {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its title.
+    pub title: String,
+    /// The herd's name.
+    pub herd: String,
+    /// Where the first client went, if not where the scenario sends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Whether of orders that differ only in turns of what commutes one was run.
+    pub reduced: bool,
+    /// How many orders there were.
+    pub counts: Counts,
+    /// Whether nothing was left out.
+    pub complete: bool,
+    /// How many different things came of them: what each server was told by whom, in which order.
+    pub outcomes: usize,
+    /// How few and how many choices an order had.
+    pub choices: Range,
+    /// How each update fared.
+    pub updates: Vec<UpdateRange>,
+    /// What was judged of every order.
+    pub judged: Vec<Judged>,
+    /// What the scenario expects that was not judged, since it depends on the order.
+    pub not_judged: Vec<&'static str>,
+    /// Orders in which something was broken: one of each kind.
+    pub broken: Vec<BrokenOrder>,
+}
+
+impl Exploration {
+    /// Whether something was broken in any order.
+    pub fn is_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+}
+
+/// The least and the most of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// The least.
+    pub least: usize,
+    /// The most.
+    pub most: usize,
+}
+
+impl Range {
+    fn add(range: &mut Option<Self>, value: usize) {
+        let range = range.get_or_insert(Self {
+            least: value,
+            most: value,
+        });
+        range.least = range.least.min(value);
+        range.most = range.most.max(value);
+    }
+}
+
+/// How an update fared in all orders together.
+#[derive(Clone, Debug, Serialize)]
+pub struct UpdateRange {
+    /// How it is called.
+    pub name: String,
+    /// How it came to each server, in the order of the herd.
+    pub servers: Vec<ServerHops>,
+    /// How many messages carried it.
+    pub sends: Range,
+    /// How many of them told something new.
+    pub useful: Range,
+}
+
+/// After how many hops an update can first come to a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerHops {
+    /// The server.
+    pub server: String,
+    /// Each number of hops that was seen.
+    pub hops: BTreeSet<u32>,
+    /// In how many orders it never came there.
+    pub missed: usize,
+}
+
+/// Something that was judged in every order.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judged {
+    /// What.
+    pub about: String,
+    /// In how many orders it held.
+    pub held: usize,
+    /// In how many it was broken.
+    pub broken: usize,
+}
+
+/// An order in which something was broken.
+#[derive(Clone, Debug, Serialize)]
+pub struct BrokenOrder {
+    /// What happened, one after the other, as a scenario's `deliver` has it.
+    pub order: Vec<String>,
+    /// What was broken.
+    pub judgements: Vec<Judgement>,
+    /// How many orders were broken in just this.
+    pub orders: usize,
+    /// The scenario that has this order.
+    #[serde(skip)]
+    pub scenario: Scenario,
+}
+
+/// Runs a scenario in every order within the options.
+///
+/// # Errors
+///
+/// When the scenario has steps that are nothing without time, or when something inside fails. What is broken in
+/// some order is in the [`Exploration`].
+pub fn explore(scenario: &Scenario, options: &Options) -> Result<Exploration, ExploreError> {
+    explore_watched(scenario, options, |_| ControlFlow::Continue(()))
+}
+
+/// As [`explore`], with somebody who is told now and then how far it is, and who can end it: what was found
+/// until then is what comes of it.
+///
+/// # Errors
+///
+/// As [`explore`].
+pub fn explore_watched(
+    scenario: &Scenario,
+    options: &Options,
+    watch: impl FnMut(&Counts) -> ControlFlow<()>,
+) -> Result<Exploration, ExploreError> {
+    let prepared = prepare::prepare(scenario, options.any_time, options.origin)
+        .map_err(ExploreError::Unfit)?;
+    let bounds = Bounds {
+        reduce: options.reduce,
+        depth: options.depth,
+        deviations: options.preemptions,
+        budget: options.budget,
+    };
+    let mut tally = Tally::new(&prepared.scenario);
+    let herd = HerdByHand(&prepared.scenario);
+    let seen = |order: &[Choice], outcome| tally.add(order, outcome);
+    let counts = search::search(&herd, bounds, options.threads, seen, watch);
+    let counts = counts.map_err(|error| match error {
+        SearchError::Run(error) => ExploreError::Run(error),
+        SearchError::Unstable => ExploreError::Unstable,
+    })?;
+    let mut exploration = tally.finish(counts, prepared.left_out);
+    exploration.reduced = options.reduce;
+    exploration.origin = options
+        .origin
+        .map(|id| scenario.herd.server(id).name.to_string());
+    Ok(exploration)
+}
+
+/// A scenario that goes on by hand.
+struct HerdByHand<'a>(&'a Scenario);
+
+impl System for HerdByHand<'_> {
+    type Choice = Choice;
+    type Outcome = Outcome;
+    type Error = SimError;
+
+    fn run(&self, walk: &mut Walk<'_, Choice>) -> Result<Option<Outcome>, SimError> {
+        let trace = sim::run_by_hand(self.0, &mut Hand(walk))?;
+        Ok(trace.map(Outcome::of))
+    }
+}
+
+/// The simulator's choices, made by a walk.
+struct Hand<'w, 'b>(&'w mut Walk<'b, Choice>);
+
+impl sim::Chooser for Hand<'_, '_> {
+    fn choose(&mut self, options: &[Choice]) -> Option<usize> {
+        self.0.choose(options)
+    }
+
+    fn touched(&mut self, servers: &BTreeSet<ServerId>) {
+        self.0
+            .touched(servers.iter().map(|id| id.index()).collect());
+    }
+}
+
+/// What all orders so far came to.
+struct Tally<'a> {
+    scenario: &'a Scenario,
+    orders: usize,
+    /// Their histories' hashes: of so many orders the texts would be too much to keep.
+    outcomes: BTreeSet<u128>,
+    choices: Option<Range>,
+    updates: Vec<UpdateTally>,
+    judged: Vec<Judged>,
+    broken: BTreeMap<BTreeSet<String>, usize>,
+    kept: Vec<(BTreeSet<String>, BrokenOrder)>,
+}
+
+struct UpdateTally {
+    name: String,
+    servers: Vec<ServerHops>,
+    sends: Option<Range>,
+    useful: Option<Range>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        Self {
+            scenario,
+            orders: 0,
+            outcomes: BTreeSet::new(),
+            choices: None,
+            updates: Vec::new(),
+            judged: Vec::new(),
+            broken: BTreeMap::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, order: &[Choice], outcome: Outcome) {
+        self.orders += 1;
+        Range::add(&mut self.choices, order.len());
+        for (at, update) in outcome.updates.iter().enumerate() {
+            self.add_update(at, update);
+        }
+        for judgement in &outcome.judgements {
+            let known = self
+                .judged
+                .iter_mut()
+                .find(|known| known.about == judgement.about);
+            let judged = match known {
+                Some(known) => known,
+                None => {
+                    let about = judgement.about.clone();
+                    self.judged.push(Judged {
+                        about,
+                        held: 0,
+                        broken: 0,
+                    });
+                    let last = self.judged.len() - 1;
+                    &mut self.judged[last]
+                }
+            };
+            *(if judgement.held {
+                &mut judged.held
+            } else {
+                &mut judged.broken
+            }) += 1;
+        }
+        let broken = outcome::broken(&outcome.judgements);
+        if !broken.is_empty() {
+            self.keep(order, broken, outcome.judgements);
+        }
+        let hash = SipHasher13::new().hash(outcome.histories.as_bytes());
+        self.outcomes.insert(hash.as_u128());
+    }
+
+    fn add_update(&mut self, at: usize, update: &outcome::Update) {
+        if self.updates.len() <= at {
+            let servers = self.scenario.herd.server_names().map(|name| ServerHops {
+                server: name.to_owned(),
+                ..ServerHops::default()
+            });
+            self.updates.push(UpdateTally {
+                name: update.name.clone(),
+                servers: servers.collect(),
+                sends: None,
+                useful: None,
+            });
+        }
+        let tally = &mut self.updates[at];
+        for server in &mut tally.servers {
+            match update.hops.get(&server.server) {
+                Some(hops) => {
+                    server.hops.insert(*hops);
+                }
+                None => server.missed += 1,
+            }
+        }
+        Range::add(&mut tally.sends, update.sends);
+        Range::add(&mut tally.useful, update.useful);
+    }
+
+    fn keep(&mut self, order: &[Choice], broken: BTreeSet<String>, judgements: Vec<Judgement>) {
+        let count = self.broken.entry(broken.clone()).or_default();
+        *count += 1;
+        if *count > 1 || self.kept.len() == MOST_KINDS {
+            return;
+        }
+        let herd = &self.scenario.herd;
+        let found = BrokenOrder {
+            order: order.iter().map(|choice| choice.text(herd)).collect(),
+            judgements: judgements
+                .into_iter()
+                .filter(|judgement| !judgement.held)
+                .collect(),
+            orders: 0,
+            scenario: Scenario {
+                title: format!("{}, in an order that breaks it", self.scenario.title),
+                deliver: Some(Order {
+                    span: 0..0,
+                    choices: order.to_vec(),
+                }),
+                ..self.scenario.clone()
+            },
+        };
+        self.kept.push((broken, found));
+    }
+
+    fn finish(self, counts: Counts, not_judged: Vec<&'static str>) -> Exploration {
+        let none = Range { least: 0, most: 0 };
+        let updates = self.updates.into_iter().map(|update| UpdateRange {
+            name: update.name,
+            servers: update.servers,
+            sends: update.sends.unwrap_or(none),
+            useful: update.useful.unwrap_or(none),
+        });
+        let broken = self.kept.into_iter().map(|(kind, order)| BrokenOrder {
+            orders: self.broken.get(&kind).copied().unwrap_or_default(),
+            ..order
+        });
+        Exploration {
+            scenario: self.scenario.name.clone(),
+            title: self.scenario.title.clone(),
+            herd: self.scenario.herd.name().to_string(),
+            origin: None,
+            reduced: false,
+            complete: counts.left_out == 0 && counts.open == 0,
+            counts,
+            outcomes: self.outcomes.len(),
+            choices: self.choices.unwrap_or(none),
+            updates: updates.collect(),
+            judged: self.judged,
+            not_judged,
+            broken: broken.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

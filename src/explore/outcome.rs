@@ -1,0 +1,119 @@
+//! What came of one order, as far as orders can differ in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::journal::{ConnId, What, Who};
+use crate::protocol::peer::PeerLine;
+use crate::protocol::record::Record;
+use crate::trace::propagation::Use;
+use crate::trace::{Judgement, Trace};
+
+/// What came of one order.
+pub(super) struct Outcome {
+    /// What happened at each server, without times: who told it what, in which order, what it took in, when it
+    /// started and ended, and how its links were. Two orders that are equal in this differ in nothing that any server
+    /// could tell.
+    pub(super) histories: String,
+    pub(super) updates: Vec<Update>,
+    pub(super) judgements: Vec<Judgement>,
+}
+
+/// How one update fared.
+pub(super) struct Update {
+    pub(super) name: String,
+    /// After how many hops it first came to each server.
+    pub(super) hops: BTreeMap<String, u32>,
+    pub(super) sends: usize,
+    pub(super) useful: usize,
+}
+
+impl Outcome {
+    pub(super) fn of(trace: Trace) -> Self {
+        let updates = trace.updates.iter().map(|update| {
+            let servers = trace.herd.server_names();
+            let hops =
+                servers.filter_map(|name| Some((name.to_owned(), update.arrival(name)?.hops)));
+            Update {
+                name: update.name.clone(),
+                hops: hops.collect(),
+                sends: update.sends.len(),
+                useful: update.count(Use::Useful),
+            }
+        });
+        Self {
+            updates: updates.collect(),
+            histories: histories(&trace),
+            judgements: trace.judgements,
+        }
+    }
+}
+
+/// The records of a run by their age. Their times and skews depend on when a client was served, which is not a
+/// difference that counts; which of them is newer is.
+fn ranks(trace: &Trace) -> BTreeMap<Vec<u8>, usize> {
+    let mut records: BTreeMap<Vec<u8>, Record> = BTreeMap::new();
+    for event in &trace.events {
+        if let What::Accepted { record, .. } = &event.what
+            && let Some(parsed) = Record::parse(&record.text())
+        {
+            records.insert(parsed.text().to_vec(), parsed);
+        }
+    }
+    let mut all: Vec<&Record> = records.values().collect();
+    all.sort_by_key(|record| {
+        (
+            record.time(),
+            record.id(),
+            record.location(),
+            record.origin(),
+        )
+    });
+    let ranks = (0..).zip(all);
+    ranks
+        .map(|(rank, record)| (record.text().to_vec(), rank))
+        .collect()
+}
+
+fn histories(trace: &Trace) -> String {
+    let ranks = ranks(trace);
+    let rank = |text: &[u8]| ranks.get(text).map_or("?".to_owned(), usize::to_string);
+    let mut peers: BTreeMap<(&Who, ConnId), &str> = BTreeMap::new();
+    let mut told: BTreeMap<&str, String> = BTreeMap::new();
+    for event in &trace.events {
+        let Who::Server(me) = &event.who else {
+            continue;
+        };
+        let words = match &event.what {
+            What::LinkUp { peer, conn } => {
+                peers.insert((&event.who, *conn), peer);
+                format!("up {peer}")
+            }
+            What::LinkDown { peer, .. } => format!("down {peer}"),
+            What::LineIn { conn, line } => match PeerLine::parse(&line.0) {
+                Ok(PeerLine::At(update)) => {
+                    let from = peers.get(&(&event.who, *conn)).copied().unwrap_or("?");
+                    format!("{from} {} {}", rank(update.record.text()), update.hops)
+                }
+                _ => continue,
+            },
+            What::Accepted { record, hops, .. } => format!("takes {} {hops}", rank(&record.text())),
+            What::Started { .. } => "starts".to_owned(),
+            What::Crashed => "crashes".to_owned(),
+            _ => continue,
+        };
+        let history = told.entry(me).or_default();
+        history.push_str(&words);
+        history.push_str("; ");
+    }
+    let lines: Vec<String> = told
+        .into_iter()
+        .map(|(me, history)| format!("{me}: {history}"))
+        .collect();
+    lines.join("\n")
+}
+
+/// What was broken, so that orders broken alike can be told together.
+pub(super) fn broken(judgements: &[Judgement]) -> BTreeSet<String> {
+    let broken = judgements.iter().filter(|judgement| !judgement.held);
+    broken.map(|judgement| judgement.about.clone()).collect()
+}

@@ -1,0 +1,280 @@
+//! A run that goes on by hand: every message that carries updates from one server to another waits until it is chosen,
+//! and so does every step.
+//!
+//! Everything else takes its course. Clients and their servers talk as ever; what goes between servers and carries no
+//! update (greetings, signs of life, questions and words of a synchronisation, the ends of connections) arrives a
+//! tick after it was sent, unless something that waits is before it on its connection; and what is sent to a
+//! server that does not run arrives nowhere. Between two choices so much time passes as all that takes, and no more, unless
+//! there is nothing to choose: only then do timers count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use turmoil::{Protocol, Segment};
+
+use super::{Driver, Due, Ended, LONGEST_UNREST, SimError, Todo};
+use crate::herd::ServerId;
+use crate::scenario::{Choice, Clocked, Party};
+use crate::sim::Chooser;
+
+/// A segment under way that carries updates: from where to where, and which of its connection.
+type Key = (SocketAddr, SocketAddr, u64);
+
+/// The driver of such a run.
+pub(super) struct ByHand<'d, 's, 'c> {
+    driver: &'d mut Driver<'s>,
+    chooser: &'c mut dyn Chooser,
+    addresses: BTreeMap<IpAddr, ServerId>,
+    /// Segments that wait, by the order in which they came up.
+    waiting: BTreeMap<Key, u64>,
+    came_up: u64,
+    /// The time, as the scenario has it, of the step that was done last.
+    done: Option<Duration>,
+    /// Whom the last choice is about, if there was one.
+    about: Option<BTreeSet<ServerId>>,
+    /// How many events there were then.
+    events: usize,
+}
+
+impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
+    pub(super) fn new(driver: &'d mut Driver<'s>, chooser: &'c mut dyn Chooser) -> Self {
+        Self {
+            driver,
+            chooser,
+            addresses: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            came_up: 0,
+            done: None,
+            about: None,
+            events: 0,
+        }
+    }
+
+    /// Lets the herd start, and then does one thing after the other until nothing is left.
+    pub(super) fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<Ended, SimError> {
+        let servers = self.driver.scenario.herd.ids();
+        let address = |id: ServerId| sim.lookup(&*self.driver.scenario.herd.server(id).name);
+        self.addresses = servers.map(|id| (address(id), id)).collect();
+        while !self.is_settled(sim) {
+            if sim.elapsed() > LONGEST_UNREST {
+                return Ok(Ended::InUnrest);
+            }
+            self.tick(sim)?;
+        }
+        self.hold(sim);
+        let mut since = sim.elapsed();
+        loop {
+            let moves = self.deliver_the_rest(sim);
+            if !moves && self.driver.board.pending() == 0 {
+                let options = self.options(sim);
+                if !options.is_empty() {
+                    self.tell_who_was_touched();
+                    let chosen = self.chooser.choose(&options);
+                    let Some(&choice) = chosen.and_then(|at| options.get(at)) else {
+                        return Ok(Ended::GivenUp);
+                    };
+                    self.perform(sim, choice)?;
+                    since = sim.elapsed();
+                } else if self.driver.todo.is_empty() && self.is_settled(sim) {
+                    self.tell_who_was_touched();
+                    return Ok(Ended::Well);
+                }
+            }
+            if sim.elapsed() > since + LONGEST_UNREST {
+                self.tell_who_was_touched();
+                return Ok(Ended::InUnrest);
+            }
+            self.tick(sim)?;
+        }
+    }
+
+    fn tick(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<(), SimError> {
+        self.driver.routes.draw_all(sim);
+        let stepped = sim.step();
+        stepped.map_err(|error| SimError::Failed(error.to_string()))?;
+        self.driver.recorder.set_now(sim.elapsed());
+        Ok(())
+    }
+
+    fn is_settled(&self, sim: &turmoil::Sim<'static>) -> bool {
+        self.driver.is_settled(sim.elapsed(), Duration::ZERO)
+    }
+
+    /// From now on nothing goes from server to server by itself.
+    fn hold(&self, sim: &turmoil::Sim<'static>) {
+        let herd = &self.driver.scenario.herd;
+        for link in herd.links() {
+            let [a, b] = [link.a, link.b].map(|id| &*herd.server(id).name);
+            sim.hold(a, b);
+        }
+    }
+
+    /// What can be chosen: what waits, in the order in which it came up, and behind that the next step, if it is done
+    /// at any moment after the one before, or if nothing else is left to happen first.
+    fn options(&self, sim: &turmoil::Sim<'static>) -> Vec<Choice> {
+        let mut waiting: Vec<(u64, Key)> =
+            self.waiting.iter().map(|(key, at)| (*at, *key)).collect();
+        waiting.sort_unstable();
+        let mut options = Vec::new();
+        for (_, (from, to, _)) in waiting {
+            let ends = [from, to].map(|at| self.addresses.get(&at.ip()).copied());
+            if let [Some(from), Some(to)] = ends {
+                let delivery = Choice::Delivery(from, to);
+                // Of two connections between the same servers the older one goes first.
+                if !options.contains(&delivery) {
+                    options.push(delivery);
+                }
+            }
+        }
+        if let Some(&(at, ..)) = self.driver.todo.front() {
+            let is_free = self.done == Some(at);
+            if is_free || options.is_empty() && self.is_settled(sim) {
+                options.push(Choice::Step);
+            }
+        }
+        options
+    }
+
+    /// Delivers all segments that need no choice; whether there were any. Notes which ones wait.
+    fn deliver_the_rest(&mut self, sim: &turmoil::Sim<'static>) -> bool {
+        let mut before = std::mem::take(&mut self.waiting);
+        let mut closed: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
+        let mut moves = false;
+        let herd = &self.driver.scenario.herd;
+        let runs = |id: ServerId| {
+            let name = &herd.server(id).name;
+            self.driver.recorder.ask(|state| state.is_running(name))
+        };
+        sim.links(|links| {
+            for message in links.flatten() {
+                let (from, to) = message.pair();
+                let ends = [from, to].map(|at| self.addresses.get(&at.ip()).copied());
+                let [Some(_), Some(receiver)] = ends else {
+                    continue;
+                };
+                if closed.contains(&(from, to)) {
+                    continue;
+                }
+                match carried(message.protocol()) {
+                    Some(number) if runs(receiver) => {
+                        closed.insert((from, to));
+                        let key = (from, to, number);
+                        let at = before.remove(&key).unwrap_or_else(|| {
+                            self.came_up += 1;
+                            self.came_up
+                        });
+                        self.waiting.insert(key, at);
+                    }
+                    _ => {
+                        moves = true;
+                        message.deliver();
+                    }
+                }
+            }
+        });
+        moves
+    }
+
+    fn perform(&mut self, sim: &mut turmoil::Sim<'static>, choice: Choice) -> Result<(), SimError> {
+        self.events = self.driver.recorder.count();
+        match choice {
+            Choice::Delivery(from, to) => {
+                self.about = Some(BTreeSet::from([to]));
+                self.deliver(sim, (from, to));
+            }
+            Choice::Step => {
+                self.about = Some(BTreeSet::new());
+                self.step(sim)?;
+                // What starts anew is held again.
+                self.hold(sim);
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers what has waited longest on this way.
+    fn deliver(&mut self, sim: &turmoil::Sim<'static>, way: (ServerId, ServerId)) {
+        let goes = |key: &Key| {
+            let ends = [key.0, key.1].map(|at| self.addresses.get(&at.ip()).copied());
+            ends == [Some(way.0), Some(way.1)]
+        };
+        let all = self.waiting.iter().filter(|(key, _)| goes(key));
+        let Some(first) = all.min_by_key(|(_, at)| **at).map(|(key, _)| *key) else {
+            return;
+        };
+        sim.links(|links| {
+            let mut all = links.flatten();
+            let found = all.find(|message| {
+                let (from, to) = message.pair();
+                carried(message.protocol()).is_some_and(|number| (from, to, number) == first)
+            });
+            if let Some(message) = found {
+                message.deliver();
+            }
+        });
+    }
+
+    /// Does the next step: all that the scenario's file says at one place, for one time.
+    fn step(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<(), SimError> {
+        let Some(&(at, place, _)) = self.driver.todo.front() else {
+            return Ok(());
+        };
+        self.done = Some(at);
+        let is_same = |due: &mut Due| (due.0, due.1) == (at, place);
+        while let Some((_, place, todo)) = self.driver.todo.pop_front_if(is_same) {
+            let about = self.about.get_or_insert_default();
+            about.extend(concerned(&todo));
+            self.driver.do_it(sim, sim.elapsed(), place, todo)?;
+        }
+        Ok(())
+    }
+
+    /// Says who did anything, or was meant, since the last choice.
+    fn tell_who_was_touched(&mut self) {
+        let Some(mut touched) = self.about.take() else {
+            return;
+        };
+        let herd = &self.driver.scenario.herd;
+        let names = self.driver.recorder.servers_since(self.events);
+        touched.extend(names.iter().filter_map(|name| herd.id(name)));
+        self.chooser.touched(&touched);
+    }
+}
+
+/// The number of a segment that carries updates.
+fn carried(protocol: &Protocol) -> Option<u64> {
+    match protocol {
+        Protocol::Tcp(Segment::Data(number, bytes)) => {
+            let mut lines = bytes.split(|byte| *byte == b'\n');
+            lines
+                .any(|line| line.starts_with(b"AT "))
+                .then_some(*number)
+        }
+        _ => None,
+    }
+}
+
+/// The servers that something is done to.
+fn concerned(todo: &Todo) -> Vec<ServerId> {
+    let server = |party: &Party| match party {
+        Party::Server(id) => Some(*id),
+        Party::Clients | Party::Places => None,
+    };
+    match todo {
+        Todo::Break(_, party) | Todo::Mend(_, party) => server(party).into_iter().collect(),
+        Todo::Sever(pairs) => {
+            let ends = pairs.iter().flat_map(|(a, b)| [a, b]);
+            ends.filter_map(server).collect()
+        }
+        Todo::Skew(whom, _) => {
+            let servers = whom.iter().filter_map(|clocked| match clocked {
+                Clocked::Server(id) => Some(*id),
+                Clocked::Client(_) => None,
+            });
+            servers.collect()
+        }
+        Todo::Send(job) => vec![job.to],
+        Todo::Cut(_) | Todo::Heal(_) | Todo::Slow(..) | Todo::Tell(_) => Vec::new(),
+    }
+}
