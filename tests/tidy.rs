@@ -60,11 +60,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-<<<<<<< HEAD
-            "admin", "certs", "diag", "diff", "herd", "journal", "load", "log", "net", "places",
-=======
-            "admin", "certs", "diag", "explore", "herd", "journal", "load", "log", "net", "places",
->>>>>>> 91cf915 (Explore: every order in which a flood's messages can arrive, against the real server; a scenario's deliver replays one)
+            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "net", "places",
             "protocol", "report", "scenario", "server", "settings", "sim", "trace", "units",
             "view",
         ],

@@ -118,9 +118,11 @@ fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure>
     for (number, broken) in (1..).zip(&exploration.broken) {
         let origin = exploration.origin.iter();
         let origin: String = origin.map(|name| format!("-from-{name}")).collect();
-        let file = folder.join(format!("{}{origin}-order-{number}.toml", exploration.scenario));
-        let unwritable =
-            |error| Failure::Input(format!("can't write {}: {error}", file.display()));
+        let file = folder.join(format!(
+            "{}{origin}-order-{number}.toml",
+            exploration.scenario
+        ));
+        let unwritable = |error| Failure::Input(format!("can't write {}: {error}", file.display()));
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         std::fs::write(&file, broken.scenario.to_toml()).map_err(unwritable)?;
         let said = writeln!(anstream::stderr(), "replay it: herd run {}", file.display());

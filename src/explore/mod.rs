@@ -21,6 +21,7 @@ use crate::herd::ServerId;
 use crate::scenario::{Choice, Order, Scenario};
 use crate::sim::{self, SimError};
 use crate::trace::Judgement;
+use crate::trace::fingerprint::Fingerprint;
 
 use outcome::Outcome;
 use search::{Bounds, SearchError, System, Walk};
@@ -178,9 +179,11 @@ pub struct Judged {
 pub struct BrokenOrder {
     /// What happened, one after the other, as a scenario's `deliver` has it.
     pub order: Vec<String>,
+    /// In which way it was broken.
+    pub kind: Fingerprint,
     /// What was broken.
     pub judgements: Vec<Judgement>,
-    /// How many orders were broken in just this.
+    /// How many orders were broken in this way.
     pub orders: usize,
     /// The scenario that has this order.
     #[serde(skip)]
@@ -269,8 +272,8 @@ struct Tally<'a> {
     choices: Option<Range>,
     updates: Vec<UpdateTally>,
     judged: Vec<Judged>,
-    broken: BTreeMap<BTreeSet<String>, usize>,
-    kept: Vec<(BTreeSet<String>, BrokenOrder)>,
+    broken: BTreeMap<Fingerprint, usize>,
+    kept: Vec<BrokenOrder>,
 }
 
 struct UpdateTally {
@@ -324,8 +327,7 @@ impl<'a> Tally<'a> {
                 &mut judged.broken
             }) += 1;
         }
-        let broken = outcome::broken(&outcome.judgements);
-        if !broken.is_empty() {
+        if let Some(broken) = outcome.broken {
             self.keep(order, broken, outcome.judgements);
         }
         let hash = SipHasher13::new().hash(outcome.histories.as_bytes());
@@ -358,7 +360,7 @@ impl<'a> Tally<'a> {
         Range::add(&mut tally.useful, update.useful);
     }
 
-    fn keep(&mut self, order: &[Choice], broken: BTreeSet<String>, judgements: Vec<Judgement>) {
+    fn keep(&mut self, order: &[Choice], broken: Fingerprint, judgements: Vec<Judgement>) {
         let count = self.broken.entry(broken.clone()).or_default();
         *count += 1;
         if *count > 1 || self.kept.len() == MOST_KINDS {
@@ -366,6 +368,7 @@ impl<'a> Tally<'a> {
         }
         let herd = &self.scenario.herd;
         let found = BrokenOrder {
+            kind: broken,
             order: order.iter().map(|choice| choice.text(herd)).collect(),
             judgements: judgements
                 .into_iter()
@@ -381,7 +384,7 @@ impl<'a> Tally<'a> {
                 ..self.scenario.clone()
             },
         };
-        self.kept.push((broken, found));
+        self.kept.push(found);
     }
 
     fn finish(self, counts: Counts, not_judged: Vec<&'static str>) -> Exploration {
@@ -392,8 +395,8 @@ impl<'a> Tally<'a> {
             sends: update.sends.unwrap_or(none),
             useful: update.useful.unwrap_or(none),
         });
-        let broken = self.kept.into_iter().map(|(kind, order)| BrokenOrder {
-            orders: self.broken.get(&kind).copied().unwrap_or_default(),
+        let broken = self.kept.into_iter().map(|order| BrokenOrder {
+            orders: self.broken.get(&order.kind).copied().unwrap_or_default(),
             ..order
         });
         Exploration {

@@ -1,10 +1,11 @@
 //! What came of one order, as far as orders can differ in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::journal::{ConnId, What, Who};
 use crate::protocol::peer::PeerLine;
 use crate::protocol::record::Record;
+use crate::trace::fingerprint::Fingerprint;
 use crate::trace::propagation::Use;
 use crate::trace::{Judgement, Trace};
 
@@ -16,6 +17,8 @@ pub(super) struct Outcome {
     pub(super) histories: String,
     pub(super) updates: Vec<Update>,
     pub(super) judgements: Vec<Judgement>,
+    /// In which way it was broken, if it was.
+    pub(super) broken: Option<Fingerprint>,
 }
 
 /// How one update fared.
@@ -43,6 +46,7 @@ impl Outcome {
         Self {
             updates: updates.collect(),
             histories: histories(&trace),
+            broken: Fingerprint::of(&trace),
             judgements: trace.judgements,
         }
     }
@@ -110,10 +114,4 @@ fn histories(trace: &Trace) -> String {
         .map(|(me, history)| format!("{me}: {history}"))
         .collect();
     lines.join("\n")
-}
-
-/// What was broken, so that orders broken alike can be told together.
-pub(super) fn broken(judgements: &[Judgement]) -> BTreeSet<String> {
-    let broken = judgements.iter().filter(|judgement| !judgement.held);
-    broken.map(|judgement| judgement.about.clone()).collect()
 }

@@ -136,7 +136,7 @@ fn ordered(expect: Expect, left_out: &mut Vec<&'static str>) -> Option<Expect> {
                 checks,
             })
         }
-        Expected::Servers { .. } => Some(expect.what),
+        Expected::Servers { .. } | Expected::Kept(_) | Expected::Invariants(_) => Some(expect.what),
         Expected::Links { .. } => {
             left_out.push("link");
             None
@@ -145,7 +145,6 @@ fn ordered(expect: Expect, left_out: &mut Vec<&'static str>) -> Option<Expect> {
             left_out.push("log");
             None
         }
-        Expected::Kept { .. } => Some(expect.what),
     };
     what.map(|what| Expect { what, ..expect })
 }

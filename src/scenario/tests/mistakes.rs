@@ -349,7 +349,7 @@ fn unknown_invariants_have_a_place_and_a_suggestion() {
         told(&problems),
         [
             "3:12 unknown invariant `agrement`",
-            "3:36 invariant `agreement` is named twice",
+            "3:37 invariant `agreement` is named twice",
             "3:50 unknown invariant `x`",
         ]
     );

@@ -161,7 +161,10 @@ fn settings_have_defaults_and_the_nearest_latency_holds() {
 fn an_order_names_deliveries_and_steps() {
     let order = |deliver: &str| {
         let scenario = good(&format!("deliver = {deliver}\nsteps = [{KIWI}]"));
-        let order = scenario.deliver.unwrap().choices.into_iter();
+        let (again, _) = parse(&scenario.to_toml()).unwrap();
+        let order = scenario.deliver.unwrap().choices;
+        assert_eq!(again.deliver.unwrap().choices, order);
+        let order = order.into_iter();
         order
             .map(|choice| choice.text(&scenario.herd))
             .collect::<Vec<_>>()

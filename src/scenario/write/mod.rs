@@ -107,7 +107,10 @@ impl Scenario {
         }
         if let Some(order) = &self.deliver {
             let choices = order.choices.iter();
-            line("deliver", &list(choices.map(|choice| choice.text(&self.herd))));
+            line(
+                "deliver",
+                &list(choices.map(|choice| choice.text(&self.herd))),
+            );
         }
         if !self.without.is_empty() {
             let names = self.without.iter().map(|invariant| invariant.name());
