@@ -60,9 +60,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "net", "places",
-            "protocol", "report", "scenario", "server", "settings", "sim", "trace", "units",
-            "view",
+            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "net",
+            "places", "protocol", "report", "scenario", "server", "settings", "sim", "trace",
+            "units", "view",
         ],
     ),
 ];
