@@ -49,6 +49,7 @@
 //! - [`settings`]: what it can be told, each declared once
 //! - `sim`: a scenario in turmoil
 //! - `explore`: a scenario in every order in which its messages could arrive
+//! - `mutants`: servers that are wrong on purpose, and what finds them (with the feature `mutants`)
 //! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command
 //!
@@ -67,6 +68,8 @@ pub mod herd;
 pub mod journal;
 pub mod load;
 pub mod log;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod net;
 pub mod node;
 pub mod places;

@@ -51,6 +51,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("view", &["herd", "journal", "protocol", "report", "trace"]),
+    ("mutants", &["node", "report", "scenario", "sim", "trace"]),
     (
         "explore",
         &[
@@ -60,9 +61,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "net",
-            "places", "protocol", "report", "scenario", "server", "settings", "sim", "trace",
-            "units", "view",
+            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log",
+            "mutants", "net", "places", "protocol", "report", "scenario", "server", "settings",
+            "sim", "trace", "units", "view",
         ],
     ),
 ];

@@ -12,6 +12,8 @@ mod herds;
 #[cfg(feature = "sim")]
 mod interrupt;
 mod load;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod notify;
 mod reload;
 #[cfg(feature = "sim")]
@@ -93,6 +95,8 @@ enum Command {
     Send(send::Args),
     Certs(certs::Args),
     Load(load::Args),
+    #[cfg(feature = "mutants")]
+    Mutants(mutants::Args),
 }
 
 /// Runs the command line of this process.
@@ -116,6 +120,8 @@ pub fn main() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),
+        #[cfg(feature = "mutants")]
+        Command::Mutants(args) => mutants::run(&args),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -192,6 +198,8 @@ fn painted(report: &str) -> String {
             ("held ", green),
             ("HELD:", green.bold()),
             ("SAME:", green.bold()),
+            ("FOUND:", green.bold()),
+            ("MISSED:", red),
             ("BROKEN", red),
             ("DIFFERENT:", red),
         ];

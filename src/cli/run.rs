@@ -54,9 +54,21 @@ pub(super) struct Args {
     /// Execute only once: half the time, but a run that can't be repeated goes unnoticed
     #[arg(long)]
     once: bool,
+    /// All servers make this mistake
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    #[cfg(feature = "mutants")]
+    if let Some(name) = &args.mutant {
+        return super::mutants::named(name)?.everywhere(|| run_all(args));
+    }
+    run_all(args)
+}
+
+fn run_all(args: &Args) -> Result<Exit, Failure> {
     let files = scenario_files(&args.paths)?;
     for (flag, file) in [("--trace", &args.trace), ("--html", &args.html)] {
         if file.is_some() && files.len() != 1 {
@@ -141,6 +153,12 @@ fn execute(scenario: &Scenario, once: bool) -> Result<Trace, Failure> {
         sim::run(scenario)
     };
     ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
+}
+
+/// All scenarios in these files and folders.
+#[cfg(feature = "mutants")]
+pub(super) fn scenarios(paths: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
+    load_all(&scenario_files(paths)?)
 }
 
 /// Loads all files before the first one runs, so that a typo in the last one shows at once.

@@ -7,7 +7,7 @@ use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
 use super::Node;
-use super::mistakes::{Mistake, makes};
+use super::mistakes::{self, Mistake, makes};
 
 /// A question that Places must answer before the client can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,12 @@ impl Node {
                 out.extend_from_slice(b"AT ");
                 out.extend_from_slice(record.text());
                 out.push(b'\n');
-                self.merge(record, 0, None, heard, journal);
+                mistakes::tell_time(|| (at.clock)());
+                if makes(&self.config.name, Mistake::AnswersFirst) {
+                    mistakes::put_off(&self.config.name, record, heard);
+                } else {
+                    self.merge(record, 0, None, heard, journal);
+                }
                 Self::tell_line_out(at.conn, &out[from..], heard, journal);
                 if makes(&self.config.name, Mistake::AnswersTwice) {
                     out.extend_from_within(from..);
@@ -87,6 +92,13 @@ impl Node {
                 Self::refuse(line, refusal, at.conn, heard, journal, out);
                 None
             }
+        }
+    }
+
+    /// Stores what was answered before it was stored: a mistake, of which nothing is left in any build but a test's.
+    pub(crate) fn store_late(&mut self, journal: &dyn Journal) {
+        while let Some((record, heard)) = mistakes::take_late(&self.config.name) {
+            self.merge(record, 0, None, heard, journal);
         }
     }
 

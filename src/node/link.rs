@@ -167,9 +167,14 @@ impl Link {
     pub(super) fn status(&self) -> LinkStatus {
         LinkStatus {
             waiting: self.dirty.count,
-            comparing: self.round.is_active(),
+            comparing: self.is_comparing(),
             agreed: self.agreed,
         }
+    }
+
+    /// Whether both ends are comparing what they know.
+    pub(super) fn is_comparing(&self) -> bool {
+        self.round.is_active()
     }
 
     /// Begins comparing what both know.

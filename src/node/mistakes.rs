@@ -1,5 +1,10 @@
-//! Mistakes that a server makes when a test tells it to, so that it is seen whether anything
-//! notices. In every other build, no server makes any and nothing of this is left.
+//! Mistakes that a server makes when it is told to, so that it is seen whether anything notices: by the
+//! crate's own tests, and with the feature `mutants` by a command. In every other build no server makes any
+//! and nothing of this is left.
+
+use std::cmp::Ordering;
+
+use crate::protocol::record::Record;
 
 /// Something that a server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,50 +13,181 @@ pub(crate) enum Mistake {
     AnswersTwice,
     /// What is no command is not answered.
     RefusesInSilence,
+    /// An IAMAT is answered before its record is stored.
+    AnswersFirst,
     /// An update that is older than what is known replaces it.
     TakesOlder,
+    /// Of two records with the same time, neither is newer.
+    BreaksNoTie,
+    /// Times are compared as binary floating-point numbers.
+    ComparesFloats,
+    /// What is in the future by the server's own clock is not taken in.
+    AsksItsClock,
     /// An update is passed on with one link too many.
     CountsHopsTwice,
+    /// An update is passed on with the hops that it came with.
+    RaisesNoHops,
     /// News is told to the one that brought it, too.
     TellsBack,
     /// What neighbours say is not taken in.
     IgnoresNeighbours,
+    /// What synchronisation brought is not passed on.
+    KeepsToItself,
+    /// A link is not told of news before the comparison of both stores is over.
+    SubscribesLate,
+    /// Two servers that both know something do not compare what they know when their link comes up again.
+    ComparesNothing,
+    /// The digest leaves out one sixteenth of all clients.
+    MissesABucket,
     /// The end of a synchronisation is never said.
     NeverSynced,
+    /// A link on which nothing is heard is never closed.
+    WaitsForEver,
 }
 
-/// Whether `server` makes `mistake`.
-#[cfg(not(all(test, feature = "sim")))]
-pub(super) const fn makes(_server: &str, _mistake: Mistake) -> bool {
-    false
+/// Which of two records is newer for who compares times as binary floating-point numbers, and breaks ties as
+/// everybody does.
+pub(super) fn is_newer_as_float(record: &Record, held: &Record) -> bool {
+    let time = |record: &Record| -> f64 {
+        let text = str::from_utf8(record.time_text()).unwrap_or_default();
+        text.parse().unwrap_or_default()
+    };
+    let tie = |record: &Record| [record.location(), record.time_text()].concat();
+    match time(record).total_cmp(&time(held)) {
+        Ordering::Equal => tie(record) > tie(held),
+        order => order == Ordering::Greater,
+    }
 }
 
-#[cfg(all(test, feature = "sim"))]
-pub(crate) use told::makes;
+#[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
+pub(crate) use nobody::*;
+#[cfg(all(feature = "sim", any(test, feature = "mutants")))]
+pub(crate) use told::*;
 
-#[cfg(all(test, feature = "sim"))]
-mod told {
-    use std::cell::RefCell;
-
+/// What is left of all this where nobody can be told to make a mistake.
+#[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
+mod nobody {
     use super::Mistake;
+    use crate::journal::EventId;
+    use crate::protocol::record::Record;
+    use crate::protocol::time::Timestamp;
 
-    thread_local! {
-        /// The server that makes one, and which. A simulation runs on one thread.
-        static MADE: RefCell<Option<(String, Mistake)>> = const { RefCell::new(None) };
+    /// Whether `server` makes `mistake`.
+    pub(crate) const fn makes(_server: &str, _mistake: Mistake) -> bool {
+        false
     }
 
+    pub(crate) fn put_off(_: &str, _: Record, _: EventId) {}
+
+    pub(crate) fn take_late(_: &str) -> Option<(Record, EventId)> {
+        None
+    }
+
+    pub(crate) fn tell_time(_: impl FnOnce() -> Timestamp) {}
+
+    pub(crate) fn time() -> Timestamp {
+        Timestamp::default()
+    }
+}
+
+#[cfg(all(feature = "sim", any(test, feature = "mutants")))]
+mod told {
+    use std::cell::{Cell, RefCell};
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Mistake;
+    use crate::journal::EventId;
+    use crate::protocol::record::Record;
+    use crate::protocol::time::Timestamp;
+
+    /// Who makes a mistake, all servers if nobody is named, and which.
+    type Made = (Option<String>, Mistake);
+
+    thread_local! {
+        /// The mistake that is made on this thread. A simulation runs on one.
+        static HERE: RefCell<Option<Made>> = const { RefCell::new(None) };
+        /// What servers that answer first have not stored yet.
+        static LATE: RefCell<Vec<(String, Record, EventId)>> = const { RefCell::new(Vec::new()) };
+        /// The clock of the server that is at work, for one that asks it.
+        static CLOCK: Cell<Timestamp> = Cell::new(Timestamp::default());
+    }
+
+    /// The mistake that all servers make on every thread of this process, and 0 if they make none.
+    static EVERYWHERE: AtomicU8 = AtomicU8::new(0);
+
+    /// Whether `server` makes `mistake`.
     pub(crate) fn makes(server: &str, mistake: Mistake) -> bool {
-        let is_it = |(who, what): &(String, Mistake)| who == server && *what == mistake;
-        MADE.with_borrow(|made| made.as_ref().is_some_and(is_it))
+        if EVERYWHERE.load(Ordering::Relaxed) == number(mistake) {
+            return true;
+        }
+        let is_it =
+            |(who, what): &Made| *what == mistake && who.as_deref().is_none_or(|who| who == server);
+        HERE.with_borrow(|made| made.as_ref().is_some_and(is_it))
+    }
+
+    const fn number(mistake: Mistake) -> u8 {
+        mistake as u8 + 1
     }
 
     impl Mistake {
-        /// What `work` gives while `server` makes this mistake.
+        /// What `work` gives while `server` makes this mistake, on this thread.
         pub(crate) fn made_by<T>(self, server: &str, work: impl FnOnce() -> T) -> T {
-            MADE.set(Some((server.to_owned(), self)));
-            let done = work();
-            MADE.set(None);
-            done
+            self.made_here(Some(server.to_owned()), work)
         }
+
+        /// What `work` gives while all servers make this mistake, on this thread.
+        #[cfg(feature = "mutants")]
+        pub(crate) fn made_by_all<T>(self, work: impl FnOnce() -> T) -> T {
+            self.made_here(None, work)
+        }
+
+        fn made_here<T>(self, who: Option<String>, work: impl FnOnce() -> T) -> T {
+            HERE.set(Some((who, self)));
+            let _until_done = Guard(|| HERE.set(None));
+            work()
+        }
+
+        /// What `work` gives while all servers make this mistake, on every thread. One such work waits for another.
+        #[cfg(feature = "mutants")]
+        pub(crate) fn made_everywhere<T>(self, work: impl FnOnce() -> T) -> T {
+            use std::sync::{Mutex, PoisonError};
+            static ONE: Mutex<()> = Mutex::new(());
+            let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+            EVERYWHERE.store(number(self), Ordering::Relaxed);
+            let _until_done = Guard(|| EVERYWHERE.store(0, Ordering::Relaxed));
+            work()
+        }
+    }
+
+    /// Does something when it goes, even by a panic.
+    struct Guard<F: FnMut()>(F);
+
+    impl<F: FnMut()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    /// A record that `server` has answered and not stored.
+    pub(crate) fn put_off(server: &str, record: Record, heard: EventId) {
+        LATE.with_borrow_mut(|late| late.push((server.to_owned(), record, heard)));
+    }
+
+    /// The next one of them. A server that starts has none.
+    pub(crate) fn take_late(server: &str) -> Option<(Record, EventId)> {
+        LATE.with_borrow_mut(|late| {
+            let at = late.iter().position(|(who, ..)| who == server)?;
+            let (_, record, heard) = late.remove(at);
+            Some((record, heard))
+        })
+    }
+
+    /// Shows the server that is at work from here on what its clock says.
+    pub(crate) fn tell_time(clock: impl FnOnce() -> Timestamp) {
+        CLOCK.set(clock());
+    }
+
+    pub(crate) fn time() -> Timestamp {
+        CLOCK.get()
     }
 }

@@ -106,6 +106,8 @@ impl Node {
     /// A server that knows nobody's place and has no link up.
     pub fn new(config: NodeConfig) -> Self {
         let links = config.neighbours.iter().map(|_| None).collect();
+        // A run of a server begins with nothing, be it ever so late.
+        while mistakes::take_late(&config.name).is_some() {}
         Self {
             store: Store::new(&config.herd, config.table_seed),
             links,
@@ -140,10 +142,16 @@ impl Node {
             None => Source::Client,
             Some(neighbour) => Source::Server(self.name_of(neighbour)),
         };
-        if self.kept.is_over(&record) {
+        let in_future =
+            makes(&self.config.name, Mistake::AsksItsClock) && record.time() > mistakes::time();
+        if in_future || self.kept.is_over(&record) {
             let what = What::Ignored {
                 record: (&record).into(),
-                why: Ignored::Expired,
+                why: if in_future {
+                    Ignored::Older
+                } else {
+                    Ignored::Expired
+                },
                 from: source,
             };
             journal.record(Some(heard), what);
@@ -152,21 +160,18 @@ impl Node {
         let known = self.store.find(record.id());
         let held = known.map(|client| (client, &self.store.entry(client).record));
         if let Some((client, held)) = held
-            && !record.supersedes(held)
+            && !self.replaces(&record, held)
         {
             let same = *held == record;
-            let taken_in = !same && makes(&self.config.name, Mistake::TakesOlder);
-            if !taken_in {
-                let what = What::Ignored {
-                    record: (&record).into(),
-                    why: if same { Ignored::Known } else { Ignored::Older },
-                    from: source,
-                };
-                journal.record(Some(heard), what);
-                return Merged {
-                    held: same.then_some(client),
-                };
-            }
+            let what = What::Ignored {
+                record: (&record).into(),
+                why: if same { Ignored::Known } else { Ignored::Older },
+                from: source,
+            };
+            journal.record(Some(heard), what);
+            return Merged {
+                held: same.then_some(client),
+            };
         }
         let what = What::Accepted {
             record: (&record).into(),
@@ -178,16 +183,35 @@ impl Node {
             .replace(known.map(|client| &self.store.entry(client).record), known);
         let client = self.store.put(known, record, hops, accepted);
         self.kept.add(&self.store.entry(client).record, client);
-        let tells_back = makes(&self.config.name, Mistake::TellsBack);
-        self.mark(client, from.filter(|_| !tells_back));
+        self.mark(client, from);
         Merged { held: Some(client) }
     }
 
-    fn mark(&mut self, client: ClientIndex, but: Option<NeighbourId>) {
+    /// Whether `record` is to be stored in the place of `held`.
+    fn replaces(&self, record: &Record, held: &Record) -> bool {
+        let makes = |mistake| makes(&self.config.name, mistake);
+        if makes(Mistake::BreaksNoTie) {
+            return record.time() > held.time();
+        }
+        if makes(Mistake::ComparesFloats) {
+            return mistakes::is_newer_as_float(record, held);
+        }
+        record.supersedes(held) || makes(Mistake::TakesOlder) && record != held
+    }
+
+    fn mark(&mut self, client: ClientIndex, from: Option<NeighbourId>) {
+        let makes = |mistake| makes(&self.config.name, mistake);
+        let by_sync =
+            |from: NeighbourId| self.links[from.0].as_ref().is_some_and(Link::is_comparing);
+        if makes(Mistake::KeepsToItself) && from.is_some_and(by_sync) {
+            return;
+        }
+        let but = from.filter(|_| !makes(Mistake::TellsBack));
         for (position, link) in self.links.iter_mut().enumerate() {
             let neighbour = NeighbourId(position);
             if let Some(link) = link
                 && Some(neighbour) != but
+                && !(makes(Mistake::SubscribesLate) && link.is_comparing())
             {
                 link.dirty.mark(client, Reason::Flood);
                 self.ready.insert(neighbour);

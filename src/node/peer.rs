@@ -204,11 +204,11 @@ impl Node {
             }
             Waiting::Client(client, reason) => {
                 let entry = self.store.entry(client);
-                let name = &self.config.name;
-                let links = if makes(name, Mistake::CountsHopsTwice) {
-                    2
-                } else {
-                    1
+                let makes = |mistake| makes(&self.config.name, mistake);
+                let links = match entry.hops {
+                    1.. if makes(Mistake::RaisesNoHops) => 0,
+                    _ if makes(Mistake::CountsHopsTwice) => 2,
+                    _ => 1,
                 };
                 peer::write_at(out, &entry.record, entry.hops.saturating_add(links));
                 let cause = match reason {

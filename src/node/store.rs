@@ -29,7 +29,7 @@ pub(crate) struct Entry {
     /// The keyed hash of the whole record.
     pub(crate) hash: u64,
     /// The keyed hash of the client, by which the digest sorts.
-    place: u64,
+    pub(crate) place: u64,
 }
 
 /// Records by client, found by hash, and the summary of any [`Prefix`].

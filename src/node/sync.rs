@@ -78,9 +78,36 @@ impl Node {
             .say(word, Some(cause), most)
     }
 
+    /// The digest of all clients under `under`.
+    fn summary(&self, under: Prefix) -> Summary {
+        if !makes(&self.config.name, Mistake::MissesABucket) {
+            return self.store.summary(under);
+        }
+        (self.under(under)).fold(Summary::default(), |sum, client| Summary {
+            count: sum.count + 1,
+            hash: sum.hash ^ self.store.entry(client).hash,
+        })
+    }
+
+    /// All clients under `under`.
+    fn under(&self, under: Prefix) -> impl Iterator<Item = ClientIndex> {
+        let misses = makes(&self.config.name, Mistake::MissesABucket);
+        let is_missed =
+            move |client: &ClientIndex| misses && self.store.entry(*client).place >> 60 == 0;
+        self.store
+            .under(under)
+            .filter(move |client| !is_missed(client))
+    }
+
+    /// Whether it answers a digest of everything as if it were its own, though it is not.
+    fn lets_it_be(&self, under: Prefix, ours: Summary, theirs: Summary) -> bool {
+        let both_know = ours.count > 0 && theirs.count > 0;
+        both_know && under.is_empty() && makes(&self.config.name, Mistake::ComparesNothing)
+    }
+
     /// Roots that differ once differ because of what is under way; twice running, something is lost.
     fn hear_root(&mut self, neighbour: NeighbourId, theirs: Summary, heard: EventId) {
-        let differs = theirs != self.store.summary(Prefix::ROOT);
+        let differs = theirs != self.summary(Prefix::ROOT);
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };
@@ -108,8 +135,8 @@ impl Node {
             return Err(PeerError::Unexpected);
         }
         let bounds = self.config.bounds;
-        let ours = self.store.summary(under);
-        if ours == theirs {
+        let ours = self.summary(under);
+        if ours == theirs || self.lets_it_be(under, ours, theirs) {
             self.say(neighbour, Word::Done(under), heard)?;
         } else if theirs.count == 0 {
             // It has nothing there, so it lacks all of ours, and there is nothing to ask it.
@@ -143,7 +170,7 @@ impl Node {
     ) -> Result<(), PeerError> {
         self.round(neighbour)?.answered()?;
         let theirs: BTreeSet<u64> = theirs.iter().copied().collect();
-        let ours: BTreeSet<u64> = (self.store.under(under))
+        let ours: BTreeSet<u64> = (self.under(under))
             .map(|client| self.store.entry(client).hash)
             .collect();
         self.owe(neighbour, under, heard, |hash| !theirs.contains(&hash));
@@ -172,7 +199,7 @@ impl Node {
         heard: EventId,
         lacks: impl Fn(u64) -> bool,
     ) {
-        let owed: Vec<ClientIndex> = (self.store.under(under))
+        let owed: Vec<ClientIndex> = (self.under(under))
             .filter(|&client| lacks(self.store.entry(client).hash))
             .collect();
         if let Some(link) = &mut self.links[neighbour.0] {
@@ -186,10 +213,10 @@ impl Node {
     pub(super) fn write_word(&mut self, neighbour: NeighbourId, word: Word, out: &mut Vec<u8>) {
         let line = match word {
             Word::Ping => PeerLine::Ping,
-            Word::Root => PeerLine::Root(self.store.summary(Prefix::ROOT)),
+            Word::Root => PeerLine::Root(self.summary(Prefix::ROOT)),
             Word::Digest(under) => PeerLine::Digest {
                 under,
-                summary: self.store.summary(under),
+                summary: self.summary(under),
             },
             Word::Done(under) => PeerLine::Done { under },
             Word::List(under) => PeerLine::List {
@@ -204,7 +231,7 @@ impl Node {
     /// The hashes of all records under `under`, as far as a line holds them. More than that may
     /// have come since it was decided to list them; then another round must follow.
     fn list(&mut self, neighbour: NeighbourId, under: Prefix) -> Vec<u64> {
-        let mut hashes: Vec<u64> = (self.store.under(under))
+        let mut hashes: Vec<u64> = (self.under(under))
             .map(|client| self.store.entry(client).hash)
             .take(MOST_HASHES + 1)
             .collect();

@@ -13,6 +13,7 @@ use super::lines::{Lines, Next};
 use super::{CHUNK, Limits, Shared, Timing, unless, unproved};
 use crate::journal::{ConnId, End, Other, What, Why};
 use crate::net::{Connection, Net};
+use crate::node::mistakes::{Mistake, makes};
 use crate::node::{ClientLineAt, LookUp};
 
 pub(super) async fn serve_client<N: Net>(
@@ -63,6 +64,7 @@ async fn converse<N: Net>(
             }
             out.clear();
         }
+        store_late(shared);
         match then {
             Then::Again => {}
             Then::Close(why) => return why,
@@ -80,6 +82,15 @@ async fn converse<N: Net>(
                 Err(why) => return why,
             },
         }
+    }
+}
+
+/// What is answered before it is stored is stored now. No server does that but by mistake.
+fn store_late<N: Net>(shared: &Shared<N>) {
+    if makes(&shared.config.node.name, Mistake::AnswersFirst) {
+        let mut state = shared.state();
+        state.node.store_late(&*shared.journal);
+        state.wake();
     }
 }
 

@@ -1,11 +1,14 @@
 //! Whether every line of a client is answered once, in order, by what belongs to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::records::order;
 use super::stores::{Stores, accepted};
 use super::{Found, Run, shown};
-use crate::journal::{ConnId, Event, Other, What, Who, Why};
+use crate::journal::{ConnId, Event, EventId, Ignored, Other, What, Who, Why};
 use crate::protocol::client::{ClientLine, Refusal};
+use crate::protocol::record::Record;
 use crate::protocol::time::Skew;
 
 /// A line that a server heard from a client.
@@ -21,6 +24,8 @@ struct Answers<'a> {
     stores: Stores<'a>,
     /// The lines without an answer, by server and open connection with a client.
     open: BTreeMap<(&'a str, ConnId), VecDeque<Asked<'a>>>,
+    /// The lines that told of what was too old to be stored.
+    too_old: BTreeSet<EventId>,
     found: Vec<Found>,
 }
 
@@ -29,6 +34,7 @@ pub(super) fn answered_once_in_order(run: &Run<'_>) -> Vec<Found> {
         run,
         stores: Stores::default(),
         open: BTreeMap::new(),
+        too_old: BTreeSet::new(),
         found: Vec::new(),
     };
     for event in run.events {
@@ -78,6 +84,10 @@ impl<'a> Answers<'a> {
                     }
                 }
             }
+            What::Ignored {
+                why: Ignored::Expired,
+                ..
+            } => self.too_old.extend(event.cause),
             What::Crashed | What::PoweredOff | What::Stopped => {
                 self.open.retain(|&(of, _), _| of != server);
             }
@@ -112,7 +122,24 @@ impl<'a> Answers<'a> {
             let line = shown(asked.line);
             let what = format!("{server} answers `{line}` with `{answer_shown}`");
             self.found.push(Found::new(what, [asked.event, event]));
+        } else if !self.is_stored(server, &asked, answer) {
+            let line = shown(asked.line);
+            let what = format!("{server} answers `{line}` and has not stored it");
+            self.found.push(Found::new(what, [asked.event, event]));
         }
+    }
+
+    /// Whether the server holds what it answers an IAMAT with, or something newer.
+    fn is_stored(&self, server: &str, asked: &Asked<'_>, answer: &[u8]) -> bool {
+        let is_iamat = matches!(ClientLine::parse(asked.line), Ok(ClientLine::Iamat { .. }));
+        let record = answer.strip_prefix(b"AT ").and_then(Record::parse);
+        let Some(record) = record.filter(|_| is_iamat) else {
+            return true;
+        };
+        let held = self.stores.get(server, record.id()).and_then(accepted);
+        let holds =
+            held.is_some_and(|held| order(held.record, &(&record).into()) != Ordering::Less);
+        holds || self.too_old.contains(&asked.event.id)
     }
 
     fn unanswered(&mut self, server: &str, asked: &Asked<'a>, closed: Option<&Event>) {

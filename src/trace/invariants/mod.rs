@@ -26,9 +26,11 @@ use crate::protocol::escape;
 #[serde(rename_all = "kebab-case")]
 pub enum Invariant {
     /// Every line that a server hears from a client is answered exactly once, in order, by what
-    /// belongs to it, unless the connection was cut or the server killed before.
+    /// belongs to it, unless the connection was cut or the server killed before; and what it is told
+    /// is stored by then.
     AnsweredOnceInOrder,
-    /// No server's record of a client gives way to an older one while the server runs.
+    /// No server's record of a client gives way to an older one while the server runs, and no newer one is
+    /// turned away for it.
     NeverBackInTime,
     /// Every record was told by a client to its origin, and came from there to whoever holds it
     /// without a change but for its hops, one more with each link.
@@ -99,7 +101,7 @@ impl Invariant {
             Self::AnsweredOnceInOrder => {
                 "every line of a client is answered once, in order, by what belongs to it"
             }
-            Self::NeverBackInTime => "no server's record of a client gives way to an older one",
+            Self::NeverBackInTime => "of two records of a client, every server keeps the newer one",
             Self::NothingInvented => {
                 "every record comes from its client and is passed on without a change"
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::stores::{Accepted, Stores, accepted};
 use super::{Found, Run, shown};
-use crate::journal::{Event, RecordText, Source, What, Who};
+use crate::journal::{Event, Ignored, RecordText, Source, What, Who};
 use crate::protocol::client::ClientLine;
 use crate::protocol::peer::{PeerLine, Update};
 
@@ -24,9 +24,31 @@ pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Found> {
             let what = format!("{server} goes back from {old} to {new}");
             found.push(Found::new(what, [before, event]));
         }
+        found.extend(turned_away(&stores, event));
         stores.learn(event);
     }
     found
+}
+
+/// What is wrong with ignoring an update: what is held is not what it was held to be.
+fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Found> {
+    let (What::Ignored { record, why, .. }, server) = (&event.what, event.who.name()) else {
+        return None;
+    };
+    let before = stores.get(server, &record.client.0);
+    let held = before.and_then(record_of);
+    let right = match (why, held) {
+        (Ignored::Expired, _) => true,
+        (Ignored::Known, Some(held)) => held == record,
+        (Ignored::Older, Some(held)) => order(record, held) == Ordering::Less,
+        (Ignored::Known | Ignored::Older, None) => false,
+    };
+    let new = shown(&record.text());
+    let what = match held {
+        Some(held) => format!("{server} has {} and turns away {new}", shown(&held.text())),
+        None => format!("{server} has nothing of the client and turns away {new}"),
+    };
+    (!right).then(|| Found::new(what, before.into_iter().chain([event])))
 }
 
 fn record_of(event: &Event) -> Option<&RecordText<'static>> {
@@ -36,7 +58,7 @@ fn record_of(event: &Event) -> Option<&RecordText<'static>> {
 /// Which of two records of a client is newer (greater), written out once more and not asked of the
 /// servers' own code, which may be wrong: the later time; then the greater bytes of place and of
 /// time; then the smaller skew; then the greater origin.
-fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
+pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
     (number(&a.time.0).cmp(&number(&b.time.0)))
         .then_with(|| a.location.0.cmp(&b.location.0))
         .then_with(|| a.time.0.cmp(&b.time.0))

@@ -164,6 +164,19 @@ fn a_second_answer_is_caught() {
 }
 
 #[test]
+fn an_iamat_that_is_answered_before_it_is_stored_is_caught() {
+    let (trace, broken) = mistaken(Mistake::AnswersFirst, "Riley", KIWI);
+    assert_eq!(broken, [Invariant::AnsweredOnceInOrder]);
+    let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
+    assert!(
+        what.starts_with("Riley answers `IAMAT kiwi +34-118 ")
+            && what.ends_with(" and has not stored it"),
+        "{what}"
+    );
+    assert!(events[1].starts_with("Riley says AT Riley"), "{events:?}");
+}
+
+#[test]
 fn a_line_that_is_never_answered_is_caught() {
     let (trace, broken) = mistaken(Mistake::RefusesInSilence, "Riley", KIWI);
     assert_eq!(broken, [Invariant::AnsweredOnceInOrder]);
@@ -308,6 +321,41 @@ fn the_order_of_records_with_the_same_time_is_not_taken_from_the_servers() {
         );
         assert_eq!(violations(Invariant::NeverBackInTime, &run(&scenario)), []);
     }
+}
+
+#[test]
+fn a_newer_record_that_is_turned_away_is_caught() {
+    // Read as a binary floating-point number, the second time is the first.
+    let scenario = r#"
+        title = "a test"
+        herd = "riley"
+        steps = [
+          { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +35-118 1621464827.959498502" },
+          { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 1621464827.959498503" },
+        ]"#;
+    let (trace, broken) = mistaken(Mistake::ComparesFloats, "Riley", scenario);
+    // What was answered was not stored, either.
+    let wanted = [Invariant::AnsweredOnceInOrder, Invariant::NeverBackInTime];
+    assert_eq!(broken, wanted);
+    let (what, events) = only(Invariant::NeverBackInTime, &trace);
+    assert!(
+        what.starts_with("Riley has Riley ") && what.contains(" and turns away Riley "),
+        "{what}"
+    );
+    assert_eq!(events.len(), 2);
+    // A server that goes by its own clock has nothing that is newer.
+    let (trace, _) = mistaken(
+        Mistake::AsksItsClock,
+        "Riley",
+        &KIWI.replace("{now}", "{now+1h}"),
+    );
+    let found = violations(Invariant::NeverBackInTime, &trace);
+    let (what, events) = told(&trace, &found[0]);
+    assert!(
+        what.starts_with("Riley has nothing of the client and turns away Riley -3599"),
+        "{what}"
+    );
+    assert_eq!(events.len(), 1);
 }
 
 #[test]

@@ -1,0 +1,173 @@
+//! Servers that are wrong on purpose: the proof that what looks for bugs finds some.
+//!
+//! A [`Mutant`] is the real server with one mistake in it, made by one server of a simulation or by all. Each stands for
+//! a bug that somebody could write, most of them for one that somebody wrote. Nothing of this is in a build without the
+//! feature `mutants`.
+
+pub mod hunt;
+mod table;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::node::mistakes::Mistake;
+
+pub use table::{Row, text, to_json};
+
+/// A server that makes one mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mutant {
+    mistake: Mistake,
+    name: &'static str,
+    sentence: &'static str,
+}
+
+/// No mutant is called so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown mutant `{0}`; there are {all}", all = names())]
+pub struct UnknownMutant(pub String);
+
+fn names() -> String {
+    let names: Vec<&str> = Mutant::ALL.iter().map(Mutant::name).collect();
+    names.join(", ")
+}
+
+const fn mutant(mistake: Mistake, name: &'static str, sentence: &'static str) -> Mutant {
+    Mutant {
+        mistake,
+        name,
+        sentence,
+    }
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        mutant(
+            Mistake::BreaksNoTie,
+            "no-tie-break",
+            "of two records with the same time, the one that came first stays",
+        ),
+        mutant(
+            Mistake::TellsBack,
+            "forward-to-sender",
+            "news goes back to the neighbour that brought it",
+        ),
+        mutant(
+            Mistake::SubscribesLate,
+            "subscribe-after-digest",
+            "a link gets no news until both stores are compared",
+        ),
+        mutant(
+            Mistake::KeepsToItself,
+            "no-reflood",
+            "what synchronisation brought is not passed on",
+        ),
+        mutant(
+            Mistake::ComparesFloats,
+            "float-times",
+            "times are compared as binary floating-point numbers",
+        ),
+        mutant(
+            Mistake::ComparesNothing,
+            "no-resync",
+            "what waited for a link is dropped with it, and not made good when the link is back",
+        ),
+        mutant(
+            Mistake::TakesOlder,
+            "accept-older",
+            "an older record replaces a newer one",
+        ),
+        mutant(
+            Mistake::RaisesNoHops,
+            "hops-not-raised",
+            "an update is passed on with the hops that it came with",
+        ),
+        mutant(
+            Mistake::CountsHopsTwice,
+            "hops-twice",
+            "an update is passed on with one hop too many",
+        ),
+        mutant(
+            Mistake::WaitsForEver,
+            "deaf-heartbeat",
+            "a link on which nothing is heard is never closed",
+        ),
+        mutant(
+            Mistake::MissesABucket,
+            "missing-bucket",
+            "the digest leaves out one sixteenth of all clients",
+        ),
+        mutant(
+            Mistake::AnswersFirst,
+            "answer-first",
+            "an IAMAT is answered before its record is stored",
+        ),
+        mutant(
+            Mistake::AsksItsClock,
+            "clock-in-merge",
+            "what is in the future by a server's own clock is turned away",
+        ),
+        mutant(
+            Mistake::AnswersTwice,
+            "answer-twice",
+            "an IAMAT is answered twice",
+        ),
+        mutant(
+            Mistake::RefusesInSilence,
+            "silent-refusal",
+            "what is no command is not answered",
+        ),
+        mutant(
+            Mistake::IgnoresNeighbours,
+            "ignore-neighbours",
+            "what neighbours say is not taken in",
+        ),
+        mutant(
+            Mistake::NeverSynced,
+            "never-synced",
+            "the end of a synchronisation is never said",
+        ),
+    ];
+
+    /// What it is called.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it does wrong.
+    pub const fn sentence(&self) -> &'static str {
+        self.sentence
+    }
+
+    /// What `work` gives while `server` is this mutant, in simulations on this thread.
+    pub fn in_place_of<T>(self, server: &str, work: impl FnOnce() -> T) -> T {
+        self.mistake.made_by(server, work)
+    }
+
+    /// What `work` gives while all servers are this mutant, in simulations on this thread.
+    pub fn here<T>(self, work: impl FnOnce() -> T) -> T {
+        self.mistake.made_by_all(work)
+    }
+
+    /// What `work` gives while all servers are this mutant, in every simulation of this process: for work that has threads of
+    /// its own. Two such works wait for each other; other simulations had better wait, too.
+    pub fn everywhere<T>(self, work: impl FnOnce() -> T) -> T {
+        self.mistake.made_everywhere(work)
+    }
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+impl FromStr for Mutant {
+    type Err = UnknownMutant;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMutant> {
+        let found = Self::ALL.iter().find(|known| known.name == name);
+        found.copied().ok_or_else(|| UnknownMutant(name.to_owned()))
+    }
+}

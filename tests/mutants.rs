@@ -1,0 +1,132 @@
+//! Each mistake that a server could make has a small scenario in `tests/mutants/` that shows it: in a few steps, and
+//! in nothing that the true server does.
+
+#![cfg(feature = "sim")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proxy_herd::report::{self, Detail};
+use proxy_herd::scenario::Scenario;
+use proxy_herd::sim;
+
+/// A person understands so many steps at a glance.
+const MOST_STEPS: usize = 5;
+
+/// Every file of the folder, by the name of the mutant that it is about.
+fn files() -> BTreeMap<String, Scenario> {
+    let folder = Path::new("tests/mutants")
+        .read_dir()
+        .expect("the folder is there");
+    let files = folder.map(|entry| {
+        let path = entry.expect("readable").path();
+        let name = path.file_stem().expect("a file has a name");
+        let (scenario, warnings) = Scenario::load(&path).expect("a right scenario");
+        assert!(warnings.is_empty(), "{warnings}");
+        (name.to_string_lossy().into_owned(), scenario)
+    });
+    files.collect()
+}
+
+#[test]
+fn what_shows_a_mistake_holds_of_the_true_server() {
+    let files = files();
+    assert!(files.len() >= 12, "{:?}", files.keys());
+    for (name, scenario) in files {
+        let trace = sim::run_once(&scenario).expect("it runs");
+        let told = report::text(&trace, Detail::Story);
+        assert_eq!(trace.verdict().broken, 0, "{name}: {told}");
+    }
+}
+
+#[test]
+fn what_shows_a_mistake_is_small() {
+    for (name, scenario) in files() {
+        let steps = scenario.steps.len();
+        assert!(
+            (1..=MOST_STEPS).contains(&steps),
+            "{name} has {steps} steps"
+        );
+    }
+}
+
+#[cfg(feature = "mutants")]
+mod told {
+    use super::*;
+    use proxy_herd::mutants::Mutant;
+    use proxy_herd::scenario::Expected;
+    use proxy_herd::trace::{Judgement, Trace};
+
+    #[test]
+    fn every_mutant_has_a_file_and_every_file_a_mutant() {
+        let mutants: Vec<&str> = Mutant::ALL.iter().map(Mutant::name).collect();
+        let mut sorted = mutants.clone();
+        sorted.sort_unstable();
+        let files = files();
+        let files: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(files, sorted);
+    }
+
+    /// What the file itself expects of the run.
+    fn own(trace: &Trace, scenario: &Scenario) -> Vec<Judgement> {
+        let places = scenario.expects.iter().map(|expect| {
+            let (line, column) = scenario.source.line_column(expect.span.start);
+            format!("{line}:{column}")
+        });
+        let places: Vec<String> = places.collect();
+        let is_own = |judgement: &&Judgement| {
+            judgement
+                .place
+                .as_ref()
+                .is_some_and(|place| places.contains(place))
+        };
+        trace.judgements.iter().filter(is_own).cloned().collect()
+    }
+
+    #[test]
+    fn each_file_breaks_in_what_it_expects_when_all_servers_make_the_mistake() {
+        for mutant in Mutant::ALL {
+            let scenario = &files()[mutant.name()];
+            let trace = mutant.here(|| sim::run_once(scenario)).expect("it runs");
+            let own = own(&trace, scenario);
+            assert_eq!(own.len(), 1, "{mutant}: {own:?}");
+            assert!(
+                !own[0].held,
+                "{mutant}: {}",
+                report::text(&trace, Detail::Story)
+            );
+            // A mistake that breaks an invariant is known by it.
+            let about_one = matches!(scenario.expects[0].what, Expected::Invariants(_));
+            assert_eq!(own[0].invariant.is_some(), about_one, "{mutant}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_made_by_whom_it_is_asked_of_and_as_long_as_it_is() {
+        let mutant: Mutant = "hops-twice".parse().expect("a mutant");
+        let scenario = &files()["hops-twice"];
+        let broken = || sim::run_once(scenario).expect("it runs").verdict().broken;
+        assert_eq!(mutant.in_place_of("B", broken), 0, "B tells nobody");
+        assert!(mutant.in_place_of("A", broken) > 0);
+        assert_eq!(broken(), 0);
+        let caught = std::panic::catch_unwind(|| mutant.here(|| panic!("within")));
+        assert!(caught.is_err());
+        assert_eq!(broken(), 0, "not even when it ends by a panic");
+        let other_thread = mutant.here(|| std::thread::scope(|scope| scope.spawn(broken).join()));
+        assert_eq!(
+            other_thread.expect("it runs"),
+            0,
+            "another thread has its own servers"
+        );
+    }
+
+    #[test]
+    fn unknown_mutants_are_told_which_there_are() {
+        let error = "no-tie".parse::<Mutant>().expect_err("unknown");
+        assert!(
+            error
+                .to_string()
+                .starts_with("unknown mutant `no-tie`; there are no-tie-break, ")
+        );
+    }
+}
