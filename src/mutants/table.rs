@@ -42,15 +42,14 @@ pub fn text(rows: &[Row]) -> String {
     let mut cells = vec![titles];
     cells.extend(rows.iter().map(row_cells));
     let found = rows.iter().filter(|row| row.is_found()).count();
-    let mut text = show::table(&cells, &[]).join("\n");
     let verdict = if found == rows.len() {
         "FOUND"
     } else {
         "MISSED"
     };
     let all = show::count(rows.len(), "mutant");
-    text.push_str(&format!("\n\n{verdict}: {found} of {all}\n"));
-    text
+    let table = show::table(&cells, &[]).join("\n");
+    format!("{table}\n\n{verdict}: {found} of {all}\n")
 }
 
 fn row_cells(row: &Row) -> Vec<String> {
