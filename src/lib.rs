@@ -31,6 +31,7 @@
 //! - [`protocol`]: the two line languages, exactly
 //! - [`journal`]: what happened, as values
 //! - [`node`]: one server's decisions
+//! - `model`: Nodes on a plain queue of events, for sizes that no simulated network reaches
 //! - `seed`: generators, one for each purpose
 //! - `scenario`: files that say what happens to a herd and what is expected
 //! - `trace`: a run, written down, the way of each update in it, and what must hold of every run
@@ -50,6 +51,7 @@
 //! - `sim`: a scenario in turmoil
 //! - `explore`: a scenario in every order in which its messages could arrive
 //! - `mutants`: servers that are wrong on purpose, and what finds them (with the feature `mutants`)
+//! - `survey`: a herd with things missing, held against its graph
 //! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command
 //!
@@ -68,6 +70,8 @@ pub mod herd;
 pub mod journal;
 pub mod load;
 pub mod log;
+#[cfg(feature = "sim")]
+pub mod model;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod net;
@@ -84,6 +88,8 @@ pub mod server;
 pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "sim")]
+pub mod survey;
 #[cfg(feature = "sim")]
 pub mod trace;
 pub mod units;

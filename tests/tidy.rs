@@ -9,9 +9,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("diag", &[]),
     ("document", &["diag"]),
     ("protocol", &[]),
-    ("herd", &["diag", "document", "units"]),
+    ("herd", &["diag", "document", "seed", "units"]),
     ("journal", &["protocol", "units"]),
     ("node", &["journal", "protocol"]),
+    (
+        "model",
+        &["herd", "journal", "node", "protocol", "seed", "units"],
+    ),
     ("net", &["herd", "protocol"]),
     ("certs", &["net", "protocol"]),
     ("places", &["herd", "net", "node"]),
@@ -59,19 +63,26 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "survey",
+        &[
+            "herd", "journal", "model", "node", "protocol", "report", "scenario", "sim", "trace",
+            "units",
+        ],
+    ),
+    (
         "cli",
         &[
-            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log",
+            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "model",
             "mutants", "net", "places", "protocol", "report", "scenario", "server", "settings",
-            "sim", "trace", "units", "view",
+            "sim", "survey", "trace", "units", "view",
         ],
     ),
 ];
 
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
-    "protocol", "herd", "node", "journal", "scenario", "seed", "trace", "report", "diff", "diag",
-    "document", "units", "view",
+    "protocol", "herd", "node", "model", "journal", "scenario", "seed", "trace", "report", "diff",
+    "diag", "document", "units", "view",
 ];
 
 /// Files without them, in folders that have some.

@@ -10,11 +10,15 @@ mod files;
 mod flags;
 mod herds;
 #[cfg(feature = "sim")]
+mod hops;
+#[cfg(feature = "sim")]
 mod interrupt;
 mod load;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod notify;
+#[cfg(feature = "sim")]
+mod progress;
 mod reload;
 #[cfg(feature = "sim")]
 mod run;
@@ -23,8 +27,12 @@ mod schema;
 mod send;
 mod serve;
 #[cfg(feature = "sim")]
+mod shaped;
+#[cfg(feature = "sim")]
 mod show;
 mod signals;
+#[cfg(feature = "sim")]
+mod survey;
 mod up;
 #[cfg(feature = "sim")]
 mod view;
@@ -89,6 +97,10 @@ enum Command {
     View(view::Args),
     #[cfg(feature = "sim")]
     Schema(schema::Args),
+    #[cfg(feature = "sim")]
+    Hops(hops::Args),
+    #[cfg(feature = "sim")]
+    Survey(survey::Args),
     Herds(herds::Args),
     Serve(serve::Args),
     Up(up::Args),
@@ -114,6 +126,10 @@ pub fn main() -> ExitCode {
         Command::View(args) => view::run(&args),
         #[cfg(feature = "sim")]
         Command::Schema(args) => schema::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Hops(args) => hops::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Survey(args) => survey::run(&args),
         Command::Herds(args) => herds::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Up(args) => up::run(&args),

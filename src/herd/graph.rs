@@ -6,14 +6,28 @@ use std::time::Duration;
 use super::{Herd, Link, ServerId};
 
 impl Herd {
+    /// The links of this server, each with its place in [`links`](Self::links), in that order.
+    pub fn links_of(&self, id: ServerId) -> impl Iterator<Item = (usize, &Link)> {
+        let links = self.links_of[id.0].iter();
+        links.map(|&index| (index, &self.links[index]))
+    }
+
     /// The servers linked to this one, in the order of the links.
     pub fn neighbours(&self, id: ServerId) -> impl Iterator<Item = ServerId> {
-        self.links.iter().filter_map(move |link| link.other(id))
+        let links = self.links_of(id);
+        links.filter_map(move |(_, link)| link.other(id))
+    }
+
+    /// The servers linked to this one, in the order of the links, each with whether this one dials it.
+    pub fn dials_of(&self, id: ServerId) -> impl Iterator<Item = (ServerId, bool)> {
+        let links = self.links_of(id);
+        links.filter_map(move |(_, link)| Some((link.other(id)?, link.a == id)))
     }
 
     /// The link between two servers, whichever of them dials.
     pub fn link_between(&self, a: ServerId, b: ServerId) -> Option<&Link> {
-        self.links.iter().find(|link| link.other(a) == Some(b))
+        let mut links = self.links_of(a).map(|(_, link)| link);
+        links.find(|link| link.other(a) == Some(b))
     }
 
     /// For each server the least number of links from `origin`, by way of servers that are alive
@@ -23,6 +37,17 @@ impl Herd {
         origin: ServerId,
         alive: impl Fn(ServerId) -> bool,
     ) -> Vec<Option<u32>> {
+        self.hops_over(origin, alive, |_| true)
+    }
+
+    /// As [`hops_from`](Self::hops_from), by way of links that are open only: `open` is asked with
+    /// a link's place in [`links`](Self::links).
+    pub fn hops_over(
+        &self,
+        origin: ServerId,
+        alive: impl Fn(ServerId) -> bool,
+        open: impl Fn(usize) -> bool,
+    ) -> Vec<Option<u32>> {
         let mut hops = vec![None; self.servers.len()];
         let mut queue = VecDeque::new();
         if alive(origin) {
@@ -30,7 +55,9 @@ impl Herd {
             queue.push_back((origin, 0));
         }
         while let Some((at, distance)) = queue.pop_front() {
-            for next in self.neighbours(at).filter(|next| alive(*next)) {
+            let links = self.links_of(at).filter(|(index, _)| open(*index));
+            let next = links.filter_map(|(_, link)| link.other(at));
+            for next in next.filter(|next| alive(*next)) {
                 if hops[next.0].is_none() {
                     hops[next.0] = Some(distance + 1);
                     queue.push_back((next, distance + 1));
@@ -49,6 +76,17 @@ impl Herd {
         alive: impl Fn(ServerId) -> bool,
         latency: impl Fn(&Link) -> Duration,
     ) -> Vec<Option<Duration>> {
+        self.least_delay_over(origin, alive, |_, link| Some(latency(link)))
+    }
+
+    /// As [`least_delay_from`](Self::least_delay_from), by way of links that have a latency only:
+    /// `latency` is asked with a link and its place in [`links`](Self::links).
+    pub fn least_delay_over(
+        &self,
+        origin: ServerId,
+        alive: impl Fn(ServerId) -> bool,
+        latency: impl Fn(usize, &Link) -> Option<Duration>,
+    ) -> Vec<Option<Duration>> {
         let mut delays: Vec<Option<Duration>> = vec![None; self.servers.len()];
         let mut open = BTreeSet::new();
         if alive(origin) {
@@ -59,10 +97,11 @@ impl Herd {
                 continue;
             }
             delays[at.0] = Some(delay);
-            for link in &self.links {
+            for (index, link) in self.links_of(at) {
                 let next = link.other(at).filter(|next| alive(*next));
-                if let Some(next) = next.filter(|next| delays[next.0].is_none()) {
-                    open.insert((delay.saturating_add(latency(link)), next));
+                let next = next.filter(|next| delays[next.0].is_none());
+                if let Some((next, latency)) = next.zip(latency(index, link)) {
+                    open.insert((delay.saturating_add(latency), next));
                 }
             }
         }
@@ -83,13 +122,40 @@ impl Herd {
 
     /// The herd's servers grouped by who can reach whom, in the order of the file.
     pub(super) fn parts(&self) -> Vec<Vec<ServerId>> {
+        self.parts_over(|_| true, |_| true)
+    }
+
+    /// The servers that are alive, grouped by who can reach whom over links that are open, in the
+    /// order of the file.
+    pub fn parts_over(
+        &self,
+        alive: impl Fn(ServerId) -> bool,
+        open: impl Fn(usize) -> bool,
+    ) -> Vec<Vec<ServerId>> {
         let mut parts: Vec<Vec<ServerId>> = Vec::new();
-        for id in self.ids() {
-            if parts.iter().any(|part| part.contains(&id)) {
+        let mut part_of = vec![None; self.servers.len()];
+        for first in self.ids().filter(|id| alive(*id)) {
+            if part_of[first.0].is_some() {
                 continue;
             }
-            let hops = self.hops_from(id, |_| true);
-            parts.push(self.ids().filter(|id| hops[id.0].is_some()).collect());
+            part_of[first.0] = Some(parts.len());
+            let mut todo = vec![first];
+            while let Some(at) = todo.pop() {
+                let links = self.links_of(at).filter(|(index, _)| open(*index));
+                let next = links.filter_map(|(_, link)| link.other(at));
+                for next in next.filter(|next| alive(*next)) {
+                    if part_of[next.0].is_none() {
+                        part_of[next.0] = Some(parts.len());
+                        todo.push(next);
+                    }
+                }
+            }
+            parts.push(Vec::new());
+        }
+        for id in self.ids() {
+            if let Some(part) = part_of[id.0] {
+                parts[part].push(id);
+            }
         }
         parts
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Herd;
+#[cfg(feature = "sim")]
+use super::shape::Shape;
 use crate::diag::{Problem, Problems, Source, did_you_mean};
 
 /// The herds that are part of the program, with their files.
@@ -43,8 +45,8 @@ impl Herd {
         Self::parse(&source).ok().map(|(herd, _)| herd)
     }
 
-    /// Reads a herd: a path if `reference` has a `/` or ends in `.toml` or `.json`, else the name
-    /// of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next
+    /// Reads a herd: a path if `reference` has a `/` or ends in `.toml` or `.json`, a shape such as
+    /// `ring:8` (with the feature `sim`), else the name of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next
     /// to the herd come the warnings.
     pub fn load(reference: &str, relative_to: Option<&Path>) -> Result<(Self, Problems), Problems> {
         let source = find(reference, relative_to).map_err(|error| {
@@ -58,6 +60,10 @@ impl Herd {
 
 /// Finds and reads the file of a herd.
 pub(crate) fn find(reference: &str, relative_to: Option<&Path>) -> Result<Arc<Source>, LoadError> {
+    #[cfg(feature = "sim")]
+    if Shape::is_meant(reference) {
+        return shaped(reference);
+    }
     if is_path(reference) {
         let path = relative_to.map_or_else(|| PathBuf::from(reference), |dir| dir.join(reference));
         return Source::read(&path).map_err(|problem| LoadError {
@@ -69,6 +75,18 @@ pub(crate) fn find(reference: &str, relative_to: Option<&Path>) -> Result<Arc<So
         message: format!("unknown herd `{reference}`"),
         help: Some(help_for_unknown(reference)),
     })
+}
+
+/// The file of a herd of this shape.
+#[cfg(feature = "sim")]
+fn shaped(reference: &str) -> Result<Arc<Source>, LoadError> {
+    let shape = reference.parse::<Shape>().and_then(Shape::check);
+    let text = shape.and_then(|shape| shape.to_toml(0));
+    let text = text.map_err(|error| LoadError {
+        message: format!("`{reference}` is no shape of a herd: {error}"),
+        help: Some(format!("shapes are {}", Shape::HELP)),
+    })?;
+    Ok(Source::new(format!("herd {reference}"), text))
 }
 
 fn is_path(reference: &str) -> bool {

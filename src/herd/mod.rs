@@ -13,13 +13,17 @@ use crate::units::LatencyRange;
 mod graph;
 mod load;
 mod raw;
+#[cfg(feature = "sim")]
+mod shape;
 mod split;
 mod validate;
 
 #[cfg(feature = "sim")]
 pub(crate) use self::{
-    load::find, raw::RawHerd, split::split_all, split::split_link, validate::within,
+    load::find, raw::RawHerd, split::Names, split::split_all, split::split_link, validate::within,
 };
+#[cfg(feature = "sim")]
+pub use shape::{Shape, ShapeError};
 
 /// A server's or a client's name. Cheap to copy.
 pub type Name = Arc<str>;
@@ -95,9 +99,26 @@ pub struct Herd {
     about: Option<String>,
     servers: Vec<Server>,
     links: Vec<Link>,
+    /// For each server its links, as indices, in the order of the file.
+    links_of: Vec<Vec<usize>>,
 }
 
 impl Herd {
+    fn new(name: Name, about: Option<String>, servers: Vec<Server>, links: Vec<Link>) -> Self {
+        let mut links_of = vec![Vec::new(); servers.len()];
+        for (index, link) in links.iter().enumerate() {
+            links_of[link.a.0].push(index);
+            links_of[link.b.0].push(index);
+        }
+        Self {
+            name,
+            about,
+            servers,
+            links,
+            links_of,
+        }
+    }
+
     /// Reads a herd from the text of a file. Next to the herd come the warnings.
     pub fn parse(source: &Arc<Source>) -> Result<(Self, Problems), Problems> {
         validate::parse(source)

@@ -1,5 +1,6 @@
 //! Servers' names out of strings such as `Riley-Jaquez`, where names may have a `-` themselves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[cfg(feature = "sim")]
@@ -8,23 +9,44 @@ use super::ServerId;
 use crate::diag::{Problem, Source, did_you_mean};
 use crate::document::Located;
 
+/// The names of a herd's servers, found quickly.
+pub(crate) struct Names<'a> {
+    list: Vec<&'a str>,
+    ids: BTreeMap<&'a str, ServerId>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let list: Vec<&str> = names.into_iter().collect();
+        // Of two of the same name, which a file may have by mistake, the first one counts.
+        let ids = list.iter().enumerate().rev();
+        Self {
+            ids: ids.map(|(at, name)| (*name, ServerId(at))).collect(),
+            list,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<ServerId> {
+        self.ids.get(name).copied()
+    }
+}
+
 /// The two servers that a link's string names. It is split at the `-` that has a server's name on
 /// both sides, as names may have a `-` themselves.
 pub(crate) fn split_link(
     text: &Located<String>,
-    names: &[&str],
+    names: &Names<'_>,
     source: &Arc<Source>,
 ) -> Result<(ServerId, ServerId), Vec<Problem>> {
-    let find = |name: &str| names.iter().position(|known| *known == name).map(ServerId);
     let halves = |at: usize| (&text[..at], &text[at + 1..]);
     let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
-    let both = |at: &usize| find(halves(*at).0).zip(find(halves(*at).1));
+    let both = |at: &usize| names.find(halves(*at).0).zip(names.find(halves(*at).1));
     let error = |span, message: String| Problem::error(source, span, message);
     let fits: Vec<_> = dashes.iter().filter_map(both).collect();
     match fits.as_slice() {
         [(a, b)] if a == b => Err(vec![error(
             text.span(),
-            format!("`{}` is linked to itself", names[a.0]),
+            format!("`{}` is linked to itself", names.list[a.0]),
         )]),
         [ends] => Ok(*ends),
         [] => Err(unknown_ends(text, &dashes, names, source)),
@@ -39,10 +61,10 @@ pub(crate) fn split_link(
 fn unknown_ends(
     text: &Located<String>,
     dashes: &[usize],
-    names: &[&str],
+    names: &Names<'_>,
     source: &Arc<Source>,
 ) -> Vec<Problem> {
-    let known = |name: &str| names.contains(&name);
+    let known = |name: &str| names.find(name).is_some();
     // A split of which one half is right tells which half is wrong.
     let half_right = |at: &&usize| known(&text[..**at]) || known(&text[**at + 1..]);
     let Some(at) = dashes.iter().find(half_right).or(dashes.first()) else {
@@ -60,7 +82,7 @@ fn unknown_ends(
                 text.part(source, half.clone()),
                 format!("unknown server `{name}`"),
             )
-            .help(did_you_mean(name, "servers", names.iter().copied()))
+            .help(did_you_mean(name, "servers", names.list.iter().copied()))
         })
         .collect()
 }

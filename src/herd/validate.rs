@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use super::raw::{RawHerd, RawLink, RawServer};
-use super::split::split_link;
+use super::split::{Names, split_link};
 use super::{Address, Herd, Link, Name, Server, ServerId};
 use crate::diag::{Problem, Problems, Source, Span};
 use crate::document::{self, Damage, Located, ROOT, TextOr};
@@ -76,12 +76,7 @@ impl<'s> Validator<'s> {
             Some(links) => self.all_links(links),
             None => Vec::new(),
         };
-        let herd = Herd {
-            name,
-            about: raw.about.clone(),
-            servers: self.servers,
-            links,
-        };
+        let herd = Herd::new(name, raw.about.clone(), self.servers, links);
         if !self.problems.has_errors() && !herd.is_connected() {
             self.problems
                 .push(disconnected(self.source, &herd, &self.places));
@@ -134,10 +129,11 @@ impl<'s> Validator<'s> {
             self.error(list.span(), "a herd needs at least one server");
         }
         let mut addresses = BTreeMap::new();
+        let mut names = BTreeMap::new();
         for (position, server) in list.iter().enumerate() {
             match self.one_server(server, position, host) {
                 Some((built, place)) => {
-                    self.check_name_unique(&built, &place);
+                    self.check_name_unique(&built, &place, &mut names);
                     self.check_addresses_unique(&built, server, &place, &mut addresses);
                     self.servers.push(built);
                     self.places.push(place);
@@ -218,11 +214,19 @@ impl<'s> Validator<'s> {
         client.zip(other)
     }
 
-    fn check_name_unique(&mut self, server: &Server, place: &Span) {
-        let same = |other: &Server| other.name.eq_ignore_ascii_case(&server.name);
-        let Some(earlier) = self.servers.iter().position(same) else {
+    /// `taken` are the earlier servers by their names in small letters.
+    fn check_name_unique(
+        &mut self,
+        server: &Server,
+        place: &Span,
+        taken: &mut BTreeMap<String, usize>,
+    ) {
+        let small = server.name.to_ascii_lowercase();
+        let position = self.servers.len();
+        let earlier = *taken.entry(small).or_insert(position);
+        if earlier == position {
             return;
-        };
+        }
         let other = &self.servers[earlier].name;
         let message = if *other == server.name {
             format!("server `{other}` is listed twice")
@@ -271,9 +275,11 @@ impl<'s> Validator<'s> {
 
     fn all_links(&mut self, list: &Located<Vec<Located<TextOr<RawLink>>>>) -> Vec<Link> {
         let mut links = Vec::new();
+        let names: Vec<Name> = self.servers.iter().map(|s| s.name.clone()).collect();
+        let names = Names::new(names.iter().map(|name| &**name));
         let mut places: BTreeMap<(ServerId, ServerId), Span> = BTreeMap::new();
         for raw in list.iter() {
-            let Some((link, place)) = self.one_link(raw) else {
+            let Some((link, place)) = self.one_link(raw, &names) else {
                 continue;
             };
             let ends = (link.a.min(link.b), link.a.max(link.b));
@@ -292,7 +298,11 @@ impl<'s> Validator<'s> {
     }
 
     /// A link, and where its servers are written.
-    fn one_link(&mut self, raw: &Located<TextOr<RawLink>>) -> Option<(Link, Span)> {
+    fn one_link(
+        &mut self,
+        raw: &Located<TextOr<RawLink>>,
+        names: &Names<'_>,
+    ) -> Option<(Link, Span)> {
         let (text, latency) = match &**raw {
             TextOr::Text(text) => (Located::new(raw.span(), text.clone()), None),
             TextOr::Table(table) => {
@@ -308,8 +318,7 @@ impl<'s> Validator<'s> {
                 (between.clone(), table.latency)
             }
         };
-        let names: Vec<&str> = self.servers.iter().map(|server| &*server.name).collect();
-        match split_link(&text, &names, self.source) {
+        match split_link(&text, names, self.source) {
             Ok((a, b)) => Some((Link { a, b, latency }, text.span())),
             Err(found) => {
                 // A name may be that of a server that is itself wrong.

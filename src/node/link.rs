@@ -201,6 +201,13 @@ impl Link {
         Ok(())
     }
 
+    /// Bytes behind it that it has room for.
+    pub(super) fn heap(&self) -> usize {
+        let words = self.words.capacity() * size_of::<(Word, Option<EventId>)>();
+        let turns = self.dirty.order.capacity() * size_of::<Turn>();
+        words + turns + self.dirty.marks.capacity() * size_of::<Mark>()
+    }
+
     /// Whether there is anything to write.
     pub(super) fn has_work(&self) -> bool {
         !self.words.is_empty() || !self.dirty.is_empty()

@@ -8,6 +8,7 @@
 mod client;
 mod keep;
 mod link;
+mod memory;
 pub(crate) mod mistakes;
 mod neighbours;
 mod peer;
@@ -30,6 +31,7 @@ use store::{ClientIndex, Store};
 pub use client::{ClientLineAt, LookUp};
 pub use keep::Keep;
 pub use link::LinkStatus;
+pub use memory::Memory;
 
 /// A neighbour's position in [`NodeConfig::neighbours`]. That of one that left is given to one that comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

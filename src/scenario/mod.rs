@@ -274,7 +274,7 @@ impl Scenario {
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, Problems), Problems> {
         let path = path.as_ref();
         let source = Source::read(path).map_err(|problem| Problems::from(*problem))?;
-        validate::scenario(&source, path.parent())
+        validate::scenario(&source, path.parent(), None)
     }
 
     /// Reads a scenario from text. `name` is what problems call it; if it ends in `.json` the
@@ -284,7 +284,17 @@ impl Scenario {
         text: &str,
         relative_to: Option<&Path>,
     ) -> Result<(Self, Problems), Problems> {
-        validate::scenario(&Source::new(name, text), relative_to)
+        validate::scenario(&Source::new(name, text), relative_to, None)
+    }
+
+    /// Reads a scenario from text that happens to `herd`, whatever herd the text names.
+    pub(crate) fn parse_over(
+        herd: &Arc<Herd>,
+        name: &str,
+        text: &str,
+    ) -> Result<(Self, Problems), Problems> {
+        let herd = Some(Arc::clone(herd));
+        validate::scenario(&Source::new(name, text), None, herd)
     }
 
     /// How long messages take in the beginning, by route.

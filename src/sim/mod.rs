@@ -27,6 +27,7 @@ use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 pub use chooser::Chooser;
 use chooser::{Followed, Listed};
 pub use google::DELAY_HEADER;
+pub(crate) use judge::TOUCHES;
 
 /// Why a run gave no trace to be trusted. A broken expectation is no error.
 #[derive(Debug, thiserror::Error)]

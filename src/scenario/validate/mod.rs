@@ -33,9 +33,11 @@ const ALL: &str = "all";
 /// a herd takes longer than this.
 const LONGEST_RUN: Duration = Duration::from_hours(1);
 
+/// `herd` takes the place of the one that the file names, if it is given.
 pub(super) fn scenario(
     source: &Arc<Source>,
     relative_to: Option<&Path>,
+    herd: Option<Arc<Herd>>,
 ) -> Result<(Scenario, Problems), Problems> {
     let mut problems = Problems::new();
     let Some(parsed) = document::parse::<RawScenario>(source, &mut problems) else {
@@ -45,7 +47,7 @@ pub(super) fn scenario(
         source,
         damage: parsed.damage,
         problems,
-        herd: None,
+        herd,
         tick: None,
         names_places: false,
         usual: Vec::new(),
@@ -76,7 +78,9 @@ impl Context<'_> {
     fn scenario(&mut self, raw: &RawScenario, relative_to: Option<&Path>) -> Option<Scenario> {
         let title = self.required(raw.title.as_ref(), &ROOT, "a scenario needs a `title`");
         let herd = self.required(raw.herd.as_ref(), &ROOT, "a scenario needs a `herd`");
-        self.herd = herd.and_then(|reference| self.load_herd(reference, relative_to));
+        if self.herd.is_none() {
+            self.herd = herd.and_then(|reference| self.load_herd(reference, relative_to));
+        }
         self.tick = self.read_tick(raw.tick.as_ref());
         let epoch_ns = self.epoch(raw.epoch.as_ref());
         let link_latency = self.link_latency(raw);

@@ -6,7 +6,7 @@ use super::steps::DraftAction;
 use super::{Context, is_all};
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
-use crate::herd::{Herd, ServerId, split_all, split_link};
+use crate::herd::{Herd, Names, ServerId, split_all, split_link};
 use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
 use crate::scenario::{Action, CLIENTS, PLACES, Party, Route, Skewed, Way};
@@ -105,7 +105,7 @@ impl Context<'_> {
         let found = herd.id(name);
         if found.is_none() {
             // Where one end of a link is right, the other one is wrong.
-            let names: Vec<&str> = herd.server_names().collect();
+            let names = Names::new(herd.server_names());
             if let Err(problems) = split_link(name, &names, self.source)
                 && problems.len() == 1
                 && name.contains('-')

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Context;
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, ROOT, Section};
-use crate::herd::{Herd, ServerId, split_link};
+use crate::herd::{Herd, Names, ServerId, split_link};
 use crate::scenario::raw::{RawScenario, RawTiming};
 use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect, Expected, Timing};
 use crate::trace::invariants::Invariant;
@@ -165,7 +165,7 @@ impl Context<'_> {
 
     pub(super) fn link_index(&mut self, key: &Located<String>) -> Option<usize> {
         let herd = self.herd.clone()?;
-        let names: Vec<&str> = herd.server_names().collect();
+        let names = Names::new(herd.server_names());
         let (a, b) = match split_link(key, &names, self.source) {
             Ok(ends) => ends,
             Err(problems) => {

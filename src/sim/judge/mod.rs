@@ -28,6 +28,9 @@ pub(super) use updates::sent_updates;
 /// How many violations of an invariant are told; the others are counted.
 const MOST_VIOLATIONS: usize = 5;
 
+/// What is expected of every fault; its words stand before this.
+pub(crate) const TOUCHES: &str = " touches something";
+
 /// What is expected of every invariant.
 const NO_VIOLATION: &str = "no violation";
 
@@ -251,7 +254,7 @@ impl Judge<'_> {
             count => format!("{count} {}", touch.what),
         };
         Judgement {
-            about: format!("{} touches something", touch.about),
+            about: format!("{}{TOUCHES}", touch.about),
             held: touch.count > 0,
             expected: "something".to_owned(),
             actual,

@@ -1,0 +1,105 @@
+//! `herd survey`: what becomes of updates in every set of failures.
+
+use std::num::NonZeroUsize;
+
+use super::interrupt::Interrupt;
+use super::progress::Progress;
+use super::shaped::WhichHerd;
+use super::{Exit, Failure, painted, print};
+use crate::survey::{self, Engine, Options};
+
+/// Survey every set of dead servers and cut links, from every server that runs
+///
+/// Says who is reached, in how many hops and messages, beside the shortest ways that are left; which
+/// failures cut the herd; and what each further link would help. What is missing fails before
+/// any link is up. Ctrl-C ends it with a report of what was surveyed by then.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  herd survey
+  herd survey --herd hill --all
+  herd survey --shape ring:8 --dead 2 --cut 1
+  herd survey --herd hill --all --model --csv
+
+Exit codes:
+  0  in every set, who is in reach is reached, by the shortest way
+  1  there are exceptions, or not every set was surveyed
+  2  the command line or the herd's file is bad
+  3  something inside failed")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: WhichHerd,
+    /// At most so many servers are dead
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    dead: usize,
+    /// At most so many links are cut
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    cut: usize,
+    /// Every set of servers and links there is
+    #[arg(long, conflicts_with_all = ["dead", "cut"])]
+    all: bool,
+    /// On the servers' decisions alone, without a network: much faster, and not all of the server
+    #[arg(long)]
+    model: bool,
+    /// So many simulations run at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print a row of CSV for each failure set, origin and server
+    #[arg(long)]
+    csv: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (herd, reference) = args.which.load()?;
+    let (dead, cut) = if args.all {
+        (herd.servers().len(), herd.links().len())
+    } else {
+        (args.dead, args.cut)
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let interrupt = Interrupt::watch()?;
+    let progress = Progress::new("failure sets", survey::number_of_sets(&herd, dead, cut));
+    let surveyed = survey::survey(
+        &herd,
+        &Options {
+            dead,
+            cut,
+            engine: if args.model {
+                Engine::Model
+            } else {
+                Engine::Simulator
+            },
+            threads: args.threads.map_or_else(cores, NonZeroUsize::get),
+            reference: Some(&reference),
+            stop: Some(&|| interrupt.is_wanted()),
+            progress: Some(&|done| progress.show(done)),
+        },
+    );
+    drop(progress);
+    let survey = surveyed.map_err(|error| Failure::Input(error.to_string()))?;
+    print(&match (args.json, args.csv) {
+        (true, _) => survey.to_json(),
+        (_, true) => survey.to_csv(),
+        _ => painted(&survey.to_text()),
+    })?;
+    if survey.is_partial() {
+        let mut stderr = anstream::stderr().lock();
+        let (done, all) = (survey.sets.len(), survey.all);
+        let _ = std::io::Write::write_fmt(
+            &mut stderr,
+            format_args!("stopped: {done} of {all} failure sets were surveyed\n"),
+        );
+    }
+    Ok(if survey.held() {
+        Exit::Held
+    } else {
+        Exit::Broken
+    })
+}

@@ -1,0 +1,86 @@
+//! What Nodes do, as the model notes it.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Made, Told};
+use crate::herd::ServerId;
+use crate::journal::{ConnId, End, EventId, Ignored, Journal, What};
+
+/// The journal of all Nodes. The model says who is about to do something, and when.
+pub(super) struct Watch(Mutex<Noted>);
+
+struct Noted {
+    now: Now,
+    sends: u64,
+    told: Vec<Told>,
+}
+
+/// What the model is doing.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    pub(super) at: u64,
+    pub(super) server: ServerId,
+    /// Whose line it hears, and after how many links, if it hears an update.
+    pub(super) from: Option<(ServerId, u32)>,
+}
+
+impl Watch {
+    pub(super) fn new(now: Now) -> Self {
+        Self(Mutex::new(Noted {
+            now,
+            sends: 0,
+            told: Vec::new(),
+        }))
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn look(&self, now: Now) {
+        self.noted().now = now;
+    }
+
+    /// The updates that were sent, and what was made of them, since this was last asked.
+    pub(super) fn take(&self) -> (u64, Vec<Told>) {
+        let mut noted = self.noted();
+        let sends = std::mem::take(&mut noted.sends);
+        (sends, std::mem::take(&mut noted.told))
+    }
+}
+
+impl Journal for Watch {
+    fn open(&self, _: End, _: SocketAddr, _: SocketAddr) -> ConnId {
+        ConnId(0)
+    }
+
+    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+        let mut noted = self.noted();
+        let made = match what {
+            What::Accepted { .. } => Some(Made::Accepted),
+            What::Ignored { why, .. } => Some(match why {
+                Ignored::Known => Made::Known,
+                Ignored::Older | Ignored::Expired => Made::Older,
+            }),
+            // The client's answer is no line to a server.
+            What::LineOut { conn, line } if conn == super::TO_SERVER => {
+                noted.sends += u64::from(line.0.starts_with(b"AT "));
+                None
+            }
+            _ => None,
+        };
+        if let Some(made) = made {
+            let Now { at, server, from } = noted.now;
+            noted.told.push(Told {
+                at,
+                server,
+                from: from.map(|(from, _)| from),
+                hops: from.map_or(0, |(_, hops)| hops),
+                made,
+            });
+        }
+        EventId(NonZeroU64::MIN)
+    }
+}

@@ -1,0 +1,322 @@
+//! Every failure set of a herd up to a size, surveyed.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::graph::{Graph, link_name, names};
+use super::links::{ExtraLink, extra_links};
+use super::sets::{all_sets, number_of_sets};
+use super::simulated::{Seen, Simulation, Update, title};
+use super::way::Spread;
+use crate::herd::Herd;
+use crate::model::{Latency, Model, Without};
+
+/// So many ways of updates are kept at most: failure sets, times origins, times servers.
+const MOST_WAYS: usize = 20_000_000;
+
+/// The latency of every link. The simulator ticks as slowly.
+const LATENCY: Duration = Duration::from_millis(20);
+
+/// What runs the servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The whole server, in the simulator.
+    #[default]
+    Simulator,
+    /// The servers' decisions alone, on a queue of events.
+    Model,
+}
+
+/// What is surveyed, and how.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// At most so many servers are dead.
+    pub dead: usize,
+    /// At most so many links are cut.
+    pub cut: usize,
+    /// What runs the servers.
+    pub engine: Engine,
+    /// So many simulations run at a time. With one, they run on the thread that asks.
+    pub threads: usize,
+    /// How a scenario names the herd; its name, if not given.
+    pub reference: Option<&'a str>,
+    /// When this says so, no further set is begun.
+    pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
+    /// Is told how many sets are done.
+    pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            dead: 1,
+            cut: 1,
+            engine: Engine::default(),
+            threads: 1,
+            reference: None,
+            stop: None,
+            progress: None,
+        }
+    }
+}
+
+/// Why there is no survey.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SurveyError {
+    /// There are more sets than can be surveyed.
+    #[error(
+        "{sets} failure sets of {servers} servers are too many: ask for fewer failures at a time"
+    )]
+    TooMany {
+        /// So many sets.
+        sets: String,
+        /// So many servers.
+        servers: usize,
+    },
+}
+
+/// What came of one failure set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureSet {
+    /// The names of dead servers.
+    pub dead: Vec<String>,
+    /// The names of cut links.
+    pub cut: Vec<String>,
+    /// Whether servers that run can't reach each other.
+    pub cuts_the_herd: bool,
+    /// How the update of each live server spread.
+    pub spreads: Vec<Spread>,
+    /// What was broken besides.
+    pub broken: Vec<String>,
+}
+
+impl FailureSet {
+    /// How many failures it has.
+    pub fn size(&self) -> usize {
+        self.dead.len() + self.cut.len()
+    }
+
+    /// How many servers run.
+    pub fn live(&self, of: usize) -> usize {
+        of - self.dead.len()
+    }
+}
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Exception {
+    /// The failure set in words.
+    pub set: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What became of every failure set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// The herd's name.
+    pub herd: String,
+    /// Its servers.
+    pub servers: Vec<String>,
+    /// Its links.
+    pub links: Vec<String>,
+    /// The latency of each of these.
+    pub latency: Duration,
+    /// What ran the servers.
+    pub engine: Engine,
+    /// At most so many servers were dead, and links cut.
+    pub most: (usize, usize),
+    /// How many sets there are. If not all were surveyed, the survey is partial.
+    pub all: usize,
+    /// Those that were surveyed, those of few failures first.
+    pub sets: Vec<FailureSet>,
+    /// What each link would help that the herd lacks; none if there are too many to say.
+    pub extra: Option<Vec<ExtraLink>>,
+    /// Everything that is not as it must be.
+    pub exceptions: Vec<Exception>,
+}
+
+impl Survey {
+    /// Whether it was stopped before all sets were surveyed.
+    pub fn is_partial(&self) -> bool {
+        self.sets.len() < self.all
+    }
+
+    /// The spreads of all updates.
+    pub fn spreads(&self) -> impl Iterator<Item = &Spread> {
+        self.sets.iter().flat_map(|set| &set.spreads)
+    }
+
+    /// Whether every set was surveyed, something was seen, and no exception was found.
+    pub fn held(&self) -> bool {
+        !self.is_partial() && self.spreads().next().is_some() && self.exceptions.is_empty()
+    }
+}
+
+/// Surveys every failure set of `herd` up to a size.
+///
+/// ```
+/// use proxy_herd::herd::Herd;
+/// use proxy_herd::survey::{Engine, Options, survey};
+///
+/// let riley = Herd::builtin("riley").expect("it is built in");
+/// let options = Options { engine: Engine::Model, ..Options::default() };
+/// let survey = survey(&riley, &options)?;
+/// assert_eq!((survey.sets.len(), survey.exceptions.len()), (42, 0));
+/// # Ok::<(), proxy_herd::survey::SurveyError>(())
+/// ```
+pub fn survey(herd: &Herd, options: &Options<'_>) -> Result<Survey, SurveyError> {
+    let servers = herd.servers().len();
+    let number = number_of_sets(herd, options.dead, options.cut);
+    if number.saturating_mul(servers * servers) > MOST_WAYS {
+        let sets = match number {
+            usize::MAX => "Countless".to_owned(),
+            some => some.to_string(),
+        };
+        return Err(SurveyError::TooMany { sets, servers });
+    }
+    let sets = all_sets(herd, options.dead, options.cut);
+    let done = survey_each(herd, &sets, options);
+    let finished: Vec<&Without> = (sets.iter().zip(&done))
+        .filter_map(|(set, done)| done.as_ref().map(|_| set))
+        .collect();
+    let extra = extra_links(herd, &finished);
+    let surveyed: Vec<FailureSet> = done.into_iter().flatten().collect();
+    let exceptions = surveyed.iter().flat_map(|set| exceptions(herd, set));
+    Ok(Survey {
+        herd: herd.name().to_string(),
+        servers: herd.server_names().map(str::to_owned).collect(),
+        links: (0..herd.links().len())
+            .map(|at| link_name(herd, at))
+            .collect(),
+        latency: LATENCY,
+        engine: options.engine,
+        most: (
+            options.dead.min(servers),
+            options.cut.min(herd.links().len()),
+        ),
+        all: sets.len(),
+        extra,
+        exceptions: exceptions.collect(),
+        sets: surveyed,
+    })
+}
+
+/// What came of each set, in their order; nothing for those that were not begun.
+fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Option<FailureSet>> {
+    let simulation = Simulation {
+        herd: Arc::new(herd.clone()),
+        reference: options.reference.unwrap_or(herd.name()).to_owned(),
+        latency: LATENCY,
+    };
+    let next = AtomicUsize::new(0);
+    let finished = AtomicUsize::new(0);
+    let done: Mutex<Vec<Option<FailureSet>>> = Mutex::new(vec![None; sets.len()]);
+    let work = || {
+        let is_stopped = || options.stop.is_some_and(|stop| stop());
+        while !is_stopped() {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(set) = sets.get(at) else {
+                return;
+            };
+            let one = survey_one(&simulation, set, options.engine);
+            done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(one);
+            let finished = finished.fetch_add(1, Ordering::Relaxed) + 1;
+            if let Some(progress) = options.progress {
+                progress(finished);
+            }
+        }
+    };
+    if options.threads <= 1 {
+        work();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..options.threads {
+                scope.spawn(work);
+            }
+        });
+    }
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn survey_one(simulation: &Simulation, set: &Without, engine: Engine) -> FailureSet {
+    let herd = &*simulation.herd;
+    let seen = match engine {
+        Engine::Simulator => simulation.run(set),
+        Engine::Model => model(herd, set),
+    };
+    let graph = Graph::new(herd, set, vec![LATENCY; herd.links().len()]);
+    let (dead, cut) = names(herd, set);
+    let spreads = seen.updates.iter();
+    FailureSet {
+        dead,
+        cut,
+        cuts_the_herd: graph.parts().len() > 1,
+        spreads: spreads
+            .map(|one| graph.compare(one.origin, &one.arrivals, one.costs))
+            .collect(),
+        broken: seen.broken,
+    }
+}
+
+/// One failure set on the servers' decisions alone.
+fn model(herd: &Herd, set: &Without) -> Seen {
+    let mut seen = Seen {
+        updates: Vec::new(),
+        broken: Vec::new(),
+    };
+    let mut model = match Model::new(herd, &Latency::equal(LATENCY), set) {
+        Ok(model) => model,
+        Err(error) => {
+            seen.broken.push(error.to_string());
+            return seen;
+        }
+    };
+    for origin in herd.ids().filter(|id| set.is_alive(*id)) {
+        match model.flood(origin) {
+            Ok(flood) => {
+                seen.updates.push(Update {
+                    origin,
+                    costs: (flood.sends, flood.duplicates()),
+                    arrivals: flood.arrivals,
+                });
+            }
+            Err(error) => seen.broken.push(error.to_string()),
+        }
+    }
+    seen
+}
+
+/// Everything about a set that is not as it must be.
+fn exceptions(herd: &Herd, set: &FailureSet) -> Vec<Exception> {
+    let mut found = set.broken.clone();
+    let live = set.live(herd.servers().len());
+    if set.spreads.len() != live {
+        let seen = set.spreads.len();
+        found.push(format!(
+            "updates of {seen} servers were seen, and {live} run"
+        ));
+    }
+    for spread in &set.spreads {
+        let named = herd.server_names().zip(&spread.ways);
+        found.extend(named.filter_map(|(server, way)| way.exception(&spread.origin, server, true)));
+        found.extend(spread.waste());
+    }
+    let words = set.words();
+    (found.into_iter())
+        .map(|what| Exception {
+            set: words.clone(),
+            what,
+        })
+        .collect()
+}
+
+impl FailureSet {
+    /// The set in words.
+    pub fn words(&self) -> String {
+        title(&self.dead, &self.cut)
+    }
+}

@@ -1,0 +1,124 @@
+//! What the graph of a herd says, of which something is missing.
+
+use std::time::Duration;
+
+use super::way::{Spread, Way};
+use crate::herd::{Herd, ServerId};
+use crate::model::{Arrival, Without};
+
+/// All-pairs figures are worked out as long as they take no more steps than this.
+const MOST_STEPS: usize = 1_000_000_000;
+
+/// A link's name, as files write it.
+pub(crate) fn link_name(herd: &Herd, link: usize) -> String {
+    let link = &herd.links()[link];
+    format!("{}-{}", herd.server(link.a).name, herd.server(link.b).name)
+}
+
+/// What is missing, by name: dead servers and cut links.
+pub(super) fn names(herd: &Herd, without: &Without) -> (Vec<String>, Vec<String>) {
+    let dead = without.dead.iter();
+    let dead = dead.map(|id| herd.server(*id).name.to_string());
+    let cut = without.cut.iter().map(|link| link_name(herd, *link));
+    (dead.collect(), cut.collect())
+}
+
+/// The links of a herd that is not whole, and how long they take.
+pub(super) struct Graph<'h> {
+    herd: &'h Herd,
+    latency: Vec<Duration>,
+    alive: Vec<bool>,
+    open: Vec<bool>,
+}
+
+impl<'h> Graph<'h> {
+    pub(super) fn new(herd: &'h Herd, without: &Without, latency: Vec<Duration>) -> Self {
+        let mut alive = vec![true; herd.servers().len()];
+        for id in &without.dead {
+            alive[id.index()] = false;
+        }
+        let mut open = vec![true; herd.links().len()];
+        for &link in &without.cut {
+            open[link] = false;
+        }
+        Self {
+            herd,
+            latency,
+            alive,
+            open,
+        }
+    }
+
+    /// The fewest links from `origin` to each server.
+    pub(super) fn hops(&self, origin: ServerId) -> Vec<Option<u32>> {
+        let alive = |id: ServerId| self.alive[id.index()];
+        self.herd.hops_over(origin, alive, |link| self.open[link])
+    }
+
+    /// The servers that run, by who can reach whom.
+    pub(super) fn parts(&self) -> Vec<Vec<ServerId>> {
+        let alive = |id: ServerId| self.alive[id.index()];
+        self.herd.parts_over(alive, |link| self.open[link])
+    }
+
+    /// Links between servers that run which carry something.
+    pub(super) fn working_links(&self) -> impl Iterator<Item = usize> {
+        let alive = |id: ServerId| self.alive[id.index()];
+        let links = self.herd.links().iter().enumerate();
+        let working = links.filter(move |(at, l)| self.open[*at] && alive(l.a) && alive(l.b));
+        working.map(|(at, _)| at)
+    }
+
+    /// An update beside what is possible: when who took it in, and how many messages it took, of
+    /// which so many were no news.
+    pub(super) fn compare(
+        &self,
+        origin: ServerId,
+        arrivals: &[Option<Arrival>],
+        (sends, duplicates): (u64, usize),
+    ) -> Spread {
+        let herd = self.herd;
+        let alive = |id: ServerId| self.alive[id.index()];
+        let shortest = self.hops(origin);
+        let latency = |link: usize, _: &_| self.open[link].then(|| self.latency[link]);
+        let fastest = herd.least_delay_over(origin, alive, latency);
+        let nanos = |delay: Duration| u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let way = |id: ServerId| {
+            let arrival = &arrivals[id.index()];
+            Way {
+                hops: arrival.map(|arrival| arrival.hops),
+                shortest: shortest[id.index()],
+                delay: arrival.map(|arrival| arrival.delay),
+                fastest: fastest[id.index()].map(nanos),
+            }
+        };
+        Spread {
+            origin: herd.server(origin).name.to_string(),
+            sends,
+            most_sends: most_sends(herd, &shortest, |link| self.open[link]),
+            duplicates,
+            ways: herd.ids().map(way).collect(),
+        }
+    }
+
+    /// The most hops between any two, if that is worked out in a moment.
+    pub(super) fn diameter(&self) -> Option<u32> {
+        let herd = self.herd;
+        let steps = herd.servers().len() * (herd.servers().len() + 2 * herd.links().len());
+        (steps <= MOST_STEPS).then(|| {
+            let farthest = |id| self.hops(id).into_iter().flatten().max().unwrap_or(0);
+            herd.ids().map(farthest).max().unwrap_or(0)
+        })
+    }
+}
+
+/// What a flood costs at most among the servers that `hops` reaches: 2E - N + 1 over the E open links
+/// between those N.
+fn most_sends(herd: &Herd, hops: &[Option<u32>], open: impl Fn(usize) -> bool) -> u64 {
+    let reached = |id: ServerId| hops[id.index()].is_some();
+    let links = herd.links().iter().enumerate();
+    let links = links.filter(|(at, link)| open(*at) && reached(link.a) && reached(link.b));
+    let servers = hops.iter().flatten().count();
+    let most = (2 * links.count() + 1).saturating_sub(servers);
+    u64::try_from(most).unwrap_or(u64::MAX)
+}

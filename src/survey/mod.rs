@@ -1,0 +1,21 @@
+//! What a herd does with an update when things are missing: from every origin, to every server, in how
+//! many hops, held against what the herd's graph allows.
+
+mod all;
+mod graph;
+mod hops;
+mod links;
+mod sets;
+mod show;
+mod simulated;
+mod way;
+
+pub use all::{Engine, Exception, FailureSet, Options, Survey, SurveyError, survey};
+pub(crate) use graph::link_name;
+pub use hops::{Hops, Measure, hops};
+pub use links::ExtraLink;
+pub use sets::number_of_sets;
+pub use way::{Spread, Way};
+
+#[cfg(test)]
+mod tests;

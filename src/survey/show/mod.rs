@@ -1,0 +1,38 @@
+//! Surveys and hops as text, JSON and CSV, by pure functions.
+
+mod all;
+mod hops;
+
+/// So many exceptions are told in text; the others are counted.
+const MOST_TOLD: usize = 20;
+
+/// Exceptions, each in a line.
+fn told(exceptions: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = exceptions.map(|what| format!("BROKEN  {what}")).collect();
+    if all.len() > MOST_TOLD {
+        let more = all.len() - MOST_TOLD;
+        all.truncate(MOST_TOLD);
+        all.push(format!("… and {more} more"));
+    }
+    all
+}
+
+/// How often each number occurs, from 0.
+fn histogram(numbers: impl Iterator<Item = u32>) -> Vec<usize> {
+    let mut counts = Vec::new();
+    for number in numbers {
+        let at = number as usize;
+        if at >= counts.len() {
+            counts.resize(at + 1, 0);
+        }
+        counts[at] += 1;
+    }
+    counts
+}
+
+/// The mean with two decimals, rounded down.
+fn mean(sum: u64, of: usize) -> String {
+    let hundredths = (sum * 100).checked_div(u64::try_from(of).unwrap_or(u64::MAX));
+    let hundredths = hundredths.unwrap_or(0);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}

@@ -1,0 +1,188 @@
+//! One failure set, on the real server in the simulator.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::graph::{Graph, link_name, names};
+use crate::herd::{Herd, ServerId};
+use crate::journal::What;
+use crate::model::{Arrival, Without};
+use crate::scenario::Scenario;
+use crate::sim;
+use crate::trace::propagation::{Propagation, Use};
+use crate::trace::{Judgement, Trace};
+use crate::units::format_duration;
+
+/// Links are up and synchronised after six ways of a message; they have three times as many.
+const TICKS_TO_BEGIN: u32 = 20;
+
+/// Who took an update in, by server, and how many messages and duplicates it took.
+pub(super) struct Update {
+    pub(super) origin: ServerId,
+    pub(super) arrivals: Vec<Option<Arrival>>,
+    pub(super) costs: (u64, usize),
+}
+
+/// What became of one failure set.
+pub(super) struct Seen {
+    /// By live origin, in the order of the herd.
+    pub(super) updates: Vec<Update>,
+    /// What was broken besides.
+    pub(super) broken: Vec<String>,
+}
+
+/// What there is to simulate failure sets of a herd.
+pub(super) struct Simulation {
+    pub(super) herd: Arc<Herd>,
+    /// How a scenario names the herd.
+    pub(super) reference: String,
+    /// Of every link, and the tick.
+    pub(super) latency: Duration,
+}
+
+impl Simulation {
+    /// The scenario of a failure set: what is to fail fails before any link is up; then one update from each
+    /// live server, each after the one before has spread as far as it can.
+    pub(super) fn scenario(&self, without: &Without) -> String {
+        let herd = &self.herd;
+        let (dead, cut) = names(herd, without);
+        let latency = format_duration(self.latency);
+        let mut text = format!(
+            "title = \"{}\"\nherd = \"{}\"\ntick = \"{latency}\"\nlink_latency = \"{latency}\"\nclient_latency = \"{latency}\"\n",
+            title(&dead, &cut),
+            self.reference
+        );
+        let own = herd.links().iter().enumerate();
+        let own: Vec<String> = (own.filter(|(_, link)| link.latency.is_some()))
+            .map(|(at, _)| format!("\"{}\" = \"{latency}\"", link_name(herd, at)))
+            .collect();
+        if !own.is_empty() {
+            let _ = writeln!(text, "latency = {{ {} }}", own.join(", "));
+        }
+        text.push_str("steps = [\n");
+        for server in &dead {
+            let _ = writeln!(text, "  {{ at = \"0s\", crash = \"{server}\" }},");
+        }
+        for link in &cut {
+            let _ = writeln!(text, "  {{ at = \"0s\", partition = \"{link}\" }},");
+        }
+        for (at, id) in self.origins(without) {
+            let (at, name, client) = (format_duration(at), &herd.server(id).name, client(id));
+            let _ = writeln!(
+                text,
+                "  {{ at = \"{at}\", client = \"{client}\", to = \"{name}\", reply = \"AT {name} *\",\n    \
+                 send = \"IAMAT {client} +34.068930-118.445127 {{now}}\" }},"
+            );
+        }
+        text.push_str("]\n");
+        text
+    }
+
+    /// When each live server gets its update.
+    fn origins(&self, without: &Without) -> impl Iterator<Item = (Duration, ServerId)> {
+        let live = self.herd.ids().filter(|id| without.is_alive(*id));
+        // To the server, over the longest way that there can be, and a little more.
+        let servers = u32::try_from(self.herd.servers().len()).unwrap_or(u32::MAX);
+        let each = self.latency * servers.saturating_add(2);
+        let begin = self.latency * TICKS_TO_BEGIN;
+        live.scan(begin, move |at, id| {
+            let now = *at;
+            *at += each;
+            Some((now, id))
+        })
+    }
+
+    /// Runs it.
+    pub(super) fn run(&self, without: &Without) -> Seen {
+        let nothing = |why: String| Seen {
+            updates: Vec::new(),
+            broken: vec![why],
+        };
+        let text = self.scenario(without);
+        let scenario = match Scenario::parse_over(&self.herd, "survey.toml", &text) {
+            Ok((scenario, _)) => scenario,
+            Err(problems) => return nothing(format!("no scenario: {}", problems.render(false))),
+        };
+        let trace = match sim::run_once(&scenario) {
+            Ok(trace) => trace,
+            Err(error) => return nothing(error.to_string()),
+        };
+        let judged = trace
+            .judgements
+            .iter()
+            .filter(|judgement| is_broken(judgement));
+        let mut broken: Vec<String> = judged.map(told).collect();
+        broken.extend(self.unready(&trace, without));
+        let origins = self.origins(without).map(|(_, id)| id);
+        let updates = origins.zip(&trace.updates).map(|(origin, update)| {
+            let sends = u64::try_from(update.sends.len()).unwrap_or(u64::MAX);
+            Update {
+                origin,
+                arrivals: self.arrivals(update),
+                costs: (sends, update.count(Use::Duplicate)),
+            }
+        });
+        Seen {
+            updates: updates.collect(),
+            broken,
+        }
+    }
+
+    fn arrivals(&self, update: &Propagation) -> Vec<Option<Arrival>> {
+        let arrival = |id: ServerId| {
+            let arrival = update.arrival(&self.herd.server(id).name)?;
+            Some(Arrival {
+                hops: arrival.hops,
+                delay: arrival.delay,
+                from: arrival.via.as_ref().and_then(|via| self.herd.id(via)),
+            })
+        };
+        self.herd.ids().map(arrival).collect()
+    }
+
+    /// Whether all links that can be were synchronised at both ends when the first update was sent. If
+    /// not, what follows says nothing about the herd at rest.
+    fn unready(&self, trace: &Trace, without: &Without) -> Option<String> {
+        let begin = u64::try_from((self.latency * TICKS_TO_BEGIN).as_nanos()).ok()?;
+        let ends = trace.events.iter().take_while(|event| event.at <= begin);
+        let ends = ends.filter(|event| matches!(event.what, What::Synchronised { .. }));
+        let ends = ends.count();
+        let graph = Graph::new(&self.herd, without, Vec::new());
+        let wanted = 2 * graph.working_links().count();
+        (ends != wanted).then(|| {
+            format!("the herd was not ready: {ends} of {wanted} ends of links were synchronised")
+        })
+    }
+}
+
+/// A fault that touches nothing is none here: the links of the dead may be cut, too.
+fn is_broken(judgement: &Judgement) -> bool {
+    !judgement.held && !judgement.about.ends_with(sim::TOUCHES)
+}
+
+fn told(judgement: &Judgement) -> String {
+    let Judgement {
+        about,
+        actual,
+        expected,
+        ..
+    } = judgement;
+    format!("{about}: {actual} (expected: {expected})")
+}
+
+fn client(id: ServerId) -> String {
+    format!("client{}", id.index() + 1)
+}
+
+/// A failure set in words: who is dead, and what is cut.
+pub(super) fn title(dead: &[String], cut: &[String]) -> String {
+    let dead = dead.iter().map(|server| format!("{server} dead"));
+    let all: Vec<String> = dead
+        .chain(cut.iter().map(|link| format!("{link} cut")))
+        .collect();
+    if all.is_empty() {
+        return "nothing missing".to_owned();
+    }
+    all.join(", ")
+}
