@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+#[path = "deploy/containers.rs"]
+mod containers;
 #[path = "deploy/docs.rs"]
 mod docs;
 #[path = "deploy/herd.rs"]

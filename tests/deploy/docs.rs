@@ -1,8 +1,7 @@
 //! What the documentation lists, held against the code.
 
-use std::path::Path;
+use std::io::Write as _;
 
-use proxy_herd::herd::Herd;
 use proxy_herd::{admin, settings};
 
 use crate::herd::herd_command;
@@ -74,22 +73,6 @@ async fn what_is_shipped_names_settings_and_flags_that_there_are() {
 }
 
 #[test]
-fn the_shipped_herd_is_one_and_each_of_its_servers_has_a_service() {
-    let (herd, warnings) = Herd::load("deploy/compose/herd.toml", Some(Path::new("."))).unwrap();
-    assert!(warnings.is_empty());
-    let compose = std::fs::read_to_string("deploy/compose/compose.yaml").unwrap();
-    for server in herd.servers() {
-        let host = &server.client.host;
-        assert!(compose.contains(&format!("\n  {host}:\n")), "{host}");
-        assert!(
-            compose.contains(&format!("\"{}\"", server.name)),
-            "{}",
-            server.name
-        );
-    }
-}
-
-#[test]
 fn systemd_understands_the_unit() {
     let folder = tempfile::tempdir().unwrap();
     let unit = std::fs::read_to_string("deploy/herd@.service").unwrap();
@@ -101,10 +84,14 @@ fn systemd_understands_the_unit() {
         .arg("verify")
         .arg(&path)
         .output();
-    // Not every machine has systemd.
-    if let Ok(verify) = verify {
-        let said = err(&verify);
-        let about_it = said.lines().find(|line| line.contains("herd@"));
-        assert!(verify.status.success() && about_it.is_none(), "{said}");
-    }
+    let Ok(verify) = verify else {
+        // Past cargo, which shows nothing that a test prints and that passes. The gate counts these lines.
+        let said = "\nSKIPPED, and the unit is not read: there is no systemd-analyze\n";
+        let mut stderr = (std::fs::OpenOptions::new().append(true).open("/dev/stderr")).unwrap();
+        stderr.write_all(said.as_bytes()).unwrap();
+        return;
+    };
+    let said = err(&verify);
+    let about_it = said.lines().find(|line| line.contains("herd@"));
+    assert!(verify.status.success() && about_it.is_none(), "{said}");
 }
