@@ -1,16 +1,14 @@
 //! A client's connection: read what is there, handle every whole line, write once.
 
 use std::cell::OnceCell;
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::lines::{Lines, Next};
-use super::{CHUNK, Limits, Shared, Timing, unless, unproved};
+use super::until::Until;
+use super::{CHUNK, Limits, Shared, unproved};
 use crate::journal::{ConnId, End, Other, What, Why};
 use crate::net::{Connection, Net};
 use crate::node::mistakes::{Mistake, makes};
@@ -52,10 +50,8 @@ async fn converse<N: Net>(
     let mut out = Vec::new();
     let mut ended = false;
     let mut stopping = false;
-    let mut until = Until {
-        stopped: pin!(shared.stopping()),
-        alarm: pin!(sleep_until(Instant::now() + shared.timing().idle)),
-    };
+    let alarm = sleep_until(Instant::now() + shared.timing().idle);
+    let mut until = Until::new(shared.stopping(), alarm);
     loop {
         let then = handle(shared, conn, &mut lines, &mut out);
         if !out.is_empty() {
@@ -143,49 +139,4 @@ async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, mut look_up: LookUp) -> V
         .record(Some(asked), What::LineOut { conn, line });
     answer.extend_from_slice(b"\n\n");
     answer
-}
-
-/// What a client's next bytes are waited for against. Both were set up once, for the whole
-/// connection: to do it for each read would cost more than most lines do.
-struct Until<'a, S> {
-    stopped: Pin<&'a mut S>,
-    /// Goes off at the deadline or before it, and is set again then.
-    alarm: Pin<&'a mut Sleep>,
-}
-
-impl<S: Future<Output = ()>> Until<'_, S> {
-    async fn read(
-        &mut self,
-        timing: &Timing,
-        lines: &mut Lines,
-        reader: &mut (impl AsyncRead + Unpin),
-    ) -> Result<usize, Why> {
-        let (deadline, late) = match lines.half_since() {
-            Some(since) => (since + timing.half_line, Why::HalfLine),
-            None => (Instant::now() + timing.idle, Why::Silent),
-        };
-        let Self { stopped, alarm } = self;
-        let read = async {
-            let read = lines.read(reader).await;
-            read.map_err(|error| Why::from(&error))
-        };
-        let passed = async {
-            pass(alarm.as_mut(), deadline).await;
-            Err(late)
-        };
-        let read = unless(stopped.as_mut(), or(read, passed)).await;
-        read.unwrap_or(Err(Why::Stopping))
-    }
-}
-
-/// Waits until `deadline` has passed, by an alarm that is set for any time.
-async fn pass(mut alarm: Pin<&mut Sleep>, deadline: Instant) {
-    if deadline < alarm.deadline() {
-        alarm.as_mut().reset(deadline);
-    }
-    alarm.as_mut().await;
-    while alarm.deadline() < deadline {
-        alarm.as_mut().reset(deadline);
-        alarm.as_mut().await;
-    }
 }

@@ -12,6 +12,7 @@ mod handle;
 mod lines;
 mod neighbours;
 mod peer;
+mod until;
 
 use std::future::Future;
 use std::io;
