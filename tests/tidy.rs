@@ -54,7 +54,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "trace", "units",
         ],
     ),
-    ("view", &["herd", "journal", "protocol", "report", "trace"]),
+    ("view", &["diff", "herd", "journal", "protocol", "report", "trace"]),
     ("mutants", &["node", "report", "scenario", "sim", "trace"]),
     (
         "explore",

@@ -15,12 +15,16 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use crate::diff;
 use crate::report::{self, Detail};
 use crate::trace::Trace;
 use model::Run;
 
 /// The story of a run is in the page up to this many lines; `herd show` has the rest.
 const MOST_STORY: usize = 4_000;
+
+/// So many pairs of runs are compared in words; more are compared by the pictures alone.
+const MOST_PAIRS: usize = 6;
 
 /// The page's style, and its code in the order in which the parts need each other.
 const STYLE: &str = concat!(
@@ -75,6 +79,11 @@ pub fn page(runs: &[Shown]) -> String {
         "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
     );
     let stories: String = runs.iter().map(story).collect();
+    let pairs = (1..runs.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+    let differences: String = pairs
+        .take(MOST_PAIRS)
+        .map(|pair| differences(runs, pair))
+        .collect();
     html::fill(
         TEMPLATE,
         &[
@@ -82,6 +91,7 @@ pub fn page(runs: &[Shown]) -> String {
             ("title", &html::escape(&titles.join(" · "))),
             ("style", STYLE),
             ("stories", &stories),
+            ("differences", &differences),
             ("model", &html::json(&models)),
             ("script", SCRIPT),
         ],
@@ -91,20 +101,32 @@ pub fn page(runs: &[Shown]) -> String {
 /// The story in words, which is all that there is without JavaScript and for who can't see the pictures.
 fn story(run: &Shown) -> String {
     let text = report::text(&run.trace, Detail::Story);
-    let mut html = String::new();
-    let title = html::escape(&run.trace.header.title);
-    let source = html::escape(&run.source);
-    let _ = write!(
-        html,
-        "<details class=\"story\"><summary>The whole story in words: {title} <span class=\"quiet\">({source})</span></summary>\n\
-         <pre tabindex=\"0\" role=\"region\" aria-label=\"The story of {title}\">"
+    let summary = format!("The whole story: {} ({})", run.trace.header.title, run.source);
+    unfolding("", &summary, &text, "herd show")
+}
+
+/// What differs between two of the runs, of which there may be many.
+fn differences(runs: &[Shown], (first, second): (usize, usize)) -> String {
+    let (a, b) = (&runs[first], &runs[second]);
+    let text = diff::text(&diff::compare(&a.trace, &b.trace));
+    let summary = format!("What differs: A is {}, B is {}", a.source, b.source);
+    let data = format!(" data-differences=\"{first} {second}\"");
+    unfolding(&data, &summary, &text, "herd diff")
+}
+
+/// A long text that is folded up. `whole` is the command that prints all of it.
+fn unfolding(data: &str, summary: &str, text: &str, whole: &str) -> String {
+    let summary = html::escape(summary);
+    let mut html = format!(
+        "<details class=\"story\"{data}><summary>{summary}</summary>\n\
+         <pre tabindex=\"0\" role=\"region\" aria-label=\"{summary}\">"
     );
     for line in text.lines().take(MOST_STORY) {
         let _ = writeln!(html, "{}", html::escape(line));
     }
     let more = text.lines().count().saturating_sub(MOST_STORY);
     if more > 0 {
-        let _ = writeln!(html, "… and {more} lines more, which `herd show` prints");
+        let _ = writeln!(html, "… and {more} lines more, which `{whole}` prints");
     }
     html.push_str("</pre></details>\n");
     html

@@ -55,17 +55,31 @@ class Compare {
     const shown = found.slice(0, MOST_DIFFERENT);
     this.canvas = el("canvas", { tabindex: 0, role: "application", "aria-label": `Space-time diagram of ${app.runName(other)}` });
     const tip = el("div", { class: "tip", hidden: true });
-    section.replaceChildren(
+    fill(section,
       el("div", { class: "head" }, el("h2", { id: "compare-title" }, "Compared"), el("p", { class: "quiet when" }, verdict)),
       el("div", { class: "tools" }, el("label", { for: "compare-other" }, `${app.runName(trace)}, with`), choose),
       el("div", { class: "canvas-box" }, this.canvas, tip),
       shown.length > 0 ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Differences" }, this.table(shown)) : null,
       found.length > shown.length ? el("p", { class: "quiet" }, `and ${found.length - shown.length} more updates`) : null,
+      this.inWords(),
     );
     section.dataset.different = found.length;
     section.hidden = false;
     this.diagram = new Diagram(app, other, this.canvas, false);
     new Gestures(this.diagram, tip, app);
+  }
+
+  /** Answers, faults, expectations, links and what is held in the end differ in words only, which Rust wrote. */
+  inWords() {
+    const [first, second] = [this.trace.index, this.other.index].sort((a, b) => a - b);
+    const words = document.querySelector(`[data-differences="${first} ${second}"]`);
+    if (!words) return null;
+    const show = () => {
+      words.open = true;
+      words.scrollIntoView({ block: "start" });
+      words.querySelector("summary").focus();
+    };
+    return el("p", { class: "more-words" }, button("Everything that differs, in words", "Everything that differs, in words", show));
   }
 
   table(found) {

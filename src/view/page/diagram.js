@@ -1,17 +1,16 @@
 // The space-time diagram: lifelines from left to right, messages sloping from the moment of sending to that of arrival.
-// A drawing costs what can be seen: messages are found by bisection, and those that would cover the same pixels are drawn once.
+// A drawing costs what can be seen: messages are found by bisection, and those that lie side by side are one band.
 
-/** From so many messages in sight on, lines that fall together are drawn once and heads are left out. */
+/** From so many messages in sight on, those that lie side by side are drawn as bands, without heads. */
 const DENSE = 1500;
-/** So many pixels make two lines the same where it is dense. */
-const SAME = 2;
+/** So near each other, in pixels, is side by side. */
+const SAME = 2.5;
 
 class Diagram {
   constructor(app, trace, canvas, follows) {
     Object.assign(this, { app, trace, canvas, follows });
     this.context = canvas.getContext("2d");
     this.timelines = app.timelinesOf(trace);
-    this.seen = new Int32Array(1 << 16);
     this.drawn = { messages: 0, lit: 0, strokes: 0 };
     this.hover = -1;
     this.focus = -1;
@@ -60,6 +59,7 @@ class Diagram {
     Object.assign(this, { width, height, sharp });
     this.view.left = this.gutter;
     this.view.pixels = Math.max(width - this.gutter - 12, 10);
+    this.right = this.gutter + this.view.pixels;
     this.drawNow();
   }
 
@@ -174,7 +174,7 @@ class Diagram {
       context.lineWidth = 1.5;
       context.beginPath();
       context.moveTo(this.gutter, y);
-      context.lineTo(this.width, y);
+      context.lineTo(this.right, y);
       context.stroke();
     }
     for (const fault of trace.faults) {
@@ -218,7 +218,7 @@ class Diagram {
     const end = fault.to === null ? Infinity : fault.to;
     if (end < from || fault.from > to) return;
     const x0 = view.x(Math.max(fault.from, from));
-    const x1 = end >= to ? this.width : Math.max(view.x(end), x0 + 3);
+    const x1 = end >= to ? this.right : Math.max(view.x(end), x0 + 3);
     context.globalAlpha = 0.13;
     context.fillStyle = colors.fault;
     context.fillRect(x0, y - half, x1 - x0, half * 2);
@@ -302,7 +302,7 @@ class Diagram {
       if (t1 < from || t0 > to) continue;
       context.beginPath();
       context.moveTo(view.x(Math.max(t0, from)), this.yOf(lane));
-      context.lineTo(t1 >= to ? this.width : view.x(t1), this.yOf(lane));
+      context.lineTo(t1 >= to ? this.right : view.x(t1), this.yOf(lane));
       context.stroke();
     }
     context.globalAlpha = 1;
@@ -338,52 +338,75 @@ class Diagram {
   }
 
   drawGroup(messages, kind, isLit, someAreLit, dense, more = 0) {
-    const { context, trace, view, colors } = this;
+    const { context, trace, colors } = this;
     const look = LOOKS[kind];
-    const faint = someAreLit && !isLit;
     context.strokeStyle = context.fillStyle = colors[look.color];
     context.lineWidth = look.width + more;
-    context.globalAlpha = faint ? (dense ? 0.25 : 0.4) : dense && !isLit ? 0.55 : 1;
-    context.setLineDash(dense && messages.length > DENSE ? [] : look.dash);
-    const heads = messages.length <= DENSE;
-    const size = clamp(this.spacing / 6, 5, 9) + more;
-    const lines = [];
-    if (dense) this.seen.fill(0);
+    context.globalAlpha = someAreLit && !isLit ? 0.4 : 1;
+    if (dense && messages.length > DENSE / 10) {
+      this.drawDense(messages, someAreLit && !isLit ? 0.55 : 1);
+      return;
+    }
+    this.drawn.strokes += messages.length;
+    const slopes = messages.map((m) => this.slope(m));
+    context.setLineDash(look.dash);
     context.beginPath();
-    for (const m of messages) {
-      const [y1, y2] = [this.yOf(trace.from[m]), this.yOf(trace.to[m])];
-      const x1 = view.x(trace.begins[m]);
-      let x2 = view.x(trace.ends[m]);
-      if (dense && this.isDrawn(x1, x2, y1, y2)) continue;
-      let end = y2;
-      if (trace.heard[m] === 0) {
-        // Nobody heard it: it ends on the way.
-        x2 = x1 + Math.min((x2 - x1) * 0.6, 60);
-        end = y1 + (y2 - y1) * 0.6;
-      }
-      this.drawn.strokes++;
+    for (const [x1, y1, x2, y2] of slopes) {
       context.moveTo(x1, y1);
-      context.lineTo(x2, end);
-      if (heads) lines.push([m, x1, y1, x2, end]);
+      context.lineTo(x2, y2);
     }
     context.stroke();
     context.setLineDash([]);
-    for (const [m, x1, y1, x2, y2] of lines) {
-      const head = trace.heard[m] === 0 ? "cross" : look.head;
+    const size = clamp(this.spacing / 6, 5, 9) + more;
+    slopes.forEach(([x1, y1, x2, y2], at) => {
+      const head = trace.heard[messages[at]] === 0 ? "cross" : look.head;
       if (x2 > this.gutter - 10 && x2 < this.width + 10) drawHead(context, head, x1, y1, x2, y2, size);
-    }
+    });
     context.globalAlpha = 1;
   }
 
-  /** Whether a line like this is drawn already: a small table that forgets, so a line may be drawn twice but never left out. */
-  isDrawn(x1, x2, y1, y2) {
-    const [a, b] = [Math.round(x1 / SAME), Math.round(x2 / SAME)];
-    const key = ((a * 31 + b) * 61 + Math.round(y1)) * 61 + Math.round(y2);
-    const slot = Math.imul(key, 0x9e3779b1) >>> 16;
-    const sign = (key | 0) || 1;
-    if (this.seen[slot] === sign) return true;
-    this.seen[slot] = sign;
-    return false;
+  /** The slope of a message: [x1, y1, x2, y2]. What nobody heard ends on its way. */
+  slope(message) {
+    const { trace, view } = this;
+    const [y1, y2] = [this.yOf(trace.from[message]), this.yOf(trace.to[message])];
+    const [x1, x2] = [view.x(trace.begins[message]), view.x(trace.ends[message])];
+    if (trace.heard[message] > 0) return [x1, y1, x2, y2];
+    return [x1, y1, x1 + Math.min((x2 - x1) * 0.6, 60), y1 + (y2 - y1) * 0.6];
+  }
+
+  /** Where it is dense, messages side by side are one slanted band; one that stands alone stays a line. */
+  drawDense(messages, alpha) {
+    const { context, trace } = this;
+    const [bands, lines] = [new Path2D(), new Path2D()];
+    const draw = ([a1, a2, b1, b2, y1, y2]) => {
+      this.drawn.strokes++;
+      const path = b1 - a1 < 1 ? lines : bands;
+      path.moveTo(a1, y1);
+      path.lineTo(a2, y2);
+      if (path === lines) return;
+      path.lineTo(b2, y2);
+      path.lineTo(b1, y1);
+      path.closePath();
+    };
+    const runs = new Map();
+    for (const m of messages) {
+      const [x1, y1, x2, y2] = this.slope(m);
+      const way = trace.rowOf[trace.from[m]] * trace.rows.length + trace.rowOf[trace.to[m]];
+      const run = runs.get(way);
+      if (run && x1 - run[2] <= SAME && Math.abs(x2 - run[3]) <= SAME * 3 && y2 === run[5]) {
+        run[2] = x1;
+        run[3] = Math.max(run[3], x2);
+        continue;
+      }
+      if (run) draw(run);
+      runs.set(way, [x1, x2, x1, x2, y1, y2]);
+    }
+    for (const run of runs.values()) draw(run);
+    context.globalAlpha = alpha * 0.75;
+    context.stroke(lines);
+    context.globalAlpha = alpha * 0.5;
+    context.fill(bands);
+    context.globalAlpha = 1;
   }
 
   /** The hops with which each server took the selected update in. */

@@ -13,6 +13,11 @@ function svg(tag, attributes = {}, ...children) {
   return dressed(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
+/** Puts these children into an element, in place of those that it has; what is null or false is left out. */
+function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+}
+
 function dressed(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -23,9 +28,9 @@ function dressed(element, attributes, children) {
   return element;
 }
 
-/** A button that says what it does to who can't see its sign. */
+/** A button; one with a sign for its name says what it does to who can't see it. */
 function button(sign, label, action, attributes = {}) {
-  const named = sign === label ? {} : { "aria-label": label, title: label };
+  const named = sign === label ? {} : /[a-z]/i.test(sign) ? { title: label } : { "aria-label": label, title: label };
   return el("button", { type: "button", onclick: action, ...named, ...attributes }, sign);
 }
 
@@ -34,6 +39,9 @@ function moment(nanos) {
   const seconds = nanos / 1e9;
   return nanos % 1e6 === 0 ? seconds.toFixed(3) : seconds.toFixed(9).replace(/0+$/, "");
 }
+
+/** The same for a moment between two events: to the millisecond. */
+const about = (nanos) => (nanos / 1e9).toFixed(3);
 
 /** How long something takes, with its unit. */
 function span(nanos) {

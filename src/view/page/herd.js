@@ -2,6 +2,8 @@
 
 /** So many messages are shown under way at once. */
 const MOST_UNDER_WAY = 150;
+/** From so many on only those are shown that are lit, if any are. */
+const CROWDED = 40;
 
 class HerdPicture {
   constructor(app, trace, section) {
@@ -57,7 +59,7 @@ class HerdPicture {
     this.nodes = new Map(this.trace.servers.map((lane) => {
       const [x, y] = this.points.get(lane);
       const disc = svg("circle", { cx: x, cy: y, r: radius });
-      const mark = svg("text", { x, y: y + (this.small ? 4 : 5.5), "text-anchor": "middle", class: "mark" });
+      const mark = svg("text", { x, y: y + (this.small ? 4 : 5.5), "text-anchor": "middle", class: "mark", "aria-hidden": "true" });
       const below = y > this.height - 60 || y > this.height * 0.2;
       const name = svg("text", { x, y: below ? y + radius + (this.small ? 11 : 15) : y - radius - 7, "text-anchor": "middle", class: "name" });
       name.textContent = this.trace.name(lane);
@@ -84,7 +86,7 @@ class HerdPicture {
     const faults = this.timelines.faultsAt(event);
     const selected = app.selectionOf(trace);
     const update = selected?.update;
-    this.when.textContent = `at ${moment(Math.round(app.time))} s`;
+    this.when.textContent = `at ${about(app.time)} s`;
     this.drawServers(event, update);
     this.drawLinks(event, update, faults);
     this.drawUnderWay();
@@ -157,6 +159,7 @@ class HerdPicture {
       const part = (now - trace.begins[m]) / (trace.ends[m] - trace.begins[m] || 1);
       const kind = trace.heard[m] === 0 ? "lost" : trace.classOf(m);
       const faint = selected?.lit && !trace.isLit(selected.lit, m);
+      if (faint && last - first > CROWDED) continue;
       dots.push(this.dot(kind, x1 + (x2 - x1) * part, y1 + (y2 - y1) * part, faint));
     }
     this.dots.replaceChildren(...dots);

@@ -100,7 +100,7 @@ class App {
     const kinds = ["useful", "duplicate", "lost", "request", "answer", "places", "sync", "heartbeat"];
     this.legendOf = new Map(kinds.map((kind) => [kind, el("li", {}, sample(kind), LOOKS[kind].words)]));
     this.sections.diagram.replaceChildren(
-      el("div", { class: "head" }, el("h2", { id: "diagram-title" }, "Who told whom, when"),
+      el("div", { class: "head" }, el("h2", { id: "diagram-title" }, this.traces.length > 1 ? `Who told whom, when: ${this.runName(trace)}` : "Who told whom, when"),
         el("div", { class: "tools" },
           button("−", "Zoom out", () => this.zoom(1 / 0.6)), button("+", "Zoom in", () => this.zoom(0.6)), button("Whole run", "Whole run", () => this.fit()),
           check("fold", "fold quiet stretches"), check("sync", "synchronisation"), check("heartbeats", "signs of life"))),
@@ -369,6 +369,11 @@ function forTests(app, begun) {
     sent: app.trace.sent[m], heard: app.trace.heard[m], from: named(app.trace.from[m]), to: named(app.trace.to[m]),
     class: app.trace.classOf(m), update: app.trace.carries[m], hops: app.trace.hops[m],
   });
+  /** A test need not wait for the next picture. */
+  const atOnce = (act) => (...given) => {
+    act(...given);
+    app.drawTimeNow();
+  };
   const all = () => [...app.trace.sent.keys()];
   return Object.freeze({
     ready: true,
@@ -390,8 +395,8 @@ function forTests(app, begun) {
       app.diagram.drawNow();
       return { ...app.diagram.drawn };
     },
-    select: (update) => app.select(app.trace, update === null ? null : { update }, true),
-    selectMessage: (m) => app.select(app.trace, { message: m }),
+    select: atOnce((update) => app.select(app.trace, update === null ? null : { update }, true)),
+    selectMessage: atOnce((m) => app.select(app.trace, { message: m })),
     selected: () => app.selected && { ...app.selected },
     lit: () => {
       const lit = app.selectionOf(app.trace)?.lit;
@@ -406,11 +411,11 @@ function forTests(app, begun) {
       const { diagram, trace } = app;
       return { x1: diagram.view.x(trace.begins[m]), y1: diagram.yOf(trace.from[m]), x2: diagram.view.x(trace.ends[m]), y2: diagram.yOf(trace.to[m]) };
     },
-    moveTo: (time) => app.moveTo(time),
-    moveToEvent: (event) => app.moveToEvent(event),
-    step: (by) => app.step(by),
-    stepFault: (by) => app.stepFault(by),
-    stepUpdate: (by) => app.stepUpdate(by),
+    moveTo: atOnce((time) => app.moveTo(time)),
+    moveToEvent: atOnce((event) => app.moveToEvent(event)),
+    step: atOnce((by) => app.step(by)),
+    stepFault: atOnce((by) => app.stepFault(by)),
+    stepUpdate: atOnce((by) => app.stepUpdate(by)),
     now: () => ({ time: app.time, event: app.event }),
     memory: (server) => {
       const lane = laneOf(server);

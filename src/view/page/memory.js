@@ -57,11 +57,11 @@ class MemoryPanel {
       const from = via >= 0 ? trace.name(via) : "its client";
       return el("tr", { class: taken === event ? "fresh" : null, "data-client": trace.texts[client] },
         el("th", { scope: "row" }, trace.texts[client], taken === event ? el("b", { class: "tag" }, "new") : null),
-        el("td", {}, location), el("td", {}, origin), el("td", {}, time), el("td", {}, skew),
-        el("td", {}, `${moment(trace.at[taken])} s, from ${from}${hops > 0 ? `, ${count(hops, "hop")}` : ""}`));
+        el("td", {}, location), el("td", {}, `${moment(trace.at[taken])} s, from ${from}${hops > 0 ? `, ${count(hops, "hop")}` : ""}`),
+        el("td", {}, origin), el("td", {}, skew), el("td", {}, time));
     };
     this.records.replaceChildren(
-      head("Client", "Place", "Told to", "Its time", "Skew", "Taken in"),
+      head("Client", "Place", "Taken in", "Told to", "Skew", "Its time"),
       el("tbody", {}, shown.length > 0 ? shown.map(row) : el("tr", {}, el("td", { colspan: 6, class: "quiet" }, wanted ? "no such record" : "no records"))));
     const more = all.length - shown.length;
     this.more.textContent = more > 0 ? `and ${more} older: find them by their client` : "";

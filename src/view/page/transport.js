@@ -16,7 +16,7 @@ class Transport {
     const faults = trace.faults.length > 0;
     section.replaceChildren(
       el("div", { class: "tools" },
-        button("Start", "To the beginning", () => app.moveTo(0)),
+        button("Start", "To the beginning", () => app.moveTo(0), { class: "to-start" }),
         button("‹ event", "Event before", () => app.step(-1)),
         this.sign,
         button("event ›", "Next event", () => app.step(1)),
@@ -36,13 +36,15 @@ class Transport {
     const { app, trace } = this;
     const { fold } = app.diagram.view;
     this.slider.value = Math.round((fold.place(clamp(app.time, 0, fold.to)) / fold.width) * 2000);
-    this.slider.setAttribute("aria-valuetext", `${moment(Math.round(app.time))} seconds`);
+    this.slider.setAttribute("aria-valuetext", `${about(app.time)} seconds`);
     // While it plays, a reader would be told every event.
     this.line.setAttribute("aria-live", this.playing ? "off" : "polite");
-    const { event } = app;
+    // Between two steps the last one is told.
+    const steps = firstWhere(app.steps.length, (index) => app.steps[index] > app.event);
+    const event = app.steps[steps - 1] ?? 0;
     const words = event > 0 ? `${moment(trace.at[event])} s  ·  ${eventWords(trace, event)}` : "0 s  ·  before anything happened";
     if (this.line.textContent !== words) this.line.textContent = words;
-    this.line.dataset.event = event;
+    this.line.dataset.event = app.event;
     this.sign.textContent = this.playing ? "⏸" : "▶";
     this.sign.setAttribute("aria-pressed", this.playing);
   }
