@@ -54,7 +54,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "trace", "units",
         ],
     ),
-    ("view", &["diff", "herd", "journal", "protocol", "report", "trace"]),
+    (
+        "view",
+        &["diff", "herd", "journal", "protocol", "report", "trace"],
+    ),
     ("mutants", &["node", "report", "scenario", "sim", "trace"]),
     (
         "explore",

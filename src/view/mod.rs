@@ -101,7 +101,10 @@ pub fn page(runs: &[Shown]) -> String {
 /// The story in words, which is all that there is without JavaScript and for who can't see the pictures.
 fn story(run: &Shown) -> String {
     let text = report::text(&run.trace, Detail::Story);
-    let summary = format!("The whole story: {} ({})", run.trace.header.title, run.source);
+    let summary = format!(
+        "The whole story: {} ({})",
+        run.trace.header.title, run.source
+    );
     unfolding("", &summary, &text, "herd show")
 }
 

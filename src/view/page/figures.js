@@ -5,7 +5,7 @@ const MANY = 12;
 
 class Figures {
   constructor(app, trace, section) {
-    Object.assign(this, { app, trace });
+    Object.assign(this, { app, trace, section });
     this.way = el("div");
     section.replaceChildren(
       el("div", { class: "head" }, el("h2", { id: "figures-title" }, "Figures")),
@@ -16,6 +16,7 @@ class Figures {
 
   draw() {
     const update = this.app.selectionOf(this.trace)?.update;
+    this.section.hidden = update === undefined && this.section.children.length <= 2;
     if (update === undefined) {
       this.way.replaceChildren();
       return;

@@ -55,11 +55,13 @@ class HerdPicture {
     });
     this.dots = svg("g", { "aria-hidden": "true" });
     const nodes = svg("g");
+    // Signs are for eyes alone: the node's label says what they mean.
+    const marks = svg("g", { "aria-hidden": "true", class: "marks" });
     const radius = this.small ? 9 : 17;
     this.nodes = new Map(this.trace.servers.map((lane) => {
       const [x, y] = this.points.get(lane);
       const disc = svg("circle", { cx: x, cy: y, r: radius });
-      const mark = svg("text", { x, y: y + (this.small ? 4 : 5.5), "text-anchor": "middle", class: "mark", "aria-hidden": "true" });
+      const mark = svg("text", { x, y: y + (this.small ? 4 : 5.5), "text-anchor": "middle", class: "mark" });
       const below = y > this.height - 60 || y > this.height * 0.2;
       const name = svg("text", { x, y: below ? y + radius + (this.small ? 11 : 15) : y - radius - 7, "text-anchor": "middle", class: "name" });
       name.textContent = this.trace.name(lane);
@@ -72,12 +74,13 @@ class HerdPicture {
           event.stopPropagation();
           this.app.watch(lane);
         },
-      }, disc, mark, name);
+      }, disc, name);
       nodes.append(node);
+      marks.append(mark);
       return [lane, { node, mark, name, radius }];
     }));
     this.picture.classList.toggle("small", this.small);
-    this.picture.append(lines, this.dots, nodes);
+    this.picture.append(lines, this.dots, nodes, marks);
   }
 
   draw() {
@@ -103,6 +106,7 @@ class HerdPicture {
       const state = timelines.stateWords(lane, event);
       const behind = timelines.behind.get(lane).at(event);
       node.setAttribute("class", `node${running ? "" : " down"}${has ? " has" : ""}${frozen ? " frozen" : ""}${behind ? " behind" : ""}${app.watched === lane ? " watched" : ""}`);
+      mark.setAttribute("class", `mark${running ? "" : " down"}${has ? " has" : ""}${frozen ? " frozen" : ""}`);
       mark.textContent = !running ? "✕" : frozen ? "‖" : has ? String(has.hops) : "";
       const holds = update === undefined ? "" : has ? `, has ${trace.updates[update].name} after ${count(has.hops, "hop")}` : `, does not have ${trace.updates[update].name}`;
       node.setAttribute("aria-label", `${trace.name(lane)}: ${state}${holds}. Shows its memory.`);

@@ -76,7 +76,7 @@ class MemoryPanel {
       const state = LINK_WORDS[changes.at(event)];
       const waits = [...(waiting.get(peer) ?? [])].map((client) => trace.texts[client]);
       const words = waits.length > 3 ? `${waits.slice(0, 3).join(", ")} and ${waits.length - 3} more` : waits.join(", ");
-      return el("tr", { class: changes.since(event) === event ? "fresh" : null },
+      return el("tr", { class: event > 0 && changes.since(event) === event ? "fresh" : null },
         el("th", { scope: "row" }, trace.name(peer)), el("td", {}, running ? state : "–"),
         el("td", {}, words || "nothing"), el("td", {}, String(underWay.get(peer) ?? 0)));
     });

@@ -9,7 +9,7 @@ class Transport {
     Object.assign(this, { app, trace });
     this.playing = false;
     this.slider = el("input", { type: "range", min: 0, max: 2000, step: 1, id: "time", "aria-label": "Time", oninput: () => this.slid() });
-    this.sign = button("▶", "Play or pause", () => this.toggle(), { class: "play" });
+    this.sign = button("▶ Play", "Play or pause", () => this.toggle(), { class: "play" });
     this.speed = el("select", { id: "speed" }, SPEEDS.map((times) =>
       el("option", { value: times, selected: times === 1 }, `${span(trace.typical)} in ${Number((USUAL / times).toPrecision(2))} s`)));
     this.line = el("p", { class: "at-hand", role: "status", "aria-live": "polite", id: "at-hand" });
@@ -45,8 +45,7 @@ class Transport {
     const words = event > 0 ? `${moment(trace.at[event])} s  ·  ${eventWords(trace, event)}` : "0 s  ·  before anything happened";
     if (this.line.textContent !== words) this.line.textContent = words;
     this.line.dataset.event = app.event;
-    this.sign.textContent = this.playing ? "⏸" : "▶";
-    this.sign.setAttribute("aria-pressed", this.playing);
+    this.sign.textContent = this.playing ? "Pause" : "▶ Play";
   }
 
   toggle() {
