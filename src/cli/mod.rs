@@ -6,6 +6,7 @@ mod credentials;
 mod diff;
 #[cfg(feature = "sim")]
 mod explore;
+mod export;
 mod files;
 mod flags;
 mod herds;

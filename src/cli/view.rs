@@ -1,9 +1,10 @@
-//! `herd view`: runs as one page for a browser.
+//! `herd view`: runs as one page for a browser, or a run as a picture or for another tool.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::export::Export;
 use super::{Exit, Failure, print, warn};
 use crate::report;
 use crate::scenario::Scenario;
@@ -22,13 +23,16 @@ Examples:
   herd view --open scenarios/all-up.toml
   herd view before.jsonl after.jsonl -o compared.html
   herd view --seed 1 --seed 2 scenarios/jittery-links.toml
+  herd view --svg -o juzang.svg scenarios/juzang-goes-down.toml
+  herd view --shiviz -o juzang.log scenarios/juzang-goes-down.toml
 
 The exit code is that of the runs: 1 if an expectation was broken. The page is written all the same.")]
 pub(super) struct Args {
     /// Scenario files (.toml, .json) and traces (.jsonl)
     #[arg(required = true, value_name = "SCENARIO|TRACE")]
     files: Vec<PathBuf>,
-    /// Where to write the page: `-` for standard output [default: the first scenario's name, with .html, here]
+    /// Where to write the page: `-` for standard output [default: the first scenario's name, with .html, here; standard
+    /// output for what is no page]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Run the scenarios with this seed instead of their own; given again, once with each
@@ -40,6 +44,8 @@ pub(super) struct Args {
     /// Execute scenarios only once: half the time, but a run that can't be repeated goes unnoticed
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    export: Export,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -52,8 +58,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     for file in &args.files {
         runs.extend(read(file, args)?);
     }
-    let page = view::page(&runs);
-    if to_stdout {
+    let page = if args.export.is_wanted() {
+        let traces: Vec<&Trace> = runs.iter().map(|run| &run.trace).collect();
+        args.export.text(&traces)?
+    } else {
+        view::page(&runs)
+    };
+    if to_stdout || args.export.is_wanted() && args.output.is_none() {
         print_raw(&page)?;
     } else {
         let file = args.output.clone().unwrap_or_else(|| default_name(&runs));

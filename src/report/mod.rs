@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use crate::trace::Trace;
 
 pub use snapshot::{snapshot, snapshot_with_times};
-pub use story::{Detail, story};
+pub use story::{Detail, Told, story};
 pub use verdict::{judgements, verdict_line};
 pub use ways::{fate, ways};
 

@@ -40,7 +40,8 @@ pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
     lines
 }
 
-struct Told<'a> {
+/// Which events of a run are told, and in which words.
+pub struct Told<'a> {
     trace: &'a Trace,
     detail: Detail,
     /// When something first happened that was not the herd coming up.
@@ -52,7 +53,8 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn new(trace: &'a Trace, detail: Detail) -> Self {
+    /// Looks at the whole run once.
+    pub fn new(trace: &'a Trace, detail: Detail) -> Self {
         let is_step =
             |event: &&Event| !matches!(event.who, Who::Server(_)) || is_fault(&event.what);
         let first = trace.events.iter().find(is_step);
@@ -76,6 +78,13 @@ impl<'a> Told<'a> {
         if self.detail == Detail::Everything {
             return None;
         }
+        let (time, words) = self.coming_up();
+        let time = show::moment(time);
+        Some(format!("{time:>times$}  {:<names$}  {words}", "all"))
+    }
+
+    /// When the herd had come up, and in which state that was.
+    pub fn coming_up(&self) -> (u64, String) {
         let before = self
             .trace
             .events
@@ -97,14 +106,11 @@ impl<'a> Told<'a> {
         let servers = show::count(running, "server");
         // Both ends say so.
         let links = show::count(synchronised / 2, "link");
-        let time = show::moment(last);
-        Some(format!(
-            "{time:>times$}  {:<names$}  {servers} up, {links} synchronised",
-            "all"
-        ))
+        (last, format!("{servers} up, {links} synchronised"))
     }
 
-    fn is_told(&self, event: &Event) -> bool {
+    /// Whether it is told of an event.
+    pub fn is_told(&self, event: &Event) -> bool {
         if self.detail == Detail::Everything {
             return true;
         }
@@ -189,7 +195,7 @@ impl<'a> Told<'a> {
 
     /// The event's own words, and what only the whole run can add to them: what updates are called,
     /// who is at the other end, which fault it was.
-    fn what(&self, event: &Event) -> String {
+    pub fn what(&self, event: &Event) -> String {
         let words = event.what.words(&|record| self.update(record));
         match &event.what {
             What::LineIn { line, .. } => match self.other_end(event) {

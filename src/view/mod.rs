@@ -1,5 +1,6 @@
 //! Runs as one page that a browser shows: a space-time diagram, the herd as a picture, what each server held at any
-//! moment. Everything here is a pure function of traces, and the same traces give the same bytes.
+//! moment. A run as a static picture, and in the formats of other people's tools. Everything here is a pure function of traces, and
+//! the same traces give the same bytes.
 //!
 //! [`model::Run`] is what any picture of a run needs; [`page`] puts it into a page whose own code (`page/`) draws it. The page
 //! asks no network for anything, and nothing of a trace is ever more than text in it.
@@ -7,9 +8,13 @@
 pub mod faults;
 mod html;
 pub mod lanes;
+mod markup;
 pub mod messages;
 pub mod model;
+mod perfetto;
 mod sentences;
+mod shiviz;
+mod svg;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +24,10 @@ use crate::diff;
 use crate::report::{self, Detail};
 use crate::trace::Trace;
 use model::Run;
+
+pub use perfetto::perfetto;
+pub use shiviz::shiviz;
+pub use svg::{Window, svg};
 
 /// The story of a run is in the page up to this many lines; `herd show` has the rest.
 const MOST_STORY: usize = 4_000;

@@ -1,0 +1,86 @@
+//! The options of `herd view` for one picture instead of a page, and for other tools.
+
+use super::Failure;
+use crate::report::Detail;
+use crate::trace::Trace;
+use crate::units::parse_duration;
+use crate::view::{self, Window};
+
+/// Something else than a page.
+#[derive(clap::Args)]
+#[group(id = "format", multiple = false, args = ["svg", "shiviz", "perfetto"])]
+pub(super) struct Export {
+    /// Write the space-time diagram alone, as a static SVG
+    #[arg(long, conflicts_with = "open")]
+    svg: bool,
+    /// Write a log for `ShiViz`, with vector clocks; its first line is the expression that parses it
+    #[arg(long, conflicts_with = "open")]
+    shiviz: bool,
+    /// Write a trace for Perfetto and Chrome's viewer
+    #[arg(long, conflicts_with = "open")]
+    perfetto: bool,
+    #[command(flatten)]
+    part: Part,
+}
+
+/// How much of a run is in it.
+#[derive(clap::Args)]
+struct Part {
+    /// Every event and every line, signs of life included (with --svg, --shiviz, --perfetto)
+    #[arg(long, requires = "format")]
+    all: bool,
+    /// Draw what happens from this moment of the run on, such as 1s (with --svg)
+    #[arg(long, value_name = "TIME", requires = "svg", conflicts_with_all = ["shiviz", "perfetto"], value_parser = moment)]
+    from: Option<u64>,
+    /// Draw what happens until this moment (with --svg)
+    #[arg(long, value_name = "TIME", requires = "svg", conflicts_with_all = ["shiviz", "perfetto"], value_parser = moment)]
+    until: Option<u64>,
+}
+
+impl Export {
+    /// Whether it is asked for.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.svg || self.shiviz || self.perfetto
+    }
+
+    /// The one run as it is wanted.
+    pub(super) fn text(&self, traces: &[&Trace]) -> Result<String, Failure> {
+        let [trace] = traces else {
+            return Err(Failure::Input(format!(
+                "there are {} runs, and this shows one: give one scenario, or the trace of one run",
+                traces.len()
+            )));
+        };
+        let detail = if self.part.all {
+            Detail::Everything
+        } else {
+            Detail::Story
+        };
+        Ok(if self.shiviz {
+            view::shiviz(trace, detail)
+        } else if self.perfetto {
+            view::perfetto(trace, detail)
+        } else {
+            view::svg(trace, detail, self.part.window()?)
+        })
+    }
+}
+
+impl Part {
+    fn window(&self) -> Result<Window, Failure> {
+        let window = Window {
+            from: self.from.unwrap_or(Window::ALL.from),
+            until: self.until.unwrap_or(Window::ALL.until),
+        };
+        if window.from > window.until {
+            let text = "--from is after --until: nothing is in between";
+            return Err(Failure::Input(text.to_owned()));
+        }
+        Ok(window)
+    }
+}
+
+fn moment(text: &str) -> Result<u64, String> {
+    let moment = parse_duration(text).map_err(|error| error.to_string())?;
+    u64::try_from(moment.as_nanos()).map_err(|_| "longer than any run".to_owned())
+}

@@ -1,0 +1,180 @@
+//! A run as a trace for Perfetto and for Chrome's own viewer: a process for each participant, a slice for
+//! each event, a flow for each message, and a track of what was wrong for how long.
+//!
+//! Such a file counts microseconds and has no order for what happens at the same moment; so an event takes
+//! a microsecond here, and begins no earlier than the one before it ends. The exact time is among its arguments.
+
+use serde_json::{Value, json};
+
+use super::faults::{Fault, FaultKind, faults};
+use super::lanes::Lanes;
+use super::messages::{Message, messages};
+use crate::journal::{Event, EventId};
+use crate::protocol::visible;
+use crate::report::{Detail, Told, show};
+use crate::trace::Trace;
+
+/// How long an event takes in the file, in nanoseconds.
+const WIDTH: u64 = 1_000;
+
+/// The tracks of a participant.
+const EVENTS: u64 = 1;
+const WRONG: u64 = 2;
+
+/// The events of a run that are told, and the arrivals of what is told to be sent, as a JSON text.
+pub fn perfetto(trace: &Trace, detail: Detail) -> String {
+    let told = Told::new(trace, detail);
+    let lanes = Lanes::of(trace);
+    let is_told =
+        |message: &Message| event(trace, message.sent).is_some_and(|sent| told.is_told(sent));
+    let messages: Vec<Message> = messages(trace, &lanes)
+        .into_iter()
+        .filter(is_told)
+        .collect();
+    let heard = messages.iter().filter_map(|message| message.heard);
+    let sent = (trace.events.iter()).filter(|event| told.is_told(event));
+    let mut shown: Vec<u64> = heard.chain(sent.map(|event| event.id.0.get())).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    let mut file = File::new(trace, &lanes);
+    for event in shown.into_iter().filter_map(|number| event(trace, number)) {
+        file.slice(event, &told.what(event));
+    }
+    for (message, number) in messages.iter().zip(1_u64..) {
+        file.flow(message, number);
+    }
+    for fault in &faults(trace, &lanes) {
+        file.span(fault);
+    }
+    file.text()
+}
+
+struct File<'a> {
+    trace: &'a Trace,
+    lanes: &'a Lanes<'a>,
+    /// When each event begins.
+    begins: Vec<u64>,
+    rows: Vec<Value>,
+}
+
+impl<'a> File<'a> {
+    fn new(trace: &'a Trace, lanes: &'a Lanes<'a>) -> Self {
+        let mut free = 0;
+        let begins = trace.events.iter().map(|event| {
+            let begin = event.at.max(free);
+            free = begin.saturating_add(WIDTH);
+            begin
+        });
+        let mut file = Self {
+            trace,
+            lanes,
+            begins: begins.collect(),
+            rows: Vec::new(),
+        };
+        for (lane, index) in lanes.list.iter().zip(1_u64..) {
+            file.name(index, &visible(&lane.name));
+        }
+        file
+    }
+
+    fn name(&mut self, process: u64, name: &str) {
+        let mut says = |what: &str, track: u64, args: Value| {
+            self.rows.push(
+                json!({ "ph": "M", "pid": process, "tid": track, "name": what, "args": args }),
+            );
+        };
+        says("process_name", EVENTS, json!({ "name": name }));
+        says(
+            "process_sort_index",
+            EVENTS,
+            json!({ "sort_index": process }),
+        );
+        says("thread_name", EVENTS, json!({ "name": "events" }));
+        says("thread_name", WRONG, json!({ "name": "faults" }));
+    }
+
+    /// Whose track an event is on, and when it begins there.
+    fn place(&self, event: &Event) -> Option<(usize, u64)> {
+        let index = usize::try_from(event.id.0.get() - 1).ok()?;
+        Some((self.lanes.of_event(event)? + 1, *self.begins.get(index)?))
+    }
+
+    fn slice(&mut self, event: &Event, words: &str) {
+        let Some((process, begin)) = self.place(event) else {
+            return;
+        };
+        self.rows.push(json!({
+            "ph": "X", "pid": process, "tid": EVENTS, "ts": microseconds(begin), "dur": microseconds(WIDTH),
+            "name": words,
+            "args": {
+                "event": event.id.0.get(),
+                "cause": event.cause.map(|cause| cause.0.get()),
+                "at": show::moment(event.at),
+            },
+        }));
+    }
+
+    /// A flow binds to the slices that it begins and ends in.
+    fn flow(&mut self, message: &Message, number: u64) {
+        let heard = message.heard.and_then(|heard| event(self.trace, heard));
+        let events = (event(self.trace, message.sent), heard);
+        let (Some(sent), Some(heard)) = events else {
+            return;
+        };
+        let (Some(from), Some(to)) = (self.place(sent), self.place(heard)) else {
+            return;
+        };
+        self.rows.push(json!({
+            "ph": "s", "id": number, "cat": "message", "name": "message",
+            "pid": from.0, "tid": EVENTS, "ts": microseconds(from.1),
+        }));
+        self.rows.push(json!({
+            "ph": "f", "bp": "e", "id": number, "cat": "message", "name": "message",
+            "pid": to.0, "tid": EVENTS, "ts": microseconds(to.1),
+        }));
+    }
+
+    /// Faults of one server can overlap without one being inside the other, so they are asynchronous. What
+    /// touches several servers is with the one that comes first.
+    fn span(&mut self, fault: &Fault) {
+        let process = fault.lanes.first().map_or(0, |lane| lane + 1);
+        let end = self
+            .trace
+            .events
+            .last()
+            .map_or(fault.from, |event| event.at);
+        let severed = fault.kind == FaultKind::Severed;
+        let until = if severed {
+            fault.from + WIDTH
+        } else {
+            fault.to.unwrap_or(end)
+        };
+        for (phase, at) in [("b", fault.from), ("e", until)] {
+            self.rows.push(json!({
+                "ph": phase, "id": fault.event, "cat": "fault", "name": fault.label,
+                "pid": process, "tid": WRONG, "ts": microseconds(at),
+            }));
+        }
+    }
+
+    fn text(&self) -> String {
+        let header = &self.trace.header;
+        let rows: Vec<String> = self.rows.iter().map(Value::to_string).collect();
+        let about = json!({ "title": header.title, "herd": header.herd, "seed": header.seed });
+        let rows = rows.join(",\n");
+        format!(
+            "{{\"displayTimeUnit\":\"ms\",\"otherData\":{about},\"traceEvents\":[\n{rows}\n]}}\n"
+        )
+    }
+}
+
+/// The event of this number.
+fn event(trace: &Trace, number: u64) -> Option<&Event> {
+    trace.event(EventId(number.try_into().ok()?))
+}
+
+/// Nanoseconds in the unit of the file.
+fn microseconds(nanos: u64) -> Value {
+    let text = format!("{}.{:03}", nanos / 1_000, nanos % 1_000);
+    (text.parse::<serde_json::Number>()).map_or(Value::Null, Value::Number)
+}

@@ -1,0 +1,108 @@
+//! Who has a lifeline, and where.
+
+use super::drawn::Drawn;
+use crate::report::show;
+use crate::view::lanes::{LaneKind, Lanes};
+use crate::view::markup::cut;
+
+/// More clients than this share a lifeline.
+const MOST_CLIENTS: usize = 5;
+/// More lifelines than this are narrow, and their names stand aslant.
+const MOST_WIDE: usize = 10;
+/// A longer name is cut.
+const LONGEST: usize = 18;
+
+/// A lifeline.
+pub(super) struct Column {
+    /// The name above it.
+    pub(super) name: String,
+    /// Where it is.
+    pub(super) x: i64,
+    /// How wide its name's box is.
+    pub(super) width: i64,
+    /// Whether it is a server's.
+    pub(super) is_server: bool,
+}
+
+/// All lifelines: clients, servers in the herd's order, Places.
+pub(super) struct Columns {
+    pub(super) list: Vec<Column>,
+    /// Whether the names stand aslant.
+    pub(super) turned: bool,
+    /// Which column each lane has, if any.
+    of_lane: Vec<Option<usize>>,
+}
+
+impl Columns {
+    pub(super) fn new(lanes: &Lanes<'_>, drawn: &Drawn<'_>, left: i64) -> Self {
+        let used = |lane: usize| {
+            let mut messages = drawn.messages.iter();
+            messages.any(|message| message.from == lane || message.to == Some(lane))
+        };
+        let of_kind = |kind: LaneKind| {
+            let all = (0..lanes.list.len()).filter(move |lane| lanes.kind(*lane) == Some(kind));
+            all.collect::<Vec<_>>()
+        };
+        let mut clients = of_kind(LaneKind::Client);
+        clients.retain(|lane| used(*lane));
+        let mut places = of_kind(LaneKind::Places);
+        places.retain(|lane| used(*lane));
+        let mut columns = Self {
+            list: Vec::new(),
+            turned: false,
+            of_lane: vec![None; lanes.list.len()],
+        };
+        if clients.len() > MOST_CLIENTS {
+            columns.add(&show::count(clients.len(), "client"), &clients, false);
+        } else {
+            for lane in clients {
+                columns.add(&lanes.list[lane].name, &[lane], false);
+            }
+        }
+        for lane in of_kind(LaneKind::Server) {
+            columns.add(&lanes.list[lane].name, &[lane], true);
+        }
+        if !places.is_empty() {
+            columns.add("Places", &places, false);
+        }
+        columns.place(left);
+        columns
+    }
+
+    fn add(&mut self, name: &str, lanes: &[usize], is_server: bool) {
+        for lane in lanes {
+            self.of_lane[*lane] = Some(self.list.len());
+        }
+        self.list.push(Column {
+            name: cut(name, LONGEST),
+            x: 0,
+            width: 0,
+            is_server,
+        });
+    }
+
+    fn place(&mut self, left: i64) {
+        self.turned = self.list.len() > MOST_WIDE;
+        let mut x = left;
+        for column in &mut self.list {
+            let length = i64::try_from(column.name.chars().count()).unwrap_or(i64::MAX / 16);
+            let wide = (length * 7 + 18).max(64);
+            column.width = if self.turned { 20 } else { wide };
+            let room = column.width + if self.turned { 10 } else { 26 };
+            column.x = x + room / 2;
+            x += room;
+        }
+    }
+
+    /// Where the lifelines end.
+    pub(super) fn right(&self) -> i64 {
+        let last = self.list.last();
+        last.map_or(0, |column| column.x + column.width / 2 + 12)
+    }
+
+    /// Where a lane's lifeline is.
+    pub(super) fn x(&self, lane: usize) -> Option<i64> {
+        let column = self.of_lane.get(lane).copied().flatten()?;
+        self.list.get(column).map(|column| column.x)
+    }
+}

@@ -1,0 +1,184 @@
+//! What is drawn of a run: which messages, marks and notes.
+
+use std::collections::BTreeMap;
+
+use super::Window;
+use crate::journal::{Event, EventId, What, Who};
+use crate::report::{Detail, Told, show};
+use crate::trace::Trace;
+use crate::view::lanes::Lanes;
+use crate::view::messages::{Class, Message, messages};
+
+/// How many lines of notes a moment has at most.
+const MOST_NOTES: usize = 6;
+
+/// What is drawn of a run.
+pub(super) struct Drawn<'a> {
+    pub(super) trace: &'a Trace,
+    pub(super) told: Told<'a>,
+    pub(super) messages: Vec<Message>,
+    /// Events that are marked on their lifeline.
+    pub(super) marks: Vec<&'a Event>,
+    /// What is written beside a moment.
+    pub(super) notes: BTreeMap<u64, Vec<String>>,
+}
+
+impl<'a> Drawn<'a> {
+    pub(super) fn new(trace: &'a Trace, lanes: &Lanes<'_>, detail: Detail, window: Window) -> Self {
+        let mut drawn = Self {
+            trace,
+            told: Told::new(trace, detail),
+            messages: Vec::new(),
+            marks: Vec::new(),
+            notes: BTreeMap::new(),
+        };
+        let mut messages = messages(trace, lanes);
+        messages.retain(|message| {
+            let ends = [drawn.event(message.sent), drawn.heard(message)];
+            let mut ends = ends.into_iter().flatten();
+            ends.any(|event| window.has(event.at))
+                && (detail == Detail::Everything || drawn.is_shown(message))
+        });
+        drawn.messages = messages;
+        let told: Vec<&Event> = (trace.events.iter())
+            .filter(|event| window.has(event.at) && drawn.told.is_told(event))
+            .collect();
+        let (up, words) = drawn.told.coming_up();
+        if window.has(up) && detail == Detail::Story && !trace.events.is_empty() {
+            drawn.notes.insert(up, vec![words]);
+        }
+        drawn.note(told.iter().filter(|event| is_noted(event)));
+        drawn.marks = told
+            .into_iter()
+            .filter(|event| is_marked(&event.what))
+            .collect();
+        drawn
+    }
+
+    /// The event of this number.
+    pub(super) fn event(&self, number: u64) -> Option<&'a Event> {
+        self.trace.event(EventId(number.try_into().ok()?))
+    }
+
+    pub(super) fn heard(&self, message: &Message) -> Option<&'a Event> {
+        message.heard.and_then(|heard| self.event(heard))
+    }
+
+    /// Whether a message is one that the story is about.
+    fn is_shown(&self, message: &Message) -> bool {
+        let Some(sent) = self.event(message.sent) else {
+            return false;
+        };
+        let cause = |event: &Event| event.cause.and_then(|cause| self.trace.event(cause));
+        match (message.class, self.heard(message)) {
+            (Class::Sync | Class::Heartbeat, _) => false,
+            (Class::Answer, Some(heard)) => self.told.is_told(heard),
+            (Class::Answer, None) => {
+                let asked = cause(sent).and_then(cause);
+                asked.is_some_and(|asked| self.told.is_told(asked))
+            }
+            _ => self.told.is_told(sent),
+        }
+    }
+
+    /// What several did at once is one note, and so are the lines that a client sends at once.
+    fn note<'b>(&mut self, events: impl Iterator<Item = &'b &'a Event>)
+    where
+        'a: 'b,
+    {
+        let mut all: Vec<Note<'_>> = Vec::new();
+        for event in events {
+            let what = self.told.what(event).replace("  ", " ");
+            let is_line = matches!(event.what, What::LineOut { .. });
+            let mut now = (all.iter_mut().rev()).take_while(|note| note.at == event.at);
+            let same = now.find(|note| {
+                let is_its = is_line && note.is_line && note.who == [event.who.name()];
+                is_its || note.what == what
+            });
+            match same {
+                Some(note) if note.is_line => note.more += 1,
+                Some(note) => note.who.push(event.who.name()),
+                None => all.push(Note {
+                    at: event.at,
+                    who: vec![event.who.name()],
+                    what,
+                    is_line,
+                    more: 0,
+                }),
+            }
+        }
+        for note in all {
+            let notes = self.notes.entry(note.at).or_default();
+            if notes.len() < MOST_NOTES {
+                notes.push(note.words());
+            } else if notes.len() == MOST_NOTES {
+                notes.push("… and more".to_owned());
+            }
+        }
+    }
+}
+
+struct Note<'a> {
+    at: u64,
+    who: Vec<&'a str>,
+    what: String,
+    is_line: bool,
+    /// How many lines more.
+    more: usize,
+}
+
+impl Note<'_> {
+    fn words(&self) -> String {
+        let (who, what) = (self.who.join(", "), &self.what);
+        match self.more {
+            0 => format!("{who} {what}"),
+            more => format!("+ {}: {who} {what}", show::count(more, "line")),
+        }
+    }
+}
+
+fn is_marked(what: &What<'_>) -> bool {
+    matches!(what, What::Accepted { .. } | What::Ignored { .. })
+}
+
+/// Whether it is told in words what no arrow and no mark says.
+fn is_noted(event: &Event) -> bool {
+    match &event.what {
+        What::LineOut { .. } => matches!(event.who, Who::Client(_)),
+        What::LineIn { .. }
+        | What::Opened { .. }
+        | What::Closed { .. }
+        | What::Accepted { .. }
+        | What::Ignored { .. }
+        | What::LookUp { .. }
+        | What::PlacesAsked { .. }
+        | What::LinkUp { .. }
+        | What::Started { .. }
+        | What::Touched { .. } => false,
+        What::Synchronised { sent, received, .. } => sent + received > 0,
+        What::PlacesTold { status, fault } => *status != 200 || fault.is_some(),
+        What::Stopped
+        | What::NotAccepted { .. }
+        | What::ConnectFailed { .. }
+        | What::Refused { .. }
+        | What::Expired { .. }
+        | What::LinkDown { .. }
+        | What::Crashed
+        | What::Restarted
+        | What::PoweredOff
+        | What::PoweredOn
+        | What::Frozen
+        | What::Thawed
+        | What::Refusing
+        | What::Accepting
+        | What::Cut { .. }
+        | What::Healed { .. }
+        | What::Severed { .. }
+        | What::Slowed { .. }
+        | What::Skewed { .. }
+        | What::Chose { .. }
+        | What::Linked { .. }
+        | What::Unlinked { .. }
+        | What::Unanswered { .. } => true,
+    }
+}

@@ -1,0 +1,184 @@
+//! The space-time diagram of a run as a static SVG, for papers and READMEs: a lifeline for each participant,
+//! time downwards, an arrow for each message.
+//!
+//! It draws what the story tells (or every line, with [`Detail::Everything`]). Within a burst, heights are in
+//! proportion to time as long as labels have room; quiet stretches are folded, and seen to be. Everything has whole
+//! coordinates and an order that follows from the trace, so the same trace gives the same bytes.
+
+mod columns;
+mod drawn;
+mod frame;
+mod rows;
+mod shapes;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::faults::{Fault, faults};
+use super::lanes::Lanes;
+use super::markup::text;
+use crate::report::{Detail, fate, verdict_line};
+use crate::trace::Trace;
+use columns::Columns;
+use drawn::Drawn;
+use rows::Rows;
+
+/// A part of a run, in nanoseconds since its beginning; both ends are in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its first moment.
+    pub from: u64,
+    /// Its last one.
+    pub until: u64,
+}
+
+impl Window {
+    /// The whole run.
+    pub const ALL: Self = Self {
+        from: 0,
+        until: u64::MAX,
+    };
+
+    fn has(self, at: u64) -> bool {
+        (self.from..=self.until).contains(&at)
+    }
+}
+
+/// Where the first lifeline's room begins: to the left of it is time.
+const LEFT: i64 = 74;
+/// How wide the notes are, and how many characters fit in.
+const NOTES: i64 = 400;
+const NOTE_LENGTH: usize = 56;
+/// If no message tells how long one takes.
+const USUAL: u64 = 20_000_000;
+
+/// A run, laid out.
+struct Picture<'a> {
+    trace: &'a Trace,
+    lanes: Lanes<'a>,
+    drawn: Drawn<'a>,
+    faults: Vec<Fault>,
+    columns: Columns,
+    rows: Rows,
+    /// Where the lifelines begin.
+    top: i64,
+}
+
+/// The diagram.
+pub fn svg(trace: &Trace, detail: Detail, window: Window) -> String {
+    let lanes = Lanes::of(trace);
+    let drawn = Drawn::new(trace, &lanes, detail, window);
+    let columns = Columns::new(&lanes, &drawn, LEFT);
+    let mut faults = faults(trace, &lanes);
+    faults.retain(|fault| fault.overlaps(window.from, window.until));
+    let top = frame::TITLE + if columns.turned { 112 } else { 46 };
+    let moments = moments(&drawn, &faults, window);
+    let rows = Rows::new(&moments, usual(&drawn), top + 18);
+    let picture = Picture {
+        trace,
+        lanes,
+        drawn,
+        faults,
+        columns,
+        rows,
+        top,
+    };
+    picture.draw()
+}
+
+/// All moments that something is drawn at, with the number of their notes.
+fn moments(drawn: &Drawn<'_>, faults: &[Fault], window: Window) -> BTreeMap<u64, usize> {
+    let notes = drawn.notes.iter().map(|(at, notes)| (*at, notes.len()));
+    let mut moments: BTreeMap<u64, usize> = notes.collect();
+    let sent = drawn
+        .messages
+        .iter()
+        .filter_map(|message| drawn.event(message.sent));
+    let heard = drawn
+        .messages
+        .iter()
+        .filter_map(|message| drawn.heard(message));
+    let marks = drawn.marks.iter().copied();
+    let events = sent.chain(heard).chain(marks).map(|event| event.at);
+    let ends = faults.iter().flat_map(|fault| [Some(fault.from), fault.to]);
+    for at in events.chain(ends.flatten()).filter(|at| window.has(*at)) {
+        moments.entry(at).or_default();
+    }
+    moments
+}
+
+/// How long a message between servers takes, if one looks at the middle one.
+fn usual(drawn: &Drawn<'_>) -> u64 {
+    let mut delays: Vec<u64> = (drawn.messages.iter())
+        .filter_map(|message| {
+            let (sent, heard) = (drawn.event(message.sent)?, drawn.heard(message)?);
+            let between_servers = message.update.is_some() && message.hops > 0;
+            Some(heard.at.saturating_sub(sent.at)).filter(|delay| between_servers && *delay > 0)
+        })
+        .collect();
+    delays.sort_unstable();
+    delays.get(delays.len() / 2).copied().unwrap_or(USUAL)
+}
+
+impl Picture<'_> {
+    fn draw(&self) -> String {
+        let width = (self.columns.right() + NOTES).max(620);
+        let legend = self.legend(width);
+        let height = self.rows.bottom + 34 + legend.height;
+        let title = text(&self.trace.header.title);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+             height=\"{height}\" role=\"img\" aria-labelledby=\"title desc\">\n\
+             <title id=\"title\">{title}</title>\n<desc id=\"desc\">{}</desc>\n<style>\n{}</style>\n",
+            text(&self.in_words()),
+            include_str!("style.css"),
+        );
+        let _ = writeln!(
+            svg,
+            "<rect class=\"paper\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>"
+        );
+        for part in [
+            self.heading(),
+            self.bands(),
+            self.lifelines(),
+            self.times(width),
+            self.spans(),
+            self.folds(),
+            self.ways(),
+            self.marks(),
+            self.heads(),
+            self.notes(),
+            legend.svg,
+        ] {
+            svg.push_str(&part);
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// What the picture shows, for those who don't see it.
+    fn in_words(&self) -> String {
+        let mut words = vec![format!(
+            "A space-time diagram: a vertical lifeline for each participant, time downwards, an arrow for each \
+             message. {}.",
+            verdict_line(self.trace)
+        )];
+        for update in self.trace.updates.iter().take(20) {
+            let arrivals = update.arrivals.iter().skip(1).map(|arrival| {
+                let hops = crate::report::show::count(arrival.hops as usize, "hop");
+                format!("{} after {hops}", arrival.server)
+            });
+            let arrivals: Vec<String> = arrivals.collect();
+            let reached = match arrivals.as_slice() {
+                [] => String::new(),
+                some => format!("; reached {}", some.join(", ")),
+            };
+            let (name, to, fate) = (&update.name, &update.to, fate(update));
+            words.push(format!("Update {name} at {to}: {fate}{reached}."));
+        }
+        if let more @ 1.. = self.trace.updates.len().saturating_sub(20) {
+            words.push(format!("{more} more updates."));
+        }
+        words.join(" ")
+    }
+}
