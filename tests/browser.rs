@@ -1,0 +1,99 @@
+//! The page of `herd view` in a real browser: what it draws, lights and steps through is held against the trace itself.
+//!
+//! One browser shows all pages, one after the other. Where there is no Chromium with its driver this says so, and in CI it
+//! fails.
+
+#![cfg(feature = "sim")]
+
+#[path = "browser/driver.rs"]
+mod driver;
+#[path = "browser/runs.rs"]
+mod runs;
+#[path = "browser/stories.rs"]
+mod stories;
+
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use driver::Browser;
+use proxy_herd::trace::Trace;
+use proxy_herd::view::{self, Shown};
+use runs::ran;
+
+/// A browser, and a folder for what it shows.
+pub struct Stage {
+    browser: Browser,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// Opens the page of these runs. It is drawn when this is done.
+    fn show(&self, traces: &[Trace]) -> PathBuf {
+        let file = self.folder.path().join("page.html");
+        std::fs::write(&file, page(traces)).expect("the page is written");
+        self.browser.open(&file);
+        let ready = self.browser.wait_for(
+            "const done = arguments[0]; const look = () => window.herdView?.ready ? requestAnimationFrame(() => done(true)) : \
+             setTimeout(look, 20); look();",
+        );
+        assert_eq!(ready, true, "the page is drawn");
+        file
+    }
+
+    /// What an expression gives in the page; `view` in it is the page's own door for tests.
+    fn view(&self, expression: &str) -> serde_json::Value {
+        let body = format!("const view = window.herdView; return {expression};");
+        self.browser.ask(&body, &serde_json::json!([]))
+    }
+}
+
+fn page(traces: &[Trace]) -> String {
+    let runs: Vec<Shown> = (traces.iter())
+        .map(|trace| Shown {
+            trace: trace.clone(),
+            source: format!("{}.toml", trace.header.scenario),
+            command: format!("herd run {}.toml", trace.header.scenario),
+        })
+        .collect();
+    view::page(&runs)
+}
+
+/// Says so past cargo, which shows nothing that a test prints and that passes. The gate counts these
+/// lines.
+fn skipped(why: &str) {
+    let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!in_ci, "in CI nothing is skipped: {why}");
+    let said = format!("\nSKIPPED, and nothing is proved: {why}\n");
+    let stderr = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
+    let told = stderr.and_then(|mut stderr| stderr.write_all(said.as_bytes()));
+    told.expect("a standard error to say it to");
+}
+
+#[test]
+fn a_browser_shows_what_happened() {
+    let browser = match Browser::start(1400, 1000) {
+        Ok(browser) => browser,
+        Err(why) => {
+            skipped(&format!("no browser to show pages ({why}); Debian has chromium and chromium-driver"));
+            return;
+        }
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage { browser, folder };
+    let mut failed = Vec::new();
+    for (name, story) in stories::ALL {
+        if catch_unwind(AssertUnwindSafe(|| story(&stage))).is_err() {
+            failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "in the browser, these do not hold: {failed:#?}");
+}
+
+#[test]
+fn the_page_of_a_typical_scenario_is_under_a_megabyte() {
+    for name in ["juzang-goes-down", "burst", "places/places-bad-days", "stories/cascade"] {
+        let size = page(&[ran(name)]).len();
+        assert!(size < 1_000_000, "{name}: {size} bytes");
+    }
+}

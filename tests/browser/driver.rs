@@ -1,0 +1,163 @@
+//! A real browser: Chromium without a window, told what to do over the `WebDriver` protocol, which is JSON over HTTP.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// A browser with one page. It ends with this value.
+pub struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+    /// Held open, so that the driver can go on talking to it.
+    _said: BufReader<ChildStdout>,
+    _profile: tempfile::TempDir,
+}
+
+/// Longer than a page may take, and a slow machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+impl Browser {
+    /// A browser of this size in pixels, or why there is none.
+    pub fn start(width: u32, height: u32) -> Result<Self, String> {
+        let mut command = Command::new("chromedriver");
+        let command = command.arg("--port=0").stdin(Stdio::null());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = command.spawn().map_err(|error| format!("chromedriver: {error}"))?;
+        let profile = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let said = driver.stdout.take().ok_or("no standard output")?;
+        let mut said = BufReader::new(said);
+        let port = announced(&mut said);
+        let mut browser = Self {
+            driver,
+            port: port.unwrap_or_default(),
+            session: String::new(),
+            _said: said,
+            _profile: profile,
+        };
+        if port.is_none() {
+            return Err("chromedriver does not say its port".to_owned());
+        }
+        let options = json!({ "args": [
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            format!("--window-size={width},{height}"),
+            format!("--user-data-dir={}", browser._profile.path().display()),
+        ] });
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL" },
+            // An alert stays open, so that it is seen.
+            "unhandledPromptBehavior": "ignore",
+            "timeouts": { "script": 60_000, "pageLoad": 60_000 },
+        } } });
+        let begun = browser.call("POST", "/session", &wanted)?;
+        let session = begun["sessionId"].as_str().ok_or("no session")?;
+        browser.session = format!("/session/{session}");
+        Ok(browser)
+    }
+
+    /// Opens a file and waits until it is loaded.
+    pub fn open(&self, file: &Path) {
+        let url = format!("file://{}", file.display());
+        self.post("/url", &json!({ "url": url }));
+    }
+
+    /// What the body of a function gives; `arguments` are as given.
+    pub fn ask(&self, body: &str, arguments: &Value) -> Value {
+        self.post("/execute/sync", &json!({ "script": body, "args": arguments }))
+    }
+
+    /// The same of a function that is done when it calls its last argument.
+    pub fn wait_for(&self, body: &str) -> Value {
+        self.post("/execute/async", &json!({ "script": body, "args": [] }))
+    }
+
+    /// Types these keys, one after the other.
+    pub fn keys(&self, keys: &[&str]) {
+        let strokes = keys.iter().flat_map(|key| {
+            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+        });
+        let strokes: Vec<Value> = strokes.collect();
+        let actions = json!([{ "type": "key", "id": "keyboard", "actions": strokes }]);
+        self.post("/actions", &json!({ "actions": actions }));
+    }
+
+    /// Clicks at a place of what is in sight.
+    pub fn click(&self, x: i64, y: i64) {
+        let mouse = json!({ "type": "pointer", "id": "mouse", "actions": [
+            { "type": "pointerMove", "x": x, "y": y, "duration": 0 },
+            { "type": "pointerDown", "button": 0 },
+            { "type": "pointerUp", "button": 0 },
+        ] });
+        self.post("/actions", &json!({ "actions": [mouse] }));
+    }
+
+    /// What the console was told since it was last asked, but for what is only information.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.post("/se/log", &json!({ "type": "browser" }));
+        let entries = log.as_array().cloned().unwrap_or_default();
+        let bad = |entry: &Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+        let bad = entries.iter().filter(|entry| bad(entry));
+        bad.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Whether a dialogue is open.
+    pub fn has_alert(&self) -> bool {
+        self.call("GET", &format!("{}/alert/text", self.session), &Value::Null).is_ok()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let done = self.call("POST", &format!("{}{path}", self.session), body);
+        done.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.exchange(method, path, &body).map_err(|error| error.to_string())?;
+        let start = answer.find("\r\n\r\n").ok_or("no answer")?;
+        let value: Value = serde_json::from_str(&answer[start..]).map_err(|error| error.to_string())?;
+        let value = value["value"].clone();
+        match value["error"].as_str() {
+            Some(error) => Err(format!("{error}: {}", value["message"])),
+            None => Ok(value),
+        }
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}",
+            self.port
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// The port that chromedriver says it listens on.
+fn announced(said: &mut BufReader<ChildStdout>) -> Option<u16> {
+    let mut lines = said.lines().map_while(Result::ok);
+    lines.find_map(|line| {
+        let (_, port) = line.split_once("successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    })
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let _ = self.call("DELETE", &self.session, &Value::Null);
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
