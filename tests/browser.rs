@@ -14,7 +14,6 @@ mod stories;
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
 use driver::Browser;
 use proxy_herd::trace::Trace;
@@ -22,14 +21,14 @@ use proxy_herd::view::{self, Shown};
 use runs::ran;
 
 /// A browser, and a folder for what it shows.
-pub struct Stage {
+struct Stage {
     browser: Browser,
     folder: tempfile::TempDir,
 }
 
 impl Stage {
     /// Opens the page of these runs. It is drawn when this is done.
-    fn show(&self, traces: &[Trace]) -> PathBuf {
+    fn show(&self, traces: &[&Trace]) {
         let file = self.folder.path().join("page.html");
         std::fs::write(&file, page(traces)).expect("the page is written");
         self.browser.open(&file);
@@ -38,7 +37,6 @@ impl Stage {
              setTimeout(look, 20); look();",
         );
         assert_eq!(ready, true, "the page is drawn");
-        file
     }
 
     /// What an expression gives in the page; `view` in it is the page's own door for tests.
@@ -48,10 +46,10 @@ impl Stage {
     }
 }
 
-fn page(traces: &[Trace]) -> String {
+fn page(traces: &[&Trace]) -> String {
     let runs: Vec<Shown> = (traces.iter())
         .map(|trace| Shown {
-            trace: trace.clone(),
+            trace: Trace::clone(trace),
             source: format!("{}.toml", trace.header.scenario),
             command: format!("herd run {}.toml", trace.header.scenario),
         })
@@ -75,7 +73,9 @@ fn a_browser_shows_what_happened() {
     let browser = match Browser::start(1400, 1000) {
         Ok(browser) => browser,
         Err(why) => {
-            skipped(&format!("no browser to show pages ({why}); Debian has chromium and chromium-driver"));
+            skipped(&format!(
+                "no browser to show pages ({why}); Debian has chromium and chromium-driver"
+            ));
             return;
         }
     };
@@ -87,13 +87,21 @@ fn a_browser_shows_what_happened() {
             failed.push(*name);
         }
     }
-    assert!(failed.is_empty(), "in the browser, these do not hold: {failed:#?}");
+    assert!(
+        failed.is_empty(),
+        "in the browser, these do not hold: {failed:#?}"
+    );
 }
 
 #[test]
 fn the_page_of_a_typical_scenario_is_under_a_megabyte() {
-    for name in ["juzang-goes-down", "burst", "places/places-bad-days", "stories/cascade"] {
-        let size = page(&[ran(name)]).len();
+    for name in [
+        "juzang-goes-down",
+        "burst",
+        "places/places-bad-days",
+        "stories/cascade",
+    ] {
+        let size = page(&[&ran(name)]).len();
         assert!(size < 1_000_000, "{name}: {size} bytes");
     }
 }

@@ -298,7 +298,10 @@ fn what_is_asked_for_wrongly_is_said() {
     let file = file.to_str().expect("UTF-8");
     for (args, wanted) in [
         (vec!["view", "--svg", file], "there are 2 runs"),
-        (vec!["view", "--svg", "--seed", "3", file], "--seed is for scenarios"),
+        (
+            vec!["view", "--svg", "--seed", "3", file],
+            "--seed is for scenarios",
+        ),
         (
             vec!["view", "--svg", "--from", "3s", "--until", "1s", JUZANG],
             "--from is after --until",

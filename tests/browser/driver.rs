@@ -9,13 +9,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 /// A browser with one page. It ends with this value.
-pub struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
     /// Held open, so that the driver can go on talking to it.
     _said: BufReader<ChildStdout>,
-    _profile: tempfile::TempDir,
+    /// Where the browser keeps things; gone with this value.
+    profile: tempfile::TempDir,
 }
 
 /// Longer than a page may take, and a slow machine.
@@ -23,11 +24,13 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Browser {
     /// A browser of this size in pixels, or why there is none.
-    pub fn start(width: u32, height: u32) -> Result<Self, String> {
+    pub(crate) fn start(width: u32, height: u32) -> Result<Self, String> {
         let mut command = Command::new("chromedriver");
         let command = command.arg("--port=0").stdin(Stdio::null());
         let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut driver = command.spawn().map_err(|error| format!("chromedriver: {error}"))?;
+        let mut driver = command
+            .spawn()
+            .map_err(|error| format!("chromedriver: {error}"))?;
         let profile = tempfile::tempdir().map_err(|error| error.to_string())?;
         let said = driver.stdout.take().ok_or("no standard output")?;
         let mut said = BufReader::new(said);
@@ -37,7 +40,7 @@ impl Browser {
             port: port.unwrap_or_default(),
             session: String::new(),
             _said: said,
-            _profile: profile,
+            profile,
         };
         if port.is_none() {
             return Err("chromedriver does not say its port".to_owned());
@@ -46,7 +49,7 @@ impl Browser {
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             format!("--window-size={width},{height}"),
-            format!("--user-data-dir={}", browser._profile.path().display()),
+            format!("--user-data-dir={}", browser.profile.path().display()),
         ] });
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": options,
@@ -62,25 +65,31 @@ impl Browser {
     }
 
     /// Opens a file and waits until it is loaded.
-    pub fn open(&self, file: &Path) {
+    pub(crate) fn open(&self, file: &Path) {
         let url = format!("file://{}", file.display());
         self.post("/url", &json!({ "url": url }));
     }
 
     /// What the body of a function gives; `arguments` are as given.
-    pub fn ask(&self, body: &str, arguments: &Value) -> Value {
-        self.post("/execute/sync", &json!({ "script": body, "args": arguments }))
+    pub(crate) fn ask(&self, body: &str, arguments: &Value) -> Value {
+        self.post(
+            "/execute/sync",
+            &json!({ "script": body, "args": arguments }),
+        )
     }
 
     /// The same of a function that is done when it calls its last argument.
-    pub fn wait_for(&self, body: &str) -> Value {
+    pub(crate) fn wait_for(&self, body: &str) -> Value {
         self.post("/execute/async", &json!({ "script": body, "args": [] }))
     }
 
     /// Types these keys, one after the other.
-    pub fn keys(&self, keys: &[&str]) {
+    pub(crate) fn keys(&self, keys: &[&str]) {
         let strokes = keys.iter().flat_map(|key| {
-            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+            [
+                json!({ "type": "keyDown", "value": key }),
+                json!({ "type": "keyUp", "value": key }),
+            ]
         });
         let strokes: Vec<Value> = strokes.collect();
         let actions = json!([{ "type": "key", "id": "keyboard", "actions": strokes }]);
@@ -88,7 +97,7 @@ impl Browser {
     }
 
     /// Clicks at a place of what is in sight.
-    pub fn click(&self, x: i64, y: i64) {
+    pub(crate) fn click(&self, x: i64, y: i64) {
         let mouse = json!({ "type": "pointer", "id": "mouse", "actions": [
             { "type": "pointerMove", "x": x, "y": y, "duration": 0 },
             { "type": "pointerDown", "button": 0 },
@@ -98,7 +107,7 @@ impl Browser {
     }
 
     /// What the console was told since it was last asked, but for what is only information.
-    pub fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", &json!({ "type": "browser" }));
         let entries = log.as_array().cloned().unwrap_or_default();
         let bad = |entry: &Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
@@ -107,8 +116,9 @@ impl Browser {
     }
 
     /// Whether a dialogue is open.
-    pub fn has_alert(&self) -> bool {
-        self.call("GET", &format!("{}/alert/text", self.session), &Value::Null).is_ok()
+    pub(crate) fn has_alert(&self) -> bool {
+        self.call("GET", &format!("{}/alert/text", self.session), &Value::Null)
+            .is_ok()
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
@@ -117,10 +127,15 @@ impl Browser {
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.exchange(method, path, &body).map_err(|error| error.to_string())?;
-        let start = answer.find("\r\n\r\n").ok_or("no answer")?;
-        let value: Value = serde_json::from_str(&answer[start..]).map_err(|error| error.to_string())?;
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer = self
+            .exchange(method, path, &body)
+            .map_err(|error| error.to_string())?;
+        let value: Value = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
         let value = value["value"].clone();
         match value["error"].as_str() {
             Some(error) => Err(format!("{error}: {}", value["message"])),
@@ -134,11 +149,23 @@ impl Browser {
         let length = body.len();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: {length}\r\n\r\n{body}",
             self.port
         )?;
+        // The driver keeps the connection, whatever it is asked for.
+        let mut stream = BufReader::new(stream);
+        let mut length = 0;
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 2 {
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().map_err(std::io::Error::other)?;
+            }
+            line.clear();
+        }
         let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        stream.take(length).read_to_string(&mut answer)?;
         Ok(answer)
     }
 }

@@ -8,13 +8,13 @@ use proxy_herd::trace::Trace;
 use serde_json::{Value, json};
 
 /// The run of a shipped scenario.
-pub fn ran(name: &str) -> Trace {
+pub(crate) fn ran(name: &str) -> Trace {
     let (scenario, _) = Scenario::load(format!("scenarios/{name}.toml")).expect("it is shipped");
     sim::run_once(&scenario).expect("it runs")
 }
 
 /// The run of a scenario with other names in it.
-pub fn renamed(name: &str, changes: &[(&str, &str)]) -> Trace {
+pub(crate) fn renamed(name: &str, changes: &[(&str, &str)]) -> Trace {
     let mut text = ran(name).to_json_lines();
     for (from, to) in changes {
         assert!(text.contains(from), "nothing would change");
@@ -29,7 +29,7 @@ fn read(text: &str) -> Trace {
 }
 
 /// The first events of a run, and what nobody judged.
-pub fn beginning(of: &Trace, events: usize) -> Trace {
+pub(crate) fn beginning(of: &Trace, events: usize) -> Trace {
     let mut trace = of.clone();
     (trace.updates, trace.judgements) = (Vec::new(), Vec::new());
     trace.events.truncate(events);
@@ -38,12 +38,13 @@ pub fn beginning(of: &Trace, events: usize) -> Trace {
 
 /// A ring of so many servers, in which clients say so many times where they are, so many nanoseconds apart; each
 /// server passes it on to the next. Every line is an event of sending and one of arriving.
-pub fn made_up(servers: usize, updates: usize, apart: u64) -> Trace {
+pub(crate) fn made_up(servers: usize, updates: usize, apart: u64) -> Trace {
     let mut made = Made::new(servers);
     for update in 0..updates {
         made.update(update, (update as u64 + 1) * apart);
     }
-    made.text.push_str("{\"trace\":\"verdict\",\"held\":0,\"broken\":0}\n");
+    made.text
+        .push_str("{\"trace\":\"verdict\",\"held\":0,\"broken\":0}\n");
     read(&made.text)
 }
 
@@ -59,7 +60,9 @@ impl Made {
     fn new(servers: usize) -> Self {
         let names: Vec<String> = (0..servers).map(server).collect();
         let links: Vec<Value> = (1..servers)
-            .map(|second| json!({ "a": server(second - 1), "b": server(second), "latency": "20us" }))
+            .map(
+                |second| json!({ "a": server(second - 1), "b": server(second), "latency": "20us" }),
+            )
             .collect();
         let header = json!({
             "trace": "header", "format": 1, "scenario": "made-up", "title": "Made up", "seed": 1, "tick": 1000,
@@ -72,7 +75,12 @@ impl Made {
             text: format!("{header}\n"),
         };
         for name in names {
-            made.event(0, &json!({ "server": name }), None, json!({ "what": "started", "boot": "1" }));
+            made.event(
+                0,
+                &json!({ "server": name }),
+                None,
+                json!({ "what": "started", "boot": "1" }),
+            );
         }
         made
     }
@@ -97,7 +105,12 @@ impl Made {
         let (first, time) = (number % self.servers, format!("{number}.000000000"));
         let who = json!({ "client": client });
         let line = format!("IAMAT {client} +1+1 {time}");
-        let sent = self.event(at, &who, None, json!({ "what": "line-out", "conn": 1, "line": line }));
+        let sent = self.event(
+            at,
+            &who,
+            None,
+            json!({ "what": "line-out", "conn": 1, "line": line }),
+        );
         let (mut sent, mut at, mut heard) = (sent, at + HOP, line);
         for hops in 0..self.servers.min(5) {
             let here = server((first + hops) % self.servers);

@@ -94,6 +94,16 @@ impl Columns {
         }
     }
 
+    /// How high the names stand above the lifelines.
+    pub(super) fn head(&self) -> i64 {
+        if !self.turned {
+            return 46;
+        }
+        let lengths = self.list.iter().map(|column| column.name.chars().count());
+        let longest = lengths.max().and_then(|length| i64::try_from(length).ok());
+        24 + longest.unwrap_or_default() * 6
+    }
+
     /// Where the lifelines end.
     pub(super) fn right(&self) -> i64 {
         let last = self.list.last();

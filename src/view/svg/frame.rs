@@ -82,14 +82,14 @@ impl Picture<'_> {
     }
 
     /// A label for each moment, where there is room for it.
-    pub(super) fn times(&self, width: i64) -> String {
+    pub(super) fn times(&self) -> String {
         let (x, y) = (LEFT - 14, self.top - 11);
         let mut svg = format!("<text class=\"time\" x=\"{x}\" y=\"{y}\">seconds</text>\n");
         let mut free = i64::MIN;
         for &(at, y) in self.rows.moments() {
             if y >= free {
                 let (time, base) = (show::moment(at), y + 4);
-                let end = width - 20;
+                let end = self.columns.right();
                 let _ = writeln!(
                     svg,
                     "<text class=\"time\" x=\"{x}\" y=\"{base}\">{time}</text>\
@@ -230,6 +230,7 @@ impl Picture<'_> {
                 span("refusing"),
                 "refuses connections",
             ),
+            (fault(FaultKind::Skewed), span("skewed"), "clock wrong"),
             (
                 fault(FaultKind::Cut) || fault(FaultKind::Slow),
                 band.to_owned(),

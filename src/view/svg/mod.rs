@@ -71,7 +71,7 @@ pub fn svg(trace: &Trace, detail: Detail, window: Window) -> String {
     let columns = Columns::new(&lanes, &drawn, LEFT);
     let mut faults = faults(trace, &lanes);
     faults.retain(|fault| fault.overlaps(window.from, window.until));
-    let top = frame::TITLE + if columns.turned { 112 } else { 46 };
+    let top = frame::TITLE + columns.head();
     let moments = moments(&drawn, &faults, window);
     let rows = Rows::new(&moments, usual(&drawn), top + 18);
     let picture = Picture {
@@ -141,7 +141,7 @@ impl Picture<'_> {
             self.heading(),
             self.bands(),
             self.lifelines(),
-            self.times(width),
+            self.times(),
             self.spans(),
             self.folds(),
             self.ways(),
