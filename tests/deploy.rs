@@ -4,6 +4,8 @@
 
 #[path = "deploy/containers.rs"]
 mod containers;
+#[path = "deploy/course.rs"]
+mod course;
 #[path = "deploy/docs.rs"]
 mod docs;
 #[path = "deploy/herd.rs"]
