@@ -414,3 +414,84 @@ fn what_cannot_be_compared_is_bad_input_and_says_what_to_do() {
     // Of several runs, the one of the scenario is taken.
     assert_eq!(exit(&herd(&["diff", both, JUZANG])), 0);
 }
+
+#[test]
+fn a_page_is_the_same_from_view_from_run_and_from_the_same_run_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (viewed, ran) = (file("viewed.html"), file("ran.html"));
+    let view = herd(&["view", "--once", JUZANG, "-o", &viewed]);
+    assert_eq!((exit(&view), err(&view).as_str()), (0, ""));
+    assert!(
+        out(&view).starts_with(&format!("{viewed}: 1 run, ")),
+        "{}",
+        out(&view)
+    );
+    let run = herd(&["run", "--quiet", "--once", "--html", &ran, JUZANG]);
+    assert_eq!(exit(&run), 0, "{}", err(&run));
+    let to_stdout = herd(&["view", "--once", JUZANG, "-o", "-"]);
+    let page = std::fs::read_to_string(&viewed).expect("it was written");
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    assert!(page == std::fs::read_to_string(&ran).expect("it was written"));
+    assert!(
+        page == out(&to_stdout),
+        "standard output has something else"
+    );
+}
+
+#[test]
+fn a_broken_run_is_shown_and_the_exit_code_says_that_it_is_broken() {
+    let (folder, scenario) = changed("Campbell = 3", "Campbell = 2");
+    let page = folder.path().join("page.html").display().to_string();
+    let trace = folder.path().join("trace.jsonl").display().to_string();
+    herd(&["run", "--quiet", "--once", "--trace", &trace, &scenario]);
+    let view = herd(&["view", &trace, JUZANG, "--once", "-o", &page]);
+    assert_eq!(exit(&view), 1, "{}", err(&view));
+    let page = std::fs::read_to_string(&page).expect("it was written");
+    assert!(page.contains("What differs: A is "));
+}
+
+#[test]
+fn what_cannot_be_viewed_is_bad_input_and_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        file.display().to_string()
+    };
+    let cut = file(
+        "cut.jsonl",
+        "{\"trace\":\"verdict\",\"held\":0,\"broken\":0}\n",
+    );
+    let page = folder.path().join("page.html").display().to_string();
+    let nowhere = folder
+        .path()
+        .join("no/such/folder.html")
+        .display()
+        .to_string();
+    for (args, wanted) in [
+        (vec!["scenarios"], "is a folder"),
+        (vec!["no-such-file.toml"], "can't read no-such-file.toml"),
+        (vec![&*cut], "is not a trace's header"),
+        (vec![&*cut, "--seed", "1"], "is not run again"),
+        (vec![JUZANG, "--open", "-o", "-"], "give it a file"),
+        (vec![JUZANG, "--once", "-o", &nowhere], "can't write"),
+    ] {
+        let mut all = vec!["view"];
+        all.extend(&args);
+        if !args.contains(&"-o") {
+            all.extend(["-o", &page]);
+        }
+        let refused = herd(&all);
+        assert_eq!(exit(&refused), 2, "{args:?}");
+        assert!(
+            err(&refused).contains(wanted),
+            "{args:?}: {}",
+            err(&refused)
+        );
+    }
+    assert!(
+        !Path::new(&page).exists(),
+        "a page was written all the same"
+    );
+}
