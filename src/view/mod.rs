@@ -110,10 +110,9 @@ pub fn page(runs: &[Shown]) -> String {
 /// The story in words, which is all that there is without JavaScript and for who can't see the pictures.
 fn story(run: &Shown) -> String {
     let text = report::text(&run.trace, Detail::Story);
-    let summary = format!(
-        "The whole story: {} ({})",
-        run.trace.header.title, run.source
-    );
+    let header = &run.trace.header;
+    let (title, source, seed) = (&header.title, &run.source, header.seed);
+    let summary = format!("The whole story: {title} ({source}, seed {seed})");
     unfolding("", &summary, &text, "herd show")
 }
 
@@ -121,7 +120,9 @@ fn story(run: &Shown) -> String {
 fn differences(runs: &[Shown], (first, second): (usize, usize)) -> String {
     let (a, b) = (&runs[first], &runs[second]);
     let text = diff::text(&diff::compare(&a.trace, &b.trace));
-    let summary = format!("What differs: A is {}, B is {}", a.source, b.source);
+    let [named_a, named_b] =
+        [a, b].map(|run| format!("{}, seed {}", run.source, run.trace.header.seed));
+    let summary = format!("What differs: A is {named_a}; B is {named_b}");
     let data = format!(" data-differences=\"{first} {second}\"");
     unfolding(&data, &summary, &text, "herd diff")
 }

@@ -59,6 +59,7 @@ class Compare {
       el("div", { class: "head" }, el("h2", { id: "compare-title" }, "Compared"), el("p", { class: "quiet when" }, verdict)),
       el("div", { class: "tools" }, el("label", { for: "compare-other" }, `${app.runName(trace)}, with`), choose),
       el("div", { class: "canvas-box" }, this.canvas, tip),
+      el("p", { class: "quiet" }, "A dashed ring around the hops: the server had it over other hops, or from another, than in the other run."),
       shown.length > 0 ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Differences" }, this.table(shown)) : null,
       found.length > shown.length ? el("p", { class: "quiet" }, `and ${found.length - shown.length} more updates`) : null,
       this.inWords(),

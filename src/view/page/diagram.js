@@ -3,6 +3,8 @@
 
 /** From so many messages in sight on, those that lie side by side are drawn as bands, without heads. */
 const DENSE = 1500;
+/** Of more faults in sight only the long ones are named. */
+const MOST_NAMED = 14;
 /** So near each other, in pixels, is side by side. */
 const SAME = 2.5;
 
@@ -110,6 +112,7 @@ class Diagram {
       }
       const [from, to] = view.times();
       const last = Math.min(t1, to);
+      let isTold = false;
       for (let at = Math.ceil(Math.max(t0, from) / step) * step; at <= last; at += step) {
         const x = view.x(at);
         context.strokeStyle = colors.line;
@@ -117,14 +120,23 @@ class Diagram {
         context.moveTo(x, this.top - 6);
         context.lineTo(x, this.height);
         context.stroke();
-        const label = `${(at / 1e9).toFixed(clamp(Math.ceil(-Math.log10(step / 1e9)), 0, 9))} s`;
-        const half = context.measureText(label).width / 2;
-        if (x - half < Math.max(free, this.gutter)) continue;
-        free = x + half + 8;
-        context.fillStyle = colors.soft;
-        context.fillText(label, x, 14);
+        free = this.drawTime(at, clamp(Math.ceil(-Math.log10(step / 1e9)), 0, 9), free);
+        isTold = true;
       }
+      // Between two folds there may be no round moment.
+      if (!isTold) free = this.drawTime((Math.max(t0, from) + last) / 2, 2, free);
     }
+  }
+
+  /** Writes a moment above its place, if there is room to the right of `free`; returns what is taken then. */
+  drawTime(at, decimals, free) {
+    const { context, view, colors } = this;
+    const [x, label] = [view.x(at), `${(at / 1e9).toFixed(decimals)} s`];
+    const half = context.measureText(label).width / 2;
+    if (x - half < Math.max(free, this.gutter) || x + half > this.width) return free;
+    context.fillStyle = colors.soft;
+    context.fillText(label, x, 14);
+    return x + half + 8;
   }
 
   /** A stretch in which nothing happens: the paper is torn there. */
@@ -133,6 +145,7 @@ class Diagram {
     const [x0, x1] = [view.x(t0), view.x(t1)];
     context.fillStyle = colors.ground;
     context.fillRect(x0, this.top - 6, x1 - x0, this.height);
+    if (x1 - x0 < 10) return;
     context.strokeStyle = colors.soft;
     context.setLineDash([3, 3]);
     for (const x of [x0, x1]) {
@@ -266,9 +279,11 @@ class Diagram {
     const free = new Map();
     context.font = font(11, 600);
     context.textAlign = "left";
-    for (const fault of trace.faults) {
-      const end = fault.to === null ? Infinity : fault.to;
-      if (end < from || fault.from > to || fault.lanes.length === 0) continue;
+    const inSight = trace.faults.filter((fault) => (fault.to ?? Infinity) >= from && fault.from <= to && fault.lanes.length > 0);
+    for (const fault of inSight) {
+      const end = fault.to ?? Infinity;
+      // Of many faults only those are named that have room for it.
+      if (inSight.length > MOST_NAMED && view.x(Math.min(end, to)) - view.x(Math.max(fault.from, from)) < 60) continue;
       const x = Math.max(view.x(Math.max(fault.from, from)), this.gutter) + 4;
       const top = Math.min(...fault.lanes.map((lane) => this.yOf(lane)));
       const y = fault.pairs.length > 0 ? top - 8 : top - this.spacing * 0.3 - 3;
@@ -330,7 +345,7 @@ class Diagram {
     this.drawn.messages = inSight;
     for (const key of [...groups.keys()].sort((a, b) => a - b)) {
       const isLit = key >= 16;
-      this.drawGroup(groups.get(key), trace.classes[key % 16], isLit, lit !== undefined, inSight > DENSE);
+      this.drawGroup(groups.get(key), trace.classes[key % 16], isLit, this.drawn.lit > 0, inSight > DENSE);
     }
     for (const m of new Set([this.hover, this.focus])) {
       if (m >= first && m < last) this.drawGroup([m], trace.classOf(m), true, false, false, 2);
@@ -416,7 +431,8 @@ class Diagram {
     const { context, trace, view, colors } = this;
     context.font = font(11, 700);
     context.textAlign = "center";
-    for (const { lane, event, hops } of trace.updates[selected.update].arrivals) {
+    for (const arrival of trace.updates[selected.update].arrivals) {
+      const { lane, event, hops } = arrival;
       if (lane < 0) continue;
       const [x, y] = [view.x(trace.at[event]), this.yOf(lane)];
       const radius = clamp(this.spacing / 6, 7, 9.5);
@@ -429,6 +445,14 @@ class Diagram {
       context.stroke();
       context.fillStyle = colors.paper;
       context.fillText(String(hops), x + radius * 0.6, y + 4);
+      if (!this.app.isOtherwise(trace, selected.update, arrival)) continue;
+      context.strokeStyle = colors.duplicate;
+      context.lineWidth = 2;
+      context.setLineDash([4, 2]);
+      context.beginPath();
+      context.arc(x + radius * 0.6, y, radius + 4, 0, 7);
+      context.stroke();
+      context.setLineDash([]);
     }
   }
 

@@ -76,7 +76,7 @@ class App {
     for (const name of ["diagram", "herd", "memory", "figures"]) sections[name].hidden = false;
     this.findSteps();
     if (this.other === index) this.other = index === 0 ? 1 : 0;
-    if (this.other >= 0) this.comparison = new Compare(this, trace, this.traces[this.other], sections.compare);
+    if (this.traces.length > 1) this.comparison = new Compare(this, trace, this.traces[this.other], sections.compare);
     this.resize();
     this.begin();
   }
@@ -318,6 +318,15 @@ class App {
     this.findSteps();
     this.drawLegend();
     this.drawTime();
+  }
+
+  /** Whether a server had an update over other hops, or from another, than in the run that is compared. */
+  isOtherwise(trace, update, { lane, hops, via }) {
+    if (!this.comparison) return false;
+    const other = trace === this.trace ? this.comparison.other : this.trace;
+    const same = other.updates.find((each) => each.name === trace.updates[update].name);
+    const there = same?.arrivals.find((arrival) => other.name(arrival.lane) === trace.name(lane));
+    return !there || there.hops !== hops || other.name(there.via) !== trace.name(via);
   }
 
   compareWith(index) {

@@ -31,7 +31,10 @@ class MemoryPanel {
   draw() {
     const { app, trace, timelines } = this;
     const { event, watched: lane } = app;
-    if (lane < 0) return;
+    // While it plays, most pictures show the same memory as the one before.
+    const shown = `${event} ${lane} ${this.filter.value}`;
+    if (lane < 0 || shown === this.shown) return;
+    this.shown = shown;
     this.choice.value = lane;
     this.when.textContent = `at ${moment(trace.at[event])} s, after event ${event}`;
     const { held, waiting } = this.memories.of(lane, event);
