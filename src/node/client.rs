@@ -57,7 +57,7 @@ impl Node {
             },
         );
         match ClientLine::parse(line) {
-            Ok(ClientLine::Iamat { id, .. }) if self.has_no_room_for(id) => {
+            Ok(ClientLine::Iamat { id, .. }) if self.has_no_room_for(id, line.len()) => {
                 Self::refuse(line, Refusal::Full, at.conn, heard, journal, out);
                 None
             }

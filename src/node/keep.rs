@@ -1,6 +1,6 @@
-//! What a server keeps, and for how long: a ceiling for clients, and a time to live for records.
+//! What a server keeps, and for how long: ceilings for clients and bytes, and a time to live for records.
 //!
-//! The ceiling holds where clients speak and never between servers, which would disagree for ever. A record's time is
+//! The ceilings hold where clients speak and never between servers, which would disagree for ever. A record's time is
 //! over when its origin heard it longer ago than the time to live: by the record alone, so that every server says the
 //! same of it, whenever and by whatever way it came. One that is over is not taken in again from a neighbour that was
 //! slower to forget it, and nobody knows the difference between one that was forgotten and one that never came.
@@ -19,6 +19,8 @@ use crate::protocol::time::Timestamp;
 pub struct Keep {
     /// Once so many clients are known, clients can't add further ones. Neighbours still can.
     pub most_clients: usize,
+    /// Once the records have so many bytes together, clients can't add to them. Neighbours still can.
+    pub most_bytes: usize,
     /// So long after its origin heard it, by the origin's clock, a record is forgotten. The whole herd must have the
     /// same, or its digests differ as long as one remembers what another forgot.
     pub time_to_live: Option<Duration>,
@@ -28,6 +30,7 @@ impl Default for Keep {
     fn default() -> Self {
         Self {
             most_clients: usize::MAX,
+            most_bytes: usize::MAX,
             time_to_live: None,
         }
     }
@@ -105,8 +108,20 @@ impl Node {
         forgotten
     }
 
-    /// Whether a client that is not known can't be added.
-    pub(super) fn has_no_room_for(&self, id: &[u8]) -> bool {
-        self.store.len() >= self.kept.keep.most_clients && self.store.find(id).is_none()
+    /// Whether there is no room for what a line of so many bytes says of a client: it is one more, or more is said of it
+    /// than was.
+    pub(super) fn has_no_room_for(&self, id: &[u8], length: usize) -> bool {
+        let Keep {
+            most_clients,
+            most_bytes,
+            ..
+        } = self.kept.keep;
+        let too_many = self.store.len() >= most_clients;
+        let too_much = self.store.bytes() + length > most_bytes;
+        if !too_many && !too_much {
+            return false;
+        }
+        let known = self.store.find(id);
+        known.is_none_or(|client| too_much && self.store.entry(client).record.text().len() < length)
     }
 }

@@ -47,15 +47,36 @@ pub(super) enum Word {
     Want(Prefix, Vec<u64>),
 }
 
+/// A question to the neighbour that has no answer yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    /// `DIGEST`: is yours the same? Answered by `DONE`, by `LIST`, or by the digests of the sixteen parts, of which so
+    /// many came.
+    Digest(Prefix, u8),
+    /// `LIST`: which of these do you want? Answered by `WANT`.
+    List(Prefix),
+}
+
+/// What a neighbour says in answer to a question.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    Done(Prefix),
+    Listed(Prefix),
+    Wanted(Prefix),
+    /// The digest of one of the sixteen parts, which come in their order.
+    Part(Prefix),
+}
+
 /// How far the comparison of both stores has come.
 ///
-/// Every `DIGEST` and `LIST` is a question that has exactly one answer. An end that has none open
+/// Every `DIGEST` and `LIST` is a question that has exactly one answer, and answers come in the order of the questions, for
+/// each end says both by one queue. So nothing is answered that was not asked, and nothing twice. An end that has none open
 /// has nothing more to ask for, and the other end can't be made to ask more by its answers: it says
 /// `SYNCED`. When both have said so, they are synchronised.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    /// Our questions that have no answer yet.
-    open: usize,
+    /// Our questions that have no answer yet, the oldest first.
+    open: VecDeque<Question>,
     /// None between two rounds.
     current: Option<Current>,
 }
@@ -95,12 +116,12 @@ impl Round {
         Ok(())
     }
 
-    pub(super) fn ask(&mut self) {
-        self.open += 1;
+    pub(super) fn ask(&mut self, question: Question) {
+        self.open.push_back(question);
     }
 
     pub(super) fn open(&self) -> usize {
-        self.open
+        self.open.len()
     }
 
     pub(super) fn skip(&mut self) {
@@ -109,9 +130,26 @@ impl Round {
         }
     }
 
-    /// An answer came; one that answers nothing has no place in the protocol.
-    pub(super) fn answered(&mut self) -> Result<(), PeerError> {
-        self.open = self.open.checked_sub(1).ok_or(PeerError::Unexpected)?;
+    /// An answer came; one that does not answer the oldest question has no place in the protocol.
+    pub(super) fn answered(&mut self, answer: Answer) -> Result<(), PeerError> {
+        let is_whole = match (self.open.front_mut(), answer) {
+            (Some(Question::Digest(asked, 0)), Answer::Done(under) | Answer::Listed(under))
+            | (Some(Question::List(asked)), Answer::Wanted(under)) => *asked == under,
+            (Some(Question::Digest(asked, heard)), Answer::Part(part))
+                if asked.child(*heard) == Some(part) =>
+            {
+                *heard += 1;
+                if *heard < Prefix::FAN_OUT {
+                    return Ok(());
+                }
+                true
+            }
+            _ => false,
+        };
+        if !is_whole {
+            return Err(PeerError::Unexpected);
+        }
+        self.open.pop_front();
         Ok(())
     }
 
@@ -124,7 +162,7 @@ impl Round {
 
     /// Whether `SYNCED` is due now, which it is once.
     pub(super) fn is_due(&mut self) -> bool {
-        let no_question_is_open = self.open == 0;
+        let no_question_is_open = self.open.is_empty();
         let Some(current) = &mut self.current else {
             return false;
         };
@@ -180,7 +218,7 @@ impl Link {
     /// Begins comparing what both know.
     pub(super) fn begin_round(&mut self, cause: EventId) {
         self.round.begin();
-        self.round.ask();
+        self.round.ask(Question::Digest(Prefix::ROOT, 0));
         self.words
             .push_back((Word::Digest(Prefix::ROOT), Some(cause)));
     }
@@ -228,7 +266,19 @@ pub(super) struct Dirty {
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Client(ClientIndex),
+    Part(Part),
     Synced(EventId),
+}
+
+/// Many clients at once, all of which the neighbour turned out to lack: looked up when their turn comes, a part at a time,
+/// so that nobody waits while a million are marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) under: Prefix,
+    /// How many there were.
+    pub(super) count: usize,
+    /// The line by which they turned out to be lacking.
+    pub(super) cause: EventId,
 }
 
 /// What waits in the queue of a link.
@@ -236,6 +286,8 @@ enum Turn {
 pub(super) enum Waiting {
     /// This client's latest record.
     Client(ClientIndex, Reason),
+    /// The latest records of these.
+    Part(Part),
     /// The word that all answers were sent, due because of this line.
     Synced(EventId),
 }
@@ -263,22 +315,50 @@ impl Dirty {
         self.count == 0
     }
 
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn mark(&mut self, client: ClientIndex, reason: Reason) {
+        if self.note(client, reason) {
+            self.order.push_back(Turn::Client(client));
+        }
+    }
+
+    /// As [`mark`](Self::mark), but it is this client's turn before all that wait.
+    pub(super) fn mark_first(&mut self, client: ClientIndex, reason: Reason) {
+        if self.note(client, reason) {
+            self.order.push_front(Turn::Client(client));
+        }
+    }
+
+    pub(super) fn mark_part(&mut self, part: Part) {
+        self.order.push_back(Turn::Part(part));
+        self.count += part.count;
+    }
+
+    /// As [`mark_part`](Self::mark_part), but before all that wait.
+    pub(super) fn mark_part_first(&mut self, part: Part) {
+        self.order.push_front(Turn::Part(part));
+        self.count += part.count;
+    }
+
+    /// Whether the client needs a place in the queue.
+    fn note(&mut self, client: ClientIndex, reason: Reason) -> bool {
         let at = client.position();
         if at >= self.marks.len() {
             self.marks.resize(at + 1, Mark::Clean);
         }
-        match self.marks[at] {
+        let was = self.marks[at];
+        match was {
             // What is news by now is sent as news, whatever it was queued for.
             Mark::Dirty(_) if reason == Reason::Flood => {}
-            Mark::Dirty(_) => return,
-            Mark::Clean => {
-                self.order.push_back(Turn::Client(client));
-                self.count += 1;
-            }
-            Mark::Cancelled => self.count += 1,
+            Mark::Dirty(_) => return false,
+            Mark::Clean | Mark::Cancelled => self.count += 1,
         }
         self.marks[at] = Mark::Dirty(reason);
+        was == Mark::Clean
     }
 
     /// The neighbour knows it already.
@@ -298,6 +378,10 @@ impl Dirty {
         while let Some(turn) = self.order.pop_front() {
             let waiting = match turn {
                 Turn::Synced(cause) => Waiting::Synced(cause),
+                Turn::Part(part) => {
+                    self.count -= part.count;
+                    return Some(Waiting::Part(part));
+                }
                 Turn::Client(client) => match std::mem::take(&mut self.marks[client.position()]) {
                     Mark::Dirty(reason) => Waiting::Client(client, reason),
                     Mark::Clean | Mark::Cancelled => continue,

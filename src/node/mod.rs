@@ -64,6 +64,8 @@ pub struct SyncBounds {
     /// in the next round. Two rounds that cross have up to 32 open for each digit on the way to a
     /// difference, so less than 512 might never reach a deep one.
     pub most_questions: usize,
+    /// So many records are gone through at a time while others wait; of more, a part each time.
+    pub most_at_once: u64,
 }
 
 impl Default for SyncBounds {
@@ -71,6 +73,7 @@ impl Default for SyncBounds {
         Self {
             small: 32,
             most_questions: 4096,
+            most_at_once: 1024,
         }
     }
 }

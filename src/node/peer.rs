@@ -197,6 +197,10 @@ impl Node {
             return Some((conn, cause));
         }
         match link.dirty.pop()? {
+            Waiting::Part(part) => {
+                self.unfold(neighbour, part);
+                self.write_next(neighbour, out)
+            }
             Waiting::Synced(cause) => {
                 let sent = link.round.say();
                 PeerLine::Synced { sent }.write_to(out);

@@ -46,6 +46,8 @@ pub(crate) struct Store {
     /// The same in the whole herd, or digests could not be compared.
     digest_hash: SipHasher13,
     digest: Digest,
+    /// How long all records are together.
+    bytes: usize,
 }
 
 impl Store {
@@ -59,7 +61,13 @@ impl Store {
             table_hash: SipHasher13::new_with_keys(table_seed, !table_seed),
             digest_hash: SipHasher13::new_with_keys(key, !key),
             digest: Digest::default(),
+            bytes: 0,
         }
+    }
+
+    /// How many bytes the records have together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -115,12 +123,16 @@ impl Store {
         accepted: EventId,
     ) -> ClientIndex {
         let hash = self.hash_of(&record);
+        self.bytes += record.text().len();
         if let Some(index) = known {
-            let &Entry {
+            let Entry {
                 place,
                 hash: before,
+                record: old,
                 ..
             } = self.entry(index);
+            let (place, before) = (*place, *before);
+            self.bytes -= old.text().len();
             self.digest.change(place, before ^ hash);
             self.entries[index.position()] = Some(Entry {
                 record,
@@ -165,6 +177,7 @@ impl Store {
         }
         self.digest.remove(index, &entry);
         self.free.push(index);
+        self.bytes -= entry.record.text().len();
         Some(entry.record)
     }
 

@@ -1,6 +1,6 @@
 //! Comparing what two servers know, and sending what one of them lacks.
 //!
-//! The exchange has no state but counters. A digest of a set of clients is compared with one's own;
+//! The exchange has no state but the questions that are open, in their order. A digest of a set of clients is compared with one's own;
 //! where they differ, the set is cut in sixteen and each part is compared in turn, until a part is
 //! small enough to be listed. One record that is missing among ten million costs some kilobytes.
 //! What is sent goes through the same queue as the flood, so nothing is said twice and nothing
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::journal::{EventId, Journal, What};
 use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
-use super::link::{Reason, Round, Word};
+use super::link::{Answer, Part, Question, Reason, Round, Word};
 use super::mistakes::{Mistake, makes};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
@@ -50,7 +50,7 @@ impl Node {
             }
             PeerLine::List { under, hashes } => self.hear_list(neighbour, under, &hashes, heard)?,
             PeerLine::Want { under, hashes } => self.hear_want(neighbour, under, &hashes, heard)?,
-            PeerLine::Done { .. } => self.round(neighbour)?.answered()?,
+            PeerLine::Done { under } => self.round(neighbour)?.answered(Answer::Done(under))?,
             PeerLine::Synced { sent } => self.round(neighbour)?.hear(sent),
             _ => return Err(PeerError::Unexpected),
         }
@@ -130,9 +130,9 @@ impl Node {
         let open = self.round(neighbour)?.open();
         if under.is_empty() {
             self.round(neighbour)?.asked_for_all()?;
-        } else if open == 0 {
-            // Parts are compared in answer to a question, and none is open.
-            return Err(PeerError::Unexpected);
+        } else {
+            // The sixteen digests below a digest of ours are together the answer to it.
+            self.round(neighbour)?.answered(Answer::Part(under))?;
         }
         let bounds = self.config.bounds;
         let ours = self.summary(under);
@@ -140,23 +140,19 @@ impl Node {
             self.say(neighbour, Word::Done(under), heard)?;
         } else if theirs.count == 0 {
             // It has nothing there, so it lacks all of ours, and there is nothing to ask it.
-            self.owe(neighbour, under, heard, |_| true);
+            self.owe_all(neighbour, under, heard);
             self.say(neighbour, Word::Done(under), heard)?;
         } else if ours.count == 0 || is_small(ours.count.max(theirs.count), under, bounds.small) {
-            self.round(neighbour)?.ask();
+            self.round(neighbour)?.ask(Question::List(under));
             self.say(neighbour, Word::List(under), heard)?;
         } else if open >= bounds.most_questions {
             self.round(neighbour)?.skip();
             self.say(neighbour, Word::Done(under), heard)?;
         } else {
             for child in under.children() {
-                self.round(neighbour)?.ask();
+                self.round(neighbour)?.ask(Question::Digest(child, 0));
                 self.say(neighbour, Word::Digest(child), heard)?;
             }
-        }
-        // The sixteen digests below a digest of ours are together the answer to it.
-        if under.is_last_child() {
-            self.round(neighbour)?.answered()?;
         }
         Ok(())
     }
@@ -168,7 +164,15 @@ impl Node {
         theirs: &[u64],
         heard: EventId,
     ) -> Result<(), PeerError> {
-        self.round(neighbour)?.answered()?;
+        self.round(neighbour)?.answered(Answer::Listed(under))?;
+        if theirs.is_empty() {
+            self.owe_all(neighbour, under, heard);
+            return self.say(neighbour, Word::Want(under, Vec::new()), heard);
+        }
+        if self.is_much(under) {
+            self.round(neighbour)?.skip();
+            return self.say(neighbour, Word::Want(under, Vec::new()), heard);
+        }
         let theirs: BTreeSet<u64> = theirs.iter().copied().collect();
         let ours: BTreeSet<u64> = (self.under(under))
             .map(|client| self.store.entry(client).hash)
@@ -185,10 +189,61 @@ impl Node {
         wanted: &[u64],
         heard: EventId,
     ) -> Result<(), PeerError> {
-        self.round(neighbour)?.answered()?;
+        self.round(neighbour)?.answered(Answer::Wanted(under))?;
+        if self.is_much(under) {
+            self.round(neighbour)?.skip();
+            return Ok(());
+        }
         // A record that was replaced meanwhile is not found; its successor was flooded.
         self.owe(neighbour, under, heard, |hash| wanted.contains(&hash));
         Ok(())
+    }
+
+    /// Whether there are too many records under `under` to go through them while others wait. What is listed was few when
+    /// that was decided; if so many came since, the next round cuts them up.
+    fn is_much(&self, under: Prefix) -> bool {
+        self.store.summary(under).count > self.config.bounds.most_at_once
+    }
+
+    /// Marks all our records under `under`: the neighbour has none there.
+    fn owe_all(&mut self, neighbour: NeighbourId, under: Prefix, heard: EventId) {
+        if !self.is_much(under) {
+            return self.owe(neighbour, under, heard, |_| true);
+        }
+        let part = self.part(under, heard);
+        if let Some(link) = &mut self.links[neighbour.0] {
+            link.dirty.mark_part(part);
+        }
+    }
+
+    fn part(&self, under: Prefix, cause: EventId) -> Part {
+        let count = self.store.summary(under).count;
+        Part {
+            under,
+            count: usize::try_from(count).unwrap_or(usize::MAX),
+            cause,
+        }
+    }
+
+    /// Puts the records of a part in its place in the queue; of one that has many, its sixteen parts.
+    pub(super) fn unfold(&mut self, neighbour: NeighbourId, Part { under, cause, .. }: Part) {
+        let children: Vec<Part> = if self.is_much(under) {
+            let children = under.children();
+            children.map(|child| self.part(child, cause)).collect()
+        } else {
+            Vec::new()
+        };
+        let Some(link) = &mut self.links[neighbour.0] else {
+            return;
+        };
+        if !children.is_empty() {
+            let held = children.into_iter().rev().filter(|part| part.count > 0);
+            return held.for_each(|part| link.dirty.mark_part_first(part));
+        }
+        let clients: Vec<ClientIndex> = self.store.under(under).collect();
+        for client in clients.into_iter().rev() {
+            link.dirty.mark_first(client, Reason::Sync(cause));
+        }
     }
 
     /// Marks our records under `under` whose hash the neighbour turned out to lack.

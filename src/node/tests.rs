@@ -293,6 +293,92 @@ fn a_neighbour_that_only_asks_is_refused_more_in_the_end() {
     assert!(refused.is_some());
 }
 
+/// Says that it knows as many as these lines ask about and nothing else, and hears until it is told not to.
+fn hear_all(node: &mut Node, lines: &[&str]) -> Result<(), PeerError> {
+    lines.iter().try_for_each(|line| hear(node, line))
+}
+
+#[test]
+fn only_what_was_asked_is_answered_in_its_order_and_once() {
+    let other = "999 0000000000000001";
+    let parts = |digits: &str| {
+        let digits = digits.chars();
+        digits
+            .map(|digit| format!("DIGEST {digit} {other}"))
+            .collect::<Vec<String>>()
+    };
+    for (answers, is_good) in [
+        (parts("0123456789abcdef"), true),
+        // The same part again and again, each time with all records under it in answer.
+        (parts("00"), false),
+        (parts("1"), false),
+        (parts("02"), false),
+        (parts("0123456789abcdef0"), false),
+        // Half an answer of one kind, and then another.
+        (
+            vec![format!("DIGEST 0 {other}"), "DONE -".to_owned()],
+            false,
+        ),
+        (vec!["DONE -".to_owned()], true),
+        (vec!["DONE -".to_owned(), "DONE -".to_owned()], false),
+        (vec!["DONE 3".to_owned()], false),
+        (vec!["LIST 3".to_owned()], false),
+        (vec!["WANT -".to_owned()], false),
+        (vec![format!("DIGEST 30 {other}")], false),
+    ] {
+        let mut node = riley();
+        for client in 0..100 {
+            say(&mut node, format!("IAMAT c{client} +34-118 1").as_bytes());
+        }
+        pulled(&mut node);
+        // Roots that differ twice make this end ask for everything.
+        let root = format!("ROOT {other}");
+        hear_all(&mut node, &[&root, &root]).expect("good lines");
+        let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
+        let heard = hear_all(&mut node, &answers);
+        let wanted = if is_good {
+            Ok(())
+        } else {
+            Err(PeerError::Unexpected)
+        };
+        assert_eq!(heard, wanted, "{answers:?}");
+    }
+}
+
+#[test]
+fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
+    let mut node = riley();
+    for client in 0..5000 {
+        say(&mut node, format!("IAMAT c{client} +34-118 1").as_bytes());
+    }
+    pulled(&mut node);
+    hear(&mut node, "DIGEST - 0 0000000000000000").expect("a good line");
+    let link = node.links[0].as_ref().expect("it is up");
+    // One place in the queue and not thousands: nobody waits while they are marked.
+    assert_eq!((link.dirty.turns(), link.status().waiting), (2, 5001));
+    let mut told = Vec::new();
+    node.pull(NeighbourId(0), 1, &mut told, &Forgetful);
+    node.pull(NeighbourId(0), 100, &mut told, &Forgetful);
+    // What becomes news meanwhile is told as news.
+    say(&mut node, b"IAMAT c17 +35-118 2");
+    node.pull(NeighbourId(0), usize::MAX, &mut told, &Forgetful);
+    let told = String::from_utf8(told).expect("ASCII");
+    let mut clients: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.split(' ').nth(3))
+        .collect();
+    clients.sort_unstable();
+    clients.dedup();
+    assert_eq!(clients.len(), 5000);
+    assert!(told.starts_with("DONE -\n"), "{told}");
+    let end = told.lines().position(|line| line.starts_with("SYNCED "));
+    assert!(
+        end.is_some_and(|end| (5000..=5003).contains(&end)),
+        "{end:?}"
+    );
+    assert_eq!(told.matches("+35-118 2").count(), 1);
+}
+
 /// Some Nodes and what is under way between them; no network, no time.
 struct Cluster {
     nodes: Vec<Node>,
@@ -343,6 +429,8 @@ impl Cluster {
         self.bounds = SyncBounds {
             small,
             most_questions,
+            // Few, so that parts are met, too.
+            most_at_once: 4 * small,
         };
         for me in 0..self.nodes.len() {
             self.restart(me);

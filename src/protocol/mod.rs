@@ -98,7 +98,17 @@ pub fn escape(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
+        let mut rest = chunk.valid();
+        loop {
+            // Most text needs no escape, and a log may have a megabyte of it: that is copied in one go.
+            let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+            let plain = rest.bytes().take_while(is_plain).count();
+            text.push_str(&rest[..plain]);
+            let mut behind = rest[plain..].chars();
+            let Some(character) = behind.next() else {
+                break;
+            };
+            rest = behind.as_str();
             match character {
                 '\\' => text.push_str("\\\\"),
                 '\n' => text.push_str("\\n"),

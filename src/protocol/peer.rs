@@ -61,6 +61,9 @@ impl Prefix {
     /// How many digits a hash has, and so how long a prefix can be.
     pub const MOST_DIGITS: u8 = 16;
 
+    /// How many digits there are to go on with.
+    pub const FAN_OUT: u8 = 16;
+
     /// How many digits this prefix has.
     pub fn len(self) -> u8 {
         self.digits
@@ -82,23 +85,20 @@ impl Prefix {
     }
 
     /// The sixteen prefixes that are one digit longer; none where there is no longer one.
-    pub fn children(self) -> impl Iterator<Item = Self> {
-        let room = Self::MOST_DIGITS - self.digits;
-        (0..16)
-            .take(if room == 0 { 0 } else { 16 })
-            .map(move |digit| {
-                let shift = 4 * (u32::from(room) - 1);
-                Self {
-                    bits: self.bits | digit << shift,
-                    digits: self.digits + 1,
-                }
-            })
+    pub fn children(self) -> impl DoubleEndedIterator<Item = Self> {
+        (0..Self::FAN_OUT).filter_map(move |digit| self.child(digit))
     }
 
-    /// Whether this is the last of its parent's [`children`](Self::children).
-    pub fn is_last_child(self) -> bool {
-        let shift = 4 * u32::from(Self::MOST_DIGITS - self.digits);
-        self.digits > 0 && (self.bits >> shift) & 0xf == 0xf
+    /// The prefix that is longer by this digit, if there is one.
+    pub fn child(self, digit: u8) -> Option<Self> {
+        if self.digits == Self::MOST_DIGITS || digit >= Self::FAN_OUT {
+            return None;
+        }
+        let shift = 4 * u32::from(Self::MOST_DIGITS - self.digits - 1);
+        Some(Self {
+            bits: self.bits | u64::from(digit) << shift,
+            digits: self.digits + 1,
+        })
     }
 
     fn parse(text: &[u8]) -> Option<Self> {

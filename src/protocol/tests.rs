@@ -258,13 +258,12 @@ fn the_children_of_a_prefix_share_it_out_without_rest() {
             .filter(|child| child.contains(hash))
             .collect();
         assert_eq!(prefix.children().count(), 16);
-        assert_eq!(
-            prefix
-                .children()
-                .filter(|child| child.is_last_child())
-                .count(),
-            1
+        assert!(
+            (0..16)
+                .map(|digit| prefix.child(digit))
+                .eq(prefix.children().map(Some))
         );
+        assert_eq!(prefix.child(16), None);
         assert_eq!(holding.len(), 1);
         prefix = holding[0];
     }

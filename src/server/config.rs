@@ -107,6 +107,7 @@ impl Default for Limits {
             peers_per_address: 64,
             keep: Keep {
                 most_clients: 1_000_000,
+                most_bytes: 512 << 20,
                 time_to_live: None,
             },
         }

@@ -195,6 +195,11 @@ pub static SETTINGS: &[Setting] = &[
         "Once so many clients are known, new ones are refused; what neighbours tell is taken",
     ),
     setting(
+        "record-bytes",
+        Count(|s| &mut s.limits.keep.most_bytes, 1, 1 << 40),
+        "The same once their records have so many bytes together, and for longer records of clients that are known",
+    ),
+    setting(
         "time-to-live",
         Life(|s| &mut s.limits.keep.time_to_live),
         "So long after its server heard it a record is forgotten, the same in the whole herd; if not given, never",

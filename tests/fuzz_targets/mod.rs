@@ -50,6 +50,7 @@ fn riley() -> Node {
         bounds: SyncBounds {
             small: 4,
             most_questions: MOST_QUESTIONS,
+            most_at_once: 20,
         },
     })
 }

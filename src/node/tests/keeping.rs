@@ -13,6 +13,7 @@ const LIFE: u64 = 100;
 fn mortal(most_clients: usize) -> Keep {
     Keep {
         most_clients,
+        most_bytes: usize::MAX,
         time_to_live: Some(Duration::from_secs(LIFE)),
     }
 }
@@ -30,7 +31,7 @@ fn a_new_client_over_the_ceiling_is_refused_and_nobody_else() {
     let mut node = riley();
     node.keep(Keep {
         most_clients: 2,
-        time_to_live: None,
+        ..Keep::default()
     });
     for (line, answer) in [
         ("IAMAT a +1-1 100", "AT Riley +0.250000000 a +1-1 100\\n"),
@@ -46,6 +47,50 @@ fn a_new_client_over_the_ceiling_is_refused_and_nobody_else() {
     // Between servers there is no ceiling: they would disagree for ever.
     hear(&mut node, "AT Jaquez +0.000000000 d +1-1 100 1").expect("a good line");
     assert_eq!(node.clients(), 3);
+}
+
+#[test]
+fn what_clients_say_has_a_ceiling_in_bytes_too() {
+    let mut node = riley();
+    node.keep(Keep {
+        most_bytes: 80,
+        ..Keep::default()
+    });
+    let long = "k".repeat(60);
+    for (line, is_taken) in [
+        ("IAMAT kiwi +1-1 100".to_owned(), true),
+        (format!("IAMAT {long} +1-1 100"), false),
+        ("IAMAT plum +1-1 100".to_owned(), true),
+        // No room for a third, and none for more about the first, but for as much.
+        ("IAMAT fig +1-1 100".to_owned(), false),
+        (format!("IAMAT kiwi +1.{}-1 101", "0".repeat(60)), false),
+        ("IAMAT kiwi +2-2 102".to_owned(), true),
+    ] {
+        let (answer, _) = say(&mut node, line.as_bytes());
+        assert_eq!(answer.starts_with("AT "), is_taken, "{line}");
+    }
+    // Between servers there is no ceiling.
+    hear(
+        &mut node,
+        &format!("AT Jaquez +0.000000000 {long} +1-1 100 1"),
+    )
+    .expect("a good line");
+    assert_eq!(node.clients(), 3);
+    // What is forgotten makes room.
+    let time_to_live = Some(Duration::from_secs(LIFE));
+    node.keep(Keep {
+        most_bytes: 80,
+        time_to_live,
+        ..Keep::default()
+    });
+    node.expire(Timestamp::new(1000, 0), 10, &Forgetful);
+    assert_eq!(node.clients(), 0);
+    node.keep(Keep {
+        most_bytes: 80,
+        ..Keep::default()
+    });
+    let (answer, _) = say(&mut node, b"IAMAT fig +1-1 100");
+    assert!(answer.starts_with("AT "), "{answer}");
 }
 
 #[test]
