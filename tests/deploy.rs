@@ -128,6 +128,9 @@ async fn five_processes_tell_the_seeds_story() {
     files.gone().await;
     let written = files.everything();
     assert!(said.contains("asks Places at") && written.contains("WHATSAT plum"));
+    // Of what the libraries would tell at that level, nothing: requests have the key in them.
+    let of_hyper = "idle connection";
+    assert!(!said.contains(of_hyper), "{said}");
     assert!(
         !said.contains(KEY) && !written.contains(KEY),
         "the key shows"

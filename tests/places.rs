@@ -107,6 +107,12 @@ fn text(status: u16, body: &str) -> ResponseTemplate {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_the_question_does_not_tell_the_key() {
+    let echo = format!("{{\"results\":[],\"status\":\"OK\",\"asked\":\"/nearby?key={KEY}\"}}");
+    assert_eq!(failure(&told(text(200, &echo), 1).await), "UNKNOWN_ERROR");
+}
+
+#[tokio::test]
 async fn the_legacy_api_is_asked_as_it_documents_and_its_answer_is_cut() {
     let google = MockServer::start().await;
     Mock::given(method("GET"))

@@ -1,5 +1,6 @@
 //! The admin listener: HTTP/1.1, one request a connection, and bounds on everything.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::{Metrics, ready, text};
@@ -23,7 +24,8 @@ use crate::places::Counts;
 use crate::protocol::escape;
 use crate::server::Handle;
 
-/// Connections at a time; further ones wait.
+/// Connections at a time. For a further one the oldest is closed, so that whoever holds many and asks nothing keeps
+/// nobody out.
 const MOST: usize = 32;
 
 /// From the first byte of a request to the last of its answer.
@@ -172,25 +174,28 @@ pub async fn serve<N: Net>(
     admin: Arc<Admin>,
 ) -> Result<Infallible, JoinError> {
     let mut connections = JoinSet::new();
+    // The oldest first; some may be over.
+    let mut open = VecDeque::new();
     loop {
-        let is_full = connections.len() >= MOST;
         let ended = async {
             match connections.join_next().await {
                 Some(ended) => Err(ended),
                 None => std::future::pending().await,
             }
         };
-        let accepted = async {
-            if is_full {
-                return std::future::pending().await;
-            }
-            Ok(listener.accept().await)
-        };
+        let accepted = async { Ok(listener.accept().await) };
         match or(ended, accepted).await {
+            Err(Err(error)) if error.is_cancelled() => {}
             Err(ended) => ended?,
             Ok(Ok(connection)) => {
+                open.retain(|task: &AbortHandle| !task.is_finished());
+                if open.len() >= MOST
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
                 let conversation = converse(connection, Arc::clone(&admin));
-                connections.spawn(net.task(conversation));
+                open.push_back(connections.spawn(net.task(conversation)));
             }
             Ok(Err(_)) => tokio::time::sleep(PAUSE).await,
         }
@@ -209,6 +214,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(DEADLINE)
         .keep_alive(false)
+        // Who has asked and says no more still wants the answer.
+        .half_close(true)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(connection.stream), service);
     // Whoever asks too slowly, or no HTTP, gets no answer.

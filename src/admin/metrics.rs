@@ -305,7 +305,7 @@ impl Metrics {
                 from: Source::Server(_),
             } => {
                 self.updates[0].add(1);
-                self.hops.observe(u64::from(*hops));
+                self.hops.observe(u64::from(*hops).min(MOST_HOPS));
                 self.delay.observe(delay(record, now()));
             }
             What::Ignored {
@@ -373,6 +373,9 @@ impl Metrics {
         }
     }
 }
+
+/// More count for these: an update that lies about its way must not spoil the sum of all others.
+const MOST_HOPS: u64 = 1000;
 
 /// More counts for this: a record that lies about its time must not spoil the sum of all others.
 const LONGEST_DELAY: i128 = 24 * 3600 * 1_000_000_000;

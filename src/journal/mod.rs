@@ -121,10 +121,20 @@ pub enum Why {
     Full,
 }
 
+/// `EMFILE` and `ENFILE`: the same numbers on every Unix.
+const NO_MORE_FILES: i32 = 24;
+const NO_MORE_FILES_ANYWHERE: i32 = 23;
+
 impl From<&std::io::Error> for Why {
     fn from(error: &std::io::Error) -> Self {
-        // The kind alone: its words are the same on every system, and no address shows in it.
-        Self::Failed(Cow::Owned(error.kind().to_string()))
+        // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
+        // something about has no kind.
+        match error.raw_os_error() {
+            Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE) => {
+                Self::Failed(Cow::Borrowed("too many open files"))
+            }
+            _ => Self::Failed(Cow::Owned(error.kind().to_string())),
+        }
     }
 }
 

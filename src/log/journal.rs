@@ -38,7 +38,22 @@ struct State {
     /// Connections could not be accepted since one last was: that, too.
     refusing: bool,
     synchronised: BTreeSet<Name>,
+    strangers: Strangers,
 }
+
+/// What was said lately of connections on which no server of this herd spoke.
+#[derive(Default)]
+struct Strangers {
+    /// In this second of the clock
+    second: i128,
+    /// so many warnings were logged,
+    logged: usize,
+    /// and since the last one that was, so many were not.
+    left_out: u64,
+}
+
+/// So many warnings of strangers are logged within a second.
+const MOST_WARNINGS: usize = 10;
 
 struct Connection {
     remote: SocketAddr,
@@ -125,15 +140,11 @@ impl<N: Net> LogJournal<N> {
             | What::LinkDown {
                 why: Why::Stopping, ..
             } => Level::INFO,
-            What::LinkDown { .. }
-            | What::Closed {
-                why: Why::Protocol(_),
-                ..
-            } => Level::WARN,
+            What::LinkDown { .. } => Level::WARN,
             What::Closed {
                 conn,
-                why: Why::Refused(_) | Why::NoHello,
-            } if self.is_peer(*conn) => Level::WARN,
+                why: Why::Refused(_) | Why::NoHello | Why::Protocol(_),
+            } if self.is_peer(*conn) && self.warns_of_strangers() => Level::WARN,
             What::NotAccepted { .. } if self.begins_to_refuse() => Level::WARN,
             What::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
             What::LineIn { .. } | What::LineOut { .. } => Level::TRACE,
@@ -150,6 +161,28 @@ impl<N: Net> LogJournal<N> {
     /// must not flood the log.
     fn begins_to_refuse(&self) -> bool {
         !std::mem::replace(&mut self.state().refusing, true)
+    }
+
+    /// Whether a warning of a stranger is to be logged. Whoever connects thousands of times a second must not fill the disk.
+    fn warns_of_strangers(&self) -> bool {
+        let second = self.net.now().as_nanos() / 1_000_000_000;
+        let mut state = self.state();
+        let strangers = &mut state.strangers;
+        if strangers.second != second {
+            (strangers.second, strangers.logged) = (second, 0);
+        }
+        if strangers.logged == MOST_WARNINGS {
+            strangers.left_out += 1;
+            return false;
+        }
+        strangers.logged += 1;
+        let left_out = std::mem::take(&mut strangers.left_out);
+        drop(state);
+        if left_out > 0 {
+            let server = &*self.server;
+            tracing::warn!(server, "{left_out} warnings as the next one were left out");
+        }
+        true
     }
 
     fn is_peer(&self, conn: ConnId) -> bool {

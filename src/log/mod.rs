@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
@@ -70,7 +70,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The logs of this process. Dropping it writes what still waits, for a bounded time.
 pub struct Logs {
     stderr: Writing,
-    level: reload::Handle<LevelFilter, Registry>,
+    level: reload::Handle<Targets, Registry>,
     file: Option<Writing>,
 }
 
@@ -97,7 +97,7 @@ impl Logs {
         };
         let stderr = Writing::start("log", MOST_WAITING, io::stderr(), missing_there)?;
         let queue = stderr.queue();
-        let (filter, level) = reload::Layer::new(LevelFilter::from_level(config.level));
+        let (filter, level) = reload::Layer::new(up_to(config.level));
         let lines = fmt::layer()
             .with_target(false)
             .with_writer(move || queue.line());
@@ -124,9 +124,7 @@ impl Logs {
     /// From here on so much is logged on standard error.
     pub fn set_level(&self, level: Level) {
         // It fails only when nobody logs any more.
-        let _ = self
-            .level
-            .modify(|filter| *filter = LevelFilter::from_level(level));
+        let _ = self.level.modify(|filter| *filter = up_to(level));
     }
 
     /// Where the log on standard error goes.
@@ -138,6 +136,15 @@ impl Logs {
     pub fn file(&self) -> Option<Arc<Queue>> {
         self.file.as_ref().map(Writing::queue)
     }
+}
+
+/// So much of what this program says; of the libraries that it is made of, warnings at most: what else they may find worth
+/// telling, a request with the key in it for example, is not theirs to log.
+fn up_to(level: Level) -> Targets {
+    let level = LevelFilter::from_level(level);
+    Targets::new()
+        .with_target("proxy_herd", level)
+        .with_default(level.min(LevelFilter::WARN))
 }
 
 fn missing(lines: u64) -> String {

@@ -26,7 +26,7 @@ use super::config::PlacesConfig;
 use super::connect::Connector;
 use super::counts::Counts;
 use super::key::ApiKey;
-use super::query::Query;
+use super::query::{self, Query};
 use super::tasks::Tasks;
 use crate::net::Net;
 use crate::node::LookUp;
@@ -53,6 +53,9 @@ struct Asker<N: Net> {
     config: PlacesConfig,
     client: Client<Connector<N>, Full<Bytes>>,
     in_flight: Semaphore,
+    /// One answer at a time is cut. All who asked the same get it at the same moment, and if hundreds of them cut a
+    /// megabyte each, whoever else wants to be served would wait for all of them.
+    cutting: Semaphore,
     rng: Mutex<ChaCha8Rng>,
     under_way: Mutex<BTreeMap<Query, WeakSender<Fetched>>>,
 }
@@ -96,6 +99,7 @@ impl<N: Net> HttpPlaces<N> {
         let asker = Arc::new(Asker {
             client,
             in_flight: Semaphore::new(config.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            cutting: Semaphore::new(1),
             rng: Mutex::new(rng),
             under_way: Mutex::default(),
             config,
@@ -155,6 +159,8 @@ impl<N: Net> Places for HttpPlaces<N> {
             let fetched = self.fetch(Query::new(api, look_up)).await;
             self.tasks.look_after();
             let fetched = fetched.as_deref().map_err(|&failure| failure);
+            // It is never closed.
+            let _turn = self.asker.cutting.acquire().await;
             let answer = answer::answer(api, fetched, look_up.bound);
             self.counts.count(&answer);
             answer.unwrap_or_else(Failure::body)
@@ -208,7 +214,14 @@ impl<N: Net> Asker<N> {
         };
         let deadline = deadline.min(Instant::now() + self.config.attempt_deadline);
         let exchanged = timeout_at(deadline, self.exchange(request)).await;
-        exchanged.unwrap_or_else(|_| Failure::Late.into())
+        match exchanged {
+            Err(_) => Failure::Late.into(),
+            // Whoever answers with what was asked, as a proxy may, must not tell clients and logs the key.
+            Ok(Attempt {
+                fetched: Ok(reply), ..
+            }) if query::shows(&reply.body, key) => Failure::Malformed.into(),
+            Ok(attempt) => attempt,
+        }
     }
 
     /// The request, unless the location is so long that no URI holds it.

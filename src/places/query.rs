@@ -103,6 +103,14 @@ impl Query {
     }
 }
 
+/// Whether the key is in an answer, as it is or as a request has it.
+pub(super) fn shows(body: &[u8], key: &ApiKey) -> bool {
+    let mut encoded = String::new();
+    push_encoded(&mut encoded, key.expose());
+    let is_in = |key: &str| memchr::memmem::find(body, key.as_bytes()).is_some();
+    is_in(key.expose()) || is_in(&encoded)
+}
+
 /// A coordinate as the client wrote it, without a leading plus sign (which means a blank in a query).
 fn unsigned(text: &[u8]) -> String {
     // Coordinates are signs, digits and points: see `Location`.

@@ -1,13 +1,15 @@
 //! Taking connections: so many at a time, so many from one address, and none lost for want of descriptors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_lite::future::or;
+use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -31,6 +33,61 @@ struct Kind {
     with: fn() -> Other,
     most: fn(&Limits) -> Most,
     beat: Beat,
+    /// When there are too many, the oldest that has not shown who it is makes room, so that strangers who say nothing keep
+    /// no server out.
+    makes_room: bool,
+}
+
+/// A connection's place among those that a listener takes.
+#[derive(Default)]
+pub(super) struct Place {
+    is_kept: AtomicBool,
+    lost: Notify,
+}
+
+impl Place {
+    /// From here on it is not taken away.
+    pub(super) fn keep(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Completes when it is needed for somebody else.
+    pub(super) async fn lost(&self) {
+        self.lost.notified().await;
+    }
+}
+
+/// The places that may be taken away, the oldest first.
+#[derive(Default)]
+struct Unproved(VecDeque<Weak<Place>>);
+
+impl Unproved {
+    fn add(&mut self, place: &Arc<Place>) {
+        // Those that are over are of no interest any more.
+        self.0.retain(|place| place.strong_count() > 0);
+        self.0.push_back(Arc::downgrade(place));
+    }
+
+    /// The oldest, if there is any.
+    fn oldest(&mut self) -> Option<Arc<Place>> {
+        while let Some(place) = self.0.front() {
+            let place = place.upgrade();
+            let place = place.filter(|place| !place.is_kept.load(Ordering::Relaxed));
+            if place.is_some() {
+                return place;
+            }
+            self.0.pop_front();
+        }
+        None
+    }
+
+    /// Takes the place of the oldest away.
+    fn make_room(&mut self) {
+        if let Some(oldest) = self.oldest() {
+            oldest.lost.notify_one();
+            self.0.pop_front();
+        }
+    }
 }
 
 pub(super) async fn clients<N: Net>(
@@ -44,9 +101,11 @@ pub(super) async fn clients<N: Net>(
             from_one: limits.clients_per_address,
         },
         beat: Beat::Clients,
+        makes_room: false,
     };
     let stopping = shared.stopping();
-    accept(&shared, stopping, &listener, kind, client::serve_client).await
+    let serve = |shared, connection, _| client::serve_client(shared, connection);
+    accept(&shared, stopping, &listener, kind, serve).await
 }
 
 pub(super) async fn peers<N: Net>(
@@ -60,6 +119,7 @@ pub(super) async fn peers<N: Net>(
             from_one: limits.peers_per_address,
         },
         beat: Beat::Peers,
+        makes_room: true,
     };
     let stopping = shared.links_stopping();
     accept(&shared, stopping, &listener, kind, peer::serve_peer).await
@@ -117,11 +177,12 @@ async fn accept<N, H, F>(
 ) -> Result<(), ServeError>
 where
     N: Net,
-    H: Fn(Arc<Shared<N>>, Connection<N::Stream>) -> F,
+    H: Fn(Arc<Shared<N>>, Connection<N::Stream>, Arc<Place>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
     let mut open = Open::default();
+    let mut unproved = Unproved::default();
     let mut was_full = false;
     let mut stopping = std::pin::pin!(stopping);
     let not_accepted = |why| {
@@ -135,6 +196,7 @@ where
             not_accepted(Why::Full);
         }
         was_full = is_full;
+        let must_wait = is_full && unproved.oldest().is_none();
         let ended = async {
             match connections.join_next().await {
                 Some(ended) => Next::Ended(ended),
@@ -142,7 +204,7 @@ where
             }
         };
         let accepted = async {
-            if is_full {
+            if must_wait {
                 std::future::pending().await
             } else {
                 Next::Accepted(listener.accept().await)
@@ -170,7 +232,14 @@ where
                     continue;
                 }
                 open.add(site);
-                let task = handle(Arc::clone(shared), connection);
+                let place = Arc::default();
+                if is_full {
+                    unproved.make_room();
+                }
+                if kind.makes_room {
+                    unproved.add(&place);
+                }
+                let task = handle(Arc::clone(shared), connection, place);
                 connections.spawn(shared.net.task(async move {
                     task.await;
                     site

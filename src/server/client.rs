@@ -23,9 +23,8 @@ pub(super) async fn serve_client<N: Net>(
     let why = converse(&shared, conn, &mut stream).await;
     let why = unproved(why, &connection.proved);
     let (mut reader, mut writer) = tokio::io::split(stream);
-    shared
-        .close(conn, why.into(), &mut reader, &mut writer)
-        .await;
+    shared.last_words(&why, &mut reader, &mut writer).await;
+    shared.closed(conn, why.into());
 }
 
 /// What to do behind the lines that were handled.
@@ -59,6 +58,10 @@ async fn converse<N: Net>(
                 return why;
             }
             out.clear();
+            // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
+            if out.capacity() > 4 * CHUNK {
+                out = Vec::new();
+            }
         }
         store_late(shared);
         match then {

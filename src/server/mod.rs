@@ -201,14 +201,12 @@ impl<N: Net> Shared<N> {
 
     /// Ends a connection so that what was said last still arrives: a system that closes a connection
     /// with unread bytes resets it, and a reset overtakes what was written.
-    async fn close(
+    async fn last_words(
         &self,
-        conn: ConnId,
-        end: Over,
+        why: &Why,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
     ) {
-        let Over { why, cause } = end;
         let was_answered = matches!(
             why,
             Why::LineTooLong | Why::HalfLine | Why::Refused(_) | Why::Protocol(_) | Why::Stopping
@@ -222,6 +220,9 @@ impl<N: Net> Shared<N> {
             let read_on = tokio::io::copy(&mut rest, &mut nowhere);
             let _ = timeout(self.linger(), read_on).await;
         }
+    }
+
+    fn closed(&self, conn: ConnId, Over { why, cause }: Over) {
         self.journal.record(cause, What::Closed { conn, why });
     }
 

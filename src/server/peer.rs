@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::accept::Place;
 use super::lines::{Lines, Next};
 use super::neighbours::{Peer, State};
 use super::{CHUNK, Over, Shared, unless, unproved};
@@ -21,9 +22,13 @@ use crate::protocol::peer::{LINE_LIMIT, PeerError, PeerLine};
 const AT_ONCE: usize = 16;
 
 /// A connection that came in by the listener for servers.
-pub(super) async fn serve_peer<N: Net>(shared: Arc<Shared<N>>, connection: Connection<N::Stream>) {
+pub(super) async fn serve_peer<N: Net>(
+    shared: Arc<Shared<N>>,
+    connection: Connection<N::Stream>,
+    place: Arc<Place>,
+) {
     let conn = shared.opened(End::Acceptor, Other::Peer, &connection);
-    run(&shared, conn, connection, None).await;
+    run(&shared, conn, connection, None, &place).await;
 }
 
 /// A connection to a neighbour that was dialled; returns when it is over.
@@ -35,7 +40,14 @@ pub(super) async fn serve_dialled<N: Net>(
 ) {
     let with = Other::Server(Arc::clone(&peer.name));
     let conn = shared.opened(End::Dialler, with, &connection);
-    run(shared, conn, connection, Some((neighbour, peer))).await;
+    run(
+        shared,
+        conn,
+        connection,
+        Some((neighbour, peer)),
+        &Place::default(),
+    )
+    .await;
 }
 
 async fn run<N: Net>(
@@ -43,6 +55,7 @@ async fn run<N: Net>(
     conn: ConnId,
     connection: Connection<N::Stream>,
     dialled: Option<(NeighbourId, &Arc<Peer>)>,
+    place: &Place,
 ) {
     let Connection { stream, proved, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -50,6 +63,7 @@ async fn run<N: Net>(
         shared,
         conn,
         proved: &proved,
+        place,
     };
     let mut over = talk.converse(&mut reader, &mut writer, dialled).await;
     over.why = unproved(over.why, &proved);
@@ -58,7 +72,10 @@ async fn run<N: Net>(
         let reason = error.to_string();
         let _ = talk.say_bye(&mut writer, &reason, over.cause).await;
     }
-    shared.close(conn, over, &mut reader, &mut writer).await;
+    let last_words = shared.last_words(&over.why, &mut reader, &mut writer);
+    // Who lost its place is not even heard out.
+    let _ = unless(place.lost(), last_words).await;
+    shared.closed(conn, over);
 }
 
 /// The lines before a link is up, and behind it.
@@ -66,6 +83,7 @@ struct Talk<'a, N: Net> {
     shared: &'a Shared<N>,
     conn: ConnId,
     proved: &'a Proved,
+    place: &'a Place,
 }
 
 impl<N: Net> Talk<'_, N> {
@@ -80,12 +98,15 @@ impl<N: Net> Talk<'_, N> {
         let mut lines = Lines::new(LINE_LIMIT);
         let greeted = self.greet(&mut lines, reader, writer, dialled);
         let greeted = timeout(shared.timing().hello_deadline, greeted);
-        let (neighbour, peer, heard) = match unless(shared.links_stopping(), greeted).await {
-            Some(Ok(Ok(greeted))) => greeted,
-            Some(Ok(Err(over))) => return over,
-            Some(Err(_)) => return Why::NoHello.into(),
-            None => return Why::Stopping.into(),
+        let greeted = unless(shared.links_stopping(), greeted);
+        let (neighbour, peer, heard) = match unless(self.place.lost(), greeted).await {
+            Some(Some(Ok(Ok(greeted)))) => greeted,
+            Some(Some(Ok(Err(over)))) => return over,
+            Some(Some(Err(_))) => return Why::NoHello.into(),
+            Some(None) => return Why::Stopping.into(),
+            None => return Why::Full.into(),
         };
+        self.place.keep();
         let link = Link {
             shared,
             neighbour,

@@ -176,6 +176,79 @@ async fn so_many_clients_are_remembered_and_so_long() {
 }
 
 #[tokio::test]
+async fn what_clients_have_a_server_remember_has_a_limit_in_bytes() {
+    let files = Files::new().await;
+    let (_riley, admin) = riley(&files, &["--record-bytes=10000"]).await;
+    let mut client = Client::new(&files.address("Riley")).await;
+    let line = |client: char| format!("IAMAT {} +1-1 5", client.to_string().repeat(4000));
+    for (client_of, is_taken) in [('a', true), ('b', true), ('c', false)] {
+        let line = line(client_of);
+        client.says(format!("{line}\n").as_bytes()).await;
+        let answer = client.hears().await;
+        assert_eq!(answer.starts_with("AT "), is_taken, "{client_of}");
+    }
+    admin.meets("clients").await;
+    client.says(b"IAMAT kiwi +1-1 5\n").await;
+    assert!(client.hears().await.starts_with("AT "));
+}
+
+#[tokio::test]
+async fn strangers_that_say_nothing_keep_no_neighbour_out() {
+    let files = Files::new().await;
+    let limits = ["--peer-connections=8", "--hello-deadline=1h"];
+    let (mut jaquez, admin) = {
+        let mut jaquez = files.serve("Jaquez", &[&["--admin=127.0.0.1:0"][..], &limits].concat());
+        let admin = jaquez.admin().await;
+        (jaquez, admin)
+    };
+    let at = files.peer_address("Jaquez");
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        strangers.push(Client::new(&at).await);
+    }
+    admin.meets("peer-connections").await;
+    // The first of them made room for the last.
+    strangers[0].is_closed().await;
+    let mut riley = files.serve("Riley", &[]);
+    riley.logs("synchronised with Jaquez").await;
+    // A link that is up is not taken away.
+    for _ in 0..20 {
+        strangers.push(Client::new(&at).await);
+    }
+    strangers[20].is_closed().await;
+    assert_eq!(
+        admin.metric("herd_link_downs_total{peer=\"Riley\"}").await,
+        Some(0.0)
+    );
+    assert_eq!(
+        admin.metric("herd_link_up{peer=\"Riley\"}").await,
+        Some(1.0)
+    );
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+    assert_eq!(jaquez.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn strangers_at_the_port_for_servers_do_not_fill_the_log() {
+    let files = Files::new().await;
+    let (mut riley, admin) = riley(&files, &["--peers-per-address=1000"]).await;
+    let at = files.peer_address("Riley");
+    for _ in 0..500 {
+        let mut stranger = Client::new(&at).await;
+        stranger.says(b"nonsense\n").await;
+        assert_eq!(stranger.hears().await, "BYE HELLO must come first");
+    }
+    let refused = "herd_connections_closed_total{with=\"server\",reason=\"refused\"}";
+    admin.reaches(refused, 500.0).await;
+    Client::new(&files.address("Riley")).await.is_served().await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+    let said = riley.said();
+    let warnings = said.matches("HELLO must come first").count();
+    // Ten for each second that it took, on a machine however slow.
+    assert!((1..=250).contains(&warnings), "{warnings} warnings");
+}
+
+#[tokio::test]
 async fn so_many_look_ups_are_under_way() {
     let google = MockServer::start().await;
     let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
@@ -232,7 +305,9 @@ async fn without_descriptors_who_is_there_is_served_and_others_later() {
     for _ in 0..60 {
         others.push(Client::new(&at).await);
     }
-    riley.logs("does not take a connection").await;
+    riley
+        .logs("does not take a connection of a client: too many open files")
+        .await;
     early.is_served().await;
     let mut last = others.pop().expect("there are 60");
     drop(others);

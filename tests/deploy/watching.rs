@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use proxy_herd::admin::FAMILIES;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::herd::{Admin, Files, Process, eventually, exchange, free_port, herd_command};
 use crate::{KEY, err};
@@ -220,4 +222,32 @@ async fn operators_are_not_served_where_others_reach_it_unless_told() {
     assert!(err(&ran).contains("--insecure-admin"), "{}", err(&ran));
     let mut trusted = files.serve("Riley", &["--admin", "0.0.0.0:0", "--insecure-admin"]);
     trusted.logs("admin at 0.0.0.0:").await;
+}
+
+#[tokio::test]
+async fn who_holds_connections_and_asks_nothing_keeps_no_operator_out() {
+    let files = Files::new().await;
+    let mut riley = files.serve("Riley", &ANYWHERE);
+    let admin = riley.admin().await;
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(&admin.0).await.expect("a connection");
+        // Those that came first are closed by the end.
+        let _ = stream.write_all(b"GET /livez HT").await;
+        held.push(stream);
+    }
+    let asked = exchange(&admin.0, b"GET /livez HTTP/1.1\r\n\r\n");
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(9), asked).await;
+    let answer = answer.expect("an answer before any deadline of those that say nothing");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // Whoever has asked and says no more is answered, too.
+    let mut stream = TcpStream::connect(&admin.0).await.expect("a connection");
+    let request = b"GET /livez HTTP/1.1\r\n\r\n";
+    stream.write_all(request).await.expect("it is open");
+    stream.shutdown().await.expect("it is open");
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer).await;
+    read.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
 }
