@@ -5,15 +5,22 @@
 //! cargo bench --bench compare                 # 5 rounds
 //! cargo bench --bench compare -- --rounds 9 --seconds 2
 //! cargo bench --bench compare -- --quick      # does it work at all?
+//! cargo bench --bench compare -- --propagation
 //! ```
 //!
 //! All servers run on one core and one thread each, as processes of their own; the load comes from another core.
 //! Each round measures all of them one after the other, and ratios are taken within a round, so that whatever
 //! else the machine does meanwhile strikes both. Redis and NATS run beside them where they are installed.
+//!
+//! With `--propagation` it is five servers of each kind that are compared: see `compare/propagation.rs`.
 
+#[path = "compare/flood.rs"]
+mod flood;
 #[path = "compare/generator.rs"]
 mod generator;
 mod limit;
+#[path = "compare/propagation.rs"]
+mod propagation;
 
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -63,6 +70,10 @@ fn main() -> Result<()> {
     let local = LocalSet::new();
     match after("--serve").map(String::as_str) {
         Some("limit") => local.block_on(&runtime, serve_limit()),
+        Some("flood") => {
+            let ports: Vec<u16> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
+            local.block_on(&runtime, serve_flood(&ports))
+        }
         Some(_) => local.block_on(&runtime, serve_herd()),
         None => {
             // Without `--bench` it is `cargo test` that runs this: then a moment must do.
@@ -75,7 +86,14 @@ fn main() -> Result<()> {
             let seconds = number("--seconds", if quick { 0.05 } else { 1.0 })?;
             let rounds = number("--rounds", if quick { 1.0 } else { 5.0 })?;
             let time = Duration::try_from_secs_f64(seconds)?;
-            local.block_on(&runtime, compare(rounds, time))
+            let propagation = args.iter().any(|arg| arg == "--propagation");
+            if !propagation {
+                local.block_on(&runtime, compare(rounds, time))?;
+            }
+            if propagation || quick {
+                propagation::compare(rounds, time)?;
+            }
+            Ok(())
         }
     }
 }
@@ -99,6 +117,16 @@ async fn serve_limit() -> Result<()> {
     Ok(limit::serve(listener).await?)
 }
 
+/// `ports`: which of the five it is, and where each of them listens for the others.
+async fn serve_flood(ports: &[u16]) -> Result<()> {
+    let (me, ports) = ports.split_first().ok_or("which of them is it?")?;
+    let clients = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let me = usize::from(*me);
+    let servers = TcpListener::bind(("127.0.0.1", ports[me])).await?;
+    announce(clients.local_addr()?);
+    Ok(flood::serve(clients, servers, flood::dialled_by(me, ports)).await?)
+}
+
 async fn serve_herd() -> Result<()> {
     let herd = Herd::from_links("bench", &["A-B"])?;
     let me = herd.id("A").ok_or("there is A")?;
@@ -116,6 +144,16 @@ async fn serve_herd() -> Result<()> {
     let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(Forgetful));
     server::serve(TokioNet, listeners, config, places, journal, stop).await?;
     Ok(())
+}
+
+/// Begins a process of this very program, and hears where it listens.
+fn announced(command: &mut Command) -> Result<(Child, SocketAddr)> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    let stdout = child.stdout.take().ok_or("it has an output")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    Ok((child, line.trim().parse()?))
 }
 
 /// A server in a process of its own, which ends with this value.
@@ -139,15 +177,11 @@ impl Running {
         let program = std::env::current_exe()?;
         let mut command = on_core(0, program.as_os_str().to_str().ok_or("a path")?, pinned);
         command.args(["--serve", name]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let stdout = child.stdout.take().ok_or("it has an output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
+        let (child, address) = announced(&mut command)?;
         Ok(Self {
             name,
             dialect: Dialect::Iamat,
-            address: line.trim().parse()?,
+            address,
             child,
         })
     }

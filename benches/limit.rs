@@ -14,7 +14,7 @@ use proxy_herd::net::{Net as _, tokio::TokioNet};
     clippy::disallowed_types,
     reason = "a bare program takes the map that is there; nothing iterates over it"
 )]
-type Map = std::collections::HashMap<Vec<u8>, (i128, Vec<u8>)>;
+pub(crate) type Map = std::collections::HashMap<Vec<u8>, (i128, Vec<u8>)>;
 
 /// Serves for ever, on the thread that calls it.
 pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
@@ -47,26 +47,33 @@ async fn converse(mut stream: TcpStream, map: &std::cell::RefCell<Map>) -> io::R
 
 /// Answers all whole lines, and says how long they are.
 fn handle(bytes: &[u8], now: i128, map: &mut Map, skew: &mut String, out: &mut Vec<u8>) -> usize {
-    let mut start = 0;
-    while let Some(length) = memchr::memchr(b'\n', &bytes[start..]) {
-        let line = &bytes[start..start + length];
+    each_line(bytes, |line| {
         if answer(line, now, map, skew, out).is_none() {
             out.extend_from_slice(b"? ");
             out.extend_from_slice(line);
             out.push(b'\n');
         }
+    })
+}
+
+/// Calls `take` with each whole line, and says how long they are together.
+pub(crate) fn each_line(bytes: &[u8], mut take: impl FnMut(&[u8])) -> usize {
+    let mut start = 0;
+    while let Some(length) = memchr::memchr(b'\n', &bytes[start..]) {
+        take(&bytes[start..start + length]);
         start += length + 1;
     }
     start
 }
 
-fn answer(
+/// Answers one IAMAT; whether it was news.
+pub(crate) fn answer(
     line: &[u8],
     now: i128,
     map: &mut Map,
     skew: &mut String,
     out: &mut Vec<u8>,
-) -> Option<()> {
+) -> Option<bool> {
     let rest = line.strip_prefix(b"IAMAT ")?;
     let mut fields = rest.splitn(3, |&byte| byte == b' ');
     let (id, location, time) = (fields.next()?, fields.next()?, fields.next()?);
@@ -83,17 +90,7 @@ fn answer(
         return None;
     }
     let time_nanos = nanos(time)?;
-    match map.get_mut(id) {
-        None => {
-            map.insert(id.to_vec(), (time_nanos, location.to_vec()));
-        }
-        Some((newest, place)) if *newest < time_nanos => {
-            *newest = time_nanos;
-            place.clear();
-            place.extend_from_slice(location);
-        }
-        Some(_) => {}
-    }
+    let is_news = take(map, id, location, time_nanos);
     let difference = now - time_nanos;
     let sign = if difference < 0 { '-' } else { '+' };
     let difference = u64::try_from(difference.unsigned_abs()).ok()?;
@@ -105,11 +102,27 @@ fn answer(
     out.push(b' ');
     out.extend_from_slice(rest);
     out.push(b'\n');
-    Some(())
+    Some(is_news)
+}
+
+/// The newest wins; whether this is the newest.
+pub(crate) fn take(map: &mut Map, id: &[u8], location: &[u8], time_nanos: i128) -> bool {
+    match map.get_mut(id) {
+        None => {
+            map.insert(id.to_vec(), (time_nanos, location.to_vec()));
+        }
+        Some((newest, place)) if *newest < time_nanos => {
+            *newest = time_nanos;
+            place.clear();
+            place.extend_from_slice(location);
+        }
+        Some(_) => return false,
+    }
+    true
 }
 
 /// Seconds with a fraction of nine digits, as the generator writes them.
-fn nanos(time: &[u8]) -> Option<i128> {
+pub(crate) fn nanos(time: &[u8]) -> Option<i128> {
     let point = time.iter().position(|&byte| byte == b'.')?;
     let whole: u64 = std::str::from_utf8(&time[..point]).ok()?.parse().ok()?;
     let fraction: u32 = std::str::from_utf8(&time[point + 1..]).ok()?.parse().ok()?;
