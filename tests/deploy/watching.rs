@@ -170,10 +170,10 @@ async fn strangers_at_the_admin_listener_harm_nobody() {
         let answer = exchange(&admin.0, request).await;
         assert!(answer.contains(status), "{answer}");
     }
-    // More that say nothing than are served at a time: they wait, and clients do not.
+    // More that say nothing than are served at a time: the first make room, and clients do not notice.
     let mut silent = Vec::new();
     for _ in 0..40 {
-        silent.push(tokio::net::TcpStream::connect(&admin.0).await.unwrap());
+        silent.push(TcpStream::connect(&admin.0).await.unwrap());
     }
     files
         .ask("Riley", "IAMAT kiwi +1-1 5")

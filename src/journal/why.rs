@@ -1,0 +1,77 @@
+//! Why connections and links end.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::peer::PeerError;
+
+/// Why a connection or a link ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The other end closed it in good order.
+    Ended,
+    /// The system reported an error; this kind.
+    Failed(Cow<'static, str>),
+    /// Nothing was heard for as long as one may be silent.
+    Silent,
+    /// A line was begun and not ended in time.
+    HalfLine,
+    /// A line was longer than the limit.
+    LineTooLong,
+    /// The other end did not take what was written in time.
+    Slow,
+    /// The other end said something that has no place in the protocol.
+    Protocol(PeerError),
+    /// The greeting was refused, by this end or (with its own words) by the other.
+    Refused(Cow<'static, str>),
+    /// No greeting came in time.
+    NoHello,
+    /// A newer connection of the same neighbour took its place.
+    Superseded,
+    /// This server is stopping.
+    Stopping,
+    /// So many are connected from the same address already.
+    Crowded,
+    /// So many are connected already.
+    Full,
+}
+
+/// `EMFILE` and `ENFILE`: the same numbers on every Unix.
+const NO_MORE_FILES: i32 = 24;
+const NO_MORE_FILES_ANYWHERE: i32 = 23;
+
+impl From<&std::io::Error> for Why {
+    fn from(error: &std::io::Error) -> Self {
+        // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
+        // something about has no kind.
+        match error.raw_os_error() {
+            Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE) => {
+                Self::Failed(Cow::Borrowed("too many open files"))
+            }
+            _ => Self::Failed(Cow::Owned(error.kind().to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("ended by the other side"),
+            Self::Failed(kind) => f.write_str(kind),
+            Self::Silent => f.write_str("silent for too long"),
+            Self::HalfLine => f.write_str("half a line for too long"),
+            Self::LineTooLong => f.write_str("line too long"),
+            Self::Slow => f.write_str("reads too slowly"),
+            Self::Protocol(error) => write!(f, "protocol error: {error}"),
+            Self::Refused(reason) => write!(f, "refused: {reason}"),
+            Self::NoHello => f.write_str("no HELLO in time"),
+            Self::Superseded => f.write_str("superseded by a newer connection"),
+            Self::Stopping => f.write_str("stopping"),
+            Self::Crowded => f.write_str("too many from the same address"),
+            Self::Full => f.write_str("too many are connected"),
+        }
+    }
+}
