@@ -162,8 +162,8 @@ impl Node {
         }
     }
 
-    /// Appends lines for `neighbour`, each with its terminator, until nothing waits or `out` holds
-    /// `enough` bytes. They count as sent: a link that fails afterwards is synchronised anew.
+    /// Appends lines for `neighbour`, each with its terminator, until nothing waits, `out` holds
+    /// `enough` bytes, or looking up what waits took long enough; then there may be more though nothing was appended. They count as sent: a link that fails afterwards is synchronised anew.
     pub fn pull(
         &mut self,
         neighbour: NeighbourId,
@@ -171,10 +171,16 @@ impl Node {
         out: &mut Vec<u8>,
         journal: &dyn Journal,
     ) {
-        while out.len() < enough {
+        let mut unfolded = 0;
+        while out.len() < enough && unfolded < UNFOLDED_AT_ONCE {
             let from = out.len();
-            let Some((conn, cause)) = self.write_next(neighbour, out) else {
-                return;
+            let (conn, cause) = match self.write_next(neighbour, out) {
+                None => return,
+                Some(Next::Unfolded) => {
+                    unfolded += 1;
+                    continue;
+                }
+                Some(Next::Written(conn, cause)) => (conn, cause),
             };
             let line = out[from..].into();
             let sent = journal.record(cause, What::LineOut { conn, line });
@@ -184,27 +190,23 @@ impl Node {
     }
 
     /// Appends what is to be said next, without its terminator: answers and questions first, then
-    /// records. Says by which connection and because of what.
-    fn write_next(
-        &mut self,
-        neighbour: NeighbourId,
-        out: &mut Vec<u8>,
-    ) -> Option<(ConnId, Option<EventId>)> {
+    /// records.
+    fn write_next(&mut self, neighbour: NeighbourId, out: &mut Vec<u8>) -> Option<Next> {
         let link = self.links[neighbour.0].as_mut()?;
         let conn = link.conn;
         if let Some((what, cause)) = link.words.pop_front() {
             self.write_word(neighbour, what, out);
-            return Some((conn, cause));
+            return Some(Next::Written(conn, cause));
         }
         match link.dirty.pop()? {
             Waiting::Part(part) => {
                 self.unfold(neighbour, part);
-                self.write_next(neighbour, out)
+                Some(Next::Unfolded)
             }
             Waiting::Synced(cause) => {
                 let sent = link.round.say();
                 PeerLine::Synced { sent }.write_to(out);
-                Some((conn, Some(cause)))
+                Some(Next::Written(conn, Some(cause)))
             }
             Waiting::Client(client, reason) => {
                 let entry = self.store.entry(client);
@@ -222,8 +224,19 @@ impl Node {
                         asked_by
                     }
                 };
-                Some((conn, Some(cause)))
+                Some(Next::Written(conn, Some(cause)))
             }
         }
     }
 }
+
+/// What was next for a neighbour.
+enum Next {
+    /// A line was appended, by this connection and because of this.
+    Written(ConnId, Option<EventId>),
+    /// What waited as a whole waits as its parts now.
+    Unfolded,
+}
+
+/// So many wholes are unfolded before others may have the lock: they need not give a line, if all that is in them waits already.
+const UNFOLDED_AT_ONCE: usize = 16;

@@ -233,6 +233,11 @@ impl Node {
         } else {
             Vec::new()
         };
+        let clients: Vec<ClientIndex> = if children.is_empty() {
+            self.under(under).collect()
+        } else {
+            Vec::new()
+        };
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };
@@ -240,7 +245,6 @@ impl Node {
             let held = children.into_iter().rev().filter(|part| part.count > 0);
             return held.for_each(|part| link.dirty.mark_part_first(part));
         }
-        let clients: Vec<ClientIndex> = self.store.under(under).collect();
         for client in clients.into_iter().rev() {
             link.dirty.mark_first(client, Reason::Sync(cause));
         }

@@ -493,7 +493,10 @@ impl Cluster {
     fn write(&mut self, me: usize, other: usize, enough: usize) {
         let neighbour = self.neighbour(me, other);
         let mut out = Vec::new();
-        self.nodes[me].pull(neighbour, enough, &mut out, &Forgetful);
+        let node = &mut self.nodes[me];
+        while out.len() < enough && node.has_work(neighbour) {
+            node.pull(neighbour, enough, &mut out, &Forgetful);
+        }
         for line in out.split_inclusive(|&byte| byte == b'\n') {
             self.sends += usize::from(line.starts_with(b"AT "));
             let wire = self.wires.entry((me, other)).or_default();

@@ -302,6 +302,7 @@ impl<N: Net> Link<'_, N> {
         let mut out = Vec::new();
         loop {
             out.clear();
+            let has_more;
             {
                 let mut state = self.shared.state();
                 if !self.is_current(&state) {
@@ -310,12 +311,17 @@ impl<N: Net> Link<'_, N> {
                 state
                     .node
                     .pull(self.neighbour, CHUNK, &mut out, &*self.shared.journal);
+                has_more = state.node.has_work(self.neighbour);
             }
             if !out.is_empty() {
                 if let Err(why) = self.shared.write(writer, &out).await {
                     return why.into();
                 }
                 last_word = Instant::now();
+                continue;
+            }
+            if has_more {
+                tokio::task::yield_now().await;
                 continue;
             }
             let next_ping = last_word + timing.heartbeat;
