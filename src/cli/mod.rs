@@ -6,6 +6,7 @@ mod credentials;
 mod diff;
 #[cfg(feature = "sim")]
 mod explore;
+#[cfg(feature = "sim")]
 mod export;
 mod files;
 mod flags;
