@@ -21,7 +21,7 @@ fn times(values: &Value) -> String {
     format!("median {middle:.1} ms, longest {last:.1} ms")
 }
 
-/// Moves the diagram for 120 frames, and gives the time from each to the next.
+/// Moves the diagram for 30 frames, and gives the time from each to the next.
 const PAN: &str = "
     const [done] = arguments;
     const view = window.herdView;
@@ -30,8 +30,8 @@ const PAN: &str = "
     const next = (now) => {
         if (last !== null) frames.push(now - last);
         last = now;
-        if (frames.length === 120) return done(frames);
-        view.pan(frames.length < 60 ? 15 : -15);
+        if (frames.length === 30) return done(frames);
+        view.pan(frames.length < 15 ? 15 : -15);
         requestAnimationFrame(next);
     };
     requestAnimationFrame(next);";
@@ -74,7 +74,7 @@ fn main() {
     ] {
         browser.ask(prepare, &json!([]));
         let frames = browser.wait_for(PAN);
-        let draws = "return Array.from({ length: 30 }, () => window.herdView.frame());";
+        let draws = "return Array.from({ length: 10 }, () => window.herdView.frame());";
         let draws = browser.ask(draws, &json!([]));
         println!(
             "pan, {what}: frames {}; drawing one {}",
