@@ -59,6 +59,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &["diff", "herd", "journal", "protocol", "report", "trace"],
     ),
     ("mutants", &["node", "report", "scenario", "sim", "trace"]),
+    ("view", &["herd", "journal", "protocol", "report", "trace"]),
+    (
+        "mutants",
+        &[
+            "explore", "herd", "node", "report", "scenario", "sim", "survey", "trace",
+        ],
+    ),
     (
         "explore",
         &[

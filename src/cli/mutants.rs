@@ -1,24 +1,40 @@
 //! `herd mutants`: whether what looks for bugs finds some. Only with the feature `mutants`.
 
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Exit, Failure, painted, print};
-use crate::mutants::hunt::{Finder, Ground};
+use crate::herd::Herd;
+use crate::mutants::hunt::{Finder, Ground, hunt};
 use crate::mutants::{Mutant, Row, text, to_json};
+
+/// What is explored: each has few orders, or those that differ least from the usual one are soon run.
+const EXPLORED: [&str; 4] = [
+    "scenarios/one-update.toml",
+    "scenarios/a-nanosecond-apart.toml",
+    "scenarios/juzang-comes-back.toml",
+    "scenarios/faults/sever.toml",
+];
 
 /// Break the server in many ways, and see what finds it
 ///
-/// Each mutant is the real server with one mistake in it. `run` plays scenarios until one is broken. The
-/// exit code says whether each mutant was found by anybody.
+/// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios until one is
+/// broken, `explore` some of them in every order, `survey` every set of few failures of a herd. The exit code says whether each mutant was found by anybody. All do the same
+/// with the true server, too, in which they must find nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   herd mutants
   herd mutants no-tie-break float-times
+  herd run --mutant no-tie-break tests/mutants/no-tie-break.toml
 
 Exit codes:
-  0  each mutant was found by somebody
-  1  one was not
+  0  each mutant was found by somebody, and nothing wrong with the true server
+  1  one was not, or there was
   2  a file or the command line is bad")]
 pub(super) struct Args {
     /// Only these mutants
@@ -27,27 +43,86 @@ pub(super) struct Args {
     /// The scenarios for `run`, files or folders of them
     #[arg(long, value_name = "FILE|DIR", default_value = "scenarios")]
     scenarios: Vec<PathBuf>,
+    /// The scenarios for `explore`
+    #[arg(long, value_name = "FILE", default_values = EXPLORED)]
+    explored: Vec<PathBuf>,
+    /// Explore so many orders of each scenario at most
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    orders: usize,
+    /// The herds for `survey`: every set of at most one dead server and one cut link
+    #[arg(long, value_name = "NAME", default_values = ["riley"])]
+    surveyed: Vec<String>,
+    /// Look for so many mutants at a time; what is found does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// Print one JSON object for each mutant instead of the table
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let mutants = mutants(&args.mutants)?;
+    // The true server takes longest, for nobody finds anything.
+    let subjects: Vec<Option<Mutant>> = [None]
+        .into_iter()
+        .chain(mutants.into_iter().map(Some))
+        .collect();
     let ground = Ground {
         scenarios: super::run::scenarios(&args.scenarios)?,
+        explored: super::run::scenarios(&args.explored)?,
+        orders: args.orders,
+        surveyed: args
+            .surveyed
+            .iter()
+            .map(|name| herd(name))
+            .collect::<Result<_, _>>()?,
     };
-    let mut rows = Vec::new();
-    for mutant in mutants(&args.mutants)? {
-        let hunts = Finder::ALL.map(|finder| mutant.hunted_by(finder, &ground));
-        rows.push(Row::new(mutant, hunts.to_vec()));
-    }
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = args.threads.unwrap_or_else(cores);
+    let rows = hunt_all(&subjects, &ground, threads);
     print(&if args.json {
         to_json(&rows)
     } else {
         painted(&text(&rows))
     })?;
-    let all_found = rows.iter().all(Row::is_found);
-    Ok(if all_found { Exit::Held } else { Exit::Broken })
+    let all_right = rows.iter().all(Row::is_right);
+    Ok(if all_right { Exit::Held } else { Exit::Broken })
+}
+
+/// Each thread has servers of its own that make mistakes, so it takes one mutant after the other.
+fn hunt_all(subjects: &[Option<Mutant>], ground: &Ground, threads: NonZeroUsize) -> Vec<Row> {
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(BTreeMap::new());
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&subject) = subjects.get(at) else {
+                return;
+            };
+            let hunts = Finder::ALL.map(|finder| hunt(subject, finder, ground));
+            let row = Row::new(subject, hunts.to_vec());
+            tell(at, &row);
+            rows.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(at, row);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.get().min(subjects.len()) {
+            scope.spawn(work);
+        }
+    });
+    let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.into_values().collect()
+}
+
+/// Shows on a terminal who is done with.
+fn tell(at: usize, row: &Row) {
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        let came = if row.is_found() { "found" } else { "not found" };
+        let _ = writeln!(stderr, "{:>3}  {} {came}", at + 1, row.name);
+    }
 }
 
 fn mutants(names: &[String]) -> Result<Vec<Mutant>, Failure> {
@@ -56,6 +131,16 @@ fn mutants(names: &[String]) -> Result<Vec<Mutant>, Failure> {
     }
     let mutants = names.iter().map(|name| named(name));
     mutants.collect()
+}
+
+/// The built-in herd that is called so.
+fn herd(name: &str) -> Result<Herd, Failure> {
+    let unknown = || {
+        Failure::Input(format!(
+            "no herd `{name}` is built in; `herd herds` lists them"
+        ))
+    };
+    Herd::builtin(name).ok_or_else(unknown)
 }
 
 /// The mutant that is called so.

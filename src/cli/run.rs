@@ -63,7 +63,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     #[cfg(feature = "mutants")]
     if let Some(name) = &args.mutant {
-        return super::mutants::named(name)?.everywhere(|| run_all(args));
+        return super::mutants::named(name)?.here(|| run_all(args));
     }
     run_all(args)
 }

@@ -181,6 +181,8 @@ pub struct BrokenOrder {
     pub order: Vec<String>,
     /// In which way it was broken.
     pub kind: Fingerprint,
+    /// Which of all orders was the first such one, from 1 in the order in which they were run.
+    pub first: usize,
     /// What was broken.
     pub judgements: Vec<Judgement>,
     /// How many orders were broken in this way.
@@ -369,6 +371,7 @@ impl<'a> Tally<'a> {
         let herd = &self.scenario.herd;
         let found = BrokenOrder {
             kind: broken,
+            first: self.orders,
             order: order.iter().map(|choice| choice.text(herd)).collect(),
             judgements: judgements
                 .into_iter()

@@ -3,8 +3,11 @@
 use serde::Serialize;
 
 use super::Mutant;
+use crate::explore::{self, explore};
+use crate::herd::Herd;
 use crate::scenario::Scenario;
 use crate::sim;
+use crate::survey::{self, survey};
 use crate::trace::fingerprint::Fingerprint;
 
 /// What looks for bugs.
@@ -13,25 +16,37 @@ use crate::trace::fingerprint::Fingerprint;
 pub enum Finder {
     /// Scenarios, one after the other, as they are.
     Run,
+    /// Scenarios in every order in which their messages can arrive.
+    Explore,
+    /// Every set of few failures of a herd, with an update from each server.
+    Survey,
 }
 
 impl Finder {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Run];
+    pub const ALL: [Self; 3] = [Self::Run, Self::Explore, Self::Survey];
 
     /// The command that it is.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Run => "run",
+            Self::Explore => "explore",
+            Self::Survey => "survey",
         }
     }
 }
 
-/// What they look at.
+/// What they look at, and how long.
 #[derive(Clone, Debug)]
 pub struct Ground {
     /// For [`Finder::Run`], in this order.
     pub scenarios: Vec<Scenario>,
+    /// For [`Finder::Explore`], in this order.
+    pub explored: Vec<Scenario>,
+    /// So many orders of each of them.
+    pub orders: usize,
+    /// For [`Finder::Survey`], in this order: with one dead server and one cut link at most.
+    pub surveyed: Vec<Herd>,
 }
 
 /// What came of looking for a mutant.
@@ -53,44 +68,122 @@ pub struct Find {
     pub place: String,
     /// What was broken.
     pub fingerprint: Fingerprint,
-    /// How to have it again.
+    /// How to have it again, where a scenario can say that.
     #[serde(skip)]
-    pub scenario: Scenario,
+    pub scenario: Option<Scenario>,
 }
 
-impl Mutant {
-    /// What comes of looking for it in this way, up to the first time that it is found.
-    pub fn hunted_by(self, finder: Finder, ground: &Ground) -> Hunt {
-        match finder {
-            Finder::Run => self.hunted_by_run(&ground.scenarios),
-        }
-    }
+/// What one piece of work comes to: so many runs, and what was found in the last of them.
+type Piece = (usize, Option<Find>);
 
-    fn hunted_by_run(self, scenarios: &[Scenario]) -> Hunt {
-        let finder = Finder::Run;
-        for (at, scenario) in scenarios.iter().enumerate() {
-            if let Some(fingerprint) = self.broken_in(scenario) {
-                let find = Find {
-                    place: scenario.name.clone(),
-                    fingerprint,
-                    scenario: scenario.clone(),
-                };
-                let (runs, find) = (at + 1, Some(find));
-                return Hunt { finder, runs, find };
+/// What comes of looking for a mutant in this way, up to the first time that it is found; without one, of looking for
+/// something wrong with the true server. All runs are on this thread.
+pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
+    let pieces: Box<dyn Iterator<Item = Piece>> = match finder {
+        Finder::Run => Box::new(ground.scenarios.iter().map(run_one)),
+        Finder::Explore => {
+            let explored = ground.explored.iter();
+            Box::new(explored.map(|scenario| explore_one(scenario, ground.orders)))
+        }
+        Finder::Survey => Box::new(ground.surveyed.iter().map(survey_one)),
+    };
+    let look = || {
+        let mut hunt = Hunt {
+            finder,
+            runs: 0,
+            find: None,
+        };
+        for (runs, find) in pieces {
+            hunt.runs += runs;
+            hunt.find = find;
+            if hunt.find.is_some() {
+                break;
             }
         }
-        Hunt {
-            finder,
-            runs: scenarios.len(),
-            find: None,
-        }
+        hunt
+    };
+    match mutant {
+        Some(mutant) => mutant.here(look),
+        None => look(),
     }
+}
 
-    /// How a run of the scenario is broken if all servers are this mutant; nothing if it is not.
-    pub fn broken_in(self, scenario: &Scenario) -> Option<Fingerprint> {
-        match self.here(|| sim::run_once(scenario)) {
-            Ok(trace) => Fingerprint::of(&trace),
-            Err(error) => Some(Fingerprint::of_failure(&error.to_string())),
+fn run_one(scenario: &Scenario) -> Piece {
+    let fingerprint = match sim::run_once(scenario) {
+        Ok(trace) => Fingerprint::of(&trace),
+        Err(error) => Some(Fingerprint::of_failure(&error.to_string())),
+    };
+    let find = fingerprint.map(|fingerprint| Find {
+        place: scenario.name.clone(),
+        fingerprint,
+        scenario: Some(scenario.clone()),
+    });
+    (1, find)
+}
+
+/// The first of many orders in which something breaks. Few are tried before many: most mistakes are found in the first ones.
+fn explore_one(scenario: &Scenario, orders: usize) -> Piece {
+    let mut ran = 0;
+    for budget in [1, orders.min(20), orders] {
+        let options = explore::Options {
+            budget,
+            ..explore::Options::default()
+        };
+        let exploration = match explore(scenario, &options) {
+            Ok(exploration) => exploration,
+            Err(error) => {
+                let find = Find {
+                    place: scenario.name.clone(),
+                    fingerprint: Fingerprint::of_failure(&error.to_string()),
+                    scenario: None,
+                };
+                return (ran + 1, Some(find));
+            }
+        };
+        let first = exploration
+            .broken
+            .into_iter()
+            .min_by_key(|order| order.first);
+        if let Some(order) = first {
+            let find = Find {
+                place: scenario.name.clone(),
+                fingerprint: order.kind,
+                scenario: Some(order.scenario),
+            };
+            return (order.first, Some(find));
+        }
+        ran = exploration.counts.orders;
+        if exploration.complete {
+            break;
         }
     }
+    (ran, None)
+}
+
+/// The first set of failures in which something is not as it must be. The herd with nothing missing comes first.
+fn survey_one(herd: &Herd) -> Piece {
+    let mut ran = 0;
+    for most in [0, 1] {
+        let options = survey::Options {
+            dead: most,
+            cut: most,
+            ..survey::Options::default()
+        };
+        let Ok(surveyed) = survey(herd, &options) else {
+            // No herd that is built in has too many sets of one failure.
+            return (ran, None);
+        };
+        if let Some(first) = surveyed.exceptions.first() {
+            let mut sets = surveyed.sets.iter();
+            let at = sets.position(|set| set.words() == first.set);
+            let find = Find {
+                place: format!("{}, {}", surveyed.herd, first.set),
+                fingerprint: Fingerprint::of_failure(&first.what),
+                scenario: None,
+            };
+            return (at.map_or(surveyed.sets.len(), |at| at + 1), Some(find));
+        }
+        ran = surveyed.sets.len();
+    }
+    (ran, None)
 }

@@ -145,15 +145,10 @@ impl Mutant {
         self.mistake.made_by(server, work)
     }
 
-    /// What `work` gives while all servers are this mutant, in simulations on this thread.
+    /// What `work` gives while all servers are this mutant, in simulations on this thread. Those on other threads have
+    /// their own servers, so work that has threads of its own is to be given one.
     pub fn here<T>(self, work: impl FnOnce() -> T) -> T {
         self.mistake.made_by_all(work)
-    }
-
-    /// What `work` gives while all servers are this mutant, in every simulation of this process: for work that has threads of
-    /// its own. Two such works wait for each other; other simulations had better wait, too.
-    pub fn everywhere<T>(self, work: impl FnOnce() -> T) -> T {
-        self.mistake.made_everywhere(work)
     }
 }
 

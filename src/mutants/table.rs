@@ -13,16 +13,19 @@ pub struct Row {
     pub name: &'static str,
     /// What it does wrong.
     pub sentence: &'static str,
+    /// It is no mutant, and whoever finds it is wrong.
+    pub is_true: bool,
     /// Who looked, each with what came of it.
     pub hunts: Vec<Hunt>,
 }
 
 impl Row {
-    /// Of a mutant that was looked for.
-    pub fn new(mutant: Mutant, hunts: Vec<Hunt>) -> Self {
+    /// Of a mutant that was looked for, or of the true server, for which the same was done.
+    pub fn new(mutant: Option<Mutant>, hunts: Vec<Hunt>) -> Self {
         Self {
-            name: mutant.name(),
-            sentence: mutant.sentence(),
+            name: mutant.map_or("(true server)", |mutant| mutant.name()),
+            sentence: mutant.map_or("nothing is wrong", |mutant| mutant.sentence()),
+            is_true: mutant.is_none(),
             hunts,
         }
     }
@@ -30,6 +33,11 @@ impl Row {
     /// Whether anybody found it.
     pub fn is_found(&self) -> bool {
         self.hunts.iter().any(|hunt| hunt.find.is_some())
+    }
+
+    /// Whether it is as it should be: a mutant is found, and the true server is not.
+    pub fn is_right(&self) -> bool {
+        self.is_found() != self.is_true
     }
 }
 
@@ -41,15 +49,28 @@ pub fn text(rows: &[Row]) -> String {
     titles.push("found as".to_owned());
     let mut cells = vec![titles];
     cells.extend(rows.iter().map(row_cells));
-    let found = rows.iter().filter(|row| row.is_found()).count();
-    let verdict = if found == rows.len() {
+    let table = show::table(&cells, &[]).join("\n");
+    format!("{table}\n\n{}\n", verdict(rows))
+}
+
+/// `FOUND: 17 of 17 mutants, and nothing wrong with the true server`.
+fn verdict(rows: &[Row]) -> String {
+    let (true_server, mutants): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_true);
+    let found = mutants.iter().filter(|row| row.is_found()).count();
+    let all = show::count(mutants.len(), "mutant");
+    let word = if rows.iter().all(Row::is_right) {
         "FOUND"
     } else {
         "MISSED"
     };
-    let all = show::count(rows.len(), "mutant");
-    let table = show::table(&cells, &[]).join("\n");
-    format!("{table}\n\n{verdict}: {found} of {all}\n")
+    let true_server = match true_server.as_slice() {
+        [] => "",
+        [row] if row.is_found() => {
+            ", but something wrong with the true server, too: this proves nothing"
+        }
+        _ => ", and nothing wrong with the true server",
+    };
+    format!("{word}: {found} of {all}{true_server}")
 }
 
 fn row_cells(row: &Row) -> Vec<String> {

@@ -93,7 +93,6 @@ mod nobody {
 #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
 mod told {
     use std::cell::{Cell, RefCell};
-    use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::Mistake;
     use crate::journal::EventId;
@@ -112,21 +111,11 @@ mod told {
         static CLOCK: Cell<Timestamp> = Cell::new(Timestamp::default());
     }
 
-    /// The mistake that all servers make on every thread of this process, and 0 if they make none.
-    static EVERYWHERE: AtomicU8 = AtomicU8::new(0);
-
     /// Whether `server` makes `mistake`.
     pub(crate) fn makes(server: &str, mistake: Mistake) -> bool {
-        if EVERYWHERE.load(Ordering::Relaxed) == number(mistake) {
-            return true;
-        }
         let is_it =
             |(who, what): &Made| *what == mistake && who.as_deref().is_none_or(|who| who == server);
         HERE.with_borrow(|made| made.as_ref().is_some_and(is_it))
-    }
-
-    const fn number(mistake: Mistake) -> u8 {
-        mistake as u8 + 1
     }
 
     impl Mistake {
@@ -142,29 +131,17 @@ mod told {
         }
 
         fn made_here<T>(self, who: Option<String>, work: impl FnOnce() -> T) -> T {
-            HERE.set(Some((who, self)));
-            let _until_done = Guard(|| HERE.set(None));
-            work()
-        }
-
-        /// What `work` gives while all servers make this mistake, on every thread. One such work waits for another.
-        #[cfg(feature = "mutants")]
-        pub(crate) fn made_everywhere<T>(self, work: impl FnOnce() -> T) -> T {
-            use std::sync::{Mutex, PoisonError};
-            static ONE: Mutex<()> = Mutex::new(());
-            let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-            EVERYWHERE.store(number(self), Ordering::Relaxed);
-            let _until_done = Guard(|| EVERYWHERE.store(0, Ordering::Relaxed));
+            let _until_done = Guard(HERE.replace(Some((who, self))));
             work()
         }
     }
 
-    /// Does something when it goes, even by a panic.
-    struct Guard<F: FnMut()>(F);
+    /// Makes the mistake again that was made before, even when work ends by a panic.
+    struct Guard(Option<Made>);
 
-    impl<F: FnMut()> Drop for Guard<F> {
+    impl Drop for Guard {
         fn drop(&mut self) {
-            (self.0)();
+            HERE.set(self.0.take());
         }
     }
 
