@@ -7,13 +7,17 @@ use super::shaped::{self, WhichHerd};
 use super::{Exit, Failure, flags, painted, print};
 use crate::herd::{Herd, ServerId};
 use crate::model::{Latency, Without};
-use crate::survey::{self, Measure};
+use crate::survey::{self, Engine, Measure};
 use crate::units::LatencyRange;
+
+/// Herds up to this size are measured in the simulator, from every server.
+const SMALL: usize = 20;
 
 /// Measure in how many hops updates reach each server, beside the shortest ways there are
 ///
-/// The servers' own decisions run on a queue of events without a network, so thousands of servers
-/// take seconds. Up to 20 servers, every origin is measured and shown by itself.
+/// Up to 20 servers run in the simulator, and every origin and server is shown by itself. Of larger herds, and of links
+/// that differ, only the servers' decisions run, on a queue of events without a network: thousands of
+/// servers take seconds.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,6 +49,9 @@ pub(super) struct Args {
     /// From so many servers, evenly spread over the herd's list [default: all up to 20, else 10]
     #[arg(long, value_name = "N")]
     origins: Option<usize>,
+    /// On the servers' decisions alone, whatever the size
+    #[arg(long)]
+    model: bool,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -74,10 +81,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             seed: args.seed,
         },
         origins,
+        engine: engine(args, &herd),
     };
     let hops = survey::hops(&measure, |done| progress.show(done));
     drop(progress);
-    let hops = hops.map_err(|error| Failure::Failed(error.to_string()))?;
     print(&match (args.json, args.csv) {
         (true, _) => hops.to_json(),
         (_, true) => hops.to_csv(),
@@ -88,6 +95,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::Broken
     })
+}
+
+/// What the servers run on: the simulator, if that can do it and a user would wait for it.
+fn engine(args: &Args, herd: &Herd) -> Engine {
+    let LatencyRange { least, most } = args.latency;
+    let ticks = least.as_nanos().is_multiple_of(1_000_000) && least <= Duration::from_secs(1);
+    if args.model || herd.servers().len() > SMALL || least != most || !ticks {
+        Engine::Model
+    } else {
+        Engine::Simulator
+    }
 }
 
 /// From where updates are sent: servers that run.
@@ -103,7 +121,11 @@ fn origins(args: &Args, herd: &Herd, without: &Without) -> Result<Vec<ServerId>,
         };
     }
     let running: Vec<ServerId> = herd.ids().filter(|id| without.is_alive(*id)).collect();
-    let usual = if herd.servers().len() <= 20 { 20 } else { 10 };
+    let usual = if herd.servers().len() <= SMALL {
+        SMALL
+    } else {
+        10
+    };
     let wanted = args.origins.unwrap_or(usual);
     if wanted == 0 {
         return Err(Failure::Input(

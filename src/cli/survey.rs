@@ -77,7 +77,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                 Engine::Simulator
             },
             threads: args.threads.map_or_else(cores, NonZeroUsize::get),
-            reference: Some(&reference),
             stop: Some(&|| interrupt.is_wanted()),
             progress: Some(&|done| progress.show(done)),
         },
@@ -89,6 +88,25 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         (_, true) => survey.to_csv(),
         _ => painted(&survey.to_text()),
     })?;
+    if let Some(first) = survey.exceptions.first()
+        && !args.json
+        && !args.csv
+    {
+        let again = survey.sets.iter().find(|set| set.words() == first.set);
+        let missing: Vec<&str> = (again.iter())
+            .flat_map(|set| set.dead.iter().chain(&set.cut))
+            .map(String::as_str)
+            .collect();
+        let without = if missing.is_empty() {
+            String::new()
+        } else {
+            format!(" --without {}", missing.join(","))
+        };
+        let model = if args.model { " --model" } else { "" };
+        print(&format!(
+            "the first one again: herd hops --herd {reference}{without}{model}\n"
+        ))?;
+    }
     if survey.is_partial() {
         let mut stderr = anstream::stderr().lock();
         let (done, all) = (survey.sets.len(), survey.all);

@@ -198,14 +198,12 @@ pub struct Model<'h> {
 }
 
 impl<'h> Model<'h> {
-    /// A herd whose links are up and synchronised, but for what is not there.
-    pub fn new(herd: &'h Herd, latency: &Latency, without: &Without) -> Result<Self, ModelError> {
-        let latency = latency.draw(herd.links().len());
-        Self::with_latencies(herd, &latency, without)
-    }
-
-    /// As [`new`](Self::new), with the latency of each link.
-    pub fn with_latencies(
+    /// A herd whose links are up and synchronised, but for what is not there. `latency` is that of each link.
+    ///
+    /// # Errors
+    ///
+    /// When the Nodes do something that correct ones don't.
+    pub fn new(
         herd: &'h Herd,
         latency: &[Duration],
         without: &Without,

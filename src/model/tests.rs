@@ -5,7 +5,8 @@ fn riley() -> Herd {
     Herd::builtin("riley").unwrap()
 }
 
-const EQUAL: Latency = Latency::equal(Duration::from_millis(20));
+/// Of the six links of Riley's herd.
+const EQUAL: [Duration; 6] = [Duration::from_millis(20); 6];
 
 #[test]
 fn a_flood_costs_what_the_formula_says_and_takes_the_shortest_ways() {
@@ -69,7 +70,7 @@ fn with_latencies_of_their_own_updates_take_the_fastest_ways() {
             .iter()
             .all(|one| (latency.range.least..=latency.range.most).contains(one))
     );
-    let mut model = Model::new(&herd, &latency, &Without::default()).unwrap();
+    let mut model = Model::new(&herd, &drawn, &Without::default()).unwrap();
     for origin in herd.ids() {
         let fastest = herd.least_delay_over(origin, |_| true, |link, _| Some(drawn[link]));
         let flood = model.flood(origin).unwrap();

@@ -1,11 +1,13 @@
 //! How much memory a Node holds.
 
+use serde::Serialize;
+
 use super::Node;
 use super::link::Link;
 
 /// Bytes that a Node holds, counted from what it has room for. What the allocator adds to each piece is
 /// not in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// For what it knows of clients: records, the table by which they are found, their digest.
     pub records: usize,

@@ -8,27 +8,18 @@ use thiserror::Error;
 
 use super::graph::{Graph, link_name, names};
 use super::links::{ExtraLink, extra_links};
+use super::seen::{Engine, modelled};
 use super::sets::{all_sets, number_of_sets};
-use super::simulated::{Seen, Simulation, Update, title};
+use super::simulated::{Simulation, title};
 use super::way::Spread;
-use crate::herd::Herd;
-use crate::model::{Latency, Model, Without};
+use crate::herd::{Herd, ServerId};
+use crate::model::Without;
 
 /// So many ways of updates are kept at most: failure sets, times origins, times servers.
 const MOST_WAYS: usize = 20_000_000;
 
 /// The latency of every link. The simulator ticks as slowly.
 const LATENCY: Duration = Duration::from_millis(20);
-
-/// What runs the servers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
-    /// The whole server, in the simulator.
-    #[default]
-    Simulator,
-    /// The servers' decisions alone, on a queue of events.
-    Model,
-}
 
 /// What is surveyed, and how.
 #[derive(Clone, Copy)]
@@ -41,8 +32,6 @@ pub struct Options<'a> {
     pub engine: Engine,
     /// So many simulations run at a time. With one, they run on the thread that asks.
     pub threads: usize,
-    /// How a scenario names the herd; its name, if not given.
-    pub reference: Option<&'a str>,
     /// When this says so, no further set is begun.
     pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
     /// Is told how many sets are done.
@@ -56,7 +45,6 @@ impl Default for Options<'_> {
             cut: 1,
             engine: Engine::default(),
             threads: 1,
-            reference: None,
             stop: None,
             progress: None,
         }
@@ -209,7 +197,6 @@ pub fn survey(herd: &Herd, options: &Options<'_>) -> Result<Survey, SurveyError>
 fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Option<FailureSet>> {
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
-        reference: options.reference.unwrap_or(herd.name()).to_owned(),
         latency: LATENCY,
     };
     let next = AtomicUsize::new(0);
@@ -244,11 +231,13 @@ fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Opti
 
 fn survey_one(simulation: &Simulation, set: &Without, engine: Engine) -> FailureSet {
     let herd = &*simulation.herd;
+    let latency = vec![LATENCY; herd.links().len()];
+    let origins: Vec<ServerId> = herd.ids().filter(|id| set.is_alive(*id)).collect();
     let seen = match engine {
         Engine::Simulator => simulation.run(set),
-        Engine::Model => model(herd, set),
+        Engine::Model => modelled(herd, set, &latency, &origins, &mut |_| {}),
     };
-    let graph = Graph::new(herd, set, vec![LATENCY; herd.links().len()]);
+    let graph = Graph::new(herd, set, latency);
     let (dead, cut) = names(herd, set);
     let spreads = seen.updates.iter();
     FailureSet {
@@ -260,34 +249,6 @@ fn survey_one(simulation: &Simulation, set: &Without, engine: Engine) -> Failure
             .collect(),
         broken: seen.broken,
     }
-}
-
-/// One failure set on the servers' decisions alone.
-fn model(herd: &Herd, set: &Without) -> Seen {
-    let mut seen = Seen {
-        updates: Vec::new(),
-        broken: Vec::new(),
-    };
-    let mut model = match Model::new(herd, &Latency::equal(LATENCY), set) {
-        Ok(model) => model,
-        Err(error) => {
-            seen.broken.push(error.to_string());
-            return seen;
-        }
-    };
-    for origin in herd.ids().filter(|id| set.is_alive(*id)) {
-        match model.flood(origin) {
-            Ok(flood) => {
-                seen.updates.push(Update {
-                    origin,
-                    costs: (flood.sends, flood.duplicates()),
-                    arrivals: flood.arrivals,
-                });
-            }
-            Err(error) => seen.broken.push(error.to_string()),
-        }
-    }
-    seen
 }
 
 /// Everything about a set that is not as it must be.

@@ -1,11 +1,16 @@
 //! How many hops an update takes from each origin to each server, beside what is possible.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::graph::{Graph, names};
-use super::way::Spread;
+use super::seen::{Engine, modelled};
+use super::simulated::Simulation;
+use super::way::{Spread, Way};
 use crate::herd::{Herd, ServerId};
-use crate::model::{Latency, Model, ModelError, Without};
+use crate::model::{Latency, Without};
+use crate::node::Memory;
 use crate::units::format_duration;
 
 /// Whether each link has the same latency is seen from its range.
@@ -22,8 +27,10 @@ pub struct Measure<'h> {
     pub without: Without,
     /// How long messages take.
     pub latency: Latency,
-    /// Spread where updates are sent: servers that run.
+    /// From where updates are sent: servers that run.
     pub origins: Vec<ServerId>,
+    /// What runs the servers. The simulator does it with equal latencies of whole milliseconds only.
+    pub engine: Engine,
 }
 
 /// What was measured.
@@ -45,10 +52,13 @@ pub struct Hops {
     pub diameter: Option<u32>,
     /// What was measured, by origin.
     pub floods: Vec<Spread>,
-    /// Bytes that all servers together held in the end for what they knew of clients, one for each origin.
-    pub record_bytes: usize,
-    /// Bytes that they held for their links.
-    pub link_bytes: usize,
+    /// Bytes that all servers together held in the end, having heard of one client from each origin; where
+    /// that was counted.
+    pub memory: Option<Memory>,
+    /// What ran the servers.
+    pub engine: Engine,
+    /// What was broken besides.
+    pub broken: Vec<String>,
     /// Whether every link has the same latency, so that the shortest way is the fastest.
     pub equal: bool,
 }
@@ -56,59 +66,64 @@ pub struct Hops {
 impl Hops {
     /// Everything that is not as good as it can be.
     pub fn exceptions(&self) -> impl Iterator<Item = String> {
-        self.floods.iter().flat_map(|flood| {
+        let floods = self.floods.iter().flat_map(|flood| {
             let named = self.servers.iter().zip(&flood.ways);
             let ways = named.filter_map(|(to, way)| way.exception(&flood.origin, to, self.equal));
             ways.chain(flood.waste())
-        })
+        });
+        self.broken.iter().cloned().chain(floods)
     }
 
-    /// How many ways are as good as they can be.
-    pub fn best(&self) -> usize {
-        let alive = |name: &String| !self.dead.contains(name);
-        let ways = self
-            .floods
-            .iter()
-            .flat_map(|flood| self.servers.iter().zip(&flood.ways));
-        ways.filter(|(to, way)| alive(to) && way.is_best(self.equal))
-            .count()
+    /// The ways to other servers that there are.
+    fn in_reach(&self) -> impl Iterator<Item = &Way> {
+        let ways = self.floods.iter().flat_map(|flood| &flood.ways);
+        ways.filter(|way| way.shortest.is_some_and(|hops| hops > 0))
     }
 
-    /// How many ways were measured: one for each server that runs and each origin.
+    /// How many ways to other servers there are.
     pub fn ways(&self) -> usize {
-        self.floods.len() * (self.servers.len() - self.dead.len())
+        self.in_reach().count()
+    }
+
+    /// How many of these were as good as they can be.
+    pub fn best(&self) -> usize {
+        self.in_reach()
+            .filter(|way| way.is_best(self.equal))
+            .count()
     }
 
     /// Whether everything is as it must be, and there was something to see.
     pub fn held(&self) -> bool {
-        self.ways() > 0 && self.exceptions().next().is_none()
+        !self.floods.is_empty() && self.exceptions().next().is_none()
     }
 }
 
-/// Floods an update from each origin through Nodes without a network. `done` is told how many floods are.
-///
-/// # Errors
-///
-/// When the Nodes do something that correct ones don't.
-pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Result<Hops, ModelError> {
+/// Sends an update from each origin. On the model `done` is told how many are.
+pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Hops {
     let Measure { herd, without, .. } = measure;
     let latency = measure.latency.draw(herd.links().len());
-    let mut model = Model::with_latencies(herd, &latency, without)?;
+    let seen = match measure.engine {
+        Engine::Model => modelled(herd, without, &latency, &measure.origins, &mut done),
+        Engine::Simulator => Simulation {
+            herd: Arc::new(Herd::clone(herd)),
+            latency: measure.latency.range.least,
+        }
+        .run(without),
+    };
     let graph = Graph::new(herd, without, latency);
-    let mut floods = Vec::new();
-    for &origin in &measure.origins {
-        let flood = model.flood(origin)?;
-        let costs = (flood.sends, flood.duplicates());
-        floods.push(graph.compare(origin, &flood.arrivals, costs));
-        done(floods.len());
-    }
-    let (mut record_bytes, mut link_bytes) = (0, 0);
-    for memory in model.memory() {
-        record_bytes += memory.records;
-        link_bytes += memory.links;
+    let wanted = (seen.updates.iter()).filter(|one| measure.origins.contains(&one.origin));
+    let floods: Vec<Spread> = wanted
+        .map(|one| graph.compare(one.origin, &one.arrivals, one.costs))
+        .collect();
+    let mut broken = seen.broken;
+    if floods.len() != measure.origins.len() {
+        let (seen, sent) = (floods.len(), measure.origins.len());
+        broken.push(format!(
+            "updates of {seen} servers were seen, and of {sent} sent"
+        ));
     }
     let (dead, cut) = names(herd, without);
-    Ok(Hops {
+    Hops {
         herd: herd.name().to_string(),
         servers: herd.server_names().map(str::to_owned).collect(),
         links: herd.links().len(),
@@ -117,10 +132,11 @@ pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Result<Hops, 
         latency: latency_text(&measure.latency),
         diameter: graph.diameter(),
         floods,
-        record_bytes,
-        link_bytes,
+        memory: seen.memory,
+        engine: measure.engine,
+        broken,
         equal: is_equal(&measure.latency),
-    })
+    }
 }
 
 fn latency_text(latency: &Latency) -> String {

@@ -5,15 +5,17 @@ mod all;
 mod graph;
 mod hops;
 mod links;
+mod seen;
 mod sets;
 mod show;
 mod simulated;
 mod way;
 
-pub use all::{Engine, Exception, FailureSet, Options, Survey, SurveyError, survey};
+pub use all::{Exception, FailureSet, Options, Survey, SurveyError, survey};
 pub(crate) use graph::link_name;
 pub use hops::{Hops, Measure, hops};
 pub use links::ExtraLink;
+pub use seen::Engine;
 pub use sets::number_of_sets;
 pub use way::{Spread, Way};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::graph::{Graph, link_name, names};
+use super::seen::{Seen, Update};
 use crate::herd::{Herd, ServerId};
 use crate::journal::What;
 use crate::model::{Arrival, Without};
@@ -17,26 +18,9 @@ use crate::units::format_duration;
 /// Links are up and synchronised after six ways of a message; they have three times as many.
 const TICKS_TO_BEGIN: u32 = 20;
 
-/// Who took an update in, by server, and how many messages and duplicates it took.
-pub(super) struct Update {
-    pub(super) origin: ServerId,
-    pub(super) arrivals: Vec<Option<Arrival>>,
-    pub(super) costs: (u64, usize),
-}
-
-/// What became of one failure set.
-pub(super) struct Seen {
-    /// By live origin, in the order of the herd.
-    pub(super) updates: Vec<Update>,
-    /// What was broken besides.
-    pub(super) broken: Vec<String>,
-}
-
 /// What there is to simulate failure sets of a herd.
 pub(super) struct Simulation {
     pub(super) herd: Arc<Herd>,
-    /// How a scenario names the herd.
-    pub(super) reference: String,
     /// Of every link, and the tick.
     pub(super) latency: Duration,
 }
@@ -51,7 +35,7 @@ impl Simulation {
         let mut text = format!(
             "title = \"{}\"\nherd = \"{}\"\ntick = \"{latency}\"\nlink_latency = \"{latency}\"\nclient_latency = \"{latency}\"\n",
             title(&dead, &cut),
-            self.reference
+            herd.name()
         );
         let own = herd.links().iter().enumerate();
         let own: Vec<String> = (own.filter(|(_, link)| link.latency.is_some()))
@@ -96,8 +80,8 @@ impl Simulation {
     /// Runs it.
     pub(super) fn run(&self, without: &Without) -> Seen {
         let nothing = |why: String| Seen {
-            updates: Vec::new(),
             broken: vec![why],
+            ..Seen::default()
         };
         let text = self.scenario(without);
         let scenario = match Scenario::parse_over(&self.herd, "survey.toml", &text) {
@@ -126,6 +110,7 @@ impl Simulation {
         Seen {
             updates: updates.collect(),
             broken,
+            memory: None,
         }
     }
 

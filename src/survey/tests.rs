@@ -104,7 +104,8 @@ fn assert_same(reference: &str) {
     let (herd, _) = Herd::load(reference, None).unwrap();
     let trace = sim::run_once(&scenario(reference, &herd)).unwrap();
     assert_eq!(trace.verdict().broken, 0, "{reference}");
-    let mut model = Model::new(&herd, &Latency::equal(LATENCY), &Without::default()).unwrap();
+    let latency = vec![LATENCY; herd.links().len()];
+    let mut model = Model::new(&herd, &latency, &Without::default()).unwrap();
     for (number, origin) in herd.ids().enumerate() {
         let flood = model.flood(origin).unwrap();
         let mut modelled = flood.told.clone();
@@ -304,7 +305,6 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
     let (herd, _) = Herd::load("riley", None).unwrap();
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
-        reference: "riley".to_owned(),
         latency: LATENCY,
     };
     let set = Without {
@@ -316,4 +316,85 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
     assert_eq!(warnings.render(false), "");
     assert_eq!(scenario.title, "Juzang dead, Riley-Jaquez cut");
     assert_eq!(sim::run(&scenario).unwrap().updates.len(), 4);
+}
+
+/// Hops from every server that runs, with every link as slow as every other.
+fn measured(herd: &Herd, without: Without, engine: Engine) -> Hops {
+    let origins = herd.ids().filter(|id| without.is_alive(*id)).collect();
+    let measure = Measure {
+        herd,
+        without,
+        latency: Latency::equal(LATENCY),
+        origins,
+        engine,
+    };
+    hops(&measure, |_| {})
+}
+
+#[test]
+fn hops_of_a_herd_with_things_missing_stand_beside_the_shortest_ways() {
+    let (herd, _) = Herd::load("riley", None).unwrap();
+    let without = Without {
+        dead: vec![herd.id("Juzang").unwrap()],
+        cut: vec![0],
+    };
+    for engine in [Engine::Simulator, Engine::Model] {
+        let hops = measured(&herd, without.clone(), engine);
+        let text = hops.to_text();
+        for line in [
+            "without Juzang, Riley-Jaquez",
+            "Riley         0=       -       -         -        -",
+            "Jaquez         -      0=       -        2=       1=",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{text}");
+        }
+        // Of the three that are left together each hears each.
+        assert!(text.ends_with("from 4 origins, every server in reach is reached and hops are the shortest possible in 6 of 6\n"), "{text}");
+        assert_eq!(hops.to_csv().lines().count(), 1 + 4 * 5);
+        assert!(hops.held());
+    }
+}
+
+#[test]
+fn hops_that_are_not_the_shortest_are_shown_and_break() {
+    let (herd, _) = Herd::load("riley", None).unwrap();
+    let hops = Mistake::CountsHopsTwice.made_by("Jaquez", || {
+        measured(&herd, Without::default(), Engine::Simulator)
+    });
+    assert!(!hops.held());
+    let text = hops.to_text();
+    assert!(text.contains("3>2"), "{text}");
+    assert!(
+        text.contains("BROKEN  Riley to Bernard: 3 hops where 2 hops is the shortest way"),
+        "{text}"
+    );
+}
+
+#[test]
+fn in_a_large_herd_every_update_takes_the_best_way_and_costs_what_the_formula_says() {
+    let herd = "random:6,500".parse::<Shape>().unwrap().herd(0).unwrap();
+    let origins: Vec<ServerId> = herd.ids().step_by(100).collect();
+    for range in ["20ms", "1ms..50ms"] {
+        let latency = Latency {
+            range: range.parse().unwrap(),
+            seed: 1,
+        };
+        let hops = hops(
+            &Measure {
+                herd: &herd,
+                without: Without::default(),
+                latency,
+                origins: origins.clone(),
+                engine: Engine::Model,
+            },
+            |_| {},
+        );
+        assert_eq!((hops.best(), hops.ways()), (2495, 2495), "{range}");
+        assert!(hops.held());
+        let most = 2 * 1500 - 500 + 1;
+        assert!(hops.floods.iter().all(|flood| flood.most_sends == most));
+        // Nobody waits before it tells its neighbours, so all that can cross does.
+        assert!(hops.floods.iter().all(|flood| flood.sends == most));
+        assert!(hops.memory.unwrap().records > 500 * 60);
+    }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{histogram, mean, told};
+use super::{histogram, mean, right, told};
 use crate::report::show::{count, delay, table};
-use crate::survey::{Engine, FailureSet, Spread, Survey, Way};
+use crate::survey::{FailureSet, Spread, Survey, Way};
 use crate::units::format_duration;
 
 /// Sums over failure sets.
@@ -89,10 +89,7 @@ impl Survey {
     }
 
     fn head(&self) -> Vec<String> {
-        let engine = match self.engine {
-            Engine::Simulator => "the real server in the simulator",
-            Engine::Model => "the server's decisions without a network",
-        };
+        let engine = self.engine.words();
         vec![
             format!(
                 "herd {}: {}, {}, {} each",
@@ -131,7 +128,7 @@ impl Survey {
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(sizes.iter().map(|(size, sums)| sums.row(size.to_string())));
         rows.push(self.sums().row("all".to_owned()));
-        table(&rows, &[true; 12])
+        table(&rows, &right(12))
     }
 
     /// The failures by ones and twos that cut the herd.
@@ -188,7 +185,7 @@ impl Survey {
                 mean(link.hops_before, pairs),
             ]
         }));
-        table(&rows, &[true; 6])
+        table(&rows, &right(6))
     }
 
     fn verdict(&self) -> String {
@@ -243,10 +240,7 @@ impl Survey {
             "servers": self.servers,
             "links": self.links,
             "latency_ns": u64::try_from(self.latency.as_nanos()).unwrap_or(u64::MAX),
-            "engine": match self.engine {
-                Engine::Simulator => "simulator",
-                Engine::Model => "model",
-            },
+            "engine": self.engine,
             "most_dead": self.most.0,
             "most_cut": self.most.1,
             "failure_sets": self.all,

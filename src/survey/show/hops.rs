@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::all::way_csv;
-use super::{histogram, mean, told};
+use super::{histogram, mean, right, told};
 use crate::report::show::{count, delay, table};
 use crate::survey::{Hops, Spread, Way};
 
@@ -29,7 +29,6 @@ impl Hops {
         lines.extend(self.costs());
         lines.push(String::new());
         lines.extend(self.memory());
-        lines.push(String::new());
         lines.extend(self.told_exceptions());
         lines.push(self.verdict());
         lines.join("\n") + "\n"
@@ -42,6 +41,7 @@ impl Hops {
             "herd {}: {servers}, {links}, {}",
             self.herd, self.latency
         )];
+        lines.push(format!("measured on {}", self.engine.words()));
         if !self.dead.is_empty() || !self.cut.is_empty() {
             let missing: Vec<&str> = self
                 .dead
@@ -68,7 +68,7 @@ impl Hops {
             row.extend(flood.ways.iter().map(cell));
             rows.push(row);
         }
-        let mut lines = table(&rows, &vec![true; self.servers.len() + 1]);
+        let mut lines = table(&rows, &right(self.servers.len() + 1));
         lines.push(
             "2= is two hops where two is the shortest way, 3>2 three where two is; - is not reached and out of reach"
                 .to_owned(),
@@ -90,7 +90,7 @@ impl Hops {
         let mut head = vec!["hops".to_owned()];
         head.extend((0..most).map(|hops| hops.to_string()));
         let rows = [head, row("measured", &measured), row("shortest", &shortest)];
-        table(&rows, &vec![true; most + 1])
+        table(&rows, &right(most + 1))
     }
 
     fn costs(&self) -> Vec<String> {
@@ -109,18 +109,21 @@ impl Hops {
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.floods.iter().map(cost));
-        table(&rows, &[true; 11])
+        table(&rows, &right(11))
     }
 
     fn memory(&self) -> Vec<String> {
         let running = self.servers.len() - self.dead.len();
         let each = |bytes: usize| bytes.checked_div(running).unwrap_or(0);
         let clients = count(self.floods.len(), "client");
-        vec![format!(
-            "memory of a server, on average: {} bytes for {clients}, {} bytes for its links, counted from capacities",
-            each(self.record_bytes),
-            each(self.link_bytes)
-        )]
+        let told = self.memory.map(|memory| {
+            format!(
+                "memory of a server, on average: {} bytes for {clients}, {} bytes for its links, counted from capacities\n",
+                each(memory.records),
+                each(memory.links)
+            )
+        });
+        told.into_iter().collect()
     }
 
     fn told_exceptions(&self) -> Vec<String> {
@@ -130,7 +133,7 @@ impl Hops {
     fn verdict(&self) -> String {
         let (ways, best) = (self.ways(), self.best());
         let origins = count(self.floods.len(), "origin");
-        if ways == 0 {
+        if self.floods.is_empty() {
             return "BROKEN: no server runs, so nothing was measured".to_owned();
         }
         let what = if self.equal {

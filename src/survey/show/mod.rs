@@ -6,6 +6,11 @@ mod hops;
 /// So many exceptions are told in text; the others are counted.
 const MOST_TOLD: usize = 20;
 
+/// Of so many columns all but the first are set to the right.
+fn right(columns: usize) -> Vec<bool> {
+    (0..columns).map(|column| column > 0).collect()
+}
+
 /// Exceptions, each in a line.
 fn told(exceptions: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = exceptions.map(|what| format!("BROKEN  {what}")).collect();
