@@ -495,3 +495,66 @@ fn what_cannot_be_viewed_is_bad_input_and_says_what_to_do() {
         "a page was written all the same"
     );
 }
+
+#[test]
+fn a_survey_says_what_holds_in_which_failure_sets_and_what_cuts_the_herd() {
+    let ran = herd(&["survey", "--herd", "goloman", "--dead", "1", "--cut", "1"]);
+    let text = out(&ran);
+    assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
+    for wanted in [
+        "single failures that cut the herd: 2 of 11\n  Holiday-Welsh cut\n  Holiday dead\n",
+        "HELD: in all 42 failure sets and from all live origins, every server in reach is reached and no other",
+    ] {
+        assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
+    }
+    let csv = out(&herd(&[
+        "survey", "--dead", "0", "--cut", "0", "--model", "--csv",
+    ]));
+    assert_eq!(csv.lines().count(), 1 + 25);
+    assert!(
+        csv.contains("\n,,Riley,Campbell,2,2,40000000,40000000\n"),
+        "{csv}"
+    );
+    let json = out(&herd(&["survey", "--model", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&json["surveyed"], &json["held"]),
+        (&42.into(), &true.into())
+    );
+}
+
+#[test]
+fn hops_go_round_what_is_missing_and_a_wrong_name_is_told_with_the_right_one() {
+    let ran = herd(&["hops", "--without", "Juzang,Jaquez-Riley"]);
+    assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
+    assert!(
+        out(&ran).contains("without Juzang, Riley-Jaquez"),
+        "{}",
+        out(&ran)
+    );
+    for (args, wanted) in [
+        (["--without", "Juzan"], "did you mean `Juzang`?"),
+        (
+            ["--without", "Riley-Campbell"],
+            "there is no link `Riley-Campbell`",
+        ),
+        (["--shape", "ring"], "`--servers N` says it, too"),
+        (["--shape", "rong:3"], "there is no shape `rong`"),
+        (["--latency", "0ms"], "a message takes some time"),
+        (
+            ["--origins", "0"],
+            "from no origin there is nothing to measure",
+        ),
+    ] {
+        let ran = herd(&[&["hops"][..], &args[..]].concat());
+        assert_eq!(exit(&ran), 2, "{args:?}");
+        assert!(err(&ran).contains(wanted), "{args:?}: {}", err(&ran));
+    }
+    let ran = herd(&["survey", "--shape", "mesh:40", "--all"]);
+    assert_eq!(exit(&ran), 2);
+    assert!(
+        err(&ran).contains("Countless failure sets of 40 servers are too many"),
+        "{}",
+        err(&ran)
+    );
+}
