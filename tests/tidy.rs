@@ -56,7 +56,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "view",
-        &["diff", "herd", "journal", "protocol", "report", "trace"],
+        &[
+            "diff", "herd", "journal", "protocol", "report", "survey", "trace",
+        ],
     ),
     ("mutants", &["node", "report", "scenario", "sim", "trace"]),
     ("view", &["herd", "journal", "protocol", "report", "trace"]),

@@ -1,12 +1,15 @@
 //! `herd survey`: what becomes of updates in every set of failures.
 
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::shaped::WhichHerd;
 use super::{Exit, Failure, painted, print};
 use crate::survey::{self, Engine, Options};
+use crate::view::heat_map;
 
 /// Survey every set of dead servers and cut links, from every server that runs
 ///
@@ -20,6 +23,7 @@ Examples:
   herd survey --herd hill --all
   herd survey --shape ring:8 --dead 2 --cut 1
   herd survey --herd hill --all --model --csv
+  herd survey --html survey.html
 
 Exit codes:
   0  in every set, who is in reach is reached, by the shortest way
@@ -54,6 +58,9 @@ pub(super) struct Args {
     /// Print a row of CSV for each failure set, origin and server
     #[arg(long)]
     csv: bool,
+    /// Write a page with a heat map to this file, too: failure sets by origins
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -106,6 +113,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         print(&format!(
             "the first one again: herd hops --herd {reference}{without}{model}\n"
         ))?;
+    }
+    if let Some(file) = &args.html {
+        let written = fs::write(file, heat_map(&survey));
+        written
+            .map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))?;
     }
     if survey.is_partial() {
         let mut stderr = anstream::stderr().lock();

@@ -6,6 +6,7 @@
 //! asks no network for anything, and nothing of a trace is ever more than text in it.
 
 pub mod faults;
+mod heat;
 mod html;
 pub mod lanes;
 mod markup;
@@ -25,6 +26,7 @@ use crate::report::{self, Detail};
 use crate::trace::Trace;
 use model::Run;
 
+pub use heat::heat_map;
 pub use perfetto::perfetto;
 pub use shiviz::shiviz;
 pub use svg::{Window, svg};

@@ -188,7 +188,8 @@ impl Survey {
         table(&rows, &right(6))
     }
 
-    fn verdict(&self) -> String {
+    /// In one line: whether it held.
+    pub fn verdict(&self) -> String {
         let sums = self.sums();
         let Sums {
             in_reach, shortest, ..

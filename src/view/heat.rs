@@ -1,0 +1,201 @@
+//! A survey as a page: a row for each failure set, a column for each origin, and in each cell who was not reached and
+//! how many hops more it took than with nothing missing. Static: it has no code.
+
+use std::fmt::Write as _;
+
+use super::html::{escape, policy_hash};
+use crate::report::show::count;
+use crate::survey::{FailureSet, Spread, Survey};
+
+/// So many failure sets are shown; the rest is counted.
+const MOST_ROWS: usize = 3_000;
+
+const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("heat.css"));
+
+/// What one cell says: servers that are out of reach, others that were not reached, and the most hops more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cell {
+    apart: usize,
+    missed: usize,
+    detour: u32,
+}
+
+/// The page.
+pub fn heat_map(survey: &Survey) -> String {
+    let whole = survey.sets.iter().find(|set| set.size() == 0);
+    let title = escape(&format!("Survey of the herd {}", survey.herd));
+    let mut rows = String::new();
+    for set in survey.sets.iter().take(MOST_ROWS) {
+        row(&mut rows, survey, whole, set);
+    }
+    let mut heads = String::new();
+    for name in &survey.servers {
+        let _ = write!(heads, "<th scope=\"col\">{}</th>", escape(name));
+    }
+    let more = match survey.sets.len().saturating_sub(MOST_ROWS) {
+        0 => String::new(),
+        more => format!(
+            "<p>{} more are in `herd survey --csv`.</p>",
+            count(more, "failure set")
+        ),
+    };
+    let verdict = escape(&survey.verdict());
+    let policy = format!("default-src 'none'; style-src {}", policy_hash(STYLE));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <h1>{title}</h1>\n<p class=\"quiet\">{verdict}</p>\n{LEGEND}\
+         <main class=\"scroll\" tabindex=\"0\" aria-label=\"The heat map\"><table class=\"heat\">\n\
+         <caption class=\"unseen\">Failure sets by origin of the update</caption>\n\
+         <thead><tr><th scope=\"col\">missing</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table></main>\n{more}\
+         </body>\n</html>\n"
+    )
+}
+
+const LEGEND: &str = "<ul class=\"legend\">\
+    <li><b class=\"d0\">·</b> everybody, in as few hops as with nothing missing</li>\
+    <li><b class=\"d1\">+1</b> everybody, and somebody in so many hops more</li>\
+    <li><b class=\"apart\">2</b> so many that run are out of reach from there: the failures cut the herd</li>\
+    <li><b class=\"missed\">!1</b> so many were in reach and not reached</li>\
+    <li><b class=\"dead\">✕</b> the origin itself is dead</li></ul>\n";
+
+fn row(rows: &mut String, survey: &Survey, whole: Option<&FailureSet>, set: &FailureSet) {
+    let missing: Vec<&str> = set
+        .dead
+        .iter()
+        .chain(&set.cut)
+        .map(String::as_str)
+        .collect();
+    let name = match missing.as_slice() {
+        [] => "nothing".to_owned(),
+        some => some.join(", "),
+    };
+    let cuts = if set.cuts_the_herd {
+        " class=\"cuts\""
+    } else {
+        ""
+    };
+    let _ = write!(rows, "<tr{cuts}><th scope=\"row\">{}</th>", escape(&name));
+    for origin in &survey.servers {
+        let spread = set.spreads.iter().find(|spread| spread.origin == *origin);
+        let before = whole.and_then(|whole| {
+            let mut spreads = whole.spreads.iter();
+            spreads.find(|spread| spread.origin == *origin)
+        });
+        let (class, sign, words) = match spread.map(|spread| cell(survey, set, spread, before)) {
+            None => ("dead".to_owned(), "✕".to_owned(), "is dead".to_owned()),
+            Some(cell) => cell.looks(),
+        };
+        let label = escape(&format!("{name} missing, from {origin}: {words}"));
+        let _ = write!(rows, "<td class=\"{class}\" title=\"{label}\">{sign}</td>");
+    }
+    rows.push_str("</tr>\n");
+}
+
+/// `before` is how the same update spread with nothing missing.
+fn cell(survey: &Survey, set: &FailureSet, spread: &Spread, before: Option<&Spread>) -> Cell {
+    let mut cell = Cell {
+        apart: 0,
+        missed: 0,
+        detour: 0,
+    };
+    for (at, (server, way)) in survey.servers.iter().zip(&spread.ways).enumerate() {
+        if set.dead.contains(server) {
+            continue;
+        }
+        cell.apart += usize::from(way.shortest.is_none());
+        cell.missed += usize::from(way.shortest.is_some() && way.hops.is_none());
+        let usual = before.and_then(|before| before.ways.get(at)?.hops);
+        if let (Some(hops), Some(usual)) = (way.hops, usual) {
+            cell.detour = cell.detour.max(hops.saturating_sub(usual));
+        }
+    }
+    cell
+}
+
+impl Cell {
+    /// The class, the sign and the words of it.
+    fn looks(self) -> (String, String, String) {
+        let more = count(self.detour as usize, "hop");
+        match self {
+            Self { missed: 1.., .. } => {
+                let (missed, words) = (self.missed, count(self.missed, "server"));
+                (
+                    "missed".to_owned(),
+                    format!("!{missed}"),
+                    format!("{words} in reach not reached"),
+                )
+            }
+            Self { apart: 1.., .. } => {
+                let words = count(self.apart, "server");
+                (
+                    "apart".to_owned(),
+                    self.apart.to_string(),
+                    format!("{words} out of reach"),
+                )
+            }
+            Self { detour: 0, .. } => (
+                "d0".to_owned(),
+                "·".to_owned(),
+                "everybody, in as few hops as ever".to_owned(),
+            ),
+            Self { detour, .. } => (
+                format!("d{}", detour.min(4)),
+                format!("+{detour}"),
+                format!("everybody, somebody in {more} more"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::herd::Herd;
+    use crate::survey::{Engine, Options, survey};
+
+    fn surveyed() -> Survey {
+        let riley = Herd::builtin("riley").unwrap();
+        let options = Options {
+            engine: Engine::Model,
+            ..Options::default()
+        };
+        survey(&riley, &options).unwrap()
+    }
+
+    /// The signs of a row, by what is missing.
+    fn signs(page: &str, missing: &str) -> Vec<String> {
+        let row = page
+            .split("<tr")
+            .find(|row| row.contains(&format!("row\">{missing}</th>")));
+        let cells = row.unwrap().split("<td ").skip(1);
+        let sign = |cell: &str| cell.split(['>', '<']).nth(1).unwrap().to_owned();
+        cells.map(sign).collect()
+    }
+
+    #[test]
+    fn without_juzang_campbell_is_a_hop_further_away_from_riley() {
+        let page = heat_map(&surveyed());
+        assert_eq!(signs(&page, "nothing"), ["·"; 5]);
+        // Riley, Jaquez, Juzang, Campbell, Bernard.
+        assert_eq!(signs(&page, "Juzang"), ["+1", "·", "✕", "+1", "·"]);
+        assert_eq!(page.matches("<th scope=\"row\">").count(), 42);
+        // Bernard has three links; without him and Juzang's link Campbell is alone.
+        assert_eq!(
+            signs(&page, "Bernard, Juzang-Campbell"),
+            ["1", "1", "1", "3", "✕"]
+        );
+    }
+
+    #[test]
+    fn who_is_in_reach_and_not_reached_is_seen_before_anything_else() {
+        let mut survey = surveyed();
+        survey.sets[0].spreads[0].ways[4].hops = None;
+        survey.herd = "<script>".to_owned();
+        let page = heat_map(&survey);
+        assert_eq!(signs(&page, "nothing")[0], "!1");
+        assert!(!page.contains("<script"));
+    }
+}
