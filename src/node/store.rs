@@ -81,13 +81,12 @@ impl Store {
     /// Bytes behind it that it has room for, and the texts of its records.
     pub(super) fn heap(&self) -> usize {
         let entries = self.entries.capacity() * size_of::<Option<Entry>>();
-        let texts = self.entries().map(|entry| entry.record.text().len());
         let free = self.free.capacity() * size_of::<ClientIndex>();
         let leaves = self.digest.leaves.capacity() * size_of::<Leaf>();
         let members = self.digest.leaves.iter();
         let members = members.map(|leaf| leaf.members.capacity() * size_of::<ClientIndex>());
         let table = self.table.allocation_size();
-        entries + texts.sum::<usize>() + free + leaves + members.sum::<usize>() + table
+        entries + self.bytes + free + leaves + members.sum::<usize>() + table
     }
 
     /// The numbers of all clients.
