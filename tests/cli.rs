@@ -493,6 +493,99 @@ fn what_cannot_be_viewed_is_bad_input_and_says_what_to_do() {
     assert!(
         !Path::new(&page).exists(),
         "a page was written all the same"
+const CROSSING: &str = r#"
+title = "Two updates cross in a ring"
+herd  = { name = "ring", servers = ["A", "B", "C"], links = ["A-B", "B-C", "A-C"] }
+steps = [
+  { at = "1s", client = "kiwi", to = "A", send = "IAMAT kiwi +1+1 {now}" },
+  { at = "1s", client = "kiwi", to = "C", send = "IAMAT kiwi +2+2 {now}" },
+]
+[[expect]]
+update  = "kiwi#2"
+reaches = "all"
+"#;
+
+#[test]
+fn an_exploration_tells_all_orders_and_what_share_it_covered() {
+    let (_folder, file) = written(CROSSING);
+    let all = herd(&["explore", &file]);
+    let text = out(&all);
+    assert_eq!((exit(&all), err(&all).as_str()), (0, ""), "{text}");
+    for wanted in [
+        "explored  1,473 orders: all there are",
+        "outcomes  36 that differ",
+        "  A       1..2",
+        "HELD: scenario, 1,473 orders: all there are",
+    ] {
+        assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
+    }
+    let reduced = herd(&["explore", &file, "--reduce"]);
+    let text = out(&reduced);
+    assert!(
+        text.contains("explored  36 orders: one for each that differs"),
+        "{text}"
+    );
+    let some = herd(&[
+        "explore",
+        &file,
+        "--budget",
+        "50",
+        "--json",
+        "--threads",
+        "2",
+    ]);
+    assert_eq!(exit(&some), 0);
+    let json: serde_json::Value = serde_json::from_str(&out(&some)).expect("one object");
+    assert_eq!(json["complete"], false);
+    assert_eq!(json["counts"]["orders"], 50);
+    assert!(json["counts"]["open"].as_u64() > Some(50), "{json}");
+    let none = herd(&["explore", &file, "--budget", "0"]);
+    assert_eq!(exit(&none), 1);
+    assert!(
+        out(&none).contains("BROKEN: nothing was explored"),
+        "{}",
+        out(&none)
+    );
+}
+
+#[test]
+fn an_order_that_breaks_an_expectation_is_written_and_breaks_it_again() {
+    // What A's client says is overtaken in some orders only.
+    let (folder, file) = written(&CROSSING.replace("kiwi#2", "kiwi#1"));
+    let found = folder.path().join("found");
+    let found = found.to_str().expect("UTF-8");
+    let explored = herd(&["explore", &file, "--reduce", "--out", found]);
+    let text = out(&explored);
+    assert_eq!(exit(&explored), 1, "{text}");
+    assert!(text.contains("BROKEN  kiwi#1: reaches "), "{text}");
+    let order = format!("{found}/scenario-order-1.toml");
+    assert!(err(&explored).contains(&format!("replay it: herd run {order}")));
+    let ran = herd(&["run", &order]);
+    let text = out(&ran);
+    assert_eq!(exit(&ran), 1, "{text}");
+    assert!(text.contains("BROKEN  kiwi#1: reaches "), "{text}");
+    assert!(
+        text.contains("held    everything happens in the order of `deliver`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_orders_of_one_flood_are_told_for_each_server_that_it_begins_at() {
+    let (_folder, file) = written(CROSSING);
+    let all = herd(&["explore", &file, "--origin", "all", "--reduce"]);
+    let text = out(&all);
+    for server in ["A", "B", "C"] {
+        let wanted = format!("HELD: scenario, from {server}, ");
+        // Once with the report, and once in the summary.
+        assert_eq!(text.matches(&wanted).count(), 2, "{text}");
+    }
+    let unknown = herd(&["explore", &file, "--origin", "D"]);
+    assert_eq!(exit(&unknown), 2);
+    assert!(
+        err(&unknown).contains("there is no server `D`"),
+        "{}",
+        err(&unknown)
     );
 }
 

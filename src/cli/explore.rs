@@ -47,7 +47,7 @@ pub(super) struct Args {
     /// Let at most N choices differ from the order in which everything came up
     #[arg(long, value_name = "N")]
     preemptions: Option<usize>,
-    /// Run at most N orders
+    /// Make at most N runs
     #[arg(long, value_name = "N", default_value_t = Options::default().budget)]
     budget: usize,
     /// Share the work among N threads; what is found does not depend on it [default: one for each core]

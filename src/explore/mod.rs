@@ -41,7 +41,7 @@ pub struct Options {
     pub depth: Option<usize>,
     /// At most so many choices differ from the order in which everything came up.
     pub preemptions: Option<usize>,
-    /// At most so many orders are run.
+    /// At most so many runs are made, those that are cut short among them.
     pub budget: usize,
     /// So many threads share the runs. What is found does not depend on it.
     pub threads: NonZeroUsize,
@@ -52,13 +52,13 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Every order, up to 20,000, on one thread.
+    /// Every order, up to 50,000, on one thread.
     fn default() -> Self {
         Self {
             reduce: false,
             depth: None,
             preemptions: None,
-            budget: 20_000,
+            budget: 50_000,
             threads: NonZeroUsize::MIN,
             any_time: false,
             origin: None,
@@ -177,7 +177,8 @@ pub struct Judged {
 /// An order in which something was broken.
 #[derive(Clone, Debug, Serialize)]
 pub struct BrokenOrder {
-    /// What happened, one after the other, as a scenario's `deliver` has it.
+    /// What happened, one after the other, as a scenario's `deliver` has it: as much of it as it takes to break the same.
+    /// Everything else happened in the order in which it came up.
     pub order: Vec<String>,
     /// In which way it was broken.
     pub kind: Fingerprint,
@@ -230,11 +231,49 @@ pub fn explore_watched(
         SearchError::Unstable => ExploreError::Unstable,
     })?;
     let mut exploration = tally.finish(counts, prepared.left_out);
+    for broken in &mut exploration.broken {
+        shorten(broken)?;
+    }
     exploration.reduced = options.reduce;
     exploration.origin = options
         .origin
         .map(|id| scenario.herd.server(id).name.to_string());
     Ok(exploration)
+}
+
+/// Keeps as little of an order as is needed to break the same: what is left out happens as it comes up.
+fn shorten(broken: &mut BrokenOrder) -> Result<(), SimError> {
+    let Some(whole) = broken.scenario.deliver.take() else {
+        return Ok(());
+    };
+    let mut kept = whole.choices.len();
+    for length in 0..kept {
+        let mut beginning = Beginning(&whole.choices[..length]);
+        let trace = sim::run_by_hand(&broken.scenario, &mut beginning)?;
+        if trace.and_then(|trace| Fingerprint::of(&trace)).as_ref() == Some(&broken.kind) {
+            kept = length;
+            break;
+        }
+    }
+    let mut choices = whole.choices;
+    choices.truncate(kept);
+    let herd = &broken.scenario.herd;
+    broken.order = choices.iter().map(|choice| choice.text(herd)).collect();
+    broken.scenario.deliver = Some(Order { choices, ..whole });
+    Ok(())
+}
+
+/// Chooses what is listed, and then what came up first.
+struct Beginning<'a>(&'a [Choice]);
+
+impl sim::Chooser for Beginning<'_> {
+    fn choose(&mut self, options: &[Choice]) -> Option<usize> {
+        let Some((next, rest)) = self.0.split_first() else {
+            return Some(0);
+        };
+        self.0 = rest;
+        options.iter().position(|option| option == next)
+    }
 }
 
 /// A scenario that goes on by hand.
@@ -368,11 +407,10 @@ impl<'a> Tally<'a> {
         if *count > 1 || self.kept.len() == MOST_KINDS {
             return;
         }
-        let herd = &self.scenario.herd;
         let found = BrokenOrder {
             kind: broken,
             first: self.orders,
-            order: order.iter().map(|choice| choice.text(herd)).collect(),
+            order: Vec::new(),
             judgements: judgements
                 .into_iter()
                 .filter(|judgement| !judgement.held)

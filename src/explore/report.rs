@@ -142,11 +142,12 @@ fn judged(exploration: &Exploration) -> Vec<String> {
 }
 
 fn order(broken: &BrokenOrder) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{} broken like this one: {}",
-        count_grouped(broken.orders, "order"),
-        broken.order.join(", ")
-    )];
+    let order = match broken.order.as_slice() {
+        [] => "all as it comes up".to_owned(),
+        order => format!("{}, then as it comes up", order.join(", ")),
+    };
+    let orders = count_grouped(broken.orders, "order");
+    let mut lines = vec![format!("{orders} broken like this one: {order}")];
     for judgement in &broken.judgements {
         lines.push(format!("BROKEN  {}", judgement.about));
         lines.push(format!("          expected: {}", judgement.expected));
