@@ -110,6 +110,7 @@ fn ordered(expect: Expect, left_out: &mut Vec<&'static str>) -> Option<Expect> {
         Expected::Update { update, checks } => {
             let keep = |check: &Check| {
                 let word = match check {
+                    Check::Misses(_) => "misses",
                     Check::Hops(..) => "hops",
                     Check::Path(..) => "path",
                     Check::Within { .. } => "within",
