@@ -493,6 +493,9 @@ fn what_cannot_be_viewed_is_bad_input_and_says_what_to_do() {
     assert!(
         !Path::new(&page).exists(),
         "a page was written all the same"
+    );
+}
+
 const CROSSING: &str = r#"
 title = "Two updates cross in a ring"
 herd  = { name = "ring", servers = ["A", "B", "C"], links = ["A-B", "B-C", "A-C"] }

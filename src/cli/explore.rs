@@ -116,8 +116,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 /// Writes every order that broke something, and says how to replay it.
 fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure> {
     for (number, broken) in (1..).zip(&exploration.broken) {
-        let origin = exploration.origin.iter();
-        let origin: String = origin.map(|name| format!("-from-{name}")).collect();
+        let origin = exploration.origin.as_ref();
+        let origin = origin.map_or(String::new(), |name| format!("-from-{name}"));
         let file = folder.join(format!(
             "{}{origin}-order-{number}.toml",
             exploration.scenario

@@ -349,18 +349,16 @@ impl<'a> Tally<'a> {
                 .judged
                 .iter_mut()
                 .find(|known| known.about == judgement.about);
-            let judged = match known {
-                Some(known) => known,
-                None => {
-                    let about = judgement.about.clone();
-                    self.judged.push(Judged {
-                        about,
-                        held: 0,
-                        broken: 0,
-                    });
-                    let last = self.judged.len() - 1;
-                    &mut self.judged[last]
-                }
+            let judged = if let Some(known) = known {
+                known
+            } else {
+                self.judged.push(Judged {
+                    about: judgement.about.clone(),
+                    held: 0,
+                    broken: 0,
+                });
+                let last = self.judged.len() - 1;
+                &mut self.judged[last]
             };
             *(if judgement.held {
                 &mut judged.held

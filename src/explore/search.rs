@@ -344,9 +344,9 @@ impl<C: Clone + PartialEq> Search<C> {
     }
 }
 
-type Results<S> = Vec<
-    Result<Ran<<S as System>::Choice, <S as System>::Outcome>, SearchError<<S as System>::Error>>,
->;
+/// What came of one run of a system, or why nothing did.
+type OneRun<S> =
+    Result<Ran<<S as System>::Choice, <S as System>::Outcome>, SearchError<<S as System>::Error>>;
 
 /// Follows all these beginnings; the results are in their order.
 fn run_all<S: System>(
@@ -354,7 +354,7 @@ fn run_all<S: System>(
     batch: &[Beginning<S::Choice>],
     reduce: bool,
     threads: NonZeroUsize,
-) -> Results<S> {
+) -> Vec<OneRun<S>> {
     let threads = threads.get().min(batch.len());
     let share = |thread: usize| {
         let mine = batch.iter().skip(thread).step_by(threads);
@@ -365,7 +365,7 @@ fn run_all<S: System>(
         return share(0);
     }
     let share = &share;
-    let shares: Vec<Results<S>> = std::thread::scope(|scope| {
+    let shares: Vec<Vec<OneRun<S>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
             .map(|thread| scope.spawn(move || share(thread)))
             .collect();
@@ -380,11 +380,7 @@ fn run_all<S: System>(
     turns.filter_map(|thread| shares[thread].next()).collect()
 }
 
-fn run_one<S: System>(
-    system: &S,
-    beginning: &Beginning<S::Choice>,
-    reduce: bool,
-) -> Result<Ran<S::Choice, S::Outcome>, SearchError<S::Error>> {
+fn run_one<S: System>(system: &S, beginning: &Beginning<S::Choice>, reduce: bool) -> OneRun<S> {
     let mut walk = Walk::new(beginning, reduce);
     let outcome = system.run(&mut walk).map_err(SearchError::Run)?;
     if walk.unstable || walk.positions.len() < beginning.positions.len() {

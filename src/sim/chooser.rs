@@ -53,7 +53,7 @@ impl<'a> Listed<'a> {
         Followed {
             place: self.order.span.start,
             all: self.order.choices.len(),
-            followed: self.followed,
+            done: self.followed,
             missed,
         }
     }
@@ -84,7 +84,7 @@ pub(super) struct Followed {
     /// Where the scenario's file says so, as a byte.
     pub(super) place: usize,
     pub(super) all: usize,
-    pub(super) followed: usize,
+    pub(super) done: usize,
     /// Why it was not followed to its end.
     pub(super) missed: Option<String>,
 }

@@ -104,7 +104,7 @@ pub fn run_by_hand(
 ) -> Result<Option<Trace>, SimError> {
     let scenario = &scenario.expanded();
     let execution = world::execute(scenario, None, Some(chooser))?;
-    Ok(execution.map(|execution| told(scenario, execution, Mode::ByHand(None))))
+    Ok(execution.map(|execution| told(scenario, execution, &Mode::ByHand(None))))
 }
 
 fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimError> {
@@ -117,7 +117,7 @@ fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimE
         None => Mode::ByTime,
         Some(listed) => Mode::ByHand(Some(listed.followed())),
     };
-    Ok(told(scenario, execution.ok_or_else(given_up)?, mode))
+    Ok(told(scenario, execution.ok_or_else(given_up)?, &mode))
 }
 
 /// What decided on the order in which everything happened.
@@ -129,7 +129,7 @@ enum Mode {
 }
 
 /// The trace of a run.
-fn told(scenario: &Scenario, mut execution: world::Execution, mode: Mode) -> Trace {
+fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Trace {
     let latency: Vec<_> = scenario
         .link_latency
         .iter()
@@ -144,7 +144,7 @@ fn told(scenario: &Scenario, mut execution: world::Execution, mode: Mode) -> Tra
         updates,
         judgements: Vec::new(),
     };
-    trace.judgements = judge::judge(scenario, &execution, &mode, &trace);
+    trace.judgements = judge::judge(scenario, &execution, mode, &trace);
     trace
 }
 

@@ -237,7 +237,7 @@ impl Judge<'_> {
             held: followed.missed.is_none(),
             actual: match &followed.missed {
                 None => all.clone(),
-                Some(why) => format!("{} of {}; {why}", followed.followed, followed.all),
+                Some(why) => format!("{} of {}; {why}", followed.done, followed.all),
             },
             expected: all,
             place: Some(self.place(followed.place)),
