@@ -500,8 +500,8 @@ const CROSSING: &str = r#"
 title = "Two updates cross in a ring"
 herd  = { name = "ring", servers = ["A", "B", "C"], links = ["A-B", "B-C", "A-C"] }
 steps = [
-  { at = "1s", client = "kiwi", to = "A", send = "IAMAT kiwi +1+1 {now}" },
-  { at = "1s", client = "kiwi", to = "C", send = "IAMAT kiwi +2+2 {now}" },
+  { at = "1s", client = "kiwi", to = "A", send = "IAMAT kiwi +1+1 {now}", reply = "AT A *" },
+  { at = "1s", client = "kiwi", to = "C", send = "IAMAT kiwi +2+2 {now}", reply = "AT C *" },
 ]
 [[expect]]
 update  = "kiwi#2"
