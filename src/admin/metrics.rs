@@ -117,7 +117,7 @@ const fn ignored(why: Ignored) -> usize {
 }
 
 /// Why connections end or are not taken.
-pub(super) const REASONS: [&str; 13] = [
+pub(super) const REASONS: [&str; 14] = [
     "ended",
     "failed",
     "silent",
@@ -131,6 +131,7 @@ pub(super) const REASONS: [&str; 13] = [
     "stopping",
     "crowded",
     "full",
+    "no_handshake",
 ];
 
 const fn reason(why: &Why) -> usize {
@@ -148,6 +149,7 @@ const fn reason(why: &Why) -> usize {
         Why::Stopping => 10,
         Why::Crowded => 11,
         Why::Full => 12,
+        Why::NoHandshake => 13,
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Why {
     Refused(Cow<'static, str>),
     /// No greeting came in time.
     NoHello,
+    /// A client did not begin to speak TLS in time.
+    NoHandshake,
     /// A newer connection of the same neighbour took its place.
     Superseded,
     /// This server is stopping.
@@ -68,6 +70,7 @@ impl fmt::Display for Why {
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
             Self::Refused(reason) => write!(f, "refused: {reason}"),
             Self::NoHello => f.write_str("no HELLO in time"),
+            Self::NoHandshake => f.write_str("no TLS handshake in time"),
             Self::Superseded => f.write_str("superseded by a newer connection"),
             Self::Stopping => f.write_str("stopping"),
             Self::Crowded => f.write_str("too many from the same address"),

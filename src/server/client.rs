@@ -3,14 +3,14 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::lines::{Lines, Next};
 use super::until::Until;
 use super::{CHUNK, Limits, Shared, unproved};
 use crate::journal::{ConnId, End, Other, What, Why};
-use crate::net::{Connection, Net};
+use crate::net::{Connection, Net, Proved};
 use crate::node::mistakes::{Mistake, makes};
 use crate::node::{ClientLineAt, LookUp};
 
@@ -20,11 +20,29 @@ pub(super) async fn serve_client<N: Net>(
 ) {
     let conn = shared.opened(End::Acceptor, Other::Client, &connection);
     let mut stream = connection.stream;
-    let why = converse(&shared, conn, &mut stream).await;
+    let shaken = shake(&shared, &connection.proved, &mut stream).await;
+    let why = match shaken {
+        Ok(()) => converse(&shared, conn, &mut stream).await,
+        Err(why) => why,
+    };
     let why = unproved(why, &connection.proved);
     let (mut reader, mut writer) = tokio::io::split(stream);
     shared.last_words(&why, &mut reader, &mut writer).await;
     shared.closed(conn, why.into());
+}
+
+/// Drives the client's handshake to its end, where there is one.
+async fn shake<N: Net>(
+    shared: &Shared<N>,
+    proved: &Proved,
+    stream: &mut (impl AsyncWrite + Unpin),
+) -> Result<(), Why> {
+    if !proved.is_under_way() {
+        return Ok(());
+    }
+    let shaken = timeout(shared.timing().handshake_deadline, stream.flush()).await;
+    let shaken = shaken.map_err(|_| Why::NoHandshake)?;
+    shaken.map_err(|error| Why::from(&error))
 }
 
 /// What to do behind the lines that were handled.

@@ -36,6 +36,8 @@ pub struct Timing {
     pub connect_deadline: Duration,
     /// A greeting that did not come by then ends the connection.
     pub hello_deadline: Duration,
+    /// A client's handshake, where clients are spoken to by TLS, that is not over by then ends the connection.
+    pub handshake_deadline: Duration,
     /// Who does not take what is written to it for so long is cut off.
     pub write_deadline: Duration,
     /// The pause before a neighbour is dialled again, less up to a half; doubled each time,
@@ -61,6 +63,7 @@ impl Default for Timing {
             audit: Duration::from_secs(10),
             connect_deadline: Duration::from_secs(2),
             hello_deadline: Duration::from_secs(2),
+            handshake_deadline: Duration::from_secs(2),
             write_deadline: Duration::from_secs(10),
             redial_least: Duration::from_millis(100),
             redial_most: Duration::from_secs(2),

@@ -255,6 +255,11 @@ pub static SETTINGS: &[Setting] = &[
         "A greeting that did not come by then ends the connection",
     ),
     setting(
+        "handshake-deadline",
+        Time(|s| &mut s.timing.handshake_deadline),
+        "A client's TLS handshake that is not over by then ends the connection; a server's falls under its greeting",
+    ),
+    setting(
         "redial-least",
         Time(|s| &mut s.timing.redial_least),
         "The pause before a neighbour is dialled again, less up to a half; doubled each time,",

@@ -394,10 +394,13 @@ async fn random_bytes_where_tls_is_spoken_end_nothing_but_their_connection() {
         format!("--client-key={tls}/clients.key"),
     ];
     let [of_juzang, of_riley] = [proof("Juzang"), proof("Riley")];
-    let flags: Vec<&str> = (of_juzang.iter().chain(&clients))
-        .map(String::as_str)
-        .collect();
+    let flags = of_juzang.iter().chain(&clients).map(String::as_str);
+    let flags: Vec<&str> = flags.chain(["--handshake-deadline=500ms"]).collect();
     let (mut juzang, admin) = begin("Juzang", &files, &flags).await;
+    // It says nothing, so no handshake comes of it.
+    let mut mute = Client::new(&files.address("Juzang")).await;
+    mute.is_closed().await;
+    admin.meets("handshake-deadline").await;
     harass(&[files.address("Juzang"), files.peer_address("Juzang")]).await;
     admin
         .reaches(

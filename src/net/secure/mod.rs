@@ -14,10 +14,8 @@ mod tls;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
-use ::tokio::time::timeout;
 
 use super::{Connection, Listener, Net};
 use crate::herd::Address;
@@ -32,9 +30,6 @@ pub use tls::{ClientTls, Pem, Tls, is_certifiable};
 
 use proved::Proof;
 use stream::Channel;
-
-/// A client's handshake takes no longer. That of a server falls under the deadline of its greeting.
-const CLIENT_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A network on which servers prove who they are.
 #[derive(Clone)]
@@ -147,8 +142,7 @@ where
     let proved = Proved::by(keyring.clone());
     connection.map(proved.clone(), |stream| {
         let shaking = async move {
-            let shaken = timeout(CLIENT_HANDSHAKE, tls.accept(stream)).await;
-            let channel = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+            let channel = tls.accept(stream).await?;
             Ok((channel, Proof::Nothing))
         };
         Stream::shaking(proved, Box::pin(shaking))

@@ -95,6 +95,12 @@ impl Proved {
         }
     }
 
+    /// Whether a handshake is still to come to its end.
+    pub fn is_under_way(&self) -> bool {
+        let outcome = self.0.as_ref().map(|inner| inner.outcome());
+        outcome.is_some_and(|outcome| matches!(*outcome, Outcome::UnderWay))
+    }
+
     /// Why the handshake failed, if it did.
     pub fn failure(&self) -> Option<String> {
         match &*self.0.as_ref()?.outcome() {
