@@ -52,6 +52,8 @@
 //! - `explore`: a scenario in every order in which its messages could arrive
 //! - `mutants`: servers that are wrong on purpose, and what finds them (with the feature `mutants`)
 //! - `survey`: a herd with things missing, held against its graph
+//! - `sweep`: many seeds on all cores, and one report
+//! - `shrink`: a run that fails, made small
 //! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command
 //!
@@ -87,9 +89,13 @@ mod seed;
 pub mod server;
 pub mod settings;
 #[cfg(feature = "sim")]
+pub mod shrink;
+#[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "sim")]
 pub mod survey;
+#[cfg(feature = "sim")]
+pub mod sweep;
 #[cfg(feature = "sim")]
 pub mod trace;
 pub mod units;

@@ -43,6 +43,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("seed", &[]),
+    (
+        "shrink",
+        &["diag", "herd", "scenario", "sim", "trace", "units"],
+    ),
+    (
+        "sweep",
+        &[
+            "herd", "journal", "protocol", "scenario", "seed", "sim", "trace",
+        ],
+    ),
     ("load", &["herd", "net", "protocol", "units"]),
     ("trace", &["diag", "herd", "journal", "protocol", "units"]),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
@@ -86,7 +96,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "model",
             "mutants", "net", "places", "protocol", "report", "scenario", "server", "settings",
-            "sim", "survey", "trace", "units", "view",
+            "shrink", "sim", "survey", "sweep", "trace", "units", "view",
         ],
     ),
 ];

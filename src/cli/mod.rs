@@ -32,9 +32,13 @@ mod serve;
 mod shaped;
 #[cfg(feature = "sim")]
 mod show;
+#[cfg(feature = "sim")]
+mod shrink;
 mod signals;
 #[cfg(feature = "sim")]
 mod survey;
+#[cfg(feature = "sim")]
+mod sweep;
 mod up;
 #[cfg(feature = "sim")]
 mod view;
@@ -98,6 +102,10 @@ enum Command {
     #[cfg(feature = "sim")]
     View(view::Args),
     #[cfg(feature = "sim")]
+    Sweep(sweep::Args),
+    #[cfg(feature = "sim")]
+    Shrink(shrink::Args),
+    #[cfg(feature = "sim")]
     Schema(schema::Args),
     #[cfg(feature = "sim")]
     Hops(hops::Args),
@@ -126,6 +134,10 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         #[cfg(feature = "sim")]
         Command::View(args) => view::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Sweep(args) => sweep::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Shrink(args) => shrink::run(&args),
         #[cfg(feature = "sim")]
         Command::Schema(args) => schema::run(&args),
         #[cfg(feature = "sim")]

@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Run with this seed instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
+    /// With the faults that the seed chooses, as `herd sweep` does
+    #[arg(long)]
+    swarm: bool,
     /// Print the trace, one JSON object a line, instead of the report
     #[arg(long, conflicts_with_all = ["quiet", "all"])]
     json: bool,
@@ -84,6 +87,11 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         let scenario = match args.seed {
             Some(seed) => scenario.with_seed(seed),
             None => scenario,
+        };
+        let scenario = if args.swarm {
+            scenario.swarmed()
+        } else {
+            scenario
         };
         let trace = execute(&scenario, args.once)?;
         if index > 0 && !args.json && !args.quiet {
@@ -162,7 +170,7 @@ pub(super) fn scenarios(paths: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
 }
 
 /// Loads all files before the first one runs, so that a typo in the last one shows at once.
-fn load_all(files: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
+pub(super) fn load_all(files: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
     let mut scenarios = Vec::new();
     let mut errors = crate::diag::Problems::new();
     for file in files {
@@ -182,7 +190,7 @@ fn load_all(files: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
 }
 
 /// The files themselves, and all scenario files in folders, sorted by path.
-fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {

@@ -34,6 +34,7 @@ pub use pattern::Pattern;
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
+pub(crate) use updates::planned;
 
 /// A simulated client waits so long for its connection, and then for all its answers together.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);

@@ -75,6 +75,11 @@ impl Pattern {
         Self::parse(&with_client(&self.text, name, r"*\")).unwrap_or_else(|_| self.clone())
     }
 
+    /// Whether the pattern names the client by a placeholder.
+    pub fn names_client(&self) -> bool {
+        self.parts.contains(&Part::Client)
+    }
+
     /// Whether the pattern speaks of the time that the line told.
     pub fn uses_sent(&self) -> bool {
         self.parts.contains(&Part::Sent)

@@ -230,6 +230,11 @@ impl Template {
         Rendered { bytes, sent }
     }
 
+    /// Whether the line names its client by a placeholder.
+    pub fn names_client(&self) -> bool {
+        self.parts.contains(&Part::Client)
+    }
+
     /// Whether the line tells a time.
     pub fn has_clock(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Now(_)))

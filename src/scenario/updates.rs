@@ -34,7 +34,7 @@ impl Scenario {
 }
 
 /// The updates of plain steps.
-pub(super) fn planned(steps: &[Step]) -> Vec<PlannedUpdate> {
+pub(crate) fn planned(steps: &[Step]) -> Vec<PlannedUpdate> {
     let mut updates = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         if let Action::Client(client) = &step.action {

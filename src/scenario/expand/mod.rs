@@ -3,10 +3,11 @@
 //! Everything here is a pure function of the scenario, its seed among it.
 
 mod random;
+mod swarm;
 mod workload;
 
 use super::drawn::numbered;
-use super::{Action, ClientStep, Drawn, Line, Scenario, Step};
+use super::{Action, ClientStep, Drawn, Line, Pattern, Scenario, Step};
 
 impl Scenario {
     /// The same scenario in plain steps, as it runs: many clients are so many steps, and a
@@ -85,6 +86,14 @@ fn clients(step: &Step, what: &ClientStep) -> Vec<Step> {
 /// The same with the client's name in its lines.
 fn with_name(step: &ClientStep) -> ClientStep {
     let name = &step.client;
+    let names = |line: &Line| {
+        let reply = line.reply.as_ref();
+        line.send.names_client() || reply.is_some_and(Pattern::names_client)
+    };
+    // To read lines again is most of what it takes to expand what is plain.
+    if !step.lines.iter().any(names) {
+        return step.clone();
+    }
     let lines = step.lines.iter().map(|line| Line {
         send: line.send.for_client(name),
         reply: line.reply.as_ref().map(|reply| reply.for_client(name)),

@@ -17,7 +17,9 @@ use super::world::Execution;
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
-use crate::scenario::{Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Whose};
+use crate::scenario::{
+    Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Whose, planned,
+};
 use crate::trace::invariants::{Invariant, Run};
 use crate::trace::network::Network;
 use crate::trace::{Judgement, Trace};
@@ -44,7 +46,7 @@ pub(super) fn judge(
     let judge = Judge {
         scenario,
         trace,
-        planned: scenario.updates(),
+        planned: planned(&scenario.steps),
         lasted: execution.lasted,
     };
     let mut judgements = judge.replies(&execution.outcomes);

@@ -6,7 +6,7 @@ use super::{Judge, broken, compare};
 use crate::herd::ServerId;
 use crate::journal::EventId;
 use crate::protocol::escape;
-use crate::scenario::{Check, Scenario, UpdateRef};
+use crate::scenario::{Check, Scenario, UpdateRef, planned};
 use crate::sim::client::{Outcome, Place};
 use crate::trace::Judgement;
 use crate::trace::propagation::{Fate, Propagation, Sent, Use};
@@ -14,7 +14,7 @@ use crate::units::format_duration;
 
 /// The updates that the scenario sends, by their names in expectations, with their events.
 pub(in crate::sim) fn sent_updates(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Sent> {
-    let planned = scenario.updates();
+    let planned = planned(&scenario.steps);
     let mut many: BTreeMap<&[u8], usize> = BTreeMap::new();
     for update in &planned {
         *many.entry(&update.client_id).or_default() += 1;

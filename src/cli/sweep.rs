@@ -1,0 +1,363 @@
+//! `herd sweep`: many seeds on all cores, and their results put together.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures_lite::future::or;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::Notify;
+
+use super::run::{load_all, scenario_files};
+use super::shrink::write_shrunk;
+use super::signals::Signals;
+use super::{Exit, Failure, painted, print};
+use crate::scenario::Scenario;
+use crate::sweep::plan::{Plan, Shard};
+use crate::sweep::report::Report;
+use crate::sweep::results::{self, Outcome, Outcomes};
+use crate::sweep::{self, Watch};
+
+/// Run scenarios with many seeds, on all cores, and say what broke and what never happened
+///
+/// Each seed draws what its scenario leaves to chance; and which of the faults of its random steps there are, and how often, so
+/// that rare mixtures come, too (`--plain`: all of them, as written). Failures are grouped by the way in which they fail. The report is
+/// the same on any number of threads, and of any number of parts that were put together.
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+Examples:
+  herd sweep --seeds 0..10000 scenarios/stories/chaos-coarse.toml
+  herd sweep --keep-going --shrink found --seeds 0..1000 scenarios/stories/chaos.toml
+  herd sweep --shard 3/8 --state part-3.jsonl --seeds 0..100000 scenarios/stories/chaos-coarse.toml
+  herd sweep merge part-*.jsonl
+
+Ctrl-C ends it with a report of what was run; with --state it can be gone on with.
+
+Exit codes:
+  0  every run held
+  1  one was broken, or runs are missing; with --strict, something never happened
+  2  a file or the command line is bad
+  3  something inside failed: a panic, or two runs that differ"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Scenario files (.toml, .json), or folders of them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// The seeds: from the first to before the second, or one
+    #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = seeds)]
+    seeds: Range<u64>,
+    /// All faults of random steps for each seed, at the rates that are written
+    #[arg(long)]
+    plain: bool,
+    /// Execute each run twice and compare them byte by byte
+    #[arg(long)]
+    paired: bool,
+    /// Go on after the first failure
+    #[arg(long)]
+    keep_going: bool,
+    /// On so many threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Only this part of so many: 1/4 to 4/4; needs --state
+    #[arg(long, value_name = "K/N", value_parser = shard, requires = "state")]
+    shard: Option<Shard>,
+    /// Keep the result of each run in this file, and go on from what is in it
+    #[arg(long, visible_alias = "resume", value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Make the first failure of each kind small, and write it into this folder as a scenario
+    #[arg(long, value_name = "DIR")]
+    shrink: Option<PathBuf>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(clap::Args)]
+struct How {
+    /// Fail, too, if a fault, event or situation that the scenarios can bring about never happened
+    #[arg(long)]
+    strict: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Put the results of parts together, into the report that one run of all would have printed
+    #[command(after_help = "\
+Example:
+  herd sweep merge part-1.jsonl part-2.jsonl
+
+Exit codes: as of `herd sweep`.")]
+    Merge {
+        /// Files that `herd sweep --state` wrote
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    match &args.command {
+        Some(Command::Merge { files, how }) => merge(files, how),
+        None => run_part(args),
+    }
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|error| format!("`{text}`: {error}"))
+    };
+    let range = match text.split_once("..") {
+        Some((from, to)) => number(from)?..number(to)?,
+        None => number(text)?..number(text)?.saturating_add(1),
+    };
+    if range.is_empty() {
+        return Err("there is no seed in it; 0..100 are a hundred".to_owned());
+    }
+    Ok(range)
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let read = text.split_once('/').and_then(|(number, of)| {
+        Some(Shard {
+            number: number.parse().ok()?,
+            of: of.parse().ok()?,
+        })
+    });
+    let shard = read.filter(|shard| (1..=shard.of).contains(&shard.number));
+    shard.ok_or_else(|| "a part is written 1/4, 2/4, 3/4 or 4/4".to_owned())
+}
+
+fn run_part(args: &Args) -> Result<Exit, Failure> {
+    let scenarios = load_all(&scenario_files(&args.paths)?)?;
+    let plan = Plan::new(
+        &scenarios,
+        args.seeds.clone(),
+        !args.plain,
+        args.paired,
+        args.keep_going,
+    );
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let mut outcomes = match &args.state {
+        Some(file) if file.exists() => resumed(file, &plan)?,
+        _ => Outcomes::new(),
+    };
+    let failed = outcomes.values().find(|outcome| outcome.failure.is_some());
+    let stop = failed
+        .filter(|_| !plan.keep_going)
+        .map_or(u64::MAX, |outcome| outcome.run);
+    let mine = plan.items(shard).take_while(|item| *item < stop);
+    let todo: Vec<u64> = mine.filter(|item| !outcomes.contains_key(item)).collect();
+    if todo.is_empty() && outcomes.is_empty() {
+        let (part, runs) = (shard, plan.len());
+        let text = format!(
+            "part {}/{} has no run: there are only {runs}",
+            part.number, part.of
+        );
+        return Err(Failure::Input(text));
+    }
+    let log = args
+        .state
+        .as_deref()
+        .map(|file| State::open(file, &plan))
+        .transpose()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(cores, usize::from);
+    outcomes.extend(watched(&scenarios, &plan, todo, threads, log)?);
+    let report = Report::of_part(plan, outcomes, shard);
+    let exit = tell(&report, &args.how)?;
+    if let Some(folder) = &args.shrink {
+        for group in &report.groups {
+            let failing = sweep::scenario_of(&scenarios, &report.plan, group.first[0]);
+            write_shrunk(&failing, folder, group)?;
+        }
+    }
+    Ok(exit)
+}
+
+/// Runs what is to be done, with its progress on a terminal, until Ctrl-C.
+fn watched(
+    scenarios: &[Scenario],
+    plan: &Plan,
+    todo: Vec<u64>,
+    threads: usize,
+    log: Option<State>,
+) -> Result<Outcomes, Failure> {
+    let watcher = Watcher {
+        bar: bar(todo.len() as u64),
+        failures: AtomicU64::new(0),
+        is_over: AtomicBool::new(false),
+        log: Mutex::new(log),
+        unwritten: Mutex::new(None),
+    };
+    let inside = |error: io::Error| Failure::Internal(format!("can't wait for Ctrl-C: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(inside)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new().map_err(inside)?
+    };
+    let done = Notify::new();
+    let outcomes = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let asked = async {
+                signals.next().await;
+                watcher.is_over.store(true, Ordering::Relaxed);
+            };
+            runtime.block_on(or(asked, done.notified()));
+        });
+        let outcomes = sweep::run_all(scenarios, plan, todo, threads, &watcher);
+        done.notify_one();
+        outcomes
+    });
+    watcher.bar.finish_and_clear();
+    let unwritten = watcher
+        .unwritten
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    match unwritten {
+        Some(error) => Err(Failure::Input(format!("can't keep results: {error}"))),
+        None => Ok(outcomes),
+    }
+}
+
+fn bar(runs: u64) -> ProgressBar {
+    // Hidden where standard error is no terminal.
+    let bar = ProgressBar::new(runs);
+    let style = ProgressStyle::with_template(
+        "{bar:30} {human_pos} of {human_len} runs, {per_sec}, {eta} left{msg}",
+    );
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+struct Watcher {
+    bar: ProgressBar,
+    failures: AtomicU64,
+    is_over: AtomicBool,
+    log: Mutex<Option<State>>,
+    /// Why a result could not be kept.
+    unwritten: Mutex<Option<io::Error>>,
+}
+
+impl Watch for Watcher {
+    fn finished(&self, outcome: &Outcome) {
+        if outcome.failure.is_some() {
+            let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+            self.bar.set_message(format!(", {failures} broken"));
+        }
+        self.bar.inc(1);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(error)) = log.as_mut().map(|log| log.write(&results::line(outcome))) {
+            *log = None;
+            self.is_over.store(true, Ordering::Relaxed);
+            let mut unwritten = self
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *unwritten = Some(error);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+/// A file with results that grows.
+struct State(File);
+
+impl State {
+    /// Goes on with a file, or begins it.
+    fn open(file: &Path, plan: &Plan) -> Result<Self, Failure> {
+        let unwritten =
+            |error: io::Error| Failure::Input(format!("can't write {}: {error}", file.display()));
+        let before = fs::read(file).unwrap_or_default();
+        let opened = OpenOptions::new().create(true).append(true).open(file);
+        let mut state = Self(opened.map_err(unwritten)?);
+        if before.is_empty() {
+            state.write(&results::line(plan)).map_err(unwritten)?;
+        } else if !before.ends_with(b"\n") {
+            // What was being written when it was killed is no line, and is cut off.
+            let whole = before
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
+            state.0.set_len(whole as u64).map_err(unwritten)?;
+        }
+        Ok(state)
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        self.0.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+/// What is in a file of the same sweep.
+fn resumed(file: &Path, plan: &Plan) -> Result<Outcomes, Failure> {
+    let (theirs, outcomes) = read(file)?;
+    if theirs != *plan {
+        return Err(Failure::Input(format!(
+            "{} has results of another sweep: of other scenarios, seeds, flags or another version; name another file",
+            file.display()
+        )));
+    }
+    Ok(outcomes)
+}
+
+fn read(file: &Path) -> Result<(Plan, Outcomes), Failure> {
+    let bad = |why: &dyn std::fmt::Display| Failure::Input(format!("{}: {why}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| bad(&error))?;
+    results::read(&text).map_err(|error| bad(&error))
+}
+
+fn merge(files: &[PathBuf], how: &How) -> Result<Exit, Failure> {
+    let mut merged: Option<(Plan, Outcomes)> = None;
+    for file in files {
+        let (plan, outcomes) = read(file)?;
+        match &mut merged {
+            None => merged = Some((plan, outcomes)),
+            Some((first, all)) if *first == plan => all.extend(outcomes),
+            Some(_) => {
+                return Err(Failure::Input(format!(
+                    "{} is of another sweep than {}: of other scenarios, seeds, flags or another version",
+                    file.display(),
+                    files[0].display()
+                )));
+            }
+        }
+    }
+    let (plan, outcomes) = merged.ok_or_else(|| Failure::Input("there is no file".to_owned()))?;
+    tell(&Report::new(plan, outcomes), how)
+}
+
+fn tell(report: &Report, how: &How) -> Result<Exit, Failure> {
+    print(&if how.json {
+        report.to_json()
+    } else {
+        painted(&report.to_text())
+    })?;
+    let lacks = how.strict && !report.never.is_empty();
+    Ok(if report.groups.iter().any(|group| group.internal) {
+        Exit::Internal
+    } else if !report.held() || report.is_partial() || report.runs == 0 || lacks {
+        Exit::Broken
+    } else {
+        Exit::Held
+    })
+}

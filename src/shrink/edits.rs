@@ -1,0 +1,319 @@
+//! Smaller scenarios, made of a scenario in plain steps. Not every one of them can be: who runs them sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::diag::Source;
+use crate::herd::{Herd, ServerId};
+use crate::scenario::{
+    Action, ClientStep, Clocked, Expected, Party, Route, Scenario, Skewed, Step, Way,
+};
+use crate::units::LatencyRange;
+
+/// The steps by what belongs together: a fault with what mends it, everything else alone. Each is a list of indices into the
+/// steps.
+pub(super) fn units(scenario: &Scenario) -> Vec<Vec<usize>> {
+    let steps = &scenario.steps;
+    let mut taken = vec![false; steps.len()];
+    let mut units = Vec::new();
+    for at in 0..steps.len() {
+        if taken[at] {
+            continue;
+        }
+        taken[at] = true;
+        let mut unit = vec![at];
+        let later = (at + 1..steps.len()).filter(|&later| !taken[later]);
+        let mend = later
+            .into_iter()
+            .find(|&later| mends(&steps[at].action, &steps[later].action, scenario));
+        if let Some(mend) = mend {
+            taken[mend] = true;
+            unit.push(mend);
+        }
+        units.push(unit);
+    }
+    units
+}
+
+/// Whether a step ends what an earlier one began.
+fn mends(begin: &Action, end: &Action, scenario: &Scenario) -> bool {
+    let usual = |route: &Route, latency: &LatencyRange| {
+        scenario
+            .usual_latencies()
+            .any(|usual| usual == (*route, *latency))
+    };
+    match (begin, end) {
+        (Action::Break(fault, whom), Action::Mend(mended, healthy)) => {
+            fault == mended && whom.iter().any(|party| healthy.contains(party))
+        }
+        (Action::Cut(cut), Action::Heal(healed)) => cut.iter().any(|way| healed.contains(way)),
+        (Action::Slow(routes, slow), Action::Slow(others, latency)) => {
+            routes == others
+                && others
+                    .iter()
+                    .all(|route| usual(route, latency) && !usual(route, slow))
+        }
+        (Action::Skew(whom, wrong), Action::Skew(others, right)) => {
+            whom == others && *right == Skewed::default() && *wrong != Skewed::default()
+        }
+        _ => false,
+    }
+}
+
+/// The scenario with these of its steps only.
+pub(super) fn with_steps(scenario: &Scenario, kept: impl IntoIterator<Item = usize>) -> Scenario {
+    let mut kept: Vec<usize> = kept.into_iter().collect();
+    kept.sort_unstable();
+    let steps = kept
+        .into_iter()
+        .map(|at| scenario.steps[at].clone())
+        .collect();
+    Scenario {
+        steps,
+        ..scenario.clone()
+    }
+}
+
+/// Steps of clients that say or do less: fewer lines, to fewer servers, once.
+pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
+    let mut smaller = Vec::new();
+    for (at, step) in scenario.steps.iter().enumerate() {
+        let Action::Client(client) = &step.action else {
+            continue;
+        };
+        let mut push = |changed: ClientStep| {
+            let mut scenario = scenario.clone();
+            scenario.steps[at].action = Action::Client(changed);
+            smaller.push(scenario);
+        };
+        if client.times > 1 {
+            let mut once = client.clone();
+            (once.times, once.every) = (1, Duration::ZERO);
+            push(once);
+        }
+        if client.lines.len() > 1 {
+            for line in &client.lines {
+                let mut less = client.clone();
+                less.lines = vec![line.clone()];
+                push(less);
+            }
+        }
+        if client.to.len() > 1 {
+            for to in &client.to {
+                let mut less = client.clone();
+                less.to = vec![*to];
+                push(less);
+            }
+        }
+    }
+    smaller
+}
+
+/// The scenario with everything from step `at` on sooner, so that it comes `gap` after what is before it; none if it does
+/// already, or sooner.
+pub(super) fn sooner(scenario: &Scenario, at: usize, gap: Duration) -> Option<Scenario> {
+    let before = at
+        .checked_sub(1)
+        .map_or(Duration::ZERO, |before| scenario.steps[before].at);
+    let now = scenario.steps[at].at;
+    let wanted = before + gap;
+    let ticks = wanted.as_nanos().is_multiple_of(scenario.tick.as_nanos());
+    let earlier = now
+        .checked_sub(wanted)
+        .filter(|earlier| !earlier.is_zero() && ticks)?;
+    let mut scenario = scenario.clone();
+    for step in &mut scenario.steps[at..] {
+        step.at = step.at.saturating_sub(earlier);
+    }
+    Some(scenario)
+}
+
+/// The scenario in a herd without one of its servers; none if that server has a part in it that can't be left out.
+pub(super) fn without_server(scenario: &Scenario, gone: ServerId) -> Option<Scenario> {
+    let old = &scenario.herd;
+    let name = |id: ServerId| &*old.server(id).name;
+    let servers: Vec<&str> = old.ids().filter(|&id| id != gone).map(name).collect();
+    let kept: Vec<usize> = (old.links().iter().enumerate())
+        .filter(|(_, link)| link.other(gone).is_none())
+        .map(|(at, _)| at)
+        .collect();
+    let links: Vec<String> = (kept.iter())
+        .map(|&at| format!("{}-{}", name(old.links()[at].a), name(old.links()[at].b)))
+        .collect();
+    let text = format!(
+        "name = {:?}\nservers = {servers:?}\nlinks = {links:?}\n",
+        &**old.name()
+    );
+    let (herd, _) = Herd::parse(&Source::new("herd.toml", text)).ok()?;
+    let moved = Moved {
+        old,
+        new: &herd,
+        kept: &kept,
+    };
+    let steps = scenario.steps.iter().map(|step| {
+        let action = moved.action(&step.action)?;
+        Some(Step {
+            action,
+            ..step.clone()
+        })
+    });
+    let steps = steps.collect::<Option<Vec<Step>>>()?;
+    // Whoever expects something of a single server or link means that one.
+    let about_all =
+        |expected: &Expected| matches!(expected, Expected::Invariants(_) | Expected::Kept(_));
+    if !scenario
+        .expects
+        .iter()
+        .all(|expect| about_all(&expect.what))
+    {
+        return None;
+    }
+    Some(Scenario {
+        steps,
+        link_latency: kept.iter().map(|&at| scenario.link_latency[at]).collect(),
+        herd: Arc::new(herd.clone()),
+        ..scenario.clone()
+    })
+}
+
+/// A herd, and the same without one of its servers.
+struct Moved<'a> {
+    old: &'a Herd,
+    new: &'a Herd,
+    /// The links that are left, by their places in the old one.
+    kept: &'a [usize],
+}
+
+impl Moved<'_> {
+    fn server(&self, id: ServerId) -> Option<ServerId> {
+        self.new.id(&self.old.server(id).name)
+    }
+
+    fn party(&self, party: Party) -> Option<Party> {
+        match party {
+            Party::Server(id) => self.server(id).map(Party::Server),
+            other => Some(other),
+        }
+    }
+
+    fn parties(&self, whom: &[Party]) -> Option<Vec<Party>> {
+        some(whom.iter().filter_map(|&party| self.party(party)))
+    }
+
+    fn ways(&self, ways: &[Way]) -> Option<Vec<Way>> {
+        some(
+            ways.iter()
+                .filter_map(|&(a, b)| self.party(a).zip(self.party(b))),
+        )
+    }
+
+    fn action(&self, action: &Action) -> Option<Action> {
+        Some(match action {
+            Action::Break(fault, whom) => Action::Break(*fault, self.parties(whom)?),
+            Action::Mend(fault, whom) => Action::Mend(*fault, self.parties(whom)?),
+            Action::Cut(ways) => Action::Cut(self.ways(ways)?),
+            Action::Heal(ways) => Action::Heal(self.ways(ways)?),
+            Action::Sever(pairs) => Action::Sever(self.ways(pairs)?),
+            Action::Slow(routes, latency) => {
+                let routes = routes.iter().filter_map(|route| match route {
+                    Route::Link(at) => {
+                        let moved = self.kept.iter().position(|kept| kept == at);
+                        moved.map(Route::Link)
+                    }
+                    other => Some(*other),
+                });
+                Action::Slow(some(routes)?, *latency)
+            }
+            Action::Skew(whom, skewed) => {
+                let whom = whom.iter().filter_map(|whose| match whose {
+                    Clocked::Server(id) => self.server(*id).map(Clocked::Server),
+                    client @ Clocked::Client(_) => Some(client.clone()),
+                });
+                Action::Skew(some(whom)?, *skewed)
+            }
+            Action::Client(client) => {
+                let mut client = client.clone();
+                client.to = some(client.to.iter().filter_map(|&id| self.server(id)))?;
+                Action::Client(client)
+            }
+            Action::Workload(_) | Action::Random(_) | Action::Drawn(_) => return None,
+        })
+    }
+}
+
+/// A list, unless it is empty.
+fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.collect();
+    (!items.is_empty()).then_some(items)
+}
+
+/// The scenario with one latency for all links and one for clients, and with the usual seed.
+pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
+    let link = LatencyRange::constant(in_ticks(scenario.tick, 20));
+    let client = LatencyRange::constant(in_ticks(scenario.tick, 5));
+    let mut simpler = Vec::new();
+    let mut push = |change: &dyn Fn(&mut Scenario)| {
+        let mut scenario = scenario.clone();
+        change(&mut scenario);
+        simpler.push(scenario);
+    };
+    if scenario.link_latency.iter().any(|latency| *latency != link) {
+        push(&|scenario| scenario.link_latency.fill(link));
+    }
+    if scenario.client_latency != client {
+        push(&|scenario| scenario.client_latency = client);
+    }
+    if scenario.seed != 0 {
+        push(&|scenario| scenario.seed = 0);
+    }
+    if !scenario.places.is_empty() || scenario.asks_places {
+        push(&|scenario| {
+            scenario.places.clear();
+            scenario.asks_places = false;
+        });
+    }
+    simpler
+}
+
+/// So many milliseconds, or a tick if that is more.
+fn in_ticks(tick: Duration, millis: u64) -> Duration {
+    let wanted = Duration::from_millis(millis);
+    if wanted.as_nanos().is_multiple_of(tick.as_nanos()) {
+        wanted
+    } else {
+        tick
+    }
+}
+
+/// The scenario with its clients called by these names, in the order in which they speak; the last name is for all others. None if they
+/// are called so, or if the file could not be read then.
+pub(super) fn renamed(scenario: &Scenario, names: &[&str]) -> Option<Scenario> {
+    let mut clients: Vec<&str> = Vec::new();
+    for step in &scenario.steps {
+        if let Action::Client(client) = &step.action
+            && !clients.contains(&&*client.client)
+        {
+            clients.push(&client.client);
+        }
+    }
+    let last = names.last()?;
+    if clients.iter().all(|client| names.contains(client)) {
+        return None;
+    }
+    let text = scenario.to_toml();
+    let mut renamed = String::new();
+    // Names are found as words, so that `load-1` is not found in `load-12`.
+    let is_word = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        let place = clients.iter().position(|client| *client == word);
+        renamed.push_str(place.map_or(word, |at| names.get(at).unwrap_or(last)));
+        let gap = behind.find(is_word).unwrap_or(behind.len());
+        renamed.push_str(&behind[..gap]);
+        rest = &behind[gap..];
+    }
+    let (read, _) = Scenario::parse("shrunk.toml", &renamed, None).ok()?;
+    Some(read)
+}

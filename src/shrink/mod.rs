@@ -1,0 +1,280 @@
+//! A run that fails, made small: the same failure by the fewest steps, as a scenario's file that a person can read.
+
+mod edits;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::scenario::{Expect, Expected, Scenario};
+use crate::sim;
+use crate::trace::fingerprint::Fingerprint;
+use crate::trace::invariants::Invariant;
+
+pub use search::minimal;
+
+/// What is broken by a fault that touched nothing. It may be left out later.
+const TOUCHED_NOTHING: &str = "touches something";
+
+/// Times between two steps that are worth trying, in milliseconds, the shortest first.
+const GAPS: [u64; 6] = [0, 10, 100, 500, 1_000, 2_000];
+
+/// After so many rounds of leaving out and moving together nothing becomes smaller.
+const MOST_ROUNDS: usize = 4;
+
+/// How long to search.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many runs to try at most. What was found until then is what it comes to.
+    pub runs: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { runs: 3_000 }
+    }
+}
+
+/// What a failing run was made to.
+#[derive(Clone, Debug)]
+pub struct Shrunk {
+    /// The scenario, as it is read from its file.
+    pub scenario: Scenario,
+    /// How it fails: as what it was made of.
+    pub fingerprint: Fingerprint,
+    /// How many steps it had in plain steps before.
+    pub before: usize,
+    /// How many runs it took.
+    pub runs: usize,
+}
+
+/// Why there is nothing to make small.
+#[derive(Debug, thiserror::Error)]
+pub enum ShrinkError {
+    /// The scenario can't be run at all.
+    #[error(transparent)]
+    Sim(#[from] sim::SimError),
+    /// Nothing is broken in its run.
+    #[error("nothing is broken in this run, so there is nothing to make small")]
+    Held,
+    /// Neither in plain steps nor as written does a file of it fail in the same way.
+    #[error("written as a file it does not fail in the same way any more: {0}")]
+    Lost(Fingerprint),
+}
+
+impl Shrunk {
+    /// The file: a few words on what it is, and the scenario. `file` is what it is called there.
+    pub fn file(&self, file: &str) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "# Breaks {}.", self.fingerprint);
+        let _ = writeln!(text, "# Again: herd run {file}\n");
+        text + &self.scenario.to_toml()
+    }
+}
+
+/// Makes the failing run of a scenario small, with the seed that it has.
+///
+/// # Errors
+///
+/// When it does not fail, or can't be written so that it fails again.
+pub fn shrink(scenario: &Scenario, limits: Limits) -> Result<Shrunk, ShrinkError> {
+    let trace = sim::run_once(scenario)?;
+    let target = Fingerprint::of(&trace).ok_or(ShrinkError::Held)?;
+    let mut shrinker = Shrinker {
+        allowed: Fingerprint::all_broken(&trace),
+        target,
+        runs: 1,
+        limits,
+    };
+    let mut plain = about_one_thing(scenario.plain(), &shrinker.target);
+    let mut before = plain.steps.len();
+    if !shrinker.fails(&plain) {
+        plain = scenario.clone();
+        before = plain.steps.len();
+        if !shrinker.fails(&plain) {
+            return Err(ShrinkError::Lost(shrinker.target));
+        }
+    }
+    let mut small = shrinker.search(plain);
+    small.title = format!("{}, made small", shrinker.target.broken);
+    small.about = Some(format!(
+        "Made of {}, seed {}.",
+        scenario.title, scenario.seed
+    ));
+    let scenario = read_back(&small).unwrap_or(small);
+    Ok(Shrunk {
+        scenario,
+        fingerprint: shrinker.target,
+        before,
+        runs: shrinker.runs,
+    })
+}
+
+/// The scenario with nothing expected but the invariant that is broken, if it is one.
+fn about_one_thing(scenario: Scenario, target: &Fingerprint) -> Scenario {
+    let Ok(invariant) = target.broken.parse::<Invariant>() else {
+        return scenario;
+    };
+    let expect = Expect {
+        span: 0..0,
+        what: Expected::Invariants(vec![invariant]),
+    };
+    Scenario {
+        expects: vec![expect],
+        ..scenario
+    }
+}
+
+/// What the scenario is when it is written and read.
+fn read_back(scenario: &Scenario) -> Option<Scenario> {
+    let text = scenario.to_toml();
+    let (read, _) = Scenario::parse("shrunk.toml", &text, None).ok()?;
+    Some(read)
+}
+
+struct Shrinker {
+    target: Fingerprint,
+    /// What else may be broken, since it was before.
+    allowed: BTreeSet<String>,
+    runs: usize,
+    limits: Limits,
+}
+
+impl Shrinker {
+    /// Whether the scenario, written and read again, fails in the same way, and in no other than before.
+    fn fails(&mut self, scenario: &Scenario) -> bool {
+        if self.runs >= self.limits.runs {
+            return false;
+        }
+        let Some(read) = read_back(scenario) else {
+            return false;
+        };
+        self.runs += 1;
+        let Ok(trace) = sim::run_once(&read) else {
+            return false;
+        };
+        let may_be =
+            |broken: &String| self.allowed.contains(broken) || broken.ends_with(TOUCHED_NOTHING);
+        Fingerprint::of(&trace).as_ref() == Some(&self.target)
+            && Fingerprint::all_broken(&trace).iter().all(may_be)
+    }
+
+    fn search(&mut self, scenario: Scenario) -> Scenario {
+        let mut best = scenario;
+        for _ in 0..MOST_ROUNDS {
+            let before = best.to_toml();
+            best = self.fewer_expectations(&best);
+            best = self.fewer_units(&best);
+            best = self.fewer_steps(&best);
+            best = self.first_of(best, edits::with_less_said);
+            best = self.sooner(best);
+            best = self.fewer_servers(best);
+            best = self.first_of(best, edits::simpler_settings);
+            best = self.names(best);
+            if best.to_toml() == before {
+                break;
+            }
+        }
+        best
+    }
+
+    fn fewer_expectations(&mut self, scenario: &Scenario) -> Scenario {
+        let with = |expects: &[Expect]| Scenario {
+            expects: expects.to_vec(),
+            ..scenario.clone()
+        };
+        let kept = minimal(scenario.expects.clone(), &mut |expects| {
+            // Which invariant is broken is told anyway, but it is said whose file this is.
+            let is_told = |expect: &Expect| matches!(expect.what, Expected::Invariants(_));
+            let all_told = scenario
+                .expects
+                .iter()
+                .filter(|expect| is_told(expect))
+                .all(|e| expects.contains(e));
+            all_told && self.fails(&with(expects))
+        });
+        with(&kept)
+    }
+
+    fn fewer_units(&mut self, scenario: &Scenario) -> Scenario {
+        let steps = |units: &[Vec<usize>]| units.concat();
+        let kept = minimal(edits::units(scenario), &mut |units| {
+            !units.is_empty() && self.fails(&edits::with_steps(scenario, steps(units)))
+        });
+        edits::with_steps(scenario, steps(&kept))
+    }
+
+    /// Each step by itself, such as one that mends what need not be mended.
+    fn fewer_steps(&mut self, scenario: &Scenario) -> Scenario {
+        let all: Vec<usize> = (0..scenario.steps.len()).collect();
+        let kept = minimal(all, &mut |kept| {
+            !kept.is_empty() && self.fails(&edits::with_steps(scenario, kept.iter().copied()))
+        });
+        edits::with_steps(scenario, kept)
+    }
+
+    /// Takes the first of the smaller ones that fails, as long as there is one.
+    fn first_of(
+        &mut self,
+        scenario: Scenario,
+        smaller: fn(&Scenario) -> Vec<Scenario>,
+    ) -> Scenario {
+        let mut best = scenario;
+        while let Some(next) = smaller(&best)
+            .into_iter()
+            .find(|smaller| self.fails(smaller))
+        {
+            best = next;
+        }
+        best
+    }
+
+    /// Steps nearer to each other, and the first of them early.
+    fn sooner(&mut self, scenario: Scenario) -> Scenario {
+        let mut best = scenario;
+        for at in 0..best.steps.len() {
+            // Before a second has passed, links are not up.
+            let gaps: &[u64] = if at == 0 { &[500, 1_000] } else { &GAPS };
+            let mut gaps = gaps.iter().map(|&gap| Duration::from_millis(gap));
+            let nearer = gaps.find_map(|gap| {
+                let nearer = edits::sooner(&best, at, gap)?;
+                self.fails(&nearer).then_some(nearer)
+            });
+            best = nearer.unwrap_or(best);
+        }
+        best
+    }
+
+    fn fewer_servers(&mut self, scenario: Scenario) -> Scenario {
+        let mut best = scenario;
+        let mut at = 0;
+        while let Some(id) = best.herd.ids().nth(at) {
+            let fewer = edits::without_server(&best, id).filter(|_| best.herd.servers().len() > 1);
+            match fewer.filter(|fewer| self.fails(fewer)) {
+                Some(fewer) => best = fewer,
+                None => at += 1,
+            }
+        }
+        best
+    }
+
+    /// Clients with names that can be told apart at a glance, and as few of them as will do.
+    fn names(&mut self, scenario: Scenario) -> Scenario {
+        let mut best = scenario;
+        for wanted in [
+            &["kiwi"][..],
+            &["kiwi", "plum"],
+            &["kiwi", "plum", "fig", "lime"],
+        ] {
+            let renamed = edits::renamed(&best, wanted);
+            if let Some(renamed) = renamed.filter(|renamed| self.fails(renamed)) {
+                best = renamed;
+                break;
+            }
+        }
+        best
+    }
+}

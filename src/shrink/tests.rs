@@ -1,0 +1,108 @@
+use super::*;
+use crate::node::mistakes::Mistake;
+use crate::sweep::{self, Options};
+
+const CHAOS: &str = include_str!("../../scenarios/stories/chaos-coarse.toml");
+
+fn chaos() -> Scenario {
+    let (scenario, _) = Scenario::parse("chaos-coarse.toml", CHAOS, None).expect("it is shipped");
+    scenario
+}
+
+/// A sweep finds a mistaken server, and the first failing run is made small: the file fails in the same way while the mistake is made, and
+/// holds when it is not.
+fn found_and_made_small(mistake: Mistake, server: &str) -> Shrunk {
+    let scenarios = [chaos()];
+    let shrunk = mistake.made_by(server, || {
+        let report = sweep::sweep(
+            &scenarios,
+            &Options {
+                seeds: 0..20,
+                ..Options::default()
+            },
+        );
+        let first = report.groups.first().expect("the sweep finds it");
+        let failing = sweep::scenario_of(&scenarios, &report.plan, first.first[0]);
+        shrink(&failing, Limits::default()).expect("it can be made small")
+    });
+    let text = shrunk.file("small.toml");
+    let (scenario, _) =
+        Scenario::parse("small.toml", &text, None).expect("what is written can be read");
+    let trace = mistake.made_by(server, || sim::run(&scenario).expect("it runs"));
+    assert_eq!(
+        Fingerprint::of(&trace),
+        Some(shrunk.fingerprint.clone()),
+        "{text}"
+    );
+    let true_one = sim::run(&scenario).expect("it runs");
+    assert_eq!(
+        Fingerprint::of(&true_one),
+        None,
+        "on the true server:\n{text}"
+    );
+    assert!(shrunk.scenario.steps.len() <= 5, "{text}");
+    shrunk
+}
+
+#[test]
+fn news_that_is_told_back_needs_one_step_and_two_servers() {
+    let shrunk = found_and_made_small(Mistake::TellsBack, "Juzang");
+    assert_eq!(shrunk.scenario.steps.len(), 1, "{}", shrunk.file("x"));
+    assert!(
+        shrunk.scenario.herd.servers().len() <= 3,
+        "{}",
+        shrunk.file("x")
+    );
+    assert!(shrunk.before > 200);
+}
+
+#[test]
+fn an_older_update_that_replaces_a_newer_one_needs_two_of_them() {
+    let shrunk = found_and_made_small(Mistake::TakesOlder, "Campbell");
+    assert!(
+        shrunk.file("x").contains("never-back-in-time"),
+        "{}",
+        shrunk.file("x")
+    );
+}
+
+#[test]
+fn what_holds_can_t_be_made_small() {
+    let text = "title = \"t\"\nherd = \"riley\"\nsteps = [{ at = \"1s\", crash = \"Riley\" }]";
+    let (scenario, _) = Scenario::parse("t.toml", text, None).unwrap();
+    assert!(matches!(
+        shrink(&scenario, Limits::default()),
+        Err(ShrinkError::Held)
+    ));
+}
+
+/// Without expectations of the author that have nothing to do with it, and with the one that is broken.
+#[test]
+fn an_expectation_that_is_broken_is_what_is_kept() {
+    let text = r#"
+        title = "t"
+        herd = "riley"
+        steps = [
+          { at = "1s", client = "plum", to = "Campbell", send = "IAMAT plum +1+1 {now}" },
+          { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}" },
+          { at = "3s", crash = "Juzang" },
+        ]
+        [[expect]]
+        update = "kiwi"
+        hops = { Campbell = 7 }
+        [[expect]]
+        update = "plum"
+        reaches = "all"
+    "#;
+    let (scenario, _) = Scenario::parse("t.toml", text, None).unwrap();
+    let shrunk = shrink(&scenario, Limits::default()).unwrap();
+    assert_eq!(
+        (shrunk.scenario.steps.len(), shrunk.scenario.expects.len()),
+        (1, 1)
+    );
+    assert!(
+        shrunk.file("x").contains("hops = { Campbell = 7 }"),
+        "{}",
+        shrunk.file("x")
+    );
+}

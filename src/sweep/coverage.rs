@@ -1,0 +1,191 @@
+//! What runs came to: which faults, which kinds of events, which situations, and how often.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::situations::Situation;
+use crate::scenario::{Action, Drawn, Fault, RandomFault, Scenario, Skewed};
+use crate::trace::Trace;
+
+/// How often something happened, by its name. What never did is not in it.
+pub type Counts = BTreeMap<String, u64>;
+
+/// What one run came to, or several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Faults that began, by the word of their step.
+    pub faults: Counts,
+    /// Events, by their kind.
+    pub events: Counts,
+    /// Runs that came to a situation, by its name.
+    pub situations: Counts,
+}
+
+/// What a sweep of some scenarios should come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Faults, by the word of their step.
+    pub faults: BTreeSet<String>,
+    /// Kinds of events.
+    pub events: BTreeSet<String>,
+    /// Situations, by name.
+    pub situations: BTreeSet<String>,
+}
+
+impl Coverage {
+    /// Of the run of an [expanded](Scenario::expanded) scenario.
+    pub fn of(expanded: &Scenario, trace: &Trace) -> Self {
+        let mut coverage = Self::default();
+        for (fault, count) in faults_in(expanded) {
+            if count > 0 {
+                *coverage.faults.entry(fault.word().to_owned()).or_default() += count;
+            }
+        }
+        let mut events: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for event in &trace.events {
+            *events.entry(event.what.kind()).or_default() += 1;
+        }
+        let events = events.into_iter();
+        coverage.events = events
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .collect();
+        for situation in Situation::of(&trace.herd, &trace.events) {
+            coverage.situations.insert(situation.name().to_owned(), 1);
+        }
+        coverage
+    }
+
+    /// Adds what another run came to.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.faults, &other.faults),
+            (&mut self.events, &other.events),
+            (&mut self.situations, &other.situations),
+        ] {
+            for (name, count) in theirs {
+                *mine.entry(name.clone()).or_default() += count;
+            }
+        }
+    }
+
+    /// What was wanted and never came, in words.
+    pub fn missing(&self, wanted: &Wanted) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (what, wanted, came) in [
+            ("fault", &wanted.faults, &self.faults),
+            ("event", &wanted.events, &self.events),
+            ("situation", &wanted.situations, &self.situations),
+        ] {
+            let absent = wanted.iter().filter(|name| !came.contains_key(*name));
+            missing.extend(absent.map(|name| format!("{what}: {name}")));
+        }
+        missing
+    }
+}
+
+impl Wanted {
+    /// What all that these scenarios can do comes to.
+    pub fn of(scenarios: &[Scenario]) -> Self {
+        let mut wanted = Self::default();
+        let mut faults = BTreeSet::new();
+        for scenario in scenarios {
+            for step in &scenario.steps {
+                match &step.action {
+                    Action::Random(random) => {
+                        faults.extend(random.faults.iter().map(|(fault, _)| *fault));
+                        wanted.events.insert("chose".to_owned());
+                    }
+                    Action::Workload(load) if load.whatsat > 0 => {
+                        wanted.events.insert("look-up".to_owned());
+                    }
+                    action => faults.extend(fault_of(scenario, action)),
+                }
+            }
+            if scenario.asks_places {
+                let places = ["places-asked", "places-told"];
+                wanted.events.extend(places.map(str::to_owned));
+            }
+        }
+        let always = [
+            "accepted",
+            "closed",
+            "ignored",
+            "line-in",
+            "line-out",
+            "link-up",
+            "opened",
+            "started",
+            "synchronised",
+        ];
+        wanted.events.extend(always.map(str::to_owned));
+        let kinds = faults.iter().flat_map(|fault| kinds_of(*fault));
+        wanted.events.extend(kinds.map(|kind| (*kind).to_owned()));
+        wanted.faults = faults.iter().map(|fault| fault.word().to_owned()).collect();
+        let possible = Situation::ALL
+            .into_iter()
+            .filter(|situation| situation.can_come(&faults));
+        wanted.situations = possible
+            .map(|situation| situation.name().to_owned())
+            .collect();
+        wanted
+    }
+}
+
+/// The faults of an expanded scenario, and how often each begins.
+fn faults_in(expanded: &Scenario) -> Vec<(RandomFault, u64)> {
+    let drawn: BTreeSet<usize> = (expanded.steps.iter())
+        .filter(|step| matches!(step.action, Action::Drawn(_)))
+        .map(|step| step.span.start)
+        .collect();
+    let mut found = Vec::new();
+    for step in &expanded.steps {
+        if let Action::Drawn(Drawn::Random(random, counts)) = &step.action {
+            let kinds = random.faults.iter().zip(counts);
+            found.extend(kinds.map(|((fault, _), count)| (*fault, u64::from(*count))));
+        } else if !drawn.contains(&step.span.start) {
+            found.extend(fault_of(expanded, &step.action).map(|fault| (fault, 1)));
+        }
+    }
+    found
+}
+
+/// The fault that begins by a plain step.
+fn fault_of(scenario: &Scenario, action: &Action) -> Option<RandomFault> {
+    match action {
+        Action::Break(fault, _) => Some(RandomFault::Server(*fault)),
+        Action::Cut(ways) if ways.iter().any(|&(a, b)| ways.contains(&(b, a))) => {
+            Some(RandomFault::Partition)
+        }
+        Action::Cut(_) => Some(RandomFault::PartitionOneway),
+        Action::Sever(_) => Some(RandomFault::Sever),
+        // What is as it was in the beginning is mended.
+        Action::Slow(routes, latency) => {
+            let mut usual = scenario.usual_latencies();
+            let mended = usual.any(|usual| usual == (routes[0], *latency));
+            (!mended).then_some(RandomFault::Slow)
+        }
+        Action::Skew(_, skewed) if *skewed != Skewed::default() => Some(RandomFault::Skew),
+        _ => None,
+    }
+}
+
+/// The kinds of events by which a fault begins and ends.
+fn kinds_of(fault: RandomFault) -> &'static [&'static str] {
+    match fault {
+        RandomFault::Server(Fault::Crash) => &[
+            "crashed",
+            "restarted",
+            "link-down",
+            "connect-failed",
+            "touched",
+        ],
+        RandomFault::Server(Fault::PowerOff) => &["powered-off", "powered-on", "touched"],
+        RandomFault::Server(Fault::Freeze) => &["frozen", "thawed", "touched"],
+        RandomFault::Server(Fault::Refuse) => &["refusing", "accepting", "touched"],
+        RandomFault::Partition | RandomFault::PartitionOneway => &["cut", "healed", "touched"],
+        RandomFault::Sever => &["severed", "link-down", "touched"],
+        RandomFault::Slow => &["slowed", "touched"],
+        RandomFault::Skew => &["skewed", "touched"],
+    }
+}

@@ -1,0 +1,213 @@
+//! Many seeds: each a run, on all cores, and one report that is the same however they were spread.
+
+pub mod coverage;
+pub mod plan;
+pub mod report;
+pub mod results;
+pub mod situations;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::scenario::Scenario;
+use crate::sim::{self, SimError};
+use crate::trace::fingerprint::Fingerprint;
+use crate::trace::{Judgement, Trace};
+use coverage::Coverage;
+use plan::{Plan, Shard};
+use report::Report;
+use results::{Failure, Outcome, Outcomes};
+
+/// So much of what was wrong is told in a report.
+const MOST_WORDS: usize = 300;
+
+/// How to sweep.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The seeds.
+    pub seeds: Range<u64>,
+    /// Whether each seed has a mixture of faults of its own: see [`Scenario::swarmed`].
+    pub swarm: bool,
+    /// Whether everything is executed twice and compared.
+    pub paired: bool,
+    /// Whether to go on after a failure.
+    pub keep_going: bool,
+    /// On how many threads. With one, everything runs on the caller's.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seeds: 0..100,
+            swarm: true,
+            paired: false,
+            keep_going: false,
+            threads: 1,
+        }
+    }
+}
+
+/// Who looks on while a sweep goes on, from several threads.
+pub trait Watch: Sync {
+    /// A run is over. What it says is the only thing that is in no order.
+    fn finished(&self, outcome: &Outcome);
+
+    /// Whether to begin no more runs.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody.
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn finished(&self, _: &Outcome) {}
+}
+
+/// Runs the scenarios with every seed, and tells what came of it.
+pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
+    let Options {
+        swarm,
+        paired,
+        keep_going,
+        ..
+    } = *options;
+    let plan = Plan::new(scenarios, options.seeds.clone(), swarm, paired, keep_going);
+    let todo = plan.items(Shard::WHOLE);
+    let outcomes = run_all(scenarios, &plan, todo, options.threads, &Unwatched);
+    Report::new(plan, outcomes)
+}
+
+/// Runs what is to be done of a plan. Unless it keeps going, no run is missing before the first that failed.
+pub fn run_all(
+    scenarios: &[Scenario],
+    plan: &Plan,
+    todo: impl IntoIterator<Item = u64>,
+    threads: usize,
+    watch: &dyn Watch,
+) -> Outcomes {
+    let todo: Vec<u64> = todo.into_iter().collect();
+    let next = AtomicUsize::new(0);
+    let first_failure = AtomicU64::new(u64::MAX);
+    let outcomes = Mutex::new(Outcomes::new());
+    let work = || {
+        while let Some(&item) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let behind = !plan.keep_going && item > first_failure.load(Ordering::Relaxed);
+            if behind || watch.is_over() {
+                break;
+            }
+            let outcome = run_one(scenarios, plan, item);
+            if outcome.failure.is_some() {
+                first_failure.fetch_min(item, Ordering::Relaxed);
+            }
+            watch.finished(&outcome);
+            let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            outcomes.insert(item, outcome);
+        }
+    };
+    if threads <= 1 {
+        work();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+    }
+    outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The scenario of a run, as it runs.
+pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
+    let (which, seed) = plan.run(item);
+    let scenario = scenarios[which].clone().with_seed(seed);
+    if plan.swarm {
+        scenario.swarmed()
+    } else {
+        scenario
+    }
+}
+
+fn run_one(scenarios: &[Scenario], plan: &Plan, item: u64) -> Outcome {
+    let expanded = scenario_of(scenarios, plan, item).expanded();
+    let (coverage, failure) = match execute(&expanded, plan.paired) {
+        Ok(trace) => (Coverage::of(&expanded, &trace), failure_of(&trace)),
+        Err(failure) => (Coverage::default(), Some(failure)),
+    };
+    Outcome {
+        run: item,
+        coverage,
+        failure,
+    }
+}
+
+/// Runs a scenario; a panic is a failure like any other.
+fn execute(scenario: &Scenario, paired: bool) -> Result<Trace, Failure> {
+    let run = || {
+        if paired {
+            sim::run(scenario)
+        } else {
+            sim::run_once(scenario)
+        }
+    };
+    let ran = catch_unwind(AssertUnwindSafe(run));
+    let failed = |fingerprint: &str, words: String| Failure {
+        fingerprint: Fingerprint::of_failure(fingerprint),
+        words: shortened(&words),
+        internal: true,
+    };
+    match ran {
+        Ok(Ok(trace)) => Ok(trace),
+        Ok(Err(error @ SimError::Nondeterministic { .. })) => {
+            Err(failed("two runs differ", error.to_string()))
+        }
+        Ok(Err(error)) => Err(failed("the simulation fails", error.to_string())),
+        Err(_) => Err(failed("a panic", "a panic, which is told above".to_owned())),
+    }
+}
+
+/// How a run failed, if an expectation was broken.
+pub fn failure_of(trace: &Trace) -> Option<Failure> {
+    let fingerprint = Fingerprint::of(trace)?;
+    let broken = trace.judgements.iter().filter(|judgement| !judgement.held);
+    let is_it = |judgement: &&Judgement| {
+        judgement
+            .invariant
+            .is_none_or(|invariant| invariant.name() == fingerprint.broken)
+    };
+    let has_invariant = |judgement: &&Judgement| judgement.invariant.is_some();
+    let first = broken.clone().filter(has_invariant).find(is_it);
+    let first = first.or_else(|| broken.clone().next());
+    let words = first.map(|judgement| {
+        let Judgement {
+            about,
+            expected,
+            actual,
+            ..
+        } = judgement;
+        if judgement.invariant.is_some() {
+            return actual.clone();
+        }
+        format!("{about}: expected {expected}, but {actual}")
+    });
+    Some(Failure {
+        fingerprint,
+        words: shortened(&words.unwrap_or_default()),
+        internal: false,
+    })
+}
+
+fn shortened(words: &str) -> String {
+    match words.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
+    }
+}

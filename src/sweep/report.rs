@@ -1,0 +1,299 @@
+//! What a sweep came to, as text and as JSON: by what ran alone, not by where or when.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::coverage::{Counts, Coverage};
+use super::plan::{Plan, Shard};
+use super::results::{Failure, Outcomes};
+use crate::trace::fingerprint::Fingerprint;
+
+/// How many seeds of a group are named; the others are counted.
+const MOST_SEEDS: usize = 10;
+
+/// What a sweep came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was to be run.
+    pub plan: Plan,
+    /// Which part of it, of how many.
+    pub part: (u64, u64),
+    /// How many runs there were. Unless it kept going, what ran after the first failure does not count.
+    pub runs: u64,
+    /// How many events they had.
+    pub events: u64,
+    /// How many runs of the plan are missing, though nothing failed before them.
+    pub missing_runs: u64,
+    /// Failures by the way in which they failed, the most common first.
+    pub groups: Vec<Group>,
+    /// What the runs came to.
+    pub coverage: Coverage,
+    /// What was wanted and never came.
+    pub never: Vec<String>,
+}
+
+/// Runs that failed in the same way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// In which way.
+    pub fingerprint: Fingerprint,
+    /// How many.
+    pub runs: u64,
+    /// It is the simulation that failed.
+    pub internal: bool,
+    /// What was wrong in the first, with names and numbers.
+    pub words: String,
+    /// The first runs, by their numbers in the plan.
+    pub first: Vec<u64>,
+}
+
+impl Report {
+    /// What these outcomes come to.
+    pub fn new(plan: Plan, outcomes: Outcomes) -> Self {
+        Self::of_part(plan, outcomes, Shard::WHOLE)
+    }
+
+    /// What the outcomes of a part come to.
+    pub fn of_part(plan: Plan, mut outcomes: Outcomes, part: Shard) -> Self {
+        let first_failure = outcomes.values().find(|outcome| outcome.failure.is_some());
+        let stopped = first_failure
+            .map(|outcome| outcome.run)
+            .filter(|_| !plan.keep_going);
+        if let Some(last) = stopped {
+            outcomes.retain(|run, _| *run <= last);
+        }
+        let due = plan
+            .items(part)
+            .take_while(|item| stopped.is_none_or(|last| *item <= last));
+        let due = due.count() as u64;
+        let mut coverage = Coverage::default();
+        let mut groups: BTreeMap<Fingerprint, Group> = BTreeMap::new();
+        for outcome in outcomes.values() {
+            coverage.add(&outcome.coverage);
+            if let Some(failure) = &outcome.failure {
+                add(&mut groups, outcome.run, failure);
+            }
+        }
+        let mut groups: Vec<Group> = groups.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.runs));
+        let runs = outcomes.len() as u64;
+        Self {
+            runs,
+            part: (part.number, part.of),
+            events: coverage.events.values().sum(),
+            missing_runs: due.saturating_sub(runs),
+            groups,
+            never: coverage.missing(&plan.wanted),
+            coverage,
+            plan,
+        }
+    }
+
+    /// Whether nothing failed.
+    pub fn held(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Whether runs are missing.
+    pub fn is_partial(&self) -> bool {
+        self.missing_runs > 0
+    }
+
+    /// How many runs failed.
+    pub fn failures(&self) -> u64 {
+        self.groups.iter().map(|group| group.runs).sum()
+    }
+
+    /// As one JSON object and a line feed.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        self.heading(&mut text);
+        for group in &self.groups {
+            self.group(group, &mut text);
+        }
+        for (title, counts) in [
+            ("faults", &self.coverage.faults),
+            ("events", &self.coverage.events),
+        ] {
+            counted(title, counts, &mut text);
+        }
+        self.situations(&mut text);
+        if !self.never.is_empty() {
+            let _ = writeln!(text, "\nnever");
+            for what in &self.never {
+                let _ = writeln!(text, "  {what}");
+            }
+        }
+        let _ = writeln!(text, "\n{}", self.verdict());
+        text
+    }
+
+    fn heading(&self, text: &mut String) {
+        let names: Vec<&str> = (self.plan.scenarios.iter())
+            .map(|swept| swept.name.as_str())
+            .collect();
+        let (from, to) = self.plan.seeds;
+        let swarm = if self.plan.swarm {
+            ", each with faults of its own"
+        } else {
+            ""
+        };
+        let paired = if self.plan.paired {
+            ", each executed twice and compared"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "sweep of {}, seeds {from}..{to}{swarm}{paired}",
+            names.join(", ")
+        );
+        let part = match self.part {
+            (_, 1) => String::new(),
+            (number, of) => format!(" (part {number} of {of})"),
+        };
+        let _ = writeln!(
+            text,
+            "  {} of {} runs{part}, {} events",
+            grouped(self.runs),
+            grouped(self.plan.len()),
+            grouped(self.events)
+        );
+    }
+
+    fn group(&self, group: &Group, text: &mut String) {
+        let Group {
+            fingerprint,
+            runs,
+            words,
+            first,
+            ..
+        } = group;
+        let plural = if *runs == 1 { "" } else { "s" };
+        let _ = writeln!(
+            text,
+            "\nBROKEN  {} run{plural}: {fingerprint}",
+            grouped(*runs)
+        );
+        let seeds: Vec<String> = first.iter().map(|&run| self.named(run)).collect();
+        let more = runs - first.len() as u64;
+        let more = if more > 0 {
+            format!(", and {} more", grouped(more))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "          seeds:  {}{more}", seeds.join(", "));
+        let _ = writeln!(text, "          first:  {words}");
+        let _ = writeln!(text, "          again:  {}", self.again(first[0]));
+    }
+
+    /// A run by its seed, and by its scenario where there are several.
+    fn named(&self, run: u64) -> String {
+        let (scenario, seed) = self.plan.run(run);
+        match self.plan.scenarios.as_slice() {
+            [_] => seed.to_string(),
+            several => format!("{} {seed}", several[scenario].name),
+        }
+    }
+
+    /// The command line that runs a run again.
+    pub fn again(&self, run: u64) -> String {
+        let (scenario, seed) = self.plan.run(run);
+        let swarm = if self.plan.swarm { " --swarm" } else { "" };
+        format!(
+            "herd run{swarm} --seed {seed} {}",
+            self.plan.scenarios[scenario].file
+        )
+    }
+
+    fn situations(&self, text: &mut String) {
+        let runs = |name: &str| {
+            self.coverage
+                .situations
+                .get(name)
+                .copied()
+                .unwrap_or_default()
+        };
+        let _ = writeln!(text, "\nsituations, and in how many runs");
+        for situation in super::situations::Situation::ALL {
+            let name = situation.name();
+            let _ = writeln!(text, "  {:<56}{:>12}", name, grouped(runs(name)));
+        }
+    }
+
+    /// One line that sums it up.
+    pub fn verdict(&self) -> String {
+        let runs = grouped(self.runs);
+        let partial = match self.missing_runs {
+            0 => String::new(),
+            missing => format!("PARTIAL, {} runs are missing; ", grouped(missing)),
+        };
+        let never = match self.never.len() {
+            0 => String::new(),
+            count => format!("; {count} wanted and never seen"),
+        };
+        if self.runs == 0 {
+            return format!("{partial}BROKEN: nothing was run, so nothing is known");
+        }
+        let verdict = if self.held() {
+            format!("HELD: {runs} runs")
+        } else {
+            format!(
+                "BROKEN: {} of {runs} runs, in {} ways",
+                grouped(self.failures()),
+                self.groups.len()
+            )
+        };
+        format!("{partial}{verdict}{never}")
+    }
+}
+
+fn add(groups: &mut BTreeMap<Fingerprint, Group>, run: u64, failure: &Failure) {
+    let group = groups
+        .entry(failure.fingerprint.clone())
+        .or_insert_with(|| Group {
+            fingerprint: failure.fingerprint.clone(),
+            runs: 0,
+            internal: failure.internal,
+            words: failure.words.clone(),
+            first: Vec::new(),
+        });
+    group.runs += 1;
+    if group.first.len() < MOST_SEEDS {
+        group.first.push(run);
+    }
+}
+
+fn counted(title: &str, counts: &Counts, text: &mut String) {
+    if counts.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{title}");
+    let mut counts: Vec<(&String, &u64)> = counts.iter().collect();
+    counts.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+    for (name, count) in counts {
+        let _ = writeln!(text, "  {name:<24}{:>16}", grouped(*count));
+    }
+}
+
+/// A number with a comma between each three digits.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,278 @@
+//! Situations that a sweep is to come to, each seen in a trace by its events alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::herd::Herd;
+use crate::journal::{ConnId, Event, Ignored, Source, What, Who, Why};
+use crate::protocol::record::Record;
+use crate::scenario::{Fault, RandomFault};
+use crate::trace::state::{Held, LinkState, State};
+
+/// An answer that takes longer is late, in nanoseconds.
+const LATE: u64 = 1_000_000_000;
+
+/// Something that happens only sometimes, and then tries what else would go untried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Situation {
+    /// Two servers are down at once.
+    TwoDown,
+    /// A server dies while it synchronises with a neighbour.
+    DiesSynchronising,
+    /// The network is cut while a server is down.
+    CutWhileDown,
+    /// A server has lost all its links.
+    AllLinksDown,
+    /// A link ends because nothing was heard.
+    Silent,
+    /// A neighbour that was dialled does not greet.
+    NoGreeting,
+    /// A connection is superseded by a newer one of the same neighbour.
+    Superseded,
+    /// A link brings records both ways when it synchronises.
+    BothWays,
+    /// Two servers have something that the other lacks when the way between them is healed.
+    HealedDiffering,
+    /// A server that knows nothing is told what it missed.
+    CatchesUp,
+    /// An update overtakes an older one of its client between servers.
+    Overtaken,
+    /// A server hears of a client from itself before it hears what the client told another server.
+    BeforeOthers,
+    /// A client tells a server something older than what the server knows.
+    OlderFromClient,
+    /// A client's answer takes more than a second.
+    LateAnswer,
+    /// A client has no answer.
+    Unanswered,
+}
+
+impl Situation {
+    /// All of them, in the order in which reports tell of them.
+    pub const ALL: [Self; 15] = [
+        Self::TwoDown,
+        Self::DiesSynchronising,
+        Self::CutWhileDown,
+        Self::AllLinksDown,
+        Self::Silent,
+        Self::NoGreeting,
+        Self::Superseded,
+        Self::BothWays,
+        Self::HealedDiffering,
+        Self::CatchesUp,
+        Self::Overtaken,
+        Self::BeforeOthers,
+        Self::OlderFromClient,
+        Self::LateAnswer,
+        Self::Unanswered,
+    ];
+
+    /// In words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TwoDown => "two servers are down at once",
+            Self::DiesSynchronising => "a server dies while it synchronises",
+            Self::CutWhileDown => "the network is cut while a server is down",
+            Self::AllLinksDown => "a server has lost all its links",
+            Self::Silent => "a link ends in silence",
+            Self::NoGreeting => "a neighbour does not greet",
+            Self::Superseded => "a connection is superseded",
+            Self::BothWays => "a link synchronises records both ways",
+            Self::HealedDiffering => "a cut is healed with different records on both sides",
+            Self::CatchesUp => "a server is told what it missed",
+            Self::Overtaken => "an update overtakes another",
+            Self::BeforeOthers => "a server hears a client before what it told another",
+            Self::OlderFromClient => "a client tells a server what is older than known",
+            Self::LateAnswer => "a client's answer is late",
+            Self::Unanswered => "a client has no answer",
+        }
+    }
+
+    /// Whether it can come about with faults of these kinds; it may still be rare.
+    pub fn can_come(self, faults: &BTreeSet<RandomFault>) -> bool {
+        let any = |kinds: &[RandomFault]| kinds.iter().any(|kind| faults.contains(kind));
+        let down = [Fault::Crash, Fault::PowerOff].map(RandomFault::Server);
+        let frozen = RandomFault::Server(Fault::Freeze);
+        let cuts = [RandomFault::Partition, RandomFault::PartitionOneway];
+        match self {
+            Self::TwoDown | Self::DiesSynchronising | Self::CatchesUp | Self::AllLinksDown => {
+                any(&down)
+            }
+            Self::CutWhileDown | Self::BothWays => any(&down) && any(&cuts),
+            Self::HealedDiffering => any(&cuts),
+            // All of them take some seconds of silence, which not every scenario has.
+            Self::Silent | Self::NoGreeting | Self::Superseded | Self::LateAnswer => false,
+            Self::Overtaken | Self::BeforeOthers => any(&cuts) || any(&[RandomFault::Slow]),
+            Self::OlderFromClient => any(&[RandomFault::Skew]),
+            Self::Unanswered => any(&down) || any(&[frozen]) || any(&cuts),
+        }
+    }
+
+    /// Those that a run comes to.
+    pub fn of(herd: &Herd, events: &[Event]) -> BTreeSet<Self> {
+        let mut watcher = Watcher {
+            herd,
+            state: State::default(),
+            asked: BTreeMap::new(),
+            found: BTreeSet::new(),
+        };
+        for event in events {
+            watcher.before(event);
+            watcher.state.learn(event);
+            watcher.after(event);
+        }
+        watcher.found
+    }
+}
+
+struct Watcher<'a> {
+    herd: &'a Herd,
+    state: State<'a>,
+    /// When a client sent the line that it waits for an answer to, by connection.
+    asked: BTreeMap<ConnId, u64>,
+    found: BTreeSet<Situation>,
+}
+
+impl<'a> Watcher<'a> {
+    fn saw(&mut self, situation: Situation, is_so: bool) {
+        if is_so {
+            self.found.insert(situation);
+        }
+    }
+
+    /// What an event comes upon.
+    fn before(&mut self, event: &'a Event) {
+        let me = event.who.name();
+        match &event.what {
+            What::Crashed | What::PoweredOff => {
+                let synchronises = self.neighbours(me).any(|peer| {
+                    let end = self.state.server(me).and_then(|server| server.link(peer));
+                    end.is_some_and(|end| end.state == LinkState::Up)
+                });
+                self.saw(Situation::DiesSynchronising, synchronises);
+            }
+            What::Accepted {
+                record,
+                from: Source::Client,
+                ..
+            } => {
+                let ahead = self.is_behind(me, &record.client.0);
+                self.saw(Situation::BeforeOthers, ahead);
+            }
+            _ => {}
+        }
+    }
+
+    fn after(&mut self, event: &'a Event) {
+        match &event.what {
+            What::Crashed | What::PoweredOff => {
+                let down = self.down();
+                self.saw(Situation::TwoDown, down >= 2);
+            }
+            What::Cut { .. } => {
+                let down = self.down();
+                self.saw(Situation::CutWhileDown, down >= 1);
+            }
+            What::Healed { ways } => {
+                let differ = ways.iter().any(|(a, b)| self.differ(a, b));
+                self.saw(Situation::HealedDiffering, differ);
+            }
+            What::LinkDown { why, .. } => {
+                let alone = self.is_alone(event.who.name());
+                self.saw(Situation::AllLinksDown, alone);
+                self.why(why);
+            }
+            What::Closed { why, .. } => self.why(why),
+            What::Synchronised { sent, received, .. } => {
+                self.saw(Situation::BothWays, *sent > 0 && *received > 0);
+                self.saw(Situation::CatchesUp, *received > 0);
+            }
+            What::Ignored {
+                why: Ignored::Older,
+                from,
+                ..
+            } => match from {
+                Source::Client => self.saw(Situation::OlderFromClient, true),
+                Source::Server(_) => self.saw(Situation::Overtaken, true),
+            },
+            What::Unanswered { .. } => self.saw(Situation::Unanswered, true),
+            What::LineOut { conn, .. } if matches!(event.who, Who::Client(_)) => {
+                self.asked.insert(*conn, event.at);
+            }
+            What::LineIn { conn, .. } if matches!(event.who, Who::Client(_)) => {
+                let asked = self.asked.remove(conn);
+                self.saw(
+                    Situation::LateAnswer,
+                    asked.is_some_and(|asked| event.at > asked + LATE),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn why(&mut self, why: &Why) {
+        match why {
+            Why::Silent => self.saw(Situation::Silent, true),
+            Why::NoHello => self.saw(Situation::NoGreeting, true),
+            Why::Superseded => self.saw(Situation::Superseded, true),
+            _ => {}
+        }
+    }
+
+    fn down(&self) -> usize {
+        self.herd.servers().len() - self.state.servers().len()
+    }
+
+    fn neighbours(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let herd = self.herd;
+        let ids = herd.id(name).into_iter().flat_map(|id| herd.neighbours(id));
+        ids.map(|id| &*herd.server(id).name)
+    }
+
+    fn is_alone(&self, name: &str) -> bool {
+        let Some(server) = self.state.server(name) else {
+            return false;
+        };
+        self.neighbours(name).all(|peer| {
+            server
+                .link(peer)
+                .is_none_or(|end| end.state == LinkState::Down)
+        })
+    }
+
+    /// Whether another server holds of a client something that this one does not, and later.
+    fn is_behind(&self, me: &str, client: &[u8]) -> bool {
+        let held = |held: &Held<'a>| held.get(client).copied();
+        let mine = self.state.server(me).and_then(|server| held(&server.held));
+        self.state.servers().any(|(_, server)| {
+            held(&server.held).and_then(record).is_some_and(|theirs| {
+                mine.and_then(record)
+                    .is_none_or(|mine| theirs.supersedes(&mine))
+            })
+        })
+    }
+
+    /// Whether each of two servers has of some client what is newer than what the other has.
+    fn differ(&self, a: &str, b: &str) -> bool {
+        let (Some(a), Some(b)) = (self.state.server(a), self.state.server(b)) else {
+            return false;
+        };
+        let newer = |here: &Held<'a>, there: &Held<'a>| {
+            here.iter().any(|(client, event)| {
+                let theirs = there.get(client).copied();
+                // The same record is the same text, which is quicker to compare.
+                theirs.is_none_or(|theirs| match (record(event), record(theirs)) {
+                    (Some(mine), Some(theirs)) => mine.supersedes(&theirs),
+                    _ => false,
+                })
+            })
+        };
+        newer(&a.held, &b.held) && newer(&b.held, &a.held)
+    }
+}
+
+fn record(event: &Event) -> Option<Record> {
+    match &event.what {
+        What::Accepted { record, .. } => Record::parse(&record.text()),
+        _ => None,
+    }
+}

@@ -1,0 +1,180 @@
+use super::*;
+use crate::node::mistakes::Mistake;
+
+const SHORT: &str = r#"
+    title = "Two bad seconds"
+    herd = "riley"
+    tick = "10ms"
+    client_latency = "10ms"
+    steps = [
+      { at = "500ms", workload = "load", clients = 4, rate = 10, lasts = "3s", whatsat = 20 },
+      { at = "500ms", random = { crash = "500ms", partition = "500ms", sever = "500ms" }, lasts = "1500ms", holds = "100ms..500ms" },
+    ]
+    [[expect]]
+    workload = "load"
+    kept = true
+"#;
+
+fn short() -> Scenario {
+    Scenario::parse("short.toml", SHORT, None)
+        .expect("a right scenario")
+        .0
+}
+
+fn options(seeds: Range<u64>) -> Options {
+    Options {
+        seeds,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn the_report_is_the_same_on_one_thread_on_two_and_of_four_parts() {
+    let scenarios = [short()];
+    let one = sweep(&scenarios, &options(0..12));
+    assert!(one.held() && !one.is_partial(), "{}", one.to_text());
+    assert_eq!(one.runs, 12);
+    let two = Options {
+        threads: 2,
+        ..options(0..12)
+    };
+    let two = sweep(&scenarios, &two);
+    assert_eq!(
+        (two.to_text(), two.to_json()),
+        (one.to_text(), one.to_json())
+    );
+    let plan = Plan::new(&scenarios, 0..12, true, false, false);
+    let mut merged = Outcomes::new();
+    for number in 1..=4 {
+        let part = plan.items(Shard { number, of: 4 });
+        merged.extend(run_all(&scenarios, &plan, part, 1, &Unwatched));
+    }
+    assert_eq!(merged.len(), 12);
+    assert_eq!(Report::new(plan, merged).to_text(), one.to_text());
+}
+
+/// A server that passes nothing on of what neighbours say, when it matters.
+fn mistaken<T>(work: impl FnOnce() -> T) -> T {
+    Mistake::TellsBack.made_by("Juzang", work)
+}
+
+#[test]
+fn a_mistake_is_found_and_its_runs_are_one_group() {
+    let keep_going = Options {
+        keep_going: true,
+        ..options(0..6)
+    };
+    let report = mistaken(|| sweep(&[short()], &keep_going));
+    let [group] = report.groups.as_slice() else {
+        panic!("{}", report.to_text());
+    };
+    assert_eq!(
+        group.fingerprint.to_string(),
+        "sends-bounded (accepted, line-out)"
+    );
+    assert_eq!((report.runs, group.runs), (6, 6));
+    assert!(report.to_text().contains("BROKEN  6 runs: sends-bounded"));
+    assert!(
+        report
+            .to_text()
+            .contains("again:  herd run --swarm --seed 0 short.toml")
+    );
+}
+
+#[test]
+fn it_stops_at_the_first_failure_and_parts_agree_on_which_that_is() {
+    let scenarios = [short()];
+    let plan = Plan::new(&scenarios, 0..12, true, false, false);
+    let broken_from = |run: u64| {
+        let outcome = |run| Outcome {
+            run,
+            coverage: Coverage::default(),
+            failure: None,
+        };
+        let mut outcomes: Outcomes = (0..12).map(|run| (run, outcome(run))).collect();
+        for (number, outcome) in &mut outcomes {
+            let failure = Failure {
+                fingerprint: Fingerprint::of_failure("a test"),
+                words: String::new(),
+                internal: false,
+            };
+            outcome.failure = (*number >= run).then_some(failure);
+        }
+        outcomes
+    };
+    let whole = Report::new(plan.clone(), broken_from(5));
+    assert_eq!(
+        (whole.runs, whole.failures(), whole.missing_runs),
+        (6, 1, 0)
+    );
+    // Each part stopped at its own first failure: 5 and 6.
+    let mut merged = broken_from(5);
+    merged.retain(|run, _| *run <= 6);
+    assert_eq!(Report::new(plan.clone(), merged).to_text(), whole.to_text());
+    // What is missing before the first failure is told.
+    let mut partial = broken_from(5);
+    partial.remove(&3);
+    assert_eq!(Report::new(plan, partial).missing_runs, 1);
+}
+
+#[test]
+fn a_sweep_that_runs_nothing_does_not_hold() {
+    let plan = Plan::new(&[short()], 0..3, true, false, false);
+    let report = Report::new(plan, Outcomes::new());
+    assert!(report.is_partial());
+    assert!(
+        report.verdict().contains("nothing was run"),
+        "{}",
+        report.verdict()
+    );
+}
+
+#[test]
+fn results_are_read_as_they_were_written_but_for_a_line_that_was_cut_off() {
+    let scenarios = [short()];
+    let plan = Plan::new(&scenarios, 0..2, true, false, true);
+    let outcomes = run_all(&scenarios, &plan, plan.items(Shard::WHOLE), 1, &Unwatched);
+    let lines: Vec<String> = outcomes.values().map(results::line).collect();
+    let text = format!("{}\n{}\n{}\n", results::line(&plan), lines[0], lines[1]);
+    assert_eq!(
+        results::read(&text).unwrap(),
+        (plan.clone(), outcomes.clone())
+    );
+    let (_, cut) = results::read(&text[..text.len() - 9]).unwrap();
+    assert_eq!(cut.keys().collect::<Vec<_>>(), [&0]);
+    let wrong = text.replace("\"run\":1", "\"run\":9");
+    assert!(matches!(
+        results::read(&wrong),
+        Err(results::ResultsError::NoSuchRun(3))
+    ));
+    assert!(matches!(
+        results::read(""),
+        Err(results::ResultsError::Empty)
+    ));
+    let other = text.replacen("\"sweep\":1", "\"sweep\":7", 1);
+    assert!(matches!(
+        results::read(&other),
+        Err(results::ResultsError::Format(7))
+    ));
+}
+
+#[test]
+fn what_never_happened_is_told() {
+    let calm = SHORT.replace(
+        "random = { crash = \"500ms\", partition = \"500ms\", sever = \"500ms\" }",
+        "random = { slow = \"1h\" }",
+    );
+    let (calm, _) = Scenario::parse("calm.toml", &calm, None).unwrap();
+    let report = sweep(&[calm], &options(0..1));
+    assert!(
+        report.never.contains(&"fault: slow".to_owned()),
+        "{:?}",
+        report.never
+    );
+    assert!(
+        report.never.contains(&"event: slowed".to_owned()),
+        "{:?}",
+        report.never
+    );
+    assert!(report.held(), "{}", report.to_text());
+}

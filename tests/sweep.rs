@@ -1,0 +1,364 @@
+//! `herd sweep` and `herd shrink` as their user sees them, and the examples that spread a sweep over machines.
+
+#![cfg(feature = "sim")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use yaml_rust2::{Yaml, YamlLoader};
+
+fn herd(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args(args).output().expect("the binary runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+fn exit(output: &Output) -> i32 {
+    output.status.code().expect("it ended by itself")
+}
+
+const SHORT: &str = r#"
+title = "Two bad seconds"
+herd = "riley"
+tick = "10ms"
+client_latency = "10ms"
+steps = [
+  { at = "500ms", workload = "load", clients = 4, rate = 10, lasts = "3s", whatsat = 20 },
+  { at = "500ms", random = { crash = "500ms", sever = "500ms" }, lasts = "1500ms", holds = "100ms..500ms" },
+]
+"#;
+
+/// A folder with a scenario in it, and the scenario's path.
+fn folder(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("short.toml");
+    fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("UTF-8").to_owned();
+    (folder, file)
+}
+
+#[test]
+fn parts_put_together_print_what_one_run_prints() {
+    let (folder, file) = folder(SHORT);
+    let whole = herd(&["sweep", "--seeds", "3..9", &file]);
+    assert_eq!(
+        (exit(&whole), err(&whole).as_str()),
+        (0, ""),
+        "{}",
+        out(&whole)
+    );
+    assert!(out(&whole).contains("HELD: 6 runs"), "{}", out(&whole));
+    let part = |number: u32| {
+        let part = folder.path().join(format!("part-{number}.jsonl"));
+        let part = part.to_str().expect("UTF-8").to_owned();
+        let shard = format!("{number}/2");
+        let ran = herd(&[
+            "sweep",
+            "--seeds",
+            "3..9",
+            "--threads",
+            "1",
+            "--shard",
+            &shard,
+            "--state",
+            &part,
+            &file,
+        ]);
+        assert_eq!(exit(&ran), 0, "{}{}", out(&ran), err(&ran));
+        assert!(
+            out(&ran).contains(&format!("(part {number} of 2)")),
+            "{}",
+            out(&ran)
+        );
+        part
+    };
+    let (one, two) = (part(1), part(2));
+    let merged = herd(&["sweep", "merge", &two, &one]);
+    assert_eq!((exit(&merged), out(&merged)), (0, out(&whole)));
+    let half = herd(&["sweep", "merge", &one]);
+    assert_eq!(exit(&half), 1);
+    assert!(
+        out(&half).contains("PARTIAL, 3 runs are missing"),
+        "{}",
+        out(&half)
+    );
+    // Everything is there: nothing is run again, and the file stays as it is.
+    let before = fs::read(&one).expect("it is there");
+    let again = herd(&[
+        "sweep", "--seeds", "3..9", "--shard", "1/2", "--state", &one, &file,
+    ]);
+    assert_eq!(exit(&again), 0, "{}", err(&again));
+    assert_eq!(fs::read(&one).expect("it is there"), before);
+    let other = herd(&["sweep", "--seeds", "3..8", "--state", &one, &file]);
+    assert_eq!(exit(&other), 2);
+    assert!(
+        err(&other).contains("results of another sweep"),
+        "{}",
+        err(&other)
+    );
+}
+
+#[test]
+fn a_sweep_that_was_cut_short_goes_on_where_it_was() {
+    let (folder, file) = folder(SHORT);
+    let state = folder.path().join("state.jsonl");
+    let state = state.to_str().expect("UTF-8");
+    let sweep = || {
+        herd(&[
+            "sweep",
+            "--json",
+            "--seeds",
+            "0..4",
+            "--threads",
+            "1",
+            "--state",
+            state,
+            &file,
+        ])
+    };
+    let whole = out(&sweep());
+    let text = fs::read_to_string(state).expect("it is there");
+    assert_eq!(text.lines().count(), 5);
+    // As when it was killed in the middle of a line.
+    let cut = text.len() - text.lines().last().expect("a line").len() / 2;
+    fs::write(state, &text[..cut]).expect("written");
+    assert_eq!(out(&sweep()), whole);
+    assert_eq!(fs::read_to_string(state).expect("it is there"), text);
+}
+
+#[test]
+fn what_breaks_is_told_made_small_and_breaks_again() {
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never said\"\n");
+    let (folder, file) = folder(&broken);
+    let found = folder.path().join("found");
+    let found = found.to_str().expect("UTF-8");
+    let ran = herd(&["sweep", "--seeds", "0..50", "--shrink", found, &file]);
+    let text = out(&ran);
+    assert_eq!(exit(&ran), 1, "{text}{}", err(&ran));
+    assert!(text.contains("BROKEN: 1 of 1 runs, in 1 ways"), "{text}");
+    assert!(
+        text.contains(&format!("again:  herd run --swarm --seed 0 {file}")),
+        "{text}"
+    );
+    let small = fs::read_dir(found)
+        .expect("it is there")
+        .next()
+        .expect("one")
+        .expect("readable")
+        .path();
+    let small = small.to_str().expect("UTF-8");
+    let again = herd(&["run", "--quiet", small]);
+    assert_eq!(exit(&again), 1);
+    assert!(out(&again).contains("never said"), "{}", out(&again));
+    assert!(
+        fs::read_to_string(small)
+            .expect("it is there")
+            .contains(&format!("# Again: herd run {small}"))
+    );
+    let shrunk = herd(&["shrink", "--swarm", "--seed", "0", &file]);
+    assert_eq!(exit(&shrunk), 0, "{}", err(&shrunk));
+    assert!(
+        out(&shrunk).contains("log = \"never said\""),
+        "{}",
+        out(&shrunk)
+    );
+    let held = herd(&["shrink", "scenarios/all-up.toml"]);
+    assert_eq!(exit(&held), 1);
+    assert!(err(&held).contains("nothing is broken"), "{}", err(&held));
+}
+
+#[test]
+fn nothing_to_run_is_an_error_and_nothing_seen_fails_where_it_is_strict() {
+    let calm = SHORT.replace("crash = \"500ms\", sever = \"500ms\"", "slow = \"1h\"");
+    let (_folder, file) = folder(&calm);
+    let none = herd(&["sweep", "--seeds", "5..5", &file]);
+    assert_eq!(exit(&none), 2);
+    assert!(
+        err(&none).contains("there is no seed in it"),
+        "{}",
+        err(&none)
+    );
+    let state = format!("{file}.jsonl");
+    let beyond = herd(&[
+        "sweep", "--seeds", "0..2", "--shard", "3/4", "--state", &state, &file,
+    ]);
+    assert_eq!(exit(&beyond), 2);
+    assert!(
+        err(&beyond).contains("part 3/4 has no run"),
+        "{}",
+        err(&beyond)
+    );
+    let lax = herd(&["sweep", "--seeds", "1", &file]);
+    assert_eq!(exit(&lax), 0, "{}", out(&lax));
+    assert!(
+        out(&lax).contains("never\n") && out(&lax).contains("fault: slow"),
+        "{}",
+        out(&lax)
+    );
+    assert_eq!(
+        exit(&herd(&["sweep", "--strict", "--seeds", "1", &file])),
+        1
+    );
+}
+
+/// Ctrl-C: a report of what was run, which says that it is not all.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_leaves_a_report_that_says_so() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::Stdio;
+
+    let (folder, file) = folder(SHORT);
+    let state = folder.path().join("state.jsonl");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args([
+        "sweep",
+        "--seeds",
+        "0..1000000",
+        "--threads",
+        "1",
+        "--state",
+    ]);
+    command.arg(&state).arg(&file).stdout(Stdio::piped());
+    let mut running = command.spawn().expect("it starts");
+    // Once a result is kept it runs, and is interrupted.
+    while fs::read_to_string(&state).map_or(0, |text| text.lines().count()) < 3 {
+        assert!(
+            running.try_wait().expect("it is ours").is_none(),
+            "it ended by itself"
+        );
+        std::thread::yield_now();
+    }
+    let id = i32::try_from(running.id()).expect("an id");
+    let id = rustix::process::Pid::from_raw(id).expect("not zero");
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it is told");
+    let mut text = String::new();
+    let mut told = BufReader::new(running.stdout.take().expect("a pipe"));
+    told.read_line(&mut text).expect("a line");
+    told.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
+    assert!(text.contains("PARTIAL, "), "{text}");
+    assert!(text.contains("HELD: "), "{text}");
+}
+
+fn example(name: &str) -> String {
+    let file = Path::new("deploy/sweep").join(name);
+    fs::read_to_string(file).expect("it is there")
+}
+
+fn yaml(name: &str) -> Yaml {
+    let mut documents = YamlLoader::load_from_str(&example(name)).expect("YAML");
+    assert_eq!(documents.len(), 1, "{name}");
+    documents.remove(0)
+}
+
+/// Whether the words behind `herd sweep` in an example are a command line that would run: here of a sweep of one seed.
+fn understood(words: &str, part: &str) {
+    let (folder, file) = folder(SHORT);
+    let mut args: Vec<String> = vec!["sweep".to_owned()];
+    let mut rest = words.split_whitespace().peekable();
+    while let Some(word) = rest.next() {
+        match word {
+            "--seeds" => args.extend([word.to_owned(), "0..16".to_owned()]),
+            "--shard" => args.extend([word.to_owned(), part.to_owned()]),
+            "--threads" => args.extend([word.to_owned(), "1".to_owned()]),
+            "--state" => args.extend([
+                word.to_owned(),
+                folder.path().join("state").display().to_string(),
+            ]),
+            "--shrink" => args.extend([
+                word.to_owned(),
+                folder.path().join("found").display().to_string(),
+            ]),
+            flag if flag.starts_with("--") => {
+                args.push(flag.to_owned());
+                continue;
+            }
+            scenario if scenario.ends_with(".toml") => {
+                assert!(Path::new(scenario).exists(), "{scenario}");
+                args.push(file.clone());
+                continue;
+            }
+            other => panic!("what is {other:?} in {words:?}?"),
+        }
+        // What the example says there is for its own machine, and may have blanks in it.
+        while rest
+            .peek()
+            .is_some_and(|next| !next.starts_with("--") && !next.ends_with(".toml"))
+        {
+            rest.next();
+        }
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let ran = herd(&args);
+    assert_eq!(exit(&ran), 0, "{args:?}: {}{}", out(&ran), err(&ran));
+}
+
+fn after_sweep(text: &str) -> String {
+    let text = text.replace("\\\n", " ");
+    let (_, words) = text.split_once("herd sweep --").expect("it sweeps");
+    let words = words.lines().next().unwrap_or_default();
+    format!("--{}", words.split(" || ").next().unwrap_or_default())
+}
+
+#[test]
+fn the_kubernetes_job_runs_each_part_once() {
+    let job = yaml("kubernetes-job.yaml");
+    assert_eq!(job["kind"].as_str(), Some("Job"));
+    let spec = &job["spec"];
+    assert_eq!(spec["completionMode"].as_str(), Some("Indexed"));
+    let parts = spec["completions"].as_i64().expect("a number");
+    let container = &spec["template"]["spec"]["containers"][0];
+    let script = container["args"][0].as_str().expect("a script");
+    assert!(
+        script.contains(&format!("--shard $((JOB_COMPLETION_INDEX + 1))/{parts} ")),
+        "{script}"
+    );
+    let mount = &container["volumeMounts"][0]["name"];
+    assert_eq!(*mount, spec["template"]["spec"]["volumes"][0]["name"]);
+    understood(&after_sweep(script), &format!("1/{parts}"));
+}
+
+#[test]
+fn the_matrix_runs_each_part_once_and_puts_them_together() {
+    let flow = yaml("github-matrix.yml");
+    let part = &flow["jobs"]["part"];
+    let parts = part["strategy"]["matrix"]["part"].as_vec().expect("a list");
+    let numbers: Vec<i64> = parts.iter().filter_map(Yaml::as_i64).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+    let runs: Vec<&str> = (part["steps"].as_vec().expect("steps").iter())
+        .filter_map(|step| step["run"].as_str())
+        .collect();
+    let sweeps = runs
+        .iter()
+        .find(|run| run.contains("herd sweep"))
+        .expect("one sweeps");
+    assert!(sweeps.contains("--shard ${{ matrix.part }}/4 "), "{sweeps}");
+    understood(&after_sweep(sweeps), "2/4");
+    assert_eq!(flow["jobs"]["report"]["needs"].as_str(), Some("part"));
+    assert!(example("github-matrix.yml").contains("herd sweep merge --strict part-*.jsonl"));
+}
+
+#[test]
+fn the_scripts_are_right_and_run_each_part_once() {
+    for name in ["slurm-array.sh", "overnight.sh"] {
+        let checked = Command::new("bash")
+            .arg("-n")
+            .arg(Path::new("deploy/sweep").join(name))
+            .output();
+        let checked = checked.expect("there is a bash");
+        assert!(checked.status.success(), "{name}: {}", err(&checked));
+    }
+    let slurm = example("slurm-array.sh");
+    assert!(slurm.contains("#SBATCH --array=1-16\n") && slurm.contains("TASK_COUNT:-16}"));
+    understood(&after_sweep(&slurm), "16/16");
+    understood(&after_sweep(&example("overnight.sh")), "1/1");
+}
