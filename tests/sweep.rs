@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use yaml_rust2::{Yaml, YamlLoader};
+use serde_json::Value;
 
 fn herd(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
@@ -254,10 +254,8 @@ fn example(name: &str) -> String {
     fs::read_to_string(file).expect("it is there")
 }
 
-fn yaml(name: &str) -> Yaml {
-    let mut documents = YamlLoader::load_from_str(&example(name)).expect("YAML");
-    assert_eq!(documents.len(), 1, "{name}");
-    documents.remove(0)
+fn yaml(name: &str) -> Value {
+    serde_norway::from_str(&example(name)).expect("YAML")
 }
 
 /// Whether the words behind `herd sweep` in an example are a command line that would run: here of a sweep of one seed.
@@ -331,10 +329,10 @@ fn the_kubernetes_job_runs_each_part_once() {
 fn the_matrix_runs_each_part_once_and_puts_them_together() {
     let flow = yaml("github-matrix.yml");
     let part = &flow["jobs"]["part"];
-    let parts = part["strategy"]["matrix"]["part"].as_vec().expect("a list");
-    let numbers: Vec<i64> = parts.iter().filter_map(Yaml::as_i64).collect();
+    let parts = part["strategy"]["matrix"]["part"].as_array().expect("a list");
+    let numbers: Vec<i64> = parts.iter().filter_map(Value::as_i64).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
-    let runs: Vec<&str> = (part["steps"].as_vec().expect("steps").iter())
+    let runs: Vec<&str> = (part["steps"].as_array().expect("steps").iter())
         .filter_map(|step| step["run"].as_str())
         .collect();
     let sweeps = runs
