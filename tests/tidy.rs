@@ -70,7 +70,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "diff", "herd", "journal", "protocol", "report", "survey", "trace",
         ],
     ),
-    ("mutants", &["node", "report", "scenario", "sim", "trace"]),
     ("view", &["herd", "journal", "protocol", "report", "trace"]),
     (
         "mutants",

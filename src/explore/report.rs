@@ -33,6 +33,7 @@ pub fn verdict(exploration: &Exploration) -> String {
     let word = match (exploration.is_broken(), exploration.counts.orders) {
         (true, _) => "BROKEN",
         (false, 0) => "BROKEN: nothing was explored",
+        (false, _) if exploration.counts.interrupted => "INTERRUPTED, held so far",
         (false, _) => "HELD",
     };
     let from = told_to(exploration);
