@@ -280,7 +280,7 @@ fn understood(words: &str, part: &str) {
                 args.push(flag.to_owned());
                 continue;
             }
-            scenario if scenario.ends_with(".toml") => {
+            scenario if is_toml(scenario) => {
                 assert!(Path::new(scenario).exists(), "{scenario}");
                 args.push(file.clone());
                 continue;
@@ -290,7 +290,7 @@ fn understood(words: &str, part: &str) {
         // What the example says there is for its own machine, and may have blanks in it.
         while rest
             .peek()
-            .is_some_and(|next| !next.starts_with("--") && !next.ends_with(".toml"))
+            .is_some_and(|next| !next.starts_with("--") && !is_toml(next))
         {
             rest.next();
         }
@@ -329,7 +329,9 @@ fn the_kubernetes_job_runs_each_part_once() {
 fn the_matrix_runs_each_part_once_and_puts_them_together() {
     let flow = yaml("github-matrix.yml");
     let part = &flow["jobs"]["part"];
-    let parts = part["strategy"]["matrix"]["part"].as_array().expect("a list");
+    let parts = part["strategy"]["matrix"]["part"]
+        .as_array()
+        .expect("a list");
     let numbers: Vec<i64> = parts.iter().filter_map(Value::as_i64).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
     let runs: Vec<&str> = (part["steps"].as_array().expect("steps").iter())
@@ -359,4 +361,8 @@ fn the_scripts_are_right_and_run_each_part_once() {
     assert!(slurm.contains("#SBATCH --array=1-16\n") && slurm.contains("TASK_COUNT:-16}"));
     understood(&after_sweep(&slurm), "16/16");
     understood(&after_sweep(&example("overnight.sh")), "1/1");
+}
+
+fn is_toml(word: &str) -> bool {
+    Path::new(word).extension().is_some_and(|end| end == "toml")
 }

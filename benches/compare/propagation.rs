@@ -16,6 +16,7 @@
 //!
 //! Nothing is pinned. Rounds go from one to the next, and ratios are taken within a round.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -133,15 +134,15 @@ impl Five {
         for (at, name) in SERVERS.iter().enumerate() {
             let ports = format!("port = {}, peer_port = {}", clients[at], peers[at]);
             let ear = format!("port = {}, peer_port = {}", ears[at], no_ears[at]);
-            text +=
-                &format!("{{ name = \"{name}\", {ports} }},\n{{ name = \"Ear{at}\", {ear} }},\n");
+            writeln!(text, "{{ name = \"{name}\", {ports} }},")?;
+            writeln!(text, "{{ name = \"Ear{at}\", {ear} }},")?;
         }
         text += "]\nlinks = [\n";
         for (from, to) in LINKS {
-            text += &format!("\"{}-{}\",\n", SERVERS[from], SERVERS[to]);
+            writeln!(text, "\"{}-{}\",", SERVERS[from], SERVERS[to])?;
         }
         for (at, name) in SERVERS.iter().enumerate() {
-            text += &format!("\"Ear{at}-{name}\",\n");
+            writeln!(text, "\"Ear{at}-{name}\",")?;
         }
         text += "]\n";
         let file = tempfile::Builder::new().suffix(".toml").tempfile()?;

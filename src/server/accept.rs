@@ -255,6 +255,11 @@ where
     }
     // Each connection was told to stop as well and finishes what it has in hand.
     let patience = shared.timing().drain + shared.linger();
+    drain(connections, patience).await
+}
+
+/// Waits for connections that are ending, but not for ever.
+async fn drain(mut connections: JoinSet<IpAddr>, patience: Duration) -> Result<(), ServeError> {
     let drained = timeout(patience, async {
         while let Some(ended) = connections.join_next().await {
             ended?;

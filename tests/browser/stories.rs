@@ -239,7 +239,7 @@ fn hostile(stage: &Stage) {
         let json = json.trim_matches('"');
         let trace = renamed(
             "juzang-goes-down",
-            &[("kiwi.cs.ucla.edu", &json), ("Juzang goes down", &json)],
+            &[("kiwi.cs.ucla.edu", json), ("Juzang goes down", json)],
         );
         stage.show(&[&trace]);
         assert_quiet(stage, name);
