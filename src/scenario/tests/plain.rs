@@ -115,3 +115,28 @@ fn a_heal_of_what_was_cut_twice_mends_both_cuts_when_it_is_read_again() {
     let (again, _) = parse(&scenario.to_toml()).unwrap();
     assert_eq!(again.steps[2].action, scenario.steps[2].action);
 }
+
+/// To name Places would bring one into being.
+#[test]
+fn who_is_cut_off_from_everybody_is_so_when_it_is_read_again_and_nobody_asks_places() {
+    let scenario =
+        good("steps = [{ at = \"1s\", partition = \"Riley\" }, { at = \"2s\", heal = \"all\" }]");
+    let (again, _) = parse(&scenario.to_toml()).unwrap();
+    assert!(!again.asks_places, "{}", scenario.to_toml());
+    assert_eq!(again.to_toml(), scenario.to_toml());
+}
+
+#[test]
+fn in_plain_steps_a_workload_s_lines_need_no_answer() {
+    let scenario = good(
+        "steps = [{ at = \"1s\", workload = \"load\", clients = 3, rate = 9, lasts = \"1s\" }]",
+    );
+    let (again, _) = parse(&scenario.plain().to_toml()).unwrap();
+    assert_eq!(again.steps.len(), 9);
+    let maybe = |step: &Step| matches!(&step.action, Action::Client(client) if client.maybe);
+    assert!(
+        again.steps.iter().all(maybe),
+        "{}",
+        scenario.plain().to_toml()
+    );
+}
