@@ -33,6 +33,9 @@ use by_hand::ByHand;
 /// A run that has not become quiet so long after its last step never will.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
 
+/// Nor does one in which so much has happened: a flood that never ends would else fill the memory long before.
+pub(super) const MOST_EVENTS: usize = 2_000_000;
+
 /// What one execution of a scenario gave.
 pub(super) struct Execution {
     pub(super) events: Vec<Event>,
@@ -366,7 +369,8 @@ impl Driver<'_> {
             if over {
                 return Ok(Ended::Well);
             }
-            if self.scenario.end.is_none() && now > last_step + LONGEST_UNREST {
+            let is_late = self.scenario.end.is_none() && now > last_step + LONGEST_UNREST;
+            if is_late || self.recorder.count() > MOST_EVENTS {
                 return Ok(Ended::InUnrest);
             }
         }

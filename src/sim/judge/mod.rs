@@ -13,7 +13,7 @@ use super::client::{Outcome, Place};
 use super::drawn;
 use super::faults::Touch;
 use super::google::Seen;
-use super::world::Execution;
+use super::world::{Execution, MOST_EVENTS};
 use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
@@ -317,7 +317,13 @@ impl Judge<'_> {
             (true, 0, 1) => "a client still waits for an answer".to_owned(),
             (true, 0, some) => format!("{some} clients still wait for an answer"),
             (true, some, _) => format!("{some} steps were not done"),
-            (false, ..) => format!("still unrest after {}", format_duration(execution.lasted)),
+            (false, ..) => {
+                let lasted = format_duration(execution.lasted);
+                match self.trace.events.len() {
+                    0..=MOST_EVENTS => format!("still unrest after {lasted}"),
+                    _ => format!("more than {MOST_EVENTS} events within {lasted}"),
+                }
+            }
         };
         let mut judgement = compare(
             "the run ends with every step done and every client answered".to_owned(),
