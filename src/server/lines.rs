@@ -18,6 +18,8 @@ pub(super) struct Lines {
     limit: usize,
     /// When it was first asked since when there is half a line.
     half_since: Option<Instant>,
+    /// The last read took as much as there was room for.
+    was_full: bool,
 }
 
 /// What the buffer holds next.
@@ -40,19 +42,28 @@ impl Lines {
             searched: 0,
             limit,
             half_since: None,
+            was_full: false,
         }
     }
 
     /// Reads once; 0 at the end of the stream. Dropping the future loses nothing.
+    ///
+    /// If there was more last time than could be read, everybody else has a turn before: hundreds who send as fast as they
+    /// can must not each have a megabyte handled before who has one line.
     pub(super) async fn read(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
     ) -> io::Result<usize> {
+        if std::mem::take(&mut self.was_full) {
+            tokio::task::yield_now().await;
+        }
         self.buffer.drain(..self.start);
         self.searched -= self.start;
         self.start = 0;
         self.buffer.reserve(READ);
-        reader.read_buf(&mut self.buffer).await
+        let read = reader.read_buf(&mut self.buffer).await?;
+        self.was_full = read >= READ;
+        Ok(read)
     }
 
     /// The next line.
@@ -97,6 +108,10 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use futures_lite::future::or;
+
     use super::{Lines, Next};
 
     async fn fed(chunks: &[&[u8]], limit: usize) -> Vec<String> {
@@ -129,6 +144,26 @@ mod tests {
         assert_eq!(whole, ["one", "two\\r", "", "rest: three"]);
         let bytes: Vec<&[u8]> = b"one\ntwo\r\n\nthree".chunks(1).collect();
         assert_eq!(fed(&bytes, 10).await, whole);
+    }
+
+    #[tokio::test]
+    async fn who_fills_every_read_lets_others_have_a_turn_before_the_next() {
+        let turns = Cell::new(0);
+        let flood = async {
+            let (mut lines, mut endless) = (Lines::new(10), tokio::io::repeat(b'\n'));
+            for _ in 0..10 {
+                lines.read(&mut endless).await.expect("it is endless");
+                while lines.next() != Next::Nothing {}
+            }
+            turns.get()
+        };
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(or(flood, others).await, 9);
     }
 
     #[tokio::test]
