@@ -333,7 +333,9 @@ impl<'h> Model<'h> {
         for neighbour in ready {
             let end = &self.ends[from.index()][neighbour.0];
             out.clear();
-            node.pull(neighbour, usize::MAX, &mut out, &self.watch);
+            while node.has_work(neighbour) {
+                node.pull(neighbour, usize::MAX, &mut out, &self.watch);
+            }
             for line in out.split_inclusive(|&byte| byte == b'\n') {
                 self.sent += 1;
                 self.coming.push(Reverse(Coming {
