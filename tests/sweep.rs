@@ -143,7 +143,7 @@ fn what_breaks_is_told_made_small_and_breaks_again() {
     let ran = herd(&["sweep", "--seeds", "0..50", "--shrink", found, &file]);
     let text = out(&ran);
     assert_eq!(exit(&ran), 1, "{text}{}", err(&ran));
-    assert!(text.contains("BROKEN: 1 of 1 runs, in 1 ways"), "{text}");
+    assert!(text.contains("BROKEN: 1 of 1 runs, in one way"), "{text}");
     assert!(
         text.contains(&format!("again:  herd run --swarm --seed 0 {file}")),
         "{text}"

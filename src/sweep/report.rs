@@ -244,13 +244,16 @@ impl Report {
         if self.runs == 0 {
             return format!("{partial}BROKEN: nothing was run, so nothing is known");
         }
+        let ways = match self.groups.len() {
+            1 => "one way".to_owned(),
+            several => format!("{several} ways"),
+        };
         let verdict = if self.held() {
             format!("HELD: {runs} runs")
         } else {
             format!(
-                "BROKEN: {} of {runs} runs, in {} ways",
+                "BROKEN: {} of {runs} runs, in {ways}",
                 grouped(self.failures()),
-                self.groups.len()
             )
         };
         format!("{partial}{verdict}{never}")

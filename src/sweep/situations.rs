@@ -22,7 +22,7 @@ pub enum Situation {
     CutWhileDown,
     /// A server has lost all its links.
     AllLinksDown,
-    /// A link ends because nothing was heard.
+    /// A connection ends because nothing was heard.
     Silent,
     /// A neighbour that was dialled does not greet.
     NoGreeting,
@@ -73,7 +73,7 @@ impl Situation {
             Self::DiesSynchronising => "a server dies while it synchronises",
             Self::CutWhileDown => "the network is cut while a server is down",
             Self::AllLinksDown => "a server has lost all its links",
-            Self::Silent => "a link ends in silence",
+            Self::Silent => "a connection ends in silence",
             Self::NoGreeting => "a neighbour does not greet",
             Self::Superseded => "a connection is superseded",
             Self::BothWays => "a link synchronises records both ways",
