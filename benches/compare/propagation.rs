@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ const WINDOW: u64 = 16 * 1024;
 const CLIENTS: u64 = 100_000;
 
 /// What takes longer does not come.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All updates have this second; the number of an update is its nanoseconds.
 const SECOND: &[u8] = b" 1700000000.";
@@ -249,14 +249,16 @@ fn number(line: &[u8]) -> Option<u64> {
 /// What all threads of one measurement share. Times are nanoseconds since it began.
 struct Shared {
     began: Instant,
-    first: u64,
+    /// Updates from this number on belong to this measurement,
+    base: u64,
+    /// and count from this number on; known when one got everywhere.
+    first: AtomicU64,
+    /// Who has heard anything.
+    reached: [AtomicBool; 5],
     /// So many will be sent; known when all are.
     count: AtomicU64,
     /// How many each listener has heard.
     heard: [AtomicU64; 5],
-    listening: AtomicUsize,
-    /// An update that is not everywhere so long after the last one arrived is lost.
-    patience: Duration,
 }
 
 impl Shared {
@@ -279,11 +281,10 @@ fn listen(to: SocketAddr, ear: usize, speech: Speech, shared: &Shared) -> Result
         Speech::Nats => stream.write_all(b"CONNECT {\"verbose\":false}\r\nSUB herd.> 1\r\n")?,
     }
     stream.set_read_timeout(Some(Duration::from_millis(200)))?;
-    shared.listening.fetch_add(1, Ordering::Relaxed);
     let (mut buffer, mut filled) = (vec![0; 256 * 1024], 0);
     let mut arrived = Vec::new();
     let (mut heard, mut last, mut pinged) = (0, Instant::now(), Instant::now());
-    while heard < shared.count.load(Ordering::Acquire) && last.elapsed() < shared.patience {
+    while heard < shared.count.load(Ordering::Acquire) && last.elapsed() < PATIENCE {
         if speech == Speech::Herd && pinged.elapsed() > Duration::from_secs(1) {
             stream.write_all(b"PING\n")?;
             pinged = Instant::now();
@@ -298,7 +299,13 @@ fn listen(to: SocketAddr, ear: usize, speech: Speech, shared: &Shared) -> Result
         while let Some(length) = memchr::memchr(b'\n', &buffer[start..filled]) {
             let number = number(&buffer[start..start + length]);
             start += length + 1;
-            let Some(at) = number.and_then(|number| number.checked_sub(shared.first)) else {
+            let Some(number) = number else {
+                continue;
+            };
+            if number >= shared.base {
+                shared.reached[ear].store(true, Ordering::Relaxed);
+            }
+            let Some(at) = number.checked_sub(shared.first.load(Ordering::Acquire)) else {
                 continue;
             };
             let at = usize::try_from(at)?;
@@ -321,8 +328,6 @@ fn listen(to: SocketAddr, ear: usize, speech: Speech, shared: &Shared) -> Result
 /// How updates are sent.
 #[derive(Clone, Copy)]
 enum Pace {
-    /// One until all have it.
-    One,
     /// So many a second.
     Rate(u64),
     /// As many as have room in the window.
@@ -348,6 +353,28 @@ fn send(five: &Five, pace: Pace, time: Duration, shared: &Shared) -> Result<Vec<
     })
 }
 
+/// Sends updates until one gets everywhere: servers must find each other, and a greeting or a subscription takes a moment to
+/// get about. The number of the next.
+fn find_everybody(stream: &mut TcpStream, speech: Speech, shared: &Shared) -> Result<u64> {
+    let began = Instant::now();
+    for number in shared.base.. {
+        let reached = &shared.reached;
+        if reached.iter().all(|ear| ear.load(Ordering::Relaxed)) {
+            // What is still under way does not count.
+            pause(Duration::from_millis(50));
+            return Ok(number);
+        }
+        if began.elapsed() > PATIENCE {
+            break;
+        }
+        let mut out = Vec::new();
+        write(speech, &mut out, number);
+        stream.write_all(&out)?;
+        pause(Duration::from_millis(20));
+    }
+    Err("no update gets to all five servers".into())
+}
+
 fn send_on(
     stream: &mut TcpStream,
     speech: Speech,
@@ -355,30 +382,23 @@ fn send_on(
     time: Duration,
     shared: &Shared,
 ) -> Result<Vec<u64>> {
-    while shared.listening.load(Ordering::Relaxed) < SERVERS.len() {
-        pause(Duration::from_millis(1));
-    }
-    // A greeting or a subscription takes a moment to get about.
-    pause(Duration::from_millis(100));
+    let first = find_everybody(stream, speech, shared)?;
+    shared.first.store(first, Ordering::Release);
     let (began, mut sent, mut out) = (Instant::now(), Vec::<u64>::new(), Vec::new());
     while began.elapsed() < time {
         let so_far = sent.len() as u64;
         let due = match pace {
-            Pace::One => 1,
             Pace::Rate(rate) => {
                 1 + rate * u64::try_from(began.elapsed().as_nanos())? / 1_000_000_000
             }
             Pace::Window => (shared.slowest() + WINDOW).min(so_far + 256),
         };
         if so_far >= due {
-            if matches!(pace, Pace::One) && shared.slowest() > 0 {
-                break;
-            }
             pause(Duration::from_micros(20));
             continue;
         }
         for number in so_far..due {
-            write(speech, &mut out, shared.first + number);
+            write(speech, &mut out, first + number);
         }
         let now = shared.now();
         sent.resize(usize::try_from(due)?, now);
@@ -388,7 +408,7 @@ fn send_on(
     shared.count.store(sent.len() as u64, Ordering::Release);
     // The connection stays until all is heard: to close it with unread answers would take them back.
     let waits = Instant::now();
-    while shared.slowest() < sent.len() as u64 && waits.elapsed() < 2 * shared.patience {
+    while shared.slowest() < sent.len() as u64 && waits.elapsed() < PATIENCE {
         pause(Duration::from_millis(5));
     }
     Ok(sent)
@@ -408,14 +428,11 @@ impl Five {
     fn measure(&mut self, pace: Pace, time: Duration) -> Result<Seen> {
         let shared = Shared {
             began: Instant::now(),
-            first: self.next,
+            base: self.next,
+            first: AtomicU64::new(u64::MAX),
+            reached: Default::default(),
             count: AtomicU64::new(u64::MAX),
             heard: Default::default(),
-            listening: AtomicUsize::new(0),
-            patience: match pace {
-                Pace::One => time,
-                Pace::Rate(_) | Pace::Window => PATIENCE,
-            },
         };
         let (five, shared) = (&*self, &shared);
         let (sent, heard) = std::thread::scope(|scope| {
@@ -439,7 +456,7 @@ impl Five {
             (sent, heard)
         });
         let (sent, heard) = (sent?, heard?);
-        self.next += sent.len() as u64;
+        self.next = shared.first.load(Ordering::Relaxed) + sent.len() as u64;
         let mut took = Vec::new();
         let mut last = 0;
         for (at, sent) in sent.iter().enumerate() {
@@ -458,18 +475,6 @@ impl Five {
             took,
             whole: Duration::from_nanos(last.saturating_sub(first)),
         })
-    }
-
-    /// Waits until an update gets everywhere.
-    fn warm_up(&mut self) -> Result<()> {
-        for _ in 0..50 {
-            if let Ok(seen) = self.measure(Pace::One, Duration::from_millis(200))
-                && seen.took.len() == 1
-            {
-                return Ok(());
-            }
-        }
-        Err(format!("{}: no update gets to all five servers", self.name).into())
     }
 }
 
@@ -505,9 +510,6 @@ struct Rounds {
 pub(crate) fn compare(rounds: f64, time: Duration) -> Result<()> {
     let mut all = vec![Five::flood()?, Five::herd()?];
     all.extend(Five::nats()?);
-    for five in &mut all {
-        five.warm_up()?;
-    }
     let mut measured: Vec<Rounds> = all.iter().map(|_| Rounds::default()).collect();
     let mut round = 0.0;
     while round < rounds {
