@@ -209,6 +209,41 @@ fn nothing_to_run_is_an_error_and_nothing_seen_fails_where_it_is_strict() {
     );
 }
 
+#[test]
+fn a_page_opens_small_scenarios_and_is_the_same_of_threads_and_parts() {
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never <said>\"\n");
+    let (folder, file) = folder(&broken);
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (found, state) = (path("found here"), path("state.jsonl"));
+    let page = |name: &str, more: &[&str]| {
+        let page = path(name);
+        let ran = herd(&[more, &["--html", &page]].concat());
+        assert_eq!(exit(&ran), 1, "{}{}", out(&ran), err(&ran));
+        fs::read_to_string(page).expect("it is written")
+    };
+    let sweep = ["sweep", "--keep-going", "--seeds", "0..3", "--threads"];
+    let one = page(
+        "1.html",
+        &[&sweep[..], &["1", "--state", &state, &file]].concat(),
+    );
+    assert!(one.contains("BROKEN: 3 of 3 runs, in one way"), "{one}");
+    assert_eq!(one, page("2.html", &[&sweep[..], &["2", &file]].concat()));
+    assert_eq!(one, page("3.html", &["sweep", "merge", &state]));
+    let small = page(
+        "4.html",
+        &[&sweep[..], &["2", "--shrink", &found, &file]].concat(),
+    );
+    let (_, link) = small.split_once("<a href=\"found%20here/").expect("a link");
+    let name = link.split('"').next().expect("its end");
+    let text = fs::read_to_string(Path::new(&found).join(name)).expect("the link leads there");
+    assert!(text.contains("log = \"never <said>\""), "{text}");
+    assert!(
+        small.contains("log = &quot;never &lt;said&gt;&quot;"),
+        "{small}"
+    );
+    assert_eq!(small.matches("<details>").count(), 1);
+}
+
 /// Ctrl-C: a report of what was run, which says that it is not all.
 #[cfg(unix)]
 #[test]

@@ -67,10 +67,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "view",
         &[
-            "diff", "herd", "journal", "protocol", "report", "survey", "trace",
+            "diff", "herd", "journal", "protocol", "report", "survey", "sweep", "trace",
         ],
     ),
-    ("view", &["herd", "journal", "protocol", "report", "trace"]),
     (
         "mutants",
         &[

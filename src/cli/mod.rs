@@ -20,6 +20,8 @@ mod load;
 mod mutants;
 mod notify;
 #[cfg(feature = "sim")]
+mod pages;
+#[cfg(feature = "sim")]
 mod progress;
 mod reload;
 #[cfg(feature = "sim")]

@@ -65,17 +65,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Makes the first failure of a group small and writes it into a folder, as a file that is called after the way in which it fails.
+/// What comes of it is the file and what is in it; nothing if it can't be made small.
 pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
     group: &Group,
-) -> Result<(), Failure> {
+) -> Result<Option<(PathBuf, String)>, Failure> {
     fs::create_dir_all(folder)
         .map_err(|error| Failure::Input(format!("can't make {}: {error}", folder.display())))?;
     let shrunk = match small(failing, Limits::default()) {
         Ok(shrunk) => shrunk,
         // What can't be made small is told, and the others are made small all the same.
-        Err(failure) => return print(&format!("{}: {failure}\n", group.fingerprint)),
+        Err(failure) => {
+            print(&format!("{}: {failure}\n", group.fingerprint))?;
+            return Ok(None);
+        }
     };
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {
@@ -87,8 +91,9 @@ pub(super) fn write_shrunk(
     let name: String = group.fingerprint.to_string().chars().map(plain).collect();
     let words: Vec<&str> = name.split('-').filter(|word| !word.is_empty()).collect();
     let file = folder.join(format!("{}.toml", words.join("-")));
-    write(&file, &shrunk)?;
-    print(&said(&file, &shrunk))
+    let text = write(&file, &shrunk)?;
+    print(&said(&file, &shrunk))?;
+    Ok(Some((file, text)))
 }
 
 fn small(scenario: &Scenario, limits: Limits) -> Result<Shrunk, Failure> {
@@ -98,10 +103,11 @@ fn small(scenario: &Scenario, limits: Limits) -> Result<Shrunk, Failure> {
     })
 }
 
-fn write(file: &Path, shrunk: &Shrunk) -> Result<(), Failure> {
+fn write(file: &Path, shrunk: &Shrunk) -> Result<String, Failure> {
     let text = shrunk.file(&file.display().to_string());
-    let written = fs::write(file, text);
-    written.map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))
+    let written = fs::write(file, &text);
+    written.map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))?;
+    Ok(text)
 }
 
 fn said(file: &Path, shrunk: &Shrunk) -> String {

@@ -1,13 +1,12 @@
 //! `herd survey`: what becomes of updates in every set of failures.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::shaped::WhichHerd;
-use super::{Exit, Failure, painted, print};
+use super::{Exit, Failure, pages, painted, print};
 use crate::survey::{self, Engine, Options};
 use crate::view::heat_map;
 
@@ -115,9 +114,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         ))?;
     }
     if let Some(file) = &args.html {
-        let written = fs::write(file, heat_map(&survey));
-        written
-            .map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))?;
+        pages::write(file, &heat_map(&survey))?;
     }
     if survey.is_partial() {
         let mut stderr = anstream::stderr().lock();

@@ -14,12 +14,13 @@ use tokio::sync::Notify;
 use super::run::{load_all, scenario_files};
 use super::shrink::write_shrunk;
 use super::signals::Signals;
-use super::{Exit, Failure, painted, print};
+use super::{Exit, Failure, pages, painted, print};
 use crate::scenario::Scenario;
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::report::Report;
 use crate::sweep::results::{self, Outcome, Outcomes};
 use crate::sweep::{self, Watch};
+use crate::view::{SmallScenario, sweep_page};
 
 /// Run scenarios with many seeds, on all cores, and say what broke and what never happened
 ///
@@ -36,6 +37,7 @@ Examples:
   herd sweep --keep-going --shrink found --seeds 0..1000 scenarios/stories/chaos.toml
   herd sweep --shard 3/8 --state part-3.jsonl --seeds 0..100000 scenarios/stories/chaos-coarse.toml
   herd sweep merge part-*.jsonl
+  herd sweep --keep-going --shrink found --html sweep.html --seeds 0..1000 scenarios/stories/chaos.toml
 
 Ctrl-C ends it with a report of what was run; with --state it can be gone on with.
 
@@ -87,6 +89,9 @@ struct How {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Write the report as a page to this file, too; with --shrink, each failure opens its small scenario
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
@@ -177,13 +182,30 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
     outcomes.extend(watched(&scenarios, &plan, todo, threads, log)?);
     let report = Report::of_part(plan, outcomes, shard);
     let exit = tell(&report, &args.how)?;
+    let mut small = Vec::new();
     if let Some(folder) = &args.shrink {
         for group in &report.groups {
             let failing = sweep::scenario_of(&scenarios, &report.plan, group.first[0]);
-            write_shrunk(&failing, folder, group)?;
+            if let Some((file, text)) = write_shrunk(&failing, folder, group)? {
+                small.push(SmallScenario {
+                    fingerprint: group.fingerprint.clone(),
+                    file: file.display().to_string(),
+                    link: (args.how.html.as_ref())
+                        .map_or(String::new(), |page| pages::link(page, &file)),
+                    text,
+                });
+            }
         }
     }
+    write_page(&report, &args.how, &small)?;
     Ok(exit)
+}
+
+fn write_page(report: &Report, how: &How, small: &[SmallScenario]) -> Result<(), Failure> {
+    match &how.html {
+        Some(file) => pages::write(file, &sweep_page(report, small)),
+        None => Ok(()),
+    }
 }
 
 /// Runs what is to be done, with its progress on a terminal, until Ctrl-C.
@@ -343,7 +365,10 @@ fn merge(files: &[PathBuf], how: &How) -> Result<Exit, Failure> {
         }
     }
     let (plan, outcomes) = merged.ok_or_else(|| Failure::Input("there is no file".to_owned()))?;
-    tell(&Report::new(plan, outcomes), how)
+    let report = Report::new(plan, outcomes);
+    let exit = tell(&report, how)?;
+    write_page(&report, how, &[])?;
+    Ok(exit)
 }
 
 fn tell(report: &Report, how: &How) -> Result<Exit, Failure> {

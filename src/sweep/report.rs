@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::coverage::{Counts, Coverage};
 use super::plan::{Plan, Shard};
 use super::results::{Failure, Outcomes};
+use super::situations::Situation;
 use crate::trace::fingerprint::Fingerprint;
 
 /// How many seeds of a group are named; the others are counted.
@@ -126,7 +127,10 @@ impl Report {
         ] {
             counted(title, counts, &mut text);
         }
-        self.situations(&mut text);
+        let _ = writeln!(text, "\nsituations, and in how many runs");
+        for (name, runs) in self.situations() {
+            let _ = writeln!(text, "  {name:<56}{:>12}", grouped(runs));
+        }
         if !self.never.is_empty() {
             let _ = writeln!(text, "\nnever");
             for what in &self.never {
@@ -138,6 +142,11 @@ impl Report {
     }
 
     fn heading(&self, text: &mut String) {
+        let _ = writeln!(text, "{}\n  {}", self.subject(), self.extent());
+    }
+
+    /// What was swept.
+    pub fn subject(&self) -> String {
         let names: Vec<&str> = (self.plan.scenarios.iter())
             .map(|swept| swept.name.as_str())
             .collect();
@@ -152,22 +161,24 @@ impl Report {
         } else {
             ""
         };
-        let _ = writeln!(
-            text,
+        format!(
             "sweep of {}, seeds {from}..{to}{swarm}{paired}",
             names.join(", ")
-        );
+        )
+    }
+
+    /// How much was run, of how much.
+    pub fn extent(&self) -> String {
         let part = match self.part {
             (_, 1) => String::new(),
             (number, of) => format!(" (part {number} of {of})"),
         };
-        let _ = writeln!(
-            text,
-            "  {} of {} runs{part}, {} events",
+        format!(
+            "{} of {} runs{part}, {} events",
             grouped(self.runs),
             grouped(self.plan.len()),
             grouped(self.events)
-        );
+        )
     }
 
     fn group(&self, group: &Group, text: &mut String) {
@@ -184,16 +195,19 @@ impl Report {
             "\nBROKEN  {} run{plural}: {fingerprint}",
             grouped(*runs)
         );
-        let seeds: Vec<String> = first.iter().map(|&run| self.named(run)).collect();
-        let more = runs - first.len() as u64;
-        let more = if more > 0 {
-            format!(", and {} more", grouped(more))
-        } else {
-            String::new()
-        };
-        let _ = writeln!(text, "          seeds:  {}{more}", seeds.join(", "));
+        let _ = writeln!(text, "          seeds:  {}", self.seeds(group));
         let _ = writeln!(text, "          first:  {words}");
         let _ = writeln!(text, "          again:  {}", self.again(first[0]));
+    }
+
+    /// The seeds of a group, the first ones by name.
+    pub fn seeds(&self, group: &Group) -> String {
+        let seeds: Vec<String> = group.first.iter().map(|&run| self.named(run)).collect();
+        let more = match group.runs - group.first.len() as u64 {
+            0 => String::new(),
+            more => format!(", and {} more", grouped(more)),
+        };
+        format!("{}{more}", seeds.join(", "))
     }
 
     /// A run by its seed, and by its scenario where there are several.
@@ -207,27 +221,26 @@ impl Report {
 
     /// The command line that runs a run again.
     pub fn again(&self, run: u64) -> String {
-        let (scenario, seed) = self.plan.run(run);
-        let swarm = if self.plan.swarm { " --swarm" } else { "" };
-        format!(
-            "herd run{swarm} --seed {seed} {}",
-            self.plan.scenarios[scenario].file
-        )
+        self.command("run", run)
     }
 
-    fn situations(&self, text: &mut String) {
-        let runs = |name: &str| {
-            self.coverage
-                .situations
-                .get(name)
-                .copied()
-                .unwrap_or_default()
-        };
-        let _ = writeln!(text, "\nsituations, and in how many runs");
-        for situation in super::situations::Situation::ALL {
-            let name = situation.name();
-            let _ = writeln!(text, "  {:<56}{:>12}", name, grouped(runs(name)));
-        }
+    /// The command line that makes a run small.
+    pub fn smaller(&self, run: u64) -> String {
+        self.command("shrink", run)
+    }
+
+    fn command(&self, verb: &str, run: u64) -> String {
+        let (scenario, seed) = self.plan.run(run);
+        let swarm = if self.plan.swarm { " --swarm" } else { "" };
+        let file = &self.plan.scenarios[scenario].file;
+        format!("herd {verb}{swarm} --seed {seed} {file}")
+    }
+
+    /// Every situation there is, and in how many runs it came.
+    pub fn situations(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = &self.coverage.situations;
+        let names = Situation::ALL.map(Situation::name).into_iter();
+        names.map(|name| (name, counts.get(name).copied().unwrap_or_default()))
     }
 
     /// One line that sums it up.
@@ -281,11 +294,19 @@ fn counted(title: &str, counts: &Counts, text: &mut String) {
         return;
     }
     let _ = writeln!(text, "\n{title}");
-    let mut counts: Vec<(&String, &u64)> = counts.iter().collect();
-    counts.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
-    for (name, count) in counts {
-        let _ = writeln!(text, "  {name:<24}{:>16}", grouped(*count));
+    for (name, count) in ranked(counts) {
+        let _ = writeln!(text, "  {name:<24}{:>16}", grouped(count));
     }
+}
+
+/// The most common first.
+pub(crate) fn ranked(counts: &Counts) -> Vec<(&str, u64)> {
+    let mut ranked: Vec<(&str, u64)> = counts
+        .iter()
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    ranked.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    ranked
 }
 
 /// A number with a comma between each three digits.

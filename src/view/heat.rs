@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::html::{escape, policy_hash};
+use super::html::{escape, framed};
 use crate::report::show::count;
 use crate::survey::{FailureSet, Spread, Survey};
 
@@ -23,7 +23,7 @@ struct Cell {
 /// The page.
 pub fn heat_map(survey: &Survey) -> String {
     let whole = survey.sets.iter().find(|set| set.size() == 0);
-    let title = escape(&format!("Survey of the herd {}", survey.herd));
+    let title = format!("Survey of the herd {}", survey.herd);
     let mut rows = String::new();
     for set in survey.sets.iter().take(MOST_ROWS) {
         row(&mut rows, survey, whole, set);
@@ -40,18 +40,13 @@ pub fn heat_map(survey: &Survey) -> String {
         ),
     };
     let verdict = escape(&survey.verdict());
-    let policy = format!("default-src 'none'; style-src {}", policy_hash(STYLE));
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>{title}</h1>\n<p class=\"quiet\">{verdict}</p>\n{LEGEND}\
+    let body = format!(
+        "<p class=\"quiet\">{verdict}</p>\n{LEGEND}\
          <main class=\"scroll\" tabindex=\"0\" aria-label=\"The heat map\"><table class=\"heat\">\n\
          <caption class=\"unseen\">Failure sets by origin of the update</caption>\n\
-         <thead><tr><th scope=\"col\">missing</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table></main>\n{more}\
-         </body>\n</html>\n"
-    )
+         <thead><tr><th scope=\"col\">missing</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table></main>\n{more}"
+    );
+    framed(&title, STYLE, &body)
 }
 
 const LEGEND: &str = "<ul class=\"legend\">\

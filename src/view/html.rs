@@ -65,6 +65,19 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// A page without code: its title is text, its body is HTML.
+pub(super) fn framed(title: &str, style: &str, body: &str) -> String {
+    let title = escape(title);
+    let policy = format!("default-src 'none'; style-src {}", policy_hash(style));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n\
+         <h1>{title}</h1>\n{body}</body>\n</html>\n"
+    )
+}
+
 /// A template with each `{{name}}` replaced, in one pass: what is put in is not looked at again.
 pub(super) fn fill(template: &str, parts: &[(&str, &str)]) -> String {
     let room: usize = parts.iter().map(|(_, part)| part.len()).sum();

@@ -16,6 +16,7 @@ mod perfetto;
 mod sentences;
 mod shiviz;
 mod svg;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use heat::heat_map;
 pub use perfetto::perfetto;
 pub use shiviz::shiviz;
 pub use svg::{Window, svg};
+pub use sweep::{SmallScenario, sweep_page};
 
 /// The story of a run is in the page up to this many lines; `herd show` has the rest.
 const MOST_STORY: usize = 4_000;
