@@ -510,7 +510,7 @@ reaches = "all"
 
 #[test]
 fn an_exploration_tells_all_orders_and_what_share_it_covered() {
-    let (_folder, file) = written(CROSSING);
+    let (folder, file) = written(CROSSING);
     let all = herd(&["explore", &file]);
     let text = out(&all);
     assert_eq!((exit(&all), err(&all).as_str()), (0, ""), "{text}");
@@ -522,8 +522,12 @@ fn an_exploration_tells_all_orders_and_what_share_it_covered() {
     ] {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
     }
-    let reduced = herd(&["explore", &file, "--reduce"]);
+    let page = folder.path().join("orders.html");
+    let page = page.to_str().expect("UTF-8");
+    let reduced = herd(&["explore", &file, "--reduce", "--html", page]);
     let text = out(&reduced);
+    let page = std::fs::read_to_string(page).expect("it is written");
+    assert!(page.contains("point 1, 36 orders"), "{page}");
     assert!(
         text.contains("explored  36 orders: one for each that differs"),
         "{text}"

@@ -67,7 +67,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "view",
         &[
-            "diff", "herd", "journal", "protocol", "report", "survey", "sweep", "trace",
+            "diff", "explore", "herd", "journal", "protocol", "report", "survey", "sweep", "trace",
         ],
     ),
     (

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::flags::server;
 use super::interrupt::Interrupt;
-use super::{Exit, Failure, painted, print, warn};
+use super::{Exit, Failure, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
 use crate::scenario::Scenario;
+use crate::view::orders_page;
+
+/// Of an exploration with more orders a page has no tree.
+const MOST_ORDERS: usize = 20_000;
 
 /// Run a scenario in every order in which its messages can arrive
 ///
@@ -22,6 +26,7 @@ Examples:
   herd explore scenarios/one-update.toml
   herd explore scenarios/one-update.toml --origin all
   herd explore scenarios/two-updates.toml --reduce --out found
+  herd explore scenarios/one-update.toml --html orders.html
 
 Exit codes:
   0  everything held in every order that was run
@@ -59,6 +64,9 @@ pub(super) struct Args {
     /// Print the result as JSON, an object a line, instead of the report
     #[arg(long)]
     json: bool,
+    /// Write a page with the tree of orders to this file, too; what goes on the same way is in it once
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -81,6 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             threads: args.threads.unwrap_or_else(cores),
             any_time: args.any_time,
             origin,
+            keep: args.html.as_ref().map_or(0, |_| MOST_ORDERS),
         };
         let exploration = explore_one(&scenario, &options, &interrupt)?;
         if args.json {
@@ -102,6 +111,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if explored.len() > 1 && !args.json {
         let lines: Vec<String> = explored.iter().map(explore::verdict).collect();
         print(&painted(&format!("\n{}\n", lines.join("\n"))))?;
+    }
+    if let Some(file) = &args.html {
+        pages::write(file, &orders_page(&explored))?;
     }
     let good = |exploration: &Exploration| {
         !exploration.is_broken() && exploration.counts.orders > 0 && !exploration.counts.interrupted

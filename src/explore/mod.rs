@@ -4,6 +4,7 @@
 //! simulator runs it by hand ([`sim::run_by_hand`]), asking at each point what comes next; `outcome` is
 //! what one order came to, and [`Exploration`] what all came to.
 
+mod orders;
 mod outcome;
 mod prepare;
 mod report;
@@ -26,6 +27,7 @@ use crate::trace::fingerprint::Fingerprint;
 use outcome::Outcome;
 use search::{Bounds, SearchError, System, Walk};
 
+pub use orders::{Came, KeptOrder, Orders};
 pub use report::{text, verdict};
 pub use search::Counts;
 
@@ -49,6 +51,8 @@ pub struct Options {
     pub any_time: bool,
     /// Where the first client goes, in place of where the scenario sends it.
     pub origin: Option<ServerId>,
+    /// So many orders are kept at most, each with what came of it; none, if not asked for.
+    pub keep: usize,
 }
 
 impl Default for Options {
@@ -62,6 +66,7 @@ impl Default for Options {
             threads: NonZeroUsize::MIN,
             any_time: false,
             origin: None,
+            keep: 0,
         }
     }
 }
@@ -110,6 +115,9 @@ pub struct Exploration {
     pub not_judged: Vec<&'static str>,
     /// Orders in which something was broken: one of each kind.
     pub broken: Vec<BrokenOrder>,
+    /// The orders themselves, if they were to be kept.
+    #[serde(skip)]
+    pub orders: Option<Orders>,
 }
 
 impl Exploration {
@@ -222,7 +230,7 @@ pub fn explore_watched(
         deviations: options.preemptions,
         budget: options.budget,
     };
-    let mut tally = Tally::new(&prepared.scenario);
+    let mut tally = Tally::new(&prepared.scenario, options.keep);
     let herd = HerdByHand(&prepared.scenario);
     let seen = |order: &[Choice], outcome| tally.add(order, outcome);
     let counts = search::search(&herd, bounds, options.threads, seen, watch);
@@ -315,6 +323,7 @@ struct Tally<'a> {
     judged: Vec<Judged>,
     broken: BTreeMap<Fingerprint, usize>,
     kept: Vec<BrokenOrder>,
+    all: Option<Orders>,
 }
 
 struct UpdateTally {
@@ -325,7 +334,7 @@ struct UpdateTally {
 }
 
 impl<'a> Tally<'a> {
-    fn new(scenario: &'a Scenario) -> Self {
+    fn new(scenario: &'a Scenario, keep: usize) -> Self {
         Self {
             scenario,
             orders: 0,
@@ -335,6 +344,7 @@ impl<'a> Tally<'a> {
             judged: Vec::new(),
             broken: BTreeMap::new(),
             kept: Vec::new(),
+            all: (keep > 0).then(|| Orders::new(keep)),
         }
     }
 
@@ -366,11 +376,14 @@ impl<'a> Tally<'a> {
                 &mut judged.broken
             }) += 1;
         }
+        let hash = SipHasher13::new().hash(outcome.histories.as_bytes());
+        self.outcomes.insert(hash.as_u128());
+        if let Some(all) = &mut self.all {
+            all.add(&self.scenario.herd, order, hash.as_u128(), &outcome);
+        }
         if let Some(broken) = outcome.broken {
             self.keep(order, broken, outcome.judgements);
         }
-        let hash = SipHasher13::new().hash(outcome.histories.as_bytes());
-        self.outcomes.insert(hash.as_u128());
     }
 
     fn add_update(&mut self, at: usize, update: &outcome::Update) {
@@ -452,6 +465,7 @@ impl<'a> Tally<'a> {
             judged: self.judged,
             not_judged,
             broken: broken.collect(),
+            orders: self.all,
         }
     }
 }

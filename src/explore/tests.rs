@@ -35,6 +35,7 @@ const REDUCED: Options = Options {
     threads: NonZeroUsize::MIN,
     any_time: false,
     origin: None,
+    keep: 0,
 };
 
 fn all() -> Options {

@@ -12,6 +12,8 @@ pub mod lanes;
 mod markup;
 pub mod messages;
 pub mod model;
+mod order_tree;
+mod orders;
 mod perfetto;
 mod sentences;
 mod shiviz;
@@ -28,6 +30,7 @@ use crate::trace::Trace;
 use model::Run;
 
 pub use heat::heat_map;
+pub use orders::orders_page;
 pub use perfetto::perfetto;
 pub use shiviz::shiviz;
 pub use svg::{Window, svg};

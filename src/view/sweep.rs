@@ -48,7 +48,7 @@ fn failures(body: &mut String, report: &Report, small: &[SmallScenario]) {
     }
     body.push_str(
         "<div class=\"scroll wide\" tabindex=\"0\" aria-label=\"Ways in which runs broke\"><table>\n\
-         <thead><tr><th scope=\"col\">way</th><th scope=\"col\">runs</th><th scope=\"col\">seeds</th>\
+         <thead><tr><th scope=\"col\">way</th><th scope=\"col\" class=\"num\">runs</th><th scope=\"col\">seeds</th>\
          <th scope=\"col\">the first</th></tr></thead>\n<tbody>\n",
     );
     for group in &report.groups {
@@ -115,7 +115,7 @@ fn table<'a>(
 ) {
     let _ = write!(
         body,
-        "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">{what}</th><th scope=\"col\">{times}</th></tr></thead>\n<tbody>\n"
+        "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">{what}</th><th scope=\"col\" class=\"num\">{times}</th></tr></thead>\n<tbody>\n"
     );
     let mut is_empty = true;
     for (name, times) in rows {
