@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +23,8 @@ const EXPLORED: [&str; 4] = [
 /// Break the server in many ways, and see what finds it
 ///
 /// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios until one is
-/// broken, `explore` some of them in every order, `survey` every set of few failures of a herd. The exit code says whether each mutant was found by anybody. All do the same
+/// broken, `explore` some of them in every order, `survey` every set of few failures of a herd, and `sweep` a scenario with many
+/// seeds. What was found is made small. The exit code says whether each mutant was found by anybody. All do the same
 /// with the true server, too, in which they must find nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -52,6 +53,19 @@ pub(super) struct Args {
     /// The herds for `survey`: every set of at most one dead server and one cut link
     #[arg(long, value_name = "NAME", default_values = ["riley"])]
     surveyed: Vec<String>,
+    /// The scenarios for `sweep`
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "scenarios/stories/chaos-coarse.toml"
+    )]
+    swept: Vec<PathBuf>,
+    /// Sweep so many seeds of each scenario at most
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    seeds: u64,
+    /// Write what was found, made small, into this folder, a file for each mutant
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Look for so many mutants at a time; what is found does not depend on it [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -71,6 +85,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         scenarios: super::run::scenarios(&args.scenarios)?,
         explored: super::run::scenarios(&args.explored)?,
         orders: args.orders,
+        swept: super::run::scenarios(&args.swept)?,
+        seeds: args.seeds,
         surveyed: args
             .surveyed
             .iter()
@@ -80,6 +96,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = args.threads.unwrap_or_else(cores);
     let rows = hunt_all(&subjects, &ground, threads);
+    if let Some(folder) = &args.out {
+        write_small(folder, &rows)?;
+    }
     print(&if args.json {
         to_json(&rows)
     } else {
@@ -131,6 +150,19 @@ fn mutants(names: &[String]) -> Result<Vec<Mutant>, Failure> {
     }
     let mutants = names.iter().map(|name| named(name));
     mutants.collect()
+}
+
+fn write_small(folder: &Path, rows: &[Row]) -> Result<(), Failure> {
+    let unwritable =
+        |error| Failure::Input(format!("can't write into {}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(unwritable)?;
+    for row in rows {
+        if let Some(small) = &row.small {
+            let file = folder.join(format!("{}.toml", row.name));
+            std::fs::write(file, &small.file).map_err(unwritable)?;
+        }
+    }
+    Ok(())
 }
 
 /// The built-in herd that is called so.

@@ -8,6 +8,8 @@ use crate::herd::Herd;
 use crate::scenario::Scenario;
 use crate::sim;
 use crate::survey::{self, survey};
+use crate::sweep::plan::{Plan, Shard};
+use crate::sweep::{self, Unwatched};
 use crate::trace::fingerprint::Fingerprint;
 
 /// What looks for bugs.
@@ -20,11 +22,13 @@ pub enum Finder {
     Explore,
     /// Every set of few failures of a herd, with an update from each server.
     Survey,
+    /// A scenario with many seeds, each with a mixture of faults of its own.
+    Sweep,
 }
 
 impl Finder {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Run, Self::Explore, Self::Survey];
+    pub const ALL: [Self; 4] = [Self::Run, Self::Explore, Self::Survey, Self::Sweep];
 
     /// The command that it is.
     pub const fn name(self) -> &'static str {
@@ -32,6 +36,7 @@ impl Finder {
             Self::Run => "run",
             Self::Explore => "explore",
             Self::Survey => "survey",
+            Self::Sweep => "sweep",
         }
     }
 }
@@ -47,6 +52,10 @@ pub struct Ground {
     pub orders: usize,
     /// For [`Finder::Survey`], in this order: with one dead server and one cut link at most.
     pub surveyed: Vec<Herd>,
+    /// For [`Finder::Sweep`], in this order.
+    pub swept: Vec<Scenario>,
+    /// So many seeds of each of them.
+    pub seeds: u64,
 }
 
 /// What came of looking for a mutant.
@@ -86,6 +95,10 @@ pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
             Box::new(explored.map(|scenario| explore_one(scenario, ground.orders)))
         }
         Finder::Survey => Box::new(ground.surveyed.iter().map(survey_one)),
+        Finder::Sweep => {
+            let swept = ground.swept.iter();
+            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds)))
+        }
     };
     let look = || {
         let mut hunt = Hunt {
@@ -186,4 +199,21 @@ fn survey_one(herd: &Herd) -> Piece {
         ran = surveyed.sets.len();
     }
     (ran, None)
+}
+
+/// The first seed with which something breaks.
+fn sweep_one(scenario: &Scenario, seeds: u64) -> Piece {
+    let scenarios = std::slice::from_ref(scenario);
+    let plan = Plan::new(scenarios, 0..seeds, true, false, false);
+    let outcomes = sweep::run_all(scenarios, &plan, plan.items(Shard::WHOLE), 1, &Unwatched);
+    let runs = outcomes.len();
+    let failed = outcomes
+        .into_values()
+        .find_map(|outcome| Some((outcome.run, outcome.failure?)));
+    let find = failed.map(|(run, failure)| Find {
+        place: format!("{}, seed {}", scenario.name, plan.run(run).1),
+        fingerprint: failure.fingerprint,
+        scenario: Some(sweep::scenario_of(scenarios, &plan, run)),
+    });
+    (runs, find)
 }

@@ -5,6 +5,7 @@
 //! feature `mutants`.
 
 pub mod hunt;
+mod small;
 mod table;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 
 use crate::node::mistakes::Mistake;
 
+pub use small::Small;
 pub use table::{Row, text, to_json};
 
 /// A server that makes one mistake.

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Mutant;
 use super::hunt::Hunt;
+use super::{Mutant, Small};
 use crate::report::show;
 
 /// A mutant, and what came of looking for it.
@@ -17,16 +17,21 @@ pub struct Row {
     pub is_true: bool,
     /// Who looked, each with what came of it.
     pub hunts: Vec<Hunt>,
+    /// The run in which it was found, made small.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub small: Option<Small>,
 }
 
 impl Row {
     /// Of a mutant that was looked for, or of the true server, for which the same was done.
     pub fn new(mutant: Option<Mutant>, hunts: Vec<Hunt>) -> Self {
+        let small = mutant.and_then(|mutant| mutant.made_small(&hunts));
         Self {
             name: mutant.map_or("(true server)", |mutant| mutant.name()),
             sentence: mutant.map_or("nothing is wrong", |mutant| mutant.sentence()),
             is_true: mutant.is_none(),
             hunts,
+            small,
         }
     }
 
@@ -46,7 +51,7 @@ pub fn text(rows: &[Row]) -> String {
     let finders = rows.first().map_or(&[][..], |row| &row.hunts);
     let mut titles = vec!["mutant".to_owned()];
     titles.extend(finders.iter().map(|hunt| hunt.finder.name().to_owned()));
-    titles.push("found as".to_owned());
+    titles.push("made small".to_owned());
     let mut cells = vec![titles];
     cells.extend(rows.iter().map(row_cells));
     let table = show::table(&cells, &[]).join("\n");
@@ -76,8 +81,8 @@ fn verdict(rows: &[Row]) -> String {
 fn row_cells(row: &Row) -> Vec<String> {
     let mut cells = vec![row.name.to_owned()];
     cells.extend(row.hunts.iter().map(hunt_cell));
-    let first = row.hunts.iter().find_map(|hunt| hunt.find.as_ref());
-    cells.push(first.map_or_else(String::new, |find| find.fingerprint.to_string()));
+    let small = row.small.as_ref();
+    cells.push(small.map_or_else(String::new, |small| show::count(small.steps, "step")));
     cells
 }
 
