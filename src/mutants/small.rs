@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Mutant;
 use super::hunt::Hunt;
+use crate::scenario::Scenario;
 use crate::shrink::{Limits, Shrunk, shrink};
 
 /// A person understands so many steps at a glance; with no more than these nobody looks for a smaller one.
@@ -54,11 +55,14 @@ impl Mutant {
     /// The file that shows it, with how to see that it does.
     fn file(self, shrunk: &Shrunk) -> String {
         let name = self.name();
+        let scenario = Scenario {
+            title: self.sentence().to_owned(),
+            ..shrunk.scenario.clone()
+        };
         format!(
-            "# Breaks {} where {}.\n# Again: herd run --mutant {name} {name}.toml\n\n{}",
+            "# Breaks {}.\n# Again: herd run --mutant {name} tests/mutants/{name}.toml\n\n{}",
             shrunk.fingerprint,
-            self.sentence(),
-            shrunk.scenario.to_toml()
+            scenario.to_toml()
         )
     }
 }
