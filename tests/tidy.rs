@@ -73,7 +73,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "mutants",
         &[
-            "explore", "herd", "node", "report", "scenario", "sim", "survey", "trace",
+            "explore", "herd", "node", "report", "scenario", "shrink", "sim", "survey", "sweep",
+            "trace",
         ],
     ),
     (

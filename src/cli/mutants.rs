@@ -13,8 +13,10 @@ use crate::mutants::hunt::{Finder, Ground, hunt};
 use crate::mutants::{Mutant, Row, text, to_json};
 
 /// What is explored: each has few orders, or those that differ least from the usual one are soon run.
-const EXPLORED: [&str; 4] = [
+const EXPLORED: [&str; 6] = [
     "scenarios/one-update.toml",
+    "scenarios/two-updates.toml",
+    "scenarios/crash-in-a-flood.toml",
     "scenarios/a-nanosecond-apart.toml",
     "scenarios/juzang-comes-back.toml",
     "scenarios/faults/sever.toml",
