@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", default_values = EXPLORED)]
     explored: Vec<PathBuf>,
     /// Explore so many orders of each scenario at most
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 100)]
     orders: usize,
     /// The herds for `survey`: every set of at most one dead server and one cut link
     #[arg(long, value_name = "NAME", default_values = ["riley"])]
@@ -63,7 +63,7 @@ pub(super) struct Args {
     )]
     swept: Vec<PathBuf>,
     /// Sweep so many seeds of each scenario at most
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 100)]
     seeds: u64,
     /// Write what was found, made small, into this folder, a file for each mutant
     #[arg(long, value_name = "DIR")]
