@@ -78,7 +78,7 @@ impl Mutant {
         mutant(
             Mistake::TakesOlder,
             "accept-older",
-            "an older record replaces a newer one",
+            "what a client says replaces what is known, even if it is older",
         ),
         mutant(
             Mistake::RaisesNoHops,

@@ -15,7 +15,8 @@ pub(crate) enum Mistake {
     RefusesInSilence,
     /// An IAMAT is answered before its record is stored.
     AnswersFirst,
-    /// An update that is older than what is known replaces it.
+    /// What a client says replaces what is known, even if it is older. (If what neighbours say did, too, two
+    /// records would chase each other for ever.)
     TakesOlder,
     /// Of two records with the same time, neither is newer.
     BreaksNoTie,

@@ -165,7 +165,7 @@ impl Node {
         let known = self.store.find(record.id());
         let held = known.map(|client| (client, &self.store.entry(client).record));
         if let Some((client, held)) = held
-            && !self.replaces(&record, held)
+            && !self.replaces(&record, held, from)
         {
             let same = *held == record;
             let what = What::Ignored {
@@ -193,7 +193,7 @@ impl Node {
     }
 
     /// Whether `record` is to be stored in the place of `held`.
-    fn replaces(&self, record: &Record, held: &Record) -> bool {
+    fn replaces(&self, record: &Record, held: &Record, from: Option<NeighbourId>) -> bool {
         let makes = |mistake| makes(&self.config.name, mistake);
         if makes(Mistake::BreaksNoTie) {
             return record.time() > held.time();
@@ -201,7 +201,8 @@ impl Node {
         if makes(Mistake::ComparesFloats) {
             return mistakes::is_newer_as_float(record, held);
         }
-        record.supersedes(held) || makes(Mistake::TakesOlder) && record != held
+        let is_older_and_taken = makes(Mistake::TakesOlder) && from.is_none() && record != held;
+        record.supersedes(held) || is_older_and_taken
     }
 
     fn mark(&mut self, client: ClientIndex, from: Option<NeighbourId>) {
