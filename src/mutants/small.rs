@@ -6,6 +6,7 @@ use super::Mutant;
 use super::hunt::Hunt;
 use crate::scenario::Scenario;
 use crate::shrink::{Limits, Shrunk, shrink};
+use crate::sim;
 
 /// A person understands so many steps at a glance; with no more than these nobody looks for a smaller one.
 const FEW_STEPS: usize = 5;
@@ -25,7 +26,8 @@ pub struct Small {
 }
 
 impl Mutant {
-    /// What was found, made small: of the first hunt in which that leaves few steps, or else of the one that leaves the fewest.
+    /// What was found, made small: of the first hunt in which that leaves few steps, or else of the one that leaves the
+    /// fewest; and nothing that the true server breaks, too.
     pub fn made_small(self, hunts: &[Hunt]) -> Option<Small> {
         let finds = hunts.iter().filter_map(|hunt| hunt.find.as_ref());
         let mut best: Option<Shrunk> = None;
@@ -33,6 +35,12 @@ impl Mutant {
             let Ok(shrunk) = self.here(|| shrink(scenario, Limits::default())) else {
                 continue;
             };
+            // What breaks on the true server shows nothing.
+            let holds =
+                sim::run_once(&shrunk.scenario).is_ok_and(|trace| trace.verdict().broken == 0);
+            if !holds {
+                continue;
+            }
             let steps = shrunk.scenario.steps.len();
             if best
                 .as_ref()
