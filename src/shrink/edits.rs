@@ -98,6 +98,12 @@ pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
                 push(less);
             }
         }
+        // Several lines can be needed, such as one that is answered in the place of another.
+        for left_out in (0..client.lines.len()).filter(|_| client.lines.len() > 2) {
+            let mut less = client.clone();
+            less.lines.remove(left_out);
+            push(less);
+        }
         if client.to.len() > 1 {
             for to in &client.to {
                 let mut less = client.clone();

@@ -57,8 +57,8 @@ fn news_that_is_told_back_needs_one_step_and_two_servers() {
 }
 
 #[test]
-fn an_older_update_that_replaces_a_newer_one_needs_two_of_them() {
-    let shrunk = found_and_made_small(Mistake::TakesOlder, "Campbell");
+fn an_update_that_is_turned_away_for_a_clock_that_is_wrong_is_made_small() {
+    let shrunk = found_and_made_small(Mistake::AsksItsClock, "Campbell");
     assert!(
         shrunk.file("x").contains("never-back-in-time"),
         "{}",
