@@ -1,4 +1,5 @@
-//! The page of `herd view` in a real browser: what it draws, lights and steps through is held against the trace itself.
+//! The page of `herd view` in a real browser: what it draws, lights and steps through is held against the trace itself; and
+//! the pages of the reports.
 //!
 //! One browser shows all pages, one after the other. Where there is no Chromium with its driver this says so, and in CI it
 //! fails.
@@ -7,6 +8,8 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/reports.rs"]
+mod reports;
 #[path = "browser/runs.rs"]
 mod runs;
 #[path = "browser/stories.rs"]

@@ -179,7 +179,7 @@ impl Page<'_> {
         let _ = writeln!(
             body,
             "<h3>{}</h3>\n<p class=\"quiet\">Two are the same if no server could tell them apart.</p>\n\
-             <div class=\"scroll wide\" tabindex=\"0\" aria-label=\"What came of the orders\"><table>\n\
+             <div class=\"scroll wide\" role=\"region\" tabindex=\"0\" aria-label=\"What came of the orders\"><table>\n\
              <thead><tr><th scope=\"col\">outcome</th><th scope=\"col\" class=\"num\">orders</th><th scope=\"col\">how each update came</th>\
              <th scope=\"col\">one such order</th></tr></thead>\n<tbody>",
             count(self.exploration.outcomes, "outcome")

@@ -47,7 +47,7 @@ fn failures(body: &mut String, report: &Report, small: &[SmallScenario]) {
         return;
     }
     body.push_str(
-        "<div class=\"scroll wide\" tabindex=\"0\" aria-label=\"Ways in which runs broke\"><table>\n\
+        "<div class=\"scroll wide\" role=\"region\" tabindex=\"0\" aria-label=\"Ways in which runs broke\"><table>\n\
          <thead><tr><th scope=\"col\">way</th><th scope=\"col\" class=\"num\">runs</th><th scope=\"col\">seeds</th>\
          <th scope=\"col\">the first</th></tr></thead>\n<tbody>\n",
     );

@@ -106,6 +106,11 @@ impl Browser {
         self.post("/actions", &json!({ "actions": [mouse] }));
     }
 
+    /// Gives the window another size in pixels.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        self.post("/window/rect", &json!({ "width": width, "height": height }));
+    }
+
     /// What the console was told since it was last asked, but for what is only information.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", &json!({ "type": "browser" }));

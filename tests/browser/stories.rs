@@ -9,6 +9,7 @@ use proxy_herd::trace::state::State;
 use serde_json::{Value, json};
 
 use super::Stage;
+use super::reports::reports;
 use super::runs::{beginning, made_up, ran, renamed};
 
 /// A story, and what it tells.
@@ -36,6 +37,10 @@ pub(crate) const ALL: &[Story] = &[
     ),
     ("everything is reached and used by the keyboard", keyboard),
     ("axe finds no serious violation", axe),
+    (
+        "the pages of a survey, an exploration and a sweep are read by all",
+        reports,
+    ),
 ];
 
 fn silence(stage: &Stage) {
@@ -53,7 +58,7 @@ fn silence(stage: &Stage) {
 }
 
 /// No complaint in the console, no request but for the page, no dialogue.
-fn assert_quiet(stage: &Stage, what: &str) {
+pub(crate) fn assert_quiet(stage: &Stage, what: &str) {
     assert_eq!(stage.browser.complaints(), Vec::<String>::new(), "{what}");
     let requests =
         stage.view("performance.getEntriesByType('resource').map((entry) => entry.name)");
@@ -364,25 +369,30 @@ fn tabs(stage: &Stage) {
 const AXE: &str = "target/axe/node_modules/axe-core/axe.min.js";
 
 fn axe(stage: &Stage) {
+    for name in ["juzang-goes-down", "all-up"] {
+        stage.show(&[&ran(name)]);
+        assert_usable_by_all(stage, name);
+    }
+}
+
+/// In both themes axe finds nothing that keeps people out of the open page.
+pub(crate) fn assert_usable_by_all(stage: &Stage, what: &str) {
     let Ok(axe) = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE)) else {
         super::skipped(
             "no axe-core, which looks for what keeps people out: `npm install --prefix target/axe axe-core`",
         );
         return;
     };
-    for name in ["juzang-goes-down", "all-up"] {
-        stage.show(&[&ran(name)]);
-        for theme in ["light", "dark"] {
-            stage.view(&format!(
-                "document.documentElement.dataset.theme = '{theme}'"
-            ));
-            let body = format!(
-                "const done = arguments[0]; {axe}; axe.run(document).then((found) => done(found.violations.filter((each) => \
-                 ['serious', 'critical'].includes(each.impact)).map((each) => each.id + ': ' + each.help + ' ' + \
-                 each.nodes.map((node) => node.target.join(' ')).join(', '))), (error) => done(['axe failed: ' + error]));"
-            );
-            let violations = stage.browser.wait_for(&body);
-            assert_eq!(violations, json!([]), "{name}, {theme}");
-        }
+    for theme in ["light", "dark"] {
+        stage.view(&format!(
+            "document.documentElement.dataset.theme = '{theme}'"
+        ));
+        let body = format!(
+            "const done = arguments[0]; {axe}; axe.run(document).then((found) => done(found.violations.filter((each) => \
+             ['serious', 'critical'].includes(each.impact)).map((each) => each.id + ': ' + each.help + ' ' + \
+             each.nodes.map((node) => node.target.join(' ')).join(', '))), (error) => done(['axe failed: ' + error]));"
+        );
+        let violations = stage.browser.wait_for(&body);
+        assert_eq!(violations, json!([]), "{what}, {theme}");
     }
 }
