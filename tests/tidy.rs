@@ -257,3 +257,121 @@ fn no_file_is_too_long_to_live_in() {
         assert!(is_test || lines <= 500, "{}: {lines} lines", file.display());
     }
 }
+
+/// The project's own text files, without what tools build and fetch.
+fn texts(folder: &Path) -> Vec<PathBuf> {
+    const TEXT: &[&str] = &[
+        "rs", "md", "toml", "css", "js", "html", "yml", "yaml", "sh", "snap", "service",
+    ];
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if name == "target" || name == ".git" {
+            continue;
+        }
+        let is_text = path
+            .extension()
+            .is_some_and(|end| TEXT.iter().any(|text| end == *text));
+        if path.is_dir() {
+            files.extend(texts(&path));
+        } else if is_text {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Lines that git left where it could not put two changes together.
+fn conflicts(text: &str) -> Vec<usize> {
+    let lines = text.lines().zip(1..);
+    let left =
+        lines.filter(|(line, _)| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+    left.map(|(_, number)| number).collect()
+}
+
+#[test]
+fn no_conflict_is_left_in_a_file() {
+    assert_eq!(
+        conflicts("a\n<<<<<<< ours\n=======\n>>>>>>> theirs\n"),
+        [2, 4]
+    );
+    let files = texts(Path::new("."));
+    assert!(files.len() > 300, "{} files", files.len());
+    for file in files {
+        let text = fs::read_to_string(&file).expect("UTF-8");
+        assert_eq!(conflicts(&text), [0; 0], "{}", file.display());
+    }
+}
+
+#[test]
+fn the_map_shows_every_part() {
+    let map = fs::read_to_string("docs/ARCHITECTURE.md").expect("it is there");
+    let missing = |map: &str| {
+        let shown = |part: &str| {
+            map.contains(&format!("| `src/{part}/`"))
+                || map.contains(&format!("`src/{part}/` |"))
+                || map.contains(&format!("`src/{part}.rs` |"))
+        };
+        let parts = MAY_KNOW.iter().map(|(part, _)| *part);
+        parts
+            .filter(|part| !shown(part))
+            .map(str::to_owned)
+            .collect::<Vec<String>>()
+    };
+    assert_eq!(missing(&map), Vec::<String>::new());
+    assert_eq!(missing("| `src/herd/` |").len(), MAY_KNOW.len() - 1);
+}
+
+/// Where the links of a Markdown text lead, without those to other sites.
+fn links(text: &str) -> Vec<&str> {
+    let ends = text.split("](").skip(1);
+    let links = ends.filter_map(|rest| rest.split(')').next());
+    links.filter(|link| !link.contains("://")).collect()
+}
+
+/// The names by which one can link to the headings of a Markdown text.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let names = headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter_map(|letter| match letter {
+            ' ' => Some('-'),
+            '-' | '_' => Some(letter),
+            _ => letter.is_alphanumeric().then_some(letter),
+        });
+        kept.collect()
+    });
+    names.collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let mut seen = 0;
+    for file in texts(Path::new(".")) {
+        if file.extension().is_none_or(|end| end != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("UTF-8");
+        for link in links(&text) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let to = match path {
+                "" => file.clone(),
+                path => file.with_file_name(path),
+            };
+            assert!(to.exists(), "{}: {link} leads nowhere", file.display());
+            if !anchor.is_empty() {
+                let known = anchors(&fs::read_to_string(&to).expect("UTF-8"));
+                assert!(
+                    known.iter().any(|known| known == anchor),
+                    "{}: {link}: no such heading among {known:?}",
+                    file.display()
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} links");
+    assert_eq!(links("[a](b.md#c) [d](https://e)"), ["b.md#c"]);
+    assert_eq!(anchors("## Does it find bugs?"), ["does-it-find-bugs"]);
+}
