@@ -134,8 +134,8 @@ impl<'a> File<'a> {
         }));
     }
 
-    /// Faults of one server can overlap without one being inside the other, so they are asynchronous. What
-    /// touches several servers is with the one that comes first.
+    /// Faults of one server can overlap without one being inside the other, so they are asynchronous; their ids are
+    /// the process's own, or Perfetto shows them apart from it. What touches several servers is with the one that comes first.
     fn span(&mut self, fault: &Fault) {
         let process = fault.lanes.first().map_or(0, |lane| lane + 1);
         let end = self
@@ -151,7 +151,7 @@ impl<'a> File<'a> {
         };
         for (phase, at) in [("b", fault.from), ("e", until)] {
             self.rows.push(json!({
-                "ph": phase, "id": fault.event, "cat": "fault", "name": fault.label,
+                "ph": phase, "id2": { "local": format!("{:#x}", fault.event) }, "cat": "fault", "name": fault.label,
                 "pid": process, "tid": WRONG, "ts": microseconds(at),
             }));
         }
