@@ -50,7 +50,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "sweep",
         &[
-            "herd", "journal", "protocol", "scenario", "seed", "sim", "trace",
+            "herd", "journal", "protocol", "report", "scenario", "seed", "sim", "trace",
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{BrokenOrder, Exploration, Range, UpdateRange};
-use crate::report::show::{count, table};
+use crate::report::show::{count, grouped, table};
 
 /// The whole report.
 pub fn text(exploration: &Exploration) -> String {
@@ -183,19 +183,6 @@ fn range(range: Range) -> String {
 fn count_grouped(number: usize, thing: &str) -> String {
     let words = count(number, thing);
     words.replacen(&number.to_string(), &grouped(number), 1)
-}
-
-/// With a comma between each three digits.
-pub(crate) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

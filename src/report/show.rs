@@ -26,6 +26,19 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
+/// A whole number, with a comma between each three digits.
+pub fn grouped(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Rows with every column as wide as its widest cell, columns two blanks apart, no blanks at a
 /// row's end. The second column and all behind it are set to the right where `right` says so.
 pub fn table(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {

@@ -9,6 +9,7 @@ use super::coverage::{Counts, Coverage};
 use super::plan::{Plan, Shard};
 use super::results::{Failure, Outcomes};
 use super::situations::Situation;
+use crate::report::show::grouped;
 use crate::trace::fingerprint::Fingerprint;
 
 /// How many seeds of a group are named; the others are counted.
@@ -307,17 +308,4 @@ pub(crate) fn ranked(counts: &Counts) -> Vec<(&str, u64)> {
         .collect();
     ranked.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
     ranked
-}
-
-/// A number with a comma between each three digits.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 use super::html::{escape, framed};
 use super::order_tree::{Node, Tree};
 use crate::explore::{self, Came, Exploration, Orders};
-use crate::report::show::count;
-use crate::sweep::report::grouped;
+use crate::report::show::{count, grouped};
 
 /// So many different outcomes are in the table; the rest is counted.
 const MOST_ROWS: usize = 2_000;
@@ -193,7 +192,7 @@ impl Page<'_> {
                 body,
                 "<tr id=\"e{number}-o{outcome}\"><th scope=\"row\">{outcome}</th><td class=\"num\">{}</td><td>{}{broken}</td>\
                  <td><code>{}</code></td></tr>",
-                grouped(came.orders as u64),
+                grouped(came.orders),
                 self.hops(came),
                 escape(&words(orders, &came.first))
             );
@@ -220,7 +219,7 @@ fn words(orders: &Orders, choices: &[usize]) -> String {
 
 fn orders_in_words(number: usize) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{} order{plural}", grouped(number as u64))
+    format!("{} order{plural}", grouped(number))
 }
 
 #[cfg(test)]

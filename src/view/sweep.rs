@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::html::{escape, framed};
-use crate::sweep::report::{Group, Report, grouped, ranked};
+use crate::report::show::grouped;
+use crate::sweep::report::{Group, Report, ranked};
 use crate::trace::fingerprint::Fingerprint;
 
 const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("sheet.css"));
