@@ -658,3 +658,72 @@ fn hops_go_round_what_is_missing_and_a_wrong_name_is_told_with_the_right_one() {
         err(&ran)
     );
 }
+
+#[test]
+fn a_run_with_faults_of_the_seeds_own_is_known_as_one_afterwards() {
+    let (folder, scenario) = written(
+        r#"
+title = "Two bad seconds"
+herd = "riley"
+tick = "10ms"
+client_latency = "10ms"
+steps = [
+  { at = "500ms", workload = "load", clients = 2, rate = 4, lasts = "2s" },
+  { at = "500ms", random = { crash = "500ms", sever = "500ms", freeze = "400ms" }, lasts = "2s", holds = "100ms" },
+]
+"#,
+    );
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (trace, plain, page) = (file("t.jsonl"), file("plain.jsonl"), file("v.html"));
+    let swarmed = ["run", "--once", "--quiet", "--swarm", "--seed", "2"];
+    let ran = herd(
+        &[
+            &swarmed[..],
+            &["--trace", &trace, "--html", &page, &scenario],
+        ]
+        .concat(),
+    );
+    let verdict = exit(&ran);
+    assert!(verdict <= 1, "{}", err(&ran));
+    let html = std::fs::read_to_string(&page).expect("it was written");
+    assert!(html.contains("herd run --swarm --seed 2 "));
+    let shown = herd(&["show", &trace]);
+    assert!(out(&shown).contains("seed 2 (faults chosen by it)"));
+    let same = herd(&["diff", &trace, &scenario]);
+    assert_eq!(exit(&same), 0, "{}{}", out(&same), err(&same));
+    // Without it the file has no word of it, and it is another run.
+    let args = ["run", "--once", "--quiet", "--seed", "2", "--trace"];
+    herd(&[&args[..], &[&plain, &scenario]].concat());
+    let text = std::fs::read_to_string(&plain).expect("it was written");
+    assert!(!text.contains("swarm"), "{text}");
+    let other = herd(&["diff", &trace, &plain]);
+    let words = "in B: faults as written instead of chosen by the seed (--swarm)";
+    assert!(out(&other).contains(words), "{}", out(&other));
+    assert_eq!(exit(&other), 1);
+    // A trace does not say where its scenario lies.
+    let viewed = herd(&["view", &trace, "-o", "-"]);
+    assert!(!out(&viewed).contains("herd run --s"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_exit_code_is_the_verdicts_whoever_reads_the_output() {
+    use std::os::unix::net::UnixStream;
+    let (_folder, scenario) = changed("Campbell = 3", "Campbell = 2");
+    let unread = |args: &[&str], most: &str| {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        drop(ours);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+        command.args(args).arg(most);
+        let ran = command.stdout(std::os::fd::OwnedFd::from(theirs)).output();
+        let ran = ran.expect("the binary runs");
+        assert_eq!(err(&ran), "", "{args:?}");
+        exit(&ran)
+    };
+    assert_eq!(unread(&["run", "--once"], &scenario), 1);
+    assert_eq!(unread(&["run", "--once"], JUZANG), 0);
+    assert_eq!(unread(&["view", "--once", "-o", "-"], &scenario), 1);
+    assert_eq!(unread(&["diff", JUZANG], &scenario), 1);
+    let sweep = ["sweep", "--seeds", "0..2", "--keep-going"];
+    assert_eq!(unread(&sweep, &scenario), 1);
+}

@@ -16,13 +16,13 @@ use crate::trace::Trace;
 /// Not a difference of text, but of what happened: who heard of an update from whom, over how many links and
 /// when, what it cost, what clients were answered, which faults came, which expectations held, how links
 /// fared, what servers hold in the end. Each of the two is a trace that `herd run --json` or `--trace` wrote,
-/// or a scenario, which is run now; beside a trace it is run with the trace's seed.
+/// or a scenario, which is run now; beside a trace it is run as that was, by seed and `--swarm`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   herd diff old.jsonl new.jsonl
-  herd diff scenarios/burst.toml --seeds 1,2
-  herd diff old.jsonl scenarios/burst.toml      # a trace of an older build and this build
+  herd diff scenarios/jittery-links.toml --seeds 1,2
+  herd diff old.jsonl scenarios/burst.toml   # a trace of an older build and this build
 
 Exit codes:
   0  the same came of both
@@ -156,7 +156,13 @@ fn beside(
         )));
     }
     let pairs = traces.into_iter().map(|trace| {
-        let ran = execute(&scenario.clone().with_seed(trace.header.seed))?;
+        let again = scenario.clone().with_seed(trace.header.seed);
+        let again = if trace.header.swarm {
+            again.swarmed()
+        } else {
+            again
+        };
+        let ran = execute(&again)?;
         Ok((trace, ran))
     });
     pairs.collect()

@@ -137,8 +137,7 @@ fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure>
         let unwritable = |error| Failure::Input(format!("can't write {}: {error}", file.display()));
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         std::fs::write(&file, broken.scenario.to_toml()).map_err(unwritable)?;
-        let said = writeln!(anstream::stderr(), "replay it: herd run {}", file.display());
-        said?;
+        let _ = writeln!(anstream::stderr(), "replay it: herd run {}", file.display());
     }
     Ok(())
 }

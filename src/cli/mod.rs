@@ -187,7 +187,6 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Output(_) if self.is_nobody_reading() => Exit::Held,
             Self::Problems(_) | Self::Input(_) | Self::Output(_) => Exit::BadInput,
             Self::Failed(_) => Exit::Broken,
             Self::Internal(_) => Exit::Internal,
@@ -198,15 +197,8 @@ impl Failure {
         if let Self::Problems(problems) = self {
             return warn(problems);
         }
-        if !self.is_nobody_reading() {
-            let mut stderr = anstream::stderr().lock();
-            let _ = writeln!(stderr, "error: {self}");
-        }
-    }
-
-    /// Nobody reads the output any more, as when a pager is left: that is no failure.
-    fn is_nobody_reading(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        let mut stderr = anstream::stderr().lock();
+        let _ = writeln!(stderr, "error: {self}");
     }
 }
 
@@ -247,7 +239,14 @@ fn painted(report: &str) -> String {
 /// Prints to standard output; anstream takes colours out where they don't belong.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    let written = stdout.write_all(text.as_bytes());
+    heard(written.and_then(|()| stdout.flush()))
+}
+
+/// Nobody may be reading any more, as when a pager is left: that is no failure, and the verdict is what it would have been.
+fn heard(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

@@ -98,9 +98,8 @@ fn write(file: &Path, page: &str) -> Result<(), Failure> {
 fn print_raw(page: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(page.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    let written = stdout.write_all(page.as_bytes());
+    super::heard(written.and_then(|()| stdout.flush()))
 }
 
 /// The runs of a file: a scenario's, or those that a trace tells of.
@@ -159,7 +158,12 @@ fn is_trace(file: &Path, text: &[u8]) -> bool {
 
 fn shown(trace: Trace, scenario: &Path) -> Shown {
     let source = scenario.display().to_string();
-    let command = format!("herd run --seed {} {}", trace.header.seed, quoted(&source));
+    let swarm = if trace.header.swarm { " --swarm" } else { "" };
+    let command = format!(
+        "herd run{swarm} --seed {} {}",
+        trace.header.seed,
+        quoted(&source)
+    );
     Shown {
         trace,
         source,
@@ -167,12 +171,11 @@ fn shown(trace: Trace, scenario: &Path) -> Shown {
     }
 }
 
-/// A trace does not say where its scenario lies.
+/// A trace does not say where its scenario lies, so that no command is known that runs it again.
 fn traced(trace: Trace, file: &Path) -> Shown {
-    let scenario = quoted(&format!("{}.toml", trace.header.scenario));
     Shown {
         source: file.display().to_string(),
-        command: format!("herd run --seed {} {scenario}", trace.header.seed),
+        command: String::new(),
         trace,
     }
 }

@@ -125,9 +125,15 @@ pub(super) type Records = IndexMap<String, String>;
 pub(super) fn ran(trace: &Trace) -> IndexMap<String, String> {
     let header = &trace.header;
     let without: Vec<&str> = header.without.iter().map(|one| one.name()).collect();
+    let faults = if header.swarm {
+        "chosen by the seed (--swarm)"
+    } else {
+        "as written"
+    };
     let told = [
         ("scenario", header.scenario.clone()),
         ("seed", header.seed.to_string()),
+        ("faults", faults.to_owned()),
         ("tick", super::words::delay(header.tick)),
         ("epoch", header.epoch.clone()),
         ("herd", header.herd.clone()),

@@ -50,8 +50,13 @@ fn heading(trace: &Trace) -> Vec<String> {
     let servers = show::count(header.servers.len(), "server");
     let links = show::count(header.links.len(), "link");
     let (seed, tick) = (header.seed, show::delay(header.tick));
+    let swarm = if header.swarm {
+        " (faults chosen by it)"
+    } else {
+        ""
+    };
     lines.push(format!(
-        "  herd {herd}: {servers}, {links}, {}; seed {seed}, tick {tick}",
+        "  herd {herd}: {servers}, {links}, {}; seed {seed}{swarm}, tick {tick}",
         latencies(trace)
     ));
     lines

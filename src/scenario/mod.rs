@@ -59,6 +59,8 @@ pub struct Scenario {
     pub herd: Arc<Herd>,
     /// Where all that is random comes from.
     pub seed: u64,
+    /// Whether its faults are the mixture that the seed chose: see [`swarmed`](Self::swarmed).
+    pub swarm: bool,
     /// The step of simulated time: whole milliseconds. All times and latencies are multiples of it.
     pub tick: Duration,
     /// What all clocks show when the run begins.

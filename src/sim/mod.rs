@@ -158,6 +158,7 @@ fn header(scenario: &Scenario) -> Header {
         title: scenario.title.clone(),
         about: scenario.about.clone(),
         seed: scenario.seed,
+        swarm: scenario.swarm,
         tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
         epoch: scenario.epoch_ns.to_string(),
         herd: scenario.herd.name().to_string(),

@@ -58,6 +58,9 @@ pub struct Header {
     pub about: Option<String>,
     /// The seed that everything random follows from.
     pub seed: u64,
+    /// Whether its faults are the mixture that the seed chose, as in a sweep.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub swarm: bool,
     /// The step of simulated time, in nanoseconds. A coarser one stretches latencies.
     pub tick: u64,
     /// What all clocks showed in the beginning: nanoseconds since 1970.

@@ -79,7 +79,7 @@ pub struct Shown {
     pub trace: Trace,
     /// The file that it came from.
     pub source: String,
-    /// The command that runs it again.
+    /// The command that runs it again; empty if none is known.
     pub command: String,
 }
 

@@ -20,6 +20,7 @@ impl Scenario {
     #[must_use]
     pub fn swarmed(&self) -> Self {
         let mut swarmed = self.clone();
+        swarmed.swarm = true;
         let mut number = 0;
         for step in &mut swarmed.steps {
             if let Action::Random(random) = &mut step.action {

@@ -118,6 +118,7 @@ impl Context<'_> {
             about: raw.about.as_deref().map(visible_lines),
             herd: self.herd.clone()?,
             seed: raw.seed.unwrap_or_default(),
+            swarm: false,
             tick: self.tick?,
             epoch_ns: epoch_ns?,
             link_latency,

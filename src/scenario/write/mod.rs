@@ -41,6 +41,7 @@ impl Scenario {
     #[must_use]
     pub fn plain(&self) -> Self {
         let mut plain = self.expanded();
+        plain.swarm = false;
         let is_plain = |step: &Step| !matches!(step.action, Action::Drawn(_));
         let workload = |name: &Name, steps: &[Step]| {
             steps.iter().find_map(|step| match &step.action {

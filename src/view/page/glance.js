@@ -30,7 +30,7 @@ function drawGlance(app, header) {
     el("div", { class: "title-line" }, el("h1", {}, trace.title), verdict, app.themeButton),
     ...[raw.about ? el("p", { class: "about" }, raw.about) : null, runs].filter(Boolean),
     el("div", { class: "facts-line" }, facts.map((fact) => el("span", {}, fact)),
-      el("span", { class: "command" }, "run it again: ", command, " ", copy, " ", copied)),
+      raw.command ? el("span", { class: "command" }, "run it again: ", command, " ", copy, " ", copied) : null),
   );
 }
 
