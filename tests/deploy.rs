@@ -277,6 +277,56 @@ async fn up_says_which_server_could_not_begin_and_goes_on_with_the_others() {
 }
 
 #[tokio::test]
+async fn a_herd_goes_on_if_nobody_reads_what_up_says() {
+    let files = Files::new().await;
+    let (herd, logs) = (files.herd(), files.path("logs"));
+    let taken = tokio::net::TcpListener::bind(("127.0.0.1", files.port("Juzang")))
+        .await
+        .unwrap();
+    let mut up = Process::unheard(&["up", "--herd", &herd, "--log-dir", &logs]);
+    // By then it had two things to say.
+    up.logs("can't listen on").await;
+    for client in ["kiwi", "plum", "pear"] {
+        eventually("Riley answers", async || {
+            files.ask("Riley", &format!("IAMAT {client} +1-1 5")).await
+        })
+        .await;
+    }
+    assert_eq!(up.stopped_by("TERM").await, Some(1), "{}", up.said());
+    drop(taken);
+    files.gone().await;
+    let log = std::fs::read_to_string(files.path("logs/log-Riley.txt")).unwrap();
+    assert!(log.contains("server Riley: stops"), "{log}");
+}
+
+#[tokio::test]
+async fn what_no_server_can_use_is_the_fault_of_the_input() {
+    let files = Files::new().await;
+    let log = files.path("log");
+    std::fs::write(&log, "no folder").expect("written");
+    let herd = files.herd();
+    let args = ["--herd", &herd, "--log-dir", &log];
+    let serve = herd_command(&[&["serve", "Riley"], &args[..]].concat()).await;
+    assert_eq!(serve.status.code(), Some(2), "{}", err(&serve));
+    assert!(
+        err(&serve).contains(&format!("can't open the log: {log}")),
+        "{}",
+        err(&serve)
+    );
+    let up = herd_command(&[&["up"], &args[..]].concat()).await;
+    assert_eq!(up.status.code(), Some(2), "{}", err(&up));
+}
+
+#[tokio::test]
+async fn a_line_feed_ends_a_line_wherever_it_stands() {
+    let files = Files::new().await;
+    let mut riley = files.serve("Riley", &[]);
+    riley.logs("listens at").await;
+    let sent = files.send("Riley", &["a\nb", "c\n", "", "d"]).await;
+    assert_eq!(out(&sent), "? a\n? b\n? c\n? \n? d\n");
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_a_server_that_waits_for_its_last_client() {
     let google = MockServer::start().await;
     let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));

@@ -60,6 +60,7 @@ impl Admin {
         let grace_is_over = Instant::now() >= self.grace_ends;
         ready(
             &self.metrics.links(),
+            self.metrics.saw_unwilling(),
             grace_is_over,
             self.server.is_stopping(),
         )

@@ -1,11 +1,13 @@
 //! A server's events, added up. A count is an atomic; an event of a line costs one or two of them and no memory.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::LinkSeen;
 use crate::herd::Name;
@@ -204,6 +206,19 @@ impl LinkCounts {
     }
 }
 
+/// A connection with a server.
+#[derive(Debug)]
+struct WithServer {
+    /// Who was dialled, if this server did that.
+    dialled: Option<Name>,
+    /// A link was made of it.
+    linked: bool,
+}
+
+/// A server that made no link is held against this one's readiness for so long. Neighbours dial more often, unless they
+/// are told to be slower.
+const LATELY: Duration = Duration::from_mins(1);
+
 /// What a server's events add up to.
 #[derive(Debug)]
 pub struct Metrics {
@@ -219,8 +234,10 @@ pub struct Metrics {
     pub(super) expired: Count,
     pub(super) with_clients: Connections,
     pub(super) with_servers: Connections,
-    /// Which of the connections that are open are with servers. Few, and of no interest to a line.
-    servers: Mutex<BTreeSet<ConnId>>,
+    /// Those connections that are open and are with servers. Few, and of no interest to a line.
+    servers: Mutex<BTreeMap<ConnId, WithServer>>,
+    /// When there last was a server there, and no link was made with it.
+    unwilling: Mutex<Option<Instant>>,
     /// Changes with each event of a link.
     changed: watch::Sender<()>,
 }
@@ -245,6 +262,7 @@ impl Metrics {
             with_clients: Connections::default(),
             with_servers: Connections::default(),
             servers: Mutex::default(),
+            unwilling: Mutex::default(),
             changed: watch::Sender::default(),
         }
     }
@@ -274,8 +292,37 @@ impl Metrics {
         self.changed.subscribe()
     }
 
-    fn servers(&self) -> MutexGuard<'_, BTreeSet<ConnId>> {
+    fn servers(&self) -> MutexGuard<'_, BTreeMap<ConnId, WithServer>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_unwilling(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unwilling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a server was there lately and no link was made with it, whichever of the two did not want to.
+    pub fn saw_unwilling(&self) -> bool {
+        self.last_unwilling()
+            .is_some_and(|last| last.elapsed() < LATELY)
+    }
+
+    /// A connection with a server is no more.
+    fn closed(&self, with: &WithServer, why: &Why) {
+        let in_vain = match (&with.dialled, why) {
+            _ if with.linked => false,
+            (_, Why::Stopping | Why::Superseded | Why::Full) => false,
+            (Some(_), _) => true,
+            // Anybody can connect and say nothing, or nonsense.
+            (None, why) => matches!(why, Why::Refused(_)),
+        };
+        if in_vain {
+            *self.last_unwilling() = Some(Instant::now());
+            if let Some(name) = &with.dialled {
+                self.link(name, |link| link.connect_failures.add(1));
+            }
+        }
     }
 
     fn with(&self, other: &Other) -> &Connections {
@@ -323,16 +370,22 @@ impl Metrics {
             What::Expired { .. } => self.expired.add(1),
             What::Opened { conn, with, .. } => {
                 self.with(with).opened.add(1);
-                if *with != Other::Client {
-                    self.servers().insert(*conn);
-                }
+                let dialled = match with {
+                    Other::Client => return,
+                    Other::Peer => None,
+                    Other::Server(name) => Some(Arc::clone(name)),
+                };
+                let linked = false;
+                self.servers().insert(*conn, WithServer { dialled, linked });
             }
             What::Closed { conn, why } => {
-                let was_server = self.servers().remove(conn);
-                let with = if was_server {
-                    &self.with_servers
-                } else {
-                    &self.with_clients
+                let server = self.servers().remove(conn);
+                let with = match &server {
+                    Some(server) => {
+                        self.closed(server, why);
+                        &self.with_servers
+                    }
+                    None => &self.with_clients,
                 };
                 with.closed[reason(why)].add(1);
             }
@@ -352,7 +405,12 @@ impl Metrics {
                 self.changed.send_replace(());
             }
             What::ConnectFailed { to, .. } => self.link(to, |link| link.connect_failures.add(1)),
-            What::LinkUp { peer, .. } => self.link(peer, |link| link.ups.add(1)),
+            What::LinkUp { peer, conn } => {
+                if let Some(server) = self.servers().get_mut(conn) {
+                    server.linked = true;
+                }
+                self.link(peer, |link| link.ups.add(1));
+            }
             What::LinkDown { peer, .. } => self.link(peer, |link| {
                 link.downs.add(1);
                 link.whole.store(0, Ordering::Relaxed);

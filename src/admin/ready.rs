@@ -15,19 +15,26 @@ pub struct LinkSeen {
 ///
 /// A server that starts knows nothing, so it waits until each neighbour has told it what it knows. One that can't be reached
 /// must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one neighbour that
-/// told everything will do, and so will none if there is none to be reached. What was synchronised once stays so: a
-/// neighbour that dies later takes no server out of rotation.
-pub fn ready(links: &[LinkSeen], grace_is_over: bool, stopping: bool) -> Result<(), Vec<String>> {
+/// told everything will do, and so will none if there is none to be reached. Servers that are there and make no link
+/// (`unwilling`) are another thing: most likely this one has the wrong secret or certificate. What was synchronised once
+/// stays so: a neighbour that dies later takes no server out of rotation.
+pub fn ready(
+    links: &[LinkSeen],
+    unwilling: bool,
+    grace_is_over: bool,
+    stopping: bool,
+) -> Result<(), Vec<String>> {
     if stopping {
         return Err(vec!["stopping".to_owned()]);
     }
     let any_synchronised = links.iter().any(|link| link.synchronised);
     let any_up = links.iter().any(|link| link.up);
-    if grace_is_over && (any_synchronised || !any_up) {
+    let alone = !any_up && !unwilling;
+    if grace_is_over && (any_synchronised || alone) {
         return Ok(());
     }
     let missing = links.iter().filter(|link| !link.synchronised);
-    let reasons: Vec<String> = missing
+    let mut reasons: Vec<String> = missing
         .map(|LinkSeen { peer, up, .. }| match up {
             true => format!("the link to {peer} is not synchronised yet"),
             false => format!("{peer} is not reached yet"),
@@ -35,6 +42,9 @@ pub fn ready(links: &[LinkSeen], grace_is_over: bool, stopping: bool) -> Result<
         .collect();
     if reasons.is_empty() {
         return Ok(());
+    }
+    if !any_up && unwilling {
+        reasons.push("servers are there, but no link comes about: the log says why".to_owned());
     }
     Err(reasons)
 }
@@ -59,7 +69,7 @@ mod tests {
         let died = link("D", false, true);
         let is_ready = |links: &[&LinkSeen], grace_is_over| {
             let links: Vec<LinkSeen> = links.iter().map(|&link| link.clone()).collect();
-            ready(&links, grace_is_over, false).is_ok()
+            ready(&links, false, grace_is_over, false).is_ok()
         };
         for (links, before, after) in [
             (&[][..], true, true),
@@ -75,10 +85,13 @@ mod tests {
             assert_eq!(is_ready(links, true), after, "{links:?} after it");
         }
         assert_eq!(
-            ready(&[whole], true, true),
+            ready(&[whole], false, true, true),
             Err(vec!["stopping".to_owned()])
         );
-        let why = ready(&[syncing, away], false, false).expect_err("two are missing");
+        assert_eq!(ready(&[away.clone(), died], true, true, false), Ok(()));
+        let alone = ready(std::slice::from_ref(&away), true, true, false);
+        assert_eq!(alone.expect_err("they are there").len(), 2);
+        let why = ready(&[syncing, away], false, false, false).expect_err("two are missing");
         assert_eq!(
             why,
             [

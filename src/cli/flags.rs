@@ -85,6 +85,17 @@ impl FromArgMatches for SettingFlags {
 impl SettingFlags {
     /// All settings, from the flags, this process's environment and the file. Warnings are printed.
     pub(super) fn resolve(&self) -> Result<Resolved, Failure> {
+        let (resolved, warnings) = self.resolved()?;
+        warn(&warnings);
+        Ok(resolved)
+    }
+
+    /// The same without warnings.
+    pub(super) fn resolve_silently(&self) -> Result<Resolved, Failure> {
+        Ok(self.resolved()?.0)
+    }
+
+    fn resolved(&self) -> Result<(Resolved, Problems), Failure> {
         let variables = std::env::vars_os().filter_map(|(name, text)| {
             let name = name.into_string().ok()?;
             // What is no text is no value of any setting; it is shown as well as it can be.
@@ -93,10 +104,11 @@ impl SettingFlags {
         });
         let mut variables: Vec<_> = variables.collect();
         variables.sort();
-        let (resolved, warnings) =
-            settings::resolve(self.config.as_deref(), &variables, &self.given)?;
-        warn(&warnings);
-        Ok(resolved)
+        Ok(settings::resolve(
+            self.config.as_deref(),
+            &variables,
+            &self.given,
+        )?)
     }
 
     /// The flags again, for another process, but not the one that each gets for itself.

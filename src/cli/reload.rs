@@ -43,20 +43,25 @@ impl Reload<'_> {
         let read = match self.read() {
             Ok(read) => read,
             Err(failure) => {
-                tracing::error!("reloads nothing, all stays as it is: {failure}");
+                // One record is one line, whatever is wrong in how many places.
+                let failure = failure.to_string();
+                let failure: Vec<&str> = failure.split_whitespace().collect();
+                let (server, failure) = (&*self.me.name, failure.join(" "));
+                tracing::error!(server, "reloads nothing, all stays as it is: {failure}");
                 return "the settings that it was told to reload are wrong";
             }
         };
         let settings = read.settings;
+        let server = &*self.me.name;
         self.server.tune(settings.timing, settings.limits);
         self.logs.set_level(settings.log.level);
         self.places.replace(read.places);
         self.keyring.replace(read.credentials);
         if read.herd != self.herd {
             self.server.relink(&read.herd, read.me);
-            tracing::info!("the herd file is reloaded");
+            tracing::info!(server, "the herd file is reloaded");
         }
-        tracing::info!("settings are reloaded");
+        tracing::info!(server, "settings are reloaded");
         let mut fixed = settings::need_a_restart(self.begun_with, &settings);
         let me = read.herd.server(read.me);
         for (what, changed) in [
@@ -74,7 +79,10 @@ impl Reload<'_> {
         self.herd = read.herd;
         if !fixed.is_empty() {
             let fixed = fixed.join(", ");
-            tracing::warn!("changed, but takes effect when the server is started again: {fixed}");
+            tracing::warn!(
+                server,
+                "changed, but takes effect when the server is started again: {fixed}"
+            );
         }
         "settings are reloaded"
     }

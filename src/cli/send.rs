@@ -122,7 +122,7 @@ fn with_clock(line: &[u8]) -> Vec<u8> {
 
 /// The lines to send, from the command line or standard input.
 enum Lines<'a> {
-    Given(std::slice::Iter<'a, OsString>),
+    Given(Box<dyn Iterator<Item = &'a [u8]> + 'a>),
     Input(io::StdinLock<'static>),
 }
 
@@ -130,14 +130,19 @@ impl<'a> Lines<'a> {
     fn new(args: &'a Args) -> Self {
         match args.lines.as_slice() {
             [] => Self::Input(io::stdin().lock()),
-            lines => Self::Given(lines.iter()),
+            // A line feed ends a line wherever it comes from.
+            lines => Self::Given(Box::new(lines.iter().flat_map(|lines| {
+                let lines = lines.as_encoded_bytes();
+                let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+                lines.split(|byte| *byte == b'\n')
+            }))),
         }
     }
 
     /// The next one without its line feed. Waiting for a user blocks: meanwhile there is nothing else to do.
     fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         match self {
-            Self::Given(lines) => Ok(lines.next().map(|line| line.as_encoded_bytes().to_vec())),
+            Self::Given(lines) => Ok(lines.next().map(<[u8]>::to_vec)),
             Self::Input(input) => {
                 let mut line = Vec::new();
                 let read = input.take(LONGEST_LINE).read_until(b'\n', &mut line);

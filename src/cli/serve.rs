@@ -75,7 +75,11 @@ pub(super) const NO_KEY: &str =
     "there is no key to Places: every WHATSAT is answered without a place";
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let resolved = args.settings.resolve()?;
+    // For a whole herd warnings were said once.
+    let resolved = match args.supervised {
+        true => args.settings.resolve_silently()?,
+        false => args.settings.resolve()?,
+    };
     let herd = flags::herd(&args.herd)?;
     let me = flags::server(&herd, &args.name)?;
     let key = flags::places_key(&resolved.settings)?;
@@ -152,7 +156,7 @@ impl Plan<'_> {
         let (net, keyring, listeners) = self.network(server).await?;
         let admin_listener = bind_admin(settings).await?;
         let logs = Logs::start(&settings.log, &server.name);
-        let logs = logs.map_err(|error| Failure::Failed(format!("can't open the log: {error}")))?;
+        let logs = logs.map_err(|error| no_log(&error))?;
         self.greet(server, &listeners, admin_listener.as_ref());
         if let Some(few_files) = few_files {
             tracing::warn!(server = &*server.name, "{few_files}");
@@ -205,11 +209,11 @@ impl Plan<'_> {
             keyring,
         };
         let supervised = self.args.supervised;
-        let stopping = stop_when_told(signals, stop, &manager, supervised);
+        let stopping = stop_when_told(&server.name, signals, stop, &manager, supervised);
         let living = or(
             or(
-                tell_when_whole(whole, supervised),
-                tell_when_ready(&manager, &admin),
+                tell_when_whole(&server.name, whole, supervised),
+                tell_when_ready(&server.name, &manager, &admin),
             ),
             or(
                 reload_when_told(reloads, reload, &manager),
@@ -316,6 +320,23 @@ async fn bind_admin(settings: &Settings) -> Result<Option<<TokioNet as Net>::Lis
     Ok(Some(listener))
 }
 
+/// A folder that can't be written to will not be one by trying again; what else can go wrong may pass.
+fn no_log(error: &io::Error) -> Failure {
+    use io::ErrorKind as Kind;
+    let why = format!("can't open the log: {error}");
+    match error.kind() {
+        Kind::NotFound
+        | Kind::PermissionDenied
+        | Kind::NotADirectory
+        | Kind::IsADirectory
+        | Kind::AlreadyExists
+        | Kind::ReadOnlyFilesystem => Failure::Input(format!(
+            "{why}\nhelp: give a folder that this process may write to (`--log-dir`)"
+        )),
+        _ => Failure::Failed(why),
+    }
+}
+
 fn seed() -> Result<u64, Failure> {
     TokioNet::seed()
         .map_err(|error| Failure::Failed(format!("the system gives no randomness: {error}")))
@@ -329,6 +350,7 @@ fn ended(served: Result<(), ServeError>) -> Result<Exit, Failure> {
 /// Tells the server to stop when this process is to end, and gives up waiting for it at a second signal, or when it takes
 /// too long.
 async fn stop_when_told(
+    server: &str,
     mut signals: Signals,
     stop: watch::Sender<bool>,
     manager: &Manager,
@@ -342,7 +364,7 @@ async fn stop_when_told(
         "the end of standard input"
     };
     let reason = or(signals.next(), input).await;
-    tracing::info!("stopping: {reason}");
+    tracing::info!(server, "stopping: {reason}");
     manager.stopping();
     stop.send_replace(true);
     let why = match timeout(LONGEST_STOP, signals.next()).await {
@@ -357,11 +379,12 @@ async fn stop_when_told(
 
 /// Says once that all links are synchronised; never completes otherwise than by failing.
 async fn tell_when_whole(
+    server: &str,
     mut whole: watch::Receiver<bool>,
     supervised: bool,
 ) -> Result<Exit, Failure> {
     if whole.wait_for(|&whole| whole).await.is_ok() {
-        tracing::info!("all links are synchronised");
+        tracing::info!(server, "all links are synchronised");
         if supervised {
             say(SYNCHRONISED)?;
         }
@@ -370,7 +393,7 @@ async fn tell_when_whole(
 }
 
 /// Tells the manager once that the server is ready, or that it has waited long enough to be; then how its links are.
-async fn tell_when_ready(manager: &Manager, admin: &Admin) -> Result<Exit, Failure> {
+async fn tell_when_ready(server: &str, manager: &Manager, admin: &Admin) -> Result<Exit, Failure> {
     let mut changes = admin.metrics.changes();
     let status = || {
         let links = admin.metrics.links();
@@ -386,8 +409,8 @@ async fn tell_when_ready(manager: &Manager, admin: &Admin) -> Result<Exit, Failu
     }
     manager.ready(&status());
     match admin.readiness() {
-        Ok(()) => tracing::info!("ready"),
-        Err(why) => tracing::warn!("not ready in time: {}", why.join("; ")),
+        Ok(()) => tracing::info!(server, "ready"),
+        Err(why) => tracing::warn!(server, "not ready in time: {}", why.join("; ")),
     }
     pending().await
 }
@@ -400,7 +423,8 @@ async fn reload_when_told(
 ) -> Result<Exit, Failure> {
     loop {
         reloads.next().await;
-        tracing::info!("SIGHUP: reads the settings again");
+        let server = &*reload.me.name;
+        tracing::info!(server, "SIGHUP: reads the settings again");
         manager.reloading();
         let status = reload.now();
         manager.ready(status);

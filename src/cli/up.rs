@@ -55,7 +55,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    // All that is wrong shows here, once, and not in every server.
+    // What is wrong with settings shows here, once, and not in every server.
     let resolved = args.settings.resolve()?;
     let herd = flags::herd(&args.herd)?;
     if flags::places_key(&resolved.settings)?.is_none() {
@@ -86,7 +86,7 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
     let (end, ending) = watch::channel(Ending::NotYet);
     let mut children = JoinSet::new();
     let admins = admins(herd, resolved.settings.admin.as_ref())?;
-    print(&heading(herd, &logs, &admins))?;
+    say(&heading(herd, &logs, &admins));
     for (server, admin) in herd.servers().iter().zip(&admins) {
         let admin = admin.as_ref().map(|at| format!("--admin={at}").into());
         let flags: Vec<OsString> = flags.iter().cloned().chain(admin).collect();
@@ -104,16 +104,23 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
         synchronised: BTreeSet::new(),
         late: None,
         failed: false,
+        refused: 0,
     };
-    running.follow(signals, told).await?;
+    running.follow(signals, told).await;
     while let Some(ended) = children.join_next().await {
         ended.map_err(|error| Failure::Internal(error.to_string()))?;
     }
-    Ok(if running.failed {
-        Exit::Broken
-    } else {
-        Exit::Held
+    Ok(match (running.failed, running.refused == running.servers) {
+        (false, _) => Exit::Held,
+        (true, false) => Exit::Broken,
+        // Each of them said what is wrong with what it was given.
+        (true, true) => Exit::BadInput,
     })
+}
+
+/// Prints what people may want to know. The herd goes on whoever reads it, and if nobody does.
+fn say(text: &str) {
+    let _ = print(text);
 }
 
 /// Where each server tells operators how it is: on ports that follow one another, from the given one on.
@@ -252,6 +259,8 @@ struct Running {
     /// When stopping: when it has taken too long.
     late: Option<Instant>,
     failed: bool,
+    /// How many servers could not use what they were given.
+    refused: usize,
 }
 
 /// What there is to react to.
@@ -263,11 +272,7 @@ enum Next {
 
 impl Running {
     /// Prints what servers do, and passes on signals, until all have ended.
-    async fn follow(
-        &mut self,
-        mut signals: Signals,
-        mut told: mpsc::Receiver<(Name, Did)>,
-    ) -> Result<(), Failure> {
+    async fn follow(&mut self, mut signals: Signals, mut told: mpsc::Receiver<(Name, Did)>) {
         loop {
             let did = async { Next::Did(told.recv().await) };
             let signal = async { Next::Signal(signals.next().await) };
@@ -279,10 +284,10 @@ impl Running {
                 Next::Late
             };
             match or(did, or(signal, late)).await {
-                Next::Did(None) => return Ok(()),
-                Next::Did(Some((name, did))) => self.did(name, did)?,
+                Next::Did(None) => return,
+                Next::Did(Some((name, did))) => self.did(name, did),
                 Next::Signal(signal) if self.late.is_none() => {
-                    print(&format!("{signal}: all servers stop\n"))?;
+                    say(&format!("{signal}: all servers stop\n"));
                     self.late = Some(Instant::now() + PATIENCE);
                     self.end.send_replace(Ending::Orderly);
                 }
@@ -295,7 +300,7 @@ impl Running {
         }
     }
 
-    fn did(&mut self, name: Name, did: Did) -> Result<(), Failure> {
+    fn did(&mut self, name: Name, did: Did) {
         match did {
             Did::Logged(line) => {
                 let mut stderr = io::stderr().lock();
@@ -306,20 +311,21 @@ impl Running {
             Did::Said(word) if word.trim_ascii() == SYNCHRONISED.as_bytes() => {
                 self.synchronised.insert(name);
                 if self.synchronised.len() == self.servers {
-                    print("all links are synchronised\n")?;
+                    say("all links are synchronised\n");
                 }
             }
             Did::Said(_) => {}
             Did::Ended(Ok(status)) if status.success() && self.late.is_some() => {}
             Did::Ended(status) => {
                 self.failed = true;
+                let code = status.as_ref().ok().and_then(ExitStatus::code);
+                self.refused += usize::from(code == Some(Exit::BadInput as i32));
                 let how = match status {
                     Ok(status) => status.to_string(),
                     Err(error) => error.to_string(),
                 };
-                print(&format!("{name} ended: {how}\n"))?;
+                say(&format!("{name} ended: {how}\n"));
             }
         }
-        Ok(())
     }
 }

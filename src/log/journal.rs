@@ -35,15 +35,19 @@ struct State {
     open: BTreeMap<ConnId, Connection>,
     /// Neighbours that could not be reached since they last were: that is said once.
     missed: BTreeSet<Name>,
+    /// Neighbours that took a connection and made no link of it since they last made one, and why: that is said once, too.
+    unwilling: BTreeMap<Name, String>,
     /// Connections could not be accepted since one last was: that, too.
     refusing: bool,
     synchronised: BTreeSet<Name>,
-    strangers: Strangers,
+    strangers: Few,
+    crowds: Few,
 }
 
-/// What was said lately of connections on which no server of this herd spoke.
+/// Warnings that others can bring about as often as they like. Whoever connects thousands of times a second must not fill
+/// the disk.
 #[derive(Default)]
-struct Strangers {
+struct Few {
     /// In this second of the clock
     second: i128,
     /// so many warnings were logged,
@@ -52,12 +56,29 @@ struct Strangers {
     left_out: u64,
 }
 
-/// So many warnings of strangers are logged within a second.
+impl Few {
+    /// Whether one more is to be logged, and how many were not before it.
+    fn one_more(&mut self, second: i128) -> Option<u64> {
+        if self.second != second {
+            (self.second, self.logged) = (second, 0);
+        }
+        if self.logged == MOST_WARNINGS {
+            self.left_out += 1;
+            return None;
+        }
+        self.logged += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// So many warnings of strangers are logged within a second, and of clients that are too many.
 const MOST_WARNINGS: usize = 10;
 
 struct Connection {
     remote: SocketAddr,
     with: Option<Other>,
+    /// A link was made of it.
+    linked: bool,
 }
 
 /// Every event has this number.
@@ -101,8 +122,10 @@ impl<N: Net> LogJournal<N> {
             What::LinkUp { peer, conn } => {
                 let mut state = self.state();
                 state.missed.remove(peer);
+                state.unwilling.remove(peer);
                 if let Some(connection) = state.open.get_mut(conn) {
                     connection.with = Some(Other::Server(Arc::clone(peer)));
+                    connection.linked = true;
                 }
             }
             What::Synchronised { peer, .. } => self.relate(|state| {
@@ -116,6 +139,7 @@ impl<N: Net> LogJournal<N> {
                 state.links -= 1;
                 state.synchronised.remove(peer);
                 state.missed.remove(peer);
+                state.unwilling.remove(peer);
             }),
             _ => {}
         }
@@ -141,11 +165,22 @@ impl<N: Net> LogJournal<N> {
                 why: Why::Stopping, ..
             } => Level::INFO,
             What::LinkDown { .. } => Level::WARN,
+            // Only who dials knows by then whom it has to do with.
+            What::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
+                match unwilling {
+                    true => Level::WARN,
+                    false => Level::DEBUG,
+                }
+            }
             What::Closed {
                 conn,
                 why: Why::Refused(_) | Why::NoHello | Why::Protocol(_),
-            } if self.is_peer(*conn) && self.warns_of_strangers() => Level::WARN,
-            What::NotAccepted { .. } if self.begins_to_refuse() => Level::WARN,
+            } if self.is_peer(*conn) && self.warns(|state| &mut state.strangers) => Level::WARN,
+            What::NotAccepted { .. }
+                if self.begins_to_refuse() && self.warns(|state| &mut state.crowds) =>
+            {
+                Level::WARN
+            }
             What::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
             What::LineIn { .. } | What::LineOut { .. } => Level::TRACE,
             _ => Level::DEBUG,
@@ -157,32 +192,39 @@ impl<N: Net> LogJournal<N> {
         self.state().missed.insert(Arc::clone(neighbour))
     }
 
-    /// Whether it is the first time since a connection was last accepted that one is not. Whoever floods the listener
-    /// must not flood the log.
+    /// Of a connection to a neighbour of which no link was made, whether that is news.
+    fn unwilling(&self, conn: ConnId, why: &Why) -> Option<bool> {
+        let mut state = self.state();
+        let Some(Connection {
+            with: Some(Other::Server(peer)),
+            linked: false,
+            ..
+        }) = state.open.get(&conn)
+        else {
+            return None;
+        };
+        if *why == Why::Stopping {
+            return None;
+        }
+        let (peer, why) = (Arc::clone(peer), why.to_string());
+        let before = state.unwilling.insert(peer, why.clone());
+        Some(before.is_none_or(|before| before != why))
+    }
+
+    /// Whether it is the first time since a connection was last accepted that one is not.
     fn begins_to_refuse(&self) -> bool {
         !std::mem::replace(&mut self.state().refusing, true)
     }
 
-    /// Whether a warning of a stranger is to be logged. Whoever connects thousands of times a second must not fill the disk.
-    fn warns_of_strangers(&self) -> bool {
+    /// Whether one more warning of a kind is to be logged now.
+    fn warns(&self, kind: fn(&mut State) -> &mut Few) -> bool {
         let second = self.net.now().as_nanos() / 1_000_000_000;
-        let mut state = self.state();
-        let strangers = &mut state.strangers;
-        if strangers.second != second {
-            (strangers.second, strangers.logged) = (second, 0);
-        }
-        if strangers.logged == MOST_WARNINGS {
-            strangers.left_out += 1;
-            return false;
-        }
-        strangers.logged += 1;
-        let left_out = std::mem::take(&mut strangers.left_out);
-        drop(state);
-        if left_out > 0 {
+        let left_out = kind(&mut self.state()).one_more(second);
+        if let Some(left_out @ 1..) = left_out {
             let server = &*self.server;
             tracing::warn!(server, "{left_out} warnings as the next one were left out");
         }
-        true
+        left_out.is_some()
     }
 
     fn is_peer(&self, conn: ConnId) -> bool {
@@ -200,11 +242,25 @@ impl<N: Net> LogJournal<N> {
         let conn = connection(what).map(|ConnId(number)| number);
         match self.level(what) {
             Level::ERROR => tracing::error!(server, conn, "{what}"),
-            Level::WARN => tracing::warn!(server, conn, "{what}"),
+            Level::WARN => self.warn(what),
             Level::INFO => tracing::info!(server, conn, "{what}"),
             Level::DEBUG => tracing::debug!(server, conn, "{what}"),
             Level::TRACE => tracing::trace!(server, conn, "{what}"),
         }
+    }
+
+    /// A warning also says whom a connection is with, since somebody will want to find them.
+    fn warn(&self, what: &What<'_>) {
+        let (server, conn) = (&*self.server, connection(what));
+        let with = conn.map(|conn| self.other(conn));
+        let hint = match what {
+            What::Closed {
+                why: Why::Ended, ..
+            } => ": it did not greet; it may want TLS or a secret, or be no server of this herd",
+            _ => "",
+        };
+        let conn = conn.map(|ConnId(number)| number);
+        tracing::warn!(server, conn, with, "{what}{hint}");
     }
 
     /// Tells `log-NAME.txt`: all input and output, and connections with other servers made and dropped.
@@ -237,8 +293,11 @@ impl<N: Net> LogJournal<N> {
             Some(Connection {
                 remote,
                 with: Some(with),
+                ..
             }) => format!("{with} ({remote})"),
-            Some(Connection { remote, with: None }) => remote.to_string(),
+            Some(Connection {
+                remote, with: None, ..
+            }) => remote.to_string(),
             None => "somebody".to_owned(),
         }
     }
@@ -259,7 +318,11 @@ const fn connection(what: &What<'_>) -> Option<ConnId> {
 impl<N: Net> Journal for LogJournal<N> {
     fn open(&self, _: End, _: SocketAddr, remote: SocketAddr) -> ConnId {
         let conn = ConnId(self.connections.fetch_add(1, Ordering::Relaxed) + 1);
-        let connection = Connection { remote, with: None };
+        let connection = Connection {
+            remote,
+            with: None,
+            linked: false,
+        };
         self.state().open.insert(conn, connection);
         conn
     }

@@ -9,7 +9,7 @@ mod journal;
 mod queue;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,10 +84,14 @@ impl Logs {
         let file = match &config.dir {
             None => None,
             Some(dir) => {
-                std::fs::create_dir_all(dir)?;
                 let path = dir.join(format!("log-{server}.txt"));
+                let at = |path: &Path, error: io::Error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                };
+                std::fs::create_dir_all(dir).map_err(|error| at(dir, error))?;
                 let size = u64::try_from(config.size).unwrap_or(u64::MAX);
-                let file = Rotating::open(path, size, config.keep)?;
+                let file = Rotating::open(path.clone(), size, config.keep);
+                let file = file.map_err(|error| at(&path, error))?;
                 Some(Writing::start("log file", MOST_WAITING, file, missing)?)
             }
         };

@@ -34,8 +34,12 @@ impl Node {
             let ours = peer::VERSION;
             return Err(format!("version {theirs} is not spoken here, {ours} is"));
         }
-        let Ok(PeerLine::Hello(hello)) = PeerLine::parse(line) else {
-            return Err("HELLO must come first".to_owned());
+        let hello = match PeerLine::parse(line) {
+            Ok(PeerLine::Hello(hello)) => hello,
+            Err(PeerError::Malformed) if line.starts_with(b"HELLO") => {
+                return Err("this is no HELLO as it must be".to_owned());
+            }
+            _ => return Err("HELLO must come first".to_owned()),
         };
         let server = escape(hello.server);
         if hello.herd != self.config.herd.as_bytes() {

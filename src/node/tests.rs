@@ -240,6 +240,7 @@ fn only_a_neighbour_of_this_herd_and_version_is_greeted() {
             "Bernard is no neighbour of Riley",
         ),
         ("IAMAT kiwi +34-118 1", "HELLO must come first"),
+        ("HELLO 1 riley Jaquez aa", "this is no HELLO as it must be"),
     ] {
         assert_eq!(hello(line), Err(words.to_owned()));
     }

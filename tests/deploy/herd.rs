@@ -256,15 +256,29 @@ impl Process {
         Self::spawn(of_program("sh", &[&begin, args].concat()), &[])
     }
 
-    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
+    /// Begins the command with a standard output that nobody reads any more.
+    pub(crate) fn unheard(args: &[&str]) -> Self {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Self::spawn_with(command(args), writer.into(), &[])
+    }
+
+    fn spawn(command: Command, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_with(command, Stdio::piped(), environment)
+    }
+
+    fn spawn_with(mut command: Command, stdout: Stdio, environment: &[(&str, &str)]) -> Self {
         command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped());
         command.envs(environment.iter().copied());
         let mut child = command.spawn().expect("it starts");
         let mut reading = JoinSet::new();
-        let out = read(&mut reading, child.stdout.take().expect("piped"));
+        let out = match child.stdout.take() {
+            Some(out) => read(&mut reading, out),
+            None => watch::channel(String::new()).1,
+        };
         let err = read(&mut reading, child.stderr.take().expect("piped"));
         Self {
             child,

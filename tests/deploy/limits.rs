@@ -249,6 +249,29 @@ async fn strangers_at_the_port_for_servers_do_not_fill_the_log() {
 }
 
 #[tokio::test]
+async fn clients_that_are_too_many_do_not_fill_the_log() {
+    let files = Files::new().await;
+    let (mut riley, admin) = riley(&files, &["--clients-per-address=2"]).await;
+    let at = files.address("Riley");
+    let _first = Client::new(&at).await;
+    for round in 1..=200 {
+        // One is taken, so the next one that is not is news.
+        let mut taken = Client::new(&at).await;
+        taken.is_served().await;
+        Client::new(&at).await.is_closed().await;
+        drop(taken);
+        let ended = "herd_connections_closed_total{with=\"client\",reason=\"ended\"}";
+        admin.reaches(ended, f64::from(round)).await;
+    }
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+    let said = riley.said();
+    let warnings = said.matches("too many from the same address").count();
+    // Ten for each second that it took, on a machine however slow.
+    assert!((1..=150).contains(&warnings), "{warnings} warnings");
+    assert!(said.contains("warnings as the next one were left out") || warnings < 11);
+}
+
+#[tokio::test]
 async fn so_many_look_ups_are_under_way() {
     let google = MockServer::start().await;
     let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));

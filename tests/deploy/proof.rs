@@ -133,6 +133,44 @@ async fn servers_with_a_secret_are_a_herd_until_one_of_them_has_another() {
 }
 
 #[tokio::test]
+async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
+    let files = certified().await;
+    let mut jaquez = serve(&files, "Jaquez", &proof(&files, "Jaquez"));
+    jaquez.logs("listens at").await;
+    // Bernard dials; neither Juzang nor Campbell is there.
+    let quick = [
+        "--ready-grace=500ms".to_owned(),
+        "--redial-least=20ms".to_owned(),
+        "--redial-most=20ms".to_owned(),
+        "--admin=127.0.0.1:0".to_owned(),
+    ];
+    let mut bernard = serve(&files, "Bernard", &quick);
+    bernard.logs("it may want TLS or a secret").await;
+    let admin = bernard.admin().await;
+    let failures = "herd_link_connect_failures_total{peer=\"Jaquez\"}";
+    admin.reaches(failures, 5.0).await;
+    bernard.logs("not ready in time").await;
+    let (status, why) = admin.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(why.contains("servers are there, but no link"), "{why}");
+    // Once, however often it is tried, and with whom.
+    let said = bernard.said();
+    let warnings = said.lines().filter(|line| line.contains("may want TLS"));
+    let warnings: Vec<&str> = warnings.collect();
+    assert_eq!(warnings.len(), 1, "{said}");
+    assert!(warnings[0].contains("Jaquez (127.0.0.1:"), "{warnings:?}");
+    jaquez.logs("it may not speak TLS").await;
+    // The one that is dialled sees no name, and is not ready either.
+    let other = format!("--peer-secret-file={}", files.path("other"));
+    std::fs::write(files.path("other"), "a secret of some length").expect("written");
+    drop(jaquez);
+    let mut jaquez = files.serve("Jaquez", &[&other, "--ready-grace=500ms", &quick[3]]);
+    let admin = jaquez.admin().await;
+    jaquez.logs("not ready in time").await;
+    assert_eq!(admin.get("/readyz").await.0, 503);
+}
+
+#[tokio::test]
 async fn a_server_whose_certificate_has_expired_gets_no_link_and_the_others_do() {
     let files = certified().await;
     let day = Duration::from_hours(24);

@@ -158,7 +158,13 @@ impl fmt::Debug for Proved {
 /// kind alone for the system's.
 fn reason(error: &io::Error) -> String {
     match error.get_ref() {
-        Some(inner) => told(&inner.to_string()),
+        Some(inner) => {
+            let hint = match inner.downcast_ref() {
+                Some(rustls::Error::InvalidMessage(_)) => "; it may not speak TLS",
+                _ => "",
+            };
+            told(&format!("{inner}{hint}"))
+        }
         None => error.kind().to_string(),
     }
 }
