@@ -2,19 +2,24 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
 use super::{Exit, Failure, flags};
 use crate::herd::Address;
 use crate::net::Net as _;
+use crate::net::secure::{CallerTls, Clock, Pem};
 use crate::net::tokio::TokioNet;
 use crate::protocol::answers::{Answer, Answers};
 use crate::protocol::escape;
 use crate::units::{format_duration, parse_duration};
+
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// A longer line from standard input is taken for several.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -29,6 +34,7 @@ Examples:
   herd send Riley 'IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 {now}'
   herd send 127.0.0.1:12203 'WHATSAT kiwi.cs.ucla.edu 10 5'
   herd send --herd hill --json Hill < lines.txt
+  herd send --tls-authorities certs/authority.pem Riley 'WHATSAT kiwi.cs.ucla.edu 10 5'
 
 Exit codes:
   0  every line was answered
@@ -45,6 +51,12 @@ pub(super) struct Args {
     /// How long to wait for the connection, and for each answer
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
     timeout: Duration,
+    /// Speak TLS, and take the word of the authorities in this PEM file for who the server is
+    #[arg(long, value_name = "FILE")]
+    tls_authorities: Option<PathBuf>,
+    /// Whom the server's certificate must be for [default: SERVER, or its host]
+    #[arg(long, value_name = "NAME", requires = "tls_authorities")]
+    tls_name: Option<String>,
     /// Print one JSON object for each line: what was sent, what was answered, how long it took
     #[arg(long)]
     json: bool,
@@ -52,11 +64,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let address = address(args)?;
+    let authorities = args.tls_authorities.as_deref().map(Pem::load).transpose()?;
+    let clock = || Clock::of(&TokioNet);
+    let tls = authorities.map(|authorities| CallerTls::new(&authorities, clock()));
+    let tls = tls.transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
-    runtime.block_on(converse(args, &address))
+    runtime.block_on(converse(args, &address, tls.as_ref()))
 }
 
 fn address(args: &Args) -> Result<Address, Failure> {
@@ -75,18 +91,41 @@ fn address(args: &Args) -> Result<Address, Failure> {
     }
 }
 
-async fn converse(args: &Args, address: &Address) -> Result<Exit, Failure> {
+async fn connect(
+    args: &Args,
+    address: &Address,
+    tls: Option<&CallerTls>,
+) -> io::Result<Box<dyn Stream>> {
+    let stream = TokioNet.connect(address).await?.stream;
+    let Some(tls) = tls else {
+        return Ok(Box::new(stream));
+    };
+    let by_name = if args.server.contains(':') {
+        &address.host
+    } else {
+        &args.server
+    };
+    let name = args.tls_name.as_ref().unwrap_or(by_name);
+    Ok(Box::new(tls.connect(name, stream).await?))
+}
+
+async fn converse(
+    args: &Args,
+    address: &Address,
+    tls: Option<&CallerTls>,
+) -> Result<Exit, Failure> {
     let failed = |why: String| Failure::Failed(format!("can't connect to {address}: {why}"));
-    let connection = timeout(args.timeout, TokioNet.connect(address)).await;
+    let connection = timeout(args.timeout, connect(args, address, tls)).await;
     let connection = connection.map_err(|_| {
         failed(format!(
             "no answer within {}",
             format_duration(args.timeout)
         ))
     })?;
-    let connection = connection.map_err(|error| failed(error.to_string()))?;
+    let stream = connection.map_err(|error| failed(error.to_string()))?;
     let mut talk = Talk {
-        stream: connection.stream,
+        stream,
+        is_encrypted: tls.is_some(),
         answers: Answers::default(),
         patience: args.timeout,
     };
@@ -160,7 +199,8 @@ impl<'a> Lines<'a> {
 
 /// A connection to a server.
 struct Talk {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    is_encrypted: bool,
     answers: Answers,
     patience: Duration,
 }
@@ -181,7 +221,14 @@ impl Talk {
                 return Ok(answer);
             }
             match self.stream.read_buf(self.answers.buffer()).await {
-                Ok(0) => return Err("the server closed the connection".to_owned()),
+                Ok(0) if self.is_encrypted => {
+                    return Err("the server closed the connection".to_owned());
+                }
+                Ok(0) => {
+                    return Err("the server closed the connection; \
+                                if it wants TLS, give --tls-authorities"
+                        .to_owned());
+                }
                 Ok(_) => {}
                 Err(error) => return Err(error.to_string()),
             }

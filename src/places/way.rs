@@ -2,27 +2,23 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use rustls::pki_types::ServerName;
-use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::herd::Address;
-use crate::net::secure::{Clock, CredentialsError, Pem, provider};
+use crate::net::secure::{CallerTls, Clock, CredentialsError, Pem};
 
 /// The longest head of a proxy's answer, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
 
 /// TLS to Places: by whose word it is Places.
 #[derive(Clone)]
-pub struct Https(Arc<ClientConfig>);
+pub struct Https(CallerTls);
 
 impl Https {
     /// Takes the word of the authorities that this machine trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` say
@@ -53,13 +49,8 @@ impl Https {
                         (ca-certificates), or name a file of them";
             return Err(wrong(what.to_owned()));
         }
-        let mut config = ClientConfig::builder_with_details(provider(), Arc::new(clock))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        let tls = CallerTls::trusting(roots, clock, vec![b"http/1.1".to_vec()]);
+        Ok(Self(tls.map_err(|error| wrong(error.to_string()))?))
     }
 
     /// The handshake with `host`.
@@ -67,9 +58,7 @@ impl Https {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let host = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let connector = TlsConnector::from(Arc::clone(&self.0));
-        connector.connect(host, stream).await
+        self.0.connect(host, stream).await
     }
 }
 

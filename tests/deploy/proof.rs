@@ -133,6 +133,37 @@ async fn servers_with_a_secret_are_a_herd_until_one_of_them_has_another() {
 }
 
 #[tokio::test]
+async fn a_client_speaks_tls_with_the_server_that_it_means_and_no_other() {
+    let files = certified().await;
+    let tls = files.path("tls");
+    let clients = [
+        format!("--client-certificate={tls}/Riley.pem"),
+        format!("--client-key={tls}/Riley.key"),
+    ];
+    let mut riley = serve(&files, "Riley", &clients);
+    riley.logs("listens at").await;
+    let send = async |more: &[&str]| {
+        let herd = files.herd();
+        let args = [&["send", "--herd", &herd], more].concat();
+        let sent = herd_command(&args).await;
+        let said = [sent.stdout, sent.stderr].concat();
+        (sent.status.code(), String::from_utf8(said).expect("UTF-8"))
+    };
+    let authority = format!("--tls-authorities={tls}/authority.pem");
+    let address = files.address("Riley");
+    let answered = (Some(0), "? hello\n".to_owned());
+    assert_eq!(send(&[&authority, "Riley", "hello"]).await, answered);
+    let named = [&*authority, "--tls-name=riley", &address, "hello"];
+    assert_eq!(send(&named).await, answered);
+    let (code, said) = send(&[&authority, &address, "hello"]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("certificate not valid for name"), "{said}");
+    let (code, said) = send(&["Riley", "hello"]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("if it wants TLS"), "{said}");
+}
+
+#[tokio::test]
 async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
     let files = certified().await;
     let mut jaquez = serve(&files, "Jaquez", &proof(&files, "Jaquez"));

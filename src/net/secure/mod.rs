@@ -25,8 +25,7 @@ pub use credentials::{Clock, Credentials, CredentialsError, Keyring, Servers};
 pub use proved::Proved;
 pub use secret::Secret;
 pub use stream::Stream;
-pub(crate) use tls::provider;
-pub use tls::{ClientTls, Pem, Tls, is_certifiable};
+pub use tls::{CallerTls, ClientTls, Pem, Tls, is_certifiable};
 
 use proved::Proof;
 use stream::Channel;

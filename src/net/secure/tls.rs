@@ -18,6 +18,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::credentials::{Clock, CredentialsError};
@@ -275,6 +276,57 @@ impl ClientTls {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
         let stream = acceptor.accept(stream).await?;
         Ok(Channel::Tls(Box::new(stream.into())))
+    }
+}
+
+/// What a client needs for TLS with a server, to which it shows nothing.
+#[derive(Clone)]
+pub struct CallerTls(Arc<ClientConfig>);
+
+impl fmt::Debug for CallerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallerTls").finish_non_exhaustive()
+    }
+}
+
+impl CallerTls {
+    /// Takes the word of `authorities` for who a server is. Certificates are judged by `clock`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no authority in them.
+    pub fn new(authorities: &Pem, clock: Clock) -> Result<Self, CredentialsError> {
+        let roots = RootCertStore::clone(&*authorities.authorities()?);
+        let made = Self::trusting(roots, clock, Vec::new());
+        made.map_err(|error| authorities.wrong(error.to_string()))
+    }
+
+    /// The same of authorities that were read already; `protocols` are those that are spoken over TLS.
+    pub(crate) fn trusting(
+        roots: RootCertStore,
+        clock: Clock,
+        protocols: Vec<Vec<u8>>,
+    ) -> Result<Self, rustls::Error> {
+        let mut config = ClientConfig::builder_with_details(provider(), Arc::new(clock))
+            .with_protocol_versions(&[&TLS13])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols;
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// The handshake with the server whose certificate is for `name`, a host's name or an IP address.
+    ///
+    /// # Errors
+    ///
+    /// When the other end is not that server, or speaks no TLS.
+    pub async fn connect<S>(&self, name: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(Arc::clone(&self.0));
+        connector.connect(name, stream).await
     }
 }
 
