@@ -35,12 +35,14 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// stop in good order. A second signal ends them at once. Whatever ends this process ends the servers, too.
 ///
 /// It takes every setting of `herd serve` and gives it to all servers. Unless told otherwise, servers write their
-/// `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error.
+/// `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error. A certificate is for one server, so those
+/// are given as a folder.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   herd up
   herd up --herd hill --log-dir /tmp/hill
+  herd certs --out certs && herd up --certs certs
 
 Exit codes:
   0  it was told to stop, and all servers did in good order
@@ -50,8 +52,30 @@ pub(super) struct Args {
     /// A built-in herd, or the path of a herd file
     #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
     herd: String,
+    /// Servers prove who they are by the authority and certificates in this folder, as `herd certs` makes it
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingFlags,
+}
+
+impl Args {
+    /// The flags by which a server proves who it is, if there is a folder of certificates.
+    fn proof(&self, name: &str) -> Vec<OsString> {
+        let Some(certs) = &self.certs else {
+            return Vec::new();
+        };
+        let file = |flag: &str, file: String| {
+            let mut flag = OsString::from(format!("--{flag}="));
+            flag.push(certs.join(file));
+            flag
+        };
+        vec![
+            file("peer-authorities", "authority.pem".to_owned()),
+            file("peer-certificate", format!("{name}.pem")),
+            file("peer-key", format!("{name}.key")),
+        ]
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -89,7 +113,8 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
     say(&heading(herd, &logs, &admins));
     for (server, admin) in herd.servers().iter().zip(&admins) {
         let admin = admin.as_ref().map(|at| format!("--admin={at}").into());
-        let flags: Vec<OsString> = flags.iter().cloned().chain(admin).collect();
+        let proof = args.proof(&server.name);
+        let flags: Vec<OsString> = flags.iter().cloned().chain(admin).chain(proof).collect();
         let child = start(&args.herd, &server.name, &flags)?;
         let tell = Tell {
             name: server.name.clone(),

@@ -133,6 +133,18 @@ async fn servers_with_a_secret_are_a_herd_until_one_of_them_has_another() {
 }
 
 #[tokio::test]
+async fn up_gives_each_server_its_own_certificate() {
+    let files = certified().await;
+    let (herd, logs, certs) = (files.herd(), files.path("logs"), files.path("tls"));
+    let args = ["up", "--herd", &herd, "--log-dir", &logs, "--certs", &certs];
+    let mut up = Process::start(&args, &[]);
+    up.says("all links are synchronised").await;
+    spoof(&files, "Campbell").await;
+    assert_eq!(up.stopped_by("TERM").await, Some(0), "{}", up.said());
+    files.gone().await;
+}
+
+#[tokio::test]
 async fn a_client_speaks_tls_with_the_server_that_it_means_and_no_other() {
     let files = certified().await;
     let tls = files.path("tls");
