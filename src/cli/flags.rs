@@ -40,9 +40,13 @@ fn flag(setting: &'static Setting) -> Arg {
     let default = setting.get(&Settings::default());
     let help = match &default {
         Some(default) if !matches!(setting.kind, Kind::Switch(_)) => {
-            format!("{} [default: {}]", setting.about, default.trim_matches('"'))
+            format!(
+                "{} [default: {}]",
+                setting.about(),
+                default.trim_matches('"')
+            )
         }
-        _ => setting.about.to_owned(),
+        _ => setting.about(),
     };
     let check = |text: &str| {
         let checked = setting.set(&mut Settings::default(), text, Path::new(""));

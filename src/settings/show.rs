@@ -54,7 +54,7 @@ pub fn markdown() -> String {
         let default = default.map_or(String::new(), |default| {
             format!("`{}`", default.trim_matches('"'))
         });
-        let (name, about) = (setting.name, setting.about);
+        let (name, about) = (setting.name, setting.about());
         lines.push(format!("| `{name}` | {default} | {about} |"));
     }
     lines.join("\n") + "\n"

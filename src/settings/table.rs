@@ -361,6 +361,14 @@ impl Setting {
         self.name.replace('-', "_")
     }
 
+    /// What it is, and for a number between which bounds it is.
+    pub fn about(&self) -> String {
+        match self.kind {
+            Count(_, least, most) => format!("{} ({least} to {most})", self.about),
+            _ => self.about.to_owned(),
+        }
+    }
+
     /// Its environment variable.
     pub fn variable(&self) -> String {
         PREFIX.to_owned() + &self.key().to_ascii_uppercase()
