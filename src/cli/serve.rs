@@ -76,9 +76,10 @@ pub(super) const NO_KEY: &str =
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // For a whole herd warnings were said once.
-    let resolved = match args.supervised {
-        true => args.settings.resolve_silently()?,
-        false => args.settings.resolve()?,
+    let resolved = if args.supervised {
+        args.settings.resolve_silently()?
+    } else {
+        args.settings.resolve()?
     };
     let herd = flags::herd(&args.herd)?;
     let me = flags::server(&herd, &args.name)?;

@@ -167,9 +167,10 @@ impl<N: Net> LogJournal<N> {
             What::LinkDown { .. } => Level::WARN,
             // Only who dials knows by then whom it has to do with.
             What::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
-                match unwilling {
-                    true => Level::WARN,
-                    false => Level::DEBUG,
+                if unwilling {
+                    Level::WARN
+                } else {
+                    Level::DEBUG
                 }
             }
             What::Closed {
