@@ -25,7 +25,7 @@ pub(crate) async fn a_stranger_is_told_why_it_may_not_have_a_link<W: World>(worl
             b"HELLO 2 conf B 0123456789abcdef",
             "version 2 is not spoken here, 1 is",
         ),
-        (b"HELLO 1 conf B", "HELLO must come first"),
+        (b"HELLO 1 conf B", "this is no HELLO as it must be"),
         (b"AT B +1.0 kiwi +1-1 5 1", "HELLO must come first"),
         (b"GET / HTTP/1.1\r\nHost: A\r\n\r", "HELLO must come first"),
         (b"", "HELLO must come first"),
