@@ -111,7 +111,7 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_link_connect_failures_total",
-        "How often the neighbour was dialled in vain",
+        "How often the neighbour was dialled in vain: it was not there, or made no link",
     ),
     family(
         "counter",

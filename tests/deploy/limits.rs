@@ -254,6 +254,7 @@ async fn clients_that_are_too_many_do_not_fill_the_log() {
     let (mut riley, admin) = riley(&files, &["--clients-per-address=2"]).await;
     let at = files.address("Riley");
     let _first = Client::new(&at).await;
+    let since = tokio::time::Instant::now();
     for round in 1..=200 {
         // One is taken, so the next one that is not is news.
         let mut taken = Client::new(&at).await;
@@ -264,11 +265,13 @@ async fn clients_that_are_too_many_do_not_fill_the_log() {
         admin.reaches(ended, f64::from(round)).await;
     }
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
-    let said = riley.said();
-    let warnings = said.matches("too many from the same address").count();
-    // Ten for each second that it took, on a machine however slow.
-    assert!((1..=150).contains(&warnings), "{warnings} warnings");
-    assert!(said.contains("warnings as the next one were left out") || warnings < 11);
+    let warnings = riley
+        .said()
+        .matches("too many from the same address")
+        .count();
+    // Ten for each second of the clock that it took some of; on a slow machine that may be all.
+    let most = 10 * (since.elapsed().as_secs() as usize + 2);
+    assert!((1..=most).contains(&warnings), "{warnings} warnings");
 }
 
 #[tokio::test]
