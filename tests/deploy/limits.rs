@@ -270,8 +270,9 @@ async fn clients_that_are_too_many_do_not_fill_the_log() {
         .matches("too many from the same address")
         .count();
     // Ten for each second of the clock that it took some of; on a slow machine that may be all.
-    let most = 10 * (since.elapsed().as_secs() as usize + 2);
-    assert!((1..=most).contains(&warnings), "{warnings} warnings");
+    let most = 10 * (since.elapsed().as_secs() + 2);
+    let some = warnings > 0 && warnings as u64 <= most;
+    assert!(some, "{warnings} warnings");
 }
 
 #[tokio::test]
