@@ -203,10 +203,107 @@ fn nothing_to_run_is_an_error_and_nothing_seen_fails_where_it_is_strict() {
         "{}",
         out(&lax)
     );
-    assert_eq!(
-        exit(&herd(&["sweep", "--strict", "--seeds", "1", &file])),
-        1
+    assert!(out(&lax).contains("\nHELD: 1 runs; "), "{}", out(&lax));
+    let strict = herd(&["sweep", "--strict", "--seeds", "1", &file]);
+    assert_eq!(exit(&strict), 1);
+    assert!(
+        out(&strict).contains("\nBROKEN: 1 runs held, but ") && !out(&strict).contains("HELD"),
+        "{}",
+        out(&strict)
     );
+}
+
+#[test]
+fn a_sweep_that_ended_at_its_first_failure_says_so_and_not_what_never_came() {
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never said\"\n");
+    let (_folder, file) = folder(&broken);
+    let ran = herd(&["sweep", "--seeds", "0..12", "--threads", "1", &file]);
+    let text = out(&ran);
+    assert_eq!(exit(&ran), 1, "{text}");
+    let words = "BROKEN: 1 of 1 runs, in one way; stopped at the first, 11 runs were not made";
+    assert!(text.contains(words), "{text}");
+    assert!(!text.contains("\nnever\n"), "{text}");
+    assert!(!text.contains("never seen"), "{text}");
+}
+
+#[test]
+fn of_a_file_of_the_whole_sweep_a_part_counts_its_own_runs() {
+    let (folder, file) = folder(SHORT);
+    let state = folder.path().join("all.jsonl");
+    let state = state.to_str().expect("UTF-8");
+    let sweep = ["sweep", "--seeds", "0..4", "--state", state, &file];
+    assert_eq!(exit(&herd(&sweep)), 0);
+    let part = herd(&[&sweep[..], &["--shard", "1/2"]].concat());
+    let text = out(&part);
+    assert!(text.contains("2 of 4 runs (part 1 of 2)"), "{text}");
+    assert!(text.contains("HELD: 2 runs"), "{text}");
+}
+
+#[test]
+fn few_tries_make_it_as_small_as_they_can_and_say_that_they_were_used_up() {
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never said\"\n");
+    let (folder, file) = folder(&broken);
+    let small = folder.path().join("small.toml");
+    let small = small.to_str().expect("UTF-8");
+    let none = herd(&["shrink", &file, "--runs", "0"]);
+    assert_eq!(exit(&none), 2);
+    let one = herd(&["shrink", &file, "--runs", "1"]);
+    assert_eq!(exit(&one), 0, "{}", err(&one));
+    assert!(err(&one).contains("used up (--runs)"), "{}", err(&one));
+    assert!(out(&one).contains("log = \"never said\""));
+    let some = herd(&["shrink", &file, "--runs", "5", "-o", small]);
+    assert_eq!(exit(&some), 0, "{}", err(&some));
+    assert!(out(&some).contains("used up (--runs)"), "{}", out(&some));
+    assert_eq!(exit(&herd(&["run", "--quiet", small])), 1);
+    let all = herd(&["shrink", &file]);
+    assert_eq!((exit(&all), err(&all).as_str()), (0, ""));
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_that_is_read_is_overwritten_and_what_cannot_be_written_is_told_before_the_work() {
+    let (folder, file) = folder(SHORT);
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (trace, link) = (path("trace.jsonl"), path("./../same.toml"));
+    let link = link.replace("/../", "/");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    let run = ["run", "--once", "--quiet", &file];
+    herd(&[&run[..], &["--trace", &trace]].concat());
+    let kept = |file: &str| fs::read_to_string(file).expect("it is there");
+    let before = [kept(&file), kept(&trace)];
+    // Each would take hours, if it were begun.
+    let long = ["sweep", "--seeds", "0..100000000"];
+    let nowhere = ["--html", "/nonexistent/page.html"];
+    let in_a_file = format!("{file}/folder");
+    let survey = ["survey", "--shape", "ring:12", "--all"];
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&["shrink", &file], &["-o", &file], "would overwrite"),
+        (&["shrink", &file], &["-o", &link], "would overwrite"),
+        (&["view", &trace], &["-o", &trace], "would overwrite"),
+        (&["view", &file, &trace], &["-o", &trace], "would overwrite"),
+        (&run, &["--trace", &file], "would overwrite"),
+        (
+            &run,
+            &["--trace", &path("x"), "--html", &path("./x")],
+            "name the same file",
+        ),
+        (&run, &nowhere, "can't write /nonexistent/page.html"),
+        (&long, &[&file, "--html", &file], "would overwrite"),
+        (&long, &[&[&*file], &nowhere[..]].concat(), "can't write"),
+        (&long, &[&file, "--shrink", &in_a_file], "can't write"),
+        (&survey, &nowhere, "can't write"),
+        (&["explore", &file], &nowhere, "can't write"),
+        (&["explore", &file], &["--out", &in_a_file], "can't write"),
+    ];
+    for (args, more, words) in cases {
+        let ran = herd(&[args, *more].concat());
+        let told = err(&ran);
+        assert_eq!(exit(&ran), 2, "{args:?} {more:?}: {told}");
+        assert!(told.contains(words), "{args:?} {more:?}: {told}");
+        assert_eq!(out(&ran), "", "{args:?} {more:?}");
+    }
+    assert!(before == [kept(&file), kept(&trace)]);
+    assert!(!Path::new(&path("x")).exists());
 }
 
 #[test]
@@ -282,6 +379,46 @@ fn an_interrupted_sweep_leaves_a_report_that_says_so() {
     assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
     assert!(text.contains("PARTIAL, "), "{text}");
     assert!(text.contains("HELD: "), "{text}");
+}
+
+/// Ctrl-C while a failure is made small: the smallest scenario by then is written, and it is said that it may not be the smallest.
+#[cfg(unix)]
+#[test]
+fn making_small_can_be_interrupted_and_leaves_what_was_found() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::Stdio;
+
+    let chaos = fs::read_to_string("scenarios/stories/chaos-coarse.toml").expect("it is shipped");
+    // So large that the signal is there before a few runs are over.
+    let crowd = chaos.replace("rate = 10, lasts = \"4s\"", "rate = 200, lasts = \"4s\"");
+    let (folder, file) = folder(&format!("{crowd}\n[[expect]]\nlog = \"never said\"\n"));
+    let found = folder.path().join("found");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args(["sweep", "--seeds", "0", "--threads", "1", "--shrink"]);
+    command.arg(&found).arg(&file).stdout(Stdio::piped());
+    let mut running = command.spawn().expect("it starts");
+    let mut told = BufReader::new(running.stdout.take().expect("a pipe"));
+    let mut text = String::new();
+    // The report is there: now it is made small, which takes long.
+    while !text.contains("\nBROKEN: 1 of 1 runs") {
+        assert_ne!(told.read_line(&mut text).expect("a line"), 0, "{text}");
+    }
+    let id = i32::try_from(running.id()).expect("an id");
+    let id = rustix::process::Pid::from_raw(id).expect("not zero");
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it is told");
+    told.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
+    // It may come just before the search is begun.
+    if !text.contains(": interrupted, so it is not made small: herd shrink --swarm --seed 0 ") {
+        assert!(
+            text.ends_with("; interrupted, so a smaller one may be possible\n"),
+            "{text}"
+        );
+        let small = fs::read_dir(&found).expect("it is there").next();
+        let small = small.expect("one").expect("readable").path();
+        let small = fs::read_to_string(small).expect("it is there");
+        assert!(small.contains("log = \"never said\""), "{small}");
+    }
 }
 
 fn example(name: &str) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::server;
 use super::interrupt::Interrupt;
-use super::{Exit, Failure, pages, painted, print, warn};
+use super::{Exit, Failure, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
 use crate::scenario::Scenario;
 use crate::view::orders_page;
@@ -77,6 +77,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some("all") => scenario.herd.ids().map(Some).collect(),
         Some(name) => vec![Some(server(&scenario.herd, name)?)],
     };
+    outputs::check(&[&args.file], &[("--html", args.html.as_deref())])?;
+    outputs::check_folder(args.out.as_ref())?;
     let interrupt = Interrupt::watch()?;
     let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut explored: Vec<Exploration> = Vec::new();
@@ -135,7 +137,6 @@ fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure>
             exploration.scenario
         ));
         let unwritable = |error| Failure::Input(format!("can't write {}: {error}", file.display()));
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
         std::fs::write(&file, broken.scenario.to_toml()).map_err(unwritable)?;
         let _ = writeln!(anstream::stderr(), "replay it: herd run {}", file.display());
     }

@@ -20,6 +20,8 @@ mod load;
 mod mutants;
 mod notify;
 #[cfg(feature = "sim")]
+mod outputs;
+#[cfg(feature = "sim")]
 mod pages;
 #[cfg(feature = "sim")]
 mod progress;
@@ -225,6 +227,7 @@ fn painted(report: &str) -> String {
             ("FOUND:", green.bold()),
             ("MISSED:", red),
             ("BROKEN", red),
+            ("PARTIAL", red),
             ("DIFFERENT:", red),
         ];
         let found = verdicts.iter().find(|(word, _)| line.starts_with(word));

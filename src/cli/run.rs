@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, painted, print, view, warn};
+use super::{Exit, Failure, outputs, painted, print, view, warn};
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
 use crate::sim;
@@ -82,6 +82,12 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         }
     }
     let scenarios = load_all(&files)?;
+    let read: Vec<&PathBuf> = files.iter().collect();
+    let written = [
+        ("--trace", args.trace.as_deref()),
+        ("--html", args.html.as_deref()),
+    ];
+    outputs::check(&read, &written)?;
     let mut broken = Vec::new();
     for (index, scenario) in scenarios.into_iter().enumerate() {
         let scenario = match args.seed {

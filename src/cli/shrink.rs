@@ -1,18 +1,22 @@
 //! `herd shrink`: a run that fails, made small.
 
 use std::fs;
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::interrupt::Interrupt;
+use super::outputs::{self, is_same};
 use super::run::load_all;
 use super::{Exit, Failure, print};
 use crate::scenario::Scenario;
-use crate::shrink::{Limits, ShrinkError, Shrunk, shrink};
+use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sweep::report::Group;
 
 /// Make a run that fails small: the same failure by the fewest steps
 ///
 /// Leaves out steps, servers and clients and moves what is left together, as long as it fails in the same way, and writes what remains
-/// as a scenario that can be run, read and kept.
+/// as a scenario that can be run, read and kept. Ctrl-C ends the search, and what was found by then is written; a second one ends it at once.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,7 +25,7 @@ Examples:
 
 Exit codes:
   0  it was made small
-  1  nothing is broken in the run
+  1  nothing is broken in the run, or the search was interrupted
   2  a file or the command line is bad
   3  something inside failed")]
 pub(super) struct Args {
@@ -37,9 +41,9 @@ pub(super) struct Args {
     /// Where to write the small scenario [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Try so many runs at most
-    #[arg(long, value_name = "N", default_value_t = Limits::default().runs)]
-    runs: usize,
+    /// Try so many smaller scenarios at most
+    #[arg(long, value_name = "N", default_value_t = Limits::default().runs as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -47,21 +51,32 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let Some(mut scenario) = scenarios.pop() else {
         return Err(Failure::Input("there is no scenario".to_owned()));
     };
+    outputs::check(&[&args.file], &[("--output", args.output.as_deref())])?;
     if let Some(seed) = args.seed {
         scenario = scenario.with_seed(seed);
     }
     if args.swarm {
         scenario = scenario.swarmed();
     }
-    let shrunk = small(&scenario, Limits { runs: args.runs })?;
+    let runs = usize::try_from(args.runs).unwrap_or(usize::MAX);
+    let interrupt = Interrupt::watch()?;
+    let shrunk = small(&scenario, Limits { runs }, &interrupt)?;
     match &args.output {
-        None => print(&shrunk.file("FILE"))?,
+        None => {
+            print(&shrunk.file("FILE"))?;
+            if let Some(why) = why_not_smaller(&shrunk) {
+                let _ = writeln!(anstream::stderr(), "{why}");
+            }
+        }
         Some(file) => {
             write(file, &shrunk)?;
             print(&said(file, &shrunk))?;
         }
     }
-    Ok(Exit::Held)
+    Ok(match shrunk.end {
+        End::Interrupted => Exit::Broken,
+        End::Smallest | End::Limit => Exit::Held,
+    })
 }
 
 /// Makes the first failure of a group small and writes it into a folder, as a file that is called after the way in which it fails.
@@ -70,17 +85,8 @@ pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
     group: &Group,
+    interrupt: &Interrupt,
 ) -> Result<Option<(PathBuf, String)>, Failure> {
-    fs::create_dir_all(folder)
-        .map_err(|error| Failure::Input(format!("can't make {}: {error}", folder.display())))?;
-    let shrunk = match small(failing, Limits::default()) {
-        Ok(shrunk) => shrunk,
-        // What can't be made small is told, and the others are made small all the same.
-        Err(failure) => {
-            print(&format!("{}: {failure}\n", group.fingerprint))?;
-            return Ok(None);
-        }
-    };
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {
             c.to_ascii_lowercase()
@@ -91,13 +97,50 @@ pub(super) fn write_shrunk(
     let name: String = group.fingerprint.to_string().chars().map(plain).collect();
     let words: Vec<&str> = name.split('-').filter(|word| !word.is_empty()).collect();
     let file = folder.join(format!("{}.toml", words.join("-")));
+    if is_same(&file, Path::new(&failing.source.name)) {
+        let (way, file) = (&group.fingerprint, file.display());
+        print(&format!(
+            "{way}: not made small, for {file} is what failed\n"
+        ))?;
+        return Ok(None);
+    }
+    let shrunk = match small(failing, Limits::default(), interrupt) {
+        Ok(shrunk) => shrunk,
+        // What can't be made small is told, and the others are made small all the same.
+        Err(failure) => {
+            print(&format!("{}: {failure}\n", group.fingerprint))?;
+            return Ok(None);
+        }
+    };
     let text = write(&file, &shrunk)?;
     print(&said(&file, &shrunk))?;
     Ok(Some((file, text)))
 }
 
-fn small(scenario: &Scenario, limits: Limits) -> Result<Shrunk, Failure> {
-    shrink(scenario, limits).map_err(|error| match error {
+/// Searches until it is done or interrupted, with its progress on a terminal.
+fn small(scenario: &Scenario, limits: Limits, interrupt: &Interrupt) -> Result<Shrunk, Failure> {
+    let is_shown = std::io::stderr().is_terminal();
+    let mut watch = |tried: &Tried| {
+        if is_shown {
+            let Tried {
+                tries,
+                before,
+                left,
+            } = tried;
+            let words = format!("{left} of {before} steps left, {tries} smaller scenarios tried");
+            let _ = write!(std::io::stderr(), "\r\x1b[K{words}");
+        }
+        if interrupt.is_wanted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let shrunk = shrink_watched(scenario, limits, &mut watch);
+    if is_shown {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    shrunk.map_err(|error| match error {
         ShrinkError::Held => Failure::Failed(format!("{}: {error}", scenario.source.name)),
         ShrinkError::Sim(_) | ShrinkError::Lost(_) => Failure::Internal(error.to_string()),
     })
@@ -111,12 +154,22 @@ fn write(file: &Path, shrunk: &Shrunk) -> Result<String, Failure> {
 }
 
 fn said(file: &Path, shrunk: &Shrunk) -> String {
+    let why = why_not_smaller(shrunk).map_or(String::new(), |why| format!("; {why}"));
     format!(
-        "{}: {} of {} steps, {} of them left, after {} runs\n",
+        "{}: {} of {} steps, {} of them left, after {} runs{why}\n",
         file.display(),
         shrunk.fingerprint,
         shrunk.before,
         shrunk.scenario.steps.len(),
         shrunk.runs
     )
+}
+
+/// What to say of a scenario that may not be the smallest.
+fn why_not_smaller(shrunk: &Shrunk) -> Option<&'static str> {
+    match shrunk.end {
+        End::Smallest => None,
+        End::Limit => Some("all tries were used up (--runs), so a smaller one may be possible"),
+        End::Interrupted => Some("interrupted, so a smaller one may be possible"),
+    }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::shaped::WhichHerd;
-use super::{Exit, Failure, pages, painted, print};
+use super::{Exit, Failure, outputs, pages, painted, print};
 use crate::survey::{self, Engine, Options};
 use crate::view::heat_map;
 
@@ -64,6 +64,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let (herd, reference) = args.which.load()?;
+    let read = PathBuf::from(&reference);
+    outputs::check(&[&read], &[("--html", args.html.as_deref())])?;
     let (dead, cut) = if args.all {
         (herd.servers().len(), herd.links().len())
     } else {

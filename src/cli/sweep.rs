@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use futures_lite::future::or;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::sync::Notify;
 
+use super::interrupt::Interrupt;
 use super::run::{load_all, scenario_files};
 use super::shrink::write_shrunk;
-use super::signals::Signals;
-use super::{Exit, Failure, pages, painted, print};
+use super::{Exit, Failure, outputs, pages, painted, print};
 use crate::scenario::Scenario;
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::report::Report;
@@ -39,7 +37,9 @@ Examples:
   herd sweep merge part-*.jsonl
   herd sweep --keep-going --shrink found --html sweep.html --seeds 0..1000 scenarios/stories/chaos.toml
 
-Ctrl-C ends it with a report of what was run; with --state it can be gone on with.
+On the page that --html writes, each failure that --shrink made small opens its scenario.
+Ctrl-C ends it with a report of what was run; with --state it can be gone on with. While failures are made small it
+writes the smallest one by then. A second Ctrl-C ends it at once.
 
 Exit codes:
   0  every run held
@@ -89,7 +89,7 @@ struct How {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Write the report as a page to this file, too; with --shrink, each failure opens its small scenario
+    /// Write the report as a page to this file, too
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -145,7 +145,15 @@ fn shard(text: &str) -> Result<Shard, String> {
 }
 
 fn run_part(args: &Args) -> Result<Exit, Failure> {
-    let scenarios = load_all(&scenario_files(&args.paths)?)?;
+    let files = scenario_files(&args.paths)?;
+    let scenarios = load_all(&files)?;
+    let read: Vec<&PathBuf> = files.iter().collect();
+    let written = [
+        ("--state", args.state.as_deref()),
+        ("--html", args.how.html.as_deref()),
+    ];
+    outputs::check(&read, &written)?;
+    outputs::check_folder(args.shrink.as_ref())?;
     let plan = Plan::new(
         &scenarios,
         args.seeds.clone(),
@@ -158,6 +166,8 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         Some(file) if file.exists() => resumed(file, &plan)?,
         _ => Outcomes::new(),
     };
+    // A file of the whole sweep, or of another part, has others.
+    outcomes.retain(|run, _| shard.has(*run));
     let failed = outcomes.values().find(|outcome| outcome.failure.is_some());
     let stop = failed
         .filter(|_| !plan.keep_going)
@@ -179,26 +189,49 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         .transpose()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
-    outcomes.extend(watched(&scenarios, &plan, todo, threads, log)?);
-    let report = Report::of_part(plan, outcomes, shard);
+    let interrupt = Interrupt::watch()?;
+    let ran = watched(&scenarios, &plan, todo, threads, log, &interrupt)?;
+    outcomes.extend(ran);
+    let mut report = Report::of_part(plan, outcomes, shard);
+    report.strict = args.how.strict;
     let exit = tell(&report, &args.how)?;
-    let mut small = Vec::new();
-    if let Some(folder) = &args.shrink {
-        for group in &report.groups {
-            let failing = sweep::scenario_of(&scenarios, &report.plan, group.first[0]);
-            if let Some((file, text)) = write_shrunk(&failing, folder, group)? {
-                small.push(SmallScenario {
-                    fingerprint: group.fingerprint.clone(),
-                    file: file.display().to_string(),
-                    link: (args.how.html.as_ref())
-                        .map_or(String::new(), |page| pages::link(page, &file)),
-                    text,
-                });
-            }
-        }
-    }
+    let small = make_small(args, &scenarios, &report, &interrupt)?;
     write_page(&report, &args.how, &small)?;
     Ok(exit)
+}
+
+/// The first failure of each kind, made small, if that is wanted.
+fn make_small(
+    args: &Args,
+    scenarios: &[Scenario],
+    report: &Report,
+    interrupt: &Interrupt,
+) -> Result<Vec<SmallScenario>, Failure> {
+    let mut small = Vec::new();
+    let Some(folder) = &args.shrink else {
+        return Ok(small);
+    };
+    for group in &report.groups {
+        let first = group.first[0];
+        if interrupt.is_wanted() {
+            let (way, command) = (&group.fingerprint, report.smaller(first));
+            print(&format!(
+                "{way}: interrupted, so it is not made small: {command}\n"
+            ))?;
+            continue;
+        }
+        let failing = sweep::scenario_of(scenarios, &report.plan, first);
+        if let Some((file, text)) = write_shrunk(&failing, folder, group, interrupt)? {
+            small.push(SmallScenario {
+                fingerprint: group.fingerprint.clone(),
+                file: file.display().to_string(),
+                link: (args.how.html.as_ref())
+                    .map_or(String::new(), |page| pages::link(page, &file)),
+                text,
+            });
+        }
+    }
+    Ok(small)
 }
 
 fn write_page(report: &Report, how: &How, small: &[SmallScenario]) -> Result<(), Failure> {
@@ -215,36 +248,17 @@ fn watched(
     todo: Vec<u64>,
     threads: usize,
     log: Option<State>,
+    interrupt: &Interrupt,
 ) -> Result<Outcomes, Failure> {
     let watcher = Watcher {
         bar: bar(todo.len() as u64),
         failures: AtomicU64::new(0),
+        interrupt,
         is_over: AtomicBool::new(false),
         log: Mutex::new(log),
         unwritten: Mutex::new(None),
     };
-    let inside = |error: io::Error| Failure::Internal(format!("can't wait for Ctrl-C: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(inside)?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::new().map_err(inside)?
-    };
-    let done = Notify::new();
-    let outcomes = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let asked = async {
-                signals.next().await;
-                watcher.is_over.store(true, Ordering::Relaxed);
-            };
-            runtime.block_on(or(asked, done.notified()));
-        });
-        let outcomes = sweep::run_all(scenarios, plan, todo, threads, &watcher);
-        done.notify_one();
-        outcomes
-    });
+    let outcomes = sweep::run_all(scenarios, plan, todo, threads, &watcher);
     watcher.bar.finish_and_clear();
     let unwritten = watcher
         .unwritten
@@ -268,16 +282,18 @@ fn bar(runs: u64) -> ProgressBar {
     bar
 }
 
-struct Watcher {
+struct Watcher<'i> {
     bar: ProgressBar,
     failures: AtomicU64,
+    interrupt: &'i Interrupt,
+    /// A result could not be kept.
     is_over: AtomicBool,
     log: Mutex<Option<State>>,
     /// Why a result could not be kept.
     unwritten: Mutex<Option<io::Error>>,
 }
 
-impl Watch for Watcher {
+impl Watch for Watcher<'_> {
     fn finished(&self, outcome: &Outcome) {
         if outcome.failure.is_some() {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
@@ -297,7 +313,7 @@ impl Watch for Watcher {
     }
 
     fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+        self.interrupt.is_wanted() || self.is_over.load(Ordering::Relaxed)
     }
 }
 
@@ -349,6 +365,8 @@ fn read(file: &Path) -> Result<(Plan, Outcomes), Failure> {
 }
 
 fn merge(files: &[PathBuf], how: &How) -> Result<Exit, Failure> {
+    let read_from: Vec<&PathBuf> = files.iter().collect();
+    outputs::check(&read_from, &[("--html", how.html.as_deref())])?;
     let mut merged: Option<(Plan, Outcomes)> = None;
     for file in files {
         let (plan, outcomes) = read(file)?;
@@ -365,7 +383,8 @@ fn merge(files: &[PathBuf], how: &How) -> Result<Exit, Failure> {
         }
     }
     let (plan, outcomes) = merged.ok_or_else(|| Failure::Input("there is no file".to_owned()))?;
-    let report = Report::new(plan, outcomes);
+    let mut report = Report::new(plan, outcomes);
+    report.strict = how.strict;
     let exit = tell(&report, how)?;
     write_page(&report, how, &[])?;
     Ok(exit)
@@ -377,12 +396,11 @@ fn tell(report: &Report, how: &How) -> Result<Exit, Failure> {
     } else {
         painted(&report.to_text())
     })?;
-    let lacks = how.strict && !report.never.is_empty();
     Ok(if report.groups.iter().any(|group| group.internal) {
         Exit::Internal
-    } else if !report.held() || report.is_partial() || report.runs == 0 || lacks {
-        Exit::Broken
-    } else {
+    } else if report.is_good() {
         Exit::Held
+    } else {
+        Exit::Broken
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::export::Export;
-use super::{Exit, Failure, print, warn};
+use super::{Exit, Failure, outputs, print, warn};
 use crate::report;
 use crate::scenario::Scenario;
 use crate::sim;
@@ -54,6 +54,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let text = "a page on standard output can't be opened: give it a file with `-o FILE`";
         return Err(Failure::Input(text.to_owned()));
     }
+    let inputs: Vec<&PathBuf> = args.files.iter().collect();
+    let named = args.output.as_deref().filter(|_| !to_stdout);
+    outputs::check(&inputs, &[("--output", named)])?;
     let mut runs = Vec::new();
     for file in &args.files {
         runs.extend(read(file, args)?);
@@ -68,6 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         print_raw(&page)?;
     } else {
         let file = args.output.clone().unwrap_or_else(|| default_name(&runs));
+        outputs::check(&inputs, &[("the page", Some(&file))])?;
         write(&file, &page)?;
         print(&format!(
             "{}: {}, {} kB\n",

@@ -7,6 +7,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::scenario::{Action, Expect, Expected, Scenario};
@@ -28,7 +29,7 @@ const MOST_ROUNDS: usize = 4;
 /// How long to search.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many runs to try at most. What was found until then is what it comes to.
+    /// How many smaller scenarios to try at most. What was found until then is what it comes to.
     pub runs: usize,
 }
 
@@ -49,6 +50,30 @@ pub struct Shrunk {
     pub before: usize,
     /// How many runs it took.
     pub runs: usize,
+    /// Why it is not smaller.
+    pub end: End,
+}
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing more can be left out.
+    Smallest,
+    /// All tries that were allowed were made.
+    Limit,
+    /// Who watched wanted it to end.
+    Interrupted,
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// How many smaller scenarios were tried.
+    pub tries: usize,
+    /// How many steps there were before.
+    pub before: usize,
+    /// How many there are in the smallest scenario so far.
+    pub left: usize,
 }
 
 /// Why there is nothing to make small.
@@ -81,6 +106,20 @@ impl Shrunk {
 ///
 /// When it does not fail, or can't be written so that it fails again.
 pub fn shrink(scenario: &Scenario, limits: Limits) -> Result<Shrunk, ShrinkError> {
+    shrink_watched(scenario, limits, &mut |_| ControlFlow::Continue(()))
+}
+
+/// Makes a failing run small, while somebody is asked before each try whether to go on. Who does not gets the smallest scenario
+/// that was found.
+///
+/// # Errors
+///
+/// As of [`shrink`].
+pub fn shrink_watched(
+    scenario: &Scenario,
+    limits: Limits,
+    watch: &mut dyn FnMut(&Tried) -> ControlFlow<()>,
+) -> Result<Shrunk, ShrinkError> {
     let trace = sim::run_once(scenario)?;
     let target = Fingerprint::of(&trace).ok_or(ShrinkError::Held)?;
     let mut shrinker = Shrinker {
@@ -88,16 +127,24 @@ pub fn shrink(scenario: &Scenario, limits: Limits) -> Result<Shrunk, ShrinkError
         target,
         runs: 1,
         limits,
+        tried: Tried {
+            tries: 0,
+            before: 0,
+            left: 0,
+        },
+        end: End::Smallest,
+        watch,
     };
     let mut plain = about_one_thing(scenario.plain(), &shrinker.target);
     let mut before = plain.steps.len();
-    if !shrinker.fails(&plain) {
+    if !shrinker.breaks(&plain) {
         plain = scenario.clone();
         before = plain.steps.len();
-        if !shrinker.fails(&plain) {
+        if !shrinker.breaks(&plain) {
             return Err(ShrinkError::Lost(shrinker.target));
         }
     }
+    (shrinker.tried.before, shrinker.tried.left) = (before, before);
     let mut small = shrinker.search(plain);
     small.title = format!("{}, made small", shrinker.target.broken);
     small.about = Some(format!(
@@ -110,6 +157,7 @@ pub fn shrink(scenario: &Scenario, limits: Limits) -> Result<Shrunk, ShrinkError
         fingerprint: shrinker.target,
         before,
         runs: shrinker.runs,
+        end: shrinker.end,
     })
 }
 
@@ -142,20 +190,41 @@ fn read_back(scenario: &Scenario) -> Option<Scenario> {
     Some(read)
 }
 
-struct Shrinker {
+struct Shrinker<'w> {
     target: Fingerprint,
     /// What else may be broken, since it was before.
     allowed: BTreeSet<String>,
     runs: usize,
     limits: Limits,
+    tried: Tried,
+    end: End,
+    watch: &'w mut dyn FnMut(&Tried) -> ControlFlow<()>,
 }
 
-impl Shrinker {
-    /// Whether the scenario, written and read again, fails in the same way, and in no other than before.
+impl Shrinker<'_> {
+    /// Whether a smaller scenario fails in the same way. When the search is to end, none does.
     fn fails(&mut self, scenario: &Scenario) -> bool {
-        if self.runs >= self.limits.runs {
+        if self.is_over() {
             return false;
         }
+        if (self.watch)(&self.tried).is_break() {
+            self.end = End::Interrupted;
+            return false;
+        }
+        if self.tried.tries >= self.limits.runs {
+            self.end = End::Limit;
+            return false;
+        }
+        self.tried.tries += 1;
+        let fails = self.breaks(scenario);
+        if fails {
+            self.tried.left = scenario.steps.len();
+        }
+        fails
+    }
+
+    /// Whether the scenario, written and read again, fails in the same way, and in no other than before.
+    fn breaks(&mut self, scenario: &Scenario) -> bool {
         let Some(read) = read_back(scenario) else {
             return false;
         };
@@ -173,19 +242,32 @@ impl Shrinker {
         let mut best = scenario;
         for _ in 0..MOST_ROUNDS {
             let before = best.to_toml();
-            best = self.fewer_expectations(&best);
-            best = self.fewer_units(&best);
-            best = self.fewer_steps(&best);
-            best = self.first_of(best, edits::with_less_said);
-            best = self.sooner(best);
-            best = self.fewer_servers(best);
-            best = self.first_of(best, edits::simpler_settings);
-            best = self.names(best);
+            let ways: [fn(&mut Self, Scenario) -> Scenario; 8] = [
+                |it, best| it.fewer_expectations(&best),
+                |it, best| it.fewer_units(&best),
+                |it, best| it.fewer_steps(&best),
+                |it, best| it.first_of(best, edits::with_less_said),
+                Self::sooner,
+                Self::fewer_servers,
+                |it, best| it.first_of(best, edits::simpler_settings),
+                Self::names,
+            ];
+            for way in ways {
+                if self.is_over() {
+                    return best;
+                }
+                best = way(self, best);
+            }
             if best.to_toml() == before {
                 break;
             }
         }
         best
+    }
+
+    /// Whether no more is tried. Who looks here first need not make what would not be tried.
+    fn is_over(&self) -> bool {
+        self.end != End::Smallest
     }
 
     fn fewer_expectations(&mut self, scenario: &Scenario) -> Scenario {
@@ -209,7 +291,9 @@ impl Shrinker {
     fn fewer_units(&mut self, scenario: &Scenario) -> Scenario {
         let steps = |units: &[Vec<usize>]| units.concat();
         let kept = minimal(edits::units(scenario), &mut |units| {
-            !units.is_empty() && self.fails(&edits::with_steps(scenario, steps(units)))
+            !units.is_empty()
+                && !self.is_over()
+                && self.fails(&edits::with_steps(scenario, steps(units)))
         });
         edits::with_steps(scenario, steps(&kept))
     }
@@ -218,7 +302,9 @@ impl Shrinker {
     fn fewer_steps(&mut self, scenario: &Scenario) -> Scenario {
         let all: Vec<usize> = (0..scenario.steps.len()).collect();
         let kept = minimal(all, &mut |kept| {
-            !kept.is_empty() && self.fails(&edits::with_steps(scenario, kept.iter().copied()))
+            !kept.is_empty()
+                && !self.is_over()
+                && self.fails(&edits::with_steps(scenario, kept.iter().copied()))
         });
         edits::with_steps(scenario, kept)
     }

@@ -106,3 +106,49 @@ fn an_expectation_that_is_broken_is_what_is_kept() {
         shrunk.file("x")
     );
 }
+
+const BROKEN: &str = r#"
+    title = "t"
+    herd = "riley"
+    steps = [
+      { at = "1s", client = "plum", to = "Campbell", send = "IAMAT plum +1+1 {now}" },
+      { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}" },
+      { at = "3s", crash = "Juzang" },
+    ]
+    [[expect]]
+    update = "kiwi"
+    hops = { Campbell = 7 }
+"#;
+
+#[test]
+fn who_watches_ends_it_at_the_next_try_and_gets_the_smallest_so_far() {
+    let (scenario, _) = Scenario::parse("t.toml", BROKEN, None).unwrap();
+    let mut seen = Vec::new();
+    let shrunk = shrink_watched(&scenario, Limits::default(), &mut |tried| {
+        seen.push(*tried);
+        if tried.left < tried.before {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+    .unwrap();
+    assert_eq!(shrunk.end, End::Interrupted);
+    let last = *seen.last().unwrap();
+    assert!((1..3).contains(&last.left), "{seen:?}");
+    assert_eq!(shrunk.scenario.steps.len(), last.left);
+    // One run before there is anything to try, one to see that the file fails as well, and no more after that.
+    assert_eq!(shrunk.runs, 2 + last.tries);
+}
+
+#[test]
+fn with_one_try_what_fails_is_as_it_was_and_with_many_nothing_more_is_possible() {
+    let (scenario, _) = Scenario::parse("t.toml", BROKEN, None).unwrap();
+    let of = |runs| shrink(&scenario, Limits { runs }).unwrap();
+    let (none, all) = (of(0), of(3_000));
+    assert_eq!(
+        (none.scenario.steps.len(), none.runs, none.end),
+        (3, 2, End::Limit)
+    );
+    assert_eq!((all.scenario.steps.len(), all.end), (1, End::Smallest));
+}

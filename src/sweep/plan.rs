@@ -52,6 +52,11 @@ pub struct Shard {
 impl Shard {
     /// All of it.
     pub const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// Whether a run is one of this part.
+    pub fn has(&self, item: u64) -> bool {
+        item % self.of.max(1) == self.number.saturating_sub(1)
+    }
 }
 
 /// The form of results: a number that changes with it.

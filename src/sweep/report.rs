@@ -28,11 +28,15 @@ pub struct Report {
     pub events: u64,
     /// How many runs of the plan are missing, though nothing failed before them.
     pub missing_runs: u64,
+    /// How many runs were not made because one before them failed.
+    pub skipped_runs: u64,
+    /// Whether something that was wanted and never came is a failure.
+    pub strict: bool,
     /// Failures by the way in which they failed, the most common first.
     pub groups: Vec<Group>,
     /// What the runs came to.
     pub coverage: Coverage,
-    /// What was wanted and never came.
+    /// What was wanted and never came. Of a sweep that ended at its first failure nobody can tell.
     pub never: Vec<String>,
 }
 
@@ -57,8 +61,9 @@ impl Report {
         Self::of_part(plan, outcomes, Shard::WHOLE)
     }
 
-    /// What the outcomes of a part come to.
+    /// What the outcomes of a part come to. Those of other parts do not count.
     pub fn of_part(plan: Plan, mut outcomes: Outcomes, part: Shard) -> Self {
+        outcomes.retain(|run, _| part.has(*run));
         let first_failure = outcomes.values().find(|outcome| outcome.failure.is_some());
         let stopped = first_failure
             .map(|outcome| outcome.run)
@@ -70,6 +75,7 @@ impl Report {
             .items(part)
             .take_while(|item| stopped.is_none_or(|last| *item <= last));
         let due = due.count() as u64;
+        let skipped_runs = plan.items(part).count() as u64 - due;
         let mut coverage = Coverage::default();
         let mut groups: BTreeMap<Fingerprint, Group> = BTreeMap::new();
         for outcome in outcomes.values() {
@@ -86,8 +92,13 @@ impl Report {
             part: (part.number, part.of),
             events: coverage.events.values().sum(),
             missing_runs: due.saturating_sub(runs),
+            skipped_runs,
+            strict: false,
             groups,
-            never: coverage.missing(&plan.wanted),
+            never: match skipped_runs {
+                0 => coverage.missing(&plan.wanted),
+                _ => Vec::new(),
+            },
             coverage,
             plan,
         }
@@ -101,6 +112,15 @@ impl Report {
     /// Whether runs are missing.
     pub fn is_partial(&self) -> bool {
         self.missing_runs > 0
+    }
+
+    /// Whether all is well: everything was run and held, and, where it is strict, everything that was wanted came.
+    pub fn is_good(&self) -> bool {
+        self.held() && !self.is_partial() && self.runs > 0 && !self.lacks()
+    }
+
+    fn lacks(&self) -> bool {
+        self.strict && !self.never.is_empty()
     }
 
     /// How many runs failed.
@@ -133,7 +153,8 @@ impl Report {
             let _ = writeln!(text, "  {name:<56}{:>12}", grouped(runs));
         }
         if !self.never.is_empty() {
-            let _ = writeln!(text, "\nnever");
+            let so_far = if self.is_partial() { " so far" } else { "" };
+            let _ = writeln!(text, "\nnever{so_far}");
             for what in &self.never {
                 let _ = writeln!(text, "  {what}");
             }
@@ -262,15 +283,25 @@ impl Report {
             1 => "one way".to_owned(),
             several => format!("{several} ways"),
         };
-        let verdict = if self.held() {
-            format!("HELD: {runs} runs")
-        } else {
+        let skipped = match self.skipped_runs {
+            0 => String::new(),
+            skipped => format!(
+                "; stopped at the first, {} runs were not made (--keep-going makes them)",
+                grouped(skipped)
+            ),
+        };
+        let verdict = if !self.held() {
             format!(
-                "BROKEN: {} of {runs} runs, in {ways}",
+                "BROKEN: {} of {runs} runs, in {ways}{skipped}{never}",
                 grouped(self.failures()),
             )
+        } else if self.lacks() {
+            let never = self.never.len();
+            format!("BROKEN: {runs} runs held, but {never} wanted and never seen (--strict)")
+        } else {
+            format!("HELD: {runs} runs{never}")
         };
-        format!("{partial}{verdict}{never}")
+        format!("{partial}{verdict}")
     }
 }
 

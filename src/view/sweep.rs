@@ -25,8 +25,7 @@ pub struct SmallScenario {
 /// The page of a sweep, with those of its failures that were made small.
 pub fn sweep_page(report: &Report, small: &[SmallScenario]) -> String {
     let verdict = escape(&report.verdict());
-    let held = report.held() && !report.is_partial() && report.runs > 0;
-    let class = if held { "held" } else { "broken" };
+    let class = if report.is_good() { "held" } else { "broken" };
     let mut body = format!(
         "<p class=\"verdict-line {class}\">{verdict}</p>\n<p class=\"quiet\">{}</p>\n<main>\n",
         escape(&report.extent())
