@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};
 
 use proxy_herd::journal::{Event, What, Who};
-use proxy_herd::report::{Detail, Told};
+use proxy_herd::report::{Detail, Told, show};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
@@ -25,6 +25,10 @@ fn ran(file: &str) -> Trace {
 fn herd(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
     command.args(args).output().expect("the binary runs")
+}
+
+fn picture(trace: &Trace, detail: Detail, window: Window) -> String {
+    view::svg(trace, detail, window).svg
 }
 
 /// A trace in which everybody who can is called something that wants to be more than text.
@@ -78,7 +82,7 @@ fn the_readmes_picture_is_what_the_command_draws() {
 #[test]
 fn every_message_of_the_story_is_one_arrow() {
     let count = |file: &str, detail: Detail, class: &str| {
-        let svg = view::svg(&ran(file), detail, Window::ALL);
+        let svg = picture(&ran(file), detail, Window::ALL);
         let legend = svg.rfind("<g transform=\"translate(20 ").expect("a legend");
         svg[..legend]
             .matches(&format!("<line class=\"way {class}"))
@@ -100,7 +104,7 @@ fn every_message_of_the_story_is_one_arrow() {
         .iter()
         .filter(|event| matches!(event.what, What::LineOut { .. }))
         .count();
-    let all = view::svg(&ran(JUZANG), Detail::Everything, Window::ALL);
+    let all = picture(&ran(JUZANG), Detail::Everything, Window::ALL);
     let legend = all.rfind("<g transform=\"translate(20 ").expect("a legend");
     // Lines that would lie on each other are one, which says how many.
     let many = all[..legend].split("<text class=\"many\"").skip(1);
@@ -110,22 +114,39 @@ fn every_message_of_the_story_is_one_arrow() {
 }
 
 #[test]
+fn messages_drawn_as_one_arrow_are_told_a_line_each() {
+    let burst = ran("scenarios/burst.toml");
+    let svg = picture(&burst, Detail::Story, Window::ALL);
+    assert!(!svg.contains("\\x1f"), "a break between them is no text");
+    let arrow = svg
+        .split("<title>")
+        .find(|rest| rest.starts_with("kiwi.cs"));
+    let told = arrow.and_then(|rest| rest.split("</title>").next());
+    let told: Vec<&str> = told.expect("kiwi's lines").lines().collect();
+    let (more, lines) = told.split_last().expect("lines");
+    assert!(lines.len() > 1 && more.starts_with("… and "), "{told:#?}");
+    for line in lines {
+        assert!(line.starts_with("kiwi.cs.ucla.edu → Riley "), "{line}");
+    }
+}
+
+#[test]
 fn a_window_shows_its_part_alone() {
-    let svg = |from, until| view::svg(&ran(JUZANG), Detail::Story, Window { from, until });
-    let part = svg(0, 1_500_000_000);
-    assert!(part.contains("CRASHES") && !part.contains("IAMAT"));
-    let part = svg(1_500_000_000, u64::MAX);
-    assert!(!part.contains("CRASHES") && part.contains("IAMAT"));
-    assert!(part.contains(">down<"), "what began before is still so");
+    let part = |from, until| picture(&ran(JUZANG), Detail::Story, Window { from, until });
+    let first = part(0, 1_500_000_000);
+    assert!(first.contains("CRASHES") && !first.contains("IAMAT"));
+    let rest = part(1_500_000_000, u64::MAX);
+    assert!(!rest.contains("CRASHES") && rest.contains("IAMAT"));
+    assert!(rest.contains(">down<"), "what began before is still so");
 }
 
 #[test]
 fn what_a_client_is_called_is_text_in_every_format() {
     let trace = hostile();
-    let svg = view::svg(&trace, Detail::Everything, Window::ALL);
+    let svg = picture(&trace, Detail::Everything, Window::ALL);
     assert!(!svg.contains("<script") && !svg.contains("<b>") && !svg.contains('\u{202e}'));
     assert!(svg.contains("&lt;script&gt;"));
-    let plain = view::svg(&ran(JUZANG), Detail::Everything, Window::ALL);
+    let plain = picture(&ran(JUZANG), Detail::Everything, Window::ALL);
     assert_eq!(
         svg.matches('<').count(),
         plain.matches('<').count(),
@@ -146,7 +167,7 @@ fn runs_of_no_event_and_of_one_are_drawn() {
     (trace.updates, trace.judgements) = (Vec::new(), Vec::new());
     for events in [1, 0] {
         trace.events.truncate(events);
-        let svg = view::svg(&trace, Detail::Everything, Window::ALL);
+        let svg = picture(&trace, Detail::Everything, Window::ALL);
         assert!(svg.ends_with("</svg>\n") && svg.contains(">Riley</text>"));
         assert_eq!(
             parsed_log(&view::shiviz(&trace, Detail::Everything)).len(),
@@ -307,6 +328,10 @@ fn what_is_asked_for_wrongly_is_said() {
             "--from is after --until",
         ),
         (
+            vec!["view", "--svg", "--from", "2h", JUZANG],
+            "--from is after the run's end, which is at ",
+        ),
+        (
             vec!["view", "--shiviz", "--from", "3s", JUZANG],
             "cannot be used with",
         ),
@@ -324,4 +349,28 @@ fn what_is_asked_for_wrongly_is_said() {
         );
         assert!(said.contains(wanted), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_picture_that_nobody_can_look_at_whole_is_said_to_be_one() {
+    let said = |args: &[&str]| {
+        let drawn = herd(&[&["view", "--svg"], args].concat());
+        assert_eq!(drawn.status.code(), Some(0), "{args:?}");
+        assert!(drawn.stdout.ends_with(b"</svg>\n"), "{args:?}");
+        String::from_utf8(drawn.stderr).expect("words")
+    };
+    let chaos = "scenarios/stories/chaos-coarse.toml";
+    let large = said(&["--once", chaos]);
+    let drawn = view::svg(&ran(chaos), Detail::Story, Window::ALL);
+    let words = format!(
+        "{} pixels high, with {} messages",
+        show::grouped(drawn.height),
+        show::grouped(drawn.messages)
+    );
+    assert!(
+        large.contains(&words) && large.contains("--until"),
+        "{large}"
+    );
+    assert_eq!(said(&["--once", "--until", "1s", chaos]), "");
+    assert_eq!(said(&[JUZANG]), "");
 }

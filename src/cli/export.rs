@@ -1,10 +1,15 @@
 //! The options of `herd view` for one picture instead of a page, and for other tools.
 
+use std::io::Write as _;
+
 use super::Failure;
-use crate::report::Detail;
+use crate::report::{Detail, show};
 use crate::trace::Trace;
 use crate::units::parse_duration;
-use crate::view::{self, Window};
+use crate::view::{self, Drawing, Window};
+
+/// A picture that is more pixels high than this is a long way to scroll.
+const LARGE: i64 = 4_000;
 
 /// Something else than a page.
 #[derive(clap::Args)]
@@ -61,9 +66,36 @@ impl Export {
         } else if self.perfetto {
             view::perfetto(trace, detail)
         } else {
-            view::svg(trace, detail, self.part.window()?)
+            let window = self.part.window()?;
+            let end = trace.events.last().map_or(0, |event| event.at);
+            if window.from > end {
+                return Err(Failure::Input(format!(
+                    "--from is after the run's end, which is at {}: nothing would be drawn",
+                    show::delay(end)
+                )));
+            }
+            drawn(view::svg(trace, detail, window))
         })
     }
+}
+
+/// The picture; of one that is too large to be looked at it is said how large it is, and what makes it smaller.
+fn drawn(drawing: Drawing) -> String {
+    let Drawing {
+        svg,
+        messages,
+        height,
+    } = drawing;
+    if height > LARGE {
+        let (pixels, messages) = (show::grouped(height), show::grouped(messages));
+        let size = show::grouped(svg.len().div_ceil(1000));
+        // Who can't be told still gets the picture.
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: the picture is {pixels} pixels high, with {messages} messages, {size} kB: --from and --until draw a part"
+        );
+    }
+    svg
 }
 
 impl Part {

@@ -33,7 +33,7 @@ pub use heat::heat_map;
 pub use orders::orders_page;
 pub use perfetto::perfetto;
 pub use shiviz::shiviz;
-pub use svg::{Window, svg};
+pub use svg::{Drawing, Window, svg};
 pub use sweep::{SmallScenario, sweep_page};
 
 /// The story of a run is in the page up to this many lines; `herd show` has the rest.

@@ -64,8 +64,19 @@ struct Picture<'a> {
     top: i64,
 }
 
+/// A diagram, and how much it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawing {
+    /// The SVG.
+    pub svg: String,
+    /// How many messages are in it.
+    pub messages: usize,
+    /// How many pixels high it is.
+    pub height: i64,
+}
+
 /// The diagram.
-pub fn svg(trace: &Trace, detail: Detail, window: Window) -> String {
+pub fn svg(trace: &Trace, detail: Detail, window: Window) -> Drawing {
     let lanes = Lanes::of(trace);
     let drawn = Drawn::new(trace, &lanes, detail, window);
     let columns = Columns::new(&lanes, &drawn, LEFT);
@@ -121,7 +132,7 @@ fn usual(drawn: &Drawn<'_>) -> u64 {
 }
 
 impl Picture<'_> {
-    fn draw(&self) -> String {
+    fn draw(&self) -> Drawing {
         let width = (self.columns.right() + NOTES).max(620);
         let legend = self.legend(width);
         let height = self.rows.bottom + 34 + legend.height;
@@ -153,7 +164,11 @@ impl Picture<'_> {
             svg.push_str(&part);
         }
         svg.push_str("</svg>\n");
-        svg
+        Drawing {
+            svg,
+            messages: self.drawn.messages.len(),
+            height,
+        }
     }
 
     /// What the picture shows, for those who don't see it.

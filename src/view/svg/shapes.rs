@@ -36,7 +36,7 @@ impl Picture<'_> {
             let _ = write!(
                 svg,
                 "<g><title>{}</title><line class=\"way {class}\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>{}",
-                text(&listed(&words)).replace('\u{1f}', "\n"),
+                listed(&words),
                 from.0,
                 from.1,
                 to.0,
@@ -106,7 +106,7 @@ impl Picture<'_> {
             let _ = writeln!(
                 svg,
                 "<g><title>{}</title><circle class=\"knew\" cx=\"{x}\" cy=\"{y}\" r=\"{KNEW}\"/></g>",
-                text(&listed(&words)).replace('\u{1f}', "\n"),
+                listed(&words),
             );
         }
         for ((x, y), events) in took {
@@ -115,7 +115,7 @@ impl Picture<'_> {
                 svg,
                 "<g class=\"took\"><title>{}</title><circle cx=\"{x}\" cy=\"{y}\" r=\"{TOOK}\"/>\
                  <text x=\"{x}\" y=\"{}\">{}</text></g>",
-                text(&listed(&words)).replace('\u{1f}', "\n"),
+                listed(&words),
                 y + 4,
                 events[0].0,
             );
@@ -253,14 +253,14 @@ fn class(message: &Message) -> &'static str {
     }
 }
 
-/// A few of these, a line each.
+/// A few of these as the text of an SVG, a line each. Each is escaped alone, or the breaks between them would be, too.
 fn listed(words: &[String]) -> String {
     let (shown, more) = words.split_at(words.len().min(8));
-    let mut listed = shown.join("\u{1f}");
+    let mut lines: Vec<String> = shown.iter().map(|words| text(words)).collect();
     if !more.is_empty() {
-        let _ = write!(listed, "\u{1f}… and {} more", more.len());
+        lines.push(format!("… and {} more", more.len()));
     }
-    listed
+    lines.join("\n")
 }
 
 /// The length of a vector, and never none.
