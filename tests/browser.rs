@@ -8,6 +8,8 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/opening.rs"]
+mod opening;
 #[path = "browser/reports.rs"]
 mod reports;
 #[path = "browser/runs.rs"]

@@ -9,6 +9,7 @@ use proxy_herd::trace::state::State;
 use serde_json::{Value, json};
 
 use super::Stage;
+use super::opening::{figures, in_vain, what_broke};
 use super::reports::reports;
 use super::runs::{beginning, made_up, ran, renamed};
 
@@ -35,6 +36,15 @@ pub(crate) const ALL: &[Story] = &[
         "no event, one event, fifty servers, a minute: all are drawn",
         extremes,
     ),
+    (
+        "a broken run opens with what broke, and with the update that it is about",
+        what_broke,
+    ),
+    (
+        "the map shows where messages went in vain, beside the links",
+        in_vain,
+    ),
+    ("figures are written as they are in a terminal", figures),
     ("everything is reached and used by the keyboard", keyboard),
     ("axe finds no serious violation", axe),
     (

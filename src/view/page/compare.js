@@ -30,7 +30,7 @@ function rowsOf(a, update, b, other) {
     const [left, right] = [arrivalWords(a, update, name), arrivalWords(b, other, name)];
     differ(name, left, right);
   }
-  const words = ([useful, duplicate, lost]) => `${useful} useful, ${duplicate} duplicate${lost > 0 ? `, ${lost} lost` : ""}`;
+  const words = ([useful, duplicate, lost]) => `${grouped(useful)} useful, ${grouped(duplicate)} duplicate${lost > 0 ? `, ${grouped(lost)} lost` : ""}`;
   differ("messages", words(update.sends), words(other.sends));
   return rows;
 }
@@ -51,7 +51,7 @@ class Compare {
     const total = alike + found.length;
     const verdict = found.length === 0
       ? `All ${count(total, "update")} spread alike.`
-      : `${found.length} of ${count(total, "update")} spread otherwise; ${alike} alike.`;
+      : `${grouped(found.length)} of ${count(total, "update")} spread otherwise; ${grouped(alike)} alike.`;
     const shown = found.slice(0, MOST_DIFFERENT);
     this.canvas = el("canvas", { tabindex: 0, role: "application", "aria-label": `Space-time diagram of ${app.runName(other)}` });
     const tip = el("div", { class: "tip", hidden: true });
@@ -61,7 +61,7 @@ class Compare {
       el("div", { class: "canvas-box" }, this.canvas, tip),
       el("p", { class: "quiet" }, "A dashed ring around the hops: the server had it over other hops, or from another, than in the other run."),
       shown.length > 0 ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Differences" }, this.table(shown)) : null,
-      found.length > shown.length ? el("p", { class: "quiet" }, `and ${found.length - shown.length} more updates`) : null,
+      found.length > shown.length ? el("p", { class: "quiet" }, `and ${grouped(found.length - shown.length)} more updates`) : null,
       this.inWords(),
     );
     section.dataset.different = found.length;

@@ -8,6 +8,9 @@ const MOST_NAMED = 14;
 /** So near each other, in pixels, is side by side. */
 const SAME = 2.5;
 
+/** In a herd of more servers duplicates are faint: there are so many that news would not be seen among them. */
+const LARGE = 16;
+
 class Diagram {
   constructor(app, trace, canvas, follows) {
     Object.assign(this, { app, trace, canvas, follows });
@@ -357,9 +360,10 @@ class Diagram {
     const look = LOOKS[kind];
     context.strokeStyle = context.fillStyle = colors[look.color];
     context.lineWidth = look.width + more;
-    context.globalAlpha = someAreLit && !isLit ? 0.4 : 1;
+    const faint = kind === "duplicate" && trace.servers.length > LARGE ? 0.4 : 1;
+    context.globalAlpha = (someAreLit && !isLit ? 0.4 : 1) * faint;
     if (dense && messages.length > DENSE / 10) {
-      this.drawDense(messages, someAreLit && !isLit ? 0.55 : 1);
+      this.drawDense(messages, (someAreLit && !isLit ? 0.55 : 1) * faint);
       return;
     }
     this.drawn.strokes += messages.length;

@@ -45,6 +45,7 @@ const about = (nanos) => (nanos / 1e9).toFixed(3);
 
 /** How long something takes, with its unit. */
 function span(nanos) {
+  if (nanos === 0) return "0s";
   const short = (value) => String(Number(value.toPrecision(3)));
   if (nanos >= 1e9) return `${short(nanos / 1e9)}s`;
   if (nanos >= 1e6) return `${short(nanos / 1e6)}ms`;
@@ -52,7 +53,9 @@ function span(nanos) {
   return `${short(nanos)}ns`;
 }
 
-const count = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
+/** A number with its digits in threes, as everywhere else. */
+const grouped = (number) => number.toLocaleString("en");
+const count = (number, thing) => `${grouped(number)} ${thing}${number === 1 ? "" : "s"}`;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** The first index in `0..length` for which `holds` is true, where it is false before and true behind. */

@@ -53,9 +53,9 @@ class Figures {
   cost([useful, duplicate, lost], title, updates = 1) {
     const all = useful + duplicate + lost;
     const flood = this.trace.raw.flood;
-    const plain = flood === null || updates !== 1 ? "" : `; ${flood} when nothing is wrong`;
-    const piece = (kind, number, words) => number === 0 ? null : el("span", { class: `piece ${kind}`, "data-share": number }, `${number} ${words}`);
-    const bar = el("div", { class: "cost-bar", role: "img", "aria-label": `${useful} useful, ${duplicate} duplicate, ${lost} never arrived` },
+    const plain = flood === null || updates !== 1 ? "" : `; ${grouped(flood)} when nothing is wrong`;
+    const piece = (kind, number, words) => number === 0 ? null : el("span", { class: `piece ${kind}`, "data-share": number }, `${grouped(number)} ${words}`);
+    const bar = el("div", { class: "cost-bar", role: "img", "aria-label": `${grouped(useful)} useful, ${grouped(duplicate)} duplicate, ${grouped(lost)} never arrived` },
       piece("useful", useful, "useful"), piece("duplicate", duplicate, duplicate === 1 ? "duplicate" : "duplicates"), piece("lost", lost, "lost"));
     for (const child of bar.children) child.style.flexGrow = child.dataset.share;
     return el("div", { class: "cost" }, el("p", {}, `${title}: ${count(all, "message")} between servers${plain}`), all > 0 ? bar : null);
@@ -67,7 +67,7 @@ class Figures {
     const parts = [];
     if (trace.updates.length > 1) {
       const sums = [0, 1, 2].map((kind) => trace.updates.reduce((sum, update) => sum + update.sends[kind], 0));
-      parts.push(this.cost(sums, `All ${trace.updates.length} updates`, trace.updates.length));
+      parts.push(this.cost(sums, `All ${grouped(trace.updates.length)} updates`, trace.updates.length));
     }
     const spread = trace.updates.flatMap((update) => update.arrivals.slice(1));
     if (spread.length >= MANY && trace.updates.length > 2) {
@@ -82,11 +82,16 @@ class Figures {
         if (trace.kindOf(event) !== "places-told") continue;
         told.set(trace.words(event), (told.get(trace.words(event)) ?? 0) + 1);
       }
-      const words = [...told].map(([answer, times]) => `${times} × ${answer}`);
-      parts.push(el("p", {}, `${count(asked, "look-up")} of places near a client${words.length > 0 ? "; Places " : ""}${words.join(", ")}.`));
+      const words = [...told].map(([answer, times]) => `${grouped(times)} × ${answerWords(answer)}`);
+      parts.push(el("p", {}, `${count(asked, "look-up")} of places near a client${words.length > 0 ? "; answers of Places: " : ""}${words.join(", ")}.`));
     }
     return parts;
   }
+}
+
+/** An answer of Places by itself: its event's words are what Places does. */
+function answerWords(words) {
+  return words.replace(/^(answers|has an answer) with /, "").replace(/, and (.*)$/, " ($1)");
 }
 
 /** A delay as a bar, with a tick at the least that was possible. */
@@ -107,7 +112,7 @@ function histogram(delays) {
   const bars = bins.map((number, index) => {
     const height = number === 0 ? 0 : Math.max((number / tallest) * 80, 1.5);
     const bar = svg("rect", { x: index * 14 + 1, y: 84 - height, width: 12, height, class: "bar" });
-    bar.append(svg("title", {}, `${span((most * index) / bins.length)} to ${span((most * (index + 1)) / bins.length)}: ${number}`));
+    bar.append(svg("title", {}, `${span((most * index) / bins.length)} to ${span((most * (index + 1)) / bins.length)}: ${grouped(number)}`));
     return bar;
   });
   const words = `Half of ${count(delays.length, "arrival")} by the flood took up to ${span(at(0.5))}, nine in ten up to ${span(at(0.9))}, the slowest ${span(most)}.`;
@@ -125,10 +130,10 @@ function hopsTable(spread) {
   for (let hops = 1; hops <= Math.min(most, 20); hops++) {
     const number = flood.filter((arrival) => arrival.hops === hops).length;
     const least = flood.filter((arrival) => arrival.hops === hops && arrival.shortest === hops).length;
-    rows.push(el("tr", {}, el("th", { scope: "row" }, String(hops)), el("td", { class: "num" }, String(number)), el("td", { class: "num" }, String(least))));
+    rows.push(el("tr", {}, el("th", { scope: "row" }, String(hops)), el("td", { class: "num" }, grouped(number)), el("td", { class: "num" }, grouped(least))));
   }
   const synced = spread.length - flood.length;
   return el("div", {}, el("table", { class: "table" },
-    el("caption", {}, `Arrivals by hops${synced > 0 ? `; ${synced} more came by synchronisation` : ""}`),
+    el("caption", {}, `Arrivals by hops${synced > 0 ? `; ${grouped(synced)} more came by synchronisation` : ""}`),
     head("Hops", "Arrivals", "of them on a shortest way"), el("tbody", {}, rows)));
 }

@@ -1,11 +1,14 @@
 // The story in one glance: what it is, how it ended, how to run it again; the selected update in sentences; expectations.
 
+/** So many broken expectations are told at the top; all are below. */
+const MOST_AT_TOP = 2;
+
 function drawGlance(app, header) {
   const { trace } = app;
   const { raw } = trace;
   const held = raw.broken === 0;
   const verdict = el("a", { class: held ? "verdict held" : "verdict broken", href: "#expectations" },
-    held ? `✓ HELD, ${count(raw.judgements.length, "expectation")}` : `✕ BROKEN, ${raw.broken} of ${count(raw.judgements.length, "expectation")}`);
+    held ? `✓ HELD, ${count(raw.judgements.length, "expectation")}` : `✕ BROKEN, ${grouped(raw.broken)} of ${count(raw.judgements.length, "expectation")}`);
   const latencies = [...new Set(raw.links.map((link) => link[2]))];
   const facts = [
     `herd ${raw.herd}: ${count(trace.servers.length, "server")}, ${count(trace.links.length, "link")}${latencies.length === 1 ? `, ${latencies[0]} each` : ""}`,
@@ -28,10 +31,22 @@ function drawGlance(app, header) {
     : null;
   header.replaceChildren(
     el("div", { class: "title-line" }, el("h1", {}, trace.title), verdict, app.themeButton),
-    ...[raw.about ? el("p", { class: "about" }, raw.about) : null, runs].filter(Boolean),
+    ...[brokenInShort(app), raw.about ? el("p", { class: "about" }, raw.about) : null, runs].filter(Boolean),
     el("div", { class: "facts-line" }, facts.map((fact) => el("span", {}, fact)),
       raw.command ? el("span", { class: "command" }, "run it again: ", command, " ", copy, " ", copied) : null),
   );
+}
+
+/** What was broken, before anything else is told; null if nothing was. */
+function brokenInShort({ trace }) {
+  const { broken } = trace;
+  if (broken.length === 0) return null;
+  const short = (text) => (text.length > 160 ? `${text.slice(0, 159)}…` : text);
+  const more = broken.length - MOST_AT_TOP;
+  return el("ul", { class: "broken-short", "aria-label": "What was broken" },
+    broken.slice(0, MOST_AT_TOP).map(({ about, expected, actual }) => el("li", {}, el("strong", {}, `✕ ${short(about)}`),
+      el("span", {}, ` — expected ${short(expected)}; came ${short(actual)}`))),
+    more > 0 ? el("li", {}, el("a", { href: "#expectations" }, `and ${grouped(more)} more`)) : null);
 }
 
 /** The update that is selected, in sentences, and the choice of another. */
@@ -46,7 +61,7 @@ class UpdateCard {
       el("div", { class: "head" },
         this.title = el("h2", { id: "update-title" }),
         el("div", { class: "tools" },
-          several ? el("label", { for: "update-choice" }, `One of ${trace.updates.length}:`) : null,
+          several ? el("label", { for: "update-choice" }, `One of ${grouped(trace.updates.length)}:`) : null,
           several ? this.choice : null,
           several ? button("‹", "Update before", () => app.stepUpdate(-1)) : null,
           several ? button("›", "Next update", () => app.stepUpdate(1)) : null,
@@ -83,7 +98,7 @@ class UpdateCard {
 /** Expectations: those that were broken with the events that show it, those that held to be unfolded. */
 function drawExpectations(app, section) {
   const { trace } = app;
-  const broken = trace.judgements.filter((judged) => !judged.held);
+  const { broken } = trace;
   const held = trace.judgements.filter((judged) => judged.held);
   const show = (judged) => {
     const links = judged.events.slice(0, 8).map((event) => button(`event ${event}`, `Show event ${event}`, () => app.showEvent(event)));
@@ -98,10 +113,10 @@ function drawExpectations(app, section) {
         el("div", {}, el("dt", {}, "Expected"), el("dd", {}, judged.expected)), el("div", {}, el("dt", {}, "Came"), el("dd", {}, judged.actual))),
       el("p", { class: "tools" }, show(judged)))),
     el("details", { open: broken.length === 0 && held.length <= 12 },
-      el("summary", {}, `✓ ${held.length} held`),
+      el("summary", {}, `✓ ${grouped(held.length)} held`),
       el("ul", { class: "held-list" }, held.slice(0, 400).map((judged) => el("li", {}, el("span", {}, judged.about),
         judged.invariant ? null : el("span", { class: "quiet" }, `: ${judged.actual.slice(0, 160)}`)))),
-      held.length > 400 ? el("p", { class: "quiet" }, `and ${held.length - 400} more`) : null),
+      held.length > 400 ? el("p", { class: "quiet" }, `and ${grouped(held.length - 400)} more`) : null),
     ...(trace.raw.without.length > 0 ? [el("p", { class: "quiet" }, `Not judged: ${trace.raw.without.join(", ")}`)] : []),
   );
   section.hidden = trace.judgements.length === 0;

@@ -12,7 +12,7 @@ class HerdPicture {
     const count = trace.servers.length;
     const links = trace.links.map(([a, b]) => [trace.servers.indexOf(a), trace.servers.indexOf(b)]);
     // A large herd stands upright, beside its diagram, which is high.
-    this.small = count > 16;
+    this.small = count > LARGE;
     [this.width, this.height] = this.small ? [420, 640] : [420, 320];
     const [sides, ends] = this.small ? [22, 26] : [56, 44];
     const box = [this.width - 2 * sides, this.height - 2 * ends];
@@ -33,6 +33,8 @@ class HerdPicture {
       el("li", {}, el("i", { class: "dot has" }, "2"), "has the update, after so many hops"),
       el("li", {}, el("i", { class: "dot" }), "does not have it"),
       el("li", {}, el("i", { class: "dot down" }, "✕"), "down"),
+      el("li", {}, el("i", { class: "rule useful" }), "brought the update as news"),
+      el("li", {}, sample("duplicate"), "went there in vain: a duplicate"),
       el("li", {}, el("i", { class: "rule" }), "link in sync"),
       el("li", {}, el("i", { class: "rule up" }), "up, not in sync"),
       el("li", {}, el("i", { class: "rule gone" }), "link down"),
@@ -47,11 +49,13 @@ class HerdPicture {
       const way = svg("line", { x1, y1, x2, y2, class: "way" });
       const turn = (Math.atan2(y2 - y1, x2 - x1) * 180) / Math.PI;
       const chevron = svg("path", { d: "M-5 -7L4 0L-5 7" });
+      // What went in vain has a line of its own on either side, one for each direction: over the way it would hide.
+      const vain = [this.beside([x1, y1], [x2, y2]), this.beside([x2, y2], [x1, y1])];
       const sign = svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 + 4, class: "sign", "text-anchor": "middle" });
       const title = svg("title");
-      lines.append(svg("g", {}, title, line, way, chevron, sign));
+      lines.append(svg("g", {}, title, line, way, chevron, vain, sign));
       const middle = `translate(${(x1 + x2) / 2} ${(y1 + y2) / 2})`;
-      return { a, b, latency, line, way, chevron, sign, title, turns: [`${middle} rotate(${turn})`, `${middle} rotate(${turn + 180})`] };
+      return { a, b, latency, line, way, chevron, vain, sign, title, turns: [`${middle} rotate(${turn})`, `${middle} rotate(${turn + 180})`] };
     });
     this.dots = svg("g", { "aria-hidden": "true" });
     const nodes = svg("g");
@@ -81,6 +85,18 @@ class HerdPicture {
     }));
     this.picture.classList.toggle("small", this.small);
     this.picture.append(lines, this.dots, nodes, marks);
+  }
+
+  /** A dashed arrow to the right of the straight way from one server to another, between their discs. */
+  beside([x1, y1], [x2, y2]) {
+    const far = Math.hypot(x2 - x1, y2 - y1) || 1;
+    const [dx, dy] = [(x2 - x1) / far, (y2 - y1) / far];
+    const [aside, free, head] = this.small ? [4, 12, 5] : [9, 23, 8];
+    const at = (along, across) => `${(x1 + dx * along - dy * across).toFixed(1)} ${(y1 + dy * along + dx * across).toFixed(1)}`;
+    const end = Math.max(far - free, free + head);
+    return svg("g", { class: "vain" },
+      svg("path", { class: "dashes", d: `M${at(free, aside)}L${at(end, aside)}` }),
+      svg("path", { d: `M${at(end - head, aside - head * 0.6)}L${at(end, aside)}L${at(end - head, aside + head * 0.6)}` }));
   }
 
   draw() {
@@ -115,38 +131,48 @@ class HerdPicture {
 
   drawLinks(event, update, faults) {
     const { timelines, trace } = this;
-    const used = this.waysOf(update, event);
+    const { news, vain: inVain } = this.waysOf(update, event);
     const pairs = faults.flatMap((fault) => fault.pairs.map(([a, b]) => ({ a, b, kind: fault.kind })));
     this.links.forEach((link, index) => {
-      const { a, b, line, way, chevron, sign, title } = link;
+      const { a, b, line, way, chevron, vain, sign, title } = link;
       const state = timelines.linkState(index, event);
       const wrong = pairs.filter((pair) => (pair.a === a && pair.b === b) || (pair.a === b && pair.b === a));
       const isCut = wrong.some((pair) => pair.kind === "cut");
       const isSlow = wrong.some((pair) => pair.kind === "slow");
       line.setAttribute("class", `link s${state}${isCut ? " cut" : ""}`);
       sign.textContent = isCut ? "✂" : isSlow ? "slow" : "";
-      const use = used.get(index);
-      way.setAttribute("class", `way ${use?.kind ?? ""}`);
-      chevron.setAttribute("class", `chevron ${use?.kind ?? ""}`);
-      chevron.setAttribute("transform", link.turns[use?.from === b ? 1 : 0]);
-      const words = `${trace.name(a)} and ${trace.name(b)}: ${LINK_WORDS[state]}${isCut ? ", cut" : ""}${isSlow ? ", slow" : ""}, ${link.latency}`;
+      const from = news.get(index);
+      const kind = from === undefined ? "" : "useful";
+      way.setAttribute("class", `way ${kind}`);
+      chevron.setAttribute("class", `chevron ${kind}`);
+      chevron.setAttribute("transform", link.turns[from === b ? 1 : 0]);
+      const wasted = [[a, b], [b, a]].map(([one, other]) => inVain.get(`${one} ${other}`) ?? 0);
+      vain.forEach((arrow, way) => arrow.classList.toggle("went", wasted[way] > 0));
+      const told = [
+        from === undefined ? "" : `; ${trace.name(from)} told what was news`,
+        ...wasted.map((times, way) => (times === 0 ? "" : `; ${trace.name(way === 0 ? a : b)} told what was known, ${count(times, "time")}`)),
+      ];
+      const words = `${trace.name(a)} and ${trace.name(b)}: ${LINK_WORDS[state]}${isCut ? ", cut" : ""}${isSlow ? ", slow" : ""}, ${link.latency}${told.join("")}`;
       title.textContent = words;
     });
   }
 
-  /** The links by which the selected update came to somebody, and those over which it went in vain. */
+  /** The links by which the selected update came to somebody, with who told it; and how often it went in vain, from whom to whom. */
   waysOf(update, event) {
-    const used = new Map();
-    if (update === undefined) return used;
+    const [news, vain] = [new Map(), new Map()];
+    if (update === undefined) return { news, vain };
     const { trace } = this;
     for (const message of trace.carriersOf(update)) {
       if (trace.heard[message] === 0 || trace.heard[message] > event) continue;
-      const index = trace.links.findIndex(([a, b]) => (a === trace.from[message] && b === trace.to[message]) || (b === trace.from[message] && a === trace.to[message]));
-      if (index < 0) continue;
-      const kind = trace.classOf(message);
-      if (kind === "useful" || !used.has(index)) used.set(index, { kind: kind === "useful" ? "useful" : "duplicate", from: trace.from[message] });
+      const [from, to] = [trace.from[message], trace.to[message]];
+      if (trace.classOf(message) !== "useful") {
+        vain.set(`${from} ${to}`, (vain.get(`${from} ${to}`) ?? 0) + 1);
+        continue;
+      }
+      const index = trace.links.findIndex(([a, b]) => (a === from && b === to) || (b === from && a === to));
+      if (index >= 0) news.set(index, from);
     }
-    return used;
+    return { news, vain };
   }
 
   drawUnderWay() {

@@ -81,8 +81,10 @@ class App {
     this.begin();
   }
 
-  /** The first update that spread, or the first one. */
+  /** What a reader looks for first: the update of an expectation that was broken, else one that spread, else any. */
   firstUpdate() {
+    const broken = this.trace.broken.map((judged) => this.trace.updateOf(judged)).find((update) => update >= 0);
+    if (broken !== undefined) return broken;
     const spread = this.trace.updates.findIndex((update) => update.arrivals.length > 0);
     return Math.max(spread, 0);
   }

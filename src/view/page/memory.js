@@ -43,7 +43,7 @@ class MemoryPanel {
     if (timelines.running.get(lane).at(event)) {
       facts.push(["Runs since", `${moment(trace.at[timelines.running.get(lane).since(event)])} s`]);
       facts.push(["Clock", skew === 0 ? "right" : `wrong by ${skew < 0 ? "−" : "+"}${span(Math.abs(skew))}`]);
-      facts.push(["Records", String(held.size)]);
+      facts.push(["Records", grouped(held.size)]);
     }
     this.state.replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     this.drawRecords(held, event);
@@ -67,7 +67,7 @@ class MemoryPanel {
       head("Client", "Place", "Taken in", "Told to", "Skew", "Its time"),
       el("tbody", {}, shown.length > 0 ? shown.map(row) : el("tr", {}, el("td", { colspan: 6, class: "quiet" }, wanted ? "no such record" : "no records"))));
     const more = all.length - shown.length;
-    this.more.textContent = more > 0 ? `and ${more} older: find them by their client` : "";
+    this.more.textContent = more > 0 ? `and ${grouped(more)} older: find them by their client` : "";
   }
 
   drawLinks(lane, event, waiting) {
@@ -78,10 +78,10 @@ class MemoryPanel {
       const changes = timelines.ends.get(`${lane} ${peer}`);
       const state = LINK_WORDS[changes.at(event)];
       const waits = [...(waiting.get(peer) ?? [])].map((client) => trace.texts[client]);
-      const words = waits.length > 3 ? `${waits.slice(0, 3).join(", ")} and ${waits.length - 3} more` : waits.join(", ");
+      const words = waits.length > 3 ? `${waits.slice(0, 3).join(", ")} and ${grouped(waits.length - 3)} more` : waits.join(", ");
       return el("tr", { class: event > 0 && changes.since(event) === event ? "fresh" : null },
         el("th", { scope: "row" }, trace.name(peer)), el("td", {}, running ? state : "–"),
-        el("td", {}, words || "nothing"), el("td", {}, String(underWay.get(peer) ?? 0)));
+        el("td", {}, words || "nothing"), el("td", {}, grouped(underWay.get(peer) ?? 0)));
     });
     this.links.replaceChildren(head("Link to", "State", "Still to be told", "Messages on their way"), el("tbody", {}, rows));
   }

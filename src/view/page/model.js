@@ -17,6 +17,7 @@ class Trace {
       updates: raw.updates.map((update) => readUpdate(update, raw.texts)),
       faults: raw.faults,
       judgements: raw.judgements,
+      broken: raw.judgements.filter((judged) => !judged.held),
     });
     this.readEvents(raw.events);
     this.readMessages(raw.messages);
@@ -139,6 +140,18 @@ class Trace {
     if (index < 0 || index >= this.records.length) return "something";
     const [[client, , time], update] = this.records[index];
     return update >= 0 ? this.updates[update].name : `${this.texts[client]} of ${this.texts[time]}`;
+  }
+
+  /** The update that an expectation is about, or one that its events are about; -1 for none. */
+  updateOf(judged) {
+    if (judged.update !== null) return judged.update;
+    for (const event of judged.events) {
+      const message = Math.max(this.ofSending[event] ?? -1, this.ofHearing[event] ?? -1);
+      if (message >= 0 && this.carries[message] >= 0) return this.carries[message];
+      const ofRecord = ["accepted", "ignored", "expired"].includes(this.kindOf(event)) ? this.records[this.about[event]]?.[1] : undefined;
+      if (ofRecord >= 0) return ofRecord;
+    }
+    return -1;
   }
 
   classOf(message) {

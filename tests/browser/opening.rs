@@ -1,0 +1,125 @@
+//! What a reader sees first: what broke, where messages went in vain, and figures as the terminal writes them.
+
+use std::collections::BTreeSet;
+
+use proxy_herd::scenario::Scenario;
+use proxy_herd::sim;
+use proxy_herd::trace::Trace;
+use proxy_herd::trace::propagation::Use;
+use serde_json::{Value, json};
+
+use super::Stage;
+use super::runs::ran;
+
+/// Two updates; what is expected of the second does not hold.
+const SECOND_BREAKS: &str = r#"
+title = "Plum is well, kiwi is not"
+herd = "riley"
+steps = [
+  { at = "1s", client = "plum", to = "Riley", send = "IAMAT plum +1+1 {now}", reply = "AT Riley *" },
+  { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}", reply = "AT Riley *" },
+]
+expect = [
+  { update = "plum#1", reaches = "all" },
+  { update = "kiwi#1", reaches = "all", hops = { Campbell = 1 } },
+]
+"#;
+
+/// More messages than are counted without a comma.
+const BUSY: &str = r#"
+title = "Busy"
+herd = "riley"
+steps = [{ at = "1s", workload = "load", clients = 10, rate = 100, lasts = "4s" }]
+"#;
+
+fn run(scenario: &str) -> Trace {
+    let (scenario, _) = Scenario::parse("made.toml", scenario, None).expect("a scenario");
+    sim::run_once(&scenario).expect("it runs")
+}
+
+pub(crate) fn what_broke(stage: &Stage) {
+    let trace = run(SECOND_BREAKS);
+    assert_eq!(trace.verdict().broken, 1);
+    for (width, height) in [(390, 800), (1400, 1000)] {
+        stage.browser.resize(width, height);
+        stage.show(&[&trace]);
+        assert_eq!(stage.view("view.selected()"), json!({ "update": 1 }));
+        let told = stage.view(
+            "(() => { const told = document.querySelector('.broken-short'); \
+             return [told.textContent, told.getBoundingClientRect().bottom < innerHeight]; })()",
+        );
+        let words = told[0].as_str().expect("words");
+        assert!(words.contains("kiwi") && words.contains('2'), "{words}");
+        assert_eq!(told[1], true, "{width}: it is seen at once");
+    }
+    stage.show(&[&ran("all-up")]);
+    let told = stage.view("document.querySelectorAll('.broken-short').length");
+    assert_eq!(told, json!(0), "nothing broke");
+}
+
+/// On the map a duplicate has an arrow of its own beside the link, and the legend says so.
+pub(crate) fn in_vain(stage: &Stage) {
+    let trace = ran("all-up");
+    let sends = trace.updates.iter().flat_map(|update| &update.sends);
+    let wasted = sends.filter(|send| send.result == Use::Duplicate);
+    let ways: BTreeSet<(&str, &str)> = wasted.map(|send| (&*send.from, &*send.to)).collect();
+    assert!(ways.len() > 2, "{ways:?}");
+    stage.show(&[&trace]);
+    let drawn = stage.view(
+        "[...document.querySelectorAll('#herd .vain')].filter((each) => getComputedStyle(each).display !== 'none').map((each) => { \
+         const [dashes, line] = [each.querySelector('.dashes'), each.parentNode.querySelector('line')]; \
+         const middle = dashes.getPointAtLength(dashes.getTotalLength() / 2); \
+         const [x1, y1, x2, y2] = ['x1', 'y1', 'x2', 'y2'].map((name) => line[name].baseVal.value); \
+         const aside = Math.abs((x2 - x1) * (y1 - middle.y) - (x1 - middle.x) * (y2 - y1)) / Math.hypot(x2 - x1, y2 - y1); \
+         return { aside, dashed: getComputedStyle(dashes).strokeDasharray !== 'none' }; })",
+    );
+    let drawn = drawn.as_array().expect("arrows");
+    assert_eq!(drawn.len(), ways.len(), "an arrow for each way");
+    for arrow in drawn {
+        assert!(
+            arrow["aside"].as_f64() > Some(5.0),
+            "over the link: {arrow}"
+        );
+        assert_eq!(arrow["dashed"], true);
+    }
+    let legend = text(stage, "#herd .legend");
+    assert!(
+        legend.contains("news") && legend.contains("duplicate"),
+        "{legend}"
+    );
+}
+
+fn text(stage: &Stage, of: &str) -> String {
+    let text = stage.view(&format!("document.querySelector('{of}').textContent"));
+    let Value::String(text) = text else {
+        panic!("{of}: {text}");
+    };
+    text
+}
+
+pub(crate) fn figures(stage: &Stage) {
+    stage.show(&[&ran("all-up")]);
+    let figures = text(stage, "#figures");
+    assert!(
+        figures.contains("0s / 0s") && !figures.contains("0ns"),
+        "{figures}"
+    );
+    stage.show(&[&ran("places/places-bad-days")]);
+    let figures = text(stage, "#figures");
+    assert!(
+        figures.contains("answers of Places: 2 × status 503, "),
+        "{figures}"
+    );
+    assert!(
+        figures.contains("status 200 (breaks off in the middle)"),
+        "{figures}"
+    );
+    let trace = run(BUSY);
+    let useful = trace.updates.iter().map(|update| update.count(Use::Useful));
+    let useful = useful.sum::<usize>();
+    assert!((1_000..1_000_000).contains(&useful), "{useful}");
+    stage.show(&[&trace]);
+    let figures = text(stage, "#figures");
+    let grouped = format!("{},{:03} useful", useful / 1_000, useful % 1_000);
+    assert!(figures.contains(&grouped), "{figures}");
+}
