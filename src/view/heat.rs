@@ -54,7 +54,8 @@ const LEGEND: &str = "<ul class=\"legend\">\
     <li><b class=\"d1\">+1</b> everybody, and somebody in so many hops more</li>\
     <li><b class=\"apart\">2</b> so many that run are out of reach from there: the failures cut the herd</li>\
     <li><b class=\"missed\">!1</b> so many were in reach and not reached</li>\
-    <li><b class=\"dead\">✕</b> the origin itself is dead</li></ul>\n";
+    <li><b class=\"dead\">✕</b> the origin itself is dead</li>\
+    <li><b class=\"cuts\">A</b> a bar before what is missing: that cuts the herd</li></ul>\n";
 
 fn row(rows: &mut String, survey: &Survey, whole: Option<&FailureSet>, set: &FailureSet) {
     let missing: Vec<&str> = set
@@ -192,5 +193,19 @@ mod tests {
         let page = heat_map(&survey);
         assert_eq!(signs(&page, "nothing")[0], "!1");
         assert!(!page.contains("<script"));
+    }
+
+    #[test]
+    fn the_bar_of_what_cuts_the_herd_is_explained() {
+        let page = heat_map(&surveyed());
+        assert!(
+            page.contains("<tr class=\"cuts\"><th scope=\"row\">Bernard, Juzang-Campbell</th>")
+        );
+        let (_, legend) = page.split_once("<ul class=\"legend\">").unwrap();
+        let (legend, _) = legend.split_once("</ul>").unwrap();
+        for class in ["d0", "d1", "apart", "missed", "dead", "cuts"] {
+            let sample = format!("<b class=\"{class}\">");
+            assert_eq!(legend.matches(&sample).count(), 1, "{class}");
+        }
     }
 }

@@ -128,9 +128,11 @@ impl Page<'_> {
         self.points.insert(node, point);
         let (ways, beginnings) = (tree.ways[node], tree.beginnings[node]);
         let all = orders_in_words(ways * beginnings);
-        let shared = match beginnings {
-            1 => String::new(),
-            _ => format!(": {beginnings} beginnings go on the same {ways} ways"),
+        let shared = if beginnings == 1 {
+            String::new()
+        } else {
+            let (beginnings, ways) = (grouped(beginnings), grouped(ways));
+            format!(": {beginnings} beginnings go on the same {ways} ways")
         };
         // The first point is open: with it the tree begins.
         let open = if point == 1 { " open" } else { "" };
@@ -190,8 +192,8 @@ impl Page<'_> {
             };
             let _ = writeln!(
                 body,
-                "<tr id=\"e{number}-o{outcome}\"><th scope=\"row\">{outcome}</th><td class=\"num\">{}</td><td>{}{broken}</td>\
-                 <td><code>{}</code></td></tr>",
+                "<tr id=\"e{number}-o{outcome}\"><th scope=\"row\" data-label=\"outcome\">{outcome}</th>\
+                 <td class=\"num\" data-label=\"orders\">{}</td><td>{}{broken}</td><td data-label=\"one such order\"><code>{}</code></td></tr>",
                 grouped(came.orders),
                 self.hops(came),
                 escape(&words(orders, &came.first))
@@ -306,7 +308,7 @@ mod tests {
         assert!(page.contains(&explore::verdict(one)), "{page}");
         let rows = page.split("<tr id=\"e1-o").skip(1);
         let count = |row: &str| {
-            let (_, cell) = row.split_once("<td class=\"num\">").unwrap();
+            let (_, cell) = row.split_once("data-label=\"orders\">").unwrap();
             cell.split('<').next().unwrap().parse::<usize>().unwrap()
         };
         let counts: Vec<usize> = rows.map(count).collect();

@@ -63,7 +63,7 @@ fn failures(body: &mut String, report: &Report, small: &[SmallScenario]) {
 fn failure(body: &mut String, report: &Report, group: &Group, small: Option<&SmallScenario>) {
     let _ = write!(
         body,
-        "<tr><th scope=\"row\">{}</th><td class=\"num\">{}</td><td>{}</td><td>",
+        "<tr><th scope=\"row\">{}</th><td class=\"num\" data-label=\"runs\">{}</td><td data-label=\"seeds\">{}</td><td>",
         escape(&group.fingerprint.to_string()),
         grouped(group.runs),
         escape(&report.seeds(group)),
@@ -212,7 +212,7 @@ mod tests {
         let page = sweep_page(&report, &[small]);
         let way = escape(&group.fingerprint.to_string());
         let row = format!(
-            "<tr><th scope=\"row\">{way}</th><td class=\"num\">{}</td>",
+            "<tr><th scope=\"row\">{way}</th><td class=\"num\" data-label=\"runs\">{}</td>",
             group.runs
         );
         assert!(page.contains(&row), "{row}");

@@ -101,6 +101,10 @@ fn seen(stage: &Stage, page: &std::path::Path, what: &str) {
         "{narrow:?}: no browser's window is narrower than 500"
     );
     assert_eq!(stage.view(wide), json!(0), "{what}: wider than a phone");
+    // A cell that wraps out of sight would make its row high, and empty to who sees the rest.
+    let out = "[...document.querySelectorAll('.wide tbody > tr > *')].filter((each) => \
+               each.getBoundingClientRect().right > innerWidth).map((each) => each.textContent)";
+    assert_eq!(stage.view(out), json!([]), "{what}: off a phone's side");
     stage.browser.resize(1400, 1000);
 }
 
