@@ -412,7 +412,29 @@ fn what_cannot_be_compared_is_bad_input_and_says_what_to_do() {
         assert!(err(&ran).contains(words), "{args:?}: {}", err(&ran));
     }
     // Of several runs, the one of the scenario is taken.
-    assert_eq!(exit(&herd(&["diff", both, JUZANG])), 0);
+    let taken = herd(&["diff", both, JUZANG]);
+    assert_eq!(exit(&taken), 0);
+    assert!(
+        err(&taken).ends_with("only what ran `juzang-goes-down` is compared, and not all-up\n"),
+        "{}",
+        err(&taken)
+    );
+    // In whichever order.
+    let turned = folder.path().join("turned.jsonl");
+    let two = herd(&["run", "--json", "--once", "scenarios/all-up.toml", JUZANG]);
+    std::fs::write(&turned, out(&two)).expect("written");
+    let turned = herd(&["diff", both, turned.to_str().expect("UTF-8")]);
+    assert_eq!(exit(&turned), 0, "{}{}", out(&turned), err(&turned));
+    assert_eq!(out(&turned).matches("SAME: ").count(), 2);
+    // What is called a trace is told of as one.
+    for text in ["", "\n", "{}\n"] {
+        let empty = folder.path().join("empty.jsonl");
+        std::fs::write(&empty, text).expect("written");
+        let ran = herd(&["diff", empty.to_str().expect("UTF-8"), one]);
+        assert_eq!(exit(&ran), 2);
+        let told = err(&ran);
+        assert!(told.contains("empty.jsonl: line 1"), "{text:?}: {told}");
+    }
 }
 
 #[test]
@@ -547,12 +569,15 @@ fn an_exploration_tells_all_orders_and_what_share_it_covered() {
     assert_eq!(json["counts"]["orders"], 50);
     assert!(json["counts"]["open"].as_u64() > Some(50), "{json}");
     let none = herd(&["explore", &file, "--budget", "0"]);
-    assert_eq!(exit(&none), 1);
-    assert!(
-        out(&none).contains("BROKEN: nothing was explored"),
-        "{}",
-        out(&none)
-    );
+    assert_eq!(exit(&none), 2, "{}", out(&none));
+    for command in [&["explore", &*file][..], &["survey"], &["sweep", &*file]] {
+        for threads in ["0", "100000"] {
+            let ran = herd(&[command, &["--threads", threads]].concat());
+            assert_eq!(exit(&ran), 2, "{command:?}");
+            let words = format!("{threads} is not in 1..=1024");
+            assert!(err(&ran).contains(&words), "{}", err(&ran));
+        }
+    }
 }
 
 #[test]
@@ -726,4 +751,59 @@ fn the_exit_code_is_the_verdicts_whoever_reads_the_output() {
     assert_eq!(unread(&["diff", JUZANG], &scenario), 1);
     let sweep = ["sweep", "--seeds", "0..2", "--keep-going"];
     assert_eq!(unread(&sweep, &scenario), 1);
+}
+
+#[test]
+fn a_reply_that_names_a_skew_breaks_in_every_order_and_the_report_says_why() {
+    let late = "scenarios/late-update.toml";
+    let ran = herd(&["explore", late, "--budget", "3"]);
+    assert_eq!(exit(&ran), 1);
+    let why = "a reply that names a skew, or depends on a time, breaks by that alone";
+    assert!(out(&ran).contains(why), "{}", out(&ran));
+    let held = herd(&["explore", "scenarios/one-update.toml", "--budget", "3"]);
+    assert!(!out(&held).contains(why), "{}", out(&held));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_exploration_says_from_where_none_was_begun() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let (_folder, file) = written(CROSSING);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args(["explore", &file, "--origin", "all", "--json"]);
+    let mut running = command.stdout(std::process::Stdio::piped()).spawn();
+    let running = running.as_mut().expect("it starts");
+    let mut told = BufReader::new(running.stdout.take().expect("a pipe"));
+    let mut text = String::new();
+    told.read_line(&mut text).expect("the first origin's");
+    let id = i32::try_from(running.id()).expect("an id");
+    let id = rustix::process::Pid::from_raw(id).expect("not zero");
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it is told");
+    told.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
+    let last = text.lines().last().expect("a line");
+    let json: serde_json::Value = serde_json::from_str(last).expect("an object");
+    assert_eq!(json["partial"], true, "{text}");
+    let not_begun = json["not_begun"].as_array().expect("a list");
+    assert_eq!(not_begun.last().expect("one"), "C");
+}
+
+#[test]
+fn what_a_warning_advises_can_be_written_as_it_stands() {
+    let start = "title = \"t\"\nherd = \"riley\"\nsteps = [{ at = \"1s\", client = \"x\", to = \"Riley\", send = ";
+    for id in [r"\xff\xfe\x00x", "it's", r"a'\xff", "kiwi"] {
+        let line = format!("IAMAT {id} +34.068930-118.445127 {{now}}");
+        let line = line.replace('\\', "\\\\");
+        let scenario = format!("{start}\"{line}\" }}]\n");
+        let (_folder, file) = written(&scenario);
+        let warned = herd(&["run", "--once", "--quiet", &file]);
+        let advice = err(&warned);
+        let (_, advice) = advice.split_once("`[[expect]]`: `").expect("it advises");
+        let (advice, _) = advice.rsplit_once('`').expect("its end");
+        let (_folder, file) = written(&format!(
+            "{scenario}\n[[expect]]\n{advice}\nreaches = \"all\"\n"
+        ));
+        let ran = herd(&["run", "--once", "--quiet", &file]);
+        assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""), "{advice}");
+    }
 }

@@ -1,6 +1,7 @@
 //! `herd diff`: two runs held against each other.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -109,7 +110,7 @@ fn read(file: &Path) -> Result<Given, Failure> {
     let name = file.display();
     let text = fs::read_to_string(file);
     let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
-    if text.trim_start().starts_with("{\"trace\":") {
+    if super::view::is_trace(file, text.as_bytes()) {
         let traces = Trace::from_json_lines(&text);
         let traces = traces.map_err(|error| Failure::Input(format!("{name}: {error}")))?;
         return Ok(Given::Traces(traces));
@@ -145,10 +146,17 @@ fn beside(
 ) -> Result<Vec<(Trace, Trace)>, Failure> {
     let of_it = |trace: &Trace| trace.header.scenario == scenario.name;
     let single = traces.len() == 1;
-    let traces: Vec<Trace> = traces
-        .into_iter()
-        .filter(|trace| single || of_it(trace))
-        .collect();
+    let (traces, others): (Vec<Trace>, Vec<Trace>) =
+        traces.into_iter().partition(|trace| single || of_it(trace));
+    if !traces.is_empty() && !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|trace| &*trace.header.scenario).collect();
+        let _ = writeln!(
+            anstream::stderr(),
+            "note: of {file} only what ran `{}` is compared, and not {}",
+            scenario.name,
+            names.join(", ")
+        );
+    }
     if traces.is_empty() {
         return Err(Failure::Input(format!(
             "no run in {file} is one of the scenario `{}`",
@@ -168,23 +176,38 @@ fn beside(
     pairs.collect()
 }
 
-/// Two files with a run each, or with runs of the same scenarios in the same order.
+/// Two files with a run each, or with runs of the same scenarios, in whichever order: of those of the same scenario, with the same
+/// seed if there is one.
 fn matched(
     [file_a, file_b]: [String; 2],
     a: Vec<Trace>,
-    b: Vec<Trace>,
+    mut b: Vec<Trace>,
 ) -> Result<Vec<(Trace, Trace)>, Failure> {
     let names = |traces: &[Trace]| {
         let names = traces.iter().map(|trace| trace.header.scenario.clone());
         names.collect::<Vec<_>>()
     };
-    if (a.len(), b.len()) != (1, 1) && names(&a) != names(&b) {
+    let mut sorted = [names(&a), names(&b)];
+    for names in &mut sorted {
+        names.sort_unstable();
+    }
+    if (a.len(), b.len()) != (1, 1) && sorted[0] != sorted[1] {
         let [a, b] = [&a, &b].map(|traces| names(traces).join(", "));
         return Err(Failure::Input(format!(
             "the files have runs of other scenarios, so it is not known which to compare\n  {file_a}: {a}\n  {file_b}: {b}"
         )));
     }
-    Ok(a.into_iter().zip(b).collect())
+    let mut pairs = Vec::new();
+    for a in a {
+        let scenario = |b: &Trace| b.header.scenario == a.header.scenario;
+        let seed = |b: &Trace| b.header.seed == a.header.seed;
+        let same = b.iter().position(|b| scenario(b) && seed(b));
+        let like = || b.iter().position(scenario);
+        // A single one need not be called so.
+        let at = same.or_else(like).unwrap_or_default();
+        pairs.push((a, b.remove(at)));
+    }
+    Ok(pairs)
 }
 
 fn execute(scenario: &Scenario) -> Result<Trace, Failure> {

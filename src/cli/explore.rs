@@ -1,12 +1,12 @@
 //! `herd explore`: a scenario in every order in which its messages can arrive.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::flags::server;
 use super::interrupt::Interrupt;
+use super::threads::Threads;
 use super::{Exit, Failure, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
 use crate::scenario::Scenario;
@@ -19,7 +19,8 @@ const MOST_ORDERS: usize = 20_000;
 ///
 /// When the herd is up, nothing that carries updates goes from server to server by itself. Each such message waits until
 /// it is chosen, and everything that can be chosen is, in one run or another. Steps of the same time are choices, too:
-/// each is done at every possible moment after the one before.
+/// each is done at every possible moment after the one before. Every message takes 1 ms, and steps have no times of
+/// their own: a reply that names a skew, or that depends on a time, can break by that alone.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -53,15 +54,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     preemptions: Option<usize>,
     /// Make at most N runs
-    #[arg(long, value_name = "N", default_value_t = Options::default().budget)]
-    budget: usize,
-    /// Share the work among N threads; what is found does not depend on it [default: one for each core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", default_value_t = Options::default().budget as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    budget: u64,
+    #[command(flatten)]
+    threads: Threads,
     /// Write each kind of order that broke something to this folder, as a scenario that replays it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print the result as JSON, an object a line, instead of the report
+    /// Print the result as JSON, an object for each exploration, instead of the report
     #[arg(long)]
     json: bool,
     /// Write a page with the tree of orders to this file, too; what goes on the same way is in it once
@@ -80,15 +80,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     outputs::check(&[&args.file], &[("--html", args.html.as_deref())])?;
     outputs::check_folder(args.out.as_ref())?;
     let interrupt = Interrupt::watch()?;
-    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut explored: Vec<Exploration> = Vec::new();
-    for origin in origins {
+    let mut origins = origins.into_iter();
+    for origin in origins.by_ref() {
         let options = Options {
             reduce: args.reduce,
             depth: args.depth,
             preemptions: args.preemptions,
-            budget: args.budget,
-            threads: args.threads.unwrap_or_else(cores),
+            budget: usize::try_from(args.budget).unwrap_or(usize::MAX),
+            threads: args.threads.count(),
             any_time: args.any_time,
             origin,
             keep: args.html.as_ref().map_or(0, |_| MOST_ORDERS),
@@ -114,13 +114,26 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let lines: Vec<String> = explored.iter().map(explore::verdict).collect();
         print(&painted(&format!("\n{}\n", lines.join("\n"))))?;
     }
+    let not_begun: Vec<&str> = (origins.flatten())
+        .map(|id| &*scenario.herd.server(id).name)
+        .collect();
+    if !not_begun.is_empty() {
+        print(&painted(&if args.json {
+            format!(
+                "{}\n",
+                serde_json::json!({ "partial": true, "not_begun": not_begun })
+            )
+        } else {
+            format!("PARTIAL, not begun from {}\n", not_begun.join(", "))
+        }))?;
+    }
     if let Some(file) = &args.html {
         pages::write(file, &orders_page(&explored))?;
     }
     let good = |exploration: &Exploration| {
         !exploration.is_broken() && exploration.counts.orders > 0 && !exploration.counts.interrupted
     };
-    Ok(if explored.iter().all(good) && !interrupt.is_wanted() {
+    Ok(if explored.iter().all(good) && not_begun.is_empty() {
         Exit::Held
     } else {
         Exit::Broken

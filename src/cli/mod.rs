@@ -43,6 +43,8 @@ mod signals;
 mod survey;
 #[cfg(feature = "sim")]
 mod sweep;
+#[cfg(feature = "sim")]
+mod threads;
 mod up;
 #[cfg(feature = "sim")]
 mod view;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::threads::Threads;
 use super::{Exit, Failure, painted, print};
 use crate::herd::Herd;
 use crate::mutants::hunt::{Finder, Ground, hunt};
@@ -68,9 +69,8 @@ pub(super) struct Args {
     /// Write what was found, made small, into this folder, a file for each mutant
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Look for so many mutants at a time; what is found does not depend on it [default: one for each core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: Threads,
     /// Print one JSON object for each mutant instead of the table
     #[arg(long)]
     json: bool,
@@ -95,9 +95,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .map(|name| herd(name))
             .collect::<Result<_, _>>()?,
     };
-    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = args.threads.unwrap_or_else(cores);
-    let rows = hunt_all(&subjects, &ground, threads);
+    let rows = hunt_all(&subjects, &ground, args.threads.count());
     if let Some(folder) = &args.out {
         write_small(folder, &rows)?;
     }

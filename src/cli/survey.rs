@@ -1,11 +1,11 @@
 //! `herd survey`: what becomes of updates in every set of failures.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::shaped::WhichHerd;
+use super::threads::Threads;
 use super::{Exit, Failure, outputs, pages, painted, print};
 use crate::survey::{self, Engine, Options};
 use crate::view::heat_map;
@@ -48,9 +48,8 @@ pub(super) struct Args {
     /// On the servers' decisions alone, without a network: much faster, and not all of the server
     #[arg(long)]
     model: bool,
-    /// So many simulations run at a time [default: one for each core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    threads: Threads,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -71,7 +70,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         (args.dead, args.cut)
     };
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new("failure sets", survey::number_of_sets(&herd, dead, cut));
     let surveyed = survey::survey(
@@ -84,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             } else {
                 Engine::Simulator
             },
-            threads: args.threads.map_or_else(cores, NonZeroUsize::get),
+            threads: args.threads.count().get(),
             stop: Some(&|| interrupt.is_wanted()),
             progress: Some(&|done| progress.show(done)),
         },

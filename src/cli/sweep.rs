@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::interrupt::Interrupt;
 use super::run::{load_all, scenario_files};
 use super::shrink::write_shrunk;
+use super::threads::Threads;
 use super::{Exit, Failure, outputs, pages, painted, print};
 use crate::scenario::Scenario;
 use crate::sweep::plan::{Plan, Shard};
@@ -65,9 +66,8 @@ pub(super) struct Args {
     /// Go on after the first failure
     #[arg(long)]
     keep_going: bool,
-    /// On so many threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: Threads,
     /// Only this part of so many: 1/4 to 4/4; needs --state
     #[arg(long, value_name = "K/N", value_parser = shard, requires = "state")]
     shard: Option<Shard>,
@@ -187,8 +187,7 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         .as_deref()
         .map(|file| State::open(file, &plan))
         .transpose()?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.map_or(cores, usize::from);
+    let threads = args.threads.count().get();
     let interrupt = Interrupt::watch()?;
     let ran = watched(&scenarios, &plan, todo, threads, log, &interrupt)?;
     outcomes.extend(ran);

@@ -153,7 +153,7 @@ fn read(file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
 }
 
 /// A trace is told by its first line, or else by its file's name.
-fn is_trace(file: &Path, text: &[u8]) -> bool {
+pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
     text.trim_ascii_start().starts_with(b"{\"trace\":")
         || file
             .extension()

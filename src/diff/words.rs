@@ -93,8 +93,11 @@ fn all<T>(found: &[Changed<T>], words: impl Fn(&Changed<T>) -> String) -> Vec<St
 fn value<T: std::fmt::Display>(changed: &Changed<T>) -> String {
     match (&changed.a, &changed.b) {
         (Some(a), Some(b)) => format!(" {} instead of {}", quoted(b), quoted(a)),
-        (Some(a), None) => format!(" is only in A ({a})"),
-        (None, b) => format!(" is new ({})", b.as_ref().map_or_else(String::new, quoted)),
+        (Some(a), None) => format!(": only in A ({a})"),
+        (None, b) => format!(
+            ": only in B ({})",
+            b.as_ref().map_or_else(String::new, quoted)
+        ),
     }
 }
 
@@ -127,8 +130,8 @@ fn updates(updates: &[UpdateDiff]) -> Vec<String> {
 fn update_lines(update: &UpdateDiff) -> Vec<String> {
     let (a, b) = match (&update.way.a, &update.way.b) {
         (Some(a), Some(b)) => (a, b),
-        (Some(_), None) => return vec!["is only in A".to_owned()],
-        (None, _) => return vec!["is only in B".to_owned()],
+        (Some(_), None) => return vec!["only in A".to_owned()],
+        (None, _) => return vec!["only in B".to_owned()],
     };
     let mut lines = Vec::new();
     if a.to != b.to {
@@ -248,10 +251,10 @@ fn more(a: usize, b: usize, [one, many]: [&str; 2]) -> Option<String> {
 fn line(changed: &Changed<Said>) -> String {
     let (a, b) = match (&changed.a, &changed.b) {
         (Some(a), Some(b)) => (a, b),
-        (Some(a), None) => return format!(": is only in A: {}", a.line),
+        (Some(a), None) => return format!(": only in A: {}", a.line),
         (None, b) => {
             let line = b.as_ref().map_or("", |said| &said.line);
-            return format!(": is only in B: {line}");
+            return format!(": only in B: {line}");
         }
     };
     let mut words = Vec::new();
@@ -386,10 +389,10 @@ fn link(changed: &Changed<LinkLife>) -> String {
 
 fn running(changed: &Changed<bool>) -> String {
     match (changed.a, changed.b) {
-        (Some(_), Some(true)) => " runs, and not in A".to_owned(),
-        (Some(_), Some(false)) => " does not run, and does in A".to_owned(),
-        (Some(_), None) => " is no server of B's herd".to_owned(),
-        (None, _) => " is no server of A's herd".to_owned(),
+        (Some(_), Some(true)) => ": running, and not in A".to_owned(),
+        (Some(_), Some(false)) => ": not running, but in A".to_owned(),
+        (Some(_), None) => ": not in B's herd".to_owned(),
+        (None, _) => ": not in A's herd".to_owned(),
     }
 }
 

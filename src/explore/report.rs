@@ -33,7 +33,7 @@ pub fn verdict(exploration: &Exploration) -> String {
     let word = match (exploration.is_broken(), exploration.counts.orders) {
         (true, _) => "BROKEN",
         (false, 0) => "BROKEN: nothing was explored",
-        (false, _) if exploration.counts.interrupted => "INTERRUPTED, held so far",
+        (false, _) if exploration.counts.interrupted => "PARTIAL, held so far",
         (false, _) => "HELD",
     };
     let from = told_to(exploration);
@@ -135,6 +135,16 @@ fn judged(exploration: &Exploration) -> Vec<String> {
         ),
     };
     let mut lines: Vec<String> = exploration.judged.iter().map(line).collect();
+    let needs_time = |judged: &super::Judged| {
+        judged.broken > 0
+            && (judged.about.contains(" answers ") || judged.about.starts_with("Places is asked"))
+    };
+    if exploration.judged.iter().any(needs_time) {
+        lines.push(
+            "here every message takes 1 ms and steps have no times of their own: a reply that names a skew, or depends on a time, breaks by that alone"
+                .to_owned(),
+        );
+    }
     if !exploration.not_judged.is_empty() {
         let words = exploration.not_judged.join(", ");
         lines.push(format!("not judged, as it depends on the order: {words}"));

@@ -224,9 +224,7 @@ fn a_survey_that_is_stopped_says_so_and_does_not_hold() {
     assert!(survey.is_partial() && !survey.held());
     let text = survey.to_text();
     assert!(
-        text.ends_with(
-            "BROKEN: partial, 5 of 42 failure sets surveyed; in these, 0 exceptions found\n"
-        ),
+        text.ends_with("PARTIAL: 5 of 42 failure sets surveyed; in these, 0 exceptions found\n"),
         "{text}"
     );
 }

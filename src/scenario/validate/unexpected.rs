@@ -6,6 +6,7 @@ use super::Context;
 use super::expects::Known;
 use crate::diag::Problem;
 use crate::protocol::escape;
+use crate::scenario::write::quoted;
 use crate::scenario::{
     Action, ClientStep, Expect, Expected, Line, ServerCheck, StateCheck, Step, UpdateRef,
 };
@@ -46,13 +47,23 @@ impl Context<'_> {
                     1 => id,
                     _ => format!("{id}#{}", first.nth),
                 };
+                let update = as_toml(&update);
                 let help = format!(
-                    "give the step a `reply`, or name its update in an `[[expect]]`: `update = \"{update}\"`"
+                    "give the step a `reply`, or name its update in an `[[expect]]`: `update = {update}`"
                 );
                 let problem = Problem::warning(self.source, step.span.clone(), message);
                 self.report(problem.help(help));
             }
         }
+    }
+}
+
+/// A text as TOML reads it: in quotes between which a backslash is no more than that, if it has one.
+fn as_toml(text: &str) -> String {
+    if text.contains(['\\', '"']) && !text.contains('\'') {
+        format!("'{text}'")
+    } else {
+        quoted(text)
     }
 }
 

@@ -275,7 +275,7 @@ fn paragraph(text: &str) -> String {
 }
 
 /// A basic string of TOML.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", inside_quotes(text))
 }
 

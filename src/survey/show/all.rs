@@ -206,7 +206,7 @@ impl Survey {
         let seen = format!("{sets} failure sets{lifeless}");
         if self.is_partial() {
             return format!(
-                "BROKEN: partial, {sets} of {all} failure sets surveyed; in these, {} found",
+                "PARTIAL: {sets} of {all} failure sets surveyed; in these, {} found",
                 count(self.exceptions.len(), "exception")
             );
         }

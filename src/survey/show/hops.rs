@@ -70,7 +70,7 @@ impl Hops {
         }
         let mut lines = table(&rows, &right(self.servers.len() + 1));
         lines.push(
-            "2= is two hops where two is the shortest way, 3>2 three where two is; - is not reached and out of reach"
+            "2= is two hops where two is the shortest way; 3>2 is three, which is right only where links differ and that way is faster; - is not reached and out of reach"
                 .to_owned(),
         );
         lines

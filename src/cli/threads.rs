@@ -1,0 +1,22 @@
+//! On how many threads: a flag that several commands share.
+
+use std::num::NonZeroUsize;
+
+/// The flag.
+#[derive(clap::Args)]
+pub(super) struct Threads {
+    /// On so many threads; what comes of it does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+impl Threads {
+    /// How many.
+    pub(super) fn count(&self) -> NonZeroUsize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let given = self
+            .threads
+            .and_then(|given| NonZeroUsize::new(given.into()));
+        given.unwrap_or_else(cores)
+    }
+}
