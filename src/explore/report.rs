@@ -53,12 +53,12 @@ fn told_to(exploration: &Exploration) -> String {
 fn share(exploration: &Exploration) -> String {
     let counts = exploration.counts;
     let unseen = counts.left_out + counts.open;
-    let orders = count_grouped(counts.orders, "order");
+    let orders = count(counts.orders, "order");
     let all = match (exploration.complete, exploration.reduced) {
         (true, false) => "all there are".to_owned(),
         (true, true) => "one for each that differs".to_owned(),
         (false, false) => format!("of at least {}", grouped(counts.orders + unseen)),
-        (false, true) => format!("{} not followed", count_grouped(unseen, "beginning")),
+        (false, true) => format!("{} not followed", count(unseen, "beginning")),
     };
     let interrupted = if counts.interrupted {
         "; interrupted"
@@ -89,14 +89,14 @@ fn orders(exploration: &Exploration) -> Vec<String> {
         if beginnings > 0 {
             lines.push(format!(
                 "          {} {why}",
-                count_grouped(beginnings, "beginning")
+                count(beginnings, "beginning")
             ));
         }
     }
     if counts.cut_short > 0 {
         lines.push(format!(
             "          {} cut short: what follows commutes with what was run",
-            count_grouped(counts.cut_short, "run")
+            count(counts.cut_short, "run")
         ));
     }
     lines
@@ -112,7 +112,7 @@ fn spread(update: &UpdateRange) -> Vec<String> {
     let rows = update.servers.iter().map(|server| {
         let missed = match server.missed {
             0 => String::new(),
-            orders => format!("never in {}", count_grouped(orders, "order")),
+            orders => format!("never in {}", count(orders, "order")),
         };
         vec![server.server.clone(), numbers(&server.hops), missed]
     });
@@ -128,11 +128,7 @@ fn spread(update: &UpdateRange) -> Vec<String> {
 fn judged(exploration: &Exploration) -> Vec<String> {
     let line = |judged: &super::Judged| match judged.broken {
         0 => format!("held    {}", judged.about),
-        broken => format!(
-            "BROKEN  {}  (in {})",
-            judged.about,
-            count_grouped(broken, "order")
-        ),
+        broken => format!("BROKEN  {}  (in {})", judged.about, count(broken, "order")),
     };
     let mut lines: Vec<String> = exploration.judged.iter().map(line).collect();
     let needs_time = |judged: &super::Judged| {
@@ -157,7 +153,7 @@ fn order(broken: &BrokenOrder) -> Vec<String> {
         [] => "all as it comes up".to_owned(),
         order => format!("{}, then as it comes up", order.join(", ")),
     };
-    let orders = count_grouped(broken.orders, "order");
+    let orders = count(broken.orders, "order");
     let mut lines = vec![format!("{orders} broken like this one: {order}")];
     for judgement in &broken.judgements {
         lines.push(format!("BROKEN  {}", judgement.about));
@@ -190,11 +186,6 @@ fn range(range: Range) -> String {
     }
 }
 
-fn count_grouped(number: usize, thing: &str) -> String {
-    let words = count(number, thing);
-    words.replacen(&number.to_string(), &grouped(number), 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +201,6 @@ mod tests {
             ["-", "2", "1..3", "1, 3"],
             [set(&[]), set(&[2]), set(&[1, 2, 3]), set(&[1, 3])]
         );
-        assert_eq!(count_grouped(1, "order"), "1 order");
+        assert_eq!(count(1, "order"), "1 order");
     }
 }

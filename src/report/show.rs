@@ -23,7 +23,7 @@ pub fn delay(nanos: u64) -> String {
 /// One `thing`, two `thing`s.
 pub fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
+    format!("{} {thing}{plural}", grouped(number))
 }
 
 /// A whole number, with a comma between each three digits.
@@ -64,7 +64,13 @@ pub fn table(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{moment, table};
+    use super::{count, moment, table};
+
+    #[test]
+    fn what_is_counted_is_written_in_threes() {
+        let told = [0, 1, 999, 1_248].map(|number| count(number, "order"));
+        assert_eq!(told, ["0 orders", "1 order", "999 orders", "1,248 orders"]);
+    }
 
     #[test]
     fn moments_show_what_there_is_to_show() {

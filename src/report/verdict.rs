@@ -90,7 +90,7 @@ pub fn verdict_line(trace: &Trace) -> String {
     } else {
         format!(
             "BROKEN: {name}, {} of {total} broken, {events}",
-            verdict.broken
+            show::grouped(verdict.broken)
         )
     }
 }

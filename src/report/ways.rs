@@ -48,14 +48,17 @@ fn whole(trace: &Trace, workload: &WorkloadShape) -> String {
         });
         counts.sum()
     };
+    let (accepted, result) = (show::grouped(accepted), |result| {
+        show::grouped(count(Some(result)))
+    });
     format!(
         "workload {}: {}, {accepted} accepted; {}: {} useful, {} duplicate, {} lost",
         workload.name,
         show::count(updates.len(), "update"),
         show::count(count(None), "send"),
-        count(Some(Use::Useful)),
-        count(Some(Use::Duplicate)),
-        count(Some(Use::Lost)),
+        result(Use::Useful),
+        result(Use::Duplicate),
+        result(Use::Lost),
     )
 }
 
@@ -160,11 +163,11 @@ fn arrival_row(arrival: &Arrival) -> Vec<String> {
 
 fn cost(trace: &Trace, update: &Propagation) -> String {
     let sends = show::count(update.sends.len(), "send");
-    let useful = update.count(Use::Useful);
-    let duplicate = update.count(Use::Duplicate);
+    let useful = show::grouped(update.count(Use::Useful));
+    let duplicate = show::grouped(update.count(Use::Duplicate));
     let lost = match update.count(Use::Lost) {
         0 => String::new(),
-        lost => format!(", {lost} lost"),
+        lost => format!(", {} lost", show::grouped(lost)),
     };
     let sync = match update.sends.iter().filter(|send| send.sync).count() {
         0 => String::new(),

@@ -127,7 +127,7 @@ impl Page<'_> {
         let point = self.points.len() + 1;
         self.points.insert(node, point);
         let (ways, beginnings) = (tree.ways[node], tree.beginnings[node]);
-        let all = orders_in_words(ways * beginnings);
+        let all = count(ways * beginnings, "order");
         let shared = if beginnings == 1 {
             String::new()
         } else {
@@ -155,7 +155,7 @@ impl Page<'_> {
         };
         format!(
             "{broken}<a href=\"#e{number}-o{outcome_number}\">outcome {outcome_number}</a>, {}: {}",
-            orders_in_words(outcome.orders),
+            count(outcome.orders, "order"),
             self.hops(outcome)
         )
     }
@@ -188,7 +188,7 @@ impl Page<'_> {
         for (outcome, came) in (1..).zip(orders.came.iter().take(MOST_ROWS)) {
             let broken = match came.broken {
                 0 => String::new(),
-                some => format!(" <b class=\"bad\">BROKEN</b> in {}", orders_in_words(some)),
+                some => format!(" <b class=\"bad\">BROKEN</b> in {}", count(some, "order")),
             };
             let _ = writeln!(
                 body,
@@ -217,11 +217,6 @@ fn words(orders: &Orders, choices: &[usize]) -> String {
         .filter_map(|choice| orders.words.get(*choice));
     let words: Vec<&str> = words.map(String::as_str).collect();
     words.join(", ")
-}
-
-fn orders_in_words(number: usize) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} order{plural}", grouped(number))
 }
 
 #[cfg(test)]

@@ -246,10 +246,10 @@ impl Told<'_> {
     fn cost(&self) -> String {
         let update = self.update;
         let sends = show::count(update.sends.len(), "message");
-        let useful = update.count(Use::Useful);
+        let useful = show::grouped(update.count(Use::Useful));
         let lost = match update.count(Use::Lost) {
             0 => String::new(),
-            lost => format!(", {lost} never arrived"),
+            lost => format!(", {} never arrived", show::grouped(lost)),
         };
         let pairs: BTreeSet<(&str, &str)> = (update.sends.iter())
             .filter(|send| send.result == Use::Duplicate)

@@ -28,7 +28,8 @@ impl Picture<'_> {
             (0, 0) => "nothing expected".to_owned(),
             (held, 0) => format!("held: {}", show::count(held, "expectation")),
             (held, broken) => format!(
-                "BROKEN: {broken} of {}",
+                "BROKEN: {} of {}",
+                show::grouped(broken),
                 show::count(held + broken, "expectation")
             ),
         };
