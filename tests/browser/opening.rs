@@ -32,6 +32,14 @@ herd = "riley"
 steps = [{ at = "1s", workload = "load", clients = 10, rate = 100, lasts = "4s" }]
 "#;
 
+/// A herd in which most of a flood is duplicates.
+const LARGE: &str = r#"
+title = "Large"
+herd = "random:4,30"
+steps = [{ at = "1s", client = "kiwi", to = "S1", send = "IAMAT kiwi +1+1 {now}", reply = "AT S1 *" }]
+expect = [{ update = "kiwi#1", reaches = "all" }]
+"#;
+
 fn run(scenario: &str) -> Trace {
     let (scenario, _) = Scenario::parse("made.toml", scenario, None).expect("a scenario");
     sim::run_once(&scenario).expect("it runs")
@@ -82,6 +90,11 @@ pub(crate) fn in_vain(stage: &Stage) {
         );
         assert_eq!(arrow["dashed"], true);
     }
+    // Where there are many of them, they are fainter than what was of use.
+    stage.show(&[&run(LARGE)]);
+    let opacity =
+        stage.view("Number(getComputedStyle(document.querySelector('#herd .vain.went')).opacity)");
+    assert!(opacity.as_f64() < Some(0.6), "{opacity}");
     let legend = text(stage, "#herd .legend");
     assert!(
         legend.contains("news") && legend.contains("duplicate"),
