@@ -807,3 +807,31 @@ fn what_a_warning_advises_can_be_written_as_it_stands() {
         assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""), "{advice}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn who_sends_ends_without_a_word_when_nobody_reads_the_answers() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixStream;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has one").to_string();
+    let (ran, heard) = std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let (mut client, _) = listener.accept().expect("it connects");
+            let lines = BufReader::new(client.try_clone().expect("a handle")).lines();
+            lines.map_while(Result::ok).fold(0, |heard, line| {
+                let _ = client.write_all(format!("? {line}\n").as_bytes());
+                heard + 1
+            })
+        });
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        drop(ours);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+        command.args(["send", &address, "one", "two", "three"]);
+        let ran = command.stdout(std::os::fd::OwnedFd::from(theirs)).output();
+        let ran = ran.expect("the binary runs");
+        (ran, server.join().expect("it saw it end"))
+    });
+    assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
+    assert_eq!(heard, 1);
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::flags::server;
 use super::interrupt::Interrupt;
 use super::threads::Threads;
-use super::{Exit, Failure, outputs, pages, painted, print, warn};
+use super::{Exit, Failure, at_least_one, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
 use crate::scenario::Scenario;
 use crate::view::orders_page;
@@ -54,8 +54,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     preemptions: Option<usize>,
     /// Make at most N runs
-    #[arg(long, value_name = "N", default_value_t = Options::default().budget as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    budget: u64,
+    #[arg(long, value_name = "N", default_value_t = Options::default().budget, value_parser = at_least_one)]
+    budget: usize,
     #[command(flatten)]
     threads: Threads,
     /// Write each kind of order that broke something to this folder, as a scenario that replays it
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             reduce: args.reduce,
             depth: args.depth,
             preemptions: args.preemptions,
-            budget: usize::try_from(args.budget).unwrap_or(usize::MAX),
+            budget: args.budget,
             threads: args.threads.count(),
             any_time: args.any_time,
             origin,

@@ -251,7 +251,21 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Nobody may be reading any more, as when a pager is left: that is no failure, and the verdict is what it would have been.
 fn heard(written: io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if is_nobody_reading(&error) => Ok(()),
         written => Ok(written?),
+    }
+}
+
+fn is_nobody_reading(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// How many of something of which none makes no sense.
+#[cfg(feature = "sim")]
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a number is wanted, 1 or more".to_owned()),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::threads::Threads;
-use super::{Exit, Failure, painted, print};
+use super::{Exit, Failure, outputs, painted, print};
 use crate::herd::Herd;
 use crate::mutants::hunt::{Finder, Ground, hunt};
 use crate::mutants::{Mutant, Row, text, to_json};
@@ -78,6 +78,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mutants = mutants(&args.mutants)?;
+    outputs::check_folder(args.out.as_ref())?;
     // The true server takes longest, for nobody finds anything.
     let subjects: Vec<Option<Mutant>> = [None]
         .into_iter()
@@ -155,7 +156,6 @@ fn mutants(names: &[String]) -> Result<Vec<Mutant>, Failure> {
 fn write_small(folder: &Path, rows: &[Row]) -> Result<(), Failure> {
     let unwritable =
         |error| Failure::Input(format!("can't write into {}: {error}", folder.display()));
-    std::fs::create_dir_all(folder).map_err(unwritable)?;
     for row in rows {
         if let Some(small) = &row.small {
             let file = folder.join(format!("{}.toml", row.name));

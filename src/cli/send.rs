@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
-use super::{Exit, Failure, flags};
+use super::{Exit, Failure, flags, is_nobody_reading};
 use crate::herd::Address;
 use crate::net::Net as _;
 use crate::net::secure::{CallerTls, Clock, Pem};
@@ -134,12 +134,17 @@ async fn converse(
         let line = with_clock(&line);
         let since = Instant::now();
         let answer = talk.ask(&line).await;
-        show(&line, &answer, since.elapsed(), args.json)?;
+        let shown = show(&line, &answer, since.elapsed(), args.json);
         if let Err(why) = answer {
             return Err(Failure::Failed(format!(
                 "no answer to `{}`: {why}",
                 escape(&line)
             )));
+        }
+        match shown {
+            // What else would be answered is nobody's business.
+            Err(error) if is_nobody_reading(&error) => break,
+            shown => shown?,
         }
     }
     Ok(Exit::Held)
@@ -241,7 +246,7 @@ fn show(
     answer: &Result<Answer, String>,
     took: Duration,
     json: bool,
-) -> Result<(), Failure> {
+) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     if json {
         // What is no UTF-8 shows as U+FFFD; JSON has no other way.
@@ -266,5 +271,5 @@ fn show(
             let _ = writeln!(stderr, "({})", format_duration(took));
         }
     }
-    Ok(stdout.flush()?)
+    stdout.flush()
 }

@@ -465,6 +465,6 @@ async fn watch_over(
 /// Says something on standard output.
 fn say(word: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{word}")?;
-    Ok(stdout.flush()?)
+    let written = writeln!(stdout, "{word}");
+    super::heard(written.and_then(|()| stdout.flush()))
 }

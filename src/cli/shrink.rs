@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::interrupt::Interrupt;
 use super::outputs::{self, is_same};
 use super::run::load_all;
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, at_least_one, print};
 use crate::scenario::Scenario;
 use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sweep::report::Group;
@@ -42,8 +42,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Try so many smaller scenarios at most
-    #[arg(long, value_name = "N", default_value_t = Limits::default().runs as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    runs: u64,
+    #[arg(long, value_name = "N", default_value_t = Limits::default().runs, value_parser = at_least_one)]
+    runs: usize,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -58,9 +58,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.swarm {
         scenario = scenario.swarmed();
     }
-    let runs = usize::try_from(args.runs).unwrap_or(usize::MAX);
     let interrupt = Interrupt::watch()?;
-    let shrunk = small(&scenario, Limits { runs }, &interrupt)?;
+    let shrunk = small(&scenario, Limits { runs: args.runs }, &interrupt)?;
     match &args.output {
         None => {
             print(&shrunk.file("FILE"))?;
