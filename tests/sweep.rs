@@ -148,6 +148,10 @@ fn what_breaks_is_told_made_small_and_breaks_again() {
         text.contains(&format!("again:  herd run --swarm --seed 0 {file}")),
         "{text}"
     );
+    let as_json = herd(&["sweep", "--json", "--seeds", "0", "--shrink", found, &file]);
+    let json: Result<Value, _> = serde_json::from_slice(&as_json.stdout);
+    assert!(json.is_ok(), "nothing but JSON: {}", out(&as_json));
+    assert!(err(&as_json).contains("steps"), "{}", err(&as_json));
     let small = fs::read_dir(found)
         .expect("it is there")
         .next()

@@ -79,12 +79,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Makes the first failure of a group small and writes it into a folder, as a file that is called after the way in which it fails.
-/// What comes of it is the file and what is in it; nothing if it can't be made small.
+/// What comes of it is the file and what is in it; nothing if it can't be made small. Words about it are given to `tell`.
 pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
     group: &Group,
     interrupt: &Interrupt,
+    tell: fn(&str) -> Result<(), Failure>,
 ) -> Result<Option<(PathBuf, String)>, Failure> {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {
@@ -98,7 +99,7 @@ pub(super) fn write_shrunk(
     let file = folder.join(format!("{}.toml", words.join("-")));
     if is_same(&file, Path::new(&failing.source.name)) {
         let (way, file) = (&group.fingerprint, file.display());
-        print(&format!(
+        tell(&format!(
             "{way}: not made small, for {file} is what failed\n"
         ))?;
         return Ok(None);
@@ -107,12 +108,12 @@ pub(super) fn write_shrunk(
         Ok(shrunk) => shrunk,
         // What can't be made small is told, and the others are made small all the same.
         Err(failure) => {
-            print(&format!("{}: {failure}\n", group.fingerprint))?;
+            tell(&format!("{}: {failure}\n", group.fingerprint))?;
             return Ok(None);
         }
     };
     let text = write(&file, &shrunk)?;
-    print(&said(&file, &shrunk))?;
+    tell(&said(&file, &shrunk))?;
     Ok(Some((file, text)))
 }
 

@@ -13,7 +13,7 @@ use super::interrupt::Interrupt;
 use super::run::{load_all, scenario_files};
 use super::shrink::write_shrunk;
 use super::threads::Threads;
-use super::{Exit, Failure, outputs, pages, painted, print};
+use super::{Exit, Failure, heard, outputs, pages, painted, print};
 use crate::scenario::Scenario;
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::report::Report;
@@ -210,17 +210,19 @@ fn make_small(
     let Some(folder) = &args.shrink else {
         return Ok(small);
     };
+    // JSON stays alone on standard output.
+    let tell = if args.how.json { aside } else { print };
     for group in &report.groups {
         let first = group.first[0];
         if interrupt.is_wanted() {
             let (way, command) = (&group.fingerprint, report.smaller(first));
-            print(&format!(
+            tell(&format!(
                 "{way}: interrupted, so it is not made small: {command}\n"
             ))?;
             continue;
         }
         let failing = sweep::scenario_of(scenarios, &report.plan, first);
-        if let Some((file, text)) = write_shrunk(&failing, folder, group, interrupt)? {
+        if let Some((file, text)) = write_shrunk(&failing, folder, group, interrupt, tell)? {
             small.push(SmallScenario {
                 fingerprint: group.fingerprint.clone(),
                 file: file.display().to_string(),
@@ -231,6 +233,11 @@ fn make_small(
         }
     }
     Ok(small)
+}
+
+fn aside(text: &str) -> Result<(), Failure> {
+    let mut stderr = io::stderr().lock();
+    heard(stderr.write_all(text.as_bytes()))
 }
 
 fn write_page(report: &Report, how: &How, small: &[SmallScenario]) -> Result<(), Failure> {
