@@ -34,8 +34,12 @@ struct Stage {
 impl Stage {
     /// Opens the page of these runs. It is drawn when this is done.
     fn show(&self, traces: &[&Trace]) {
+        self.show_page(&page(traces));
+    }
+
+    fn show_page(&self, page: &str) {
         let file = self.folder.path().join("page.html");
-        std::fs::write(&file, page(traces)).expect("the page is written");
+        std::fs::write(&file, page).expect("the page is written");
         self.browser.open(&file);
         let ready = self.browser.wait_for(
             "const done = arguments[0]; const look = () => window.herdView?.ready ? requestAnimationFrame(() => done(true)) : \

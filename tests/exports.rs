@@ -299,8 +299,13 @@ fn a_crash_is_a_span_for_perfetto_until_the_run_ends() {
     let json: Value = serde_json::from_str(&view::perfetto(&trace, Detail::Story)).expect("JSON");
     let named = |phase| {
         let mut rows = with_phase(&json, phase);
-        rows.find(|row| row["name"] == "Juzang is down: it crashed")
-            .map(time)
+        let row = rows.find(|row| row["name"] == "Juzang is down: it crashed")?;
+        // An id of its process's own: else Perfetto shows it apart from Juzang's events.
+        assert!(
+            row["id2"]["local"].is_string() && row.get("id").is_none(),
+            "{row}"
+        );
+        Some(time(row))
     };
     let end = trace.events.last().expect("events").at;
     assert_eq!(named("b"), Some(1_000_000.0));

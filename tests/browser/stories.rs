@@ -6,6 +6,7 @@ use std::path::Path;
 use proxy_herd::journal::{Event, What};
 use proxy_herd::trace::Trace;
 use proxy_herd::trace::state::State;
+use proxy_herd::view::{self, Shown};
 use serde_json::{Value, json};
 
 use super::Stage;
@@ -21,6 +22,10 @@ pub(crate) const ALL: &[Story] = &[
     (
         "a page opens in silence and asks nobody for anything",
         silence,
+    ),
+    (
+        "a page tells the command that runs it again, if there is one",
+        again,
     ),
     (
         "every line of the trace is a message of the picture",
@@ -65,6 +70,27 @@ fn silence(stage: &Stage) {
                 .is_some_and(|policy| policy.contains("default-src 'none'"))
         );
     }
+}
+
+/// Of a run whose scenario nobody knows the place of, no command is said to run it again.
+fn again(stage: &Stage) {
+    let command = "document.querySelector('.command')?.textContent ?? null";
+    let mut run = Shown {
+        trace: ran("all-up"),
+        source: "all-up.jsonl".to_owned(),
+        command: "herd run --seed 7 all-up.toml".to_owned(),
+    };
+    stage.show_page(&view::page(std::slice::from_ref(&run)));
+    let told = stage.view(command);
+    assert!(
+        told.as_str()
+            .is_some_and(|told| told.contains(&run.command)),
+        "{told}"
+    );
+    run.command.clear();
+    stage.show_page(&view::page(&[run]));
+    assert_eq!(stage.view(command), Value::Null);
+    assert_quiet(stage, "without a command");
 }
 
 /// No complaint in the console, no request but for the page, no dialogue.
