@@ -8,6 +8,8 @@ mod containers;
 mod course;
 #[path = "deploy/docs.rs"]
 mod docs;
+#[path = "deploy/errors.rs"]
+mod errors;
 #[path = "deploy/herd.rs"]
 mod herd;
 #[path = "deploy/kills.rs"]

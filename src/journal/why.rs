@@ -45,15 +45,26 @@ pub enum Why {
 const NO_MORE_FILES: i32 = 24;
 const NO_MORE_FILES_ANYWHERE: i32 = 23;
 
+/// Kinds of errors whose name says nothing: the error itself has better words. One of them can't be named otherwise.
+const WORDLESS: [&str; 2] = ["other error", "uncategorized error"];
+
 impl From<&std::io::Error> for Why {
     fn from(error: &std::io::Error) -> Self {
         // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
-        // something about has no kind.
+        // something about may have no kind.
         match error.raw_os_error() {
             Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE) => {
                 Self::Failed(Cow::Borrowed("too many open files"))
             }
-            _ => Self::Failed(Cow::Owned(error.kind().to_string())),
+            _ => {
+                let kind = error.kind().to_string();
+                let says_nothing = WORDLESS.contains(&kind.as_str());
+                Self::Failed(Cow::Owned(if says_nothing {
+                    error.to_string()
+                } else {
+                    kind
+                }))
+            }
         }
     }
 }
@@ -76,5 +87,24 @@ impl fmt::Display for Why {
             Self::Crowded => f.write_str("too many from the same address"),
             Self::Full => f.write_str("too many are connected"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::Why;
+
+    #[test]
+    fn an_error_is_told_by_its_kind_or_else_by_its_own_words() {
+        let told = |error: Error| Why::from(&error).to_string();
+        let reset = Error::new(ErrorKind::ConnectionReset, "10.0.0.1 is gone");
+        assert_eq!(told(reset), "connection reset");
+        assert_eq!(told(Error::other("no such host")), "no such host");
+        // `EPROTO` of Linux, which has no kind; and no more descriptors.
+        let unknown = told(Error::from_raw_os_error(71));
+        assert!(!unknown.contains("uncategorized"), "{unknown}");
+        assert_eq!(told(Error::from_raw_os_error(24)), "too many open files");
     }
 }

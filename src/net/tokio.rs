@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::{Connection, Listener, Net, Proved};
 use crate::herd::Address;
@@ -35,11 +35,11 @@ impl Net for TokioNet {
     type Listener = TcpListener;
 
     async fn listen(&self, at: &Address) -> io::Result<TcpListener> {
-        TcpListener::bind((at.host.as_str(), at.port)).await
+        TcpListener::bind(&*resolve(at).await?).await
     }
 
     async fn connect(&self, to: &Address) -> io::Result<Connection<TcpStream>> {
-        let stream = TcpStream::connect((to.host.as_str(), to.port)).await?;
+        let stream = TcpStream::connect(&*resolve(to).await?).await?;
         describe(stream.peer_addr()?, stream)
     }
 
@@ -57,6 +57,46 @@ impl Net for TokioNet {
             |since| Timestamp::new(since.as_secs(), since.subsec_nanos()),
         )
     }
+}
+
+/// A host's name has no address, so nothing was connected to or bound. The system's error for that is of no kind, so
+/// whoever told of it by its kind alone would say nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the host name `{host}` can't be resolved: {reason}")]
+pub struct Unresolved {
+    host: String,
+    /// In the resolver's own words.
+    reason: String,
+}
+
+impl Unresolved {
+    /// Whether this is why `error` came about.
+    pub fn is_why(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+/// What the standard library puts before the resolver's words.
+const OF_THE_LIBRARY: &str = "failed to lookup address information: ";
+
+/// All addresses of a host, which are tried in their order.
+async fn resolve(at: &Address) -> io::Result<Vec<SocketAddr>> {
+    let unresolved = |reason: &str| {
+        io::Error::other(Unresolved {
+            host: at.host.clone(),
+            reason: reason.to_owned(),
+        })
+    };
+    let found = lookup_host((at.host.as_str(), at.port)).await;
+    let found = found.map_err(|error| {
+        let reason = error.to_string();
+        unresolved(reason.strip_prefix(OF_THE_LIBRARY).unwrap_or(&reason))
+    })?;
+    let found: Vec<SocketAddr> = found.collect();
+    if found.is_empty() {
+        return Err(unresolved("it has no address"));
+    }
+    Ok(found)
 }
 
 impl Listener for TcpListener {

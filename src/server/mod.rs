@@ -30,6 +30,7 @@ use tokio::time::timeout;
 
 use crate::herd::Address;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
+use crate::net::tokio::Unresolved;
 use crate::net::{Connection, Net, Proved};
 use crate::node::Node;
 use crate::places::Places;
@@ -65,15 +66,19 @@ pub struct BindError {
 impl BindError {
     /// What to do about it.
     pub fn help(&self) -> String {
-        let port = self.address.port;
+        let Address { host, port } = &self.address;
+        if Unresolved::is_why(&self.error) {
+            return format!(
+                "mend the server's host in the herd file, or see that this machine can resolve `{host}` (DNS, /etc/hosts)"
+            );
+        }
         match self.error.kind() {
             io::ErrorKind::AddrInUse => format!(
                 "another program has port {port}, perhaps this server itself: end that, or give the server another port in the herd file"
             ),
             io::ErrorKind::AddrNotAvailable => {
                 format!(
-                    "`{}` is no address of this machine: run the server where it is, or mend the herd file",
-                    self.address.host
+                    "`{host}` is no address of this machine: run the server where it is, or mend the herd file"
                 )
             }
             io::ErrorKind::PermissionDenied => {
