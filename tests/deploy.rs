@@ -25,8 +25,6 @@ mod relinking;
 #[path = "deploy/watching.rs"]
 mod watching;
 
-use std::time::Duration;
-
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -326,55 +324,6 @@ async fn a_line_feed_ends_a_line_wherever_it_stands() {
     riley.logs("listens at").await;
     let sent = files.send("Riley", &["a\nb", "c\n", "", "d"]).await;
     assert_eq!(out(&sent), "? a\n? b\n? c\n? \n? d\n");
-}
-
-#[tokio::test]
-async fn a_second_signal_ends_a_server_that_waits_for_its_last_client() {
-    let google = MockServer::start().await;
-    let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
-    Mock::given(method("GET"))
-        .respond_with(late)
-        .mount(&google)
-        .await;
-    let files = Files::new().await;
-    let url = format!("{}/nearby", google.uri());
-    let herd = files.herd();
-    let deadlines = [
-        "--places-deadline=1m",
-        "--places-attempt-deadline=1m",
-        "--drain=1m",
-    ];
-    let args = [
-        &["serve", "Riley", "--herd", &herd, "--places-url", &url][..],
-        &deadlines,
-    ]
-    .concat();
-    let mut riley = Process::start(&args, &[("PLACES_API_KEY", KEY)]);
-    riley.logs("listens at").await;
-    let port = format!("127.0.0.1:{}", files.port("Riley"));
-    let lines = ["IAMAT kiwi +1-1 5", "WHATSAT kiwi 1 1"];
-    let mut client = Process::start(&["send", "--timeout=1m", &port, lines[0], lines[1]], &[]);
-    eventually("Places is asked", async || {
-        let asked = google.received_requests().await?;
-        (!asked.is_empty()).then_some(())
-    })
-    .await;
-    riley.signal("TERM").await;
-    riley.logs("stopping: SIGTERM").await;
-    assert_eq!(riley.stopped_by("INT").await, Some(1), "{}", riley.said());
-    assert!(
-        riley
-            .said()
-            .contains("ended at once: SIGINT while stopping"),
-        "{}",
-        riley.said()
-    );
-    assert_eq!(client.ended().await, Some(1));
-    assert!(
-        client.said().contains("no answer to `WHATSAT kiwi 1 1`"),
-        "{}",
-        client.said()
-    );
 }
 
 #[tokio::test]

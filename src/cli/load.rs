@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 
+use super::signals::Signals;
 use super::{Exit, Failure, print, warn};
 use crate::herd::{Address, Herd};
 use crate::load::{Load, Plan, Target};
@@ -138,12 +139,13 @@ async fn show(load: &Load) -> Result<(), Failure> {
     }
 }
 
-/// The first interrupt lets what is under way be answered; the second one does not wait for that.
+/// The first signal lets what is under way be answered; a second one does not wait for that.
 async fn interrupts(load: &Load) -> Result<(), Failure> {
+    let Ok(mut signals) = Signals::new() else {
+        return std::future::pending().await;
+    };
     for _ in 0..2 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return std::future::pending().await;
-        }
+        signals.next().await;
         load.stop();
     }
     Ok(())

@@ -39,6 +39,7 @@ mod show;
 #[cfg(feature = "sim")]
 mod shrink;
 mod signals;
+mod stopping;
 #[cfg(feature = "sim")]
 mod survey;
 #[cfg(feature = "sim")]

@@ -1,9 +1,21 @@
 //! Telling the service manager how this process is, as systemd's `sd_notify` does: a datagram to the socket that the
 //! environment names. Without one nobody is told.
 
+use std::io;
 #[cfg(unix)]
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::Failure;
+use crate::server::Handle;
+use crate::units::format_duration;
+
+/// A manager that has many watchdogs to feed would be told too much otherwise.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A busy machine does not let a thread run much more often than this needs.
+const SHORTEST_WATCHDOG: Duration = Duration::from_millis(50);
 
 /// Who is told.
 pub(super) struct Manager {
@@ -14,18 +26,25 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    /// The one that the environment names.
-    pub(super) fn of_this_process() -> Self {
-        Self {
+    /// The one that the environment names, if it does not want to be told too often.
+    pub(super) fn of_this_process() -> Result<Self, Failure> {
+        let watchdog = watchdog();
+        if let Some(watchdog) = watchdog
+            && watchdog < SHORTEST_WATCHDOG
+        {
+            return Err(Failure::Input(format!(
+                "the service manager would kill this process when it is silent for {}, which a busy machine brings about \
+                 (`WATCHDOG_USEC` is {})\nhelp: give it {} or more, with systemd by `WatchdogSec=`",
+                format_duration(watchdog),
+                watchdog.as_micros(),
+                format_duration(SHORTEST_WATCHDOG)
+            )));
+        }
+        Ok(Self {
             #[cfg(unix)]
             socket: socket(),
-            watchdog: watchdog(),
-        }
-    }
-
-    /// How often it must be told that this process gets on.
-    pub(super) fn watchdog(&self) -> Option<Duration> {
-        self.watchdog
+            watchdog,
+        })
     }
 
     pub(super) fn ready(&self, status: &str) {
@@ -47,7 +66,7 @@ impl Manager {
         self.tell("STOPPING=1\nSTATUS=stopping");
     }
 
-    pub(super) fn alive(&self) {
+    fn alive(&self) {
         self.tell("WATCHDOG=1");
     }
 
@@ -60,6 +79,37 @@ impl Manager {
         #[cfg(not(unix))]
         let _ = text;
     }
+}
+
+/// Tells the manager that the server gets on, as long as it does: its listeners wait for connections, and its decisions
+/// are not stuck. A server that stops has a deadline of its own.
+///
+/// A thread does so: timers of a server that is flooded are late, which does not mean that it is stuck.
+pub(super) fn keep_alive(manager: &Arc<Manager>, server: Handle) -> io::Result<()> {
+    let Some(watchdog) = manager.watchdog else {
+        return Ok(());
+    };
+    let manager = Arc::clone(manager);
+    let pause = (watchdog / 4).min(LONGEST_PAUSE);
+    // Twice, so that each listener has counted on whenever it is looked at.
+    server.pulse_every(pause / 2);
+    let feed = move || {
+        manager.alive();
+        let mut told = server.pulse();
+        loop {
+            std::thread::park_timeout(pause);
+            let pulse = server.pulse();
+            let gets_on = pulse.iter().zip(&told).all(|(now, then)| now > then);
+            if gets_on || server.is_stopping() {
+                manager.alive();
+                told = pulse;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(feed)?;
+    Ok(())
 }
 
 #[cfg(unix)]

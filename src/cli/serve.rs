@@ -3,18 +3,18 @@
 use std::future::pending;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_lite::future::or;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::flags::{self, SettingFlags};
-use super::notify::Manager;
+use super::notify::{self, Manager};
 use super::reload::Reload;
-use super::signals::{Reloads, Signals, end_of_input};
+use super::signals::Reloads;
+use super::stopping::{Stopping, Told};
 use super::{Exit, Failure, credentials, files, print};
 use crate::admin::{self, Admin, Metrics, PATHS, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
@@ -23,17 +23,14 @@ use crate::net::secure::{Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
 use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable};
-use crate::server::{self, Config, Handle, Listeners, ServeError};
+use crate::server::{self, Config, Listeners, ServeError};
 use crate::settings::{self, Settings};
-
-/// However long clients and neighbours take, a server that is to stop has ended by then.
-const LONGEST_STOP: Duration = Duration::from_secs(25);
 
 const ABOUT: &str = "\
 Run one server of a herd on real sockets
 
-It runs until SIGTERM or SIGINT (Ctrl-C), then answers what it took, tells its neighbours, and ends, within 25 s. \
-A second signal ends it at once. It logs to standard error.
+It runs until SIGTERM or SIGINT (Ctrl-C), then answers what it took, tells its neighbours, and ends, within 25 s \
+(--stop-limit). A second signal ends it at once if it comes more than a second later. It logs to standard error.
 
 The key to Places comes from --places-key-file, else from the environment variable PLACES_API_KEY, else from \
 $CREDENTIALS_DIRECTORY/places-api-key. Every setting is also an environment variable (--log-level is HERD_LOG_LEVEL) \
@@ -49,7 +46,7 @@ Examples:
 
 Exit codes:
   0  it was told to stop, and did in good order
-  1  it could not listen, or failed while running
+  1  it could not listen, failed while running, or was ended in the midst of stopping
   2  a setting, a file or the command line is wrong")]
 pub(super) struct Args {
     /// The server's name in the herd
@@ -91,6 +88,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let key = key.map(|(key, _)| key);
     let credentials = credentials::load(&resolved.settings, &herd, me)?;
+    let manager = Arc::new(Manager::of_this_process()?);
+    let stopping = Stopping {
+        server: herd.server(me).name.clone(),
+        supervised: args.supervised,
+        limit: resolved.settings.stop_limit,
+        manager: Arc::clone(&manager),
+    };
+    let no_signals = |error| Failure::Failed(format!("can't wait for signals: {error}"));
+    let told = stopping.watch().map_err(no_signals)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -102,9 +108,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         key,
         credentials,
         args,
+        manager,
+        told,
     };
     let done = runtime.block_on(server.run());
-    // Standard input may still be read by a thread that nobody can wake.
+    // A name may still be looked up by a thread that nobody can wake.
     runtime.shutdown_background();
     done
 }
@@ -145,19 +153,22 @@ struct Plan<'a> {
     key: Option<ApiKey>,
     credentials: Credentials,
     args: &'a Args,
+    manager: Arc<Manager>,
+    told: Told,
 }
 
 impl Plan<'_> {
     async fn run(self) -> Result<Exit, Failure> {
         let (server, settings) = (self.herd.server(self.me), self.settings);
         let no_signals = |error| Failure::Failed(format!("can't wait for signals: {error}"));
-        let signals = Signals::new().map_err(no_signals)?;
         let reloads = Reloads::new().map_err(no_signals)?;
         let few_files = files::allow(settings);
         let (net, keyring, listeners) = self.network(server).await?;
         let admin_listener = bind_admin(settings).await?;
         let logs = Logs::start(&settings.log, &server.name);
-        let logs = logs.map_err(|error| no_log(&error))?;
+        let logs = Arc::new(logs.map_err(|error| no_log(&error))?);
+        // Nobody else sets it.
+        let _ = self.told.logs.set(Arc::downgrade(&logs));
         self.greet(server, &listeners, admin_listener.as_ref());
         if let Some(few_files) = few_files {
             tracing::warn!(server = &*server.name, "{few_files}");
@@ -178,15 +189,16 @@ impl Plan<'_> {
             counts: Arc::clone(&look_ups),
         };
         let places = Arc::new(Replaceable::new(asking.places(settings, self.key.clone())?));
-        let (stop, stopped) = watch::channel(false);
         let (serving, handle) = server::begin(
             net,
             listeners,
             config,
             Arc::clone(&places) as Arc<dyn Places>,
             Arc::new(journal),
-            stopped,
+            self.told.stop,
         );
+        notify::keep_alive(&self.manager, handle.clone())
+            .map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
         let stderr = ("stderr", logs.stderr());
         let file = logs.file().map(|queue| ("file", queue));
         let admin = Arc::new(Admin {
@@ -196,7 +208,7 @@ impl Plan<'_> {
             logs: [stderr].into_iter().chain(file).collect(),
             grace_ends: Instant::now() + settings.timing.ready_grace,
         });
-        let manager = Manager::of_this_process();
+        let manager = &self.manager;
         let reload = Reload {
             flags: &self.args.settings,
             reference: &self.args.herd,
@@ -210,20 +222,16 @@ impl Plan<'_> {
             keyring,
         };
         let supervised = self.args.supervised;
-        let stopping = stop_when_told(&server.name, signals, stop, &manager, supervised);
         let living = or(
             or(
                 tell_when_whole(&server.name, whole, supervised),
-                tell_when_ready(&server.name, &manager, &admin),
+                tell_when_ready(&server.name, manager, &admin),
             ),
-            or(
-                reload_when_told(reloads, reload, &manager),
-                keep_alive(&manager, &handle),
-            ),
+            reload_when_told(reloads, reload, manager),
         );
         let watched = watch_over(admin_listener, Arc::clone(&admin));
         let serving = async { ended(serving.await) };
-        or(serving, or(stopping, or(watched, living))).await
+        or(serving, or(watched, living)).await
     }
 
     /// The network that the server runs on, where all prove who they are, and its ports on it.
@@ -348,36 +356,6 @@ fn ended(served: Result<(), ServeError>) -> Result<Exit, Failure> {
     Ok(Exit::Held)
 }
 
-/// Tells the server to stop when this process is to end, and gives up waiting for it at a second signal, or when it takes
-/// too long.
-async fn stop_when_told(
-    server: &str,
-    mut signals: Signals,
-    stop: watch::Sender<bool>,
-    manager: &Manager,
-    supervised: bool,
-) -> Result<Exit, Failure> {
-    let input = async {
-        if !supervised {
-            pending::<()>().await;
-        }
-        end_of_input().await;
-        "the end of standard input"
-    };
-    let reason = or(signals.next(), input).await;
-    tracing::info!(server, "stopping: {reason}");
-    manager.stopping();
-    stop.send_replace(true);
-    let why = match timeout(LONGEST_STOP, signals.next()).await {
-        Ok(signal) => format!("ended at once: {signal} while stopping"),
-        Err(_) => format!(
-            "ended in the midst of stopping, which took longer than {} s",
-            LONGEST_STOP.as_secs()
-        ),
-    };
-    Err(Failure::Failed(why))
-}
-
 /// Says once that all links are synchronised; never completes otherwise than by failing.
 async fn tell_when_whole(
     server: &str,
@@ -429,24 +407,6 @@ async fn reload_when_told(
         manager.reloading();
         let status = reload.now();
         manager.ready(status);
-    }
-}
-
-/// Tells the manager that the server gets on, as long as it does: its listeners wait for connections, and its decisions
-/// are not stuck. A server that stops has a deadline of its own.
-async fn keep_alive(manager: &Manager, server: &Handle) -> Result<Exit, Failure> {
-    let Some(watchdog) = manager.watchdog() else {
-        return pending().await;
-    };
-    let mut told = server.pulse();
-    loop {
-        sleep((watchdog / 4).min(Duration::from_secs(1))).await;
-        let pulse = server.pulse();
-        let gets_on = pulse.iter().zip(&told).all(|(now, then)| now > then);
-        if gets_on || server.is_stopping() {
-            manager.alive();
-            told = pulse;
-        }
     }
 }
 

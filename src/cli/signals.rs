@@ -1,12 +1,19 @@
 //! When a user or the system wants this process to end.
 
 use std::io;
+use std::time::Duration;
 
 use futures_lite::future::or;
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
+
+/// Signals that come within this time of one are that one: a supervisor may signal a process and then its group.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// The signals that ask to end.
 pub(super) struct Signals {
+    /// When the last one came that counted.
+    last: Option<Instant>,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -19,13 +26,13 @@ impl Signals {
     pub(super) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
+            last: None,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// The next one's name.
-    pub(super) async fn next(&mut self) -> &'static str {
+    async fn come(&mut self) -> &'static str {
         let terminate = async {
             self.terminate.recv().await;
             "SIGTERM"
@@ -41,16 +48,29 @@ impl Signals {
 #[cfg(not(unix))]
 impl Signals {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {})
+        Ok(Self { last: None })
     }
 
-    pub(super) async fn next(&mut self) -> &'static str {
+    async fn come(&mut self) -> &'static str {
         // Without a handler there is no such signal to wait for.
         let waited = tokio::signal::ctrl_c().await;
         if waited.is_err() {
             std::future::pending::<()>().await;
         }
         "Ctrl-C"
+    }
+}
+
+impl Signals {
+    /// The name of the next one that counts.
+    pub(super) async fn next(&mut self) -> &'static str {
+        loop {
+            let name = self.come().await;
+            if self.last.is_none_or(|last| last.elapsed() >= TOGETHER) {
+                self.last = Some(Instant::now());
+                return name;
+            }
+        }
     }
 }
 

@@ -23,8 +23,8 @@ use super::{Exit, Failure, print};
 use crate::herd::{Address, Herd, Name, Server};
 use crate::settings::{Origin, Resolved};
 
-/// A server that is told to stop ends within 25 s; who takes longer is killed.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A server that is told to stop ends at its limit; who takes so much longer is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A longer line of a server's log is cut.
 const LONGEST_LINE: u64 = 64 * 1024;
@@ -32,7 +32,7 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// Run a whole herd on this machine, one process for each server
 ///
 /// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT (Ctrl-C); then all servers
-/// stop in good order. A second signal ends them at once. Whatever ends this process ends the servers, too.
+/// stop in good order. A second signal ends them at once if it comes more than a second later. Whatever ends this process ends the servers, too.
 ///
 /// It takes every setting of `herd serve` and gives it to all servers. Unless told otherwise, servers write their
 /// `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error. A certificate is for one server, so those
@@ -127,6 +127,7 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
         servers: herd.servers().len(),
         end,
         synchronised: BTreeSet::new(),
+        patience: resolved.settings.stop_limit + PATIENCE,
         late: None,
         failed: false,
         refused: 0,
@@ -281,6 +282,8 @@ struct Running {
     end: watch::Sender<Ending>,
     /// The servers whose links are all synchronised.
     synchronised: BTreeSet<Name>,
+    /// How long stopping may take.
+    patience: Duration,
     /// When stopping: when it has taken too long.
     late: Option<Instant>,
     failed: bool,
@@ -313,11 +316,11 @@ impl Running {
                 Next::Did(Some((name, did))) => self.did(name, did),
                 Next::Signal(signal) if self.late.is_none() => {
                     say(&format!("{signal}: all servers stop\n"));
-                    self.late = Some(Instant::now() + PATIENCE);
+                    self.late = Some(Instant::now() + self.patience);
                     self.end.send_replace(Ending::Orderly);
                 }
                 Next::Signal(_) | Next::Late => {
-                    self.late = Some(Instant::now() + PATIENCE);
+                    self.late = Some(Instant::now() + self.patience);
                     self.failed = true;
                     self.end.send_replace(Ending::AtOnce);
                 }

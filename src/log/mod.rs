@@ -159,11 +159,18 @@ fn missing_as_json(lines: u64) -> String {
     serde_json::json!({ "level": "WARN", "missing_lines": lines }).to_string()
 }
 
+impl Logs {
+    /// Takes no more lines, and writes what waits; for each log no longer than `patience`.
+    pub fn finish(&self, patience: Duration) {
+        if let Some(file) = &self.file {
+            file.finish(patience);
+        }
+        self.stderr.finish(patience);
+    }
+}
+
 impl Drop for Logs {
     fn drop(&mut self) {
-        if let Some(file) = &mut self.file {
-            file.finish(LAST_WORDS);
-        }
-        self.stderr.finish(LAST_WORDS);
+        self.finish(LAST_WORDS);
     }
 }

@@ -86,7 +86,7 @@ impl Drop for Line {
 /// A thread that writes what is put into its queue.
 pub struct Writing {
     queue: Arc<Queue>,
-    ended: Receiver<()>,
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Writing {
@@ -115,6 +115,7 @@ impl Writing {
                 // Nobody may be waiting for the end.
                 let _ = end.send(());
             })?;
+        let ended = Mutex::new(ended);
         Ok(Self { queue, ended })
     }
 
@@ -124,7 +125,7 @@ impl Writing {
     }
 
     /// Takes no more lines and waits until those that were put are written, but no longer than `patience`.
-    pub fn finish(&mut self, patience: Duration) {
+    pub fn finish(&self, patience: Duration) {
         let mut send = self
             .queue
             .send
@@ -132,7 +133,8 @@ impl Writing {
             .unwrap_or_else(PoisonError::into_inner);
         if send.take().is_some() {
             drop(send);
-            let _ = self.ended.recv_timeout(patience);
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = ended.recv_timeout(patience);
         }
     }
 }
@@ -209,7 +211,7 @@ mod tests {
             begun,
             taken: Arc::clone(&taken),
         };
-        let mut writing = Writing::start("test", 10, slow, missing).unwrap();
+        let writing = Writing::start("test", 10, slow, missing).unwrap();
         let queue = writing.queue();
         queue.put(b"first\n".to_vec());
         // It is being written now, and counts no longer.
@@ -228,7 +230,7 @@ mod tests {
         let (_let_it, may) = mpsc::channel();
         let (begun, _has_begun) = mpsc::channel();
         let taken = Arc::default();
-        let mut writing = Writing::start("test", 10, Slow { may, begun, taken }, missing).unwrap();
+        let writing = Writing::start("test", 10, Slow { may, begun, taken }, missing).unwrap();
         writing.queue().put(b"line\n".to_vec());
         writing.finish(Duration::from_millis(1));
         writing.queue().put(b"late\n".to_vec());

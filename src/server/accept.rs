@@ -18,9 +18,6 @@ use super::{Limits, ServeError, Shared, client, peer, unless};
 use crate::journal::{Other, What, Why};
 use crate::net::{Connection, Listener, Net};
 
-/// A listener that waits says this often that it does.
-const PULSE: Duration = Duration::from_secs(1);
-
 /// How many connections a listener takes.
 struct Most {
     in_all: usize,
@@ -214,7 +211,7 @@ where
             if !shared.is_watched() {
                 return std::future::pending().await;
             }
-            tokio::time::sleep(PULSE).await;
+            tokio::time::sleep(shared.pulse.every()).await;
             Next::Pulse
         };
         let next = or(ended, or(accepted, pulse));

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
@@ -19,8 +20,20 @@ pub(super) struct Tuning {
 }
 
 /// Counts on as long as a server gets on: each listener for itself, since each can get stuck for itself.
-#[derive(Default)]
-pub(super) struct Pulse([AtomicU64; 2]);
+pub(super) struct Pulse {
+    beats: [AtomicU64; 2],
+    /// In milliseconds: a listener that waits counts on this often.
+    every: AtomicU64,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self {
+            beats: Default::default(),
+            every: AtomicU64::new(1000),
+        }
+    }
+}
 
 /// A listener, as its pulse sees it.
 #[derive(Clone, Copy)]
@@ -31,7 +44,11 @@ pub(super) enum Beat {
 
 impl Pulse {
     pub(super) fn beat(&self, beat: Beat) {
-        self.0[beat as usize].fetch_add(1, Ordering::Relaxed);
+        self.beats[beat as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn every(&self) -> Duration {
+        Duration::from_millis(self.every.load(Ordering::Relaxed))
     }
 }
 
@@ -92,11 +109,17 @@ impl Handle {
         self.relinked.notify_one();
     }
 
+    /// Makes listeners that wait count on this often, in whole milliseconds, once they have counted on the next time.
+    pub fn pulse_every(&self, pause: Duration) {
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.pulse.every.store(millis, Ordering::Relaxed);
+    }
+
     /// How far each listener has counted. Whoever sees each of them counting on sees a server that takes connections
     /// and whose decisions are not stuck, since this waits for one.
     pub fn pulse(&self) -> [u64; 2] {
         self.clients();
-        let [clients, peers] = &self.pulse.0;
+        let [clients, peers] = &self.pulse.beats;
         [clients, peers].map(|count| count.load(Ordering::Relaxed))
     }
 }

@@ -12,6 +12,7 @@ mod url;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::diag::{Problem, Problems, Source, did_you_mean};
 use crate::herd::Address;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub timing: Timing,
     /// How much it takes from anybody.
     pub limits: Limits,
+    /// However long clients and neighbours take, a server that is told to stop has ended by then.
+    pub stop_limit: Duration,
     /// How Places is asked. Where it is says [`places_url`](Self::places_url), until
     /// [`places_config`](Self::places_config) puts both together.
     pub places: PlacesConfig,
@@ -92,6 +95,8 @@ impl Default for Settings {
         Self {
             timing: Timing::default(),
             limits: Limits::default(),
+            // Less than service managers wait for, mostly 30 s.
+            stop_limit: Duration::from_secs(25),
             places: PlacesConfig::new(Api::default(), nowhere, None),
             places_url: None,
             places_key_file: None,

@@ -28,6 +28,7 @@ pub(super) const AT_START: &[&str] = &[
     "log-dir",
     "log-size",
     "log-keep",
+    "stop-limit",
     "admin",
     "insecure-admin",
     "insecure-peers",
@@ -228,6 +229,11 @@ pub static SETTINGS: &[Setting] = &[
         "drain",
         Time(|s| &mut s.timing.drain),
         "When stopping, clients have so long to finish, and then links as long again",
+    ),
+    setting(
+        "stop-limit",
+        Time(|s| &mut s.stop_limit),
+        "A server that is told to stop has ended by then, however long others take",
     ),
     setting(
         "ready-grace",

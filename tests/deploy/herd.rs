@@ -313,10 +313,17 @@ impl Process {
     }
 
     pub(crate) async fn signal(&self, name: &str) {
+        self.signals(&[name]).await;
+    }
+
+    /// Sends all of them at once.
+    pub(crate) async fn signals(&self, names: &[&str]) {
         let pid = self.child.id().expect("it runs");
         // The shell's own `kill`, which is everywhere.
+        let kills = names.iter().map(|name| format!("kill -{name} {pid}"));
+        let kills: Vec<String> = kills.collect();
         let kill = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {pid}")])
+            .args(["-c", &kills.join(" && ")])
             .status()
             .await;
         assert!(kill.expect("a shell").success());

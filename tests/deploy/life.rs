@@ -4,10 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::time::Duration;
+
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UnixDatagram};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use crate::KEY;
 use crate::herd::{Files, Process, SERVERS, eventually, within};
 
 /// Tells a server where clients are, each time another client, until told to stop. Reconnects for ever. Gives back those
@@ -140,6 +146,91 @@ async fn a_rolling_restart_under_load_loses_nothing() {
     }
 }
 
+/// A server that asks Places for a client, and Places is slow.
+struct Busy {
+    riley: Process,
+    client: Process,
+    _files: Files,
+    _google: MockServer,
+}
+
+impl Busy {
+    async fn new(delay: Duration, more: &[&str]) -> Self {
+        let google = MockServer::start().await;
+        let late = ResponseTemplate::new(200)
+            .set_body_string("{}")
+            .set_delay(delay);
+        Mock::given(method("GET"))
+            .respond_with(late)
+            .mount(&google)
+            .await;
+        let files = Files::new().await;
+        let (herd, url) = (files.herd(), google.uri());
+        let args = [
+            &["serve", "Riley", "--herd", &herd, "--places-url", &url][..],
+            &["--places-deadline=1m", "--places-attempt-deadline=1m"],
+            more,
+        ]
+        .concat();
+        let mut riley = Process::start(&args, &[("PLACES_API_KEY", KEY)]);
+        riley.logs("listens at").await;
+        let lines = ["IAMAT kiwi +1-1 5", "WHATSAT kiwi 1 1"];
+        let at = files.address("Riley");
+        let client = Process::start(&["send", "--timeout=1m", &at, lines[0], lines[1]], &[]);
+        eventually("Places is asked", async || {
+            let asked = google.received_requests().await?;
+            (!asked.is_empty()).then_some(())
+        })
+        .await;
+        Self {
+            riley,
+            client,
+            _files: files,
+            _google: google,
+        }
+    }
+
+    async fn client_goes_away_empty(&mut self) {
+        assert_eq!(self.client.ended().await, Some(1));
+        let said = self.client.said();
+        assert!(said.contains("no answer to `WHATSAT kiwi 1 1`"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_supervisor_that_signals_a_process_and_its_group_means_one_stop() {
+    let mut busy = Busy::new(Duration::from_secs(2), &["--drain=20s"]).await;
+    busy.riley.signals(&["TERM", "TERM", "INT"]).await;
+    assert_eq!(busy.riley.ended().await, Some(0), "{}", busy.riley.said());
+    assert_eq!(busy.client.ended().await, Some(0), "{}", busy.client.said());
+}
+
+#[tokio::test]
+async fn a_later_signal_ends_a_server_that_waits_for_its_last_client() {
+    let mut busy = Busy::new(Duration::from_mins(1), &["--drain=1m"]).await;
+    busy.riley.signal("TERM").await;
+    busy.riley.logs("stopping: SIGTERM").await;
+    // Within this time it would be the same one.
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(busy.riley.stopped_by("INT").await, Some(1));
+    let said = busy.riley.said();
+    assert!(
+        said.contains("ended at once: SIGINT while stopping"),
+        "{said}"
+    );
+    busy.client_goes_away_empty().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_at_its_limit() {
+    let limits = ["--drain=1m", "--stop-limit=1s"];
+    let mut busy = Busy::new(Duration::from_mins(1), &limits).await;
+    assert_eq!(busy.riley.stopped_by("TERM").await, Some(1));
+    let said = busy.riley.said();
+    assert!(said.contains("which took longer than 1s allows"), "{said}");
+    busy.client_goes_away_empty().await;
+}
+
 #[tokio::test]
 async fn settings_are_reloaded_whole_or_not_at_all() {
     let files = Files::new().await;
@@ -220,8 +311,7 @@ async fn the_service_manager_is_told_how_it_goes() {
     riley.signal("STOP").await;
     let mut bytes = [0; 64];
     while manager.try_recv(&mut bytes).is_ok() {}
-    let silent =
-        tokio::time::timeout(std::time::Duration::from_secs(3), manager.recv(&mut bytes)).await;
+    let silent = tokio::time::timeout(Duration::from_secs(3), manager.recv(&mut bytes)).await;
     riley.signal("CONT").await;
     assert!(
         silent.is_err(),
@@ -232,4 +322,50 @@ async fn the_service_manager_is_told_how_it_goes() {
     riley.signal("TERM").await;
     hears("STOPPING=1").await;
     assert_eq!(riley.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_watchdog_of_less_than_a_second_is_fed_in_time() {
+    let files = Files::new().await;
+    let path = files.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let herd = files.herd();
+    let args = ["serve", "Riley", "--herd", &herd];
+    let environment = [
+        ("NOTIFY_SOCKET", path.as_str()),
+        ("WATCHDOG_USEC", "400000"),
+    ];
+    let mut riley = Process::start(&args, &environment);
+    let hears = async || {
+        let mut bytes = [0; 1024];
+        loop {
+            let length = manager.recv(&mut bytes).await.expect("a datagram");
+            if &bytes[..length] == b"WATCHDOG=1" {
+                return Instant::now();
+            }
+        }
+    };
+    let mut last = within("a first sign of life", hears()).await;
+    let mut gaps = Vec::new();
+    for _ in 0..9 {
+        let next = within("another sign of life", hears()).await;
+        gaps.push(next - last);
+        last = next;
+    }
+    gaps.sort();
+    // Those that a busy machine delays apart.
+    assert!(gaps[4] < Duration::from_millis(400), "{gaps:?}");
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn a_watchdog_that_nobody_could_feed_is_refused() {
+    let files = Files::new().await;
+    let herd = files.herd();
+    let args = ["serve", "Riley", "--herd", &herd];
+    let mut riley = Process::start(&args, &[("WATCHDOG_USEC", "20000")]);
+    assert_eq!(riley.ended().await, Some(2));
+    let said = riley.said();
+    assert!(said.contains("(`WATCHDOG_USEC` is 20000)"), "{said}");
+    assert!(said.contains("`WatchdogSec=`"), "{said}");
 }

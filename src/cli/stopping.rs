@@ -1,0 +1,106 @@
+//! The end of a server's process: asked for by a signal, orderly, and at its limit at the latest.
+//!
+//! A thread with a runtime of its own sees to it: under a flood the server's own timers, and the task that would hear a
+//! signal, are late by as much as everybody else.
+
+use std::future::pending;
+use std::io;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use futures_lite::future::or;
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Exit;
+use super::notify::Manager;
+use super::signals::{Signals, end_of_input};
+use crate::herd::Name;
+use crate::log::Logs;
+use crate::units::format_duration;
+
+/// At the limit each log may take so long to write what waits, and a tenth of the limit at most.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How a server's process ends.
+pub(super) struct Stopping {
+    pub(super) server: Name,
+    /// The end of standard input asks for the end, too.
+    pub(super) supervised: bool,
+    /// From the signal to the end of the process.
+    pub(super) limit: Duration,
+    pub(super) manager: Arc<Manager>,
+}
+
+/// What the rest of the process has to do with its end.
+pub(super) struct Told {
+    /// Says `true` from the first signal on.
+    pub(super) stop: watch::Receiver<bool>,
+    /// The logs that are written when the process ends in the midst of something.
+    pub(super) logs: Arc<OnceLock<Weak<Logs>>>,
+}
+
+impl Stopping {
+    /// From here on signals no longer end the process by themselves.
+    pub(super) fn watch(self) -> io::Result<Told> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::new()?
+        };
+        let (tell, stop) = watch::channel(false);
+        let logs = Arc::default();
+        let told = Told {
+            stop,
+            logs: Arc::clone(&logs),
+        };
+        let watching = async move {
+            let why = self.outlasted(signals, &tell).await;
+            self.end(&why, logs.get().and_then(Weak::upgrade).as_deref());
+        };
+        std::thread::Builder::new()
+            .name("stopping".to_owned())
+            .spawn(move || runtime.block_on(watching))?;
+        Ok(told)
+    }
+
+    /// Passes on that the server is to stop. Completes, with the reason, when it has not ended by itself as it should.
+    async fn outlasted(&self, mut signals: Signals, tell: &watch::Sender<bool>) -> String {
+        let input = async {
+            if !self.supervised {
+                pending::<()>().await;
+            }
+            end_of_input().await;
+            "the end of standard input"
+        };
+        let reason = or(signals.next(), input).await;
+        tracing::info!(server = &*self.server, "stopping: {reason}");
+        self.manager.stopping();
+        tell.send_replace(true);
+        // What is logged last must be written by the limit, too.
+        let patience = self.limit.saturating_sub(2 * self.last_words());
+        match timeout(patience, signals.next()).await {
+            Ok(signal) => format!("ended at once: {signal} while stopping"),
+            Err(_) => format!(
+                "ended in the midst of stopping, which took longer than {} allows",
+                format_duration(self.limit)
+            ),
+        }
+    }
+
+    fn last_words(&self) -> Duration {
+        LAST_WORDS.min(self.limit / 10)
+    }
+
+    /// Ends the process, whatever its other threads do.
+    fn end(&self, why: &str, logs: Option<&Logs>) -> ! {
+        tracing::error!(server = &*self.server, "{why}");
+        if let Some(logs) = logs {
+            logs.finish(self.last_words());
+        }
+        std::process::exit(Exit::Broken as i32)
+    }
+}
