@@ -16,6 +16,8 @@ mod lifecycle;
 mod links;
 #[path = "conformance/log.rs"]
 mod log;
+#[path = "conformance/places.rs"]
+mod places;
 #[path = "conformance/secrets.rs"]
 mod secrets;
 #[path = "conformance/strangers.rs"]
@@ -81,6 +83,9 @@ stories! {
         a_line_of_exactly_the_limit_is_a_line
         a_line_past_the_limit_is_answered_even_though_more_follows
         a_question_among_updates_keeps_its_place
+        a_line_behind_a_question_is_decided_when_it_comes_and_answered_in_its_turn
+        questions_are_asked_side_by_side_up_to_the_limit
+        whoever_floods_behind_a_question_is_not_heard_further
         half_a_line_is_cut_off_and_others_are_served_meanwhile
         half_a_line_that_grows_byte_by_byte_is_cut_off_too
         a_client_that_says_nothing_is_cut_off
@@ -109,6 +114,7 @@ stories! {
     lifecycle:
         a_stopped_server_ends_every_connection_and_can_be_started_again
         a_stopping_server_answers_what_it_took_and_tells_its_neighbours
+        a_stopping_server_answers_the_questions_that_are_under_way
         a_stopping_server_does_not_wait_for_the_dead
         the_same_seed_and_the_same_lines_make_the_same_lines;
 }

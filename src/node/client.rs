@@ -75,8 +75,9 @@ impl Node {
                 }
                 Self::tell_line_out(at.conn, &out[from..], heard, journal);
                 if makes(&self.config.name, Mistake::AnswersTwice) {
+                    let again = out.len();
                     out.extend_from_within(from..);
-                    Self::tell_line_out(at.conn, &out[from..], heard, journal);
+                    Self::tell_line_out(at.conn, &out[again..], heard, journal);
                 }
                 None
             }

@@ -1,15 +1,18 @@
-//! A client's connection: read what is there, handle every whole line, write once.
+//! A client's connection: read what is there, decide every whole line, write once.
 
 use std::cell::OnceCell;
+use std::future::Future;
 use std::sync::Arc;
 
+use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::lines::{Lines, Next};
+use super::look_ups::{Answer, LookUps};
 use super::until::Until;
 use super::{CHUNK, Limits, Shared, unproved};
-use crate::journal::{ConnId, End, Other, What, Why};
+use crate::journal::{ConnId, End, Journal, Other, What, Why};
 use crate::net::{Connection, Net, Proved};
 use crate::node::mistakes::{Mistake, makes};
 use crate::node::{ClientLineAt, LookUp};
@@ -51,9 +54,9 @@ enum Then {
     Read,
     /// There is more, but the answers so far should be written first.
     Again,
-    /// Ask Places before the next line is handled: answers keep the order of the lines.
-    Ask(LookUp),
-    /// The connection must end.
+    /// There may be more, but so much waits for Places that no line is handled before there is room.
+    Wait,
+    /// Nothing more is handled: the connection ends when all is answered.
     Close(Why),
 }
 
@@ -65,14 +68,29 @@ async fn converse<N: Net>(
     let limit = shared.limits().client_line;
     let mut lines = Lines::new(limit.min(Limits::MOST_CLIENT_LINE));
     let mut out = Vec::new();
-    let mut ended = false;
-    let mut stopping = false;
+    let mut look_ups = LookUps::default();
+    // Why nothing more is read, and why nothing more is handled.
+    let (mut ended, mut over) = (None, None);
     let alarm = sleep_until(Instant::now() + shared.timing().idle);
     let mut until = Until::new(shared.stopping(), alarm);
     loop {
-        let then = handle(shared, conn, &mut lines, &mut out);
+        let most = shared.limits().look_ups_per_connection;
+        let mut then = match over.take() {
+            None => handle(shared, conn, &mut lines, &mut look_ups, &mut out),
+            Some(why) => Then::Close(why),
+        };
+        if !look_ups.is_empty() {
+            look_ups.get_on().await;
+            look_ups.release(conn, &*shared.journal, &mut out);
+        }
         if !out.is_empty() {
-            if let Err(why) = shared.write(stream, &out).await {
+            let write = shared.write(stream, &out);
+            let written = if look_ups.is_empty() {
+                write.await
+            } else {
+                look_ups.meanwhile(write).await
+            };
+            if let Err(why) = written {
                 return why;
             }
             out.clear();
@@ -82,22 +100,46 @@ async fn converse<N: Net>(
             }
         }
         store_late(shared);
+        if let (Then::Read, Some(why)) = (&then, &ended) {
+            then = Then::Close(Why::clone(why));
+        }
         match then {
             Then::Again => {}
-            Then::Close(why) => return why,
-            Then::Ask(look_up) => out = ask(shared, conn, look_up).await,
-            Then::Read if ended => return Why::Ended,
-            Then::Read if stopping => return Why::Stopping,
-            Then::Read => match until.read(&shared.timing(), &mut lines, stream).await {
-                Ok(0) => {
-                    ended = true;
-                    lines.end();
+            Then::Close(why) if look_ups.is_empty() => return why,
+            Then::Close(why) => {
+                look_ups.ready(false, most).await;
+                over = Some(why);
+            }
+            Then::Read if look_ups.has_room(most) => {
+                let timing = shared.timing();
+                let read = until.read(&timing, &mut lines, stream);
+                let read = if look_ups.is_empty() {
+                    Some(read.await)
+                } else {
+                    let read = async { Some(read.await) };
+                    let ready = async {
+                        look_ups.ready(false, most).await;
+                        None
+                    };
+                    or(ready, read).await
+                };
+                match read {
+                    // An answer is to be written first.
+                    None => {}
+                    Some(Ok(0)) => {
+                        ended = Some(Why::Ended);
+                        lines.end();
+                    }
+                    // Once told to stop, what is there is read and no more: a client that never
+                    // pauses must not keep the server from ending.
+                    Some(Ok(_)) => ended = shared.stop.borrow().then_some(Why::Stopping),
+                    // A client that waits for an answer may be silent.
+                    Some(Err(Why::Silent)) if !look_ups.is_empty() => {}
+                    Some(Err(why @ Why::Failed(_))) => return why,
+                    Some(Err(why)) => over = Some(why),
                 }
-                // Once told to stop, what is there is read and no more: a client that never
-                // pauses must not keep the server from ending.
-                Ok(_) => stopping = *shared.stop.borrow(),
-                Err(why) => return why,
-            },
+            }
+            Then::Read | Then::Wait => look_ups.ready(true, most).await,
         }
     }
 }
@@ -111,31 +153,52 @@ fn store_late<N: Net>(shared: &Shared<N>) {
     }
 }
 
-/// Handles whole lines until there is a reason not to, appending all answers to `out`.
-fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut Vec<u8>) -> Then {
-    let journal = &*shared.journal;
+/// Handles whole lines until there is a reason not to. Answers are appended to `out`, or to what waits for
+/// look-ups.
+fn handle<'a, N: Net>(
+    shared: &'a Shared<N>,
+    conn: ConnId,
+    lines: &mut Lines,
+    look_ups: &mut LookUps<'a>,
+    out: &mut Vec<u8>,
+) -> Then {
     // One look at the clock, if any, for all that came at once.
     let clock = OnceCell::new();
+    let at = ClientLineAt {
+        conn,
+        clock: &|| *clock.get_or_init(|| shared.net.now()),
+    };
+    let most = shared.limits().look_ups_per_connection;
     let mut state = shared.state();
     let then = loop {
         if out.len() >= CHUNK {
             break Then::Again;
         }
-        match lines.next() {
+        if !look_ups.has_room(most) {
+            break Then::Wait;
+        }
+        let line = lines.next();
+        if line == Next::Nothing {
+            break Then::Read;
+        }
+        let withheld;
+        let (out, journal): (&mut Vec<u8>, &dyn Journal) = match look_ups.behind(&*shared.journal) {
+            None => (out, &*shared.journal),
+            Some((behind, journal)) => {
+                withheld = journal;
+                (behind, &withheld)
+            }
+        };
+        match line {
             Next::Nothing => break Then::Read,
             Next::TooLong(beginning) => {
-                state
-                    .node
-                    .client_line_too_long(beginning, conn, journal, out);
+                let node = &mut state.node;
+                node.client_line_too_long(beginning, conn, journal, out);
                 break Then::Close(Why::LineTooLong);
             }
             Next::Line(line) => {
-                let at = ClientLineAt {
-                    conn,
-                    clock: &|| *clock.get_or_init(|| shared.net.now()),
-                };
                 if let Some(look_up) = state.node.client_line(line, at, journal, out) {
-                    break Then::Ask(look_up);
+                    look_ups.begin(ask(shared, look_up));
                 }
             }
         }
@@ -144,20 +207,18 @@ fn handle<N: Net>(shared: &Shared<N>, conn: ConnId, lines: &mut Lines, out: &mut
     then
 }
 
-/// The whole answer to a WHATSAT: the AT line, what Places says, two LFs.
-async fn ask<N: Net>(shared: &Shared<N>, conn: ConnId, mut look_up: LookUp) -> Vec<u8> {
+/// Asks Places for the answer to a WHATSAT: the AT line, what Places says, two LFs.
+fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = Answer> + Send {
     let client = look_up.client.as_slice().into();
-    let asked = shared
+    let cause = shared
         .journal
         .record(Some(look_up.asked_by), What::LookUp { client });
-    look_up.asked_by = asked;
-    let body = shared.places.nearby(&look_up).await;
-    let mut answer = look_up.at_line;
-    answer.extend_from_slice(&body);
-    let line = answer.as_slice().into();
-    shared
-        .journal
-        .record(Some(asked), What::LineOut { conn, line });
-    answer.extend_from_slice(b"\n\n");
-    answer
+    look_up.asked_by = cause;
+    async move {
+        let body = shared.places.nearby(&look_up).await;
+        let mut text = look_up.at_line;
+        text.extend_from_slice(&body);
+        text.extend_from_slice(b"\n\n");
+        Answer { cause, text }
+    }
 }

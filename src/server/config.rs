@@ -87,6 +87,9 @@ pub struct Limits {
     pub client_connections: usize,
     /// Of these, so many from one address (of IPv6, from one /64); further ones are closed at once.
     pub clients_per_address: usize,
+    /// Look-ups of one client connection that are under way at a time; while there are so many its next line waits
+    /// to be decided.
+    pub look_ups_per_connection: usize,
     /// Servers connected at a time, greeted or not.
     pub peer_connections: usize,
     /// Of these, so many from one address; further ones are closed at once.
@@ -106,6 +109,7 @@ impl Default for Limits {
             client_line: 4096,
             client_connections: 10_000,
             clients_per_address: 1000,
+            look_ups_per_connection: 16,
             peer_connections: 256,
             peers_per_address: 64,
             keep: Keep {

@@ -61,7 +61,8 @@ impl<S: Future<Output = ()>> Until<S> {
     }
 
     /// Reads once into `lines`, unless a deadline of `timing` passes or the server is stopped before. What
-    /// is there already is read in any case. After an error there is nothing more to wait for.
+    /// is there already is read in any case. After a deadline has passed the next read has one of its own; after
+    /// any other error there is nothing more to wait for.
     pub(super) async fn read(
         &mut self,
         timing: &Timing,
@@ -86,6 +87,8 @@ impl<S: Future<Output = ()>> Until<S> {
                 return Poll::Pending;
             }
             if self.poll_passed(deadline).is_ready() {
+                // The alarm that went off rings no more until it is set again.
+                self.bell.rung.store(true, Ordering::Relaxed);
                 return Poll::Ready(Err(late.take().unwrap_or(Why::Silent)));
             }
             let mut context = Context::from_waker(&self.ringing);
@@ -203,5 +206,9 @@ mod tests {
         let read = until.read(&timing(), &mut lines, &mut near).await;
         assert_eq!(read, Err(Why::Silent));
         assert_eq!(began.elapsed().as_secs(), 16);
+        // Who had a reason to be silent is waited for as long again.
+        let read = until.read(&timing(), &mut lines, &mut near).await;
+        assert_eq!(read, Err(Why::Silent));
+        assert_eq!(began.elapsed().as_secs(), 26);
     }
 }

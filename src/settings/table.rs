@@ -181,6 +181,11 @@ pub static SETTINGS: &[Setting] = &[
         "Of these, so many from one address (of IPv6, one /64); further ones are closed",
     ),
     setting(
+        "look-ups-per-connection",
+        Count(|s| &mut s.limits.look_ups_per_connection, 1, 1 << 10),
+        "Look-ups of one client connection that are under way at a time; beyond that its next line waits",
+    ),
+    setting(
         "peer-connections",
         Count(|s| &mut s.limits.peer_connections, 1, 1 << 16),
         "Servers connected at a time",

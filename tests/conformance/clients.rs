@@ -3,12 +3,13 @@
 use std::future::pending;
 use std::time::Duration;
 
-use futures_lite::future::or;
+use futures_lite::future::{or, zip};
 use proxy_herd::journal::What;
 use proxy_herd::places::NO_RESULTS;
 
 use super::herd::{Plan, Running};
 use super::log::{accepted, closed, line_in};
+use super::places::Held;
 use super::world::{Real, World};
 
 const LIMIT: usize = 4096;
@@ -168,6 +169,110 @@ pub(crate) async fn a_question_among_updates_keeps_its_place<W: World>(world: W)
     client.expect("? WHATSAT kiwi 51 20").await;
     client.expect("? nonsense").await;
     client.expect_end().await;
+}
+
+pub(crate) async fn a_line_behind_a_question_is_decided_when_it_comes_and_answered_in_its_turn<
+    W: World,
+>(
+    world: W,
+) {
+    let places = Held::new();
+    let herd = Plan::new(&world, &["A-B"]).places(places.clone()).up().await;
+    herd.whole().await;
+    let mut client = herd.client("A").await;
+    let log = herd.log("B");
+    client.say("IAMAT kiwi +1-1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    log.wait("kiwi", accepted("kiwi")).await;
+    client
+        .say("WHATSAT kiwi 1 5\nIAMAT kiwi +2-2 6\n")
+        .await;
+    places.wait_for(1).await;
+    // Lines that come while Places is asked are no different from those that came with the question.
+    client
+        .say("IAMAT plum +3-3 7\nWHATSAT kiwi 2 5\nnonsense\n")
+        .await;
+    log.wait_times(2, "the place behind the question", accepted("kiwi"))
+        .await;
+    log.wait("the place behind it", accepted("plum")).await;
+    places.wait_for(2).await;
+    // The second question is answered first, and nothing is said of it before the first.
+    places.answer("2000", "{\"second\": 0}");
+    places.answer("1000", "{\"first\": 0}");
+    client.expect_at("A", "kiwi +1-1 5").await;
+    client.expect_text("{\"first\": 0}\n\n").await;
+    client.expect_at("A", "kiwi +2-2 6").await;
+    client.expect_at("A", "plum +3-3 7").await;
+    client.expect_at("A", "kiwi +2-2 6").await;
+    client.expect_text("{\"second\": 0}\n\n").await;
+    client.expect("? nonsense").await;
+}
+
+pub(crate) async fn questions_are_asked_side_by_side_up_to_the_limit<W: World>(world: W) {
+    const MOST: usize = 3;
+    let places = Held::new();
+    let herd = alone(&world)
+        .places(places.clone())
+        .limits(|limits| limits.look_ups_per_connection = MOST)
+        .up()
+        .await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    let question = |n: usize| format!("WHATSAT kiwi {n} 5\n");
+    client.say((1..=10).map(question).collect::<String>()).await;
+    client.half_close().await;
+    let log = herd.log("A");
+    let other = places.clone();
+    let answer = async move {
+        for n in 1..=10 {
+            let under_way = (n + MOST - 1).min(10);
+            other.wait_for(under_way).await;
+            assert_eq!(log.count(line_in("WHATSAT")), under_way);
+            // They are answered from the last to the first of those that are under way.
+            if n <= 10 - MOST {
+                let last = format!("{}000", n + MOST - 1);
+                other.answer(&last, "{}");
+            }
+        }
+        other.answer_all("{}");
+    };
+    let read = async {
+        for _ in 1..=10 {
+            client.expect_at("A", "kiwi +1-1 5").await;
+            client.expect_text("{}\n\n").await;
+        }
+        client.expect_end().await;
+    };
+    zip(answer, read).await;
+    assert_eq!(places.most_at_a_time(), MOST);
+}
+
+pub(crate) async fn whoever_floods_behind_a_question_is_not_heard_further<W: World>(world: W) {
+    let places = Held::new();
+    let herd = alone(&world).places(places.clone()).up().await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\nWHATSAT kiwi 1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    places.wait_for(1).await;
+    let log = herd.log("A");
+    let mut written = 0;
+    let line = format!("{}\n", "x".repeat(4000));
+    let flood = async {
+        client.flood(line.as_bytes(), &mut written).await;
+        pending::<()>().await;
+    };
+    let meanwhile = async {
+        // More than may wait is never heard, be there ever so much time.
+        log.wait_times(60, "some of the flood", line_in("x")).await;
+        for _ in 0..20 {
+            serves_others(&herd, "A").await;
+        }
+        assert!(log.count(line_in("x")) < 100);
+        places.answer_all("{}");
+        log.wait_times(100, "the rest", line_in("x")).await;
+    };
+    or(meanwhile, flood).await;
 }
 
 pub(crate) async fn half_a_line_is_cut_off_and_others_are_served_meanwhile<W: World>(world: W) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_lite::future::or;
 use proxy_herd::herd::{Address, Herd, ServerId};
 use proxy_herd::net::{Listener, Net};
-use proxy_herd::places::FixedPlaces;
+use proxy_herd::places::{FixedPlaces, Places};
 use proxy_herd::server::{self, Config, Limits, Listeners, Timing};
 use tokio::sync::{oneshot, watch};
 
@@ -24,6 +24,7 @@ pub(crate) struct Plan<W: World> {
     herd: Herd,
     pub(crate) timing: Timing,
     pub(crate) limits: Limits,
+    places: Arc<dyn Places>,
     /// Servers that the story plays itself, and where.
     fakes: BTreeMap<String, Address>,
     absent: BTreeSet<String>,
@@ -70,6 +71,7 @@ struct Bound {
 /// What a bound server needs to begin.
 struct Begin {
     config: Config,
+    places: Arc<dyn Places>,
     log: Log,
     stop: watch::Receiver<bool>,
     death: oneshot::Receiver<()>,
@@ -88,6 +90,7 @@ impl<W: World> Plan<W> {
             herd: Herd::from_links("conf", links).expect("a herd"),
             timing,
             limits: Limits::default(),
+            places: Arc::new(FixedPlaces::default()),
             fakes: BTreeMap::new(),
             absent: BTreeSet::new(),
             seed: 1,
@@ -109,6 +112,12 @@ impl<W: World> Plan<W> {
     /// Changes how much its servers take.
     pub(crate) fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// All its servers ask these places.
+    pub(crate) fn places(mut self, places: Arc<dyn Places>) -> Self {
+        self.places = places;
         self
     }
 
@@ -233,11 +242,11 @@ async fn bind_when_free<N: Net>(
 async fn run<N: Net>(net: N, listeners: Listeners<N>, begin: Begin) -> Result<bool, String> {
     let Begin {
         config,
+        places,
         log,
         stop,
         death,
     } = begin;
-    let places = Arc::new(FixedPlaces::default());
     let serving = server::serve(net, listeners, config, places, Arc::new(log), stop);
     let serving = async { serving.await.map(|()| true).map_err(|e| e.to_string()) };
     let killed = async {
@@ -271,6 +280,7 @@ impl<W: World> Running<W> {
         let server = self.servers.get_mut(name).expect("it was bound");
         let begin = Begin {
             config,
+            places: Arc::clone(&self.plan.places),
             log: server.log.clone(),
             stop: stopped,
             death,

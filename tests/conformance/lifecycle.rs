@@ -6,6 +6,7 @@ use proxy_herd::journal::What;
 
 use super::herd::Plan;
 use super::log::{accepted, closed, link_down, link_up};
+use super::places::Held;
 use super::world::World;
 
 fn stopped(what: &What<'_>) -> bool {
@@ -79,6 +80,40 @@ pub(crate) async fn a_stopping_server_answers_what_it_took_and_tells_its_neighbo
             .wait("what was answered", accepted(&format!("client-{n}")))
             .await;
     }
+}
+
+pub(crate) async fn a_stopping_server_answers_the_questions_that_are_under_way<W: World>(world: W) {
+    let places = Held::new();
+    let mut herd = Plan::new(&world, &["A-B"])
+        .places(places.clone())
+        .up()
+        .await;
+    herd.whole().await;
+    let mut client = herd.client("A").await;
+    client
+        .say("IAMAT kiwi +1-1 5\nWHATSAT kiwi 1 5\nWHATSAT kiwi 2 5\nIAMAT kiwi +2-2 6\n")
+        .await;
+    places.wait_for(2).await;
+    let log = herd.log("A");
+    log.wait_times(2, "the last line", accepted("kiwi")).await;
+    let mut idle = herd.client("A").await;
+    idle.say("nonsense\n").await;
+    idle.expect("? nonsense").await;
+    let talk = async {
+        client.expect_at("A", "kiwi +1-1 5").await;
+        // Who waits for nothing is sent away first.
+        idle.expect_end().await;
+        places.answer_all("{}");
+        for _ in 0..2 {
+            client.expect_at("A", "kiwi +1-1 5").await;
+            client.expect_text("{}\n\n").await;
+        }
+        client.expect_at("A", "kiwi +2-2 6").await;
+        client.expect_end().await;
+        // The server waits for its clients to be gone.
+        drop((client, idle));
+    };
+    join(talk, herd.stop("A")).await;
 }
 
 pub(crate) async fn a_stopping_server_does_not_wait_for_the_dead<W: World>(world: W) {

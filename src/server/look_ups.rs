@@ -1,0 +1,354 @@
+//! The look-ups of one connection: they run side by side, and their answers keep the order of the lines.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::mem::size_of;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_lite::future::or;
+
+use crate::journal::{ConnId, End, EventId, Journal, What};
+
+/// While answers of so many bytes wait for one before them, no further line is decided. The look-ups
+/// that are under way by then still add theirs.
+const MOST_WAITING: usize = 256 * 1024;
+
+/// A whole answer, with its terminator.
+pub(super) struct Answer {
+    /// The event that made it so.
+    pub(super) cause: EventId,
+    pub(super) text: Vec<u8>,
+}
+
+/// A look-up that will answer.
+type UnderWay<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+enum LookUp<'a> {
+    UnderWay(UnderWay<'a>),
+    Answered(Answer),
+}
+
+/// The answer of a WHATSAT, and those of the lines behind it up to the next WHATSAT.
+struct Slot<'a> {
+    look_up: LookUp<'a>,
+    /// What was decided when the lines came, ready to be written.
+    behind: Vec<u8>,
+    not_recorded: NotRecorded,
+}
+
+/// Of each answer that waits, what caused it and how long it is with its terminator.
+type NotRecorded = Mutex<Vec<(EventId, usize)>>;
+
+impl Slot<'_> {
+    /// How many bytes wait behind the look-up.
+    fn behind(&mut self) -> usize {
+        let not_recorded = (self.not_recorded.get_mut()).unwrap_or_else(PoisonError::into_inner);
+        self.behind.len() + not_recorded.len() * size_of::<(EventId, usize)>()
+    }
+}
+
+/// All that waits on a connection, in the order of the lines.
+#[derive(Default)]
+pub(super) struct LookUps<'a> {
+    slots: VecDeque<Slot<'a>>,
+    under_way: usize,
+    /// How many bytes wait, but for those behind the last look-up, which grow.
+    waiting: usize,
+}
+
+impl<'a> LookUps<'a> {
+    /// Whether no answer waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether one more line may be decided, where up to `most` look-ups are under way at a time.
+    pub(super) fn has_room(&mut self, most: usize) -> bool {
+        let behind_last = self.slots.back_mut().map_or(0, Slot::behind);
+        self.under_way < most && self.waiting + behind_last < MOST_WAITING
+    }
+
+    /// A WHATSAT came; `look_up` gives its answer. It begins when this is next polled.
+    pub(super) fn begin(&mut self, look_up: impl Future<Output = Answer> + Send + 'a) {
+        self.waiting += self.slots.back_mut().map_or(0, Slot::behind);
+        self.under_way += 1;
+        self.slots.push_back(Slot {
+            look_up: LookUp::UnderWay(Box::pin(look_up)),
+            behind: Vec::new(),
+            not_recorded: Mutex::default(),
+        });
+    }
+
+    /// Where answers go that have to wait, and who is to hear of them: `None` while none has to.
+    pub(super) fn behind<'b>(
+        &'b mut self,
+        journal: &'b dyn Journal,
+    ) -> Option<(&'b mut Vec<u8>, Withheld<'b>)> {
+        let last = self.slots.back_mut()?;
+        let withheld = Withheld {
+            journal,
+            not_recorded: &last.not_recorded,
+        };
+        Some((&mut last.behind, withheld))
+    }
+
+    /// If the first look-up is answered, moves its answer to `out`, and those behind it up to the next look-up.
+    /// They are out with that, so the journal hears of them now.
+    pub(super) fn release(&mut self, conn: ConnId, journal: &dyn Journal, out: &mut Vec<u8>) {
+        if !self.is_first_answered() {
+            return;
+        }
+        let Some(mut slot) = self.slots.pop_front() else {
+            return;
+        };
+        if !self.is_empty() {
+            self.waiting -= slot.behind();
+        }
+        let LookUp::Answered(Answer { cause, text }) = slot.look_up else {
+            return;
+        };
+        self.waiting -= text.len();
+        let line_out = |cause, line: &[u8]| {
+            let line = line.into();
+            journal.record(Some(cause), What::LineOut { conn, line });
+        };
+        line_out(cause, text.strip_suffix(b"\n\n").unwrap_or(&text));
+        let mut rest = slot.behind.as_slice();
+        let not_recorded = slot.not_recorded.into_inner();
+        for (cause, length) in not_recorded.unwrap_or_else(PoisonError::into_inner) {
+            let (line, others) = rest.split_at(length);
+            line_out(cause, line.strip_suffix(b"\n").unwrap_or(line));
+            rest = others;
+        }
+        out.extend_from_slice(&text);
+        out.extend_from_slice(&slot.behind);
+    }
+
+    /// Lets all look-ups get on as far as they can now.
+    pub(super) async fn get_on(&mut self) {
+        poll_fn(|context| {
+            self.poll_all(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Completes when an answer can be written, or, for a connection that `wants_room` for `most` look-ups, when
+    /// there is room; at once if nothing is under way.
+    pub(super) async fn ready(&mut self, wants_room: bool, most: usize) {
+        poll_fn(|context| {
+            self.poll_all(context);
+            let is_ready = self.is_empty()
+                || self.is_first_answered()
+                || wants_room && self.has_room(most);
+            if is_ready {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// What `work` gives; the look-ups get on meanwhile. If they did not, one that has got its turn among those of
+    /// all connections would keep it for as long as somebody does not read.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let get_on = poll_fn(|context| {
+            self.poll_all(context);
+            Poll::Pending
+        });
+        or(work, get_on).await
+    }
+
+    fn is_first_answered(&self) -> bool {
+        let first = self.slots.front();
+        first.is_some_and(|first| matches!(first.look_up, LookUp::Answered(_)))
+    }
+
+    fn poll_all(&mut self, context: &mut Context<'_>) {
+        for slot in &mut self.slots {
+            if let LookUp::UnderWay(look_up) = &mut slot.look_up
+                && let Poll::Ready(answer) = look_up.as_mut().poll(context)
+            {
+                self.under_way -= 1;
+                self.waiting += answer.text.len();
+                slot.look_up = LookUp::Answered(answer);
+            }
+        }
+    }
+}
+
+/// A journal for lines whose answers have to wait: it hears of everything but them.
+pub(super) struct Withheld<'a> {
+    journal: &'a dyn Journal,
+    not_recorded: &'a NotRecorded,
+}
+
+impl Journal for Withheld<'_> {
+    fn open(
+        &self,
+        end: End,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> ConnId {
+        self.journal.open(end, local, remote)
+    }
+
+    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
+        let (What::LineOut { line, .. }, Some(heard)) = (&what, cause) else {
+            return self.journal.record(cause, what);
+        };
+        let mut not_recorded = (self.not_recorded.lock()).unwrap_or_else(PoisonError::into_inner);
+        // The terminator is no part of the event, but of the answer.
+        not_recorded.push((heard, line.0.len() + 1));
+        // Nothing is caused by an answer.
+        heard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::pending;
+    use std::net::SocketAddr;
+    use std::num::NonZeroU64;
+    use std::sync::Mutex;
+
+    use futures_lite::future::{or, poll_once};
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::{Answer, LookUps, MOST_WAITING};
+    use crate::journal::{ConnId, End, EventId, Forgetful, Journal, What};
+
+    const CONN: ConnId = ConnId(1);
+    const CAUSE: EventId = EventId(NonZeroU64::MIN);
+
+    /// A look-up that is answered when the other end says so.
+    fn held(look_ups: &mut LookUps<'_>) -> oneshot::Sender<&'static str> {
+        let (tell, told) = oneshot::channel::<&'static str>();
+        look_ups.begin(async {
+            let text = told.await.expect("an answer");
+            Answer {
+                cause: CAUSE,
+                text: format!("{text}\n\n").into_bytes(),
+            }
+        });
+        tell
+    }
+
+    /// The answer of a line that needs no look-up.
+    fn answer(look_ups: &mut LookUps<'_>, journal: &dyn Journal, line: &str) {
+        let (behind, withheld) = look_ups.behind(journal).expect("a look-up is under way");
+        behind.extend_from_slice(format!("{line}\n").as_bytes());
+        let line = line.as_bytes().into();
+        withheld.record(Some(CAUSE), What::LineOut { conn: CONN, line });
+    }
+
+    async fn released(look_ups: &mut LookUps<'_>, journal: &dyn Journal) -> String {
+        let mut out = Vec::new();
+        look_ups.get_on().await;
+        look_ups.release(CONN, journal, &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    /// The lines that are out, as a journal hears of them.
+    #[derive(Default)]
+    struct Out(Mutex<Vec<String>>);
+
+    impl Journal for Out {
+        fn open(&self, _: End, _: SocketAddr, _: SocketAddr) -> ConnId {
+            CONN
+        }
+
+        fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+            if let What::LineOut { line, .. } = what {
+                let mut lines = self.0.lock().expect("no panic");
+                lines.push(line.to_string());
+            }
+            CAUSE
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_are_out_in_the_order_of_the_lines_and_recorded_then() {
+        let (mut look_ups, out) = (LookUps::default(), Out::default());
+        let first = held(&mut look_ups);
+        answer(&mut look_ups, &out, "one");
+        answer(&mut look_ups, &out, "");
+        let second = held(&mut look_ups);
+        answer(&mut look_ups, &out, "two");
+        second.send("second").expect("it waits");
+        assert_eq!(released(&mut look_ups, &out).await, "");
+        assert!(out.0.lock().expect("no panic").is_empty());
+        first.send("first").expect("it waits");
+        assert_eq!(released(&mut look_ups, &out).await, "first\n\none\n\n");
+        assert_eq!(released(&mut look_ups, &out).await, "second\n\ntwo\n");
+        assert!(look_ups.is_empty());
+        let out = out.0.into_inner().expect("no panic");
+        assert_eq!(out, ["first", "one", "", "second", "two"]);
+    }
+
+    #[tokio::test]
+    async fn there_is_room_again_as_soon_as_any_look_up_is_answered() {
+        let mut look_ups = LookUps::default();
+        let _first = held(&mut look_ups);
+        assert!(look_ups.has_room(2));
+        let second = held(&mut look_ups);
+        assert!(!look_ups.has_room(2));
+        assert_eq!(poll_once(look_ups.ready(true, 2)).await, None);
+        second.send("second").expect("it waits");
+        assert_eq!(poll_once(look_ups.ready(false, 2)).await, None);
+        assert_eq!(poll_once(look_ups.ready(true, 2)).await, Some(()));
+        assert!(look_ups.has_room(2));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_wait_are_bounded_and_all_are_forgotten_once_they_are_out() {
+        let mut look_ups = LookUps::default();
+        let first = held(&mut look_ups);
+        let mut lines = 0;
+        while look_ups.has_room(100) {
+            answer(&mut look_ups, &Forgetful, "");
+            lines += 1;
+            if lines % 1000 == 0 {
+                held(&mut look_ups).send("a body").expect("it waits");
+            }
+        }
+        // Even of answers of one byte, what it costs to remember them counts.
+        assert!(lines < MOST_WAITING / 16, "{lines} lines");
+        first.send("first").expect("it waits");
+        let mut released_lines = 0;
+        while !look_ups.is_empty() {
+            let out = released(&mut look_ups, &Forgetful).await;
+            released_lines += out.lines().filter(|line| line.is_empty()).count();
+        }
+        // Each look-up's answer has an empty line, too.
+        assert_eq!(released_lines, lines + 1 + lines / 1000);
+        assert_eq!((look_ups.waiting, look_ups.under_way), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_gets_on_and_gives_its_turn_back_while_its_client_does_not_read() {
+        let turns = Semaphore::new(1);
+        let mut look_ups = LookUps::default();
+        let taken = turns.acquire().await.expect("it is open");
+        look_ups.begin(async {
+            let _turn = turns.acquire().await.expect("it is open");
+            let text = b"{}\n\n".to_vec();
+            Answer { cause: CAUSE, text }
+        });
+        look_ups.get_on().await;
+        // The turn goes to the look-up, which must not keep it from somebody else.
+        drop(taken);
+        let others = Cell::new(false);
+        let somebody_else = async {
+            let _turn = turns.acquire().await.expect("it is open");
+            others.set(true);
+        };
+        or(look_ups.meanwhile(pending::<()>()), somebody_else).await;
+        assert!(others.get());
+    }
+}
