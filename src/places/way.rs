@@ -94,15 +94,27 @@ impl Proxy {
 
     /// The proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`) wants for `to`.
     pub fn from_env(to: &Address, is_https: bool) -> Result<Option<Self>, BadProxy> {
-        Self::matching(&Matcher::from_env(), to, is_https)
+        // As for the other variables: the first one that is there, be it empty.
+        let mut exceptions = ["NO_PROXY", "no_proxy"].into_iter();
+        let exceptions = exceptions.find_map(|name| std::env::var(name).ok());
+        let exceptions = exceptions.unwrap_or_default();
+        Self::matching(&Matcher::from_env(), &exceptions, to, is_https)
     }
 
-    fn matching(matcher: &Matcher, to: &Address, is_https: bool) -> Result<Option<Self>, BadProxy> {
+    fn matching(
+        matcher: &Matcher,
+        exceptions: &str,
+        to: &Address,
+        is_https: bool,
+    ) -> Result<Option<Self>, BadProxy> {
         let scheme = if is_https { "https" } else { "http" };
-        let Ok(to) = Uri::try_from(format!("{scheme}://{to}/")) else {
+        let Ok(uri) = Uri::try_from(format!("{scheme}://{to}/")) else {
             return Ok(None);
         };
-        let found = matcher.intercept(&to);
+        if is_excepted(exceptions, to, &uri) {
+            return Ok(None);
+        }
+        let found = matcher.intercept(&uri);
         found.as_ref().map(Self::from_found).transpose()
     }
 
@@ -155,6 +167,43 @@ impl Proxy {
     }
 }
 
+/// Whether a `NO_PROXY` names this destination. The matcher knows names, addresses and networks; it does not know that `*`
+/// means addresses, too, and it knows no ports, no brackets and no blanks in place of commas.
+fn is_excepted(exceptions: &str, to: &Address, uri: &Uri) -> bool {
+    let entries = exceptions.split(|at: char| at == ',' || at.is_whitespace());
+    let mut for_port = Vec::new();
+    for entry in entries.filter(|entry| !entry.is_empty()) {
+        let (host, port) = split_port(entry);
+        if port.is_some_and(|port| port.parse() != Ok(to.port)) {
+            continue;
+        }
+        if host == "*" {
+            return true;
+        }
+        // `*.example.org` is another spelling of `.example.org`.
+        let host = host.strip_prefix('*').unwrap_or(host);
+        for_port.push(host.trim_end_matches('.'));
+    }
+    let matcher = Matcher::builder()
+        .all("http://proxy")
+        .no(for_port.join(","));
+    matcher.build().intercept(uri).is_none()
+}
+
+/// The host of an entry without brackets, and its port if it has one. An IPv6 address need not be in brackets.
+fn split_port(entry: &str) -> (&str, Option<&str>) {
+    if let Some((host, rest)) = entry
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        return (host, rest.strip_prefix(':'));
+    }
+    match entry.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, Some(port)),
+        _ => (entry, None),
+    }
+}
+
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
@@ -183,10 +232,10 @@ mod tests {
         let matcher = Matcher::builder()
             .https("http://secure:3128")
             .http("plain")
-            .no("localhost,.example.org,10.0.0.0/8")
             .build();
+        let exceptions = "localhost,.example.org,10.0.0.0/8";
         let found = |host, is_https| {
-            let found = Proxy::matching(&matcher, &at(host, 443), is_https);
+            let found = Proxy::matching(&matcher, exceptions, &at(host, 443), is_https);
             found.unwrap().map(|proxy| proxy.address.to_string())
         };
         let google = "maps.googleapis.com";
@@ -194,6 +243,62 @@ mod tests {
         assert_eq!(found(google, false), Some("plain:80".to_owned()));
         for host in ["localhost", "a.example.org", "10.1.2.3"] {
             assert_eq!(found(host, true), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_no_proxy_names_is_asked_without_one_however_it_is_written() {
+        let matcher = Matcher::builder().all("http://proxy:3128").build();
+        for (exceptions, excepted, others) in [
+            // Everything: addresses, too.
+            ("*", &["places", "127.0.0.1", "::1"][..], &[][..]),
+            (" a , * ", &["places", "127.0.0.1", "::1"], &[]),
+            ("*:443", &["places", "127.0.0.1"], &[]),
+            ("*:80", &[], &["places", "127.0.0.1"]),
+            ("", &[], &["places", "127.0.0.1", "::1"]),
+            // Blanks, case, dots.
+            ("one places", &["places"], &["two"]),
+            ("a,\tPLACES,", &["places"], &["placess"]),
+            (
+                ".example.org",
+                &["example.org", "a.Example.org"],
+                &["notexample.org"],
+            ),
+            (
+                "*.example.org",
+                &["example.org", "a.example.org"],
+                &["notexample.org"],
+            ),
+            (
+                "example.org.",
+                &["example.org", "a.example.org"],
+                &["example.com"],
+            ),
+            // Ports, addresses, networks.
+            (
+                "places:443,127.0.0.1:443",
+                &["places", "127.0.0.1"],
+                &["::1"],
+            ),
+            ("places:80,127.0.0.1:x", &[], &["places", "127.0.0.1"]),
+            ("[::1],[::2]:443,::3", &["::1", "::2", "::3"], &["::4"]),
+            (
+                "10.0.0.0/8,fd00::/8",
+                &["10.1.2.3", "fd00::1"],
+                &["11.0.0.1", "fe80::1"],
+            ),
+        ] {
+            let found = |host: &&str| {
+                let found = Proxy::matching(&matcher, exceptions, &at(host, 443), true);
+                found.unwrap().map(|proxy| proxy.address.to_string())
+            };
+            for host in excepted {
+                assert_eq!(found(host), None, "{host} with {exceptions:?}");
+            }
+            for host in others {
+                let proxy = Some("proxy:3128".to_owned());
+                assert_eq!(found(host), proxy, "{host} with {exceptions:?}");
+            }
         }
     }
 
