@@ -18,6 +18,8 @@ mod kills;
 mod life;
 #[path = "deploy/limits.rs"]
 mod limits;
+#[path = "deploy/places.rs"]
+mod places;
 #[path = "deploy/proof.rs"]
 mod proof;
 #[path = "deploy/relinking.rs"]

@@ -12,7 +12,7 @@ use proxy_herd::journal::EventId;
 use proxy_herd::net::tokio::TokioNet;
 use proxy_herd::net::{Connection, Net};
 use proxy_herd::node::LookUp;
-use proxy_herd::places::{Api, ApiKey, HttpPlaces, Places, PlacesConfig, Query};
+use proxy_herd::places::{Api, ApiKey, Counts, HttpPlaces, Places, PlacesConfig, Query};
 use proxy_herd::protocol::time::Timestamp;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
@@ -167,6 +167,102 @@ async fn http_statuses_become_words_of_the_api() {
         let body = told(text(status, BODY), requests).await;
         assert_eq!(failure(&body), word, "{status}");
     }
+}
+
+/// An error of the new API.
+fn rpc_error(status: u16, word: &str, reason: &str) -> ResponseTemplate {
+    let details =
+        json!([{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason }]);
+    let error = json!({ "code": status, "message": "No.", "status": word, "details": details });
+    ResponseTemplate::new(status).set_body_json(json!({ "error": error }))
+}
+
+#[tokio::test]
+async fn an_error_of_the_new_api_is_told_in_the_right_word_and_counted_by_it() {
+    for (answer, requests, word) in [
+        (
+            rpc_error(400, "INVALID_ARGUMENT", "API_KEY_INVALID"),
+            1,
+            "REQUEST_DENIED",
+        ),
+        (
+            rpc_error(403, "PERMISSION_DENIED", "SERVICE_DISABLED"),
+            1,
+            "REQUEST_DENIED",
+        ),
+        (
+            rpc_error(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"),
+            3,
+            "OVER_QUERY_LIMIT",
+        ),
+        (
+            rpc_error(400, "INVALID_ARGUMENT", "BAD_FIELD_MASK"),
+            1,
+            "INVALID_REQUEST",
+        ),
+        (rpc_error(200, "PERMISSION_DENIED", ""), 1, "REQUEST_DENIED"),
+    ] {
+        let google = MockServer::start().await;
+        let mock = Mock::given(method("POST")).respond_with(answer);
+        mock.expect(requests).mount(&google).await;
+        let counts = Arc::new(Counts::default());
+        let places = places(TokioNet, config(Api::New, google.address().port()));
+        let places = places.counted_by(Arc::clone(&counts));
+        assert_eq!(failure(&ask(&places, &look_up("10000", 1)).await), word);
+        google.verify().await;
+        let counted: Vec<_> = counts.all().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(&*word.to_lowercase(), 1)]);
+        let report = counts.last_reports().remove(0).to_string();
+        assert!(report.contains("(No.)"), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_that_repeats_the_key_is_told_without_it() {
+    let error = json!({ "error": {
+        "message": format!("API key {KEY} is not valid"), "status": "INVALID_ARGUMENT",
+    } });
+    let google = google(ResponseTemplate::new(400).set_body_json(error), 1).await;
+    let counts = Arc::new(Counts::default());
+    let places = places(TokioNet, config(Api::Legacy, google.address().port()));
+    let places = places.counted_by(Arc::clone(&counts));
+    let body = ask(&places, &look_up("10000", 1)).await;
+    assert_eq!(failure(&body), "REQUEST_DENIED");
+    let report = counts.last_reports().remove(0).to_string();
+    assert!(
+        report.contains("request_denied") && !report.contains(KEY),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn an_error_at_googles_end_is_tried_again_by_either_way_of_saying_so() {
+    let body = "{\n   \"results\" : [],\n   \"status\" : \"UNKNOWN_ERROR\"\n}";
+    assert_eq!(told(text(200, body), 3).await, body);
+    for word in [
+        "REQUEST_DENIED",
+        "OVER_QUERY_LIMIT",
+        "OVER_DAILY_LIMIT",
+        "INVALID_REQUEST",
+    ] {
+        let body = body.replace("UNKNOWN_ERROR", word);
+        assert_eq!(told(text(200, &body), 1).await, body);
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_an_error_goes_on_to_say() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let places = places(TokioNet, config(Api::Legacy, port(&listener)));
+    let serve = async {
+        let (mut stream, _) = listener.accept().await?;
+        read_head(&mut stream).await?;
+        let head = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 100\r\n\r\n{";
+        stream.write_all(head).await?;
+        std::future::pending().await
+    };
+    let body = beside(serve, ask(&places, &look_up("10000", 1))).await;
+    assert_eq!(failure(&body), "REQUEST_DENIED");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::log::{LogJournal, Logs};
 use crate::net::secure::{Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
-use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable};
+use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable, Report};
 use crate::server::{self, Config, Listeners, ServeError};
 use crate::settings::{self, Settings};
 
@@ -229,8 +229,11 @@ impl Plan<'_> {
             ),
             reload_when_told(reloads, reload, manager),
         );
-        let watched = watch_over(admin_listener, Arc::clone(&admin));
-        let serving = async { ended(serving.await) };
+        let watched = or(
+            watch_over(admin_listener, Arc::clone(&admin)),
+            tell_of_look_ups(&server.name, &asking.counts),
+        );
+        let serving = async { ended(serving.await, &server.name, &asking) };
         or(serving, or(watched, living)).await
     }
 
@@ -351,7 +354,8 @@ fn seed() -> Result<u64, Failure> {
         .map_err(|error| Failure::Failed(format!("the system gives no randomness: {error}")))
 }
 
-fn ended(served: Result<(), ServeError>) -> Result<Exit, Failure> {
+fn ended(served: Result<(), ServeError>, server: &str, asking: &Asking) -> Result<Exit, Failure> {
+    warn_of_look_ups(server, asking.counts.last_reports());
     served.map_err(|error| Failure::Failed(error.to_string()))?;
     Ok(Exit::Held)
 }
@@ -407,6 +411,19 @@ async fn reload_when_told(
         manager.reloading();
         let status = reload.now();
         manager.ready(status);
+    }
+}
+
+/// Says what became of look-ups that were not answered, as often as that is worth it.
+async fn tell_of_look_ups(server: &str, look_ups: &Counts) -> Result<Exit, Failure> {
+    loop {
+        warn_of_look_ups(server, look_ups.reports().await);
+    }
+}
+
+fn warn_of_look_ups(server: &str, reports: Vec<Report>) {
+    for report in reports {
+        tracing::warn!(server, "{report}");
     }
 }
 

@@ -29,19 +29,56 @@ pub enum Failure {
     TooLarge,
     /// The look-up can't be written as a request.
     Unaskable,
-    /// An HTTP status other than 200.
+    /// An HTTP status other than 200 that is none of Places' own refusals.
     Status(u16),
     /// Status 200, and a body that the API does not document.
     Malformed,
+}
+
+/// How Places itself says no, by the legacy API's words. The new API's are translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// The key is bad or restricted, or its project lacks the API or billing. Trying again can't help.
+    RequestDenied,
+    /// Too many requests for the quota of the key's project.
+    OverQueryLimit,
+    /// The day's budget is spent, or there is no billing. Trying again can't help.
+    OverDailyLimit,
+    /// The request is wrong. Trying again can't help.
+    InvalidRequest,
+    /// An error at Google's end. The API documents that trying again may help.
+    UnknownError,
+}
+
+/// What became of a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Places were found, or Places said that there are none.
+    Answered,
+    /// Places said no.
+    Denied(Denial),
+    /// There was no answer, or none that could be used.
+    Failed(Failure),
+}
+
+/// What a client is told, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The body that the client gets.
+    pub body: Vec<u8>,
+    /// What became of the look-up.
+    pub outcome: Outcome,
+    /// What Places itself said of a denial. Anybody may have written it: it may even hold the key.
+    pub said: Option<String>,
 }
 
 impl Failure {
     /// The API's own word for it.
     fn word(self) -> &'static str {
         match self {
-            Self::NoKey | Self::Status(401 | 403) => "REQUEST_DENIED",
-            Self::Busy | Self::Status(429) => "OVER_QUERY_LIMIT",
-            Self::Unaskable | Self::Status(400) => "INVALID_REQUEST",
+            Self::NoKey => "REQUEST_DENIED",
+            Self::Busy => "OVER_QUERY_LIMIT",
+            Self::Unaskable => "INVALID_REQUEST",
             Self::Unreachable | Self::Late | Self::TooLarge | Self::Status(_) | Self::Malformed => {
                 "UNKNOWN_ERROR"
             }
@@ -49,7 +86,7 @@ impl Failure {
     }
 
     /// What happened. Nothing in it needs an escape in JSON.
-    fn message(self) -> String {
+    pub(super) fn message(self) -> String {
         let text = match self {
             Self::NoKey => "This server has no key for Places.",
             Self::Unreachable => "Places can't be reached.",
@@ -57,22 +94,149 @@ impl Failure {
             Self::Busy => "Too many look-ups are under way at this server.",
             Self::TooLarge => "The answer of Places is too large.",
             Self::Unaskable => "Places can't be asked about this location.",
-            Self::Status(429) => "Places gets too many requests.",
-            Self::Status(401 | 403) => "Places does not accept this server's key.",
-            Self::Status(400) => "Places does not understand the request.",
             Self::Status(status) => return format!("Places answered with HTTP status {status}."),
             Self::Malformed => "The answer of Places is malformed.",
         };
         text.to_owned()
     }
+}
 
-    /// A body in the legacy API's own shape that says so and names no place.
-    pub(super) fn body(self) -> Vec<u8> {
-        let (message, word) = (self.message(), self.word());
-        format!(
-            "{{\n   \"error_message\" : \"{message}\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"{word}\"\n}}"
-        )
-        .into_bytes()
+impl Denial {
+    /// All of them.
+    const ALL: [Self; 5] = [
+        Self::RequestDenied,
+        Self::OverQueryLimit,
+        Self::OverDailyLimit,
+        Self::InvalidRequest,
+        Self::UnknownError,
+    ];
+
+    /// The legacy API's word for it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::RequestDenied => "REQUEST_DENIED",
+            Self::OverQueryLimit => "OVER_QUERY_LIMIT",
+            Self::OverDailyLimit => "OVER_DAILY_LIMIT",
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::UnknownError => "UNKNOWN_ERROR",
+        }
+    }
+
+    /// What happened, where Places does not say it to the client itself. Nothing in it needs an escape in JSON.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::RequestDenied => "Places does not accept this server's key.",
+            Self::OverQueryLimit => "Places gets too many requests.",
+            Self::OverDailyLimit => "Places has answered as many requests as it will today.",
+            Self::InvalidRequest => "Places does not understand the request.",
+            Self::UnknownError => "Places failed.",
+        }
+    }
+
+    /// What an HTTP status says by itself.
+    fn of_http(status: u16) -> Option<Self> {
+        match status {
+            400 => Some(Self::InvalidRequest),
+            401 | 403 => Some(Self::RequestDenied),
+            429 => Some(Self::OverQueryLimit),
+            _ => None,
+        }
+    }
+}
+
+/// What either API says of itself in a body, beside its places.
+#[derive(Default, serde::Deserialize)]
+struct Said {
+    status: Option<String>,
+    error_message: Option<String>,
+    error: Option<RpcError>,
+}
+
+/// How Google's newer APIs write an error, whatever the HTTP status. A field that is not what is documented makes the
+/// whole no error of theirs.
+#[derive(serde::Deserialize)]
+struct RpcError {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    details: Vec<RpcDetail>,
+}
+
+#[derive(serde::Deserialize)]
+struct RpcDetail {
+    #[serde(default)]
+    reason: String,
+}
+
+impl RpcError {
+    /// What the error is in the legacy API's words, if that follows from it.
+    fn denial(&self) -> Option<Denial> {
+        let mut reasons = self.details.iter().map(|detail| detail.reason.as_str());
+        // A bad key is called an invalid argument, and only the reason (or, without details, the message) tells it from a
+        // request that is wrong.
+        let is_key = reasons.any(|reason| reason.starts_with("API_KEY_"));
+        if is_key || self.message.starts_with("API key ") {
+            return Some(Denial::RequestDenied);
+        }
+        match self.status.as_str() {
+            "PERMISSION_DENIED" | "UNAUTHENTICATED" => Some(Denial::RequestDenied),
+            "RESOURCE_EXHAUSTED" => Some(Denial::OverQueryLimit),
+            "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => {
+                Some(Denial::InvalidRequest)
+            }
+            "UNKNOWN" | "INTERNAL" | "UNAVAILABLE" | "DEADLINE_EXCEEDED" | "ABORTED" => {
+                Some(Denial::UnknownError)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Said {
+    /// What can be read of it; nothing of what is no JSON.
+    fn of(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// The legacy API's status, if it says no. Another word than those that it documents is an error of an unknown kind.
+    fn legacy_denial(&self) -> Option<Denial> {
+        let word = self.status.as_deref()?;
+        if matches!(word, "" | "OK" | "ZERO_RESULTS") {
+            return None;
+        }
+        let known = Denial::ALL.into_iter().find(|denial| denial.word() == word);
+        Some(known.unwrap_or(Denial::UnknownError))
+    }
+}
+
+/// A body in the legacy API's own shape that says what went wrong and names no place.
+fn without_places(word: &str, message: &str) -> Vec<u8> {
+    format!(
+        "{{\n   \"error_message\" : \"{message}\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"{word}\"\n}}"
+    )
+    .into_bytes()
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        Self {
+            body: without_places(failure.word(), &failure.message()),
+            outcome: Outcome::Failed(failure),
+            said: None,
+        }
+    }
+}
+
+impl Answer {
+    /// Places said no, and not in a body that a client could read.
+    fn denied(denial: Denial, said: Option<String>) -> Self {
+        Self {
+            body: without_places(denial.word(), denial.message()),
+            outcome: Outcome::Denied(denial),
+            said,
+        }
     }
 }
 
@@ -81,40 +245,76 @@ impl Failure {
 ///
 /// A body that says itself what went wrong (`OVER_QUERY_LIMIT` and the like) is the API's own.
 pub fn body(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Vec<u8> {
-    answer(api, fetched, bound).unwrap_or_else(Failure::body)
+    answer(api, fetched, bound).body
 }
 
-/// As [`body`], but what went wrong is still to be told.
-pub fn answer(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Result<Vec<u8>, Failure> {
-    fetched.and_then(|reply| {
-        if reply.status != 200 {
-            return Err(Failure::Status(reply.status));
-        }
-        let trimmed = trim(&reply.body, api.list(), bound.into());
-        let trimmed = trimmed.map_err(|_| Failure::Malformed)?;
-        match api {
-            Api::Legacy if !trimmed.has_list && !says_what_went_wrong(&trimmed) => {
-                Err(Failure::Malformed)
+/// As [`body`], with what it means.
+pub fn answer(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Answer {
+    match fetched {
+        Err(failure) => failure.into(),
+        Ok(Reply { status: 200, body }) => answered(api, body, bound),
+        Ok(Reply { status, body }) => {
+            let error = Said::of(body).error;
+            let denial = error.as_ref().and_then(RpcError::denial);
+            match denial.or(Denial::of_http(*status)) {
+                Some(denial) => Answer::denied(denial, error.map(|error| error.message)),
+                None => Failure::Status(*status).into(),
             }
-            // The new API leaves its list out when it would be empty.
-            Api::Legacy | Api::New => Ok(trimmed.text),
         }
-    })
+    }
 }
 
-/// Whether a legacy body without results gives a reason for having none.
-fn says_what_went_wrong(body: &Trimmed) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Said {
-        status: String,
+/// What a body with HTTP status 200 says.
+fn answered(api: Api, body: &[u8], bound: u8) -> Answer {
+    let Ok(Trimmed { text, has_list }) = trim(body, api.list(), bound.into()) else {
+        return Failure::Malformed.into();
+    };
+    let said = Said::of(&text);
+    if !has_list && let Some(error) = said.error {
+        let denial = error.denial().unwrap_or(Denial::UnknownError);
+        return Answer::denied(denial, Some(error.message));
     }
-    serde_json::from_slice::<Said>(&body.text)
-        .is_ok_and(|said| !matches!(said.status.as_str(), "" | "OK" | "ZERO_RESULTS"))
+    let denial = match api {
+        Api::Legacy => said.legacy_denial(),
+        // The new API says no by an error alone.
+        Api::New => None,
+    };
+    match denial {
+        Some(denial) => Answer {
+            body: text,
+            outcome: Outcome::Denied(denial),
+            said: said.error_message,
+        },
+        // The new API leaves its list out when it would be empty.
+        None if has_list || api == Api::New => Answer {
+            body: text,
+            outcome: Outcome::Answered,
+            said: None,
+        },
+        None => Failure::Malformed.into(),
+    }
+}
+
+/// Whether a reply says no in a way that may pass within moments: too many requests or an error at Google's end by its HTTP
+/// status, or the legacy API's word for the latter. Its word for too many requests is about quotas of a minute or a day:
+/// a retry would only use up more.
+pub(super) fn may_pass(api: Api, reply: &Reply) -> bool {
+    let word = Denial::UnknownError.word();
+    match reply.status {
+        429 | 500.. => true,
+        // Few bodies hold the word, and only those are read once more.
+        200 if api == Api::Legacy
+            && memchr::memmem::find(&reply.body, word.as_bytes()).is_some() =>
+        {
+            Said::of(&reply.body).status.as_deref() == Some(word)
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, Reply, body};
+    use super::{Denial, Failure, Outcome, Reply, answer, body, may_pass};
     use crate::places::query::Api;
 
     fn told(api: Api, status: u16, text: &str, bound: u8) -> String {
@@ -216,5 +416,104 @@ mod tests {
             told(Api::New, 200, "{\"places\":[1,2]}", 1),
             "{\"places\":[1]}"
         );
+    }
+
+    fn outcome(api: Api, status: u16, text: &str) -> (Outcome, String, Option<String>) {
+        let body = text.as_bytes().to_vec();
+        let answer = answer(api, Ok(&Reply { status, body }), 5);
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let word = told["status"].as_str().unwrap_or_default().to_owned();
+        (answer.outcome, word, answer.said)
+    }
+
+    #[test]
+    fn a_legacy_body_that_says_no_is_no_answer() {
+        for (word, denial) in [
+            ("REQUEST_DENIED", Denial::RequestDenied),
+            ("OVER_QUERY_LIMIT", Denial::OverQueryLimit),
+            ("OVER_DAILY_LIMIT", Denial::OverDailyLimit),
+            ("INVALID_REQUEST", Denial::InvalidRequest),
+            ("UNKNOWN_ERROR", Denial::UnknownError),
+            // Not documented, and surely no places.
+            ("NOT_FOUND", Denial::UnknownError),
+        ] {
+            for list in ["\"results\":[],", ""] {
+                let text = format!("{{{list}\"status\":\"{word}\",\"error_message\":\"no\"}}");
+                let expected = (
+                    Outcome::Denied(denial),
+                    word.to_owned(),
+                    Some("no".to_owned()),
+                );
+                assert_eq!(outcome(Api::Legacy, 200, &text), expected);
+            }
+        }
+        for word in ["OK", "ZERO_RESULTS"] {
+            let text = format!("{{\"results\":[],\"status\":\"{word}\"}}");
+            assert_eq!(outcome(Api::Legacy, 200, &text).0, Outcome::Answered);
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_new_api_has_the_legacy_word_for_it() {
+        let key = r#"{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT","details":[{"@type":"t"},{"reason":"API_KEY_INVALID"}]}}"#;
+        let key_without_details =
+            r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}"#;
+        let error = |status: &str| format!(r#"{{"error":{{"message":"x","status":"{status}"}}}}"#);
+        for (status, text, denial) in [
+            (400, key.to_owned(), Denial::RequestDenied),
+            (400, key_without_details.to_owned(), Denial::RequestDenied),
+            (400, error("INVALID_ARGUMENT"), Denial::InvalidRequest),
+            (403, error("PERMISSION_DENIED"), Denial::RequestDenied),
+            (401, error("UNAUTHENTICATED"), Denial::RequestDenied),
+            (429, error("RESOURCE_EXHAUSTED"), Denial::OverQueryLimit),
+            (500, error("INTERNAL"), Denial::UnknownError),
+            // The body says more than the status.
+            (400, error("RESOURCE_EXHAUSTED"), Denial::OverQueryLimit),
+            // The status says what no body does.
+            (403, "<html>".to_owned(), Denial::RequestDenied),
+            (429, r#"{"error":"no"}"#.to_owned(), Denial::OverQueryLimit),
+            // An error is none the less one with a status that says all is well.
+            (200, error("PERMISSION_DENIED"), Denial::RequestDenied),
+            (200, error("NOT_DOCUMENTED"), Denial::UnknownError),
+        ] {
+            for api in [Api::Legacy, Api::New] {
+                let (outcome, word, said) = outcome(api, status, &text);
+                assert_eq!(outcome, Outcome::Denied(denial), "{status} {text}");
+                assert_eq!(word, denial.word(), "{status} {text}");
+                assert_eq!(said.is_some(), text.contains("message"), "{status} {text}");
+            }
+        }
+        let text = error("NOT_FOUND");
+        let (outcome, word, _) = outcome(Api::New, 404, &text);
+        assert_eq!(outcome, Outcome::Failed(Failure::Status(404)));
+        assert_eq!(word, "UNKNOWN_ERROR");
+    }
+
+    #[test]
+    fn only_what_may_pass_is_worth_another_try() {
+        let passes = |api, status, text: &str| {
+            let body = text.as_bytes().to_vec();
+            may_pass(api, &Reply { status, body })
+        };
+        for word in [
+            "REQUEST_DENIED",
+            "OVER_QUERY_LIMIT",
+            "OVER_DAILY_LIMIT",
+            "INVALID_REQUEST",
+            "OK",
+        ] {
+            let text = format!(r#"{{"results":[{{"name":"UNKNOWN_ERROR"}}],"status":"{word}"}}"#);
+            assert!(!passes(Api::Legacy, 200, &text), "{word}");
+        }
+        assert!(passes(Api::Legacy, 200, r#"{"status":"UNKNOWN_ERROR"}"#));
+        for (status, may) in [
+            (400, false),
+            (403, false),
+            (404, false),
+            (429, true),
+            (503, true),
+        ] {
+            assert_eq!(passes(Api::New, status, ""), may, "{status}");
+        }
     }
 }

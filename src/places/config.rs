@@ -29,7 +29,7 @@ pub struct PlacesConfig {
     /// An attempt, connecting included, is given up after this time.
     pub attempt_deadline: Duration,
     /// How often a look-up is tried again after a failure that may pass: no connection or a broken
-    /// one, an attempt that took too long, a status of 429 or from 500 on.
+    /// one, an attempt that took too long, a status of 429 or from 500 on, the legacy API's `UNKNOWN_ERROR`.
     pub retries: usize,
     /// The pause before the first retry, less up to a half; doubled each time. Where Places says how long
     /// to wait (`Retry-After`), it is at least that long.

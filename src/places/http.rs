@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::header::{
     CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER,
 };
@@ -18,7 +19,7 @@ use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::{self, WeakSender};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Places;
 use super::answer::{self, Failure, Reply};
@@ -26,7 +27,7 @@ use super::config::PlacesConfig;
 use super::connect::Connector;
 use super::counts::Counts;
 use super::key::ApiKey;
-use super::query::{self, Query};
+use super::query::{self, Api, Query};
 use super::tasks::Tasks;
 use crate::net::Net;
 use crate::node::LookUp;
@@ -161,9 +162,13 @@ impl<N: Net> Places for HttpPlaces<N> {
             let fetched = fetched.as_deref().map_err(|&failure| failure);
             // It is never closed.
             let _turn = self.asker.cutting.acquire().await;
-            let answer = answer::answer(api, fetched, look_up.bound);
+            let mut answer = answer::answer(api, fetched, look_up.bound);
+            let key = self.asker.config.key.as_ref();
+            // What is told to operators is another text than the one that was looked through: its escapes are gone.
+            answer.said = (answer.said)
+                .filter(|said| key.is_some_and(|key| !query::shows(said.as_bytes(), key)));
             self.counts.count(&answer);
-            answer.unwrap_or_else(Failure::body)
+            answer.body
         })
     }
 }
@@ -184,7 +189,7 @@ impl<N: Net> Asker<N> {
                 fetched,
                 wanted_pause,
             } = self.attempt(query, key, deadline).await;
-            if tried == self.config.retries || !may_pass(&fetched) {
+            if tried == self.config.retries || !may_pass(self.config.api, &fetched) {
                 return fetched;
             }
             let pause = self.pause(tried).max(wanted_pause.unwrap_or_default());
@@ -216,10 +221,13 @@ impl<N: Net> Asker<N> {
         let exchanged = timeout_at(deadline, self.exchange(request)).await;
         match exchanged {
             Err(_) => Failure::Late.into(),
-            // Whoever answers with what was asked, as a proxy may, must not tell clients and logs the key.
+            // Whoever answers with what was asked, as a proxy may, must not tell clients and logs the key. What comes with
+            // another status is told to nobody as it is.
             Ok(Attempt {
                 fetched: Ok(reply), ..
-            }) if query::shows(&reply.body, key) => Failure::Malformed.into(),
+            }) if reply.status == 200 && query::shows(&reply.body, key) => {
+                Failure::Malformed.into()
+            }
             Ok(attempt) => attempt,
         }
     }
@@ -262,9 +270,13 @@ impl<N: Net> Asker<N> {
         let status = response.status();
         let wanted_pause = wanted_pause(response.headers());
         if status != StatusCode::OK {
-            // Its body is not looked at, so it need not be waited for.
+            let body = if status.is_client_error() {
+                error_body(response.into_body()).await
+            } else {
+                // It says nothing that the status does not.
+                Vec::new()
+            };
             let status = status.as_u16();
-            let body = Vec::new();
             return Attempt {
                 fetched: Ok(Reply { status, body }),
                 wanted_pause,
@@ -285,10 +297,25 @@ impl<N: Net> Asker<N> {
     }
 }
 
+/// The largest body that says more of an error than its status does.
+const LARGEST_ERROR: usize = 64 * 1024;
+
+/// It is waited for so long.
+const ERROR_DEADLINE: Duration = Duration::from_millis(500);
+
+/// What comes with a status that says no, or nothing: the status is an answer without it, too.
+async fn error_body(body: Incoming) -> Vec<u8> {
+    let body = Limited::new(body, LARGEST_ERROR).collect();
+    match timeout(ERROR_DEADLINE, body).await {
+        Ok(Ok(body)) => body.to_bytes().to_vec(),
+        _ => Vec::new(),
+    }
+}
+
 /// Whether trying again may give something else.
-fn may_pass(fetched: &Result<Reply, Failure>) -> bool {
+fn may_pass(api: Api, fetched: &Result<Reply, Failure>) -> bool {
     match fetched {
-        Ok(reply) => reply.status == 429 || reply.status >= 500,
+        Ok(reply) => answer::may_pass(api, reply),
         Err(failure) => matches!(failure, Failure::Unreachable | Failure::Late),
     }
 }

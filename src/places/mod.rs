@@ -20,9 +20,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use crate::node::LookUp;
 
-pub use answer::{Failure, Reply, answer, body};
+pub use answer::{Answer, Denial, Failure, Outcome, Reply, answer, body};
 pub use config::PlacesConfig;
-pub use counts::Counts;
+pub use counts::{Counts, Report};
 pub use http::HttpPlaces;
 pub use key::{ApiKey, BadKey};
 pub use query::{Api, FIELD_MASK, Query};

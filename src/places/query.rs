@@ -103,12 +103,18 @@ impl Query {
     }
 }
 
-/// Whether the key is in an answer, as it is or as a request has it.
+/// Whether the key is in an answer, as it is, as a request has it, or as JSON writes it.
 pub(super) fn shows(body: &[u8], key: &ApiKey) -> bool {
     let mut encoded = String::new();
     push_encoded(&mut encoded, key.expose());
+    let quoted = serde_json::Value::from(key.expose()).to_string();
+    // Between the quotes.
+    let escaped = &quoted[1..quoted.len() - 1];
+    let slashed = escaped.replace('/', "\\/");
     let is_in = |key: &str| memchr::memmem::find(body, key.as_bytes()).is_some();
-    is_in(key.expose()) || is_in(&encoded)
+    [key.expose(), &encoded, escaped, &slashed]
+        .into_iter()
+        .any(is_in)
 }
 
 /// A coordinate as the client wrote it, without a leading plus sign (which means a blank in a query).
@@ -177,6 +183,20 @@ mod tests {
             "/near?location=34.068930,-118.4451270&radius=10000&key=a%2Bb%26c"
         );
         assert!(!format!("{query:?}").contains("a+b"));
+    }
+
+    #[test]
+    fn a_key_shows_however_it_is_written() {
+        let key = ApiKey::new("a/b\"c+d").unwrap();
+        for text in [
+            "a/b\"c+d",
+            "x=a%2Fb%22c%2Bd&",
+            r#"{"k":"a/b\"c+d"}"#,
+            r#"{"k":"a\/b\"c+d"}"#,
+        ] {
+            assert!(super::shows(text.as_bytes(), &key), "{text}");
+        }
+        assert!(!super::shows(b"a/b c+d", &key));
     }
 
     #[test]
