@@ -18,6 +18,8 @@ mod kills;
 mod life;
 #[path = "deploy/limits.rs"]
 mod limits;
+#[path = "deploy/logs.rs"]
+mod logs;
 #[path = "deploy/places.rs"]
 mod places;
 #[path = "deploy/proof.rs"]

@@ -142,7 +142,7 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_log_lines_dropped_total",
-        "Lines of a log that could not be written in time",
+        "Lines of a log that could not be written, or not in time",
     ),
 ];
 

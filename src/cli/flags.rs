@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
 
-use super::{Failure, warn};
+use super::{Failure, stderr, warn};
 use crate::diag::{Problem, Problems};
 use crate::herd::{Herd, ServerId};
+use crate::log::Format;
 use crate::settings::key::{self, KeyPlace};
 use crate::settings::{self, Kind, Resolved, SETTINGS, Setting, Settings};
 use crate::{diag, places};
@@ -99,7 +100,16 @@ impl SettingFlags {
         Ok(self.resolved()?.0)
     }
 
-    fn resolved(&self) -> Result<(Resolved, Problems), Failure> {
+    /// How the log is to be written, before anything else is known.
+    pub(super) fn early_format(&self) -> Format {
+        let mut given = self.given.iter();
+        let flag = given.find(|(name, _)| *name == "log-format");
+        let flag = flag.map(|(_, text)| text.as_str());
+        stderr::early_format(flag, self.config.as_deref())
+    }
+
+    /// The settings, and the warnings for whoever has another way to tell them.
+    pub(super) fn resolved(&self) -> Result<(Resolved, Problems), Failure> {
         let variables = std::env::vars_os().filter_map(|(name, text)| {
             let name = name.into_string().ok()?;
             // What is no text is no value of any setting; it is shown as well as it can be.

@@ -39,6 +39,7 @@ mod show;
 #[cfg(feature = "sim")]
 mod shrink;
 mod signals;
+mod stderr;
 mod stopping;
 #[cfg(feature = "sim")]
 mod survey;
@@ -130,7 +131,12 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    signals::survive_full_files();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let done = match cli.command {
         #[cfg(feature = "sim")]
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "sim")]
@@ -160,13 +166,27 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "mutants")]
         Command::Mutants(args) => mutants::run(&args),
     };
-    match done {
-        Ok(exit) => exit.into(),
+    let exit = match done {
+        Ok(exit) => exit,
         Err(failure) => {
             failure.report();
-            failure.exit().into()
+            failure.exit()
         }
+    };
+    stderr::finish();
+    exit.into()
+}
+
+/// What clap has to say in place of a command: help, or what is wrong with the command line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    stderr::speak(stderr::format_of_command_line(args), "");
+    if error.use_stderr() && stderr::is_json() {
+        let text = error.to_string();
+        stderr::error(text.trim_start_matches("error: ").trim_end());
+        return Exit::BadInput.into();
     }
+    error.exit()
 }
 
 /// Why a command could not do what it was asked to.
@@ -202,18 +222,13 @@ impl Failure {
         if let Self::Problems(problems) = self {
             return warn(problems);
         }
-        let mut stderr = anstream::stderr().lock();
-        let _ = writeln!(stderr, "error: {self}");
+        stderr::error(&self.to_string());
     }
 }
 
-/// Prints problems to standard error, in colour where that is a terminal.
+/// Prints problems to standard error.
 fn warn(problems: &Problems) {
-    if !problems.is_empty() {
-        // anstream takes the colours out again where nobody can see them or NO_COLOR is set.
-        let mut stderr = anstream::stderr().lock();
-        let _ = write!(stderr, "{}", problems.render(true));
-    }
+    stderr::problems(problems);
 }
 
 /// The report with its verdicts in colour.

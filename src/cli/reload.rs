@@ -1,9 +1,10 @@
 //! Reading the settings again while a server runs: all of them are taken, or none.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::flags::{self, SettingFlags};
-use super::{Failure, credentials, serve};
+use super::{Failure, credentials, serve, stderr};
 use crate::herd::{Herd, Server, ServerId};
 use crate::log::Logs;
 use crate::net::secure::{Credentials, Keyring, Servers};
@@ -89,8 +90,15 @@ impl Reload<'_> {
 
     /// Reads and checks everything, and changes nothing.
     fn read(&self) -> Result<Read, Failure> {
-        let settings = self.flags.resolve()?.settings;
-        let herd = flags::herd(self.reference)?;
+        let (resolved, mut warnings) = self.flags.resolved()?;
+        let settings = resolved.settings;
+        let (herd, more) = Herd::load(self.reference, Some(Path::new(".")))?;
+        warnings.extend(more);
+        // Into the log like all else: nobody reads standard error beside it, and it may be stuck.
+        for warning in warnings.sorted() {
+            let warning = stderr::in_one_line(warning);
+            tracing::warn!(server = &*self.me.name, "{warning}");
+        }
         let me = self.find_me(&herd)?;
         let key = flags::places_key(&settings)?.map(|(key, _)| key);
         let places = self.ask.places(&settings, key)?;

@@ -15,7 +15,7 @@ use super::notify::{self, Manager};
 use super::reload::Reload;
 use super::signals::Reloads;
 use super::stopping::{Stopping, Told};
-use super::{Exit, Failure, credentials, files, print};
+use super::{Exit, Failure, credentials, files, print, stderr};
 use crate::admin::{self, Admin, Metrics, PATHS, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{LogJournal, Logs};
@@ -72,6 +72,7 @@ pub(super) const NO_KEY: &str =
     "there is no key to Places: every WHATSAT is answered without a place";
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    stderr::speak(args.settings.early_format(), &args.name);
     // For a whole herd warnings were said once.
     let resolved = if args.supervised {
         args.settings.resolve_silently()?
@@ -169,6 +170,7 @@ impl Plan<'_> {
         let logs = Arc::new(logs.map_err(|error| no_log(&error))?);
         // Nobody else sets it.
         let _ = self.told.logs.set(Arc::downgrade(&logs));
+        stderr::never_wait();
         self.greet(server, &listeners, admin_listener.as_ref());
         if let Some(few_files) = few_files {
             tracing::warn!(server = &*server.name, "{few_files}");
@@ -409,6 +411,8 @@ async fn reload_when_told(
         let server = &*reload.me.name;
         tracing::info!(server, "SIGHUP: reads the settings again");
         manager.reloading();
+        // Whatever is wrong with the settings, who rotates logs says so by the same signal.
+        reload.logs.reopen();
         let status = reload.now();
         manager.ready(status);
     }

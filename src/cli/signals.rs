@@ -10,6 +10,24 @@ use tokio::time::Instant;
 /// Signals that come within this time of one are that one: a supervisor may signal a process and then its group.
 const TOGETHER: Duration = Duration::from_secs(1);
 
+/// From here on a file that has grown to the limit of this process (`ulimit -f`) is an error like a full disk, and no longer
+/// a signal that ends the process.
+pub(super) fn survive_full_files() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        // A handler stays when the runtime by which it was set is gone. Without one the process is what it was before.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        if let Ok(runtime) = runtime {
+            let _inside = runtime.enter();
+            let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+            let _ = signal(kind);
+        }
+    }
+}
+
 /// The signals that ask to end.
 pub(super) struct Signals {
     /// When the last one came that counted.

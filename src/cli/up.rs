@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::future::pending;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::flags::{self, SettingFlags};
 use super::serve::{NO_KEY, SYNCHRONISED};
 use super::signals::Signals;
-use super::{Exit, Failure, print};
+use super::{Exit, Failure, print, stderr};
 use crate::herd::{Address, Herd, Name, Server};
 use crate::settings::{Origin, Resolved};
 
@@ -79,17 +79,19 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    stderr::speak(args.settings.early_format(), "");
     // What is wrong with settings shows here, once, and not in every server.
     let resolved = args.settings.resolve()?;
     let herd = flags::herd(&args.herd)?;
     if flags::places_key(&resolved.settings)?.is_none() {
-        let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "{NO_KEY}");
+        stderr::warning(NO_KEY);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+    // Signals are to be heard even if nobody reads what servers say.
+    stderr::never_wait();
     runtime.block_on(up(args, &resolved, &herd))
 }
 
@@ -331,10 +333,8 @@ impl Running {
     fn did(&mut self, name: Name, did: Did) {
         match did {
             Did::Logged(line) => {
-                let mut stderr = io::stderr().lock();
                 let line = String::from_utf8_lossy(&line);
-                // Who closed standard error does not want to read it.
-                let _ = writeln!(stderr, "{name}: {}", line.trim_end());
+                stderr::passed_on(&name, line.trim_end());
             }
             Did::Said(word) if word.trim_ascii() == SYNCHRONISED.as_bytes() => {
                 self.synchronised.insert(name);

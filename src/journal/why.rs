@@ -52,20 +52,16 @@ impl From<&std::io::Error> for Why {
     fn from(error: &std::io::Error) -> Self {
         // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
         // something about may have no kind.
-        match error.raw_os_error() {
-            Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE) => {
-                Self::Failed(Cow::Borrowed("too many open files"))
-            }
-            _ => {
-                let kind = error.kind().to_string();
-                let says_nothing = WORDLESS.contains(&kind.as_str());
-                Self::Failed(Cow::Owned(if says_nothing {
-                    error.to_string()
-                } else {
-                    kind
-                }))
-            }
+        if let Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE) = error.raw_os_error() {
+            return Self::Failed(Cow::Borrowed("too many open files"));
         }
+        let kind = error.kind().to_string();
+        let says_nothing = WORDLESS.contains(&kind.as_str());
+        Self::Failed(Cow::Owned(if says_nothing {
+            error.to_string()
+        } else {
+            kind
+        }))
     }
 }
 

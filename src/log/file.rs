@@ -1,35 +1,73 @@
-//! A log file that is put aside when it has grown large: `log-Riley.txt` becomes `log-Riley.txt.1`, that
+//! A log file that is rotated when it has grown large: `log-Riley.txt` becomes `log-Riley.txt.1`, that
 //! `log-Riley.txt.2`, and so on.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::queue::{Notice, Outlet, Tell};
+
+/// Whether the file was removed is looked up this often at most, when something is written.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The file. What is given to [`write`](Write::write) at once stays together.
 pub struct Rotating {
     path: PathBuf,
-    /// When it has so many bytes it is put aside.
+    /// When it has so many bytes it is rotated.
     most: u64,
     keep: usize,
+    tell: Tell,
+    open: Open,
+    /// When it was last seen to be there.
+    seen: Instant,
+    /// It was told that it can't be opened again.
+    is_lost: bool,
+}
+
+/// The file while it is open.
+struct Open {
     file: File,
     size: u64,
+    /// A pipe or a device is never rotated: its name would go, and a file would take its place.
+    rotates_at: Option<u64>,
+}
+
+impl Open {
+    fn new(path: &Path, most: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self {
+            file,
+            size: metadata.len(),
+            rotates_at: metadata.is_file().then_some(most),
+        })
+    }
 }
 
 impl Rotating {
-    /// Opens the file, or goes on with the one that is there.
-    pub fn open(path: PathBuf, most: u64, keep: usize) -> io::Result<Self> {
-        let file = appending(&path)?;
-        let size = file.metadata()?.len();
+    /// Opens the file, or goes on with the one that is there; its folder is made if it is missing. What happens to it later
+    /// is told by `tell`. If it is a pipe, this waits for somebody to read from it.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the file can't be opened. They are named.
+    pub fn open(path: PathBuf, most: u64, keep: usize, tell: Tell) -> io::Result<Self> {
+        let open = begin(&path, most)?;
         Ok(Self {
             path,
             most,
             keep,
-            file,
-            size,
+            tell,
+            open,
+            seen: Instant::now(),
+            is_lost: false,
         })
     }
 
-    /// Puts the file aside and begins a new one.
+    /// Rotates the file and begins a new one. If that fails, the old one goes on under its name.
     fn rotate(&mut self) -> io::Result<()> {
         if self.keep == 0 {
             fs::remove_file(&self.path)?;
@@ -42,12 +80,59 @@ impl Rotating {
                 renamed => renamed?,
             }
         }
-        self.file = appending(&self.path)?;
-        self.size = 0;
-        Ok(())
+        match Open::new(&self.path, self.most) {
+            Ok(open) => {
+                self.open = open;
+                Ok(())
+            }
+            Err(error) => {
+                if self.keep > 0 {
+                    // Or each further attempt would push one of the older files out.
+                    let _ = fs::rename(self.numbered(1), &self.path);
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// The file that was put aside so many times; 0 is the file itself.
+    fn rotate_if_large(&mut self) {
+        let size = self.open.size;
+        if self.open.rotates_at.is_none_or(|most| size < most) {
+            return;
+        }
+        if let Err(error) = self.rotate() {
+            // A file that can't be rotated is better too large than lost. It is tried again when as much has come again.
+            self.open.rotates_at = Some(size.saturating_add(self.most));
+            (self.tell)(&Notice::NotRotated(error));
+        }
+    }
+
+    /// What is written into a file without a name is lost, so that one is begun anew. (A file that was moved has a name, and
+    /// whoever moved it says by SIGHUP when he is done.)
+    fn begin_anew_if_removed(&mut self) {
+        if self.seen.elapsed() < LOOK {
+            return;
+        }
+        self.seen = Instant::now();
+        let metadata = self.open.file.metadata();
+        if !metadata.is_ok_and(|metadata| is_removed(&metadata)) {
+            return;
+        }
+        match begin(&self.path, self.most) {
+            Ok(open) => {
+                self.open = open;
+                self.is_lost = false;
+                (self.tell)(&Notice::Removed);
+            }
+            Err(error) if !self.is_lost => {
+                self.is_lost = true;
+                (self.tell)(&Notice::Lost(error));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The file that was rotated so many times; 0 is the file itself.
     fn numbered(&self, number: usize) -> PathBuf {
         if number == 0 {
             return self.path.clone();
@@ -58,23 +143,71 @@ impl Rotating {
     }
 }
 
-fn appending(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn begin(path: &Path, most: u64) -> io::Result<Open> {
+    let at = |path: &Path, error: io::Error| {
+        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
+    }
+    Open::new(path, most).map_err(|error| at(path, error))
+}
+
+#[cfg(unix)]
+fn is_removed(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.is_file() && metadata.nlink() == 0
+}
+
+#[cfg(not(unix))]
+fn is_removed(_: &Metadata) -> bool {
+    // An open file can't be removed there.
+    false
+}
+
+#[cfg(unix)]
+fn are_one(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn are_one(_: &Metadata, _: &Metadata) -> bool {
+    false
 }
 
 impl Write for Rotating {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.size >= self.most {
-            // A file that can't be put aside is better too large than lost.
-            let _ = self.rotate();
-        }
-        let written = self.file.write(bytes)?;
-        self.size += u64::try_from(written).unwrap_or(u64::MAX);
+        self.begin_anew_if_removed();
+        self.rotate_if_large();
+        let written = self.open.file.write(bytes)?;
+        let more = u64::try_from(written).unwrap_or(u64::MAX);
+        self.open.size = self.open.size.saturating_add(more);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.open.file.flush()
+    }
+}
+
+impl Outlet for Rotating {
+    fn reopen(&mut self) {
+        let now = self.open.file.metadata();
+        let there = fs::metadata(&self.path);
+        if let (Ok(now), Ok(there)) = (now, there)
+            && are_one(&now, &there)
+        {
+            return;
+        }
+        match begin(&self.path, self.most) {
+            Ok(open) => {
+                self.open = open;
+                self.is_lost = false;
+                (self.tell)(&Notice::Reopened);
+            }
+            Err(error) => (self.tell)(&Notice::NotReopened(error)),
+        }
     }
 }
 
@@ -82,15 +215,28 @@ impl Write for Rotating {
 mod tests {
     use std::fs;
     use std::io::Write as _;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
 
-    use super::Rotating;
+    use super::{Outlet as _, Rotating};
+
+    /// A file of this size, and what it tells.
+    fn rotating(path: &Path, most: u64, keep: usize) -> (Rotating, Arc<Mutex<Vec<String>>>) {
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let tell = {
+            let told = Arc::clone(&told);
+            Arc::new(move |notice: &super::Notice| told.lock().unwrap().push(notice.to_string()))
+        };
+        let file = Rotating::open(path.to_owned(), most, keep, tell).unwrap();
+        (file, told)
+    }
 
     #[test]
-    fn a_large_file_is_put_aside_and_the_oldest_one_goes() {
+    fn a_large_file_is_rotated_and_the_oldest_one_goes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log-A.txt");
         fs::write(&path, "old\n").unwrap();
-        let mut file = Rotating::open(path.clone(), 6, 2).unwrap();
+        let (mut file, _) = rotating(&path, 6, 2);
         for line in ["one\n", "two\n", "three\n", "four\n", "five\n"] {
             file.write_all(line.as_bytes()).unwrap();
         }
@@ -105,11 +251,81 @@ mod tests {
     fn without_any_to_keep_it_begins_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log-A.txt");
-        let mut file = Rotating::open(path.clone(), 4, 0).unwrap();
+        let (mut file, _) = rotating(&path, 4, 0);
         for line in ["one\n", "two\n"] {
             file.write_all(line.as_bytes()).unwrap();
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_that_can_not_be_rotated_grows_on_and_says_so_once_a_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log-A.txt");
+        // A folder that is not empty is in the way.
+        fs::create_dir_all(folder.path().join("log-A.txt.1/x")).unwrap();
+        let (mut file, told) = rotating(&path, 8, 1);
+        for _ in 0..5 {
+            file.write_all(b"line\n").unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line\n".repeat(5));
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("can't be rotated"), "{told:?}");
+    }
+
+    #[test]
+    fn one_that_was_moved_away_is_opened_anew_when_that_is_asked_for_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (
+            folder.path().join("sub/log-A.txt"),
+            folder.path().join("moved"),
+        );
+        let (mut file, told) = rotating(&path, 1000, 1);
+        file.reopen();
+        assert!(told.lock().unwrap().is_empty());
+        file.write_all(b"one\n").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        fs::remove_dir(folder.path().join("sub")).unwrap();
+        file.write_all(b"two\n").unwrap();
+        file.reopen();
+        file.write_all(b"three\n").unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        // Now that it can't be, the old one goes on.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        file.reopen();
+        file.write_all(b"four\n").unwrap();
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].contains("can't be opened anew"), "{told:?}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_removed_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log-A.txt");
+        let (mut file, told) = rotating(&path, 1000, 1);
+        file.write_all(b"one\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        tokio::time::advance(super::LOOK).await;
+        file.write_all(b"two\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+        // And with its folder, where a file is in the way now.
+        drop(fs::remove_dir_all(folder.path()));
+        fs::write(folder.path(), "").unwrap();
+        for _ in 0..3 {
+            tokio::time::advance(super::LOOK).await;
+            file.write_all(b"lost\n").unwrap();
+        }
+        fs::remove_file(folder.path()).unwrap();
+        tokio::time::advance(super::LOOK).await;
+        file.write_all(b"three\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), 3, "{told:?}");
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
@@ -22,7 +23,7 @@ use crate::herd::Name;
 
 pub use file::Rotating;
 pub use journal::LogJournal;
-pub use queue::{Queue, Writing};
+pub use queue::{Notice, Outlet, Queue, Tell, Writing};
 
 /// What is logged and where.
 #[derive(Clone, Debug)]
@@ -67,11 +68,53 @@ const MOST_WAITING: usize = 8 << 20;
 /// At the end, so long is waited for what is not written yet.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// So long is waited for the file to open before the server goes on without: nobody may read from a pipe yet, and a disk may
+/// be far away.
+const OPENING: Duration = Duration::from_secs(1);
+
 /// The logs of this process. Dropping it writes what still waits, for a bounded time.
 pub struct Logs {
     stderr: Writing,
     level: reload::Handle<Targets, Registry>,
-    file: Option<Writing>,
+    file: Option<LogFile>,
+}
+
+/// `log-NAME.txt`.
+struct LogFile {
+    writing: Writing,
+    path: PathBuf,
+    /// It was when the server began.
+    is_open: bool,
+}
+
+impl LogFile {
+    fn start(config: &LogConfig, dir: &Path, server: &Name) -> io::Result<Self> {
+        let path = dir.join(format!("log-{server}.txt"));
+        let tell: Tell = {
+            let (server, path) = (Arc::clone(server), path.display().to_string());
+            Arc::new(move |notice| {
+                let server = &*server;
+                if notice.is_bad() {
+                    tracing::error!(server, "log file {path} {notice}");
+                } else {
+                    tracing::warn!(server, "log file {path} {notice}");
+                }
+            })
+        };
+        let size = u64::try_from(config.size).unwrap_or(u64::MAX);
+        let keep = config.keep;
+        let open = {
+            let (path, tell) = (path.clone(), Arc::clone(&tell));
+            move || Rotating::open(path, size, keep, tell)
+        };
+        let writing = Writing::start("log file", MOST_WAITING, open, missing, tell)?;
+        let is_open = writing.is_open(OPENING)?;
+        Ok(Self {
+            writing,
+            path,
+            is_open,
+        })
+    }
 }
 
 impl Logs {
@@ -81,25 +124,19 @@ impl Logs {
     ///
     /// When the folder or the file can't be opened.
     pub fn start(config: &LogConfig, server: &Name) -> io::Result<Self> {
+        let name = Arc::clone(server);
         let file = match &config.dir {
             None => None,
-            Some(dir) => {
-                let path = dir.join(format!("log-{server}.txt"));
-                let at = |path: &Path, error: io::Error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                };
-                std::fs::create_dir_all(dir).map_err(|error| at(dir, error))?;
-                let size = u64::try_from(config.size).unwrap_or(u64::MAX);
-                let file = Rotating::open(path.clone(), size, config.keep);
-                let file = file.map_err(|error| at(&path, error))?;
-                Some(Writing::start("log file", MOST_WAITING, file, missing)?)
-            }
+            Some(dir) => Some(LogFile::start(config, dir, server)?),
         };
         let missing_there: fn(u64) -> String = match config.format {
             Format::Text => missing,
             Format::Json => missing_as_json,
         };
-        let stderr = Writing::start("log", MOST_WAITING, io::stderr(), missing_there)?;
+        // What standard error does not take can be told nowhere; it is counted.
+        let untold = Arc::new(|_: &Notice| {});
+        let open = || Ok(io::stderr());
+        let stderr = Writing::start("log", MOST_WAITING, open, missing_there, untold)?;
         let queue = stderr.queue();
         let (filter, level) = reload::Layer::new(up_to(config.level));
         let lines = fmt::layer()
@@ -118,11 +155,42 @@ impl Logs {
             ),
         }
         .map_err(io::Error::other)?;
+        if let Some(LogFile {
+            path,
+            is_open: false,
+            ..
+        }) = &file
+        {
+            let path = path.display();
+            tracing::warn!(
+                server = &*name,
+                "log file {path} is not open yet (nobody may read from a pipe): lines wait until it is, up to {} MiB",
+                MOST_WAITING >> 20
+            );
+        }
         Ok(Self {
             stderr,
             level,
             file,
         })
+    }
+
+    /// Begins `log-NAME.txt` anew if it was moved away, as programs do that rotate logs.
+    pub fn reopen(&self) {
+        if let Some(file) = &self.file {
+            file.writing.queue().reopen();
+        }
+    }
+
+    /// Takes no more lines, and writes what waits; for each log no longer than `patience`.
+    pub fn finish(&self, patience: Duration) {
+        if let Some(LogFile { writing, path, .. }) = &self.file
+            && !writing.finish(patience)
+        {
+            let path = path.display();
+            tracing::warn!("log file {path} does not take what still waits for it: that is lost");
+        }
+        self.stderr.finish(patience);
     }
 
     /// From here on so much is logged on standard error.
@@ -138,7 +206,7 @@ impl Logs {
 
     /// Where the lines in and out of the server go, if they go anywhere.
     pub fn file(&self) -> Option<Arc<Queue>> {
-        self.file.as_ref().map(Writing::queue)
+        self.file.as_ref().map(|file| file.writing.queue())
     }
 }
 
@@ -151,22 +219,28 @@ fn up_to(level: Level) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
 }
 
-fn missing(lines: u64) -> String {
-    format!("({lines} lines are missing about here: they could not be written in time)")
+/// What stands in a log where so many lines are missing.
+pub fn missing(lines: u64) -> String {
+    format!("({lines} lines are missing about here: they could not be written, or not in time)")
 }
 
-fn missing_as_json(lines: u64) -> String {
-    serde_json::json!({ "level": "WARN", "missing_lines": lines }).to_string()
+/// The same in JSON.
+pub fn missing_as_json(lines: u64) -> String {
+    let fields = serde_json::json!({ "message": missing(lines), "missing_lines": lines });
+    json_line(Level::WARN, &fields)
 }
 
-impl Logs {
-    /// Takes no more lines, and writes what waits; for each log no longer than `patience`.
-    pub fn finish(&self, patience: Duration) {
-        if let Some(file) = &self.file {
-            file.finish(patience);
-        }
-        self.stderr.finish(patience);
-    }
+/// A line as the log has it in JSON, for what is to stand there and does not come by [`tracing`]. `fields` has a `message`.
+pub fn json_line(level: Level, fields: &serde_json::Value) -> String {
+    let mut timestamp = String::new();
+    // Without a clock there is no time; the rest is worth telling.
+    let _ = SystemTime.format_time(&mut fmt::format::Writer::new(&mut timestamp));
+    let line = serde_json::json!({
+        "timestamp": timestamp,
+        "level": level.to_string(),
+        "fields": fields,
+    });
+    line.to_string()
 }
 
 impl Drop for Logs {

@@ -72,7 +72,10 @@ pub struct Unresolved {
 impl Unresolved {
     /// Whether this is why `error` came about.
     pub fn is_why(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+        let inner = error.get_ref();
+        inner
+            .and_then(|inner| inner.downcast_ref::<Self>())
+            .is_some()
     }
 }
 

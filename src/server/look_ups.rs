@@ -141,9 +141,8 @@ impl<'a> LookUps<'a> {
     pub(super) async fn ready(&mut self, wants_room: bool, most: usize) {
         poll_fn(|context| {
             self.poll_all(context);
-            let is_ready = self.is_empty()
-                || self.is_first_answered()
-                || wants_room && self.has_room(most);
+            let is_ready =
+                self.is_empty() || self.is_first_answered() || wants_room && self.has_room(most);
             if is_ready {
                 Poll::Ready(())
             } else {
@@ -188,12 +187,7 @@ pub(super) struct Withheld<'a> {
 }
 
 impl Journal for Withheld<'_> {
-    fn open(
-        &self,
-        end: End,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> ConnId {
+    fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId {
         self.journal.open(end, local, remote)
     }
 

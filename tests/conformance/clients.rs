@@ -177,16 +177,17 @@ pub(crate) async fn a_line_behind_a_question_is_decided_when_it_comes_and_answer
     world: W,
 ) {
     let places = Held::new();
-    let herd = Plan::new(&world, &["A-B"]).places(places.clone()).up().await;
+    let herd = Plan::new(&world, &["A-B"])
+        .places(places.clone())
+        .up()
+        .await;
     herd.whole().await;
     let mut client = herd.client("A").await;
     let log = herd.log("B");
     client.say("IAMAT kiwi +1-1 5\n").await;
     client.expect_at("A", "kiwi +1-1 5").await;
     log.wait("kiwi", accepted("kiwi")).await;
-    client
-        .say("WHATSAT kiwi 1 5\nIAMAT kiwi +2-2 6\n")
-        .await;
+    client.say("WHATSAT kiwi 1 5\nIAMAT kiwi +2-2 6\n").await;
     places.wait_for(1).await;
     // Lines that come while Places is asked are no different from those that came with the question.
     client

@@ -32,7 +32,10 @@ impl Held {
     pub(crate) async fn wait_for(&self, asked: usize) {
         let mut all = self.asked.subscribe();
         let waited = soon(all.wait_for(|&all| all >= asked), || {
-            format!("look-up {asked}; so far there were {}", *self.asked.borrow())
+            format!(
+                "look-up {asked}; so far there were {}",
+                *self.asked.borrow()
+            )
         });
         waited.await.expect("the places outlive the story");
     }

@@ -251,7 +251,12 @@ impl Process {
 
     /// Begins the command with so many open files allowed.
     pub(crate) fn with_few_files(most: usize, args: &[&str]) -> Self {
-        let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        Self::limited(&format!("-n {most}"), args)
+    }
+
+    /// Begins the command within a limit, as `ulimit` has it.
+    pub(crate) fn limited(limit: &str, args: &[&str]) -> Self {
+        let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
         let begin = ["-c", &script, env!("CARGO_BIN_EXE_herd")];
         Self::spawn(of_program("sh", &[&begin, args].concat()), &[])
     }
@@ -301,6 +306,11 @@ impl Process {
     /// All it said so far.
     pub(crate) fn said(&self) -> String {
         format!("{}{}", *self.out.borrow(), *self.err.borrow())
+    }
+
+    /// What it said on standard error so far.
+    pub(crate) fn logged(&self) -> String {
+        self.err.borrow().clone()
     }
 
     /// Waits until it says where operators ask it, and gives that.
