@@ -25,6 +25,10 @@ mod places;
 #[path = "deploy/proof.rs"]
 mod proof;
 #[path = "deploy/relinking.rs"]
+=======
+#[path = "deploy/listening.rs"]
+mod listening;
+>>>>>>> 0b23403 (wip)
 mod relinking;
 #[path = "deploy/watching.rs"]
 mod watching;

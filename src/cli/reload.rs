@@ -65,6 +65,8 @@ impl Reload<'_> {
         tracing::info!(server, "settings are reloaded");
         let mut fixed = settings::need_a_restart(self.begun_with, &settings);
         let me = read.herd.server(read.me);
+        // Where it was told to listen elsewhere, the herd file only says where others connect to.
+        let (listen, peer_listen) = (&self.begun_with.listen, &self.begun_with.peer_listen);
         for (what, changed) in [
             (
                 "where the herd file has it listen for clients",
@@ -72,7 +74,7 @@ impl Reload<'_> {
             ),
             (
                 "where the herd file has it listen for servers",
-                me.peer != self.me.peer,
+                peer_listen.is_none() && me.peer != self.me.peer,
             ),
         ] {
             fixed.extend(changed.then_some(what));

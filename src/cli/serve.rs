@@ -295,8 +295,16 @@ fn is_far(host: &str) -> bool {
     host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
-async fn bind(net: &Web, server: &Server, only_here: bool) -> Result<Listeners<Web>, Failure> {
-    let bound = Listeners::<Web>::bind(net, &server.client, &server.peer).await;
+/// Takes both ports: where the settings say, or else where the herd file has others connect to.
+async fn bind(
+    net: &Web,
+    server: &Server,
+    settings: &Settings,
+    only_here: bool,
+) -> Result<Listeners<Web>, Failure> {
+    let clients = settings.listen.as_ref().unwrap_or(&server.client);
+    let peers = settings.peer_listen.as_ref().unwrap_or(&server.peer);
+    let bound = Listeners::<Web>::bind(net, clients, peers).await;
     let listeners =
         bound.map_err(|error| Failure::Failed(format!("{error}\nhelp: {}", error.help())))?;
     // Nothing was accepted yet.

@@ -83,6 +83,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // What is wrong with settings shows here, once, and not in every server.
     let resolved = args.settings.resolve()?;
     let herd = flags::herd(&args.herd)?;
+    refuse_one_address(&resolved.settings)?;
     if flags::places_key(&resolved.settings)?.is_none() {
         stderr::warning(NO_KEY);
     }
@@ -93,6 +94,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // Signals are to be heard even if nobody reads what servers say.
     stderr::never_wait();
     runtime.block_on(up(args, &resolved, &herd))
+}
+
+/// Only one server can listen at an address.
+fn refuse_one_address(settings: &Settings) -> Result<(), Failure> {
+    let given = [
+        ("listen", &settings.listen),
+        ("peer-listen", &settings.peer_listen),
+    ];
+    let given = given.into_iter().find(|(_, address)| address.is_some());
+    given.map_or(Ok(()), |(setting, _)| {
+        Err(Failure::Input(format!(
+            "`{setting}` is where one server listens, and `herd up` starts several\n\
+             help: give each server its host and ports in the herd file, or start each by `herd serve --{setting}`"
+        )))
+    })
 }
 
 async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failure> {

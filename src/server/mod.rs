@@ -61,6 +61,8 @@ pub enum ServeError {
 pub struct BindError {
     address: Address,
     whom: &'static str,
+    /// What says where to listen instead of the herd file.
+    setting: &'static str,
     error: io::Error,
 }
 
@@ -70,22 +72,24 @@ impl BindError {
         let Address { host, port } = &self.address;
         if Unresolved::is_why(&self.error) {
             return format!(
-                "mend the server's host in the herd file, or see that this machine can resolve `{host}` (DNS, /etc/hosts)"
+                "mend the server's host in the herd file, say by `--{setting}` where to listen, or see that this machine can resolve `{host}` (DNS, /etc/hosts)"
             );
         }
         match self.error.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "another program has port {port}, perhaps this server itself: end that, or give the server another port in the herd file"
+                "another program has port {port}, perhaps this server itself: end that, or give the server another port, in the herd file or by `--{setting}`"
             ),
             io::ErrorKind::AddrNotAvailable => {
                 format!(
-                    "`{host}` is no address of this machine: run the server where it is, or mend the herd file"
+                    "`{host}` is no address of this machine: run the server where it is, mend the herd file, or say by `--{setting}` where to listen, such as `--{setting} 0.0.0.0:{port}`"
                 )
             }
             io::ErrorKind::PermissionDenied => {
                 format!("this user may not listen on port {port}: use one from 1024 on")
             }
-            _ => "mend the server's host or port in the herd file".to_owned(),
+            _ => format!(
+                "mend the server's host or port in the herd file, or say by `--{setting}` where to listen"
+            ),
         }
     }
 }
@@ -111,12 +115,13 @@ impl<N: Net> Listeners<N> {
                 address,
                 whom,
                 error,
+                setting,
             }
         };
         let bound = net.listen(clients).await;
         let clients = bound.map_err(failed(clients, "clients"))?;
         let bound = net.listen_for_servers(peers).await;
-        let peers = bound.map_err(failed(peers, "servers"))?;
+        let peers = bound.map_err(failed(peers, "servers", "peer-listen"))?;
         Ok(Self { clients, peers })
     }
 }

@@ -46,6 +46,10 @@ pub struct Settings {
     /// What is logged and where.
     pub log: LogConfig,
     /// Where operators ask how the server is; if not set, nowhere.
+    /// Where clients are listened for; if not set, where the herd file has them connect to.
+    pub listen: Option<Address>,
+    /// Where servers are listened for; if not set, where the herd file has them dial.
+    pub peer_listen: Option<Address>,
     pub admin: Option<Address>,
     /// They may be listened for where others than this machine reach it.
     pub insecure_admin: bool,
@@ -102,6 +106,8 @@ impl Default for Settings {
             places_key_file: None,
             log: LogConfig::default(),
             admin: None,
+            listen: None,
+            peer_listen: None,
             insecure_admin: false,
             insecure_peers: false,
             peers: PeerFiles::default(),
@@ -228,6 +234,22 @@ impl Resolved {
     fn set(
         &mut self,
         position: usize,
+    /// Names the files that a service manager has handed to this process, where nobody else named any.
+    fn take_credentials(&mut self, folder: &Path) {
+        for (position, setting) in SETTINGS.iter().enumerate() {
+            let credential = table::CREDENTIALS
+                .iter()
+                .find(|(name, _)| *name == setting.name);
+            let Some((_, credential)) = credential else {
+                continue;
+            };
+            if self.origins[position] == Origin::Default && folder.join(credential).exists() {
+                let set = self.set(position, credential, folder, Origin::Credential);
+                debug_assert!(set.is_ok(), "any path is one");
+            }
+        }
+    }
+
         text: &str,
         base: &Path,
         origin: Origin,

@@ -6,21 +6,13 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::url::PlacesUrl;
+use super::values::{address, count, duration, life, path, quoted, visible};
 use super::{BadValue, PREFIX, Settings};
 use crate::herd::Address;
 use crate::log::Format;
 use crate::places::Api;
 use crate::server::Limits;
-use crate::units::{format_duration, parse_duration};
-
-/// Shorter times would keep a server busy with nothing else.
-const SHORTEST: Duration = Duration::from_millis(1);
-
-/// Longer times are rather mistakes.
-const LONGEST: Duration = Duration::from_hours(24);
-
-/// The longest time to live: a year.
-const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
+use crate::units::format_duration;
 
 /// Settings that take effect when a server starts, and not again when it reloads them.
 pub(super) const AT_START: &[&str] = &[
@@ -29,6 +21,8 @@ pub(super) const AT_START: &[&str] = &[
     "log-size",
     "log-keep",
     "stop-limit",
+    "listen",
+    "peer-listen",
     "admin",
     "insecure-admin",
     "insecure-peers",
@@ -177,6 +171,16 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting(
         "clients-per-address",
+    setting(
+        "listen",
+        At(|s| &mut s.listen),
+        "Where clients are listened for, such as `0.0.0.0:12200`, if not where the herd file has them connect to: behind a NAT, in a container",
+    ),
+    setting(
+        "peer-listen",
+        At(|s| &mut s.peer_listen),
+        "Where servers are listened for, such as `0.0.0.0:22200`, if not where the herd file has them dial",
+    ),
         Count(|s| &mut s.limits.clients_per_address, 1, 1 << 20),
         "Of these, so many from one address (of IPv6, one /64); further ones are closed",
     ),
@@ -456,56 +460,4 @@ impl Kind {
             Choice { among, .. } => format!("is one of {}", among.join(", ")),
         }
     }
-}
-
-fn duration(text: &str) -> Result<Duration, BadValue> {
-    let duration = parse_duration(text).map_err(BadValue::new)?;
-    if duration < SHORTEST || duration > LONGEST {
-        return Err(BadValue::new("it must be from 1ms to 24h"));
-    }
-    Ok(duration)
-}
-
-fn life(text: &str) -> Result<Duration, BadValue> {
-    let life = parse_duration(text).map_err(BadValue::new)?;
-    if life < Duration::from_secs(1) || life > LONGEST_LIFE {
-        return Err(BadValue::new("it must be from 1s to 8760h"));
-    }
-    Ok(life)
-}
-
-fn address(text: &str) -> Result<Address, BadValue> {
-    let parts = text.rsplit_once(':').and_then(|(host, port)| {
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let port = port.parse().ok()?;
-        (!host.is_empty()).then_some(Address { host, port })
-    });
-    parts.ok_or_else(|| BadValue::new("it must be a host and a port such as `127.0.0.1:9600`"))
-}
-
-fn count(text: &str, least: usize, most: usize) -> Result<usize, BadValue> {
-    let count = text.parse().ok();
-    let fits = count.filter(|count| (least..=most).contains(count));
-    fits.ok_or_else(|| BadValue::new(format!("it must be a whole number from {least} to {most}")))
-}
-
-fn visible(text: &str) -> Result<String, BadValue> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(BadValue::new(
-            "it must be visible ASCII characters without blanks",
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-fn path(text: &str, base: &Path) -> Result<PathBuf, BadValue> {
-    if text.is_empty() {
-        return Err(BadValue::new("the path is empty"));
-    }
-    Ok(base.join(text))
-}
-
-/// A string as TOML writes it; what JSON escapes, TOML escapes the same way.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
