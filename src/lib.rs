@@ -54,6 +54,7 @@
 //! - `survey`: a herd with things missing, held against its graph
 //! - `sweep`: many seeds on all cores, and one report
 //! - `shrink`: a run that fails, made small
+//! - [`version`]: which build this is
 //! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command
 //!
@@ -99,5 +100,6 @@ pub mod sweep;
 #[cfg(feature = "sim")]
 pub mod trace;
 pub mod units;
+pub mod version;
 #[cfg(feature = "sim")]
 pub mod view;

@@ -27,7 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "herd", "journal", "log", "net", "node", "places", "protocol", "server",
+            "herd", "journal", "log", "net", "node", "places", "protocol", "server", "version",
         ],
     ),
     (
@@ -43,6 +43,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("seed", &[]),
+    ("version", &[]),
     (
         "shrink",
         &["diag", "herd", "scenario", "sim", "trace", "units"],
@@ -95,7 +96,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "model",
             "mutants", "net", "places", "protocol", "report", "scenario", "server", "settings",
-            "shrink", "sim", "survey", "sweep", "trace", "units", "view",
+            "shrink", "sim", "survey", "sweep", "trace", "units", "version", "view",
         ],
     ),
 ];
@@ -103,7 +104,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
     "protocol", "herd", "node", "model", "journal", "scenario", "seed", "trace", "report", "diff",
-    "diag", "document", "units", "view",
+    "diag", "document", "units", "version", "view",
 ];
 
 /// Files without them, in folders that have some.

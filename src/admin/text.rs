@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use super::http::Admin;
-use super::metrics::{
-    Connections, Count, FULL, Histogram, LINES, LinkCounts, Metrics, OUTCOMES, REASONS,
-};
+use super::metrics::{Connections, FULL, LINES, LinkCounts, Metrics, OUTCOMES, REASONS};
+use super::process;
+use crate::version;
 
 /// A metric, and what it says.
 #[derive(Debug)]
@@ -264,9 +264,12 @@ fn seconds(nanos: u64) -> String {
 /// Everything there is to say now.
 pub(super) fn scrape(admin: &Admin) -> String {
     let mut text = Text::default();
-    let version = env!("CARGO_PKG_VERSION");
-    text.family("herd_build_info")
-        .put(&[("version", version)], 1);
+    let build = [
+        ("version", version::VERSION),
+        ("commit", version::COMMIT),
+        ("date", version::DATE),
+    ];
+    text.family("herd_build_info").put(&build, 1);
     let started = &admin.metrics.started;
     text.family("process_start_time_seconds").put(&[], started);
     let is_ready = u8::from(admin.readiness().is_ok());

@@ -87,7 +87,7 @@ Exit codes:
 #[derive(Parser)]
 #[command(
     name = "herd",
-    version,
+    version = crate::version::BUILD,
     about = "An application-server herd for clients' locations, and the simulator that breaks it",
     after_help = EXIT_CODES,
     max_term_width = 100
