@@ -114,7 +114,8 @@ impl SettingFlags {
             let name = name.into_string().ok()?;
             // What is no text is no value of any setting; it is shown as well as it can be.
             let text = text.to_string_lossy().into_owned();
-            name.starts_with(settings::PREFIX).then_some((name, text))
+            let is_ours = name.starts_with(settings::PREFIX) || name == key::CREDENTIALS;
+            is_ours.then_some((name, text))
         });
         let mut variables: Vec<_> = variables.collect();
         variables.sort();
@@ -146,7 +147,7 @@ pub(super) fn places_key(
 ) -> Result<Option<(places::ApiKey, KeyPlace)>, Failure> {
     let variable = std::env::var_os(key::VARIABLE);
     let variable = variable.map(|text| text.to_string_lossy().into_owned());
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credentials = std::env::var_os(key::CREDENTIALS).map(PathBuf::from);
     let found = key::find(settings, variable.as_deref(), credentials.as_deref());
     found.map_err(|error| Failure::Problems(Problem::without_place(error.to_string()).into()))
 }

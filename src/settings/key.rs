@@ -12,6 +12,9 @@ use crate::places::ApiKey;
 /// The environment variable that holds the key itself.
 pub const VARIABLE: &str = "PLACES_API_KEY";
 
+/// The environment variable that holds the folder in which a service manager hands files to a service.
+pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// The name of the key among the credentials that systemd hands to a service, whose folder is in `CREDENTIALS_DIRECTORY`.
 pub const CREDENTIAL: &str = "places-api-key";
 

@@ -210,6 +210,8 @@ pub enum Origin {
     /// A file, at this line.
     File(String, usize),
     /// The environment variable of the setting.
+    /// A file of the service manager's, in `$CREDENTIALS_DIRECTORY`.
+    Credential,
     Environment,
     /// The setting's flag.
     Flag,
@@ -271,7 +273,7 @@ impl BadValue {
     }
 }
 
-/// Puts all sources together. Next to the settings come the warnings.
+/// Puts all sources together; `environment` is what of it is about settings, and [`key::CREDENTIALS`]. Next to the settings come the warnings.
 ///
 /// # Errors
 ///
@@ -297,7 +299,12 @@ pub fn resolve(
     }
     let here = Path::new("");
     for (variable, text) in environment {
+    let mut credentials = None;
         let Some(position) = SETTINGS
+        if variable == key::CREDENTIALS {
+            credentials = Some(Path::new(text));
+            continue;
+        }
             .iter()
             .position(|setting| setting.variable() == *variable)
         else {
@@ -318,6 +325,9 @@ pub fn resolve(
         }
     }
     if !problems.has_errors() {
+    if let Some(folder) = credentials {
+        resolved.take_credentials(folder);
+    }
         problems.extend(resolved.settings.check());
     }
     problems.accept(Some(resolved))

@@ -36,6 +36,7 @@ impl fmt::Display for From<'_> {
         match self.origin {
             Origin::Default => f.write_str("default"),
             Origin::File(name, line) => write!(f, "{name}:{line}"),
+            Origin::Credential => write!(f, "${}", super::key::CREDENTIALS),
             Origin::Environment => f.write_str(&self.setting.variable()),
             Origin::Flag => write!(f, "--{}", self.setting.name),
         }

@@ -125,6 +125,52 @@ fn paths_in_a_file_are_relative_to_it() {
 }
 
 #[test]
+fn files_of_a_service_manager_count_where_nobody_else_names_any() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in [
+        "peer-authorities",
+        "peer-certificate",
+        "peer-key",
+        "client-key",
+        "stranger",
+    ] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let environment = [env(
+        "CREDENTIALS_DIRECTORY",
+        folder.path().to_str().unwrap(),
+    )];
+    let flags = [
+        ("peer-key", "mine".to_owned()),
+        ("client-certificate", "mine".to_owned()),
+    ];
+    let (resolved, warnings) = resolve(None, &environment, &flags).unwrap();
+    assert!(warnings.is_empty(), "{warnings}");
+    let peers = &resolved.settings.peers;
+    assert_eq!(peers.own.key, Some(PathBuf::from("mine")));
+    assert_eq!(
+        peers.own.certificate,
+        Some(folder.path().join("peer-certificate"))
+    );
+    assert_eq!(resolved.origin("peer-authorities"), &Origin::Credential);
+    assert_eq!(resolved.origin("peer-secret-file"), &Origin::Default);
+    let printed = print(&resolved, None);
+    let line = printed.lines().find(|line| line.starts_with("client_key"));
+    assert!(
+        line.unwrap().ends_with("# $CREDENTIALS_DIRECTORY"),
+        "{printed}"
+    );
+    // They fit together with the others, or not, as any file does.
+    let told = resolve(None, &environment, &flags[..1])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("there is `client-key`, but no `client-certificate`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn every_setting_takes_its_default_back() {
     for setting in SETTINGS {
         let mut settings = Settings::default();
