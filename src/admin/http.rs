@@ -17,12 +17,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
-use super::{Metrics, ready, text};
+use super::metrics::LinkCounts;
+use super::{LinkReport, Metrics, Status, ready, text};
+use crate::herd::Name;
 use crate::log::Queue;
 use crate::net::{Connection, Listener, Net};
 use crate::places::Counts;
 use crate::protocol::escape;
 use crate::server::Handle;
+use crate::version;
 
 /// Connections at a time. For a further one the oldest is closed, so that whoever holds many and asks nothing keeps
 /// nobody out.
@@ -38,10 +41,22 @@ const LARGEST_HEAD: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What can be asked for.
-pub const PATHS: [&str; 4] = ["/metrics", "/livez", "/readyz", "/records?client=ID"];
+pub const PATHS: [&str; 5] = [
+    "/metrics",
+    "/livez",
+    "/readyz",
+    "/status",
+    "/records?client=ID",
+];
 
 /// What there is to tell of a server.
 pub struct Admin {
+    /// The herd's name.
+    pub herd: Name,
+    /// The server's name there.
+    pub name: Name,
+    /// When it began.
+    pub began: Instant,
     /// The server.
     pub server: Handle,
     /// What its events add up to.
@@ -85,11 +100,42 @@ impl Admin {
                 Ok(()) => Answer::plain(StatusCode::OK, "ready\n"),
                 Err(why) => Answer::plain(StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
             },
+            "/status" => Answer::json(StatusCode::OK, &self.status()),
             "/records" => self.record(request.uri().query().unwrap_or_default()),
             _ => {
                 let there = format!("there is {}\n", PATHS.join(", "));
                 Answer::plain(StatusCode::NOT_FOUND, there)
             }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let not_ready_because = self.readiness().err().unwrap_or_default();
+        let links = self.metrics.link_counts();
+        let now = self.server.links();
+        let report = |(peer, counts): &(Name, Arc<LinkCounts>)| {
+            let now = now.iter().find(|(name, _)| name == peer);
+            let now = now.and_then(|(_, status)| *status);
+            LinkReport {
+                peer: peer.to_string(),
+                up: now.is_some(),
+                synchronised: counts.is_synchronised(),
+                waiting: now.map_or(0, |link| link.waiting as u64),
+                agree: now.and_then(|link| link.agreed),
+            }
+        };
+        Status {
+            herd: self.herd.to_string(),
+            server: self.name.to_string(),
+            version: version::VERSION.to_owned(),
+            commit: version::COMMIT.to_owned(),
+            date: version::DATE.to_owned(),
+            up_seconds: self.began.elapsed().as_secs(),
+            ready: not_ready_because.is_empty(),
+            not_ready_because,
+            came_up_empty: self.metrics.came_up_empty(),
+            records: self.server.clients() as u64,
+            links: links.iter().map(report).collect(),
         }
     }
 
@@ -119,9 +165,7 @@ impl Admin {
                 }),
             ),
         };
-        let kind = "application/json";
-        let body = format!("{json}\n");
-        Answer { status, kind, body }
+        Answer::json(status, &json)
     }
 }
 
@@ -152,6 +196,18 @@ impl Answer {
             status,
             kind: "text/plain; charset=utf-8",
             body: body.into(),
+        }
+    }
+
+    fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(json) => Self {
+                status,
+                kind: "application/json",
+                body: json + "\n",
+            },
+            // Only maps whose keys are no strings can't be written, and there are none.
+            Err(error) => Self::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }
 

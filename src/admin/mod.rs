@@ -3,12 +3,16 @@
 //!
 //! Nothing here decides anything, and nothing that a server does waits for it.
 
+mod client;
+mod counts;
 mod http;
 mod metrics;
 mod ready;
 mod text;
+mod status;
 
 pub use http::{Admin, PATHS, serve};
 pub use metrics::{Metrics, Watched};
 pub use ready::{LinkSeen, ready};
 pub use text::{FAMILIES, Family, LIMITS, markdown};
+pub use status::{LinkReport, Status};

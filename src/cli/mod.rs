@@ -10,6 +10,7 @@ mod explore;
 mod export;
 mod files;
 mod flags;
+mod health;
 mod herds;
 #[cfg(feature = "sim")]
 mod hops;
@@ -40,6 +41,7 @@ mod show;
 mod shrink;
 mod signals;
 mod stderr;
+mod status;
 mod stopping;
 #[cfg(feature = "sim")]
 mod survey;
@@ -122,6 +124,8 @@ enum Command {
     Herds(herds::Args),
     Serve(serve::Args),
     Up(up::Args),
+    Status(status::Args),
+    Health(health::Args),
     Send(send::Args),
     Certs(certs::Args),
     Load(load::Args),
@@ -160,6 +164,8 @@ pub fn main() -> ExitCode {
         Command::Herds(args) => herds::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Up(args) => up::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),

@@ -48,6 +48,16 @@ pub struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// `HOST:PORT`, IPv6 with or without brackets. The port may be 0 here, by which the system is let choose one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let port = port.parse().ok()?;
+        (!host.is_empty()).then_some(Self { host, port })
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;

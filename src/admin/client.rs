@@ -1,0 +1,78 @@
+//! Asking a server's admin listener, as `herd status` and `herd health` do.
+
+use std::future::pending;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_lite::future::or;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Request, Version};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use crate::herd::Address;
+use crate::net::Net;
+
+/// A larger answer is none of an admin listener's.
+const LARGEST_BODY: usize = 4 << 20;
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// All of the body.
+    pub body: Bytes,
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody is there.
+    #[error("{0}")]
+    Connect(#[from] std::io::Error),
+    /// Whoever is there took too long.
+    #[error("no answer in time")]
+    Late,
+    /// It answered, but not as an admin listener does.
+    #[error("what answers there is no admin listener of a server")]
+    NotHttp,
+}
+
+/// Asks for `path` at `at`, and waits until `patience` is over.
+pub async fn get<N: Net>(
+    net: &N,
+    at: &Address,
+    path: &str,
+    patience: Duration,
+) -> Result<Reply, AskError> {
+    let asked = timeout(patience, exchange(net, at, path)).await;
+    asked.unwrap_or(Err(AskError::Late))
+}
+
+async fn exchange<N: Net>(net: &N, at: &Address, path: &str) -> Result<Reply, AskError> {
+    let stream = TokioIo::new(net.connect(at).await?.stream);
+    let no_http = |_| AskError::NotHttp;
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(no_http)?;
+    let request = Request::get(path)
+        .version(Version::HTTP_11)
+        .header(HOST, at.to_string())
+        .body(Empty::<Bytes>::new());
+    let request = request.map_err(|_| AskError::NotHttp)?;
+    let answered = async {
+        let response = sender.send_request(request).await.map_err(no_http)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), LARGEST_BODY);
+        let body = body.collect().await.map_err(|_| AskError::NotHttp)?;
+        let body = body.to_bytes();
+        Ok(Reply { status, body })
+    };
+    let driven = async {
+        // How it ends shows in the answer, or in that there is none.
+        let _ = connection.await;
+        pending().await
+    };
+    or(answered, driven).await
+}
