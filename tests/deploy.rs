@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+#[path = "deploy/asking.rs"]
+mod asking;
 #[path = "deploy/containers.rs"]
 mod containers;
 #[path = "deploy/course.rs"]
@@ -18,6 +20,8 @@ mod kills;
 mod life;
 #[path = "deploy/limits.rs"]
 mod limits;
+#[path = "deploy/listening.rs"]
+mod listening;
 #[path = "deploy/logs.rs"]
 mod logs;
 #[path = "deploy/places.rs"]
@@ -25,10 +29,6 @@ mod places;
 #[path = "deploy/proof.rs"]
 mod proof;
 #[path = "deploy/relinking.rs"]
-=======
-#[path = "deploy/listening.rs"]
-mod listening;
->>>>>>> 0b23403 (wip)
 mod relinking;
 #[path = "deploy/watching.rs"]
 mod watching;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::LinkSeen;
+use super::counts::{Count, Histogram, micros};
 use crate::herd::Name;
 use crate::journal::{
     ConnId, End, EventId, Ignored, Journal, Other, RecordText, Source, What, Why,
@@ -17,57 +18,6 @@ use crate::journal::{
 use crate::net::Net;
 use crate::protocol::client::Refusal;
 use crate::protocol::time::{Skew, Timestamp};
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
-
-impl Count {
-    pub(super) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// How values are spread over `N` buckets, each up to its bound, and one above them all.
-#[derive(Debug)]
-pub(super) struct Histogram<const N: usize> {
-    pub(super) bounds: [u64; N],
-    pub(super) counts: [Count; N],
-    pub(super) above: Count,
-    pub(super) sum: Count,
-}
-
-impl<const N: usize> Histogram<N> {
-    fn new(bounds: [u64; N]) -> Self {
-        Self {
-            bounds,
-            counts: std::array::from_fn(|_| Count::default()),
-            above: Count::default(),
-            sum: Count::default(),
-        }
-    }
-
-    fn observe(&self, value: u64) {
-        let bucket = self.bounds.iter().position(|&bound| value <= bound);
-        bucket
-            .map_or(&self.above, |bucket| &self.counts[bucket])
-            .add(1);
-        self.sum.add(value);
-    }
-}
-
-const fn micros<const N: usize>(mut bounds: [u64; N]) -> [u64; N] {
-    let mut at = 0;
-    while at < N {
-        bounds[at] *= 1000;
-        at += 1;
-    }
-    bounds
-}
 
 /// What may become of a client's line, by its kind.
 pub(super) const LINES: [(&str, &str); 15] = [
@@ -204,6 +154,10 @@ impl LinkCounts {
     pub(super) fn is_up(&self) -> bool {
         self.ups.get() > self.downs.get()
     }
+
+    pub(super) fn is_synchronised(&self) -> bool {
+        self.whole.load(Ordering::Relaxed) == 1
+    }
 }
 
 /// A connection with a server.
@@ -240,6 +194,10 @@ pub struct Metrics {
     unwilling: Mutex<Option<Instant>>,
     /// Changes with each event of a link.
     changed: watch::Sender<()>,
+    /// Somebody told what was heard before this server started.
+    knows_from_before: AtomicBool,
+    /// It was ready, or had waited long enough to be.
+    came_up: AtomicBool,
 }
 
 impl Metrics {
@@ -264,7 +222,27 @@ impl Metrics {
             servers: Mutex::default(),
             unwilling: Mutex::default(),
             changed: watch::Sender::default(),
+            knows_from_before: AtomicBool::new(false),
+            came_up: AtomicBool::new(false),
         }
+    }
+
+    /// From now on it counts as empty if nobody has told it anything from before its start.
+    pub fn come_up(&self) {
+        self.came_up.store(true, Ordering::Relaxed);
+    }
+
+    /// A neighbour told what a server heard then.
+    fn hear_of(&self, heard: i128) {
+        if heard < self.started.as_nanos() {
+            self.knows_from_before.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it came up, and nobody has told it anything that a server heard before it started. What clients said since
+    /// does not count: a herd that has lost all it knew hears of some clients at once.
+    pub fn came_up_empty(&self) -> bool {
+        self.came_up.load(Ordering::Relaxed) && !self.knows_from_before.load(Ordering::Relaxed)
     }
 
     /// How each link was so far.
@@ -355,7 +333,9 @@ impl Metrics {
             } => {
                 self.updates[0].add(1);
                 self.hops.observe(u64::from(*hops).min(MOST_HOPS));
-                self.delay.observe(delay(record, now()));
+                let heard = heard(record);
+                self.delay.observe(delay(heard, now()));
+                self.hear_of(heard);
             }
             What::Ignored {
                 from: Source::Client,
@@ -364,7 +344,13 @@ impl Metrics {
             } => {
                 self.client_lines[ignored(*why)].add(1);
             }
-            What::Ignored { why, .. } => self.updates[ignored(*why)].add(1),
+            What::Ignored { record, why, .. } => {
+                self.updates[ignored(*why)].add(1);
+                // What a client said meanwhile may be newer than what a neighbour tells.
+                if !self.knows_from_before.load(Ordering::Relaxed) {
+                    self.hear_of(heard(record));
+                }
+            }
             What::Refused { why } => self.client_lines[refused(*why)].add(1),
             What::LookUp { .. } => self.client_lines[LOOKED_UP].add(1),
             What::Expired { .. } => self.expired.add(1),
@@ -440,11 +426,16 @@ const MOST_HOPS: u64 = 1000;
 /// More counts for this: a record that lies about its time must not spoil the sum of all others.
 const LONGEST_DELAY: i128 = 24 * 3600 * 1_000_000_000;
 
-/// This clock less the origin's when it heard the client, in nanoseconds; 0 if this clock is behind that one.
-fn delay(record: &RecordText<'_>, now: Timestamp) -> u64 {
+/// The origin's clock when it heard the client, in nanoseconds since 1970.
+fn heard(record: &RecordText<'_>) -> i128 {
     let time = Timestamp::parse(&record.time.0).unwrap_or_default();
     let skew = Skew::parse(&record.skew.0).map_or(0, Skew::as_nanos);
-    let delay = now.as_nanos() - time.as_nanos() - skew;
+    time.as_nanos() + skew
+}
+
+/// This clock less the origin's when it `heard` the client, in nanoseconds; 0 if this clock is behind that one.
+fn delay(heard: i128, now: Timestamp) -> u64 {
+    let delay = now.as_nanos() - heard;
     u64::try_from(delay.clamp(0, LONGEST_DELAY)).unwrap_or_default()
 }
 

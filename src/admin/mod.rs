@@ -1,5 +1,5 @@
 //! Watching a server: what its events add up to ([`Metrics`]), whether it is ready ([`ready`]), and a small HTTP server
-//! that says both ([`serve`]).
+//! that says both ([`serve`]), with who asks it ([`get`]).
 //!
 //! Nothing here decides anything, and nothing that a server does waits for it.
 
@@ -7,12 +7,14 @@ mod client;
 mod counts;
 mod http;
 mod metrics;
+mod process;
 mod ready;
-mod text;
 mod status;
+mod text;
 
+pub use client::{AskError, Reply, get};
 pub use http::{Admin, PATHS, serve};
 pub use metrics::{Metrics, Watched};
 pub use ready::{LinkSeen, ready};
-pub use text::{FAMILIES, Family, LIMITS, markdown};
 pub use status::{LinkReport, Status};
+pub use text::{FAMILIES, Family, LIMITS, markdown};

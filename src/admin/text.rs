@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
+use super::counts::{Count, Histogram};
 use super::http::Admin;
 use super::metrics::{Connections, FULL, LINES, LinkCounts, Metrics, OUTCOMES, REASONS};
 use super::process;
@@ -28,14 +29,44 @@ pub static FAMILIES: &[Family] = &[
     family(
         "gauge",
         "herd_build_info",
-        "Always 1; the label says which version runs",
+        "Always 1; the labels say which version runs, and from which commit of which day it was built",
     ),
     family(
         "gauge",
         "process_start_time_seconds",
         "When the server started, in POSIX seconds",
     ),
+    family(
+        "counter",
+        "process_cpu_seconds_total",
+        "How long the process has computed, on all cores together",
+    ),
+    family(
+        "gauge",
+        "process_resident_memory_bytes",
+        "How much memory the process has",
+    ),
+    family(
+        "gauge",
+        "process_virtual_memory_bytes",
+        "How many addresses the process has taken; most have no memory",
+    ),
+    family(
+        "gauge",
+        "process_open_fds",
+        "Open file descriptors: connections, listeners, logs",
+    ),
+    family(
+        "gauge",
+        "process_max_fds",
+        "How many file descriptors may be open",
+    ),
     family("gauge", "herd_ready", "Whether `/readyz` says yes"),
+    family(
+        "gauge",
+        "herd_came_up_empty",
+        "Whether nobody has told the server anything from before its start, though it was ready or `ready-grace` was over: a first start, or all is lost",
+    ),
     family("gauge", "herd_clients", "Clients whose record is held"),
     family(
         "counter",
@@ -272,13 +303,38 @@ pub(super) fn scrape(admin: &Admin) -> String {
     text.family("herd_build_info").put(&build, 1);
     let started = &admin.metrics.started;
     text.family("process_start_time_seconds").put(&[], started);
+    process(&mut text);
     let is_ready = u8::from(admin.readiness().is_ok());
     text.family("herd_ready").put(&[], is_ready);
+    let is_empty = u8::from(admin.metrics.came_up_empty());
+    text.family("herd_came_up_empty").put(&[], is_empty);
     text.family("herd_clients").put(&[], admin.server.clients());
     records(&mut text, &admin.metrics);
     links(&mut text, admin);
     connections(&mut text, admin);
     text.0
+}
+
+fn process(text: &mut Text) {
+    let process = process::ask();
+    let mut put = |name, value: Option<String>| {
+        let mut samples = text.family(name);
+        if let Some(value) = value {
+            samples.put(&[], value);
+        }
+    };
+    put("process_cpu_seconds_total", process.cpu.map(seconds));
+    for (name, value) in [
+        ("process_resident_memory_bytes", process.resident_bytes),
+        ("process_virtual_memory_bytes", process.virtual_bytes),
+        (
+            "process_open_fds",
+            process.open_files.map(|files| files as u64),
+        ),
+        ("process_max_fds", process.most_files),
+    ] {
+        put(name, value.map(|value| value.to_string()));
+    }
 }
 
 fn records(text: &mut Text, metrics: &Metrics) {
@@ -319,7 +375,7 @@ fn links(text: &mut Text, admin: &Admin) {
     let switch = |on: bool| Some(u8::from(on).to_string());
     each("herd_link_up", &|peer, _| switch(status(peer).is_some()));
     each("herd_link_synchronised", &|_, link| {
-        switch(link.whole.load(Ordering::Relaxed) == 1)
+        switch(link.is_synchronised())
     });
     each("herd_link_waiting_records", &|peer, _| {
         Some(status(peer).map_or(0, |status| status.waiting).to_string())

@@ -40,8 +40,8 @@ mod show;
 #[cfg(feature = "sim")]
 mod shrink;
 mod signals;
-mod stderr;
 mod status;
+mod stderr;
 mod stopping;
 #[cfg(feature = "sim")]
 mod survey;

@@ -70,7 +70,7 @@ impl Reload<'_> {
         for (what, changed) in [
             (
                 "where the herd file has it listen for clients",
-                me.client != self.me.client,
+                listen.is_none() && me.client != self.me.client,
             ),
             (
                 "where the herd file has it listen for servers",

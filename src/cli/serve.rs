@@ -204,6 +204,9 @@ impl Plan<'_> {
         let stderr = ("stderr", logs.stderr());
         let file = logs.file().map(|queue| ("file", queue));
         let admin = Arc::new(Admin {
+            herd: self.herd.name().clone(),
+            name: server.name.clone(),
+            began: Instant::now(),
             server: handle.clone(),
             metrics,
             look_ups,
@@ -245,7 +248,7 @@ impl Plan<'_> {
         let keyring = Keyring::new(self.credentials.clone());
         let net = Secured::new(TokioNet, keyring.clone());
         let only_here = is_open && !self.settings.insecure_peers;
-        let listeners = bind(&net, me, only_here).await?;
+        let listeners = bind(&net, me, self.settings, only_here).await?;
         Ok((net, keyring, listeners))
     }
 
@@ -404,6 +407,17 @@ async fn tell_when_ready(server: &str, manager: &Manager, admin: &Admin) -> Resu
     match admin.readiness() {
         Ok(()) => tracing::info!(server, "ready"),
         Err(why) => tracing::warn!(server, "not ready in time: {}", why.join("; ")),
+    }
+    admin.metrics.come_up();
+    if admin.metrics.came_up_empty() {
+        let links = admin.metrics.links();
+        let told = links.iter().filter(|link| link.synchronised).count();
+        tracing::warn!(
+            server,
+            "came up empty: of {} neighbours {told} told all they know, and that was nothing from before this start; \
+             so it is when a herd starts for the first time, and when all its servers were down at once and what they knew is lost",
+            links.len()
+        );
     }
     pending().await
 }

@@ -21,7 +21,7 @@ use super::serve::{NO_KEY, SYNCHRONISED};
 use super::signals::Signals;
 use super::{Exit, Failure, print, stderr};
 use crate::herd::{Address, Herd, Name, Server};
-use crate::settings::{Origin, Resolved};
+use crate::settings::{Origin, Resolved, Settings};
 
 /// A server that is told to stop ends at its limit; who takes so much longer is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -168,7 +168,10 @@ fn say(text: &str) {
 }
 
 /// Where each server tells operators how it is: on ports that follow one another, from the given one on.
-fn admins(herd: &Herd, first: Option<&Address>) -> Result<Vec<Option<Address>>, Failure> {
+pub(super) fn admins(
+    herd: &Herd,
+    first: Option<&Address>,
+) -> Result<Vec<Option<Address>>, Failure> {
     let nth = |n: usize| {
         let Some(Address { host, port }) = first else {
             return Ok(None);

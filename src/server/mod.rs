@@ -69,6 +69,7 @@ pub struct BindError {
 impl BindError {
     /// What to do about it.
     pub fn help(&self) -> String {
+        let setting = self.setting;
         let Address { host, port } = &self.address;
         if Unresolved::is_why(&self.error) {
             return format!(
@@ -109,17 +110,17 @@ impl<N: Net> Listeners<N> {
     ///
     /// When one of them can't be bound; the other is free again then.
     pub async fn bind(net: &N, clients: &Address, peers: &Address) -> Result<Self, BindError> {
-        let failed = |address: &Address, whom| {
+        let failed = |address: &Address, whom, setting| {
             let address = address.clone();
             move |error| BindError {
                 address,
                 whom,
-                error,
                 setting,
+                error,
             }
         };
         let bound = net.listen(clients).await;
-        let clients = bound.map_err(failed(clients, "clients"))?;
+        let clients = bound.map_err(failed(clients, "clients", "listen"))?;
         let bound = net.listen_for_servers(peers).await;
         let peers = bound.map_err(failed(peers, "servers", "peer-listen"))?;
         Ok(Self { clients, peers })

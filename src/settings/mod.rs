@@ -9,6 +9,7 @@ pub mod key;
 mod show;
 mod table;
 mod url;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -45,11 +46,11 @@ pub struct Settings {
     pub places_key_file: Option<PathBuf>,
     /// What is logged and where.
     pub log: LogConfig,
-    /// Where operators ask how the server is; if not set, nowhere.
     /// Where clients are listened for; if not set, where the herd file has them connect to.
     pub listen: Option<Address>,
     /// Where servers are listened for; if not set, where the herd file has them dial.
     pub peer_listen: Option<Address>,
+    /// Where operators ask how the server is; if not set, nowhere.
     pub admin: Option<Address>,
     /// They may be listened for where others than this machine reach it.
     pub insecure_admin: bool,
@@ -105,9 +106,9 @@ impl Default for Settings {
             places_url: None,
             places_key_file: None,
             log: LogConfig::default(),
-            admin: None,
             listen: None,
             peer_listen: None,
+            admin: None,
             insecure_admin: false,
             insecure_peers: false,
             peers: PeerFiles::default(),
@@ -209,9 +210,9 @@ pub enum Origin {
     Default,
     /// A file, at this line.
     File(String, usize),
-    /// The environment variable of the setting.
     /// A file of the service manager's, in `$CREDENTIALS_DIRECTORY`.
     Credential,
+    /// The environment variable of the setting.
     Environment,
     /// The setting's flag.
     Flag,
@@ -233,9 +234,6 @@ impl Resolved {
         position.map_or(&Origin::Default, |position| &self.origins[position])
     }
 
-    fn set(
-        &mut self,
-        position: usize,
     /// Names the files that a service manager has handed to this process, where nobody else named any.
     fn take_credentials(&mut self, folder: &Path) {
         for (position, setting) in SETTINGS.iter().enumerate() {
@@ -252,6 +250,9 @@ impl Resolved {
         }
     }
 
+    fn set(
+        &mut self,
+        position: usize,
         text: &str,
         base: &Path,
         origin: Origin,
@@ -298,13 +299,13 @@ pub fn resolve(
         }
     }
     let here = Path::new("");
-    for (variable, text) in environment {
     let mut credentials = None;
-        let Some(position) = SETTINGS
+    for (variable, text) in environment {
         if variable == key::CREDENTIALS {
             credentials = Some(Path::new(text));
             continue;
         }
+        let Some(position) = SETTINGS
             .iter()
             .position(|setting| setting.variable() == *variable)
         else {
@@ -324,10 +325,10 @@ pub fn resolve(
             problems.push(Problem::without_place(format!("bad `--{name}`: {error}")));
         }
     }
-    if !problems.has_errors() {
     if let Some(folder) = credentials {
         resolved.take_credentials(folder);
     }
+    if !problems.has_errors() {
         problems.extend(resolved.settings.check());
     }
     problems.accept(Some(resolved))

@@ -172,6 +172,16 @@ pub static SETTINGS: &[Setting] = &[
         "How long an unused connection to Places is kept open",
     ),
     setting(
+        "listen",
+        At(|s| &mut s.listen),
+        "Where clients are listened for, such as `0.0.0.0:12200`, if not where the herd file has them connect to: behind a NAT, in a container",
+    ),
+    setting(
+        "peer-listen",
+        At(|s| &mut s.peer_listen),
+        "Where servers are listened for, such as `0.0.0.0:22200`, if not where the herd file has them dial",
+    ),
+    setting(
         "client-line",
         Count(|s| &mut s.limits.client_line, 64, Limits::MOST_CLIENT_LINE),
         "The longest line of a client, in bytes",
@@ -183,16 +193,6 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting(
         "clients-per-address",
-    setting(
-        "listen",
-        At(|s| &mut s.listen),
-        "Where clients are listened for, such as `0.0.0.0:12200`, if not where the herd file has them connect to: behind a NAT, in a container",
-    ),
-    setting(
-        "peer-listen",
-        At(|s| &mut s.peer_listen),
-        "Where servers are listened for, such as `0.0.0.0:22200`, if not where the herd file has them dial",
-    ),
         Count(|s| &mut s.limits.clients_per_address, 1, 1 << 20),
         "Of these, so many from one address (of IPv6, one /64); further ones are closed",
     ),

@@ -251,3 +251,43 @@ async fn who_holds_connections_and_asks_nothing_keeps_no_operator_out() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
 }
+
+#[tokio::test]
+async fn a_herd_that_came_up_empty_says_so_until_somebody_remembers() {
+    let empty = "herd_came_up_empty";
+    let files = Files::new().await;
+    files.link(&["Riley-Jaquez", "Juzang-Jaquez"]);
+    let mut jaquez = files.serve(
+        "Jaquez",
+        &[&ANYWHERE[..], &["--ready-grace=200ms"]].concat(),
+    );
+    let at_jaquez = jaquez.admin().await;
+    jaquez
+        .logs("came up empty: of 2 neighbours 0 told all they know")
+        .await;
+    at_jaquez.reaches(empty, 1.0).await;
+    files
+        .ask("Jaquez", "IAMAT kiwi +1-1 5")
+        .await
+        .expect("an answer");
+    // That a client has spoken since brings nothing back.
+    assert_eq!(at_jaquez.metric(empty).await, Some(1.0));
+    // Whoever comes later is told what was known before.
+    let now = ["--ready-grace=1m"];
+    let mut riley = files.serve("Riley", &[&ANYWHERE[..], &now].concat());
+    let at_riley = riley.admin().await;
+    at_riley.is_ready().await;
+    assert_eq!(at_riley.metric(empty).await, Some(0.0));
+    assert!(!riley.said().contains("came up empty"), "{}", riley.said());
+    // All at once: nobody remembers, whatever clients say then.
+    for server in [&mut riley, &mut jaquez] {
+        assert_eq!(server.stopped_by("TERM").await, Some(0));
+    }
+    let mut herd = ["Riley", "Jaquez"]
+        .map(|name| files.serve(name, &[&ANYWHERE[..], &["--ready-grace=300ms"]].concat()));
+    for server in &mut herd {
+        server.logs("came up empty").await;
+        let admin = server.admin().await;
+        assert_eq!(admin.metric(empty).await, Some(1.0));
+    }
+}

@@ -1,0 +1,105 @@
+//! What the system says of this process, under the names that Prometheus' own libraries use. Where there is no `/proc`, as
+//! outside Linux, what only stands there is left out.
+
+use std::fs::File;
+use std::io::Read as _;
+
+/// `/proc/self/status` has some 60 lines and fits several times.
+const LARGEST: u64 = 16 * 1024;
+
+/// More open descriptors are not counted one by one: whoever has so many has no limit worth a metric.
+const MOST_DESCRIPTORS: usize = 1 << 20;
+
+/// What the system says now.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    /// By all threads, in user space and in the system, in nanoseconds.
+    pub(super) cpu: Option<u64>,
+    pub(super) resident_bytes: Option<u64>,
+    pub(super) virtual_bytes: Option<u64>,
+    pub(super) open_files: Option<usize>,
+    /// The soft limit; none if there is none.
+    pub(super) most_files: Option<u64>,
+}
+
+/// Asks the system. It reads files that are none and never wait.
+pub(super) fn ask() -> Process {
+    let status = status();
+    let bytes = |field| kilobytes(&status, field)?.checked_mul(1024);
+    Process {
+        resident_bytes: bytes("VmRSS:"),
+        virtual_bytes: bytes("VmSize:"),
+        open_files: open_files(),
+        ..of_the_system()
+    }
+}
+
+#[cfg(unix)]
+fn of_the_system() -> Process {
+    use rustix::process::{Resource, getrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    let nanos = i128::from(cpu.tv_sec) * 1_000_000_000 + i128::from(cpu.tv_nsec);
+    Process {
+        cpu: u64::try_from(nanos).ok(),
+        most_files: getrlimit(Resource::Nofile).current,
+        ..Process::default()
+    }
+}
+
+#[cfg(not(unix))]
+fn of_the_system() -> Process {
+    Process::default()
+}
+
+fn status() -> String {
+    let mut text = String::new();
+    if let Ok(file) = File::open("/proc/self/status") {
+        // What can't be read is not told.
+        let _ = file.take(LARGEST).read_to_string(&mut text);
+    }
+    text
+}
+
+/// The number behind `field`, such as `VmRSS:`.
+fn kilobytes(status: &str, field: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    let rest = lines.find_map(|line| line.strip_prefix(field))?;
+    rest.trim().strip_suffix("kB")?.trim_end().parse().ok()
+}
+
+/// So many descriptors are open, without the one by which they are counted.
+fn open_files() -> Option<usize> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    Some(entries.take(MOST_DESCRIPTORS).count().saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ask, kilobytes};
+
+    #[test]
+    fn a_field_is_found_and_what_is_none_is_not() {
+        let status = "Name:\tVmRSS:\nVmPeak:\t   99 kB\nVmRSS:\t   1234 kB\nThreads:\t3\n";
+        assert_eq!(kilobytes(status, "VmRSS:"), Some(1234));
+        assert_eq!(kilobytes(status, "VmSize:"), None);
+        assert_eq!(kilobytes(status, "Threads:"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_this_process_uses_is_counted() {
+        let before = ask();
+        let held: Vec<_> = (0..10)
+            .map(|_| std::fs::File::open("/dev/null").expect("it is there"))
+            .collect();
+        let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let after = ask();
+        // Other tests open and close files meanwhile.
+        assert!(after.open_files.expect("counted") > held.len());
+        assert!(after.resident_bytes.expect("told") > memory.len() as u64);
+        assert!(after.virtual_bytes > after.resident_bytes);
+        assert!(after.cpu > before.cpu);
+        assert!(after.most_files.is_none_or(|most| most > 10));
+    }
+}
