@@ -1,9 +1,10 @@
 //! `herd load` against servers that do what they should, and against some that don't: each thing
 //! that it counts is seen to be counted.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proxy_herd::herd::{Address, Herd};
@@ -160,6 +161,8 @@ fn hundred(targets: Vec<Target>) -> Plan {
         connections: 1,
         window: 4,
         reconnect: false,
+        tls: None,
+        tls_name: None,
         rate: None,
         duration: None,
         count: Some(100),
@@ -341,6 +344,293 @@ async fn nobody_there_is_said_and_ends() {
     assert!(!summary.is_good());
 }
 
+/// How a herd of somebody else's spells what it says.
+#[derive(Clone, Copy)]
+struct Dialect {
+    at: &'static str,
+    skew: &'static str,
+    /// Between the fields.
+    blank: &'static str,
+    /// Behind an AT line that answers an IAMAT,
+    end: &'static str,
+    /// behind one that a body follows,
+    head: &'static str,
+    /// and behind a body.
+    tail: &'static str,
+    body: &'static str,
+    /// A connection has one answer.
+    closes: bool,
+}
+
+const PLAIN: Dialect = Dialect {
+    at: "AT",
+    skew: "+0.263873386",
+    blank: " ",
+    end: "\n",
+    head: "\n",
+    tail: "\n\n",
+    body: "{\n  \"results\": [{\"name\": \"}\\\"\"}],\n  \"status\": \"OK\"\n}",
+    closes: false,
+};
+
+/// A server that speaks so.
+async fn foreign(dialect: Dialect) -> Fake {
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let address = local(listener.local_addr().expect("it is bound").port());
+    let heard = Arc::new(Notify::new());
+    let hears = Arc::clone(&heard);
+    let known = Arc::new(Mutex::new(BTreeMap::new()));
+    let mut running = JoinSet::new();
+    running.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            hears.notify_one();
+            connections.spawn(speak(dialect, stream, Arc::clone(&known)));
+        }
+    });
+    Fake {
+        target: Target {
+            name: None,
+            address,
+        },
+        heard,
+        _running: running,
+    }
+}
+
+async fn speak(
+    dialect: Dialect,
+    mut stream: TcpStream,
+    known: Arc<Mutex<BTreeMap<String, String>>>,
+) {
+    let (reader, mut writer) = stream.split();
+    let mut lines = BufReader::new(reader).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let said = |said: &str| {
+            let said = said.replace(' ', dialect.blank);
+            [dialect.at, "Fake", dialect.skew, &said].join(dialect.blank)
+        };
+        let answer = match fields.as_slice() {
+            ["IAMAT", id, location, time] => {
+                let text = [*id, location, time].join(" ");
+                let answer = said(&text) + dialect.end;
+                known
+                    .lock()
+                    .expect("no panic")
+                    .insert((*id).to_owned(), text);
+                answer
+            }
+            ["WHATSAT", id, _, _] => match known.lock().expect("no panic").get(*id) {
+                Some(text) => said(text) + dialect.head + dialect.body + dialect.tail,
+                None => format!("? {line}{}", dialect.end),
+            },
+            _ => format!("? {line}{}", dialect.end),
+        };
+        if writer.write_all(answer.as_bytes()).await.is_err() || dialect.closes {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_herd_is_measured_however_it_spells_its_answers() {
+    let dialects = [
+        PLAIN,
+        Dialect {
+            skew: "+0.5",
+            ..PLAIN
+        },
+        Dialect {
+            skew: "-3",
+            ..PLAIN
+        },
+        Dialect {
+            skew: "0.263873386",
+            ..PLAIN
+        },
+        Dialect {
+            skew: "+1.5e-05",
+            ..PLAIN
+        },
+        Dialect {
+            skew: "+-0.0012",
+            ..PLAIN
+        },
+        Dialect {
+            skew: "+0.26387338600000000001",
+            ..PLAIN
+        },
+        Dialect {
+            blank: "   ",
+            end: " \r\n",
+            head: "\r\n",
+            tail: "\r\n\r\n",
+            ..PLAIN
+        },
+        Dialect {
+            end: "\n\n",
+            head: "\n\n",
+            tail: "\n\n\n",
+            ..PLAIN
+        },
+        // No line feed anywhere but between an AT line and its body.
+        Dialect {
+            end: "",
+            tail: "",
+            ..PLAIN
+        },
+        Dialect {
+            tail: "\n",
+            ..PLAIN
+        },
+        Dialect {
+            body: "{\n\n\"results\" : [\n\n]\n\n}",
+            ..PLAIN
+        },
+    ];
+    for dialect in dialects {
+        for closes in [false, true] {
+            let fake = foreign(Dialect { closes, ..dialect }).await;
+            let mut plan = hundred(vec![fake.target.clone()]);
+            (plan.connections, plan.whatsat) = (4, 30);
+            (plan.window, plan.reconnect) = (if closes { 1 } else { 8 }, false);
+            let summary = made(plan).await;
+            let Dialect {
+                skew, end, tail, ..
+            } = dialect;
+            let text = format!("{skew} {end:?} {tail:?} {closes}: {}", summary.text());
+            assert_eq!(counts(&summary), [100, 0, 0, 0, 0], "{text}");
+            assert!(summary.is_good(), "{text}");
+            let whatsat = summary.whatsat.as_ref().map_or(0, |times| times.count);
+            assert!((28..=32).contains(&whatsat), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_connections_gets_one_for_each_request() {
+    for (window, tail, end) in [(1, "\n\n", "\n"), (8, "\n\n", "\n"), (1, "", "")] {
+        let closes = true;
+        let fake = foreign(Dialect {
+            end,
+            tail,
+            closes,
+            ..PLAIN
+        })
+        .await;
+        let mut plan = hundred(vec![fake.target.clone()]);
+        (plan.window, plan.connections) = (window, 3);
+        let summary = made(plan).await;
+        assert_eq!(counts(&summary), [100, 0, 0, 0, 0], "{}", summary.text());
+        assert_eq!((summary.closing, summary.connected >= 100), (3, true));
+        assert_eq!(summary.sent, 100);
+        assert!(
+            summary
+                .text()
+                .contains("from then on each request had its own")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_share_of_whatsat_is_asked_for_even_where_each_connection_makes_one_request() {
+    for (percent, least, most) in [(0, 0, 0), (25, 15, 35), (100, 100, 100)] {
+        for (closes, reconnect) in [(false, false), (false, true), (true, false)] {
+            let fake = foreign(Dialect { closes, ..PLAIN }).await;
+            let mut plan = hundred(vec![fake.target.clone()]);
+            (plan.connections, plan.window, plan.whatsat) = (100, 1, percent);
+            plan.reconnect = reconnect;
+            let summary = made(plan).await;
+            assert_eq!(counts(&summary), [100, 0, 0, 0, 0], "{}", summary.text());
+            let whatsat = summary.whatsat.as_ref().map_or(0, |times| times.count);
+            assert!(
+                (least..=most).contains(&whatsat),
+                "{percent}: {}",
+                summary.text()
+            );
+            assert_eq!(summary.introduced, whatsat, "{}", summary.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_shown_once_as_it_came_and_the_run_goes_on() {
+    for (dialect, shown) in [
+        (
+            Dialect {
+                at: "at\u{7}",
+                ..PLAIN
+            },
+            "answered at\\x07 Fake +0.263873386 load-1-0-1 ",
+        ),
+        (
+            Dialect {
+                skew: "soon",
+                ..PLAIN
+            },
+            "answered AT Fake soon load-1-0-1 ",
+        ),
+        // Without a line feed it is only known when nothing more comes.
+        (
+            Dialect {
+                at: "Hello\u{e9}",
+                end: "",
+                ..PLAIN
+            },
+            "answered Hello\u{e9} Fake +0.263873386 load-1-0-1 ",
+        ),
+    ] {
+        let fake = foreign(dialect).await;
+        let mut plan = hundred(vec![fake.target.clone()]);
+        (plan.window, plan.count) = (1, Some(3));
+        plan.timeout = Duration::from_millis(100);
+        let summary = made(plan).await;
+        assert_eq!(counts(&summary)[..3], [0, 3, 0], "{}", summary.text());
+        let example = summary.example.as_deref().unwrap();
+        assert!(example.contains(shown), "{example}");
+        assert_eq!(
+            summary.text().matches("load-1-0-").count(),
+            2,
+            "{}",
+            summary.text()
+        );
+    }
+    let body = "<html>no place</html>";
+    let fake = foreign(Dialect { body, ..PLAIN }).await;
+    let mut plan = hundred(vec![fake.target.clone()]);
+    (plan.window, plan.whatsat) = (4, 50);
+    let summary = made(plan).await;
+    assert_eq!(counts(&summary), [50, 50, 0, 0, 0], "{}", summary.text());
+    assert!(
+        summary
+            .example
+            .unwrap()
+            .ends_with("answered <html>no place</html>")
+    );
+}
+
+#[tokio::test]
+async fn updates_are_followed_in_any_dialect() {
+    // Both ports are one server's, so that the second one knows what the first one was told.
+    for (closes, end, tail) in [(false, "\n", "\n"), (true, "", ""), (false, "", "")] {
+        let fake = foreign(Dialect {
+            end,
+            tail,
+            closes,
+            ..PLAIN
+        })
+        .await;
+        let mut plan = hundred(vec![fake.target.clone(), fake.target.clone()]);
+        (plan.rate, plan.probes, plan.window) = (Some(500), 50, 1);
+        let summary = made(plan).await;
+        assert!(summary.is_good(), "{}", summary.text());
+        assert!(summary.propagation.unwrap().each.unwrap().count > 0);
+    }
+}
+
 fn herd(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
     command.arg("load").args(args);
@@ -384,6 +674,8 @@ async fn the_command_says_how_it_went() {
         (vec!["--herd", "riley", "Rily"], "did you mean `Riley`?"),
         (vec!["a:1", "--propagation", "1"], "needs two servers"),
         (vec!["a:1", "--timeout", "0s"], "longer than nothing"),
+        (vec!["a:1", "-n", "0"], "--count 0 asks nothing"),
+        (vec!["a:1", "--tls-name", "Riley"], "--tls-authorities"),
         (
             vec!["a:1", "--window", "2", "--reconnect"],
             "cannot be used with",

@@ -1,7 +1,7 @@
 //! `herd load`: requests for a herd, and how it took them.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use super::signals::Signals;
 use super::{Exit, Failure, print, warn};
 use crate::herd::{Address, Herd};
 use crate::load::{Load, Plan, Target};
+use crate::net::secure::{CallerTls, Clock, Pem};
+use crate::net::tokio::TokioNet;
 use crate::units::DurationText;
 
 /// Put load on any herd that speaks the client protocol, and measure how it takes it
@@ -20,6 +22,10 @@ use crate::units::DurationText;
 /// loop (the default) a request is sent when there is room for it, and its time counts from then. At a fixed --rate its time
 /// counts from when it was due, sent or not, so that a server that stands still can't hide it; what is not
 /// answered --timeout after it was due is lost. To send when it is due, a core is kept busy.
+///
+/// Any spelling of a skew is understood, and answers that end with line feeds, with none, or with their connection. A
+/// server that ends connections behind their first answer gets one for each request. The first thing that is not
+/// understood is shown as it came.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,6 +34,7 @@ Examples:
   herd load --herd riley Riley Campbell --connections 8 --window 64 --propagation 5
   herd load 127.0.0.1:12200 --count 1000 --reconnect --json
   herd load 127.0.0.1:12200 --pid 4711
+  herd load --herd riley --tls-authorities certs/authority.pem
 
 Exit codes:
   0  every request had its answer
@@ -46,7 +53,8 @@ pub(super) struct Args {
     /// Requests under way on each connection
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     window: u32,
-    /// Make a connection for each request; its time is part of the answer's
+    /// Make a connection for each request; its time is part of the answer's. Found out by itself where a server ends
+    /// connections behind their first answer
     #[arg(long, conflicts_with = "window")]
     reconnect: bool,
     /// Requests a second in all, whatever the servers do [default: a closed loop]
@@ -58,7 +66,8 @@ pub(super) struct Args {
     /// Ask so many requests
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
-    /// So many of a hundred requests are WHATSAT. Each is one look-up of Places
+    /// So many of a hundred requests are WHATSAT. Each is one look-up of Places. A connection that has told nobody's place yet
+    /// says one IAMAT before its first WHATSAT, which is not counted
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     whatsat: u8,
     /// How long an answer or a connection may take
@@ -76,6 +85,12 @@ pub(super) struct Args {
     /// Threads that make the load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
+    /// Speak TLS, and take the word of the authorities in this PEM file for who the servers are
+    #[arg(long, value_name = "FILE")]
+    tls_authorities: Option<PathBuf>,
+    /// Whom each server's certificate must be for [default: the server's name, or its host]
+    #[arg(long, value_name = "NAME", requires = "tls_authorities")]
+    tls_name: Option<String>,
     /// Print the summary as one JSON object, times in nanoseconds
     #[arg(long)]
     json: bool,
@@ -162,12 +177,20 @@ fn plan(args: &Args) -> Result<Plan, Failure> {
         let text = "--timeout and --duration must be longer than nothing";
         return Err(Failure::Input(text.to_owned()));
     }
+    if args.count == Some(0) {
+        let text = "--count 0 asks nothing: give 1 or more, or a --duration";
+        return Err(Failure::Input(text.to_owned()));
+    }
+    let authorities = args.tls_authorities.as_deref().map(Pem::load).transpose()?;
+    let tls = authorities.map(|authorities| CallerTls::new(&authorities, Clock::of(&TokioNet)));
     let ten = Duration::from_secs(10);
     Ok(Plan {
         targets,
         connections: args.connections as usize,
         window: args.window as usize,
         reconnect: args.reconnect,
+        tls: tls.transpose()?,
+        tls_name: args.tls_name.clone(),
         rate: args.rate,
         duration: match args.duration {
             Some(duration) => Some(duration.0),

@@ -3,6 +3,9 @@
 //! A server answers the lines of a connection in their order, and what stands behind the skew of an
 //! AT line tells each IAMAT from all others, so an answer that is missing, comes twice or fits nothing is
 //! seen as that, and those behind it still find their requests.
+//!
+//! Herds differ in what the protocol lets nobody rely on: how a skew is spelled, how much white space
+//! there is, whether a line feed ends an answer. So an answer ends where what it must say ends.
 
 use std::collections::VecDeque;
 
@@ -10,16 +13,19 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
+use super::body::Body;
 use super::totals::Totals;
-use crate::protocol::escape;
-use crate::protocol::record::is_name;
-use crate::protocol::time::Skew;
+use crate::protocol::{decimal, escape, is_space};
 
 /// What a request asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Iamat,
-    Whatsat { bound: u8 },
+    /// An IAMAT without which a WHATSAT could not be asked. It is no part of what is measured.
+    Introduction,
+    Whatsat {
+        bound: u8,
+    },
 }
 
 /// So many answered requests are remembered, so that an answer that comes twice is known as that.
@@ -27,6 +33,9 @@ const REMEMBERED: usize = 32;
 
 /// Nothing that a server says is longer than this.
 const LONGEST: usize = 4 << 20;
+
+/// Of what is not understood so many bytes are shown.
+const SHOWN: usize = 200;
 
 /// An answer that is longer than any.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +57,10 @@ pub(super) struct Answers {
     /// Everything before was understood.
     start: usize,
     inside: Inside,
+    /// The body that begins at `start`, where one does.
+    body: Body,
+    /// How many requests had their answers.
+    good: u64,
 }
 
 struct Request {
@@ -56,11 +69,21 @@ struct Request {
     since: Instant,
 }
 
+/// A request that waits, to be made once more.
+pub(super) struct Again {
+    pub(super) asked: Asked,
+    /// What must be behind the skew.
+    pub(super) tail: Vec<u8>,
+    pub(super) since: Instant,
+}
+
 /// Where the next byte belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
     /// To a new answer.
     Nothing,
+    /// Behind an answer that may or may not have a line feed.
+    Line,
     /// Behind the AT line that the oldest request waits for, which asks for a body, too.
     Body,
     /// Behind an answer that fits nothing: what is no beginning of an answer belongs to it.
@@ -72,7 +95,6 @@ enum Fits {
     /// The request at this place.
     Waiting(usize),
     Answered,
-    None,
 }
 
 impl Answers {
@@ -87,12 +109,19 @@ impl Answers {
             unread: Vec::new(),
             start: 0,
             inside: Inside::Nothing,
+            body: Body::default(),
+            good: 0,
         }
     }
 
     /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
         self.requests.len() - self.answered
+    }
+
+    /// How many requests had their answers.
+    pub(super) fn good(&self) -> u64 {
+        self.good
     }
 
     /// Since when the oldest one waits.
@@ -104,9 +133,31 @@ impl Answers {
 
     /// A request is asked, or was due, `since` then. Its answer must end in `tail`.
     pub(super) fn expect(&mut self, asked: Asked, tail: &[u8], since: Instant) {
+        if self.waiting() == 0 && self.start == self.unread.len() {
+            // What comes next is the answer to this, whatever came before.
+            self.inside = Inside::Nothing;
+        }
         self.tails.extend(tail);
         let tail = tail.len();
         self.requests.push_back(Request { asked, tail, since });
+    }
+
+    /// Gives up all requests that wait, so that they can be made elsewhere.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Again> {
+        let mut from = self.answered_tails;
+        let waiting = self.requests.drain(self.answered..);
+        let again = waiting.map(|request| {
+            let tail = self.tails.range(from..from + request.tail);
+            from += request.tail;
+            Again {
+                asked: request.asked,
+                tail: tail.copied().collect(),
+                since: request.since,
+            }
+        });
+        let again = again.collect();
+        self.tails.truncate(self.answered_tails);
+        again
     }
 
     /// Where bytes that arrive are put, at its end.
@@ -125,133 +176,215 @@ impl Answers {
             self.unread = unread;
             match understood {
                 Some(length) => self.start += length,
-                None if self.unread.len() - self.start > LONGEST => return Err(Endless),
+                None if self.unread.len() - self.start > LONGEST => {
+                    self.give_up(totals);
+                    return Err(Endless);
+                }
                 None => return Ok(()),
             }
         }
     }
 
+    /// Nothing more arrives, or not in time: what is there is all there is of it.
+    pub(super) fn end(&mut self, now: Instant, totals: &mut Totals) {
+        // An unterminated rest is a line, too.
+        self.unread.push(b'\n');
+        if self.settle(now, totals).is_ok() {
+            self.give_up(totals);
+        }
+    }
+
+    /// What is left is no answer.
+    fn give_up(&mut self, totals: &mut Totals) {
+        let mut rest = self.unread.split_off(self.start);
+        rest.truncate(rest.trim_ascii_end().len());
+        if self.inside == Inside::Body && rest.is_empty() {
+            rest = b"an AT line without a body".to_vec();
+        }
+        if !rest.is_empty() && self.inside != Inside::Nonsense {
+            self.wrong(&rest, totals);
+        }
+        self.inside = Inside::Nonsense;
+    }
+
     /// Understands one answer, or the part of one that can stand alone, and says how long it is.
     fn understand(&mut self, bytes: &[u8], now: Instant, totals: &mut Totals) -> Option<usize> {
-        if self.inside == Inside::Body {
-            let begins_another = matches!(bytes.first()?, b'A' | b'?');
-            if !begins_another {
-                return self.body(bytes, now, totals);
+        let first = *bytes.first()?;
+        let begins_another = matches!(first, b'A' | b'?');
+        if is_space(first) {
+            if self.inside == Inside::Line && first == b'\n' {
+                self.inside = Inside::Nothing;
             }
-            // So the AT line was the same as that of the request, but another's.
-            totals.duplicate += 1;
-            self.inside = Inside::Nothing;
+            return Some(1);
+        }
+        match self.inside {
+            Inside::Body if begins_another => {
+                // So the AT line was the same as that of the request, but another's.
+                totals.duplicate += 1;
+                self.inside = Inside::Nothing;
+            }
+            Inside::Body => return self.body(bytes, now, totals),
+            Inside::Line if !begins_another => {
+                totals.wrong += 1;
+                let length = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+                totals.show(|| format!("behind an answer came {}", excerpt(&bytes[..length])));
+                self.inside = Inside::Nonsense;
+            }
+            _ => {}
+        }
+        if let Some((fits, length)) = self.find(bytes) {
+            return Some(length + self.at_line(&fits, bytes.get(length), now, totals));
         }
         let length = memchr::memchr(b'\n', bytes)?;
         let line = &bytes[..length];
-        match self.tail(line).map(|tail| self.find(tail)) {
-            Some(Fits::Waiting(at)) => {
-                totals.lost += self.skip(at - self.answered);
-                match self.requests[self.answered].asked {
-                    Asked::Iamat => self.good(now, totals),
-                    Asked::Whatsat { .. } => self.inside = Inside::Body,
-                }
-            }
-            Some(Fits::Answered) => {
-                totals.duplicate += 1;
-                self.inside = Inside::Nonsense;
-            }
-            _ if self.inside == Inside::Nonsense && !begins_answer(line) => {}
-            _ => {
-                self.wrong(line, totals);
-                self.inside = Inside::Nonsense;
-            }
+        if self.inside != Inside::Nonsense || begins_answer(line) {
+            self.wrong(line, totals);
+            self.inside = Inside::Nonsense;
         }
         Some(length + 1)
     }
 
-    /// The body behind an AT line, up to the blank line that ends it.
+    /// An AT line came that fits. Says how long the end is that it has.
+    fn at_line(
+        &mut self,
+        fits: &Fits,
+        next: Option<&u8>,
+        now: Instant,
+        totals: &mut Totals,
+    ) -> usize {
+        match *fits {
+            Fits::Waiting(at) => {
+                totals.lost += self.skip(at - self.answered);
+                match self.requests[self.answered].asked {
+                    Asked::Iamat | Asked::Introduction => self.good_one(now, totals),
+                    Asked::Whatsat { .. } => {
+                        self.inside = Inside::Body;
+                        self.body = Body::default();
+                    }
+                }
+            }
+            Fits::Answered => {
+                totals.duplicate += 1;
+                self.inside = Inside::Nonsense;
+            }
+        }
+        // The common end, here for speed.
+        let ends = next == Some(&b'\n');
+        if ends && self.inside == Inside::Line {
+            self.inside = Inside::Nothing;
+        }
+        usize::from(ends)
+    }
+
+    /// The body behind an AT line.
     fn body(&mut self, bytes: &[u8], now: Instant, totals: &mut Totals) -> Option<usize> {
-        let length = memchr::memmem::find(bytes, b"\n\n")?;
+        let length = self.body.length(bytes)?;
         let body = &bytes[..length];
-        self.inside = Inside::Nothing;
         match self.requests[self.answered].asked {
             Asked::Whatsat { bound } if places(body).is_some_and(|found| found <= bound.into()) => {
-                self.good(now, totals);
+                self.good_one(now, totals);
             }
-            _ => self.wrong(body, totals),
+            _ => {
+                self.wrong(body.trim_ascii_end(), totals);
+                self.inside = Inside::Nothing;
+            }
         }
-        Some(length + 2)
+        Some(length)
     }
 
-    /// What is behind the skew of an AT line.
-    fn tail<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
-        let rest = line.strip_prefix(b"AT ")?;
-        let (server, rest) = rest.split_at(memchr::memchr(b' ', rest)?);
-        let (skew, rest) = rest[1..].split_at(memchr::memchr(b' ', &rest[1..])?);
-        let is_server = match &self.server {
-            Some(known) => server == known,
-            None => is_name(server),
+    /// The request whose answer is at the beginning of `bytes`, and where what it had to say ends.
+    fn find(&self, bytes: &[u8]) -> Option<(Fits, usize)> {
+        let said = self.head(bytes)?;
+        let ends = |from, length| {
+            let end = said + self.ends(from, length, &bytes[said..])?;
+            may_end(&bytes[end..]).then_some(end)
         };
-        (is_server && Skew::parse(skew).is_some()).then_some(&rest[1..])
-    }
-
-    fn find(&self, tail: &[u8]) -> Fits {
         if let Some(oldest) = self.requests.get(self.answered)
-            && self.is_tail(self.answered_tails, oldest.tail, tail)
+            && let Some(end) = ends(self.answered_tails, oldest.tail)
         {
-            return Fits::Waiting(self.answered);
+            return Some((Fits::Waiting(self.answered), end));
         }
         // Only where something went wrong must all others be looked at.
         let mut from = 0;
-        let found = self.requests.iter().position(|request| {
-            let is_it = self.is_tail(from, request.tail, tail);
+        self.requests.iter().enumerate().find_map(|(at, request)| {
+            let end = ends(from, request.tail);
             from += request.tail;
-            is_it
-        });
-        match found {
-            Some(at) if at < self.answered => Fits::Answered,
-            Some(at) => Fits::Waiting(at),
-            None => Fits::None,
-        }
+            let fits = if at < self.answered {
+                Fits::Answered
+            } else {
+                Fits::Waiting(at)
+            };
+            Some((fits, end?))
+        })
     }
 
-    fn is_tail(&self, from: usize, length: usize, tail: &[u8]) -> bool {
-        if length != tail.len() {
-            return false;
-        }
+    /// How long an AT line is up to what is behind its skew.
+    fn head(&self, bytes: &[u8]) -> Option<usize> {
+        let mut fields = Fields { bytes, at: 0 };
+        let is_at = fields.next()? == b"AT";
+        let server = fields.next()?;
+        let skew = fields.next()?;
+        let is_server = self.server.as_ref().is_none_or(|known| known == server);
+        (is_at && is_server && is_skew(skew)).then_some(fields.at)
+    }
+
+    /// Where the tail of `length` at `from` ends at the beginning of `bytes`, if that is what they say.
+    fn ends(&self, from: usize, length: usize, bytes: &[u8]) -> Option<usize> {
         let (front, back) = self.tails.as_slices();
-        match from.checked_sub(front.len()) {
-            Some(from) => &back[from..from + length] == tail,
-            None if from + length <= front.len() => &front[from..from + length] == tail,
-            None => {
-                let (first, second) = tail.split_at(front.len() - from);
-                &front[from..] == first && &back[..second.len()] == second
+        let (first, second) = match from.checked_sub(front.len()) {
+            Some(from) => (&back[from..from + length], &[][..]),
+            None if from + length <= front.len() => (&front[from..from + length], &[][..]),
+            None => (&front[from..], &back[..from + length - front.len()]),
+        };
+        if let Some(rest) = bytes.strip_prefix(first)
+            && rest.starts_with(second)
+        {
+            return Some(length);
+        }
+        let mut at = 0;
+        for &byte in first.iter().chain(second) {
+            if byte == b' ' {
+                let rest = &bytes[at..];
+                let blanks = rest.iter().take_while(|&&byte| is_blank(byte)).count();
+                at += blanks;
+                if blanks == 0 {
+                    return None;
+                }
+            } else if bytes.get(at) == Some(&byte) {
+                at += 1;
+            } else {
+                return None;
             }
         }
+        Some(at)
     }
 
     /// The oldest request has its answer.
-    fn good(&mut self, now: Instant, totals: &mut Totals) {
+    fn good_one(&mut self, now: Instant, totals: &mut Totals) {
         let Request { asked, since, .. } = self.requests[self.answered];
         totals.answered(asked, now.saturating_duration_since(since), now);
-        self.inside = Inside::Nothing;
+        self.good += 1;
+        self.inside = Inside::Line;
         self.skip(1);
     }
 
     /// Something came that the oldest request, if there is one, did not ask for.
     fn wrong(&mut self, answer: &[u8], totals: &mut Totals) {
         totals.wrong += 1;
-        if totals.example.is_none() {
-            let shown = |text: &[u8]| escape(&text[..text.len().min(200)]);
+        totals.show(|| {
             let asked = self.requests.get(self.answered).map(|request| {
                 let from = self.answered_tails;
                 let tail = self.tails.range(from..from + request.tail);
                 let tail: Vec<u8> = tail.copied().collect();
                 let word = match request.asked {
-                    Asked::Iamat => "IAMAT",
+                    Asked::Iamat | Asked::Introduction => "IAMAT",
                     Asked::Whatsat { .. } => "WHATSAT, of a client that said",
                 };
-                format!("{word} {}", shown(&tail))
+                format!("{word} {}", excerpt(&tail))
             });
             let asked = asked.unwrap_or_else(|| "nothing".to_owned());
-            totals.example = Some(format!("asked {asked}; answered {}", shown(answer)));
-        }
+            format!("asked {asked}; answered {}", excerpt(answer))
+        });
         if self.waiting() > 0 {
             self.skip(1);
         }
@@ -274,8 +407,67 @@ impl Answers {
     }
 }
 
+/// The fields at the beginning of a line, each with the blanks behind it.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// The next one; `None` while no blank ends it.
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| is_space(byte))?;
+        let behind = &rest[length..];
+        let blanks = behind.iter().take_while(|&&byte| is_blank(byte)).count();
+        self.at += length + blanks;
+        (blanks > 0).then_some(&rest[..length])
+    }
+}
+
+/// White space within a line.
+fn is_blank(byte: u8) -> bool {
+    is_space(byte) && byte != b'\n'
+}
+
+/// Whether an AT line can end before `rest`: white space is behind it, a body, another answer, or nothing.
+fn may_end(rest: &[u8]) -> bool {
+    match rest {
+        [] | [b'{' | b'[' | b'A' | b'?', ..] => true,
+        [byte, ..] => is_space(*byte),
+    }
+}
+
+/// Whether that is a number, however it is spelled: with a sign, two or none, with a fraction, an exponent, or neither.
+fn is_skew(text: &[u8]) -> bool {
+    let signs = text.iter().take_while(|byte| matches!(byte, b'+' | b'-'));
+    let mut parts = text[signs.count().min(2)..].splitn(2, |byte| matches!(byte, b'e' | b'E'));
+    let number = parts.next().is_some_and(|number| {
+        let bare = number.strip_suffix(b".").unwrap_or(number);
+        decimal(bare).is_some() || bare.strip_prefix(b".").is_some_and(is_digits)
+    });
+    let exponent = parts.next().is_none_or(|exponent| {
+        let bare = exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+"));
+        is_digits(bare.unwrap_or(exponent))
+    });
+    number && exponent
+}
+
+fn is_digits(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
 fn begins_answer(line: &[u8]) -> bool {
     line.starts_with(b"AT ") || line.starts_with(b"?")
+}
+
+/// What came, as it came, for people: escaped, and only the first part of it.
+fn excerpt(bytes: &[u8]) -> String {
+    let shown = escape(&bytes[..bytes.len().min(SHOWN)]);
+    match bytes.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown}… and {more} bytes more"),
+    }
 }
 
 /// How many places a body names, in either form of the API.
@@ -291,107 +483,4 @@ fn places(body: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BODY: &str = "{\n \"results\" : [],\n \"status\" : \"ZERO_RESULTS\"\n}\n\n";
-
-    fn at(tail: &str) -> String {
-        format!("AT Riley +0.000000001 {tail}\n")
-    }
-
-    /// Good, wrong, lost, duplicate and still waiting, after the requests `asked` (in capitals: WHATSAT) and these bytes,
-    /// however they are cut.
-    fn counted(asked: &[&str], bytes: &str) -> [u64; 5] {
-        let all = [bytes.len().max(1), 1, 7].map(|cut| {
-            let mut answers = Answers::new(Some("Riley"));
-            let mut totals = Totals::default();
-            for tail in asked {
-                let kind = if tail.to_lowercase() == **tail {
-                    Asked::Iamat
-                } else {
-                    Asked::Whatsat { bound: 1 }
-                };
-                answers.expect(kind, tail.to_lowercase().as_bytes(), Instant::now());
-            }
-            for chunk in bytes.as_bytes().chunks(cut) {
-                answers.unread().extend_from_slice(chunk);
-                assert_eq!(answers.settle(Instant::now(), &mut totals), Ok(()));
-            }
-            let good = totals.iamat.len() + totals.whatsat.len();
-            let waiting = answers.waiting() as u64;
-            [good, totals.wrong, totals.lost, totals.duplicate, waiting]
-        });
-        assert!(all.iter().all(|one| *one == all[0]), "{bytes}: {all:?}");
-        all[0]
-    }
-
-    #[test]
-    fn answers_in_order_are_good() {
-        let bytes = at("a 1") + &at("a 1") + BODY + &at("b 2");
-        assert_eq!(counted(&["a 1", "A 1", "b 2"], &bytes), [3, 0, 0, 0, 0]);
-        assert_eq!(counted(&["a 1", "b 2"], &at("a 1")), [1, 0, 0, 0, 1]);
-    }
-
-    #[test]
-    fn an_answer_that_does_not_fit_is_wrong() {
-        for bytes in [
-            "? IAMAT a 1\n",
-            "AT Riley +0.000000001 a 2\n",
-            "AT Campbell +0.000000001 a 1\n",
-            "AT Riley 0.1 a 1\n",
-            "AT Riley +0.000000001 a 1 \n",
-            "nonsense\nand more\n\n",
-        ] {
-            assert_eq!(counted(&["a 1"], bytes), [0, 1, 0, 0, 0], "{bytes}");
-            let then = bytes.to_owned() + &at("b 2");
-            assert_eq!(counted(&["a 1", "b 2"], &then), [1, 1, 0, 0, 0], "{then}");
-        }
-    }
-
-    #[test]
-    fn what_nobody_asked_for_is_wrong() {
-        assert_eq!(counted(&[], &at("a 1")), [0, 1, 0, 0, 0]);
-    }
-
-    #[test]
-    fn an_answer_that_is_missing_is_lost_and_those_behind_it_are_good() {
-        let bytes = at("b 2") + &at("c 3");
-        assert_eq!(counted(&["a 1", "b 2", "c 3"], &bytes), [2, 0, 1, 0, 0]);
-    }
-
-    #[test]
-    fn an_answer_that_comes_twice_is_a_duplicate() {
-        let bytes = at("a 1") + &at("a 1") + &at("b 2") + &at("a 1");
-        assert_eq!(counted(&["a 1", "b 2"], &bytes), [2, 0, 0, 2, 0]);
-        let both = at("a 1") + &at("a 1") + &at("a 1") + BODY + &at("a 1") + BODY;
-        assert_eq!(counted(&["a 1", "A 1"], &both), [2, 0, 0, 2, 0]);
-    }
-
-    #[test]
-    fn a_body_must_be_json_of_no_more_places_than_were_asked_for() {
-        let with = |body: &str| at("a 1") + body + "\n\n";
-        let of = |body: &str| counted(&["A 1"], &with(body));
-        assert_eq!(of("{\"results\":[{}]}"), [1, 0, 0, 0, 0]);
-        assert_eq!(of("{\"places\":[{}]}"), [1, 0, 0, 0, 0]);
-        assert_eq!(of("{\"results\":[{},{}]}"), [0, 1, 0, 0, 0]);
-        assert_eq!(of("{\"results\":[}"), [0, 1, 0, 0, 0]);
-    }
-
-    #[test]
-    fn what_is_remembered_has_a_bound() {
-        let mut answers = Answers::new(None);
-        let mut totals = Totals::default();
-        for number in 0..1000 {
-            let tail = format!("client {number}");
-            answers.expect(Asked::Iamat, tail.as_bytes(), Instant::now());
-            answers.unread().extend_from_slice(at(&tail).as_bytes());
-            answers.settle(Instant::now(), &mut totals).unwrap();
-        }
-        assert_eq!(totals.iamat.len(), 1000);
-        assert_eq!(answers.requests.len(), REMEMBERED);
-        assert!(answers.tails.len() < REMEMBERED * 20);
-        answers.unread().resize(LONGEST + 1, b'x');
-        assert_eq!(answers.settle(Instant::now(), &mut totals), Err(Endless));
-    }
-}
+mod tests;

@@ -5,6 +5,8 @@
 //! second then shows in all the requests of that second, not in the one that happened to be under way.
 
 mod answers;
+mod body;
+mod connect;
 pub mod cpu;
 mod probe;
 mod schedule;
@@ -20,6 +22,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::herd::{Address, Name};
+use crate::net::secure::CallerTls;
 
 use totals::Totals;
 
@@ -43,8 +46,12 @@ pub struct Plan {
     pub connections: usize,
     /// Requests under way on each of them.
     pub window: usize,
-    /// A connection for each request.
+    /// A connection for each request. Where a server ends connections behind their first answer, it comes to that anyway.
     pub reconnect: bool,
+    /// How TLS is spoken, if it is,
+    pub tls: Option<CallerTls>,
+    /// and whom each server's certificate must be for, if not for its name or else its host.
+    pub tls_name: Option<String>,
     /// Requests a second in all; `None` for a closed loop.
     pub rate: Option<u64>,
     /// When it ends;

@@ -9,19 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Load, Target};
+use super::body::Body;
+use super::connect::{Duplex, Stream};
+use super::{Load, Plan, Target};
 use crate::net::{Net as _, tokio::TokioNet};
+use crate::protocol::is_space;
 
 /// The most that an answer may be long.
 const LONGEST: usize = 4 << 20;
 
 /// A connection to one server on which one line at a time is asked.
 struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     limit: Duration,
     heard: Vec<u8>,
 }
@@ -80,11 +82,17 @@ async fn follow(load: &Arc<Load>, id: &str, origin: usize, wires: &mut [Option<W
             watching.spawn(watch(load, at, wire, question, told));
         } else if let Some(mut wire) = wire {
             // Written and not waited for: the herd spreads it while the answer is on its way.
-            let written = wire.stream.write_all(iamat.as_bytes()).await;
+            let written = wire.say(&iamat).await;
             let iamat = iamat.clone();
             watching.spawn(async move {
-                let answered = written.is_ok() && wire.hear(&iamat).await.is_ok();
-                (at, answered.then_some(wire), None)
+                if written.is_ok() && wire.hear(&iamat).await.is_ok() {
+                    return (at, Some(wire), None);
+                }
+                // The server ended the connection behind the answer before, so it heard nothing.
+                let (plan, target) = (&load.plan, &load.plan.targets[at]);
+                let said = async { Wire::new(plan, target).await?.ask(&iamat).await };
+                let wire = timeout(plan.timeout, said).await.ok().and_then(Result::ok);
+                (at, wire.map(|(_, wire)| wire), None)
             });
         }
     }
@@ -159,18 +167,20 @@ async fn look(
     wire: &mut Option<Wire>,
     question: &str,
 ) -> Option<Known> {
-    let limit = load.plan.timeout;
     let known = async {
-        let mut open = match wire.take() {
-            Some(open) => open,
-            None => Wire::new(target, limit).await?,
-        };
-        open.stream.write_all(question.as_bytes()).await?;
-        let known = open.hear(question).await?;
+        if let Some(open) = wire.take()
+            && let Ok((known, open)) = open.ask(question).await
+        {
+            *wire = Some(open);
+            return Ok(known);
+        }
+        // Many servers end a connection behind their first answer.
+        let (known, open) = Wire::new(&load.plan, target).await?.ask(question).await?;
         *wire = Some(open);
         Ok::<_, io::Error>(known)
     };
-    match timeout(limit, known).await.ok()? {
+    let known = timeout(load.plan.timeout, known).await;
+    match known.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(known) => Some(known),
         Err(error) => {
             load.totals().trouble = Some(format!("{}: {error}", target.address));
@@ -180,29 +190,35 @@ async fn look(
 }
 
 impl Wire {
-    async fn new(target: &Target, limit: Duration) -> io::Result<Self> {
-        let stream = TokioNet.connect(&target.address).await?.stream;
+    async fn new(plan: &Plan, target: &Target) -> io::Result<Self> {
+        let stream = Stream::connect(plan, target).await?.boxed();
         Ok(Self {
             stream,
-            limit,
+            limit: plan.timeout,
             heard: Vec::new(),
         })
     }
 
-    /// Hears the whole answer to `line`: a line, or for a WHATSAT that is not refused, all up to a
-    /// blank line.
+    /// Asks, and hears the answer.
+    async fn ask(mut self, question: &str) -> io::Result<(Known, Self)> {
+        self.say(question).await?;
+        let known = self.hear(question).await?;
+        Ok((known, self))
+    }
+
+    async fn say(&mut self, line: &str) -> io::Result<()> {
+        self.stream.write_all(line.as_bytes()).await?;
+        self.stream.flush().await
+    }
+
+    /// Hears the whole answer to `line`.
     async fn hear(&mut self, line: &str) -> io::Result<Known> {
-        let long = line.starts_with("WHATSAT");
         let hearing = async {
+            let mut body = Body::default();
             loop {
-                let end = match (long, self.heard.first()) {
-                    (_, None) => None,
-                    (true, Some(b'A')) => {
-                        memchr::memmem::find(&self.heard, b"\n\n").map(|at| at + 2)
-                    }
-                    _ => memchr::memchr(b'\n', &self.heard).map(|at| at + 1),
-                };
-                if let Some(end) = end {
+                let blanks = self.heard.iter().take_while(|&&byte| is_space(byte));
+                self.heard.drain(..blanks.count());
+                if let Some(end) = whole(&self.heard, line, &mut body) {
                     let refused = self.heard[0] == b'?';
                     self.heard.drain(..end);
                     return Ok(if refused { Known::No } else { Known::Yes });
@@ -215,4 +231,28 @@ impl Wire {
         };
         timeout(self.limit, hearing).await?
     }
+}
+
+/// How long the answer to `line` is that `heard` begins with, once all of it is there. Its end need be no line feed: a refusal is
+/// a copy of the line, what answers an IAMAT says the same as it, and a body of JSON shows where it ends.
+fn whole(heard: &[u8], line: &str, body: &mut Body) -> Option<usize> {
+    let line = line.trim_end();
+    let copy = heard.strip_prefix(b"? ");
+    if copy.is_some_and(|copy| copy.starts_with(line.as_bytes())) {
+        return Some(2 + line.len());
+    }
+    let begins_at = heard.first() == Some(&b'A');
+    if let Some(said) = line.strip_prefix("IAMAT ")
+        && begins_at
+        && let Some(at) = memchr::memmem::find(heard, said.as_bytes())
+    {
+        return Some(at + said.len());
+    }
+    let end = memchr::memchr(b'\n', heard)? + 1;
+    if !begins_at || !line.starts_with("WHATSAT") {
+        return Some(end);
+    }
+    let blanks = heard[end..].iter().take_while(|&&byte| is_space(byte));
+    let begin = end + blanks.count();
+    Some(begin + body.length(&heard[begin..])?)
 }

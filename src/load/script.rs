@@ -16,6 +16,8 @@ pub(super) struct Script {
     rng: ChaCha8Rng,
     /// So many of a hundred requests are WHATSAT.
     whatsat: u8,
+    /// Hundredths of a WHATSAT that are due, so that any run of requests has its share of them.
+    due: u8,
     clients: Vec<Client>,
     turn: usize,
     /// The time of the newest IAMAT, in nanoseconds since 1970. No two have the same.
@@ -34,6 +36,8 @@ impl Script {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // Connections draw from streams of their own, so how many there are changes nothing for each.
         rng.set_stream(number as u64);
+        // Somewhere else on each connection, so that few requests on each of many have their share, too.
+        let due = rng.random_range(0..100);
         let client = |client| Client {
             id: format!("load-{seed}-{number}-{client}").into_bytes(),
             said: Vec::new(),
@@ -41,6 +45,7 @@ impl Script {
         Self {
             rng,
             whatsat,
+            due,
             clients: (0..CLIENTS).map(client).collect(),
             turn: 0,
             newest: 0,
@@ -50,19 +55,26 @@ impl Script {
     /// Appends the next request to `out` and says what it asks, and what must be behind the skew
     /// in its answer. `clock` is in nanoseconds since 1970.
     ///
-    /// Before a client's first IAMAT nobody can ask where it is, so it is always that.
+    /// Before a client's first IAMAT nobody can ask where it is, so a WHATSAT may want an introduction before it.
     pub(super) fn next(&mut self, clock: u64, out: &mut Vec<u8>) -> (Asked, &[u8]) {
-        let wants_whatsat = self.whatsat > 0 && self.rng.random_range(0..100) < self.whatsat;
+        let is_due = self.due + self.whatsat >= 100;
+        let is_known = |at: &usize| is_due && !self.clients[*at].said.is_empty();
+        let known: Vec<usize> = (0..CLIENTS).filter(is_known).collect();
+        if !known.is_empty() {
+            self.due = self.due + self.whatsat - 100;
+            let client = &self.clients[known[self.rng.random_range(0..known.len())]];
+            let asked = Asked::Whatsat { bound: BOUND };
+            push_request(asked, &client.said, out);
+            return (asked, &client.said);
+        }
+        let asked = if is_due {
+            Asked::Introduction
+        } else {
+            self.due += self.whatsat;
+            Asked::Iamat
+        };
         self.turn = (self.turn + 1) % self.clients.len();
         let client = &mut self.clients[self.turn];
-        if wants_whatsat && !client.said.is_empty() {
-            out.extend_from_slice(b"WHATSAT ");
-            out.extend_from_slice(&client.id);
-            out.extend_from_slice(b" 1 ");
-            push_number(out, u64::from(BOUND), 1);
-            out.push(b'\n');
-            return (Asked::Whatsat { bound: BOUND }, &client.said);
-        }
         self.newest = clock.max(self.newest + 1);
         client.said.clear();
         client.said.extend_from_slice(&client.id);
@@ -73,10 +85,8 @@ impl Script {
         push_number(&mut client.said, self.newest / 1_000_000_000, 1);
         client.said.push(b'.');
         push_number(&mut client.said, self.newest % 1_000_000_000, 9);
-        out.extend_from_slice(b"IAMAT ");
-        out.extend_from_slice(&client.said);
-        out.push(b'\n');
-        (Asked::Iamat, &client.said)
+        push_request(asked, &client.said, out);
+        (asked, &client.said)
     }
 
     /// What was said may never have arrived, so nobody is asked about before it is said again.
@@ -85,6 +95,20 @@ impl Script {
             client.said.clear();
         }
     }
+}
+
+/// The line that asks so, where the answer must say `said`: `id location time`.
+pub(super) fn push_request(asked: Asked, said: &[u8], out: &mut Vec<u8>) {
+    if let Asked::Whatsat { bound } = asked {
+        out.extend_from_slice(b"WHATSAT ");
+        out.extend(said.iter().take_while(|&&byte| byte != b' '));
+        out.extend_from_slice(b" 1 ");
+        push_number(out, bound.into(), 1);
+    } else {
+        out.extend_from_slice(b"IAMAT ");
+        out.extend_from_slice(said);
+    }
+    out.push(b'\n');
 }
 
 /// Something below `limit` degrees with six decimals, either way.
@@ -151,13 +175,56 @@ mod tests {
         assert_eq!(times, ["1.999999999", "2.000000000", "2.000000001"]);
     }
 
+    /// IAMATs, introductions and WHATSATs of the first requests of a connection.
+    fn kinds(script: &mut Script, count: usize) -> [usize; 3] {
+        let mut kinds = [0; 3];
+        for _ in 0..count {
+            let (asked, _) = script.next(5, &mut Vec::new());
+            kinds[match asked {
+                Asked::Iamat => 0,
+                Asked::Introduction => 1,
+                Asked::Whatsat { .. } => 2,
+            }] += 1;
+        }
+        kinds
+    }
+
+    #[test]
+    fn so_many_of_a_hundred_ask_however_few_requests_there_are() {
+        assert_eq!(kinds(&mut Script::new(1, 0, 0), 100), [100, 0, 0]);
+        assert_eq!(kinds(&mut Script::new(1, 0, 100), 101), [0, 1, 100]);
+        assert_eq!(kinds(&mut Script::new(1, 0, 20), 1001)[2], 200);
+        let of_few = (0..200).map(|number| {
+            let mut script = Script::new(1, number, 30);
+            let [iamat, introductions, whatsat] = kinds(&mut script, 5);
+            assert_eq!(iamat + introductions + whatsat, 5);
+            whatsat
+        });
+        let asked: usize = of_few.sum();
+        assert!((200..=300).contains(&asked), "{asked}");
+    }
+
     #[test]
     fn nobody_is_asked_about_who_is_not_known() {
         let mut script = Script::new(1, 0, 100);
-        let is_iamat = |line: &String| line.starts_with("IAMAT");
-        assert!(lines(&mut script, 5, CLIENTS).iter().all(is_iamat));
-        assert!(!lines(&mut script, 5, CLIENTS).iter().any(is_iamat));
-        script.forget();
-        assert!(lines(&mut script, 5, CLIENTS).iter().all(is_iamat));
+        for _ in 0..2 {
+            let [first, second] = [(); 2].map(|()| lines(&mut script, 5, 1).remove(0));
+            assert!(first.starts_with("IAMAT"), "{first}");
+            let id = first.split(' ').nth(1).unwrap();
+            assert!(second.starts_with(&format!("WHATSAT {id} ")), "{second}");
+            script.forget();
+        }
+    }
+
+    #[test]
+    fn a_request_can_be_made_once_more() {
+        let mut script = Script::new(1, 0, 50);
+        for _ in 0..20 {
+            let mut line = Vec::new();
+            let (asked, said) = script.next(5, &mut line);
+            let mut again = Vec::new();
+            push_request(asked, said, &mut again);
+            assert_eq!(line, again);
+        }
     }
 }

@@ -27,6 +27,12 @@ pub(super) struct Totals {
     pub(super) refused: u64,
     /// Connections that ended before all was answered.
     pub(super) broken: u64,
+    /// Connections that the server ended behind their first answer.
+    pub(super) closing: u64,
+    /// Requests that were made once more because of that.
+    pub(super) again: u64,
+    /// IAMATs that only made a WHATSAT possible, and were answered.
+    pub(super) introduced: u64,
     /// Why a connection was not made or ended, the last time.
     pub(super) trouble: Option<String>,
     /// The first wrong answer.
@@ -88,7 +94,15 @@ impl Totals {
         self.last_answer = Some(now);
         match asked {
             Asked::Iamat => self.iamat.record(after),
+            Asked::Introduction => self.introduced += 1,
             Asked::Whatsat { .. } => self.whatsat.record(after),
+        }
+    }
+
+    /// Something was not understood. The first such thing is shown.
+    pub(super) fn show(&mut self, what: impl FnOnce() -> String) {
+        if self.example.is_none() {
+            self.example = Some(what());
         }
     }
 
@@ -147,6 +161,14 @@ pub struct Summary {
     pub refused: u64,
     /// Connections that ended too early.
     pub broken: u64,
+    /// Connections that the server ended behind their first answer. Each further request then had a connection of
+    /// its own.
+    pub closing: u64,
+    /// Requests that were made once more, because the connection that they were made on ended so.
+    pub again: u64,
+    /// IAMATs that were answered and are not counted above: they told where a client is that the next WHATSAT asks
+    /// about.
+    pub introduced: u64,
     /// Why a connection could not be made or ended too early, the last time.
     pub trouble: Option<String>,
     /// The first wrong answer, and what it was to answer.
@@ -190,6 +212,9 @@ impl Summary {
             connected: totals.connected,
             refused: totals.refused,
             broken: totals.broken,
+            closing: totals.closing,
+            again: totals.again,
+            introduced: totals.introduced,
             trouble: totals.trouble.clone(),
             example: totals.example.clone(),
             iamat: totals.iamat.told(),
@@ -239,20 +264,7 @@ impl Summary {
                 self.unfinished
             ));
         }
-        lines.push(format!(
-            "connections: {} made, {} refused, {} ended too early",
-            self.connected, self.refused, self.broken
-        ));
-        lines.extend(
-            self.trouble
-                .iter()
-                .map(|why| format!("  last trouble: {why}")),
-        );
-        lines.extend(
-            self.example
-                .iter()
-                .map(|it| format!("  first wrong answer: {it}")),
-        );
+        lines.extend(self.connections());
         let spread = self.propagation.as_ref();
         let mut rows = vec![
             ("IAMAT", self.iamat.as_ref()),
@@ -288,6 +300,37 @@ impl Summary {
             ),
         }));
         lines.join("\n") + "\n"
+    }
+
+    /// How connections were, and what was the matter with them and with answers.
+    fn connections(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "connections: {} made, {} refused, {} ended too early",
+            self.connected, self.refused, self.broken
+        )];
+        if self.closing > 0 {
+            lines.push(format!(
+                "  ended by the server behind their first answer: {}; from then on each request had its own ({} asked again)",
+                self.closing, self.again
+            ));
+        }
+        if self.introduced > 0 {
+            lines.push(format!(
+                "  IAMATs that only made a WHATSAT possible, not counted: {}",
+                self.introduced
+            ));
+        }
+        lines.extend(
+            self.trouble
+                .iter()
+                .map(|why| format!("  last trouble: {why}")),
+        );
+        lines.extend(
+            self.example
+                .iter()
+                .map(|it| format!("  first wrong answer: {it}")),
+        );
+        lines
     }
 }
 

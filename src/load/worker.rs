@@ -1,6 +1,10 @@
 //! One connection after the other on which requests are made: all that have room in one write,
 //! all answers of one read at once.
+//!
+//! Many servers end each connection behind its first answer. A worker finds that out by itself, makes the requests
+//! that were under way once more, and has a connection for each from then on.
 
+use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::io;
 use std::pin::{Pin, pin};
@@ -8,14 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use super::answers::Answers;
+use super::answers::{Again, Answers, Asked, Endless};
+use super::connect::{Stream, is_end};
 use super::schedule::{Due, Schedule};
-use super::script::Script;
+use super::script::{Script, push_request};
 use super::totals::Totals;
 use super::{Load, Target};
 use crate::net::{Net as _, tokio::TokioNet};
@@ -51,7 +54,9 @@ pub(super) async fn run(load: Arc<Load>, number: usize) {
         target,
         script: Script::new(plan.seed, number, plan.whatsat),
         schedule,
+        one_each: plan.reconnect,
         owed: None,
+        again: VecDeque::new(),
         connected: Instant::now(),
         ever: false,
     };
@@ -65,8 +70,12 @@ struct Worker<'a> {
     target: &'a Target,
     script: Script,
     schedule: Schedule,
+    /// Whether each request has a connection of its own.
+    one_each: bool,
     /// A request that a connection of its own is made for, due since then.
     owed: Option<Instant>,
+    /// Requests whose connection ended behind its first answer.
+    again: VecDeque<Again>,
     /// When there was a connection last,
     connected: Instant,
     /// if there ever was one.
@@ -76,9 +85,20 @@ struct Worker<'a> {
 /// What a connection waited for.
 enum Next {
     Wrote(io::Result<usize>),
+    Flushed(io::Result<()>),
     Read(io::Result<usize>),
     /// Something may be due, or too late.
     Time,
+}
+
+/// How a connection ended.
+enum End {
+    /// All was asked and answered.
+    Done,
+    /// The server ended it, or it broke.
+    Closed(String),
+    /// There was no use in going on.
+    GivenUp(String),
 }
 
 impl Worker<'_> {
@@ -109,9 +129,12 @@ impl Worker<'_> {
     async fn has_more(&mut self) -> bool {
         loop {
             self.lose_overdue();
+            if self.owed.is_some() || !self.again.is_empty() {
+                return true;
+            }
             match self.due(self.now()) {
                 Due::Never => return false,
-                Due::At(at) if self.load.plan.reconnect => {
+                Due::At(at) if self.one_each => {
                     let wait = at.saturating_sub(self.now());
                     if wait > TICK {
                         sleep(wait.saturating_sub(TICK).min(LOOK_UP)).await;
@@ -119,7 +142,7 @@ impl Worker<'_> {
                         tokio::task::yield_now().await;
                     }
                 }
-                Due::Since(since) if self.load.plan.reconnect => {
+                Due::Since(since) if self.one_each => {
                     self.schedule.take();
                     self.owed = Some(self.load.began + since);
                     return true;
@@ -132,19 +155,20 @@ impl Worker<'_> {
     /// Makes a connection and all requests that it lives for.
     async fn connection(&mut self) {
         let limit = self.load.plan.timeout;
-        let connected = timeout(limit, TokioNet.connect(&self.target.address)).await;
+        let connected = timeout(limit, Stream::connect(&self.load.plan, self.target)).await;
         match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(connection) => {
+            Ok(stream) => {
                 self.load.totals().connected += 1;
                 self.ever = true;
-                let ended = self.converse(connection.stream).await;
+                let is_good = self.converse(stream).await;
                 self.connected = Instant::now();
-                let Err(error) = ended else { return };
-                self.script.forget();
-                self.trouble(&error, |totals| totals.broken += 1);
+                if is_good {
+                    return;
+                }
             }
             Err(error) => {
                 let mut lost = u64::from(self.owed.take().is_some());
+                lost += std::mem::take(&mut self.again).len() as u64;
                 // Who was there once may come back until the time is over, but a count has no time.
                 let may_come_back = self.ever && self.load.plan.duration.is_some();
                 if !may_come_back && self.connected.elapsed() > limit {
@@ -165,41 +189,100 @@ impl Worker<'_> {
         count(&mut totals);
     }
 
-    /// Requests and answers, until there are no more of either.
-    async fn converse(&mut self, mut stream: TcpStream) -> Result<(), String> {
-        let (mut reader, mut writer) = stream.split();
+    /// Requests and answers, until there are no more of either. Whether the connection was as it should be.
+    async fn converse(&mut self, stream: Stream) -> bool {
         let mut answers = Answers::new(self.target.name.as_deref());
-        let talked = self.talk(&mut answers, &mut reader, &mut writer).await;
-        if talked.is_ok() {
-            self.hear_out(&mut answers, &mut reader, &mut writer).await;
-        }
+        let end = match stream {
+            Stream::Plain(mut stream) => {
+                let (mut reader, mut writer) = stream.split();
+                self.talk_and_hear_out(&mut answers, &mut reader, &mut writer)
+                    .await
+            }
+            Stream::Tls(stream) => {
+                let (mut reader, mut writer) = tokio::io::split(stream);
+                self.talk_and_hear_out(&mut answers, &mut reader, &mut writer)
+                    .await
+            }
+        };
+        let before = answers.waiting();
+        answers.end(Instant::now(), &mut self.load.totals());
         let waiting = answers.waiting() as u64;
+        let is_closing = matches!(end, End::Closed(_)) && answers.good() == 1;
         let mut totals = self.load.totals();
+        totals.waiting -= before as u64;
+        if is_closing {
+            totals.closing += 1;
+        }
+        if is_closing && !self.one_each {
+            totals.again += waiting;
+            drop(totals);
+            self.one_each = true;
+            self.again = answers.take_waiting();
+            return true;
+        }
         totals.lost += waiting;
-        totals.waiting -= waiting;
-        talked
+        drop(totals);
+        match end {
+            End::Closed(_) if is_closing && waiting == 0 => true,
+            End::Closed(why) | End::GivenUp(why) => {
+                self.script.forget();
+                self.trouble(&why, |totals| totals.broken += 1);
+                false
+            }
+            End::Done => true,
+        }
+    }
+
+    async fn talk_and_hear_out(
+        &mut self,
+        answers: &mut Answers,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> End {
+        let end = self.talk(answers, reader, writer).await;
+        if matches!(end, End::Done) {
+            self.hear_out(answers, reader, writer).await;
+        }
+        end
     }
 
     async fn talk(
         &mut self,
         answers: &mut Answers,
-        reader: &mut ReadHalf<'_>,
-        writer: &mut WriteHalf<'_>,
-    ) -> Result<(), String> {
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> End {
         let limit = self.load.plan.timeout;
+        let broken = |error: io::Error| {
+            let why = error.to_string();
+            if is_end(&error) {
+                End::Closed(why)
+            } else {
+                End::GivenUp(why)
+            }
+        };
         let mut out = Vec::new();
+        // What TLS holds back is on its way only when it was flushed.
+        let mut unflushed = false;
+        let mut has_asked = false;
         let mut alarm = pin!(sleep_until(Instant::now() + LOOK_UP));
         loop {
-            let due = self.ask(answers, &mut out);
+            let due = if self.one_each && has_asked {
+                Due::Never
+            } else {
+                self.ask(answers, &mut out)
+            };
+            has_asked = true;
             if matches!(due, Due::Never) && answers.waiting() == 0 {
-                return Ok(());
+                return End::Done;
             }
             answers.unread().reserve(READ);
             let write = async {
-                if out.is_empty() {
-                    return pending().await;
+                match (out.is_empty(), unflushed) {
+                    (false, _) => Next::Wrote(writer.write(&out).await),
+                    (true, true) => Next::Flushed(writer.flush().await),
+                    (true, false) => pending().await,
                 }
-                Next::Wrote(writer.write(&out).await)
             };
             let read = async { Next::Read(reader.read_buf(answers.unread()).await) };
             let time = async {
@@ -209,14 +292,27 @@ impl Worker<'_> {
             match or(or(write, read), time).await {
                 Next::Wrote(Ok(written)) => {
                     out.drain(..written);
+                    unflushed = self.load.plan.tls.is_some();
                 }
-                Next::Read(Ok(1..)) => self.settle(answers)?,
-                Next::Read(Ok(0)) => return Err("closed by the server".to_owned()),
-                Next::Wrote(Err(error)) | Next::Read(Err(error)) => return Err(error.to_string()),
+                Next::Flushed(Ok(())) => unflushed = false,
+                Next::Read(Ok(1..)) => {
+                    if self.settle(answers).is_err() {
+                        return End::GivenUp("an answer without an end".to_owned());
+                    }
+                }
+                Next::Read(Ok(0)) => return End::Closed("closed by the server".to_owned()),
+                // What it said before is still to be read.
+                Next::Wrote(Err(error)) | Next::Flushed(Err(error)) if is_end(&error) => {
+                    let _ = timeout(limit, self.hear(answers, reader)).await;
+                    return broken(error);
+                }
+                Next::Wrote(Err(error)) | Next::Flushed(Err(error)) | Next::Read(Err(error)) => {
+                    return broken(error);
+                }
                 Next::Time => {
                     let is_late = |oldest: Instant| oldest.elapsed() >= limit;
                     if answers.oldest().is_some_and(is_late) {
-                        return Err("no answer by the deadline".to_owned());
+                        return End::GivenUp("no answer by the deadline".to_owned());
                     }
                     self.lose_overdue();
                 }
@@ -233,16 +329,23 @@ impl Worker<'_> {
         }
     }
 
-    /// Appends all requests that are due and have room to `out`, and says what is due behind them.
+    /// Appends all requests that are due and have room to `out`, and says what is due behind them. Where each has a
+    /// connection of its own, that is one.
     fn ask(&mut self, answers: &mut Answers, out: &mut Vec<u8>) -> Due {
+        if let Some(Again { asked, tail, since }) = self.again.pop_front() {
+            push_request(asked, &tail, out);
+            answers.expect(asked, &tail, since);
+            self.load.totals().waiting += 1;
+            return Due::Never;
+        }
         let window = self.load.plan.window;
         let clock = u64::try_from(TokioNet.now().as_nanos()).unwrap_or(u64::MAX);
         let now = self.now();
-        let mut asked = 0;
+        let (mut asked, mut introductions) = (0, 0);
         let due = loop {
             let (due, since) = match self.owed.take() {
                 Some(since) => (None, since),
-                None if self.load.plan.reconnect => break Due::Never,
+                None if self.one_each => break Due::Never,
                 None => match self.due(now) {
                     Due::Since(since) => (Some(since), self.load.began + since),
                     other => break other,
@@ -253,44 +356,57 @@ impl Worker<'_> {
             }
             let (what, tail) = self.script.next(clock, out);
             answers.expect(what, tail, since);
+            if what == Asked::Introduction {
+                introductions += 1;
+                if due.is_none() {
+                    // What is due has the next connection.
+                    self.owed = Some(since);
+                    break Due::Never;
+                }
+                continue;
+            }
             if due.is_some() {
                 self.schedule.take();
             }
             asked += 1;
         };
-        if asked > 0 {
+        if asked + introductions > 0 {
             let mut totals = self.load.totals();
             totals.sent += asked;
-            totals.waiting += asked;
+            totals.waiting += asked + introductions;
         }
         due
     }
 
-    fn settle(&mut self, answers: &mut Answers) -> Result<(), String> {
+    fn settle(&mut self, answers: &mut Answers) -> Result<(), Endless> {
         let mut totals = self.load.totals();
         let before = answers.waiting();
         let settled = answers.settle(Instant::now(), &mut totals);
         totals.waiting -= (before - answers.waiting()) as u64;
-        settled.map_err(|_| "an answer without an end".to_owned())
+        settled
+    }
+
+    /// Reads all that still comes.
+    async fn hear(&mut self, answers: &mut Answers, reader: &mut (impl AsyncRead + Unpin)) {
+        while matches!(reader.read_buf(answers.unread()).await, Ok(1..)) {
+            if self.settle(answers).is_err() {
+                return;
+            }
+        }
     }
 
     /// Says that nothing more will be asked, and listens whether anything comes that should not.
     async fn hear_out(
         &mut self,
         answers: &mut Answers,
-        reader: &mut ReadHalf<'_>,
-        writer: &mut WriteHalf<'_>,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
     ) {
         // A server that does not close then only makes this take longer.
         let patience = self.load.plan.timeout.min(Duration::from_secs(1));
         let rest = async {
-            if writer.shutdown().await.is_err() {
-                return;
-            }
-            while matches!(reader.read_buf(answers.unread()).await, Ok(1..)) {
-                if self.settle(answers).is_err() {
-                    return;
-                }
+            if writer.shutdown().await.is_ok() {
+                self.hear(answers, reader).await;
             }
         };
         let _ = timeout(patience, rest).await;

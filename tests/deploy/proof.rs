@@ -172,7 +172,32 @@ async fn a_client_speaks_tls_with_the_server_that_it_means_and_no_other() {
     assert!(said.contains("certificate not valid for name"), "{said}");
     let (code, said) = send(&["Riley", "hello"]).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("if it wants TLS"), "{said}");
+    assert!(said.contains("wants TLS"), "{said}");
+
+    let herd = files.herd();
+    let load = async |more: &[&str]| {
+        let args = [
+            "load",
+            "--herd",
+            &herd,
+            "Riley",
+            "-n=50",
+            "-c=2",
+            "--whatsat=20",
+        ];
+        let ran = herd_command(&[&args, more].concat()).await;
+        let said = [ran.stdout, ran.stderr].concat();
+        (ran.status.code(), String::from_utf8(said).expect("UTF-8"))
+    };
+    let (code, said) = load(&[&authority]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.starts_with("50 answers in ") && said.contains("WHATSAT"),
+        "{said}"
+    );
+    let (code, said) = load(&[&authority, "--tls-name=Campbell", "--timeout=100ms"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("certificate not valid for name"), "{said}");
 }
 
 #[tokio::test]
