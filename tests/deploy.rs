@@ -262,6 +262,68 @@ async fn whatever_ends_up_ends_its_servers() {
     .await;
 }
 
+/// The processes whose parent is `parent`.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("a system that tells");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        // Behind the name, which may hold anything, come the state and the parent.
+        let parent_of = stat.ok().and_then(|stat| {
+            let (_, behind) = stat.rsplit_once(')')?;
+            behind.split(' ').nth(2)?.parse().ok()
+        });
+        parent_of == Some(parent)
+    };
+    pids.filter(is_child).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_holds_the_servers_input_open_does_not_keep_them_alive() {
+    let files = Files::new().await;
+    let (herd, logs) = (files.herd(), files.path("logs"));
+    let mut up = Process::start(&["up", "--herd", &herd, "--log-dir", &logs], &[]);
+    up.says("all links are synchronised").await;
+    let servers = children(up.pid());
+    assert_eq!(servers.len(), SERVERS.len());
+    let open = |pid: &u32| {
+        let input = format!("/proc/{pid}/fd/0");
+        std::fs::OpenOptions::new().write(true).open(input)
+    };
+    // The end of a pipe that `up` has, in another process.
+    let held: Result<Vec<_>, _> = servers.iter().map(open).collect();
+    let held = held.expect("pipes can be opened once more");
+    assert_eq!(up.stopped_by("KILL").await, None);
+    files.gone().await;
+    eventually("Bernard's last words", async || {
+        let log = std::fs::read_to_string(files.path("logs/log-Bernard.txt")).ok()?;
+        log.contains("server Bernard: stops").then_some(())
+    })
+    .await;
+    drop(held);
+}
+
+#[tokio::test]
+async fn up_takes_no_port_of_the_herd_for_operators() {
+    let files = Files::new().await;
+    let herd = files.herd();
+    for server in SERVERS {
+        for (at, whom) in [
+            (files.address(server), "clients"),
+            (files.peer_address(server), "servers"),
+        ] {
+            let up = herd_command(&["up", "--herd", &herd, "--admin", &at]).await;
+            assert_eq!(up.status.code(), Some(2), "{}", err(&up));
+            let said = format!(
+                "`--admin` would take {at} for operators, where {server} listens for {whom}"
+            );
+            assert!(err(&up).contains(&said), "{}", err(&up));
+        }
+    }
+}
+
 #[tokio::test]
 async fn up_says_which_server_could_not_begin_and_goes_on_with_the_others() {
     let files = Files::new().await;
@@ -503,5 +565,72 @@ async fn send_gives_up_on_a_server_that_is_silent() {
         err(&sent).contains("no answer to `x`: silence for 50ms"),
         "{}",
         err(&sent)
+    );
+}
+
+/// What `herd send` says when it is answered so, and then the connection ends in one way or the other, or stays.
+async fn answered_in_part(part: &'static [u8], then: &str, more: &[&str]) -> std::process::Output {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("it works");
+    let address = listener.local_addr().expect("it works").to_string();
+    let args = [&["send", "--timeout", "200ms", &address], more].concat();
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.expect("it works");
+        // Of a line nobody has read the rest, the system makes a reset when the connection ends.
+        stream.read_exact(&mut [0; 1]).await.expect("it works");
+        stream.write_all(part).await.expect("it works");
+        match then {
+            "stays" => Some(stream),
+            "closes" => {
+                let mut rest = [0; 100];
+                stream.shutdown().await.expect("it works");
+                while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+                None
+            }
+            _ => None,
+        }
+    };
+    tokio::join!(herd_command(&args), answering).0
+}
+
+#[tokio::test]
+async fn what_came_of_an_answer_is_shown_before_the_error() {
+    for (then, why) in [
+        ("stays", "its end did not come within 200ms"),
+        ("closes", "the server closed the connection in its midst"),
+        ("resets", "reset"),
+    ] {
+        let sent = answered_in_part(b"AT Riley +0.1 ki\xff", then, &["x y"]).await;
+        assert_eq!(sent.status.code(), Some(1));
+        // A reset may overtake what was sent before it.
+        if then != "resets" || !sent.stdout.is_empty() {
+            assert_eq!(sent.stdout, b"AT Riley +0.1 ki\xff\n", "{then}");
+            let said = "no whole answer to `x y`, only the 17 bytes above: ";
+            assert!(err(&sent).contains(said), "{then}: {}", err(&sent));
+        }
+        assert!(err(&sent).contains(why), "{then}: {}", err(&sent));
+    }
+    let args = ["--json", "WHATSAT kiwi 1 1"];
+    let sent = answered_in_part(b"AT Riley +0.1 kiwi\n{", "stays", &args).await;
+    let json: serde_json::Value = serde_json::from_slice(&sent.stdout).unwrap();
+    assert_eq!(json["received"], "AT Riley +0.1 kiwi\n{");
+    assert_eq!(json["answer"], serde_json::Value::Null);
+    assert_eq!(json["error"], "its end did not come within 200ms");
+}
+
+#[tokio::test]
+async fn json_loses_no_byte_of_an_answer() {
+    let answer = b"? a\xff\\b\xc3\xa9\n";
+    let sent = answered_in_part(answer, "closes", &["--json", "x"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&sent.stdout).unwrap();
+    assert_eq!(json["answer_escaped"], "? a\\xff\\\\b\u{e9}");
+    assert_eq!((json.get("answer"), &json["line"]), (None, &"x".into()));
+    let sent = answered_in_part(b"? a\\\n", "closes", &["--json", "x"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&sent.stdout).unwrap();
+    assert_eq!(
+        (&json["answer"], json.get("answer_escaped")),
+        (&"? a\\".into(), None)
     );
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
@@ -24,10 +25,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 /// A longer line from standard input is taken for several.
 const LONGEST_LINE: u64 = 1 << 20;
 
+/// What a server that speaks TLS says to whoever does not.
+const TLS_ALERT: &[u8] = b"\x15\x03";
+
 /// Send lines to a server and print its answers
 ///
 /// All lines go over one connection, each when the one before is answered. Without any, they are read from standard
-/// input. `{now}` in a line is the time, as IAMAT wants it.
+/// input. `{now}` in a line is the time, as IAMAT wants it. Where an answer does not come as a whole, what came of it is
+/// printed before the error.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,7 +62,9 @@ pub(super) struct Args {
     /// Whom the server's certificate must be for [default: SERVER, or its host]
     #[arg(long, value_name = "NAME", requires = "tls_authorities")]
     tls_name: Option<String>,
-    /// Print one JSON object for each line: what was sent, what was answered, how long it took
+    /// Print one JSON object for each line: what was sent (`line`), what was answered (`answer`), or what came of that before
+    /// the `error` (`received`), how long it took. What is no UTF-8 is in `line_escaped`, `answer_escaped` or
+    /// `received_escaped` instead, with `\xNN` for such bytes and `\\` for a backslash
     #[arg(long)]
     json: bool,
 }
@@ -135,11 +142,15 @@ async fn converse(
         let since = Instant::now();
         let answer = talk.ask(&line).await;
         let shown = show(&line, &answer, since.elapsed(), args.json);
-        if let Err(why) = answer {
-            return Err(Failure::Failed(format!(
-                "no answer to `{}`: {why}",
-                escape(&line)
-            )));
+        if let Err(NoAnswer { why, received }) = answer {
+            let line = escape(&line);
+            return Err(Failure::Failed(match received.len() {
+                0 => format!("no answer to `{line}`: {why}"),
+                1 => format!("no whole answer to `{line}`, only the byte above: {why}"),
+                bytes => {
+                    format!("no whole answer to `{line}`, only the {bytes} bytes above: {why}")
+                }
+            }));
         }
         match shown {
             // What else would be answered is nobody's business.
@@ -210,12 +221,29 @@ struct Talk {
     patience: Duration,
 }
 
+/// Why a line was not answered.
+struct NoAnswer {
+    why: String,
+    /// What came nevertheless, and is no whole answer.
+    received: Vec<u8>,
+}
+
 impl Talk {
     /// Sends a line and waits for its answer.
-    async fn ask(&mut self, line: &[u8]) -> Result<Answer, String> {
+    async fn ask(&mut self, line: &[u8]) -> Result<Answer, NoAnswer> {
         let patience = self.patience;
         let asked = timeout(patience, self.exchange(line)).await;
-        asked.unwrap_or_else(|_| Err(format!("silence for {}", format_duration(patience))))
+        let asked = asked.unwrap_or_else(|_| {
+            let patience = format_duration(patience);
+            Err(match self.answers.rest() {
+                [] => format!("silence for {patience}"),
+                _ => format!("its end did not come within {patience}"),
+            })
+        });
+        asked.map_err(|why| NoAnswer {
+            why,
+            received: self.answers.rest().to_vec(),
+        })
     }
 
     async fn exchange(&mut self, line: &[u8]) -> Result<Answer, String> {
@@ -226,6 +254,12 @@ impl Talk {
                 return Ok(answer);
             }
             match self.stream.read_buf(self.answers.buffer()).await {
+                Ok(0) if self.answers.rest().starts_with(TLS_ALERT) && !self.is_encrypted => {
+                    return Err("the server wants TLS: give --tls-authorities".to_owned());
+                }
+                Ok(0) if !self.answers.rest().is_empty() => {
+                    return Err("the server closed the connection in its midst".to_owned());
+                }
                 Ok(0) if self.is_encrypted => {
                     return Err("the server closed the connection".to_owned());
                 }
@@ -243,27 +277,43 @@ impl Talk {
 
 fn show(
     line: &[u8],
-    answer: &Result<Answer, String>,
+    answer: &Result<Answer, NoAnswer>,
     took: Duration,
     json: bool,
 ) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     if json {
-        // What is no UTF-8 shows as U+FFFD; JSON has no other way.
-        let (text, error) = match answer {
-            Ok(answer) => (Some(String::from_utf8_lossy(&answer.text)), None),
-            Err(error) => (None, Some(error)),
-        };
-        let object = serde_json::json!({
-            "line": String::from_utf8_lossy(line),
-            "answer": text,
-            "error": error,
-            "nanoseconds": u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
-        });
+        let mut object = serde_json::Map::new();
+        put(&mut object, "line", line);
+        match answer {
+            Ok(answer) => put(&mut object, "answer", &answer.text),
+            Err(NoAnswer { why, received }) => {
+                object.insert("answer".to_owned(), Value::Null);
+                if !received.is_empty() {
+                    put(&mut object, "received", received);
+                }
+                object.insert("error".to_owned(), why.as_str().into());
+            }
+        }
+        object.entry("error").or_insert(Value::Null);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        object.insert("nanoseconds".to_owned(), nanoseconds.into());
+        let object = Value::Object(object);
         writeln!(stdout, "{object}")?;
-    } else if let Ok(answer) = answer {
-        stdout.write_all(&answer.text)?;
-        stdout.write_all(answer.end)?;
+    } else {
+        match answer {
+            Ok(answer) => {
+                stdout.write_all(&answer.text)?;
+                stdout.write_all(answer.end)?;
+            }
+            Err(NoAnswer { received, .. }) => {
+                stdout.write_all(received)?;
+                if received.last().is_some_and(|&last| last != b'\n') {
+                    stdout.write_all(b"\n")?;
+                }
+                return stdout.flush();
+            }
+        }
         let mut stderr = io::stderr().lock();
         if stderr.is_terminal() {
             // To the microsecond: what is finer is noise.
@@ -272,4 +322,12 @@ fn show(
         }
     }
     stdout.flush()
+}
+
+/// Puts text into an object as it is or, where JSON could not hold it, escaped and under another name: nothing is lost.
+fn put(object: &mut serde_json::Map<String, Value>, name: &str, bytes: &[u8]) {
+    match str::from_utf8(bytes) {
+        Ok(text) => object.insert(name.to_owned(), text.into()),
+        Err(_) => object.insert(format!("{name}_escaped"), escape(bytes).into()),
+    };
 }

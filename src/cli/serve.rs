@@ -57,9 +57,10 @@ pub(super) struct Args {
     /// Print all settings, and where each comes from, instead of running
     #[arg(long)]
     print_config: bool,
-    /// Stop at the end of standard input, and say on standard output what is ready: for `herd up`
-    #[arg(long, hide = true)]
-    supervised: bool,
+    /// Stop at the end of standard input, or when the process PID is no longer the parent, and say on standard output what is
+    /// ready: for `herd up`
+    #[arg(long, hide = true, value_name = "PID")]
+    supervised: Option<u32>,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -74,7 +75,7 @@ pub(super) const NO_KEY: &str =
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     stderr::speak(args.settings.early_format(), &args.name);
     // For a whole herd warnings were said once.
-    let resolved = if args.supervised {
+    let resolved = if args.supervised.is_some() {
         args.settings.resolve_silently()?
     } else {
         args.settings.resolve()?
@@ -226,7 +227,7 @@ impl Plan<'_> {
             ask: &asking,
             keyring,
         };
-        let supervised = self.args.supervised;
+        let supervised = self.args.supervised.is_some();
         let living = or(
             or(
                 tell_when_whole(&server.name, whole, supervised),
@@ -279,7 +280,7 @@ impl Plan<'_> {
         let url = self.settings.places_url();
         match &self.key {
             // For a whole herd it was said once.
-            None if self.args.supervised => {}
+            None if self.args.supervised.is_some() => {}
             None => tracing::warn!(server = name, "{NO_KEY}"),
             Some(_) if !url.encrypted && is_far(&url.address.host) => {
                 tracing::warn!(

@@ -128,6 +128,23 @@ impl Reloads {
     }
 }
 
+/// How often a process looks whether its parent is still there.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Completes when the parent of this process is another one than `parent`, which has ended then. Unlike the end of
+/// standard input nobody can hold that up: any process that has the other end of the pipe keeps it open.
+pub(super) async fn orphaned(parent: u32) {
+    #[cfg(unix)]
+    while std::os::unix::process::parent_id() == parent {
+        tokio::time::sleep(LOOK).await;
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (parent, LOOK);
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Completes when standard input ends. What is in it is nobody's business.
 pub(super) async fn end_of_input() {
     let mut stdin = tokio::io::stdin();

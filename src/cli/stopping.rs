@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Exit;
 use super::notify::Manager;
-use super::signals::{Signals, end_of_input};
+use super::signals::{Signals, end_of_input, orphaned};
 use crate::herd::Name;
 use crate::log::Logs;
 use crate::units::format_duration;
@@ -26,8 +26,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How a server's process ends.
 pub(super) struct Stopping {
     pub(super) server: Name,
-    /// The end of standard input asks for the end, too.
-    pub(super) supervised: bool,
+    /// The process that supervises this one, if one does. Its end asks for the end, too, and that of standard input.
+    pub(super) supervised: Option<u32>,
     /// From the signal to the end of the process.
     pub(super) limit: Duration,
     pub(super) manager: Arc<Manager>,
@@ -70,11 +70,18 @@ impl Stopping {
     /// Passes on that the server is to stop. Completes, with the reason, when it has not ended by itself as it should.
     async fn outlasted(&self, mut signals: Signals, tell: &watch::Sender<bool>) -> String {
         let input = async {
-            if !self.supervised {
-                pending::<()>().await;
-            }
-            end_of_input().await;
-            "the end of standard input"
+            let Some(parent) = self.supervised else {
+                return pending().await;
+            };
+            let input = async {
+                end_of_input().await;
+                "the end of standard input"
+            };
+            let supervisor = async {
+                orphaned(parent).await;
+                "the end of its supervisor"
+            };
+            or(input, supervisor).await
         };
         let reason = or(signals.next(), input).await;
         tracing::info!(server = &*self.server, "stopping: {reason}");

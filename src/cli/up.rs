@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -187,9 +188,38 @@ pub(super) fn admins(
             ))
         };
         let (host, port) = (host.clone(), nth.ok_or_else(too_high)?);
-        Ok(Some(Address { host, port }))
+        let admin = Address { host, port };
+        match taken(herd, &admin) {
+            None => Ok(Some(admin)),
+            Some(by) => Err(Failure::Input(format!(
+                "`--admin` would take {admin} for operators, where {by}\n\
+                 help: give the first of {} ports in a row that the herd does not use itself",
+                herd.servers().len()
+            ))),
+        }
     };
     (0..herd.servers().len()).map(nth).collect()
+}
+
+/// Which server of the herd listens at that port itself, and for whom.
+fn taken(herd: &Herd, admin: &Address) -> Option<String> {
+    let is_taken = |at: &Address| {
+        admin.port > 0 && at.port == admin.port && port_is_shared(&at.host, &admin.host)
+    };
+    herd.servers().iter().find_map(|server| {
+        let for_clients = is_taken(&server.client).then_some("clients");
+        let for_whom = for_clients.or_else(|| is_taken(&server.peer).then_some("servers"))?;
+        Some(format!("{} listens for {for_whom}", server.name))
+    })
+}
+
+/// Whether a port of one host may be one of the other, too: certainly not where both are addresses, and different ones.
+fn port_is_shared(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(str::parse::<IpAddr>);
+    match (one, other) {
+        (Ok(one), Ok(other)) => one == other || one.is_unspecified() || other.is_unspecified(),
+        _ => true,
+    }
 }
 
 /// Who listens where, and where the logs are.
@@ -221,12 +251,14 @@ enum Ending {
     AtOnce,
 }
 
-/// Begins a server's process. It ends when its standard input does, so it can't outlive this process.
+/// Begins a server's process. It ends when its standard input does, or when it has another parent, so it can't outlive
+/// this process.
 fn start(herd: &str, name: &str, flags: &[OsString]) -> Result<Child, Failure> {
     let failed = |error| Failure::Failed(format!("can't start {name}: {error}"));
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command
-        .args(["serve", name, "--supervised", "--herd", herd])
+        .args(["serve", name, "--herd", herd])
+        .arg(format!("--supervised={}", std::process::id()))
         .args(flags)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -303,6 +303,10 @@ impl Process {
         wait(&mut self.out, words).await;
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// All it said so far.
     pub(crate) fn said(&self) -> String {
         format!("{}{}", *self.out.borrow(), *self.err.borrow())
