@@ -36,11 +36,16 @@ impl<const N: usize> Histogram<N> {
     }
 
     pub(super) fn observe(&self, value: u64) {
+        self.observe_many(value, 1);
+    }
+
+    /// So many times the same value.
+    pub(super) fn observe_many(&self, value: u64, times: u64) {
         let bucket = self.bounds.iter().position(|&bound| value <= bound);
         bucket
             .map_or(&self.above, |bucket| &self.counts[bucket])
-            .add(1);
-        self.sum.add(value);
+            .add(times);
+        self.sum.add(value.saturating_mul(times));
     }
 }
 

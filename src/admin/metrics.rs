@@ -13,7 +13,7 @@ use super::LinkSeen;
 use super::counts::{Count, Histogram, micros};
 use crate::herd::Name;
 use crate::journal::{
-    ConnId, End, EventId, Ignored, Journal, Other, RecordText, Source, What, Why,
+    Answered, ConnId, End, EventId, Ignored, Journal, Other, RecordText, Source, What, Why,
 };
 use crate::net::Net;
 use crate::protocol::client::Refusal;
@@ -173,6 +173,12 @@ struct WithServer {
 /// are told to be slower.
 const LATELY: Duration = Duration::from_mins(1);
 
+/// Of whatever somebody waits for.
+const LATENCIES: [u64; 16] = micros([
+    50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000,
+]);
+
 /// What a server's events add up to.
 #[derive(Debug)]
 pub struct Metrics {
@@ -183,6 +189,12 @@ pub struct Metrics {
     pub(super) lines_out: Count,
     pub(super) client_lines: [Count; LINES.len()],
     pub(super) updates: [Count; OUTCOMES.len()],
+    /// Answers to clients, in nanoseconds from when the line had come.
+    pub(super) at_once: Histogram<16>,
+    /// The same of answers for which Places was asked.
+    pub(super) looked_up: Histogram<16>,
+    /// Look-ups, in nanoseconds.
+    pub(super) places: Histogram<16>,
     pub(super) delay: Histogram<16>,
     pub(super) hops: Histogram<8>,
     pub(super) expired: Count,
@@ -211,6 +223,9 @@ impl Metrics {
             lines_out: Count::default(),
             client_lines: std::array::from_fn(|_| Count::default()),
             updates: std::array::from_fn(|_| Count::default()),
+            at_once: Histogram::new(LATENCIES),
+            looked_up: Histogram::new(LATENCIES),
+            places: Histogram::new(LATENCIES),
             delay: Histogram::new(micros([
                 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
                 1_000_000, 2_500_000, 10_000_000, 60_000_000,
@@ -230,6 +245,11 @@ impl Metrics {
     /// From now on it counts as empty if nobody has told it anything from before its start.
     pub fn come_up(&self) {
         self.came_up.store(true, Ordering::Relaxed);
+    }
+
+    /// A look-up took so long.
+    pub(super) fn looked_up_in(&self, took: Duration) {
+        self.places.observe(nanos(took));
     }
 
     /// A neighbour told what a server heard then.
@@ -439,6 +459,10 @@ fn delay(heard: i128, now: Timestamp) -> u64 {
     u64::try_from(delay.clamp(0, LONGEST_DELAY)).unwrap_or_default()
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Adds events up, and passes them on.
 pub struct Watched<N, J> {
     net: N,
@@ -461,5 +485,13 @@ impl<N: Net, J: Journal> Journal for Watched<N, J> {
     fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
         self.metrics.count(&what, || self.net.now());
         self.next.record(cause, what)
+    }
+
+    fn answered(&self, how: Answered, answers: u64, took: Duration) {
+        let histogram = match how {
+            Answered::AtOnce => &self.metrics.at_once,
+            Answered::LookedUp => &self.metrics.looked_up,
+        };
+        histogram.observe_many(nanos(took), answers);
     }
 }

@@ -5,16 +5,20 @@
 
 mod client;
 mod counts;
+mod families;
 mod http;
 mod metrics;
 mod process;
 mod ready;
 mod status;
 mod text;
+mod timed;
 
 pub use client::{AskError, Reply, get};
+pub use families::{FAMILIES, Family, markdown};
 pub use http::{Admin, PATHS, serve};
 pub use metrics::{Metrics, Watched};
 pub use ready::{LinkSeen, ready};
 pub use status::{LinkReport, Status};
-pub use text::{FAMILIES, Family, LIMITS, markdown};
+pub use text::LIMITS;
+pub use timed::Timed;

@@ -1,181 +1,14 @@
-//! All metrics in the text format that Prometheus reads, and their table for the documentation.
+//! All metrics in the text format that Prometheus reads.
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use super::counts::{Count, Histogram};
+use super::families::{FAMILIES, Family};
 use super::http::Admin;
 use super::metrics::{Connections, FULL, LINES, LinkCounts, Metrics, OUTCOMES, REASONS};
 use super::process;
 use crate::version;
-
-/// A metric, and what it says.
-#[derive(Debug)]
-pub struct Family {
-    /// Its name.
-    pub name: &'static str,
-    /// `counter`, `gauge` or `histogram`.
-    pub kind: &'static str,
-    /// What it says, in a few words.
-    pub help: &'static str,
-}
-
-const fn family(kind: &'static str, name: &'static str, help: &'static str) -> Family {
-    Family { name, kind, help }
-}
-
-/// All metrics.
-pub static FAMILIES: &[Family] = &[
-    family(
-        "gauge",
-        "herd_build_info",
-        "Always 1; the labels say which version runs, and from which commit of which day it was built",
-    ),
-    family(
-        "gauge",
-        "process_start_time_seconds",
-        "When the server started, in POSIX seconds",
-    ),
-    family(
-        "counter",
-        "process_cpu_seconds_total",
-        "How long the process has computed, on all cores together",
-    ),
-    family(
-        "gauge",
-        "process_resident_memory_bytes",
-        "How much memory the process has",
-    ),
-    family(
-        "gauge",
-        "process_virtual_memory_bytes",
-        "How many addresses the process has taken; most have no memory",
-    ),
-    family(
-        "gauge",
-        "process_open_fds",
-        "Open file descriptors: connections, listeners, logs",
-    ),
-    family(
-        "gauge",
-        "process_max_fds",
-        "How many file descriptors may be open",
-    ),
-    family("gauge", "herd_ready", "Whether `/readyz` says yes"),
-    family(
-        "gauge",
-        "herd_came_up_empty",
-        "Whether nobody has told the server anything from before its start, though it was ready or `ready-grace` was over: a first start, or all is lost",
-    ),
-    family("gauge", "herd_clients", "Clients whose record is held"),
-    family(
-        "counter",
-        "herd_records_expired_total",
-        "Records forgotten because their time to live was over",
-    ),
-    family(
-        "counter",
-        "herd_lines_total",
-        "Lines in and out, of clients and servers; an answer is one",
-    ),
-    family(
-        "counter",
-        "herd_client_lines_total",
-        "Clients' lines by kind and by what became of them",
-    ),
-    family(
-        "counter",
-        "herd_updates_total",
-        "Updates from neighbours by what became of them; `known` are duplicates",
-    ),
-    family(
-        "histogram",
-        "herd_update_delay_seconds",
-        "This server's clock, when an update from a neighbour was news, less its origin's when it heard the client; includes what the two clocks differ by, and the age of what synchronisation brings; a day at most",
-    ),
-    family(
-        "histogram",
-        "herd_update_hops",
-        "Links that an update from a neighbour crossed when it was news",
-    ),
-    family("gauge", "herd_link_up", "Whether updates flow"),
-    family(
-        "gauge",
-        "herd_link_synchronised",
-        "Whether what was missed before the link came up was made good",
-    ),
-    family(
-        "gauge",
-        "herd_link_waiting_records",
-        "Records that wait to be sent to the neighbour",
-    ),
-    family(
-        "gauge",
-        "herd_link_roots_agree",
-        "Whether both knew the same when they last compared digests; updates under way make a difference, too",
-    ),
-    family(
-        "gauge",
-        "herd_link_last_synchronised_timestamp_seconds",
-        "When the link was last synchronised",
-    ),
-    family(
-        "gauge",
-        "herd_link_last_synchronised_records",
-        "How many records the last synchronisation sent and received",
-    ),
-    family(
-        "counter",
-        "herd_link_synchronisations_total",
-        "Synchronisations",
-    ),
-    family(
-        "counter",
-        "herd_link_synchronised_records_total",
-        "Records that synchronisations sent and received",
-    ),
-    family(
-        "counter",
-        "herd_link_downs_total",
-        "How often the link went down",
-    ),
-    family(
-        "counter",
-        "herd_link_connect_failures_total",
-        "How often the neighbour was dialled in vain: it was not there, or made no link",
-    ),
-    family(
-        "counter",
-        "herd_look_ups_total",
-        "Look-ups at Places by what became of them",
-    ),
-    family("gauge", "herd_connections", "Open connections"),
-    family(
-        "counter",
-        "herd_connections_opened_total",
-        "Connections that were accepted or made",
-    ),
-    family(
-        "counter",
-        "herd_connections_closed_total",
-        "Connections that ended, by reason",
-    ),
-    family(
-        "counter",
-        "herd_connections_refused_total",
-        "Connections that were not taken, by reason; for `full` those that wait count once in all",
-    ),
-    family(
-        "counter",
-        "herd_limits_hit_total",
-        "How often somebody met a limit, by the setting that sets it",
-    ),
-    family(
-        "counter",
-        "herd_log_lines_dropped_total",
-        "Lines of a log that could not be written, or not in time",
-    ),
-];
 
 /// The limits that `herd_limits_hit_total` tells of: mostly settings.
 pub static LIMITS: &[&str] = &[
@@ -212,15 +45,6 @@ fn hits(limit: &str, metrics: &Metrics, busy: u64) -> u64 {
         "places-in-flight" => busy,
         _ => clients.not_accepted("failed") + servers.not_accepted("failed"),
     }
-}
-
-/// The table of metrics that the documentation holds.
-pub fn markdown() -> String {
-    let head = "| metric | kind | what it says |\n|---|---|---|\n".to_owned();
-    FAMILIES.iter().fold(head, |text, family| {
-        let Family { name, kind, help } = family;
-        text + &format!("| `{name}` | {kind} | {help} |\n")
-    })
 }
 
 /// A text that grows. Writing into a string can't fail.
@@ -270,18 +94,27 @@ impl Samples<'_> {
     }
 
     /// A histogram, whose bounds and sum are printed by `unit`.
-    fn histogram<const N: usize>(&mut self, histogram: &Histogram<N>, unit: fn(u64) -> String) {
+    fn histogram<const N: usize>(
+        &mut self,
+        labels: &[(&str, &str)],
+        histogram: &Histogram<N>,
+        unit: fn(u64) -> String,
+    ) -> &mut Self {
         let [bucket, sum, count] =
             ["bucket", "sum", "count"].map(|end| format!("{}_{end}", self.name));
         let mut so_far = 0;
+        let mut up_to = |samples: &mut Self, bound: &str, counted: u64| {
+            so_far += counted;
+            let labels = [labels, &[("le", bound)]].concat();
+            samples.named(&bucket, &labels, &so_far);
+            so_far
+        };
         for (bound, counted) in histogram.bounds.iter().zip(&histogram.counts) {
-            so_far += counted.get();
-            self.named(&bucket, &[("le", &unit(*bound))], &so_far);
+            up_to(self, &unit(*bound), counted.get());
         }
-        so_far += histogram.above.get();
-        self.named(&bucket, &[("le", "+Inf")], &so_far);
-        self.named(&sum, &[], &unit(histogram.sum.get()));
-        self.named(&count, &[], &so_far);
+        let all = up_to(self, "+Inf", histogram.above.get());
+        self.named(&sum, labels, &unit(histogram.sum.get()))
+            .named(&count, labels, &all)
     }
 }
 
@@ -347,14 +180,17 @@ fn records(text: &mut Text, metrics: &Metrics) {
     for ((kind, outcome), count) in LINES.iter().zip(&metrics.client_lines) {
         lines.put(&[("kind", kind), ("outcome", outcome)], count.get());
     }
+    text.family("herd_client_latency_seconds")
+        .histogram(&[("answer", "at_once")], &metrics.at_once, seconds)
+        .histogram(&[("answer", "looked_up")], &metrics.looked_up, seconds);
     let mut updates = text.family("herd_updates_total");
     for (outcome, count) in OUTCOMES.iter().zip(&metrics.updates) {
         updates.put(&[("outcome", outcome)], count.get());
     }
     text.family("herd_update_delay_seconds")
-        .histogram(&metrics.delay, seconds);
+        .histogram(&[], &metrics.delay, seconds);
     text.family("herd_update_hops")
-        .histogram(&metrics.hops, |hops| hops.to_string());
+        .histogram(&[], &metrics.hops, |hops| hops.to_string());
 }
 
 fn links(text: &mut Text, admin: &Admin) {
@@ -429,6 +265,8 @@ fn connections(text: &mut Text, admin: &Admin) {
             busy = count;
         }
     }
+    text.family("herd_places_latency_seconds")
+        .histogram(&[], &metrics.places, seconds);
     let both = [
         ("client", &metrics.with_clients),
         ("server", &metrics.with_servers),

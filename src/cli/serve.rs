@@ -16,7 +16,7 @@ use super::reload::Reload;
 use super::signals::Reloads;
 use super::stopping::{Stopping, Told};
 use super::{Exit, Failure, credentials, files, print, stderr};
-use crate::admin::{self, Admin, Metrics, PATHS, Watched};
+use crate::admin::{self, Admin, Metrics, PATHS, Timed, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{LogJournal, Logs};
 use crate::net::secure::{Credentials, Keyring, Secured, Servers};
@@ -196,7 +196,10 @@ impl Plan<'_> {
             net,
             listeners,
             config,
-            Arc::clone(&places) as Arc<dyn Places>,
+            Arc::new(Timed::new(
+                Arc::clone(&metrics),
+                Arc::clone(&places) as Arc<dyn Places>,
+            )),
             Arc::new(journal),
             self.told.stop,
         );

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,19 @@ pub trait Journal: Send + Sync {
 
     /// Something happened, because of `cause` where that is known.
     fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId;
+
+    /// So many answers to a client were written so long after their lines had come. That is no event: a trace tells what
+    /// happened, and must not depend on how long a machine takes for it.
+    fn answered(&self, _how: Answered, _answers: u64, _took: Duration) {}
+}
+
+/// What an answer to a client had to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Nothing.
+    AtOnce,
+    /// Places.
+    LookedUp,
 }
 
 /// A journal that forgets: for tests and for a Node that nobody watches.

@@ -12,7 +12,7 @@ use super::lines::{Lines, Next};
 use super::look_ups::{Answer, LookUps};
 use super::until::Until;
 use super::{CHUNK, Limits, Shared, unproved};
-use crate::journal::{ConnId, End, Journal, Other, What, Why};
+use crate::journal::{Answered, ConnId, End, Journal, Other, What, Why};
 use crate::net::{Connection, Net, Proved};
 use crate::node::mistakes::{Mistake, makes};
 use crate::node::{ClientLineAt, LookUp};
@@ -69,6 +69,7 @@ async fn converse<N: Net>(
     let mut lines = Lines::new(limit.min(Limits::MOST_CLIENT_LINE));
     let mut out = Vec::new();
     let mut look_ups = LookUps::default();
+    let mut waiting = Waiting::new();
     // Why nothing more is read, and why nothing more is handled.
     let (mut ended, mut over) = (None, None);
     let alarm = sleep_until(Instant::now() + shared.timing().idle);
@@ -76,12 +77,19 @@ async fn converse<N: Net>(
     loop {
         let most = shared.limits().look_ups_per_connection;
         let mut then = match over.take() {
-            None => handle(shared, conn, &mut lines, &mut look_ups, &mut out),
+            None => handle(
+                shared,
+                conn,
+                &mut lines,
+                &mut look_ups,
+                &mut waiting,
+                &mut out,
+            ),
             Some(why) => Then::Close(why),
         };
         if !look_ups.is_empty() {
             look_ups.get_on().await;
-            look_ups.release(conn, &*shared.journal, &mut out);
+            waiting.looked_up = look_ups.release(conn, &*shared.journal, &mut out);
         }
         if !out.is_empty() {
             let write = shared.write(stream, &out);
@@ -93,6 +101,7 @@ async fn converse<N: Net>(
             if let Err(why) = written {
                 return why;
             }
+            waiting.end(&*shared.journal);
             out.clear();
             // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
             if out.capacity() > 4 * CHUNK {
@@ -123,6 +132,9 @@ async fn converse<N: Net>(
                     };
                     or(ready, read).await
                 };
+                if let Some(Ok(1..)) = read {
+                    waiting.came = Instant::now();
+                }
                 match read {
                     // An answer is to be written first.
                     None => {}
@@ -144,6 +156,38 @@ async fn converse<N: Net>(
     }
 }
 
+/// How long whom a client waits for: by one look at the clock for each read, and one for each write.
+struct Waiting {
+    /// When the last bytes had come.
+    came: Instant,
+    /// So many answers to what came then are to be written, and waited for nothing.
+    at_once: u64,
+    /// When the line had come whose look-up's answer is to be written.
+    looked_up: Option<Instant>,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self {
+            came: Instant::now(),
+            at_once: 0,
+            looked_up: None,
+        }
+    }
+
+    /// All is written.
+    fn end(&mut self, journal: &dyn Journal) {
+        let now = Instant::now();
+        if self.at_once > 0 {
+            journal.answered(Answered::AtOnce, self.at_once, now - self.came);
+            self.at_once = 0;
+        }
+        if let Some(came) = self.looked_up.take() {
+            journal.answered(Answered::LookedUp, 1, now - came);
+        }
+    }
+}
+
 /// What is answered before it is stored is stored now. No server does that but by mistake.
 fn store_late<N: Net>(shared: &Shared<N>) {
     if makes(&shared.config.node.name, Mistake::AnswersFirst) {
@@ -160,6 +204,7 @@ fn handle<'a, N: Net>(
     conn: ConnId,
     lines: &mut Lines,
     look_ups: &mut LookUps<'a>,
+    waiting: &mut Waiting,
     out: &mut Vec<u8>,
 ) -> Then {
     // One look at the clock, if any, for all that came at once.
@@ -181,6 +226,7 @@ fn handle<'a, N: Net>(
         if line == Next::Nothing {
             break Then::Read;
         }
+        let is_next = look_ups.is_empty();
         let withheld;
         let (out, journal): (&mut Vec<u8>, &dyn Journal) = match look_ups.behind(&*shared.journal) {
             None => (out, &*shared.journal),
@@ -196,11 +242,10 @@ fn handle<'a, N: Net>(
                 node.client_line_too_long(beginning, conn, journal, out);
                 break Then::Close(Why::LineTooLong);
             }
-            Next::Line(line) => {
-                if let Some(look_up) = state.node.client_line(line, at, journal, out) {
-                    look_ups.begin(ask(shared, look_up));
-                }
-            }
+            Next::Line(line) => match state.node.client_line(line, at, journal, out) {
+                Some(look_up) => look_ups.begin(waiting.came, ask(shared, look_up)),
+                None => waiting.at_once += u64::from(is_next),
+            },
         }
     };
     state.wake();

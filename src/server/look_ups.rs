@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_lite::future::or;
+use tokio::time::Instant;
 
 use crate::journal::{ConnId, End, EventId, Journal, What};
 
@@ -33,6 +34,8 @@ enum LookUp<'a> {
 
 /// The answer of a WHATSAT, and those of the lines behind it up to the next WHATSAT.
 struct Slot<'a> {
+    /// When the WHATSAT had come.
+    since: Instant,
     look_up: LookUp<'a>,
     /// What was decided when the lines came, ready to be written.
     behind: Vec<u8>,
@@ -71,11 +74,16 @@ impl<'a> LookUps<'a> {
         self.under_way < most && self.waiting + behind_last < MOST_WAITING
     }
 
-    /// A WHATSAT came; `look_up` gives its answer. It begins when this is next polled.
-    pub(super) fn begin(&mut self, look_up: impl Future<Output = Answer> + Send + 'a) {
+    /// A WHATSAT came at `since`; `look_up` gives its answer. It begins when this is next polled.
+    pub(super) fn begin(
+        &mut self,
+        since: Instant,
+        look_up: impl Future<Output = Answer> + Send + 'a,
+    ) {
         self.waiting += self.slots.back_mut().map_or(0, Slot::behind);
         self.under_way += 1;
         self.slots.push_back(Slot {
+            since,
             look_up: LookUp::UnderWay(Box::pin(look_up)),
             behind: Vec::new(),
             not_recorded: Mutex::default(),
@@ -96,19 +104,22 @@ impl<'a> LookUps<'a> {
     }
 
     /// If the first look-up is answered, moves its answer to `out`, and those behind it up to the next look-up.
-    /// They are out with that, so the journal hears of them now.
-    pub(super) fn release(&mut self, conn: ConnId, journal: &dyn Journal, out: &mut Vec<u8>) {
+    /// They are out with that, so the journal hears of them now. Gives when the WHATSAT had come.
+    pub(super) fn release(
+        &mut self,
+        conn: ConnId,
+        journal: &dyn Journal,
+        out: &mut Vec<u8>,
+    ) -> Option<Instant> {
         if !self.is_first_answered() {
-            return;
+            return None;
         }
-        let Some(mut slot) = self.slots.pop_front() else {
-            return;
-        };
+        let mut slot = self.slots.pop_front()?;
         if !self.is_empty() {
             self.waiting -= slot.behind();
         }
         let LookUp::Answered(Answer { cause, text }) = slot.look_up else {
-            return;
+            return None;
         };
         self.waiting -= text.len();
         let line_out = |cause, line: &[u8]| {
@@ -125,6 +136,7 @@ impl<'a> LookUps<'a> {
         }
         out.extend_from_slice(&text);
         out.extend_from_slice(&slot.behind);
+        Some(slot.since)
     }
 
     /// Lets all look-ups get on as far as they can now.
@@ -213,6 +225,7 @@ mod tests {
 
     use futures_lite::future::{or, poll_once};
     use tokio::sync::{Semaphore, oneshot};
+    use tokio::time::Instant;
 
     use super::{Answer, LookUps, MOST_WAITING};
     use crate::journal::{ConnId, End, EventId, Forgetful, Journal, What};
@@ -223,7 +236,7 @@ mod tests {
     /// A look-up that is answered when the other end says so.
     fn held(look_ups: &mut LookUps<'_>) -> oneshot::Sender<&'static str> {
         let (tell, told) = oneshot::channel::<&'static str>();
-        look_ups.begin(async {
+        look_ups.begin(Instant::now(), async {
             let text = told.await.expect("an answer");
             Answer {
                 cause: CAUSE,
@@ -329,7 +342,7 @@ mod tests {
         let turns = Semaphore::new(1);
         let mut look_ups = LookUps::default();
         let taken = turns.acquire().await.expect("it is open");
-        look_ups.begin(async {
+        look_ups.begin(Instant::now(), async {
             let _turn = turns.acquire().await.expect("it is open");
             let text = b"{}\n\n".to_vec();
             Answer { cause: CAUSE, text }

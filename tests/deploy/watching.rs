@@ -1,12 +1,15 @@
 //! What operators ask a server: metrics, health, records.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proxy_herd::admin::FAMILIES;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::herd::{Admin, Files, Process, eventually, exchange, free_port, herd_command};
+use crate::herd::{Admin, Files, Process, eventually, exchange, free_port, herd_command, within};
 use crate::{KEY, err};
 
 const ANYWHERE: [&str; 2] = ["--admin", "127.0.0.1:0"];
@@ -34,6 +37,14 @@ fn families(scrape: &str) -> BTreeSet<String> {
 
 /// What the server counted that was told of one client, asked about it, and asked about another.
 async fn counts(admin: &Admin) {
+    // This is counted when the client may have its answer already.
+    let latency = "herd_client_latency_seconds_count{answer";
+    admin
+        .reaches(&format!("{latency}=\"at_once\"}}"), 2.0)
+        .await;
+    admin
+        .reaches(&format!("{latency}=\"looked_up\"}}"), 1.0)
+        .await;
     for (sample, value) in [
         (
             "herd_client_lines_total{kind=\"iamat\",outcome=\"accepted\"}",
@@ -54,6 +65,12 @@ async fn counts(admin: &Admin) {
         ("herd_clients", 1.0),
         ("herd_connections_opened_total{with=\"client\"}", 3.0),
         ("herd_connections{with=\"server\"}", 2.0),
+        ("herd_client_latency_seconds_count{answer=\"at_once\"}", 2.0),
+        (
+            "herd_client_latency_seconds_count{answer=\"looked_up\"}",
+            1.0,
+        ),
+        ("herd_places_latency_seconds_count", 1.0),
     ] {
         assert_eq!(admin.metric(sample).await, Some(value), "{sample}");
     }
@@ -237,7 +254,7 @@ async fn who_holds_connections_and_asks_nothing_keeps_no_operator_out() {
         held.push(stream);
     }
     let asked = exchange(&admin.0, b"GET /livez HTTP/1.1\r\n\r\n");
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(9), asked).await;
+    let answer = tokio::time::timeout(Duration::from_secs(9), asked).await;
     let answer = answer.expect("an answer before any deadline of those that say nothing");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     // Whoever has asked and says no more is answered, too.
@@ -290,4 +307,62 @@ async fn a_herd_that_came_up_empty_says_so_until_somebody_remembers() {
         let admin = server.admin().await;
         assert_eq!(admin.metric(empty).await, Some(1.0));
     }
+}
+
+#[tokio::test]
+async fn latency_is_from_when_a_line_came_until_its_answer_is_written() {
+    let google = MockServer::start().await;
+    let late = ResponseTemplate::new(200).set_delay(Duration::from_millis(300));
+    Mock::given(method("GET"))
+        .respond_with(late)
+        .mount(&google)
+        .await;
+    let files = Files::new().await;
+    let (herd, url) = (files.herd(), format!("{}/nearby", google.uri()));
+    let args = ["serve", "Riley", "--herd", &herd, "--places-url", &url];
+    let mut riley = Process::start(&[&args[..], &ANYWHERE].concat(), &[("PLACES_API_KEY", KEY)]);
+    let admin = riley.admin().await;
+    // All at once, and one of them waits: those before it do not, and what is behind it is not counted.
+    let mut lines = "IAMAT kiwi +1-1 5\n".repeat(3) + "WHATSAT kiwi 1 1\nWHATSAT kiwi 2 1\n?\n";
+    lines += &"?\n".repeat(40);
+    exchange_all(&files.address("Riley"), lines.as_bytes()).await;
+    let count = |answer: &str| format!("herd_client_latency_seconds_count{{answer=\"{answer}\"}}");
+    admin.reaches(&count("looked_up"), 2.0).await;
+    assert_eq!(admin.metric(&count("at_once")).await, Some(3.0));
+    for (sample, value) in [
+        (
+            "herd_client_latency_seconds_bucket{answer=\"looked_up\",le=\"0.25\"}",
+            0.0,
+        ),
+        (
+            "herd_client_latency_seconds_bucket{answer=\"looked_up\",le=\"+Inf\"}",
+            2.0,
+        ),
+        (
+            "herd_client_latency_seconds_bucket{answer=\"at_once\",le=\"+Inf\"}",
+            3.0,
+        ),
+        ("herd_places_latency_seconds_bucket{le=\"0.25\"}", 0.0),
+        ("herd_places_latency_seconds_count", 2.0),
+    ] {
+        assert_eq!(admin.metric(sample).await, Some(value), "{sample}");
+    }
+    let sum = |answer: &str| format!("herd_client_latency_seconds_sum{{answer=\"{answer}\"}}");
+    let looked_up = admin.metric(&sum("looked_up")).await.expect("a sum");
+    let at_once = admin.metric(&sum("at_once")).await.expect("a sum");
+    assert!(
+        looked_up >= 0.6 && at_once < looked_up,
+        "{at_once} {looked_up}"
+    );
+}
+
+/// Says something and nothing more, and hears all answers.
+async fn exchange_all(at: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(at).await.expect("a server");
+    stream.write_all(bytes).await.expect("it is open");
+    stream.shutdown().await.expect("it is open");
+    let mut answer = String::new();
+    let read = within("all answers", stream.read_to_string(&mut answer));
+    read.await.expect("answers");
+    answer
 }

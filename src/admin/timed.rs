@@ -1,0 +1,37 @@
+//! How long look-ups take, as who waits for them sees it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Metrics;
+use crate::places::{LookUp, Places};
+
+/// Asks somebody else, and measures how long that takes.
+pub struct Timed {
+    metrics: Arc<Metrics>,
+    next: Arc<dyn Places>,
+}
+
+impl Timed {
+    /// Asks `next`, and tells `metrics`.
+    pub fn new(metrics: Arc<Metrics>, next: Arc<dyn Places>) -> Self {
+        Self { metrics, next }
+    }
+}
+
+impl Places for Timed {
+    fn nearby<'a>(
+        &'a self,
+        look_up: &'a LookUp,
+    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>> {
+        Box::pin(async move {
+            let since = Instant::now();
+            let body = self.next.nearby(look_up).await;
+            self.metrics.looked_up_in(since.elapsed());
+            body
+        })
+    }
+}
