@@ -176,6 +176,11 @@ pub static FAMILIES: &[Family] = &[
         "herd_log_lines_dropped_total",
         "Lines of a log that could not be written, or not in time",
     ),
+    family(
+        "counter",
+        "herd_log_lines_left_out_total",
+        "Lines that were not logged because others had brought about so many like them",
+    ),
 ];
 
 /// The table of metrics that the documentation holds.

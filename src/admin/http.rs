@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use super::metrics::LinkCounts;
 use super::{LinkReport, Metrics, Status, ready, text};
 use crate::herd::Name;
-use crate::log::Queue;
+use crate::log::{Queue, Quota};
 use crate::net::{Connection, Listener, Net};
 use crate::places::Counts;
 use crate::protocol::escape;
@@ -29,7 +29,7 @@ use crate::version;
 
 /// Connections at a time. For a further one the oldest is closed, so that whoever holds many and asks nothing keeps
 /// nobody out.
-const MOST: usize = 32;
+pub const MOST: usize = 16;
 
 /// From the first byte of a request to the last of its answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -65,6 +65,8 @@ pub struct Admin {
     pub look_ups: Arc<Counts>,
     /// The queues of its logs, each with what it is called.
     pub logs: Vec<(&'static str, Arc<Queue>)>,
+    /// What of the log on standard error was left out.
+    pub quota: Arc<Quota>,
     /// From when on it need not wait for all neighbours to be ready.
     pub grace_ends: Instant,
 }
@@ -78,6 +80,7 @@ impl Admin {
             self.metrics.saw_unwilling(),
             grace_is_over,
             self.server.is_stopping(),
+            self.server.shut().as_ref(),
         )
     }
 

@@ -395,7 +395,7 @@ impl Metrics {
                 };
                 with.closed[reason(why)].add(1);
             }
-            What::NotAccepted { with, why } => self.with(with).not_accepted[reason(why)].add(1),
+            What::NotAccepted { with, why, .. } => self.with(with).not_accepted[reason(why)].add(1),
             _ => self.count_link(what, now),
         }
     }

@@ -16,7 +16,7 @@ mod timed;
 
 pub use client::{AskError, Reply, get};
 pub use families::{FAMILIES, Family, markdown};
-pub use http::{Admin, PATHS, serve};
+pub use http::{Admin, MOST, PATHS, serve};
 pub use metrics::{Metrics, Watched};
 pub use ready::{LinkSeen, ready};
 pub use status::{LinkReport, Status};

@@ -1,5 +1,7 @@
 //! Whether a server should be sent clients.
 
+use crate::journal::Why;
+
 /// What there was of a link since the server started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSeen {
@@ -17,15 +19,20 @@ pub struct LinkSeen {
 /// must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one neighbour that
 /// told everything will do, and so will none if there is none to be reached. Servers that are there and make no link
 /// (`unwilling`) are another thing: most likely this one has the wrong secret or certificate. What was synchronised once
-/// stays so: a neighbour that dies later takes no server out of rotation.
+/// stays so: a neighbour that dies later takes no server out of rotation. Nor should clients be sent where none can come
+/// in (`shut`).
 pub fn ready(
     links: &[LinkSeen],
     unwilling: bool,
     grace_is_over: bool,
     stopping: bool,
+    shut: Option<&Why>,
 ) -> Result<(), Vec<String>> {
     if stopping {
         return Err(vec!["stopping".to_owned()]);
+    }
+    if let Some(why) = shut {
+        return Err(vec![format!("no client can come in: {why}")]);
     }
     let any_synchronised = links.iter().any(|link| link.synchronised);
     let any_up = links.iter().any(|link| link.up);
@@ -52,6 +59,7 @@ pub fn ready(
 #[cfg(test)]
 mod tests {
     use super::{LinkSeen, ready};
+    use crate::journal::Why;
 
     fn link(peer: &str, up: bool, synchronised: bool) -> LinkSeen {
         LinkSeen {
@@ -69,7 +77,7 @@ mod tests {
         let died = link("D", false, true);
         let is_ready = |links: &[&LinkSeen], grace_is_over| {
             let links: Vec<LinkSeen> = links.iter().map(|&link| link.clone()).collect();
-            ready(&links, false, grace_is_over, false).is_ok()
+            ready(&links, false, grace_is_over, false, None).is_ok()
         };
         for (links, before, after) in [
             (&[][..], true, true),
@@ -85,13 +93,22 @@ mod tests {
             assert_eq!(is_ready(links, true), after, "{links:?} after it");
         }
         assert_eq!(
-            ready(&[whole], false, true, true),
+            ready(std::slice::from_ref(&whole), false, true, true, None),
             Err(vec!["stopping".to_owned()])
         );
-        assert_eq!(ready(&[away.clone(), died], true, true, false), Ok(()));
-        let alone = ready(std::slice::from_ref(&away), true, true, false);
+        assert_eq!(
+            ready(&[away.clone(), died], true, true, false, None),
+            Ok(())
+        );
+        assert_eq!(
+            ready(&[whole], false, true, false, Some(&Why::Full)),
+            Err(vec![
+                "no client can come in: too many are connected".to_owned()
+            ])
+        );
+        let alone = ready(std::slice::from_ref(&away), true, true, false, None);
         assert_eq!(alone.expect_err("they are there").len(), 2);
-        let why = ready(&[syncing, away], false, false, false).expect_err("two are missing");
+        let why = ready(&[syncing, away], false, false, false, None).expect_err("two are missing");
         assert_eq!(
             why,
             [

@@ -306,6 +306,8 @@ fn connections(text: &mut Text, admin: &Admin) {
     for (log, queue) in &admin.logs {
         dropped.put(&[("log", log)], queue.dropped());
     }
+    text.family("herd_log_lines_left_out_total")
+        .put(&[], admin.quota.left_out());
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::flags::{self, SettingFlags};
-use super::{Failure, credentials, serve, stderr};
+use super::{Failure, credentials, files, serve, stderr};
 use crate::herd::{Herd, Server, ServerId};
 use crate::log::Logs;
 use crate::net::secure::{Credentials, Keyring, Servers};
@@ -31,6 +31,7 @@ pub(super) struct Reload<'a> {
 
 /// All that was read, and is good.
 struct Read {
+    few_files: Option<String>,
     settings: Settings,
     herd: Herd,
     me: ServerId,
@@ -63,6 +64,9 @@ impl Reload<'_> {
             tracing::info!(server, "the herd file is reloaded");
         }
         tracing::info!(server, "settings are reloaded");
+        if let Some(few_files) = read.few_files {
+            tracing::warn!(server, "{few_files}");
+        }
         let mut fixed = settings::need_a_restart(self.begun_with, &settings);
         let me = read.herd.server(read.me);
         // Where it was told to listen elsewhere, the herd file only says where others connect to.
@@ -93,7 +97,7 @@ impl Reload<'_> {
     /// Reads and checks everything, and changes nothing.
     fn read(&self) -> Result<Read, Failure> {
         let (resolved, mut warnings) = self.flags.resolved()?;
-        let settings = resolved.settings;
+        let mut settings = resolved.settings;
         let (herd, more) = Herd::load(self.reference, Some(Path::new(".")))?;
         warnings.extend(more);
         // Into the log like all else: nobody reads standard error beside it, and it may be stuck.
@@ -102,11 +106,13 @@ impl Reload<'_> {
             tracing::warn!(server = &*self.me.name, "{warning}");
         }
         let me = self.find_me(&herd)?;
+        let few_files = files::share(&mut settings, &herd, me)?;
         let key = flags::places_key(&settings)?.map(|(key, _)| key);
         let places = self.ask.places(&settings, key)?;
         let credentials = credentials::load(&settings, &herd, me)?;
         self.check_still_proved(&settings, &credentials)?;
         Ok(Read {
+            few_files,
             settings,
             herd,
             me,

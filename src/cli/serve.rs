@@ -8,7 +8,7 @@ use futures_lite::future::or;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::flags::{self, SettingFlags};
 use super::notify::{self, Manager};
@@ -18,7 +18,7 @@ use super::stopping::{Stopping, Told};
 use super::{Exit, Failure, credentials, files, print, stderr};
 use crate::admin::{self, Admin, Metrics, PATHS, Timed, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
-use crate::log::{LogJournal, Logs};
+use crate::log::{self, LogJournal, Logs, Quota};
 use crate::net::secure::{Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
@@ -75,7 +75,7 @@ pub(super) const NO_KEY: &str =
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     stderr::speak(args.settings.early_format(), &args.name);
     // For a whole herd warnings were said once.
-    let resolved = if args.supervised.is_some() {
+    let mut resolved = if args.supervised.is_some() {
         args.settings.resolve_silently()?
     } else {
         args.settings.resolve()?
@@ -90,6 +90,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let key = key.map(|(key, _)| key);
     let credentials = credentials::load(&resolved.settings, &herd, me)?;
+    let few_files = files::share(&mut resolved.settings, &herd, me)?;
     let manager = Arc::new(Manager::of_this_process()?);
     let stopping = Stopping {
         server: herd.server(me).name.clone(),
@@ -110,6 +111,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         key,
         credentials,
         args,
+        few_files,
         manager,
         told,
     };
@@ -155,6 +157,8 @@ struct Plan<'a> {
     key: Option<ApiKey>,
     credentials: Credentials,
     args: &'a Args,
+    /// What it means that there may be too few open files.
+    few_files: Option<String>,
     manager: Arc<Manager>,
     told: Told,
 }
@@ -164,7 +168,6 @@ impl Plan<'_> {
         let (server, settings) = (self.herd.server(self.me), self.settings);
         let no_signals = |error| Failure::Failed(format!("can't wait for signals: {error}"));
         let reloads = Reloads::new().map_err(no_signals)?;
-        let few_files = files::allow(settings);
         let (net, keyring, listeners) = self.network(server).await?;
         let admin_listener = bind_admin(settings).await?;
         let logs = Logs::start(&settings.log, &server.name);
@@ -173,19 +176,16 @@ impl Plan<'_> {
         let _ = self.told.logs.set(Arc::downgrade(&logs));
         stderr::never_wait();
         self.greet(server, &listeners, admin_listener.as_ref());
-        if let Some(few_files) = few_files {
-            tracing::warn!(server = &*server.name, "{few_files}");
-        }
         let [seed, places_seed] = [seed()?, seed()?];
         let mut config = Config::new(self.herd, self.me, seed);
         config.timing = settings.timing;
         config.limits = settings.limits;
         let neighbours = config.node.neighbours.iter();
         let neighbours: Vec<Name> = neighbours.map(|known| Arc::clone(&known.name)).collect();
-        let log = LogJournal::new(TokioNet, server.name.clone(), neighbours.len(), logs.file());
-        let whole = log.whole();
+        let journal = LogJournal::new(TokioNet, server.name.clone(), neighbours.len(), logs.file());
+        let (whole, quota) = (journal.whole(), journal.quota());
         let metrics = Arc::new(Metrics::new(TokioNet.now(), neighbours));
-        let journal = Watched::new(TokioNet, Arc::clone(&metrics), log);
+        let journal = Watched::new(TokioNet, Arc::clone(&metrics), journal);
         let look_ups = Arc::default();
         let asking = Asking {
             seed: places_seed,
@@ -215,9 +215,9 @@ impl Plan<'_> {
             metrics,
             look_ups,
             logs: [stderr].into_iter().chain(file).collect(),
+            quota: Arc::clone(&quota),
             grace_ends: Instant::now() + settings.timing.ready_grace,
         });
-        let manager = &self.manager;
         let reload = Reload {
             flags: &self.args.settings,
             reference: &self.args.herd,
@@ -234,9 +234,12 @@ impl Plan<'_> {
         let living = or(
             or(
                 tell_when_whole(&server.name, whole, supervised),
-                tell_when_ready(&server.name, manager, &admin),
+                tell_when_ready(&server.name, &self.manager, &admin),
             ),
-            reload_when_told(reloads, reload, manager),
+            or(
+                reload_when_told(reloads, reload, &self.manager),
+                sum_up(&server.name, &quota),
+            ),
         );
         let watched = or(
             watch_over(admin_listener, Arc::clone(&admin)),
@@ -279,6 +282,9 @@ impl Plan<'_> {
         if let Some(admin) = admin {
             let at = local(admin.local_addr());
             tracing::info!(server = name, "admin at {at}: {}", PATHS.join(", "));
+        }
+        if let Some(few_files) = &self.few_files {
+            tracing::warn!(server = name, "{few_files}");
         }
         let url = self.settings.places_url();
         match &self.key {
@@ -441,6 +447,14 @@ async fn reload_when_told(
         reload.logs.reopen();
         let status = reload.now();
         manager.ready(status);
+    }
+}
+
+/// Says again and again what was left out of the log.
+async fn sum_up(server: &str, quota: &Quota) -> Result<Exit, Failure> {
+    loop {
+        sleep(log::WINDOW).await;
+        log::sum_up(server, quota);
     }
 }
 

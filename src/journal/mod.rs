@@ -11,7 +11,7 @@ mod why;
 mod words;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,6 +148,9 @@ pub enum What<'a> {
         with: Other,
         /// Why.
         why: Why,
+        /// The address that it came from, where it came that far.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<IpAddr>,
     },
     /// No connection came to be.
     ConnectFailed {
@@ -326,7 +329,7 @@ impl What<'_> {
             Self::Stopped => What::Stopped,
             Self::Opened { conn, end, with } => What::Opened { conn, end, with },
             Self::Closed { conn, why } => What::Closed { conn, why },
-            Self::NotAccepted { with, why } => What::NotAccepted { with, why },
+            Self::NotAccepted { with, why, from } => What::NotAccepted { with, why, from },
             Self::ConnectFailed { to, why } => What::ConnectFailed { to, why },
             Self::LineIn { conn, line } => What::LineIn {
                 conn,

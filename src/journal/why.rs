@@ -45,6 +45,15 @@ pub enum Why {
 const NO_MORE_FILES: i32 = 24;
 const NO_MORE_FILES_ANYWHERE: i32 = 23;
 
+const NO_FILES: &str = "too many open files";
+
+impl Why {
+    /// Whether it is for want of descriptors, of this process or of the machine.
+    pub fn is_want_of_files(&self) -> bool {
+        matches!(self, Self::Failed(why) if why == NO_FILES)
+    }
+}
+
 /// Kinds of errors whose name says nothing: the error itself has better words. One of them can't be named otherwise.
 const WORDLESS: [&str; 2] = ["other error", "uncategorized error"];
 
@@ -52,8 +61,9 @@ impl From<&std::io::Error> for Why {
     fn from(error: &std::io::Error) -> Self {
         // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
         // something about may have no kind.
-        if let Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE) = error.raw_os_error() {
-            return Self::Failed(Cow::Borrowed("too many open files"));
+        let code = error.raw_os_error();
+        if matches!(code, Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE)) {
+            return Self::Failed(Cow::Borrowed(NO_FILES));
         }
         let kind = error.kind().to_string();
         let says_nothing = WORDLESS.contains(&kind.as_str());

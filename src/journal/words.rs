@@ -25,8 +25,9 @@ impl What<'_> {
                 format!("connection {} with {with}", conn.0)
             }
             Self::Closed { conn, why } => format!("connection {} closed: {why}", conn.0),
-            Self::NotAccepted { with, why } => {
-                format!("does not take a connection of {with}: {why}")
+            Self::NotAccepted { with, why, from } => {
+                let from = from.map_or_else(String::new, |from| format!(" from {from}"));
+                format!("does not take a connection of {with}{from}: {why}")
             }
             Self::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
             Self::LineIn { line, .. } => format!("←  {line}"),

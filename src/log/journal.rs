@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tracing::Level;
 
 use super::queue::Queue;
+use super::quota::{Alike, Quota};
 use crate::herd::Name;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
-use crate::net::Net;
+use crate::net::{Net, site};
 
 /// Tells events to [`tracing`], and lines and links to `log-NAME.txt`.
 ///
@@ -26,6 +27,7 @@ pub struct LogJournal<N> {
     connections: AtomicU64,
     state: Mutex<State>,
     whole: watch::Sender<bool>,
+    quota: Arc<Quota>,
 }
 
 #[derive(Default)]
@@ -37,42 +39,11 @@ struct State {
     missed: BTreeSet<Name>,
     /// Neighbours that took a connection and made no link of it since they last made one, and why: that is said once, too.
     unwilling: BTreeMap<Name, String>,
-    /// Connections could not be accepted since one last was: that, too.
-    refusing: bool,
     synchronised: BTreeSet<Name>,
-    strangers: Few,
-    crowds: Few,
 }
 
-/// Warnings that others can bring about as often as they like. Whoever connects thousands of times a second must not fill
-/// the disk.
-#[derive(Default)]
-struct Few {
-    /// In this second of the clock
-    second: i128,
-    /// so many warnings were logged,
-    logged: usize,
-    /// and since the last one that was, so many were not.
-    left_out: u64,
-}
-
-impl Few {
-    /// Whether one more is to be logged, and how many were not before it.
-    fn one_more(&mut self, second: i128) -> Option<u64> {
-        if self.second != second {
-            (self.second, self.logged) = (second, 0);
-        }
-        if self.logged == MOST_WARNINGS {
-            self.left_out += 1;
-            return None;
-        }
-        self.logged += 1;
-        Some(std::mem::take(&mut self.left_out))
-    }
-}
-
-/// So many warnings of strangers are logged within a second, and of clients that are too many.
-const MOST_WARNINGS: usize = 10;
+/// A line is cut at so many bytes: what others call themselves, and why they refuse, is theirs to choose.
+const LONGEST: usize = 400;
 
 struct Connection {
     remote: SocketAddr,
@@ -97,7 +68,13 @@ impl<N: Net> LogJournal<N> {
                 ..State::default()
             }),
             whole: watch::Sender::new(links == 0),
+            quota: Arc::default(),
         }
+    }
+
+    /// How much is logged of what others bring about.
+    pub fn quota(&self) -> Arc<Quota> {
+        Arc::clone(&self.quota)
     }
 
     /// Says whether all links are synchronised.
@@ -113,9 +90,7 @@ impl<N: Net> LogJournal<N> {
     fn follow(&self, what: &What<'_>) {
         match what {
             What::Opened { conn, with, .. } => {
-                let mut state = self.state();
-                state.refusing = false;
-                if let Some(connection) = state.open.get_mut(conn) {
+                if let Some(connection) = self.state().open.get_mut(conn) {
                     connection.with = Some(with.clone());
                 }
             }
@@ -153,7 +128,22 @@ impl<N: Net> LogJournal<N> {
             .send_replace(state.synchronised.len() == state.links);
     }
 
+    /// How much an event matters. What others can bring about as often as they like matters so often and no more.
     fn level(&self, what: &What<'_>) -> Level {
+        let level = self.level_of_one(what);
+        if level > Level::INFO {
+            return level;
+        }
+        let now = || self.net.now().as_nanos();
+        let alike = self.alike(what);
+        if alike.is_none_or(|alike| self.quota.takes(alike, now())) {
+            level
+        } else {
+            Level::DEBUG
+        }
+    }
+
+    fn level_of_one(&self, what: &What<'_>) -> Level {
         match what {
             What::Started { .. }
             | What::Stopped
@@ -164,7 +154,7 @@ impl<N: Net> LogJournal<N> {
             | What::LinkDown {
                 why: Why::Stopping, ..
             } => Level::INFO,
-            What::LinkDown { .. } => Level::WARN,
+            What::LinkDown { .. } | What::NotAccepted { .. } => Level::WARN,
             // Only who dials knows by then whom it has to do with.
             What::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
                 if unwilling {
@@ -176,16 +166,57 @@ impl<N: Net> LogJournal<N> {
             What::Closed {
                 conn,
                 why: Why::Refused(_) | Why::NoHello | Why::Protocol(_),
-            } if self.is_peer(*conn) && self.warns(|state| &mut state.strangers) => Level::WARN,
-            What::NotAccepted { .. }
-                if self.begins_to_refuse() && self.warns(|state| &mut state.crowds) =>
-            {
-                Level::WARN
-            }
+            } if self.is_peer(*conn) => Level::WARN,
             What::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
             What::LineIn { .. } | What::LineOut { .. } => Level::TRACE,
             _ => Level::DEBUG,
         }
+    }
+
+    /// What an event has in common with others that are counted together; nothing of those that nobody else brings about.
+    fn alike(&self, what: &What<'_>) -> Option<Alike> {
+        let about = |name: &str, what: &str| Alike {
+            what: what.to_owned(),
+            whom: name.to_owned(),
+            is_stranger: false,
+        };
+        Some(match what {
+            What::LinkUp { peer, .. } => about(peer, "link is up"),
+            What::LinkDown { peer, .. } => about(peer, "link is down"),
+            What::Synchronised { peer, .. } => about(peer, "synchronised"),
+            What::ConnectFailed { to, .. } => about(to, "can't connect"),
+            What::NotAccepted { with, why, from } => Alike {
+                what: format!("does not take a connection of {with}: {why}"),
+                whom: from.map_or_else(|| "wherever it is from".to_owned(), from_where),
+                is_stranger: true,
+            },
+            What::Closed { conn, why } => {
+                let what = match why {
+                    Why::Refused(_) => "refused",
+                    Why::Protocol(_) => "protocol error",
+                    Why::NoHello => "no HELLO in time",
+                    _ => "closed",
+                };
+                match self.state().open.get(conn) {
+                    Some(Connection {
+                        with: Some(Other::Server(name)),
+                        ..
+                    }) => about(name, what),
+                    Some(Connection { remote, .. }) => Alike {
+                        what: what.to_owned(),
+                        whom: from_where(remote.ip()),
+                        is_stranger: true,
+                    },
+                    None => return None,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Says how much was left out since this last was.
+    fn sum_up(&self) {
+        sum_up(&self.server, &self.quota);
     }
 
     /// Whether it is the first time since this neighbour was last reached that it can't be.
@@ -212,22 +243,6 @@ impl<N: Net> LogJournal<N> {
         Some(before.is_none_or(|before| before != why))
     }
 
-    /// Whether it is the first time since a connection was last accepted that one is not.
-    fn begins_to_refuse(&self) -> bool {
-        !std::mem::replace(&mut self.state().refusing, true)
-    }
-
-    /// Whether one more warning of a kind is to be logged now.
-    fn warns(&self, kind: fn(&mut State) -> &mut Few) -> bool {
-        let second = self.net.now().as_nanos() / 1_000_000_000;
-        let left_out = kind(&mut self.state()).one_more(second);
-        if let Some(left_out @ 1..) = left_out {
-            let server = &*self.server;
-            tracing::warn!(server, "{left_out} warnings as the next one were left out");
-        }
-        left_out.is_some()
-    }
-
     fn is_peer(&self, conn: ConnId) -> bool {
         let state = self.state();
         let with = state
@@ -244,7 +259,7 @@ impl<N: Net> LogJournal<N> {
         match self.level(what) {
             Level::ERROR => tracing::error!(server, conn, "{what}"),
             Level::WARN => self.warn(what),
-            Level::INFO => tracing::info!(server, conn, "{what}"),
+            Level::INFO => tracing::info!(server, conn, "{}", cut(what.to_string())),
             Level::DEBUG => tracing::debug!(server, conn, "{what}"),
             Level::TRACE => tracing::trace!(server, conn, "{what}"),
         }
@@ -261,7 +276,7 @@ impl<N: Net> LogJournal<N> {
             _ => "",
         };
         let conn = conn.map(|ConnId(number)| number);
-        tracing::warn!(server, conn, with, "{what}{hint}");
+        tracing::warn!(server, conn, with, "{}{hint}", cut(what.to_string()));
     }
 
     /// Tells `log-NAME.txt`: all input and output, and connections with other servers made and dropped.
@@ -304,6 +319,27 @@ impl<N: Net> LogJournal<N> {
     }
 }
 
+/// Says in the log what was left out of it since this last was said.
+pub fn sum_up(server: &str, quota: &Quota) {
+    for line in quota.sum_up() {
+        tracing::warn!(server, "{line}");
+    }
+}
+
+fn from_where(address: IpAddr) -> String {
+    format!("from {}", site(address))
+}
+
+/// What is left of a text that is too long for a log.
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST {
+        let end = text.floor_char_boundary(LONGEST);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// The connection that an event is about.
 const fn connection(what: &What<'_>) -> Option<ConnId> {
     match what {
@@ -330,6 +366,9 @@ impl<N: Net> Journal for LogJournal<N> {
 
     fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
         self.follow(&what);
+        if matches!(what, What::Stopped) {
+            self.sum_up();
+        }
         self.trace(&what);
         if let Some(file) = &self.file {
             self.write(file, &what);

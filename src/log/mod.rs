@@ -7,6 +7,7 @@
 mod file;
 mod journal;
 mod queue;
+mod quota;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,9 @@ use tracing_subscriber::{Registry, fmt, reload};
 use crate::herd::Name;
 
 pub use file::Rotating;
-pub use journal::LogJournal;
+pub use journal::{LogJournal, sum_up};
 pub use queue::{Notice, Outlet, Queue, Tell, Writing};
+pub use quota::{Quota, WINDOW};
 
 /// What is logged and where.
 #[derive(Clone, Debug)]

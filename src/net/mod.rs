@@ -11,7 +11,7 @@ pub mod turmoil;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 
@@ -103,5 +103,29 @@ impl<S> Connection<S> {
             remote: self.remote,
             proved,
         }
+    }
+}
+
+/// Who counts as one: an address; of IPv6 the 64 bits that a site gets, since it has all addresses behind them.
+pub fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::site;
+
+    #[test]
+    fn an_address_counts_for_its_site() {
+        let site = |text: &str| site(text.parse().expect("an address")).to_string();
+        assert_eq!(site("192.0.2.7"), "192.0.2.7");
+        assert_eq!(site("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

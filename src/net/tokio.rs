@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::{Connection, Listener, Net, Proved};
 use crate::herd::Address;
@@ -35,7 +35,14 @@ impl Net for TokioNet {
     type Listener = TcpListener;
 
     async fn listen(&self, at: &Address) -> io::Result<TcpListener> {
-        TcpListener::bind(&*resolve(at).await?).await
+        let mut failed = None;
+        for address in &*resolve(at).await? {
+            match listen(*address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
     }
 
     async fn connect(&self, to: &Address) -> io::Result<Connection<TcpStream>> {
@@ -102,6 +109,23 @@ async fn resolve(at: &Address) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
+/// So many may wait to be accepted: as many as the system lets them (on Linux `net.core.somaxconn`), which takes less
+/// than this. Whoever finds no room there tries again after a second, and then after two more.
+const WAITING: u32 = i32::MAX.cast_unsigned();
+
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match at {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A server that is started again must not wait for connections of the one before it to be forgotten. Elsewhere the
+    // option lets two programs have one port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(WAITING)
+}
+
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
@@ -126,4 +150,33 @@ fn describe(remote: SocketAddr, stream: TcpStream) -> io::Result<Connection<TcpS
         stream,
         proved: Proved::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn as_many_wait_to_be_accepted_as_the_system_allows() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let many = allowed.trim().parse::<usize>().unwrap().min(300);
+        let address = Address {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+        };
+        let listener = TokioNet.listen(&address).await.unwrap();
+        let at = TcpListener::local_addr(&listener).unwrap();
+        let mut waiting = Vec::new();
+        // Whoever finds no room is not connected before somebody is accepted, and nobody is.
+        let connect = async {
+            for _ in 0..many {
+                waiting.push(TcpStream::connect(at).await.unwrap());
+            }
+        };
+        let connected = tokio::time::timeout(Duration::from_secs(20), connect).await;
+        assert!(connected.is_ok(), "{} of {many} found room", waiting.len());
+    }
 }

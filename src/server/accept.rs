@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::handle::Beat;
 use super::{Limits, ServeError, Shared, client, peer, unless};
 use crate::journal::{Other, What, Why};
-use crate::net::{Connection, Listener, Net};
+use crate::net::{Connection, Listener, Net, site};
 
 /// How many connections a listener takes.
 struct Most {
@@ -130,17 +130,6 @@ enum Next<S> {
     Pulse,
 }
 
-/// Who counts as one: an address; of IPv6 the 64 bits that a site gets, since it has all addresses behind them.
-fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// How many connections there are from where.
 #[derive(Default)]
 struct Open(BTreeMap<IpAddr, usize>);
@@ -182,24 +171,26 @@ where
     let mut unproved = Unproved::default();
     let mut was_full = false;
     let mut stopping = std::pin::pin!(stopping);
-    let not_accepted = |why| {
+    let not_accepted = |why, from| {
         let with = (kind.with)();
-        shared.journal.record(None, What::NotAccepted { with, why });
+        let what = What::NotAccepted { with, why, from };
+        shared.journal.record(None, what);
     };
+    // Why nobody can come in, until somebody could.
+    let mut want_of_files = None;
     loop {
         let most = (kind.most)(&shared.limits());
         let is_full = connections.len() >= most.in_all;
         if is_full && !was_full {
-            not_accepted(Why::Full);
+            not_accepted(Why::Full, None);
         }
         was_full = is_full;
         let must_wait = is_full && unproved.oldest().is_none();
-        let ended = async {
-            match connections.join_next().await {
-                Some(ended) => Next::Ended(ended),
-                None => std::future::pending().await,
-            }
-        };
+        let shut = must_wait.then_some(Why::Full);
+        shared
+            .pulse
+            .shut(kind.beat, shut.or_else(|| want_of_files.clone()));
+        let ended = async { Next::Ended(ended(&mut connections).await) };
         let accepted = async {
             if must_wait {
                 std::future::pending().await
@@ -208,10 +199,7 @@ where
             }
         };
         let pulse = async {
-            if !shared.is_watched() {
-                return std::future::pending().await;
-            }
-            tokio::time::sleep(shared.pulse.every()).await;
+            pulse(shared).await;
             Next::Pulse
         };
         let next = or(ended, or(accepted, pulse));
@@ -222,10 +210,11 @@ where
         match next {
             Next::Ended(ended) => open.remove(ended?),
             Next::Accepted(Ok(connection)) => {
+                want_of_files = None;
                 let site = site(connection.remote.ip());
                 if open.from(site) >= most.from_one {
                     // Closed without a word: whoever opens so many reads none.
-                    not_accepted(Why::Crowded);
+                    not_accepted(Why::Crowded, Some(connection.remote.ip()));
                     continue;
                 }
                 open.add(site);
@@ -244,15 +233,35 @@ where
             }
             // Out of descriptors, or a client that was gone already: neither ends the server.
             Next::Accepted(Err(error)) => {
-                not_accepted((&error).into());
+                let why = Why::from(&error);
+                want_of_files = why.is_want_of_files().then(|| why.clone());
+                shared.pulse.shut(kind.beat, want_of_files.clone());
+                not_accepted(why, None);
                 tokio::time::sleep(shared.timing().accept_pause).await;
             }
-            Next::Pulse => {}
+            // Whoever comes is waited for, so there are descriptors again.
+            Next::Pulse => want_of_files = None,
         }
     }
     // Each connection was told to stop as well and finishes what it has in hand.
     let patience = shared.timing().drain + shared.linger();
     drain(connections, patience).await
+}
+
+/// The next one that ends.
+async fn ended(connections: &mut JoinSet<IpAddr>) -> Result<IpAddr, JoinError> {
+    match connections.join_next().await {
+        Some(ended) => ended,
+        None => std::future::pending().await,
+    }
+}
+
+/// Completes when a listener that waits is to show that it does, where anybody looks.
+async fn pulse<N: Net>(shared: &Shared<N>) {
+    if !shared.is_watched() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(shared.pulse.every()).await;
 }
 
 /// Waits for connections that are ending, but not for ever.
@@ -267,17 +276,4 @@ async fn drain(mut connections: JoinSet<IpAddr>, patience: Duration) -> Result<(
     // Whoever is left says nothing more from here on.
     connections.shutdown().await;
     drained.unwrap_or(Ok(()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::site;
-
-    #[test]
-    fn an_address_counts_for_its_site() {
-        let site = |text: &str| site(text.parse().expect("an address")).to_string();
-        assert_eq!(site("192.0.2.7"), "192.0.2.7");
-        assert_eq!(site("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-    }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::neighbours::State;
 use super::{Limits, Timing, config};
 use crate::herd::{Herd, Name, ServerId};
-use crate::journal::Journal;
+use crate::journal::{Journal, Why};
 use crate::node::LinkStatus;
 
 /// What may change while a server runs.
@@ -24,6 +24,8 @@ pub(super) struct Pulse {
     beats: [AtomicU64; 2],
     /// In milliseconds: a listener that waits counts on this often.
     every: AtomicU64,
+    /// Why nobody can come in by each.
+    shut: [Mutex<Option<Why>>; 2],
 }
 
 impl Default for Pulse {
@@ -31,6 +33,7 @@ impl Default for Pulse {
         Self {
             beats: Default::default(),
             every: AtomicU64::new(1000),
+            shut: Default::default(),
         }
     }
 }
@@ -45,6 +48,12 @@ pub(super) enum Beat {
 impl Pulse {
     pub(super) fn beat(&self, beat: Beat) {
         self.beats[beat as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// From here on nobody can come in by this listener, for this reason; or somebody can again.
+    pub(super) fn shut(&self, beat: Beat, why: Option<Why>) {
+        let shut = self.shut[beat as usize].lock();
+        *shut.unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     pub(super) fn every(&self) -> Duration {
@@ -107,6 +116,12 @@ impl Handle {
         let wanted = config::neighbours(herd, me).collect();
         self.state().relink(wanted, &*self.journal);
         self.relinked.notify_one();
+    }
+
+    /// Why no client can come in, as long as none can.
+    pub fn shut(&self) -> Option<Why> {
+        let shut = self.pulse.shut[Beat::Clients as usize].lock();
+        shut.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes listeners that wait count on this often, in whole milliseconds, once they have counted on the next time.

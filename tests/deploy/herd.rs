@@ -303,10 +303,6 @@ impl Process {
         wait(&mut self.out, words).await;
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
-    }
-
     /// All it said so far.
     pub(crate) fn said(&self) -> String {
         format!("{}{}", *self.out.borrow(), *self.err.borrow())
@@ -330,9 +326,13 @@ impl Process {
         self.signals(&[name]).await;
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Sends all of them at once.
     pub(crate) async fn signals(&self, names: &[&str]) {
-        let pid = self.child.id().expect("it runs");
+        let pid = self.pid();
         // The shell's own `kill`, which is everywhere.
         let kills = names.iter().map(|name| format!("kill -{name} {pid}"));
         let kills: Vec<String> = kills.collect();

@@ -75,7 +75,7 @@ async fn a_limit_of_file_sizes_is_a_full_disk_and_ends_nobody() {
 
 /// A pipe where `log-Riley.txt` should be.
 fn pipe(files: &Files) -> String {
-    fs::create_dir(files.path("logs")).unwrap();
+    fs::create_dir(files.path("logs")).expect("a folder");
     let path = files.path("logs/log-Riley.txt");
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.expect("mkfifo").success());
