@@ -16,6 +16,8 @@ mod errors;
 mod herd;
 #[path = "deploy/kills.rs"]
 mod kills;
+#[path = "deploy/kubernetes.rs"]
+mod kubernetes;
 #[path = "deploy/life.rs"]
 mod life;
 #[path = "deploy/limits.rs"]

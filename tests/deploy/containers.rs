@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use proxy_herd::herd::{Herd, Server};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use tempfile::TempDir;
 
-use crate::herd::Process;
+use crate::herd::{Process, herd_command, stop_limit};
 
 const FOLDER: &str = "deploy/compose";
 
@@ -19,6 +20,28 @@ struct Compose {
     _template: IgnoredAny,
     services: BTreeMap<String, Service>,
     networks: BTreeMap<String, serde_norway::Value>,
+    secrets: BTreeMap<String, SecretFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretFile {
+    file: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mounted {
+    source: String,
+    target: String,
+}
+
+/// How it is asked, and when.
+#[derive(Deserialize)]
+struct HealthCheck {
+    test: Vec<String>,
+    #[serde(flatten)]
+    _times: BTreeMap<String, serde_norway::Value>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +60,8 @@ struct Service {
     environment: BTreeMap<String, String>,
     command: Vec<String>,
     ports: Vec<String>,
+    secrets: Vec<Mounted>,
+    healthcheck: HealthCheck,
 }
 
 #[derive(Deserialize)]
@@ -77,25 +102,54 @@ impl Service {
         published.collect()
     }
 
-    /// Runs the very command of the container, but for the file's place, and lets it print what comes of it.
-    async fn is_understood(&self) {
+    /// Puts the files that the container sees as its secrets into a folder; `made` is where the project's compose file
+    /// has them made.
+    fn mount(&self, secrets: &BTreeMap<String, SecretFile>, made: &Path) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for Mounted { source, target } in &self.secrets {
+            let file = secrets[source]
+                .file
+                .strip_prefix("./certs")
+                .expect("all in one folder");
+            std::fs::copy(made.join(file), folder.path().join(target)).expect("it is made");
+        }
+        folder
+    }
+
+    /// Runs the very command of the container, but for the files' places, and lets it print what comes of it.
+    async fn is_understood(&self, secrets: &Path) {
         let [serve, name, herd, file] = &*self.command else {
             panic!("{:?}", self.command);
         };
         let file = self.outside(file);
         let file = file.to_str().expect("UTF-8");
+        assert_eq!(self.environment["CREDENTIALS_DIRECTORY"], "/run/secrets");
+        let secrets = secrets.to_str().expect("UTF-8");
         let environment: Vec<(&str, &str)> = (self.environment.iter())
-            .map(|(name, text)| (&**name, &**text))
+            .map(|(name, text)| match &**name {
+                "CREDENTIALS_DIRECTORY" => (&**name, secrets),
+                _ => (&**name, &**text),
+            })
             .collect();
         let mut server = Process::start(&[serve, name, herd, file, "--print-config"], &environment);
         assert_eq!(server.ended().await, Some(0), "{}", server.said());
         for (variable, text) in environment {
             let said = server.said();
             let mut lines = said.lines();
-            let line = lines.find(|line| line.ends_with(&format!("# {variable}")));
+            let line = lines.find(|line| {
+                line.ends_with(&format!("# {variable}"))
+                    || line.ends_with(&format!("# ${variable}"))
+            });
             let line = line.unwrap_or_else(|| panic!("no {variable} in:\n{said}"));
             assert!(line.contains(text), "{line}");
         }
+        let handed = server.said();
+        let handed = handed
+            .lines()
+            .filter(|line| line.ends_with("# $CREDENTIALS_DIRECTORY"));
+        assert_eq!(handed.count(), 3, "{}", server.said());
+        let key = format!("the key to Places is from the file `{secrets}/places-api-key`");
+        assert!(server.said().contains(&key), "{}", server.said());
     }
 
     fn is_hardened(&self) {
@@ -103,9 +157,9 @@ impl Service {
         assert_eq!(self.cap_drop, ["ALL"]);
         assert_eq!(self.security_opt, ["no-new-privileges:true"]);
         assert_eq!(self.restart, "on-failure");
-        // A server gives itself 25 s to stop.
         let seconds = self.stop_grace_period.strip_suffix('s').expect("seconds");
-        assert!(port(seconds) > 25);
+        assert!(u64::from(port(seconds)) > stop_limit().as_secs());
+        assert_eq!(self.healthcheck.test, ["CMD", "/herd", "health"]);
         // 10,000 clients and 256 servers by default.
         assert!(self.ulimits["nofile"] > 10_256);
     }
@@ -137,13 +191,36 @@ async fn each_server_of_the_shipped_herd_has_a_service_that_runs_it() {
         services, hosts,
         "a container is found by its service's name"
     );
+    let made = tempfile::tempdir().expect("a folder");
+    let to = made.path().to_str().expect("UTF-8");
+    let certs = [
+        "certs",
+        "--herd",
+        file.to_str().expect("UTF-8"),
+        "--out",
+        to,
+    ];
+    assert!(herd_command(&certs).await.status.success());
+    std::fs::write(made.path().join("places-api-key"), "a-key").expect("written");
     let mut published = Vec::new();
     for server in herd.servers() {
         let service = &compose.services[&server.client.host];
         assert_eq!(server.peer.host, server.client.host);
         assert_eq!(service.command[1], *server.name);
         assert!(service.outside(&service.command[3]).ends_with("herd.toml"));
-        service.is_understood().await;
+        let secrets = service.mount(&compose.secrets, made.path());
+        service.is_understood(secrets.path()).await;
+        // Its own certificate, and no other's: with another's it would not begin.
+        let own = format!("certs/{}.key", server.name);
+        let key = service
+            .secrets
+            .iter()
+            .find(|secret| secret.target == "peer-key");
+        assert!(
+            compose.secrets[&key.expect("a key").source]
+                .file
+                .ends_with(&own)
+        );
         service.is_hardened();
         published.extend(service.publishes(server));
         for network in &service.networks {
@@ -168,6 +245,8 @@ fn all_services_are_one_image_and_what_it_is_built_from_is_there() {
         let file = context.join(&build.dockerfile);
         let steps = std::fs::read_to_string(file).expect("it is shipped");
         assert!(steps.contains("\nFROM scratch\n") && steps.contains("\nUSER 65532:65532\n"));
+        assert!(steps.contains("CMD [\"/herd\", \"health\", \"--live\"]\n"));
+        assert!(steps.contains("\nENV HERD_ADMIN=127.0.0.1:9600\n"));
     }
 }
 

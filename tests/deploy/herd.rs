@@ -1,6 +1,7 @@
 //! Processes of the real binary, and how to wait for what they do. Every wait has a bound.
 
 use std::future::Future;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -438,4 +439,27 @@ async fn wait(said: &mut watch::Receiver<String>, words: &str) {
         "never said {words:?}, but:\n{}",
         *so_far.borrow()
     );
+}
+
+/// A program that is on the path, or where the gate puts it.
+pub(crate) fn program(name: &str, here: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let found = found.find(|program| program.is_file());
+    found.or_else(|| Some(PathBuf::from(here)).filter(|program| program.is_file()))
+}
+
+/// Says that a test can prove nothing on this machine: past cargo, which shows nothing that a test prints and that passes.
+/// The gate counts these lines.
+pub(crate) fn skipped(why: &str) {
+    let mut stderr = (std::fs::OpenOptions::new().append(true))
+        .open("/dev/stderr")
+        .expect("there is one");
+    let said = format!("\nSKIPPED, and {why}\n");
+    stderr.write_all(said.as_bytes()).expect("written");
+}
+
+/// By when a server that is told to stop has ended, unless its settings say otherwise.
+pub(crate) fn stop_limit() -> Duration {
+    proxy_herd::settings::Settings::default().stop_limit
 }
