@@ -32,6 +32,8 @@ mod places;
 mod proof;
 #[path = "deploy/relinking.rs"]
 mod relinking;
+#[path = "deploy/rules.rs"]
+mod rules;
 #[path = "deploy/watching.rs"]
 mod watching;
 
