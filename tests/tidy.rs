@@ -18,7 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("net", &["herd", "protocol"]),
     ("certs", &["net", "protocol"]),
-    ("places", &["herd", "net", "node"]),
+    ("places", &["herd", "net", "node", "protocol"]),
     (
         "server",
         &["herd", "journal", "net", "node", "places", "protocol"],

@@ -20,7 +20,7 @@ use crate::protocol::client::Refusal;
 use crate::protocol::time::{Skew, Timestamp};
 
 /// What may become of a client's line, by its kind.
-pub(super) const LINES: [(&str, &str); 15] = [
+pub(super) const LINES: [(&str, &str); 16] = [
     ("iamat", "accepted"),
     ("iamat", "known"),
     ("iamat", "older"),
@@ -36,6 +36,7 @@ pub(super) const LINES: [(&str, &str); 15] = [
     ("whatsat", "unknown_client"),
     ("other", "too_long"),
     ("iamat", "full"),
+    ("iamat", "future_time"),
 ];
 
 const LOOKED_UP: usize = 4;
@@ -52,10 +53,13 @@ const fn refused(why: Refusal) -> usize {
         Refusal::UnknownClient => 12,
         Refusal::TooLong => 13,
         Refusal::Full => FULL,
+        Refusal::FutureTime => FUTURE_TIME,
     }
 }
 
 pub(super) const FULL: usize = 14;
+
+pub(super) const FUTURE_TIME: usize = 15;
 
 /// What may become of an update.
 pub(super) const OUTCOMES: [&str; 4] = ["accepted", "known", "older", "expired"];

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use super::counts::{Count, Histogram};
 use super::families::{FAMILIES, Family};
 use super::http::Admin;
-use super::metrics::{Connections, FULL, LINES, LinkCounts, Metrics, OUTCOMES, REASONS};
+use super::metrics::{
+    Connections, FULL, FUTURE_TIME, LINES, LinkCounts, Metrics, OUTCOMES, REASONS,
+};
 use super::process;
 use crate::version;
 
@@ -23,6 +25,7 @@ pub static LIMITS: &[&str] = &[
     "hello-deadline",
     "handshake-deadline",
     "clients",
+    "future-limit",
     "places-in-flight",
     "open-files",
 ];
@@ -42,6 +45,7 @@ fn hits(limit: &str, metrics: &Metrics, busy: u64) -> u64 {
         "hello-deadline" => servers.closed("no_hello"),
         "handshake-deadline" => clients.closed("no_handshake"),
         "clients" => metrics.client_lines[FULL].get(),
+        "future-limit" => metrics.client_lines[FUTURE_TIME].get(),
         "places-in-flight" => busy,
         _ => clients.not_accepted("failed") + servers.not_accepted("failed"),
     }

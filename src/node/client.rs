@@ -61,6 +61,10 @@ impl Node {
                 Self::refuse(line, Refusal::Full, at.conn, heard, journal, out);
                 None
             }
+            Ok(ClientLine::Iamat { time, .. }) if self.is_too_early((at.clock)(), time.value) => {
+                Self::refuse(line, Refusal::FutureTime, at.conn, heard, journal, out);
+                None
+            }
             Ok(ClientLine::Iamat { id, location, time }) => {
                 let record = Record::new(&self.config.name, (at.clock)(), id, location, time);
                 let from = out.len();

@@ -1,7 +1,7 @@
 //! What a server keeps, and for how long: ceilings for clients and bytes, and a time to live for records.
 //!
-//! The ceilings hold where clients speak and never between servers, which would disagree for ever. A record's time is
-//! over when its origin heard it longer ago than the time to live: by the record alone, so that every server says the
+//! The ceilings, and how far ahead a time may be, hold where clients speak and never between servers, which would disagree
+//! for ever. A record's time is over when its origin heard it longer ago than the time to live: by the record alone, so that every server says the
 //! same of it, whenever and by whatever way it came. One that is over is not taken in again from a neighbour that was
 //! slower to forget it, and nobody knows the difference between one that was forgotten and one that never came.
 
@@ -24,6 +24,9 @@ pub struct Keep {
     /// So long after its origin heard it, by the origin's clock, a record is forgotten. The whole herd must have the
     /// same, or its digests differ as long as one remembers what another forgot.
     pub time_to_live: Option<Duration>,
+    /// A client's time may be so far ahead of the server's clock; a later one would win for ever. It does not hold for
+    /// neighbours: their clients were held to it by their own clocks.
+    pub future_limit: Option<Duration>,
 }
 
 impl Default for Keep {
@@ -32,6 +35,7 @@ impl Default for Keep {
             most_clients: usize::MAX,
             most_bytes: usize::MAX,
             time_to_live: None,
+            future_limit: None,
         }
     }
 }
@@ -106,6 +110,12 @@ impl Node {
             forgotten += 1;
         }
         forgotten
+    }
+
+    /// Whether a client's time is further ahead of this `clock` than it may be.
+    pub(super) fn is_too_early(&self, clock: Timestamp, time: Timestamp) -> bool {
+        let limit = self.kept.keep.future_limit;
+        limit.is_some_and(|limit| time > clock.saturating_add(limit))
     }
 
     /// Whether there is no room for what a line of so many bytes says of a client: it is one more, or more is said of it

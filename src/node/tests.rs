@@ -64,13 +64,17 @@ fn riley() -> Node {
     node
 }
 
-fn say(node: &mut Node, line: &[u8]) -> (String, Option<LookUp>) {
-    let mut out = Vec::new();
-    let at = ClientLineAt {
+/// A client's connection, at 100.25 by the server's clock.
+fn at() -> ClientLineAt<'static> {
+    ClientLineAt {
         conn: ConnId(9),
         clock: &|| Timestamp::new(100, 250_000_000),
-    };
-    let look_up = node.client_line(line, at, &Forgetful, &mut out);
+    }
+}
+
+fn say(node: &mut Node, line: &[u8]) -> (String, Option<LookUp>) {
+    let mut out = Vec::new();
+    let look_up = node.client_line(line, at(), &Forgetful, &mut out);
     (escape(&out), look_up)
 }
 

@@ -78,6 +78,8 @@ pub enum Refusal {
     TooLong,
     /// A client of whom nothing is known, and no room for another one.
     Full,
+    /// A time further ahead of the server's clock than the limit: it would win over all that the client says later.
+    FutureTime,
 }
 
 impl fmt::Display for Refusal {
@@ -93,6 +95,7 @@ impl fmt::Display for Refusal {
             Self::UnknownClient => "unknown client",
             Self::TooLong => "line too long",
             Self::Full => "no room for another client",
+            Self::FutureTime => "time too far ahead of the server's clock",
         })
     }
 }

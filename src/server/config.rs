@@ -116,6 +116,9 @@ impl Default for Limits {
                 most_clients: 1_000_000,
                 most_bytes: 512 << 20,
                 time_to_live: None,
+                // More than any honest clock is wrong by, a wrong time zone included; and a client that is told of in
+                // milliseconds, or by a clock that was never set, is not taken.
+                future_limit: Some(Duration::from_hours(24)),
             },
         }
     }

@@ -227,6 +227,11 @@ pub static SETTINGS: &[Setting] = &[
         "So long after its server heard it a record is forgotten, the same in the whole herd; if not given, never",
     ),
     setting(
+        "future-limit",
+        Life(|s| &mut s.limits.keep.future_limit),
+        "An IAMAT whose time is further ahead of the server's clock is refused; what neighbours tell is taken",
+    ),
+    setting(
         "idle",
         Time(|s| &mut s.timing.idle),
         "A client's connection on which nothing happens for so long is closed",

@@ -18,8 +18,7 @@ pub fn client_line(data: &[u8]) {
     let mut node = riley();
     node.keep(Keep {
         most_clients: MOST_CLIENTS,
-        most_bytes: usize::MAX,
-        time_to_live: None,
+        ..Keep::default()
     });
     link_up(&mut node, JAQUEZ);
     for line in lines(data) {

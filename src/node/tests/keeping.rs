@@ -13,8 +13,8 @@ const LIFE: u64 = 100;
 fn mortal(most_clients: usize) -> Keep {
     Keep {
         most_clients,
-        most_bytes: usize::MAX,
         time_to_live: Some(Duration::from_secs(LIFE)),
+        ..Keep::default()
     }
 }
 
@@ -47,6 +47,42 @@ fn a_new_client_over_the_ceiling_is_refused_and_nobody_else() {
     // Between servers there is no ceiling: they would disagree for ever.
     hear(&mut node, "AT Jaquez +0.000000000 d +1-1 100 1").expect("a good line");
     assert_eq!(node.clients(), 3);
+}
+
+#[test]
+fn a_time_too_far_ahead_is_refused_where_clients_speak_and_nowhere_else() {
+    let mut node = riley();
+    node.keep(Keep {
+        future_limit: Some(Duration::from_secs(60)),
+        ..Keep::default()
+    });
+    let kept = Kept::default();
+    // The clock shows 100.25.
+    for (time, is_taken) in [
+        ("160.250000001", false),
+        ("18446744073709551615.999999999", false),
+        ("100250", false),
+        ("160.25", true),
+        ("7", true),
+    ] {
+        let line = format!("IAMAT kiwi +1-1 {time}");
+        let mut out = Vec::new();
+        node.client_line(line.as_bytes(), at(), &kept, &mut out);
+        let answer = escape(&out);
+        assert_eq!(answer.starts_with("AT Riley "), is_taken, "{answer}");
+        assert_eq!(answer == format!("? {line}\\n"), !is_taken, "{answer}");
+    }
+    let refused = kept.find(|what| match what {
+        What::Refused { why } => Some(why.to_string()),
+        _ => None,
+    });
+    assert_eq!(refused, ["time too far ahead of the server's clock"; 3]);
+    hear(
+        &mut node,
+        "AT Jaquez +0.000000000 plum +1-1 18446744073709551615 1",
+    )
+    .expect("a good line");
+    assert_eq!(node.clients(), 2);
 }
 
 #[test]

@@ -111,14 +111,18 @@ impl<'a> Answers<'a> {
             self.found.push(Found::new(what, [event]));
             return;
         };
-        // A line that is too long is told by its beginning, which may look like a right command.
-        let too_long = matches!(
-            self.run.cause_of(event).map(|cause| &cause.what),
-            Some(What::Refused {
-                why: Refusal::TooLong
-            })
-        );
-        if !(is_answer(server, &asked, answer) || too_long && is_copy(asked.line, answer)) {
+        let refused = match self.run.cause_of(event).map(|cause| &cause.what) {
+            Some(What::Refused { why }) => Some(*why),
+            _ => None,
+        };
+        let may_be_refused = match refused {
+            // It is told by its beginning, which may look like a right command.
+            Some(Refusal::TooLong) => true,
+            // The server's clock decides, which no trace tells.
+            Some(Refusal::FutureTime) => is_iamat(asked.line),
+            _ => false,
+        };
+        if !(is_answer(server, &asked, answer) || may_be_refused && is_copy(asked.line, answer)) {
             let line = shown(asked.line);
             let what = format!("{server} answers `{line}` with `{answer_shown}`");
             self.found.push(Found::new(what, [asked.event, event]));
@@ -131,9 +135,8 @@ impl<'a> Answers<'a> {
 
     /// Whether the server holds what it answers an IAMAT with, or something newer.
     fn is_stored(&self, server: &str, asked: &Asked<'_>, answer: &[u8]) -> bool {
-        let is_iamat = matches!(ClientLine::parse(asked.line), Ok(ClientLine::Iamat { .. }));
         let record = answer.strip_prefix(b"AT ").and_then(Record::parse);
-        let Some(record) = record.filter(|_| is_iamat) else {
+        let Some(record) = record.filter(|_| is_iamat(asked.line)) else {
             return true;
         };
         let held = self.stores.get(server, record.id()).and_then(accepted);
@@ -203,6 +206,10 @@ fn is_echo(server: &str, fields: [&[u8]; 3], answer: &[u8]) -> bool {
     let skew = answer.strip_prefix(before.as_bytes());
     let skew = skew.and_then(|rest| rest.strip_suffix(behind.as_slice()));
     skew.is_some_and(|skew| Skew::parse(skew).is_some())
+}
+
+fn is_iamat(line: &[u8]) -> bool {
+    matches!(ClientLine::parse(line), Ok(ClientLine::Iamat { .. }))
 }
 
 fn is_copy(line: &[u8], answer: &[u8]) -> bool {
