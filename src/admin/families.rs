@@ -60,6 +60,11 @@ pub static FAMILIES: &[Family] = &[
     ),
     family("gauge", "herd_clients", "Clients whose record is held"),
     family(
+        "gauge",
+        "herd_clients_forgotten",
+        "Clients that an operator had forgotten and that were not heard of since",
+    ),
+    family(
         "counter",
         "herd_records_expired_total",
         "Records forgotten because their time to live was over",

@@ -378,6 +378,7 @@ impl Metrics {
             What::Refused { why } => self.client_lines[refused(*why)].add(1),
             What::LookUp { .. } => self.client_lines[LOOKED_UP].add(1),
             What::Expired { .. } => self.expired.add(1),
+            What::Forgotten { from: Some(_), .. } => self.updates[0].add(1),
             What::Opened { conn, with, .. } => {
                 self.with(with).opened.add(1);
                 let dialled = match with {

@@ -146,6 +146,8 @@ pub(super) fn scrape(admin: &Admin) -> String {
     let is_empty = u8::from(admin.metrics.came_up_empty());
     text.family("herd_came_up_empty").put(&[], is_empty);
     text.family("herd_clients").put(&[], admin.server.clients());
+    text.family("herd_clients_forgotten")
+        .put(&[], admin.server.forgotten());
     records(&mut text, &admin.metrics);
     links(&mut text, admin);
     connections(&mut text, admin);

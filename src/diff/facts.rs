@@ -454,6 +454,7 @@ fn kind(event: &Event, with: &BTreeMap<(&Who, ConnId), &Other>) -> Option<String
         What::Accepted { .. } => "updates taken in",
         What::Ignored { .. } => "updates ignored",
         What::Expired { .. } => "records forgotten",
+        What::Forgotten { .. } => "clients forgotten",
         What::PlacesAsked { .. } => "requests to Places",
         _ => return None,
     };

@@ -17,6 +17,7 @@ impl What<'_> {
             Self::Refused { .. } => "refused",
             Self::Accepted { .. } => "accepted",
             Self::Ignored { .. } => "ignored",
+            Self::Forgotten { .. } => "forgotten",
             Self::Expired { .. } => "expired",
             Self::LookUp { .. } => "look-up",
             Self::Linked { .. } => "linked",

@@ -198,6 +198,15 @@ pub enum What<'a> {
         /// From whom.
         from: Source,
     },
+    /// A client is forgotten: an operator wants that here, or wanted it elsewhere.
+    Forgotten {
+        /// The tombstone that stands for the client from now on.
+        #[serde(flatten)]
+        record: RecordText<'a>,
+        /// The neighbour that told of it; without one an operator did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Arc<str>>,
+    },
     /// An update's time to live is over, and it is forgotten.
     Expired {
         /// The update.
@@ -348,6 +357,10 @@ impl What<'_> {
             Self::Ignored { record, why, from } => What::Ignored {
                 record: record.into_owned(),
                 why,
+                from,
+            },
+            Self::Forgotten { record, from } => What::Forgotten {
+                record: record.into_owned(),
                 from,
             },
             Self::Expired { record } => What::Expired {

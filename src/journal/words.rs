@@ -46,6 +46,16 @@ impl What<'_> {
                 };
                 format!("ignores {} from {}: {why}", update(record), source(from))
             }
+            Self::Forgotten { record, from: None } => {
+                format!("forgets {}: an operator wants that", record.client)
+            }
+            Self::Forgotten {
+                record,
+                from: Some(from),
+            } => {
+                let RecordText { client, origin, .. } = record;
+                format!("forgets {client}: {from} says that an operator at {origin} wants that")
+            }
             Self::Expired { record } => format!("forgets {}: its time is over", update(record)),
             Self::LookUp { client } => format!("asks Places what is near {client}"),
             Self::Linked { peer } => format!("has a link with {peer} from now on"),

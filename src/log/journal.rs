@@ -147,6 +147,7 @@ impl<N: Net> LogJournal<N> {
         match what {
             What::Started { .. }
             | What::Stopped
+            | What::Forgotten { from: None, .. }
             | What::Linked { .. }
             | What::Unlinked { .. }
             | What::LinkUp { .. }
@@ -290,7 +291,11 @@ impl<N: Net> LogJournal<N> {
             What::Closed { conn, why } if self.is_peer(*conn) => {
                 self.note(file, "closed", &self.other(*conn), why);
             }
-            What::Started { .. } | What::Stopped | What::Linked { .. } | What::Unlinked { .. } => {
+            What::Started { .. }
+            | What::Stopped
+            | What::Forgotten { .. }
+            | What::Linked { .. }
+            | What::Unlinked { .. } => {
                 self.note(file, "server", &self.server, what);
             }
             _ => {}

@@ -128,6 +128,9 @@ impl Node {
         asked_by: EventId,
     ) -> Option<LookUp> {
         let record = &self.store.entry(self.store.find(id)?).record;
+        if record.is_tombstone() {
+            return None;
+        }
         let location = Location::parse(record.location())?;
         Some(LookUp {
             client: id.to_vec(),

@@ -126,12 +126,14 @@ impl Node {
             most_bytes,
             ..
         } = self.kept.keep;
-        let too_many = self.store.len() >= most_clients;
+        let too_many = self.clients() >= most_clients;
         let too_much = self.store.bytes() + length > most_bytes;
         if !too_many && !too_much {
             return false;
         }
         let known = self.store.find(id);
+        // A client that was forgotten is one more when it comes back.
+        let known = known.filter(|&client| !self.store.entry(client).record.is_tombstone());
         known.is_none_or(|client| too_much && self.store.entry(client).record.text().len() < length)
     }
 }

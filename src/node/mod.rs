@@ -6,6 +6,7 @@
 //! tests that have no network at all.
 
 mod client;
+mod forget;
 mod keep;
 mod link;
 mod memory;
@@ -29,6 +30,7 @@ use mistakes::{Mistake, makes};
 use store::{ClientIndex, Store};
 
 pub use client::{ClientLineAt, LookUp};
+pub use forget::{ForgetError, Forgotten};
 pub use keep::Keep;
 pub use link::LinkStatus;
 pub use memory::Memory;
@@ -123,12 +125,17 @@ impl Node {
         }
     }
 
-    /// How many clients it knows.
+    /// How many clients it knows: tombstones are none.
     pub fn clients(&self) -> usize {
-        self.store.len()
+        self.store.len() - self.store.tombstones()
     }
 
-    /// Everything it knows; as long as nothing is forgotten, in the order in which it first heard of each client.
+    /// How many clients it knows to be forgotten.
+    pub fn forgotten(&self) -> usize {
+        self.store.tombstones()
+    }
+
+    /// Everything it knows, tombstones included; as long as nothing is forgotten, in the order in which it first heard of each client.
     pub fn records(&self) -> impl Iterator<Item = (&Record, u32)> {
         let entries = self.store.entries();
         entries.map(|entry| (&entry.record, entry.hops))
@@ -164,6 +171,13 @@ impl Node {
         }
         let known = self.store.find(record.id());
         let held = known.map(|client| (client, &self.store.entry(client).record));
+        let record = match (from, held) {
+            // What a client says belongs to the generation that its server knows of.
+            (None, Some((_, held))) if held.generation() > 0 => {
+                record.in_generation(held.generation())
+            }
+            _ => record,
+        };
         if let Some((client, held)) = held
             && !self.replaces(&record, held, from)
         {
@@ -178,18 +192,37 @@ impl Node {
                 held: same.then_some(client),
             };
         }
-        let what = What::Accepted {
-            record: (&record).into(),
-            hops,
-            from: source,
+        let what = match source {
+            Source::Server(name) if record.is_tombstone() => What::Forgotten {
+                record: (&record).into(),
+                from: Some(name),
+            },
+            source => What::Accepted {
+                record: (&record).into(),
+                hops,
+                from: source,
+            },
         };
         let accepted = journal.record(Some(heard), what);
+        let client = self.take_in(known, record, hops, accepted, from);
+        Merged { held: Some(client) }
+    }
+
+    /// Stores a record that is newer than what is `known`, and marks it for every live link but the one it came by.
+    fn take_in(
+        &mut self,
+        known: Option<ClientIndex>,
+        record: Record,
+        hops: u32,
+        accepted: EventId,
+        from: Option<NeighbourId>,
+    ) -> ClientIndex {
         self.kept
             .replace(known.map(|client| &self.store.entry(client).record), known);
         let client = self.store.put(known, record, hops, accepted);
         self.kept.add(&self.store.entry(client).record, client);
         self.mark(client, from);
-        Merged { held: Some(client) }
+        client
     }
 
     /// Whether `record` is to be stored in the place of `held`.
@@ -225,7 +258,7 @@ impl Node {
         }
     }
 
-    /// What it knows of a client, and how many links that crossed on its way here.
+    /// What it knows of a client, be it that it is forgotten, and how many links that crossed on its way here.
     pub fn record(&self, id: &[u8]) -> Option<(&Record, u32)> {
         let entry = self.store.entry(self.store.find(id)?);
         Some((&entry.record, entry.hops))

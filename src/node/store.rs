@@ -48,6 +48,8 @@ pub(crate) struct Store {
     digest: Digest,
     /// How long all records are together.
     bytes: usize,
+    /// How many of the records are tombstones.
+    tombstones: usize,
 }
 
 impl Store {
@@ -62,6 +64,7 @@ impl Store {
             digest_hash: SipHasher13::new_with_keys(key, !key),
             digest: Digest::default(),
             bytes: 0,
+            tombstones: 0,
         }
     }
 
@@ -70,8 +73,14 @@ impl Store {
         self.bytes
     }
 
+    /// How many records there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
+    }
+
+    /// How many of them say that their client is forgotten.
+    pub(crate) fn tombstones(&self) -> usize {
+        self.tombstones
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -108,7 +117,15 @@ impl Store {
 
     /// The keyed hash of a record that is not (yet) in the store.
     pub(crate) fn hash_of(&self, record: &Record) -> u64 {
-        self.digest_hash.hash(record.text())
+        match record.generation() {
+            0 => self.digest_hash.hash(record.text()),
+            // A sixth field, which no record of generation 0 has.
+            generation => {
+                let generation = format!(" {generation}");
+                let whole = [record.text(), generation.as_bytes()].concat();
+                self.digest_hash.hash(&whole)
+            }
+        }
     }
 
     /// Puts `record` in the place of what is known of its client.
@@ -123,6 +140,7 @@ impl Store {
     ) -> ClientIndex {
         let hash = self.hash_of(&record);
         self.bytes += record.text().len();
+        self.tombstones += usize::from(record.is_tombstone());
         if let Some(index) = known {
             let Entry {
                 place,
@@ -131,7 +149,9 @@ impl Store {
                 ..
             } = self.entry(index);
             let (place, before) = (*place, *before);
-            self.bytes -= old.text().len();
+            let (old_bytes, was_tombstone) = (old.text().len(), old.is_tombstone());
+            self.bytes -= old_bytes;
+            self.tombstones -= usize::from(was_tombstone);
             self.digest.change(place, before ^ hash);
             self.entries[index.position()] = Some(Entry {
                 record,
@@ -177,6 +197,7 @@ impl Store {
         self.digest.remove(index, &entry);
         self.free.push(index);
         self.bytes -= entry.record.text().len();
+        self.tombstones -= usize::from(entry.record.is_tombstone());
         Some(entry.record)
     }
 

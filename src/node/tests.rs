@@ -543,7 +543,7 @@ impl Cluster {
 
     fn records(&self, server: usize) -> Vec<String> {
         let mut records: Vec<String> = (self.nodes[server].records())
-            .map(|(record, _)| escape(record.text()))
+            .map(|(record, _)| format!("{} {}", escape(record.text()), record.generation()))
             .collect();
         records.sort();
         records
@@ -835,5 +835,6 @@ proptest! {
     }
 }
 
+mod forgetting;
 mod keeping;
 mod neighbours;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `HELLO version herd server boot` | who is there, both ways, before anything else |
 //! | `BYE reason` | why the link is about to close |
-//! | `AT server skew id location time hops` | an update; `hops` is 1 when it comes from its origin |
+//! | `AT server skew id location time hops [generation]` | an update; `hops` is 1 when it comes from its origin; see below |
 //! | `PING` | I am alive and have nothing else to say |
 //! | `ROOT count hash` | the digest of all my records, for comparing notes now and then |
 //! | `DIGEST prefix count hash` | the digest of my records under `prefix`: is yours the same? |
@@ -12,6 +12,9 @@
 //! | `LIST prefix hash…` | answer to `DIGEST`: these are all my records there |
 //! | `WANT prefix hash…` | answer to `LIST`: of these, send me those |
 //! | `SYNCED count` | I have no more questions, and sent `count` records to answer yours |
+//!
+//! A generation says how often an operator had the client forgotten; only one that is not 0 is written. An `AT` with `-` for
+//! a location is a tombstone, which begins its generation. Both are new in version 2 and not sent to who speaks 1.
 //!
 //! A prefix is up to 16 hexadecimal digits of a client's hash, `-` for none; hashes are 16 digits.
 
@@ -32,6 +35,9 @@ pub const LINE_LIMIT: usize = 64 * 1024;
 
 /// The longest text of a record that fits into a line of this language whatever its hops are.
 const MOST_RECORD: usize = LINE_LIMIT - "AT  4294967295".len();
+
+/// So much less where there is a generation.
+const MOST_GENERATION: usize = " 4294967295".len();
 
 /// The most hashes in one `LIST` or `WANT`.
 pub const MOST_HASHES: usize = 64;
@@ -314,6 +320,10 @@ fn trim(mut line: &[u8]) -> &[u8] {
 /// Appends `AT`, the record's own text and the hops, without a copy of the record.
 pub fn write_at(out: &mut Vec<u8>, record: &Record, hops: u32) {
     join(out, &[b"AT", record.text(), hops.to_string().as_bytes()]);
+    if record.generation() > 0 {
+        out.push(b' ');
+        out.extend_from_slice(record.generation().to_string().as_bytes());
+    }
 }
 
 fn write_hashes(
@@ -341,12 +351,20 @@ fn parse_hello<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Hello<'a>> {
     })
 }
 
-fn parse_at<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Update> {
-    let [server, skew, id, location, time, hops] = exactly(words)?;
+fn parse_at<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<Update> {
+    let [server, skew, id, location, time, hops] = exactly(words.by_ref().take(6))?;
+    let (generation, most) = match words.next() {
+        None => (0, MOST_RECORD),
+        Some(generation) => (
+            digits(generation).filter(|&generation| generation > 0)?,
+            MOST_RECORD - MOST_GENERATION,
+        ),
+    };
+    words.next().is_none().then_some(())?;
     // What could not be passed on must not be taken in: the next server would refuse this one's
     // line, and again after each synchronisation.
-    let record = Record::from_fields([server, skew, id, location, time])
-        .filter(|record| record.text().len() <= MOST_RECORD)?;
+    let record = Record::from_fields([server, skew, id, location, time], generation)
+        .filter(|record| record.text().len() <= most)?;
     Some(Update {
         record,
         hops: digits(hops).filter(|&hops| hops > 0)?,

@@ -12,13 +12,23 @@ use super::time::{Skew, Timestamp};
 use super::{escape, exactly, fields};
 
 /// A client's newest known place. Ordered by the [merge rule](Record::supersedes), not derived.
+///
+/// Or a tombstone, where an operator had the client forgotten: it has no place, and the time is when that was.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     text: Box<[u8]>,
     /// Where each of the five fields ends in `text`; each next one begins a space later.
     ends: [u32; 5],
     time: Timestamp,
+    /// How often the client had been forgotten when this was heard: see [`generation`](Self::generation).
+    generation: u32,
 }
+
+/// What a tombstone has for a location.
+const NOWHERE: &[u8] = b"-";
+
+/// What it has for a skew: its time is the server's own.
+const NO_SKEW: &[u8] = b"+0.000000000";
 
 impl Record {
     /// The record that `server` makes of an IAMAT when its clock shows `clock`.
@@ -39,10 +49,25 @@ impl Record {
                 time.text,
             ],
             time.value,
+            0,
         )
     }
 
-    fn from_parts(parts: [&[u8]; 5], time: Timestamp) -> Self {
+    /// The tombstone by which `server` begins a generation of the client when its clock shows `clock`. Only generation 0 has
+    /// none.
+    pub fn tombstone(server: &str, clock: Timestamp, id: &[u8], generation: u32) -> Self {
+        let time = clock.to_string();
+        let parts = [server.as_bytes(), NO_SKEW, id, NOWHERE, time.as_bytes()];
+        Self::from_parts(parts, clock, generation)
+    }
+
+    /// The same record in another generation.
+    #[must_use]
+    pub fn in_generation(self, generation: u32) -> Self {
+        Self { generation, ..self }
+    }
+
+    fn from_parts(parts: [&[u8]; 5], time: Timestamp, generation: u32) -> Self {
         // Exactly as much as it takes, or a boxed slice would be made by copying it once more.
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut text = Vec::with_capacity(length + parts.len() - 1);
@@ -59,24 +84,41 @@ impl Record {
             text: text.into_boxed_slice(),
             ends,
             time,
+            generation,
         }
     }
 
     /// Parses the five fields `server skew id location time`, each as strictly as where it was born.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        Self::from_fields(exactly(fields(text))?)
+        Self::from_fields(exactly(fields(text))?, 0)
     }
 
-    /// As [`parse`](Self::parse), from fields that were split already.
-    pub fn from_fields(parts: [&[u8]; 5]) -> Option<Self> {
+    /// As [`parse`](Self::parse), from fields that were split already, in a generation. In those from 1 on it may be a
+    /// tombstone.
+    pub fn from_fields(parts: [&[u8]; 5], generation: u32) -> Option<Self> {
         let [server, skew, _, location, time] = parts;
         if !is_name(server) {
             return None;
         }
-        Location::parse(location)?;
+        if location == NOWHERE {
+            (generation > 0 && skew == NO_SKEW).then_some(())?;
+        } else {
+            Location::parse(location)?;
+        }
         let time = Timestamp::parse(time)?;
         Skew::parse(skew)?;
-        Some(Self::from_parts(parts, time))
+        Some(Self::from_parts(parts, time, generation))
+    }
+
+    /// How often an operator had had the client forgotten when this was heard: 0 for nearly all. All of a generation is newer
+    /// than all of those before it, whatever times clients gave.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Whether it says that the client is forgotten, and not where it is.
+    pub fn is_tombstone(&self) -> bool {
+        self.location() == NOWHERE
     }
 
     fn field(&self, index: usize) -> &[u8] {
@@ -134,7 +176,8 @@ impl Record {
     ///
     /// The merge is the maximum of a total order, so it is commutative, associative and idempotent,
     /// and servers that were told different things with the same time still agree. It never asks a
-    /// clock. Newer time first; then the bytes of place and time; then the *smaller* skew, so that a
+    /// clock. The later generation first, and in it anything before the tombstone that began it; then newer time; then the
+    /// bytes of place and time; then the *smaller* skew, so that a
     /// client that repeats a line word for word (a retry) changes nothing; then the origin.
     pub fn supersedes(&self, other: &Self) -> bool {
         self.order(other) == Ordering::Greater
@@ -142,7 +185,9 @@ impl Record {
 
     /// The total order behind [`supersedes`](Self::supersedes): greater wins.
     pub fn order(&self, other: &Self) -> Ordering {
-        (self.time.cmp(&other.time))
+        (self.generation.cmp(&other.generation))
+            .then_with(|| other.is_tombstone().cmp(&self.is_tombstone()))
+            .then_with(|| self.time.cmp(&other.time))
             .then_with(|| self.location().cmp(other.location()))
             .then_with(|| self.time_text().cmp(other.time_text()))
             .then_with(|| Skew::parse(other.skew_text()).cmp(&Skew::parse(self.skew_text())))
@@ -153,7 +198,11 @@ impl Record {
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Record({})", escape(&self.text))
+        write!(f, "Record({}", escape(&self.text))?;
+        if self.generation > 0 {
+            write!(f, ", generation {}", self.generation)?;
+        }
+        f.write_str(")")
     }
 }
 

@@ -131,6 +131,7 @@ impl<'a> Told<'a> {
             | What::Unlinked { .. }
             | What::NotAccepted { .. }
             | What::Expired { .. }
+            | What::Forgotten { .. }
             | What::Refused { .. }
             | What::Accepted { .. }
             | What::Ignored { .. }

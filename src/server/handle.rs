@@ -10,7 +10,8 @@ use super::neighbours::State;
 use super::{Limits, Timing, config};
 use crate::herd::{Herd, Name, ServerId};
 use crate::journal::{Journal, Why};
-use crate::node::LinkStatus;
+use crate::node::{ForgetError, Forgotten, LinkStatus};
+use crate::protocol::time::Timestamp;
 
 /// What may change while a server runs.
 #[derive(Clone, Copy)]
@@ -84,6 +85,19 @@ impl Handle {
     /// How many clients it knows.
     pub fn clients(&self) -> usize {
         self.ask(|state| state.node.clients())
+    }
+
+    /// How many clients it knows to be forgotten.
+    pub fn forgotten(&self) -> usize {
+        self.ask(|state| state.node.forgotten())
+    }
+
+    /// Has the whole herd forget a client: see [`Node::forget`](crate::node::Node::forget). `clock` is this server's.
+    pub fn forget(&self, id: &[u8], clock: Timestamp) -> Result<Forgotten, ForgetError> {
+        let mut state = self.state();
+        let forgotten = state.node.forget(id, clock, &*self.journal);
+        state.wake();
+        forgotten
     }
 
     /// How the link with each neighbour is; nothing of one that is down.

@@ -92,7 +92,7 @@ impl<'a> State<'a> {
                     server.held.insert(&record.client.0, event);
                 }
             }
-            What::Expired { record } => {
+            What::Expired { record } | What::Forgotten { record, .. } => {
                 if let Some(server) = self.servers.get_mut(&**name) {
                     server.held.remove(&*record.client.0);
                 }

@@ -162,6 +162,7 @@ fn is_noted(event: &Event) -> bool {
         | What::ConnectFailed { .. }
         | What::Refused { .. }
         | What::Expired { .. }
+        | What::Forgotten { .. }
         | What::LinkDown { .. }
         | What::Crashed
         | What::Restarted
