@@ -12,6 +12,8 @@ mod course;
 mod docs;
 #[path = "deploy/errors.rs"]
 mod errors;
+#[path = "deploy/forgetting.rs"]
+mod forgetting;
 #[path = "deploy/herd.rs"]
 mod herd;
 #[path = "deploy/kills.rs"]

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use futures_lite::future::or;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
-use hyper::header::HOST;
-use hyper::{Request, Version};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
+use hyper::{Method, Request, Version};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
+use super::Token;
 use crate::herd::Address;
 use crate::net::Net;
 
@@ -48,18 +49,42 @@ pub async fn get<N: Net>(
     path: &str,
     patience: Duration,
 ) -> Result<Reply, AskError> {
-    let asked = timeout(patience, exchange(net, at, path)).await;
+    let asked = timeout(patience, exchange(net, at, path, None)).await;
     asked.unwrap_or(Err(AskError::Late))
 }
 
-async fn exchange<N: Net>(net: &N, at: &Address, path: &str) -> Result<Reply, AskError> {
+/// Has `path` done at `at` for who shows `token`, and waits until `patience` is over.
+pub async fn post<N: Net>(
+    net: &N,
+    at: &Address,
+    path: &str,
+    token: &Token,
+    patience: Duration,
+) -> Result<Reply, AskError> {
+    let asked = timeout(patience, exchange(net, at, path, Some(token))).await;
+    asked.unwrap_or(Err(AskError::Late))
+}
+
+async fn exchange<N: Net>(
+    net: &N,
+    at: &Address,
+    path: &str,
+    token: Option<&Token>,
+) -> Result<Reply, AskError> {
     let stream = TokioIo::new(net.connect(at).await?.stream);
     let no_http = |_| AskError::NotHttp;
     let (mut sender, connection) = http1::handshake(stream).await.map_err(no_http)?;
-    let request = Request::get(path)
+    let mut request = Request::get(path)
         .version(Version::HTTP_11)
-        .header(HOST, at.to_string())
-        .body(Empty::<Bytes>::new());
+        .header(HOST, at.to_string());
+    if let Some(token) = token {
+        let shown = HeaderValue::try_from(token.authorization());
+        let mut shown = shown.map_err(|_| AskError::NotHttp)?;
+        // So that no debug output of the headers holds it.
+        shown.set_sensitive(true);
+        request = request.method(Method::POST).header(AUTHORIZATION, shown);
+    }
+    let request = request.body(Empty::<Bytes>::new());
     let request = request.map_err(|_| AskError::NotHttp)?;
     let answered = async {
         let response = sender.send_request(request).await.map_err(no_http)?;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_lite::future::or;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -18,12 +18,14 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::metrics::LinkCounts;
-use super::{LinkReport, Metrics, Status, ready, text};
+use super::{LinkReport, Metrics, Status, TokenSlot, forget, ready, text};
 use crate::herd::Name;
 use crate::log::{Queue, Quota};
 use crate::net::{Connection, Listener, Net};
 use crate::places::Counts;
 use crate::protocol::escape;
+use crate::protocol::record::Record;
+use crate::protocol::time::Timestamp;
 use crate::server::Handle;
 use crate::version;
 
@@ -41,12 +43,13 @@ const LARGEST_HEAD: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What can be asked for.
-pub const PATHS: [&str; 5] = [
+pub const PATHS: [&str; 6] = [
     "/metrics",
     "/livez",
     "/readyz",
     "/status",
     "/records?client=ID",
+    "/forget?client=ID",
 ];
 
 /// What there is to tell of a server.
@@ -69,6 +72,8 @@ pub struct Admin {
     pub quota: Arc<Quota>,
     /// From when on it need not wait for all neighbours to be ready.
     pub grace_ends: Instant,
+    /// What an operator must show to change anything.
+    pub token: TokenSlot,
 }
 
 impl Admin {
@@ -84,7 +89,11 @@ impl Admin {
         )
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Answer {
+    /// `now` is the server's clock.
+    fn answer(&self, request: &Request<Incoming>, now: impl Fn() -> Timestamp) -> Answer {
+        if request.uri().path() == "/forget" {
+            return forget::answer(self, request, now());
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Answer::plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }
@@ -104,7 +113,7 @@ impl Admin {
                 Err(why) => Answer::plain(StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
             },
             "/status" => Answer::json(StatusCode::OK, &self.status()),
-            "/records" => self.record(request.uri().query().unwrap_or_default()),
+            "/records" => self.record(client_of(request)),
             _ => {
                 let there = format!("there is {}\n", PATHS.join(", "));
                 Answer::plain(StatusCode::NOT_FOUND, there)
@@ -142,11 +151,8 @@ impl Admin {
         }
     }
 
-    fn record(&self, query: &str) -> Answer {
-        let id = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("client="));
-        let Some(id) = id.and_then(decoded) else {
+    fn record(&self, id: Option<Vec<u8>>) -> Answer {
+        let Some(id) = id else {
             let help =
                 "ask for `/records?client=ID`, with `%` and two digits for what a URL can't hold\n";
             return Answer::plain(StatusCode::BAD_REQUEST, help);
@@ -156,20 +162,45 @@ impl Admin {
                 StatusCode::NOT_FOUND,
                 serde_json::json!({ "client": escape(&id), "error": "nothing is known of this client" }),
             ),
-            Some((record, hops)) => (
-                StatusCode::OK,
+            Some((tombstone, hops)) if tombstone.is_tombstone() => (
+                StatusCode::NOT_FOUND,
                 serde_json::json!({
-                    "client": escape(record.id()),
-                    "location": escape(record.location()),
-                    "time": escape(record.time_text()),
-                    "origin": escape(record.origin()),
-                    "skew": escape(record.skew_text()),
+                    "client": escape(&id),
+                    "error": "this client is forgotten: an operator wanted that",
+                    "forgotten_at": escape(tombstone.time_text()),
+                    "origin": escape(tombstone.origin()),
+                    "generation": tombstone.generation(),
                     "hops": hops,
                 }),
             ),
+            Some((record, hops)) => (StatusCode::OK, shown(&record, hops)),
         };
         Answer::json(status, &json)
     }
+}
+
+/// A record as operators read it.
+fn shown(record: &Record, hops: u32) -> serde_json::Value {
+    let mut json = serde_json::json!({
+        "client": escape(record.id()),
+        "location": escape(record.location()),
+        "time": escape(record.time_text()),
+        "origin": escape(record.origin()),
+        "skew": escape(record.skew_text()),
+        "hops": hops,
+    });
+    // Nearly all clients were never forgotten.
+    if record.generation() > 0 {
+        json["generation"] = record.generation().into();
+    }
+    json
+}
+
+/// The client that a request is about, if it names one.
+pub(super) fn client_of(request: &Request<Incoming>) -> Option<Vec<u8>> {
+    let pairs = request.uri().query().unwrap_or_default().split('&');
+    let mut named = pairs.filter_map(|pair| pair.strip_prefix("client="));
+    named.next().and_then(decoded)
 }
 
 /// Takes `%41` and the like apart; a `+` is a plus, for ids have no blanks.
@@ -187,14 +218,14 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 }
 
 /// What is answered.
-struct Answer {
+pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
     body: String,
 }
 
 impl Answer {
-    fn plain(status: StatusCode, body: impl Into<String>) -> Self {
+    pub(super) fn plain(status: StatusCode, body: impl Into<String>) -> Self {
         Self {
             status,
             kind: "text/plain; charset=utf-8",
@@ -202,7 +233,7 @@ impl Answer {
         }
     }
 
-    fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
+    pub(super) fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
         match serde_json::to_string(value) {
             Ok(json) => Self {
                 status,
@@ -219,6 +250,10 @@ impl Answer {
         *response.status_mut() = self.status;
         let kind = HeaderValue::from_static(self.kind);
         response.headers_mut().insert(CONTENT_TYPE, kind);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
         response
     }
 }
@@ -254,7 +289,7 @@ pub async fn serve<N: Net>(
                 {
                     oldest.abort();
                 }
-                let conversation = converse(connection, Arc::clone(&admin));
+                let conversation = converse(net.clone(), connection, Arc::clone(&admin));
                 open.push_back(connections.spawn(net.task(conversation)));
             }
             Ok(Err(_)) => tokio::time::sleep(PAUSE).await,
@@ -262,12 +297,9 @@ pub async fn serve<N: Net>(
     }
 }
 
-async fn converse<S>(connection: Connection<S>, admin: Arc<Admin>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
+async fn converse<N: Net>(net: N, connection: Connection<N::Stream>, admin: Arc<Admin>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = admin.answer(&request).response();
+        let response = admin.answer(&request, || net.now()).response();
         async move { Ok::<_, Infallible>(response) }
     });
     let conversation = http1::Builder::new()

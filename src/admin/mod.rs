@@ -1,11 +1,13 @@
 //! Watching a server: what its events add up to ([`Metrics`]), whether it is ready ([`ready`]), and a small HTTP server
 //! that says both ([`serve`]), with who asks it ([`get`]).
 //!
-//! Nothing here decides anything, and nothing that a server does waits for it.
+//! Nothing here decides anything, and nothing that a server does waits for it. Whoever shows the [`Token`] can have a client
+//! forgotten ([`post`]).
 
 mod client;
 mod counts;
 mod families;
+mod forget;
 mod http;
 mod metrics;
 mod process;
@@ -13,8 +15,9 @@ mod ready;
 mod status;
 mod text;
 mod timed;
+mod token;
 
-pub use client::{AskError, Reply, get};
+pub use client::{AskError, Reply, get, post};
 pub use families::{FAMILIES, Family, markdown};
 pub use http::{Admin, MOST, PATHS, serve};
 pub use metrics::{Metrics, Watched};
@@ -22,3 +25,4 @@ pub use ready::{LinkSeen, ready};
 pub use status::{LinkReport, Status};
 pub use text::LIMITS;
 pub use timed::Timed;
+pub use token::{Token, TokenError, TokenSlot};

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Failure;
+use crate::admin::Token;
 use crate::herd::{Herd, ServerId};
 use crate::net::secure::{
     ClientTls, Clock, Credentials, CredentialsError, Pem, Secret, Servers, Tls,
@@ -46,6 +47,13 @@ pub(super) fn load(settings: &Settings, herd: &Herd, me: ServerId) -> Result<Cre
 
 fn pair(files: &KeyFiles) -> Option<(&Path, &Path)> {
     Some((files.certificate.as_deref()?, files.key.as_deref()?))
+}
+
+/// The token by which operators may change something, if there is one.
+pub(super) fn admin_token(settings: &Settings) -> Result<Option<Token>, Failure> {
+    let path = settings.admin_token_file.as_deref();
+    let token = path.map(Token::load).transpose();
+    token.map_err(|error| Failure::Input(error.to_string()))
 }
 
 /// How Places is asked, but for the key: over TLS and through a proxy, where it is so.

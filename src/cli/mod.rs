@@ -10,6 +10,7 @@ mod explore;
 mod export;
 mod files;
 mod flags;
+mod forget;
 mod health;
 mod herds;
 #[cfg(feature = "sim")]
@@ -127,6 +128,7 @@ enum Command {
     Status(status::Args),
     Health(health::Args),
     Send(send::Args),
+    Forget(forget::Args),
     Certs(certs::Args),
     Load(load::Args),
     #[cfg(feature = "mutants")]
@@ -167,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Send(args) => send::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),
         #[cfg(feature = "mutants")]

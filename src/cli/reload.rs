@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::flags::{self, SettingFlags};
 use super::{Failure, credentials, files, serve, stderr};
+use crate::admin::{Admin, Token};
 use crate::herd::{Herd, Server, ServerId};
 use crate::log::Logs;
 use crate::net::secure::{Credentials, Keyring, Servers};
 use crate::places::{Places, Replaceable};
-use crate::server::Handle;
 use crate::settings::{self, Settings};
 
 /// What a running server was begun with, and what of it can be changed.
@@ -22,11 +22,11 @@ pub(super) struct Reload<'a> {
     /// This server as its herd had it when it began.
     pub(super) me: &'a Server,
     pub(super) begun_with: &'a Settings,
-    pub(super) server: Handle,
     pub(super) logs: &'a Logs,
     pub(super) places: Arc<Replaceable>,
     pub(super) ask: &'a serve::Asking,
     pub(super) keyring: Keyring,
+    pub(super) admin: &'a Admin,
 }
 
 /// All that was read, and is good.
@@ -37,6 +37,7 @@ struct Read {
     me: ServerId,
     places: Arc<dyn Places>,
     credentials: Credentials,
+    token: Option<Token>,
 }
 
 impl Reload<'_> {
@@ -55,12 +56,13 @@ impl Reload<'_> {
         };
         let settings = read.settings;
         let server = &*self.me.name;
-        self.server.tune(settings.timing, settings.limits);
+        self.admin.server.tune(settings.timing, settings.limits);
         self.logs.set_level(settings.log.level);
         self.places.replace(read.places);
         self.keyring.replace(read.credentials);
+        self.admin.token.replace(read.token);
         if read.herd != self.herd {
-            self.server.relink(&read.herd, read.me);
+            self.admin.server.relink(&read.herd, read.me);
             tracing::info!(server, "the herd file is reloaded");
         }
         tracing::info!(server, "settings are reloaded");
@@ -111,6 +113,7 @@ impl Reload<'_> {
         let places = self.ask.places(&settings, key)?;
         let credentials = credentials::load(&settings, &herd, me)?;
         self.check_still_proved(&settings, &credentials)?;
+        let token = credentials::admin_token(&settings)?;
         Ok(Read {
             few_files,
             settings,
@@ -118,6 +121,7 @@ impl Reload<'_> {
             me,
             places,
             credentials,
+            token,
         })
     }
 

@@ -16,7 +16,7 @@ use super::reload::Reload;
 use super::signals::Reloads;
 use super::stopping::{Stopping, Told};
 use super::{Exit, Failure, credentials, files, print, stderr};
-use crate::admin::{self, Admin, Metrics, PATHS, Timed, Watched};
+use crate::admin::{self, Admin, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{self, LogJournal, Logs, Quota};
 use crate::net::secure::{Credentials, Keyring, Secured, Servers};
@@ -91,6 +91,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let key = key.map(|(key, _)| key);
     let credentials = credentials::load(&resolved.settings, &herd, me)?;
     let few_files = files::share(&mut resolved.settings, &herd, me)?;
+    let token = credentials::admin_token(&resolved.settings)?;
     let manager = Arc::new(Manager::of_this_process()?);
     let stopping = Stopping {
         server: herd.server(me).name.clone(),
@@ -110,6 +111,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         settings: &resolved.settings,
         key,
         credentials,
+        token,
         args,
         few_files,
         manager,
@@ -128,6 +130,12 @@ pub(super) struct Asking {
 }
 
 impl Asking {
+    /// Pauses before retries are drawn from `seed`.
+    fn new(seed: u64) -> Self {
+        let counts = Arc::default();
+        Self { seed, counts }
+    }
+
     /// Whoever asks by `settings`, if they can be followed.
     pub(super) fn places(
         &self,
@@ -156,6 +164,7 @@ struct Plan<'a> {
     settings: &'a Settings,
     key: Option<ApiKey>,
     credentials: Credentials,
+    token: Option<Token>,
     args: &'a Args,
     /// What it means that there may be too few open files.
     few_files: Option<String>,
@@ -186,11 +195,7 @@ impl Plan<'_> {
         let (whole, quota) = (journal.whole(), journal.quota());
         let metrics = Arc::new(Metrics::new(TokioNet.now(), neighbours));
         let journal = Watched::new(TokioNet, Arc::clone(&metrics), journal);
-        let look_ups = Arc::default();
-        let asking = Asking {
-            seed: places_seed,
-            counts: Arc::clone(&look_ups),
-        };
+        let asking = Asking::new(places_seed);
         let places = Arc::new(Replaceable::new(asking.places(settings, self.key.clone())?));
         let (serving, handle) = server::begin(
             net,
@@ -211,12 +216,13 @@ impl Plan<'_> {
             herd: self.herd.name().clone(),
             name: server.name.clone(),
             began: Instant::now(),
-            server: handle.clone(),
+            server: handle,
             metrics,
-            look_ups,
+            look_ups: Arc::clone(&asking.counts),
             logs: [stderr].into_iter().chain(file).collect(),
             quota: Arc::clone(&quota),
             grace_ends: Instant::now() + settings.timing.ready_grace,
+            token: TokenSlot::new(self.token),
         });
         let reload = Reload {
             flags: &self.args.settings,
@@ -224,11 +230,11 @@ impl Plan<'_> {
             herd: self.herd.clone(),
             me: server,
             begun_with: settings,
-            server: handle.clone(),
             logs: &logs,
             places,
             ask: &asking,
             keyring,
+            admin: &admin,
         };
         let supervised = self.args.supervised.is_some();
         let living = or(

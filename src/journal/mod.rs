@@ -330,6 +330,14 @@ pub enum What<'a> {
     },
 }
 
+impl<'a> What<'a> {
+    /// A client is forgotten, as this neighbour says, or as an operator here wants.
+    pub fn forgotten(tombstone: impl Into<RecordText<'a>>, from: Option<Arc<str>>) -> Self {
+        let record = tombstone.into();
+        Self::Forgotten { record, from }
+    }
+}
+
 impl What<'_> {
     /// The same, owning what it borrowed.
     pub fn into_owned(self) -> What<'static> {
@@ -359,10 +367,7 @@ impl What<'_> {
                 why,
                 from,
             },
-            Self::Forgotten { record, from } => What::Forgotten {
-                record: record.into_owned(),
-                from,
-            },
+            Self::Forgotten { record, from } => What::forgotten(record.into_owned(), from),
             Self::Expired { record } => What::Expired {
                 record: record.into_owned(),
             },

@@ -51,11 +51,7 @@ impl Node {
         let generation = was.generation().checked_add(1);
         let generation = generation.ok_or(ForgetError::TooOften)?;
         let record = Record::tombstone(&self.config.name, clock, id, generation);
-        let what = What::Forgotten {
-            record: (&record).into(),
-            from: None,
-        };
-        let accepted = journal.record(None, what);
+        let accepted = journal.record(None, What::forgotten(&record, None));
         self.take_in(Some(known), record, 0, accepted, None);
         Ok(Forgotten { was, generation })
     }

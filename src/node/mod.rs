@@ -193,10 +193,7 @@ impl Node {
             };
         }
         let what = match source {
-            Source::Server(name) if record.is_tombstone() => What::Forgotten {
-                record: (&record).into(),
-                from: Some(name),
-            },
+            Source::Server(name) if record.is_tombstone() => What::forgotten(&record, Some(name)),
             source => What::Accepted {
                 record: (&record).into(),
                 hops,

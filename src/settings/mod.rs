@@ -52,6 +52,8 @@ pub struct Settings {
     pub peer_listen: Option<Address>,
     /// Where operators ask how the server is; if not set, nowhere.
     pub admin: Option<Address>,
+    /// The file that holds the token by which they may change something; without it nobody may.
+    pub admin_token_file: Option<PathBuf>,
     /// They may be listened for where others than this machine reach it.
     pub insecure_admin: bool,
     /// Servers may be listened for where others than this machine reach it.
@@ -109,6 +111,7 @@ impl Default for Settings {
             listen: None,
             peer_listen: None,
             admin: None,
+            admin_token_file: None,
             insecure_admin: false,
             insecure_peers: false,
             peers: PeerFiles::default(),

@@ -307,6 +307,11 @@ pub static SETTINGS: &[Setting] = &[
         "Where metrics, health and records are served by HTTP, `127.0.0.1:9600`; if not given, nowhere",
     ),
     setting(
+        "admin-token-file",
+        File(|s| &mut s.admin_token_file),
+        "The file that holds the token (16 characters or more) by which operators there may have a client forgotten; if not given, nobody may",
+    ),
+    setting(
         "insecure-admin",
         Switch(|s| &mut s.insecure_admin),
         "Serves them where other machines reach it, though nobody is asked who they are",
