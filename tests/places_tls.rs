@@ -11,7 +11,9 @@ use proxy_herd::net::Net as _;
 use proxy_herd::net::secure::{Clock, Pem};
 use proxy_herd::net::tokio::TokioNet;
 use proxy_herd::node::LookUp;
-use proxy_herd::places::{Api, ApiKey, HttpPlaces, Https, Places as _, PlacesConfig, Proxy};
+use proxy_herd::places::{
+    Api, ApiKey, Counts, HttpPlaces, Https, Places as _, PlacesConfig, Proxy,
+};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rustls::pki_types::pem::PemObject as _;
@@ -52,6 +54,11 @@ fn https(trusted: &Authority) -> Https {
 
 /// What a client is told, with no retries; the key is never in it.
 async fn ask(port: u16, https: Option<Https>, proxy: Option<Proxy>) -> String {
+    asked(port, https, proxy).await.0
+}
+
+/// The same, and what operators are told.
+async fn asked(port: u16, https: Option<Https>, proxy: Option<Proxy>) -> (String, String) {
     let host = "localhost".to_owned();
     let key = ApiKey::new(KEY).expect("a key");
     let mut config = PlacesConfig::new(Api::Legacy, Address { host, port }, Some(key));
@@ -60,10 +67,14 @@ async fn ask(port: u16, https: Option<Https>, proxy: Option<Proxy>) -> String {
     (config.https, config.proxy) = (https, proxy);
     let shown = format!("{config:?}");
     assert!(!shown.contains(KEY) && !shown.contains("hidden"), "{shown}");
+    let counts: Arc<Counts> = Arc::default();
     let places = HttpPlaces::new(TokioNet, config, ChaCha8Rng::seed_from_u64(1));
+    let places = places.counted_by(Arc::clone(&counts));
     let body = String::from_utf8(places.nearby(&look_up()).await).expect("UTF-8");
-    assert!(!body.contains(KEY), "{body}");
-    body
+    let reports = counts.last_reports().into_iter();
+    let told: String = reports.map(|report| report.to_string()).collect();
+    assert!(!body.contains(KEY) && !told.contains(KEY), "{body} {told}");
+    (body, told)
 }
 
 fn is_unreachable(body: &str) -> bool {
@@ -182,14 +193,20 @@ async fn places_is_asked_by_tls() {
 #[tokio::test]
 async fn who_only_says_that_it_is_places_is_not_given_the_key() {
     let (one, other) = (authority(), authority());
-    for issued in [
-        // By an authority that is not trusted, and for another host.
-        other.clients(&["localhost"]).unwrap(),
-        one.clients(&["places.example"]).unwrap(),
+    for (issued, words) in [
+        (
+            other.clients(&["localhost"]).unwrap(),
+            "the certificate of whoever answers as Places is by an authority that is not trusted here",
+        ),
+        (
+            one.clients(&["places.example"]).unwrap(),
+            "is for places.example, not for localhost",
+        ),
     ] {
         let mut places = Somebody::places(issued).await;
-        let body = ask(places.port, Some(https(&one)), None).await;
+        let (body, told) = asked(places.port, Some(https(&one)), None).await;
         assert!(is_unreachable(&body), "{body}");
+        assert!(told.contains(words), "{told}");
         assert!(places.heard.try_recv().is_err(), "it was asked");
     }
     // And one that does not speak TLS at all.
@@ -200,8 +217,9 @@ async fn who_only_says_that_it_is_places_is_not_given_the_key() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     })
     .await;
-    let body = ask(plain.port, Some(https(&one)), None).await;
+    let (body, told) = asked(plain.port, Some(https(&one)), None).await;
     assert!(is_unreachable(&body), "{body}");
+    assert!(told.contains("sends is no TLS"), "{told}");
     let heard = plain.heard.recv().await.expect("a handshake");
     assert!(!heard.contains(KEY), "{heard}");
 }

@@ -186,6 +186,11 @@ pub static FAMILIES: &[Family] = &[
         "herd_log_lines_left_out_total",
         "Lines that were not logged because others had brought about so many like them",
     ),
+    family(
+        "gauge",
+        "herd_certificate_expires_timestamp_seconds",
+        "When the first certificate of a file expires, in POSIX seconds; the label is the setting that names the file",
+    ),
 ];
 
 /// The table of metrics that the documentation holds.

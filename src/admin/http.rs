@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +22,7 @@ use super::metrics::LinkCounts;
 use super::{LinkReport, Metrics, Status, TokenSlot, forget, ready, text};
 use crate::herd::Name;
 use crate::log::{Queue, Quota};
+use crate::net::secure::Certificates;
 use crate::net::{Connection, Listener, Net};
 use crate::places::Counts;
 use crate::protocol::escape;
@@ -70,6 +72,8 @@ pub struct Admin {
     pub logs: Vec<(&'static str, Arc<Queue>)>,
     /// What of the log on standard error was left out.
     pub quota: Arc<Quota>,
+    /// The certificates of its files.
+    pub certificates: watch::Receiver<Certificates>,
     /// From when on it need not wait for all neighbours to be ready.
     pub grace_ends: Instant,
     /// What an operator must show to change anything.

@@ -314,6 +314,10 @@ fn connections(text: &mut Text, admin: &Admin) {
     }
     text.family("herd_log_lines_left_out_total")
         .put(&[], admin.quota.left_out());
+    let mut expires = text.family("herd_certificate_expires_timestamp_seconds");
+    for (setting, end) in admin.certificates.borrow().first_ends() {
+        expires.put(&[("setting", setting)], end);
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,22 @@
 //! What a server has to show and to see, and how Places is reached, from the files that the settings name.
 
+use std::convert::Infallible;
 use std::path::Path;
+use std::time::Duration;
+
+use futures_lite::future::or;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::Failure;
 use crate::admin::Token;
 use crate::herd::{Herd, ServerId};
 use crate::net::secure::{
-    ClientTls, Clock, Credentials, CredentialsError, Pem, Secret, Servers, Tls,
+    Certificates, ClientTls, Clock, Credentials, CredentialsError, Pem, Secret, Servers, Tls,
 };
 use crate::net::tokio::TokioNet;
 use crate::places::{Https, PlacesConfig, Proxy};
+use crate::protocol::time::Timestamp;
 use crate::settings::{KeyFiles, PeerFiles, Settings};
 
 impl From<CredentialsError> for Failure {
@@ -17,6 +24,46 @@ impl From<CredentialsError> for Failure {
         Self::Input(error.to_string())
     }
 }
+
+/// From when until when the certificates are good that the settings name.
+pub(super) fn certificates(settings: &Settings) -> Result<Certificates, Failure> {
+    let files = [
+        ("peer-authorities", &settings.peers.authorities),
+        ("peer-certificate", &settings.peers.own.certificate),
+        ("client-certificate", &settings.client_tls.certificate),
+        ("places-authorities", &settings.places_authorities),
+    ];
+    let mut all = Vec::new();
+    for (setting, file) in files {
+        if let Some(file) = file {
+            all.extend(Pem::load(file)?.validities(setting)?);
+        }
+    }
+    let days = settings.certificate_warning_days;
+    Ok(Certificates { all, days })
+}
+
+/// Says what an operator should know of certificates: now, whenever others take their place, and each day.
+pub(super) async fn remind(
+    mut certificates: watch::Receiver<Certificates>,
+    now: impl Fn() -> Timestamp,
+    say: impl Fn(&str),
+) -> Infallible {
+    loop {
+        for warning in certificates.borrow_and_update().warnings(now()) {
+            say(&warning);
+        }
+        let changed = async {
+            if certificates.changed().await.is_err() {
+                // No others will come.
+                std::future::pending::<()>().await;
+            }
+        };
+        or(changed, sleep(A_DAY)).await;
+    }
+}
+
+const A_DAY: Duration = Duration::from_hours(24);
 
 /// The credentials of the server `me`.
 pub(super) fn load(settings: &Settings, herd: &Herd, me: ServerId) -> Result<Credentials, Failure> {
@@ -68,4 +115,54 @@ pub(super) fn places(settings: &Settings) -> Result<PlacesConfig, Failure> {
     config.proxy = Proxy::from_env(&config.address, encrypted)
         .map_err(|error| Failure::Input(error.to_string()))?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use futures_lite::future::or;
+    use tokio::sync::watch;
+    use tokio::time::sleep;
+
+    use super::remind;
+    use crate::net::secure::{Certificates, Validity};
+    use crate::protocol::time::Timestamp;
+
+    fn until(until: i64) -> Certificates {
+        let all = vec![Validity {
+            setting: "peer-certificate",
+            place: "a.pem".to_owned(),
+            subject: "CN=A".to_owned(),
+            from: 0,
+            until,
+        }];
+        Certificates { all, days: 1 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_that_expires_is_warned_of_each_day_until_there_is_another() {
+        let begin = tokio::time::Instant::now();
+        let day = 24 * 3600;
+        let now = || Timestamp::new(begin.elapsed().as_secs(), 0);
+        let said = Mutex::new(Vec::new());
+        let say = |text: &str| {
+            let at = begin.elapsed();
+            said.lock().unwrap().push((at, text.to_owned()));
+        };
+        let (replace, certificates) = watch::channel(until(3 * day));
+        let story = async {
+            sleep(Duration::from_hours(24 * 4 + 1)).await;
+            replace.send_replace(until(99 * day));
+            sleep(Duration::from_hours(24 * 10)).await;
+        };
+        let reminding = async { match remind(certificates, now, say).await {} };
+        or(reminding, story).await;
+        let said = said.into_inner().unwrap();
+        let days: Vec<u64> = said.iter().map(|(at, _)| at.as_secs() / 86_400).collect();
+        assert_eq!(days, [2, 3, 4], "{said:?}");
+        assert!(said[0].1.contains("expires in a day"), "{said:?}");
+        assert!(said[2].1.contains("expired on 1970-01-04"), "{said:?}");
+    }
 }

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::flags::{self, SettingFlags};
 use super::{Failure, credentials, files, serve, stderr};
 use crate::admin::{Admin, Token};
 use crate::herd::{Herd, Server, ServerId};
 use crate::log::Logs;
-use crate::net::secure::{Credentials, Keyring, Servers};
+use crate::net::secure::{Certificates, Credentials, Keyring, Servers};
 use crate::places::{Places, Replaceable};
 use crate::settings::{self, Settings};
 
@@ -27,6 +29,7 @@ pub(super) struct Reload<'a> {
     pub(super) ask: &'a serve::Asking,
     pub(super) keyring: Keyring,
     pub(super) admin: &'a Admin,
+    pub(super) certificates: watch::Sender<Certificates>,
 }
 
 /// All that was read, and is good.
@@ -38,6 +41,7 @@ struct Read {
     places: Arc<dyn Places>,
     credentials: Credentials,
     token: Option<Token>,
+    certificates: Certificates,
 }
 
 impl Reload<'_> {
@@ -61,6 +65,7 @@ impl Reload<'_> {
         self.places.replace(read.places);
         self.keyring.replace(read.credentials);
         self.admin.token.replace(read.token);
+        self.certificates.send_replace(read.certificates);
         if read.herd != self.herd {
             self.admin.server.relink(&read.herd, read.me);
             tracing::info!(server, "the herd file is reloaded");
@@ -112,6 +117,7 @@ impl Reload<'_> {
         let key = flags::places_key(&settings)?.map(|(key, _)| key);
         let places = self.ask.places(&settings, key)?;
         let credentials = credentials::load(&settings, &herd, me)?;
+        let certificates = credentials::certificates(&settings)?;
         self.check_still_proved(&settings, &credentials)?;
         let token = credentials::admin_token(&settings)?;
         Ok(Read {
@@ -122,6 +128,7 @@ impl Reload<'_> {
             places,
             credentials,
             token,
+            certificates,
         })
     }
 

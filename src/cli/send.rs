@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::{Exit, Failure, flags, is_nobody_reading};
 use crate::herd::Address;
 use crate::net::Net as _;
-use crate::net::secure::{CallerTls, Clock, Pem};
+use crate::net::secure::{Between, CallerTls, Clock, Pem, in_words};
 use crate::net::tokio::TokioNet;
 use crate::protocol::answers::{Answer, Answers};
 use crate::protocol::escape;
@@ -269,7 +269,9 @@ impl Talk {
                         .to_owned());
                 }
                 Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
+                Err(error) => {
+                    return Err(in_words(error, Between::ClientAndServer).to_string());
+                }
             }
         }
     }

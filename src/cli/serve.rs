@@ -19,7 +19,7 @@ use super::{Exit, Failure, credentials, files, print, stderr};
 use crate::admin::{self, Admin, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{self, LogJournal, Logs, Quota};
-use crate::net::secure::{Credentials, Keyring, Secured, Servers};
+use crate::net::secure::{Certificates, Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
 use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable, Report};
@@ -92,6 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let credentials = credentials::load(&resolved.settings, &herd, me)?;
     let few_files = files::share(&mut resolved.settings, &herd, me)?;
     let token = credentials::admin_token(&resolved.settings)?;
+    let certificates = credentials::certificates(&resolved.settings)?;
     let manager = Arc::new(Manager::of_this_process()?);
     let stopping = Stopping {
         server: herd.server(me).name.clone(),
@@ -112,6 +113,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         key,
         credentials,
         token,
+        certificates: watch::Sender::new(certificates),
         args,
         few_files,
         manager,
@@ -165,6 +167,7 @@ struct Plan<'a> {
     key: Option<ApiKey>,
     credentials: Credentials,
     token: Option<Token>,
+    certificates: watch::Sender<Certificates>,
     args: &'a Args,
     /// What it means that there may be too few open files.
     few_files: Option<String>,
@@ -179,16 +182,10 @@ impl Plan<'_> {
         let reloads = Reloads::new().map_err(no_signals)?;
         let (net, keyring, listeners) = self.network(server).await?;
         let admin_listener = bind_admin(settings).await?;
-        let logs = Logs::start(&settings.log, &server.name);
-        let logs = Arc::new(logs.map_err(|error| no_log(&error))?);
-        // Nobody else sets it.
-        let _ = self.told.logs.set(Arc::downgrade(&logs));
-        stderr::never_wait();
+        let logs = self.begin_to_log(server)?;
         self.greet(server, &listeners, admin_listener.as_ref());
         let [seed, places_seed] = [seed()?, seed()?];
-        let mut config = Config::new(self.herd, self.me, seed);
-        config.timing = settings.timing;
-        config.limits = settings.limits;
+        let config = self.config(seed);
         let neighbours = config.node.neighbours.iter();
         let neighbours: Vec<Name> = neighbours.map(|known| Arc::clone(&known.name)).collect();
         let journal = LogJournal::new(TokioNet, server.name.clone(), neighbours.len(), logs.file());
@@ -221,9 +218,11 @@ impl Plan<'_> {
             look_ups: Arc::clone(&asking.counts),
             logs: [stderr].into_iter().chain(file).collect(),
             quota: Arc::clone(&quota),
+            certificates: self.certificates.subscribe(),
             grace_ends: Instant::now() + settings.timing.ready_grace,
             token: TokenSlot::new(self.token),
         });
+        let reminding = remind(&server.name, self.certificates.subscribe());
         let reload = Reload {
             flags: &self.args.settings,
             reference: &self.args.herd,
@@ -235,6 +234,7 @@ impl Plan<'_> {
             ask: &asking,
             keyring,
             admin: &admin,
+            certificates: self.certificates,
         };
         let supervised = self.args.supervised.is_some();
         let living = or(
@@ -244,7 +244,7 @@ impl Plan<'_> {
             ),
             or(
                 reload_when_told(reloads, reload, &self.manager),
-                sum_up(&server.name, &quota),
+                or(sum_up(&server.name, &quota), reminding),
             ),
         );
         let watched = or(
@@ -253,6 +253,22 @@ impl Plan<'_> {
         );
         let serving = async { ended(serving.await, &server.name, &asking) };
         or(serving, or(watched, living)).await
+    }
+
+    fn begin_to_log(&self, me: &Server) -> Result<Arc<Logs>, Failure> {
+        let logs = Logs::start(&self.settings.log, &me.name);
+        let logs = Arc::new(logs.map_err(|error| no_log(&error))?);
+        // Nobody else sets it.
+        let _ = self.told.logs.set(Arc::downgrade(&logs));
+        stderr::never_wait();
+        Ok(logs)
+    }
+
+    fn config(&self, seed: u64) -> Config {
+        let mut config = Config::new(self.herd, self.me, seed);
+        config.timing = self.settings.timing;
+        config.limits = self.settings.limits;
+        config
     }
 
     /// The network that the server runs on, where all prove who they are, and its ports on it.
@@ -462,6 +478,15 @@ async fn sum_up(server: &str, quota: &Quota) -> Result<Exit, Failure> {
         sleep(log::WINDOW).await;
         log::sum_up(server, quota);
     }
+}
+
+/// Warns of certificates that expire.
+async fn remind(
+    server: &str,
+    certificates: watch::Receiver<Certificates>,
+) -> Result<Exit, Failure> {
+    let say = |warning: &str| tracing::warn!(server, "{warning}");
+    match credentials::remind(certificates, || TokioNet.now(), say).await {}
 }
 
 /// Says what became of look-ups that were not answered, as often as that is worth it.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use hyper::Uri;
@@ -85,6 +86,22 @@ pub(super) struct Connector<N> {
     pub(super) address: Address,
     pub(super) https: Option<Https>,
     pub(super) proxy: Option<Proxy>,
+    pub(super) trouble: Arc<Trouble>,
+}
+
+/// Why there was no connection the last time that one was made, if there was none. hyper's own error for that is dropped:
+/// what it holds need not be free of the key. Nobody who connects knows the key yet.
+#[derive(Debug, Default)]
+pub(super) struct Trouble(Mutex<Option<String>>);
+
+impl Trouble {
+    pub(super) fn last(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<N: Net> Connector<N> {
@@ -119,6 +136,11 @@ impl<N: Net> Service<Uri> for Connector<N> {
     /// There is no deadline in here: each attempt has one.
     fn call(&mut self, _: Uri) -> Self::Future {
         let connector = self.clone();
-        Box::pin(async move { Ok(TokioIo::new(connector.connect().await?)) })
+        Box::pin(async move {
+            let trouble = Arc::clone(&connector.trouble);
+            let connected = connector.connect().await;
+            *trouble.lock() = connected.as_ref().err().map(ToString::to_string);
+            connected.map(TokioIo::new)
+        })
     }
 }

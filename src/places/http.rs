@@ -22,9 +22,9 @@ use tokio::sync::broadcast::{self, WeakSender};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Places;
-use super::answer::{self, Failure, Reply};
+use super::answer::{self, Failure, Outcome, Reply};
 use super::config::PlacesConfig;
-use super::connect::Connector;
+use super::connect::{Connector, Trouble};
 use super::counts::Counts;
 use super::key::ApiKey;
 use super::query::{self, Api, Query};
@@ -59,6 +59,8 @@ struct Asker<N: Net> {
     cutting: Semaphore,
     rng: Mutex<ChaCha8Rng>,
     under_way: Mutex<BTreeMap<Query, WeakSender<Fetched>>>,
+    /// Why there was no connection last.
+    trouble: Arc<Trouble>,
 }
 
 /// What came of an attempt, and the pause that Places wants before the next.
@@ -85,11 +87,13 @@ impl<N: Net> HttpPlaces<N> {
     /// Asks by `config`, over `net`. The pauses before retries are drawn from `rng`.
     pub fn new(net: N, config: PlacesConfig, rng: ChaCha8Rng) -> Self {
         let tasks = Tasks::new(net.clone());
+        let trouble = Arc::default();
         let connector = Connector {
             net,
             address: config.address.clone(),
             https: config.https.clone(),
             proxy: config.proxy.clone(),
+            trouble: Arc::clone(&trouble),
         };
         let client = Client::builder(tasks.executor())
             // Without a timer the pool would read the machine's clock.
@@ -103,6 +107,7 @@ impl<N: Net> HttpPlaces<N> {
             cutting: Semaphore::new(1),
             rng: Mutex::new(rng),
             under_way: Mutex::default(),
+            trouble,
             config,
         });
         let counts = Arc::default();
@@ -167,6 +172,10 @@ impl<N: Net> Places for HttpPlaces<N> {
             // What is told to operators is another text than the one that was looked through: its escapes are gone.
             answer.said = (answer.said)
                 .filter(|said| key.is_some_and(|key| !query::shows(said.as_bytes(), key)));
+            if answer.outcome == Outcome::Failed(Failure::Unreachable) {
+                // In words of the network's own: a name that is not resolved, a certificate that is not trusted.
+                answer.said = self.asker.trouble.last();
+            }
             self.counts.count(&answer);
             answer.body
         })

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::client::TlsStream;
 
 use crate::herd::Address;
-use crate::net::secure::{CallerTls, Clock, CredentialsError, Pem};
+use crate::net::secure::{Between, CallerTls, Clock, CredentialsError, Pem};
 
 /// The longest head of a proxy's answer, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
@@ -49,7 +49,8 @@ impl Https {
                         (ca-certificates), or name a file of them";
             return Err(wrong(what.to_owned()));
         }
-        let tls = CallerTls::trusting(roots, clock, vec![b"http/1.1".to_vec()]);
+        let http = vec![b"http/1.1".to_vec()];
+        let tls = CallerTls::trusting(roots, clock, http, Between::ServerAndPlaces);
         Ok(Self(tls.map_err(|error| wrong(error.to_string()))?))
     }
 

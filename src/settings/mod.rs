@@ -64,6 +64,8 @@ pub struct Settings {
     pub client_tls: KeyFiles,
     /// Authorities that are trusted to name Places, beside those that the machine trusts.
     pub places_authorities: Option<PathBuf>,
+    /// Certificates that expire within so many days are warned of.
+    pub certificate_warning_days: usize,
 }
 
 /// The files of a certificate and its key. Either both are given, or none.
@@ -117,6 +119,7 @@ impl Default for Settings {
             peers: PeerFiles::default(),
             client_tls: KeyFiles::default(),
             places_authorities: None,
+            certificate_warning_days: 14,
         }
     }
 }

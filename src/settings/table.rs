@@ -352,6 +352,11 @@ pub static SETTINGS: &[Setting] = &[
         "Authorities that are trusted to name Places, beside those that the machine trusts",
     ),
     setting(
+        "certificate-warning-days",
+        Count(|s| &mut s.certificate_warning_days, 0, 3650),
+        "Certificates that expire within so many days are warned of, at the start and each day",
+    ),
+    setting(
         "insecure-peers",
         Switch(|s| &mut s.insecure_peers),
         "Listens for servers where other machines reach it, though nothing proves who they are",

@@ -92,7 +92,7 @@ async fn servers_with_certificates_are_a_herd_and_nobody_else_gets_in() {
     *juzang = serve(&files, "Juzang", &flags);
     let at = SERVERS.iter().position(|name| *name == "Bernard");
     herd[at.expect("a server")]
-        .logs("refused: invalid peer certificate")
+        .logs("refused: the certificate of the other server is by an authority that is not trusted here: `peer-authorities` must hold")
         .await;
     let all = herd[2].said();
     assert!(!all.contains("is up"), "{all}");
@@ -169,7 +169,8 @@ async fn a_client_speaks_tls_with_the_server_that_it_means_and_no_other() {
     assert_eq!(send(&named).await, answered);
     let (code, said) = send(&[&authority, &address, "hello"]).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("certificate not valid for name"), "{said}");
+    let words = "the certificate of the server is for Riley, not for 127.0.0.1; `--tls-name` says";
+    assert!(said.contains(words), "{said}");
     let (code, said) = send(&["Riley", "hello"]).await;
     assert_eq!(code, Some(1));
     assert!(said.contains("wants TLS"), "{said}");
@@ -231,7 +232,8 @@ async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
     // The one that is dialled sees no name, and is not ready either.
     let other = format!("--peer-secret-file={}", files.path("other"));
     std::fs::write(files.path("other"), "a secret of some length").expect("written");
-    drop(jaquez);
+    // Its ports must be free again.
+    assert_eq!(jaquez.stopped_by("KILL").await, None);
     let mut jaquez = files.serve("Jaquez", &[&other, "--ready-grace=500ms", &quick[3]]);
     let admin = jaquez.admin().await;
     jaquez.logs("not ready in time").await;
@@ -257,9 +259,14 @@ async fn a_server_whose_certificate_has_expired_gets_no_link_and_the_others_do()
         ["Riley", "Juzang", "Bernard"].map(|name| serve(&files, name, &proof(&files, name)));
     // Bernard dials Juzang, and so does Riley.
     juzang
-        .logs("refused: invalid peer certificate: certificate expired")
+        .logs("refused: the certificate of the other server, or of its authority, expired on 20")
         .await;
-    bernard.logs("refused: received fatal alert").await;
+    let told = "refused: the other server says that this server's certificate (`peer-certificate`) has expired: renew it";
+    bernard.logs(told).await;
+    // It says so itself, too.
+    bernard
+        .logs("tls/Bernard.pem (`peer-certificate`) expired on 20")
+        .await;
     riley.logs("synchronised with Juzang").await;
     let said = juzang.said();
     assert!(!said.contains("link to Bernard is up"), "{said}");
@@ -291,7 +298,7 @@ async fn certificates_are_reloaded_whole_or_not_at_all() {
     assert!(made.status.success());
     riley.signal("HUP").await;
     riley
-        .logs("link to Jaquez is down: refused: invalid peer certificate")
+        .logs("link to Jaquez is down: refused: the certificate of the other server")
         .await;
     jaquez.signal("HUP").await;
     let again =

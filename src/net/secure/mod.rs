@@ -7,10 +7,13 @@
 //! is in [`Connection::proved`], and [`Keyring::replace`] takes it away again.
 
 mod credentials;
+mod judge;
 mod proved;
 mod secret;
 mod stream;
 mod tls;
+mod validity;
+mod words;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +29,8 @@ pub use proved::Proved;
 pub use secret::Secret;
 pub use stream::Stream;
 pub use tls::{CallerTls, ClientTls, Pem, Tls, is_certifiable};
+pub use validity::{Certificates, Validity};
+pub use words::{Between, TlsError, in_words};
 
 use proved::Proof;
 use stream::Channel;

@@ -13,13 +13,14 @@ use rustls::pki_types::CertificateDer;
 use super::credentials::{Credentials, Keyring, Servers};
 use super::secret::Secret;
 use super::tls;
+use super::words::{Between, words};
 use crate::protocol::visible;
 
 /// A certificate may expire while its owner is linked: that is looked at so often.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// The longest reason that is told of a failed handshake, in bytes: the other end may have its words in it.
-const LONGEST_REASON: usize = 200;
+const LONGEST_REASON: usize = 300;
 
 /// What a handshake proved.
 #[derive(Debug)]
@@ -141,7 +142,7 @@ impl Inner {
             }
             (Outcome::Over(Proof::Certificate { chain, dialled }), Servers::Tls(tls)) => {
                 let verified = tls.verify(chain, dialled.as_deref());
-                (verified.err()).map(|error| told(&error.to_string()))
+                (verified.err()).map(|error| told(&words(&error, Between::Servers)))
             }
             _ => Some("servers have to prove who they are in another way now".to_owned()),
         }
@@ -158,13 +159,7 @@ impl fmt::Debug for Proved {
 /// kind alone for the system's.
 fn reason(error: &io::Error) -> String {
     match error.get_ref() {
-        Some(inner) => {
-            let hint = match inner.downcast_ref() {
-                Some(rustls::Error::InvalidMessage(_)) => "; it may not speak TLS",
-                _ => "",
-            };
-            told(&format!("{inner}{hint}"))
-        }
+        Some(inner) => told(&inner.to_string()),
         None => error.kind().to_string(),
     }
 }

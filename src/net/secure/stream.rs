@@ -9,6 +9,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use super::proved::{Proof, Proved};
+use super::words::{Between, TlsError, in_words};
 
 /// A handshake: what it proves, and how the bytes go on from there.
 pub(super) type Handshake<S> =
@@ -17,7 +18,8 @@ pub(super) type Handshake<S> =
 /// How bytes pass once the handshake is over.
 pub(super) enum Channel<S> {
     Plain(S),
-    Tls(Box<TlsStream<S>>),
+    /// Between those whose words its errors are told in.
+    Tls(Box<TlsStream<S>>, Between),
 }
 
 /// A connection of a [`Secured`](super::Secured) network. Reading and writing must be done by one task, as the
@@ -39,6 +41,15 @@ impl<S> Stream<S> {
     pub(super) fn plain(stream: S) -> Self {
         Self {
             state: State::Open(Channel::Plain(stream)),
+            proved: Proved::default(),
+        }
+    }
+
+    /// With a handshake that is over.
+    #[cfg(test)]
+    pub(super) fn opened(channel: Channel<S>) -> Self {
+        Self {
+            state: State::Open(channel),
             proved: Proved::default(),
         }
     }
@@ -76,7 +87,7 @@ impl<S> Stream<S> {
 
 fn is_of_tls(error: &io::Error) -> bool {
     match error.get_ref() {
-        Some(inner) => inner.is::<rustls::Error>(),
+        Some(inner) => inner.is::<TlsError>(),
         None => false,
     }
 }
@@ -93,7 +104,14 @@ where
         let this = self.get_mut();
         let read = match ready!(this.poll_open(context))? {
             Some(Channel::Plain(stream)) => return Pin::new(stream).poll_read(context, buffer),
-            Some(Channel::Tls(stream)) => ready!(Pin::new(stream).poll_read(context, buffer)),
+            Some(Channel::Tls(stream, between)) => {
+                let read = ready!(Pin::new(stream).poll_read(context, buffer));
+                read.map_err(|error| match error.kind() {
+                    // An end without a last word is as plain TCP's, and told by its kind.
+                    io::ErrorKind::UnexpectedEof => error,
+                    _ => in_words(error, *between),
+                })
+            }
             None => Ok(()),
         };
         if let Err(error) = &read
@@ -117,7 +135,7 @@ where
     ) -> Poll<io::Result<usize>> {
         match ready!(self.get_mut().poll_open(context))? {
             Some(Channel::Plain(stream)) => Pin::new(stream).poll_write(context, bytes),
-            Some(Channel::Tls(stream)) => Pin::new(stream).poll_write(context, bytes),
+            Some(Channel::Tls(stream, _)) => Pin::new(stream).poll_write(context, bytes),
             None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -125,7 +143,7 @@ where
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match ready!(self.get_mut().poll_open(context))? {
             Some(Channel::Plain(stream)) => Pin::new(stream).poll_flush(context),
-            Some(Channel::Tls(stream)) => Pin::new(stream).poll_flush(context),
+            Some(Channel::Tls(stream, _)) => Pin::new(stream).poll_flush(context),
             None => Poll::Ready(Ok(())),
         }
     }
@@ -135,7 +153,7 @@ where
         let this = self.get_mut();
         match &mut this.state {
             State::Open(Channel::Plain(stream)) => Pin::new(stream).poll_shutdown(context),
-            State::Open(Channel::Tls(stream)) => Pin::new(stream).poll_shutdown(context),
+            State::Open(Channel::Tls(stream, _)) => Pin::new(stream).poll_shutdown(context),
             State::Shaking(_) | State::Over => {
                 this.state = State::Over;
                 Poll::Ready(Ok(()))

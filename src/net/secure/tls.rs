@@ -9,21 +9,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::client::{Resumption, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::ParsedCertificate;
+use rustls::server::danger::ClientCertVerifier as _;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::credentials::{Clock, CredentialsError};
+use super::judge::Judge;
 use super::proved::Proof;
 use super::stream::Channel;
+use super::validity::{Use, why_unfit};
+use super::words::{Between, in_words, words};
 
 /// The text of a PEM file, and what to call it where it is wrong. It may hold a key, so it does not show.
 #[derive(Clone)]
@@ -49,6 +52,11 @@ impl Pem {
             CredentialsError::new(path.display(), format!("can't read it: {error}"))
         })?;
         Ok(Self::new(path.display().to_string(), text))
+    }
+
+    /// What to call it.
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     fn wrong(&self, what: impl Into<String>) -> CredentialsError {
@@ -79,7 +87,11 @@ impl Pem {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {
             let added = roots.add(certificate);
-            added.map_err(|error| self.wrong(format!("that is no authority: {error}")))?;
+            added.map_err(|_| {
+                self.wrong(
+                    "it holds what is no authority's certificate: each must be one, whole, in PEM",
+                )
+            })?;
         }
         Ok(Arc::new(roots))
     }
@@ -116,8 +128,7 @@ pub struct Tls(Arc<Inner>);
 struct Inner {
     dial: Arc<ClientConfig>,
     accept: Arc<ServerConfig>,
-    diallers: Arc<dyn ClientCertVerifier>,
-    acceptors: Arc<WebPkiServerVerifier>,
+    judge: Arc<Judge>,
     clock: Clock,
 }
 
@@ -152,36 +163,69 @@ impl Tls {
             let what = format!("the certificate is not for {me}: it needs {me} as a DNS name");
             return Err(certificate.wrong(what));
         }
+        if let Some(why) = chain.first().and_then(|own| why_unfit(own, Use::Servers)) {
+            return Err(certificate.wrong(why));
+        }
         let provider = provider();
-        let diallers =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| authorities.wrong(error.to_string()))?;
-        let acceptors = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-            .build()
-            .map_err(|error| authorities.wrong(error.to_string()))?;
+        let judge = Judge::new(&roots).map_err(|error| authorities.wrong(error.to_string()))?;
+        let judge = Arc::new(judge);
         let time = Arc::new(clock.clone());
         let mut dial = ClientConfig::builder_with_details(Arc::clone(&provider), time.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(|error| key.wrong(error.to_string()))?
-            .with_webpki_verifier(Arc::clone(&acceptors))
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&judge) as _)
             .with_client_auth_cert(chain.clone(), key.key()?)
             .map_err(|error| unfit(key, &error))?;
         dial.resumption = Resumption::disabled();
         let mut accept = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(&[&TLS13])
             .map_err(|error| key.wrong(error.to_string()))?
-            .with_client_cert_verifier(Arc::clone(&diallers))
+            .with_client_cert_verifier(Arc::clone(&judge) as _)
             .with_single_cert(chain, key.key()?)
             .map_err(|error| unfit(key, &error))?;
         accept.send_tls13_tickets = 0;
         Ok(Self(Arc::new(Inner {
             dial: Arc::new(dial),
             accept: Arc::new(accept),
-            diallers,
-            acceptors,
+            judge,
             clock,
         })))
+    }
+
+    /// The same, but showing what a server never would: for a test of those who are shown it.
+    #[cfg(test)]
+    pub(super) fn showing(&self, certificate: &Pem, key: &Pem) -> Self {
+        let Inner {
+            judge,
+            clock,
+            accept,
+            dial,
+        } = &*self.0;
+        let chain = certificate.certificates().expect("a certificate");
+        let signed = || key.key().expect("a key");
+        let time = Arc::new(clock.clone());
+        let mut dial_so = ClientConfig::builder_with_details(provider(), time.clone())
+            .with_protocol_versions(&[&TLS13])
+            .expect("TLS 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(judge) as _)
+            .with_client_auth_cert(chain.clone(), signed())
+            .expect("they fit");
+        dial_so.resumption = dial.resumption.clone();
+        let mut accept_so = ServerConfig::builder_with_details(provider(), time)
+            .with_protocol_versions(&[&TLS13])
+            .expect("TLS 1.3")
+            .with_client_cert_verifier(Arc::clone(judge) as _)
+            .with_single_cert(chain, signed())
+            .expect("they fit");
+        accept_so.send_tls13_tickets = accept.send_tls13_tickets;
+        Self(Arc::new(Inner {
+            dial: Arc::new(dial_so),
+            accept: Arc::new(accept_so),
+            judge: Arc::clone(judge),
+            clock: clock.clone(),
+        }))
     }
 
     /// The handshake with the server called `name`, which this one dialled.
@@ -193,11 +237,12 @@ impl Tls {
             io::Error::other(format!("no certificate can be for a server called {name}"))
         })?;
         let connector = TlsConnector::from(Arc::clone(&self.0.dial));
-        let stream = connector.connect(server, stream).await?;
+        let stream = connector.connect(server, stream).await;
+        let stream = stream.map_err(|error| in_words(error, Between::Servers))?;
         let chain = owned(stream.get_ref().1.peer_certificates());
         let dialled = Some(name.to_owned());
         Ok((
-            Channel::Tls(Box::new(stream.into())),
+            Channel::Tls(Box::new(stream.into()), Between::Servers),
             Proof::Certificate { chain, dialled },
         ))
     }
@@ -208,10 +253,11 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.accept));
-        let stream = acceptor.accept(stream).await?;
+        let stream = acceptor.accept(stream).await;
+        let stream = stream.map_err(|error| in_words(error, Between::Servers))?;
         let chain = owned(stream.get_ref().1.peer_certificates());
         Ok((
-            Channel::Tls(Box::new(stream.into())),
+            Channel::Tls(Box::new(stream.into()), Between::Servers),
             Proof::Certificate {
                 chain,
                 dialled: None,
@@ -225,18 +271,13 @@ impl Tls {
         chain: &[CertificateDer<'_>],
         dialled: Option<&str>,
     ) -> Result<(), rustls::Error> {
-        let Inner {
-            diallers,
-            acceptors,
-            clock,
-            ..
-        } = &*self.0;
+        let Inner { judge, clock, .. } = &*self.0;
         let (first, between) =
             (chain.split_first()).ok_or(rustls::Error::NoCertificatesPresented)?;
         match dialled.map(ServerName::try_from) {
-            None => (diallers.verify_client_cert(first, between, clock.now())).map(drop),
+            None => (judge.verify_client_cert(first, between, clock.now())).map(drop),
             Some(Ok(name)) => {
-                (acceptors.verify_server_cert(first, between, &name, &[], clock.now())).map(drop)
+                (judge.verify_server_cert(first, between, &name, &[], clock.now())).map(drop)
             }
             Some(Err(_)) => Err(rustls::CertificateError::NotValidForName.into()),
         }
@@ -260,11 +301,15 @@ impl ClientTls {
     ///
     /// When something is not what it must be, or does not belong together.
     pub fn new(certificate: &Pem, key: &Pem, clock: Clock) -> Result<Self, CredentialsError> {
+        let chain = certificate.certificates()?;
+        if let Some(why) = chain.first().and_then(|own| why_unfit(own, Use::Clients)) {
+            return Err(certificate.wrong(why));
+        }
         let config = ServerConfig::builder_with_details(provider(), Arc::new(clock))
             .with_protocol_versions(&[&TLS13])
             .map_err(|error| key.wrong(error.to_string()))?
             .with_no_client_auth()
-            .with_single_cert(certificate.certificates()?, key.key()?)
+            .with_single_cert(chain, key.key()?)
             .map_err(|error| unfit(key, &error))?;
         Ok(Self(Arc::new(config)))
     }
@@ -274,14 +319,21 @@ impl ClientTls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
-        let stream = acceptor.accept(stream).await?;
-        Ok(Channel::Tls(Box::new(stream.into())))
+        let stream = acceptor.accept(stream).await;
+        let stream = stream.map_err(|error| in_words(error, Between::ServerAndClient))?;
+        Ok(Channel::Tls(
+            Box::new(stream.into()),
+            Between::ServerAndClient,
+        ))
     }
 }
 
 /// What a client needs for TLS with a server, to which it shows nothing.
 #[derive(Clone)]
-pub struct CallerTls(Arc<ClientConfig>);
+pub struct CallerTls {
+    config: Arc<ClientConfig>,
+    between: Between,
+}
 
 impl fmt::Debug for CallerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -297,36 +349,43 @@ impl CallerTls {
     /// When there is no authority in them.
     pub fn new(authorities: &Pem, clock: Clock) -> Result<Self, CredentialsError> {
         let roots = RootCertStore::clone(&*authorities.authorities()?);
-        let made = Self::trusting(roots, clock, Vec::new());
+        let made = Self::trusting(roots, clock, Vec::new(), Between::ClientAndServer);
         made.map_err(|error| authorities.wrong(error.to_string()))
     }
 
-    /// The same of authorities that were read already; `protocols` are those that are spoken over TLS.
+    /// The same of authorities that were read already; `protocols` are those that are spoken over TLS, `between` whom.
     pub(crate) fn trusting(
         roots: RootCertStore,
         clock: Clock,
         protocols: Vec<Vec<u8>>,
+        between: Between,
     ) -> Result<Self, rustls::Error> {
         let mut config = ClientConfig::builder_with_details(provider(), Arc::new(clock))
             .with_protocol_versions(&[&TLS13])?
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = protocols;
-        Ok(Self(Arc::new(config)))
+        let config = Arc::new(config);
+        Ok(Self { config, between })
     }
 
     /// The handshake with the server whose certificate is for `name`, a host's name or an IP address.
     ///
     /// # Errors
     ///
-    /// When the other end is not that server, or speaks no TLS.
+    /// When the other end is not that server, or speaks no TLS: in words.
     pub async fn connect<S>(&self, name: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let connector = TlsConnector::from(Arc::clone(&self.0));
-        connector.connect(name, stream).await
+        let server = ServerName::try_from(name.to_owned()).map_err(|_| {
+            io::Error::other(format!(
+                "no certificate can be for `{name}`, which is no host's name: say another one"
+            ))
+        })?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector.connect(server, stream).await;
+        stream.map_err(|error| in_words(error, self.between))
     }
 }
 
@@ -338,7 +397,10 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 fn unfit(key: &Pem, error: &rustls::Error) -> CredentialsError {
     key.wrong(match error {
         rustls::Error::InconsistentKeys(_) => "this is not the key of the certificate".to_owned(),
-        error => format!("the key or its certificate can't be used: {error}"),
+        error => {
+            let why = words(error, Between::Servers);
+            format!("the key or its certificate can't be used: {why}")
+        }
     })
 }
 
