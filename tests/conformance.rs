@@ -110,12 +110,18 @@ stories! {
         a_neighbour_that_was_to_be_dialled_may_not_dial
         a_server_that_answers_in_the_place_of_another_is_refused
         a_server_of_another_version_is_refused_in_clear_words_and_the_others_go_on
+        two_servers_of_one_name_do_not_take_the_link_from_each_other
+        a_server_that_has_just_started_is_dialled_at_once
+        a_neighbour_that_speaks_only_the_version_before_is_greeted_so
         a_servers_line_from_a_client_changes_nothing;
     lifecycle:
         a_stopped_server_ends_every_connection_and_can_be_started_again
         a_stopping_server_answers_what_it_took_and_tells_its_neighbours
         a_stopping_server_answers_the_questions_that_are_under_way
         a_stopping_server_does_not_wait_for_the_dead
+        a_server_that_leaves_hears_its_neighbours_out_until_they_confirm
+        a_neighbour_that_does_not_confirm_is_named
+        a_server_that_leaves_is_answered_once_all_is_stored
         the_same_seed_and_the_same_lines_make_the_same_lines;
 }
 

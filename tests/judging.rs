@@ -352,13 +352,13 @@ fn a_link_is_as_its_worse_end_says() {
         ),
         // Juzang knows that it is up, and Riley does not.
         (
-            "link = \"Riley-Juzang\"\nat = \"4790ms\"\nis = \"down\"",
+            "link = \"Riley-Juzang\"\nat = \"4140ms\"\nis = \"down\"",
             &[],
         ),
-        ("link = \"Riley-Juzang\"\nat = \"4810ms\"\nis = \"up\"", &[]),
+        ("link = \"Riley-Juzang\"\nat = \"4160ms\"\nis = \"up\"", &[]),
         (
-            "link = \"Riley-Juzang\"\nat = \"4810ms\"\nis = \"synchronised\"",
-            &[["Riley-Juzang at 4.81s", "synchronised", "up"]],
+            "link = \"Riley-Juzang\"\nat = \"4160ms\"\nis = \"synchronised\"",
+            &[["Riley-Juzang at 4.16s", "synchronised", "up"]],
         ),
         (
             "link = \"Riley-Juzang\"\nis = \"down\"",
@@ -398,7 +398,7 @@ fn a_link_synchronises_in_so_long_and_brings_so_much() {
     ]);
     let early = JUZANG.replace(
         "herd =",
-        "without = \"agreement\"\nend = \"4810ms\"\nherd =",
+        "without = \"agreement\"\nend = \"4160ms\"\nherd =",
     );
     let early = early.replace("{ at = \"6s\"", "{ at = \"4100ms\"");
     let expect = "link = \"Riley-Juzang\"\nsince = \"4s\"\nbrings = 0";

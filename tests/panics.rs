@@ -9,7 +9,7 @@ use proxy_herd::journal::Forgetful;
 use proxy_herd::net::Net;
 use proxy_herd::node::LookUp;
 use proxy_herd::places::Places;
-use proxy_herd::server::{Config, Listeners, ServeError, serve};
+use proxy_herd::server::{Config, Listeners, ServeError, Stopped, serve};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 
@@ -23,7 +23,7 @@ impl Places for Broken {
 }
 
 /// Runs a server until it ends, which it only does by a panic.
-async fn run<N: Net>(net: N, listeners: Listeners<N>) -> Result<(), ServeError> {
+async fn run<N: Net>(net: N, listeners: Listeners<N>) -> Result<Stopped, ServeError> {
     let herd = Herd::from_links("pair", &["A-B"]).expect("a right herd");
     let me = herd.id("B").expect("it has a B");
     let (_never, stop) = watch::channel(false);
@@ -83,7 +83,8 @@ fn in_a_simulation() {
             port,
         };
         let listeners = Listeners::bind(&net, &at(1), &at(2)).await?;
-        Ok(run(net, listeners).await?)
+        run(net, listeners).await?;
+        Ok(())
     });
     sim.client("client", async {
         let mut client = turmoil::net::TcpStream::connect(("B", 1)).await?;

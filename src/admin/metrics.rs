@@ -73,7 +73,7 @@ const fn ignored(why: Ignored) -> usize {
 }
 
 /// Why connections end or are not taken.
-pub(super) const REASONS: [&str; 14] = [
+pub(super) const REASONS: [&str; 15] = [
     "ended",
     "failed",
     "silent",
@@ -88,6 +88,7 @@ pub(super) const REASONS: [&str; 14] = [
     "crowded",
     "full",
     "no_handshake",
+    "left",
 ];
 
 const fn reason(why: &Why) -> usize {
@@ -106,6 +107,7 @@ const fn reason(why: &Why) -> usize {
         Why::Crowded => 11,
         Why::Full => 12,
         Why::NoHandshake => 13,
+        Why::Left => 14,
     }
 }
 
@@ -314,7 +316,7 @@ impl Metrics {
     fn closed(&self, with: &WithServer, why: &Why) {
         let in_vain = match (&with.dialled, why) {
             _ if with.linked => false,
-            (_, Why::Stopping | Why::Superseded | Why::Full) => false,
+            (_, Why::Stopping | Why::Superseded | Why::Full | Why::Left) => false,
             (Some(_), _) => true,
             // Anybody can connect and say nothing, or nonsense.
             (None, why) => matches!(why, Why::Refused(_)),

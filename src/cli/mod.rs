@@ -72,6 +72,8 @@ pub enum Exit {
     BadInput = 2,
     /// Something inside failed, which is a bug.
     Internal = 3,
+    /// A server stopped as it was told to, and neighbours may lack something of what it knew.
+    Unconfirmed = 4,
 }
 
 impl From<Exit> for ExitCode {
@@ -85,7 +87,8 @@ Exit codes:
   0  everything held
   1  an expectation was broken, a server failed, or a line was not answered
   2  the input is bad: a file, or the command line
-  3  something inside failed, which is a bug";
+  3  something inside failed, which is a bug
+  4  a server stopped as it was told to, and neighbours could not confirm that they know what it knew";
 
 #[derive(Parser)]
 #[command(

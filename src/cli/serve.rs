@@ -23,7 +23,7 @@ use crate::net::secure::{Certificates, Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
 use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable, Report};
-use crate::server::{self, Config, Listeners, ServeError};
+use crate::server::{self, Config, Listeners, ServeError, Stopped};
 use crate::settings::{self, Settings};
 
 const ABOUT: &str = "\
@@ -47,7 +47,8 @@ Examples:
 Exit codes:
   0  it was told to stop, and did in good order
   1  it could not listen, failed while running, or was ended in the midst of stopping
-  2  a setting, a file or the command line is wrong")]
+  2  a setting, a file or the command line is wrong
+  4  it was told to stop, and did, but neighbours could not confirm that they know what it knew: the log names them")]
 pub(super) struct Args {
     /// The server's name in the herd
     name: String,
@@ -399,10 +400,18 @@ fn seed() -> Result<u64, Failure> {
         .map_err(|error| Failure::Failed(format!("the system gives no randomness: {error}")))
 }
 
-fn ended(served: Result<(), ServeError>, server: &str, asking: &Asking) -> Result<Exit, Failure> {
+fn ended(
+    served: Result<Stopped, ServeError>,
+    server: &str,
+    asking: &Asking,
+) -> Result<Exit, Failure> {
     warn_of_look_ups(server, asking.counts.last_reports());
-    served.map_err(|error| Failure::Failed(error.to_string()))?;
-    Ok(Exit::Held)
+    let stopped = served.map_err(|error| Failure::Failed(error.to_string()))?;
+    Ok(if stopped.unconfirmed.is_empty() {
+        Exit::Held
+    } else {
+        Exit::Unconfirmed
+    })
 }
 
 /// Says once that all links are synchronised; never completes otherwise than by failing.

@@ -171,9 +171,7 @@ fn the_event_at_which_runs_part_is_shown() {
     assert_says(
         &told,
         &[
-            "the events part at number 147",
             "A  2.005  Campbell  connection 8 with a client",
-            "B  2.081  Jaquez  →  PING",
             "plum, line 1: is said 100ms later",
         ],
     );

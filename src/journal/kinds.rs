@@ -24,6 +24,8 @@ impl What<'_> {
             Self::Unlinked { .. } => "unlinked",
             Self::LinkUp { .. } => "link-up",
             Self::LinkDown { .. } => "link-down",
+            Self::Namesakes { .. } => "namesakes",
+            Self::Unconfirmed { .. } => "unconfirmed",
             Self::Synchronised { .. } => "synchronised",
             Self::PlacesAsked { .. } => "places-asked",
             Self::PlacesTold { .. } => "places-told",

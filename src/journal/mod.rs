@@ -242,6 +242,29 @@ pub enum What<'a> {
         /// Why.
         why: Why,
     },
+    /// Two servers have one name, and each takes a neighbour's link from the other.
+    Namesakes {
+        /// Their name.
+        name: Arc<str>,
+        /// This server is one of them.
+        mine: bool,
+        /// The run that has the link, or had it last, and by which connection, as far as that is known here.
+        linked: Cow<'a, str>,
+        /// That connection, if the link is up here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        linked_by: Option<ConnId>,
+        /// The run that is refused.
+        refused: Cow<'a, str>,
+        /// The connection by which it is.
+        conn: ConnId,
+    },
+    /// This server has stopped, and a neighbour did not confirm that it has everything.
+    Unconfirmed {
+        /// The neighbour.
+        peer: Arc<str>,
+        /// At most so many records may be unknown to it.
+        records: u64,
+    },
     /// Both ends of a link have compared all they know and asked for what they lacked.
     Synchronised {
         /// The neighbour.
@@ -378,6 +401,22 @@ impl What<'_> {
             Self::Unlinked { peer } => What::Unlinked { peer },
             Self::LinkUp { peer, conn } => What::LinkUp { peer, conn },
             Self::LinkDown { peer, why } => What::LinkDown { peer, why },
+            Self::Namesakes {
+                name,
+                mine,
+                linked,
+                linked_by,
+                refused,
+                conn,
+            } => What::Namesakes {
+                name,
+                mine,
+                linked: owned(linked),
+                linked_by,
+                refused: owned(refused),
+                conn,
+            },
+            Self::Unconfirmed { peer, records } => What::Unconfirmed { peer, records },
             Self::Synchronised {
                 peer,
                 sent,

@@ -35,6 +35,8 @@ pub enum Why {
     Superseded,
     /// This server is stopping.
     Stopping,
+    /// The other end said `BYE` and left, or a server that only wanted to be dialled did.
+    Left,
     /// So many are connected from the same address already.
     Crowded,
     /// So many are connected already.
@@ -90,6 +92,7 @@ impl fmt::Display for Why {
             Self::NoHandshake => f.write_str("no TLS handshake in time"),
             Self::Superseded => f.write_str("superseded by a newer connection"),
             Self::Stopping => f.write_str("stopping"),
+            Self::Left => f.write_str("the other side left"),
             Self::Crowded => f.write_str("too many from the same address"),
             Self::Full => f.write_str("too many are connected"),
         }

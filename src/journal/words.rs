@@ -62,6 +62,20 @@ impl What<'_> {
             Self::Unlinked { peer } => format!("has no link with {peer} any more"),
             Self::LinkUp { peer, .. } => format!("link to {peer} is up"),
             Self::LinkDown { peer, why } => format!("link to {peer} is down: {why}"),
+            Self::Namesakes {
+                name,
+                linked,
+                refused,
+                ..
+            } => format!(
+                "two servers are called {name}: boot {linked} has the link, boot {refused} is refused"
+            ),
+            Self::Unconfirmed { peer, records } => {
+                let plural = if *records == 1 { "" } else { "s" };
+                format!(
+                    "{peer} did not confirm that it has everything: up to {records} record{plural} may be unknown to it"
+                )
+            }
             Self::Synchronised {
                 peer,
                 sent,

@@ -1,5 +1,6 @@
 //! A server's events as lines of its logs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -153,9 +154,13 @@ impl<N: Net> LogJournal<N> {
             | What::LinkUp { .. }
             | What::Synchronised { .. }
             | What::LinkDown {
-                why: Why::Stopping, ..
+                why: Why::Stopping | Why::Left,
+                ..
             } => Level::INFO,
-            What::LinkDown { .. } | What::NotAccepted { .. } => Level::WARN,
+            What::LinkDown { .. }
+            | What::NotAccepted { .. }
+            | What::Unconfirmed { .. }
+            | What::Namesakes { .. } => Level::WARN,
             // Only who dials knows by then whom it has to do with.
             What::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
                 if unwilling {
@@ -186,6 +191,7 @@ impl<N: Net> LogJournal<N> {
             What::LinkDown { peer, .. } => about(peer, "link is down"),
             What::Synchronised { peer, .. } => about(peer, "synchronised"),
             What::ConnectFailed { to, .. } => about(to, "can't connect"),
+            What::Namesakes { name, .. } => about(name, "two servers of one name"),
             What::NotAccepted { with, why, from } => Alike {
                 what: format!("does not take a connection of {with}: {why}"),
                 whom: from.map_or_else(|| "wherever it is from".to_owned(), from_where),
@@ -236,7 +242,7 @@ impl<N: Net> LogJournal<N> {
         else {
             return None;
         };
-        if *why == Why::Stopping {
+        if matches!(why, Why::Stopping | Why::Left) {
             return None;
         }
         let (peer, why) = (Arc::clone(peer), why.to_string());
@@ -273,8 +279,25 @@ impl<N: Net> LogJournal<N> {
         let hint = match what {
             What::Closed {
                 why: Why::Ended, ..
-            } => ": it did not greet; it may want TLS or a secret, or be no server of this herd",
-            _ => "",
+            } => ": it did not greet; it may want TLS or a secret, or be no server of this herd"
+                .into(),
+            What::Namesakes {
+                mine: true, linked, ..
+            } => format!(
+                ": this server is refused, boot {linked} is another one: end one of the two"
+            )
+            .into(),
+            What::Namesakes {
+                linked_by, conn, ..
+            } => {
+                let linked =
+                    linked_by.map_or_else(|| "out of reach now".into(), |conn| self.other(conn));
+                let refused = self.other(*conn);
+                Cow::from(format!(
+                    ". The first is {linked}, the second {refused}: end one of the two"
+                ))
+            }
+            _ => Cow::from(""),
         };
         let conn = conn.map(|ConnId(number)| number);
         tracing::warn!(server, conn, with, "{}{hint}", cut(what.to_string()));
@@ -286,6 +309,7 @@ impl<N: Net> LogJournal<N> {
             What::LineIn { conn, line } => self.note(file, "input from", &self.other(*conn), line),
             What::LineOut { conn, line } => self.note(file, "output to", &self.other(*conn), line),
             What::LinkUp { peer, .. } => self.note(file, "connected with", peer, &"link up"),
+            What::Unconfirmed { peer, .. } => self.note(file, "no confirmation of", peer, what),
             What::LinkDown { peer, why } => self.note(file, "dropped", peer, why),
             What::ConnectFailed { to, why } => self.note(file, "no connection with", to, why),
             What::Closed { conn, why } if self.is_peer(*conn) => {
@@ -352,6 +376,7 @@ const fn connection(what: &What<'_>) -> Option<ConnId> {
         | What::Closed { conn, .. }
         | What::LineIn { conn, .. }
         | What::LineOut { conn, .. }
+        | What::Namesakes { conn, .. }
         | What::LinkUp { conn, .. } => Some(*conn),
         _ => None,
     }

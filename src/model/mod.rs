@@ -16,7 +16,9 @@ use thiserror::Error;
 
 use crate::herd::{Herd, ServerId};
 use crate::journal::{ConnId, EventId};
-use crate::node::{ClientLineAt, Memory, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds};
+use crate::node::{
+    ClientLineAt, Greeting, Memory, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
+};
 use crate::protocol::peer::{BootId, PeerError};
 use crate::protocol::time::Timestamp;
 use crate::seed::{derive, stream};
@@ -26,6 +28,9 @@ use watch::{Now, Watch};
 
 /// The number of every connection between servers.
 const TO_SERVER: ConnId = ConnId(1);
+
+/// What servers' clocks show when they ask each other whether all was handled. Nobody looks at it here.
+const CLOCK: Timestamp = Timestamp::EPOCH;
 
 /// The number of every client's connection.
 const TO_CLIENT: ConnId = ConnId(0);
@@ -238,7 +243,8 @@ impl<'h> Model<'h> {
                 if self.ends[id.index()][neighbour].up {
                     let neighbour = NeighbourId(neighbour);
                     let node = &mut self.nodes[id.index()];
-                    node.link_up(neighbour, TO_SERVER, greeted, &self.watch);
+                    let greeting = Greeting::of(neighbour, BootId(0));
+                    node.link_up(greeting, TO_SERVER, greeted, &self.watch);
                 }
             }
             self.write(id);
@@ -306,14 +312,15 @@ impl<'h> Model<'h> {
     }
 
     fn hear(&mut self, coming: &Coming) -> Result<(), ModelError> {
-        let update = coming.line.strip_prefix(b"AT ");
+        let update = (coming.line.strip_prefix(b"AT ")).or(coming.line.strip_prefix(b"HAVE "));
         self.watch.look(Now {
             at: coming.at,
             server: coming.to,
             from: update.map(|update| (coming.from, hops_of(update))),
         });
         let node = &mut self.nodes[coming.to.index()];
-        let heard = node.peer_line(NeighbourId(coming.by), &coming.line, &self.watch);
+        let by = NeighbourId(coming.by);
+        let heard = node.peer_line(by, &coming.line, CLOCK, &self.watch);
         let name = |id| self.herd.server(id).name.to_string();
         heard.map_err(|(error, _)| ModelError::Protocol {
             server: name(coming.to),
@@ -334,7 +341,7 @@ impl<'h> Model<'h> {
             let end = &self.ends[from.index()][neighbour.0];
             out.clear();
             while node.has_work(neighbour) {
-                node.pull(neighbour, usize::MAX, &mut out, &self.watch);
+                node.pull(neighbour, usize::MAX, CLOCK, &mut out, &self.watch);
             }
             for line in out.split_inclusive(|&byte| byte == b'\n') {
                 self.sent += 1;

@@ -3,17 +3,29 @@
 //! Nothing here grows with traffic. Updates wait as a set of clients, each with its latest record,
 //! so a slow neighbour costs at most one entry for each client, nothing is lost, and a newer update
 //! overtakes an older one. Questions wait as prefixes, and there is a limit to how many.
+//!
+//! What is live goes first, then questions and answers, then records in bulk: a million records that a neighbour lacks
+//! must not keep it from hearing what happens now. How much bulk is on its way is limited by what the neighbour has
+//! confirmed ([`Pings`]), or a second of it would wait in the buffers between both, before every live update.
 
 use std::collections::VecDeque;
 
+use std::time::Duration;
+
+use super::Greeting;
 use super::store::ClientIndex;
 use crate::journal::{ConnId, EventId};
-use crate::protocol::peer::{PeerError, Prefix};
+use crate::protocol::peer::{BootId, Pace, PeerError, Prefix, Summary};
+use crate::protocol::time::Timestamp;
 
 /// What the Node keeps for a neighbour while the link is up.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) conn: ConnId,
+    /// The version of the language that both speak.
+    pub(super) version: u32,
+    /// Which run of the neighbour this is.
+    pub(super) boot: BootId,
     /// Lines that are no updates and wait to be written, each with what made them due.
     pub(super) words: VecDeque<(Word, Option<EventId>)>,
     pub(super) dirty: Dirty,
@@ -22,11 +34,120 @@ pub(super) struct Link {
     pub(super) differed: bool,
     /// Whether the neighbour's last root was ours, too.
     pub(super) agreed: Option<bool>,
+    /// Whether both have compared all they know since the link is up.
+    pub(super) was_synchronised: bool,
+    /// What was put off until this server has been filled by another neighbour.
+    pub(super) put_off: Option<PutOff>,
+    pub(super) pings: Pings,
+    pub(super) parting: Parting,
+}
+
+/// What both ends still have to do before they compare what they know, while this one is filled by somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PutOff {
+    /// The neighbour has not asked yet, which it will.
+    ToBeAsked,
+    /// It asked, by this line, with this digest.
+    Asked(Summary, EventId),
+    /// This end will ask, because of this.
+    ToAsk(EventId),
+}
+
+/// How far a graceful end has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Parting {
+    #[default]
+    None,
+    /// This server stops: what is live is still sent, then `BYE`.
+    Leaving,
+    /// `BYE` is sent, and nothing more is.
+    Said,
+    /// The neighbour has confirmed that it stored everything.
+    Confirmed,
+    /// The neighbour leaves: it is told `BYE`, because of this line.
+    Left(EventId),
+}
+
+/// Questions of whether all that was sent so far has been handled.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    /// When each was asked, by this server's clock, and how many updates had been accepted by then that the neighbour was
+    /// to be told.
+    open: VecDeque<(Timestamp, u64)>,
+    /// Bytes of records in bulk since the last one.
+    bulk: usize,
+    /// How many updates of those accepted so far the neighbour has confirmed.
+    pub(super) confirmed: u64,
+    /// What the last answer said of the way and of the neighbour's clock.
+    measured: Option<(Duration, i64)>,
+}
+
+impl Pings {
+    /// So many bytes of bulk are sent between two of these questions. With [`MOST_OPEN`](Self::MOST_OPEN) it bounds what a live
+    /// update can find before it on its way: 256 KiB, which a server takes in within some 10 ms.
+    const BULK: usize = 64 * 1024;
+
+    /// So many may be open while more is sent in bulk.
+    const MOST_OPEN: usize = 4;
+
+    /// Whether records may be sent in bulk.
+    fn allow_bulk(&self) -> bool {
+        self.open.len() < Self::MOST_OPEN
+    }
+
+    /// Whether one more may be asked. A neighbour that answers none is shown that this end is there all the same.
+    pub(super) fn allow_more(&self) -> bool {
+        self.open.len() < 4 * Self::MOST_OPEN
+    }
+
+    /// More was sent in bulk; whether it is time to ask.
+    pub(super) fn sent_bulk(&mut self, bytes: usize) -> bool {
+        self.bulk += bytes;
+        self.bulk >= Self::BULK
+    }
+
+    pub(super) fn ask(&mut self, clock: Timestamp, told: u64) {
+        self.bulk = 0;
+        self.open.push_back((clock, told));
+    }
+
+    /// An answer came.
+    pub(super) fn answered(
+        &mut self,
+        ping: Timestamp,
+        theirs: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), PeerError> {
+        let (asked, told) = (self.open.pop_front()).ok_or(PeerError::Unexpected)?;
+        if asked != ping {
+            return Err(PeerError::Unexpected);
+        }
+        self.confirmed = told;
+        let way = now.as_nanos().saturating_sub(asked.as_nanos());
+        // A clock that was set meanwhile tells nothing.
+        if let Ok(way) = u64::try_from(way) {
+            let middle = asked.as_nanos() + i128::from(way) / 2;
+            let offset = theirs.as_nanos().saturating_sub(middle);
+            let offset =
+                i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX });
+            self.measured = Some((Duration::from_nanos(way), offset));
+        }
+        Ok(())
+    }
 }
 
 /// How a link is that is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkStatus {
+    /// The version of the language that both speak.
+    pub version: u32,
+    /// Which run of the neighbour it is with.
+    pub boot: BootId,
+    /// How long a line takes there and its answer back, as last measured. Version 1 can't.
+    pub round_trip: Option<Duration>,
+    /// Nanoseconds by which the neighbour's clock is ahead of this server's, as last measured, give or take half the round
+    /// trip.
+    pub clock_offset: Option<i64>,
     /// So many records wait to be sent.
     pub waiting: usize,
     /// Both ends are comparing what they know.
@@ -40,6 +161,8 @@ pub struct LinkStatus {
 #[derive(Debug)]
 pub(super) enum Word {
     Ping,
+    Pong(Timestamp, Timestamp),
+    Bye,
     Root,
     Digest(Prefix),
     Done(Prefix),
@@ -191,20 +314,30 @@ impl Round {
 }
 
 impl Link {
-    pub(super) fn new(conn: ConnId) -> Self {
+    pub(super) fn new(conn: ConnId, greeting: Greeting) -> Self {
         Self {
             conn,
+            version: greeting.version,
+            boot: greeting.boot,
             words: VecDeque::new(),
             dirty: Dirty::default(),
             round: Round::default(),
             differed: false,
             agreed: None,
+            was_synchronised: false,
+            put_off: None,
+            pings: Pings::default(),
+            parting: Parting::None,
         }
     }
 
     pub(super) fn status(&self) -> LinkStatus {
         LinkStatus {
-            waiting: self.dirty.count,
+            version: self.version,
+            boot: self.boot,
+            round_trip: self.pings.measured.map(|(way, _)| way),
+            clock_offset: self.pings.measured.map(|(_, offset)| offset),
+            waiting: self.dirty.count(),
             comparing: self.is_comparing(),
             agreed: self.agreed,
         }
@@ -242,27 +375,73 @@ impl Link {
     /// Bytes behind it that it has room for.
     pub(super) fn heap(&self) -> usize {
         let words = self.words.capacity() * size_of::<(Word, Option<EventId>)>();
-        let turns = self.dirty.order.capacity() * size_of::<Turn>();
-        words + turns + self.dirty.marks.capacity() * size_of::<Mark>()
+        words + self.dirty.heap()
     }
 
-    /// Whether there is anything to write.
+    /// Whether there is anything to write now.
     pub(super) fn has_work(&self) -> bool {
-        !self.words.is_empty() || !self.dirty.is_empty()
+        self.has_waiting() || self.parting == Parting::Leaving
+    }
+
+    /// Whether anything waits that can be written now, but for a last `BYE`.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.words.is_empty()
+            || self.dirty.has_live()
+            || (self.dirty.has_bulk() && self.pings.allow_bulk())
+    }
+
+    /// What is to be told next, of what is live or else of what is not.
+    pub(super) fn pop(&mut self, pace: Pace) -> Option<Waiting> {
+        match pace {
+            Pace::Live => self.dirty.pop_live(),
+            Pace::Bulk if !self.pings.allow_bulk() => None,
+            Pace::Bulk => self.dirty.pop_bulk(),
+        }
+    }
+
+    /// Nothing is said from now on but what is live, and nothing more is asked or answered.
+    pub(super) fn leave(&mut self) {
+        self.parting = Parting::Leaving;
+        self.hush();
+        self.dirty.forget_bulk();
+    }
+
+    /// The neighbour leaves, it said by this line: it is answered, and told nothing more.
+    pub(super) fn let_go(&mut self, heard: EventId) {
+        self.parting = Parting::Left(heard);
+        self.hush();
+        self.dirty = Dirty::default();
+        self.words.push_back((Word::Bye, Some(heard)));
+    }
+
+    fn hush(&mut self) {
+        self.put_off = None;
+        self.round = Round::default();
+        // Whoever asked whether all was handled is still told.
+        self.words
+            .retain(|(word, _)| matches!(word, Word::Pong(..)));
+    }
+
+    /// Whether the neighbour is still told what happens.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self.parting, Parting::None | Parting::Leaving)
     }
 }
 
-/// The clients whose latest record the neighbour is to be told, in the order in which they became so.
+/// The clients whose latest record the neighbour is to be told, in the order in which they became so: those that are live, and
+/// those that are not.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
-    order: VecDeque<Turn>,
+    live: VecDeque<ClientIndex>,
+    bulk: VecDeque<Turn>,
     /// By client; shorter than the number of clients where the rest is clean.
     marks: Vec<Mark>,
-    /// How many turns are not cancelled.
-    count: usize,
+    /// How many of `live`, and of `bulk`, are to be told.
+    count_live: usize,
+    count_bulk: usize,
 }
 
-/// A place in the queue.
+/// A place in the queue for bulk.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Client(ClientIndex),
@@ -281,7 +460,7 @@ pub(super) struct Part {
     pub(super) cause: EventId,
 }
 
-/// What waits in the queue of a link.
+/// What waits in a queue of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
     /// This client's latest record.
@@ -295,99 +474,178 @@ pub(super) enum Waiting {
 /// Why a record is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It is news.
+    /// It is new here.
     Flood,
+    /// It is new here, but came in bulk.
+    Relay,
     /// The neighbour turned out to lack it, by this line.
     Sync(EventId),
 }
 
+impl Reason {
+    pub(super) fn pace(self) -> Pace {
+        match self {
+            Self::Flood => Pace::Live,
+            Self::Relay | Self::Sync(_) => Pace::Bulk,
+        }
+    }
+}
+
+/// What is to be done about a client, and in which queues it has a place. A place stays where it is, whatever becomes of the
+/// client meanwhile, so that none need be searched for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Mark {
-    #[default]
-    Clean,
-    Dirty(Reason),
-    /// Not to be told after all, but its place in the queue is still there.
-    Cancelled,
+struct Mark {
+    owed: Option<Reason>,
+    in_live: bool,
+    in_bulk: bool,
 }
 
 impl Dirty {
-    fn is_empty(&self) -> bool {
-        self.count == 0
+    fn has_live(&self) -> bool {
+        self.count_live > 0
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.count_bulk > 0
+    }
+
+    /// How many records and words wait.
+    pub(super) fn count(&self) -> usize {
+        self.count_live + self.count_bulk
+    }
+
+    /// How many live records wait.
+    pub(super) fn live(&self) -> usize {
+        self.count_live
     }
 
     #[cfg(test)]
     pub(super) fn turns(&self) -> usize {
-        self.order.len()
+        self.live.len() + self.bulk.len()
+    }
+
+    /// Bytes behind it that it has room for.
+    fn heap(&self) -> usize {
+        self.live.capacity() * size_of::<ClientIndex>()
+            + self.bulk.capacity() * size_of::<Turn>()
+            + self.marks.capacity() * size_of::<Mark>()
     }
 
     pub(super) fn mark(&mut self, client: ClientIndex, reason: Reason) {
         if self.note(client, reason) {
-            self.order.push_back(Turn::Client(client));
+            match reason.pace() {
+                Pace::Live => self.live.push_back(client),
+                Pace::Bulk => self.bulk.push_back(Turn::Client(client)),
+            }
         }
     }
 
-    /// As [`mark`](Self::mark), but it is this client's turn before all that wait.
-    pub(super) fn mark_first(&mut self, client: ClientIndex, reason: Reason) {
-        if self.note(client, reason) {
-            self.order.push_front(Turn::Client(client));
+    /// As [`mark`](Self::mark) for what the neighbour lacks, but it is this client's turn before all others of the bulk.
+    pub(super) fn mark_first(&mut self, client: ClientIndex, cause: EventId) {
+        if self.note(client, Reason::Sync(cause)) {
+            self.bulk.push_front(Turn::Client(client));
         }
     }
 
     pub(super) fn mark_part(&mut self, part: Part) {
-        self.order.push_back(Turn::Part(part));
-        self.count += part.count;
+        self.bulk.push_back(Turn::Part(part));
+        self.count_bulk += part.count;
     }
 
-    /// As [`mark_part`](Self::mark_part), but before all that wait.
+    /// As [`mark_part`](Self::mark_part), but before all others of the bulk.
     pub(super) fn mark_part_first(&mut self, part: Part) {
-        self.order.push_front(Turn::Part(part));
-        self.count += part.count;
+        self.bulk.push_front(Turn::Part(part));
+        self.count_bulk += part.count;
     }
 
-    /// Whether the client needs a place in the queue.
+    /// Whether the client needs a place in the queue of `reason`.
     fn note(&mut self, client: ClientIndex, reason: Reason) -> bool {
         let at = client.position();
         if at >= self.marks.len() {
-            self.marks.resize(at + 1, Mark::Clean);
+            self.marks.resize(at + 1, Mark::default());
         }
-        let was = self.marks[at];
-        match was {
-            // What is news by now is sent as news, whatever it was queued for.
-            Mark::Dirty(_) if reason == Reason::Flood => {}
-            Mark::Dirty(_) => return false,
-            Mark::Clean | Mark::Cancelled => self.count += 1,
+        let mark = &mut self.marks[at];
+        match (mark.owed, reason.pace()) {
+            // What is live by now is sent so, whatever it was queued for.
+            (Some(owed), Pace::Live) if owed.pace() == Pace::Bulk => {
+                self.count_bulk -= 1;
+                self.count_live += 1;
+            }
+            (Some(_), _) => return false,
+            (None, Pace::Live) => self.count_live += 1,
+            (None, Pace::Bulk) => self.count_bulk += 1,
         }
-        self.marks[at] = Mark::Dirty(reason);
-        was == Mark::Clean
+        mark.owed = Some(reason);
+        let place = match reason.pace() {
+            Pace::Live => &mut mark.in_live,
+            Pace::Bulk => &mut mark.in_bulk,
+        };
+        !std::mem::replace(place, true)
     }
 
     /// The neighbour knows it already.
     pub(super) fn unmark(&mut self, client: ClientIndex) {
-        if let Some(mark @ Mark::Dirty(_)) = self.marks.get_mut(client.position()) {
-            *mark = Mark::Cancelled;
-            self.count -= 1;
+        let mark = self.marks.get_mut(client.position());
+        match mark.and_then(|mark| mark.owed.take()).map(Reason::pace) {
+            Some(Pace::Live) => self.count_live -= 1,
+            Some(Pace::Bulk) => self.count_bulk -= 1,
+            None => {}
         }
     }
 
     pub(super) fn push_synced(&mut self, cause: EventId) {
-        self.order.push_back(Turn::Synced(cause));
-        self.count += 1;
+        self.bulk.push_back(Turn::Synced(cause));
+        self.count_bulk += 1;
     }
 
-    pub(super) fn pop(&mut self) -> Option<Waiting> {
-        while let Some(turn) = self.order.pop_front() {
+    /// Nothing is sent in bulk any more.
+    fn forget_bulk(&mut self) {
+        for turn in std::mem::take(&mut self.bulk) {
+            if let Turn::Client(client) = turn {
+                let mark = &mut self.marks[client.position()];
+                mark.in_bulk = false;
+                mark.owed = mark.owed.filter(|owed| owed.pace() == Pace::Live);
+            }
+        }
+        self.count_bulk = 0;
+    }
+
+    fn pop_live(&mut self) -> Option<Waiting> {
+        while let Some(client) = self.live.pop_front() {
+            let mark = &mut self.marks[client.position()];
+            mark.in_live = false;
+            // What was unmarked and then owed again in bulk has its turn there.
+            if let Some(reason) = mark.owed.take_if(|owed| owed.pace() == Pace::Live) {
+                self.count_live -= 1;
+                return Some(Waiting::Client(client, reason));
+            }
+        }
+        None
+    }
+
+    fn pop_bulk(&mut self) -> Option<Waiting> {
+        while let Some(turn) = self.bulk.pop_front() {
             let waiting = match turn {
+                // It follows all that was asked for, also what became live meanwhile.
+                Turn::Synced(_) if self.has_live() => {
+                    self.bulk.push_front(turn);
+                    return None;
+                }
                 Turn::Synced(cause) => Waiting::Synced(cause),
                 Turn::Part(part) => {
-                    self.count -= part.count;
+                    self.count_bulk -= part.count;
                     return Some(Waiting::Part(part));
                 }
-                Turn::Client(client) => match std::mem::take(&mut self.marks[client.position()]) {
-                    Mark::Dirty(reason) => Waiting::Client(client, reason),
-                    Mark::Clean | Mark::Cancelled => continue,
-                },
+                Turn::Client(client) => {
+                    let mark = &mut self.marks[client.position()];
+                    mark.in_bulk = false;
+                    match mark.owed.take_if(|owed| owed.pace() == Pace::Bulk) {
+                        Some(reason) => Waiting::Client(client, reason),
+                        None => continue,
+                    }
+                }
             };
-            self.count -= 1;
+            self.count_bulk -= 1;
             return Some(waiting);
         }
         None

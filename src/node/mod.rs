@@ -6,12 +6,15 @@
 //! tests that have no network at all.
 
 mod client;
+mod fill;
 mod forget;
+mod greeting;
 mod keep;
 mod link;
 mod memory;
 pub(crate) mod mistakes;
 mod neighbours;
+mod parting;
 mod peer;
 mod store;
 mod sync;
@@ -22,7 +25,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::journal::{EventId, Ignored, Journal, Source, What};
-use crate::protocol::peer::BootId;
+use crate::protocol::peer::{BootId, Pace};
 use crate::protocol::record::Record;
 
 use link::{Link, Reason};
@@ -31,9 +34,11 @@ use store::{ClientIndex, Store};
 
 pub use client::{ClientLineAt, LookUp};
 pub use forget::{ForgetError, Forgotten};
+pub use greeting::{Greeted, Greeting, Namesakes, Refused};
 pub use keep::Keep;
 pub use link::LinkStatus;
 pub use memory::Memory;
+pub use parting::Unconfirmed;
 
 /// A neighbour's position in [`NodeConfig::neighbours`]. That of one that left is given to one that comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +106,15 @@ pub struct Node {
     kept: keep::Kept,
     /// Links that got something to write since [`take_ready`](Self::take_ready) was last called.
     ready: BTreeSet<NeighbourId>,
+    /// The neighbour that this server gets most of what it lacks from.
+    filling: Option<fill::Filling>,
+    /// By [`NeighbourId`]: its runs, and how it stood when its link was last up.
+    runs: Vec<parting::Runs>,
+    parted: Vec<parting::Parted>,
+    /// How many updates were accepted.
+    accepted: u64,
+    /// Whether neighbours are told what others say.
+    relays: bool,
 }
 
 /// What became of a record.
@@ -113,6 +127,8 @@ impl Node {
     /// A server that knows nobody's place and has no link up.
     pub fn new(config: NodeConfig) -> Self {
         let links = config.neighbours.iter().map(|_| None).collect();
+        let runs = config.neighbours.iter().map(|_| parting::Runs::default());
+        let parted = config.neighbours.iter().map(|_| parting::Parted::default());
         // A run of a server begins with nothing, be it ever so late.
         while mistakes::take_late(&config.name).is_some() {}
         Self {
@@ -121,6 +137,11 @@ impl Node {
             left: BTreeSet::new(),
             kept: keep::Kept::default(),
             ready: BTreeSet::new(),
+            filling: None,
+            runs: runs.collect(),
+            parted: parted.collect(),
+            accepted: 0,
+            relays: true,
             config,
         }
     }
@@ -146,13 +167,13 @@ impl Node {
         &mut self,
         record: Record,
         hops: u32,
-        from: Option<NeighbourId>,
+        from: Option<(NeighbourId, Pace)>,
         heard: EventId,
         journal: &dyn Journal,
     ) -> Merged {
         let source = match from {
             None => Source::Client,
-            Some(neighbour) => Source::Server(self.name_of(neighbour)),
+            Some((neighbour, _)) => Source::Server(self.name_of(neighbour)),
         };
         let in_future =
             makes(&self.config.name, Mistake::AsksItsClock) && record.time() > mistakes::time();
@@ -179,7 +200,7 @@ impl Node {
             _ => record,
         };
         if let Some((client, held)) = held
-            && !self.replaces(&record, held, from)
+            && !self.replaces(&record, held, from.is_some())
         {
             let same = *held == record;
             let what = What::Ignored {
@@ -212,18 +233,19 @@ impl Node {
         record: Record,
         hops: u32,
         accepted: EventId,
-        from: Option<NeighbourId>,
+        from: Option<(NeighbourId, Pace)>,
     ) -> ClientIndex {
         self.kept
             .replace(known.map(|client| &self.store.entry(client).record), known);
         let client = self.store.put(known, record, hops, accepted);
         self.kept.add(&self.store.entry(client).record, client);
+        self.accepted += 1;
         self.mark(client, from);
         client
     }
 
     /// Whether `record` is to be stored in the place of `held`.
-    fn replaces(&self, record: &Record, held: &Record, from: Option<NeighbourId>) -> bool {
+    fn replaces(&self, record: &Record, held: &Record, from_server: bool) -> bool {
         let makes = |mistake| makes(&self.config.name, mistake);
         if makes(Mistake::BreaksNoTie) {
             return record.time() > held.time();
@@ -231,25 +253,37 @@ impl Node {
         if makes(Mistake::ComparesFloats) {
             return mistakes::is_newer_as_float(record, held);
         }
-        let is_older_and_taken = makes(Mistake::TakesOlder) && from.is_none() && record != held;
+        let is_older_and_taken = makes(Mistake::TakesOlder) && !from_server && record != held;
         record.supersedes(held) || is_older_and_taken
     }
 
-    fn mark(&mut self, client: ClientIndex, from: Option<NeighbourId>) {
+    fn mark(&mut self, client: ClientIndex, from: Option<(NeighbourId, Pace)>) {
+        if from.is_some() && !self.relays {
+            return;
+        }
         let makes = |mistake| makes(&self.config.name, mistake);
         let by_sync =
             |from: NeighbourId| self.links[from.0].as_ref().is_some_and(Link::is_comparing);
-        if makes(Mistake::KeepsToItself) && from.is_some_and(by_sync) {
+        if makes(Mistake::KeepsToItself) && from.is_some_and(|(from, _)| by_sync(from)) {
             return;
         }
-        let but = from.filter(|_| !makes(Mistake::TellsBack));
+        let reason = match from {
+            Some((_, Pace::Bulk)) => Reason::Relay,
+            Some((_, Pace::Live)) | None => Reason::Flood,
+        };
+        let but = from
+            .map(|(from, _)| from)
+            .filter(|_| !makes(Mistake::TellsBack));
         for (position, link) in self.links.iter_mut().enumerate() {
             let neighbour = NeighbourId(position);
             if let Some(link) = link
                 && Some(neighbour) != but
+                && link.is_told()
+                // Comparing will find what it lacks of this.
+                && !(reason == Reason::Relay && link.put_off.is_some())
                 && !(makes(Mistake::SubscribesLate) && link.is_comparing())
             {
-                link.dirty.mark(client, Reason::Flood);
+                link.dirty.mark(client, reason);
                 self.ready.insert(neighbour);
             }
         }

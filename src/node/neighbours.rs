@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::link::{Link, LinkStatus};
+use super::parting::{Parted, Runs};
 use super::{Neighbour, NeighbourId, Node};
 use crate::journal::{Journal, What, Why};
 
@@ -15,10 +16,14 @@ impl Node {
         let neighbours = &mut self.config.neighbours;
         if let Some(free) = self.left.pop_first() {
             neighbours[free.0] = neighbour;
+            self.runs[free.0] = Runs::default();
+            self.parted[free.0] = Parted::default();
             return free;
         }
         neighbours.push(neighbour);
         self.links.push(None);
+        self.runs.push(Runs::default());
+        self.parted.push(Parted::default());
         NeighbourId(neighbours.len() - 1)
     }
 
@@ -38,6 +43,11 @@ impl Node {
         let all = self.config.neighbours.iter().enumerate();
         all.map(|(position, neighbour)| (NeighbourId(position), neighbour))
             .filter(|(id, _)| !self.left.contains(id))
+    }
+
+    /// Whether there is a link with `neighbour`.
+    pub fn is_up(&self, neighbour: NeighbourId) -> bool {
+        self.links[neighbour.0].is_some()
     }
 
     /// How the link with each neighbour is.

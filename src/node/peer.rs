@@ -1,65 +1,15 @@
-//! What a neighbour says and is told while its link is up, and who may have a link at all.
+//! What a neighbour says and is told while its link is up.
 
 use crate::journal::{ConnId, EventId, Journal, What, Why};
-use crate::protocol::escape;
-use crate::protocol::peer::{self, Hello, PeerError, PeerLine, Update};
+use crate::protocol::peer::{self, Pace, PeerError, PeerLine, Update};
+use crate::protocol::time::Timestamp;
 
-use super::link::{Link, Reason, Waiting};
+use super::link::{Link, Parting, Reason, Waiting, Word};
 use super::mistakes::{Mistake, makes};
-use super::{NeighbourId, Node};
+use super::store::ClientIndex;
+use super::{Greeting, NeighbourId, Node};
 
 impl Node {
-    /// The greeting to send, without its terminator.
-    pub fn hello(&self) -> Vec<u8> {
-        let hello = Hello {
-            version: peer::VERSION,
-            herd: self.config.herd.as_bytes(),
-            server: self.config.name.as_bytes(),
-            boot: self.config.boot,
-        };
-        PeerLine::Hello(hello).to_bytes()
-    }
-
-    /// Decides whether whoever sent `line` may have a link, and which. `dialled` is the neighbour
-    /// that this end meant to reach, if it is the end that dialled.
-    ///
-    /// # Errors
-    ///
-    /// The words for a `BYE` when it may not. Nothing changed.
-    pub fn greet(&self, line: &[u8], dialled: Option<NeighbourId>) -> Result<NeighbourId, String> {
-        let me = &self.config.name;
-        if let Some(theirs) = peer::hello_version(line)
-            && theirs != peer::VERSION
-        {
-            let ours = peer::VERSION;
-            return Err(format!("version {theirs} is not spoken here, {ours} is"));
-        }
-        let hello = match PeerLine::parse(line) {
-            Ok(PeerLine::Hello(hello)) => hello,
-            Err(PeerError::Malformed) if line.starts_with(b"HELLO") => {
-                return Err("this is no HELLO as it must be".to_owned());
-            }
-            _ => return Err("HELLO must come first".to_owned()),
-        };
-        let server = escape(hello.server);
-        if hello.herd != self.config.herd.as_bytes() {
-            let (ours, theirs) = (&self.config.herd, escape(hello.herd));
-            return Err(format!("this is herd {ours}, not {theirs}"));
-        }
-        let mut neighbours = self.neighbours();
-        let found = neighbours.find(|(_, known)| known.name.as_bytes() == hello.server);
-        let (found, known) = found.ok_or_else(|| format!("{server} is no neighbour of {me}"))?;
-        match dialled {
-            Some(wanted) if wanted != found => Err(format!(
-                "{} was dialled, not {server}",
-                self.name_of(wanted)
-            )),
-            // Two links between the same two servers would take turns in superseding each other.
-            None if known.dialled => Err(format!("{me} dials {server}, not the other way round")),
-            _ => Ok(found),
-        }
-    }
-
     /// A neighbour was greeted on `conn`: updates flow from now on. The end that dialled begins
     /// comparing what both know. A link that was up already is superseded.
     ///
@@ -69,23 +19,21 @@ impl Node {
     /// `greeted` is the event of hearing the greeting.
     pub fn link_up(
         &mut self,
-        neighbour: NeighbourId,
+        greeting: Greeting,
         conn: ConnId,
         greeted: EventId,
         journal: &dyn Journal,
     ) {
+        let neighbour = greeting.neighbour;
         if self.left.contains(&neighbour) {
             return;
         }
         self.link_down(neighbour, Why::Superseded, Some(greeted), journal);
+        self.runs[neighbour.0].began(greeting.boot);
         let peer = self.name_of(neighbour);
         let up = journal.record(Some(greeted), What::LinkUp { peer, conn });
-        let mut link = Link::new(conn);
-        if self.config.neighbours[neighbour.0].dialled {
-            link.begin_round(up);
-            self.ready.insert(neighbour);
-        }
-        self.links[neighbour.0] = Some(link);
+        self.links[neighbour.0] = Some(Link::new(conn, greeting));
+        self.compare(neighbour, greeting.records, up);
     }
 
     /// The link is gone, and with it what waited for it: synchronisation will find what is missing.
@@ -96,9 +44,11 @@ impl Node {
         cause: Option<EventId>,
         journal: &dyn Journal,
     ) {
-        if self.links[neighbour.0].take().is_some() {
+        if let Some(link) = self.links[neighbour.0].take() {
+            self.note_parting(neighbour, &link);
             let peer = self.name_of(neighbour);
             journal.record(cause, What::LinkDown { peer, why });
+            self.filled(neighbour);
         }
     }
 
@@ -112,6 +62,7 @@ impl Node {
         &mut self,
         neighbour: NeighbourId,
         line: &[u8],
+        now: Timestamp,
         journal: &dyn Journal,
     ) -> Result<(), (PeerError, EventId)> {
         let conn = self.links[neighbour.0]
@@ -122,7 +73,7 @@ impl Node {
             line: line.into(),
         };
         let heard = journal.record(None, line_in);
-        let handled = self.handle_peer_line(neighbour, line, heard, journal);
+        let handled = self.handle_peer_line(neighbour, line, heard, now, journal);
         handled.map_err(|error| (error, heard))
     }
 
@@ -131,20 +82,40 @@ impl Node {
         neighbour: NeighbourId,
         line: &[u8],
         heard: EventId,
+        now: Timestamp,
         journal: &dyn Journal,
     ) -> Result<(), PeerError> {
-        if self.links[neighbour.0].is_none() {
+        let most = self.config.bounds.most_questions;
+        let Some(link) = &mut self.links[neighbour.0] else {
             return Err(PeerError::Unexpected);
-        }
+        };
         match PeerLine::parse(line)? {
             PeerLine::At(_) if makes(&self.config.name, Mistake::IgnoresNeighbours) => Ok(()),
             PeerLine::At(update) => {
                 self.hear(neighbour, update, heard, journal);
                 Ok(())
             }
-            // The connection's end follows and closes the link.
-            PeerLine::Ping | PeerLine::Bye { .. } => Ok(()),
-            PeerLine::Hello(_) => Err(PeerError::Unexpected),
+            PeerLine::Ping { clock: Some(clock) } if link.version > 1 && link.is_told() => {
+                link.say(Word::Pong(clock, now), Some(heard), most)?;
+                self.ready.insert(neighbour);
+                Ok(())
+            }
+            PeerLine::Ping { .. } => Ok(()),
+            PeerLine::Pong { ping, clock } => {
+                link.pings.answered(ping, clock, now)?;
+                // Bulk may have waited for this.
+                self.ready.insert(neighbour);
+                Ok(())
+            }
+            PeerLine::Bye { reason: b"" } if link.version > 1 => {
+                self.hear_bye(neighbour, heard);
+                Ok(())
+            }
+            // A refusal. The connection's end follows and closes the link.
+            PeerLine::Bye { .. } => Ok(()),
+            PeerLine::Hello(_) | PeerLine::Dial(_) => Err(PeerError::Unexpected),
+            // Who leaves has no questions any more, and answers none.
+            _ if link.parting != Parting::None => Ok(()),
             sync => self.sync_line(neighbour, sync, heard, journal),
         }
     }
@@ -156,7 +127,8 @@ impl Node {
         heard: EventId,
         journal: &dyn Journal,
     ) {
-        let merged = self.merge(update.record, update.hops, Some(neighbour), heard, journal);
+        let from = Some((neighbour, update.pace));
+        let merged = self.merge(update.record, update.hops, from, heard, journal);
         // What it just said it need not be told. If something newer is held, it is still owed that.
         if let Some(link) = &mut self.links[neighbour.0]
             && let Some(held) = merged.held
@@ -166,43 +138,135 @@ impl Node {
         }
     }
 
-    /// Appends lines for `neighbour`, each with its terminator, until nothing waits, `out` holds
-    /// `enough` bytes, or looking up what waits took long enough; then there may be more though nothing was appended. They count as sent: a link that fails afterwards is synchronised anew.
+    /// Appends lines for `neighbour`, each with its terminator, until nothing waits, `out` holds about
+    /// `enough` bytes, or looking up what waits took long enough; then there may be more though nothing was appended. They
+    /// count as sent: a link that fails afterwards is synchronised anew.
+    ///
+    /// What is live goes first. Where it never ends, a share of the rest goes with it each time, so that questions are
+    /// answered, and what a neighbour lacks reaches it some day.
     pub fn pull(
         &mut self,
         neighbour: NeighbourId,
         enough: usize,
+        now: Timestamp,
         out: &mut Vec<u8>,
         journal: &dyn Journal,
     ) {
+        let share = (enough / 4).max(1);
+        self.pull_some(neighbour, enough, now, out, journal, Self::write_live);
+        let enough = enough.max(out.len().saturating_add(share));
+        self.pull_some(neighbour, enough, now, out, journal, Self::write_word_due);
+        // So much at most, and less where there was much else: what becomes live meanwhile waits for it.
+        let enough = out.len().saturating_add(share);
         let mut unfolded = 0;
         while out.len() < enough && unfolded < UNFOLDED_AT_ONCE {
             let from = out.len();
-            let (conn, cause) = match self.write_next(neighbour, out) {
-                None => return,
-                Some(Next::Unfolded) => {
-                    unfolded += 1;
-                    continue;
+            match self.write_bulk(neighbour, out) {
+                None => break,
+                Some(Next::Unfolded) => unfolded += 1,
+                Some(Next::Written(conn, cause)) => {
+                    self.wrote(neighbour, conn, cause, from, out, journal);
+                    self.ask_whether_handled(neighbour, out.len() - from, now, out, journal);
                 }
-                Some(Next::Written(conn, cause)) => (conn, cause),
+            }
+        }
+        self.pull_some(neighbour, usize::MAX, now, out, journal, Self::write_bye);
+    }
+
+    /// Appends what `write` gives, line by line, until it gives nothing or `out` holds `enough` bytes.
+    fn pull_some(
+        &mut self,
+        neighbour: NeighbourId,
+        enough: usize,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+        journal: &dyn Journal,
+        write: fn(&mut Self, NeighbourId, Timestamp, &mut Vec<u8>) -> Option<Written>,
+    ) {
+        while out.len() < enough {
+            let from = out.len();
+            let Some((conn, cause)) = write(self, neighbour, now, out) else {
+                return;
             };
-            let line = out[from..].into();
-            let sent = journal.record(cause, What::LineOut { conn, line });
-            out.push(b'\n');
-            self.conclude_round(neighbour, sent, journal);
+            self.wrote(neighbour, conn, cause, from, out, journal);
         }
     }
 
-    /// Appends what is to be said next, without its terminator: answers and questions first, then
-    /// records.
-    fn write_next(&mut self, neighbour: NeighbourId, out: &mut Vec<u8>) -> Option<Next> {
+    /// The line from `from` on is said.
+    fn wrote(
+        &mut self,
+        neighbour: NeighbourId,
+        conn: ConnId,
+        cause: Option<EventId>,
+        from: usize,
+        out: &mut Vec<u8>,
+        journal: &dyn Journal,
+    ) {
+        let line = out[from..].into();
+        let sent = journal.record(cause, What::LineOut { conn, line });
+        out.push(b'\n');
+        self.conclude_round(neighbour, sent, journal);
+    }
+
+    /// After so many bytes of bulk asks whether they were handled, before there are too many on their way.
+    fn ask_whether_handled(
+        &mut self,
+        neighbour: NeighbourId,
+        bytes: usize,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+        journal: &dyn Journal,
+    ) {
+        let link = self.links[neighbour.0].as_mut();
+        if link.is_some_and(|link| link.version > 1 && link.pings.sent_bulk(bytes)) {
+            let from = out.len();
+            if let Some(conn) = self.write_ping(neighbour, now, out) {
+                self.wrote(neighbour, conn, None, from, out, journal);
+            }
+        }
+    }
+
+    fn write_live(
+        &mut self,
+        neighbour: NeighbourId,
+        _: Timestamp,
+        out: &mut Vec<u8>,
+    ) -> Option<Written> {
+        loop {
+            match self.links[neighbour.0].as_mut()?.pop(Pace::Live)? {
+                Waiting::Client(client, _) if !self.can_say(neighbour, client) => {}
+                Waiting::Client(client, reason) => {
+                    return self.write_record(neighbour, client, reason, out);
+                }
+                Waiting::Part(_) | Waiting::Synced(_) => return None,
+            }
+        }
+    }
+
+    fn write_word_due(
+        &mut self,
+        neighbour: NeighbourId,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) -> Option<Written> {
         let link = self.links[neighbour.0].as_mut()?;
         let conn = link.conn;
-        if let Some((what, cause)) = link.words.pop_front() {
-            self.write_word(neighbour, what, out);
-            return Some(Next::Written(conn, cause));
+        let (word, cause) = link.words.pop_front()?;
+        match word {
+            Word::Ping => self
+                .write_ping(neighbour, now, out)
+                .map(|conn| (conn, cause)),
+            word => {
+                self.write_word(neighbour, word, out);
+                Some((conn, cause))
+            }
         }
-        match link.dirty.pop()? {
+    }
+
+    fn write_bulk(&mut self, neighbour: NeighbourId, out: &mut Vec<u8>) -> Option<Next> {
+        let link = self.links[neighbour.0].as_mut()?;
+        let conn = link.conn;
+        match link.pop(Pace::Bulk)? {
             Waiting::Part(part) => {
                 self.unfold(neighbour, part);
                 Some(Next::Unfolded)
@@ -212,33 +276,77 @@ impl Node {
                 PeerLine::Synced { sent }.write_to(out);
                 Some(Next::Written(conn, Some(cause)))
             }
+            Waiting::Client(client, _) if !self.can_say(neighbour, client) => Some(Next::Unfolded),
             Waiting::Client(client, reason) => {
-                let entry = self.store.entry(client);
-                let makes = |mistake| makes(&self.config.name, mistake);
-                let links = match entry.hops {
-                    1.. if makes(Mistake::RaisesNoHops) => 0,
-                    _ if makes(Mistake::CountsHopsTwice) => 2,
-                    _ => 1,
-                };
-                peer::write_at(out, &entry.record, entry.hops.saturating_add(links));
-                let cause = match reason {
-                    Reason::Flood => entry.accepted,
-                    Reason::Sync(asked_by) => {
-                        link.round.send();
-                        asked_by
-                    }
-                };
-                Some(Next::Written(conn, Some(cause)))
+                let written = self.write_record(neighbour, client, reason, out);
+                written.map(|(conn, cause)| Next::Written(conn, cause))
             }
         }
     }
+
+    /// Version 1 has no word for generations: what is sent to a neighbour that speaks it is not of one.
+    fn can_say(&self, neighbour: NeighbourId, client: ClientIndex) -> bool {
+        let link = self.links[neighbour.0].as_ref();
+        let generation = self.store.entry(client).record.generation();
+        generation == 0 || link.is_some_and(|link| link.version > 1)
+    }
+
+    fn write_record(
+        &mut self,
+        neighbour: NeighbourId,
+        client: ClientIndex,
+        reason: Reason,
+        out: &mut Vec<u8>,
+    ) -> Option<Written> {
+        let link = self.links[neighbour.0].as_mut()?;
+        let entry = self.store.entry(client);
+        let makes = |mistake| makes(&self.config.name, mistake);
+        let links = match entry.hops {
+            1.. if makes(Mistake::RaisesNoHops) => 0,
+            _ if makes(Mistake::CountsHopsTwice) => 2,
+            _ => 1,
+        };
+        let hops = entry.hops.saturating_add(links);
+        peer::write_at(out, &entry.record, hops, reason.pace(), link.version);
+        let cause = match reason {
+            Reason::Flood | Reason::Relay => entry.accepted,
+            Reason::Sync(asked_by) => {
+                link.round.send();
+                asked_by
+            }
+        };
+        Some((link.conn, Some(cause)))
+    }
+
+    /// Asks whether all that was said so far is handled; in version 1 just says that this end is there.
+    fn write_ping(
+        &mut self,
+        neighbour: NeighbourId,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) -> Option<ConnId> {
+        let accepted = self.accepted;
+        let link = self.links[neighbour.0].as_mut()?;
+        let asks = link.version > 1 && link.pings.allow_more();
+        if asks {
+            // What waits was not said. It may be more than one update of a client, which is one record.
+            let told = accepted.saturating_sub(link.dirty.live() as u64);
+            link.pings.ask(now, told);
+        }
+        let clock = asks.then_some(now);
+        PeerLine::Ping { clock }.write_to(out);
+        Some(link.conn)
+    }
 }
 
-/// What was next for a neighbour.
+/// By which connection a line was appended, and because of what.
+pub(super) type Written = (ConnId, Option<EventId>);
+
+/// What was next of the bulk for a neighbour.
 enum Next {
     /// A line was appended, by this connection and because of this.
     Written(ConnId, Option<EventId>),
-    /// What waited as a whole waits as its parts now.
+    /// What waited as a whole waits as its parts now, or is nothing for this neighbour.
     Unfolded,
 }
 

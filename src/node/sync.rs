@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::journal::{EventId, Journal, What};
 use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
-use super::link::{Answer, Part, Question, Reason, Round, Word};
+use super::link::{Answer, Part, Parting, Question, Reason, Round, Word};
 use super::mistakes::{Mistake, makes};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
@@ -19,6 +19,7 @@ use super::{NeighbourId, Node};
 impl Node {
     /// Compares notes now and then: sends the digest of everything, for the neighbour to look at.
     pub fn audit(&mut self, neighbour: NeighbourId) {
+        self.look_at_filling(neighbour);
         self.say_unasked(neighbour, Word::Root);
     }
 
@@ -28,7 +29,9 @@ impl Node {
     }
 
     fn say_unasked(&mut self, neighbour: NeighbourId, word: Word) {
-        if let Some(link) = &mut self.links[neighbour.0] {
+        if let Some(link) = &mut self.links[neighbour.0]
+            && link.parting == Parting::None
+        {
             // A link with so much to say is anything but silent.
             let _ = link.say(word, None, self.config.bounds.most_questions);
             self.ready.insert(neighbour);
@@ -54,15 +57,21 @@ impl Node {
             PeerLine::Synced { sent } => self.round(neighbour)?.hear(sent),
             _ => return Err(PeerError::Unexpected),
         }
+        self.finish_asking(neighbour, heard);
+        self.conclude_round(neighbour, heard, journal);
+        Ok(())
+    }
+
+    /// Says that nothing more is asked, once that is so.
+    pub(super) fn finish_asking(&mut self, neighbour: NeighbourId, heard: EventId) {
         if let Some(link) = &mut self.links[neighbour.0]
+            && link.put_off.is_none()
             && link.round.is_due()
             && !makes(&self.config.name, Mistake::NeverSynced)
         {
             link.dirty.push_synced(heard);
         }
         self.ready.insert(neighbour);
-        self.conclude_round(neighbour, heard, journal);
-        Ok(())
     }
 
     fn round(&mut self, neighbour: NeighbourId) -> Result<&mut Round, PeerError> {
@@ -112,7 +121,8 @@ impl Node {
             return;
         };
         link.agreed = Some(!differs);
-        if differs && link.differed && !link.round.is_active() {
+        let is_free = !link.round.is_active() && link.put_off.is_none();
+        if differs && link.differed && is_free {
             link.begin_round(heard);
             link.differed = false;
         } else {
@@ -127,13 +137,25 @@ impl Node {
         theirs: Summary,
         heard: EventId,
     ) -> Result<(), PeerError> {
-        let open = self.round(neighbour)?.open();
         if under.is_empty() {
             self.round(neighbour)?.asked_for_all()?;
+            if self.answers_later(neighbour, theirs, heard) {
+                return Ok(());
+            }
         } else {
             // The sixteen digests below a digest of ours are together the answer to it.
             self.round(neighbour)?.answered(Answer::Part(under))?;
         }
+        self.answer_digest(neighbour, under, theirs, heard)
+    }
+
+    pub(super) fn answer_digest(
+        &mut self,
+        neighbour: NeighbourId,
+        under: Prefix,
+        theirs: Summary,
+        heard: EventId,
+    ) -> Result<(), PeerError> {
         let bounds = self.config.bounds;
         let ours = self.summary(under);
         if ours == theirs || self.lets_it_be(under, ours, theirs) {
@@ -145,7 +167,7 @@ impl Node {
         } else if ours.count == 0 || is_small(ours.count.max(theirs.count), under, bounds.small) {
             self.round(neighbour)?.ask(Question::List(under));
             self.say(neighbour, Word::List(under), heard)?;
-        } else if open >= bounds.most_questions {
+        } else if self.round(neighbour)?.open() >= bounds.most_questions {
             self.round(neighbour)?.skip();
             self.say(neighbour, Word::Done(under), heard)?;
         } else {
@@ -246,7 +268,7 @@ impl Node {
             return held.for_each(|part| link.dirty.mark_part_first(part));
         }
         for client in clients.into_iter().rev() {
-            link.dirty.mark_first(client, Reason::Sync(cause));
+            link.dirty.mark_first(client, cause);
         }
     }
 
@@ -271,7 +293,9 @@ impl Node {
     /// Appends a line that is no update, as the store stands now.
     pub(super) fn write_word(&mut self, neighbour: NeighbourId, word: Word, out: &mut Vec<u8>) {
         let line = match word {
-            Word::Ping => PeerLine::Ping,
+            Word::Ping => PeerLine::Ping { clock: None },
+            Word::Pong(ping, clock) => PeerLine::Pong { ping, clock },
+            Word::Bye => PeerLine::Bye { reason: b"" },
             Word::Root => PeerLine::Root(self.summary(Prefix::ROOT)),
             Word::Digest(under) => PeerLine::Digest {
                 under,
@@ -316,20 +340,18 @@ impl Node {
         let Some((sent, received, again)) = link.round.take_finished() else {
             return;
         };
-        let peer = self.name_of(neighbour);
+        link.was_synchronised |= !again;
         if again {
-            if let Some(link) = &mut self.links[neighbour.0] {
-                link.begin_round(cause);
-            }
-            self.ready.insert(neighbour);
-            return;
+            return self.begin_round(neighbour, cause);
         }
+        let peer = self.name_of(neighbour);
         let what = What::Synchronised {
             peer,
             sent,
             received,
         };
         journal.record(Some(cause), what);
+        self.filled(neighbour);
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::client::{ClientLine, Refusal, Time};
 use super::location::{Location, Radius};
-use super::peer::{BootId, Hello, PeerError, PeerLine, Prefix, Summary, Update};
+use super::peer::{BootId, Hello, Pace, PeerError, PeerLine, Prefix, Summary, Update};
 use super::record::Record;
 use super::time::{Skew, Timestamp};
 use super::{escape, fields, unescape};
@@ -406,19 +406,37 @@ fn hashes() -> impl Strategy<Value = Vec<u64>> {
     prop::collection::vec(any::<u64>(), 0..super::peer::MOST_HASHES)
 }
 
+fn clock() -> impl Strategy<Value = Timestamp> {
+    (any::<u64>(), 0..1_000_000_000u32).prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos))
+}
+
+/// As both versions say it, and one that is still to come.
+fn hello() -> impl Strategy<Value = Hello<'static>> {
+    (1..=3u32, any::<u64>(), any::<u64>()).prop_map(|(version, boot, records)| Hello {
+        version,
+        herd: b"riley",
+        server: b"Jaquez",
+        boot: BootId(boot),
+        records: (version > 1).then_some(records),
+    })
+}
+
 fn peer_line() -> impl Strategy<Value = PeerLine<'static>> {
     prop_oneof![
-        any::<(u32, u64)>().prop_map(|(version, boot)| PeerLine::Hello(Hello {
-            version,
-            herd: b"riley",
-            server: b"Jaquez",
-            boot: BootId(boot),
-        })),
+        hello().prop_map(PeerLine::Hello),
+        hello().prop_map(PeerLine::Dial),
         Just(PeerLine::Bye {
             reason: b"another herd"
         }),
-        (record(), 1..u32::MAX).prop_map(|(record, hops)| PeerLine::At(Update { record, hops })),
-        Just(PeerLine::Ping),
+        Just(PeerLine::Bye { reason: b"" }),
+        (
+            record(),
+            1..u32::MAX,
+            prop_oneof![Just(Pace::Live), Just(Pace::Bulk)]
+        )
+            .prop_map(|(record, hops, pace)| PeerLine::At(Update { record, hops, pace })),
+        prop::option::of(clock()).prop_map(|clock| PeerLine::Ping { clock }),
+        (clock(), clock()).prop_map(|(ping, clock)| PeerLine::Pong { ping, clock }),
         summary().prop_map(PeerLine::Root),
         (prefix(), summary()).prop_map(|(under, summary)| PeerLine::Digest { under, summary }),
         prefix().prop_map(|under| PeerLine::Done { under }),
@@ -439,7 +457,7 @@ proptest! {
 
     #[test]
     fn no_line_that_looks_right_panics_a_parser(
-        verb in "(IAMAT|WHATSAT|AT|HELLO|BYE|PING|ROOT|DIGEST|DONE|LIST|WANT|SYNCED)",
+        verb in "(IAMAT|WHATSAT|AT|HAVE|HELLO|DIAL|BYE|PING|PONG|ROOT|DIGEST|DONE|LIST|WANT|SYNCED)",
         rest in "[ +.0-9a-f-]{0,60}",
     ) {
         let line = format!("{verb} {rest}");

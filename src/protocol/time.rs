@@ -16,6 +16,12 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    /// The beginning of 1970.
+    pub const EPOCH: Self = Self {
+        seconds: 0,
+        nanos: 0,
+    };
+
     /// A time of `seconds` and `nanos` (less than a second's worth; more carries over).
     pub fn new(seconds: u64, nanos: u32) -> Self {
         Self {

@@ -128,6 +128,8 @@ impl<'a> Told<'a> {
             What::Synchronised { .. } | What::LinkDown { .. } => event.at >= self.begins,
             What::Stopped
             | What::Linked { .. }
+            | What::Namesakes { .. }
+            | What::Unconfirmed { .. }
             | What::Unlinked { .. }
             | What::NotAccepted { .. }
             | What::Expired { .. }

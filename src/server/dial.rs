@@ -7,11 +7,12 @@ use futures_lite::future::or;
 use tokio::time::{Instant, timeout};
 
 use super::neighbours::Peer;
-use super::peer::serve_dialled;
+use super::peer::{self, Dialled, serve_dialled};
 use super::{ServeError, Shared, unless};
 use crate::journal::{What, Why};
 use crate::net::Net;
 use crate::node::NeighbourId;
+use crate::protocol::peer::{OLDEST_VERSION, VERSION, is_unspoken, namesake};
 
 pub(super) async fn keep_dialling<N: Net>(
     shared: Arc<Shared<N>>,
@@ -21,6 +22,7 @@ pub(super) async fn keep_dialling<N: Net>(
     let timing = shared.timing();
     let mut stopping = std::pin::pin!(or(shared.links_stopping(), peer.left()));
     let mut pause = timing.redial_least;
+    let mut version = VERSION;
     loop {
         let connect = timeout(
             timing.connect_deadline,
@@ -30,9 +32,30 @@ pub(super) async fn keep_dialling<N: Net>(
             return Ok(());
         };
         let since = Instant::now();
+        let mut most = timing.redial_most;
         match connected {
             // A session sees for itself that it is to end, and says what it still has to say.
-            Ok(Ok(connection)) => serve_dialled(&shared, connection, neighbour, &peer).await,
+            Ok(Ok(connection)) => {
+                let dialled = Dialled {
+                    neighbour,
+                    peer: &peer,
+                    version,
+                };
+                let spoken = std::mem::replace(&mut version, VERSION);
+                match serve_dialled(&shared, connection, dialled).await {
+                    Why::Refused(reason) if is_unspoken(&reason, spoken) => {
+                        // It is there and waits for nothing but older words.
+                        version = OLDEST_VERSION;
+                        continue;
+                    }
+                    Why::Refused(reason) if namesake(&reason).is_some() => {
+                        // Somebody has to come and end one of the two.
+                        most *= NAMESAKE_WAITS;
+                        pause = most;
+                    }
+                    _ => {}
+                }
+            }
             Ok(Err(error)) => failed(&shared, &peer, (&error).into()),
             Err(_) => failed(&shared, &peer, Why::Silent),
         }
@@ -40,11 +63,42 @@ pub(super) async fn keep_dialling<N: Net>(
             pause = timing.redial_least;
         }
         let rest = tokio::time::sleep(shared.jitter(pause));
-        if unless(&mut stopping, rest).await.is_none() {
+        if unless(&mut stopping, or(peer.wants_to_be_dialled(), rest))
+            .await
+            .is_none()
+        {
             return Ok(());
         }
-        pause = (pause * 2).min(timing.redial_most);
+        pause = (pause * 2).min(most);
     }
+}
+
+/// A server whose name another one has, too, waits so many times longer than the longest pause before it dials again: 30 s
+/// unless it is told otherwise.
+const NAMESAKE_WAITS: u32 = 15;
+
+/// A server that has just started asks a neighbour by which it is dialled to do so now: that one may have been in vain for a while, and
+/// waits long by now. Whoever has not started yet, or speaks only version 1, dials by itself.
+pub(super) async fn ask_to_be_dialled<N: Net>(
+    shared: Arc<Shared<N>>,
+    neighbour: NeighbourId,
+    peer: Arc<Peer>,
+) -> Result<(), ServeError> {
+    let timing = shared.timing();
+    let asking = async {
+        // Where all begin at the same time, this is needless.
+        tokio::time::sleep(timing.redial_least / 2).await;
+        if shared.state().node.is_up(neighbour) {
+            return;
+        }
+        let dial = shared.net.dial(&peer.name, &peer.address);
+        if let Ok(Ok(connection)) = timeout(timing.connect_deadline, dial).await {
+            peer::ask_to_be_dialled(&shared, connection, &peer).await;
+        }
+    };
+    // Whether it was asked or there is no time for it any more.
+    let _ = unless(or(shared.links_stopping(), peer.left()), asking).await;
+    Ok(())
 }
 
 fn failed<N: Net>(shared: &Shared<N>, peer: &Peer, why: Why) {

@@ -33,13 +33,13 @@ use crate::herd::Address;
 use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
 use crate::net::tokio::Unresolved;
 use crate::net::{Connection, Net, Proved};
-use crate::node::Node;
+use crate::node::{Node, Unconfirmed};
 use crate::places::Places;
 
 pub use config::{Config, Limits, Timing};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
-use neighbours::State;
+use neighbours::{NewPeer, State};
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.
 const CHUNK: usize = 64 * 1024;
@@ -53,6 +53,13 @@ pub enum ServeError {
     /// A task of it panicked, which only a bug can cause. Nothing was stored beyond memory.
     #[error("a task of the server panicked: {0}")]
     Panicked(#[from] JoinError),
+}
+
+/// How a server stopped that was told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Neighbours that may lack something of what it knew. Empty where nothing is lost.
+    pub unconfirmed: Vec<Unconfirmed>,
 }
 
 /// Why a server could not begin.
@@ -293,7 +300,7 @@ pub async fn serve<N: Net>(
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
     stop: watch::Receiver<bool>,
-) -> Result<(), ServeError> {
+) -> Result<Stopped, ServeError> {
     let (serving, _) = begin(net, listeners, config, places, journal, stop);
     serving.await
 }
@@ -306,7 +313,10 @@ pub fn begin<N: Net>(
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
     stop: watch::Receiver<bool>,
-) -> (impl Future<Output = Result<(), ServeError>> + Send, Handle) {
+) -> (
+    impl Future<Output = Result<Stopped, ServeError>> + Send,
+    Handle,
+) {
     let (end_links, stop_links) = watch::channel(false);
     let mut node = Node::new(config.node.clone());
     node.keep(config.limits.keep);
@@ -344,7 +354,7 @@ async fn run<N: Net>(
     shared: Arc<Shared<N>>,
     listeners: Listeners<N>,
     end_links: watch::Sender<bool>,
-) -> Result<(), ServeError> {
+) -> Result<Stopped, ServeError> {
     let boot = shared.config.node.boot.to_string().into();
     shared.journal.record(None, What::Started { boot });
     let mut tasks = JoinSet::new();
@@ -360,10 +370,20 @@ async fn run<N: Net>(
         tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
     }
     loop {
-        let to_dial = shared.state().take_to_dial();
-        for (neighbour, peer) in to_dial {
-            let dialling = dial::keep_dialling(Arc::clone(&shared), neighbour, peer);
-            tasks.spawn(shared.net.task(dialling));
+        let new = shared.state().take_new();
+        for NewPeer {
+            neighbour,
+            peer,
+            dialled,
+        } in new
+        {
+            let shared = Arc::clone(&shared);
+            let net = shared.net.clone();
+            if dialled {
+                tasks.spawn(net.task(dial::keep_dialling(shared, neighbour, peer)));
+            } else {
+                tasks.spawn(net.task(dial::ask_to_be_dialled(shared, neighbour, peer)));
+            }
         }
         let ended = async { Some(tasks.join_next().await) };
         let relinked = async {
@@ -376,8 +396,9 @@ async fn run<N: Net>(
             Some(None) => break,
         }
     }
+    let unconfirmed = shared.state().node.farewell(&*shared.journal);
     shared.journal.record(None, What::Stopped);
-    Ok(())
+    Ok(Stopped { unconfirmed })
 }
 
 /// How often records are looked for whose time is over.

@@ -16,6 +16,7 @@ pub(super) struct Peer {
     /// Why it is no neighbour any more.
     left: OnceLock<String>,
     leaving: Notify,
+    wants_to_be_dialled: Notify,
 }
 
 impl Peer {
@@ -25,6 +26,7 @@ impl Peer {
             address,
             left: OnceLock::new(),
             leaving: Notify::new(),
+            wants_to_be_dialled: Notify::new(),
         })
     }
 
@@ -42,11 +44,28 @@ impl Peer {
         }
     }
 
+    /// It has just started and wants to be dialled. Whoever does that already need not hear it.
+    pub(super) fn dial_now(&self) {
+        self.wants_to_be_dialled.notify_waiters();
+    }
+
+    /// Completes when it says that it wants to be dialled.
+    pub(super) async fn wants_to_be_dialled(&self) {
+        self.wants_to_be_dialled.notified().await;
+    }
+
     fn leave(&self, why: String) {
         // It leaves once.
         let _ = self.left.set(why);
         self.leaving.notify_waiters();
     }
+}
+
+/// A neighbour that is to be dialled, or asked to dial.
+pub(super) struct NewPeer {
+    pub(super) neighbour: NeighbourId,
+    pub(super) peer: Arc<Peer>,
+    pub(super) dialled: bool,
 }
 
 /// The Node, and who is to be woken when it has something to write.
@@ -56,8 +75,8 @@ pub(super) struct State {
     pub(super) peers: Vec<Arc<Peer>>,
     /// By neighbour: the session that the link belongs to, while it is up.
     pub(super) sessions: Vec<Option<Arc<Notify>>>,
-    /// Neighbours that nobody dials yet, and somebody should.
-    to_dial: Vec<(NeighbourId, Arc<Peer>)>,
+    /// Neighbours for which nothing is done yet.
+    new: Vec<NewPeer>,
 }
 
 impl State {
@@ -66,10 +85,13 @@ impl State {
         let peers = node.neighbours().zip(addresses);
         let peers = peers.map(|((_, neighbour), at)| Peer::new(neighbour.name.clone(), at.clone()));
         let peers: Vec<Arc<Peer>> = peers.collect();
-        let dialled = node.neighbours().filter(|(_, neighbour)| neighbour.dialled);
-        let to_dial = dialled.map(|(id, _)| (id, Arc::clone(&peers[id.0])));
+        let new = node.neighbours().map(|(id, neighbour)| NewPeer {
+            neighbour: id,
+            peer: Arc::clone(&peers[id.0]),
+            dialled: neighbour.dialled,
+        });
         Self {
-            to_dial: to_dial.collect(),
+            new: new.collect(),
             sessions: peers.iter().map(|_| None).collect(),
             peers,
             node,
@@ -86,9 +108,9 @@ impl State {
         });
     }
 
-    /// Those that are to be dialled from now on, each told once.
-    pub(super) fn take_to_dial(&mut self) -> Vec<(NeighbourId, Arc<Peer>)> {
-        std::mem::take(&mut self.to_dial)
+    /// Those for which something is to be done from now on, each given once.
+    pub(super) fn take_new(&mut self) -> Vec<NewPeer> {
+        std::mem::take(&mut self.new)
     }
 
     /// Makes its neighbours those that are `wanted`. Links with those of whom nothing changed go on.
@@ -128,7 +150,7 @@ impl State {
     fn lose(&mut self, id: NeighbourId, why: String, journal: &dyn Journal) {
         (self.node).lose(id, Why::Refused(why.clone().into()), journal);
         self.sessions[id.0] = None;
-        self.to_dial.retain(|(waiting, _)| *waiting != id);
+        self.new.retain(|new| new.neighbour != id);
         self.peers[id.0].leave(why);
     }
 
@@ -142,8 +164,10 @@ impl State {
             self.peers.push(Arc::clone(&peer));
             self.sessions.push(None);
         }
-        if dialled {
-            self.to_dial.push((id, peer));
-        }
+        self.new.push(NewPeer {
+            neighbour: id,
+            peer,
+            dialled,
+        });
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::journal::{ConnId, End, Event, EventId, Journal, What, Who};
+use crate::protocol::peer;
 
 /// Where all participants' events end up, in the order in which they happened.
 #[derive(Clone, Default)]
@@ -94,9 +95,7 @@ impl State {
 fn is_background(what: &What<'_>) -> bool {
     match what {
         What::ConnectFailed { .. } | What::Touched { .. } => true,
-        What::LineIn { line, .. } | What::LineOut { line, .. } => {
-            line.0.starts_with(b"PING") || line.0.starts_with(b"ROOT ")
-        }
+        What::LineIn { line, .. } | What::LineOut { line, .. } => peer::is_heartbeat(&line.0),
         _ => false,
     }
 }

@@ -210,7 +210,9 @@ impl<'a> Index<'a> {
         }
         match PeerLine::parse(line) {
             Ok(PeerLine::At(update)) => (self.use_of(event), update.hops),
-            Ok(PeerLine::Ping | PeerLine::Root(_)) => (Class::Heartbeat, 0),
+            Ok(PeerLine::Ping { .. } | PeerLine::Pong { .. } | PeerLine::Root(_)) => {
+                (Class::Heartbeat, 0)
+            }
             _ => (Class::Sync, 0),
         }
     }

@@ -248,7 +248,7 @@ async fn run<N: Net>(net: N, listeners: Listeners<N>, begin: Begin) -> Result<bo
         death,
     } = begin;
     let serving = server::serve(net, listeners, config, places, Arc::new(log), stop);
-    let serving = async { serving.await.map(|()| true).map_err(|e| e.to_string()) };
+    let serving = async { serving.await.map(|_| true).map_err(|e| e.to_string()) };
     let killed = async {
         // Only the sender's end is told.
         let _ = death.await;
@@ -375,13 +375,26 @@ impl<W: World> Fake<W> {
     /// The next connection, greeted both ways.
     pub(crate) async fn greet(&self, dialler: &str) -> Wire<Stream<W>> {
         let mut wire = self.accept().await;
-        wire.expect_start(&format!("HELLO 1 conf {dialler} ")).await;
+        wire.expect_start(&format!("HELLO 2 conf {dialler} ")).await;
         wire.say(hello(&self.name)).await;
+        wire
+    }
+
+    /// As [`greet`](Self::greet), as a neighbour that speaks the present version.
+    pub(crate) async fn greet_now(&self, dialler: &str) -> Wire<Stream<W>> {
+        let mut wire = self.accept().await;
+        wire.expect_start(&format!("HELLO 2 conf {dialler} ")).await;
+        wire.say(hello_now(&self.name, 0xfa)).await;
         wire
     }
 }
 
-/// A greeting with its terminator.
+/// A greeting of version 2 with its terminator, by run `boot` of a server that holds nothing.
+pub(crate) fn hello_now(name: &str, boot: u64) -> String {
+    format!("HELLO 2 conf {name} {boot:016x} 0\n")
+}
+
+/// A greeting of version 1 with its terminator: what fakes speak where a story is not about the version.
 pub(crate) fn hello(name: &str) -> String {
     format!("HELLO 1 conf {name} 0123456789abcdef\n")
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use proxy_herd::journal::What;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::herd::Plan;
-use super::log::{accepted, closed, link_down, link_up};
+use super::herd::{Plan, hello_now};
+use super::log::{accepted, closed, link_down, link_up, unconfirmed};
 use super::places::Held;
+use super::wire::Wire;
 use super::world::World;
 
 fn stopped(what: &What<'_>) -> bool {
@@ -38,7 +40,7 @@ pub(crate) async fn a_stopped_server_ends_every_connection_and_can_be_started_ag
     let opened = log.count(|what| matches!(what, What::Opened { .. }));
     assert_eq!(log.count(closed("")), opened);
     herd.log("B")
-        .wait("the end of A", link_down("ended by"))
+        .wait("the end of A", link_down("the other side left"))
         .await;
 
     herd.start("A").await;
@@ -136,6 +138,88 @@ pub(crate) async fn a_stopping_server_does_not_wait_for_the_dead<W: World>(world
     assert!(took < Duration::from_secs(2), "it took {took:?}");
 }
 
+/// A neighbour that holds nothing, and was dialled, is compared with a server that holds nothing.
+async fn synchronise<S: AsyncRead + AsyncWrite + Unpin>(neighbour: &mut Wire<S>) {
+    neighbour.expect_start("DIGEST - 0 ").await;
+    neighbour.say("DONE -\nSYNCED 0\n").await;
+    neighbour.expect("SYNCED 0").await;
+}
+
+pub(crate) async fn a_server_that_leaves_hears_its_neighbours_out_until_they_confirm<W: World>(
+    world: W,
+) {
+    let mut plan = Plan::new(&world, &["A-B", "A-C"]);
+    let fake = plan.fake("B").await;
+    let older = plan.fake("C").await;
+    let mut herd = plan.up().await;
+    let mut neighbour = fake.greet_now("A").await;
+    let mut old = older.greet("A").await;
+    let log = herd.log("A");
+    log.wait("the link", link_up("B")).await;
+    log.wait("the link", link_up("C")).await;
+    for wire in [&mut neighbour, &mut old] {
+        synchronise(wire).await;
+    }
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    drop(client);
+    let leaving = async {
+        neighbour.expect_start("AT A ").await;
+        neighbour.expect("BYE").await;
+        old.expect_start("AT A ").await;
+        // Version 1 has no word for it.
+        old.expect_end().await;
+        // Whoever is busy may have said much that is on its way. It does not reset what was told.
+        let much = "AT B +0.000000000 plum +1-1 5 1\n".repeat(50_000);
+        neighbour.say(much.as_str()).await;
+        neighbour.say("BYE\n").await;
+        neighbour.expect_end().await;
+        old.say(much.replace(" B ", " C ")).await;
+        old.half_close().await;
+    };
+    let ((), ()) = join(leaving, herd.stop("A")).await;
+    assert_eq!(log.count(unconfirmed), 0);
+    assert_eq!(log.count(link_down("stopping")), 2);
+}
+
+pub(crate) async fn a_neighbour_that_does_not_confirm_is_named<W: World>(world: W) {
+    let mut plan = Plan::new(&world, &["A-B"]);
+    let fake = plan.fake("B").await;
+    let mut herd = plan.up().await;
+    let mut neighbour = fake.greet_now("A").await;
+    let log = herd.log("A");
+    log.wait("the link", link_up("B")).await;
+    synchronise(&mut neighbour).await;
+    let mut client = herd.client("A").await;
+    client.say("IAMAT kiwi +1-1 5\n").await;
+    client.expect_at("A", "kiwi +1-1 5").await;
+    drop(client);
+    let leaving = async {
+        neighbour.expect_start("AT A ").await;
+        neighbour.expect("BYE").await;
+        drop(neighbour);
+    };
+    let ((), ()) = join(leaving, herd.stop("A")).await;
+    assert_eq!(log.count(unconfirmed), 1);
+}
+
+pub(crate) async fn a_server_that_leaves_is_answered_once_all_is_stored<W: World>(world: W) {
+    let herd = Plan::new(&world, &["B-A"]).without("B").up().await;
+    let mut neighbour = herd.dial("A").await;
+    neighbour.say(hello_now("B", 0xfa)).await;
+    neighbour.expect_start("HELLO 2 conf A ").await;
+    neighbour
+        .say("AT B +0.000000000 kiwi +1-1 5 1\nBYE\n")
+        .await;
+    neighbour.expect("BYE").await;
+    let log = herd.log("A");
+    assert_eq!(log.count(accepted("kiwi")), 1);
+    neighbour.half_close().await;
+    neighbour.expect_end().await;
+    log.wait("the end", link_down("the other side left")).await;
+}
+
 /// What a server said to a client and to a neighbour, but for the clock.
 async fn told<W: World>(world: &W) -> Vec<String> {
     let mut plan = Plan::new(world, &["A-B"]).seed(7);
@@ -155,8 +239,8 @@ async fn told<W: World>(world: &W) -> Vec<String> {
     neighbour.say("DIGEST - 2 0123456789abcdef\nLIST -\n").await;
     loop {
         let line = neighbour.line().await;
-        // Signs of life come when they come.
-        if !line.starts_with(b"PING") && !line.starts_with(b"ROOT") {
+        // Heartbeats come when they come, and questions and answers when nothing live waits.
+        if line.starts_with(b"AT ") {
             lines.push(line.clone());
         }
         if line.ends_with(b"client-19 +1-1 19 1") {

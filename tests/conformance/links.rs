@@ -137,7 +137,7 @@ pub(crate) async fn a_neighbour_that_does_not_greet_is_closed_and_dialled_again<
     let fake = plan.fake("B").await;
     let herd = plan.up().await;
     let mut silent = fake.accept().await;
-    silent.expect_start("HELLO 1 conf A ").await;
+    silent.expect_start("HELLO 2 conf A ").await;
     // Half a greeting is none.
     silent.say("HELLO 1 conf ").await;
     silent.expect_gone().await;

@@ -107,6 +107,16 @@ pub(crate) fn closed(why: &str) -> impl Fn(&What<'_>) -> bool {
     move |what| matches!(what, What::Closed { why: came, .. } if came.to_string().starts_with(why))
 }
 
+/// Whether a neighbour did not confirm that it has everything.
+pub(crate) fn unconfirmed(what: &What<'_>) -> bool {
+    matches!(what, What::Unconfirmed { .. })
+}
+
+/// Whether two servers have one name.
+pub(crate) fn namesakes(what: &What<'_>) -> bool {
+    matches!(what, What::Namesakes { .. })
+}
+
 /// Whether no connection came to be.
 pub(crate) fn connect_failed(what: &What<'_>) -> bool {
     matches!(what, What::ConnectFailed { .. })

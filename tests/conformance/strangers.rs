@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::herd::{Plan, hello};
-use super::log::{accepted, closed, connect_failed, link_down, link_up};
+use super::herd::{Plan, hello, hello_now};
+use super::log::{accepted, closed, connect_failed, link_down, link_up, namesakes};
 use super::world::World;
 
 /// A server that a neighbour `B` dials.
@@ -22,8 +22,8 @@ pub(crate) async fn a_stranger_is_told_why_it_may_not_have_a_link<W: World>(worl
         (b"HELLO 1 conf X 0123456789abcdef", "X is no neighbour of A"),
         (b"HELLO 1 conf A 0123456789abcdef", "A is no neighbour of A"),
         (
-            b"HELLO 2 conf B 0123456789abcdef",
-            "version 2 is not spoken here, 1 is",
+            b"HELLO 0 conf B 0123456789abcdef",
+            "version 0 is not spoken here, 2 is",
         ),
         (b"HELLO 1 conf B", "this is no HELLO as it must be"),
         (b"AT B +1.0 kiwi +1-1 5 1", "HELLO must come first"),
@@ -88,13 +88,13 @@ pub(crate) async fn a_server_that_answers_in_the_place_of_another_is_refused<W: 
     let herd = plan.up().await;
     let log = herd.log("A");
     let mut other = fake.accept().await;
-    other.expect_start("HELLO 1 conf A ").await;
+    other.expect_start("HELLO 2 conf A ").await;
     other.say(hello("C")).await;
     other.expect("BYE B was dialled, not C").await;
     other.expect_end().await;
     drop(other);
     let mut refusing = fake.accept().await;
-    refusing.expect_start("HELLO 1 conf A ").await;
+    refusing.expect_start("HELLO 2 conf A ").await;
     refusing.say("BYE not \u{202e}today\n").await;
     refusing.expect_gone().await;
     drop(refusing);
@@ -116,11 +116,11 @@ pub(crate) async fn a_server_of_another_version_is_refused_in_clear_words_and_th
     let log = herd.log("A");
     log.wait("the link", link_up("C")).await;
     let mut upgraded = fake.accept().await;
-    upgraded.expect_start("HELLO 1 conf A ").await;
+    upgraded.expect_start("HELLO 2 conf A ").await;
     upgraded
-        .say("HELLO 2 conf B 0123456789abcdef and more\n")
+        .say("HELLO 3 conf B 0123456789abcdef 0 and more\n")
         .await;
-    let reason = "version 2 is not spoken here, 1 is";
+    let reason = "version 3 is not spoken here, 2 is";
     upgraded.expect(format!("BYE {reason}")).await;
     upgraded.expect_end().await;
     drop(upgraded);
@@ -134,6 +134,71 @@ pub(crate) async fn a_server_of_another_version_is_refused_in_clear_words_and_th
     let _downgraded = fake.greet("A").await;
     log.wait("the link", link_up("B")).await;
     assert_eq!(log.count(link_down("")), 0);
+}
+
+pub(crate) async fn two_servers_of_one_name_do_not_take_the_link_from_each_other<W: World>(
+    world: W,
+) {
+    let herd = dialled(&world).up().await;
+    let log = herd.log("A");
+    let mut first = herd.dial("A").await;
+    first.say(hello_now("B", 1)).await;
+    first.expect_start("HELLO 2 conf A ").await;
+    let mut second = herd.dial("A").await;
+    second.say(hello_now("B", 2)).await;
+    second.expect_start("HELLO 2 conf A ").await;
+    first.expect_gone().await;
+    let mut again = herd.dial("A").await;
+    again.say(hello_now("B", 1)).await;
+    again
+        .expect("BYE two servers are called B: boot 0000000000000002 has the link, this is boot 0000000000000001")
+        .await;
+    log.wait("naming both", namesakes).await;
+    assert_eq!(log.count(link_up("B")), 2);
+    // The second has the link still.
+    second.say("PING 7.000000000\n").await;
+    second.expect_start("PONG 7.000000000 ").await;
+}
+
+pub(crate) async fn a_server_that_has_just_started_is_dialled_at_once<W: World>(world: W) {
+    let hour = Duration::from_secs(3600);
+    let mut plan = Plan::new(&world, &["A-B"])
+        .timing(|timing| (timing.redial_least, timing.redial_most) = (hour, hour));
+    let fake = plan.fake("B").await;
+    let herd = plan.up().await;
+    let log = herd.log("A");
+    let dying = fake.accept().await;
+    drop(dying);
+    log.wait("dialling in vain", closed("")).await;
+    // It waits for half an hour now, at least.
+    let mut knocking = herd.dial("A").await;
+    knocking.say("DIAL 2 conf B 00000000000000fa 0\n").await;
+    knocking.expect("BYE").await;
+    let _neighbour = fake.greet_now("A").await;
+    log.wait("the link", link_up("B")).await;
+}
+
+pub(crate) async fn a_neighbour_that_speaks_only_the_version_before_is_greeted_so<W: World>(
+    world: W,
+) {
+    let mut plan = Plan::new(&world, &["A-B"]);
+    let fake = plan.fake("B").await;
+    let herd = plan.up().await;
+    let log = herd.log("A");
+    for _ in 0..2 {
+        let mut older = fake.accept().await;
+        older.expect_start("HELLO 2 conf A ").await;
+        older.say("BYE version 2 is not spoken here, 1 is\n").await;
+        older.expect_gone().await;
+        drop(older);
+        let mut older = fake.accept().await;
+        older.expect_start("HELLO 1 conf A ").await;
+        older.say(hello("B")).await;
+        older.expect_start("DIGEST - 0 ").await;
+        // It is another build after the next start, perhaps.
+        drop(older);
+    }
+    log.wait_times(2, "the link", link_up("B")).await;
 }
 
 pub(crate) async fn a_servers_line_from_a_client_changes_nothing<W: World>(world: W) {

@@ -4,7 +4,7 @@ use proxy_herd::journal::{Forgetful, Why};
 use proxy_herd::node::{NeighbourId, Node};
 use proxy_herd::protocol::peer::PeerLine;
 
-use super::{JAQUEZ, JUZANG, MOST_QUESTIONS, at, lines, link_up, pull, riley};
+use super::{JAQUEZ, JUZANG, MOST_QUESTIONS, NOW, at, lines, link_up, pull, riley};
 
 /// So many clients are known at first, so that digests are cut up and lists are long enough.
 const CLIENTS: usize = 40;
@@ -35,7 +35,7 @@ pub fn digests(data: &[u8]) {
 
 fn say(node: &mut Node, neighbour: NeighbourId, line: &[u8]) {
     let known = node.clients();
-    if let Err((error, heard)) = node.peer_line(neighbour, line, &Forgetful) {
+    if let Err((error, heard)) = node.peer_line(neighbour, line, NOW, &Forgetful) {
         assert_eq!(
             node.clients(),
             known,

@@ -1,11 +1,11 @@
 //! The greeting: who may have a link, and which, and what is said to who may not.
 
-use proxy_herd::journal::Forgetful;
-use proxy_herd::node::{NeighbourId, Node};
+use proxy_herd::journal::{ConnId, Forgetful};
+use proxy_herd::node::{Greeted, Greeting, NeighbourId, Node, Refused};
 use proxy_herd::protocol::escape;
 use proxy_herd::protocol::peer::{PeerError, PeerLine, VERSION};
 
-use super::{JAQUEZ, JUZANG, lines, link_up, pull, riley};
+use super::{EVENT, JAQUEZ, JUZANG, NOW, lines, pull, riley};
 
 /// A connection of a server that says `data`: accepted, and as the answer to having dialled either neighbour.
 pub fn handshake(data: &[u8]) {
@@ -13,13 +13,16 @@ pub fn handshake(data: &[u8]) {
         let mut node = riley();
         let mut lines = lines(data);
         let hello = lines.next().unwrap_or_default();
-        match node.greet(hello, dialled) {
-            Ok(neighbour) => {
-                welcome(&node, hello, neighbour, dialled);
-                link_up(&mut node, neighbour);
+        match node.greet(hello, dialled.map(|neighbour| (neighbour, VERSION))) {
+            Ok(Greeted::Link(greeting)) => {
+                welcome(&node, hello, greeting, dialled);
+                let neighbour = greeting.neighbour;
+                node.link_up(greeting, ConnId(1), EVENT, &Forgetful);
                 behind_the_greeting(&mut node, neighbour, hello, lines);
             }
-            Err(reason) => {
+            // Juzang is the one that this server dials.
+            Ok(Greeted::DialMe(neighbour)) => assert_eq!((neighbour, dialled), (JUZANG, None)),
+            Err(Refused { reason, .. }) => {
                 assert!(reason.len() < 1000, "{reason}");
                 assert_eq!(
                     reason,
@@ -34,14 +37,15 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-fn welcome(node: &Node, hello: &[u8], neighbour: NeighbourId, dialled: Option<NeighbourId>) {
+fn welcome(node: &Node, hello: &[u8], greeting: Greeting, dialled: Option<NeighbourId>) {
     let Ok(PeerLine::Hello(said)) = PeerLine::parse(hello) else {
         panic!("welcome without a HELLO: {}", escape(hello));
     };
-    assert_eq!((said.version, said.herd), (VERSION, &b"riley"[..]));
-    assert_eq!(said.server, node.name_of(neighbour).as_bytes());
+    assert_eq!(said.herd, b"riley");
+    assert_eq!(greeting.version, said.version.min(VERSION));
+    assert_eq!(said.server, node.name_of(greeting.neighbour).as_bytes());
     // Juzang is dialled; were it let in as well, there would be two links with it.
-    assert_eq!(neighbour, dialled.unwrap_or(JAQUEZ));
+    assert_eq!(greeting.neighbour, dialled.unwrap_or(JAQUEZ));
 }
 
 /// Nobody is greeted twice, and nothing that follows is more than an answer to what is known: nothing.
@@ -52,14 +56,14 @@ fn behind_the_greeting<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
 ) {
     for line in lines {
-        let heard = node.peer_line(neighbour, line, &Forgetful);
-        // The question to begin with, an answer, the word that all is answered, and one more round.
+        let heard = node.peer_line(neighbour, line, NOW, &Forgetful);
+        // The question to begin with, an answer, the word that all is answered, and one more round; or a BYE.
         assert!(pull(node, neighbour) <= 4 + node.clients());
         if heard.is_err() {
             break;
         }
     }
-    let again = node.peer_line(neighbour, hello, &Forgetful);
+    let again = node.peer_line(neighbour, hello, NOW, &Forgetful);
     assert_eq!(
         again.map_err(|(error, _)| error),
         Err(PeerError::Unexpected)

@@ -12,7 +12,9 @@ mod places_answer;
 use std::num::NonZeroU64;
 
 use proxy_herd::journal::{ConnId, EventId, Forgetful};
-use proxy_herd::node::{ClientLineAt, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds};
+use proxy_herd::node::{
+    ClientLineAt, Greeting, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
+};
 use proxy_herd::protocol::escape;
 use proxy_herd::protocol::peer::{BootId, LINE_LIMIT, PeerLine};
 use proxy_herd::protocol::time::Timestamp;
@@ -30,6 +32,9 @@ const JUZANG: NeighbourId = NeighbourId(1);
 
 /// An event to be caused by; nobody looks.
 const EVENT: EventId = EventId(NonZeroU64::MIN);
+
+/// What the clock shows while servers talk.
+const NOW: Timestamp = Timestamp::EPOCH;
 
 /// So many questions are open at most: few, so that short inputs get there.
 const MOST_QUESTIONS: usize = 64;
@@ -56,7 +61,8 @@ fn riley() -> Node {
 }
 
 fn link_up(node: &mut Node, neighbour: NeighbourId) {
-    node.link_up(neighbour, ConnId(1), EVENT, &Forgetful);
+    let greeting = Greeting::of(neighbour, BootId(2));
+    node.link_up(greeting, ConnId(1), EVENT, &Forgetful);
 }
 
 /// A client's line, at a time that never changes.
@@ -77,7 +83,7 @@ fn pull(node: &mut Node, neighbour: NeighbourId) -> usize {
     let mut out = Vec::new();
     let mut pulls = 0;
     while node.has_work(neighbour) {
-        node.pull(neighbour, usize::MAX, &mut out, &Forgetful);
+        node.pull(neighbour, usize::MAX, NOW, &mut out, &Forgetful);
         pulls += 1;
         assert!(pulls < 1000, "it never comes to an end");
     }

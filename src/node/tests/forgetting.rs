@@ -116,7 +116,7 @@ fn the_journal_says_who_wanted_a_client_forgotten() {
         .expect("known");
     say(&mut node, b"IAMAT plum +1-1 100");
     let line = b"AT Jaquez +0.000000000 plum - 300 2 1";
-    node.peer_line(NeighbourId(0), line, &kept)
+    node.peer_line(NeighbourId(0), line, NOW, &kept)
         .expect("a good line");
     let words = kept.find(|what| match what {
         What::Forgotten { .. } | What::Accepted { .. } => Some(what.to_string()),

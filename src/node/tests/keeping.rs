@@ -147,7 +147,7 @@ fn a_record_is_forgotten_when_its_time_is_over_and_not_taken_in_again() {
         "? WHATSAT kiwi 1 1\\n"
     );
     // A neighbour that is slower to forget says it again.
-    node.peer_line(NeighbourId(0), line.as_bytes(), &kept)
+    node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &kept)
         .expect("a good line");
     assert_eq!((node.clients(), pulled(&mut node).as_str()), (0, ""));
     let why = kept.find(|what| match what {

@@ -11,7 +11,11 @@ fn neighbour(name: &str, dialled: bool) -> Neighbour {
 
 fn hello(node: &Node, server: &str) -> Result<NeighbourId, String> {
     let line = format!("HELLO 1 riley {server} 0123456789abcdef");
-    node.greet(line.as_bytes(), None)
+    match node.greet(line.as_bytes(), None) {
+        Ok(Greeted::Link(greeting)) => Ok(greeting.neighbour),
+        Ok(Greeted::DialMe(_)) => panic!("a HELLO asks for a link"),
+        Err(refused) => Err(refused.reason),
+    }
 }
 
 fn names(node: &Node) -> Vec<String> {
@@ -28,13 +32,13 @@ fn a_neighbour_that_comes_is_greeted_and_told_what_is_known() {
     );
     let juzang = node.gain(neighbour("Juzang", false), &Forgetful);
     assert_eq!(hello(&node, "Juzang"), Ok(juzang));
-    node.link_up(juzang, ConnId(2), GREETED, &Forgetful);
+    node.link_up(greeted_by(juzang), ConnId(2), GREETED, &Forgetful);
     let asks = b"DIGEST - 0 0000000000000000";
-    node.peer_line(juzang, asks, &Forgetful)
+    node.peer_line(juzang, asks, NOW, &Forgetful)
         .expect("a question");
     let mut out = Vec::new();
-    node.pull(juzang, usize::MAX, &mut out, &Forgetful);
-    let told = "AT Riley +0.250000000 kiwi +34-118 100 1\\n";
+    node.pull(juzang, usize::MAX, NOW, &mut out, &Forgetful);
+    let told = "HAVE Riley +0.250000000 kiwi +34-118 100 1\\n";
     assert!(escape(&out).contains(told), "{}", escape(&out));
 }
 
@@ -42,7 +46,7 @@ fn a_neighbour_that_comes_is_greeted_and_told_what_is_known() {
 fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
     let mut node = riley();
     let juzang = node.gain(neighbour("Juzang", false), &Forgetful);
-    node.link_up(juzang, ConnId(2), GREETED, &Forgetful);
+    node.link_up(greeted_by(juzang), ConnId(2), GREETED, &Forgetful);
     say(&mut node, b"IAMAT kiwi +34-118 100");
     let kept = Kept::default();
     let why = || Why::Refused("no link".into());
@@ -56,7 +60,7 @@ fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
     assert!(hello(&node, "Jaquez").is_err());
     // What it said already and was not heard yet comes too late; so does a greeting that was under way.
     hear(&mut node, "AT Jaquez +0.000000000 plum +1-1 5 1").expect_err("it is no neighbour");
-    node.link_up(NeighbourId(0), ConnId(3), GREETED, &kept);
+    node.link_up(greeted_by(NeighbourId(0)), ConnId(3), GREETED, &kept);
     assert!(!node.has_work(NeighbourId(0)));
     // It leaves once.
     node.lose(NeighbourId(0), why(), &kept);
@@ -99,6 +103,6 @@ fn a_neighbour_that_comes_back_may_be_dialled_from_the_other_end() {
         hello(&node, "Jaquez"),
         Err("Riley dials Jaquez, not the other way round".to_owned())
     );
-    node.link_up(jaquez, ConnId(2), GREETED, &Forgetful);
+    node.link_up(greeted_by(jaquez), ConnId(2), GREETED, &Forgetful);
     assert_eq!(pulled(&mut node), "DIGEST - 0 0000000000000000\\n");
 }

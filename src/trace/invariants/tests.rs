@@ -477,7 +477,7 @@ fn what_is_told_to_synchronise_is_no_flood() {
     let sent = position(&trace, |event| {
         let cause = event.cause.and_then(|cause| trace.event(cause));
         let cause = cause.map(|cause| &cause.what);
-        answers(event, "Campbell", b"AT Juzang ")
+        answers(event, "Campbell", b"HAVE Juzang ")
             && matches!(cause, Some(What::LineIn { line, .. }) if line.0.starts_with(b"DIGEST"))
     });
     let mut unasked = trace.clone();

@@ -164,6 +164,8 @@ fn is_noted(event: &Event) -> bool {
         | What::Expired { .. }
         | What::Forgotten { .. }
         | What::LinkDown { .. }
+        | What::Namesakes { .. }
+        | What::Unconfirmed { .. }
         | What::Crashed
         | What::Restarted
         | What::PoweredOff

@@ -1,0 +1,171 @@
+//! Who may have a link, and in which words: what is decided of the first line of a connection between servers.
+
+use std::sync::Arc;
+
+use crate::journal::ConnId;
+use crate::protocol::escape;
+use crate::protocol::peer::{self, BootId, Hello, PeerError, PeerLine};
+
+use super::{NeighbourId, Node};
+
+/// What the first line of a connection between servers is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeted {
+    /// A link.
+    Link(Greeting),
+    /// This neighbour, which this server dials, wants it to do so now.
+    DialMe(NeighbourId),
+}
+
+/// Who greeted, and how it wants to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// The neighbour.
+    pub neighbour: NeighbourId,
+    /// The version of the language that both speak.
+    pub version: u32,
+    /// Which run of the neighbour this is.
+    pub boot: BootId,
+    /// How many records the neighbour holds, if it says so.
+    pub records: Option<u64>,
+}
+
+impl Greeting {
+    /// The greeting of a neighbour that speaks as this build does, in its run `boot`.
+    pub fn of(neighbour: NeighbourId, boot: BootId) -> Self {
+        Self {
+            neighbour,
+            version: peer::VERSION,
+            boot,
+            records: None,
+        }
+    }
+}
+
+/// Why a greeting is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The words for a `BYE`.
+    pub reason: String,
+    /// There are two servers of this name.
+    pub namesakes: Option<Namesakes>,
+}
+
+/// Two servers that have one name: each took the link from the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namesakes {
+    /// Their name.
+    pub name: Arc<str>,
+    /// The run that has the link, or had it last.
+    pub linked: BootId,
+    /// By which connection, while the link is up.
+    pub conn: Option<ConnId>,
+    /// The run that had it before, and wants it again.
+    pub refused: BootId,
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        let namesakes = None;
+        Self { reason, namesakes }
+    }
+}
+
+impl Node {
+    /// The greeting to send, without its terminator, in `version` of the language.
+    pub fn hello(&self, version: u32) -> Vec<u8> {
+        PeerLine::Hello(self.who(version)).to_bytes()
+    }
+
+    /// What to send instead to a neighbour that this server is dialled by: that it should do so now.
+    pub fn dial_me(&self) -> Vec<u8> {
+        PeerLine::Dial(self.who(peer::VERSION)).to_bytes()
+    }
+
+    fn who(&self, version: u32) -> Hello<'_> {
+        Hello {
+            version,
+            herd: self.config.herd.as_bytes(),
+            server: self.config.name.as_bytes(),
+            boot: self.config.boot,
+            records: (version > 1).then(|| self.store.len() as u64),
+        }
+    }
+
+    /// Decides whether whoever sent `line` may have a link, and which. `dialled` is the neighbour
+    /// that this end meant to reach and the version that it greeted with, if it is the end that dialled.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not. Nothing changed.
+    pub fn greet(
+        &self,
+        line: &[u8],
+        dialled: Option<(NeighbourId, u32)>,
+    ) -> Result<Greeted, Refused> {
+        let me = &self.config.name;
+        // The end that was dialled answers with the lower of both versions.
+        let most = dialled.map_or(peer::VERSION, |(_, said)| said);
+        let version = match peer::hello_version(line) {
+            Some(theirs)
+                if theirs < peer::OLDEST_VERSION || (theirs > most && dialled.is_some()) =>
+            {
+                return Err(peer::unspoken(theirs, most).into());
+            }
+            theirs => theirs.map_or(most, |theirs| theirs.min(most)),
+        };
+        let (hello, wants_to_be_dialled) = match PeerLine::parse(line) {
+            Ok(PeerLine::Hello(hello)) => (hello, false),
+            Ok(PeerLine::Dial(hello)) if dialled.is_none() => (hello, true),
+            Err(PeerError::Malformed) if line.starts_with(b"HELLO") => {
+                return Err("this is no HELLO as it must be".to_owned().into());
+            }
+            _ => return Err("HELLO must come first".to_owned().into()),
+        };
+        let server = escape(hello.server);
+        if hello.herd != self.config.herd.as_bytes() {
+            let (ours, theirs) = (&self.config.herd, escape(hello.herd));
+            return Err(format!("this is herd {ours}, not {theirs}").into());
+        }
+        let mut neighbours = self.neighbours();
+        let found = neighbours.find(|(_, known)| known.name.as_bytes() == hello.server);
+        let (found, known) = found.ok_or_else(|| format!("{server} is no neighbour of {me}"))?;
+        match dialled {
+            Some((wanted, _)) if wanted != found => {
+                let wanted = self.name_of(wanted);
+                return Err(format!("{wanted} was dialled, not {server}").into());
+            }
+            None if known.dialled && wants_to_be_dialled => return Ok(Greeted::DialMe(found)),
+            None if wants_to_be_dialled => {
+                return Err(format!("{server} dials {me}, not the other way round").into());
+            }
+            // Two links between the same two servers would take turns in superseding each other.
+            None if known.dialled => {
+                return Err(format!("{me} dials {server}, not the other way round").into());
+            }
+            _ => {}
+        }
+        if let Some(linked) = self.runs[found.0].successor_of(hello.boot) {
+            return Err(self.namesakes(found, linked, hello.boot));
+        }
+        Ok(Greeted::Link(Greeting {
+            neighbour: found,
+            version,
+            boot: hello.boot,
+            records: hello.records.filter(|_| version > 1),
+        }))
+    }
+
+    fn namesakes(&self, neighbour: NeighbourId, linked: BootId, refused: BootId) -> Refused {
+        let name = self.name_of(neighbour);
+        Refused {
+            reason: peer::namesakes(&name, linked, refused),
+            namesakes: Some(Namesakes {
+                name,
+                linked,
+                conn: self.links[neighbour.0].as_ref().map(|link| link.conn),
+                refused,
+            }),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A graceful end, two servers of one name, and what a neighbour of the version before is told.
+
+use super::*;
+use crate::node::Unconfirmed;
+
+const JAQUEZ: NeighbourId = NeighbourId(0);
+
+fn linked(version: u32) -> Node {
+    let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
+    let greeting = Greeting {
+        version,
+        ..greeted_by(JAQUEZ)
+    };
+    node.link_up(greeting, ConnId(1), GREETED, &Forgetful);
+    node
+}
+
+fn down(node: &mut Node) {
+    node.link_down(JAQUEZ, Why::Ended, None, &Forgetful);
+}
+
+/// Both ends have compared that neither holds anything.
+fn synchronise(node: &mut Node) {
+    hear(node, "DIGEST - 0 0000000000000000").expect("a question");
+    hear(node, "SYNCED 0").expect("its end");
+    pulled(node);
+}
+
+fn unconfirmed(records: usize, was_linked: bool) -> Vec<Unconfirmed> {
+    vec![Unconfirmed {
+        peer: "Jaquez".into(),
+        records,
+        was_linked,
+    }]
+}
+
+#[test]
+fn who_leaves_says_what_waits_then_bye_and_is_confirmed() {
+    let mut node = linked(2);
+    synchronise(&mut node);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    node.leave(JAQUEZ);
+    assert_eq!(
+        pulled(&mut node),
+        "AT Riley +0.250000000 kiwi +34-118 100 1\\nBYE\\n"
+    );
+    assert!(node.has_left(JAQUEZ) && !node.is_confirmed(JAQUEZ));
+    // What others say is stored and told nobody, and nobody is asked or answered.
+    hear(&mut node, "AT Jaquez +0.000000000 plum +34-118 100 1").expect("an update");
+    hear(&mut node, "PING 7.000000000").expect("a question");
+    assert_eq!(pulled(&mut node), "");
+    hear(&mut node, "BYE").expect("its confirmation");
+    assert!(node.is_confirmed(JAQUEZ));
+    down(&mut node);
+    assert_eq!(node.farewell(&Forgetful), []);
+}
+
+#[test]
+fn who_does_not_confirm_is_named_with_what_it_may_lack() {
+    let mut node = linked(2);
+    synchronise(&mut node);
+    for client in 0..5 {
+        say(&mut node, format!("IAMAT c{client} +34-118 100").as_bytes());
+    }
+    node.ping(JAQUEZ);
+    pulled(&mut node);
+    hear(&mut node, &format!("PONG {NOW} {NOW}")).expect("an answer");
+    // Three more, of two clients.
+    for client in ["plum", "kiwi", "kiwi"] {
+        say(&mut node, format!("IAMAT {client} +34-118 100").as_bytes());
+    }
+    node.leave(JAQUEZ);
+    pulled(&mut node);
+    down(&mut node);
+    let kept = Kept::default();
+    assert_eq!(node.farewell(&kept), unconfirmed(2, true));
+    let told = kept.find(|what| match what {
+        What::Unconfirmed { records, .. } => Some(*records),
+        _ => None,
+    });
+    assert_eq!(told, [2]);
+}
+
+#[test]
+fn who_was_not_compared_with_is_sent_what_clients_said_here_and_no_more() {
+    let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &Forgetful);
+    hear(&mut node, "AT Jaquez +0.000000000 plum +34-118 100 1").expect("an update");
+    node.leave(JAQUEZ);
+    assert_eq!(
+        pulled(&mut node),
+        "AT Riley +0.250000000 kiwi +34-118 100 1\\nBYE\\n"
+    );
+    down(&mut node);
+    // It may not have heard it, nor what it said itself.
+    assert_eq!(node.farewell(&Forgetful), unconfirmed(2, true));
+}
+
+#[test]
+fn a_neighbour_of_version_1_confirms_by_the_end_of_the_stream() {
+    for ends in [true, false] {
+        let mut node = linked(1);
+        synchronise(&mut node);
+        node.ping(JAQUEZ);
+        assert_eq!(pulled(&mut node), "PING\\n");
+        say(&mut node, b"IAMAT kiwi +34-118 100");
+        node.leave(JAQUEZ);
+        assert_eq!(
+            pulled(&mut node),
+            "AT Riley +0.250000000 kiwi +34-118 100 1\\n"
+        );
+        assert!(node.has_left(JAQUEZ));
+        if ends {
+            node.hear_end(JAQUEZ);
+        }
+        assert_eq!(node.is_confirmed(JAQUEZ), ends);
+        down(&mut node);
+        let wanted = if ends { vec![] } else { unconfirmed(1, true) };
+        assert_eq!(node.farewell(&Forgetful), wanted);
+    }
+}
+
+#[test]
+fn who_is_left_answers_and_says_nothing_more() {
+    let mut node = linked(2);
+    synchronise(&mut node);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    hear(&mut node, "AT Jaquez +0.000000000 plum +34-118 100 1").expect("an update");
+    hear(&mut node, "BYE").expect("its end");
+    assert!(node.is_left_by(JAQUEZ));
+    say(&mut node, b"IAMAT fig +34-118 100");
+    node.ping(JAQUEZ);
+    assert_eq!(pulled(&mut node), "BYE\\n");
+    assert!(node.record(b"plum").is_some());
+    down(&mut node);
+    // Whoever left is not waited for, and what was known then was known to it as well as to this server.
+    assert_eq!(node.farewell(&Forgetful), []);
+    say(&mut node, b"IAMAT date +34-118 100");
+    assert_eq!(node.farewell(&Forgetful), unconfirmed(1, false));
+}
+
+#[test]
+fn what_nobody_else_knows_is_told_at_the_end() {
+    let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
+    assert_eq!(node.farewell(&Forgetful), []);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    assert_eq!(node.farewell(&Forgetful), unconfirmed(1, false));
+    // Where one neighbour has everything, those out of reach are none of its business.
+    let mut node = Node::new(config("Riley", &[("Jaquez", false), ("Juzang", false)]));
+    node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &Forgetful);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    node.leave(JAQUEZ);
+    pulled(&mut node);
+    hear(&mut node, "BYE").expect("its confirmation");
+    down(&mut node);
+    assert_eq!(node.farewell(&Forgetful), []);
+}
+
+#[test]
+fn what_comes_in_without_end_does_not_keep_a_slow_neighbour_from_its_bye() {
+    let mut node = Node::new(config("Riley", &[("Jaquez", false), ("Juzang", false)]));
+    let juzang = NeighbourId(1);
+    for neighbour in [JAQUEZ, juzang] {
+        node.link_up(greeted_by(neighbour), ConnId(1), GREETED, &Forgetful);
+    }
+    let relayed = |node: &mut Node, client: &str| {
+        let line = format!("AT Juzang +0.000000000 {client} +34-118 100 1");
+        node.peer_line(juzang, line.as_bytes(), NOW, &Forgetful)
+            .expect("an update");
+        let mut out = Vec::new();
+        node.pull(JAQUEZ, 1, NOW, &mut out, &Forgetful);
+        escape(&out)
+    };
+    node.leave(JAQUEZ);
+    relayed(&mut node, "kiwi");
+    node.relay_no_more();
+    assert_eq!(relayed(&mut node, "plum"), "");
+    assert!(node.record(b"plum").is_some());
+    assert!(node.has_left(JAQUEZ));
+}
+
+#[test]
+fn a_run_that_another_has_followed_is_refused_and_both_are_named() {
+    let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
+    let greet = |node: &Node, boot: u64| {
+        let line = format!("HELLO 2 riley Jaquez {boot:016x} 0");
+        node.greet(line.as_bytes(), None)
+    };
+    for boot in [7, 7, 8] {
+        let Ok(Greeted::Link(greeting)) = greet(&node, boot) else {
+            panic!("boot {boot} is refused");
+        };
+        node.link_up(greeting, ConnId(boot), GREETED, &Forgetful);
+    }
+    let refused = greet(&node, 7).expect_err("boot 8 came after it");
+    assert_eq!(
+        refused.reason,
+        "two servers are called Jaquez: boot 0000000000000008 has the link, this is boot 0000000000000007"
+    );
+    assert_eq!(
+        crate::protocol::peer::namesake(&refused.reason),
+        Some("0000000000000008")
+    );
+    let namesakes = refused.namesakes.expect("they are two");
+    assert_eq!(
+        (namesakes.linked, namesakes.conn),
+        (BootId(8), Some(ConnId(8)))
+    );
+    // A third run is welcome, and then neither of the two is.
+    let Ok(Greeted::Link(greeting)) = greet(&node, 9) else {
+        panic!("boot 9 is refused");
+    };
+    node.link_up(greeting, ConnId(9), GREETED, &Forgetful);
+    assert!(greet(&node, 7).is_err() && greet(&node, 8).is_err());
+}
+
+#[test]
+fn a_neighbour_of_version_1_is_not_told_of_generations() {
+    for (version, wanted) in [
+        (1, ""),
+        (2, "AT Riley +0.000000000 kiwi - 200.000000000 1 1\\n"),
+    ] {
+        let mut node = linked(version);
+        synchronise(&mut node);
+        say(&mut node, b"IAMAT kiwi +34-118 100");
+        pulled(&mut node);
+        node.forget(b"kiwi", Timestamp::new(200, 0), &Forgetful)
+            .expect("it is known");
+        say(&mut node, b"IAMAT plum +34-118 100");
+        let plum = "AT Riley +0.250000000 plum +34-118 100 1\\n";
+        assert_eq!(pulled(&mut node), format!("{wanted}{plum}"));
+    }
+}
