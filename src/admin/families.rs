@@ -66,6 +66,11 @@ pub static FAMILIES: &[Family] = &[
     ),
     family(
         "counter",
+        "herd_namesakes_total",
+        "How often a second server of one name was refused, here or by a neighbour",
+    ),
+    family(
+        "counter",
         "herd_records_expired_total",
         "Records forgotten because their time to live was over",
     ),
@@ -109,6 +114,11 @@ pub static FAMILIES: &[Family] = &[
         "gauge",
         "herd_link_waiting_records",
         "Records that wait to be sent to the neighbour",
+    ),
+    family(
+        "gauge",
+        "herd_link_unconfirmed_records",
+        "Once the server has stopped: records that the neighbour did not confirm to have",
     ),
     family(
         "gauge",

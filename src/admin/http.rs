@@ -83,6 +83,11 @@ pub struct Admin {
 impl Admin {
     /// Whether the server is ready now, or else why not.
     pub fn readiness(&self) -> Result<(), Vec<String>> {
+        if self.metrics.has_namesake() && !self.server.is_stopping() {
+            return Err(vec![
+                "another server has this one's name: the log says which".to_owned(),
+            ]);
+        }
         let grace_is_over = Instant::now() >= self.grace_ends;
         ready(
             &self.metrics.links(),

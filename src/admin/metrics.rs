@@ -73,7 +73,7 @@ const fn ignored(why: Ignored) -> usize {
 }
 
 /// Why connections end or are not taken.
-pub(super) const REASONS: [&str; 15] = [
+pub(super) const REASONS: [&str; 16] = [
     "ended",
     "failed",
     "silent",
@@ -89,6 +89,7 @@ pub(super) const REASONS: [&str; 15] = [
     "full",
     "no_handshake",
     "left",
+    "early",
 ];
 
 const fn reason(why: &Why) -> usize {
@@ -108,6 +109,7 @@ const fn reason(why: &Why) -> usize {
         Why::Full => 12,
         Why::NoHandshake => 13,
         Why::Left => 14,
+        Why::Early => 15,
     }
 }
 
@@ -152,6 +154,8 @@ pub(super) struct LinkCounts {
     pub(super) last: AtomicI64,
     pub(super) last_sent: AtomicU64,
     pub(super) last_received: AtomicU64,
+    /// Records that the neighbour did not confirm to have when this server stopped.
+    pub(super) unconfirmed: AtomicU64,
     /// Whether it was synchronised since it came up.
     pub(super) whole: AtomicU64,
 }
@@ -208,6 +212,10 @@ pub struct Metrics {
     pub(super) with_servers: Connections,
     /// Those connections that are open and are with servers. Few, and of no interest to a line.
     servers: Mutex<BTreeMap<ConnId, WithServer>>,
+    /// How often two servers of one name were met.
+    pub(super) namesakes: Count,
+    /// When this server was last told that another one has its name.
+    namesake: Mutex<Option<Instant>>,
     /// When there last was a server there, and no link was made with it.
     unwilling: Mutex<Option<Instant>>,
     /// Changes with each event of a link.
@@ -241,6 +249,8 @@ impl Metrics {
             with_clients: Connections::default(),
             with_servers: Connections::default(),
             servers: Mutex::default(),
+            namesakes: Count::default(),
+            namesake: Mutex::default(),
             unwilling: Mutex::default(),
             changed: watch::Sender::default(),
             knows_from_before: AtomicBool::new(false),
@@ -310,6 +320,13 @@ impl Metrics {
     pub fn saw_unwilling(&self) -> bool {
         self.last_unwilling()
             .is_some_and(|last| last.elapsed() < LATELY)
+    }
+
+    /// Whether this server was told lately that another one has its name.
+    pub fn has_namesake(&self) -> bool {
+        let last = self.namesake.lock();
+        let last = *last.unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < LATELY)
     }
 
     /// A connection with a server is no more.
@@ -424,6 +441,16 @@ impl Metrics {
                 }
                 self.link(peer, |link| link.ups.add(1));
             }
+            What::Namesakes { mine, .. } => {
+                self.namesakes.add(1);
+                if *mine {
+                    let mut last = self.namesake.lock().unwrap_or_else(PoisonError::into_inner);
+                    *last = Some(Instant::now());
+                }
+            }
+            What::Unconfirmed { peer, records } => self.link(peer, |link| {
+                link.unconfirmed.store(*records, Ordering::Relaxed);
+            }),
             What::LinkDown { peer, .. } => self.link(peer, |link| {
                 link.downs.add(1);
                 link.whole.store(0, Ordering::Relaxed);

@@ -177,6 +177,8 @@ fn process(text: &mut Text) {
 }
 
 fn records(text: &mut Text, metrics: &Metrics) {
+    text.family("herd_namesakes_total")
+        .put(&[], metrics.namesakes.get());
     text.family("herd_records_expired_total")
         .put(&[], metrics.expired.get());
     text.family("herd_lines_total")
@@ -221,6 +223,9 @@ fn links(text: &mut Text, admin: &Admin) {
     });
     each("herd_link_waiting_records", &|peer, _| {
         Some(status(peer).map_or(0, |status| status.waiting).to_string())
+    });
+    each("herd_link_unconfirmed_records", &|_, link| {
+        Some(link.unconfirmed.load(Ordering::Relaxed).to_string())
     });
     each("herd_link_roots_agree", &|peer, _| {
         status(peer)?.agreed.and_then(switch)

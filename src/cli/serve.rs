@@ -407,10 +407,12 @@ fn ended(
 ) -> Result<Exit, Failure> {
     warn_of_look_ups(server, asking.counts.last_reports());
     let stopped = served.map_err(|error| Failure::Failed(error.to_string()))?;
-    Ok(if stopped.unconfirmed.is_empty() {
-        Exit::Held
-    } else {
+    // A server that nobody ever had a link with is tried out alone.
+    let is_lost = stopped.unconfirmed.iter().any(|one| one.was_linked);
+    Ok(if is_lost {
         Exit::Unconfirmed
+    } else {
+        Exit::Held
     })
 }
 

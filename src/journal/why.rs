@@ -37,6 +37,8 @@ pub enum Why {
     Stopping,
     /// The other end said `BYE` and left, or a server that only wanted to be dialled did.
     Left,
+    /// This server has not been told yet what its neighbours know.
+    Early,
     /// So many are connected from the same address already.
     Crowded,
     /// So many are connected already.
@@ -93,6 +95,7 @@ impl fmt::Display for Why {
             Self::Superseded => f.write_str("superseded by a newer connection"),
             Self::Stopping => f.write_str("stopping"),
             Self::Left => f.write_str("the other side left"),
+            Self::Early => f.write_str("not synchronised yet"),
             Self::Crowded => f.write_str("too many from the same address"),
             Self::Full => f.write_str("too many are connected"),
         }

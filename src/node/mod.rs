@@ -6,6 +6,7 @@
 //! tests that have no network at all.
 
 mod client;
+mod dirty;
 mod fill;
 mod forget;
 mod greeting;
@@ -16,6 +17,7 @@ pub(crate) mod mistakes;
 mod neighbours;
 mod parting;
 mod peer;
+mod pings;
 mod store;
 mod sync;
 #[cfg(test)]
@@ -28,7 +30,8 @@ use crate::journal::{EventId, Ignored, Journal, Source, What};
 use crate::protocol::peer::{BootId, Pace};
 use crate::protocol::record::Record;
 
-use link::{Link, Reason};
+use dirty::Reason;
+use link::Link;
 use mistakes::{Mistake, makes};
 use store::{ClientIndex, Store};
 

@@ -10,13 +10,16 @@ use crate::journal::{EventId, Journal, What};
 use crate::protocol::peer::BootId;
 use crate::protocol::time::Timestamp;
 
-use super::link::{Link, Parting, Reason, Word};
+use super::dirty::Reason;
+use super::link::{Link, Parting, Word};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
 /// The runs of a neighbour that had a link with this one.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
+    /// One of them and this server have compared all they knew.
+    pub(super) was_synchronised: bool,
     last: Option<BootId>,
     /// Those before it, the oldest first.
     former: Vec<BootId>,
@@ -63,11 +66,17 @@ pub struct Unconfirmed {
     pub peer: Arc<str>,
     /// At most so many records of those that this server held may be unknown to it.
     pub records: usize,
-    /// The link was up when this server began to stop.
+    /// There was a link with it at some time in this run. With whom there never was, nobody counted on.
     pub was_linked: bool,
 }
 
 impl Node {
+    /// Whether every neighbour has told it what it knew, at some time since it began.
+    pub fn has_heard_all(&self) -> bool {
+        self.neighbours()
+            .all(|(id, _)| self.runs[id.0].was_synchronised)
+    }
+
     /// This server stops, and `neighbour` is told what it must still know, then `BYE`.
     pub fn leave(&mut self, neighbour: NeighbourId) {
         let Some(link) = &mut self.links[neighbour.0] else {
@@ -186,33 +195,30 @@ impl Node {
     /// alone knew is gone with it.
     pub fn farewell(&self, journal: &dyn Journal) -> Vec<Unconfirmed> {
         let parted = || {
-            self.neighbours()
-                .map(|(id, known)| (known, self.parted[id.0]))
+            let neighbours = self.neighbours();
+            neighbours.map(|(id, known)| (id, known, self.parted[id.0]))
         };
-        let anybody_has_all = parted().any(|(_, parted)| parted == Parted::Confirmed);
-        let unconfirmed = parted().filter_map(|(known, parted)| {
-            let (records, was_linked) = match parted {
+        // Whoever left when nothing had come since had all, as well as whoever confirmed it.
+        let has_all = [Parted::Confirmed, Parted::Left(self.accepted)];
+        let anybody_has_all = parted().any(|(_, _, parted)| has_all.contains(&parted));
+        let unconfirmed = parted().filter_map(|(id, known, parted)| {
+            let records = match parted {
                 Parted::Confirmed => return None,
-                Parted::Unconfirmed(records) => (records, true),
+                Parted::Unconfirmed(records) => records,
                 _ if anybody_has_all => return None,
-                Parted::Unknown => (self.store.len(), false),
+                Parted::Unknown => self.store.len(),
                 Parted::Left(accepted) => {
                     let since = usize::try_from(self.accepted - accepted).unwrap_or(usize::MAX);
-                    (since.min(self.store.len()), false)
+                    since.min(self.store.len())
                 }
             };
             (records > 0).then(|| Unconfirmed {
                 peer: Arc::clone(&known.name),
                 records,
-                was_linked,
+                was_linked: self.runs[id.0].last.is_some(),
             })
         });
-        let mut unconfirmed: Vec<Unconfirmed> = unconfirmed.collect();
-        // Whoever left last knew the rest.
-        let is_known = parted().any(|(_, parted)| parted == Parted::Left(self.accepted));
-        if is_known {
-            unconfirmed.retain(|one| one.was_linked);
-        }
+        let unconfirmed: Vec<Unconfirmed> = unconfirmed.collect();
         for Unconfirmed { peer, records, .. } in &unconfirmed {
             let (peer, records) = (Arc::clone(peer), *records as u64);
             journal.record(None, What::Unconfirmed { peer, records });

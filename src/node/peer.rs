@@ -4,7 +4,8 @@ use crate::journal::{ConnId, EventId, Journal, What, Why};
 use crate::protocol::peer::{self, Pace, PeerError, PeerLine, Update};
 use crate::protocol::time::Timestamp;
 
-use super::link::{Link, Parting, Reason, Waiting, Word};
+use super::dirty::{Reason, Waiting};
+use super::link::{Link, Parting, Word};
 use super::mistakes::{Mistake, makes};
 use super::store::ClientIndex;
 use super::{Greeting, NeighbourId, Node};

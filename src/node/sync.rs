@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use crate::journal::{EventId, Journal, What};
 use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
-use super::link::{Answer, Part, Parting, Question, Reason, Round, Word};
+use super::dirty::{Part, Reason};
+use super::link::{Answer, Parting, Question, Round, Word};
 use super::mistakes::{Mistake, makes};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
@@ -344,6 +345,7 @@ impl Node {
         if again {
             return self.begin_round(neighbour, cause);
         }
+        self.runs[neighbour.0].was_synchronised = true;
         let peer = self.name_of(neighbour);
         let what = What::Synchronised {
             peer,

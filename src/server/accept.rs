@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_lite::future::or;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::handle::Beat;
 use super::{Limits, ServeError, Shared, client, peer, unless};
@@ -33,6 +33,8 @@ struct Kind {
     /// When there are too many, the oldest that has not shown who it is makes room, so that strangers who say nothing keep
     /// no server out.
     makes_room: bool,
+    /// It may be closed until the neighbours have told what they know.
+    may_wait_for_herd: bool,
 }
 
 /// A connection's place among those that a listener takes.
@@ -99,6 +101,7 @@ pub(super) async fn clients<N: Net>(
         },
         beat: Beat::Clients,
         makes_room: false,
+        may_wait_for_herd: true,
     };
     let stopping = shared.stopping();
     let serve = |shared, connection, _| client::serve_client(shared, connection);
@@ -117,6 +120,7 @@ pub(super) async fn peers<N: Net>(
         },
         beat: Beat::Peers,
         makes_room: true,
+        may_wait_for_herd: false,
     };
     let stopping = shared.links_stopping();
     accept(&shared, stopping, &listener, kind, peer::serve_peer).await
@@ -166,6 +170,7 @@ where
     H: Fn(Arc<Shared<N>>, Connection<N::Stream>, Arc<Place>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
+    let began = Instant::now();
     let mut connections = JoinSet::new();
     let mut open = Open::default();
     let mut unproved = Unproved::default();
@@ -211,6 +216,10 @@ where
             Next::Ended(ended) => open.remove(ended?),
             Next::Accepted(Ok(connection)) => {
                 want_of_files = None;
+                if kind.may_wait_for_herd && waits_for_herd(shared, began) {
+                    not_accepted(Why::Early, Some(connection.remote.ip()));
+                    continue;
+                }
                 let site = site(connection.remote.ip());
                 if open.from(site) >= most.from_one {
                     // Closed without a word: whoever opens so many reads none.
@@ -246,6 +255,13 @@ where
     // Each connection was told to stop as well and finishes what it has in hand.
     let patience = shared.timing().drain + shared.linger();
     drain(connections, patience).await
+}
+
+/// Whether no client is served yet by a server that `began` then.
+fn waits_for_herd<N: Net>(shared: &Shared<N>, began: Instant) -> bool {
+    shared.limits().refuse_until_synchronised
+        && began.elapsed() < shared.timing().ready_grace
+        && !shared.state().node.has_heard_all()
 }
 
 /// The next one that ends.

@@ -90,6 +90,9 @@ pub struct Limits {
     /// Look-ups of one client connection that are under way at a time; while there are so many its next line waits
     /// to be decided.
     pub look_ups_per_connection: usize,
+    /// Whether clients are refused until all neighbours have told what they know, or the grace for that is over: a server
+    /// that has just started calls clients unknown that the herd knows.
+    pub refuse_until_synchronised: bool,
     /// Servers connected at a time, greeted or not.
     pub peer_connections: usize,
     /// Of these, so many from one address; further ones are closed at once.
@@ -110,6 +113,7 @@ impl Default for Limits {
             client_connections: 10_000,
             clients_per_address: 1000,
             look_ups_per_connection: 16,
+            refuse_until_synchronised: false,
             peer_connections: 256,
             peers_per_address: 64,
             keep: Keep {

@@ -202,6 +202,11 @@ pub static SETTINGS: &[Setting] = &[
         "Look-ups of one client connection that are under way at a time; beyond that its next line waits",
     ),
     setting(
+        "refuse-until-synchronised",
+        Switch(|s| &mut s.limits.refuse_until_synchronised),
+        "Close clients' connections until all neighbours have told what they know, at most for `ready-grace`",
+    ),
+    setting(
         "peer-connections",
         Count(|s| &mut s.limits.peer_connections, 1, 1 << 16),
         "Servers connected at a time",

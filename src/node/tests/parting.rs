@@ -137,7 +137,7 @@ fn who_is_left_answers_and_says_nothing_more() {
     // Whoever left is not waited for, and what was known then was known to it as well as to this server.
     assert_eq!(node.farewell(&Forgetful), []);
     say(&mut node, b"IAMAT date +34-118 100");
-    assert_eq!(node.farewell(&Forgetful), unconfirmed(1, false));
+    assert_eq!(node.farewell(&Forgetful), unconfirmed(1, true));
 }
 
 #[test]

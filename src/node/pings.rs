@@ -1,0 +1,75 @@
+//! What a neighbour has confirmed, how long that took, and what its clock shows.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::protocol::peer::PeerError;
+use crate::protocol::time::Timestamp;
+
+/// Questions of whether all that was sent so far has been handled.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    /// When each was asked, by this server's clock, and how many updates had been accepted by then that the neighbour was
+    /// to be told.
+    open: VecDeque<(Timestamp, u64)>,
+    /// Bytes of records in bulk since the last one.
+    bulk: usize,
+    /// How many updates of those accepted so far the neighbour has confirmed.
+    pub(super) confirmed: u64,
+    /// What the last answer said of the way and of the neighbour's clock.
+    pub(super) measured: Option<(Duration, i64)>,
+}
+
+impl Pings {
+    /// So many bytes of bulk are sent between two of these questions. With [`MOST_OPEN`](Self::MOST_OPEN) it bounds what a live
+    /// update can find before it on its way: 256 KiB, which a server takes in within some 10 ms.
+    const BULK: usize = 64 * 1024;
+
+    /// So many may be open while more is sent in bulk.
+    const MOST_OPEN: usize = 4;
+
+    /// Whether records may be sent in bulk.
+    pub(super) fn allow_bulk(&self) -> bool {
+        self.open.len() < Self::MOST_OPEN
+    }
+
+    /// Whether one more may be asked. A neighbour that answers none is shown that this end is there all the same.
+    pub(super) fn allow_more(&self) -> bool {
+        self.open.len() < 4 * Self::MOST_OPEN
+    }
+
+    /// More was sent in bulk; whether it is time to ask.
+    pub(super) fn sent_bulk(&mut self, bytes: usize) -> bool {
+        self.bulk += bytes;
+        self.bulk >= Self::BULK
+    }
+
+    pub(super) fn ask(&mut self, clock: Timestamp, told: u64) {
+        self.bulk = 0;
+        self.open.push_back((clock, told));
+    }
+
+    /// An answer came.
+    pub(super) fn answered(
+        &mut self,
+        ping: Timestamp,
+        theirs: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), PeerError> {
+        let (asked, told) = (self.open.pop_front()).ok_or(PeerError::Unexpected)?;
+        if asked != ping {
+            return Err(PeerError::Unexpected);
+        }
+        self.confirmed = told;
+        let way = now.as_nanos().saturating_sub(asked.as_nanos());
+        // A clock that was set meanwhile tells nothing.
+        if let Ok(way) = u64::try_from(way) {
+            let middle = asked.as_nanos() + i128::from(way) / 2;
+            let offset = theirs.as_nanos().saturating_sub(middle);
+            let offset =
+                i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX });
+            self.measured = Some((Duration::from_nanos(way), offset));
+        }
+        Ok(())
+    }
+}
