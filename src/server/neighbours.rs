@@ -44,12 +44,13 @@ impl Peer {
         }
     }
 
-    /// It has just started and wants to be dialled. Whoever does that already need not hear it.
+    /// It has just started and wants to be dialled. If that is being tried, or there is a link still of the run before, it is
+    /// remembered: the next pause is none.
     pub(super) fn dial_now(&self) {
-        self.wants_to_be_dialled.notify_waiters();
+        self.wants_to_be_dialled.notify_one();
     }
 
-    /// Completes when it says that it wants to be dialled.
+    /// Completes when it said that it wants to be dialled.
     pub(super) async fn wants_to_be_dialled(&self) {
         self.wants_to_be_dialled.notified().await;
     }
