@@ -4,13 +4,14 @@
 //! that a user mends them in one go. Nothing here reads a file but [`Source::read`].
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::files;
 
 /// A place in a [`Source`], in bytes.
 pub type Span = Range<usize>;
@@ -20,7 +21,7 @@ pub type Span = Range<usize>;
 pub struct Source {
     /// The path as the user typed it, or another name to show.
     pub name: String,
-    /// The text, without a byte-order mark.
+    /// The text, without a byte-order mark, its lines ended by LF alone.
     pub text: String,
 }
 
@@ -32,14 +33,19 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
+        // The same file means the same wherever it was checked out: what a line ends with is no part of a text of
+        // several lines. Nothing but an escape puts CR LF into one.
+        if text.contains("\r\n") {
+            text = text.replace("\r\n", "\n");
+        }
         let name = name.into();
         Arc::new(Self { name, text })
     }
 
-    /// Reads a file. The error has no place, and names the path.
+    /// Reads a file, or standard input (`-`). The error has no place, and names the path.
     pub fn read(path: &Path) -> Result<Arc<Self>, Box<Problem>> {
         let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|e| Box::new(Problem::unreadable(&name, &e)))?;
+        let bytes = files::read(path).map_err(|e| Box::new(Problem::unreadable(&name, &e)))?;
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(name, text)),
             Err(e) => {

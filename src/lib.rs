@@ -69,6 +69,7 @@ pub mod diff;
 pub mod document;
 #[cfg(feature = "sim")]
 pub mod explore;
+mod files;
 pub mod herd;
 pub mod journal;
 pub mod load;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 /// Each part of the crate and the other parts that it may name. A new part needs a line here.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("units", &["document"]),
-    ("diag", &[]),
-    ("document", &["diag"]),
+    ("diag", &["files"]),
+    ("document", &["files", "diag"]),
     ("protocol", &[]),
-    ("herd", &["diag", "document", "seed", "units"]),
+    ("herd", &["files", "diag", "document", "seed", "units"]),
     ("journal", &["protocol", "units"]),
     ("node", &["journal", "protocol"]),
     (
@@ -39,19 +39,20 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "diag", "document", "herd", "protocol", "seed", "trace", "units",
+            "files", "diag", "document", "herd", "protocol", "seed", "trace", "units",
         ],
     ),
+    ("files", &[]),
     ("seed", &[]),
     ("version", &[]),
     (
         "shrink",
-        &["diag", "herd", "scenario", "sim", "trace", "units"],
+        &["files", "diag", "herd", "scenario", "sim", "trace", "units"],
     ),
     (
         "sweep",
         &[
-            "herd", "journal", "protocol", "report", "scenario", "seed", "sim", "trace",
+            "files", "herd", "journal", "protocol", "report", "scenario", "seed", "sim", "trace",
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),
@@ -94,9 +95,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log", "model",
-            "mutants", "net", "places", "protocol", "report", "scenario", "server", "settings",
-            "shrink", "sim", "survey", "sweep", "trace", "units", "version", "view",
+            "files", "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log",
+            "model", "mutants", "net", "places", "protocol", "report", "scenario", "server",
+            "settings", "shrink", "sim", "survey", "sweep", "trace", "units", "version", "view",
         ],
     ),
 ];

@@ -1,6 +1,5 @@
 //! `herd diff`: two runs held against each other.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use serde::Serialize;
 
 use super::{Exit, Failure, painted, print, warn};
 use crate::diff::{self, Diff};
+use crate::files;
 use crate::scenario::Scenario;
 use crate::sim;
 use crate::trace::Trace;
@@ -108,7 +108,7 @@ fn pairs(args: &Args) -> Result<Vec<(Trace, Trace)>, Failure> {
 
 fn read(file: &Path) -> Result<Given, Failure> {
     let name = file.display();
-    let text = fs::read_to_string(file);
+    let text = files::read_text(file);
     let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
     if super::view::is_trace(file, text.as_bytes()) {
         let traces = Trace::from_json_lines(&text);

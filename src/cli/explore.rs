@@ -9,6 +9,7 @@ use super::interrupt::Interrupt;
 use super::threads::Threads;
 use super::{Exit, Failure, at_least_one, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
+use crate::files::quoted;
 use crate::scenario::Scenario;
 use crate::view::orders_page;
 
@@ -77,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some("all") => scenario.herd.ids().map(Some).collect(),
         Some(name) => vec![Some(server(&scenario.herd, name)?)],
     };
-    outputs::check(&[&args.file], &[("--html", args.html.as_deref())])?;
+    outputs::check(&[("--html", args.html.as_deref())])?;
     outputs::check_folder(args.out.as_ref())?;
     let interrupt = Interrupt::watch()?;
     let mut explored: Vec<Exploration> = Vec::new();
@@ -149,9 +150,9 @@ fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure>
             "{}{origin}-order-{number}.toml",
             exploration.scenario
         ));
-        let unwritable = |error| Failure::Input(format!("can't write {}: {error}", file.display()));
-        std::fs::write(&file, broken.scenario.to_toml()).map_err(unwritable)?;
-        let _ = writeln!(anstream::stderr(), "replay it: herd run {}", file.display());
+        outputs::write(&file, &broken.scenario.to_toml())?;
+        let file = quoted(&file.display().to_string());
+        let _ = writeln!(anstream::stderr(), "replay it: herd run {file}");
     }
     Ok(())
 }

@@ -154,12 +154,10 @@ fn mutants(names: &[String]) -> Result<Vec<Mutant>, Failure> {
 }
 
 fn write_small(folder: &Path, rows: &[Row]) -> Result<(), Failure> {
-    let unwritable =
-        |error| Failure::Input(format!("can't write into {}: {error}", folder.display()));
     for row in rows {
         if let Some(small) = &row.small {
             let file = folder.join(format!("{}.toml", row.name));
-            std::fs::write(file, &small.file).map_err(unwritable)?;
+            outputs::write(&file, &small.file)?;
         }
     }
     Ok(())

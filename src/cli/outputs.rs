@@ -1,25 +1,22 @@
-//! What a command is to write, looked at before it works: what can't be written is told at once, and nothing that is read is
-//! overwritten.
+//! What a command is to write, looked at before it works: what can't be written is told at once, and nothing that was read is
+//! overwritten, by whatever name or link.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::files;
 
-/// Whether all these files can be written, and each is none of those that are read and no other that is written. Each comes with
-/// the flag that names it.
-pub(super) fn check(inputs: &[&PathBuf], outputs: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
+/// Whether all these files can be written, and each is none that this process has read and no other that is written. Each comes
+/// with the flag that names it. What is to be read is read before this is asked.
+pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
     let outputs: Vec<(&str, &Path)> = (outputs.iter())
         .filter_map(|(flag, file)| Some((*flag, (*file)?)))
         .collect();
     for (at, (flag, file)) in outputs.iter().enumerate() {
         let name = file.display();
-        if inputs.iter().any(|input| is_same(input, file)) {
-            return Err(Failure::Input(format!(
-                "{flag} would overwrite {name}, which is read: name another file"
-            )));
-        }
+        spare(flag, file)?;
         if let Some((other, _)) = outputs[..at].iter().find(|(_, other)| is_same(other, file)) {
             return Err(Failure::Input(format!(
                 "{other} and {flag} name the same file, {name}: name two"
@@ -28,6 +25,58 @@ pub(super) fn check(inputs: &[&PathBuf], outputs: &[(&str, Option<&Path>)]) -> R
         writable(file).map_err(|error| cannot(file, &error))?;
     }
     Ok(())
+}
+
+/// Refuses to overwrite what was read.
+fn spare(what: &str, file: &Path) -> Result<(), Failure> {
+    if files::was_read(file) {
+        let name = file.display();
+        return Err(Failure::Input(format!(
+            "{what} would overwrite {name}, which is read: name another file"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes a file as a whole: beside its place first, so that whoever looks finds the old one or the new one, and the old one stays
+/// where there is no room for the new one.
+pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    spare("the output", file)?;
+    put(file, text.as_bytes()).map_err(|error| cannot(file, &error))
+}
+
+fn put(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let before = fs::metadata(file).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        // A pipe or a terminal has no place beside it.
+        return fs::write(file, bytes);
+    }
+    // A link stays a link.
+    let place = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let Some((beside, mut new)) = begin_beside(&place) else {
+        return fs::write(file, bytes);
+    };
+    let written = new.write_all(bytes).and_then(|()| match &before {
+        Some(before) => new.set_permissions(before.permissions()),
+        None => Ok(()),
+    });
+    let moved = written.and_then(|()| fs::rename(&beside, &place));
+    if moved.is_err() {
+        // It may be gone already; what went wrong first is what is told.
+        let _ = fs::remove_file(&beside);
+    }
+    moved
+}
+
+/// An empty file in the same folder; none where the folder is no place for another file, though the file itself may be written.
+fn begin_beside(place: &Path) -> Option<(PathBuf, File)> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(place.file_name()?);
+    name.push(format!(".{}", std::process::id()));
+    let beside = place.with_file_name(name);
+    let options = OpenOptions::new().write(true).create_new(true).clone();
+    let new = options.open(&beside).ok()?;
+    Some((beside, new))
 }
 
 /// Whether files can be written into this folder, which is made if need be.
@@ -43,7 +92,8 @@ pub(super) fn check_folder(folder: Option<&PathBuf>) -> Result<(), Failure> {
 /// Whether two paths lead to one file, though it may not be there yet. What is no file, such as `/dev/null`, can be named twice.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let is_special = |path: &Path| fs::metadata(path).is_ok_and(|found| !found.is_file());
-    !is_special(one) && place(one).is_some_and(|place_of_one| Some(place_of_one) == place(other))
+    let is_one_place = || place(one).is_some_and(|of_one| Some(of_one) == place(other));
+    !is_special(one) && (files::is_one(one, other) || is_one_place())
 }
 
 fn place(path: &Path) -> Option<PathBuf> {

@@ -1,15 +1,13 @@
 //! Pages that a command writes beside its report.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Component, Path, PathBuf, absolute};
 
-use super::Failure;
+use super::{Failure, outputs};
 
 /// Writes a page.
 pub(super) fn write(file: &Path, page: &str) -> Result<(), Failure> {
-    let written = fs::write(file, page);
-    written.map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))
+    outputs::write(file, page)
 }
 
 /// How a page refers to a file: from the folder that the page is in, so that both can be moved together.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, outputs, painted, print, view, warn};
+use crate::files::{self, Folders, ends_in, quoted};
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
 use crate::sim;
@@ -30,7 +31,7 @@ Exit codes:
     reason = "each is a flag of the command line"
 )]
 pub(super) struct Args {
-    /// Scenario files (.toml, .json), or folders of them; in these, herd files and folders named `herds` are passed over
+    /// Scenario files (.toml, .json; `-` for standard input), or folders of them; in these, herd files and folders named `herds` are passed over
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Run with this seed instead of the scenario's
@@ -82,12 +83,11 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         }
     }
     let scenarios = load_all(&files)?;
-    let read: Vec<&PathBuf> = files.iter().collect();
     let written = [
         ("--trace", args.trace.as_deref()),
         ("--html", args.html.as_deref()),
     ];
-    outputs::check(&read, &written)?;
+    outputs::check(&written)?;
     let mut broken = Vec::new();
     for (index, scenario) in scenarios.into_iter().enumerate() {
         let scenario = match args.seed {
@@ -105,10 +105,7 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         }
         print(&show(&trace, args))?;
         if let Some(file) = &args.trace {
-            let written = fs::write(file, trace.to_json_lines());
-            written.map_err(|error| {
-                Failure::Input(format!("can't write {}: {error}", file.display()))
-            })?;
+            outputs::write(file, &trace.to_json_lines())?;
         }
         if trace.verdict().broken > 0 {
             broken.push(scenario.name.clone());
@@ -201,7 +198,7 @@ pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure>
     for path in paths {
         if path.is_dir() {
             let before = files.len();
-            collect(path, &mut files)?;
+            collect(path, &mut Folders::default(), &mut files)?;
             if files.len() == before {
                 let folder = path.display();
                 return Err(Failure::Input(format!(
@@ -209,9 +206,9 @@ pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure>
                 )));
             }
         } else if is_herd_file(path) {
-            let file = path.display();
+            let (file, named) = (path.display(), quoted(&path.display().to_string()));
             return Err(Failure::Input(format!(
-                "{file} is a herd file, and no scenario: `herd herds {file}` checks it, and a scenario \
+                "{file} is a herd file, and no scenario: `herd herds {named}` checks it, and a scenario \
                  names it by `herd = …`"
             )));
         } else {
@@ -224,11 +221,8 @@ pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure>
 /// Whether a file has the servers of a herd and no steps: such a file may lie beside the scenarios that
 /// use it.
 fn is_herd_file(path: &Path) -> bool {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let has: (bool, bool) = if path
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
+    let text = files::read_text(path).unwrap_or_default();
+    let has: (bool, bool) = if text.trim_start().starts_with('{') {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         (json.get("servers").is_some(), json.get("steps").is_some())
     } else {
@@ -238,7 +232,11 @@ fn is_herd_file(path: &Path) -> bool {
     has == (true, false)
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+/// Adds the scenario files in a folder and in those in it. One that was looked into, by a link that leads back, is passed over.
+fn collect(folder: &Path, seen: &mut Folders, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if !seen.enter(folder) {
+        return Ok(());
+    }
     let unreadable = |error| Failure::Input(format!("can't read {}: {error}", folder.display()));
     let mut inside = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -246,12 +244,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     }
     inside.sort();
     for path in inside {
-        let extension = path.extension().and_then(|extension| extension.to_str());
         if path.is_dir() {
             if path.file_name().is_none_or(|name| name != "herds") {
-                collect(&path, files)?;
+                collect(&path, seen, files)?;
             }
-        } else if matches!(extension, Some("toml" | "json")) && !is_herd_file(&path) {
+        } else if (ends_in(&path, "toml") || ends_in(&path, "json")) && !is_herd_file(&path) {
             files.push(path);
         }
     }

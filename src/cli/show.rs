@@ -1,9 +1,9 @@
 //! `herd show`: a trace that was written earlier, as the run itself printed it.
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::{Exit, Failure, painted, print};
+use crate::files;
 use crate::report::{self, Detail};
 use crate::trace::Trace;
 
@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let file = args.file.display();
-    let text = fs::read_to_string(&args.file);
+    let text = files::read_text(&args.file);
     let text = text.map_err(|error| Failure::Input(format!("can't read {file}: {error}")))?;
     let traces = Trace::from_json_lines(&text);
     let traces = traces.map_err(|error| Failure::Input(format!("{file}: {error}")))?;

@@ -1,14 +1,14 @@
 //! `herd shrink`: a run that fails, made small.
 
-use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::interrupt::Interrupt;
-use super::outputs::{self, is_same};
+use super::outputs;
 use super::run::load_all;
 use super::{Exit, Failure, at_least_one, print};
+use crate::files;
 use crate::scenario::Scenario;
 use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sweep::report::Group;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let Some(mut scenario) = scenarios.pop() else {
         return Err(Failure::Input("there is no scenario".to_owned()));
     };
-    outputs::check(&[&args.file], &[("--output", args.output.as_deref())])?;
+    outputs::check(&[("--output", args.output.as_deref())])?;
     if let Some(seed) = args.seed {
         scenario = scenario.with_seed(seed);
     }
@@ -97,10 +97,10 @@ pub(super) fn write_shrunk(
     let name: String = group.fingerprint.to_string().chars().map(plain).collect();
     let words: Vec<&str> = name.split('-').filter(|word| !word.is_empty()).collect();
     let file = folder.join(format!("{}.toml", words.join("-")));
-    if is_same(&file, Path::new(&failing.source.name)) {
+    if files::was_read(&file) {
         let (way, file) = (&group.fingerprint, file.display());
         tell(&format!(
-            "{way}: not made small, for {file} is what failed\n"
+            "{way}: not made small, for that would overwrite {file}, which is read\n"
         ))?;
         return Ok(None);
     }
@@ -148,8 +148,7 @@ fn small(scenario: &Scenario, limits: Limits, interrupt: &Interrupt) -> Result<S
 
 fn write(file: &Path, shrunk: &Shrunk) -> Result<String, Failure> {
     let text = shrunk.file(&file.display().to_string());
-    let written = fs::write(file, &text);
-    written.map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))?;
+    outputs::write(file, &text)?;
     Ok(text)
 }
 

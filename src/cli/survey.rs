@@ -63,8 +63,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let (herd, reference) = args.which.load()?;
-    let read = PathBuf::from(&reference);
-    outputs::check(&[&read], &[("--html", args.html.as_deref())])?;
+    outputs::check(&[("--html", args.html.as_deref())])?;
     let (dead, cut) = if args.all {
         (herd.servers().len(), herd.links().len())
     } else {

@@ -1,6 +1,6 @@
 //! `herd sweep`: many seeds on all cores, and their results put together.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use super::run::{load_all, scenario_files};
 use super::shrink::write_shrunk;
 use super::threads::Threads;
 use super::{Exit, Failure, heard, outputs, pages, painted, print};
+use crate::files;
 use crate::scenario::Scenario;
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::report::Report;
@@ -147,12 +148,11 @@ fn shard(text: &str) -> Result<Shard, String> {
 fn run_part(args: &Args) -> Result<Exit, Failure> {
     let files = scenario_files(&args.paths)?;
     let scenarios = load_all(&files)?;
-    let read: Vec<&PathBuf> = files.iter().collect();
     let written = [
         ("--state", args.state.as_deref()),
         ("--html", args.how.html.as_deref()),
     ];
-    outputs::check(&read, &written)?;
+    outputs::check(&written)?;
     outputs::check_folder(args.shrink.as_ref())?;
     let plan = Plan::new(
         &scenarios,
@@ -331,7 +331,11 @@ impl State {
     fn open(file: &Path, plan: &Plan) -> Result<Self, Failure> {
         let unwritten =
             |error: io::Error| Failure::Input(format!("can't write {}: {error}", file.display()));
-        let before = fs::read(file).unwrap_or_default();
+        let before = if file.exists() {
+            files::read(file).map_err(unwritten)?
+        } else {
+            Vec::new()
+        };
         let opened = OpenOptions::new().create(true).append(true).open(file);
         let mut state = Self(opened.map_err(unwritten)?);
         if before.is_empty() {
@@ -366,13 +370,11 @@ fn resumed(file: &Path, plan: &Plan) -> Result<Outcomes, Failure> {
 
 fn read(file: &Path) -> Result<(Plan, Outcomes), Failure> {
     let bad = |why: &dyn std::fmt::Display| Failure::Input(format!("{}: {why}", file.display()));
-    let text = fs::read_to_string(file).map_err(|error| bad(&error))?;
+    let text = files::read_text(file).map_err(|error| bad(&error))?;
     results::read(&text).map_err(|error| bad(&error))
 }
 
 fn merge(files: &[PathBuf], how: &How) -> Result<Exit, Failure> {
-    let read_from: Vec<&PathBuf> = files.iter().collect();
-    outputs::check(&read_from, &[("--html", how.html.as_deref())])?;
     let mut merged: Option<(Plan, Outcomes)> = None;
     for file in files {
         let (plan, outcomes) = read(file)?;
@@ -388,6 +390,7 @@ fn merge(files: &[PathBuf], how: &How) -> Result<Exit, Failure> {
             }
         }
     }
+    outputs::check(&[("--html", how.html.as_deref())])?;
     let (plan, outcomes) = merged.ok_or_else(|| Failure::Input("there is no file".to_owned()))?;
     let mut report = Report::new(plan, outcomes);
     report.strict = how.strict;

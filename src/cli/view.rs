@@ -1,11 +1,11 @@
 //! `herd view`: runs as one page for a browser, or a run as a picture or for another tool.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::export::Export;
 use super::{Exit, Failure, outputs, print, warn};
+use crate::files::{self, ends_in, quoted};
 use crate::report;
 use crate::scenario::Scenario;
 use crate::sim;
@@ -54,12 +54,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let text = "a page on standard output can't be opened: give it a file with `-o FILE`";
         return Err(Failure::Input(text.to_owned()));
     }
-    let inputs: Vec<&PathBuf> = args.files.iter().collect();
+    let given: Vec<Given> = (args.files.iter())
+        .map(|file| read(file, args))
+        .collect::<Result<_, _>>()?;
+    // What is wrong with the output shows before anything is run.
     let named = args.output.as_deref().filter(|_| !to_stdout);
-    outputs::check(&inputs, &[("--output", named)])?;
+    outputs::check(&[("--output", named)])?;
     let mut runs = Vec::new();
-    for file in &args.files {
-        runs.extend(read(file, args)?);
+    for (file, given) in args.files.iter().zip(given) {
+        match given {
+            Given::Traces(traces) => runs.extend(traces.into_iter().map(|it| traced(it, file))),
+            Given::Scenario(scenario) => runs.extend(execute(&scenario, file, args)?),
+        }
     }
     let page = if args.export.is_wanted() {
         let traces: Vec<&Trace> = runs.iter().map(|run| &run.trace).collect();
@@ -71,8 +77,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         print_raw(&page)?;
     } else {
         let file = args.output.clone().unwrap_or_else(|| default_name(&runs));
-        outputs::check(&inputs, &[("the page", Some(&file))])?;
-        write(&file, &page)?;
+        outputs::check(&[("the page", Some(&file))])?;
+        outputs::write(&file, &page)?;
         print(&format!(
             "{}: {}, {} kB\n",
             file.display(),
@@ -90,12 +96,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 /// One page of one run; used by `herd run --html`, too.
 pub(super) fn write_page(file: &Path, trace: Trace, scenario: &Path) -> Result<(), Failure> {
     let run = shown(trace, scenario);
-    write(file, &view::page(&[run]))
-}
-
-fn write(file: &Path, page: &str) -> Result<(), Failure> {
-    fs::write(file, page)
-        .map_err(|error| Failure::Input(format!("can't write {}: {error}", file.display())))
+    outputs::write(file, &view::page(&[run]))
 }
 
 /// A page is no report: its bytes go out as they are.
@@ -106,15 +107,20 @@ fn print_raw(page: &str) -> Result<(), Failure> {
     super::heard(written.and_then(|()| stdout.flush()))
 }
 
-/// The runs of a file: a scenario's, or those that a trace tells of.
-fn read(file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
+/// What is in a file.
+enum Given {
+    Traces(Vec<Trace>),
+    Scenario(Box<Scenario>),
+}
+
+fn read(file: &Path, args: &Args) -> Result<Given, Failure> {
     let name = file.display();
     if file.is_dir() {
         return Err(Failure::Input(format!(
             "{name} is a folder: name the scenarios or traces in it that you want to see"
         )));
     }
-    let text = fs::read(file);
+    let text = files::read(file);
     let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
     if is_trace(file, &text) {
         if !args.seed.is_empty() {
@@ -126,13 +132,16 @@ fn read(file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
             .map_err(|error| Failure::Input(format!("{name} is no trace: {error}")))?;
         let traces = Trace::from_json_lines(&text);
         let traces = traces.map_err(|error| Failure::Input(format!("{name}: {error}")))?;
-        return Ok(traces
-            .into_iter()
-            .map(|trace| traced(trace, file))
-            .collect());
+        return Ok(Given::Traces(traces));
     }
     let (scenario, warnings) = Scenario::load(file)?;
     warn(&warnings);
+    Ok(Given::Scenario(Box::new(scenario)))
+}
+
+/// The runs of a scenario, one for each seed.
+fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
+    let name = file.display();
     let seeds = if args.seed.is_empty() {
         vec![scenario.seed]
     } else {
@@ -154,10 +163,8 @@ fn read(file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
 
 /// A trace is told by its first line, or else by its file's name.
 pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
-    text.trim_ascii_start().starts_with(b"{\"trace\":")
-        || file
-            .extension()
-            .is_some_and(|extension| extension == "jsonl")
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    text.trim_ascii_start().starts_with(b"{\"trace\":") || ends_in(file, "jsonl")
 }
 
 fn shown(trace: Trace, scenario: &Path) -> Shown {
@@ -181,16 +188,6 @@ fn traced(trace: Trace, file: &Path) -> Shown {
         source: file.display().to_string(),
         command: String::new(),
         trace,
-    }
-}
-
-/// As a shell reads it.
-fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) && !text.starts_with('-') {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

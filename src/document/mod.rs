@@ -5,6 +5,7 @@
 //! until nothing is wrong any more. What was cut is remembered as damage, so that whoever
 //! validates the value does not complain about a hole that was made here.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diag::{Problem, Problems, Source, Span};
+use crate::files;
 
 #[cfg(feature = "sim")]
 mod json;
@@ -59,7 +61,7 @@ impl Damage {
     }
 }
 
-/// Reads a file: JSON if its name ends in `.json`, else TOML 1.1. All problems are added to
+/// Reads a file: JSON if its name ends in `.json` or, where it has no ending, if it begins as JSON does; else TOML 1.1. All problems are added to
 /// `problems`; there is no value if the file is no TOML or JSON at all.
 pub fn parse<T: DeserializeOwned>(
     source: &Arc<Source>,
@@ -76,8 +78,10 @@ pub fn parse<T: DeserializeOwned>(
 }
 
 fn is_json(source: &Source) -> bool {
-    let extension = source.name.rsplit_once('.').map(|(_, extension)| extension);
-    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+    let name = Path::new(&source.name);
+    // A pipe's name says nothing. No TOML begins with a bracket of this kind.
+    files::ends_in(name, "json")
+        || name.extension().is_none() && source.text.trim_start().starts_with('{')
 }
 
 #[cfg(feature = "sim")]

@@ -7,6 +7,7 @@ use super::Herd;
 #[cfg(feature = "sim")]
 use super::shape::Shape;
 use crate::diag::{Problem, Problems, Source, did_you_mean};
+use crate::files;
 
 /// The herds that are part of the program, with their files.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -45,7 +46,7 @@ impl Herd {
         Self::parse(&source).ok().map(|(herd, _)| herd)
     }
 
-    /// Reads a herd: a path if `reference` has a `/` or ends in `.toml` or `.json`, a shape such as
+    /// Reads a herd: a path if `reference` has a `/`, is `-` (standard input) or ends in `.toml` or `.json`, a shape such as
     /// `ring:8` (with the feature `sim`), else the name of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next
     /// to the herd come the warnings.
     pub fn load(reference: &str, relative_to: Option<&Path>) -> Result<(Self, Problems), Problems> {
@@ -65,7 +66,8 @@ pub(crate) fn find(reference: &str, relative_to: Option<&Path>) -> Result<Arc<So
         return shaped(reference);
     }
     if is_path(reference) {
-        let path = relative_to.map_or_else(|| PathBuf::from(reference), |dir| dir.join(reference));
+        let folder = relative_to.filter(|_| reference != files::STANDARD_INPUT);
+        let path = folder.map_or_else(|| PathBuf::from(reference), |dir| dir.join(reference));
         return Source::read(&path).map_err(|problem| LoadError {
             message: problem.message,
             help: problem.help,
@@ -90,8 +92,9 @@ fn shaped(reference: &str) -> Result<Arc<Source>, LoadError> {
 }
 
 fn is_path(reference: &str) -> bool {
-    let extension = Path::new(reference).extension();
-    reference.contains('/') || extension.is_some_and(|ext| ext == "toml" || ext == "json")
+    let path = Path::new(reference);
+    let ends = files::ends_in(path, "toml") || files::ends_in(path, "json");
+    ends || reference.contains('/') || reference == files::STANDARD_INPUT
 }
 
 fn help_for_unknown(reference: &str) -> String {

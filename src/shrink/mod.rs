@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::files::quoted;
 use crate::scenario::{Action, Expect, Expected, Scenario};
 use crate::sim;
 use crate::trace::fingerprint::Fingerprint;
@@ -95,7 +96,7 @@ impl Shrunk {
     pub fn file(&self, file: &str) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "# Breaks {}.", self.fingerprint);
-        let _ = writeln!(text, "# Again: herd run {file}\n");
+        let _ = writeln!(text, "# Again: herd run {}\n", quoted(file));
         text + &self.scenario.to_toml()
     }
 }

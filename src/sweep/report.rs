@@ -9,6 +9,7 @@ use super::coverage::{Counts, Coverage};
 use super::plan::{Plan, Shard};
 use super::results::{Failure, Outcomes};
 use super::situations::Situation;
+use crate::files::quoted;
 use crate::report::show::grouped;
 use crate::trace::fingerprint::Fingerprint;
 
@@ -254,7 +255,7 @@ impl Report {
     fn command(&self, verb: &str, run: u64) -> String {
         let (scenario, seed) = self.plan.run(run);
         let swarm = if self.plan.swarm { " --swarm" } else { "" };
-        let file = &self.plan.scenarios[scenario].file;
+        let file = quoted(&self.plan.scenarios[scenario].file);
         format!("herd {verb}{swarm} --seed {seed} {file}")
     }
 

@@ -272,6 +272,8 @@ impl Trace {
     pub fn from_json_lines(text: &str) -> Result<Vec<Self>, TraceError> {
         let mut done = Vec::new();
         let mut current: Option<Self> = None;
+        // Editors and shells of some systems put a byte-order mark there.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, text) in text.lines().enumerate() {
             let read = |error| TraceError::at(index + 1, &error);
             let line: Line = serde_json::from_str(text).map_err(read)?;

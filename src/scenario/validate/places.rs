@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Context;
 use crate::diag::Problem;
 use crate::document::{Located, Section};
+use crate::files;
 use crate::protocol::location::Location;
 use crate::scenario::places::{PlacesBody, PlacesFault, PlacesTable};
 use crate::scenario::raw::RawPlaces;
@@ -128,7 +129,7 @@ impl Context<'_> {
             }
             (None, Some(file), None) => {
                 let path = relative_to.unwrap_or(Path::new("")).join(file.as_str());
-                match std::fs::read(&path) {
+                match files::read(&path) {
                     Ok(body) => Some(PlacesBody::Given(body)),
                     Err(error) => {
                         let message = format!("can't read `{}`: {error}", path.display());

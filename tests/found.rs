@@ -1,0 +1,276 @@
+//! Inputs that once went wrong, each for a kind of them: what a command reads is never overwritten, nothing that it was given is
+//! passed over, and what it prints to be copied can be copied.
+
+#![cfg(all(feature = "sim", unix))]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// Copies of files of `tests/found`.
+fn folder(files: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in files {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/found")
+            .join(file);
+        fs::copy(from, folder.path().join(file)).expect("it is there");
+    }
+    folder
+}
+
+fn text(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/found")
+        .join(file);
+    fs::read_to_string(path).expect("it is there")
+}
+
+/// The base scenario, broken in whatever order and with whatever seed.
+fn broken() -> String {
+    let right = text("base.toml");
+    let broken = right.replace("{now}\" }", "{now}\", reply = \"no\" }");
+    assert_ne!(broken, right);
+    broken
+}
+
+fn command(folder: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    command.args(args).current_dir(folder.path());
+    command
+}
+
+fn herd(folder: &TempDir, args: &[&str]) -> (Option<i32>, String, String) {
+    said(
+        &command(folder, args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs"),
+    )
+}
+
+/// The same with a pipe as standard input.
+fn piped(folder: &TempDir, args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut command = command(folder, args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // Who does not read all of it has said why.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    said(&child.wait_with_output().expect("it ends"))
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+const READ: [&str; 3] = ["refers.toml", "herd.toml", "body.json"];
+
+#[test]
+fn no_output_overwrites_what_is_read_by_whatever_name() {
+    for input in READ {
+        for name in [input, "hard", "soft"] {
+            for begin in [
+                &["run", "--quiet", "--html", name, "refers.toml"][..],
+                &["run", "--quiet", "--trace", name, "refers.toml"],
+                &["view", "-o", name, "refers.toml"],
+                &["view", "--svg", "-o", name, "refers.toml"],
+                &["shrink", "-o", name, "refers.toml"],
+                &["sweep", "--seeds", "0..1", "--html", name, "refers.toml"],
+                &["sweep", "--seeds", "0..1", "--state", name, "refers.toml"],
+                &["explore", "--html", name, "refers.toml"],
+            ] {
+                let folder = folder(&READ);
+                let path = |name: &str| folder.path().join(name);
+                fs::hard_link(path(input), path("hard")).unwrap();
+                symlink(input, path("soft")).unwrap();
+                let (code, _, stderr) = herd(&folder, begin);
+                assert_eq!(code, Some(2), "{begin:?}: {stderr}");
+                let wanted = format!("would overwrite {name}, which is read");
+                assert!(stderr.contains(&wanted), "{begin:?}: {stderr}");
+                for file in READ {
+                    let now = fs::read_to_string(path(file)).unwrap();
+                    assert_eq!(now, text(file), "{begin:?}: {file}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_into_a_folder_overwrites_nothing_that_is_read() {
+    let folder = folder(&["base.toml"]);
+    let path = |name: &str| folder.path().join(name);
+    // The way in which it fails names the file that it is made small to.
+    fs::create_dir(path("out")).unwrap();
+    fs::write(path("a.toml"), broken()).unwrap();
+    let sweep = ["sweep", "--seeds", "0..1", "--shrink", "out", "a.toml"];
+    let (code, stdout, _) = herd(&folder, &sweep);
+    assert_eq!(code, Some(1), "{stdout}");
+    let made = fs::read_dir(path("out")).unwrap();
+    let made = made.last().expect("one file").unwrap().path();
+    // Now another scenario in the same sweep is that file.
+    fs::write(&made, text("base.toml")).unwrap();
+    let given = [
+        "sweep", "--seeds", "0..1", "--shrink", "out", "a.toml", "out",
+    ];
+    let (_, stdout, stderr) = herd(&folder, &given);
+    assert!(stdout.contains("which is read"), "{stdout}{stderr}");
+    assert_eq!(fs::read_to_string(&made).unwrap(), text("base.toml"));
+}
+
+#[test]
+fn what_was_there_is_replaced_as_a_whole() {
+    let folder = folder(&["base.toml"]);
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("page.html"), "old").unwrap();
+    fs::hard_link(path("page.html"), path("kept")).unwrap();
+    symlink("page.html", path("link")).unwrap();
+    let (code, ..) = herd(&folder, &["run", "--quiet", "--html", "link", "base.toml"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(fs::read_to_string(path("kept")).unwrap(), "old");
+    assert!(
+        fs::read_to_string(path("page.html"))
+            .unwrap()
+            .contains("one update")
+    );
+    assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
+    // Nothing is left beside it.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+}
+
+#[test]
+fn a_folder_runs_each_scenario_once_and_passes_none_over() {
+    let folder = folder(&["base.toml"]);
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("B.TOML"), broken()).unwrap();
+    let json = r#"{"title": "JSON", "herd": "riley", "steps": [{"at": "1s", "client": "kiwi", "to": "Riley", "send": "IAMAT kiwi +1+1 {now}"}]}"#;
+    fs::write(path("C.Json"), json).unwrap();
+    fs::create_dir(path("deep")).unwrap();
+    symlink("..", path("deep/up")).unwrap();
+    symlink(".", path("again")).unwrap();
+    let (code, stdout, stderr) = herd(&folder, &["run", "--quiet", "."]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("3 scenarios, 1 broken: B"),
+        "{stdout}{stderr}"
+    );
+}
+
+#[test]
+fn a_scenario_comes_from_a_pipe_as_from_a_file() {
+    let folder = folder(&["base.toml"]);
+    let (code, stdout, stderr) = piped(&folder, &["run", "--json", "-"], &text("base.toml"));
+    assert_eq!(code, Some(0), "{stderr}");
+    fs::write(folder.path().join("trace.jsonl"), stdout).unwrap();
+    for name in ["-", "/dev/stdin"] {
+        for args in [
+            &["run", "--quiet", name][..],
+            &["sweep", "--seeds", "0..2", name],
+            &["explore", "--budget=3", name],
+            &["diff", name, "--seeds", "1,1"],
+            &["diff", "trace.jsonl", name],
+            &["view", "-o", "page.html", name],
+        ] {
+            let (code, stdout, stderr) = piped(&folder, args, &text("base.toml"));
+            assert_eq!(code, Some(0), "{args:?}: {stdout}{stderr}");
+        }
+        let trace = fs::read_to_string(folder.path().join("trace.jsonl")).unwrap();
+        for args in [&["show", name][..], &["view", "-o", "page.html", name]] {
+            let (code, stdout, stderr) = piped(&folder, args, &trace);
+            assert_eq!(code, Some(0), "{args:?}: {stdout}{stderr}");
+        }
+        let args = ["survey", "--herd", name];
+        let (code, stdout, stderr) = piped(&folder, &args, &text("herd.toml"));
+        assert_eq!(code, Some(0), "{args:?}: {stdout}{stderr}");
+    }
+    let json = r#" {"title": "JSON", "herd": "riley", "steps": [{"at": "1s", "client": "kiwi", "to": "Riley", "send": "hm", "reply": "? hm"}]}"#;
+    let (code, stdout, stderr) = piped(&folder, &["run", "--quiet", "-"], json);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_change_nothing() {
+    let folder = folder(&["lines.toml"]);
+    let path = |name: &str| folder.path().join(name);
+    let crlf = text("lines.toml").replace('\n', "\r\n");
+    fs::create_dir(path("other")).unwrap();
+    fs::write(path("other/lines.toml"), format!("\u{feff}{crlf}")).unwrap();
+    let ran = [
+        &["run", "--json", "lines.toml"],
+        &["run", "--json", "other/lines.toml"],
+    ];
+    let [(code, lf, stderr), (_, crlf, _)] = ran.map(|args| herd(&folder, args));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(lf, crlf);
+    let marked = format!("\u{feff}{}", lf.replace('\n', "\r\n"));
+    fs::write(path("marked"), marked).unwrap();
+    for args in [
+        &["show", "marked"][..],
+        &["diff", "marked", "lines.toml"],
+        &["view", "-o", "page.html", "marked"],
+    ] {
+        let (code, _, stderr) = herd(&folder, args);
+        assert_eq!(code, Some(0), "{args:?}: {stderr}");
+    }
+}
+
+/// Runs a command line that `herd` printed, by a shell.
+fn copied(folder: &TempDir, line: &str) -> Option<i32> {
+    let line = line.trim().strip_prefix("herd ").expect("a command");
+    let script = format!("\"$HERD\" {line}");
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-c", &script])
+        .env("HERD", env!("CARGO_BIN_EXE_herd"));
+    shell.current_dir(folder.path()).stdin(Stdio::null());
+    shell.output().expect("a shell").status.code()
+}
+
+#[test]
+fn a_command_that_is_printed_can_be_copied() {
+    for name in ["b r.toml", "it's $HOME.toml", "new\nline.toml", "-x.toml"] {
+        let folder = folder(&[]);
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path(name), broken()).unwrap();
+        let (_, stdout, stderr) = herd(&folder, &["sweep", "--seeds=3..4", "--", name]);
+        let again = stdout
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("again:"));
+        let again = again.unwrap_or_else(|| panic!("{stdout}{stderr}"));
+        assert_eq!(copied(&folder, again), Some(1), "{again}");
+
+        let (_, _, stderr) = herd(&folder, &["explore", "--budget=1", "--out=out", "--", name]);
+        let replay = stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("replay it: "));
+        let replay = replay.unwrap_or_else(|| panic!("{stderr}"));
+        assert_eq!(copied(&folder, replay), Some(1), "{replay}");
+
+        let small = format!("small {name}");
+        let (code, _, stderr) = herd(&folder, &["shrink", "-o", &small, "--", name]);
+        assert_eq!(code, Some(0), "{stderr}");
+        let written = fs::read_to_string(path(&small)).unwrap();
+        let again = written
+            .lines()
+            .find_map(|line| line.strip_prefix("# Again: "));
+        assert_eq!(
+            copied(&folder, again.expect("it says how")),
+            Some(1),
+            "{written}"
+        );
+    }
+}
