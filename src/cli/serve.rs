@@ -18,7 +18,7 @@ use super::stopping::{Stopping, Told};
 use super::{Exit, Failure, credentials, files, print, stderr};
 use crate::admin::{self, Admin, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
-use crate::log::{self, LogJournal, Logs, Quota};
+use crate::log::{self, LogJournal, Logs, Queue, Quota};
 use crate::net::secure::{Certificates, Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
@@ -195,21 +195,17 @@ impl Plan<'_> {
         let journal = Watched::new(TokioNet, Arc::clone(&metrics), journal);
         let asking = Asking::new(places_seed);
         let places = Arc::new(Replaceable::new(asking.places(settings, self.key.clone())?));
+        let timed = Timed::new(Arc::clone(&metrics), places.clone());
         let (serving, handle) = server::begin(
             net,
             listeners,
             config,
-            Arc::new(Timed::new(
-                Arc::clone(&metrics),
-                Arc::clone(&places) as Arc<dyn Places>,
-            )),
+            Arc::new(timed),
             Arc::new(journal),
             self.told.stop,
         );
         notify::keep_alive(&self.manager, handle.clone())
             .map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
-        let stderr = ("stderr", logs.stderr());
-        let file = logs.file().map(|queue| ("file", queue));
         let admin = Arc::new(Admin {
             herd: self.herd.name().clone(),
             name: server.name.clone(),
@@ -217,7 +213,7 @@ impl Plan<'_> {
             server: handle,
             metrics,
             look_ups: Arc::clone(&asking.counts),
-            logs: [stderr].into_iter().chain(file).collect(),
+            logs: queues(&logs),
             quota: Arc::clone(&quota),
             certificates: self.certificates.subscribe(),
             grace_ends: Instant::now() + settings.timing.ready_grace,
@@ -323,6 +319,13 @@ impl Plan<'_> {
             Some(_) => tracing::info!(server = name, "asks Places at {url}"),
         }
     }
+}
+
+/// The queues of all logs, each with what it is called.
+fn queues(logs: &Logs) -> Vec<(&'static str, Arc<Queue>)> {
+    let stderr = ("stderr", logs.stderr());
+    let file = logs.file().map(|queue| ("file", queue));
+    [stderr].into_iter().chain(file).collect()
 }
 
 /// Whether a host may be another machine.

@@ -92,21 +92,10 @@ async fn converse<N: Net>(
             waiting.looked_up = look_ups.release(conn, &*shared.journal, &mut out);
         }
         if !out.is_empty() {
-            let write = shared.write(stream, &out);
-            let written = if look_ups.is_empty() {
-                write.await
-            } else {
-                look_ups.meanwhile(write).await
-            };
-            if let Err(why) = written {
+            if let Err(why) = write_out(shared, stream, &mut look_ups, &mut out).await {
                 return why;
             }
             waiting.end(&*shared.journal);
-            out.clear();
-            // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
-            if out.capacity() > 4 * CHUNK {
-                out = Vec::new();
-            }
         }
         store_late(shared);
         if let (Then::Read, Some(why)) = (&then, &ended) {
@@ -156,7 +145,28 @@ async fn converse<N: Net>(
     }
 }
 
-/// How long whom a client waits for: by one look at the clock for each read, and one for each write.
+/// Writes all that is answered, while look-ups get on.
+async fn write_out<N: Net>(
+    shared: &Shared<N>,
+    stream: &mut (impl AsyncWrite + Unpin),
+    look_ups: &mut LookUps<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Why> {
+    let write = shared.write(stream, out);
+    if look_ups.is_empty() {
+        write.await?;
+    } else {
+        look_ups.meanwhile(write).await?;
+    }
+    out.clear();
+    // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
+    if out.capacity() > 4 * CHUNK {
+        *out = Vec::new();
+    }
+    Ok(())
+}
+
+/// How long a client waits: by one look at the clock for each read, and one for each write.
 struct Waiting {
     /// When the last bytes had come.
     came: Instant,
