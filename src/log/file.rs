@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::{Notice, Outlet, Tell};
+use super::notice::{Notice, Outlet, Tell};
 
 /// Whether the file was removed is looked up this often at most, when something is written.
 const LOOK: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@
 
 mod file;
 mod journal;
+mod notice;
 mod queue;
 mod quota;
 
@@ -24,7 +25,8 @@ use crate::herd::Name;
 
 pub use file::Rotating;
 pub use journal::{LogJournal, sum_up};
-pub use queue::{Notice, Outlet, Queue, Tell, Writing};
+pub use notice::{Notice, Outlet, Tell};
+pub use queue::{Queue, Writing};
 pub use quota::{Quota, WINDOW};
 
 /// What is logged and where.

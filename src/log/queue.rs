@@ -1,6 +1,5 @@
 //! Lines on their way to somewhere slow: a bounded queue and the thread that empties it.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -8,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::notice::{Notice, Outlet, Tell};
 
 /// Where lines are put. Never waits: what finds no room is dropped and counted.
 pub struct Queue {
@@ -99,65 +100,6 @@ impl Drop for Line {
         self.queue.put(std::mem::take(&mut self.text));
     }
 }
-
-/// Where a thread writes to.
-pub trait Outlet: Write {
-    /// Begins anew what was moved away, if there is such a thing.
-    fn reopen(&mut self) {}
-}
-
-impl Outlet for io::Stderr {}
-
-/// What an operator should know of an outlet; its name comes before it.
-#[derive(Debug)]
-pub enum Notice {
-    /// Nothing can be written from here on. That is told once, until something could be.
-    Failing(io::Error),
-    /// Something was written again, and so many lines were lost meanwhile.
-    Works(u64),
-    /// A file grows on that should have been rotated.
-    NotRotated(io::Error),
-    /// A file that was moved away was begun anew.
-    Reopened,
-    /// It could not be, and the old one is still written.
-    NotReopened(io::Error),
-    /// A file that was removed was begun anew.
-    Removed,
-    /// It could not be: all lines are lost.
-    Lost(io::Error),
-}
-
-impl Notice {
-    /// Whether something is wrong from here on.
-    pub fn is_bad(&self) -> bool {
-        !matches!(self, Self::Works(_) | Self::Reopened | Self::Removed)
-    }
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failing(error) => write!(
-                f,
-                "can't be written, its lines are dropped and counted until it can: {error}"
-            ),
-            Self::Works(lost) => write!(f, "is written again; {lost} lines were lost"),
-            Self::NotRotated(error) => write!(f, "can't be rotated and grows on: {error}"),
-            Self::Reopened => f.write_str("is opened anew"),
-            Self::NotReopened(error) => {
-                write!(f, "can't be opened anew, the old one goes on: {error}")
-            }
-            Self::Removed => f.write_str("was removed, and is begun anew"),
-            Self::Lost(error) => write!(
-                f,
-                "was removed and can't be begun anew, so its lines are lost: {error}"
-            ),
-        }
-    }
-}
-
-/// Tells an operator. It is called by the thread that writes, and must not wait for that.
-pub type Tell = Arc<dyn Fn(&Notice) + Send + Sync>;
 
 /// A thread that writes what is put into its queue.
 pub struct Writing {
@@ -402,162 +344,4 @@ impl<'a, O: Outlet> Writer<'a, O> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{self, Write};
-    use std::sync::mpsc;
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
-
-    use super::{Outlet, Tell, Writing};
-
-    /// Takes each write when it is let to.
-    struct Slow {
-        may: mpsc::Receiver<()>,
-        begun: mpsc::Sender<()>,
-        taken: Arc<Mutex<Vec<u8>>>,
-    }
-
-    impl Write for Slow {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.begun.send(());
-            let _ = self.may.recv();
-            self.taken.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Outlet for Slow {}
-
-    fn missing(lines: u64) -> String {
-        format!("{lines} missing")
-    }
-
-    fn untold() -> Tell {
-        Arc::new(|notice| panic!("{notice}"))
-    }
-
-    #[test]
-    fn a_full_queue_drops_and_says_how_many() {
-        let (let_it, may) = mpsc::channel();
-        let (begun, has_begun) = mpsc::channel();
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let slow = Slow {
-            may,
-            begun,
-            taken: Arc::clone(&taken),
-        };
-        let writing = Writing::start("test", 10, || Ok(slow), missing, untold()).unwrap();
-        let queue = writing.queue();
-        queue.put(b"first\n".to_vec());
-        // It is being written now, and counts no longer.
-        has_begun.recv().unwrap();
-        for line in ["2\n", "3\n", "4\n", "5\n", "6\n", "no\n", "room\n"] {
-            queue.put(line.as_bytes().to_vec());
-        }
-        drop(let_it);
-        assert!(writing.finish(Duration::from_secs(10)));
-        let taken = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
-        assert_eq!(taken, "first\n2 missing\n2\n3\n4\n5\n6\n");
-    }
-
-    #[test]
-    fn a_stuck_outlet_holds_nobody_for_ever() {
-        let (_let_it, may) = mpsc::channel();
-        let (begun, _has_begun) = mpsc::channel();
-        let taken = Arc::default();
-        let slow = Slow { may, begun, taken };
-        let writing = Writing::start("test", 10, || Ok(slow), missing, untold()).unwrap();
-        writing.queue().put(b"line\n".to_vec());
-        assert!(!writing.finish(Duration::from_millis(1)));
-        writing.queue().put(b"late\n".to_vec());
-    }
-
-    #[test]
-    fn one_that_is_not_opened_in_time_is_waited_for_without_stopping_anybody() {
-        let (let_it, may) = mpsc::channel::<()>();
-        let open = move || {
-            let _ = may.recv();
-            Err::<io::Stderr, _>(io::Error::other("gone"))
-        };
-        let (tell, told) = mpsc::channel();
-        let tell = Mutex::new(tell);
-        let tell: Tell = Arc::new(move |notice| {
-            let _ = tell.lock().unwrap().send(notice.to_string());
-        });
-        let writing = Writing::start("test", 10, open, missing, tell).unwrap();
-        assert!(!writing.is_open(Duration::from_millis(1)).unwrap());
-        writing.queue().put(b"line\n".to_vec());
-        drop(let_it);
-        // Whoever still asks is told; otherwise an operator is.
-        let error = writing.is_open(Duration::from_secs(10)).unwrap_err();
-        assert_eq!(error.to_string(), "gone");
-        assert!(told.try_recv().is_err());
-    }
-
-    /// Has room for so many bytes.
-    struct Small {
-        room: Arc<Mutex<usize>>,
-        taken: Arc<Mutex<Vec<u8>>>,
-        written: mpsc::Sender<()>,
-    }
-
-    impl Write for Small {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut room = self.room.lock().unwrap();
-            let fit = bytes.len().min(*room);
-            *room -= fit;
-            let _ = self.written.send(());
-            if fit == 0 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.taken.lock().unwrap().extend_from_slice(&bytes[..fit]);
-            Ok(fit)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Outlet for Small {}
-
-    #[test]
-    fn a_full_outlet_is_told_of_once_and_what_is_lost_is_counted() {
-        let (room, taken) = (Arc::new(Mutex::new(7)), Arc::<Mutex<Vec<u8>>>::default());
-        let told: Arc<Mutex<Vec<String>>> = Arc::default();
-        let tell = {
-            let told = Arc::clone(&told);
-            Arc::new(move |notice: &super::Notice| told.lock().unwrap().push(notice.to_string()))
-        };
-        let (written, was_written) = mpsc::channel();
-        let small = Small {
-            room: Arc::clone(&room),
-            taken: Arc::clone(&taken),
-            written,
-        };
-        let writing = Writing::start("test", 1000, || Ok(small), missing, tell).unwrap();
-        let queue = writing.queue();
-        // One and a half of them fit.
-        for line in ["one1\n", "two2\n", "three\n", "four\n"] {
-            queue.put(line.as_bytes().to_vec());
-            was_written.recv().unwrap();
-        }
-        while queue.dropped() < 3 {
-            std::thread::yield_now();
-        }
-        *room.lock().unwrap() = 1000;
-        queue.put(b"five\n".to_vec());
-        assert!(writing.finish(Duration::from_secs(10)));
-        let taken = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
-        assert_eq!(taken, "one1\ntw\n3 missing\nfive\n");
-        let told = told.lock().unwrap();
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("can't be written"), "{told:?}");
-        assert_eq!(told[1], "is written again; 3 lines were lost");
-        assert_eq!(queue.dropped(), 3);
-    }
-}
+mod tests;
