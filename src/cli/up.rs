@@ -394,7 +394,10 @@ impl Running {
                 }
             }
             Did::Said(_) => {}
-            Did::Ended(Ok(status)) if status.success() && self.late.is_some() => {}
+            // Where all go, nobody is left that could lack anything.
+            Did::Ended(Ok(status))
+                if self.late.is_some()
+                    && (status.success() || status.code() == Some(Exit::Unconfirmed as i32)) => {}
             Did::Ended(status) => {
                 self.failed = true;
                 let code = status.as_ref().ok().and_then(ExitStatus::code);
