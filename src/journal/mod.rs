@@ -363,6 +363,10 @@ impl<'a> What<'a> {
 
 impl What<'_> {
     /// The same, owning what it borrowed.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "an arm for each event, and nothing else"
+    )]
     pub fn into_owned(self) -> What<'static> {
         match self {
             Self::Started { boot } => What::Started { boot: owned(boot) },

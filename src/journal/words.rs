@@ -17,6 +17,10 @@ impl fmt::Display for What<'_> {
 
 impl What<'_> {
     /// The same words, with updates called as `update` says.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "an arm for each event, and nothing else"
+    )]
     pub fn words(&self, update: &dyn Fn(&RecordText<'_>) -> String) -> String {
         match self {
             Self::Started { boot } => format!("starts, boot {boot}"),

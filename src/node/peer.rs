@@ -101,7 +101,6 @@ impl Node {
                 self.ready.insert(neighbour);
                 Ok(())
             }
-            PeerLine::Ping { .. } => Ok(()),
             PeerLine::Pong { ping, clock } => {
                 link.pings.answered(ping, clock, now)?;
                 // Bulk may have waited for this.
@@ -112,8 +111,8 @@ impl Node {
                 self.hear_bye(neighbour, heard);
                 Ok(())
             }
-            // A refusal. The connection's end follows and closes the link.
-            PeerLine::Bye { .. } => Ok(()),
+            // A heartbeat of version 1; or a refusal, which the connection's end follows and closes the link.
+            PeerLine::Ping { .. } | PeerLine::Bye { .. } => Ok(()),
             PeerLine::Hello(_) | PeerLine::Dial(_) => Err(PeerError::Unexpected),
             // Who leaves has no questions any more, and answers none.
             _ if link.parting != Parting::None => Ok(()),

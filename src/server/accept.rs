@@ -192,9 +192,8 @@ where
         was_full = is_full;
         let must_wait = is_full && unproved.oldest().is_none();
         let shut = must_wait.then_some(Why::Full);
-        shared
-            .pulse
-            .shut(kind.beat, shut.or_else(|| want_of_files.clone()));
+        let shut = shut.or_else(|| want_of_files.clone());
+        shared.pulse.shut(kind.beat, shut);
         let ended = async { Next::Ended(ended(&mut connections).await) };
         let accepted = async {
             if must_wait {
@@ -216,14 +215,11 @@ where
             Next::Ended(ended) => open.remove(ended?),
             Next::Accepted(Ok(connection)) => {
                 want_of_files = None;
-                if kind.may_wait_for_herd && waits_for_herd(shared, began) {
-                    not_accepted(Why::Early, Some(connection.remote.ip()));
-                    continue;
-                }
                 let site = site(connection.remote.ip());
-                if open.from(site) >= most.from_one {
+                let is_crowded = open.from(site) >= most.from_one;
+                if let Some(why) = turned_away(shared, kind, began, is_crowded) {
                     // Closed without a word: whoever opens so many reads none.
-                    not_accepted(Why::Crowded, Some(connection.remote.ip()));
+                    not_accepted(why, Some(connection.remote.ip()));
                     continue;
                 }
                 open.add(site);
@@ -255,6 +251,19 @@ where
     // Each connection was told to stop as well and finishes what it has in hand.
     let patience = shared.timing().drain + shared.linger();
     drain(connections, patience).await
+}
+
+/// Why a connection is not taken, if it is not, by a listener that `began` then.
+fn turned_away<N: Net>(
+    shared: &Shared<N>,
+    kind: Kind,
+    began: Instant,
+    is_crowded: bool,
+) -> Option<Why> {
+    if kind.may_wait_for_herd && waits_for_herd(shared, began) {
+        return Some(Why::Early);
+    }
+    is_crowded.then_some(Why::Crowded)
 }
 
 /// Whether no client is served yet by a server that `began` then.

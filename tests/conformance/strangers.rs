@@ -161,7 +161,7 @@ pub(crate) async fn two_servers_of_one_name_do_not_take_the_link_from_each_other
 }
 
 pub(crate) async fn a_server_that_has_just_started_is_dialled_at_once<W: World>(world: W) {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let mut plan = Plan::new(&world, &["A-B"])
         .timing(|timing| (timing.redial_least, timing.redial_most) = (hour, hour));
     let fake = plan.fake("B").await;

@@ -189,7 +189,7 @@ mod simulated {
         let latency = Duration::from_millis(5);
         turmoil::Builder::new()
             .rng_seed(1)
-            .epoch(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_621_464_900))
+            .epoch(std::time::SystemTime::UNIX_EPOCH + Duration::from_mins(27_024_415))
             .tick_duration(Duration::from_millis(1))
             .simulation_duration(LONGEST)
             .ip_version(turmoil::IpVersion::V4)

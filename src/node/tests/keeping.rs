@@ -53,7 +53,7 @@ fn a_new_client_over_the_ceiling_is_refused_and_nobody_else() {
 fn a_time_too_far_ahead_is_refused_where_clients_speak_and_nowhere_else() {
     let mut node = riley();
     node.keep(Keep {
-        future_limit: Some(Duration::from_secs(60)),
+        future_limit: Some(Duration::from_mins(1)),
         ..Keep::default()
     });
     let kept = Kept::default();
