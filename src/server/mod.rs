@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod handle;
 mod lines;
+mod link;
 mod look_ups;
 mod neighbours;
 mod peer;

@@ -1,0 +1,213 @@
+//! A link with a neighbour: read and write at the same time until one of them ends, or this server does.
+
+use std::sync::Arc;
+
+use futures_lite::future::or;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::lines::{Lines, Next};
+use super::neighbours::{Peer, State};
+use super::{CHUNK, Over, Shared, unless};
+use crate::journal::{ConnId, EventId, What, Why};
+use crate::net::Net;
+use crate::node::mistakes::{self, Mistake, makes};
+use crate::node::{Greeting, NeighbourId};
+use crate::protocol::peer::PeerError;
+
+/// How many lines of a neighbour are handled before others may have the lock.
+const AT_ONCE: usize = 16;
+
+/// What came of reading.
+struct Handled {
+    /// How many lines were handled.
+    lines: usize,
+    /// The neighbour confirmed to have everything, and this server leaves.
+    is_over: bool,
+}
+
+/// A link that is up, and the session that it belongs to.
+pub(super) struct Link<'a, N: Net> {
+    pub(super) shared: &'a Shared<N>,
+    pub(super) neighbour: NeighbourId,
+    /// Of the language that both speak.
+    pub(super) version: u32,
+    pub(super) peer: Arc<Peer>,
+    pub(super) conn: ConnId,
+    /// Woken when there is something to write, or when a newer session has taken the link.
+    pub(super) session: Arc<Notify>,
+}
+
+impl<N: Net> Link<'_, N> {
+    pub(super) fn up(&self, greeting: Greeting, heard: EventId) {
+        let journal = &*self.shared.journal;
+        let mut state = self.shared.state();
+        if self.peer.why_left().is_some() {
+            // It left while it was greeted. The session sees so at once.
+            return;
+        }
+        state.node.link_up(greeting, self.conn, heard, journal);
+        let superseded = state.sessions[self.neighbour.0].replace(Arc::clone(&self.session));
+        if let Some(superseded) = superseded {
+            superseded.notify_one();
+        }
+        state.wake();
+    }
+
+    /// The link is down. If either end left it, that is why, whatever became of the connection.
+    pub(super) fn down(&self, over: &mut Over) {
+        let mut state = self.shared.state();
+        if self.is_current(&state) {
+            if state.node.is_left_by(self.neighbour) {
+                over.why = Why::Left;
+            } else if state.node.is_confirmed(self.neighbour) {
+                over.why = Why::Stopping;
+            }
+            let (why, journal) = (over.why.clone(), &*self.shared.journal);
+            state
+                .node
+                .link_down(self.neighbour, why, over.cause, journal);
+            state.sessions[self.neighbour.0] = None;
+        }
+    }
+
+    fn is_current(&self, state: &State) -> bool {
+        let current = state.sessions[self.neighbour.0].as_ref();
+        current.is_some_and(|current| Arc::ptr_eq(current, &self.session))
+    }
+
+    pub(super) async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Over {
+        let timing = self.shared.timing();
+        let mut stopping = std::pin::pin!(self.shared.links_stopping());
+        let (mut is_told, mut leaves) = (false, false);
+        let mut next_audit = Instant::now() + self.shared.jitter(timing.audit);
+        let mut last_word = Instant::now();
+        let mut out = Vec::new();
+        loop {
+            out.clear();
+            let (has_more, has_left);
+            {
+                let mut state = self.shared.state();
+                if !self.is_current(&state) {
+                    return Why::Superseded.into();
+                }
+                // A link that always has something to say must see it, too.
+                if !leaves && (is_told || *self.shared.stop_links.borrow()) {
+                    leaves = true;
+                    state.node.leave(self.neighbour);
+                }
+                let (now, journal) = (self.shared.net.now(), &*self.shared.journal);
+                (state.node).pull(self.neighbour, CHUNK, now, &mut out, journal);
+                has_more = state.node.has_work(self.neighbour);
+                has_left = state.node.has_left(self.neighbour);
+            }
+            if !out.is_empty() {
+                if let Err(why) = self.shared.write(writer, &out).await {
+                    return why.into();
+                }
+                last_word = Instant::now();
+                continue;
+            }
+            if has_more {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if has_left && self.version == 1 {
+                // It has no word for this: the end of what is written is one, and the neighbour's end confirms it.
+                let _ = timeout(self.shared.linger(), writer.shutdown()).await;
+                std::future::pending::<()>().await;
+            }
+            let next_ping = last_word + timing.heartbeat;
+            let time = tokio::time::sleep_until(next_ping.min(next_audit));
+            let work_or_time = or(self.session.notified(), time);
+            if leaves {
+                work_or_time.await;
+            } else if unless(&mut stopping, work_or_time).await.is_none() {
+                is_told = true;
+                continue;
+            }
+            let now = Instant::now();
+            let mut state = self.shared.state();
+            if now >= next_audit {
+                next_audit = now + self.shared.jitter(timing.audit);
+                state.node.audit(self.neighbour);
+            } else if now >= next_ping {
+                state.node.ping(self.neighbour);
+            }
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        lines: &mut Lines,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> Over {
+        let silence = if makes(&self.shared.config.node.name, Mistake::WaitsForEver) {
+            std::time::Duration::from_secs(1_000_000)
+        } else {
+            self.shared.timing().heartbeat * 2
+        };
+        let mut last_line = Instant::now();
+        loop {
+            loop {
+                match self.handle(lines) {
+                    Ok(Handled { is_over: true, .. }) => return Why::Stopping.into(),
+                    Ok(Handled { lines: 0, .. }) => break,
+                    Ok(_) => last_line = Instant::now(),
+                    Err(over) => return over,
+                }
+            }
+            // Only whole lines count as a sign of life.
+            match timeout_at(last_line + silence, lines.read(reader)).await {
+                Err(_) => return Why::Silent.into(),
+                Ok(Ok(0)) => {
+                    self.shared.state().node.hear_end(self.neighbour);
+                    return Why::Ended.into();
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Why::from(&error).into(),
+            }
+        }
+    }
+
+    /// Handles some whole lines that were read; how many. Not all at once: clients wait for the
+    /// same lock.
+    fn handle(&self, lines: &mut Lines) -> Result<Handled, Over> {
+        let journal = &*self.shared.journal;
+        let mut state = self.shared.state();
+        if !self.is_current(&state) {
+            return Err(Why::Superseded.into());
+        }
+        let now = self.shared.net.now();
+        mistakes::tell_time(|| now);
+        let mut handled = 0;
+        let mut failed = None;
+        while handled < AT_ONCE && failed.is_none() {
+            match lines.next() {
+                Next::Nothing => break,
+                Next::TooLong(line) => {
+                    let (conn, line) = (self.conn, line.into());
+                    let heard = journal.record(None, What::LineIn { conn, line });
+                    failed = Some((PeerError::TooLong, heard));
+                }
+                Next::Line(line) => {
+                    let heard = (state.node).peer_line(self.neighbour, line, now, journal);
+                    failed = heard.err();
+                    handled += 1;
+                }
+            }
+        }
+        state.wake();
+        match failed {
+            None => Ok(Handled {
+                lines: handled,
+                is_over: state.node.is_confirmed(self.neighbour),
+            }),
+            Some((error, heard)) => Err(Over {
+                why: Why::Protocol(error),
+                cause: Some(heard),
+            }),
+        }
+    }
+}
