@@ -127,6 +127,16 @@ pub static FAMILIES: &[Family] = &[
     ),
     family(
         "gauge",
+        "herd_link_round_trip_seconds",
+        "How long a line took to the neighbour and its answer back, when last measured; what waited there before is in it",
+    ),
+    family(
+        "gauge",
+        "herd_link_clock_offset_seconds",
+        "How far the neighbour's clock was ahead of this server's when last measured, give or take half the round trip",
+    ),
+    family(
+        "gauge",
         "herd_link_last_synchronised_timestamp_seconds",
         "When the link was last synchronised",
     ),

@@ -143,6 +143,10 @@ impl Admin {
                 synchronised: counts.is_synchronised(),
                 waiting: now.map_or(0, |link| link.waiting as u64),
                 agree: now.and_then(|link| link.agreed),
+                round_trip_nanos: now
+                    .and_then(|link| link.round_trip)
+                    .map(|way| u64::try_from(way.as_nanos()).unwrap_or(u64::MAX)),
+                clock_offset_nanos: now.and_then(|link| link.clock_offset),
             }
         };
         Status {

@@ -10,6 +10,7 @@ mod families;
 mod forget;
 mod http;
 mod metrics;
+mod outcomes;
 mod process;
 mod ready;
 mod status;

@@ -43,6 +43,12 @@ pub struct LinkReport {
     /// Whether both knew the same when they last compared digests.
     #[serde(default)]
     pub agree: Option<bool>,
+    /// How long a line takes there and its answer back, in nanoseconds; not said by a neighbour of an older version.
+    #[serde(default)]
+    pub round_trip_nanos: Option<u64>,
+    /// Nanoseconds by which the neighbour's clock is ahead, give or take half the round trip.
+    #[serde(default)]
+    pub clock_offset_nanos: Option<i64>,
 }
 
 impl Status {

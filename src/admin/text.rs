@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use super::counts::{Count, Histogram};
 use super::families::{FAMILIES, Family};
 use super::http::Admin;
-use super::metrics::{
-    Connections, FULL, FUTURE_TIME, LINES, LinkCounts, Metrics, OUTCOMES, REASONS,
-};
+use super::metrics::{Connections, LinkCounts, Metrics};
+use super::outcomes::{FULL, FUTURE_TIME, LINES, OUTCOMES, REASONS};
 use super::process;
 use crate::version;
 
@@ -229,6 +228,15 @@ fn links(text: &mut Text, admin: &Admin) {
     });
     each("herd_link_roots_agree", &|peer, _| {
         status(peer)?.agreed.and_then(switch)
+    });
+    each("herd_link_round_trip_seconds", &|peer, _| {
+        let way = status(peer)?.round_trip?;
+        Some(seconds(u64::try_from(way.as_nanos()).unwrap_or(u64::MAX)))
+    });
+    each("herd_link_clock_offset_seconds", &|peer, _| {
+        let offset = status(peer)?.clock_offset?;
+        let sign = if offset < 0 { "-" } else { "" };
+        Some(sign.to_owned() + &seconds(offset.unsigned_abs()))
     });
     each(
         "herd_link_last_synchronised_timestamp_seconds",

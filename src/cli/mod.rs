@@ -17,6 +17,7 @@ mod herds;
 mod hops;
 #[cfg(feature = "sim")]
 mod interrupt;
+mod living;
 mod load;
 #[cfg(feature = "mutants")]
 mod mutants;

@@ -299,7 +299,14 @@ fn servers(asked: &[Asked]) -> String {
 
 /// A row for each end of each link, under a heading.
 fn links(asked: &[Asked]) -> Vec<Vec<String>> {
-    let head = ["server", "neighbour", "link", "waiting"];
+    let head = [
+        "server",
+        "neighbour",
+        "link",
+        "waiting",
+        "round trip",
+        "clock",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for (asked, status) in answered(asked) {
         rows.extend(status.links.iter().map(|link| {
@@ -308,6 +315,11 @@ fn links(asked: &[Asked]) -> Vec<Vec<String>> {
                 escape(link.peer.as_bytes()),
                 state(link).to_owned(),
                 link.waiting.to_string(),
+                link.round_trip_nanos.map_or("-".to_owned(), millis),
+                link.clock_offset_nanos.map_or("-".to_owned(), |offset| {
+                    let sign = if offset < 0 { '-' } else { '+' };
+                    format!("{sign}{}", millis(offset.unsigned_abs()))
+                }),
             ]
         }));
     }
@@ -346,6 +358,12 @@ fn columns(rows: &[Vec<String>]) -> String {
         text += "\n";
     }
     text
+}
+
+/// Nanoseconds as milliseconds.
+fn millis(nanos: u64) -> String {
+    let micros = nanos / 1000;
+    format!("{}.{:03}ms", micros / 1000, micros % 1000)
 }
 
 /// How long, in its two largest units.

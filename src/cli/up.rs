@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::flags::{self, SettingFlags};
-use super::serve::{NO_KEY, SYNCHRONISED};
+use super::living::SYNCHRONISED;
+use super::serve::NO_KEY;
 use super::signals::Signals;
 use super::{Exit, Failure, print, stderr};
 use crate::herd::{Address, Herd, Name, Server};

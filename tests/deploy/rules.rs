@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::herd::{Files, program, skipped};
+use crate::herd::{Files, herd_command, program, skipped};
 use crate::{err, out};
 
 const RULES: &str = "deploy/rules.yml";
@@ -120,8 +120,23 @@ fn told(scrape: &str) -> BTreeMap<String, BTreeSet<String>> {
 async fn all_that_rules_and_dashboard_ask_for_is_told_by_a_server() {
     let files = Files::new().await;
     files.link(&["Riley-Jaquez"]);
-    let mut riley = files.serve("Riley", &["--admin", "127.0.0.1:0"]);
-    let _jaquez = files.serve("Jaquez", &[]);
+    let (herd, certs) = (files.herd(), files.path("certs"));
+    let made = herd_command(&["certs", "--herd", &herd, "--out", &certs]).await;
+    assert!(made.status.success(), "{}", err(&made));
+    let serve = |name: &str| {
+        let own = |setting: &str, file: String| format!("--{setting}={certs}/{file}");
+        let proof = [
+            own("peer-authorities", "authority.pem".to_owned()),
+            own("peer-certificate", format!("{name}.pem")),
+            own("peer-key", format!("{name}.key")),
+        ];
+        let [authorities, certificate, key] = &proof;
+        files.serve(
+            name,
+            &["--admin=127.0.0.1:0", authorities, certificate, key],
+        )
+    };
+    let (mut riley, _jaquez) = (serve("Riley"), serve("Jaquez"));
     let admin = riley.admin().await;
     admin.is_ready().await;
     // A connection that has ended, and digests that were compared.
@@ -138,6 +153,9 @@ async fn all_that_rules_and_dashboard_ask_for_is_told_by_a_server() {
     admin
         .reaches("herd_link_roots_agree{peer=\"Jaquez\"}", 0.0)
         .await;
+    // And a clock that was measured.
+    let offset = "herd_link_clock_offset_seconds{peer=\"Jaquez\"}";
+    admin.reaches(offset, -30.0).await;
     let told = told(&admin.get("/metrics").await.1);
     let exprs = rules().into_iter().map(|rule| rule.expr);
     let mut names = BTreeSet::new();
