@@ -45,7 +45,7 @@ async fn lines_are_taken_or_copied_as_the_course_has_it() {
     for good in [
         "a +34.068930-118.445127 1621464827.959498503",
         "a -33.8670522+151.1957362 0",
-        "a +90-180 99999999999",
+        "a +90-180 1621464827",
         "a -0+000.000 5.5",
     ] {
         let answer = told(&at, format!("IAMAT {good}").as_bytes()).await;
@@ -74,6 +74,7 @@ async fn lines_are_taken_or_copied_as_the_course_has_it() {
         "IAMAT a +1-1 nan",
         "IAMAT a +1-1 inf",
         "IAMAT a +1-1 5.0123456789",
+        "IAMAT a +1-1 99999999999",
         "IAMAT a +1-1",
         "iamat a +1-1 5",
         "WHATSAT kiwi 50.0001 5",

@@ -165,6 +165,19 @@ async fn who_is_too_slow_or_says_too_much_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_time_in_milliseconds_is_refused_and_one_in_seconds_taken() {
+    let files = Files::new().await;
+    let (_riley, admin) = riley(&files, &[]).await;
+    let mut client = Client::new(&files.address("Riley")).await;
+    client
+        .says(b"IAMAT kiwi +1-1 1621464827000\nIAMAT kiwi +2-2 1621464827\n")
+        .await;
+    assert_eq!(client.hears().await, "? IAMAT kiwi +1-1 1621464827000");
+    assert!(client.hears().await.ends_with(" kiwi +2-2 1621464827"));
+    admin.meets("future-limit").await;
+}
+
+#[tokio::test]
 async fn so_many_clients_are_remembered_and_so_long() {
     let files = Files::new().await;
     let (_riley, admin) = riley(&files, &["--clients=1", "--time-to-live=1s"]).await;
