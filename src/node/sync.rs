@@ -269,7 +269,9 @@ impl Node {
             return held.for_each(|part| link.dirty.mark_part_first(part));
         }
         for client in clients.into_iter().rev() {
-            link.dirty.mark_first(client, cause);
+            if link.understands(&self.store.entry(client).record) {
+                link.dirty.mark_first(client, cause);
+            }
         }
     }
 
@@ -286,7 +288,9 @@ impl Node {
             .collect();
         if let Some(link) = &mut self.links[neighbour.0] {
             for client in owed {
-                link.dirty.mark(client, Reason::Sync(heard));
+                if link.understands(&self.store.entry(client).record) {
+                    link.dirty.mark(client, Reason::Sync(heard));
+                }
             }
         }
     }

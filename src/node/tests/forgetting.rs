@@ -131,6 +131,36 @@ fn the_journal_says_who_wanted_a_client_forgotten() {
     );
 }
 
+#[test]
+fn a_neighbour_of_version_1_is_told_of_nobody_who_was_forgotten() {
+    let mut node = riley();
+    let old = Greeting {
+        version: 1,
+        ..greeted_by(NeighbourId(0))
+    };
+    node.link_up(old, ConnId(2), GREETED, &Forgetful);
+    pulled(&mut node);
+    // It waits to be told, and is forgotten before it is.
+    say(&mut node, b"IAMAT kiwi +1-1 100");
+    forget(&mut node, "kiwi").expect("known");
+    say(&mut node, b"IAMAT plum +1-1 100");
+    assert_eq!(
+        pulled(&mut node),
+        "AT Riley +0.250000000 plum +1-1 100 1\\n"
+    );
+    say(&mut node, b"IAMAT kiwi +1-1 101");
+    assert_eq!(pulled(&mut node), "");
+    // Nor when it turns out to lack all.
+    node.link_up(old, ConnId(3), GREETED, &Forgetful);
+    pulled(&mut node);
+    hear(&mut node, "DIGEST - 0 0000000000000000").expect("a good line");
+    let told = pulled(&mut node);
+    assert!(
+        told.contains(" plum ") && !told.contains(" kiwi "),
+        "{told}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
