@@ -198,6 +198,13 @@ impl Store {
         self.free.push(index);
         self.bytes -= entry.record.text().len();
         self.tombstones -= usize::from(entry.record.is_tombstone());
+        if self.free.len() == self.entries.len() {
+            // Nobody has a number any more, so all of them may begin anew, without the room that the most clients needed.
+            self.entries = Vec::new();
+            self.free = Vec::new();
+            self.table = HashTable::new();
+            self.digest = Digest::default();
+        }
         Some(entry.record)
     }
 
@@ -324,5 +331,35 @@ impl Digest {
         let first = self.leaf_of(prefix.first());
         let spare = self.depth.saturating_sub(prefix.len());
         &self.leaves[first..first + (1 << (4 * spare))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::Store;
+    use crate::journal::EventId;
+    use crate::protocol::record::Record;
+
+    #[test]
+    fn who_forgot_everybody_has_no_more_room_than_who_knew_nobody() {
+        let mut store = Store::new("herd", 1);
+        let empty = store.heap();
+        for round in 0..2 {
+            let clients: Vec<_> = (0..5000)
+                .map(|n: u32| {
+                    let id = format!("client-{round}-{n}");
+                    let fields = ["Riley", "+0.100000000", &id, "+1-1", "5"].map(str::as_bytes);
+                    let record = Record::from_fields(fields, 0).expect("a good record");
+                    store.put(None, record, 0, EventId(NonZeroU64::MIN))
+                })
+                .collect();
+            assert!(store.heap() > empty + 5000 * 40);
+            for client in clients {
+                store.remove(client).expect("it is there");
+            }
+            assert_eq!((store.len(), store.heap()), (0, empty));
+        }
     }
 }
