@@ -86,6 +86,8 @@ stories! {
         a_line_behind_a_question_is_decided_when_it_comes_and_answered_in_its_turn
         questions_are_asked_side_by_side_up_to_the_limit
         whoever_floods_behind_a_question_is_not_heard_further
+        whoever_says_more_than_its_rate_waits_and_others_do_not
+        connections_of_an_address_share_its_rate
         half_a_line_is_cut_off_and_others_are_served_meanwhile
         half_a_line_that_grows_byte_by_byte_is_cut_off_too
         a_client_that_says_nothing_is_cut_off
@@ -142,6 +144,13 @@ mod only_turmoil {
     fn an_address_that_never_answers_is_given_up_and_dialled_again() {
         crate::world::in_the_simulator(
             crate::links::an_address_that_never_answers_is_given_up_and_dialled_again,
+        );
+    }
+
+    #[test]
+    fn thousands_of_short_lines_let_others_have_a_turn() {
+        crate::world::in_the_simulator(
+            crate::clients::thousands_of_short_lines_let_others_have_a_turn,
         );
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::LinkSeen;
 use super::counts::{Count, Histogram, micros};
-use super::outcomes::{LINES, LOOKED_UP, OUTCOMES, REASONS, ignored, reason, refused};
+use super::outcomes::{HELD_BACK, LINES, LOOKED_UP, OUTCOMES, REASONS, ignored, reason, refused};
 use crate::herd::Name;
 use crate::journal::{
     Answered, ConnId, End, EventId, Journal, Other, RecordText, Source, What, Why,
@@ -114,6 +114,7 @@ pub struct Metrics {
     pub(super) delay: Histogram<16>,
     pub(super) hops: Histogram<8>,
     pub(super) expired: Count,
+    held_back: [Count; HELD_BACK.len()],
     pub(super) with_clients: Connections,
     pub(super) with_servers: Connections,
     /// Those connections that are open and are with servers. Few, and of no interest to a line.
@@ -152,6 +153,7 @@ impl Metrics {
             ])),
             hops: Histogram::new([1, 2, 3, 4, 5, 6, 7, 8]),
             expired: Count::default(),
+            held_back: std::array::from_fn(|_| Count::default()),
             with_clients: Connections::default(),
             with_servers: Connections::default(),
             servers: Mutex::default(),
@@ -185,6 +187,12 @@ impl Metrics {
     /// does not count: a herd that has lost all it knew hears of some clients at once.
     pub fn came_up_empty(&self) -> bool {
         self.came_up.load(Ordering::Relaxed) && !self.knows_from_before.load(Ordering::Relaxed)
+    }
+
+    /// How many clients had to wait for this limit.
+    pub(super) fn held_back(&self, limit: &str) -> u64 {
+        let position = HELD_BACK.iter().position(|known| *known == limit);
+        position.map_or(0, |position| self.held_back[position].get())
     }
 
     /// How each link was so far.
@@ -324,6 +332,12 @@ impl Metrics {
                     None => &self.with_clients,
                 };
                 with.closed[reason(why)].add(1);
+            }
+            What::HeldBack { limit, .. } => {
+                let position = HELD_BACK.iter().position(|known| known == limit);
+                if let Some(position) = position {
+                    self.held_back[position].add(1);
+                }
             }
             What::NotAccepted { with, why, .. } => self.with(with).not_accepted[reason(why)].add(1),
             _ => self.count_link(what, now),

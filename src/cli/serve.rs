@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_lite::future::or;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
+use tokio::runtime::{self, Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -103,10 +104,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let no_signals = |error| Failure::Failed(format!("can't wait for signals: {error}"));
     let told = stopping.watch().map_err(no_signals)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+    let started = |runtime: io::Result<Runtime>| {
+        runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))
+    };
+    // Links, operators and timers have this thread. So the system gives them their time, however busy clients keep theirs.
+    let runtime = started(Builder::new_current_thread().enable_all().build())?;
+    let clients = started(Builder::new_multi_thread().enable_all().build())?;
     let server = Plan {
         herd: &herd,
         me,
@@ -119,10 +122,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         few_files,
         manager,
         told,
+        clients: clients.handle().clone(),
     };
     let done = runtime.block_on(server.run());
     // A name may still be looked up by a thread that nobody can wake.
     runtime.shutdown_background();
+    clients.shutdown_background();
     done
 }
 
@@ -174,6 +179,8 @@ struct Plan<'a> {
     few_files: Option<String>,
     manager: Arc<Manager>,
     told: Told,
+    /// Where clients are served.
+    clients: runtime::Handle,
 }
 
 impl Plan<'_> {
@@ -265,6 +272,7 @@ impl Plan<'_> {
         let mut config = Config::new(self.herd, self.me, seed);
         config.timing = self.settings.timing;
         config.limits = self.settings.limits;
+        config.clients_on = Some(self.clients.clone());
         config
     }
 

@@ -12,6 +12,7 @@ impl What<'_> {
             Self::Closed { .. } => "closed",
             Self::NotAccepted { .. } => "not-accepted",
             Self::ConnectFailed { .. } => "connect-failed",
+            Self::HeldBack { .. } => "held-back",
             Self::LineIn { .. } => "line-in",
             Self::LineOut { .. } => "line-out",
             Self::Refused { .. } => "refused",

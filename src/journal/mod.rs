@@ -159,6 +159,13 @@ pub enum What<'a> {
         /// Why.
         why: Why,
     },
+    /// A client meets a limit, and its lines wait. It is told once for as long as that goes on.
+    HeldBack {
+        /// By which connection.
+        conn: ConnId,
+        /// The setting that sets the limit.
+        limit: Cow<'a, str>,
+    },
     /// A line arrived.
     LineIn {
         /// By which connection.
@@ -375,6 +382,10 @@ impl What<'_> {
             Self::Closed { conn, why } => What::Closed { conn, why },
             Self::NotAccepted { with, why, from } => What::NotAccepted { with, why, from },
             Self::ConnectFailed { to, why } => What::ConnectFailed { to, why },
+            Self::HeldBack { conn, limit } => What::HeldBack {
+                conn,
+                limit: owned(limit),
+            },
             Self::LineIn { conn, line } => What::LineIn {
                 conn,
                 line: line.into_owned(),

@@ -34,6 +34,9 @@ impl What<'_> {
                 format!("does not take a connection of {with}{from}: {why}")
             }
             Self::ConnectFailed { to, why } => format!("can't connect to {to}: {why}"),
+            Self::HeldBack { conn, limit } => {
+                format!("lets connection {} wait: it meets `{limit}`", conn.0)
+            }
             Self::LineIn { line, .. } => format!("←  {line}"),
             Self::LineOut { line, .. } => format!("→  {line}"),
             Self::Refused { why } => format!("refuses the line: {why}"),

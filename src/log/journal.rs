@@ -159,6 +159,7 @@ impl<N: Net> LogJournal<N> {
             } => Level::INFO,
             What::LinkDown { .. }
             | What::NotAccepted { .. }
+            | What::HeldBack { .. }
             | What::Unconfirmed { .. }
             | What::Namesakes { .. } => Level::WARN,
             // Only who dials knows by then whom it has to do with.
@@ -195,6 +196,11 @@ impl<N: Net> LogJournal<N> {
             What::NotAccepted { with, why, from } => Alike {
                 what: format!("does not take a connection of {with}: {why}"),
                 whom: from.map_or_else(|| "wherever it is from".to_owned(), from_where),
+                is_stranger: true,
+            },
+            What::HeldBack { conn, limit } => Alike {
+                what: format!("lets a connection wait: `{limit}`"),
+                whom: from_where(self.state().open.get(conn)?.remote.ip()),
                 is_stranger: true,
             },
             What::Closed { conn, why } => {
@@ -374,6 +380,7 @@ const fn connection(what: &What<'_>) -> Option<ConnId> {
     match what {
         What::Opened { conn, .. }
         | What::Closed { conn, .. }
+        | What::HeldBack { conn, .. }
         | What::LineIn { conn, .. }
         | What::LineOut { conn, .. }
         | What::Namesakes { conn, .. }

@@ -132,6 +132,7 @@ impl<'a> Told<'a> {
             | What::Unconfirmed { .. }
             | What::Unlinked { .. }
             | What::NotAccepted { .. }
+            | What::HeldBack { .. }
             | What::Expired { .. }
             | What::Forgotten { .. }
             | What::Refused { .. }

@@ -1,19 +1,26 @@
 //! A client's connection: read what is there, decide every whole line, write once.
 
 use std::cell::OnceCell;
-use std::future::Future;
+use std::future::{Future, pending};
+use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_lite::future::or;
+use futures_lite::future::{or, poll_once};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::handle::Tuning;
 use super::lines::{Lines, Next};
 use super::look_ups::{Answer, LookUps};
+use super::rate::{Pace, TooFast};
+use super::turn::Turn;
 use super::until::Until;
-use super::{CHUNK, Limits, Shared, unproved};
+use super::{CHUNK, Limits, Shared, unless, unproved};
 use crate::journal::{Answered, ConnId, End, Journal, Other, What, Why};
-use crate::net::{Connection, Net, Proved};
+use crate::net::{Connection, Net, Proved, site};
 use crate::node::mistakes::{Mistake, makes};
 use crate::node::{ClientLineAt, LookUp};
 
@@ -25,7 +32,7 @@ pub(super) async fn serve_client<N: Net>(
     let mut stream = connection.stream;
     let shaken = shake(&shared, &connection.proved, &mut stream).await;
     let why = match shaken {
-        Ok(()) => converse(&shared, conn, &mut stream).await,
+        Ok(()) => converse(&shared, conn, connection.remote.ip(), &mut stream).await,
         Err(why) => why,
     };
     let why = unproved(why, &connection.proved);
@@ -52,118 +59,14 @@ async fn shake<N: Net>(
 enum Then {
     /// Every whole line was handled.
     Read,
-    /// There is more, but the answers so far should be written first.
+    /// There may be more, but the answers so far should be written first, or others have a turn.
     Again,
+    /// There may be more, but the client says more than it may.
+    Pause(TooFast),
     /// There may be more, but so much waits for Places that no line is handled before there is room.
     Wait,
     /// Nothing more is handled: the connection ends when all is answered.
     Close(Why),
-}
-
-async fn converse<N: Net>(
-    shared: &Shared<N>,
-    conn: ConnId,
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> Why {
-    let limit = shared.limits().client_line;
-    let mut lines = Lines::new(limit.min(Limits::MOST_CLIENT_LINE));
-    let mut out = Vec::new();
-    let mut look_ups = LookUps::default();
-    let mut waiting = Waiting::new();
-    // Why nothing more is read, and why nothing more is handled.
-    let (mut ended, mut over) = (None, None);
-    let alarm = sleep_until(Instant::now() + shared.timing().idle);
-    let mut until = Until::new(shared.stopping(), alarm);
-    loop {
-        let most = shared.limits().look_ups_per_connection;
-        let mut then = match over.take() {
-            None => handle(
-                shared,
-                conn,
-                &mut lines,
-                &mut look_ups,
-                &mut waiting,
-                &mut out,
-            ),
-            Some(why) => Then::Close(why),
-        };
-        if !look_ups.is_empty() {
-            look_ups.get_on().await;
-            waiting.looked_up = look_ups.release(conn, &*shared.journal, &mut out);
-        }
-        if !out.is_empty() {
-            if let Err(why) = write_out(shared, stream, &mut look_ups, &mut out).await {
-                return why;
-            }
-            waiting.end(&*shared.journal);
-        }
-        store_late(shared);
-        if let (Then::Read, Some(why)) = (&then, &ended) {
-            then = Then::Close(Why::clone(why));
-        }
-        match then {
-            Then::Again => {}
-            Then::Close(why) if look_ups.is_empty() => return why,
-            Then::Close(why) => {
-                look_ups.ready(false, most).await;
-                over = Some(why);
-            }
-            Then::Read if look_ups.has_room(most) => {
-                let timing = shared.timing();
-                let read = until.read(&timing, &mut lines, stream);
-                let read = if look_ups.is_empty() {
-                    Some(read.await)
-                } else {
-                    let read = async { Some(read.await) };
-                    let ready = async {
-                        look_ups.ready(false, most).await;
-                        None
-                    };
-                    or(ready, read).await
-                };
-                if let Some(Ok(1..)) = read {
-                    waiting.came = Instant::now();
-                }
-                match read {
-                    // An answer is to be written first.
-                    None => {}
-                    Some(Ok(0)) => {
-                        ended = Some(Why::Ended);
-                        lines.end();
-                    }
-                    // Once told to stop, what is there is read and no more: a client that never
-                    // pauses must not keep the server from ending.
-                    Some(Ok(_)) => ended = shared.stop.borrow().then_some(Why::Stopping),
-                    // A client that waits for an answer may be silent.
-                    Some(Err(Why::Silent)) if !look_ups.is_empty() => {}
-                    Some(Err(why @ Why::Failed(_))) => return why,
-                    Some(Err(why)) => over = Some(why),
-                }
-            }
-            Then::Read | Then::Wait => look_ups.ready(true, most).await,
-        }
-    }
-}
-
-/// Writes all that is answered, while look-ups get on.
-async fn write_out<N: Net>(
-    shared: &Shared<N>,
-    stream: &mut (impl AsyncWrite + Unpin),
-    look_ups: &mut LookUps<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Why> {
-    let write = shared.write(stream, out);
-    if look_ups.is_empty() {
-        write.await?;
-    } else {
-        look_ups.meanwhile(write).await?;
-    }
-    out.clear();
-    // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
-    if out.capacity() > 4 * CHUNK {
-        *out = Vec::new();
-    }
-    Ok(())
 }
 
 /// How long a client waits: by one look at the clock for each read, and one for each write.
@@ -198,6 +101,284 @@ impl Waiting {
     }
 }
 
+/// A conversation with a client.
+struct Talk<'a, N: Net> {
+    shared: &'a Shared<N>,
+    conn: ConnId,
+    tuning: watch::Receiver<Tuning>,
+    limits: Limits,
+    lines: Lines,
+    look_ups: LookUps<'a>,
+    /// What is to be written.
+    out: Vec<u8>,
+    turn: Turn,
+    waiting: Waiting,
+    pace: Pace,
+    /// When it was last recorded that it is held back.
+    held_back: Option<Instant>,
+    /// Why nothing more is read.
+    ended: Option<Why>,
+    /// Why nothing more is handled.
+    over: Option<Why>,
+}
+
+async fn converse<N: Net>(
+    shared: &Shared<N>,
+    conn: ConnId,
+    remote: IpAddr,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Why {
+    let mut talk = Talk::new(shared, conn, remote);
+    let alarm = sleep_until(Instant::now() + shared.timing().idle);
+    let mut until = Until::new(shared.stopping(), alarm);
+    loop {
+        let mut then = talk.decide().await;
+        if let Err(why) = talk.answer(stream).await {
+            return why;
+        }
+        store_late(shared);
+        let most = talk.limits.look_ups_per_connection;
+        if let (Then::Read, Some(why)) = (&then, &talk.ended) {
+            then = Then::Close(why.clone());
+        }
+        match then {
+            Then::Again => {}
+            Then::Close(why) if talk.look_ups.is_empty() => return why,
+            Then::Close(why) => {
+                talk.look_ups.ready(false, most).await;
+                talk.over = Some(why);
+            }
+            Then::Pause(too_fast) => talk.pause(too_fast).await,
+            Then::Read if talk.look_ups.has_room(most) => {
+                if let Err(why) = talk.read(&mut until, stream).await {
+                    return why;
+                }
+            }
+            Then::Read | Then::Wait => {
+                if talk.lines.has_more() && !talk.look_ups.has_room(most) {
+                    talk.hold_back("look-ups-per-connection");
+                }
+                talk.look_ups.ready(true, most).await;
+            }
+        }
+    }
+}
+
+impl<'a, N: Net> Talk<'a, N> {
+    fn new(shared: &'a Shared<N>, conn: ConnId, remote: IpAddr) -> Self {
+        let mut tuning = shared.tuning.clone();
+        let limits = tuning.borrow_and_update().limits;
+        Self {
+            shared,
+            conn,
+            tuning,
+            limits,
+            lines: Lines::new(limits.client_line.min(Limits::MOST_CLIENT_LINE)),
+            look_ups: LookUps::default(),
+            out: Vec::new(),
+            turn: Turn::new(),
+            waiting: Waiting::new(),
+            pace: Pace::new(site(remote)),
+            held_back: None,
+            ended: None,
+            over: None,
+        }
+    }
+
+    /// Handles lines that were read, when it is this connection's turn.
+    async fn decide(&mut self) -> Then {
+        // Where whoever could change something is gone, nothing changes.
+        if self.tuning.has_changed().unwrap_or(false) {
+            self.limits = self.tuning.borrow_and_update().limits;
+        }
+        let permit = if self.turn.is_over() {
+            let next = self.turn.next(&self.shared.gate);
+            self.look_ups.meanwhile(next).await
+        } else {
+            None
+        };
+        if let Some(why) = self.over.take() {
+            return Then::Close(why);
+        }
+        let most = match self.pace.allowed(&self.limits, &self.shared.addresses) {
+            // A server that stops has no time for the patient.
+            Err(too_fast) if !*self.shared.stop.borrow() => return Then::Pause(too_fast),
+            Err(_) => usize::MAX,
+            Ok(most) => most,
+        };
+        let (then, handled) = self.handle(most);
+        self.pace.take(handled, &self.limits);
+        // What is written may have to wait for who reads it, and nobody should wait for that.
+        drop(permit);
+        then
+    }
+
+    /// Handles up to `most` whole lines until there is a reason not to. Answers are appended to what is to be written, or
+    /// to what waits for look-ups. How many lines there were is told, too.
+    fn handle(&mut self, most: usize) -> (Then, usize) {
+        let Self {
+            shared, conn, turn, ..
+        } = self;
+        let shared: &'a Shared<N> = shared;
+        // One look at the clock, if any, for all that came at once.
+        let clock = OnceCell::new();
+        let at = ClientLineAt {
+            conn: *conn,
+            clock: &|| *clock.get_or_init(|| shared.net.now()),
+        };
+        let most_look_ups = self.limits.look_ups_per_connection;
+        let mut handled = 0;
+        let mut state = shared.state();
+        let then = loop {
+            if self.out.len() >= CHUNK || turn.is_over() || handled == most {
+                break Then::Again;
+            }
+            if !self.look_ups.has_room(most_look_ups) {
+                break Then::Wait;
+            }
+            let line = self.lines.next();
+            if line == Next::Nothing {
+                break Then::Read;
+            }
+            handled += 1;
+            let is_next = self.look_ups.is_empty();
+            let withheld;
+            let behind = self.look_ups.behind(&*shared.journal);
+            let (out, journal): (_, &dyn Journal) = match behind {
+                None => (&mut self.out, &*shared.journal),
+                Some((behind, journal)) => {
+                    withheld = journal;
+                    (behind, &withheld)
+                }
+            };
+            match line {
+                Next::Nothing => break Then::Read,
+                Next::TooLong(beginning) => {
+                    let node = &mut state.node;
+                    node.client_line_too_long(beginning, *conn, journal, out);
+                    break Then::Close(Why::LineTooLong);
+                }
+                Next::Line(line) => {
+                    turn.line(line.len());
+                    match state.node.client_line(line, at, journal, out) {
+                        Some(look_up) => {
+                            turn.look_up();
+                            (self.look_ups).begin(self.waiting.came, ask(shared, look_up));
+                        }
+                        None => self.waiting.at_once += u64::from(is_next),
+                    }
+                }
+            }
+        };
+        state.wake();
+        (then, handled)
+    }
+
+    /// Writes the answers that nothing stands before.
+    async fn answer(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), Why> {
+        let (look_ups, out) = (&mut self.look_ups, &mut self.out);
+        if !look_ups.is_empty() {
+            look_ups.get_on().await;
+            self.waiting.looked_up = look_ups.release(self.conn, &*self.shared.journal, out);
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let write = self.shared.write(stream, out);
+        if look_ups.is_empty() {
+            write.await?;
+        } else {
+            look_ups.meanwhile(write).await?;
+        }
+        self.waiting.end(&*self.shared.journal);
+        out.clear();
+        // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
+        if out.capacity() > 4 * CHUNK {
+            *out = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Reads once, unless an answer is to be written before. After an error there is nothing more to do.
+    async fn read<S: Future<Output = ()>>(
+        &mut self,
+        until: &mut Until<S>,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), Why> {
+        let timing = self.shared.timing();
+        let read = async {
+            let mut read = pin!(until.read(&timing, &mut self.lines, stream));
+            if let Some(read) = poll_once(read.as_mut()).await {
+                return Some(read);
+            }
+            let since = Instant::now();
+            let read = if self.look_ups.is_empty() {
+                Some(read.await)
+            } else {
+                let read = async { Some(read.await) };
+                let ready = async {
+                    self.look_ups.ready(false, 0).await;
+                    None
+                };
+                or(ready, read).await
+            };
+            self.turn.waited(since.elapsed());
+            read
+        };
+        let read = read.await;
+        match read {
+            None => {}
+            Some(Ok(0)) => {
+                self.ended = Some(Why::Ended);
+                self.lines.end();
+            }
+            Some(Ok(_)) => {
+                self.waiting.came = Instant::now();
+                self.turn.exchange();
+                // Once told to stop, what is there is read and no more: a client that never
+                // pauses must not keep the server from ending.
+                self.ended = self.shared.stop.borrow().then_some(Why::Stopping);
+            }
+            // A client that waits for an answer may be silent.
+            Some(Err(Why::Silent)) if !self.look_ups.is_empty() => {}
+            Some(Err(why @ Why::Failed(_))) => return Err(why),
+            Some(Err(why)) => self.over = Some(why),
+        }
+        Ok(())
+    }
+
+    /// Lets a client wait that says too much; not longer than it takes until an answer is to be written, or the
+    /// server stops.
+    async fn pause(&mut self, TooFast { limit, until }: TooFast) {
+        self.hold_back(limit);
+        let answer = async {
+            if self.look_ups.is_empty() {
+                pending::<()>().await;
+            }
+            self.look_ups.ready(false, 0).await;
+        };
+        let time_or_answer = or(answer, sleep_until(until));
+        // When it stops, it does not pause again.
+        let _ = unless(self.shared.stopping(), time_or_answer).await;
+    }
+
+    /// Records that the client meets a limit, once for as long as that goes on.
+    fn hold_back(&mut self, limit: &'static str) {
+        let now = Instant::now();
+        let goes_on = |last: Instant| now.duration_since(last) < SAME_AGAIN;
+        if !self.held_back.is_some_and(goes_on) {
+            self.held_back = Some(now);
+            let (conn, limit) = (self.conn, limit.into());
+            self.shared
+                .journal
+                .record(None, What::HeldBack { conn, limit });
+        }
+    }
+}
+
+/// A client that meets a limit again within this time goes on to do so.
+const SAME_AGAIN: Duration = Duration::from_secs(10);
+
 /// What is answered before it is stored is stored now. No server does that but by mistake.
 fn store_late<N: Net>(shared: &Shared<N>) {
     if makes(&shared.config.node.name, Mistake::AnswersFirst) {
@@ -205,61 +386,6 @@ fn store_late<N: Net>(shared: &Shared<N>) {
         state.node.store_late(&*shared.journal);
         state.wake();
     }
-}
-
-/// Handles whole lines until there is a reason not to. Answers are appended to `out`, or to what waits for
-/// look-ups.
-fn handle<'a, N: Net>(
-    shared: &'a Shared<N>,
-    conn: ConnId,
-    lines: &mut Lines,
-    look_ups: &mut LookUps<'a>,
-    waiting: &mut Waiting,
-    out: &mut Vec<u8>,
-) -> Then {
-    // One look at the clock, if any, for all that came at once.
-    let clock = OnceCell::new();
-    let at = ClientLineAt {
-        conn,
-        clock: &|| *clock.get_or_init(|| shared.net.now()),
-    };
-    let most = shared.limits().look_ups_per_connection;
-    let mut state = shared.state();
-    let then = loop {
-        if out.len() >= CHUNK {
-            break Then::Again;
-        }
-        if !look_ups.has_room(most) {
-            break Then::Wait;
-        }
-        let line = lines.next();
-        if line == Next::Nothing {
-            break Then::Read;
-        }
-        let is_next = look_ups.is_empty();
-        let withheld;
-        let (out, journal): (&mut Vec<u8>, &dyn Journal) = match look_ups.behind(&*shared.journal) {
-            None => (out, &*shared.journal),
-            Some((behind, journal)) => {
-                withheld = journal;
-                (behind, &withheld)
-            }
-        };
-        match line {
-            Next::Nothing => break Then::Read,
-            Next::TooLong(beginning) => {
-                let node = &mut state.node;
-                node.client_line_too_long(beginning, conn, journal, out);
-                break Then::Close(Why::LineTooLong);
-            }
-            Next::Line(line) => match state.node.client_line(line, at, journal, out) {
-                Some(look_up) => look_ups.begin(waiting.came, ask(shared, look_up)),
-                None => waiting.at_once += u64::from(is_next),
-            },
-        }
-    };
-    state.wake();
-    then
 }
 
 /// Asks Places for the answer to a WHATSAT: the AT line, what Places says, two LFs.

@@ -20,6 +20,9 @@ pub struct Config {
     pub timing: Timing,
     /// How much it takes from anybody.
     pub limits: Limits,
+    /// Where clients are served; if not given, where everything else of the server runs. Where it is another runtime,
+    /// clients that keep it busy leave threads of their own to links.
+    pub clients_on: Option<tokio::runtime::Handle>,
     /// Where its jitter comes from.
     seed: u64,
 }
@@ -90,6 +93,11 @@ pub struct Limits {
     /// Look-ups of one client connection that are under way at a time; while there are so many its next line waits
     /// to be decided.
     pub look_ups_per_connection: usize,
+    /// Lines a second of one client connection; beyond that they wait. 0 is no limit.
+    pub connection_rate: usize,
+    /// Lines a second of all client connections of one address (of IPv6, one /64) together; beyond that they wait. 0 is
+    /// no limit.
+    pub address_rate: usize,
     /// Whether clients are refused until all neighbours have told what they know, or the grace for that is over: a server
     /// that has just started calls clients unknown that the herd knows.
     pub refuse_until_synchronised: bool,
@@ -113,6 +121,8 @@ impl Default for Limits {
             client_connections: 10_000,
             clients_per_address: 1000,
             look_ups_per_connection: 16,
+            connection_rate: 0,
+            address_rate: 0,
             refuse_until_synchronised: false,
             peer_connections: 256,
             peers_per_address: 64,
@@ -147,6 +157,7 @@ impl Config {
             addresses,
             timing: Timing::default(),
             limits: Limits::default(),
+            clients_on: None,
             seed: rng.next_u64(),
         }
     }

@@ -1,9 +1,10 @@
 //! What a running server can be asked and told by the process that it runs in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex as FairMutex, MutexGuard as FairMutexGuard};
 use tokio::sync::{Notify, watch};
 
 use super::neighbours::State;
@@ -65,7 +66,7 @@ impl Pulse {
 /// A running server, from outside.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) state: Arc<Mutex<State>>,
+    pub(super) state: Arc<FairMutex<State>>,
     pub(super) tune: watch::Sender<Tuning>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) relinked: Arc<Notify>,
@@ -74,8 +75,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> FairMutexGuard<'_, State> {
+        self.state.lock()
     }
 
     fn ask<T>(&self, ask: impl FnOnce(&State) -> T) -> T {

@@ -46,10 +46,8 @@ impl Lines {
         }
     }
 
-    /// Reads once; 0 at the end of the stream. Dropping the future loses nothing.
-    ///
-    /// If there was more last time than could be read, everybody else has a turn before: hundreds who send as fast as they
-    /// can must not each have a megabyte handled before who has one line.
+    /// As [`read_now`](Self::read_now), of a neighbour. If there was more last time than could be read, everybody else has a
+    /// turn before.
     pub(super) async fn read(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -57,6 +55,14 @@ impl Lines {
         if std::mem::take(&mut self.was_full) {
             tokio::task::yield_now().await;
         }
+        self.read_now(reader).await
+    }
+
+    /// Reads once; 0 at the end of the stream. Dropping the future loses nothing. It waits for nothing but the other end.
+    pub(super) async fn read_now(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<usize> {
         self.buffer.drain(..self.start);
         self.searched -= self.start;
         self.start = 0;
@@ -87,20 +93,20 @@ impl Lines {
         Next::Line(&self.buffer[start..end])
     }
 
-    /// Whether a line was begun and not ended.
-    fn has_half(&self) -> bool {
+    /// Whether there are lines, or a line that was begun, that were not handled.
+    pub(super) fn has_more(&self) -> bool {
         self.start < self.buffer.len()
     }
 
     /// Since when there is a line that was begun and not ended, however much it grew meanwhile.
     pub(super) fn half_since(&mut self) -> Option<Instant> {
-        self.has_half()
+        self.has_more()
             .then(|| *self.half_since.get_or_insert_with(Instant::now))
     }
 
     /// At the end of the stream an unterminated rest is a line, too.
     pub(super) fn end(&mut self) {
-        if self.has_half() {
+        if self.has_more() {
             self.buffer.push(b'\n');
         }
     }

@@ -14,15 +14,18 @@ mod link;
 mod look_ups;
 mod neighbours;
 mod peer;
+mod rate;
+mod turn;
 mod until;
 
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_lite::future::{or, poll_once};
+use parking_lot::{Mutex as FairMutex, MutexGuard as FairMutexGuard};
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -41,6 +44,8 @@ pub use config::{Config, Limits, Timing};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
+use rate::Addresses;
+use turn::Gate;
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.
 const CHUNK: usize = 64 * 1024;
@@ -141,7 +146,7 @@ struct Shared<N: Net> {
     config: Config,
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
-    state: Arc<Mutex<State>>,
+    state: Arc<FairMutex<State>>,
     /// What may change while the server runs.
     tuning: watch::Receiver<Tuning>,
     /// Counts on as long as there is progress.
@@ -149,6 +154,10 @@ struct Shared<N: Net> {
     /// The neighbours have changed.
     relinked: Arc<Notify>,
     rng: Mutex<ChaCha8Rng>,
+    /// Where clients wait that ask for more than their share.
+    gate: Gate,
+    /// How much clients of which address said.
+    addresses: Addresses,
     stop: watch::Receiver<bool>,
     /// Links end after the clients, so that neighbours are still told what clients said last.
     stop_links: watch::Receiver<bool>,
@@ -176,8 +185,8 @@ fn unproved(why: Why, proved: &Proved) -> Why {
 
 impl<N: Net> Shared<N> {
     /// The Node. Only a panic elsewhere poisons the lock, and that ends the server anyway.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> FairMutexGuard<'_, State> {
+        self.state.lock()
     }
 
     /// How long to wait for what, as it is now.
@@ -321,7 +330,7 @@ pub fn begin<N: Net>(
     let (end_links, stop_links) = watch::channel(false);
     let mut node = Node::new(config.node.clone());
     node.keep(config.limits.keep);
-    let state = Arc::new(Mutex::new(State::new(node, &config.addresses)));
+    let state = Arc::new(FairMutex::new(State::new(node, &config.addresses)));
     let (tune, tuning) = watch::channel(Tuning {
         timing: config.timing,
         limits: config.limits,
@@ -339,6 +348,8 @@ pub fn begin<N: Net>(
         net,
         state,
         rng: Mutex::new(config.rng()),
+        gate: Gate::default(),
+        addresses: Addresses::default(),
         config,
         tuning,
         pulse,
@@ -360,11 +371,15 @@ async fn run<N: Net>(
     shared.journal.record(None, What::Started { boot });
     let mut tasks = JoinSet::new();
     let clients = accept::clients(Arc::clone(&shared), listeners.clients);
-    tasks.spawn(shared.net.task(async move {
+    let clients = shared.net.task(async move {
         let ended = clients.await;
         end_links.send_replace(true);
         ended
-    }));
+    });
+    match &shared.config.clients_on {
+        Some(runtime) => tasks.spawn_on(clients, runtime),
+        None => tasks.spawn(clients),
+    };
     let peers = accept::peers(Arc::clone(&shared), listeners.peers);
     tasks.spawn(shared.net.task(peers));
     if shared.is_watched() || shared.limits().keep.time_to_live.is_some() {

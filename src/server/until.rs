@@ -77,7 +77,7 @@ impl<S: Future<Output = ()>> Until<S> {
             self.set_alarm(deadline);
         }
         let mut late = Some(late);
-        let mut read = pin!(lines.read(reader));
+        let mut read = pin!(lines.read_now(reader));
         poll_fn(|context| {
             if let Poll::Ready(read) = read.as_mut().poll(context) {
                 return Poll::Ready(read.map_err(|error| Why::from(&error)));

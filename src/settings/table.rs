@@ -202,6 +202,16 @@ pub static SETTINGS: &[Setting] = &[
         "Look-ups of one client connection that are under way at a time; beyond that its next line waits",
     ),
     setting(
+        "connection-rate",
+        Count(|s| &mut s.limits.connection_rate, 0, 1 << 30),
+        "Lines a second of one client connection, after a burst of as many; beyond that they wait. 0 for no limit",
+    ),
+    setting(
+        "address-rate",
+        Count(|s| &mut s.limits.address_rate, 0, 1 << 30),
+        "The same for all client connections of one address (of IPv6, one /64) together",
+    ),
+    setting(
         "refuse-until-synchronised",
         Switch(|s| &mut s.limits.refuse_until_synchronised),
         "Close clients' connections until all neighbours have told what they know, at most for `ready-grace`",

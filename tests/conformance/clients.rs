@@ -8,7 +8,7 @@ use proxy_herd::journal::What;
 use proxy_herd::places::NO_RESULTS;
 
 use super::herd::{Plan, Running};
-use super::log::{accepted, closed, line_in};
+use super::log::{accepted, closed, held_back, line_in};
 use super::places::Held;
 use super::world::{Real, World};
 
@@ -274,6 +274,75 @@ pub(crate) async fn whoever_floods_behind_a_question_is_not_heard_further<W: Wor
         log.wait_times(100, "the rest", line_in("x")).await;
     };
     or(meanwhile, flood).await;
+}
+
+/// On real sockets nobody knows what comes first.
+#[cfg(feature = "sim")]
+pub(crate) async fn thousands_of_short_lines_let_others_have_a_turn<W: World>(world: W) {
+    const LINES: usize = 16 * 1024;
+    let herd = alone(&world).up().await;
+    let (mut flood, mut other) = (herd.client("A").await, herd.client("A").await);
+    // Both arrive at the same moment, the flood first.
+    flood.say("\n".repeat(LINES)).await;
+    other.say("IAMAT kiwi +1-1 5\n").await;
+    other.expect_at("A", "kiwi +1-1 5").await;
+    flood.expect_text(&"? \n".repeat(LINES)).await;
+    let all = herd.log("A").all();
+    let lines: Vec<_> = all.iter().filter(|what| line_in("")(what)).collect();
+    assert_eq!(lines.len(), LINES + 1);
+    let before = lines.iter().position(|what| line_in("IAMAT")(what));
+    let before = before.expect("it was heard");
+    assert!((1..=600).contains(&before), "behind {before} others");
+}
+
+pub(crate) async fn whoever_says_more_than_its_rate_waits_and_others_do_not<W: World>(world: W) {
+    let herd = alone(&world)
+        .limits(|limits| limits.connection_rate = 20)
+        .up()
+        .await;
+    let mut client = herd.client("A").await;
+    client.say("x\n".repeat(25)).await;
+    let log = herd.log("A");
+    log.wait("being held back", held_back("connection-rate"))
+        .await;
+    let all = log.all();
+    let before = all
+        .iter()
+        .take_while(|what| !held_back("connection-rate")(what));
+    assert_eq!(before.filter(|what| line_in("x")(what)).count(), 20);
+    serves_others(&herd, "A").await;
+    client.expect_text(&"? x\n".repeat(25)).await;
+    assert_eq!(log.count(held_back("connection-rate")), 1);
+}
+
+pub(crate) async fn connections_of_an_address_share_its_rate<W: World>(world: W) {
+    let mut herd = alone(&world)
+        .limits(|limits| limits.address_rate = 100)
+        .up()
+        .await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(herd.client("A").await);
+    }
+    // Each of them says no more than one alone might.
+    for client in &mut clients {
+        client.say("x\n".repeat(100)).await;
+    }
+    let log = herd.log("A");
+    log.wait("being held back", held_back("address-rate")).await;
+    for mut client in clients {
+        client.expect_text(&"? x\n".repeat(100)).await;
+    }
+    // A server that stops lets nobody wait for what it has read.
+    let mut client = herd.client("A").await;
+    client.say("y\n".repeat(1000)).await;
+    log.wait("the beginning", line_in("y")).await;
+    let read = async {
+        client.expect_text(&"? y\n".repeat(1000)).await;
+        client.expect_end().await;
+        drop(client);
+    };
+    zip(read, herd.stop("A")).await;
 }
 
 pub(crate) async fn half_a_line_is_cut_off_and_others_are_served_meanwhile<W: World>(world: W) {

@@ -126,3 +126,8 @@ pub(crate) fn connect_failed(what: &What<'_>) -> bool {
 pub(crate) fn line_in(start: &str) -> impl Fn(&What<'_>) -> bool {
     move |what| matches!(what, What::LineIn { line, .. } if line.0.starts_with(start.as_bytes()))
 }
+
+/// Whether a client's lines began to wait for this limit.
+pub(crate) fn held_back(by: &str) -> impl Fn(&What<'_>) -> bool {
+    move |what| matches!(what, What::HeldBack { limit, .. } if limit == by)
+}

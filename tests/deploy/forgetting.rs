@@ -23,6 +23,10 @@ async fn knows(name: &str, admin: &Admin, location: &str) {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
     let files = Files::new().await;
     let token = files.path("token");
@@ -124,6 +128,10 @@ async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from its beginning to its end"
+)]
 async fn nobody_without_the_token_has_anything_forgotten() {
     let files = Files::new().await;
     let (token, wrong, config) = (

@@ -159,6 +159,7 @@ fn is_noted(event: &Event) -> bool {
         What::PlacesTold { status, fault } => *status != 200 || fault.is_some(),
         What::Stopped
         | What::NotAccepted { .. }
+        | What::HeldBack { .. }
         | What::ConnectFailed { .. }
         | What::Refused { .. }
         | What::Expired { .. }

@@ -1,0 +1,249 @@
+//! How many lines a second are taken from whom: from a connection, and from all of an address together.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Limits;
+
+/// Whoever was silent may say as much at once as in so much time.
+const BURST: Duration = Duration::from_secs(1);
+
+/// Below so many addresses nobody looks which of them can be forgotten.
+const FEW_ADDRESSES: usize = 1024;
+
+/// What was taken from somebody, as the time at which it is paid off.
+#[derive(Debug)]
+struct Taken {
+    paid: Instant,
+}
+
+impl Taken {
+    fn nothing() -> Self {
+        Self {
+            paid: Instant::now(),
+        }
+    }
+
+    /// How many lines may be taken at `now`, or else when one may be. A `rate` of 0 is no limit.
+    fn allowed(&self, rate: usize, now: Instant) -> Result<usize, Instant> {
+        if rate == 0 {
+            return Ok(usize::MAX);
+        }
+        let free = BURST.saturating_sub(self.paid.duration_since(now));
+        let lines = free.as_nanos() * to_u128(rate) / 1_000_000_000;
+        if lines == 0 {
+            // The owed time is more than what it takes to say all lines of a burst but one.
+            return Err((self.paid + cost(1, rate))
+                .checked_sub(BURST)
+                .unwrap_or(now));
+        }
+        Ok(usize::try_from(lines).unwrap_or(usize::MAX))
+    }
+
+    fn take(&mut self, lines: usize, rate: usize, now: Instant) {
+        if rate > 0 {
+            self.paid = self.paid.max(now) + cost(lines, rate);
+        }
+    }
+}
+
+/// How long it takes to say so many lines at this rate, rounded up.
+fn cost(lines: usize, rate: usize) -> Duration {
+    let nanos = (to_u128(lines) * 1_000_000_000).div_ceil(to_u128(rate));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+fn to_u128(number: usize) -> u128 {
+    number as u128
+}
+
+/// What was taken from addresses.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    taken: BTreeMap<IpAddr, Arc<Mutex<Taken>>>,
+    /// When there are so many, those that owe nothing and have no connection are forgotten.
+    clean_at: usize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Addresses {
+    /// What was taken from an address. It outlives connections, or whoever connects anew would owe nothing.
+    fn of(&self, address: IpAddr, now: Instant) -> Arc<Mutex<Taken>> {
+        let mut known = lock(&self.0);
+        if known.taken.len() >= known.clean_at.max(FEW_ADDRESSES) {
+            (known.taken).retain(|_, taken| Arc::strong_count(taken) > 1 || lock(taken).paid > now);
+            known.clean_at = 2 * known.taken.len();
+        }
+        let taken = known.taken.entry(address);
+        let taken = taken.or_insert_with(|| Arc::new(Mutex::new(Taken::nothing())));
+        Arc::clone(taken)
+    }
+}
+
+/// How fast a connection may be.
+#[derive(Debug)]
+pub(super) struct Pace {
+    own: Taken,
+    address: IpAddr,
+    /// Of the address, from when its rate first has a limit.
+    shared: Option<Arc<Mutex<Taken>>>,
+}
+
+/// Which limit is met, and until when.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooFast {
+    /// The setting.
+    pub(super) limit: &'static str,
+    pub(super) until: Instant,
+}
+
+impl Pace {
+    /// That of a connection from `address`.
+    pub(super) fn new(address: IpAddr) -> Self {
+        Self {
+            own: Taken::nothing(),
+            address,
+            shared: None,
+        }
+    }
+
+    /// How many lines may be taken now.
+    pub(super) fn allowed(
+        &mut self,
+        limits: &Limits,
+        addresses: &Addresses,
+    ) -> Result<usize, TooFast> {
+        let (own, address) = (limits.connection_rate, limits.address_rate);
+        if own == 0 && address == 0 {
+            return Ok(usize::MAX);
+        }
+        let now = Instant::now();
+        let too_fast = |limit| move |until| TooFast { limit, until };
+        let allowed = self.own.allowed(own, now);
+        let allowed = allowed.map_err(too_fast("connection-rate"))?;
+        if address == 0 {
+            return Ok(allowed);
+        }
+        let shared = (self.shared).get_or_insert_with(|| addresses.of(self.address, now));
+        let of_all = lock(shared).allowed(address, now);
+        Ok(allowed.min(of_all.map_err(too_fast("address-rate"))?))
+    }
+
+    /// So many lines were taken.
+    pub(super) fn take(&mut self, lines: usize, limits: &Limits) {
+        let (own, address) = (limits.connection_rate, limits.address_rate);
+        if own == 0 && address == 0 {
+            return;
+        }
+        let now = Instant::now();
+        self.own.take(lines, own, now);
+        if let Some(shared) = &self.shared {
+            lock(shared).take(lines, address, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use tokio::time::{Instant, advance, sleep_until};
+
+    use super::{Addresses, FEW_ADDRESSES, Pace};
+    use crate::server::Limits;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn limits(connection_rate: usize, address_rate: usize) -> Limits {
+        Limits {
+            connection_rate,
+            address_rate,
+            ..Limits::default()
+        }
+    }
+
+    /// How many lines are taken within so much time from who always has more to say.
+    async fn taken(
+        pace: &mut Pace,
+        addresses: &Addresses,
+        limits: &Limits,
+        time: Duration,
+    ) -> usize {
+        let end = Instant::now() + time;
+        let mut lines = 0;
+        loop {
+            match pace.allowed(limits, addresses) {
+                Ok(allowed) => {
+                    pace.take(allowed.min(512), limits);
+                    lines += allowed.min(512);
+                }
+                Err(too_fast) if too_fast.until > end => return lines,
+                Err(too_fast) => sleep_until(too_fast.until).await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_is_a_burst_of_a_second_and_then_the_rate() {
+        let addresses = Addresses::default();
+        for rate in [1, 3, 7, 1000, 1_000_000] {
+            let (limits, mut pace) = (limits(rate, 0), Pace::new(HERE));
+            let lines = taken(&mut pace, &addresses, &limits, Duration::from_secs(10)).await;
+            // A pause is a millisecond too long at most.
+            let least = 11 * rate - rate / 50 - 2;
+            assert!(
+                (least..=11 * rate).contains(&lines),
+                "{lines} lines at {rate}"
+            );
+            advance(Duration::from_secs(10)).await;
+            assert_eq!(pace.allowed(&limits, &addresses), Ok(rate));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_connections_of_an_address_share_its_rate_whenever_they_are_made() {
+        let (addresses, limits) = (Addresses::default(), limits(0, 100));
+        let mut lines = 0;
+        for _ in 0..10 {
+            let mut pace = Pace::new(HERE);
+            lines += taken(&mut pace, &addresses, &limits, Duration::from_secs(1)).await;
+        }
+        assert!((1000..=1100).contains(&lines), "{lines} lines in 10 s");
+        let mut other = Pace::new(Ipv4Addr::new(192, 0, 2, 1).into());
+        assert_eq!(other.allowed(&limits, &addresses), Ok(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_that_owe_nothing_are_forgotten() {
+        let (addresses, limits) = (Addresses::default(), limits(0, 100));
+        let mut debtor = Pace::new(HERE);
+        assert!(debtor.allowed(&limits, &addresses).is_ok());
+        debtor.take(100_000, &limits);
+        drop(debtor);
+        let mut there = Vec::new();
+        for number in 0..10_u32 {
+            for host in 0..1000_u32 {
+                let address = Ipv4Addr::from_bits(0x0a00_0000 + number * 1000 + host);
+                let mut pace = Pace::new(address.into());
+                assert!(pace.allowed(&limits, &addresses).is_ok());
+                there.push(pace);
+            }
+            there.clear();
+            advance(Duration::from_secs(1)).await;
+        }
+        let known = addresses.0.into_inner().expect("no panic");
+        assert!(known.taken.len() <= 2 * FEW_ADDRESSES);
+        assert!(known.taken.contains_key(&HERE));
+    }
+}
