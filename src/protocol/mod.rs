@@ -7,6 +7,7 @@ pub mod answers;
 pub mod client;
 pub mod location;
 pub mod peer;
+mod prefix;
 pub mod record;
 pub mod time;
 

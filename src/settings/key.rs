@@ -9,6 +9,18 @@ use std::path::{Path, PathBuf};
 use super::Settings;
 use crate::places::ApiKey;
 
+/// Settings that name a file which a service manager may hand over instead, and what it is called there. The key to Places
+/// is another.
+pub(super) const HANDED_OVER: &[(&str, &str)] = &[
+    ("peer-authorities", "peer-authorities"),
+    ("peer-certificate", "peer-certificate"),
+    ("peer-key", "peer-key"),
+    ("peer-secret-file", "peer-secret"),
+    ("client-certificate", "client-certificate"),
+    ("client-key", "client-key"),
+    ("places-authorities", "places-authorities"),
+];
+
 /// The environment variable that holds the key itself.
 pub const VARIABLE: &str = "PLACES_API_KEY";
 

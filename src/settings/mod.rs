@@ -243,7 +243,7 @@ impl Resolved {
     /// Names the files that a service manager has handed to this process, where nobody else named any.
     fn take_credentials(&mut self, folder: &Path) {
         for (position, setting) in SETTINGS.iter().enumerate() {
-            let credential = table::CREDENTIALS
+            let credential = key::HANDED_OVER
                 .iter()
                 .find(|(name, _)| *name == setting.name);
             let Some((_, credential)) = credential else {

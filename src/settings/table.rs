@@ -28,18 +28,6 @@ pub(super) const AT_START: &[&str] = &[
     "insecure-peers",
 ];
 
-/// Settings that name a file which a service manager may hand over instead, and what it is called there. The key to Places
-/// is another: see [`key`](super::key).
-pub(super) const CREDENTIALS: &[(&str, &str)] = &[
-    ("peer-authorities", "peer-authorities"),
-    ("peer-certificate", "peer-certificate"),
-    ("peer-key", "peer-key"),
-    ("peer-secret-file", "peer-secret"),
-    ("client-certificate", "client-certificate"),
-    ("client-key", "client-key"),
-    ("places-authorities", "places-authorities"),
-];
-
 /// One thing that can be set.
 #[derive(Debug)]
 pub struct Setting {

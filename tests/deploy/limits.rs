@@ -416,7 +416,13 @@ fn next_descriptor(process: &Process) -> u64 {
 #[tokio::test]
 async fn without_descriptors_who_is_there_is_served_and_others_later() {
     let files = Files::new().await;
-    let (mut riley, admin) = riley(&files, &["--client-connections=100"]).await;
+    // Nor does dialling neighbours that are not there take and give back descriptors meanwhile.
+    let flags = [
+        "--client-connections=100",
+        "--redial-least=1h",
+        "--redial-most=1h",
+    ];
+    let (mut riley, admin) = riley(&files, &flags).await;
     let at = files.address("Riley");
     let mut early = Client::new(&at).await;
     early.is_served().await;
@@ -623,6 +629,65 @@ fn trusting(authority: &[u8]) -> TlsConnector {
         .with_root_certificates(roots)
         .with_no_client_auth();
     TlsConnector::from(Arc::new(config))
+}
+
+#[tokio::test]
+async fn whoever_says_more_than_its_rate_is_answered_later() {
+    let files = Files::new().await;
+    let rates = ["--connection-rate=20", "--address-rate=30"];
+    let (mut riley, admin) = riley(&files, &rates).await;
+    let at = files.address("Riley");
+    let mut hasty = Client::new(&at).await;
+    hasty.says(&b"hello\n".repeat(25)).await;
+    for _ in 0..25 {
+        assert_eq!(hasty.hears().await, "? hello");
+    }
+    admin.meets("connection-rate").await;
+    // Another connection of the same address has what is left of that one's rate.
+    let mut second = Client::new(&at).await;
+    second.says(&b"hello\n".repeat(20)).await;
+    hasty.says(&b"hello\n".repeat(20)).await;
+    for _ in 0..20 {
+        assert_eq!(second.hears().await, "? hello");
+        assert_eq!(hasty.hears().await, "? hello");
+    }
+    admin.meets("address-rate").await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
+}
+
+#[tokio::test]
+async fn whoever_asks_for_more_at_a_time_than_it_may_is_answered_all_the_same() {
+    let google = MockServer::start().await;
+    let slow = ResponseTemplate::new(200)
+        .set_body_string("{\"results\": []}")
+        .set_delay(Duration::from_millis(300));
+    Mock::given(method("GET"))
+        .respond_with(slow)
+        .mount(&google)
+        .await;
+    let files = Files::new().await;
+    std::fs::write(files.path("key"), KEY).unwrap();
+    let (key, url) = (files.path("key"), google.uri());
+    let flags = [
+        "--places-key-file",
+        &key,
+        "--places-url",
+        &url,
+        "--look-ups-per-connection=1",
+    ];
+    let (mut riley, admin) = riley(&files, &flags).await;
+    let mut client = Client::new(&files.address("Riley")).await;
+    client
+        .says(b"IAMAT kiwi +1-1 5\nWHATSAT kiwi 1 1\nWHATSAT kiwi 2 1\nhello\n")
+        .await;
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|line| line != "? hello") {
+        heard.push(client.hears().await);
+    }
+    let answers = heard.iter().filter(|line| line.starts_with("AT "));
+    assert_eq!(answers.count(), 3);
+    admin.meets("look-ups-per-connection").await;
+    assert_eq!(riley.stopped_by("TERM").await, Some(0));
 }
 
 #[test]
