@@ -17,7 +17,6 @@ use super::dirty::{Dirty, Waiting};
 use super::pings::Pings;
 use crate::journal::{ConnId, EventId};
 use crate::protocol::peer::{BootId, Pace, PeerError, Prefix, Summary};
-use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
 /// What the Node keeps for a neighbour while the link is up.
@@ -275,11 +274,6 @@ impl Link {
             comparing: self.is_comparing(),
             agreed: self.agreed,
         }
-    }
-
-    /// Whether the neighbour would understand a record: generations came with version 2.
-    pub(super) fn understands(&self, record: &Record) -> bool {
-        self.version > 1 || record.generation() == 0
     }
 
     /// Whether both ends are comparing what they know.

@@ -277,15 +277,9 @@ impl Node {
         let but = from
             .map(|(from, _)| from)
             .filter(|_| !makes(Mistake::TellsBack));
-        let record = &self.store.entry(client).record;
         for (position, link) in self.links.iter_mut().enumerate() {
             let neighbour = NeighbourId(position);
             if let Some(link) = link
-                && !link.understands(record)
-            {
-                // What waits may be a record that it would have understood, and that this one replaced.
-                link.dirty.unmark(client);
-            } else if let Some(link) = link
                 && Some(neighbour) != but
                 && link.is_told()
                 // Comparing will find what it lacks of this.

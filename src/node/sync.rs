@@ -269,9 +269,7 @@ impl Node {
             return held.for_each(|part| link.dirty.mark_part_first(part));
         }
         for client in clients.into_iter().rev() {
-            if link.understands(&self.store.entry(client).record) {
-                link.dirty.mark_first(client, cause);
-            }
+            link.dirty.mark_first(client, cause);
         }
     }
 
@@ -288,9 +286,7 @@ impl Node {
             .collect();
         if let Some(link) = &mut self.links[neighbour.0] {
             for client in owed {
-                if link.understands(&self.store.entry(client).record) {
-                    link.dirty.mark(client, Reason::Sync(heard));
-                }
+                link.dirty.mark(client, Reason::Sync(heard));
             }
         }
     }
