@@ -184,7 +184,7 @@ fn unproved(why: Why, proved: &Proved) -> Why {
 }
 
 impl<N: Net> Shared<N> {
-    /// The Node. Only a panic elsewhere poisons the lock, and that ends the server anyway.
+    /// The Node. The lock knows no poison: a panic anywhere ends the server.
     fn state(&self) -> FairMutexGuard<'_, State> {
         self.state.lock()
     }
