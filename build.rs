@@ -144,7 +144,7 @@ fn moved_by_a_commit(root: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.exists()).collect()
 }
 
-/// The day, in UTC, that so many seconds after the beginning of 1970 are in.
+/// The day, in UTC, of a POSIX time in seconds.
 fn day(seconds: u64) -> String {
     let mut days = seconds / 86_400;
     let is_leap = |year: u64| {

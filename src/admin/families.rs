@@ -204,7 +204,7 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_log_lines_left_out_total",
-        "Lines that were not logged because others had brought about so many like them",
+        "Lines that were not logged because there were too many of their kind",
     ),
     family(
         "gauge",

@@ -7,7 +7,7 @@ use std::io::Read as _;
 /// `/proc/self/status` has some 60 lines and fits several times.
 const LARGEST: u64 = 16 * 1024;
 
-/// More open descriptors are not counted one by one: whoever has so many has no limit worth a metric.
+/// More open descriptors than this are not counted one by one: a process that has them has no limit worth a metric.
 const MOST_DESCRIPTORS: usize = 1 << 20;
 
 /// What the system says now.

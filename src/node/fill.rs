@@ -11,7 +11,7 @@ use crate::protocol::peer::{Prefix, Summary};
 use super::link::PutOff;
 use super::{NeighbourId, Node};
 
-/// A neighbour that holds more than twice what this server does, and so many records more, fills it.
+/// A neighbour fills this server if it holds more than twice as many records, and this many more.
 const FILLS: u64 = 1024;
 
 /// Who fills this server.
@@ -23,13 +23,13 @@ pub(super) struct Filling {
 }
 
 impl Node {
-    /// Whether a neighbour that holds so many records has much more than this server.
+    /// Whether a neighbour that holds `theirs` records has much more than this server.
     fn is_filled_by(&self, theirs: u64) -> bool {
         let ours = self.store.summary(Prefix::ROOT).count;
         theirs > ours.saturating_mul(2).saturating_add(FILLS)
     }
 
-    /// A link is up with a neighbour that holds so many records, if it says so: compares what both know, if this end is the one
+    /// A link is up with a neighbour that holds `theirs` records, if it says so: compares what both know, if this end is the one
     /// that asks. That is put off while another neighbour fills this server.
     pub(super) fn compare(&mut self, neighbour: NeighbourId, theirs: Option<u64>, up: EventId) {
         let asks = self.config.neighbours[neighbour.0].dialled;
@@ -120,8 +120,15 @@ impl Node {
             match link.put_off.take() {
                 // Whoever has not asked yet is answered when it does.
                 None | Some(PutOff::ToBeAsked) => {}
-                Some(PutOff::ToAsk(cause)) => self.begin_round(neighbour, cause),
-                // It may have much that is lacking still, since the one before brought little. Then the others wait on.
+                // Another one fills this server now, and this one's turn comes after it.
+                Some(waits @ PutOff::ToAsk(_)) if self.filling.is_some() => {
+                    link.put_off = Some(waits);
+                }
+                // How much it brings shows when it is asked. The others wait until it has brought it.
+                Some(PutOff::ToAsk(cause)) => {
+                    self.fill(neighbour);
+                    self.begin_round(neighbour, cause);
+                }
                 Some(PutOff::Asked(theirs, heard)) => {
                     if self.answers_later(neighbour, theirs, heard) {
                         continue;

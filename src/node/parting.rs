@@ -26,7 +26,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// So many are remembered. Two servers of one name show it by the second.
+    /// How many are remembered. Two servers of one name show it by the second.
     const MOST: usize = 16;
 
     pub(super) fn began(&mut self, boot: BootId) {
@@ -51,11 +51,11 @@ pub(super) enum Parted {
     /// There was no link yet, or it broke: it may have been told anything or nothing.
     #[default]
     Unknown,
-    /// It left by itself, when so many updates had been accepted here.
+    /// It left by itself, when this number of updates had been accepted here.
     Left(u64),
     /// This server left, and it confirmed to have everything.
     Confirmed,
-    /// This server left, and it did not confirm so many records.
+    /// This server left, and it may lack up to this number of records.
     Unconfirmed(usize),
 }
 
@@ -64,7 +64,7 @@ pub(super) enum Parted {
 pub struct Unconfirmed {
     /// The neighbour.
     pub peer: Arc<str>,
-    /// At most so many records of those that this server held may be unknown to it.
+    /// Up to this number of the records that this server held may be unknown to it.
     pub records: usize,
     /// There was a link with it at some time in this run. With whom there never was, nobody counted on.
     pub was_linked: bool,
@@ -178,7 +178,7 @@ impl Node {
         };
     }
 
-    /// At most so many records may be unknown to the neighbour of this link.
+    /// Up to how many records may be unknown to the neighbour of this link.
     fn unconfirmed(&self, link: &Link) -> usize {
         if !link.was_synchronised {
             return self.store.len();

@@ -73,7 +73,7 @@ pub(super) async fn keep_dialling<N: Net>(
     }
 }
 
-/// A server whose name another one has, too, waits so many times longer than the longest pause before it dials again: 30 s
+/// A server whose name another one has, too, waits this many times the longest pause before it dials again: 30 s
 /// unless it is told otherwise.
 const NAMESAKE_WAITS: u32 = 15;
 

@@ -64,7 +64,7 @@ pub struct Settings {
     pub client_tls: KeyFiles,
     /// Authorities that are trusted to name Places, beside those that the machine trusts.
     pub places_authorities: Option<PathBuf>,
-    /// Certificates that expire within so many days are warned of.
+    /// Certificates that expire within this number of days are warned of.
     pub certificate_warning_days: usize,
 }
 

@@ -357,7 +357,7 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "certificate-warning-days",
         Count(|s| &mut s.certificate_warning_days, 0, 3650),
-        "Certificates that expire within so many days are warned of, at the start and each day",
+        "Certificates that expire within this number of days are warned of, at the start and each day",
     ),
     setting(
         "insecure-peers",
