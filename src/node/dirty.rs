@@ -14,6 +14,9 @@ pub(super) struct Dirty {
     bulk: VecDeque<Turn>,
     /// By client; shorter than the number of clients where the rest is clean.
     marks: Vec<Mark>,
+    /// That all answers were sent, once this number of the places in `live` have been passed: what became live after it was
+    /// due is not waited for, or under load it would never be said. Counted with the bulk.
+    synced: Option<(EventId, usize)>,
     /// How many of `live`, and of `bulk`, are to be told.
     count_live: usize,
     count_bulk: usize,
@@ -34,6 +37,9 @@ pub(super) struct Part {
     pub(super) under: Prefix,
     /// How many there were.
     pub(super) count: usize,
+    /// Clients with this number or a higher one came after the neighbour turned out to lack the others. They are passed on to
+    /// it anyway, and would be told twice.
+    pub(super) end: ClientIndex,
     /// The line by which they turned out to be lacking.
     pub(super) cause: EventId,
 }
@@ -185,11 +191,20 @@ impl Dirty {
                 mark.owed = mark.owed.filter(|owed| owed.pace() == Pace::Live);
             }
         }
+        self.synced = None;
         self.count_bulk = 0;
     }
 
     pub(super) fn pop_live(&mut self) -> Option<Waiting> {
-        while let Some(client) = self.live.pop_front() {
+        loop {
+            if let Some((cause, _)) = self.synced.take_if(|(_, places)| *places == 0) {
+                self.count_bulk -= 1;
+                return Some(Waiting::Synced(cause));
+            }
+            let client = self.live.pop_front()?;
+            if let Some((_, places)) = &mut self.synced {
+                *places -= 1;
+            }
             let mark = &mut self.marks[client.position()];
             mark.in_live = false;
             // What was unmarked and then owed again in bulk has its turn there.
@@ -198,16 +213,15 @@ impl Dirty {
                 return Some(Waiting::Client(client, reason));
             }
         }
-        None
     }
 
     pub(super) fn pop_bulk(&mut self) -> Option<Waiting> {
         while let Some(turn) = self.bulk.pop_front() {
             let waiting = match turn {
                 // It follows all that was asked for, also what became live meanwhile.
-                Turn::Synced(_) if self.has_live() => {
-                    self.bulk.push_front(turn);
-                    return None;
+                Turn::Synced(cause) if self.has_live() => {
+                    self.synced = Some((cause, self.live.len()));
+                    continue;
                 }
                 Turn::Synced(cause) => Waiting::Synced(cause),
                 Turn::Part(part) => {

@@ -153,7 +153,11 @@ impl Node {
         journal: &dyn Journal,
     ) {
         let share = (enough / 4).max(1);
+        let before = out.len();
         self.pull_some(neighbour, enough, now, out, journal, Self::write_live);
+        if let Some(link) = &mut self.links[neighbour.0] {
+            link.pings.sent_live(out.len() - before);
+        }
         let enough = enough.max(out.len().saturating_add(share));
         self.pull_some(neighbour, enough, now, out, journal, Self::write_word_due);
         // So much at most, and less where there was much else: what becomes live meanwhile waits for it.
@@ -238,7 +242,9 @@ impl Node {
                 Waiting::Client(client, reason) => {
                     return self.write_record(neighbour, client, reason, out);
                 }
-                Waiting::Part(_) | Waiting::Synced(_) => return None,
+                Waiting::Synced(cause) => return self.write_synced(neighbour, cause, out),
+                // It is bulk.
+                Waiting::Part(_) => return None,
             }
         }
     }
@@ -265,16 +271,14 @@ impl Node {
 
     fn write_bulk(&mut self, neighbour: NeighbourId, out: &mut Vec<u8>) -> Option<Next> {
         let link = self.links[neighbour.0].as_mut()?;
-        let conn = link.conn;
         match link.pop(Pace::Bulk)? {
             Waiting::Part(part) => {
                 self.unfold(neighbour, part);
                 Some(Next::Unfolded)
             }
             Waiting::Synced(cause) => {
-                let sent = link.round.say();
-                PeerLine::Synced { sent }.write_to(out);
-                Some(Next::Written(conn, Some(cause)))
+                let written = self.write_synced(neighbour, cause, out);
+                written.map(|(conn, cause)| Next::Written(conn, cause))
             }
             Waiting::Client(client, _) if !self.can_say(neighbour, client) => Some(Next::Unfolded),
             Waiting::Client(client, reason) => {
@@ -282,6 +286,18 @@ impl Node {
                 written.map(|(conn, cause)| Next::Written(conn, cause))
             }
         }
+    }
+
+    fn write_synced(
+        &mut self,
+        neighbour: NeighbourId,
+        cause: EventId,
+        out: &mut Vec<u8>,
+    ) -> Option<Written> {
+        let link = self.links[neighbour.0].as_mut()?;
+        let sent = link.round.say();
+        PeerLine::Synced { sent }.write_to(out);
+        Some((link.conn, Some(cause)))
     }
 
     /// Version 1 has no word for generations: what is sent to a neighbour that speaks it is not of one.

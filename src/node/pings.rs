@@ -12,8 +12,9 @@ pub(super) struct Pings {
     /// When each was asked, by this server's clock, and how many updates had been accepted by then that the neighbour was
     /// to be told.
     open: VecDeque<(Timestamp, u64)>,
-    /// Bytes of records in bulk since the last one.
+    /// Bytes of records in bulk, and of live ones, since the last one.
     bulk: usize,
+    live: usize,
     /// How many updates of those accepted so far the neighbour has confirmed.
     pub(super) confirmed: u64,
     /// What the last answer said of the way and of the neighbour's clock.
@@ -28,9 +29,16 @@ impl Pings {
     /// So many may be open while more is sent in bulk.
     const MOST_OPEN: usize = 4;
 
+    /// For so many bytes of live updates one of bulk is sent, whatever is confirmed: a neighbour that is slow because live
+    /// updates never end would never get what it lacks.
+    const SHARE: usize = 4;
+
+    /// That begins when so much is due, or an update now and then would open the way.
+    const LOT: usize = 4 * 1024;
+
     /// Whether records may be sent in bulk.
     pub(super) fn allow_bulk(&self) -> bool {
-        self.open.len() < Self::MOST_OPEN
+        self.open.len() < Self::MOST_OPEN || self.bulk + Self::LOT <= self.live / Self::SHARE
     }
 
     /// Whether one more may be asked. A neighbour that answers none is shown that this end is there all the same.
@@ -41,11 +49,15 @@ impl Pings {
     /// More was sent in bulk; whether it is time to ask.
     pub(super) fn sent_bulk(&mut self, bytes: usize) -> bool {
         self.bulk += bytes;
-        self.bulk >= Self::BULK
+        self.bulk >= Self::BULK && self.open.len() < Self::MOST_OPEN
+    }
+
+    pub(super) fn sent_live(&mut self, bytes: usize) {
+        self.live += bytes;
     }
 
     pub(super) fn ask(&mut self, clock: Timestamp, told: u64) {
-        self.bulk = 0;
+        (self.bulk, self.live) = (0, 0);
         self.open.push_back((clock, told));
     }
 

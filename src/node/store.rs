@@ -104,6 +104,12 @@ impl Store {
         held.filter_map(|(index, entry)| entry.as_ref().map(|_| index))
     }
 
+    /// A number that no client has or had. Those that come have it or a higher one, or that of one that was removed.
+    pub(crate) fn end(&self) -> ClientIndex {
+        // Four thousand million clients would fill the memory of any machine first.
+        ClientIndex(u32::try_from(self.entries.len()).unwrap_or(u32::MAX))
+    }
+
     pub(crate) fn entry(&self, index: ClientIndex) -> &Entry {
         held(&self.entries, index)
     }
@@ -163,8 +169,7 @@ impl Store {
             return index;
         }
         let index = self.free.pop().unwrap_or_else(|| {
-            // Four thousand million clients would fill the memory of any machine first.
-            let index = ClientIndex(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+            let index = self.end();
             self.entries.push(None);
             index
         });

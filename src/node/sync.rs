@@ -233,31 +233,36 @@ impl Node {
         if !self.is_much(under) {
             return self.owe(neighbour, under, heard, |_| true);
         }
-        let part = self.part(under, heard);
+        let part = self.part(under, self.store.end(), heard);
         if let Some(link) = &mut self.links[neighbour.0] {
             link.dirty.mark_part(part);
         }
     }
 
-    fn part(&self, under: Prefix, cause: EventId) -> Part {
+    fn part(&self, under: Prefix, end: ClientIndex, cause: EventId) -> Part {
         let count = self.store.summary(under).count;
         Part {
             under,
             count: usize::try_from(count).unwrap_or(usize::MAX),
+            end,
             cause,
         }
     }
 
     /// Puts the records of a part in its place in the queue; of one that has many, its sixteen parts.
-    pub(super) fn unfold(&mut self, neighbour: NeighbourId, Part { under, cause, .. }: Part) {
+    pub(super) fn unfold(&mut self, neighbour: NeighbourId, part: Part) {
+        let Part {
+            under, end, cause, ..
+        } = part;
         let children: Vec<Part> = if self.is_much(under) {
             let children = under.children();
-            children.map(|child| self.part(child, cause)).collect()
+            children.map(|child| self.part(child, end, cause)).collect()
         } else {
             Vec::new()
         };
         let clients: Vec<ClientIndex> = if children.is_empty() {
-            self.under(under).collect()
+            let clients = self.under(under);
+            clients.filter(|client| *client < end).collect()
         } else {
             Vec::new()
         };

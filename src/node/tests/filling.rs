@@ -141,3 +141,39 @@ fn bulk_waits_for_what_is_on_its_way_and_live_does_not() {
     let wrong = hear(&mut node, "PONG 7.000000000 7.000000000");
     assert_eq!(wrong, Err(PeerError::Unexpected));
 }
+
+#[test]
+fn under_updates_that_never_end_a_neighbour_is_filled_all_the_same() {
+    const ENOUGH: usize = 16 * 1024;
+    let mut node = riley();
+    for client in 0..20_000 {
+        say(&mut node, format!("IAMAT c{client} +34-118 1").as_bytes());
+    }
+    pulled(&mut node);
+    hear(&mut node, "DIGEST - 0 0000000000000000").expect("a question");
+    let (mut told, mut number) = (Vec::new(), 0);
+    // More than a pull takes comes between two of them, and the neighbour confirms nothing.
+    for _ in 0..600 {
+        for _ in 0..400 {
+            number += 1;
+            say(
+                &mut node,
+                format!("IAMAT live{number} +34-118 1").as_bytes(),
+            );
+        }
+        let mut out = Vec::new();
+        node.pull(NeighbourId(0), ENOUGH, NOW, &mut out, &Forgetful);
+        told.append(&mut out);
+        let link = node.links[0].as_ref().expect("it is up");
+        assert!(link.dirty.has_live(), "no end of updates was reached");
+    }
+    let told = String::from_utf8(told).expect("ASCII");
+    let (before, _) = told
+        .split_once("SYNCED ")
+        .expect("it is told all it lacked");
+    assert_eq!(before.matches(" c").count(), 20_000);
+    // What is live is said as such, and not once more with what was lacking.
+    for line in before.lines().filter(|line| line.contains(" live")) {
+        assert!(line.starts_with("AT "), "{line}");
+    }
+}
