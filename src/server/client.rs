@@ -3,11 +3,10 @@
 use std::cell::OnceCell;
 use std::future::{Future, pending};
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::future::{or, poll_once};
+use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -73,6 +72,8 @@ enum Then {
 struct Waiting {
     /// When the last bytes had come.
     came: Instant,
+    /// When the last answers were written, if nothing was read since.
+    written: Option<Instant>,
     /// So many answers to what came then are to be written, and waited for nothing.
     at_once: u64,
     /// When the line had come whose look-up's answer is to be written.
@@ -83,6 +84,7 @@ impl Waiting {
     fn new() -> Self {
         Self {
             came: Instant::now(),
+            written: None,
             at_once: 0,
             looked_up: None,
         }
@@ -91,6 +93,7 @@ impl Waiting {
     /// All is written.
     fn end(&mut self, journal: &dyn Journal) {
         let now = Instant::now();
+        self.written = Some(now);
         if self.at_once > 0 {
             journal.answered(Answered::AtOnce, self.at_once, now - self.came);
             self.at_once = 0;
@@ -230,7 +233,7 @@ impl<'a, N: Net> Talk<'a, N> {
         let mut handled = 0;
         let mut state = shared.state();
         let then = loop {
-            if self.out.len() >= CHUNK || turn.is_over() || handled == most {
+            if self.out.len() >= CHUNK || turn.is_long_over() || handled == most {
                 break Then::Again;
             }
             if !self.look_ups.has_room(most_look_ups) {
@@ -306,26 +309,20 @@ impl<'a, N: Net> Talk<'a, N> {
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Result<(), Why> {
         let timing = self.shared.timing();
-        let read = async {
-            let mut read = pin!(until.read(&timing, &mut self.lines, stream));
-            if let Some(read) = poll_once(read.as_mut()).await {
-                return Some(read);
-            }
-            let since = Instant::now();
-            let read = if self.look_ups.is_empty() {
-                Some(read.await)
-            } else {
-                let read = async { Some(read.await) };
-                let ready = async {
-                    self.look_ups.ready(false, 0).await;
-                    None
-                };
-                or(ready, read).await
+        let began = self.waiting.written.take().unwrap_or_else(Instant::now);
+        let reading = until.read(&timing, began, &mut self.lines, stream);
+        let read = if self.look_ups.is_empty() {
+            Some(reading.await)
+        } else {
+            let reading = async { Some(reading.await) };
+            let ready = async {
+                self.look_ups.ready(false, 0).await;
+                None
             };
-            self.turn.waited(since.elapsed());
-            read
+            or(ready, reading).await
         };
-        let read = read.await;
+        let came = Instant::now();
+        self.turn.waited(came - began);
         match read {
             None => {}
             Some(Ok(0)) => {
@@ -333,7 +330,7 @@ impl<'a, N: Net> Talk<'a, N> {
                 self.lines.end();
             }
             Some(Ok(_)) => {
-                self.waiting.came = Instant::now();
+                self.waiting.came = came;
                 self.turn.exchange();
                 // Once told to stop, what is there is read and no more: a client that never
                 // pauses must not keep the server from ending.

@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// So much is done for a connection before others have a turn: a read of updates as long as most are.
-const TURN: usize = 320;
+/// So much is done for a connection before others have a turn. To end one costs some hundred nanoseconds, which is little
+/// beside what is done in it, and others wait for a few of them at most.
+const TURN: usize = 640;
+
+/// So much is done at most for what was read at once.
+const LONG_TURN: usize = 2 * TURN;
 
 /// A connection that is new is asked so soon whether it goes beyond its share, or a thousand that come at once would have
 /// a thousand turns.
@@ -74,9 +78,15 @@ impl Turn {
         self.cost += EXCHANGE;
     }
 
-    /// Whether others should have a turn now.
+    /// Whether others should have a turn before more is read.
     pub(super) fn is_over(&self) -> bool {
         self.cost >= TURN
+    }
+
+    /// Whether others should have a turn though there is more of what was read: to answer a part of it first costs one more
+    /// write than to answer all at once.
+    pub(super) fn is_long_over(&self) -> bool {
+        self.cost >= LONG_TURN
     }
 
     /// Begins the next turn, when all others that are ready have had one. It is over at the latest when what comes back
@@ -124,13 +134,15 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::task::{JoinSet, yield_now};
 
-    use super::{Duration, EXCHANGE, GREEDY_AT_A_TIME, Gate, LOOK_UP, TURN, Turn};
+    use super::{
+        Duration, EXCHANGE, FIRST_TURN, GREEDY_AT_A_TIME, Gate, LONG_TURN, LOOK_UP, TURN, Turn,
+    };
     use crate::server::lines::{Lines, Next};
 
     /// What a connection does with what it read.
     async fn handle(lines: &mut Lines, turn: &mut Turn, gate: &Gate, handled: &AtomicUsize) {
         loop {
-            if turn.is_over() {
+            if turn.is_long_over() {
                 turn.next(gate).await;
             }
             let Next::Line(line) = lines.next() else {
@@ -153,13 +165,34 @@ mod tests {
             let mut before = 0;
             loop {
                 let now = handled.load(Ordering::Relaxed);
-                assert!(now - before <= TURN, "{} lines in a turn", now - before);
+                assert!(
+                    now - before <= LONG_TURN,
+                    "{} lines in a turn",
+                    now - before
+                );
                 before = now;
                 yield_now().await;
             }
         };
         or(flood, others).await;
         assert_eq!(handled.into_inner(), 16 * 1024);
+    }
+
+    #[test]
+    fn what_was_read_at_once_is_answered_at_once_up_to_a_bound() {
+        let mut turn = Turn::new();
+        let lines = |turn: &mut Turn, until: fn(&Turn) -> bool| {
+            (0..)
+                .take_while(|_| {
+                    !until(turn) && {
+                        turn.line(0);
+                        true
+                    }
+                })
+                .count()
+        };
+        assert_eq!(lines(&mut turn, Turn::is_over), FIRST_TURN);
+        assert_eq!(lines(&mut turn, Turn::is_long_over), LONG_TURN - TURN);
     }
 
     #[tokio::test]
@@ -227,7 +260,7 @@ mod tests {
             turn.next(&gate).await.is_some()
         };
         // None at first, then as many as there was time for, less the one by which it went beyond.
-        for (seconds, modest) in [(0, 0), (1, 5), (2, 6), (100, 6)] {
+        for (seconds, modest) in [(0, 0), (1, 2), (2, 3), (100, 3)] {
             turn.waited(Duration::from_secs(seconds));
             let mut turns = 0;
             while !use_up(&mut turn).await {

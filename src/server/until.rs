@@ -62,16 +62,17 @@ impl<S: Future<Output = ()>> Until<S> {
 
     /// Reads once into `lines`, unless a deadline of `timing` passes or the server is stopped before. What
     /// is there already is read in any case. After a deadline has passed the next read has one of its own; after
-    /// any other error there is nothing more to wait for.
+    /// any other error there is nothing more to wait for. It is `now`: who asked the clock already need not do so again.
     pub(super) async fn read(
         &mut self,
         timing: &Timing,
+        now: Instant,
         lines: &mut Lines,
         reader: &mut (impl AsyncRead + Unpin),
     ) -> Result<usize, Why> {
         let (deadline, late) = match lines.half_since() {
             Some(since) => (since + timing.half_line, Why::HalfLine),
-            None => (Instant::now() + timing.idle, Why::Silent),
+            None => (now + timing.idle, Why::Silent),
         };
         if deadline < self.alarm.deadline() {
             self.set_alarm(deadline);
@@ -157,15 +158,22 @@ mod tests {
         };
         let mut until = Until::new(stopped, sleep_until(Instant::now() + timing().idle));
         let (mut lines, (mut near, mut far)) = (Lines::new(100), tokio::io::duplex(100));
-        let waited = poll_once(until.read(&timing(), &mut lines, &mut near)).await;
+        let waited = poll_once(until.read(&timing(), Instant::now(), &mut lines, &mut near)).await;
         assert!(waited.is_none());
         drop(stop);
         // The wake is spent on this.
         sleep(Duration::from_secs(1)).await;
         // What is there already is read first.
         far.write_all(b"one\n").await.expect("there is room");
-        assert_eq!(until.read(&timing(), &mut lines, &mut near).await, Ok(4));
-        let read = until.read(&timing(), &mut lines, &mut near).await;
+        assert_eq!(
+            until
+                .read(&timing(), Instant::now(), &mut lines, &mut near)
+                .await,
+            Ok(4)
+        );
+        let read = until
+            .read(&timing(), Instant::now(), &mut lines, &mut near)
+            .await;
         assert_eq!(read, Err(Why::Stopping));
     }
 
@@ -183,10 +191,17 @@ mod tests {
         };
         let reading = async {
             for _ in 0..3 {
-                assert_eq!(until.read(&timing(), &mut lines, &mut near).await, Ok(4));
+                assert_eq!(
+                    until
+                        .read(&timing(), Instant::now(), &mut lines, &mut near)
+                        .await,
+                    Ok(4)
+                );
                 while matches!(lines.next(), Next::Line(_)) {}
             }
-            until.read(&timing(), &mut lines, &mut near).await
+            until
+                .read(&timing(), Instant::now(), &mut lines, &mut near)
+                .await
         };
         let ((), read) = tokio::join!(writing, reading);
         assert_eq!(read, Err(Why::HalfLine));
@@ -201,13 +216,22 @@ mod tests {
         let (mut lines, (mut near, mut far)) = (Lines::new(100), tokio::io::duplex(100));
         sleep(Duration::from_secs(6)).await;
         far.write_all(b"one\n").await.expect("there is room");
-        assert_eq!(until.read(&timing(), &mut lines, &mut near).await, Ok(4));
+        assert_eq!(
+            until
+                .read(&timing(), Instant::now(), &mut lines, &mut near)
+                .await,
+            Ok(4)
+        );
         while matches!(lines.next(), Next::Line(_)) {}
-        let read = until.read(&timing(), &mut lines, &mut near).await;
+        let read = until
+            .read(&timing(), Instant::now(), &mut lines, &mut near)
+            .await;
         assert_eq!(read, Err(Why::Silent));
         assert_eq!(began.elapsed().as_secs(), 16);
         // Who had a reason to be silent is waited for as long again.
-        let read = until.read(&timing(), &mut lines, &mut near).await;
+        let read = until
+            .read(&timing(), Instant::now(), &mut lines, &mut near)
+            .await;
         assert_eq!(read, Err(Why::Silent));
         assert_eq!(began.elapsed().as_secs(), 26);
     }
