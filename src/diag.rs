@@ -210,7 +210,7 @@ impl Problem {
 }
 
 /// All problems found, in any order; they are sorted by file and place when they are printed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
@@ -296,6 +296,14 @@ impl IntoIterator for Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.render(false).trim_end())
+    }
+}
+
+/// As it is displayed: whoever unwraps a file that is wrong wants to read what is wrong with it, and not the whole file.
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `unwrap` has begun a line.
+        write!(f, "\n{self}")
     }
 }
 
