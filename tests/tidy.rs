@@ -159,12 +159,34 @@ fn code(file: &Path) -> Vec<(usize, String)> {
         return Vec::new();
     }
     let text = fs::read_to_string(file).expect("UTF-8");
-    let lines = text.lines().enumerate();
-    let lines = lines.take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    let lines = without_tests(&text).into_iter();
     let lines = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
     lines
-        .map(|(index, line)| (index + 1, line.to_owned()))
+        .map(|(number, line)| (number, line.to_owned()))
         .collect()
+}
+
+/// The lines of a file, with their numbers, but for those items that are there for tests alone. Each of these ends, as rustfmt
+/// puts it, in the first line that is indented as it is and closes something or ends a statement.
+fn without_tests(text: &str) -> Vec<(usize, &str)> {
+    let mut lines = (1..).zip(text.lines());
+    let mut kept = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        let code = line.trim_start();
+        if code != "#[cfg(test)]" {
+            kept.push((number, line));
+            continue;
+        }
+        let indent = line.len() - code.len();
+        let is_end = |line: &str| {
+            let code = line.trim_start();
+            let is_attribute = code.starts_with("#[") || code.starts_with("//");
+            let ends = code.ends_with([';', '}', ',']);
+            line.len() - code.len() == indent && ends && !is_attribute
+        };
+        lines.find(|(_, line)| is_end(line));
+    }
+    kept
 }
 
 /// The parts that a line names, as in `crate::herd::Herd` or `use crate::{diag, herd};`.
@@ -247,6 +269,12 @@ fn the_checks_see_what_they_look_for() {
     assert_eq!(part(Path::new("src/herd/graph.rs")), "herd");
     assert_eq!(part(Path::new("src/journal.rs")), "journal");
     assert!(sources(Path::new("src")).len() > 30);
+    let text = "a\n#[cfg(test)]\nmod tests;\nb {\n    #[cfg(test)]\n    #[must_use]\n    fn c() {\n        d;\n    }\n\n    e\n}\n";
+    let code: Vec<&str> = without_tests(text)
+        .into_iter()
+        .map(|(_, line)| line.trim())
+        .collect();
+    assert_eq!(code, ["a", "b {", "", "e", "}"]);
     assert!(PURE_FILES.iter().all(|file| Path::new(file).is_file()));
 }
 
