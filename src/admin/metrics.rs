@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::LinkSeen;
 use super::counts::{Count, Histogram, micros};
-use super::outcomes::{HELD_BACK, LINES, LOOKED_UP, OUTCOMES, REASONS, ignored, reason, refused};
+use super::outcomes::{LINES, LOOKED_UP, OUTCOMES, REASONS, ignored, reason, refused};
 use crate::herd::Name;
 use crate::journal::{
     Answered, ConnId, End, EventId, Journal, Other, RecordText, Source, What, Why,
 };
 use crate::net::Net;
 use crate::protocol::time::{Skew, Timestamp};
+use crate::server::HOLD_BACK;
 
 /// Connections with clients, or with servers.
 #[derive(Debug, Default)]
@@ -28,23 +29,18 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn closed(&self, why: &str) -> u64 {
-        of(&self.closed, why)
+    pub(super) fn closed(&self, why: &Why) -> u64 {
+        self.closed[reason(why)].get()
     }
 
-    pub(super) fn not_accepted(&self, why: &str) -> u64 {
-        of(&self.not_accepted, why)
+    pub(super) fn not_accepted(&self, why: &Why) -> u64 {
+        self.not_accepted[reason(why)].get()
     }
 
     pub(super) fn open(&self) -> u64 {
         let closed = self.closed.iter().map(Count::get).sum();
         self.opened.get().saturating_sub(closed)
     }
-}
-
-fn of(counts: &[Count; REASONS.len()], why: &str) -> u64 {
-    let position = REASONS.iter().position(|reason| *reason == why);
-    position.map_or(0, |position| counts[position].get())
 }
 
 /// What there was of a link.
@@ -114,7 +110,8 @@ pub struct Metrics {
     pub(super) delay: Histogram<16>,
     pub(super) hops: Histogram<8>,
     pub(super) expired: Count,
-    held_back: [Count; HELD_BACK.len()],
+    /// By the setting that holds back.
+    pub(super) held_back: [Count; HOLD_BACK.len()],
     pub(super) with_clients: Connections,
     pub(super) with_servers: Connections,
     /// Those connections that are open and are with servers. Few, and of no interest to a line.
@@ -187,12 +184,6 @@ impl Metrics {
     /// does not count: a herd that has lost all it knew hears of some clients at once.
     pub fn came_up_empty(&self) -> bool {
         self.came_up.load(Ordering::Relaxed) && !self.knows_from_before.load(Ordering::Relaxed)
-    }
-
-    /// How many clients had to wait for this limit.
-    pub(super) fn held_back(&self, limit: &str) -> u64 {
-        let position = HELD_BACK.iter().position(|known| *known == limit);
-        position.map_or(0, |position| self.held_back[position].get())
     }
 
     /// How each link was so far.
@@ -334,7 +325,8 @@ impl Metrics {
                 with.closed[reason(why)].add(1);
             }
             What::HeldBack { limit, .. } => {
-                let position = HELD_BACK.iter().position(|known| known == limit);
+                let position = HOLD_BACK.iter().position(|known| known == limit);
+                debug_assert!(position.is_some(), "`{limit}` is not counted");
                 if let Some(position) = position {
                     self.held_back[position].add(1);
                 }

@@ -96,7 +96,3 @@ pub(super) const fn reason(why: &Why) -> usize {
         Why::Early => 15,
     }
 }
-
-/// The limits that a client's lines may have to wait for.
-pub(super) const HELD_BACK: [&str; 3] =
-    ["look-ups-per-connection", "connection-rate", "address-rate"];

@@ -6,53 +6,11 @@ use std::sync::atomic::Ordering;
 use super::counts::{Count, Histogram};
 use super::families::{FAMILIES, Family};
 use super::http::Admin;
+use super::limits::LIMITS;
 use super::metrics::{Connections, LinkCounts, Metrics};
-use super::outcomes::{FULL, FUTURE_TIME, LINES, OUTCOMES, REASONS};
+use super::outcomes::{LINES, OUTCOMES, REASONS};
 use super::process;
 use crate::version;
-
-/// The limits that `herd_limits_hit_total` tells of: mostly settings.
-pub static LIMITS: &[&str] = &[
-    "client-line",
-    "half-line",
-    "idle",
-    "write-deadline",
-    "client-connections",
-    "clients-per-address",
-    "look-ups-per-connection",
-    "connection-rate",
-    "address-rate",
-    "peer-connections",
-    "peers-per-address",
-    "hello-deadline",
-    "handshake-deadline",
-    "clients",
-    "future-limit",
-    "places-in-flight",
-    "open-files",
-];
-
-/// How often a limit was met.
-fn hits(limit: &str, metrics: &Metrics, busy: u64) -> u64 {
-    let (clients, servers) = (&metrics.with_clients, &metrics.with_servers);
-    match limit {
-        "client-line" => clients.closed("line_too_long"),
-        "half-line" => clients.closed("half_line"),
-        "idle" => clients.closed("silent"),
-        "write-deadline" => clients.closed("slow") + servers.closed("slow"),
-        "client-connections" => clients.not_accepted("full"),
-        "clients-per-address" => clients.not_accepted("crowded"),
-        "look-ups-per-connection" | "connection-rate" | "address-rate" => metrics.held_back(limit),
-        "peer-connections" => servers.not_accepted("full"),
-        "peers-per-address" => servers.not_accepted("crowded"),
-        "hello-deadline" => servers.closed("no_hello"),
-        "handshake-deadline" => clients.closed("no_handshake"),
-        "clients" => metrics.client_lines[FULL].get(),
-        "future-limit" => metrics.client_lines[FUTURE_TIME].get(),
-        "places-in-flight" => busy,
-        _ => clients.not_accepted("failed") + servers.not_accepted("failed"),
-    }
-}
 
 /// A text that grows. Writing into a string can't fail.
 #[derive(Default)]
@@ -323,7 +281,7 @@ fn connections(text: &mut Text, admin: &Admin) {
     });
     let mut limits = text.family("herd_limits_hit_total");
     for limit in LIMITS {
-        limits.put(&[("limit", limit)], hits(limit, metrics, busy));
+        limits.put(&[("limit", limit.name)], (limit.hits)(metrics, busy));
     }
     let mut dropped = text.family("herd_log_lines_dropped_total");
     for (log, queue) in &admin.logs {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::handle::Tuning;
 use super::lines::{Lines, Next};
 use super::look_ups::{Answer, LookUps};
-use super::rate::{Pace, TooFast};
+use super::rate::{LOOK_UPS, Pace, TooFast};
 use super::turn::Turn;
 use super::until::Until;
 use super::{CHUNK, Limits, Shared, unless, unproved};
@@ -159,7 +159,7 @@ async fn converse<N: Net>(
             }
             Then::Read | Then::Wait => {
                 if talk.lines.has_more() && !talk.look_ups.has_room(most) {
-                    talk.hold_back("look-ups-per-connection");
+                    talk.hold_back(LOOK_UPS);
                 }
                 talk.look_ups.ready(true, most).await;
             }

@@ -45,6 +45,7 @@ pub use handle::Handle;
 use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
+pub use rate::HOLD_BACK;
 use turn::Gate;
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.

@@ -9,6 +9,15 @@ use tokio::time::Instant;
 
 use super::Limits;
 
+/// The settings that a client may be held back by, as they are called.
+pub const HOLD_BACK: [&str; 3] = [LOOK_UPS, CONNECTION_RATE, ADDRESS_RATE];
+
+pub(super) const LOOK_UPS: &str = "look-ups-per-connection";
+
+const CONNECTION_RATE: &str = "connection-rate";
+
+const ADDRESS_RATE: &str = "address-rate";
+
 /// Whoever was silent may say as much at once as in so much time.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -130,13 +139,13 @@ impl Pace {
         let now = Instant::now();
         let too_fast = |limit| move |until| TooFast { limit, until };
         let allowed = self.own.allowed(own, now);
-        let allowed = allowed.map_err(too_fast("connection-rate"))?;
+        let allowed = allowed.map_err(too_fast(CONNECTION_RATE))?;
         if address == 0 {
             return Ok(allowed);
         }
         let shared = (self.shared).get_or_insert_with(|| addresses.of(self.address, now));
         let of_all = lock(shared).allowed(address, now);
-        Ok(allowed.min(of_all.map_err(too_fast("address-rate"))?))
+        Ok(allowed.min(of_all.map_err(too_fast(ADDRESS_RATE))?))
     }
 
     /// So many lines were taken.

@@ -25,11 +25,11 @@ fn the_documented_metrics_are_those_that_there_are() {
 
 #[test]
 fn a_limit_is_called_as_the_setting_that_sets_it() {
-    for limit in admin::LIMITS {
+    for limit in admin::limits() {
         let is_setting = settings::SETTINGS
             .iter()
-            .any(|setting| setting.name == *limit);
-        assert!(is_setting || *limit == "open-files", "{limit}");
+            .any(|setting| setting.name == limit);
+        assert!(is_setting || limit == "open-files", "{limit}");
     }
 }
 

@@ -1,0 +1,65 @@
+//! How often each limit was met.
+
+use super::metrics::Metrics;
+use super::outcomes::{FULL, FUTURE_TIME};
+use crate::journal::Why;
+use crate::server::HOLD_BACK;
+
+/// A limit that `herd_limits_hit_total` tells of.
+pub(super) struct Limit {
+    /// Mostly that of the setting.
+    pub(super) name: &'static str,
+    /// How often it was met, where Places turned so many look-ups away as it was busy.
+    pub(super) hits: fn(&Metrics, u64) -> u64,
+}
+
+/// Their names, as the metric shows them.
+pub fn limits() -> impl Iterator<Item = &'static str> {
+    LIMITS.iter().map(|limit| limit.name)
+}
+
+const fn limit(name: &'static str, hits: fn(&Metrics, u64) -> u64) -> Limit {
+    Limit { name, hits }
+}
+
+const FAILED: Why = Why::Failed(std::borrow::Cow::Borrowed(""));
+
+pub(super) static LIMITS: &[Limit] = &[
+    limit("client-line", |all, _| {
+        all.with_clients.closed(&Why::LineTooLong)
+    }),
+    limit("half-line", |all, _| {
+        all.with_clients.closed(&Why::HalfLine)
+    }),
+    limit("idle", |all, _| all.with_clients.closed(&Why::Silent)),
+    limit("write-deadline", |all, _| {
+        all.with_clients.closed(&Why::Slow) + all.with_servers.closed(&Why::Slow)
+    }),
+    limit("client-connections", |all, _| {
+        all.with_clients.not_accepted(&Why::Full)
+    }),
+    limit("clients-per-address", |all, _| {
+        all.with_clients.not_accepted(&Why::Crowded)
+    }),
+    limit(HOLD_BACK[0], |all, _| all.held_back[0].get()),
+    limit(HOLD_BACK[1], |all, _| all.held_back[1].get()),
+    limit(HOLD_BACK[2], |all, _| all.held_back[2].get()),
+    limit("peer-connections", |all, _| {
+        all.with_servers.not_accepted(&Why::Full)
+    }),
+    limit("peers-per-address", |all, _| {
+        all.with_servers.not_accepted(&Why::Crowded)
+    }),
+    limit("hello-deadline", |all, _| {
+        all.with_servers.closed(&Why::NoHello)
+    }),
+    limit("handshake-deadline", |all, _| {
+        all.with_clients.closed(&Why::NoHandshake)
+    }),
+    limit("clients", |all, _| all.client_lines[FULL].get()),
+    limit("future-limit", |all, _| all.client_lines[FUTURE_TIME].get()),
+    limit("places-in-flight", |_, busy| busy),
+    limit("open-files", |all, _| {
+        all.with_clients.not_accepted(&FAILED) + all.with_servers.not_accepted(&FAILED)
+    }),
+];
