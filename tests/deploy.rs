@@ -36,6 +36,8 @@ mod proof;
 mod relinking;
 #[path = "deploy/rules.rs"]
 mod rules;
+#[path = "common/skipped.rs"]
+mod skipped;
 #[path = "deploy/watching.rs"]
 mod watching;
 

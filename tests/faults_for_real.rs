@@ -9,6 +9,8 @@
 
 #[path = "for_real/lab.rs"]
 mod lab;
+#[path = "common/skipped.rs"]
+mod skipped;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -18,6 +20,7 @@ use lab::{Host, Lab, Server};
 use proxy_herd::journal::{What, Who, Why};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
+use skipped::skipped;
 use tempfile::TempDir;
 
 /// A dials B.
@@ -127,15 +130,6 @@ struct World {
     b: Server,
     // Behind the servers, which end first.
     lab: Lab,
-}
-
-/// Says so past cargo, which shows nothing that a test prints and that passes. The gate counts these
-/// lines.
-fn skipped(why: &impl std::fmt::Display) {
-    let said = format!("\nSKIPPED, and nothing is proved: {why}\n");
-    let stderr = fs::OpenOptions::new().append(true).open("/dev/stderr");
-    let told = stderr.and_then(|mut stderr| stderr.write_all(said.as_bytes()));
-    told.expect("a standard error to say it to");
 }
 
 /// None where there can be none, which is said.

@@ -2,7 +2,8 @@
 
 use proxy_herd::{admin, settings};
 
-use crate::herd::{Process, herd_command, skipped, stop_limit};
+use crate::herd::{Process, herd_command, stop_limit};
+use crate::skipped::skipped;
 use crate::{err, out};
 
 fn documented(tables: &str) {

@@ -1,7 +1,6 @@
 //! Processes of the real binary, and how to wait for what they do. Every wait has a bound.
 
 use std::future::Future;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -447,16 +446,6 @@ pub(crate) fn program(name: &str, here: &str) -> Option<PathBuf> {
     let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
     let found = found.find(|program| program.is_file());
     found.or_else(|| Some(PathBuf::from(here)).filter(|program| program.is_file()))
-}
-
-/// Says that a test can prove nothing on this machine: past cargo, which shows nothing that a test prints and that passes.
-/// The gate counts these lines.
-pub(crate) fn skipped(why: &str) {
-    let mut stderr = (std::fs::OpenOptions::new().append(true))
-        .open("/dev/stderr")
-        .expect("there is one");
-    let said = format!("\nSKIPPED, and {why}\n");
-    stderr.write_all(said.as_bytes()).expect("written");
 }
 
 /// By when a server that is told to stop has ended, unless its settings say otherwise.

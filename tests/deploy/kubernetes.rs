@@ -7,7 +7,8 @@ use proxy_herd::herd::Herd;
 use serde::Deserialize as _;
 use serde_norway::Value;
 
-use crate::herd::{Process, herd_command, program, skipped, stop_limit};
+use crate::herd::{Process, herd_command, program, stop_limit};
+use crate::skipped::skipped;
 use crate::{err, out};
 
 const FOLDER: &str = "deploy/kubernetes";

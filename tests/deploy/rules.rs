@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::herd::{Files, herd_command, program, skipped};
+use crate::herd::{Files, herd_command, program};
+use crate::skipped::skipped;
 use crate::{err, out};
 
 const RULES: &str = "deploy/rules.yml";
