@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 use crate::diag::{Problem, Problems, Source, Span};
 use crate::files;
 
+mod brackets;
 #[cfg(feature = "sim")]
 mod json;
 mod located;
@@ -115,6 +116,14 @@ fn syntax_problems(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Prob
         .map(|error| (error.span().unwrap_or(ROOT), error.message()))
         .collect();
     found.sort_by_key(|(span, _)| span.start);
+    if let Some(problem) = brackets::unclosed(source) {
+        // What stands before it may be another mistake; what follows was read as a part of it.
+        found.retain(|(span, _)| Some(span.start) < problem.span.as_ref().map(|span| span.start));
+        let before = found
+            .into_iter()
+            .map(|(span, message)| syntax_problem(source, span, message));
+        return before.chain([problem]).collect();
+    }
     let unclosed = found.iter().position(|(_, text)| text.contains("unclosed"));
     if let Some(unclosed) = unclosed.filter(|at| *at > 0) {
         found.truncate(unclosed + 1);
@@ -122,9 +131,21 @@ fn syntax_problems(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Prob
     }
     found.dedup_by_key(|(span, _)| source.line_column(span.start).0);
     found.truncate(MOST_SYNTAX_ERRORS);
-    let problem =
-        |(span, message)| Problem::error(source, point_at(source, span, message), message);
+    let problem = |(span, message)| syntax_problem(source, span, message);
     found.into_iter().map(problem).collect()
+}
+
+fn syntax_problem(source: &Arc<Source>, span: Span, message: &str) -> Problem {
+    const CURLY: [char; 8] = ['“', '”', '„', '‟', '‘', '’', '«', '»'];
+    let written = source
+        .text
+        .get(span.start..)
+        .and_then(|rest| rest.chars().next());
+    match written.filter(|written| CURLY.contains(written)) {
+        Some(quote) => Problem::error(source, span, format!("`{quote}` begins no text"))
+            .help("write straight quotes: `\"`"),
+        None => Problem::error(source, point_at(source, span, message), message),
+    }
 }
 
 /// A missing comma is found where the next thing begins, often a line later than where it belongs.

@@ -101,17 +101,33 @@ fn a_missing_comma_is_one_problem_where_the_comma_belongs() {
 #[test]
 fn an_unclosed_list_does_not_bury_its_cause() {
     let (told, _) = read("a.toml", "a = [1, 2\nb = 3\nc = 4\nd = 5\n");
-    let wanted = [
-        "1:10 missing comma between array elements, expected `,`",
-        "4:6 unclosed array, expected `]`",
-    ];
-    assert_eq!(told, wanted);
+    assert_eq!(told, ["1:5 this list is not closed before line 2"]);
+    // Where nothing shows that it has ended, the parser's word is kept.
+    let (told, _) = read("a.toml", "a = [1, 2\n");
+    assert_eq!(told, ["1:10 unclosed array, expected `]`"]);
+    let (told, _) = read(
+        "a.toml",
+        "title = abc\nstep = [{ at = \"1s\" },\n\n[hops]\nA = 1\n",
+    );
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[1], "2:8 this list is not closed before line 4");
 }
 
 #[test]
 fn several_syntax_errors_are_told_together() {
     let (told, _) = read("a.toml", "title = abc\nother = def\n");
     assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[test]
+fn quotes_of_a_word_processor_and_dates_are_called_what_they_are() {
+    let (told, _) = read("a.toml", "title = “x”\n");
+    assert_eq!(told, ["1:9 `“` begins no text"]);
+    for date in ["1979-05-27", "07:32:00", "1979-05-27T07:32:00Z"] {
+        let (told, _) = read("a.toml", &format!("title = {date}\n"));
+        let wanted = format!("1:9 expected a string, found the date {date}");
+        assert_eq!(told, [wanted]);
+    }
 }
 
 #[test]

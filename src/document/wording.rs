@@ -18,7 +18,11 @@ pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Proble
         .and_then(|rest| rest.rsplit_once(", expected "));
     let text = match mistyped {
         Some((found, expected)) => {
-            format!("expected {}, found {}", wanted(expected), met(found))
+            let found = match date(source, &span) {
+                Some(date) if found == "map" => format!("the date {date}"),
+                _ => met(found),
+            };
+            format!("expected {}, found {found}", wanted(expected))
         }
         None => message.to_owned(),
     };
@@ -27,13 +31,22 @@ pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Proble
         &span,
         mistyped.map(|(_, expected)| wanted(expected)),
     );
-    let number = mistyped.is_some_and(|(found, expected)| {
-        expected == "a string" && (found.starts_with("integer") || found.starts_with("floating"))
+    let needs_quotes = mistyped.is_some_and(|(found, expected)| {
+        let is_number = found.starts_with("integer") || found.starts_with("floating");
+        expected == "a string" && (is_number || date(source, &span).is_some())
     });
-    let help = help.or(number.then_some("write it in quotes"));
+    let help = help.or(needs_quotes.then_some("write it in quotes"));
     let mut problem = Problem::error(source, span, text);
     problem.help = help.map(str::to_owned);
     problem
+}
+
+/// A date or a time that is written there without quotes, which serde takes for a table.
+fn date<'a>(source: &'a Source, span: &Span) -> Option<&'a str> {
+    let written = source.text.get(span.clone())?;
+    let mut beginning = written.bytes().take_while(|byte| !byte.is_ascii_digit());
+    let is_date = beginning.next().is_none() && written.contains(['-', ':']);
+    is_date.then_some(written)
 }
 
 /// What to write instead of a table's header with the wrong number of brackets.
