@@ -105,3 +105,25 @@ fn a_server_that_no_certificate_can_name_is_told_before_anything_is_written() {
         assert!(!out.exists());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn where_there_is_no_room_nothing_is_left_in_the_way_of_the_next_try() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("certs");
+    // No file may grow to a kilobyte, as on a disk that is full.
+    let failed = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -f 1; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_herd"),
+        ])
+        .args(["certs", "--herd", "hill", "--out"])
+        .arg(&out)
+        .output()
+        .expect("a shell");
+    assert_eq!(failed.status.code(), Some(2), "{}", text(&failed.stderr));
+    assert_eq!(fs::read_dir(&out).expect("it is there").count(), 0);
+    let made = certs(&out, &["--herd", "hill"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+}

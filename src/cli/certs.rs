@@ -68,9 +68,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Failure::Input(format!("can't write {}: {error}", path.display()))
     };
     fs::create_dir_all(&args.out).map_err(|error| failed(&args.out, &error))?;
+    // All are whole before the first has its name: those of two authorities do not fit together.
+    let mut beside = Vec::new();
     for file in &files {
         let path = args.out.join(&file.name);
-        write(&path, file).map_err(|error| failed(&path, &error))?;
+        let new = write_beside(&args.out, file).map_err(|error| failed(&path, &error))?;
+        beside.push((new, path));
+    }
+    for (new, path) in beside {
+        fs::rename(&new.0, &path).map_err(|error| failed(&path, &error))?;
     }
     print(&describe(&herd, args, &files))?;
     Ok(Exit::Held)
@@ -121,12 +127,19 @@ fn issue(herd: &Herd, args: &Args) -> Result<Vec<ToMake>, Box<dyn std::error::Er
     Ok(files)
 }
 
-/// A file that is there is made anew, so that nobody who may read the old one may read this.
-fn write(path: &Path, file: &ToMake) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// A file beside the place where it is to be. It is removed when this is dropped, unless it has got there.
+struct Beside(PathBuf);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Where it is there already, there is nothing to remove.
+        let _ = fs::remove_file(&self.0);
     }
+}
+
+/// A new file, so that nobody who may read an old one of that name may read this.
+fn write_beside(folder: &Path, file: &ToMake) -> io::Result<Beside> {
+    let path = folder.join(format!(".{}.{}", file.name, std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -134,7 +147,10 @@ fn write(path: &Path, file: &ToMake) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    options.open(path)?.write_all(file.text.as_bytes())
+    let mut new = options.open(&path)?;
+    let beside = Beside(path);
+    new.write_all(file.text.as_bytes())?;
+    Ok(beside)
 }
 
 fn describe(herd: &Herd, args: &Args, files: &[ToMake]) -> String {
