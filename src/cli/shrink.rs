@@ -9,6 +9,7 @@ use super::outputs;
 use super::run::load_all;
 use super::{Exit, Failure, at_least_one, print};
 use crate::files;
+use crate::report;
 use crate::scenario::Scenario;
 use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sweep::report::Group;
@@ -155,12 +156,12 @@ fn write(file: &Path, shrunk: &Shrunk) -> Result<String, Failure> {
 fn said(file: &Path, shrunk: &Shrunk) -> String {
     let why = why_not_smaller(shrunk).map_or(String::new(), |why| format!("; {why}"));
     format!(
-        "{}: {} of {} steps, {} of them left, after {} runs{why}\n",
+        "{}: {} of {} steps, {} of them left, after {}{why}\n",
         file.display(),
         shrunk.fingerprint,
         shrunk.before,
         shrunk.scenario.steps.len(),
-        shrunk.runs
+        report::show::count(shrunk.runs, "run")
     )
 }
 

@@ -180,7 +180,8 @@ fn cost(trace: &Trace, update: &Propagation) -> String {
     let (links, servers) = (trace.herd.links().len(), trace.herd.servers().len());
     let formula = trace.herd.fault_free_sends();
     format!(
-        "{cost}; a fault-free flood over {links} links and {servers} servers costs \
-         2×{links}−{servers}+1 = {formula}"
+        "{cost}; a fault-free flood over {} and {} costs 2×{links}−{servers}+1 = {formula}",
+        show::count(links, "link"),
+        show::count(servers, "server"),
     )
 }
