@@ -20,7 +20,8 @@ mod validate;
 
 #[cfg(feature = "sim")]
 pub(crate) use self::{
-    load::find, raw::RawHerd, split::Names, split::split_all, split::split_link, validate::within,
+    load::find, raw::RawHerd, split::Names, split::split_all, split::split_link,
+    validate::reserved, validate::within,
 };
 #[cfg(feature = "sim")]
 pub use shape::{Shape, ShapeError};

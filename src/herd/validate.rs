@@ -15,10 +15,11 @@ const FIRST_PORT: i64 = 12200;
 const PEER_PORT_OFFSET: i64 = 10_000;
 const LONGEST_NAME: usize = 64;
 
-/// What these words mean in scenarios, so that no server may be called so.
-const RESERVED: [(&str, &str); 3] = [
+/// What these words mean in scenarios, so that neither a server nor a client may be called so.
+const RESERVED: [(&str, &str); 4] = [
     ("all", "every server"),
     ("clients", "all clients"),
+    ("network", "the network"),
     ("places", "the Places API"),
 ];
 
@@ -341,12 +342,18 @@ fn is_host(host: &str) -> bool {
     is_name && (!host.contains(':') || host.parse::<Ipv6Addr>().is_ok())
 }
 
+/// What a word means in scenarios and in what runs tell, if nobody may be called so.
+pub(crate) fn reserved(name: &str) -> Option<&'static str> {
+    let found = RESERVED.iter().find(|(word, _)| *word == name);
+    found.map(|(_, meaning)| *meaning)
+}
+
 /// Whether a herd or a server can be called that. Names go into the line protocol and into file
 /// names, so they are kept plain.
 fn check_name(name: &str, what: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if let Some((_, meaning)) = RESERVED.iter().find(|(word, _)| *word == name) {
+    if let Some(meaning) = reserved(name) {
         return Err(format!(
             "a {what} can't be called `{name}`, which means {meaning}"
         ));

@@ -6,7 +6,7 @@ use super::steps::{DraftAction, Whom};
 use super::{Context, is_all};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, OneOrMany, Section};
-use crate::herd::{Name, ServerId};
+use crate::herd::{Name, ServerId, reserved};
 use crate::protocol::visible;
 use crate::scenario::raw::RawStep;
 use crate::scenario::template::TextError;
@@ -181,7 +181,41 @@ impl Context<'_> {
                 problem.help("any text without white space and invisible characters will do"),
             );
         }
+        self.check_namesakes(name);
         Name::from(name.as_str())
+    }
+
+    /// Servers, clients and what else does something are told apart by their names alone: in the story, in the log, and
+    /// where something is expected of one of them.
+    fn check_namesakes(&mut self, name: &Located<String>) {
+        let is_one_of = |server: &str| {
+            let number = server.strip_prefix(name.as_str())?.strip_prefix('-')?;
+            number.parse::<u32>().ok()
+        };
+        let servers = self.herd.iter().flat_map(|herd| herd.servers());
+        let namesake = servers
+            .map(|server| &*server.name)
+            .find(|server| *server == name.as_str() || is_one_of(server).is_some());
+        let message = match (reserved(name), namesake) {
+            (Some(meaning), _) => {
+                format!(
+                    "a client can't be called `{}`, which means {meaning}",
+                    **name
+                )
+            }
+            (None, Some(server)) if server == name.as_str() => {
+                format!("a client can't be called `{server}`, as a server is")
+            }
+            (None, Some(server)) => {
+                format!(
+                    "one of the clients `{}` would be called `{server}`, as a server is",
+                    **name
+                )
+            }
+            (None, None) => return,
+        };
+        let problem = Problem::error(self.source, name.span(), message);
+        self.report(problem.help("give the client another name"));
     }
 
     fn no_reply(&mut self, step: &RawStep) -> bool {
