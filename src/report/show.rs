@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::units::format_duration;
 
 /// Nanoseconds since the beginning as seconds with as many decimals as a tick needs: `2.025`, and
@@ -39,22 +41,32 @@ pub fn grouped(number: impl std::fmt::Display) -> String {
     text
 }
 
+/// How many columns of a terminal a text takes: clients may be called in any script, and some signs take two.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The blanks that fill a text up to a width.
+pub fn fill(text: &str, to: usize) -> String {
+    " ".repeat(to.saturating_sub(width(text)))
+}
+
 /// Rows with every column as wide as its widest cell, columns two blanks apart, no blanks at a
 /// row's end. The second column and all behind it are set to the right where `right` says so.
 pub fn table(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| width(cell)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
         let cells = row.iter().enumerate().map(|(column, cell)| {
-            let width = widths[column];
+            let fill = fill(cell, widths[column]);
             if right.get(column).copied().unwrap_or(false) {
-                format!("{cell:>width$}")
+                format!("{fill}{cell}")
             } else {
-                format!("{cell:<width$}")
+                format!("{cell}{fill}")
             }
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()

@@ -28,14 +28,15 @@ pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
     let times = rows.iter().map(|row| row.0.len()).max().unwrap_or(0).max(4);
     let names = rows
         .iter()
-        .map(|row| row.1.chars().count())
+        .map(|row| show::width(row.1))
         .max()
         .unwrap_or(0)
         .max(3);
     let mut lines = vec![format!("{:>times$}  {:<names$}  what", "time", "who")];
     lines.extend(told.beginning(times, names));
     for (time, who, what) in rows {
-        lines.push(format!("{time:>times$}  {who:<names$}  {what}"));
+        let fill = show::fill(who, names);
+        lines.push(format!("{time:>times$}  {who}{fill}  {what}"));
     }
     lines
 }

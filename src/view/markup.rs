@@ -1,5 +1,7 @@
 //! Text of a trace in an SVG: it stays text, whatever is in it.
 
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
 use super::html::escape;
 use crate::protocol::visible;
 
@@ -9,13 +11,29 @@ pub(super) fn text(text: &str) -> String {
     escape(&visible(text)).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// The beginning of a text that is longer than so many characters, with `…` at its end.
+/// The beginning of a text that takes more than so many columns, with `…` at its end.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    if text.width() <= most {
         return text.to_owned();
     }
-    let kept = text.chars().take(most.saturating_sub(1));
+    let mut taken = 0;
+    let kept = text.chars().take_while(|sign| {
+        taken += sign.width().unwrap_or(0);
+        taken < most
+    });
     kept.chain(['…']).collect()
+}
+
+/// How wide a text may be in a picture: nobody knows which font will be there, so that is guessed, and rather too wide.
+pub(super) fn pixels(text: &str) -> i64 {
+    let one = |sign: char| match sign {
+        'W' | 'M' | 'm' | 'w' | '@' | '%' => 11,
+        'i' | 'j' | 'l' | 't' | 'f' | 'I' | '.' | ',' | ':' | '-' | ' ' => 4,
+        sign if sign.is_uppercase() => 9,
+        sign => 7 * i64::try_from(sign.width().unwrap_or(0)).unwrap_or(0),
+    };
+    let by_count = 7 * i64::try_from(text.width()).unwrap_or(i64::MAX / 16);
+    text.chars().map(one).sum::<i64>().max(by_count)
 }
 
 #[cfg(test)]
@@ -32,8 +50,18 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_by_characters() {
+    fn long_text_is_cut_by_what_it_takes() {
         assert_eq!(cut("žluťoučký", 9), "žluťoučký");
         assert_eq!(cut("žluťoučký", 5), "žluť…");
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+    }
+
+    #[test]
+    fn a_text_has_room_for_its_widest_signs() {
+        assert_eq!(pixels("Campbell"), 56);
+        assert_eq!(pixels("日本語"), 42);
+        assert_eq!(pixels("WWWW"), 44);
     }
 }

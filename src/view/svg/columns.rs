@@ -3,7 +3,7 @@
 use super::drawn::Drawn;
 use crate::report::show;
 use crate::view::lanes::{LaneKind, Lanes};
-use crate::view::markup::cut;
+use crate::view::markup::{cut, pixels};
 
 /// More clients than this share a lifeline.
 const MOST_CLIENTS: usize = 5;
@@ -85,8 +85,7 @@ impl Columns {
         self.turned = self.list.len() > MOST_WIDE;
         let mut x = left;
         for column in &mut self.list {
-            let length = i64::try_from(column.name.chars().count()).unwrap_or(i64::MAX / 16);
-            let wide = (length * 7 + 18).max(64);
+            let wide = (pixels(&column.name) + 18).max(64);
             column.width = if self.turned { 20 } else { wide };
             let room = column.width + if self.turned { 10 } else { 26 };
             column.x = x + room / 2;
@@ -99,9 +98,8 @@ impl Columns {
         if !self.turned {
             return 46;
         }
-        let lengths = self.list.iter().map(|column| column.name.chars().count());
-        let longest = lengths.max().and_then(|length| i64::try_from(length).ok());
-        24 + longest.unwrap_or_default() * 6
+        let longest = self.list.iter().map(|column| pixels(&column.name)).max();
+        24 + longest.unwrap_or_default() * 6 / 7
     }
 
     /// Where the lifelines end.
