@@ -228,6 +228,90 @@ fn line_ends_and_byte_order_marks_change_nothing() {
     }
 }
 
+#[test]
+fn whoever_acts_has_a_name_of_its_own() {
+    let folder = folder(&["namesakes.toml", "namesakes-by.toml", "namesakes-skew.toml"]);
+    for (file, wanted) in [
+        (
+            "namesakes.toml",
+            &[
+                "5:24 `Riley`, as a server is",
+                "6:24 `network`",
+                "7:24 `places`",
+            ][..],
+        ),
+        (
+            "namesakes-by.toml",
+            &["5:24 `network`, which means the network"],
+        ),
+        ("namesakes-skew.toml", &["5:24 `Riley`"]),
+    ] {
+        let (code, _, stderr) = herd(&folder, &["run", file]);
+        assert_eq!(code, Some(2), "{file}: {stderr}");
+        for (place, who) in wanted
+            .iter()
+            .map(|wanted| wanted.split_once(' ').expect("both"))
+        {
+            let message = format!("a client can't be called {who}");
+            assert!(stderr.contains(&message), "{file}: {message}: {stderr}");
+            assert!(
+                stderr.contains(&format!("{file}:{place}")),
+                "{file}: {place}: {stderr}"
+            );
+        }
+    }
+    let numbered = "title = \"x\"\nherd = { name = \"h\", servers = [\"a-1\", \"a-2\"], links = [\"a-1-a-2\"] }\nsteps = [\n  { at = \"1s\", client = \"a\", clients = 2, to = \"a-1\", send = \"x\" },\n]\n";
+    let (code, _, stderr) = piped(&folder, &["run", "-"], numbered);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("one of the clients `a` would be called `a-1`"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn columns_stand_under_each_other_in_any_script() {
+    let folder = folder(&["wide.toml", "wide-names.toml"]);
+    let (code, story, stderr) = herd(&folder, &["run", "wide.toml"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let starts = |who: &str, pad: usize| {
+        let line = format!("1.005  {who}{}→ ", " ".repeat(pad));
+        assert!(story.contains(&line), "{line}: {story}");
+    };
+    // Of eight columns, as many as `Campbell` has, and two between: two for each of these signs, one for those.
+    starts("日本語", 4);
+    starts("éé", 8);
+    let args = ["view", "--svg", "-o", "names.svg", "wide-names.toml"];
+    let (code, _, stderr) = herd(&folder, &args);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[test]
+fn a_wrong_reply_shows_where_it_is_wrong() {
+    let folder = folder(&["wrong-replies.toml", "places-in-paris.toml"]);
+    let (code, told, stderr) = herd(&folder, &["run", "wrong-replies.toml"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    for line in [
+        r"expected: ? \x00\xff\x80\xc3 rubbisch",
+        r"actual:   ? \x00\xff\x80\xc3 rubbish",
+        "line 3, column 1 should be `nothing of the sort`, which is nowhere behind",
+        r#"line 3, column 21 should be `" : []` and not `s" : [],"#,
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    // Whole answers are told by --all.
+    for line in told.lines() {
+        assert!(line.chars().count() < 300, "{line}");
+    }
+    // Where nobody knows who asks, no place is anywhere.
+    let (code, told, stderr) = herd(&folder, &["run", "--all", "places-in-paris.toml"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        told.contains("place_id") && !told.contains("Los Angeles"),
+        "{told}"
+    );
+}
+
 /// Runs a command line that `herd` printed, by a shell.
 fn copied(folder: &TempDir, line: &str) -> Option<i32> {
     let line = line.trim().strip_prefix("herd ").expect("a command");

@@ -30,7 +30,7 @@ pub use expects::{
     Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
 };
 pub use order::{Choice, Order};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, Wanted};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;

@@ -1,6 +1,19 @@
 //! What a reply must look like.
 
+use crate::protocol::escape;
+
 use super::template::{CLIENT, Piece, TextError, hex_bytes, pieces, push_char, with_client};
+
+/// What should have come where a reply is not as expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// These bytes, right there.
+    Next(Vec<u8>),
+    /// These bytes, there or later.
+    Somewhere(Vec<u8>),
+    /// Nothing more.
+    End,
+}
 
 /// A pattern for a reply, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,13 +125,39 @@ impl Pattern {
         rest.ends_with(last)
     }
 
+    /// Where a reply that does not match first is not as expected: how many bytes of it may be right, and what should have
+    /// come behind them, or behind any more bytes where a star stands before it.
+    pub fn difference(&self, reply: &[u8], i: u32, sent: Option<&str>) -> (usize, Wanted) {
+        let stretches = self.between_stars(i, sent.unwrap_or_default());
+        let mut right = 0;
+        for (number, stretch) in stretches.iter().enumerate() {
+            let rest = &reply[right..];
+            if number == 0 {
+                let same = rest
+                    .iter()
+                    .zip(stretch)
+                    .take_while(|(one, other)| one == other);
+                let same = same.count();
+                if same < stretch.len() {
+                    return (same, Wanted::Next(stretch[same..].to_vec()));
+                }
+                right = same;
+            } else if let Some(at) = find(rest, stretch) {
+                right += at + stretch.len();
+            } else {
+                return (right, Wanted::Somewhere(stretch.clone()));
+            }
+        }
+        (right, Wanted::End)
+    }
+
     /// The pattern with its placeholders filled in, to show beside what came instead.
     pub fn show(&self, i: u32, sent: Option<&str>) -> String {
         let sent = sent.unwrap_or("{sent}");
         let stretches = self.between_stars(i, sent);
         let shown: Vec<_> = stretches
             .iter()
-            .map(|stretch| String::from_utf8_lossy(stretch).into_owned())
+            .map(|stretch| escape(stretch).replace("\\\\", "\\"))
             .collect();
         shown.join("*")
     }
@@ -208,6 +247,26 @@ mod tests {
             .for_client(r"a*\{");
         assert!(named.matches(br"* a*\{ x", 1, None));
         assert!(!named.matches(br"* ab\{ x", 1, None));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_such() {
+        let pattern = Pattern::parse(r"? {hex:00ff80c3} é\\ *").unwrap();
+        assert_eq!(pattern.show(1, None), r"? \x00\xff\x80\xc3 é\ *");
+    }
+
+    #[test]
+    fn the_first_difference_has_a_place() {
+        let difference = |pattern: &str, reply: &[u8]| {
+            Pattern::parse(pattern).unwrap().difference(reply, 1, None)
+        };
+        let next = |text: &str| Wanted::Next(text.as_bytes().to_vec());
+        let somewhere = |text: &str| Wanted::Somewhere(text.as_bytes().to_vec());
+        assert_eq!(difference("abcd", b"abxd"), (2, next("cd")));
+        assert_eq!(difference("abcd", b"ab"), (2, next("cd")));
+        assert_eq!(difference("ab", b"abc"), (2, Wanted::End));
+        assert_eq!(difference("a*b*c", b"a..b..d"), (4, somewhere("c")));
+        assert_eq!(difference("a*bc", b"a.bc."), (4, Wanted::End));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::herd::ServerId;
 use crate::journal::{ConnId, EventId, What, Who};
 use crate::protocol::{escape, visible};
 use crate::scenario::{
-    Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Whose, planned,
+    Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Wanted, Whose, planned,
 };
 use crate::trace::invariants::{Invariant, Run};
 use crate::trace::network::Network;
@@ -152,7 +152,13 @@ impl Judge<'_> {
             String::new()
         };
         let actual = match (outcome, answer) {
-            (_, Some(answer)) => escape(answer),
+            (_, Some(answer)) => match &line.reply {
+                Some(pattern) if !held && answer.len() > LONG => {
+                    let (right, wanted) = pattern.difference(answer, place.repetition, clock);
+                    first_difference(answer, right, &wanted)
+                }
+                _ => escape(answer),
+            },
             (Some(_), None) if is_over => "no answer".to_owned(),
             (_, None) => "no answer before the run ended".to_owned(),
         };
@@ -402,4 +408,37 @@ fn broken(about: String, expected: &str, actual: &str) -> Judgement {
         invariant: None,
         events: Vec::new(),
     }
+}
+
+/// An answer that is longer is not shown whole where it is wrong, but as far as it is right, and where not.
+const LONG: usize = 200;
+
+/// So much of an answer is shown on either side.
+const AROUND: usize = 60;
+
+fn first_difference(answer: &[u8], right: usize, wanted: &Wanted) -> String {
+    let before = &answer[..right];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let begin = before.iter().rposition(|byte| *byte == b'\n');
+    let begin = begin.map_or(0, |newline| newline + 1);
+    let column = String::from_utf8_lossy(&before[begin..]).chars().count() + 1;
+    let excerpt = |bytes: &[u8]| {
+        let end = if bytes.len() > AROUND { "…" } else { "" };
+        format!("`{}{end}`", escape(&bytes[..bytes.len().min(AROUND)]))
+    };
+    let (begin, rest) = (excerpt(answer), &answer[right..]);
+    let came = if rest.is_empty() {
+        "its end".to_owned()
+    } else {
+        excerpt(rest)
+    };
+    let wanted = match wanted {
+        Wanted::Next(bytes) => format!("{} and not {came}", excerpt(bytes)),
+        Wanted::Somewhere(bytes) => format!("{}, which is nowhere behind", excerpt(bytes)),
+        Wanted::End => format!("its end and not {came}"),
+    };
+    format!(
+        "{begin}, of {} bytes; line {line}, column {column} should be {wanted}",
+        answer.len()
+    )
 }
