@@ -418,8 +418,8 @@ const AROUND: usize = 60;
 
 fn first_difference(answer: &[u8], right: usize, wanted: &Wanted) -> String {
     let before = &answer[..right];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let begin = before.iter().rposition(|byte| *byte == b'\n');
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let begin = memchr::memrchr(b'\n', before);
     let begin = begin.map_or(0, |newline| newline + 1);
     let column = String::from_utf8_lossy(&before[begin..]).chars().count() + 1;
     let excerpt = |bytes: &[u8]| {
