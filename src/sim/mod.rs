@@ -17,12 +17,15 @@ mod recorder;
 mod wires;
 mod world;
 
+use std::time::Duration;
+
 use wiremock::Mock;
 
 use crate::herd::ServerId;
 use crate::scenario::{Action, Drawn, Scenario};
 use crate::trace::propagation::follow;
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
+use crate::units::format_duration;
 
 pub use chooser::Chooser;
 use chooser::{Followed, Listed};
@@ -118,6 +121,12 @@ fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimE
         Some(listed) => Mode::ByHand(Some(listed.followed())),
     };
     Ok(told(scenario, execution.ok_or_else(given_up)?, &mode))
+}
+
+/// What a run says that failed inside, so that it can be run again.
+fn failed(scenario: &Scenario, at: Duration, error: &dyn std::error::Error) -> SimError {
+    let (seed, at) = (scenario.seed, format_duration(at));
+    SimError::Failed(format!("{error} (seed {seed}, at {at})"))
 }
 
 /// What decided on the order in which everything happened.

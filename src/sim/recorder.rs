@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::world::MOST_EVENTS;
 use crate::journal::{ConnId, End, Event, EventId, Journal, What, Who};
 use crate::protocol::peer;
 
@@ -161,6 +162,13 @@ impl Recorder {
                 .push_back(id);
         }
         inner.state.learn(at, who, &what);
+        // Whoever runs counts them between moments; at one moment there is nobody but this to keep a server that says one
+        // thing after the other from filling the memory.
+        assert!(
+            inner.events.len() < 2 * MOST_EVENTS,
+            "{} does more at {at:?} than anybody can read: its last event is `{what}`",
+            who.name()
+        );
         let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
         inner.events.push(Event {
             id,

@@ -359,8 +359,8 @@ impl Driver<'_> {
             self.perform(sim, now)?;
             self.routes.draw_all(sim);
             self.breaker.deliver(sim, now);
-            sim.step()
-                .map_err(|error| SimError::Failed(error.to_string()))?;
+            let stepped = sim.step();
+            stepped.map_err(|error| super::failed(self.scenario, now, &*error))?;
             let now = sim.elapsed();
             let over = match self.scenario.end {
                 Some(end) => now >= end,

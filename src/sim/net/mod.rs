@@ -3,6 +3,7 @@
 //!
 //! What can be wrong between the ends (cuts, latencies) is turmoil's, and the driver's to set.
 
+mod gated;
 mod listener;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Net};
 use crate::protocol::time::Timestamp;
 use crate::scenario::Skewed;
+use gated::{Gated, Polls};
 use listener::SimListener;
 
 /// What is wrong with machines and connections, and how often somebody met with it.
@@ -53,6 +55,7 @@ struct State {
     listeners: Vec<Arc<Notify>>,
     clock: Clock,
     counts: Counts,
+    polls: Polls,
 }
 
 /// How often somebody met with what is wrong with a machine.
@@ -349,11 +352,7 @@ impl Net for SimNet {
     where
         F: Future + Send + 'static,
     {
-        Gated {
-            task: Box::pin(task),
-            machine: self.machine,
-            faults: self.faults.clone(),
-        }
+        Gated::new(task, self.machine, self.faults.clone())
     }
 }
 
@@ -378,31 +377,6 @@ impl Drop for Dial {
         let counts = &mut self.faults.inner().machines[self.target].counts;
         counts.pending -= 1;
         counts.given_up += u64::from(!self.is_over);
-    }
-}
-
-/// A task that does not go on while its machine stands still. What wakes it meanwhile (time, bytes)
-/// is still there when the machine goes on, as after SIGCONT.
-struct Gated<F> {
-    task: Pin<Box<F>>,
-    machine: Machine,
-    faults: Faults,
-}
-
-impl<F: Future> Future for Gated<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        {
-            let mut inner = self.faults.inner();
-            let state = &mut inner.machines[self.machine];
-            if state.frozen {
-                state.counts.stopped += 1;
-                state.waiting.push(context.waker().clone());
-                return Poll::Pending;
-            }
-        }
-        self.task.as_mut().poll(context)
     }
 }
 

@@ -1,0 +1,124 @@
+//! A server's tasks, as a simulated machine runs them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::{Faults, Machine};
+
+/// A machine's tasks are polled so often at one moment and no more. The busiest moments of the shipped scenarios want some
+/// thousand; a task that wakes itself for ever would be polled for ever, since simulated time waits for it.
+const MOST_POLLS: u64 = 5_000_000;
+
+/// How often a machine's tasks were polled at this moment.
+#[derive(Default)]
+pub(super) struct Polls {
+    at: Duration,
+    count: u64,
+}
+
+impl Polls {
+    /// One more; whether there were too many.
+    fn are_too_many(&mut self, now: Duration) -> bool {
+        if self.at != now {
+            *self = Self { at: now, count: 0 };
+        }
+        self.count += 1;
+        self.count > MOST_POLLS
+    }
+}
+
+/// A task that does not go on while its machine stands still. What wakes it meanwhile (time, bytes)
+/// is still there when the machine goes on, as after SIGCONT.
+pub(super) struct Gated<F> {
+    task: Pin<Box<F>>,
+    machine: Machine,
+    faults: Faults,
+}
+
+impl<F: Future> Gated<F> {
+    pub(super) fn new(task: F, machine: Machine, faults: Faults) -> Self {
+        let task = Box::pin(task);
+        Self {
+            task,
+            machine,
+            faults,
+        }
+    }
+}
+
+impl<F: Future> Future for Gated<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let spins = {
+            let mut inner = self.faults.inner();
+            let state = &mut inner.machines[self.machine];
+            if state.frozen {
+                state.counts.stopped += 1;
+                state.waiting.push(context.waker().clone());
+                return Poll::Pending;
+            }
+            let too_many = state.polls.are_too_many(now);
+            too_many.then(|| inner.names[self.machine].clone())
+        };
+        if let Some(name) = spins {
+            panic!(
+                "{name} spins at {now:?}: a task of it wakes itself again and again, and simulated time cannot go on"
+            );
+        }
+        self.task.as_mut().poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use crate::net::Net as _;
+    use crate::sim::net::Faults;
+
+    #[test]
+    fn a_task_that_wakes_itself_for_ever_ends_the_run() {
+        let net = Faults::new(vec!["Riley".to_owned()]).net(0);
+        let mut sim = turmoil::Builder::new().rng_seed(1).build();
+        sim.client("Riley", async move {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            let spins = std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                Poll::<turmoil::Result>::Pending
+            });
+            net.task(spins).await
+        });
+        // It would take as long as anybody cares to wait.
+        let failed = sim.run().expect_err("it fails");
+        assert!(
+            failed.to_string().contains("Riley spins at 5ms"),
+            "{failed}"
+        );
+    }
+
+    #[test]
+    fn a_task_that_waits_for_time_may_be_polled_as_often_as_it_likes() {
+        let net = Faults::new(vec!["Riley".to_owned()]).net(0);
+        let mut sim = turmoil::Builder::new()
+            .rng_seed(1)
+            .simulation_duration(std::time::Duration::from_secs(60))
+            .build();
+        sim.client("Riley", async move {
+            net.task(async {
+                for _ in 0..100 {
+                    for _ in 0..1000 {
+                        tokio::task::yield_now().await;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+            })
+            .await;
+            Ok(())
+        });
+        sim.run().expect("it ends");
+    }
+}
