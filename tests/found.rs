@@ -312,6 +312,28 @@ fn a_wrong_reply_shows_where_it_is_wrong() {
     );
 }
 
+#[test]
+fn a_machine_that_has_no_room_for_the_faked_places_is_no_outage_of_theirs() {
+    let folder = folder(&["places-in-paris.toml"]);
+    let mut failed = 0;
+    for descriptors in [8, 10, 12, 14, 16, 100] {
+        let script = format!("ulimit -n {descriptors}; exec \"$HERD\" run places-in-paris.toml");
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &script])
+            .env("HERD", env!("CARGO_BIN_EXE_herd"));
+        shell.current_dir(folder.path()).stdin(Stdio::null());
+        let (code, stdout, stderr) = said(&shell.output().expect("a shell"));
+        match code {
+            Some(3) => failed += 1,
+            _ => assert_eq!(code, Some(0), "{descriptors}: {stdout}{stderr}"),
+        }
+        // The last ones are enough.
+        assert!(descriptors < 100 || code == Some(0), "{stderr}");
+    }
+    assert!(failed > 0, "there was always room");
+}
+
 /// Runs a command line that `herd` printed, by a shell.
 fn copied(folder: &TempDir, line: &str) -> Option<i32> {
     let line = line.trim().strip_prefix("herd ").expect("a command");

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,7 +48,7 @@ pub(in crate::sim) async fn serve(
         port: PORT,
     };
     let listener = net.listen(&at).await?;
-    let mut tasks: JoinSet<()> = JoinSet::new();
+    let mut tasks: JoinSet<Result<(), Unasked>> = JoinSet::new();
     loop {
         let ended = async {
             match tasks.join_next().await {
@@ -57,7 +57,7 @@ pub(in crate::sim) async fn serve(
             }
         };
         match or(ended, async { Ok(listener.accept().await) }).await {
-            Err(ended) => ended?,
+            Err(ended) => ended??,
             Ok(accepted) => {
                 let (journal, causes) = (Arc::clone(&journal), causes.clone());
                 let conversation = converse(accepted?, google, journal, causes);
@@ -72,12 +72,13 @@ async fn converse(
     google: SocketAddr,
     journal: Arc<dyn Journal>,
     causes: Causes,
-) {
+) -> Result<(), Unasked> {
     let asker = turmoil::reverse_lookup(connection.remote.ip());
+    let unasked = OnceLock::new();
     let service = service_fn(|request: Request<Incoming>| {
         let server = asker.as_deref().map(Name::from);
         let cause = server.and_then(|server| causes.of(server, question(request.uri())));
-        answer(request, google, &*journal, cause)
+        answer(request, google, &*journal, cause, &unasked)
     });
     // A client that goes away, or an answer that is broken on purpose, ends the connection.
     let _ = http1::Builder::new()
@@ -85,6 +86,17 @@ async fn converse(
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(connection.stream), service)
         .await;
+    unasked.into_inner().map_or(Ok(()), Err)
+}
+
+/// The fake could not be asked. That is no outage of the simulated Places: nobody planned it, and the run fails.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the faked Places API at {at} on this machine can't be asked: {error}; it wants a loopback device and some descriptors"
+)]
+struct Unasked {
+    at: SocketAddr,
+    error: io::Error,
 }
 
 async fn answer(
@@ -92,13 +104,18 @@ async fn answer(
     google: SocketAddr,
     journal: &dyn Journal,
     cause: Option<EventId>,
+    unasked: &OnceLock<Unasked>,
 ) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let asked = format!("{} {}", head.method, without_key(&head.uri.to_string()));
     let request = asked.as_bytes().into();
     let asked = journal.record(cause, What::PlacesAsked { request });
-    let answer = forward(google, &head, &body)?;
+    let answer = forward(google, &head, &body).map_err(|error| {
+        let kind = error.kind();
+        let _ = unasked.set(Unasked { at: google, error });
+        io::Error::from(kind)
+    })?;
     let header = |name| {
         answer
             .headers()
