@@ -17,6 +17,7 @@ pub use hops::{Hops, Measure, hops};
 pub use links::ExtraLink;
 pub use seen::Engine;
 pub use sets::number_of_sets;
+pub(crate) use show::Cutting;
 pub use way::{Spread, Way};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::html::{escape, framed};
 use crate::report::show::count;
-use crate::survey::{FailureSet, Spread, Survey};
+use crate::survey::{Cutting, FailureSet, Spread, Survey};
 
 /// So many failure sets are shown; the rest is counted.
 const MOST_ROWS: usize = 3_000;
@@ -40,13 +40,50 @@ pub fn heat_map(survey: &Survey) -> String {
         ),
     };
     let verdict = escape(&survey.verdict());
+    let class = if survey.held() { "held" } else { "broken" };
     let body = format!(
-        "<p class=\"quiet\">{verdict}</p>\n{LEGEND}\
+        "<p class=\"verdict-line {class}\">{verdict}</p>\n{LEGEND}\
          <main class=\"scroll\" tabindex=\"0\" aria-label=\"The heat map\"><table class=\"heat\">\n\
          <caption class=\"unseen\">Failure sets by origin of the update</caption>\n\
-         <thead><tr><th scope=\"col\">missing</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table></main>\n{more}"
+         <thead><tr><th scope=\"col\">missing</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody></table></main>\n{more}{}{}",
+        cutting(survey),
+        extra_links(survey),
     );
     framed(&title, STYLE, &body)
+}
+
+/// What cuts the herd, as the terminal says it.
+fn cutting(survey: &Survey) -> String {
+    let mut html = "<section><h2>What cuts the herd</h2>\n".to_owned();
+    for Cutting { words, sets } in survey.cutting() {
+        let _ = writeln!(html, "<p>{}</p>", escape(&words));
+        if !sets.is_empty() {
+            let items = sets.iter().map(|set| format!("<li>{}</li>", escape(set)));
+            let _ = writeln!(html, "<ul>{}</ul>", items.collect::<String>());
+        }
+    }
+    html + "</section>\n"
+}
+
+/// What one link more would help, as the terminal says it.
+fn extra_links(survey: &Survey) -> String {
+    let rows = match survey.extra_links() {
+        Err(none) => format!("<p>{none}</p>"),
+        Ok(rows) => {
+            let row = |row: &Vec<String>| {
+                let cells = row.iter().map(|cell| format!("<td>{}</td>", escape(cell)));
+                format!("<tr>{}</tr>\n", cells.collect::<String>())
+            };
+            let head = rows.first().into_iter().flatten();
+            let head = head.map(|cell| format!("<th scope=\"col\">{cell}</th>"));
+            let (head, rows) = (head.collect::<String>(), rows.iter().skip(1).map(row));
+            let rows: String = rows.collect();
+            format!(
+                "<div class=\"scroll\" tabindex=\"0\" aria-label=\"Links that would help\"><table class=\"links\"><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
+            )
+        }
+    };
+    format!("<section><h2>What one link more would help</h2>\n{rows}</section>\n")
 }
 
 const LEGEND: &str = "<ul class=\"legend\">\
@@ -193,6 +230,24 @@ mod tests {
         let page = heat_map(&survey);
         assert_eq!(signs(&page, "nothing")[0], "!1");
         assert!(!page.contains("<script"));
+    }
+
+    #[test]
+    fn the_page_says_what_the_terminal_says() {
+        let mut survey = surveyed();
+        let page = heat_map(&survey);
+        assert!(
+            page.contains("<p class=\"verdict-line held\">HELD: "),
+            "{page}"
+        );
+        assert!(page.contains("<p>pairs of failures that cut the herd: 8 of 30</p>"));
+        assert_eq!(page.matches("<li>").count() - 6, 8);
+        assert!(page.contains("<td>Riley-Campbell</td><td>6</td><td>8</td><td>40</td>"));
+        survey.extra = Some(Vec::new());
+        survey.sets.clear();
+        let page = heat_map(&survey);
+        assert!(page.contains("<p>every two servers are linked</p>"));
+        assert!(page.contains("<p class=\"verdict-line broken\">"));
     }
 
     #[test]

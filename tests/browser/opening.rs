@@ -25,6 +25,16 @@ expect = [
 ]
 "#;
 
+/// Texts that no table has room for on a phone.
+const LONG: &str = r#"
+title = "Long"
+herd = "riley"
+steps = [{ at = "1s", client = "kiwi", to = "Riley", send = "IAMAT a-client-whose-name-is-longer-than-any-column-is-wide.example.org +34.0689300000000000-118.4451270000000000 {now}" }]
+[[expect]]
+update = "a-client-whose-name-is-longer-than-any-column-is-wide.example.org"
+reaches = "all"
+"#;
+
 /// More messages than are counted without a comma.
 const BUSY: &str = r#"
 title = "Busy"
@@ -63,6 +73,22 @@ pub(crate) fn what_broke(stage: &Stage) {
     stage.show(&[&ran("all-up")]);
     let told = stage.view("document.querySelectorAll('.broken-short').length");
     assert_eq!(told, json!(0), "nothing broke");
+}
+
+/// On a phone nothing that a server holds, and no figure, is off the side.
+pub(crate) fn on_a_phone(stage: &Stage) {
+    stage.browser.resize(390, 800);
+    stage.show(&[&run(LONG)]);
+    // No browser's window is as narrow as a phone's.
+    stage.view("document.documentElement.style.zoom = innerWidth / 390");
+    let out = "[...document.querySelectorAll('.scroll .table tr > *, .scroll .table svg')].filter((each) => \
+               each.getBoundingClientRect().width > 0 && \
+               each.getBoundingClientRect().right > each.closest('.scroll').getBoundingClientRect().right + 0.5)\
+               .map((each) => each.textContent)";
+    assert_eq!(stage.view(out), json!([]));
+    let cells = stage.view("document.querySelectorAll('.scroll .table td').length");
+    assert!(cells.as_u64() > Some(10), "{cells}");
+    stage.browser.resize(1400, 1000);
 }
 
 /// On the map a duplicate has an arrow of its own beside the link, and the legend says so.

@@ -33,7 +33,7 @@ expect = [{ log = "never <img src=x onerror=alert(1)> said" }]
 "#;
 
 pub(crate) fn reports(stage: &Stage) {
-    let cells = "document.querySelectorAll('td').length";
+    let cells = "document.querySelectorAll('.heat td').length";
     let page = written(stage, None, &["survey", "--model"]);
     seen(stage, &page, "a survey");
     // Riley's five servers; 42 sets with at most one server and one link.

@@ -10,7 +10,7 @@ use proxy_herd::view::{self, Shown};
 use serde_json::{Value, json};
 
 use super::Stage;
-use super::opening::{figures, in_vain, what_broke};
+use super::opening::{figures, in_vain, on_a_phone, what_broke};
 use super::reports::reports;
 use super::runs::{beginning, made_up, ran, renamed};
 
@@ -50,6 +50,7 @@ pub(crate) const ALL: &[Story] = &[
         in_vain,
     ),
     ("figures are written as they are in a terminal", figures),
+    ("on a phone nothing is off the side", on_a_phone),
     ("everything is reached and used by the keyboard", keyboard),
     ("axe finds no serious violation", axe),
     (

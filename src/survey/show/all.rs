@@ -63,6 +63,14 @@ impl Sums {
     }
 }
 
+/// Failures of one number that cut the herd.
+pub(crate) struct Cutting {
+    /// How many there are.
+    pub(crate) words: String,
+    /// Each of them.
+    pub(crate) sets: Vec<String>,
+}
+
 impl Survey {
     /// For people.
     pub fn to_text(&self) -> String {
@@ -70,9 +78,15 @@ impl Survey {
         lines.push(String::new());
         lines.extend(self.by_size());
         lines.push(String::new());
-        lines.extend(self.cutting());
+        for Cutting { words, sets } in self.cutting() {
+            lines.push(words);
+            lines.extend(sets.iter().map(|set| format!("  {set}")));
+        }
         lines.push(String::new());
-        lines.extend(self.extra_links());
+        match self.extra_links() {
+            Ok(rows) => lines.extend(table(&rows, &right(6))),
+            Err(none) => lines.push(none.to_owned()),
+        }
         lines.push(String::new());
         let exceptions = self.exceptions.iter();
         lines.extend(told(
@@ -132,37 +146,33 @@ impl Survey {
     }
 
     /// The failures by ones and twos that cut the herd.
-    fn cutting(&self) -> Vec<String> {
+    pub(crate) fn cutting(&self) -> Vec<Cutting> {
         let words = [
             (1, "single failures that cut the herd", "single failure"),
             (2, "pairs of failures that cut the herd", "pair of failures"),
         ];
-        let mut lines = Vec::new();
-        for (size, many, none) in words {
+        let of_size = |(size, many, none)| {
             let sets = || self.sets.iter().filter(|set| set.size() == size);
-            let cutting: Vec<String> = sets()
-                .filter(|set| set.cuts_the_herd)
-                .map(FailureSet::words)
-                .collect();
-            let of = sets().count();
-            if of == 0 {
-                lines.push(format!("no {none} was surveyed"));
-            } else if cutting.is_empty() {
-                lines.push(format!("no {none} of {of} cuts the herd"));
-            } else {
-                lines.push(format!("{many}: {} of {of}", cutting.len()));
-                lines.extend(cutting.iter().map(|set| format!("  {set}")));
-            }
-        }
-        lines
+            let cutting = sets().filter(|set| set.cuts_the_herd);
+            let cutting: Vec<String> = cutting.map(FailureSet::words).collect();
+            let words = match (sets().count(), cutting.len()) {
+                (0, _) => format!("no {none} was surveyed"),
+                (of, 0) => format!("no {none} of {of} cuts the herd"),
+                (of, some) => format!("{many}: {some} of {of}"),
+            };
+            let sets = cutting;
+            Cutting { words, sets }
+        };
+        words.map(of_size).into()
     }
 
-    fn extra_links(&self) -> Vec<String> {
+    /// What each link would help that is not there, in rows with their head; or why there are none.
+    pub(crate) fn extra_links(&self) -> Result<Vec<Vec<String>>, &'static str> {
         let Some(extra) = &self.extra else {
-            return vec!["too many links are missing to say what each would help".to_owned()];
+            return Err("too many links are missing to say what each would help");
         };
         if extra.is_empty() {
-            return vec!["every two servers are linked".to_owned()];
+            return Err("every two servers are linked");
         }
         let servers = self.servers.len();
         let pairs = servers * (servers - 1);
@@ -185,7 +195,7 @@ impl Survey {
                 mean(link.hops_before, pairs),
             ]
         }));
-        table(&rows, &right(6))
+        Ok(rows)
     }
 
     /// In one line: whether it held.

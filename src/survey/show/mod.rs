@@ -3,6 +3,8 @@
 mod all;
 mod hops;
 
+pub(crate) use all::Cutting;
+
 /// So many exceptions are told in text; the others are counted.
 const MOST_TOLD: usize = 20;
 

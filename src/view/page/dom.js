@@ -34,6 +34,15 @@ function button(sign, label, action, attributes = {}) {
   return el("button", { type: "button", onclick: action, ...named, ...attributes }, sign);
 }
 
+/** Tells each cell of a table what stands above it, for where there is no room beside each other. */
+function label(table) {
+  const titles = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) {
+    for (const cell of row.cells) if (cell.tagName === "TD" && cell.colSpan === 1) cell.dataset.label = titles[cell.cellIndex];
+  }
+  return table;
+}
+
 /** Seconds since the beginning, with as many decimals as there is to show. */
 function moment(nanos) {
   const seconds = nanos / 1e9;

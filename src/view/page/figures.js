@@ -43,9 +43,9 @@ class Figures {
     }
     this.way.replaceChildren(
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `The way of ${name}` },
-        el("table", { class: "table" },
+        label(el("table", { class: "table rows" },
           el("caption", {}, `Hops and delay of ${name}, each beside the least that was possible with the servers that ran`),
-          head("Server", "Hops / least", "Delay / least", "Drawn", "From"), el("tbody", {}, rows))),
+          head("Server", "Hops / least", "Delay / least", "Drawn", "From"), el("tbody", {}, rows)))),
       this.cost(sends, "This update"));
   }
 

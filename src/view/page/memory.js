@@ -12,8 +12,8 @@ class MemoryPanel {
       trace.servers.map((lane) => el("option", { value: lane }, trace.name(lane))));
     this.filter = el("input", { type: "search", id: "memory-filter", placeholder: "client", size: 12, oninput: () => this.draw() });
     this.state = el("dl", { class: "facts" });
-    this.links = el("table", { class: "table" });
-    this.records = el("table", { class: "table" });
+    this.links = el("table", { class: "table rows" });
+    this.records = el("table", { class: "table rows" });
     this.more = el("p", { class: "quiet" });
     section.replaceChildren(
       el("div", { class: "head" },
@@ -66,6 +66,7 @@ class MemoryPanel {
     this.records.replaceChildren(
       head("Client", "Place", "Taken in", "Told to", "Skew", "Its time"),
       el("tbody", {}, shown.length > 0 ? shown.map(row) : el("tr", {}, el("td", { colspan: 6, class: "quiet" }, wanted ? "no such record" : "no records"))));
+    label(this.records);
     const more = all.length - shown.length;
     this.more.textContent = more > 0 ? `and ${grouped(more)} older: find them by their client` : "";
   }
@@ -84,6 +85,7 @@ class MemoryPanel {
         el("td", {}, words || "nothing"), el("td", {}, grouped(underWay.get(peer) ?? 0)));
     });
     this.links.replaceChildren(head("Link to", "State", "Still to be told", "Messages on their way"), el("tbody", {}, rows));
+    label(this.links);
   }
 }
 
