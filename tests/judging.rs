@@ -482,11 +482,11 @@ fn a_fault_that_touches_nobody_breaks_the_run() {
         ("{ at = \"1s\", refuse = \"South\" }", "`refuse` of South"),
         ("{ at = \"1s\", partition = \"Lonely\" }", "the cut"),
         (
-            "{ at = \"1s\", partition_oneway = \"Lonely\", from = \"North\" }",
+            "{ at = \"1s\", partition_oneway = \"Lonely\", from = \"clients\" }",
             "the cut",
         ),
         (
-            "{ at = \"1s\", sever = \"Lonely\", from = \"North\" }",
+            &format!("{both} {{ at = \"2s\", sever = \"North-South\" }}"),
             "`sever`",
         ),
         (

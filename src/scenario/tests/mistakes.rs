@@ -402,3 +402,30 @@ fn mistakes_in_an_order_have_a_place() {
         assert_eq!(problems_of(&rest), [wanted], "{rest}");
     }
 }
+
+#[test]
+fn a_fault_between_servers_without_a_link_is_a_mistake_at_its_place() {
+    let no_link = "there is no link between `Riley` and `Bernard`";
+    for (fault, wanted) in [
+        ("partition = \"Riley-Bernard\"", format!("3:35 {no_link}")),
+        (
+            "partition_oneway = \"Riley-Bernard\"",
+            format!("3:42 {no_link}"),
+        ),
+        ("sever = \"Riley-Bernard\"", format!("3:31 {no_link}")),
+        (
+            "partition = \"Riley\", from = \"Bernard\"",
+            format!("3:35 {no_link}"),
+        ),
+        (
+            "partition = \"Riley\", from = [\"Bernard\", \"Campbell\"]",
+            "3:35 there is no link between the two sides".to_owned(),
+        ),
+    ] {
+        let rest = format!("steps = [{{ at = \"1s\", {fault} }}]");
+        assert_eq!(problems_of(&rest), [wanted], "{fault}");
+    }
+    // Where one pair of many has a link, the fault has something to do.
+    let some = "steps = [{ at = \"1s\", partition = \"Riley\", from = [\"Bernard\", \"Juzang\"] }]";
+    assert!(parse(&format!("{HEAD}{some}")).is_ok());
+}

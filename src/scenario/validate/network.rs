@@ -20,11 +20,11 @@ impl Context<'_> {
     pub(super) fn network_action(&mut self, step: &Section<RawStep>) -> Option<DraftAction> {
         let from = step.from.as_ref();
         if let Some(list) = &step.partition {
-            let pairs = self.pairs(list, from)?;
+            let pairs = self.linked_pairs(list, from)?;
             return Some(DraftAction::Cut(both_ways(&pairs)));
         }
         if let Some(list) = &step.partition_oneway {
-            let pairs = self.pairs(list, from)?;
+            let pairs = self.linked_pairs(list, from)?;
             // A link names the sender first; two sets name the receivers first, and whom from second.
             let backwards = from.is_some() || list.single().is_none();
             let turn = |(a, b): (Party, Party)| if backwards { (b, a) } else { (a, b) };
@@ -38,13 +38,41 @@ impl Context<'_> {
             return Some(DraftAction::Heal(Some(both_ways(&pairs)), list.span()));
         }
         if let Some(list) = &step.sever {
-            let pairs = self.pairs(list, from)?;
+            let pairs = self.linked_pairs(list, from)?;
             return Some(DraftAction::Ready(Action::Sever(pairs)));
         }
         if let Some(list) = &step.slow {
             return self.slow(step, list);
         }
         self.skew(step, step.skew.as_ref()?)
+    }
+
+    /// As [`pairs`](Self::pairs), and an error if there is nothing between the two sides: servers
+    /// talk over links only, so such a fault could never touch anything.
+    fn linked_pairs(
+        &mut self,
+        list: &OneOrMany,
+        from: Option<&OneOrMany>,
+    ) -> Option<Vec<(Party, Party)>> {
+        let herd = self.herd.clone()?;
+        let pairs = self.pairs(list, from)?;
+        let carries = |&(a, b): &(Party, Party)| match (a, b) {
+            (Party::Server(a), Party::Server(b)) => herd.link_between(a, b).is_some(),
+            _ => true,
+        };
+        if pairs.iter().any(carries) {
+            return Some(pairs);
+        }
+        let problem = match pairs.as_slice() {
+            [(Party::Server(a), Party::Server(b))] => self.no_link(&herd, (*a, *b), list.span()),
+            _ => Problem::error(
+                self.source,
+                list.span(),
+                "there is no link between the two sides",
+            ),
+        };
+        self.report(problem);
+        None
     }
 
     /// Everybody on one side with everybody on the other.
