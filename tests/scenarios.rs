@@ -220,7 +220,7 @@ fn contradict_update(check: &mut Check) {
         Check::Within { limit, .. } => *limit = Duration::ZERO,
         Check::Sends(count) | Check::Useful(count) | Check::Duplicates(count) => *count += 1,
         // What is accepted by somebody costs something or comes to somebody.
-        Check::Ignored => {
+        Check::Ignored | Check::Refused | Check::Unheard => {
             *check = Check::Within {
                 server: None,
                 limit: Duration::MAX,

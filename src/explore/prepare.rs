@@ -114,6 +114,8 @@ fn ordered(expect: Expect, left_out: &mut Vec<&'static str>) -> Option<Expect> {
                     Check::Hops(..) => "hops",
                     Check::Path(..) => "path",
                     Check::Within { .. } => "within",
+                    // Whether its server is dead then is a matter of what came first.
+                    Check::Unheard => "unheard",
                     _ => return true,
                 };
                 left_out.push(word);

@@ -25,7 +25,7 @@ pub enum Expected {
         /// Which.
         update: UpdateRef,
         /// What must be true of it, in this order: reaches, misses, hops, path, within, sends,
-        /// useful, duplicates, ignored.
+        /// useful, duplicates, ignored, refused, unheard.
         checks: Vec<Check>,
     },
     /// Servers.
@@ -161,6 +161,10 @@ pub enum Check {
     Useful(u64),
     /// So many of them told what was known.
     Duplicates(u64),
-    /// No server accepts it.
+    /// It is answered and no server accepts it.
     Ignored,
+    /// Its server does not understand it, so no server accepts it.
+    Refused,
+    /// No server ever hears it: the one that it was sent to is dead or out of reach.
+    Unheard,
 }

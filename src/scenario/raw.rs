@@ -271,7 +271,8 @@ pub(super) struct RawExpect {
     /// The update: the client's id in the IAMAT, `"kiwi.cs.ucla.edu"`. If several are sent for
     /// that id, `"kiwi.cs.ucla.edu#2"` is the second in order of sending. Bytes that are no text
     /// are written as reports show them: `'\xff\xfe'`. At least one of `reaches`, `misses`, `hops`,
-    /// `path`, `within`, `sends`, `useful`, `duplicates` and `ignored` says what must be true of it.
+    /// `path`, `within`, `sends`, `useful`, `duplicates`, `ignored`, `refused` and `unheard` says what
+    /// must be true of it.
     pub(super) update: Option<Located<String>>,
     /// Servers: a name, a list, or `"all"`. At least one of `holds`, `lacks`, `records`,
     /// `lookups` and `asks` says what must be true of each.
@@ -302,6 +303,10 @@ pub(super) struct RawExpect {
     pub(super) duplicates: Option<Located<u64>>,
     /// `true`: the update is answered and changes nothing, so no server accepts it.
     pub(super) ignored: Option<Located<bool>>,
+    /// `true`: its server refuses the line, so no server accepts it.
+    pub(super) refused: Option<Located<bool>>,
+    /// `true`: no server hears it, because the one that it is sent to is dead or out of reach.
+    pub(super) unheard: Option<Located<bool>>,
     /// When to look at a server or a link: after all that happened at that moment. At the end of
     /// the run if not given.
     pub(super) at: Option<Located<DurationText>>,

@@ -235,7 +235,7 @@ fn mistakes_in_what_a_client_does_have_a_place() {
 
 #[test]
 fn mistakes_in_expectations_have_a_place() {
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("update = \"kiwi\"", &["4:1 nothing is expected here"]),
         (
             "sends = 8",
@@ -277,6 +277,14 @@ fn mistakes_in_expectations_have_a_place() {
         (
             "update = \"kiwi\"\nreaches = \"all\"\nignored = true",
             &["7:11 an update that is ignored comes to no server"],
+        ),
+        (
+            "update = \"kiwi\"\nreaches = \"all\"\nunheard = true",
+            &["7:11 an update that is unheard comes to no server"],
+        ),
+        (
+            "update = \"kiwi\"\nrefused = true\nunheard = true",
+            &["7:11 an update that is unheard is nothing else"],
         ),
     ];
     for (expect, wanted) in cases {

@@ -228,12 +228,12 @@ impl Context<'_> {
             raw.duplicates.as_ref().map(|n| Check::Duplicates(**n)),
         ];
         draft.checks.extend(counts.into_iter().flatten());
-        self.ignored(raw, &mut draft);
+        self.nowhere(raw, &mut draft);
         if is_bare(raw) {
             self.bare(
                 raw,
                 "give one of `reaches`, `misses`, `hops`, `path`, `within`, `sends`, `useful`, \
-                 `duplicates` and `ignored = true`",
+                 `duplicates`, `ignored = true`, `refused = true` and `unheard = true`",
             );
         }
         draft.checks
@@ -363,17 +363,35 @@ impl Context<'_> {
         }
     }
 
-    fn ignored(&mut self, raw: &RawExpect, draft: &mut Draft) {
-        let Some(ignored) = raw.ignored.as_ref().filter(|ignored| ***ignored) else {
-            return;
-        };
-        if let Some(other) = draft.order.first().and_then(|id| draft.gets.get(id)) {
-            let message = "an update that is ignored comes to no server";
-            let problem = Problem::error(self.source, ignored.span(), message);
-            self.report(problem.also(other.clone(), "here it comes to one"));
+    /// What no server takes in. Only one of these can be true of an update.
+    fn nowhere(&mut self, raw: &RawExpect, draft: &mut Draft) {
+        let mut before: Option<Span> = None;
+        for (flag, word, check) in nowhere(raw) {
+            if let Some(before) = &before {
+                let message = format!("an update that is {word} is nothing else");
+                let problem = Problem::error(self.source, flag.span(), message);
+                self.report(problem.also(before.clone(), "here it is something else"));
+            }
+            if let Some(other) = draft.order.first().and_then(|id| draft.gets.get(id)) {
+                let message = format!("an update that is {word} comes to no server");
+                let problem = Problem::error(self.source, flag.span(), message);
+                self.report(problem.also(other.clone(), "here it comes to one"));
+            }
+            before = Some(flag.span());
+            draft.checks.push(check);
         }
-        draft.checks.push(Check::Ignored);
     }
+}
+
+/// Which of the ways to come to no server are expected.
+fn nowhere(raw: &RawExpect) -> impl Iterator<Item = (&Located<bool>, &'static str, Check)> {
+    let flags = [
+        (raw.ignored.as_ref(), "ignored", Check::Ignored),
+        (raw.refused.as_ref(), "refused", Check::Refused),
+        (raw.unheard.as_ref(), "unheard", Check::Unheard),
+    ];
+    let given = flags.into_iter();
+    given.filter_map(|(flag, word, check)| Some((flag.filter(|flag| ***flag)?, word, check)))
 }
 
 /// The time limit of every server that is said to get the update, or of whichever gets it.
@@ -392,12 +410,12 @@ fn within(raw: &RawExpect, draft: &mut Draft) {
 /// Whether nothing is expected: a check may be missing because its servers are wrong, so
 /// the file is asked, and not the checks.
 fn is_bare(raw: &RawExpect) -> bool {
-    let ignored = raw.ignored.as_ref().is_some_and(|ignored| **ignored);
+    let nowhere = nowhere(raw).next().is_some();
     let lists = raw.reaches.is_some() || raw.misses.is_some();
     let tables = raw.hops.as_ref().is_some_and(|hops| !hops.is_empty())
         || raw.path.as_ref().is_some_and(|path| !path.is_empty());
     let counts = raw.sends.is_some() || raw.useful.is_some() || raw.duplicates.is_some();
-    !(ignored || lists || tables || counts || raw.within.is_some())
+    !(nowhere || lists || tables || counts || raw.within.is_some())
 }
 
 /// An id's bytes: as written, or with `\xff` for bytes that are no text, as reports show them.

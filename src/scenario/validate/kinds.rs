@@ -113,6 +113,8 @@ impl RawExpect {
             ("useful", update, at(self.useful.as_ref())),
             ("duplicates", update, at(self.duplicates.as_ref())),
             ("ignored", update, at(self.ignored.as_ref())),
+            ("refused", update, at(self.refused.as_ref())),
+            ("unheard", update, at(self.unheard.as_ref())),
             ("at", &[Kind::Server, Kind::Link], at(self.at.as_ref())),
             ("holds", server, list(self.holds.as_ref())),
             ("lacks", server, list(self.lacks.as_ref())),

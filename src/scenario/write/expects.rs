@@ -97,6 +97,8 @@ impl Fields<'_> {
                 Check::Useful(count) => rest.push(("useful", count.to_string())),
                 Check::Duplicates(count) => rest.push(("duplicates", count.to_string())),
                 Check::Ignored => rest.push(("ignored", "true".to_owned())),
+                Check::Refused => rest.push(("refused", "true".to_owned())),
+                Check::Unheard => rest.push(("unheard", "true".to_owned())),
             }
         }
         self.list_line("reaches", self.names(&reaches));

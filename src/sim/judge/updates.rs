@@ -61,8 +61,8 @@ impl Judge<'_> {
         checks.iter().map(judge).collect()
     }
 
-    /// Of an update that no server took in, only `ignored` can be true: that it reached nobody, or
-    /// cost nothing, says nothing.
+    /// Of an update that its server did not hear or understand, only that can be true, and that
+    /// servers miss it: that it cost nothing says nothing.
     fn check(&self, update: &Propagation, check: &Check) -> Judgement {
         let mut judgement = self.check_accepted(update, check);
         let unknown = match update.fate {
@@ -70,6 +70,9 @@ impl Judge<'_> {
             Fate::Refused(_) => "it was refused",
             Fate::Accepted | Fate::Ignored(_) => return judgement,
         };
+        if matches!(check, Check::Misses(_) | Check::Refused | Check::Unheard) {
+            return judgement;
+        }
         judgement.held = false;
         unknown.clone_into(&mut judgement.actual);
         judgement
@@ -97,7 +100,9 @@ impl Judge<'_> {
             Check::Duplicates(expected) => {
                 count("duplicate sends", expected, update.count(Use::Duplicate))
             }
-            Check::Ignored => ignored(update),
+            Check::Ignored => came_to(update, "is answered and changes nothing", "ignored"),
+            Check::Refused => came_to(update, "is refused", "refused"),
+            Check::Unheard => came_to(update, "is never heard", "never heard"),
         }
     }
 
@@ -171,7 +176,8 @@ impl Judge<'_> {
     }
 }
 
-fn ignored(update: &Propagation) -> Judgement {
+/// What its server made of an update, held against what was expected of it.
+fn came_to(update: &Propagation, words: &str, expected: &str) -> Judgement {
     let actual = match update.fate {
         Fate::Ignored(_) => "ignored",
         Fate::Accepted => "accepted",
@@ -179,6 +185,6 @@ fn ignored(update: &Propagation) -> Judgement {
         Fate::Unheard => "never heard",
     };
     let events = update.sent.into_iter().collect();
-    let about = format!("{}: is answered and changes nothing", update.name);
-    compare(about, &"ignored", &actual, events)
+    let about = format!("{}: {words}", update.name);
+    compare(about, &expected, &actual, events)
 }
