@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod invariants;
 pub(crate) mod names;
 pub(crate) mod network;
+mod possible;
 pub mod propagation;
 pub mod state;
 

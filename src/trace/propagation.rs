@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::names::title;
-use crate::herd::{Herd, Link, ServerId};
+use super::possible::{History, Least};
+use crate::herd::Herd;
 use crate::journal::{ConnId, Event, EventId, Ignored, Source, What, Who};
 use crate::protocol::client::Refusal;
 use crate::protocol::peer::PeerLine;
@@ -66,10 +67,11 @@ pub struct Arrival {
     pub sync: bool,
     /// Nanoseconds since the origin took it in.
     pub delay: u64,
-    /// The fewest links that it could have come over, given which servers ran on the way.
+    /// The fewest links that it could have come over, as the network was while it was on its way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortest: Option<u32>,
-    /// The shortest time in nanoseconds in which links alone could have brought it, likewise.
+    /// The shortest time in nanoseconds in which links alone could have brought it, likewise. It is
+    /// never more than `delay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fastest: Option<u64>,
 }
@@ -205,7 +207,8 @@ pub fn follow(
 /// The events, with the questions that following asks answered quickly.
 struct Index<'a> {
     herd: &'a Herd,
-    latency: BTreeMap<(ServerId, ServerId), Duration>,
+    /// How the network was.
+    history: History<'a>,
     events: &'a [Event],
     /// The events that an event caused.
     effects: BTreeMap<EventId, Vec<&'a Event>>,
@@ -214,24 +217,20 @@ struct Index<'a> {
     /// The arrivals and messages of each update, by its record's text.
     arrivals: BTreeMap<Vec<u8>, Vec<&'a Event>>,
     sends: BTreeMap<Vec<u8>, Vec<&'a Event>>,
-    /// Which server started (or ended) at which event.
-    changes: Vec<(EventId, ServerId, bool)>,
     /// The newest that each server ever took in of each client.
     newest: BTreeMap<&'a [u8], BTreeMap<&'a str, Record>>,
 }
 
 impl<'a> Index<'a> {
     fn new(herd: &'a Herd, latency: &[Duration], events: &'a [Event]) -> Self {
-        let links = herd.links().iter().map(|link| (link.a, link.b));
         let mut index = Self {
             herd,
-            latency: links.zip(latency.iter().copied()).collect(),
+            history: History::new(herd, latency),
             events,
             effects: BTreeMap::new(),
             peers: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             sends: BTreeMap::new(),
-            changes: Vec::new(),
             newest: BTreeMap::new(),
         };
         for event in events {
@@ -241,12 +240,11 @@ impl<'a> Index<'a> {
     }
 
     fn add(&mut self, event: &'a Event) {
+        self.history.learn(event);
         if let Some(cause) = event.cause {
             self.effects.entry(cause).or_default().push(event);
         }
         match &event.what {
-            What::Started { .. } => self.change(event, true),
-            What::Crashed | What::PoweredOff | What::Stopped => self.change(event, false),
             What::LinkUp { peer, conn } => {
                 self.peers.insert((&event.who, *conn), peer);
             }
@@ -268,12 +266,6 @@ impl<'a> Index<'a> {
                 }
             }
             _ => {}
-        }
-    }
-
-    fn change(&mut self, event: &Event, up: bool) {
-        if let Some(server) = self.herd.id(event.who.name()) {
-            self.changes.push((event.id, server, up));
         }
     }
 
@@ -383,53 +375,14 @@ impl<'a> Index<'a> {
         !cause.is_some_and(|cause| matches!(cause.what, What::Accepted { .. }))
     }
 
-    /// The fewest links and the shortest time from the origin to where `arrival` happened, over
-    /// servers that ran on the way.
-    fn possible(&self, origin: &Event, arrival: &Event) -> (Option<u32>, Option<u64>) {
-        let (Some(from), Some(to)) = (
-            self.herd.id(origin.who.name()),
-            self.herd.id(arrival.who.name()),
-        ) else {
-            return (None, None);
-        };
-        if from == to && origin.id != arrival.id {
+    /// The fewest links and the shortest time in which it could have come to where `arrival`
+    /// happened, as the network was.
+    fn possible(&self, origin: &Event, arrival: &Event) -> Least {
+        if origin.who == arrival.who && origin.id != arrival.id {
             // An origin that forgot: what was possible depends on who still had it.
             return (None, None);
         }
-        let ran = self.ran_between(origin.id, arrival.id);
-        let alive = |server: ServerId| ran[server.index()];
-        let hops = self.herd.hops_from(from, alive)[to.index()];
-        let latency = |link: &Link| {
-            self.latency
-                .get(&(link.a, link.b))
-                .copied()
-                .unwrap_or_default()
-        };
-        let time = self.herd.least_delay_from(from, alive, latency)[to.index()];
-        let time = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
-        (hops, time)
-    }
-
-    /// Which servers ran at some moment from `first` to `last`: one that died on the way may have
-    /// passed it on before.
-    fn ran_between(&self, first: EventId, last: EventId) -> Vec<bool> {
-        let mut running = vec![false; self.herd.servers().len()];
-        let mut ran = running.clone();
-        let mut began = false;
-        for &(at, server, up) in &self.changes {
-            if at > last {
-                break;
-            }
-            if at > first && !began {
-                ran.clone_from(&running);
-                began = true;
-            }
-            running[server.index()] = up;
-            if began && up {
-                ran[server.index()] = true;
-            }
-        }
-        if began { ran } else { running }
+        self.history.least(origin, arrival)
     }
 
     fn sends_of(&self, key: &[u8]) -> Vec<Send> {

@@ -41,7 +41,10 @@ fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Found> {
         (Ignored::Expired, _) => true,
         (Ignored::Known, Some(held)) => held == record,
         (Ignored::Older, Some(held)) => order(record, held) == Ordering::Less,
-        (Ignored::Known | Ignored::Older, None) => false,
+        (Ignored::Tied, Some(held)) => {
+            number(&record.time.0) == number(&held.time.0) && order(record, held) == Ordering::Less
+        }
+        (Ignored::Known | Ignored::Older | Ignored::Tied, None) => false,
     };
     let new = shown(&record.text());
     let what = match held {

@@ -1,0 +1,321 @@
+//! What a network could have done: over how few links, and how soon, an update could have come from
+//! one server to another, as the network was at that time.
+//!
+//! Nothing here is later or farther than what can really happen, so whatever arrives is beside a
+//! figure that it can't beat. Where two things happen at one moment, both are taken to be so then.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::herd::{Herd, ServerId};
+use crate::journal::{Event, EventId, What};
+use crate::units::LatencyRange;
+
+/// Over how many links and after how many nanoseconds; none where no way was open.
+pub(super) type Least = (Option<u32>, Option<u64>);
+
+/// What is possible to every server, by the origin and by how many changes of the network were before.
+type Known = BTreeMap<(ServerId, usize), Rc<Vec<Least>>>;
+
+/// A stretch of time, in nanoseconds, and the event that began it.
+#[derive(Clone, Copy)]
+struct Stretch<T> {
+    began: EventId,
+    from: u64,
+    /// The event that ended it and when; none if it lasted.
+    ended: Option<(EventId, u64)>,
+    what: T,
+}
+
+impl<T: Copy> Stretch<T> {
+    /// When it ended, as far as was known at the event `last`; none if it had not begun then.
+    fn known(&self, last: EventId) -> Option<(u64, u64)> {
+        let end = self.ended.filter(|(event, _)| *event <= last);
+        (self.began <= last).then(|| (self.from, end.map_or(u64::MAX, |(_, at)| at)))
+    }
+}
+
+/// What happened to one thing, in order of time. At most the last stretch is open.
+struct Course<T>(Vec<Stretch<T>>);
+
+impl<T> Default for Course<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Copy> Course<T> {
+    fn begin(&mut self, event: &Event, what: T) {
+        self.end(event);
+        self.0.push(Stretch {
+            began: event.id,
+            from: event.at,
+            ended: None,
+            what,
+        });
+    }
+
+    fn end(&mut self, event: &Event) {
+        if let Some(open) = self.0.last_mut().filter(|open| open.ended.is_none()) {
+            open.ended = Some((event.id, event.at));
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.last().is_some_and(|last| last.ended.is_none())
+    }
+
+    /// The stretches that were in force at `since` or later, as far as was known at `last`.
+    fn since(&self, since: u64, last: EventId) -> impl Iterator<Item = (u64, u64, T)> {
+        let stretches = self.0.iter();
+        stretches.filter_map(move |stretch| {
+            let (from, to) = stretch.known(last)?;
+            (to >= since).then_some((from, to, stretch.what))
+        })
+    }
+}
+
+/// How the network was, from the beginning of a run to its end.
+pub(super) struct History<'a> {
+    herd: &'a Herd,
+    runs: Vec<Course<()>>,
+    frozen: Vec<Course<()>>,
+    /// Ways that are cut, and how often each is cut at the moment.
+    cuts: BTreeMap<(ServerId, ServerId), (Course<()>, usize)>,
+    /// The least that each link took, by its place in the herd's links.
+    latency: Vec<Course<u64>>,
+    usual: Vec<u64>,
+    /// Every event after which something of this was otherwise.
+    changes: Vec<EventId>,
+    /// While nothing changes, all updates of a server can do the same.
+    known: RefCell<Known>,
+}
+
+impl<'a> History<'a> {
+    /// `latency` is the least that each link takes in the beginning.
+    pub(super) fn new(herd: &'a Herd, latency: &[Duration]) -> Self {
+        let courses = || herd.ids().map(|_| Course::default()).collect();
+        Self {
+            herd,
+            runs: courses(),
+            frozen: courses(),
+            cuts: BTreeMap::new(),
+            latency: herd.links().iter().map(|_| Course::default()).collect(),
+            usual: latency.iter().copied().map(nanos).collect(),
+            changes: Vec::new(),
+            known: RefCell::default(),
+        }
+    }
+
+    /// Takes in the next event.
+    pub(super) fn learn(&mut self, event: &Event) {
+        let server = self.herd.id(event.who.name()).map(ServerId::index);
+        match (&event.what, server) {
+            (What::Started { .. }, Some(server)) => self.runs[server].begin(event, ()),
+            (What::Crashed | What::PoweredOff | What::Stopped, Some(server)) => {
+                self.runs[server].end(event);
+                self.frozen[server].end(event);
+            }
+            (What::Frozen, Some(server)) => self.frozen[server].begin(event, ()),
+            (What::Thawed, Some(server)) => self.frozen[server].end(event),
+            (What::Cut { ways }, _) => {
+                for way in ways {
+                    self.cut(event, way);
+                }
+            }
+            (What::Healed { ways }, _) => {
+                for way in ways {
+                    self.heal(event, way);
+                }
+            }
+            (What::Slowed { links, latency }, _) => {
+                let Ok(latency) = latency.parse::<LatencyRange>() else {
+                    return;
+                };
+                for (a, b) in links {
+                    if let Some(link) = self.link(a, b) {
+                        self.latency[link].begin(event, nanos(latency.least));
+                    }
+                }
+            }
+            _ => return,
+        }
+        self.changes.push(event.id);
+    }
+
+    fn link(&self, a: &str, b: &str) -> Option<usize> {
+        let (a, b) = (self.herd.id(a)?, self.herd.id(b)?);
+        let mut links = self.herd.links_of(a);
+        links.find_map(|(index, link)| (link.other(a) == Some(b)).then_some(index))
+    }
+
+    fn way(&self, (a, b): &(impl AsRef<str>, impl AsRef<str>)) -> Option<(ServerId, ServerId)> {
+        Some((self.herd.id(a.as_ref())?, self.herd.id(b.as_ref())?))
+    }
+
+    fn cut(&mut self, event: &Event, way: &(impl AsRef<str>, impl AsRef<str>)) {
+        if let Some(way) = self.way(way) {
+            let (course, times) = self.cuts.entry(way).or_default();
+            *times += 1;
+            if !course.is_open() {
+                course.begin(event, ());
+            }
+        }
+    }
+
+    /// A way is open again when it is healed as often as it was cut.
+    fn heal(&mut self, event: &Event, way: &(impl AsRef<str>, impl AsRef<str>)) {
+        let way = self.way(way);
+        if let Some((course, times)) = way.and_then(|way| self.cuts.get_mut(&way)) {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                course.end(event);
+            }
+        }
+    }
+
+    /// The least with which an update that `origin` took in could be where `arrival` happened, by
+    /// what had happened to the network until then.
+    pub(super) fn least(&self, origin: &Event, arrival: &Event) -> Least {
+        let ends = (
+            self.herd.id(origin.who.name()),
+            self.herd.id(arrival.who.name()),
+        );
+        let (Some(from), Some(to)) = ends else {
+            return (None, None);
+        };
+        let before = |event: EventId| self.changes.partition_point(|change| *change <= event);
+        let state = before(origin.id);
+        if state != before(arrival.id) {
+            return self.search(from, origin.at, arrival.id, Some(to))[to.index()];
+        }
+        let known = self.known.borrow().get(&(from, state)).cloned();
+        let least = known.unwrap_or_else(|| {
+            let least = Rc::new(self.search(from, origin.at, arrival.id, None));
+            let mut known = self.known.borrow_mut();
+            known.insert((from, state), Rc::clone(&least));
+            least
+        });
+        least[to.index()]
+    }
+
+    /// For each server the earliest moment over one link more at a time. To get to the server `to`
+    /// only its present run counts, for what an earlier one had is gone; but that may have passed it on.
+    fn search(&self, from: ServerId, at: u64, last: EventId, to: Option<ServerId>) -> Vec<Least> {
+        let mut earliest: Vec<Option<u64>> = vec![None; self.runs.len()];
+        let mut hops: Vec<Option<u32>> = earliest.iter().map(|_| None).collect();
+        (earliest[from.index()], hops[from.index()]) = (Some(at), Some(0));
+        let mut present: Least = (None, None);
+        let mut better = vec![from];
+        for round in 1_u32.. {
+            // Of this round only what the round before found counts, or a link would be free.
+            let before = earliest.clone();
+            let mut next: Vec<ServerId> = Vec::new();
+            for here in better {
+                let Some(at) = before[here.index()] else {
+                    continue;
+                };
+                for (link, ends) in self.herd.links_of(here) {
+                    let Some(there) = ends.other(here) else {
+                        continue;
+                    };
+                    let carries = |now| self.carries((here, there), link, at, last, now);
+                    if to == Some(there)
+                        && let Some(then) = carries(true)
+                    {
+                        present.0.get_or_insert(round);
+                        present.1 = Some(present.1.map_or(then, |known| known.min(then)));
+                    }
+                    let Some(then) = carries(false) else {
+                        continue;
+                    };
+                    if earliest[there.index()].is_none_or(|known| then < known) {
+                        earliest[there.index()] = Some(then);
+                        hops[there.index()].get_or_insert(round);
+                        if !next.contains(&there) {
+                            next.push(there);
+                        }
+                    }
+                }
+            }
+            if next.is_empty() {
+                break;
+            }
+            better = next;
+        }
+        if let Some(to) = to.filter(|to| *to != from) {
+            (hops[to.index()], earliest[to.index()]) = present;
+        }
+        let delay = |then: Option<u64>| then.map(|then| then.saturating_sub(at));
+        hops.into_iter()
+            .zip(earliest.into_iter().map(delay))
+            .collect()
+    }
+
+    /// When a message could arrive that is sent by a link at `at` or later. It is sent at once, or
+    /// when something changes: a connection needs both servers to run when a message is sent. What is
+    /// due over a cut, or comes to a server that is frozen, waits.
+    fn carries(
+        &self,
+        (here, there): (ServerId, ServerId),
+        link: usize,
+        at: u64,
+        last: EventId,
+        only_now: bool,
+    ) -> Option<u64> {
+        let sends: Vec<_> = self.runs[here.index()].since(at, last).collect();
+        let hears: Vec<_> = (self.runs[there.index()].since(at, last))
+            .filter(|(_, to, ())| !only_now || *to == u64::MAX)
+            .collect();
+        let mut takes: Vec<_> = self.latency[link].since(at, last).collect();
+        let first = self.latency[link].0.first();
+        let usual_until = first.filter(|first| first.began <= last);
+        let usual_until = usual_until.map_or(u64::MAX, |first| first.from);
+        if usual_until >= at {
+            takes.push((0, usual_until, self.usual[link]));
+        }
+        let waits = |course: Option<&Course<()>>| -> Vec<(u64, u64)> {
+            let stretches = course.into_iter().flat_map(|course| course.since(at, last));
+            stretches.map(|(from, to, ())| (from, to)).collect()
+        };
+        let cut = waits(self.cuts.get(&(here, there)).map(|(course, _)| course));
+        let frozen = waits(Some(&self.frozen[there.index()]));
+        let mut best: Option<u64> = None;
+        for &(sends_from, sends_to, ()) in &sends {
+            for &(hears_from, hears_to, ()) in &hears {
+                for &(takes_from, takes_to, least) in &takes {
+                    let sent = at.max(sends_from).max(hears_from).max(takes_from);
+                    if sent > sends_to.min(hears_to).min(takes_to) {
+                        continue;
+                    }
+                    let due = sent.saturating_add(least);
+                    // What has come to a frozen server is not held up by a cut that begins then.
+                    let comes = after(due, &cut).and_then(|comes| after(comes, &frozen));
+                    let Some(comes) = comes.filter(|comes| *comes <= hears_to) else {
+                        continue;
+                    };
+                    best = Some(best.map_or(comes, |best| best.min(comes)));
+                }
+            }
+        }
+        best
+    }
+}
+
+/// The first moment from `due` on that is within none of these stretches, which are in order of
+/// their beginnings; none if one of them lasts.
+fn after(due: u64, waits: &[(u64, u64)]) -> Option<u64> {
+    let mut comes = due;
+    for &(from, to) in waits {
+        if from < comes && comes < to {
+            comes = to;
+        }
+    }
+    (comes < u64::MAX).then_some(comes)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
