@@ -92,7 +92,7 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_updates_total",
-        "Updates from neighbours by what became of them; `known` are duplicates",
+        "Updates from neighbours by what became of them; `known` are duplicates, `tied` lose against a record of the same time",
     ),
     family(
         "histogram",

@@ -46,13 +46,14 @@ pub(super) const FULL: usize = 14;
 pub(super) const FUTURE_TIME: usize = 15;
 
 /// What may become of an update.
-pub(super) const OUTCOMES: [&str; 4] = ["accepted", "known", "older", "expired"];
+pub(super) const OUTCOMES: [&str; 5] = ["accepted", "known", "older", "expired", "tied"];
 
 pub(super) const fn ignored(why: Ignored) -> usize {
     match why {
         Ignored::Known => 1,
         Ignored::Older => 2,
         Ignored::Expired => 3,
+        Ignored::Tied => 4,
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Way {
     pub by_sync: usize,
     /// Servers that never had it because something newer came first.
     pub overtaken: Vec<String>,
+    /// Servers that never had it because one of the same time came first, to which the tie goes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tied: Vec<String>,
 }
 
 /// How a server first heard of an update.
@@ -172,6 +175,9 @@ fn way(trace: &Trace, update: &Propagation) -> Way {
         lost: update.count(Use::Lost),
         by_sync: update.sends.iter().filter(|send| send.sync).count(),
         overtaken: update.overtaken.iter().map(ToString::to_string).collect(),
+        tied: (update.tied.iter())
+            .map(|tied| tied.server.to_string())
+            .collect(),
     }
 }
 

@@ -167,6 +167,9 @@ fn heard(server: &Changed<Heard>, way: &Way) -> String {
         (Some(_), None) if way.overtaken.contains(&server.what) => {
             return "never had it: something newer came first".to_owned();
         }
+        (Some(_), None) if way.tied.contains(&server.what) => {
+            return "never had it: equal time, the tie went to another".to_owned();
+        }
         (Some(_), None) => return "was never reached".to_owned(),
         (None, b) => {
             let by = b.as_ref().map_or_else(String::new, |heard| {

@@ -110,8 +110,11 @@ pub enum Other {
 pub enum Ignored {
     /// Exactly this record is known.
     Known,
-    /// A record that [supersedes](crate::protocol::record::Record::supersedes) it is known.
+    /// A record that [supersedes](crate::protocol::record::Record::supersedes) it is known, by its
+    /// time.
     Older,
+    /// A record of the same time is known, and all servers agree that it takes precedence.
+    Tied,
     /// Its time to live is over.
     Expired,
 }

@@ -49,6 +49,7 @@ impl What<'_> {
                 let why = match why {
                     Ignored::Known => "known",
                     Ignored::Older => "older than what is known",
+                    Ignored::Tied => "equal time, the tie goes to what is known",
                     Ignored::Expired => "its time is over",
                 };
                 format!("ignores {} from {}: {why}", update(record), source(from))

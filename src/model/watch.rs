@@ -62,7 +62,7 @@ impl Journal for Watch {
             What::Accepted { .. } => Some(Made::Accepted),
             What::Ignored { why, .. } => Some(match why {
                 Ignored::Known => Made::Known,
-                Ignored::Older | Ignored::Expired => Made::Older,
+                Ignored::Older | Ignored::Tied | Ignored::Expired => Made::Older,
             }),
             // The client's answer is no line to a server.
             What::LineOut { conn, line } if conn == super::TO_SERVER => {

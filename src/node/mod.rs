@@ -208,7 +208,11 @@ impl Node {
             let same = *held == record;
             let what = What::Ignored {
                 record: (&record).into(),
-                why: if same { Ignored::Known } else { Ignored::Older },
+                why: match same {
+                    true => Ignored::Known,
+                    false if record.ties(held) => Ignored::Tied,
+                    false => Ignored::Older,
+                },
                 from: source,
             };
             journal.record(Some(heard), what);

@@ -183,6 +183,12 @@ impl Record {
         self.order(other) == Ordering::Greater
     }
 
+    /// Whether no time says which of this and `other` is newer, so that something else decides.
+    pub fn ties(&self, other: &Self) -> bool {
+        let rank = |record: &Self| (record.generation, record.is_tombstone(), record.time);
+        rank(self) == rank(other)
+    }
+
     /// The total order behind [`supersedes`](Self::supersedes): greater wins.
     pub fn order(&self, other: &Self) -> Ordering {
         (self.generation.cmp(&other.generation))

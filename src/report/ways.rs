@@ -83,6 +83,9 @@ pub fn fate(update: &Propagation) -> String {
         Fate::Accepted => "accepted".to_owned(),
         Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),
         Fate::Ignored(Ignored::Older) => "older than what is known, changes nothing".to_owned(),
+        Fate::Ignored(Ignored::Tied) => {
+            "equal time, the tie goes to what is known, changes nothing".to_owned()
+        }
         Fate::Ignored(Ignored::Expired) => "too old by now, changes nothing".to_owned(),
         Fate::Refused(why) => format!("refused, {why}"),
         Fate::Unheard => "never heard".to_owned(),
@@ -126,10 +129,12 @@ fn table(trace: &Trace, update: &Propagation) -> Vec<String> {
         if update.arrival(server).is_none() {
             let dash = || "-".to_owned();
             let overtaken = update.overtaken.iter().any(|name| &**name == server);
-            let why = if overtaken {
-                "overtaken by a newer one"
-            } else {
-                "never reached"
+            let mut tied = update.tied.iter();
+            let tied = tied.find(|tied| &*tied.server == server);
+            let why = match tied {
+                Some(tied) => format!("equal time, the tie goes to {}", tied.to),
+                None if overtaken => "overtaken by a newer one".to_owned(),
+                None => "never reached".to_owned(),
             };
             rows.push(vec![
                 server.to_owned(),
@@ -137,7 +142,7 @@ fn table(trace: &Trace, update: &Propagation) -> Vec<String> {
                 dash(),
                 dash(),
                 dash(),
-                why.to_owned(),
+                why,
             ]);
         }
     }

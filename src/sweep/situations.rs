@@ -187,7 +187,7 @@ impl<'a> Watcher<'a> {
                 self.saw(Situation::CatchesUp, *received > 0);
             }
             What::Ignored {
-                why: Ignored::Older,
+                why: Ignored::Older | Ignored::Tied,
                 from,
                 ..
             } => match from {

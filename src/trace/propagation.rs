@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::names::title;
 use super::possible::{History, Least};
 use crate::herd::Herd;
-use crate::journal::{ConnId, Event, EventId, Ignored, Source, What, Who};
+use crate::journal::{ConnId, Event, EventId, Ignored, RecordText, Source, What, Who};
 use crate::protocol::client::Refusal;
 use crate::protocol::peer::PeerLine;
 use crate::protocol::record::Record;
@@ -33,6 +33,10 @@ pub struct Propagation {
     /// Servers that never had it because something newer of the same client came first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overtaken: Vec<Arc<str>>,
+    /// Servers that never had it because another of the same client and time came first, to which
+    /// the tie goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tied: Vec<Tied>,
     /// The messages between servers that carried it, in order of sending.
     pub sends: Vec<Send>,
 }
@@ -76,6 +80,15 @@ pub struct Arrival {
     pub fastest: Option<u64>,
 }
 
+/// A server holds another update of the same time, to which the tie goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tied {
+    /// The server.
+    pub server: Arc<str>,
+    /// What the other update is called.
+    pub to: String,
+}
+
 /// A message that carries an update from one server to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
@@ -97,7 +110,7 @@ pub struct Send {
 pub enum Use {
     /// It was news.
     Useful,
-    /// It was known, or something newer was.
+    /// It was known, or something that takes precedence was.
     Duplicate,
     /// It did not arrive.
     Lost,
@@ -201,7 +214,21 @@ pub fn follow(
     updates: Vec<Sent>,
 ) -> Vec<Propagation> {
     let index = Index::new(herd, latency, events);
-    updates.into_iter().map(|sent| index.follow(sent)).collect()
+    let mut updates: Vec<Propagation> =
+        updates.into_iter().map(|sent| index.follow(sent)).collect();
+    let key = |update: &Propagation| {
+        let origin = index.event(update.arrivals.first()?.event)?;
+        record_of(origin).map(RecordText::text)
+    };
+    // Which update a tie goes to is known when all were followed.
+    let names: BTreeMap<Vec<u8>, String> = (updates.iter())
+        .filter_map(|update| Some((key(update)?, update.name.clone())))
+        .collect();
+    for update in &mut updates {
+        let key = key(update).unwrap_or_default();
+        update.tied = index.tied(&key, &names);
+    }
+    updates
 }
 
 /// The events, with the questions that following asks answered quickly.
@@ -298,6 +325,7 @@ impl<'a> Index<'a> {
             sent: sent.event,
             fate,
             overtaken: self.overtaken(&key_of_it),
+            tied: Vec::new(),
             arrivals: self.arrivals_of(&key_of_it),
             sends: self.sends_of(&key_of_it),
         }
@@ -317,20 +345,42 @@ impl<'a> Index<'a> {
 
     /// The servers that took in something newer of the same client and never this.
     fn overtaken(&self, key: &[u8]) -> Vec<Arc<str>> {
+        let newer = self.instead(key).into_iter();
+        let newer = newer.filter(|(_, record, instead)| !instead.ties(record));
+        newer.map(|(server, ..)| server).collect()
+    }
+
+    /// Those that took in another of the same client and time, and what that is called.
+    fn tied(&self, key: &[u8], names: &BTreeMap<Vec<u8>, String>) -> Vec<Tied> {
+        let tied = self.instead(key).into_iter();
+        let tied = tied.filter(|(_, record, instead)| instead.ties(record));
+        let name = |record: &Record| {
+            let known = names.get(record.text());
+            known.map_or_else(|| "another".to_owned(), Clone::clone)
+        };
+        tied.map(|(server, _, instead)| Tied {
+            server,
+            to: name(instead),
+        })
+        .collect()
+    }
+
+    /// The servers that took in what takes precedence over this and never this; this, and that.
+    fn instead(&self, key: &[u8]) -> Vec<(Arc<str>, Record, &Record)> {
         let (Some(record), Some(arrivals)) = (Record::parse(key), self.arrivals.get(key)) else {
             return Vec::new();
         };
         let Some(newest) = self.newest.get(record.id()) else {
             return Vec::new();
         };
-        let has_newer = |name: &str| {
-            let newest = newest.get(name);
-            newest.is_some_and(|newest| newest.supersedes(&record))
-        };
         let has_it = |name: &str| arrivals.iter().any(|event| event.who.name() == name);
         let servers = self.herd.servers().iter().map(|server| &server.name);
-        let overtaken = servers.filter(|name| has_newer(name) && !has_it(name));
-        overtaken.cloned().collect()
+        let instead = servers.filter_map(|name| {
+            let newest = newest.get(&**name)?;
+            let instead = newest.supersedes(&record) && !has_it(name);
+            instead.then(|| (Arc::clone(name), record.clone(), newest))
+        });
+        instead.collect()
     }
 
     fn arrival(&self, origin: &Event, event: &Event) -> Option<Arrival> {
@@ -408,5 +458,12 @@ impl<'a> Index<'a> {
             sync: self.is_sync(event),
             result,
         })
+    }
+}
+
+fn record_of(accepted: &Event) -> Option<&RecordText<'static>> {
+    match &accepted.what {
+        What::Accepted { record, .. } => Some(record),
+        _ => None,
     }
 }
