@@ -50,7 +50,7 @@ fn the_readmes_run_tells_the_way_of_the_update_and_holds() {
     assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
     for wanted in [
         "Campbell     3         3   60ms     60ms  Bernard",
-        "Juzang       -         -      -        -  never reached",
+        "Juzang       -         -      -        -  never reached: it was down",
         "held    kiwi.cs.ucla.edu: hops to Campbell: 3",
         "HELD: juzang-goes-down, ",
     ] {

@@ -1,6 +1,10 @@
 //! A trace, made readable. Every function here is pure: the same trace gives the same text, whether
 //! it comes from a run or from a file.
 
+pub mod faults;
+pub mod lanes;
+mod reasons;
+mod sentences;
 pub mod show;
 mod snapshot;
 mod story;
@@ -11,9 +15,12 @@ use std::fmt::Write as _;
 
 use crate::trace::Trace;
 
+pub(crate) use reasons::Reasons;
+pub(crate) use sentences::sentences;
 pub use snapshot::{snapshot, snapshot_with_times};
 pub use story::{Detail, Told, story};
 pub use verdict::{judgements, verdict_line};
+pub(crate) use ways::missing;
 pub use ways::{fate, ways};
 
 /// The whole report of one run: what it was, the story, the way of each update, each expectation,

@@ -29,7 +29,7 @@ pub fn snapshot_with_times(trace: &Trace) -> String {
 
 fn write(trace: &Trace, times: bool) -> String {
     let mut text = format!("{} (herd {})\n", trace.header.title, trace.header.herd);
-    for (title, update) in alike(&told_singly(trace), times) {
+    for (title, update) in alike(&told_singly(trace), times, |_| ()) {
         let _ = writeln!(text, "\n{title} at {}", update.to);
         for line in spread(trace, update, times) {
             let _ = writeln!(text, "  {line}");

@@ -1,5 +1,11 @@
 //! For each update: the tree on which it spread, a table of who had it when, and what it cost.
 
+use std::sync::Arc;
+
+use super::faults::faults;
+use super::lanes::Lanes;
+use super::reasons::Reasons;
+use super::sentences::remarkable;
 use super::show;
 use crate::journal::Ignored;
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use, alike};
@@ -8,11 +14,15 @@ use crate::trace::{Trace, WorkloadShape};
 /// The ways of all updates of a run.
 pub fn ways(trace: &Trace) -> Vec<String> {
     let mut lines = Vec::new();
-    for (title, update) in alike(&told_singly(trace), true) {
+    let lanes = Lanes::of(trace);
+    let faults = faults(trace, &lanes);
+    let reasons = Reasons::new(trace, &lanes, &faults);
+    let why = |update: &Propagation| whys(&reasons, update);
+    for (title, update) in alike(&told_singly(trace), true, why) {
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        lines.extend(way(trace, &title, update));
+        lines.extend(way(&reasons, &title, update));
     }
     for workload in &trace.header.workloads {
         if !lines.is_empty() {
@@ -62,17 +72,41 @@ fn whole(trace: &Trace, workload: &WorkloadShape) -> String {
     )
 }
 
-fn way(trace: &Trace, title: &str, update: &Propagation) -> Vec<String> {
+/// Everything that is said of why an update spread as it did.
+fn whys(reasons: &Reasons<'_>, update: &Propagation) -> Vec<String> {
+    let names = reasons.trace.herd.server_names();
+    let without = names.filter(|name| update.arrival(name).is_none());
+    let missing = without.map(|name| missing(reasons, update, name));
+    let mut whys: Vec<String> = missing.collect();
+    whys.extend(remarkable(reasons, update));
+    whys
+}
+
+/// That a server never had an update, and why.
+pub(crate) fn missing(reasons: &Reasons<'_>, update: &Propagation, server: &str) -> String {
+    let has_another = |name: &Arc<str>| &**name == server;
+    let tied = update.tied.iter().any(|tied| has_another(&tied.server));
+    match reasons.of_absence(update, server) {
+        _ if update.overtaken.iter().any(has_another) => "overtaken by a newer one".to_owned(),
+        Some(why) if tied => why,
+        Some(why) => format!("never reached: {why}"),
+        None => "never reached".to_owned(),
+    }
+}
+
+fn way(reasons: &Reasons<'_>, title: &str, update: &Propagation) -> Vec<String> {
     let mut lines = vec![format!("{title} at {}: {}", update.to, fate(update))];
     if update.arrivals.is_empty() {
         return lines;
     }
     lines.extend(tree(update).into_iter().map(|line| format!("  {line}")));
+    let trace = reasons.trace;
     lines.extend(
-        table(trace, update)
+        table(reasons, update)
             .into_iter()
             .map(|line| format!("  {line}")),
     );
+    lines.extend(remarkable(reasons, update).map(|why| format!("  {why}")));
     lines.push(format!("  {}", cost(trace, update)));
     lines
 }
@@ -119,30 +153,22 @@ fn branch(update: &Propagation, at: &Arrival, first: &str, rest: &str, lines: &m
     }
 }
 
-fn table(trace: &Trace, update: &Propagation) -> Vec<String> {
+fn table(reasons: &Reasons<'_>, update: &Propagation) -> Vec<String> {
     let titles = ["server", "hops", "shortest", "delay", "fastest", "via"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     for arrival in &update.arrivals {
         rows.push(arrival_row(arrival));
     }
-    for server in trace.herd.server_names() {
+    for server in reasons.trace.herd.server_names() {
         if update.arrival(server).is_none() {
             let dash = || "-".to_owned();
-            let overtaken = update.overtaken.iter().any(|name| &**name == server);
-            let mut tied = update.tied.iter();
-            let tied = tied.find(|tied| &*tied.server == server);
-            let why = match tied {
-                Some(tied) => format!("equal time, the tie goes to {}", tied.to),
-                None if overtaken => "overtaken by a newer one".to_owned(),
-                None => "never reached".to_owned(),
-            };
             rows.push(vec![
                 server.to_owned(),
                 dash(),
                 dash(),
                 dash(),
                 dash(),
-                why,
+                missing(reasons, update, server),
             ]);
         }
     }

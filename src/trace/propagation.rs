@@ -181,10 +181,15 @@ impl Propagation {
 }
 
 /// Updates that spread alike, together with how to call them all, in order of the first of each.
-pub(crate) fn alike(updates: &[Propagation], times: bool) -> Vec<(String, &Propagation)> {
-    let mut groups: Vec<(Propagation, Vec<&Propagation>)> = Vec::new();
+/// Only such are together that `also` says the same of.
+pub(crate) fn alike<T: PartialEq>(
+    updates: &[Propagation],
+    times: bool,
+    also: impl Fn(&Propagation) -> T,
+) -> Vec<(String, &Propagation)> {
+    let mut groups: Vec<((Propagation, T), Vec<&Propagation>)> = Vec::new();
     for update in updates {
-        let shape = update.shape(times);
+        let shape = (update.shape(times), also(update));
         match groups.iter_mut().find(|(known, _)| *known == shape) {
             Some((_, group)) => group.push(update),
             None => groups.push((shape, vec![update])),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::lanes::{LaneKind, Lanes};
 use crate::journal::{ConnId, Event, Other, What, Who};
 use crate::protocol::peer::PeerLine;
+use crate::report::lanes::{LaneKind, Lanes};
 use crate::trace::Trace;
 
 /// What a message is, as far as a reader cares.

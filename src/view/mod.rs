@@ -5,17 +5,14 @@
 //! [`model::Run`] is what any picture of a run needs; [`page`] puts it into a page whose own code (`page/`) draws it. The page
 //! asks no network for anything, and nothing of a trace is ever more than text in it.
 
-pub mod faults;
 mod heat;
 mod html;
-pub mod lanes;
 mod markup;
 pub mod messages;
 pub mod model;
 mod order_tree;
 mod orders;
 mod perfetto;
-mod sentences;
 mod shiviz;
 mod svg;
 mod sweep;

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use indexmap::IndexSet;
 use serde::Serialize;
 
-use super::faults::{Fault, faults};
-use super::lanes::{Lane, LaneKind, Lanes};
 use super::messages::{Class, Message, messages};
-use super::sentences::sentences;
 use crate::journal::{Event, RecordText, What};
-use crate::report::{self, fate};
+use crate::report::faults::{Fault, faults};
+use crate::report::lanes::{Lane, LaneKind, Lanes};
+use crate::report::{self, Reasons, fate, sentences};
 use crate::trace::Trace;
 use crate::trace::propagation::Use;
 
@@ -135,8 +134,8 @@ pub struct Update {
     pub sentences: Vec<usize>,
     /// Who took it in.
     pub arrivals: Vec<Arrived>,
-    /// The lanes of those that never had it because something newer came first.
-    pub overtaken: Vec<usize>,
+    /// The lanes of those that never had it, and why, in a few words: a place in the texts.
+    pub missing: Vec<(usize, usize)>,
     /// How many messages between servers told something new, told nothing new, never arrived.
     pub sends: [usize; 3],
 }
@@ -395,12 +394,13 @@ fn updates(
     columns: &mut Columns<'_>,
 ) -> Vec<Update> {
     let lane = |name: &str| signed(lanes.server(name));
+    let reasons = Reasons::new(trace, lanes, faults);
     let updates = trace.updates.iter().map(|update| Update {
         name: update.name.clone(),
         to: lane(&update.to),
         sent: update.sent.map_or(0, |sent| sent.0.get()),
         fate: fate(update),
-        sentences: (sentences(trace, lanes, faults, update).iter())
+        sentences: (sentences(&reasons, update).iter())
             .map(|sentence| columns.text(sentence))
             .collect(),
         arrivals: (update.arrivals.iter())
@@ -415,8 +415,12 @@ fn updates(
                 fastest: arrival.fastest,
             })
             .collect(),
-        overtaken: (update.overtaken.iter())
-            .filter_map(|name| lanes.server(name))
+        missing: (trace.herd.server_names())
+            .filter(|name| update.arrival(name).is_none())
+            .filter_map(|name| {
+                let words = columns.text(&report::missing(&reasons, update, name));
+                Some((lanes.server(name)?, words))
+            })
             .collect(),
         sends: [Use::Useful, Use::Duplicate, Use::Lost].map(|result| update.count(result)),
     });

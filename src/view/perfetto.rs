@@ -6,11 +6,11 @@
 
 use serde_json::{Value, json};
 
-use super::faults::{Fault, FaultKind, faults};
-use super::lanes::Lanes;
 use super::messages::{Message, messages};
 use crate::journal::{Event, EventId};
 use crate::protocol::visible;
+use crate::report::faults::{Fault, FaultKind, faults};
+use crate::report::lanes::Lanes;
 use crate::report::{Detail, Told, show};
 use crate::trace::Trace;
 

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::lanes::Lanes;
 use super::markup::cut;
 use crate::protocol::visible;
+use crate::report::lanes::Lanes;
 use crate::report::{Detail, Told, show};
 use crate::trace::Trace;
 

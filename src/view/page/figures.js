@@ -22,7 +22,7 @@ class Figures {
       return;
     }
     const { trace } = this;
-    const { name, arrivals, sends, overtaken } = trace.updates[update];
+    const { name, arrivals, sends, missing } = trace.updates[update];
     const most = Math.max(...arrivals.map((arrival) => arrival.delay), 1);
     const rows = arrivals.map((arrival) => {
       const more = arrival.shortest !== null && arrival.hops > arrival.shortest;
@@ -34,17 +34,15 @@ class Figures {
         el("td", {}, delayBar(arrival, most)),
         el("td", {}, `${from}${arrival.sync ? ", synchronised" : ""}`));
     });
-    const reached = new Set(arrivals.map((arrival) => arrival.lane));
-    for (const lane of trace.servers) {
-      if (reached.has(lane)) continue;
+    for (const [lane, why] of missing) {
       rows.push(el("tr", { class: "quiet" }, el("th", { scope: "row" }, trace.name(lane)),
         el("td", { class: "num" }, "–"), el("td", { class: "num" }, "–"), el("td"),
-        el("td", {}, overtaken.includes(lane) ? "overtaken by a newer one" : "never reached")));
+        el("td", {}, trace.texts[why])));
     }
     this.way.replaceChildren(
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `The way of ${name}` },
         label(el("table", { class: "table rows" },
-          el("caption", {}, `Hops and delay of ${name}, each beside the least that was possible with the servers that ran`),
+          el("caption", {}, `Hops and delay of ${name}, each beside the least that was possible as the network was then`),
           head("Server", "Hops / least", "Delay / least", "Drawn", "From"), el("tbody", {}, rows)))),
       this.cost(sends, "This update"));
   }

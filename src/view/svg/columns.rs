@@ -1,8 +1,8 @@
 //! Who has a lifeline, and where.
 
 use super::drawn::Drawn;
+use crate::report::lanes::{LaneKind, Lanes};
 use crate::report::show;
-use crate::view::lanes::{LaneKind, Lanes};
 use crate::view::markup::{cut, pixels};
 
 /// More clients than this share a lifeline.

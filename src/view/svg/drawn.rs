@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Window;
 use crate::journal::{Event, EventId, What, Who};
+use crate::report::lanes::Lanes;
 use crate::report::{Detail, Told, show};
 use crate::trace::Trace;
-use crate::view::lanes::Lanes;
 use crate::view::messages::{Class, Message, messages};
 
 /// How many lines of notes a moment has at most.

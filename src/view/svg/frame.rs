@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{LEFT, NOTE_LENGTH, Picture};
 use crate::journal::What;
+use crate::report::faults::FaultKind;
 use crate::report::show;
-use crate::view::faults::FaultKind;
 use crate::view::markup::{cut, text};
 use crate::view::messages::Class;
 

@@ -14,9 +14,9 @@ mod shapes;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::faults::{Fault, faults};
-use super::lanes::Lanes;
 use super::markup::text;
+use crate::report::faults::{Fault, faults};
+use crate::report::lanes::Lanes;
 use crate::report::{Detail, fate, verdict_line};
 use crate::trace::Trace;
 use columns::Columns;

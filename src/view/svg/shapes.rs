@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::Picture;
 use crate::journal::{Event, What};
 use crate::protocol::escape;
+use crate::report::faults::{Fault, FaultKind};
 use crate::report::show;
-use crate::view::faults::{Fault, FaultKind};
 use crate::view::markup::{cut, text};
 use crate::view::messages::{Class, Message};
 

@@ -63,7 +63,7 @@ impl Fault {
 }
 
 /// All faults of a run, in order of their beginnings.
-pub(super) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
+pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     let mut told = Told {
         trace,
         lanes,

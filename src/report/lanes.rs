@@ -32,13 +32,13 @@ pub enum LaneKind {
 
 /// Everybody: the herd's servers in its order, then whoever else did something, as they come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lanes<'a> {
-    pub(super) list: Vec<Lane>,
+pub(crate) struct Lanes<'a> {
+    pub(crate) list: Vec<Lane>,
     index: BTreeMap<(LaneKind, &'a str), usize>,
 }
 
 impl<'a> Lanes<'a> {
-    pub(super) fn of(trace: &'a Trace) -> Self {
+    pub(crate) fn of(trace: &'a Trace) -> Self {
         let mut lanes = Self::default();
         for name in trace.herd.server_names() {
             lanes.add(LaneKind::Server, name);
@@ -60,21 +60,21 @@ impl<'a> Lanes<'a> {
     }
 
     /// Whose event it is.
-    pub(super) fn of_event(&self, event: &Event) -> Option<usize> {
+    pub(crate) fn of_event(&self, event: &Event) -> Option<usize> {
         self.index.get(&key(event)).copied()
     }
 
     /// The server of this name.
-    pub(super) fn server(&self, name: &str) -> Option<usize> {
+    pub(crate) fn server(&self, name: &str) -> Option<usize> {
         self.index.get(&(LaneKind::Server, name)).copied()
     }
 
     /// The client of this name.
-    pub(super) fn client(&self, name: &str) -> Option<usize> {
+    pub(crate) fn client(&self, name: &str) -> Option<usize> {
         self.index.get(&(LaneKind::Client, name)).copied()
     }
 
-    pub(super) fn kind(&self, lane: usize) -> Option<LaneKind> {
+    pub(crate) fn kind(&self, lane: usize) -> Option<LaneKind> {
         self.list.get(lane).map(|lane| lane.kind)
     }
 }

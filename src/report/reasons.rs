@@ -1,0 +1,239 @@
+//! Why an update came to a server late, or over a long way, or not at all: what was wrong then. Terminal and
+//! page say the same, from here.
+
+use std::collections::BTreeSet;
+
+use super::faults::{Fault, FaultKind};
+use super::lanes::Lanes;
+use crate::herd::{Link, ServerId};
+use crate::trace::Trace;
+use crate::trace::propagation::{Arrival, Propagation};
+use crate::units::LatencyRange;
+
+/// What was wrong in a run, and what came of it.
+pub(crate) struct Reasons<'a> {
+    pub(super) trace: &'a Trace,
+    lanes: &'a Lanes<'a>,
+    faults: &'a [Fault],
+}
+
+impl<'a> Reasons<'a> {
+    /// Of the run `trace`, whose lanes and faults these are.
+    pub(crate) fn new(trace: &'a Trace, lanes: &'a Lanes<'a>, faults: &'a [Fault]) -> Self {
+        Self {
+            trace,
+            lanes,
+            faults,
+        }
+    }
+
+    /// Why an update came to a server on the way that it took, as the end of a sentence; nothing if
+    /// that is what was to be expected.
+    pub(crate) fn of_arrival(&self, update: &Propagation, arrival: &Arrival) -> String {
+        let reasons = self.in_the_way(update, arrival);
+        let usual = self.undisturbed_delay(update, &arrival.server);
+        let late = usual.is_some_and(|usual| u128::from(arrival.delay) >= usual.saturating_mul(2));
+        match (self.hops_more(update, arrival) > 0, reasons.is_empty()) {
+            (true, false) => format!(", because {}", and(&reasons)),
+            (true, true) => ", because that way was faster".to_owned(),
+            (false, false) if late => format!(", late because {}", and(&reasons)),
+            (false, _) => String::new(),
+        }
+    }
+
+    /// Why an update never came to a server, as far as that can be seen.
+    pub(crate) fn of_absence(&self, update: &Propagation, server: &str) -> Option<String> {
+        let mut tied = update.tied.iter();
+        if let Some(tied) = tied.find(|tied| &*tied.server == server) {
+            return Some(format!("equal time, the tie goes to {}", tied.to));
+        }
+        if update.overtaken.iter().any(|over| &**over == server) {
+            return Some("something newer of the same client came first".to_owned());
+        }
+        let begin = self.began(update);
+        let events = update.sends.iter().map(|send| send.event);
+        let events = events.chain(update.arrivals.iter().map(|arrival| arrival.event));
+        let times = events.filter_map(|event| Some(self.trace.event(event)?.at));
+        let end = times.max().unwrap_or(begin);
+        let in_force: Vec<&Fault> = (self.faults.iter())
+            .filter(|fault| fault.overlaps(begin, end) && fault.kind != FaultKind::Skewed)
+            .collect();
+        let lane = self.lanes.server(server)?;
+        let own = |kind: FaultKind| {
+            let mut of_it = in_force.iter().filter(move |fault| fault.kind == kind);
+            of_it.find(|fault| fault.lanes.contains(&lane))
+        };
+        let own = own(FaultKind::Down)
+            .or_else(|| own(FaultKind::Frozen))
+            .or_else(|| own(FaultKind::Refusing));
+        if let Some(fault) = own {
+            return Some(self.was(fault).replacen(server, "it", 1));
+        }
+        let reasons: BTreeSet<String> = (self.edges(update, server).into_iter())
+            .flat_map(|(here, there)| {
+                let between = in_force.iter().filter(move |fault| match fault.kind {
+                    _ if fault.pairs.is_empty() => fault.lanes.contains(&there),
+                    _ => [(here, there), (there, here)]
+                        .iter()
+                        .any(|pair| fault.pairs.contains(pair)),
+                });
+                between.map(|fault| self.was(fault)).collect::<Vec<_>>()
+            })
+            .collect();
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        (!reasons.is_empty()).then(|| and(&reasons))
+    }
+
+    /// Where an update did not get any farther towards a server: the lanes of the two ends of each
+    /// link between one that has it and one of those without it among whom the server is.
+    fn edges(&self, update: &Propagation, server: &str) -> Vec<(usize, usize)> {
+        let herd = &self.trace.herd;
+        let has = |id: ServerId| update.arrival(&herd.server(id).name).is_some();
+        let lane = |id: ServerId| self.lanes.server(&herd.server(id).name);
+        let mut without: BTreeSet<ServerId> = herd.id(server).into_iter().collect();
+        let mut open: Vec<ServerId> = without.iter().copied().collect();
+        let mut edges = Vec::new();
+        while let Some(at) = open.pop() {
+            for next in herd.neighbours(at) {
+                if has(next) {
+                    edges.extend(lane(next).zip(lane(at)));
+                } else if without.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        edges
+    }
+
+    /// Over how many links more an update came than an undisturbed herd would have needed.
+    pub(super) fn hops_more(&self, update: &Propagation, arrival: &Arrival) -> u32 {
+        let needed = self.undisturbed(update, &arrival.server);
+        arrival.hops.saturating_sub(needed.unwrap_or(arrival.hops))
+    }
+
+    fn ends(&self, update: &Propagation, server: &str) -> Option<(ServerId, ServerId)> {
+        let herd = &self.trace.herd;
+        let origin = update.arrivals.first()?;
+        Some((herd.id(&origin.server)?, herd.id(server)?))
+    }
+
+    /// The fewest hops if nothing were wrong.
+    fn undisturbed(&self, update: &Propagation, server: &str) -> Option<u32> {
+        let (from, to) = self.ends(update, server)?;
+        self.trace.herd.hops_from(from, |_| true)[to.index()]
+    }
+
+    /// The least delay in nanoseconds if nothing were wrong.
+    fn undisturbed_delay(&self, update: &Propagation, server: &str) -> Option<u128> {
+        let (from, to) = self.ends(update, server)?;
+        let herd = &self.trace.herd;
+        let latency = |at: usize, _: &Link| {
+            let shape = self.trace.header.links.get(at)?;
+            Some(shape.latency.parse::<LatencyRange>().ok()?.least)
+        };
+        let least = herd.least_delay_over(from, |_| true, latency)[to.index()];
+        least.map(|least| least.as_nanos())
+    }
+
+    /// The lanes on the shortest ways from the origin to a server, both included.
+    fn between(&self, update: &Propagation, server: &str) -> BTreeSet<usize> {
+        let herd = &self.trace.herd;
+        let Some((from, to)) = self.ends(update, server) else {
+            return BTreeSet::new();
+        };
+        let (there, back) = (herd.hops_from(from, |_| true), herd.hops_from(to, |_| true));
+        let on_way = |id: &ServerId| match (there[id.index()], back[id.index()]) {
+            (Some(there_to), Some(back_to)) => Some(there_to + back_to) == there[to.index()],
+            _ => false,
+        };
+        let ids = herd.ids().filter(on_way);
+        ids.filter_map(|id| self.lanes.server(&herd.server(id).name))
+            .collect()
+    }
+
+    /// What was wrong on the shortest ways while it spread.
+    fn in_the_way(&self, update: &Propagation, far: &Arrival) -> Vec<String> {
+        let begin = self.began(update);
+        let end = begin + far.delay;
+        let way = self.between(update, &far.server);
+        let in_the_way = |fault: &&Fault| match fault.kind {
+            FaultKind::Down => fault.covers(begin, end) && touches(fault, &way),
+            FaultKind::Skewed => false,
+            _ if fault.pairs.is_empty() => fault.overlaps(begin, end) && touches(fault, &way),
+            _ => {
+                let mut pairs = fault.pairs.iter();
+                fault.overlaps(begin, end)
+                    && pairs
+                        .any(|(a, b)| self.is_link((*a, *b)) && way.contains(a) && way.contains(b))
+            }
+        };
+        let faults = self.faults.iter().filter(in_the_way);
+        let reasons: BTreeSet<String> = faults.map(|fault| self.was(fault)).collect();
+        reasons.into_iter().collect()
+    }
+
+    /// Links that a fault is of; a partition cuts ways on which there is none, too.
+    fn is_link(&self, (a, b): (usize, usize)) -> bool {
+        let id = |lane: usize| {
+            let lane = self.lanes.list.get(lane)?;
+            self.trace.herd.id(&lane.name)
+        };
+        let ends = (id(a), id(b));
+        matches!(ends, (Some(a), Some(b)) if self.trace.herd.link_between(a, b).is_some())
+    }
+
+    fn was(&self, fault: &Fault) -> String {
+        let whose = fault
+            .lanes
+            .first()
+            .and_then(|lane| self.lanes.list.get(*lane));
+        let name = whose.map_or("a server", |lane| &lane.name);
+        let pairs = || {
+            let links = fault.pairs.iter().filter(|pair| self.is_link(**pair));
+            let pairs = links.filter(|(a, b)| a < b || !fault.pairs.contains(&(*b, *a)));
+            let names = pairs.map(|(a, b)| {
+                let arrow = if fault.kind != FaultKind::Cut || fault.pairs.contains(&(*b, *a)) {
+                    "↔"
+                } else {
+                    "→"
+                };
+                format!(
+                    "{} {arrow} {}",
+                    self.lanes.list[*a].name, self.lanes.list[*b].name
+                )
+            });
+            and(&names.collect::<Vec<_>>())
+        };
+        match fault.kind {
+            FaultKind::Down => format!("{name} was down"),
+            FaultKind::Frozen => format!("{name} stood still"),
+            FaultKind::Refusing => format!("{name} refused connections"),
+            FaultKind::Skewed => format!("the clock of {name} was wrong"),
+            FaultKind::Cut => format!("the way was cut ({})", pairs()),
+            FaultKind::Slow => format!("the way was slow ({})", pairs()),
+            FaultKind::Severed => format!("connections were reset ({})", pairs()),
+        }
+    }
+
+    /// When the origin took it in.
+    fn began(&self, update: &Propagation) -> u64 {
+        let origin = update.arrivals.first();
+        let event = origin.and_then(|origin| self.trace.event(origin.event));
+        event.map_or(0, |event| event.at)
+    }
+}
+
+fn touches(fault: &Fault, lanes: &BTreeSet<usize>) -> bool {
+    fault.lanes.iter().any(|lane| lanes.contains(lane))
+}
+
+/// `a, b and c`, of many only some.
+fn and(words: &[String]) -> String {
+    let (shown, more) = words.split_at(words.len().min(3));
+    match (shown, more.len()) {
+        (some, 1..) => format!("{} and {} more", some.join(", "), more.len()),
+        ([], _) => String::new(),
+        ([one], _) => one.clone(),
+        ([some @ .., last], _) => format!("{} and {last}", some.join(", ")),
+    }
+}
