@@ -189,7 +189,7 @@ impl<'a> Told<'a> {
     }
 
     /// What happened; where everything is told, with the event's number and its cause's.
-    fn line(&self, event: &Event) -> String {
+    pub(super) fn line(&self, event: &Event) -> String {
         let what = self.what(event);
         match (self.detail, event.cause) {
             (Detail::Story, _) => what,

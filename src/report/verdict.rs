@@ -1,8 +1,15 @@
 //! What was expected and what came, and the one line that sums it up.
 
+use super::faults::faults;
+use super::lanes::Lanes;
+use super::reasons::Reasons;
 use super::show;
+use super::story::{Detail, Told};
 use crate::trace::invariants::Invariant;
 use crate::trace::{Judgement, Trace};
+
+/// So many events of a broken expectation are told; the others are counted.
+const MOST_EVENTS: usize = 16;
 
 /// Each expectation: held, or broken with what was expected and what came. The invariants that held
 /// are one line; those that were not judged are another.
@@ -10,9 +17,13 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
     let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.held);
     let mut invariants = trace.judgements.iter().filter_map(held).peekable();
     let mut lines = Vec::new();
+    let lanes = Lanes::of(trace);
+    let faults = faults(trace, &lanes);
+    let reasons = Reasons::new(trace, &lanes, &faults);
+    let told = Told::new(trace, Detail::Everything);
     for judgement in &trace.judgements {
         if held(judgement).is_none() {
-            lines.extend(lines_of(judgement));
+            lines.extend(lines_of(judgement, &reasons, &told));
         } else if invariants.peek().is_some() {
             lines.push(format!("held    invariants: {}", names(&mut invariants)));
         }
@@ -29,13 +40,35 @@ fn names(invariants: &mut dyn Iterator<Item = Invariant>) -> String {
     names.join(", ")
 }
 
-fn lines_of(judgement: &Judgement) -> Vec<String> {
+/// What came; of an expectation about the way of an update to a server also why it came so.
+pub(crate) fn actual(reasons: &Reasons<'_>, judgement: &Judgement) -> String {
+    let actual = &judgement.actual;
+    match why(reasons, judgement).filter(|_| !judgement.held) {
+        Some(why) => format!("{actual}{why}"),
+        None => actual.clone(),
+    }
+}
+
+fn why(reasons: &Reasons<'_>, judgement: &Judgement) -> Option<String> {
+    // What is expected of an update begins with its name. A client's id has no white space.
+    let (name, what) = judgement.about.split_once(": ")?;
+    let mut updates = reasons.trace.updates.iter();
+    let update = updates.find(|update| update.name == name)?;
+    let to = ["hops to ", "path to ", "delay to ", "reaches "];
+    let server = to.iter().find_map(|words| what.strip_prefix(words))?;
+    match update.arrival(server) {
+        // That it should have missed the server has no reason that could be seen.
+        Some(_) if what.starts_with("reaches ") => None,
+        Some(arrival) => Some(reasons.of_arrival(update, arrival)),
+        None => Some(format!(": {}", reasons.of_absence(update, server)?)),
+    }
+}
+
+fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &Told<'_>) -> Vec<String> {
     let Judgement {
-        about,
-        expected,
-        actual,
-        ..
+        about, expected, ..
     } = judgement;
+    let actual = &actual(reasons, judgement);
     if judgement.held {
         let as_expected = if expected == actual {
             String::new()
@@ -56,17 +89,23 @@ fn lines_of(judgement: &Judgement) -> Vec<String> {
         format!("          expected: {expected}"),
         format!("          actual:   {actual}"),
     ];
-    if !judgement.events.is_empty() {
-        let events: Vec<String> = judgement
-            .events
-            .iter()
-            .take(8)
-            .map(|event| event.0.to_string())
-            .collect();
-        lines.push(format!(
-            "          events:   {} (as numbered by --all)",
-            events.join(", ")
-        ));
+    let events = judgement.events.iter();
+    let events = events.filter_map(|&event| reasons.trace.event(event));
+    let rows: Vec<Vec<String>> = (events.take(MOST_EVENTS))
+        .map(|event| {
+            let who = event.who.name().to_owned();
+            vec![show::moment(event.at), who, told.line(event)]
+        })
+        .collect();
+    let titles = ["events:  "]
+        .into_iter()
+        .chain(std::iter::repeat("         "));
+    let rows = show::table(&rows, &[true]);
+    let rows = rows.iter().zip(titles);
+    lines.extend(rows.map(|(row, title)| format!("          {title} {row}")));
+    match judgement.events.len().saturating_sub(MOST_EVENTS) {
+        0 => {}
+        more => lines.push(format!("                    and {more} more")),
     }
     lines
 }

@@ -139,10 +139,16 @@ impl Propagation {
 
     /// The way on which it first came to `server`: from the origin to it.
     pub fn path(&self, server: &str) -> Vec<Arc<str>> {
+        let path = self.path_of(server).into_iter();
+        path.map(|arrival| Arc::clone(&arrival.server)).collect()
+    }
+
+    /// The same, as arrivals.
+    pub fn path_of(&self, server: &str) -> Vec<&Arrival> {
         let mut path = Vec::new();
         let mut next = self.arrival(server);
         while let Some(arrival) = next {
-            path.push(Arc::clone(&arrival.server));
+            path.push(arrival);
             // Its teller may have had it, forgotten it, and had it again.
             next = arrival.via.as_deref().and_then(|via| {
                 let mut earlier = self.arrivals.iter().rev();

@@ -219,7 +219,7 @@ impl Run {
             links: header.links.iter().filter_map(link).collect(),
             messages: Messages::of(&messages(trace, &lanes)),
             updates,
-            judgements: judged(trace),
+            judgements: judged(trace, &Reasons::new(trace, &lanes, &faults)),
             without: header.without.iter().map(|one| one.name()).collect(),
             faults,
             events: columns.events,
@@ -427,7 +427,7 @@ fn updates(
     updates.collect()
 }
 
-fn judged(trace: &Trace) -> Vec<Judged> {
+fn judged(trace: &Trace, reasons: &Reasons<'_>) -> Vec<Judged> {
     let by_name: BTreeMap<&str, usize> = (trace.updates.iter().enumerate())
         .map(|(index, update)| (&*update.name, index))
         .collect();
@@ -438,7 +438,7 @@ fn judged(trace: &Trace) -> Vec<Judged> {
             about: judgement.about.clone(),
             held: judgement.held,
             expected: judgement.expected.clone(),
-            actual: judgement.actual.clone(),
+            actual: report::actual(reasons, judgement),
             place: judgement.place.clone(),
             invariant: judgement.invariant.is_some(),
             events: judgement.events.iter().map(|event| event.0.get()).collect(),

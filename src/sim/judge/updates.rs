@@ -80,14 +80,11 @@ impl Judge<'_> {
 
     fn check_accepted(&self, update: &Propagation, check: &Check) -> Judgement {
         let name = &update.name;
-        let count = |what: &str, expected: u64, actual: usize| {
-            let events = update.sends.iter().map(|send| send.event).collect();
-            compare(
-                format!("{name}: {what}"),
-                &expected,
-                &(actual as u64),
-                events,
-            )
+        let count = |what: &str, expected: u64, counts: &dyn Fn(Use) -> bool| {
+            let sends = update.sends.iter().filter(|send| counts(send.result));
+            let events: Vec<EventId> = sends.map(|send| send.event).collect();
+            let actual = events.len() as u64;
+            compare(format!("{name}: {what}"), &expected, &actual, events)
         };
         match *check {
             Check::Reaches(server) => self.reaches(update, server, true),
@@ -95,11 +92,13 @@ impl Judge<'_> {
             Check::Hops(server, hops) => self.hops(update, server, hops),
             Check::Path(server, ref path) => self.path(update, server, path),
             Check::Within { server, limit } => self.within(update, server, limit),
-            Check::Sends(expected) => count("sends", expected, update.sends.len()),
-            Check::Useful(expected) => count("useful sends", expected, update.count(Use::Useful)),
-            Check::Duplicates(expected) => {
-                count("duplicate sends", expected, update.count(Use::Duplicate))
+            Check::Sends(expected) => count("sends", expected, &|_| true),
+            Check::Useful(expected) => {
+                count("useful sends", expected, &|result| result == Use::Useful)
             }
+            Check::Duplicates(expected) => count("duplicate sends", expected, &|result| {
+                result == Use::Duplicate
+            }),
             Check::Ignored => came_to(update, "is answered and changes nothing", "ignored"),
             Check::Refused => came_to(update, "is refused", "refused"),
             Check::Unheard => came_to(update, "is never heard", "never heard"),
@@ -120,7 +119,12 @@ impl Judge<'_> {
     fn hops(&self, update: &Propagation, server: ServerId, expected: u32) -> Judgement {
         let about = format!("{}: hops to {}", update.name, self.name(server));
         match update.arrival(self.name(server)) {
-            Some(arrival) => compare(about, &expected, &arrival.hops, vec![arrival.event]),
+            Some(arrival) => compare(
+                about,
+                &expected,
+                &arrival.hops,
+                self.on_the_way(update, server),
+            ),
             None => broken(about, &expected.to_string(), "never reached"),
         }
     }
@@ -137,8 +141,14 @@ impl Judge<'_> {
             about,
             &expected.join(" → "),
             &actual.join(" → "),
-            Vec::new(),
+            self.on_the_way(update, server),
         )
+    }
+
+    /// How an update came to a server: the events of taking it in, from the origin on.
+    fn on_the_way(&self, update: &Propagation, server: ServerId) -> Vec<EventId> {
+        let path = update.path_of(self.name(server)).into_iter();
+        path.map(|arrival| arrival.event).collect()
     }
 
     fn within(
