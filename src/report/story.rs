@@ -86,6 +86,12 @@ impl<'a> Told<'a> {
 
     /// When the herd had come up, and in which state that was.
     pub fn coming_up(&self) -> (u64, String) {
+        let (last, words) = self.came_up();
+        (last.map_or(0, |event| event.at), words)
+    }
+
+    /// The same with the last event of it, if there was any.
+    pub fn came_up(&self) -> (Option<&'a Event>, String) {
         let before = self
             .trace
             .events
@@ -93,13 +99,13 @@ impl<'a> Told<'a> {
             .filter(|event| event.at < self.begins);
         let mut running = 0;
         let mut synchronised = 0;
-        let mut last = 0;
+        let mut last = None;
         for event in before {
             match event.what {
                 What::Started { .. } => running += 1,
                 What::Synchronised { .. } => {
                     synchronised += 1;
-                    last = event.at;
+                    last = Some(event);
                 }
                 _ => {}
             }

@@ -10,7 +10,7 @@ use super::messages::{Class, Message, messages};
 use crate::journal::{Event, RecordText, What};
 use crate::report::faults::{Fault, faults};
 use crate::report::lanes::{Lane, LaneKind, Lanes};
-use crate::report::{self, Reasons, fate, sentences};
+use crate::report::{self, Detail, Reasons, Told, fate, sentences};
 use crate::trace::Trace;
 use crate::trace::propagation::Use;
 
@@ -44,6 +44,9 @@ pub struct Run {
     pub broken: usize,
     /// How many messages a flood costs when nothing is wrong; none if the herd is not connected.
     pub flood: Option<usize>,
+    /// The last event of the herd coming up (0 if it never did), and how it was then, in words: one
+    /// step for who goes through the run.
+    pub came_up: (u64, String),
     /// Everybody.
     pub lanes: Vec<Lane>,
     /// The herd's links: the lanes of their ends, and the latency.
@@ -215,6 +218,7 @@ impl Run {
             seed: header.seed.to_string(),
             verdict: report::verdict_line(trace),
             broken: trace.verdict().broken,
+            came_up: came_up(trace),
             flood: connected.then(|| trace.herd.fault_free_sends()),
             links: header.links.iter().filter_map(link).collect(),
             messages: Messages::of(&messages(trace, &lanes)),
@@ -385,6 +389,11 @@ impl<'a> Columns<'a> {
         };
         self.texts.insert_full(clipped).0
     }
+}
+
+fn came_up(trace: &Trace) -> (u64, String) {
+    let (last, words) = Told::new(trace, Detail::Story).came_up();
+    (last.map_or(0, |event| event.id.0.get()), words)
 }
 
 fn updates(

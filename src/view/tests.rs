@@ -107,6 +107,19 @@ fn sentences_say_why_campbell_took_three_hops_and_where_duplicates_were() {
 }
 
 #[test]
+fn the_herd_coming_up_ends_with_its_last_synchronisation() {
+    let trace = ran("juzang-goes-down");
+    let (event, words) = run(&trace).came_up;
+    assert_eq!(words, "5 servers up, 6 links synchronised");
+    let at = trace.events.iter().position(|it| it.id.0.get() == event);
+    let (last, rest) = (&trace.events[at.unwrap()], &trace.events[at.unwrap() + 1..]);
+    assert!(matches!(last.what, What::Synchronised { .. }));
+    let crash = rest.iter().position(|it| it.what == What::Crashed).unwrap();
+    let synchronised = |it: &Event| matches!(it.what, What::Synchronised { .. });
+    assert!(!rest[..crash].iter().any(synchronised));
+}
+
+#[test]
 fn faults_have_a_beginning_and_an_end() {
     let down = run(&ran("juzang-goes-down")).faults;
     assert_eq!(down.len(), 1);

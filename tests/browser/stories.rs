@@ -36,6 +36,7 @@ pub(crate) const ALL: &[Story] = &[
         lights,
     ),
     ("stepping shows what each server holds", memories),
+    ("from the start, the herd coming up is one step", coming_up),
     ("whatever a client is called, it is text", hostile),
     (
         "no event, one event, fifty servers, a minute: all are drawn",
@@ -209,6 +210,26 @@ fn click_on_an_update(stage: &Stage, messages: &Value) {
     };
     stage.browser.click(pixel(0), pixel(1));
     assert_eq!(stage.view("view.selected()"), json!({ "message": first }));
+}
+
+fn coming_up(stage: &Stage) {
+    let trace = ran("juzang-goes-down");
+    stage.show(&[&trace]);
+    stage.view("view.moveToEvent(0)");
+    stage.view("view.step(1)");
+    let told = stage.view("document.getElementById('at-hand').textContent");
+    let told = told.as_str().unwrap_or_default();
+    assert!(
+        told.ends_with("5 servers up, 6 links synchronised"),
+        "{told}"
+    );
+    stage.view("view.step(1)");
+    let crash = trace.events.iter().find(|it| it.what == What::Crashed);
+    let crash = number(crash.expect("Juzang goes down"));
+    assert_eq!(stage.view("view.now().event"), json!(crash));
+    stage.view("view.step(-1)");
+    stage.view("view.step(-1)");
+    assert!(stage.view("view.now().event").as_u64() < Some(crash));
 }
 
 fn memories(stage: &Stage) {

@@ -255,12 +255,12 @@ class App {
     this.drawTime();
   }
 
-  /** The events that steps stop at: all but those that are hidden, and connections coming and going. */
+  /** The events that steps stop at: all but those that are hidden, and connections coming and going. The herd coming up is one. */
   findSteps() {
     const { trace, diagram } = this;
     const silent = new Set(["opened", "closed", "touched", "chose"]);
     this.steps = [];
-    for (let event = 1; event <= trace.count; event++) {
+    for (let event = Math.max(trace.raw.came_up[0], 1); event <= trace.count; event++) {
       if (silent.has(trace.kindOf(event))) continue;
       const message = Math.max(trace.ofSending[event], trace.ofHearing[event]);
       if (message < 0 || diagram.shows(message)) this.steps.push(event);

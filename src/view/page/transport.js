@@ -42,7 +42,9 @@ class Transport {
     // Between two steps the last one is told.
     const steps = firstWhere(app.steps.length, (index) => app.steps[index] > app.event);
     const event = app.steps[steps - 1] ?? 0;
-    const words = event > 0 ? `${moment(trace.at[event])} s  ·  ${eventWords(trace, event)}` : "0 s  ·  before anything happened";
+    const [cameUp, howItWas] = trace.raw.came_up;
+    const told = event === cameUp ? howItWas : eventWords(trace, event);
+    const words = event > 0 ? `${moment(trace.at[event])} s  ·  ${told}` : "0 s  ·  before anything happened";
     if (this.line.textContent !== words) this.line.textContent = words;
     this.line.dataset.event = app.event;
     this.sign.textContent = this.playing ? "Pause" : "▶ Play";
