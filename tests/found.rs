@@ -380,3 +380,142 @@ fn a_command_that_is_printed_can_be_copied() {
         );
     }
 }
+
+/// What a run prints, its exit code, and the page of it.
+fn run_and_page(file: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let folder = folder(&[file]);
+    let args: Vec<&str> = (["run", "--html", "page.html"].iter().chain(args))
+        .copied()
+        .chain([file])
+        .collect();
+    let (code, stdout, stderr) = herd(&folder, &args);
+    let page = fs::read_to_string(folder.path().join("page.html"));
+    (code, stdout, page.unwrap_or_else(|_| panic!("{stderr}")))
+}
+
+/// The row of a server in the table of an update.
+fn row(stdout: &str, server: &str) -> Vec<String> {
+    let row = stdout.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let is_it = line.starts_with("  ") && words.next() == Some(server);
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        (is_it && words.len() > 3).then_some(words)
+    });
+    row.unwrap_or_else(|| panic!("no row of {server}: {stdout}"))
+}
+
+#[test]
+fn what_arrives_is_not_sooner_than_the_fastest() {
+    let (code, stdout, _) = run_and_page("faster-than-fastest.toml", &[]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert_eq!(row(&stdout, "S2"), ["1", "1", "5ms", "5ms", "S1"]);
+}
+
+#[test]
+fn the_shortest_way_is_one_that_was_open() {
+    let (code, stdout, page) = run_and_page("shortest-over-a-cut.toml", &[]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert_eq!(row(&stdout, "S8"), ["7", "7", "140ms", "140ms", "S7"]);
+    let why = "S6 → S7 → S8, because the way was cut (S1 ↔ S8).";
+    assert!(stdout.contains(why), "{stdout}");
+    assert!(page.contains(why), "the page says something else");
+}
+
+#[test]
+fn equal_times_are_neither_older_nor_newer() {
+    let tie = "equal time, the tie goes to ";
+    for args in [&[][..], &["--all"]] {
+        let (code, stdout, page) = run_and_page("equal-times.toml", args);
+        assert_eq!(code, Some(0), "{stdout}");
+        for wanted in [
+            format!("ignores roam#1 from S2: {tie}what is known"),
+            format!("-  {tie}roam#2"),
+        ] {
+            assert!(stdout.contains(&wanted), "{wanted}: {stdout}");
+        }
+        for wrong in ["older", "newer", "overtaken"] {
+            assert!(!stdout.contains(wrong), "{wrong}: {stdout}");
+        }
+        assert!(page.contains(&format!("S4 never has it: {tie}roam#2.")));
+    }
+}
+
+#[test]
+fn everybody_behind_a_dead_server_has_the_reason() {
+    let (code, stdout, page) = run_and_page("behind-the-dead.toml", &[]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("-  never reached: it was down"), "{stdout}");
+    let reason = "-  never reached: S3 was down";
+    assert_eq!(stdout.matches(reason).count(), 2, "{stdout}");
+    for server in ["S4", "S5"] {
+        let sentence = format!("{server} never has it: S3 was down.");
+        assert!(page.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn an_update_that_nobody_heard_is_missed_by_all() {
+    for file in ["misses-of-unheard.toml", "refused.toml"] {
+        let (code, stdout, _) = run_and_page(file, &[]);
+        assert_eq!(code, Some(0), "{stdout}");
+    }
+    let folder = folder(&["refused.toml"]);
+    let right = text("refused.toml");
+    for (from, to, wanted) in [
+        ("refused = true", "unheard = true", "actual:   refused"),
+        ("unheard = true", "refused = true", "actual:   never heard"),
+        ("refused = true", "sends = 0", "actual:   it was refused"),
+    ] {
+        let wrong = right.replacen(from, to, 1);
+        fs::write(folder.path().join("refused.toml"), wrong).unwrap();
+        let (code, stdout, stderr) = herd(&folder, &["run", "refused.toml"]);
+        assert_eq!(code, Some(1), "{stdout}{stderr}");
+        assert!(stdout.contains(wanted), "{stdout}");
+    }
+}
+
+#[test]
+fn a_partition_without_a_link_is_a_mistake_at_its_place() {
+    let folder = folder(&["partition-nolink.toml"]);
+    let (code, _, stderr) = herd(&folder, &["run", "partition-nolink.toml"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    let place = "partition-nolink.toml:3:36";
+    assert!(stderr.contains(place), "{stderr}");
+    let message = "there is no link between `Riley` and `Campbell`";
+    assert!(stderr.contains(message), "{stderr}");
+}
+
+#[test]
+fn a_broken_expectation_says_why_and_shows_its_events() {
+    let (code, stdout, page) = run_and_page("three-hops.toml", &[]);
+    assert_eq!(code, Some(1), "{stdout}");
+    for wanted in [
+        "actual:   no: it was down",
+        "actual:   3, because Juzang was down",
+        "accepts kiwi from its client, 0 hops",
+        "accepts kiwi from Bernard, 3 hops",
+    ] {
+        assert!(stdout.contains(wanted), "{wanted}: {stdout}");
+    }
+    assert!(page.contains("3, because Juzang was down"));
+    let (_, all, _) = run_and_page("three-hops.toml", &["--all"]);
+    let events: Vec<&str> = (stdout.lines())
+        .skip_while(|line| !line.contains("events: "))
+        .take(4)
+        .collect();
+    assert_eq!(events.len(), 4, "{stdout}");
+    // They are lines as `--all` has them.
+    for line in events {
+        let what = line.find('[').map_or(line, |at| &line[at..]);
+        assert!(all.lines().any(|line| line.ends_with(what)), "{line}");
+    }
+}
+
+#[test]
+fn duplicates_that_break_an_expectation_are_listed() {
+    let (code, stdout, _) = run_and_page("duplicates.toml", &[]);
+    assert_eq!(code, Some(1), "{stdout}");
+    let listed = stdout.lines().skip_while(|line| !line.contains("events: "));
+    let listed = listed.filter(|line| line.contains("→ S") && line.contains("AT S1"));
+    assert_eq!(listed.count(), 2, "{stdout}");
+}
