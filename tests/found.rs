@@ -519,3 +519,35 @@ fn duplicates_that_break_an_expectation_are_listed() {
     let listed = listed.filter(|line| line.contains("→ S") && line.contains("AT S1"));
     assert_eq!(listed.count(), 2, "{stdout}");
 }
+
+#[test]
+fn a_line_that_all_prints_matches_when_it_is_copied() {
+    let text = text("n02-log-copied-from-all.toml");
+    let (right, _) = text.split_once("[[expect]]").expect("steps before it");
+    let folder = folder(&[]);
+    let path = folder.path().join("a.toml");
+    fs::write(&path, right).unwrap();
+    let (_, all, _) = herd(&folder, &["run", "--all", "a.toml"]);
+    let (_, events) = all.split_once("what\n").expect("columns");
+    let (events, _) = events.split_once("\n\n").expect("an end");
+    let never = |pattern: &str| {
+        let pattern = pattern.replace('\\', r"\\").replace('*', r"\*");
+        format!("[[expect]]\nlog = '{pattern}'\ntimes = 0\n")
+    };
+    let mut expects = Vec::new();
+    for line in events.lines() {
+        let line = line.trim_start();
+        let (_, named) = line.split_once("  ").expect("a time");
+        let numbered = &line[line.find('[').expect("a number")..];
+        let (_, what) = numbered.split_once("] ").expect("words");
+        expects.extend([line, named, numbered, what].map(never));
+    }
+    assert!(expects.len() > 100, "{events}");
+    fs::write(&path, format!("{right}{}", expects.concat())).unwrap();
+    let (code, stdout, stderr) = herd(&folder, &["run", "--once", "a.toml"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let broken = stdout
+        .lines()
+        .filter(|line| line.starts_with("BROKEN  the log: "));
+    assert_eq!(broken.count(), expects.len(), "{stdout}");
+}

@@ -39,7 +39,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "files", "diag", "document", "herd", "protocol", "seed", "trace", "units",
+            "files", "diag", "document", "herd", "journal", "protocol", "seed", "trace", "units",
         ],
     ),
     ("files", &[]),
@@ -62,8 +62,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "sim",
         &[
-            "diag", "herd", "journal", "net", "places", "protocol", "scenario", "seed", "server",
-            "trace", "units",
+            "diag", "herd", "journal", "net", "places", "protocol", "report", "scenario", "seed",
+            "server", "trace", "units",
         ],
     ),
     (

@@ -21,24 +21,51 @@ pub enum Detail {
 /// The lines of the story, without colour.
 pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
     let told = Told::new(trace, detail);
-    let rows: Vec<(String, &str, String)> = (trace.events.iter())
-        .filter(|event| told.is_told(event))
-        .map(|event| (show::moment(event.at), event.who.name(), told.line(event)))
-        .collect();
-    let times = rows.iter().map(|row| row.0.len()).max().unwrap_or(0).max(4);
-    let names = rows
-        .iter()
-        .map(|row| show::width(row.1))
-        .max()
-        .unwrap_or(0)
-        .max(3);
+    let is_told = |event: &&Event| told.is_told(event);
+    let (times, names) = widths(trace.events.iter().filter(is_told));
     let mut lines = vec![format!("{:>times$}  {:<names$}  what", "time", "who")];
     lines.extend(told.beginning(times, names));
-    for (time, who, what) in rows {
+    for event in trace.events.iter().filter(is_told) {
+        let (time, who, what) = (show::moment(event.at), event.who.name(), told.line(event));
         let fill = show::fill(who, names);
         lines.push(format!("{time:>times$}  {who}{fill}  {what}"));
     }
     lines
+}
+
+/// How wide the columns of times and of names are.
+fn widths<'e>(events: impl Iterator<Item = &'e Event>) -> (usize, usize) {
+    events.fold((4, 3), |(times, names), event| {
+        (
+            times.max(show::moment(event.at).len()),
+            names.max(show::width(event.who.name())),
+        )
+    })
+}
+
+/// The lines that tell everything of a run, for whoever looks for one of them.
+pub struct Printed<'a> {
+    told: Told<'a>,
+    names: usize,
+}
+
+impl<'a> Printed<'a> {
+    /// Looks at the whole run once.
+    pub fn new(trace: &'a Trace) -> Self {
+        Self {
+            told: Told::new(trace, Detail::Everything),
+            names: widths(trace.events.iter()).1,
+        }
+    }
+
+    /// What is printed of an event behind its number; then all of it from the number, from the name, and from the time on.
+    pub fn from_each_column(&self, event: &Event) -> [String; 4] {
+        let (what, numbered) = (self.told.what(event), self.told.line(event));
+        let who = event.who.name();
+        let named = format!("{who}{}  {numbered}", show::fill(who, self.names));
+        let timed = format!("{}  {named}", show::moment(event.at));
+        [what, numbered, named, timed]
+    }
 }
 
 /// Which events of a run are told, and in which words.

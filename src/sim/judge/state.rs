@@ -6,6 +6,7 @@ use super::{Judge, broken, compare};
 use crate::herd::{Link, ServerId};
 use crate::journal::{Event, EventId, RecordText, What};
 use crate::protocol::escape;
+use crate::report::Printed;
 use crate::scenario::{LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef};
 use crate::trace::Judgement;
 use crate::trace::propagation::{Fate, Propagation};
@@ -279,13 +280,22 @@ impl Judge<'_> {
         if log.from.max(log.until.unwrap_or_default()) > self.lasted {
             return broken(about, &expected, &self.over());
         }
+        let printed = Printed::new(self.trace);
         let counts = nanos(log.from)..=log.until.map_or(u64::MAX, nanos);
         let events: Vec<EventId> = (self.trace.events.iter())
             .filter(|event| counts.contains(&event.at))
             .filter(|event| by.is_none_or(|by| event.who.name() == by))
             .filter(|event| {
-                let words = event.what.to_string();
-                log.pattern.matches(words.as_bytes(), 1, None)
+                // Columns are blanks and names, which a star at the beginning would take for words.
+                let (printed, is_whole) = (
+                    printed.from_each_column(event),
+                    log.pattern.text().contains('['),
+                );
+                let [what, columns @ ..] = &printed;
+                let matches = |text: &str| log.pattern.matches(text.as_bytes(), 1, None);
+                matches(&event.what.to_string())
+                    || matches(what)
+                    || is_whole && columns.iter().any(|text| matches(text))
             })
             .map(|event| event.id)
             .collect();
