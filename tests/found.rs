@@ -520,6 +520,31 @@ fn duplicates_that_break_an_expectation_are_listed() {
     assert_eq!(listed.count(), 2, "{stdout}");
 }
 
+/// What a scenario of `tests/found` comes to, and all that is said of it.
+fn judged(file: &str) -> (Option<i32>, String) {
+    let (code, stdout, stderr) = herd(&folder(&[file]), &["run", "--quiet", file]);
+    (code, stdout + &stderr)
+}
+
+#[test]
+fn a_pattern_that_no_event_can_look_like_is_refused() {
+    for (file, line, help) in [
+        ("a04-log-times0-typo.toml", 8, "`herd run --all` shows"),
+        ("h3-log-misspelt.toml", 5, "the nearest is `link to * is "),
+        (
+            "n02-log-copied-from-all.toml",
+            9,
+            "the nearest is `accepts * ",
+        ),
+    ] {
+        let (code, said) = judged(file);
+        assert_eq!(code, Some(2), "{file}: {said}");
+        assert!(said.contains("no event ever looks like this"), "{said}");
+        assert!(said.contains(&format!("{file}:{line}:")), "{said}");
+        assert!(said.contains(help), "{said}");
+    }
+}
+
 #[test]
 fn a_line_that_all_prints_matches_when_it_is_copied() {
     let text = text("n02-log-copied-from-all.toml");

@@ -445,8 +445,12 @@ fn what_happens_is_counted_by_its_words() {
             ]],
         ),
         (
-            "log = \"link to Juzang is down\"",
-            &[["the log: link to Juzang is down", "at least once", "never"]],
+            "log = \"link to Juzang is up\"\nfrom = \"5s\"",
+            &[[
+                "the log from 5s: link to Juzang is up",
+                "at least once",
+                "never",
+            ]],
         ),
     ]);
 }

@@ -136,7 +136,7 @@ fn a_sweep_that_was_cut_short_goes_on_where_it_was() {
 
 #[test]
 fn what_breaks_is_told_made_small_and_breaks_again() {
-    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never said\"\n");
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"→  never said\"\n");
     let (folder, file) = folder(&broken);
     let found = folder.path().join("found");
     let found = found.to_str().expect("UTF-8");
@@ -170,7 +170,7 @@ fn what_breaks_is_told_made_small_and_breaks_again() {
     let shrunk = herd(&["shrink", "--swarm", "--seed", "0", &file]);
     assert_eq!(exit(&shrunk), 0, "{}", err(&shrunk));
     assert!(
-        out(&shrunk).contains("log = \"never said\""),
+        out(&shrunk).contains("log = \"→  never said\""),
         "{}",
         out(&shrunk)
     );
@@ -219,7 +219,7 @@ fn nothing_to_run_is_an_error_and_nothing_seen_fails_where_it_is_strict() {
 
 #[test]
 fn a_sweep_that_ended_at_its_first_failure_says_so_and_not_what_never_came() {
-    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never said\"\n");
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"→  never said\"\n");
     let (_folder, file) = folder(&broken);
     let ran = herd(&["sweep", "--seeds", "0..12", "--threads", "1", &file]);
     let text = out(&ran);
@@ -245,7 +245,7 @@ fn of_a_file_of_the_whole_sweep_a_part_counts_its_own_runs() {
 
 #[test]
 fn few_tries_make_it_as_small_as_they_can_and_say_that_they_were_used_up() {
-    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never said\"\n");
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"→  never said\"\n");
     let (folder, file) = folder(&broken);
     let small = folder.path().join("small.toml");
     let small = small.to_str().expect("UTF-8");
@@ -254,7 +254,7 @@ fn few_tries_make_it_as_small_as_they_can_and_say_that_they_were_used_up() {
     let one = herd(&["shrink", &file, "--runs", "1"]);
     assert_eq!(exit(&one), 0, "{}", err(&one));
     assert!(err(&one).contains("used up (--runs)"), "{}", err(&one));
-    assert!(out(&one).contains("log = \"never said\""));
+    assert!(out(&one).contains("log = \"→  never said\""));
     let some = herd(&["shrink", &file, "--runs", "5", "-o", small]);
     assert_eq!(exit(&some), 0, "{}", err(&some));
     assert!(out(&some).contains("used up (--runs)"), "{}", out(&some));
@@ -312,7 +312,7 @@ fn nothing_that_is_read_is_overwritten_and_what_cannot_be_written_is_told_before
 
 #[test]
 fn a_page_opens_small_scenarios_and_is_the_same_of_threads_and_parts() {
-    let broken = format!("{SHORT}\n[[expect]]\nlog = \"never <said>\"\n");
+    let broken = format!("{SHORT}\n[[expect]]\nlog = \"→  never <said>\"\n");
     let (folder, file) = folder(&broken);
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let (found, state) = (path("found here"), path("state.jsonl"));
@@ -337,9 +337,9 @@ fn a_page_opens_small_scenarios_and_is_the_same_of_threads_and_parts() {
     let (_, link) = small.split_once("<a href=\"found%20here/").expect("a link");
     let name = link.split('"').next().expect("its end");
     let text = fs::read_to_string(Path::new(&found).join(name)).expect("the link leads there");
-    assert!(text.contains("log = \"never <said>\""), "{text}");
+    assert!(text.contains("log = \"→  never <said>\""), "{text}");
     assert!(
-        small.contains("log = &quot;never &lt;said&gt;&quot;"),
+        small.contains("log = &quot;→  never &lt;said&gt;&quot;"),
         "{small}"
     );
     assert_eq!(small.matches("<details>").count(), 1);
@@ -395,7 +395,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     let chaos = fs::read_to_string("scenarios/stories/chaos-coarse.toml").expect("it is shipped");
     // So large that the signal is there before a few runs are over.
     let crowd = chaos.replace("rate = 10, lasts = \"4s\"", "rate = 200, lasts = \"4s\"");
-    let (folder, file) = folder(&format!("{crowd}\n[[expect]]\nlog = \"never said\"\n"));
+    let (folder, file) = folder(&format!("{crowd}\n[[expect]]\nlog = \"→  never said\"\n"));
     let found = folder.path().join("found");
     let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
     command.args(["sweep", "--seeds", "0", "--threads", "1", "--shrink"]);
@@ -421,7 +421,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
         let small = fs::read_dir(&found).expect("it is there").next();
         let small = small.expect("one").expect("readable").path();
         let small = fs::read_to_string(small).expect("it is there");
-        assert!(small.contains("log = \"never said\""), "{small}");
+        assert!(small.contains("log = \"→  never said\""), "{small}");
     }
 }
 

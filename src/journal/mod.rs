@@ -5,6 +5,7 @@
 //! did and what made it do so. An [`Event`] that was caused by another names it, and a line that
 //! arrives names the line that was sent, so the way of an update can be followed backwards exactly.
 
+pub mod forms;
 mod kinds;
 mod owned;
 mod text;

@@ -16,6 +16,7 @@ mod broken;
 mod drawn;
 mod expand;
 mod expects;
+mod forms;
 pub(crate) mod order;
 mod pattern;
 mod places;

@@ -162,6 +162,16 @@ impl Pattern {
         shown.join("*")
     }
 
+    /// The bytes of a pattern without placeholders, with nothing for a star.
+    pub(super) fn elements(&self) -> Vec<Option<u8>> {
+        let stretches = self.between_stars(1, "");
+        let stretches = stretches.into_iter().enumerate().flat_map(|(at, bytes)| {
+            let star = (at > 0).then_some(None);
+            star.into_iter().chain(bytes.into_iter().map(Some))
+        });
+        stretches.collect()
+    }
+
     /// The bytes before, between and after the stars.
     fn between_stars(&self, i: u32, sent: &str) -> Vec<Vec<u8>> {
         let mut stretches = Vec::new();

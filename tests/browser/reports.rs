@@ -29,7 +29,7 @@ steps = [
   { at = "500ms", workload = "load", clients = 4, rate = 10, lasts = "3s" },
   { at = "500ms", random = { crash = "500ms", sever = "500ms" }, lasts = "1500ms", holds = "100ms..500ms" },
 ]
-expect = [{ log = "never <img src=x onerror=alert(1)> said" }]
+expect = [{ log = "→  never <img src=x onerror=alert(1)> said" }]
 "#;
 
 pub(crate) fn reports(stage: &Stage) {

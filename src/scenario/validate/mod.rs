@@ -50,6 +50,7 @@ pub(super) fn scenario(
         herd,
         tick: None,
         names_places: false,
+        has_bodies: parsed.value.places.is_some(),
         usual: Vec::new(),
         tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
     };
@@ -70,6 +71,8 @@ struct Context<'s> {
     tick_place: Span,
     /// Whether something happens to Places.
     names_places: bool,
+    /// Whether the file says what Places answers.
+    has_bodies: bool,
     /// What messages take in the beginning.
     usual: Vec<(Route, LatencyRange)>,
 }

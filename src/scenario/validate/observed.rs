@@ -10,6 +10,7 @@ use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::Name;
 use crate::protocol::escape;
+use crate::scenario::forms;
 use crate::scenario::raw::RawExpect;
 use crate::scenario::{Expected, LinkCheck, LogCheck, Pattern, ServerCheck, StateCheck};
 use crate::units::{DurationText, format_duration};
@@ -136,6 +137,19 @@ impl Context<'_> {
         let pattern = Pattern::plain(text)
             .map_err(|error| self.error(text.span(), error.to_string()))
             .ok();
+        if let (Some(pattern), Some(steps)) = (&pattern, known.written)
+            && !forms::can_match(pattern, steps, self.has_bodies)
+        {
+            let problem = Problem::error(self.source, text.span(), "no event ever looks like this");
+            let help = forms::nearest(pattern).map_or_else(
+                || "`herd run --all` shows what events look like".to_owned(),
+                |nearest| format!("the nearest is `{nearest}`"),
+            );
+            let help = format!(
+                "{help}; what a client's line or Places says stands behind how the event begins, as in `→  *`"
+            );
+            self.report(problem.help(help));
+        }
         let by = raw.by.as_ref();
         if let Some(by) = by {
             self.check_acts(by, known);

@@ -1,0 +1,375 @@
+//! What the words of events can look like, rendered by the code that writes them. Whoever looks for events by their words
+//! can so tell a misspelt word from one that did not come.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{ConnId, End, Ignored, Other, RecordText, Source, Text, What, Why};
+use crate::protocol::client::Refusal;
+use crate::protocol::peer::{BootId, Hello, Pace, PeerError, PeerLine, Prefix, Summary, Update};
+use crate::protocol::record::Record;
+use crate::protocol::time::Timestamp;
+use crate::units::format_duration;
+
+/// Stands in a form for a word without blanks: a name, an id, a latency.
+pub const WORD: char = '\u{e000}';
+
+/// Stands in a form for a number, decimal or hexadecimal, a time or a location.
+pub const NUMBER: char = '\u{e001}';
+
+/// Stands in a form for any text: what somebody else decides on.
+pub const TEXT: char = '\u{e002}';
+
+// What samples have in place of the marks: bytes that every writer takes as they are.
+const WORD_SAMPLE: &str = "WORDQ";
+const TEXT_SAMPLE: &str = "TEXTQ";
+const NUMBER_SAMPLE: u16 = 4242;
+
+/// The forms of all events' words, each once, with [`WORD`], [`NUMBER`] and [`TEXT`] where words differ.
+pub fn forms() -> Vec<String> {
+    let with_time = |_: &RecordText<'_>| format!("{WORD_SAMPLE} of {NUMBER_SAMPLE}");
+    let named = |_: &RecordText<'_>| WORD_SAMPLE.to_owned();
+    let mut seen = BTreeSet::new();
+    let forms = samples().into_iter().flat_map(|what| {
+        let words: [String; 2] = [what.words(&with_time), what.words(&named)];
+        words.map(|words| marked(&words))
+    });
+    forms.filter(|form| seen.insert(form.clone())).collect()
+}
+
+fn marked(words: &str) -> String {
+    let duration = format_duration(std::time::Duration::from_nanos(u64::from(NUMBER_SAMPLE)));
+    words
+        .replace(&format!("+{duration}"), &WORD.to_string())
+        .replace(WORD_SAMPLE, &WORD.to_string())
+        .replace(TEXT_SAMPLE, &TEXT.to_string())
+        .replace(&NUMBER_SAMPLE.to_string(), &NUMBER.to_string())
+}
+
+/// Events of every kind, and of a kind several where its words differ.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a sample of each event, and nothing else"
+)]
+fn samples() -> Vec<What<'static>> {
+    let (count, hops) = (u64::from(NUMBER_SAMPLE), u32::from(NUMBER_SAMPLE));
+    let (conn, name) = (ConnId(count), || Arc::<str>::from(WORD_SAMPLE));
+    let word = || Cow::Borrowed(WORD_SAMPLE);
+    let text = || Text::from(TEXT_SAMPLE.as_bytes());
+    let client = || Text::from(WORD_SAMPLE.as_bytes());
+    let record = || RecordText {
+        client: client(),
+        location: client(),
+        time: client(),
+        origin: client(),
+        skew: client(),
+    };
+    let others = || [Other::Client, Other::Peer, Other::Server(name())];
+    let sources = || [Source::Client, Source::Server(name())];
+    let mut samples = vec![
+        What::Started { boot: word() },
+        What::Stopped,
+        What::HeldBack {
+            conn,
+            limit: word(),
+        },
+        What::Forgotten {
+            record: record(),
+            from: None,
+        },
+        What::Forgotten {
+            record: record(),
+            from: Some(name()),
+        },
+        What::Expired { record: record() },
+        What::LookUp { client: client() },
+        What::Linked { peer: name() },
+        What::Unlinked { peer: name() },
+        What::LinkUp { peer: name(), conn },
+        What::Namesakes {
+            name: name(),
+            mine: false,
+            linked: word(),
+            linked_by: None,
+            refused: word(),
+            conn,
+        },
+        What::Synchronised {
+            peer: name(),
+            sent: count,
+            received: count,
+        },
+        What::PlacesAsked { request: text() },
+        What::PlacesTold {
+            status: NUMBER_SAMPLE,
+            fault: None,
+        },
+        What::PlacesTold {
+            status: NUMBER_SAMPLE,
+            fault: Some(Cow::Borrowed(TEXT_SAMPLE)),
+        },
+        What::Unanswered {
+            to: name(),
+            line: text(),
+        },
+        What::Crashed,
+        What::Restarted,
+        What::PoweredOff,
+        What::PoweredOn,
+        What::Frozen,
+        What::Thawed,
+        What::Refusing,
+        What::Accepting,
+        What::Skewed { by: 0, drift: 0 },
+        What::Skewed {
+            by: i64::from(NUMBER_SAMPLE),
+            drift: 0,
+        },
+        What::Skewed {
+            by: i64::from(NUMBER_SAMPLE),
+            drift: i64::from(NUMBER_SAMPLE),
+        },
+        What::Chose {
+            step: Cow::Borrowed(TEXT_SAMPLE),
+        },
+    ];
+    for number in [1, count] {
+        samples.push(What::Unconfirmed {
+            peer: name(),
+            records: number,
+        });
+        samples.push(What::Touched {
+            count: number,
+            of: word(),
+        });
+    }
+    for with in others() {
+        samples.push(What::Opened {
+            conn,
+            end: End::Acceptor,
+            with,
+        });
+    }
+    for why in whys() {
+        samples.push(What::Closed {
+            conn,
+            why: why.clone(),
+        });
+        samples.push(What::ConnectFailed {
+            to: name(),
+            why: why.clone(),
+        });
+        samples.push(What::LinkDown {
+            peer: name(),
+            why: why.clone(),
+        });
+        samples.extend(others().map(|with| What::NotAccepted {
+            with,
+            why: why.clone(),
+            from: None,
+        }));
+    }
+    samples.extend(REFUSALS.map(|why| What::Refused { why }));
+    for from in sources() {
+        for hops in [1, hops] {
+            samples.push(What::Accepted {
+                record: record(),
+                hops,
+                from: from.clone(),
+            });
+        }
+        samples.extend(
+            [Ignored::Known, Ignored::Older, Ignored::Expired].map(|why| What::Ignored {
+                record: record(),
+                why,
+                from: from.clone(),
+            }),
+        );
+    }
+    let (there, elsewhere): (Arc<str>, Arc<str>) = (name(), TEXT_SAMPLE.into());
+    let way = || vec![(Arc::clone(&there), Arc::clone(&elsewhere))];
+    let ways = || {
+        [
+            way(),
+            vec![
+                way()[0].clone(),
+                (Arc::clone(&elsewhere), Arc::clone(&there)),
+            ],
+        ]
+    };
+    samples.extend(ways().map(|ways| What::Cut { ways }));
+    samples.extend(ways().map(|ways| What::Healed { ways }));
+    samples.push(What::Severed { pairs: way() });
+    samples.push(What::Slowed {
+        links: way(),
+        latency: word(),
+    });
+    for line in lines() {
+        let line = || Text(Cow::Owned(line.clone().into_bytes()));
+        samples.push(What::LineIn { conn, line: line() });
+        samples.push(What::LineOut { conn, line: line() });
+    }
+    samples
+}
+
+const REFUSALS: [Refusal; 11] = [
+    Refusal::Empty,
+    Refusal::UnknownCommand,
+    Refusal::FieldCount,
+    Refusal::BadLocation,
+    Refusal::BadTime,
+    Refusal::BadRadius,
+    Refusal::BadBound,
+    Refusal::UnknownClient,
+    Refusal::TooLong,
+    Refusal::Full,
+    Refusal::FutureTime,
+];
+
+fn whys() -> Vec<Why> {
+    let errors = [
+        PeerError::UnknownVerb,
+        PeerError::Malformed,
+        PeerError::Unexpected,
+        PeerError::TooLong,
+        PeerError::TooManyQuestions,
+    ];
+    let mut whys = vec![
+        Why::Ended,
+        // The system has words of its own, which differ from one to the next.
+        Why::Failed(Cow::Borrowed(TEXT_SAMPLE)),
+        Why::Silent,
+        Why::HalfLine,
+        Why::LineTooLong,
+        Why::Slow,
+        Why::Refused(Cow::Borrowed(TEXT_SAMPLE)),
+        Why::NoHello,
+        Why::NoHandshake,
+        Why::Superseded,
+        Why::Stopping,
+        Why::Left,
+        Why::Early,
+        Why::Crowded,
+        Why::Full,
+    ];
+    whys.extend(errors.map(Why::Protocol));
+    whys
+}
+
+/// Lines of clients and to them, which may say anything, and lines between servers.
+fn lines() -> Vec<String> {
+    let (word, number) = (WORD_SAMPLE, NUMBER_SAMPLE);
+    let mut lines = vec![
+        TEXT_SAMPLE.to_owned(),
+        format!("? {TEXT_SAMPLE}"),
+        format!("IAMAT {word} {number} {number}"),
+        format!("WHATSAT {word} {number} {number}"),
+        format!("AT {word} {number} {word} {number} {number}"),
+        format!("AT {word} {number} {word} {number} {number}\n{TEXT_SAMPLE}"),
+    ];
+    lines.extend(between_servers().iter().map(|line| {
+        // Whatever is neither a verb nor a name is a number, or the dash of a prefix without digits.
+        let line = String::from_utf8_lossy(&line.to_bytes()).into_owned();
+        let words = line.split(' ').map(|word| {
+            let is_number = word == "-" || word.contains(|c: char| c.is_ascii_digit());
+            if is_number {
+                number.to_string()
+            } else {
+                word.to_owned()
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }));
+    // However many hashes there are.
+    lines.extend(["LIST", "WANT"].map(|verb| format!("{verb} {number} {TEXT_SAMPLE}")));
+    lines
+}
+
+fn between_servers() -> Vec<PeerLine<'static>> {
+    let name = WORD_SAMPLE.as_bytes();
+    let hello = |records| Hello {
+        version: 2,
+        // Of two names one behind the other any two words could be a part.
+        herd: TEXT_SAMPLE.as_bytes(),
+        server: name,
+        boot: BootId(1),
+        records,
+    };
+    let (under, summary) = (Prefix::ROOT, Summary::default());
+    let mut lines = vec![
+        PeerLine::Hello(hello(None)),
+        PeerLine::Hello(hello(Some(1))),
+        PeerLine::Dial(hello(None)),
+        PeerLine::Dial(hello(Some(1))),
+        PeerLine::Bye { reason: b"" },
+        PeerLine::Bye {
+            reason: TEXT_SAMPLE.as_bytes(),
+        },
+        PeerLine::Ping { clock: None },
+        PeerLine::Root(summary),
+        PeerLine::Digest { under, summary },
+        PeerLine::Done { under },
+        PeerLine::List {
+            under,
+            hashes: Vec::new(),
+        },
+        PeerLine::Want {
+            under,
+            hashes: Vec::new(),
+        },
+        PeerLine::Synced { sent: 1 },
+    ];
+    if let Some(clock) = Timestamp::parse(b"1.000000000") {
+        lines.push(PeerLine::Ping { clock: Some(clock) });
+        lines.push(PeerLine::Pong { ping: clock, clock });
+    }
+    let text = format!("{WORD_SAMPLE} +1.000000000 {WORD_SAMPLE} +1+1 1");
+    if let Some(record) = Record::parse(text.as_bytes()) {
+        lines.extend([Pace::Live, Pace::Bulk].map(|pace| {
+            PeerLine::At(Update {
+                record: record.clone(),
+                hops: 1,
+                pace,
+            })
+        }));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_event_has_a_form() {
+        let kinds: BTreeSet<&str> = samples().iter().map(What::kind).collect();
+        let source = include_str!("kinds.rs");
+        let (names, _) = source.split_once("mod tests").expect("tests at its end");
+        let names: BTreeSet<&str> = (names.split(" => \"").skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert_eq!(kinds, names);
+    }
+
+    #[test]
+    fn a_form_has_marks_where_words_differ() {
+        let forms = forms();
+        for wanted in [
+            format!("accepts {WORD} of {NUMBER} from its client, {NUMBER} hops"),
+            format!("accepts {WORD} from {WORD}, 1 hop"),
+            format!("link to {WORD} is down: silent for too long"),
+            format!("its clock is wrong by {WORD} and {WORD} a second"),
+            format!("→  HAVE {WORD} {NUMBER} {WORD} {NUMBER} {NUMBER} {NUMBER}"),
+            format!("←  PONG {NUMBER} {NUMBER}"),
+            format!("CUT: {WORD} ↔ {TEXT}"),
+        ] {
+            assert!(forms.contains(&wanted), "{wanted:?}: {forms:#?}");
+        }
+        for form in forms {
+            for sample in [WORD_SAMPLE, TEXT_SAMPLE, "4242"] {
+                assert!(!form.contains(sample), "{form:?}");
+            }
+        }
+    }
+}
