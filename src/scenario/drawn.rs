@@ -6,6 +6,9 @@ use super::Fault;
 use crate::herd::{Name, ServerId};
 use crate::units::LatencyRange;
 
+/// So many lines of a hundred must be answered where a scenario says nothing of it.
+const USUALLY_ANSWERED: usize = 50;
+
 /// A stream of clients' lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
@@ -21,11 +24,17 @@ pub struct Workload {
     pub lasts: Duration,
     /// How many lines of a hundred are a WHATSAT.
     pub whatsat: u8,
-    /// How many lines of a hundred must be answered; if not given, one line must.
+    /// How many lines of a hundred must be answered; if not given, half of them.
     pub answered: Option<u8>,
 }
 
 impl Workload {
+    /// How many lines of these must be answered: at least one, since a workload that nobody answers proves nothing.
+    pub fn least_answered(&self, lines: usize) -> usize {
+        let percent = self.answered.map_or(USUALLY_ANSWERED, usize::from);
+        (lines * percent).div_ceil(100).max(1)
+    }
+
     /// How many lines are sent.
     pub fn lines(&self) -> u64 {
         let lines = self.lasts.as_nanos() * u128::from(self.rate) / 1_000_000_000;

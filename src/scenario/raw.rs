@@ -225,7 +225,7 @@ pub(super) struct RawStep {
     /// How many lines of a hundred of a workload are a WHATSAT; none by default.
     #[schemars(range(max = 100))]
     pub(super) whatsat: Option<Located<u8>>,
-    /// How many lines of a hundred of a workload must be answered. By default one line must.
+    /// How many lines of a hundred of a workload must be answered: half of them by default.
     #[schemars(range(min = 1, max = 100))]
     pub(super) answered: Option<Located<u8>>,
     /// Faults begin at random, each kind on average once in the time given:

@@ -213,11 +213,10 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Who can't be reached can't answer; but a workload that nobody answers proves nothing.
+    /// Who can't be reached can't answer; but a workload that hardly anybody answers proves little.
     fn answered(&self) -> Judgement {
         let (all, answered) = (self.lines.len(), self.answers().count());
-        let percent = self.workload.answered.map_or(0, usize::from);
-        let wanted = (all * percent).div_ceil(100).max(1);
+        let wanted = self.workload.least_answered(all);
         let expected = format!("at least {wanted}");
         let actual = format!("{answered} of {all}");
         self.judgement("lines answered", answered >= wanted, expected, actual)
