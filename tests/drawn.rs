@@ -34,7 +34,7 @@ fn with_random(random: &str) -> String {
         title = "chaos"
         herd = "riley"
         steps = [
-          {{ at = "3s", client = "kiwi", clients = 5, to = "all", send = "WHATSAT load-1 10 5", every = "100ms" }},
+          {{ at = "3s", client = "kiwi", clients = 5, to = "all", send = "WHATSAT load-1 10 5", reply = "*", every = "100ms" }},
           {random},
           {{ at = "1s", workload = "load", clients = 5, rate = 30, lasts = "7s", whatsat = 20 }},
         ]"#

@@ -15,7 +15,7 @@ title = "One question"
 herd  = "riley"
 steps = [
   { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 {now}", reply = "AT *" },
-  { at = "2s", client = "plum", to = "Campbell", send = "WHATSAT kiwi 10 1" },
+  { at = "2s", client = "plum", to = "Campbell", send = "WHATSAT kiwi 10 1", reply = "AT *" },
 ]
 "#;
 

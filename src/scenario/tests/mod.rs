@@ -207,7 +207,7 @@ fn steps_are_sorted_by_time_and_keep_their_order_within_one() {
 fn updates_are_numbered_in_order_of_sending() {
     let scenario = good(
         "steps = [{ at = \"1s\", client = \"a\", to = [\"Juzang\", \"Riley\"], times = 2, every = \"5ms\",\n\
-         send = [\"IAMAT a +1+1 {now}\", \"WHATSAT a 1 1\", \"IAMAT b{i} +1+1 {now}\"] },\n\
+         send = [\"IAMAT a +1+1 {now}\", \"WHO a 1 1\", \"IAMAT b{i} +1+1 {now}\"] },\n\
          { at = \"1002ms\", client = \"a\", to = \"Bernard\", send = \"IAMAT a +1+1 {now}\" }]\n\
          [[expect]]\nupdate = \"a#3\"\nignored = true\n[[expect]]\nupdate = \"b1#2\"\nsends = 8",
     );

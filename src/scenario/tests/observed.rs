@@ -206,6 +206,26 @@ fn any_word_about_an_update_of_the_step_is_enough() {
     assert!(warnings(&replied, "").is_empty(), "{replied}");
     let silent = step.replace("times = 3", "no_reply = true");
     assert!(warnings(&silent, "").is_empty());
-    let question = step.replace("IAMAT a +1+1 {now}", "WHATSAT a 10 5");
-    assert!(warnings(&question, "").is_empty());
+}
+
+#[test]
+fn a_question_to_which_any_answer_will_do_is_warned_of() {
+    let step = "{ at = \"1s\", client = \"a\", to = \"Riley\", send = \"WHATSAT a 10 5\" }";
+    let warned = ["3:10 any answer to this WHATSAT will do, even that the client is unknown"];
+    assert_eq!(warnings(step, ""), warned);
+    let up = "[[expect]]\nlink = \"all\"\nis = \"up\"";
+    assert_eq!(warnings(step, up), warned);
+    for said in ["reply = \"*\"", "no_reply = true", "maybe = true"] {
+        let step = step.replace(" }", &format!(", {said} }}"));
+        assert!(warnings(&step, "").is_empty(), "{said}");
+    }
+    for other in [
+        "[[expect]]\nserver = \"Riley\"\nlookups = 1",
+        "[[expect]]\nlog = \"asks Places *\"",
+        "[[expect]]\ninvariant = \"answered-once-in-order\"",
+        // A table that nobody asks breaks the run.
+        "[[places]]\nplaces = 1",
+    ] {
+        assert!(warnings(step, other).is_empty(), "{other}");
+    }
 }

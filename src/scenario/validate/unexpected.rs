@@ -35,6 +35,7 @@ impl Context<'_> {
         for update in updates {
             firsts.entry(place(update.step)).or_insert(update);
         }
+        self.warn_of_any_answer(known, expects);
         for (place, first) in firsts {
             let step = &steps[first.step];
             if !told.contains(&place) && !has_reply(step) {
@@ -55,6 +56,42 @@ impl Context<'_> {
                 self.report(problem.help(help));
             }
         }
+    }
+}
+
+impl Context<'_> {
+    /// Warns of each step that asks with a WHATSAT whose answer nothing speaks of: that nobody knows the client is one, too.
+    fn warn_of_any_answer(&mut self, known: &Known<'_>, expects: &[Expect]) {
+        if self.has_bodies || expects.iter().any(is_about_answers) {
+            return;
+        }
+        let asks = |line: &Line| {
+            line.reply.is_none() && line.send.text().split_whitespace().next() == Some("WHATSAT")
+        };
+        for step in known.written.unwrap_or_default() {
+            let Action::Client(client) = &step.action else {
+                continue;
+            };
+            let is_open = !client.no_reply && !client.maybe;
+            if is_open && client.lines.iter().any(asks) {
+                let message = "any answer to this WHATSAT will do, even that the client is unknown";
+                let problem = Problem::warning(self.source, step.span.clone(), message);
+                self.report(problem.help(
+                    "give the step a `reply`: `\"AT *\"` if the client must be known, `\"*\"` if it need not be",
+                ));
+            }
+        }
+    }
+}
+
+/// Whether an expectation says something of what clients are told.
+fn is_about_answers(expect: &Expect) -> bool {
+    match &expect.what {
+        Expected::Log(_) | Expected::Invariants(_) => true,
+        Expected::Servers { checks, .. } => checks
+            .iter()
+            .any(|check| matches!(check, ServerCheck::LookUps(_) | ServerCheck::Asks(_))),
+        Expected::Update { .. } | Expected::Links { .. } | Expected::Kept(_) => false,
     }
 }
 
