@@ -260,7 +260,22 @@ impl Context<'_> {
         known: &Known<'_>,
     ) -> Option<Expected> {
         self.check_kept(raw, "of a workload, give `kept = true`");
-        self.check_workload(name, known.written?);
+        let steps = known.written?;
+        self.check_workload(name, steps);
+        let only_asks = |step: &Step| {
+            let load = match &step.action {
+                Action::Workload(load) => Some(load),
+                _ => None,
+            };
+            load.is_some_and(|load| load.name == name.as_str().into() && load.whatsat == 100)
+        };
+        if steps.iter().any(only_asks) {
+            let message = format!(
+                "`{}` only asks (`whatsat = 100`), so there is nothing of it to keep",
+                **name
+            );
+            self.error(name.span(), message);
+        }
         Some(Expected::Kept(Whose::Workload(name.as_str().into())))
     }
 
@@ -280,6 +295,12 @@ impl Context<'_> {
                 let message = format!("there is no client `{}`", **name);
                 let help = did_you_mean(name, "clients", names.iter().map(|name| &**name));
                 cx.report(Problem::error(cx.source, name.span(), message).help(help));
+            } else if !tells(steps, name) {
+                let message = format!(
+                    "`{}` sends no IAMAT, so there is nothing of it to keep",
+                    **name
+                );
+                cx.error(name.span(), message);
             }
             found
         })?;
@@ -304,6 +325,18 @@ impl Context<'_> {
             self.report(Problem::error(self.source, name.span(), message).help(help));
         }
     }
+}
+
+/// Whether a client says where somebody is.
+fn tells(steps: &[Step], name: &str) -> bool {
+    steps.iter().any(|step| match &step.action {
+        Action::Client(client) => {
+            let mut lines = client.lines.iter();
+            &*client.client == name && lines.any(|line| line.send.update_id(1).is_some())
+        }
+        Action::Workload(load) => (1..=load.clients).any(|number| &*load.client(number) == name),
+        _ => false,
+    })
 }
 
 /// The clients of these steps, by name.

@@ -23,7 +23,21 @@ pub(in crate::sim) fn of_clients(
 ) -> Judgement {
     let is_theirs = |_: &Step, client: &ClientStep| clients.contains(&client.client);
     let names: Vec<&str> = clients.iter().map(|name| &**name).collect();
-    kept(scenario, &names.join(", "), is_theirs, outcomes, trace)
+    let judgement = kept(scenario, &names.join(", "), is_theirs, outcomes, trace);
+    let is_unanswered = |name: &&Name| {
+        let is_its = |_: &Step, client: &ClientStep| client.client == **name;
+        newest(scenario, is_its, outcomes).is_empty()
+    };
+    let unanswered = clients.iter().filter(is_unanswered);
+    let unanswered: Vec<&str> = unanswered.map(|name| &**name).collect();
+    if unanswered.is_empty() || !judgement.held {
+        return judgement;
+    }
+    Judgement {
+        held: false,
+        actual: format!("no update was answered of {}", unanswered.join(", ")),
+        ..judgement
+    }
 }
 
 /// Of everybody whose steps are `theirs`, called `name`.
