@@ -585,6 +585,70 @@ fn requests_to_places_are_counted_for_the_server_that_asks() {
     );
 }
 
+/// What a scenario is about must have been put to the test.
+#[test]
+fn an_invariant_that_nothing_could_break_does_not_hold() {
+    let quiet = "end = \"1s\"\nsteps = [{ at = \"500ms\", partition = \"Riley-Juzang\" }]";
+    let asked = "steps = [{ at = \"1s\", client = \"a\", to = \"Riley\", send = \"hello\", reply = \"? hello\" }]";
+    let told =
+        "steps = [{ at = \"1s\", client = \"a\", to = \"Riley\", send = \"IAMAT a +1+1 {now}\" }]";
+    let idle = |rest: &str| {
+        let all: Vec<String> = (Invariant::ALL.iter())
+            .map(|invariant| format!("\"{invariant}\""))
+            .collect();
+        let rest = format!("{rest}\n[[expect]]\ninvariant = [{}]", all.join(", "));
+        let broken = judged(&rest)
+            .into_iter()
+            .filter(|judgement| !judgement.held);
+        let broken = broken.filter_map(|judgement| Some((judgement.invariant?, judgement.actual)));
+        broken.collect::<Vec<_>>()
+    };
+    let untold = [
+        (
+            Invariant::NeverBackInTime,
+            "no server took in an update".to_owned(),
+        ),
+        (
+            Invariant::NothingInvented,
+            "no server took in an update".to_owned(),
+        ),
+        (
+            Invariant::SendsBounded,
+            "no server sent an update to another".to_owned(),
+        ),
+    ];
+    assert_eq!(idle(told), []);
+    assert_eq!(idle(asked), untold);
+    let unasked = (
+        Invariant::AnsweredOnceInOrder,
+        "no client sent a line".to_owned(),
+    );
+    let why = "no client sent a line, and no link had to be up at the end".to_owned();
+    let mut all = vec![unasked];
+    all.extend(untold);
+    all.push((Invariant::NothingWaits, why));
+    assert_eq!(idle(quiet), all);
+}
+
+#[test]
+fn nothing_is_kept_of_a_client_that_was_never_answered() {
+    let text = r#"
+        title = "one of two"
+        herd = "riley"
+        steps = [
+          { at = "1s", crash = "Riley" },
+          { at = "2s", client = "kiwi", to = "Riley", no_reply = true, send = "IAMAT kiwi +34-118 {now}" },
+          { at = "2s", client = "plum", to = "Juzang", send = "IAMAT plum +34-118 {now}" },
+        ]
+        [[expect]]
+        client = ["kiwi", "plum"]
+        kept = true
+    "#;
+    let [[about, _, actual]] = broken_in(text).try_into().expect("one");
+    assert_eq!(about, "kiwi, plum: what was answered is kept");
+    assert_eq!(actual, "no update was answered of kiwi");
+}
+
 /// The judgements of a scenario of the herd `riley`.
 fn judged(rest: &str) -> Vec<Judgement> {
     let text = format!("title = \"a test\"\nherd = \"riley\"\n{rest}");

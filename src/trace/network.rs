@@ -25,6 +25,11 @@ impl<'a> Network<'a> {
         network
     }
 
+    /// Whether a server stands still.
+    pub(crate) fn is_frozen(&self, server: &str) -> bool {
+        self.frozen.contains(server)
+    }
+
     /// Takes in the next event.
     pub(crate) fn learn(&mut self, event: &'a Event) {
         let who = event.who.name();

@@ -1,5 +1,6 @@
 //! What was expected, held against what happened.
 
+mod idle;
 pub(super) mod kept;
 mod state;
 mod updates;
@@ -20,7 +21,7 @@ use crate::protocol::{escape, visible};
 use crate::scenario::{
     Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Wanted, Whose, planned,
 };
-use crate::trace::invariants::{Invariant, Run};
+use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
@@ -66,6 +67,8 @@ pub(super) fn judge(
     judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
     judgements.push(judge.ending(execution));
     judgements.extend(judge.unasked());
+    judgements.extend(judge.came_up());
+    judgements.extend(judge.answered_at_all(&execution.outcomes));
     if let Some(seen) = &execution.places {
         judgements.extend(judge.places(seen));
     }
@@ -139,6 +142,10 @@ impl Judge<'_> {
         let silent = client.maybe && answer.is_none();
         let (held, expected) = match (&line.reply, client.no_reply) {
             (_, true) => (answer.is_none(), "no answer".to_owned()),
+            (None, false) if answer.is_some_and(idle::is_failed_look_up) => (
+                false,
+                "what Places found, or a `reply` that says what else".to_owned(),
+            ),
             (None, false) => (answer.is_some(), "any answer".to_owned()),
             (Some(pattern), false) => (
                 answer.is_some_and(|answer| pattern.matches(answer, place.repetition, clock)),
@@ -274,11 +281,12 @@ impl Judge<'_> {
 
     /// Whether `invariant` held; if not, the first ways in which it did not.
     fn invariant(&self, invariant: Invariant) -> Judgement {
-        let violations = invariant.violations(&Run {
-            herd: &self.scenario.herd,
-            events: &self.trace.events,
-            until_quiet: self.scenario.end.is_none(),
-        });
+        let run = idle::run(self.scenario, self.trace);
+        let violations = invariant.violations(&run);
+        let place = self.said_of(invariant);
+        // What a scenario is about must have been put to the test.
+        let expected = place.as_ref().filter(|_| violations.is_empty());
+        let idle = expected.and_then(|_| invariant.idle(&run));
         let first = || violations.iter().take(MOST_VIOLATIONS);
         let events: BTreeSet<EventId> = first()
             .flat_map(|violation| violation.events.iter().copied())
@@ -289,14 +297,14 @@ impl Judge<'_> {
             more => actual.push(format!("and {more} more")),
         }
         if actual.is_empty() {
-            actual.push(NO_VIOLATION.to_owned());
+            actual.push(idle.unwrap_or(NO_VIOLATION).to_owned());
         }
         Judgement {
             about: format!("{invariant}: {}", invariant.sentence()),
-            held: violations.is_empty(),
+            held: violations.is_empty() && idle.is_none(),
             expected: NO_VIOLATION.to_owned(),
             actual: actual.join("; "),
-            place: self.said_of(invariant),
+            place,
             invariant: Some(invariant),
             events: events.into_iter().collect(),
         }

@@ -22,7 +22,7 @@ impl Judge<'_> {
         }
     }
 
-    fn over(&self) -> String {
+    pub(super) fn over(&self) -> String {
         format!("the run was over at {}", format_duration(self.lasted))
     }
 
@@ -299,6 +299,9 @@ impl Judge<'_> {
             })
             .map(|event| event.id)
             .collect();
+        if log.times == Some(0) && self.is_gone(log, |event| counts.contains(&event.at)) {
+            return broken(about, &expected, "the server does not run in that time");
+        }
         let actual = events.len() as u64;
         Judgement {
             held: log.times.map_or(actual > 0, |expected| actual == expected),
@@ -332,7 +335,7 @@ fn record(accepted: &Event) -> Option<&RecordText<'static>> {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -6,6 +6,7 @@
 
 mod answers;
 mod ending;
+mod idle;
 mod records;
 mod sends;
 mod stores;

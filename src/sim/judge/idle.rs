@@ -1,0 +1,99 @@
+//! What proves nothing: a run in which nothing was put to the test that a scenario is about.
+
+use super::super::client::Outcome;
+use super::{Judge, broken};
+use crate::journal::{Event, What};
+use crate::scenario::{Action, LogCheck, Scenario};
+use crate::trace::invariants::Run;
+use crate::trace::network::Network;
+use crate::trace::state::State;
+use crate::trace::{Judgement, Trace};
+
+/// A run as its invariants look at it.
+pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace) -> Run<'a> {
+    Run {
+        herd: &scenario.herd,
+        events: &trace.events,
+        until_quiet: scenario.end.is_none(),
+    }
+}
+
+impl Judge<'_> {
+    /// Who ends a run before the herd is one looked at no herd. Said only when it is broken.
+    pub(super) fn came_up(&self) -> Option<Judgement> {
+        let is_ready = |event: &Event| matches!(event.what, What::Synchronised { .. });
+        let is_early = self.scenario.end.is_some()
+            && !self.scenario.herd.links().is_empty()
+            && !self.trace.events.iter().any(is_ready);
+        let about = "some link is synchronised before the run ends";
+        is_early.then(|| broken(about.to_owned(), "a synchronised link", &self.over()))
+    }
+
+    /// Where any answer may fail to come and nothing else is expected, one must come. Said only when it is broken.
+    pub(super) fn answered_at_all(&self, outcomes: &[Outcome]) -> Option<Judgement> {
+        let mut clients = self
+            .scenario
+            .steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Client(client) => Some(client.maybe),
+                // A workload says itself how many answers must come.
+                Action::Drawn(_) => Some(false),
+                _ => None,
+            });
+        let is_open = self.scenario.expects.is_empty()
+            && clients.next().is_some_and(|maybe| maybe)
+            && clients.all(|maybe| maybe);
+        let is_answered = || outcomes.iter().any(|outcome| outcome.answer.is_some());
+        let about = "some client is answered, as nothing else is expected";
+        (is_open && !is_answered())
+            .then(|| broken(about.to_owned(), "an answer to a `maybe`", "no answer"))
+    }
+
+    /// Whether the server whose events may not come does not run while they could.
+    pub(super) fn is_gone(&self, log: &LogCheck, counted: impl Fn(&Event) -> bool) -> bool {
+        let Some(by) = log
+            .by
+            .as_deref()
+            .filter(|by| self.scenario.herd.id(by).is_some())
+        else {
+            return false;
+        };
+        let until = log.until.map_or(u64::MAX, super::state::nanos);
+        let events = &self.trace.events;
+        let before = &events[..events.partition_point(|event| event.at <= until)];
+        let is_frozen = Network::after(before).is_frozen(by);
+        let runs = State::at(events, until).server(by).is_some() && !is_frozen;
+        let acts = |event: &&Event| event.who.name() == by && counted(event) && is_own(event);
+        !runs && !events.iter().any(|event| acts(&event))
+    }
+}
+
+/// Whether a server did it, and it was neither done to it nor its mere start.
+fn is_own(event: &Event) -> bool {
+    !matches!(
+        event.what,
+        What::Started { .. }
+            | What::Crashed
+            | What::Restarted
+            | What::PoweredOff
+            | What::PoweredOn
+            | What::Frozen
+            | What::Thawed
+            | What::Refusing
+            | What::Accepting
+            | What::Skewed { .. }
+    )
+}
+
+/// Whether a WHATSAT was answered with no more than that Places could not be asked, or said no.
+pub(super) fn is_failed_look_up(answer: &[u8]) -> bool {
+    let mut parts = answer.splitn(2, |&byte| byte == b'\n');
+    let (Some(b'A'), Some(body)) = (parts.next().and_then(|line| line.first()), parts.next())
+    else {
+        return false;
+    };
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let status = body.get("status").and_then(serde_json::Value::as_str);
+    status.is_some_and(|status| !["OK", "ZERO_RESULTS"].contains(&status))
+}

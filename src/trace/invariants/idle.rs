@@ -1,0 +1,57 @@
+//! Whether there was anything in a run that could have broken an invariant.
+
+use super::{Invariant, Run};
+use crate::journal::{Event, What, Who};
+use crate::protocol::peer::PeerLine;
+use crate::trace::network::Network;
+use crate::trace::state::State;
+
+impl Invariant {
+    /// Why it could not be broken in this run, whatever servers do: nothing happened that it speaks of.
+    pub fn idle(self, run: &Run<'_>) -> Option<&'static str> {
+        let happens = |it: &dyn Fn(&Event) -> bool| run.events.iter().any(it);
+        let is_asked = || happens(&|event| is_line_of_client(event));
+        let (is_idle, why) = match self {
+            Self::AnsweredOnceInOrder => (!is_asked(), "no client sent a line"),
+            Self::NeverBackInTime | Self::NothingInvented => {
+                let is_taken_in = |event: &Event| matches!(event.what, What::Accepted { .. });
+                (!happens(&is_taken_in), "no server took in an update")
+            }
+            Self::SendsBounded => (!happens(&is_update), "no server sent an update to another"),
+            Self::Agreement => {
+                let why = "no two servers that run at the end can reach each other";
+                (!has_pair(run), why)
+            }
+            Self::NothingWaits => {
+                let why = "no client sent a line, and no link had to be up at the end";
+                (!(is_asked() || run.until_quiet && has_pair(run)), why)
+            }
+        };
+        is_idle.then_some(why)
+    }
+}
+
+fn is_line_of_client(event: &Event) -> bool {
+    matches!(
+        (&event.who, &event.what),
+        (Who::Client(_), What::LineOut { .. })
+    )
+}
+
+fn is_update(event: &Event) -> bool {
+    match (&event.who, &event.what) {
+        (Who::Server(_), What::LineOut { line, .. }) => {
+            matches!(PeerLine::parse(&line.0), Ok(PeerLine::At(_)))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a server that runs at the end can reach another one.
+fn has_pair(run: &Run<'_>) -> bool {
+    let state = State::at(run.events, u64::MAX);
+    let network = Network::after(run.events);
+    let runs = |id| state.server(&run.herd.server(id).name).is_some();
+    let mut running = run.herd.ids().filter(|&id| runs(id));
+    running.any(|id| network.reach(run.herd, &state, id).len() > 1)
+}
