@@ -576,3 +576,68 @@ fn a_line_that_all_prints_matches_when_it_is_copied() {
         .filter(|line| line.starts_with("BROKEN  the log: "));
     assert_eq!(broken.count(), expects.len(), "{stdout}");
 }
+
+/// What nothing was held against did not hold.
+#[test]
+fn what_was_never_put_to_the_test_breaks_the_run() {
+    for (file, about) in [
+        ("a09-maybe-reply.toml", "some client is answered"),
+        ("a12-agreement-all-dead.toml", "agreement: "),
+        (
+            "c03-end-before-sync.toml",
+            "some link is synchronised before",
+        ),
+        ("f12-places-body-unjudged.toml", "Riley answers plum"),
+        ("g03-freeze-all-at-end.toml", "agreement: "),
+        ("g04-workload-10pc.toml", "load: lines answered"),
+        ("h2-log-never-by-dead.toml", "the log of Juzang: accepts*"),
+    ] {
+        let (code, said) = judged(file);
+        assert_eq!(code, Some(1), "{file}: {said}");
+        assert!(said.contains(&format!("BROKEN  {about}")), "{file}: {said}");
+    }
+}
+
+#[test]
+fn what_can_not_be_put_to_the_test_is_refused() {
+    for (file, place, message) in [
+        ("e01-without-all.toml", "3:9", "no invariant is left"),
+        ("h1-sweep-without.toml", "12:11", "no invariant is left"),
+        ("g05-kept-whatsat100.toml", "5:10", "`load` only asks"),
+    ] {
+        let (code, said) = judged(file);
+        assert_eq!(code, Some(2), "{file}: {said}");
+        assert!(said.contains(message), "{file}: {said}");
+        assert!(
+            said.contains(&format!("{file}:{place}\n")),
+            "{file}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_proves_little_is_said() {
+    for (file, words) in [
+        (
+            "e02-without-needless.toml",
+            "`without` is needless: agreement held",
+        ),
+        ("g08-whatsat-any.toml", "any answer to this WHATSAT will do"),
+    ] {
+        let (code, said) = judged(file);
+        assert_eq!(code, Some(0), "{file}: {said}");
+        assert!(said.contains(words), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_sweep_says_which_invariants_are_off() {
+    let folder = folder(&["e02-without-needless.toml"]);
+    let args = ["sweep", "--seeds", "0..2", "e02-without-needless.toml"];
+    let (code, stdout, _) = herd(&folder, &args);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(
+        stdout.contains("without agreement in e02-without-needless"),
+        "{stdout}"
+    );
+}

@@ -138,7 +138,7 @@ fn show(trace: &Trace, args: &Args) -> String {
     }
     let broken = trace.judgements.iter().any(|judgement| !judgement.held);
     let mut lines = vec![report::verdict_line(trace)];
-    if broken {
+    if broken || !trace.header.needless.is_empty() {
         let all = report::judgements(trace);
         lines.extend(all.into_iter().filter(|line| !line.starts_with("held")));
     }

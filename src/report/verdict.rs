@@ -12,7 +12,8 @@ use crate::trace::{Judgement, Trace};
 const MOST_EVENTS: usize = 16;
 
 /// Each expectation: held, or broken with what was expected and what came. The invariants that held
-/// are one line; those that were not judged are another.
+/// are one line; those that were not judged are another,
+/// and one more says which of them held all the same.
 pub fn judgements(trace: &Trace) -> Vec<String> {
     let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.held);
     let mut invariants = trace.judgements.iter().filter_map(held).peekable();
@@ -31,6 +32,10 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
     if !trace.header.without.is_empty() {
         let without = names(&mut trace.header.without.iter().copied());
         lines.push(format!("off     invariants: {without}"));
+    }
+    if !trace.header.needless.is_empty() {
+        let needless = names(&mut trace.header.needless.iter().copied());
+        lines.push(format!("off     `without` is needless: {needless} held"));
     }
     lines
 }

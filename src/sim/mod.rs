@@ -153,6 +153,7 @@ fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Tr
         updates,
         judgements: Vec::new(),
     };
+    trace.header.needless = judge::needless(scenario, &trace);
     trace.judgements = judge::judge(scenario, &execution, mode, &trace);
     trace
 }
@@ -185,6 +186,7 @@ fn header(scenario: &Scenario) -> Header {
         },
         workloads: workloads(scenario),
         without: scenario.without.clone(),
+        needless: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::coverage::Wanted;
 use crate::scenario::Scenario;
 use crate::seed::derive;
+use crate::trace::invariants::Invariant;
 
 /// Everything that the results of a sweep depend on: two sweeps with the same have the same report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Swept {
     pub file: String,
     /// A hash of all that it says.
     pub digest: String,
+    /// The invariants that it is not held against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Invariant>,
 }
 
 /// A part of a sweep: of `of` parts that one, from 1.
@@ -75,6 +79,7 @@ impl Plan {
             name: scenario.name.clone(),
             file: scenario.source.name.clone(),
             digest: format!("{:016x}", derive(0, &scenario.to_toml(), 0)),
+            without: scenario.without.clone(),
         });
         Self {
             sweep: FORMAT,

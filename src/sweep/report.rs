@@ -166,6 +166,12 @@ impl Report {
 
     fn heading(&self, text: &mut String) {
         let _ = writeln!(text, "{}\n  {}", self.subject(), self.extent());
+        for swept in &self.plan.scenarios {
+            if !swept.without.is_empty() {
+                let names: Vec<&str> = swept.without.iter().map(|it| it.name()).collect();
+                let _ = writeln!(text, "  without {} in {}", names.join(", "), swept.name);
+            }
+        }
     }
 
     /// What was swept.

@@ -80,6 +80,9 @@ pub struct Header {
     /// The invariants that were not judged, because the scenario says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
+    /// Those of them that held in this run all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needless: Vec<Invariant>,
 }
 
 /// A link, as a trace's header tells of it.

@@ -65,6 +65,11 @@ impl Context<'_> {
         expects: &[Expect],
     ) -> Vec<Invariant> {
         let without = self.invariants(names);
+        if let Some(names) = names.filter(|_| without.len() == Invariant::ALL.len()) {
+            let message = "no invariant is left that must hold of this run";
+            let problem = Problem::error(self.source, names.span(), message);
+            self.report(problem.help("switch off those that can't hold, and no others"));
+        }
         for expect in expects {
             if let Expected::Invariants(wanted) = &expect.what
                 && let Some(off) = wanted.iter().find(|wanted| without.contains(wanted))

@@ -4,7 +4,7 @@ use super::super::client::Outcome;
 use super::{Judge, broken};
 use crate::journal::{Event, What};
 use crate::scenario::{Action, LogCheck, Scenario};
-use crate::trace::invariants::Run;
+use crate::trace::invariants::{Invariant, Run};
 use crate::trace::network::Network;
 use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
@@ -16,6 +16,13 @@ pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace) -> Run<'a> {
         events: &trace.events,
         until_quiet: scenario.end.is_none(),
     }
+}
+
+/// The invariants that are switched off and held all the same.
+pub(in crate::sim) fn needless(scenario: &Scenario, trace: &Trace) -> Vec<Invariant> {
+    let run = run(scenario, trace);
+    let held = |invariant: &Invariant| invariant.violations(&run).is_empty();
+    scenario.without.iter().copied().filter(held).collect()
 }
 
 impl Judge<'_> {

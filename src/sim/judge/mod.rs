@@ -26,6 +26,7 @@ use crate::trace::network::Network;
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
+pub(super) use idle::needless;
 pub(super) use updates::sent_updates;
 
 /// How many violations of an invariant are told; the others are counted.
