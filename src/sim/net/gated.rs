@@ -105,7 +105,7 @@ mod tests {
         let net = Faults::new(vec!["Riley".to_owned()]).net(0);
         let mut sim = turmoil::Builder::new()
             .rng_seed(1)
-            .simulation_duration(std::time::Duration::from_secs(60))
+            .simulation_duration(std::time::Duration::from_mins(1))
             .build();
         sim.client("Riley", async move {
             net.task(async {
