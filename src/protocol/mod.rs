@@ -25,12 +25,35 @@ pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let begin = rest.iter().position(|&byte| !is_space(byte))?;
         rest = &rest[begin..];
-        // Nearly every byte is no control character, so one comparison settles it.
-        let end = rest.iter().position(|&byte| byte <= b' ' && is_space(byte));
-        let (field, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let (field, behind) = rest.split_at(until_space(rest));
         rest = behind;
         Some(field)
     })
+}
+
+/// How many bytes stand before the first white space, or the end. Each line is looked through for it, so eight bytes are at a
+/// time: byte by byte it was a tenth of all that an update costs outside the system.
+fn until_space(text: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    while let Some(eight) = text[at..].first_chunk() {
+        let eight = u64::from_le_bytes(*eight);
+        // The high bit of each byte below 0x21, if not of others behind the first such byte
+        // (Bit Twiddling Hacks, "Determine if a word has a byte less than n").
+        let low = eight.wrapping_sub(EACH * 0x21) & !eight & (EACH * 0x80);
+        if low == 0 {
+            at += 8;
+            continue;
+        }
+        at += (low.trailing_zeros() / 8) as usize;
+        if is_space(text[at]) {
+            return at;
+        }
+        // Another control character is no space.
+        at += 1;
+    }
+    let rest = text[at..].iter().position(|&byte| is_space(byte));
+    rest.map_or(text.len(), |rest| at + rest)
 }
 
 /// Exactly `N` fields, or `None` when there are more or fewer.

@@ -448,6 +448,14 @@ fn peer_line() -> impl Strategy<Value = PeerLine<'static>> {
 
 proptest! {
     #[test]
+    fn fields_are_the_same_byte_by_byte(
+        line in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..0x24, Just(b' '), Just(b'x')], 0..64),
+    ) {
+        let naive = line.split(|&byte| super::is_space(byte)).filter(|field| !field.is_empty());
+        prop_assert_eq!(fields(&line).collect::<Vec<_>>(), naive.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn no_bytes_panic_a_parser(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = ClientLine::parse(&bytes);
         let _ = PeerLine::parse(&bytes);
