@@ -9,7 +9,7 @@ use crate::server::HOLD_BACK;
 pub(super) struct Limit {
     /// Mostly that of the setting.
     pub(super) name: &'static str,
-    /// How often it was met, where Places turned so many look-ups away as it was busy.
+    /// How often it was met; the number is that of look-ups which were turned away because too many were in flight.
     pub(super) hits: fn(&Metrics, u64) -> u64,
 }
 

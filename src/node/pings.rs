@@ -29,7 +29,7 @@ impl Pings {
     /// So many may be open while more is sent in bulk.
     const MOST_OPEN: usize = 4;
 
-    /// For so many bytes of live updates one of bulk is sent, whatever is confirmed: a neighbour that is slow because live
+    /// For this number of bytes of live updates one of bulk is sent, whatever is confirmed: a neighbour that is slow because live
     /// updates never end would never get what it lacks.
     const SHARE: usize = 4;
 

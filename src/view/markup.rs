@@ -11,7 +11,7 @@ pub(super) fn text(text: &str) -> String {
     escape(&visible(text)).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// The beginning of a text that takes more than so many columns, with `…` at its end.
+/// The beginning of a text that takes more than `most` columns, with `…` at its end.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if text.width() <= most {
         return text.to_owned();

@@ -27,7 +27,7 @@ const STREETS: [&str; 4] = [
     "Hilgard Avenue",
 ];
 
-/// A body with so many places. The same number invents the same places, whoever asks: so they have neither a town nor a
+/// A body with this number of places. The same number invents the same places, whoever asks: so they have neither a town nor a
 /// location, which would be wrong for most.
 pub(super) fn body(number: u64, places: u8) -> String {
     let mut rng = ChaCha8Rng::seed_from_u64(number);
