@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench view`, with Chromium and its driver on the path. It measures in the page, by the page's clock.
 
-#[path = "../tests/browser/driver.rs"]
+#[path = "../tests/command/browser/driver.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
 mod driver;
-#[path = "../tests/browser/runs.rs"]
+#[path = "../tests/command/browser/runs.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
 mod runs;
 

@@ -1,4 +1,4 @@
-//! The targets, as `tests/fuzzed.rs` has them too.
+//! The targets, as `tests/library/fuzzed.rs` has them too.
 
 #[path = "../../tests/fuzz_targets/mod.rs"]
 pub mod targets;

@@ -1,7 +1,7 @@
 //! The network as a server sees it: listen, connect, and what time it is.
 //!
 //! The shell is written once, over this trait. [One module](self::tokio) puts it on real sockets,
-//! another into the simulator, and one conformance suite (`tests/conformance.rs`) holds both to
+//! another into the simulator, and one conformance suite (`tests/library/conformance.rs`) holds both to
 //! the same behaviour, so that the simulator stays honest.
 
 pub mod secure;

@@ -1,0 +1,23 @@
+//! What the command `herd` does, as its user sees it: processes of the real binary, their files, sockets and signals.
+//!
+//! One program, since each one more costs seconds to link.
+
+#[cfg(feature = "sim")]
+mod browser;
+mod built;
+mod certs;
+#[cfg(feature = "sim")]
+mod cli;
+#[cfg(unix)]
+mod deploy;
+#[cfg(feature = "sim")]
+mod exports;
+#[cfg(all(target_os = "linux", feature = "sim"))]
+mod faults_for_real;
+#[cfg(all(feature = "sim", unix))]
+mod found;
+mod load;
+mod ran;
+mod skipped;
+#[cfg(feature = "sim")]
+mod sweep;

@@ -1,0 +1,34 @@
+//! What the library does, called in the process of the test.
+//!
+//! One program, since each one more costs seconds to link.
+
+#![cfg_attr(
+    not(feature = "sim"),
+    expect(
+        dead_code,
+        reason = "conformance has stories that only the simulator is told"
+    )
+)]
+
+mod conformance;
+#[cfg(feature = "sim")]
+mod docs;
+#[cfg(feature = "sim")]
+mod drawn;
+#[cfg(feature = "sim")]
+mod faked_places;
+#[path = "../fuzz_targets/mod.rs"]
+pub mod fuzz_targets;
+mod fuzzed;
+#[cfg(feature = "sim")]
+mod judging;
+mod panics;
+mod places;
+mod places_tls;
+#[cfg(feature = "sim")]
+mod scenarios;
+mod tidy;
+#[cfg(feature = "sim")]
+mod under_way;
+#[cfg(feature = "sim")]
+mod written;

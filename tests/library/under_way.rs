@@ -1,0 +1,202 @@
+//! What is under way when a network fails: nothing arrives sooner than it can, nothing that may pass is held up, and
+//! each fault counts what it held up, and nothing else.
+
+use std::path::Path;
+
+use proxy_herd::journal::{Source, What, Who};
+use proxy_herd::scenario::Scenario;
+use proxy_herd::sim;
+use proxy_herd::trace::Trace;
+
+/// Two servers with a slow link on which nobody gives signs of life.
+fn run(steps: &str) -> Trace {
+    let folder = tempfile::tempdir().expect("a folder");
+    let herd = "name = \"two\"\nservers = [\"A\", \"B\"]\nlinks = [\"A-B\"]";
+    std::fs::write(folder.path().join("two.toml"), herd).expect("written");
+    let text = format!(
+        "title = \"t\"\nherd = \"two.toml\"\nlink_latency = \"200ms\"\nsteps = [\n{steps}\n]\n\
+         [server]\nheartbeat = \"1m\"\naudit = \"10m\"\nhello_deadline = \"10s\"\nconnect_deadline = \"10s\""
+    );
+    run_text(&text, folder.path())
+}
+
+fn run_text(text: &str, folder: &Path) -> Trace {
+    let scenario = Scenario::parse("t.toml", text, Some(folder));
+    let (scenario, _) = scenario.unwrap_or_else(|problems| panic!("{problems}"));
+    sim::run(&scenario).expect("it runs")
+}
+
+/// A client tells `server` at this time, in milliseconds, where it is.
+fn tells(client: &str, at: u64, server: &str) -> String {
+    format!(
+        "{{ at = \"{at}ms\", client = \"{client}\", to = \"{server}\", send = \"IAMAT {client} +1+1 {{now}}\", reply = \"AT *\" }},"
+    )
+}
+
+/// When `server` heard of a client from its neighbour, in milliseconds.
+fn heard(trace: &Trace, client: &str, server: &str) -> u64 {
+    let found = trace.events.iter().find(|event| {
+        let by_server = matches!(&event.who, Who::Server(name) if **name == *server);
+        by_server
+            && matches!(&event.what, What::Accepted { record, from: Source::Server(_), .. }
+                if *record.client.0 == *client.as_bytes())
+    });
+    found.expect("it heard").at / 1_000_000
+}
+
+/// What each fault touched, in the order in which they ended.
+fn touched(trace: &Trace) -> Vec<u64> {
+    let counts = trace.events.iter().filter_map(|event| match event.what {
+        What::Touched { count, .. } => Some(count),
+        _ => None,
+    });
+    counts.collect()
+}
+
+#[test]
+fn nothing_arrives_sooner_than_the_link_can_carry_it() {
+    // Sent at 3.010, due at 3.210.
+    let kiwi = tells("kiwi", 3000, "A");
+    for (cut, from, until, arrives, count) in [
+        // Healed while it is on its way: nothing was held up.
+        ("partition = \"A-B\"", 3100, 3150, 3210, 0),
+        // Cut before it was sent.
+        ("partition = \"A-B\"", 2990, 3015, 3210, 0),
+        // Cut when it was due.
+        ("partition = \"A-B\"", 3100, 3300, 3300, 1),
+        ("partition_oneway = \"A-B\"", 3100, 3300, 3300, 1),
+        // The other way may pass, however long the cut holds.
+        ("partition_oneway = \"B-A\"", 3100, 3150, 3210, 0),
+        ("partition_oneway = \"B-A\"", 3205, 3208, 3210, 0),
+        ("partition_oneway = \"B-A\"", 2990, 3011, 3210, 0),
+    ] {
+        let steps = format!(
+            "{{ at = \"{from}ms\", {cut} }}, {kiwi} {{ at = \"{until}ms\", heal = \"all\" }},"
+        );
+        let trace = run(&steps);
+        let arrived = heard(&trace, "kiwi", "B");
+        assert_eq!(
+            (arrived, touched(&trace)),
+            (arrives, vec![count]),
+            "{steps}"
+        );
+    }
+}
+
+#[test]
+fn a_later_message_on_a_quicker_link_moves_no_earlier_one() {
+    let steps = |cut: &str| {
+        format!(
+            "{cut} {{ at = \"3s\", slow = \"A-B\", latency = \"800ms\" }}, {} \
+             {{ at = \"3150ms\", slow = \"A-B\", latency = \"10ms\" }}, {}",
+            tells("kiwi", 3100, "A"),
+            tells("plum", 3160, "A"),
+        )
+    };
+    let free = run(&steps(""));
+    let cut = run(&steps("{ at = \"2900ms\", partition_oneway = \"B-A\" },"));
+    for client in ["kiwi", "plum"] {
+        assert_eq!(heard(&cut, client, "B"), heard(&free, client, "B"));
+        // TCP keeps the order.
+        assert_eq!(heard(&free, client, "B"), 3910);
+    }
+}
+
+#[test]
+fn a_run_goes_on_while_something_is_under_way_on_a_link_that_was_slow() {
+    let steps = format!(
+        "{{ at = \"3s\", slow = \"A-B\", latency = \"2s\" }}, {} {{ at = \"3200ms\", slow = \"A-B\", latency = \"200ms\" }},",
+        tells("kiwi", 3100, "A")
+    );
+    let trace = run(&steps);
+    assert_eq!(heard(&trace, "kiwi", "B"), 5110);
+    assert_eq!(trace.verdict().broken, 0);
+}
+
+#[test]
+fn a_cut_counts_what_it_holds_up_and_no_other_does() {
+    // The second cut is healed at once; the first still holds the way.
+    let steps = format!(
+        "{{ at = \"3s\", partition = \"A-B\" }}, {{ at = \"3200ms\", partition = \"A\", from = [\"B\", \"clients\"] }}, \
+         {{ at = \"3201ms\", heal = \"A\", from = [\"B\", \"clients\"] }}, {} {{ at = \"4500ms\", heal = \"A-B\" }},",
+        tells("kiwi", 4000, "A")
+    );
+    let trace = run(&steps);
+    assert_eq!(touched(&trace)[0], 0);
+    assert!(touched(&trace)[1] > 0);
+    // Healed in pieces, each piece is over when it is healed.
+    let pieces = format!(
+        "{{ at = \"3s\", partition = \"A\", from = [\"B\", \"clients\"] }}, {{ at = \"3s\", heal = \"A-B\" }}, {} \
+         {{ at = \"5s\", heal = \"A\", from = \"clients\" }},",
+        tells("kiwi", 4000, "B")
+    );
+    assert_eq!(touched(&run(&pieces)), [0]);
+}
+
+#[test]
+fn a_connection_that_can_not_come_to_be_is_held_up() {
+    // The client's SYN arrives; what answers it would not.
+    let steps = format!(
+        "{{ at = \"3s\", partition_oneway = \"A-clients\" }}, {} {{ at = \"5s\", heal = \"all\" }},",
+        tells("kiwi", 3100, "A")
+    );
+    let text = steps.replace("\"A-clients\"", "\"clients\", from = \"A\"");
+    let trace = run(&text);
+    assert_eq!(touched(&trace), [1]);
+    let told = |what: &What<'_>| {
+        matches!(
+            what,
+            What::Accepted {
+                from: Source::Client,
+                ..
+            }
+        )
+    };
+    let told = trace.events.iter().find(|event| told(&event.what));
+    assert!(told.expect("it was told").at >= 5_000_000_000);
+    assert_eq!(trace.verdict().broken, 0);
+}
+
+#[test]
+fn refused_is_who_was_refused() {
+    let client = |at: u64, more: &str| {
+        format!("{{ at = \"{at}ms\", client = \"x\", to = \"A\", send = \"hello\", {more} }},")
+    };
+    for (from, until, more, count) in [
+        // On its way when the port closes.
+        (3002, 4000, "no_reply = true", 1),
+        // On its way when the port is closed, and there when it is open again.
+        (3000, 3001, "reply = \"? hello\"", 0),
+    ] {
+        let steps = format!(
+            "{{ at = \"{from}ms\", refuse = \"A\" }}, {} {{ at = \"{until}ms\", accept = \"A\" }},",
+            client(3000, more)
+        );
+        let trace = run(&steps);
+        let replies = trace
+            .judgements
+            .iter()
+            .filter(|j| j.about.contains("answers"));
+        assert!(replies.clone().count() == 1 && replies.clone().all(|j| j.held));
+        assert_eq!(touched(&trace), [count], "{steps}");
+    }
+}
+
+#[test]
+fn a_connection_is_reset_once() {
+    let steps = "{ at = \"3s\", freeze = \"B\" }, { at = \"3100ms\", sever = \"A-B\" }, \
+                 { at = \"3101ms\", sever = \"A-B\" }, { at = \"4s\", thaw = \"B\" },";
+    assert_eq!(touched(&run(steps))[..2], [1, 0]);
+}
+
+#[test]
+fn a_link_is_slow_until_it_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "title = \"t\"\nherd = \"riley\"\nsteps = [\n\
+         {{ at = \"3s\", slow = \"Riley\", latency = \"50ms\" }}, {{ at = \"3s\", slow = \"Riley-Jaquez\", latency = \"20ms\" }}, \
+         {{ at = \"3s\", slow = \"Riley-Juzang\", latency = \"20ms\" }}, {}\n]",
+        tells("kiwi", 4000, "Riley")
+    );
+    assert_eq!(touched(&run_text(&text, folder.path())), [0]);
+}

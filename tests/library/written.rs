@@ -1,0 +1,104 @@
+//! A scenario that is written as a file is read as the same: it runs the same, to the byte.
+
+use std::path::{Path, PathBuf};
+
+use proxy_herd::journal::{Event, What};
+use proxy_herd::scenario::Scenario;
+use proxy_herd::sim;
+use proxy_herd::trace::Trace;
+
+fn scenarios() -> Vec<Scenario> {
+    let mut files = Vec::new();
+    collect(Path::new("scenarios"), &mut files);
+    files.sort();
+    let load = |file: &PathBuf| Scenario::load(file).expect("a shipped scenario is right").0;
+    files.iter().map(load).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in folder.read_dir().expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "herds") {
+            collect(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|end| end == "toml" || end == "json")
+        {
+            files.push(path);
+        }
+    }
+}
+
+/// What a scenario is when it was written and read, without a folder in which its herd or bodies could be.
+fn again(scenario: &Scenario) -> Scenario {
+    let text = scenario.to_toml();
+    let name = format!("{}.toml", scenario.name);
+    match Scenario::parse(&name, &text, None) {
+        Ok((scenario, _)) => scenario,
+        Err(problems) => panic!("{problems}\n{text}"),
+    }
+}
+
+/// The bytes of a trace. Where the file says so is another place in another file.
+fn bytes(trace: &Trace) -> String {
+    let mut trace = trace.clone();
+    for judgement in &mut trace.judgements {
+        judgement.place = None;
+    }
+    trace.to_json_lines()
+}
+
+fn run(scenario: &Scenario) -> Trace {
+    sim::run_once(scenario).expect("it runs")
+}
+
+#[test]
+fn every_shipped_scenario_reads_back_as_the_same_run() {
+    for scenario in scenarios() {
+        let name = &scenario.name;
+        let wanted = bytes(&run(&scenario));
+        let written = again(&scenario);
+        assert_eq!(bytes(&run(&written)), wanted, "{name}");
+        assert_eq!(again(&written).to_toml(), written.to_toml(), "{name}");
+        assert_eq!(again(&scenario.expanded()).seed, scenario.seed, "{name}");
+    }
+}
+
+#[test]
+fn what_was_expanded_reads_back_as_what_it_was_expanded_from() {
+    for scenario in scenarios() {
+        let expanded = again(&scenario.expanded());
+        let twice = again(&expanded);
+        assert_eq!(twice.to_toml(), expanded.to_toml(), "{}", scenario.name);
+        let bare = |scenario: &Scenario| {
+            let steps = scenario.expanded().steps.into_iter();
+            steps.map(|step| (step.at, step.action)).collect::<Vec<_>>()
+        };
+        assert_eq!(bare(&expanded), bare(&scenario), "{}", scenario.name);
+    }
+}
+
+/// What happened, without what the harness says of what it drew. Events have other numbers then.
+fn story(trace: &Trace) -> Vec<String> {
+    let told = trace
+        .events
+        .iter()
+        .filter(|event| !matches!(event.what, What::Chose { .. }));
+    let tell = |event: &Event| format!("{} {:?} {:?}", event.at, event.who, event.what);
+    told.map(tell).collect()
+}
+
+#[test]
+fn in_plain_steps_the_same_happens() {
+    for scenario in scenarios() {
+        let plain = scenario.plain();
+        let written = again(&plain);
+        assert_eq!(written.to_toml(), plain.to_toml(), "{}", scenario.name);
+        if plain.steps.len() != scenario.steps.len() {
+            let (first, second) = (story(&run(&scenario)), story(&run(&written)));
+            let differs = first.iter().zip(&second).find(|(a, b)| a != b);
+            assert_eq!(differs, None, "{}", scenario.name);
+            assert_eq!(first.len(), second.len(), "{}", scenario.name);
+        }
+    }
+}
