@@ -142,6 +142,7 @@ fn samples() -> Vec<What<'static>> {
         samples.push(What::Touched {
             count: number,
             of: word(),
+            lasts: false,
         });
     }
     for with in others() {

@@ -62,6 +62,7 @@ mod tests {
             What::Touched {
                 count: 1,
                 of: "messages".into(),
+                lasts: false,
             },
             What::Healed { ways: Vec::new() },
             What::Unanswered {

@@ -349,12 +349,15 @@ pub enum What<'a> {
         /// The step as a scenario's file would write it.
         step: Cow<'a, str>,
     },
-    /// What a fault, which is the cause, did to anybody until it ended or the run did.
+    /// A fault, which is the cause, is over, or the run is: what it did to anybody.
     Touched {
         /// How often.
         count: u64,
         /// What: `connections`, `messages` and so on.
         of: Cow<'a, str>,
+        /// The fault was still in force when the run ended.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lasts: bool,
     },
     /// A client gave up waiting for an answer.
     Unanswered {

@@ -101,9 +101,10 @@ impl What<'_> {
             },
             Self::Skewed { by, drift } => What::Skewed { by, drift },
             Self::Chose { step } => What::Chose { step: owned(step) },
-            Self::Touched { count, of } => What::Touched {
+            Self::Touched { count, of, lasts } => What::Touched {
                 count,
                 of: owned(of),
+                lasts,
             },
             Self::Unanswered { to, line } => What::Unanswered {
                 to,

@@ -113,7 +113,7 @@ impl What<'_> {
             Self::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
             Self::Skewed { by, drift } => skewed(*by, *drift),
             Self::Chose { step } => format!("chooses {step}"),
-            Self::Touched { count, of } => touched(*count, of),
+            Self::Touched { count, of, .. } => touched(*count, of),
         }
     }
 }
@@ -204,6 +204,7 @@ mod tests {
         let touched = What::Touched {
             count: 1,
             of: "messages".into(),
+            lasts: false,
         };
         assert_eq!(touched.to_string(), "touched 1 message");
     }

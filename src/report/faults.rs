@@ -1,12 +1,14 @@
-//! What the harness did to the run, as stretches of time: from what began it to what ended it.
+//! What the harness did to the run, as pictures and reasons tell of it: with words, and with the lanes that it touches.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::lanes::Lanes;
-use crate::journal::{Event, What};
+use crate::journal::What;
 use crate::trace::Trace;
+use crate::trace::faults::{self, Faults, Kind};
 
 /// What a fault is, as far as a picture cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,184 +64,115 @@ impl Fault {
     }
 }
 
-/// All faults of a run, in order of their beginnings.
+/// All faults of a run, in order of their beginnings. One that ends for one pair sooner than for another is several.
 pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
-    let mut told = Told {
-        trace,
-        lanes,
-        faults: Vec::new(),
-        open: Vec::new(),
+    let mut all: Vec<Fault> = (Faults::of(&trace.events).iter())
+        .flat_map(|fault| pictured(trace, lanes, fault))
+        .collect();
+    all.extend(stopped(trace, lanes));
+    all.sort_by_key(|fault| fault.event);
+    all
+}
+
+/// A fault as a picture shows it.
+fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<Fault> {
+    let owner = fault.owner();
+    let (kind, label) = match fault.kind {
+        Kind::Crash => (FaultKind::Down, format!("{owner} is down: it crashed")),
+        Kind::PowerOff => (
+            FaultKind::Down,
+            format!("{owner} is down: it lost its power"),
+        ),
+        Kind::Freeze => (FaultKind::Frozen, format!("{owner} stands still")),
+        Kind::Refuse => (FaultKind::Refusing, format!("{owner} refuses connections")),
+        Kind::Skew => (FaultKind::Skewed, format!("{owner}: {}", fault.begin.what)),
+        Kind::Cut => (FaultKind::Cut, String::new()),
+        Kind::Sever => (FaultKind::Severed, String::new()),
+        Kind::Slow => (FaultKind::Slow, String::new()),
     };
-    for event in &trace.events {
-        told.learn(event);
+    let whole = Fault {
+        kind,
+        label,
+        event: fault.begin.id.0.get(),
+        from: fault.begin.at,
+        to: fault.end.map(|end| end.at),
+        lanes: lanes.of_event(fault.begin).into_iter().collect(),
+        pairs: Vec::new(),
+        touched: fault.impact.map(|impact| impact.what.to_string()),
+    };
+    if fault.parts.is_empty() {
+        return vec![whole];
     }
-    told.faults
-}
-
-/// From whom to whom, or between whom.
-type Pair = (Arc<str>, Arc<str>);
-
-struct Told<'a> {
-    trace: &'a Trace,
-    lanes: &'a Lanes<'a>,
-    faults: Vec<Fault>,
-    /// Those that have not ended, and of cuts the ways that are not mended.
-    open: Vec<(usize, Vec<Pair>)>,
-}
-
-impl Told<'_> {
-    fn learn(&mut self, event: &Event) {
-        use FaultKind::{Cut, Down, Frozen, Refusing, Severed, Skewed};
-        let who = event.who.name();
-        match &event.what {
-            What::Crashed => self.goes_down(event, "it crashed"),
-            What::PoweredOff => self.goes_down(event, "it lost its power"),
-            What::Stopped => self.goes_down(event, "it was stopped"),
-            What::Started { .. } => self.end(event, &[Down]),
-            What::Frozen => self.begin(event, Frozen, format!("{who} stands still"), &[]),
-            What::Thawed => self.end(event, &[Frozen]),
-            What::Refusing => {
-                self.begin(event, Refusing, format!("{who} refuses connections"), &[]);
-            }
-            What::Accepting => self.end(event, &[Refusing]),
-            What::Skewed { by, drift } => {
-                self.end(event, &[Skewed]);
-                if (*by, *drift) != (0, 0) {
-                    let words = event.what.to_string();
-                    self.begin(event, Skewed, format!("{who}: {words}"), &[]);
-                }
-            }
-            What::Cut { ways } => self.begin(event, Cut, self.cut(ways), ways),
-            What::Healed { ways } => self.heal(event, ways),
-            What::Severed { pairs } => {
-                self.begin(event, Severed, lower(&event.what), pairs);
-                self.open.pop();
-                if let Some(fault) = self.faults.last_mut() {
-                    fault.to = Some(event.at);
-                }
-            }
-            What::Slowed { links, latency } => self.slow(event, links, latency),
-            What::Touched { .. } => {
-                let by = event.cause.map(|cause| cause.0.get());
-                let mut faults = self.faults.iter_mut().rev();
-                if let Some(fault) = faults.find(|fault| Some(fault.event) == by) {
-                    fault.touched = Some(event.what.to_string());
-                }
-            }
-            _ => {}
+    let mut by_end: BTreeMap<Option<u64>, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
+    for part in &fault.parts {
+        let end = part.end.map(|end| end.at);
+        let (a, b) = part.pair;
+        by_end.entry(end).or_default().push((a.into(), b.into()));
+    }
+    let parts = by_end.into_iter().map(|(to, pairs)| {
+        let lane = |name: &str| lanes.server(name);
+        let named = pairs.iter().flat_map(|(a, b)| [lane(a), lane(b)]);
+        let touched: BTreeSet<usize> = named.flatten().collect();
+        let between = |(a, b): &(Arc<str>, Arc<str>)| Some((lane(a)?, lane(b)?));
+        Fault {
+            to,
+            lanes: touched.into_iter().collect(),
+            pairs: pairs.iter().filter_map(between).collect(),
+            label: label_of(trace, &fault.begin.what, pairs),
+            ..whole.clone()
         }
-    }
+    });
+    parts.collect()
+}
 
-    /// Which links a cut is of: a partition cuts ways on which there is no link, too.
-    fn cut(&self, ways: &[Pair]) -> String {
-        let herd = &self.trace.herd;
-        let is_link = |(a, b): &&Pair| match (herd.id(a), herd.id(b)) {
-            (Some(a), Some(b)) => herd.link_between(a, b).is_some(),
-            _ => true,
-        };
-        let linked: Vec<Pair> = ways.iter().filter(is_link).cloned().collect();
-        let ways = if linked.is_empty() {
-            ways.to_vec()
-        } else {
-            linked
-        };
-        lower(&What::Cut { ways })
+/// What a fault of the network is called, as far as it is of these.
+fn label_of(trace: &Trace, begun: &What<'_>, pairs: Vec<(Arc<str>, Arc<str>)>) -> String {
+    match begun {
+        What::Cut { .. } => cut(trace, pairs),
+        What::Slowed { latency, .. } => {
+            let between = pairs.iter().map(|(a, b)| format!("{a} ↔ {b}"));
+            format!(
+                "slow, {latency}: {}",
+                between.collect::<Vec<_>>().join(", ")
+            )
+        }
+        _ => lower(&What::Severed { pairs }),
     }
+}
 
-    fn goes_down(&mut self, event: &Event, why: &str) {
-        use FaultKind::{Down, Frozen, Refusing};
-        self.end(event, &[Down, Frozen, Refusing]);
-        let label = format!("{} is down: {why}", event.who.name());
-        self.begin(event, Down, label, &[]);
-    }
+/// Which links a cut is of: a partition cuts ways on which there is no link, too.
+fn cut(trace: &Trace, ways: Vec<(Arc<str>, Arc<str>)>) -> String {
+    let herd = &trace.herd;
+    let is_link = |(a, b): &(Arc<str>, Arc<str>)| match (herd.id(a), herd.id(b)) {
+        (Some(a), Some(b)) => herd.link_between(a, b).is_some(),
+        _ => true,
+    };
+    let linked: Vec<_> = ways.iter().filter(|way| is_link(way)).cloned().collect();
+    let ways = if linked.is_empty() { ways } else { linked };
+    lower(&What::Cut { ways })
+}
 
-    fn begin(&mut self, event: &Event, kind: FaultKind, label: String, pairs: &[Pair]) {
-        let named = pairs.iter().flat_map(|(a, b)| [a, b]);
-        let named = named.filter_map(|name| self.lanes.server(name));
-        let whose = self.lanes.of_event(event).filter(|_| pairs.is_empty());
-        let mut touched: Vec<usize> = named.chain(whose).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        let pair = |(a, b): &Pair| Some((self.lanes.server(a)?, self.lanes.server(b)?));
-        self.open.push((self.faults.len(), pairs.to_vec()));
-        self.faults.push(Fault {
-            kind,
-            label,
+/// Servers that ended by themselves, and are down all the same.
+fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
+    let stops = trace.events.iter().enumerate();
+    let stops = stops.filter(|(_, event)| matches!(event.what, What::Stopped));
+    let faults = stops.map(|(at, event)| {
+        let mut later = trace.events[at..]
+            .iter()
+            .filter(|later| later.who == event.who);
+        let again = later.find(|later| matches!(later.what, What::Started { .. }));
+        Fault {
+            kind: FaultKind::Down,
+            label: format!("{} is down: it was stopped", event.who.name()),
             event: event.id.0.get(),
             from: event.at,
-            to: None,
-            lanes: touched,
-            pairs: pairs.iter().filter_map(pair).collect(),
+            to: again.map(|again| again.at),
+            lanes: lanes.of_event(event).into_iter().collect(),
+            pairs: Vec::new(),
             touched: None,
-        });
-    }
-
-    /// Ends what was wrong with the server whose event this is.
-    fn end(&mut self, event: &Event, kinds: &[FaultKind]) {
-        let lane = self.lanes.of_event(event);
-        let (faults, open) = (&mut self.faults, &mut self.open);
-        open.retain(|(index, _)| {
-            let fault = &mut faults[*index];
-            let ends = kinds.contains(&fault.kind) && fault.lanes.first().copied() == lane;
-            if ends {
-                fault.to = Some(event.at);
-            }
-            !ends
-        });
-    }
-
-    /// A cut ends when all its ways are mended, once for each time that they were cut.
-    fn heal(&mut self, event: &Event, ways: &[Pair]) {
-        for way in ways {
-            let faults = &self.faults;
-            let mut open = self.open.iter_mut();
-            let cut = open
-                .find(|(index, left)| faults[*index].kind == FaultKind::Cut && left.contains(way));
-            if let Some((_, left)) = cut
-                && let Some(at) = left.iter().position(|other| other == way)
-            {
-                left.remove(at);
-            }
         }
-        self.end_those_without_pairs(event, FaultKind::Cut);
-    }
-
-    /// Links are slow until they are told another latency; one that is usual makes nothing slow.
-    fn slow(&mut self, event: &Event, links: &[Pair], latency: &str) {
-        let same = |a: &Pair, b: &Pair| a == b || (&a.0, &a.1) == (&b.1, &b.0);
-        for (index, left) in &mut self.open {
-            if self.faults[*index].kind == FaultKind::Slow {
-                left.retain(|link| !links.iter().any(|other| same(link, other)));
-            }
-        }
-        self.end_those_without_pairs(event, FaultKind::Slow);
-        let shapes = &self.trace.header.links;
-        let usual = links.iter().all(|(a, b)| {
-            let mut shapes = shapes.iter();
-            let shape = shapes.find(|link| {
-                (&*link.a, &*link.b) == (&**a, &**b) || (&*link.a, &*link.b) == (&**b, &**a)
-            });
-            shape.is_some_and(|link| link.latency == latency)
-        });
-        if !usual {
-            let between = links.iter().map(|(a, b)| format!("{a} ↔ {b}"));
-            let between = between.collect::<Vec<_>>().join(", ");
-            let label = format!("slow, {latency}: {between}");
-            self.begin(event, FaultKind::Slow, label, links);
-        }
-    }
-
-    fn end_those_without_pairs(&mut self, event: &Event, kind: FaultKind) {
-        let (faults, open) = (&mut self.faults, &mut self.open);
-        open.retain(|(index, left)| {
-            let fault = &mut faults[*index];
-            let ends = fault.kind == kind && left.is_empty();
-            if ends {
-                fault.to = Some(event.at);
-            }
-            !ends
-        });
-    }
+    });
+    faults.collect()
 }
 
 /// An event's words, but not in capitals.

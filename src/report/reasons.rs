@@ -159,6 +159,10 @@ impl<'a> Reasons<'a> {
         let in_the_way = |fault: &&Fault| match fault.kind {
             FaultKind::Down => fault.covers(begin, end) && touches(fault, &way),
             FaultKind::Skewed => false,
+            // Between servers and others than servers.
+            FaultKind::Cut | FaultKind::Slow | FaultKind::Severed if fault.pairs.is_empty() => {
+                false
+            }
             _ if fault.pairs.is_empty() => fault.overlaps(begin, end) && touches(fault, &way),
             _ => {
                 let mut pairs = fault.pairs.iter();

@@ -66,6 +66,12 @@ fn take(list: &mut Vec<Wire>, wire: Wire) -> bool {
     at.map(|at| list.remove(at)).is_some()
 }
 
+/// Whether a fault cuts this way.
+fn is_cut(active: &[Active], wire: Wire) -> bool {
+    let cuts = |active: &Active| matches!(&active.kind, Kind::Cut(cut) if cut.contains(&wire));
+    active.iter().any(cuts)
+}
+
 /// What is broken, and the means to break it.
 pub(super) struct Breaker {
     machines: Machines,
@@ -114,8 +120,16 @@ impl Breaker {
         }
     }
 
-    fn tell(&self, who: Who, what: What<'static>) -> EventId {
-        self.recorder.journal(who).record(None, what)
+    /// Writes down what is done. What ends a fault was caused by its beginning.
+    fn tell(&self, who: Who, begun: Option<EventId>, what: What<'static>) -> EventId {
+        self.recorder.journal(who).record(begun, what)
+    }
+
+    /// By which event the last fault of this kind began.
+    fn begun(&self, is_it: impl Fn(&Kind) -> bool) -> Option<EventId> {
+        let mut active = self.active.iter().rev();
+        let fault = active.find(|active| is_it(&active.kind));
+        fault.map(|fault| fault.touch.event)
     }
 
     fn begin(&mut self, place: usize, about: String, event: EventId, kind: Kind, measure: Measure) {
@@ -183,6 +197,16 @@ impl Breaker {
 
     /// Faults of this kind are over.
     fn end(&mut self, over: impl Fn(&Kind) -> bool) {
+        self.account(over, false);
+    }
+
+    /// The run is over. What was wrong until then lasts.
+    pub(super) fn finish(&mut self) {
+        self.account(|_| true, true);
+    }
+
+    /// Says what faults of this kind have touched, and forgets them.
+    fn account(&mut self, over: impl Fn(&Kind) -> bool, lasts: bool) {
         let (over, active) = std::mem::take(&mut self.active)
             .into_iter()
             .partition(|active| over(&active.kind));
@@ -194,17 +218,13 @@ impl Breaker {
             let what = What::Touched {
                 count: touch.count,
                 of: touch.what.into(),
+                lasts,
             };
             self.recorder
                 .journal(Who::Network)
                 .record(Some(touch.event), what);
             self.touched.push(touch);
         }
-    }
-
-    /// The run is over, and so is every fault.
-    pub(super) fn finish(&mut self) {
-        self.end(|_| true);
     }
 
     /// Something begins to be wrong with a server or with Places.
@@ -217,7 +237,7 @@ impl Breaker {
             Fault::Freeze => (What::Frozen, Measure::Stopped(machine)),
             Fault::Refuse => (What::Refusing, Measure::Refused(machine, 0)),
         };
-        let event = self.tell(self.who(party), what);
+        let event = self.tell(self.who(party), None, what);
         if matches!(fault, Fault::Crash | Fault::PowerOff) {
             // Whatever else was wrong with it is over.
             self.end(|kind| matches!(kind, Kind::Host(_, other) if *other == party));
@@ -246,8 +266,10 @@ impl Breaker {
             Fault::Freeze => What::Thawed,
             Fault::Refuse => What::Accepting,
         };
-        self.end(|kind| *kind == Kind::Host(fault, party));
-        self.tell(self.who(party), what);
+        let it = Kind::Host(fault, party);
+        let begun = self.begun(|kind| *kind == it);
+        self.end(|kind| *kind == it);
+        self.tell(self.who(party), begun, what);
         match fault {
             Fault::Freeze => self.faults.freeze(machine, false),
             Fault::Refuse => self.faults.refuse(machine, false),
@@ -259,10 +281,10 @@ impl Breaker {
     pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way], place: usize) {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
-        let event = self.tell(Who::Network, What::Cut { ways: named });
+        let event = self.tell(Who::Network, None, What::Cut { ways: named });
         let wires: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
         for &wire in &wires {
-            self.wires.cut(sim, wire);
+            self.wires.take_over(sim, wire);
         }
         let about = "the cut".to_owned();
         self.begin(place, about, event, Kind::Cut(wires), Measure::Messages);
@@ -271,35 +293,38 @@ impl Breaker {
     /// Takes one cut from each of the ways: from the last step that cuts nothing else, or else from the last that cuts
     /// them, too.
     pub(super) fn heal(&mut self, ways: &[Way]) {
-        let ways = self.machines.existing(ways);
-        let named = self.names(&ways);
-        self.tell(Who::Network, What::Healed { ways: named });
-        let mut healed: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
-        for &wire in &healed {
-            self.wires.mend(wire);
-        }
-        let mut cuts: Vec<&mut Vec<Wire>> = (self.active.iter_mut().rev())
+        let mut wires: Vec<Wire> = (self.machines.existing(ways).into_iter())
+            .map(|way| self.machines.wire(way))
+            .collect();
+        let mut cuts: Vec<(EventId, &mut Vec<Wire>)> = (self.active.iter_mut().rev())
             .filter_map(|active| match &mut active.kind {
-                Kind::Cut(wires) => Some(wires),
+                Kind::Cut(cut) => Some((active.touch.event, cut)),
                 _ => None,
             })
             .collect();
-        for wires in &mut cuts {
-            if wires.iter().all(|wire| healed.contains(wire)) {
-                for wire in wires.drain(..) {
-                    take(&mut healed, wire);
+        let mut healed: Vec<(EventId, Vec<Wire>)> = Vec::new();
+        for only_whole in [true, false] {
+            for (event, cut) in &mut cuts {
+                if only_whole && !cut.iter().all(|wire| wires.contains(wire)) {
+                    continue;
+                }
+                let own: Vec<Wire> = cut.extract_if(.., |wire| take(&mut wires, *wire)).collect();
+                if !own.is_empty() {
+                    healed.push((*event, own));
                 }
             }
         }
-        for wire in healed {
-            let _ = cuts.iter_mut().any(|wires| take(wires, wire));
+        for (cut, own) in healed {
+            let name = |machine| self.name(self.machines.party(machine));
+            let ways = own.iter().map(|&(a, b)| (name(a), name(b))).collect();
+            self.tell(Who::Network, Some(cut), What::Healed { ways });
         }
-        self.end(|kind| matches!(kind, Kind::Cut(wires) if wires.is_empty()));
+        self.end(|kind| matches!(kind, Kind::Cut(cut) if cut.is_empty()));
     }
 
     /// Whether something sent from `a` to `b` waits.
     pub(super) fn is_cut(&self, a: Machine, b: Machine) -> bool {
-        self.wires.is_cut((a, b))
+        is_cut(&self.active, (a, b))
     }
 
     /// Cuts again what the simulation forgot to be cut from `machine`.
@@ -328,16 +353,20 @@ impl Breaker {
         let Self { wires, active, .. } = self;
         wires.deliver(sim, now, |message| {
             let (a, b) = message.wire;
+            let mut waits = false;
             for fault in &mut *active {
                 let Kind::Cut(wires) = &fault.kind else {
                     continue;
                 };
+                // Who wants to connect gets no answer if the way back is cut.
                 let holds = wires.contains(&(a, b)) || message.connects && wires.contains(&(b, a));
+                waits |= holds;
                 if holds && !message.counted_for.contains(&fault.touch.event) {
                     message.counted_for.push(fault.touch.event);
                     fault.touch.count += 1;
                 }
             }
+            waits
         });
     }
 
@@ -345,7 +374,7 @@ impl Breaker {
     pub(super) fn sever(&mut self, pairs: &[(Party, Party)], place: usize) {
         let pairs = self.machines.existing(pairs);
         let named = self.names(&pairs);
-        let event = self.tell(Who::Network, What::Severed { pairs: named });
+        let event = self.tell(Who::Network, None, What::Severed { pairs: named });
         let severed = pairs
             .iter()
             .map(|&(a, b)| self.faults.sever(self.machines.of(a), self.machines.of(b)));
@@ -356,26 +385,32 @@ impl Breaker {
 
     /// Routes have another latency; the caller gives it to the simulation.
     pub(super) fn slow(&mut self, routes: &[Route], latency: LatencyRange, place: usize) {
-        self.no_longer_slow(routes);
-        let machines = &self.machines;
-        let pairs: Vec<_> = routes
-            .iter()
-            .flat_map(|&route| machines.pairs(route))
-            .collect();
-        let name = |machine| self.name(machines.party(machine));
-        let what = What::Slowed {
-            links: pairs.iter().map(|&(a, b)| (name(a), name(b))).collect(),
-            latency: latency.to_string().into(),
-        };
-        let event = self.tell(Who::Network, what);
         // What messages took in the beginning is no fault.
         let is_usual = |route: &Route| self.usual.get(route) == Some(&latency);
-        if routes.iter().all(is_usual) {
-            return;
+        let (usual, slow): (Vec<Route>, Vec<Route>) = routes.iter().copied().partition(is_usual);
+        let ended = |route: &Route| {
+            self.begun(|kind| matches!(kind, Kind::Slow(slow) if slow.contains_key(route)))
+        };
+        let ended = [&usual, &slow].map(|routes| routes.iter().find_map(ended));
+        self.no_longer_slow(routes);
+        for (routes, ended) in [usual, slow].into_iter().zip(ended) {
+            if routes.is_empty() {
+                continue;
+            }
+            let pairs = routes.iter().flat_map(|&route| self.machines.pairs(route));
+            let name = |machine| self.name(self.machines.party(machine));
+            let what = What::Slowed {
+                links: pairs.map(|(a, b)| (name(a), name(b))).collect(),
+                latency: latency.to_string().into(),
+            };
+            let event = self.tell(Who::Network, ended, what);
+            if self.usual.get(&routes[0]) == Some(&latency) {
+                continue;
+            }
+            let before = routes.iter().map(|&route| (route, self.gone_by(route)));
+            let kind = Kind::Slow(before.collect());
+            self.begin(place, "`slow`".to_owned(), event, kind, Measure::Messages);
         }
-        let before = routes.iter().map(|&route| (route, self.gone_by(route)));
-        let kind = Kind::Slow(before.collect());
-        self.begin(place, "`slow`".to_owned(), event, kind, Measure::Messages);
     }
 
     /// Routes are not slow any more by whatever step made them so.
@@ -396,7 +431,9 @@ impl Breaker {
     /// Clocks are wrong from now on.
     pub(super) fn skew(&mut self, whom: &[Clocked], skewed: Skewed, now: Duration, place: usize) {
         for clocked in whom {
-            self.end(|kind| *kind == Kind::Skew(clocked.clone()));
+            let it = Kind::Skew(clocked.clone());
+            let begun = self.begun(|kind| *kind == it);
+            self.end(|kind| *kind == it);
             let (who, measure) = match clocked {
                 Clocked::Server(id) => (
                     self.who(Party::Server(*id)),
@@ -409,7 +446,7 @@ impl Breaker {
             };
             let about = format!("`skew` of {}", who.name());
             let Skewed { by, drift } = skewed;
-            let event = self.tell(who, What::Skewed { by, drift });
+            let event = self.tell(who, begun, What::Skewed { by, drift });
             let rightens = skewed == Skewed::default();
             match clocked {
                 Clocked::Server(id) => self.faults.skew(id.index(), skewed, now),
@@ -417,7 +454,7 @@ impl Breaker {
             }
             // Setting a clock right is no fault.
             if !rightens {
-                self.begin(place, about, event, Kind::Skew(clocked.clone()), measure);
+                self.begin(place, about, event, it, measure);
             }
         }
     }

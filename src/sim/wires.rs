@@ -35,7 +35,7 @@ struct Message {
     counted_for: Vec<EventId>,
 }
 
-/// A message that would have arrived by now, and is held up.
+/// A message that arrives now, unless it is held up.
 pub(super) struct HeldUp<'a> {
     /// The way that it goes.
     pub(super) wire: Wire,
@@ -45,7 +45,7 @@ pub(super) struct HeldUp<'a> {
     pub(super) counted_for: &'a mut Vec<EventId>,
 }
 
-/// What is under way, and what is cut.
+/// What is under way.
 pub(super) struct Wires {
     machines: Machines,
     tick: Duration,
@@ -55,8 +55,6 @@ pub(super) struct Wires {
     by_hand: BTreeSet<Wire>,
     addresses: BTreeMap<IpAddr, Machine>,
     under_way: BTreeMap<Key, Message>,
-    /// How many steps cut each way.
-    cuts: BTreeMap<Wire, u32>,
 }
 
 const fn pair((a, b): Wire) -> Wire {
@@ -77,29 +75,14 @@ impl Wires {
             by_hand: BTreeSet::new(),
             addresses: BTreeMap::new(),
             under_way: BTreeMap::new(),
-            cuts: BTreeMap::new(),
         }
     }
 
-    /// Whether what is sent this way waits.
-    pub(super) fn is_cut(&self, wire: Wire) -> bool {
-        self.cuts.contains_key(&wire)
-    }
-
-    /// One cut more of this way.
-    pub(super) fn cut(&mut self, sim: &Sim<'_>, wire: Wire) {
-        *self.cuts.entry(wire).or_default() += 1;
+    /// From now on, what goes between these two is delivered by hand.
+    pub(super) fn take_over(&mut self, sim: &Sim<'_>, wire: Wire) {
         if self.by_hand.insert(pair(wire)) {
             self.hold(sim, wire);
         }
-    }
-
-    /// One cut less of this way.
-    pub(super) fn mend(&mut self, wire: Wire) {
-        if let Some(count) = self.cuts.get_mut(&wire) {
-            *count -= 1;
-        }
-        self.cuts.retain(|_, count| *count > 0);
     }
 
     /// Holds again what the simulation forgot to hold from and to `machine`.
@@ -143,12 +126,12 @@ impl Wires {
         self.under_way = seen;
     }
 
-    /// Delivers by hand what is due, and tells of what is held up.
+    /// Delivers by hand what is due, unless `is_held_up` says that it is.
     pub(super) fn deliver(
         &mut self,
         sim: &Sim<'_>,
         now: Duration,
-        mut held_up: impl FnMut(HeldUp<'_>),
+        mut is_held_up: impl FnMut(HeldUp<'_>) -> bool,
     ) {
         if self.by_hand.is_empty() {
             return;
@@ -162,17 +145,11 @@ impl Wires {
             if message.due > now || !self.by_hand.contains(&pair(wire)) {
                 return false;
             }
-            let (a, b) = wire;
-            // Who wants to connect gets no answer if the way back is cut.
-            let waits = self.is_cut(wire) || (connects && self.is_cut((b, a)));
-            if waits {
-                held_up(HeldUp {
-                    wire,
-                    connects,
-                    counted_for: &mut message.counted_for,
-                });
-            }
-            !waits
+            !is_held_up(HeldUp {
+                wire,
+                connects,
+                counted_for: &mut message.counted_for,
+            })
         });
         self.under_way = under_way;
     }

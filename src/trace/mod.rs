@@ -8,6 +8,7 @@
 //! {"trace":"verdict", …}
 //! ```
 
+pub(crate) mod faults;
 pub mod fingerprint;
 pub mod invariants;
 pub(crate) mod names;
@@ -28,7 +29,7 @@ use invariants::Invariant;
 use propagation::Propagation;
 
 /// The form of traces that this build writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A run: what ran, what happened, and what was thought of it.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,70 +2,54 @@
 
 use std::collections::BTreeSet;
 
+use super::faults::{Faults, Kind, Pair};
 use super::state::{LinkState, State};
 use crate::herd::{Herd, Link, ServerId};
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventId};
 
 /// What is cut, frozen or refused at some moment.
-#[derive(Default)]
 pub(crate) struct Network<'a> {
-    /// Ways that are cut, once for each time.
-    cuts: Vec<(&'a str, &'a str)>,
+    /// Directions that are cut.
+    cuts: BTreeSet<Pair<'a>>,
     frozen: BTreeSet<&'a str>,
     refusing: BTreeSet<&'a str>,
 }
 
 impl<'a> Network<'a> {
-    /// How it was after all of these.
-    pub(crate) fn after(events: &'a [Event]) -> Self {
-        let mut network = Self::default();
-        for event in events {
-            network.learn(event);
-        }
-        network
+    /// How it was at the end of a run.
+    pub(crate) fn at_the_end(events: &'a [Event]) -> Self {
+        Self::behind(&Faults::of(events), None)
     }
 
-    /// Whether a server stands still.
+    /// How it was behind the event `last`; without one, at the end.
+    pub(crate) fn behind(faults: &Faults<'a>, last: Option<EventId>) -> Self {
+        let owners = |kind| {
+            let faults = faults.iter().filter(move |fault| fault.kind == kind);
+            let faults = faults.filter(|fault| holds(fault.begin, fault.end, last));
+            faults.map(|fault| fault.begin.who.name()).collect()
+        };
+        let cuts = faults.iter().filter(|fault| fault.kind == Kind::Cut);
+        let cuts = cuts.flat_map(|cut| {
+            let parts = cut.parts.iter();
+            parts.filter(|part| holds(cut.begin, part.end, last))
+        });
+        Self {
+            cuts: cuts.map(|part| part.pair).collect(),
+            frozen: owners(Kind::Freeze),
+            refusing: owners(Kind::Refuse),
+        }
+    }
+
+    /// Whether a server is frozen.
     pub(crate) fn is_frozen(&self, server: &str) -> bool {
         self.frozen.contains(server)
-    }
-
-    /// Takes in the next event.
-    pub(crate) fn learn(&mut self, event: &'a Event) {
-        let who = event.who.name();
-        match &event.what {
-            What::Cut { ways } => self.cuts.extend(ways.iter().map(|(a, b)| (&**a, &**b))),
-            What::Healed { ways } => {
-                for (a, b) in ways {
-                    let cut = self.cuts.iter().position(|cut| *cut == (&**a, &**b));
-                    cut.map(|at| self.cuts.swap_remove(at));
-                }
-            }
-            What::Frozen => {
-                self.frozen.insert(who);
-            }
-            What::Thawed => {
-                self.frozen.remove(who);
-            }
-            What::Refusing => {
-                self.refusing.insert(who);
-            }
-            What::Accepting => {
-                self.refusing.remove(who);
-            }
-            What::Crashed | What::PoweredOff => {
-                self.frozen.remove(who);
-                self.refusing.remove(who);
-            }
-            _ => {}
-        }
     }
 
     /// Whether what the two servers of a link send each other arrives, and is heard. Who refuses
     /// connections keeps those that are there.
     pub(crate) fn can_talk(&self, herd: &Herd, state: &State<'_>, link: &Link) -> bool {
         let [a, b] = [link.a, link.b].map(|id| &*herd.server(id).name);
-        let is_cut = self.cuts.iter().any(|&cut| cut == (a, b) || cut == (b, a));
+        let is_cut = self.cuts.contains(&(a, b)) || self.cuts.contains(&(b, a));
         let is_frozen = self.frozen.contains(a) || self.frozen.contains(b);
         let refuses = self.refusing.contains(a) || self.refusing.contains(b);
         let is_down = || state.link_state(herd, link) == LinkState::Down;
@@ -98,10 +82,9 @@ impl<'a> Network<'a> {
 
     /// What is still in force, in words; nothing if all is well.
     pub(crate) fn words(&self) -> Option<String> {
-        let cuts: BTreeSet<(&str, &str)> = self.cuts.iter().copied().collect();
         let mut words: Vec<String> = Vec::new();
-        for &(a, b) in &cuts {
-            match cuts.contains(&(b, a)) {
+        for &(a, b) in &self.cuts {
+            match self.cuts.contains(&(b, a)) {
                 true if a < b => words.push(format!("{a} ↔ {b} is cut")),
                 true => {}
                 false => words.push(format!("{a} → {b} is cut")),
@@ -110,5 +93,13 @@ impl<'a> Network<'a> {
         words.extend(self.frozen.iter().map(|who| format!("{who} stands still")));
         words.extend(self.refusing.iter().map(|who| format!("{who} refuses")));
         (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// Whether what began and ended with these events was in force behind the event `last`.
+fn holds(begin: &Event, end: Option<&Event>, last: Option<EventId>) -> bool {
+    match last {
+        None => end.is_none(),
+        Some(last) => begin.id <= last && end.is_none_or(|end| end.id > last),
     }
 }

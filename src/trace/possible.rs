@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::faults::{Faults, Kind};
 use crate::herd::{Herd, ServerId};
 use crate::journal::{Event, EventId, What};
 use crate::units::LatencyRange;
@@ -37,12 +38,24 @@ impl<T: Copy> Stretch<T> {
     }
 }
 
-/// What happened to one thing, in order of time. At most the last stretch is open.
+/// What happened to one thing, in order of the beginnings.
 struct Course<T>(Vec<Stretch<T>>);
 
 impl<T> Default for Course<T> {
     fn default() -> Self {
         Self(Vec::new())
+    }
+}
+
+impl Course<()> {
+    /// One more, which may begin before the last has ended.
+    fn push(&mut self, begin: &Event, end: Option<&Event>) {
+        self.0.push(Stretch {
+            began: begin.id,
+            from: begin.at,
+            ended: end.map(|end| (end.id, end.at)),
+            what: (),
+        });
     }
 }
 
@@ -63,10 +76,6 @@ impl<T: Copy> Course<T> {
         }
     }
 
-    fn is_open(&self) -> bool {
-        self.0.last().is_some_and(|last| last.ended.is_none())
-    }
-
     /// The stretches that were in force at `since` or later, as far as was known at `last`.
     fn since(&self, since: u64, last: EventId) -> impl Iterator<Item = (u64, u64, T)> {
         let stretches = self.0.iter();
@@ -82,8 +91,8 @@ pub(super) struct History<'a> {
     herd: &'a Herd,
     runs: Vec<Course<()>>,
     frozen: Vec<Course<()>>,
-    /// Ways that are cut, and how often each is cut at the moment.
-    cuts: BTreeMap<(ServerId, ServerId), (Course<()>, usize)>,
+    /// Of each direction that is cut, each time that it is, in order of the beginnings.
+    cuts: BTreeMap<(ServerId, ServerId), Course<()>>,
     /// The least that each link took, by its place in the herd's links.
     latency: Vec<Course<u64>>,
     usual: Vec<u64>,
@@ -94,14 +103,30 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// `latency` is the least that each link takes in the beginning.
-    pub(super) fn new(herd: &'a Herd, latency: &[Duration]) -> Self {
-        let courses = || herd.ids().map(|_| Course::default()).collect();
+    /// Of a run with these events. `latency` is the least that each link takes in the beginning.
+    pub(super) fn new(herd: &'a Herd, latency: &[Duration], events: &[Event]) -> Self {
+        let mut frozen: Vec<Course<()>> = herd.ids().map(|_| Course::default()).collect();
+        let mut cuts: BTreeMap<_, Course<()>> = BTreeMap::new();
+        for fault in Faults::of(events).iter() {
+            match (fault.kind, herd.id(fault.owner())) {
+                (Kind::Freeze, Some(server)) => {
+                    frozen[server.index()].push(fault.begin, fault.end);
+                }
+                (Kind::Cut, _) => {
+                    for part in &fault.parts {
+                        if let Some(way) = herd.id(part.pair.0).zip(herd.id(part.pair.1)) {
+                            cuts.entry(way).or_default().push(fault.begin, part.end);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
         Self {
             herd,
-            runs: courses(),
-            frozen: courses(),
-            cuts: BTreeMap::new(),
+            runs: herd.ids().map(|_| Course::default()).collect(),
+            frozen,
+            cuts,
             latency: herd.links().iter().map(|_| Course::default()).collect(),
             usual: latency.iter().copied().map(nanos).collect(),
             changes: Vec::new(),
@@ -116,20 +141,9 @@ impl<'a> History<'a> {
             (What::Started { .. }, Some(server)) => self.runs[server].begin(event, ()),
             (What::Crashed | What::PoweredOff | What::Stopped, Some(server)) => {
                 self.runs[server].end(event);
-                self.frozen[server].end(event);
             }
-            (What::Frozen, Some(server)) => self.frozen[server].begin(event, ()),
-            (What::Thawed, Some(server)) => self.frozen[server].end(event),
-            (What::Cut { ways }, _) => {
-                for way in ways {
-                    self.cut(event, way);
-                }
-            }
-            (What::Healed { ways }, _) => {
-                for way in ways {
-                    self.heal(event, way);
-                }
-            }
+            // From when to when is known already.
+            (What::Frozen | What::Thawed | What::Cut { .. } | What::Healed { .. }, _) => {}
             (What::Slowed { links, latency }, _) => {
                 let Ok(latency) = latency.parse::<LatencyRange>() else {
                     return;
@@ -149,31 +163,6 @@ impl<'a> History<'a> {
         let (a, b) = (self.herd.id(a)?, self.herd.id(b)?);
         let mut links = self.herd.links_of(a);
         links.find_map(|(index, link)| (link.other(a) == Some(b)).then_some(index))
-    }
-
-    fn way(&self, (a, b): &(impl AsRef<str>, impl AsRef<str>)) -> Option<(ServerId, ServerId)> {
-        Some((self.herd.id(a.as_ref())?, self.herd.id(b.as_ref())?))
-    }
-
-    fn cut(&mut self, event: &Event, way: &(impl AsRef<str>, impl AsRef<str>)) {
-        if let Some(way) = self.way(way) {
-            let (course, times) = self.cuts.entry(way).or_default();
-            *times += 1;
-            if !course.is_open() {
-                course.begin(event, ());
-            }
-        }
-    }
-
-    /// A way is open again when it is healed as often as it was cut.
-    fn heal(&mut self, event: &Event, way: &(impl AsRef<str>, impl AsRef<str>)) {
-        let way = self.way(way);
-        if let Some((course, times)) = way.and_then(|way| self.cuts.get_mut(&way)) {
-            *times = times.saturating_sub(1);
-            if *times == 0 {
-                course.end(event);
-            }
-        }
     }
 
     /// The least with which an update that `origin` took in could be where `arrival` happened, by
@@ -280,7 +269,7 @@ impl<'a> History<'a> {
             let stretches = course.into_iter().flat_map(|course| course.since(at, last));
             stretches.map(|(from, to, ())| (from, to)).collect()
         };
-        let cut = waits(self.cuts.get(&(here, there)).map(|(course, _)| course));
+        let cut = waits(self.cuts.get(&(here, there)));
         let frozen = waits(Some(&self.frozen[there.index()]));
         let mut best: Option<u64> = None;
         for &(sends_from, sends_to, ()) in &sends {

@@ -263,7 +263,7 @@ impl<'a> Index<'a> {
     fn new(herd: &'a Herd, latency: &[Duration], events: &'a [Event]) -> Self {
         let mut index = Self {
             herd,
-            history: History::new(herd, latency),
+            history: History::new(herd, latency, events),
             events,
             effects: BTreeMap::new(),
             peers: BTreeMap::new(),

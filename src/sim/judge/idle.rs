@@ -4,6 +4,7 @@ use super::super::client::Outcome;
 use super::{Judge, broken};
 use crate::journal::{Event, What};
 use crate::scenario::{Action, LogCheck, Scenario};
+use crate::trace::faults::Faults;
 use crate::trace::invariants::{Invariant, Run};
 use crate::trace::network::Network;
 use crate::trace::state::State;
@@ -68,8 +69,10 @@ impl Judge<'_> {
         };
         let until = log.until.map_or(u64::MAX, super::state::nanos);
         let events = &self.trace.events;
-        let before = &events[..events.partition_point(|event| event.at <= until)];
-        let is_frozen = Network::after(before).is_frozen(by);
+        let before = events.partition_point(|event| event.at <= until);
+        let last = before.checked_sub(1).map(|last| events[last].id);
+        let is_frozen =
+            last.is_some_and(|last| Network::behind(&Faults::of(events), Some(last)).is_frozen(by));
         let runs = State::at(events, until).server(by).is_some() && !is_frozen;
         let acts = |event: &&Event| event.who.name() == by && counted(event) && is_own(event);
         !runs && !events.iter().any(|event| acts(&event))

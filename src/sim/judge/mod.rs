@@ -346,7 +346,7 @@ impl Judge<'_> {
             &actual.as_str(),
             Vec::new(),
         );
-        if let Some(words) = Network::after(&self.trace.events).words() {
+        if let Some(words) = Network::at_the_end(&self.trace.events).words() {
             judgement.actual = format!("{actual}; not mended: {words}");
         }
         judgement

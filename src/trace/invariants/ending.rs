@@ -10,12 +10,8 @@ use crate::trace::network::Network;
 use crate::trace::state::{Held, LinkState, State};
 
 pub(super) fn agreement(run: &Run<'_>) -> Vec<Found> {
-    let mut state = State::default();
-    let mut network = Network::default();
-    for event in run.events {
-        state.learn(event);
-        network.learn(event);
-    }
+    let state = State::at(run.events, u64::MAX);
+    let network = Network::at_the_end(run.events);
     let herd = run.herd;
     let name = |id: ServerId| &*herd.server(id).name;
     let mut found = Vec::new();
@@ -60,10 +56,9 @@ struct Waiting<'a> {
 
 pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
     let mut waiting = Waiting::default();
-    let mut network = Network::default();
+    let network = Network::at_the_end(run.events);
     let mut state = State::default();
     for event in run.events {
-        network.learn(event);
         state.learn(event);
         if let Who::Client(client) = &event.who {
             waiting.at_client(client, event);

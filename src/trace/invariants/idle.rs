@@ -50,7 +50,7 @@ fn is_update(event: &Event) -> bool {
 /// Whether a server that runs at the end can reach another one.
 fn has_pair(run: &Run<'_>) -> bool {
     let state = State::at(run.events, u64::MAX);
-    let network = Network::after(run.events);
+    let network = Network::at_the_end(run.events);
     let runs = |id| state.server(&run.herd.server(id).name).is_some();
     let mut running = run.herd.ids().filter(|&id| runs(id));
     running.any(|id| network.reach(run.herd, &state, id).len() > 1)

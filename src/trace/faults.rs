@@ -1,0 +1,149 @@
+//! From when to when each fault of a run lasted, and whom it affected.
+//!
+//! Everybody who wants to know it reads it here, and this reads it from the trace alone: the simulator
+//! says of each fault when it began, and says by an event that this one caused when it was over and what it
+//! affected. What ends what is the simulator's affair; nothing here knows, for instance, that a crash ends a freeze.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::journal::{Event, EventId, What};
+
+/// What kind of fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Crash,
+    PowerOff,
+    Freeze,
+    Refuse,
+    Skew,
+    Cut,
+    Sever,
+    Slow,
+}
+
+impl Kind {
+    /// What an event begins, if it begins a fault. To set a clock right is none; whether a latency is one
+    /// shows when it ends.
+    fn begun_by(event: &Event) -> Option<Self> {
+        Some(match event.what {
+            What::Crashed => Self::Crash,
+            What::PoweredOff => Self::PowerOff,
+            What::Frozen => Self::Freeze,
+            What::Refusing => Self::Refuse,
+            What::Skewed { by, drift } if (by, drift) != (0, 0) => Self::Skew,
+            What::Cut { .. } => Self::Cut,
+            What::Severed { .. } => Self::Sever,
+            What::Slowed { .. } => Self::Slow,
+            _ => return None,
+        })
+    }
+}
+
+/// From whom to whom, or between whom.
+pub(crate) type Pair<'a> = (&'a str, &'a str);
+
+/// One pair that a fault affects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) pair: Pair<'a>,
+    /// What ended it for this pair; none if it lasted.
+    pub(crate) end: Option<&'a Event>,
+}
+
+/// A fault, from its beginning to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) begin: &'a Event,
+    /// What ended it; none if it lasted.
+    pub(crate) end: Option<&'a Event>,
+    /// Of a fault of the network: whom it affects, and how long each of them. A cut has directions, anything else links.
+    pub(crate) parts: Vec<Part<'a>>,
+    /// The event that tells what it affected; none in a trace that was cut before.
+    pub(crate) impact: Option<&'a Event>,
+}
+
+impl Fault<'_> {
+    /// Whose fault it is, unless it is the network's.
+    pub(crate) fn owner(&self) -> &str {
+        self.begin.who.name()
+    }
+}
+
+/// All faults of a run, in order of their beginnings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults<'a>(Vec<Fault<'a>>);
+
+impl<'a> Faults<'a> {
+    /// Of a whole run.
+    pub(crate) fn of(events: &'a [Event]) -> Self {
+        let mut all: BTreeMap<EventId, Fault<'a>> = BTreeMap::new();
+        for event in events {
+            end_parts(&mut all, event);
+            if let What::Touched { lasts, .. } = event.what {
+                if let Some(fault) = event.cause.and_then(|cause| all.get_mut(&cause)) {
+                    fault.impact = Some(event);
+                    fault.end = (!lasts).then_some(event);
+                }
+            } else if let Some(kind) = Kind::begun_by(event) {
+                let fault = Fault {
+                    kind,
+                    begin: event,
+                    end: None,
+                    parts: parts(event),
+                    impact: None,
+                };
+                all.insert(event.id, fault);
+            }
+        }
+        for fault in all.values_mut() {
+            for part in &mut fault.parts {
+                part.end = part.end.or(fault.end);
+            }
+        }
+        let mut all: Vec<Fault<'a>> = all.into_values().collect();
+        // A usual latency is no fault, and affects nobody.
+        all.retain(|fault| fault.kind != Kind::Slow || fault.impact.is_some());
+        Self(all)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Fault<'a>> {
+        self.0.iter()
+    }
+}
+
+/// Whom an event affects, if it affects pairs.
+fn parts(begin: &Event) -> Vec<Part<'_>> {
+    let (What::Cut { ways: pairs } | What::Severed { pairs } | What::Slowed { links: pairs, .. }) =
+        &begin.what
+    else {
+        return Vec::new();
+    };
+    let pairs = pairs.iter().map(|(a, b)| (&**a, &**b));
+    pairs.map(|pair| Part { pair, end: None }).collect()
+}
+
+/// A heal says which cut it heals. A link has one latency: a new one ends the one before.
+fn end_parts<'a>(all: &mut BTreeMap<EventId, Fault<'a>>, event: &'a Event) {
+    let end = |fault: &mut Fault<'a>, pairs: &[(Arc<str>, Arc<str>)]| {
+        let named = |pair: Pair<'_>| pairs.iter().any(|(a, b)| (&**a, &**b) == pair);
+        let open = fault.parts.iter_mut().filter(|part| part.end.is_none());
+        for part in open.filter(|part| named(part.pair)) {
+            part.end = Some(event);
+        }
+    };
+    match &event.what {
+        What::Healed { ways } => {
+            if let Some(cut) = event.cause.and_then(|cause| all.get_mut(&cause)) {
+                end(cut, ways);
+            }
+        }
+        What::Slowed { links, .. } => {
+            for slow in all.values_mut().filter(|fault| fault.kind == Kind::Slow) {
+                end(slow, links);
+            }
+        }
+        _ => {}
+    }
+}
