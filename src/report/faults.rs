@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::lanes::Lanes;
-use crate::journal::What;
+use crate::journal::{Event, What};
 use crate::trace::Trace;
 use crate::trace::faults::{self, Faults, Kind};
 
@@ -43,6 +43,8 @@ pub struct Fault {
     pub from: u64,
     /// When it ended; none if it lasted.
     pub to: Option<u64>,
+    /// The number of the event that ended it.
+    pub end: Option<u64>,
     /// The lanes that it touches.
     pub lanes: Vec<usize>,
     /// The ways or links that it touches, by the lanes of their ends.
@@ -96,6 +98,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
         event: fault.begin.id.0.get(),
         from: fault.begin.at,
         to: fault.end.map(|end| end.at),
+        end: fault.end.map(number),
         lanes: lanes.of_event(fault.begin).into_iter().collect(),
         pairs: Vec::new(),
         touched: fault.impact.map(|impact| impact.what.to_string()),
@@ -103,19 +106,20 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
     if fault.parts.is_empty() {
         return vec![whole];
     }
-    let mut by_end: BTreeMap<Option<u64>, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
+    let mut by_end: BTreeMap<Option<(u64, u64)>, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
     for part in &fault.parts {
-        let end = part.end.map(|end| end.at);
+        let end = part.end.map(|end| (end.at, number(end)));
         let (a, b) = part.pair;
         by_end.entry(end).or_default().push((a.into(), b.into()));
     }
-    let parts = by_end.into_iter().map(|(to, pairs)| {
+    let parts = by_end.into_iter().map(|(end, pairs)| {
         let lane = |name: &str| lanes.server(name);
         let named = pairs.iter().flat_map(|(a, b)| [lane(a), lane(b)]);
         let touched: BTreeSet<usize> = named.flatten().collect();
         let between = |(a, b): &(Arc<str>, Arc<str>)| Some((lane(a)?, lane(b)?));
         Fault {
-            to,
+            to: end.map(|(at, _)| at),
+            end: end.map(|(_, event)| event),
             lanes: touched.into_iter().collect(),
             pairs: pairs.iter().filter_map(between).collect(),
             label: label_of(trace, &fault.begin.what, pairs),
@@ -167,12 +171,17 @@ fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
             event: event.id.0.get(),
             from: event.at,
             to: again.map(|again| again.at),
+            end: again.map(number),
             lanes: lanes.of_event(event).into_iter().collect(),
             pairs: Vec::new(),
             touched: None,
         }
     });
     faults.collect()
+}
+
+fn number(event: &Event) -> u64 {
+    event.id.0.get()
 }
 
 /// An event's words, but not in capitals.

@@ -21,6 +21,8 @@ mod faked_places;
 pub mod fuzz_targets;
 mod fuzzed;
 #[cfg(feature = "sim")]
+mod intervals;
+#[cfg(feature = "sim")]
 mod judging;
 mod panics;
 mod places;

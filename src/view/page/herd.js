@@ -118,7 +118,7 @@ class HerdPicture {
       const running = timelines.running.get(lane).at(event);
       const start = timelines.running.get(lane).since(event);
       const has = running ? arrivals.filter((arrival) => arrival.lane === lane && arrival.event <= event && arrival.event > start)[0] : undefined;
-      const frozen = timelines.frozen.get(lane).at(event);
+      const frozen = Boolean(timelines.faultOf(lane, "frozen", event));
       const state = timelines.stateWords(lane, event);
       const behind = timelines.behind.get(lane).at(event);
       node.setAttribute("class", `node${running ? "" : " down"}${has ? " has" : ""}${frozen ? " frozen" : ""}${behind ? " behind" : ""}${app.watched === lane ? " watched" : ""}`);

@@ -35,9 +35,6 @@ class Timelines {
     this.trace = trace;
     const forServers = (first) => new Map(trace.servers.map((lane) => [lane, new Changes(first)]));
     this.running = forServers(false);
-    this.frozen = forServers(false);
-    this.refusing = forServers(false);
-    this.clock = forServers(null);
     /** Whether a server runs and is in touch with nobody, or still catching up with somebody. */
     this.behind = forServers(false);
     this.started = new Map(trace.servers.map((lane) => [lane, []]));
@@ -65,21 +62,12 @@ class Timelines {
       case "crashed":
       case "powered-off":
       case "stopped":
-        for (const changes of [this.running, this.frozen, this.refusing]) changes.get(lane).set(event, false);
+        this.running.get(lane).set(event, false);
         this.forget(event, lane);
         break;
-      case "frozen": this.frozen.get(lane).set(event, true); break;
-      case "thawed": this.frozen.get(lane).set(event, false); break;
-      case "refusing": this.refusing.get(lane).set(event, true); break;
-      case "accepting": this.refusing.get(lane).set(event, false); break;
       case "link-up": this.link(event, lane, UP); break;
       case "link-down": this.link(event, lane, DOWN); break;
       case "synchronised": this.link(event, lane, SYNCHRONISED); break;
-      case "skewed": {
-        const clock = this.clocks.get(event);
-        this.clock.get(lane).set(event, clock.by === 0 && clock.drift === 0 ? null : { ...clock, event });
-        break;
-      }
     }
   }
 
@@ -113,26 +101,31 @@ class Timelines {
     return Math.min(this.endState(a, b, event), this.endState(b, a, event));
   }
 
-  /** The faults in force after an event; those of one moment for a little while. */
+  /** The faults in force after an event. */
   faultsAt(event) {
-    const now = this.trace.at[event];
-    return this.trace.faults.filter((fault) => fault.event <= event && (fault.to === null || now < fault.to));
+    return this.trace.faults.filter((fault) => fault.event <= event && (fault.end === null || event < fault.end));
+  }
+
+  /** What is wrong with a server after an event, if this is. */
+  faultOf(lane, kind, event) {
+    return this.faultsAt(event).find((fault) => fault.kind === kind && fault.pairs.length === 0 && fault.lanes[0] === lane);
   }
 
   /** A server in a few words. */
   stateWords(lane, event) {
     if (!this.running.get(lane).at(event)) return this.started.get(lane)[0] <= event ? "down" : "not started yet";
     const words = [];
-    if (this.frozen.get(lane).at(event)) words.push("standing still");
-    if (this.refusing.get(lane).at(event)) words.push("refusing connections");
+    if (this.faultOf(lane, "frozen", event)) words.push("standing still");
+    if (this.faultOf(lane, "refusing", event)) words.push("refusing connections");
     if (this.behind.get(lane).at(event)) words.push("not in sync");
     return words.length > 0 ? `up, ${words.join(", ")}` : "up";
   }
 
   /** A clock's error at an event in nanoseconds; 0 for one that is right. */
   clockError(lane, event) {
-    const clock = this.clock.get(lane).at(event);
-    if (!clock) return 0;
-    return clock.by + (clock.drift * (this.trace.at[event] - this.trace.at[clock.event])) / 1e9;
+    const fault = this.faultOf(lane, "skewed", event);
+    if (!fault) return 0;
+    const { by, drift } = this.clocks.get(fault.event);
+    return by + (drift * (this.trace.at[event] - fault.from)) / 1e9;
   }
 }
