@@ -1,6 +1,9 @@
 //! The command line: one file for each subcommand, and what they share.
 
+#[cfg(feature = "sim")]
+mod annotations;
 mod certs;
+mod completions;
 mod credentials;
 #[cfg(feature = "sim")]
 mod diff;
@@ -19,6 +22,7 @@ mod hops;
 mod interrupt;
 mod living;
 mod load;
+mod man;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod notify;
@@ -135,6 +139,8 @@ enum Command {
     Forget(forget::Args),
     Certs(certs::Args),
     Load(load::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[cfg(feature = "mutants")]
     Mutants(mutants::Args),
 }
@@ -176,6 +182,8 @@ pub fn main() -> ExitCode {
         Command::Forget(args) => forget::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         #[cfg(feature = "mutants")]
         Command::Mutants(args) => mutants::run(&args),
     };

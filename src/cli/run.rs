@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, outputs, painted, print, view, warn};
+use super::{Exit, Failure, annotations, outputs, painted, print, view, warn};
 use crate::files::{self, Folders, ends_in, quoted};
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
 use crate::sim;
 use crate::trace::Trace;
+use crate::view::{Suite, junit};
 
 /// Run scenarios in the simulator and say what happened
 ///
@@ -20,6 +21,7 @@ Examples:
   herd run scenarios/juzang-goes-down.toml
   herd run --quiet scenarios
   herd run --seed 7 --json scenarios/burst.toml > trace.jsonl
+  herd run --quiet --junit results.xml scenarios
 
 Exit codes:
   0  every expectation held
@@ -55,6 +57,9 @@ pub(super) struct Args {
     /// Write a page for a browser that shows the run to this file, too (one scenario only)
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write what was expected and what came to this file, too, in the form of JUnit, which build servers read
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Execute only once: half the time, but a run that can't be repeated goes unnoticed
     #[arg(long)]
     once: bool,
@@ -86,9 +91,11 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
     let written = [
         ("--trace", args.trace.as_deref()),
         ("--html", args.html.as_deref()),
+        ("--junit", args.junit.as_deref()),
     ];
     outputs::check(&written)?;
     let mut broken = Vec::new();
+    let mut suites = Vec::new();
     for (index, scenario) in scenarios.into_iter().enumerate() {
         let scenario = match args.seed {
             Some(seed) => scenario.with_seed(seed),
@@ -109,10 +116,19 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         }
         if trace.verdict().broken > 0 {
             broken.push(scenario.name.clone());
+            if annotations::are_wanted() {
+                annotations::tell(&files[index], &report::failed(&trace));
+            }
+        }
+        if args.junit.is_some() {
+            suites.push(Suite::of(&trace, &files[index].display().to_string()));
         }
         if let Some(page) = &args.html {
             view::write_page(page, trace, &files[index])?;
         }
+    }
+    if let Some(file) = &args.junit {
+        outputs::write(file, &junit(&suites))?;
     }
     if files.len() > 1 && !args.json {
         print(&summary(files.len(), &broken))?;
@@ -188,6 +204,9 @@ pub(super) fn load_all(files: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
     if errors.is_empty() {
         Ok(scenarios)
     } else {
+        if annotations::are_wanted() {
+            annotations::tell_problems(&errors);
+        }
         Err(errors.into())
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use sentences::sentences;
 pub use snapshot::{snapshot, snapshot_with_times};
 pub use story::{Detail, Printed, Told, story};
 pub(crate) use verdict::actual;
-pub use verdict::{judgements, verdict_line};
+pub use verdict::{Failed, failed, judgements, verdict_line};
 pub(crate) use ways::missing;
 pub use ways::{fate, ways};
 

@@ -40,6 +40,32 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
     lines
 }
 
+/// An expectation that failed, as the report tells of it.
+#[derive(Clone, Debug)]
+pub struct Failed<'a> {
+    /// The expectation.
+    pub judgement: &'a Judgement,
+    /// What came, and why as far as that can be seen.
+    pub actual: String,
+    /// The report's lines, the events that show it included.
+    pub lines: Vec<String>,
+}
+
+/// The expectations that failed, in their order.
+pub fn failed(trace: &Trace) -> Vec<Failed<'_>> {
+    let lanes = Lanes::of(trace);
+    let faults = faults(trace, &lanes);
+    let reasons = Reasons::new(trace, &lanes, &faults);
+    let told = Told::new(trace, Detail::Everything);
+    let failed = trace.judgements.iter().filter(|judgement| !judgement.held);
+    let as_told = failed.map(|judgement| Failed {
+        judgement,
+        actual: actual(&reasons, judgement),
+        lines: lines_of(judgement, &reasons, &told),
+    });
+    as_told.collect()
+}
+
 fn names(invariants: &mut dyn Iterator<Item = Invariant>) -> String {
     let names: Vec<&str> = invariants.map(Invariant::name).collect();
     names.join(", ")

@@ -7,6 +7,7 @@
 
 mod heat;
 mod html;
+mod junit;
 mod markup;
 pub mod messages;
 pub mod model;
@@ -27,6 +28,7 @@ use crate::trace::Trace;
 use model::Run;
 
 pub use heat::heat_map;
+pub use junit::{Suite, junit};
 pub use orders::orders_page;
 pub use perfetto::perfetto;
 pub use shiviz::shiviz;

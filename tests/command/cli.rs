@@ -261,17 +261,133 @@ fn a_schema_is_json_and_knows_the_fields() {
     }
 }
 
+/// The subcommands, as the help lists them.
+fn subcommands() -> Vec<String> {
+    let help = out(&herd(&["--help"]));
+    let (_, list) = help.split_once("Commands:\n").expect("there are some");
+    let (list, _) = list.split_once("\n\n").expect("the list ends");
+    let entries = list.lines().filter(|line| !line.starts_with("   "));
+    let names = entries.filter_map(|line| line.split_whitespace().next());
+    names
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in [
-        "run", "show", "diff", "schema", "herds", "serve", "up", "send",
-    ] {
+    let commands = subcommands();
+    assert!(commands.len() > 15, "{commands:?}");
+    for command in &commands {
         let help = herd(&[command, "--help"]);
         assert_eq!(exit(&help), 0);
         assert!(out(&help).contains("Example"), "{command}");
     }
     assert!(out(&herd(&["--help"])).contains("Exit codes:"));
     assert_eq!(exit(&herd(&["run"])), 2);
+}
+
+#[test]
+fn shells_and_manual_pages_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = herd(&["completions", shell]);
+        assert_eq!(exit(&script), 0);
+        for command in subcommands() {
+            assert!(out(&script).contains(&command), "{shell}: {command}");
+        }
+        assert!(out(&script).contains("once"), "{shell} lacks a flag");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let pages = folder.path().join("man1");
+    let written = herd(&["man", "--out", pages.to_str().expect("UTF-8")]);
+    assert_eq!((exit(&written), out(&written)), (0, String::new()));
+    for command in subcommands() {
+        let page = std::fs::read_to_string(pages.join(format!("herd-{command}.1")));
+        let page = page.expect("each command has one");
+        assert!(
+            page.contains(".SH SYNOPSIS") && page.contains("Example"),
+            "{command}"
+        );
+    }
+    assert!(pages.join("herd-sweep-merge.1").exists());
+    let main = std::fs::read_to_string(pages.join("herd.1")).expect("the command has one");
+    assert_eq!(out(&herd(&["man"])), main);
+    assert!(main.contains("herd\\-run(1)"), "{main}");
+    let blocked = folder.path().join("file");
+    std::fs::write(&blocked, "").expect("written");
+    let refused = herd(&["man", "--out", blocked.to_str().expect("UTF-8")]);
+    assert_eq!(exit(&refused), 2);
+    assert!(err(&refused).contains("can't write"), "{}", err(&refused));
+}
+
+const WRONG: &str = r#"
+title = "One hop <expected>, & two come"
+herd = "riley"
+steps = [
+  { at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {now}" },
+]
+[[expect]]
+update = "kiwi"
+hops = { Bernard = 1, Jaquez = 1 }
+"#;
+
+#[test]
+fn build_servers_read_which_expectations_failed() {
+    let (folder, file) = written(WRONG);
+    let results = folder.path().join("results.xml");
+    let ran = herd(&[
+        "run",
+        "--quiet",
+        "--junit",
+        results.to_str().expect("UTF-8"),
+        &file,
+        "scenarios/all-up.toml",
+    ]);
+    assert_eq!(exit(&ran), 1);
+    let xml = std::fs::read_to_string(&results).expect("it is written");
+    let count = |what: &str| xml.matches(what).count();
+    assert_eq!(count("<testsuite "), 2, "{xml}");
+    assert_eq!((count("<failure "), count("</failure>")), (1, 1), "{xml}");
+    let begin = "name=\"kiwi: hops to Bernard\"";
+    let (_, failed) = xml.split_once(begin).expect("the case is there");
+    assert!(
+        failed.contains(" line=\"7\">\n      <failure message=\"expected 1, got 2\">"),
+        "{xml}"
+    );
+    let cases = count("<testcase ");
+    assert!(
+        xml.contains(&format!("<testsuites tests=\"{cases}\" failures=\"1\">")),
+        "{xml}"
+    );
+    // An output does not overwrite what is read.
+    let refused = herd(&["run", "--junit", &file, &file]);
+    assert_eq!(exit(&refused), 2);
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), WRONG);
+}
+
+#[test]
+fn on_github_what_fails_is_shown_beside_its_line() {
+    let (_folder, file) = written(WRONG);
+    let run = |github: &str, file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+        command
+            .args(["run", "--quiet", file])
+            .env("GITHUB_ACTIONS", github);
+        err(&command.output().expect("the binary runs"))
+    };
+    let said = format!(
+        "::error file={file},line=7,col=1,title=kiwi%3A hops to Bernard::expected 1, got 2\n"
+    );
+    assert_eq!(run("true", &file), said);
+    assert_eq!(run("", &file), "");
+    let (_folder, file) = written(&WRONG.replace("hops =", "hps ="));
+    let said = run("true", &file);
+    assert!(
+        said.starts_with(&format!(
+            "::error file={file},line=9,col=1::unknown field `hps`\n"
+        )),
+        "{said}"
+    );
 }
 
 #[test]

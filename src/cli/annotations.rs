@@ -1,0 +1,98 @@
+//! What a build on GitHub shows beside the lines of a file: what failed there, in the form that its runner reads from a step's
+//! output (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+
+use std::path::Path;
+
+use super::stderr;
+use crate::diag::{Problem, Problems, Severity};
+use crate::report::Failed;
+
+/// Whether GitHub runs this.
+pub(super) fn are_wanted() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// Says what failed in a scenario file, each beside its line.
+pub(super) fn tell(file: &Path, failed: &[Failed<'_>]) {
+    for failed in failed {
+        stderr::warning(&annotation(file, failed));
+    }
+}
+
+/// Says what is wrong with files, each beside its line.
+pub(super) fn tell_problems(problems: &Problems) {
+    for problem in problems.sorted() {
+        if let Some(text) = of_problem(problem) {
+            stderr::warning(&text);
+        }
+    }
+}
+
+fn of_problem(problem: &Problem) -> Option<String> {
+    let kind = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let (line, column) = problem.line_column()?;
+    let file = property(&problem.source.as_ref()?.name);
+    let message = data(&problem.message);
+    Some(format!(
+        "::{kind} file={file},line={line},col={column}::{message}"
+    ))
+}
+
+fn annotation(file: &Path, failed: &Failed<'_>) -> String {
+    let judgement = failed.judgement;
+    let mut properties = format!("file={}", property(&file.display().to_string()));
+    let place = judgement
+        .place
+        .as_deref()
+        .and_then(|place| place.split_once(':'));
+    if let Some((line, column)) = place {
+        properties += &format!(",line={line},col={column}");
+    }
+    properties += &format!(",title={}", property(&judgement.about));
+    let (expected, actual) = (&judgement.expected, &failed.actual);
+    let message = data(&format!("expected {expected}, got {actual}"));
+    format!("::error {properties}::{message}")
+}
+
+/// A line ends a command, and `%` begins what stands for another sign.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// A property ends with a comma or a colon, too.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Judgement;
+
+    #[test]
+    fn an_annotation_is_one_line_and_its_properties_end_where_they_end() {
+        let judgement = Judgement {
+            about: "kiwi: hops to Bernard, 100%".to_owned(),
+            held: false,
+            expected: "1".to_owned(),
+            actual: "2".to_owned(),
+            place: Some("7:3".to_owned()),
+            invariant: None,
+            events: Vec::new(),
+        };
+        let failed = Failed {
+            judgement: &judgement,
+            actual: "2\nbecause".to_owned(),
+            lines: Vec::new(),
+        };
+        assert_eq!(
+            annotation(Path::new("a,b.toml"), &failed),
+            "::error file=a%2Cb.toml,line=7,col=3,title=kiwi%3A hops to Bernard%2C 100%25::expected 1, got 2%0Abecause"
+        );
+    }
+}

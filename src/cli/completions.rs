@@ -1,0 +1,26 @@
+//! `herd completions`: what a shell needs to complete the command line.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Cli, Exit, Failure, print};
+
+/// Print what a shell needs to complete this command's names, flags and values
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  source <(herd completions bash)
+  herd completions zsh > ~/.zfunc/_herd
+  herd completions fish > ~/.config/fish/completions/herd.fish")]
+pub(super) struct Args {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "herd", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Held)
+}
