@@ -20,6 +20,9 @@ pub struct Coverage {
     pub events: Counts,
     /// Runs that came to a situation, by its name.
     pub situations: Counts,
+    /// Runs in which an invariant held though the scenario says that it is not judged, by its name.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub needless: Counts,
 }
 
 /// What a sweep of some scenarios should come to.
@@ -53,6 +56,8 @@ impl Coverage {
         for situation in Situation::of(&trace.herd, &trace.events) {
             coverage.situations.insert(situation.name().to_owned(), 1);
         }
+        let needless = trace.header.needless.iter();
+        coverage.needless = needless.map(|it| (it.name().to_owned(), 1)).collect();
         coverage
     }
 
@@ -62,6 +67,7 @@ impl Coverage {
             (&mut self.faults, &other.faults),
             (&mut self.events, &other.events),
             (&mut self.situations, &other.situations),
+            (&mut self.needless, &other.needless),
         ] {
             for (name, count) in theirs {
                 *mine.entry(name.clone()).or_default() += count;

@@ -12,6 +12,7 @@ use super::situations::Situation;
 use crate::files::quoted;
 use crate::report::show::grouped;
 use crate::trace::fingerprint::Fingerprint;
+use crate::trace::invariants::Invariant;
 
 /// How many seeds of a group are named; the others are counted.
 const MOST_SEEDS: usize = 10;
@@ -37,8 +38,24 @@ pub struct Report {
     pub groups: Vec<Group>,
     /// What the runs came to.
     pub coverage: Coverage,
+    /// Of each invariant that a scenario is not held against, in how many of its runs it held all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Without>,
     /// What was wanted and never came. Of a sweep that ended at its first failure nobody can tell.
     pub never: Vec<String>,
+}
+
+/// An invariant that a scenario is not held against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Without {
+    /// Which.
+    pub invariant: Invariant,
+    /// The scenario's name.
+    pub scenario: String,
+    /// How many runs of this scenario there were.
+    pub runs: u64,
+    /// In how many of them it held.
+    pub held: u64,
 }
 
 /// Runs that failed in the same way.
@@ -54,6 +71,28 @@ pub struct Group {
     pub words: String,
     /// The first runs, by their numbers in the plan.
     pub first: Vec<u64>,
+}
+
+/// How often what scenarios are not held against held all the same.
+fn without(plan: &Plan, outcomes: &Outcomes) -> Vec<Without> {
+    let scenarios = plan.scenarios.iter().enumerate();
+    let all = scenarios.flat_map(|(which, swept)| {
+        swept.without.iter().map(move |&invariant| {
+            let runs = outcomes.values().filter(|it| plan.run(it.run).0 == which);
+            let mut without = Without {
+                invariant,
+                scenario: swept.name.clone(),
+                runs: 0,
+                held: 0,
+            };
+            for run in runs {
+                without.runs += 1;
+                without.held += u64::from(run.coverage.needless.contains_key(invariant.name()));
+            }
+            without
+        })
+    });
+    all.collect()
 }
 
 impl Report {
@@ -85,6 +124,7 @@ impl Report {
                 add(&mut groups, outcome.run, failure);
             }
         }
+        let without = without(&plan, &outcomes);
         let mut groups: Vec<Group> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.runs));
         let runs = outcomes.len() as u64;
@@ -101,6 +141,7 @@ impl Report {
                 _ => Vec::new(),
             },
             coverage,
+            without,
             plan,
         }
     }
@@ -171,6 +212,26 @@ impl Report {
                 let names: Vec<&str> = swept.without.iter().map(|it| it.name()).collect();
                 let _ = writeln!(text, "  without {} in {}", names.join(", "), swept.name);
             }
+        }
+        for Without {
+            invariant,
+            scenario,
+            runs,
+            held,
+        } in &self.without
+        {
+            let (of, counted) = (grouped(*runs), grouped(*held));
+            let _ = if held == runs && *runs > 0 {
+                writeln!(
+                    text,
+                    "  `without` is needless in {scenario}: {invariant} held in each of {of} runs"
+                )
+            } else {
+                writeln!(
+                    text,
+                    "  {invariant} held in {counted} of {of} runs of {scenario}"
+                )
+            };
         }
     }
 

@@ -29,6 +29,27 @@ fn folder(text: &str) -> (tempfile::TempDir, String) {
 }
 
 #[test]
+fn a_sweep_says_how_often_a_without_was_needless() {
+    let (_folder, file) = folder(&SHORT.replace(
+        "steps = [",
+        "without = [\"agreement\", \"sends-bounded\"]\nsteps = [",
+    ));
+    let ran = herd(&["sweep", "--seeds", "3..7", &file]);
+    assert_eq!(exit(&ran), 0, "{}", out(&ran));
+    for invariant in ["agreement", "sends-bounded"] {
+        let said =
+            format!("  `without` is needless in short: {invariant} held in each of 4 runs\n");
+        assert!(out(&ran).contains(&said), "{}", out(&ran));
+    }
+    let json = herd(&["sweep", "--json", "--seeds", "3..7", &file]);
+    let json: Value = serde_json::from_str(&out(&json)).expect("JSON");
+    assert_eq!(
+        json["without"][1],
+        serde_json::json!({ "invariant": "sends-bounded", "scenario": "short", "runs": 4, "held": 4 })
+    );
+}
+
+#[test]
 fn parts_put_together_print_what_one_run_prints() {
     let (folder, file) = folder(SHORT);
     let whole = herd(&["sweep", "--seeds", "3..9", &file]);
