@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::run_limit::Limited;
 use super::{Exit, Failure, painted, print, warn};
 use crate::diff::{self, Diff};
 use crate::files;
@@ -29,7 +30,7 @@ Exit codes:
   0  the same came of both
   1  something is different
   2  a file or the command line is bad
-  3  something inside failed: a panic, or two runs of the same that differ")]
+  3  something inside failed: a panic, two runs of the same that differ, or one past --run-limit")]
 pub(super) struct Args {
     /// The first run: a trace, or a scenario
     #[arg(value_name = "A")]
@@ -47,6 +48,8 @@ pub(super) struct Args {
     /// Print the difference as JSON, one object for each two runs
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    limited: Limited,
 }
 
 /// One of the two things to compare.
@@ -95,13 +98,15 @@ fn pairs(args: &Args) -> Result<Vec<(Trace, Trace)>, Failure> {
         (Given::Traces(a), Given::Traces(b)) => {
             matched([&args.a, file].map(|file| name(file)), a, b)
         }
-        (Given::Scenario(a), Given::Scenario(b)) => Ok(vec![(execute(&a)?, execute(&b)?)]),
+        (Given::Scenario(a), Given::Scenario(b)) => {
+            Ok(vec![(execute(&a, args)?, execute(&b, args)?)])
+        }
         (Given::Scenario(scenario), Given::Traces(traces)) => {
-            let pairs = beside(&scenario, &name(file), traces)?.into_iter();
+            let pairs = beside(&scenario, &name(file), traces, args)?.into_iter();
             Ok(pairs.map(|(trace, ran)| (ran, trace)).collect())
         }
         (Given::Traces(traces), Given::Scenario(scenario)) => {
-            beside(&scenario, &name(&args.a), traces)
+            beside(&scenario, &name(&args.a), traces, args)
         }
     }
 }
@@ -134,8 +139,8 @@ fn seeds(args: &Args, given: Given) -> Result<(Trace, Trace), Failure> {
             "--seeds takes two seeds, such as `--seeds 1,2`, and not {count}"
         )));
     };
-    let a = execute(&scenario.clone().with_seed(a))?;
-    Ok((a, execute(&scenario.with_seed(b))?))
+    let a = execute(&scenario.clone().with_seed(a), args)?;
+    Ok((a, execute(&scenario.with_seed(b), args)?))
 }
 
 /// Each trace of the scenario, and the scenario run as that was. A single trace need not be called so.
@@ -143,6 +148,7 @@ fn beside(
     scenario: &Scenario,
     file: &str,
     traces: Vec<Trace>,
+    args: &Args,
 ) -> Result<Vec<(Trace, Trace)>, Failure> {
     let of_it = |trace: &Trace| trace.header.scenario == scenario.name;
     let single = traces.len() == 1;
@@ -170,7 +176,7 @@ fn beside(
         } else {
             again
         };
-        let ran = execute(&again)?;
+        let ran = execute(&again, args)?;
         Ok((trace, ran))
     });
     pairs.collect()
@@ -210,7 +216,7 @@ fn matched(
     Ok(pairs)
 }
 
-fn execute(scenario: &Scenario) -> Result<Trace, Failure> {
-    let ran = sim::run(scenario);
+fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
+    let ran = sim::run_within(scenario, &args.limited.limit());
     ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::server;
 use super::interrupt::Interrupt;
+use super::run_limit::Limited;
 use super::threads::Threads;
 use super::{Exit, Failure, at_least_one, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
@@ -34,7 +35,7 @@ Exit codes:
   0  everything held in every order that was run
   1  something was broken in one of them, or the work was interrupted
   2  the file or the command line is bad
-  3  something inside failed")]
+  3  something inside failed, or a run was past --run-limit")]
 pub(super) struct Args {
     /// The scenario file (.toml, .json)
     #[arg(value_name = "FILE")]
@@ -59,6 +60,8 @@ pub(super) struct Args {
     budget: usize,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    limited: Limited,
     /// Write each kind of order that broke something to this folder, as a scenario that replays it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -93,6 +96,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             any_time: args.any_time,
             origin,
             keep: args.html.as_ref().map_or(0, |_| MOST_ORDERS),
+            limit: args.limited.until(&interrupt),
         };
         let exploration = explore_one(&scenario, &options, &interrupt)?;
         if args.json {

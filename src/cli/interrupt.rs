@@ -36,6 +36,11 @@ impl Interrupt {
         Ok(Self(wanted))
     }
 
+    /// What is set then, for who does not know of signals.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

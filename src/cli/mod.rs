@@ -36,6 +36,8 @@ mod reload;
 #[cfg(feature = "sim")]
 mod run;
 #[cfg(feature = "sim")]
+mod run_limit;
+#[cfg(feature = "sim")]
 mod schema;
 mod send;
 mod serve;

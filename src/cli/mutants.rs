@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::run_limit::Limited;
 use super::threads::Threads;
 use super::{Exit, Failure, outputs, painted, print};
 use crate::herd::Herd;
@@ -71,6 +72,8 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    limited: Limited,
     /// Print one JSON object for each mutant instead of the table
     #[arg(long)]
     json: bool,
@@ -90,6 +93,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         orders: args.orders,
         swept: super::run::scenarios(&args.swept)?,
         seeds: args.seeds,
+        limit: args.limited.limit(),
         surveyed: args
             .surveyed
             .iter()

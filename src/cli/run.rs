@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::run_limit::Limited;
 use super::{Exit, Failure, annotations, outputs, painted, print, view, warn};
 use crate::files::{self, Folders, ends_in, quoted};
 use crate::report::{self, Detail};
@@ -27,7 +28,7 @@ Exit codes:
   0  every expectation held
   1  one was broken
   2  a file or the command line is bad
-  3  something inside failed: a panic, or two runs that differ")]
+  3  something inside failed: a panic, two runs that differ, or one past --run-limit")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
@@ -63,6 +64,8 @@ pub(super) struct Args {
     /// Execute only once: half the time, but a run that can't be repeated goes unnoticed
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    limited: Limited,
     /// All servers make this mistake
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "NAME")]
@@ -106,7 +109,7 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         } else {
             scenario
         };
-        let trace = execute(&scenario, args.once)?;
+        let trace = execute(&scenario, args)?;
         if index > 0 && !args.json && !args.quiet {
             print("\n\n")?;
         }
@@ -173,11 +176,12 @@ fn summary(all: usize, broken: &[String]) -> String {
     }
 }
 
-fn execute(scenario: &Scenario, once: bool) -> Result<Trace, Failure> {
-    let ran = if once {
-        sim::run_once(scenario)
+fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
+    let limit = args.limited.limit();
+    let ran = if args.once {
+        sim::run_once_within(scenario, &limit)
     } else {
-        sim::run(scenario)
+        sim::run_within(scenario, &limit)
     };
     ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
 }

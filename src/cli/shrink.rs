@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use super::interrupt::Interrupt;
 use super::outputs;
 use super::run::load_all;
+use super::run_limit::Limited;
 use super::{Exit, Failure, at_least_one, print};
 use crate::files;
 use crate::report;
 use crate::scenario::Scenario;
 use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
+use crate::sim::SimError;
 use crate::sweep::report::Group;
 
 /// Make a run that fails small: the same failure by the fewest steps
@@ -28,7 +30,7 @@ Exit codes:
   0  it was made small
   1  nothing is broken in the run, or the search was interrupted
   2  a file or the command line is bad
-  3  something inside failed")]
+  3  something inside failed, or the run was past --run-limit")]
 pub(super) struct Args {
     /// The scenario (.toml, .json)
     #[arg(value_name = "FILE")]
@@ -45,6 +47,8 @@ pub(super) struct Args {
     /// Try so many smaller scenarios at most
     #[arg(long, value_name = "N", default_value_t = Limits::default().runs, value_parser = at_least_one)]
     runs: usize,
+    #[command(flatten)]
+    limited: Limited,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -60,7 +64,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         scenario = scenario.swarmed();
     }
     let interrupt = Interrupt::watch()?;
-    let shrunk = small(&scenario, Limits { runs: args.runs }, &interrupt)?;
+    let limits = Limits {
+        runs: args.runs,
+        run: args.limited.until(&interrupt),
+    };
+    let shrunk = small(&scenario, limits, &interrupt)?;
     match &args.output {
         None => {
             print(&shrunk.file("FILE"))?;
@@ -85,6 +93,7 @@ pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
     group: &Group,
+    limits: &Limits,
     interrupt: &Interrupt,
     tell: fn(&str) -> Result<(), Failure>,
 ) -> Result<Option<(PathBuf, String)>, Failure> {
@@ -105,7 +114,7 @@ pub(super) fn write_shrunk(
         ))?;
         return Ok(None);
     }
-    let shrunk = match small(failing, Limits::default(), interrupt) {
+    let shrunk = match small(failing, limits.clone(), interrupt) {
         Ok(shrunk) => shrunk,
         // What can't be made small is told, and the others are made small all the same.
         Err(failure) => {
@@ -142,7 +151,9 @@ fn small(scenario: &Scenario, limits: Limits, interrupt: &Interrupt) -> Result<S
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
     shrunk.map_err(|error| match error {
-        ShrinkError::Held => Failure::Failed(format!("{}: {error}", scenario.source.name)),
+        ShrinkError::Held | ShrinkError::Sim(SimError::Interrupted) => {
+            Failure::Failed(format!("{}: {error}", scenario.source.name))
+        }
         ShrinkError::Sim(_) | ShrinkError::Lost(_) => Failure::Internal(error.to_string()),
     })
 }

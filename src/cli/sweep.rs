@@ -11,11 +11,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::Interrupt;
 use super::run::{load_all, scenario_files};
+use super::run_limit::Limited;
 use super::shrink::write_shrunk;
 use super::threads::Threads;
 use super::{Exit, Failure, heard, outputs, pages, painted, print};
 use crate::files;
 use crate::scenario::Scenario;
+use crate::shrink::Limits;
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::report::Report;
 use crate::sweep::results::{self, Outcome, Outcomes};
@@ -47,7 +49,7 @@ Exit codes:
   0  every run held
   1  one was broken, or runs are missing; with --strict, something never happened
   2  a file or the command line is bad
-  3  something inside failed: a panic, or two runs that differ"
+  3  something inside failed: a panic, two runs that differ, or one past --run-limit"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -69,6 +71,8 @@ pub(super) struct Args {
     keep_going: bool,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    limited: Limited,
     /// Only this part of so many: 1/4 to 4/4; needs --state
     #[arg(long, value_name = "K/N", value_parser = shard, requires = "state")]
     shard: Option<Shard>,
@@ -189,7 +193,15 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         .transpose()?;
     let threads = args.threads.count().get();
     let interrupt = Interrupt::watch()?;
-    let ran = watched(&scenarios, &plan, todo, threads, log, &interrupt)?;
+    let ran = watched(
+        &scenarios,
+        &plan,
+        todo,
+        threads,
+        &args.limited,
+        log,
+        &interrupt,
+    )?;
     outcomes.extend(ran);
     let mut report = Report::of_part(plan, outcomes, shard);
     report.strict = args.how.strict;
@@ -207,6 +219,10 @@ fn make_small(
     interrupt: &Interrupt,
 ) -> Result<Vec<SmallScenario>, Failure> {
     let mut small = Vec::new();
+    let limits = Limits {
+        run: args.limited.until(interrupt),
+        ..Limits::default()
+    };
     let Some(folder) = &args.shrink else {
         return Ok(small);
     };
@@ -222,7 +238,8 @@ fn make_small(
             continue;
         }
         let failing = sweep::scenario_of(scenarios, &report.plan, first);
-        if let Some((file, text)) = write_shrunk(&failing, folder, group, interrupt, tell)? {
+        if let Some((file, text)) = write_shrunk(&failing, folder, group, &limits, interrupt, tell)?
+        {
             small.push(SmallScenario {
                 fingerprint: group.fingerprint.clone(),
                 file: file.display().to_string(),
@@ -253,6 +270,7 @@ fn watched(
     plan: &Plan,
     todo: Vec<u64>,
     threads: usize,
+    limited: &Limited,
     log: Option<State>,
     interrupt: &Interrupt,
 ) -> Result<Outcomes, Failure> {
@@ -264,7 +282,8 @@ fn watched(
         log: Mutex::new(log),
         unwritten: Mutex::new(None),
     };
-    let outcomes = sweep::run_all(scenarios, plan, todo, threads, &watcher);
+    let limit = limited.until(interrupt);
+    let outcomes = sweep::run_all(scenarios, plan, todo, threads, &limit, &watcher);
     watcher.bar.finish_and_clear();
     let unwritten = watcher
         .unwritten

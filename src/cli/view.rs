@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::export::Export;
+use super::run_limit::Limited;
 use super::{Exit, Failure, outputs, print, warn};
 use crate::files::{self, ends_in, quoted};
 use crate::report;
@@ -44,6 +45,8 @@ pub(super) struct Args {
     /// Execute scenarios only once: half the time, but a run that can't be repeated goes unnoticed
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    limited: Limited,
     #[command(flatten)]
     export: Export,
 }
@@ -147,13 +150,14 @@ fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<Shown>, 
     } else {
         args.seed.clone()
     };
+    let limit = args.limited.limit();
     let mut runs = Vec::new();
     for seed in seeds {
         let scenario = scenario.clone().with_seed(seed);
         let ran = if args.once {
-            sim::run_once(&scenario)
+            sim::run_once_within(&scenario, &limit)
         } else {
-            sim::run(&scenario)
+            sim::run_within(&scenario, &limit)
         };
         let trace = ran.map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
         runs.push(shown(trace, file));

@@ -10,7 +10,7 @@ mod prepare;
 mod report;
 mod search;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
@@ -20,12 +20,12 @@ use siphasher::sip128::SipHasher13;
 use crate::diag::Problems;
 use crate::herd::ServerId;
 use crate::scenario::{Choice, Order, Scenario};
-use crate::sim::{self, SimError};
+use crate::sim::{self, RunLimit, SimError};
 use crate::trace::Judgement;
 use crate::trace::fingerprint::Fingerprint;
 
 use outcome::Outcome;
-use search::{Bounds, SearchError, System, Walk};
+use search::{Bounds, OneWalk, SearchError, System, Walk};
 
 pub use orders::{Came, KeptOrder, Orders};
 pub use report::{text, verdict};
@@ -35,7 +35,7 @@ pub use search::Counts;
 const MOST_KINDS: usize = 20;
 
 /// What to explore, and how far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Of orders that differ only in turns of what commutes, one is run.
     pub reduce: bool,
@@ -53,6 +53,8 @@ pub struct Options {
     pub origin: Option<ServerId>,
     /// So many orders are kept at most, each with what came of it; none, if not asked for.
     pub keep: usize,
+    /// How long one run may take in wall time.
+    pub limit: RunLimit,
 }
 
 impl Default for Options {
@@ -67,6 +69,7 @@ impl Default for Options {
             any_time: false,
             origin: None,
             keep: 0,
+            limit: RunLimit::default(),
         }
     }
 }
@@ -231,7 +234,10 @@ pub fn explore_watched(
         budget: options.budget,
     };
     let mut tally = Tally::new(&prepared.scenario, options.keep);
-    let herd = HerdByHand(&prepared.scenario);
+    let herd = HerdByHand {
+        scenario: &prepared.scenario,
+        limit: &options.limit,
+    };
     let seen = |order: &[Choice], outcome| tally.add(order, outcome);
     let counts = search::search(&herd, bounds, options.threads, seen, watch);
     let counts = counts.map_err(|error| match error {
@@ -240,7 +246,7 @@ pub fn explore_watched(
     })?;
     let mut exploration = tally.finish(counts, prepared.left_out);
     for broken in &mut exploration.broken {
-        shorten(broken)?;
+        shorten(broken, &options.limit)?;
     }
     exploration.reduced = options.reduce;
     exploration.origin = options
@@ -249,15 +255,20 @@ pub fn explore_watched(
     Ok(exploration)
 }
 
-/// Keeps as little of an order as is needed to break the same: what is left out happens as it comes up.
-fn shorten(broken: &mut BrokenOrder) -> Result<(), SimError> {
+/// Keeps as little of an order as is needed to break the same: what is left out happens as it comes up. An order whose
+/// shorter ones nobody wants to see run any more stays as it was found.
+fn shorten(broken: &mut BrokenOrder, limit: &RunLimit) -> Result<(), SimError> {
     let Some(whole) = broken.scenario.deliver.take() else {
         return Ok(());
     };
     let mut kept = whole.choices.len();
     for length in 0..kept {
-        let mut beginning = Beginning(&whole.choices[..length]);
-        let trace = sim::run_by_hand(&broken.scenario, &mut beginning)?;
+        let beginning = Beginning(whole.choices[..length].iter().copied().collect());
+        let trace = match sim::run_by_hand(&broken.scenario, beginning, limit) {
+            Ok((_, trace)) => trace,
+            Err(SimError::Interrupted) => break,
+            Err(error) => return Err(error),
+        };
         if trace.and_then(|trace| Fingerprint::of(&trace)).as_ref() == Some(&broken.kind) {
             kept = length;
             break;
@@ -272,36 +283,42 @@ fn shorten(broken: &mut BrokenOrder) -> Result<(), SimError> {
 }
 
 /// Chooses what is listed, and then what came up first.
-struct Beginning<'a>(&'a [Choice]);
+struct Beginning(VecDeque<Choice>);
 
-impl sim::Chooser for Beginning<'_> {
+impl sim::Chooser for Beginning {
     fn choose(&mut self, options: &[Choice]) -> Option<usize> {
-        let Some((next, rest)) = self.0.split_first() else {
+        let Some(next) = self.0.pop_front() else {
             return Some(0);
         };
-        self.0 = rest;
-        options.iter().position(|option| option == next)
+        options.iter().position(|option| *option == next)
     }
 }
 
-/// A scenario that goes on by hand.
-struct HerdByHand<'a>(&'a Scenario);
+/// A scenario that goes on by hand, and how long it may.
+struct HerdByHand<'a> {
+    scenario: &'a Scenario,
+    limit: &'a RunLimit,
+}
 
 impl System for HerdByHand<'_> {
     type Choice = Choice;
     type Outcome = Outcome;
     type Error = SimError;
 
-    fn run(&self, walk: &mut Walk<'_, Choice>) -> Result<Option<Outcome>, SimError> {
-        let trace = sim::run_by_hand(self.0, &mut Hand(walk))?;
-        Ok(trace.map(Outcome::of))
+    fn run(&self, walk: Walk<Choice>) -> Result<OneWalk<Self>, SimError> {
+        let (Hand(walk), trace) = sim::run_by_hand(self.scenario, Hand(walk), self.limit)?;
+        Ok((walk, trace.map(Outcome::of)))
+    }
+
+    fn is_interrupted(error: &SimError) -> bool {
+        matches!(error, SimError::Interrupted)
     }
 }
 
 /// The simulator's choices, made by a walk.
-struct Hand<'w, 'b>(&'w mut Walk<'b, Choice>);
+struct Hand(Walk<Choice>);
 
-impl sim::Chooser for Hand<'_, '_> {
+impl sim::Chooser for Hand {
     fn choose(&mut self, options: &[Choice]) -> Option<usize> {
         self.0.choose(options)
     }

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -24,20 +25,25 @@ const BATCH: usize = 32;
 pub(super) type Touched = BTreeSet<usize>;
 
 /// Something that can be run again and again, and does the same when the same is chosen.
-pub(super) trait System: Sync {
+pub(super) trait System: Sync + Sized {
     /// What can be chosen.
-    type Choice: Clone + PartialEq + Send + Sync;
+    type Choice: Clone + PartialEq + Send + Sync + 'static;
     /// What comes of a run.
     type Outcome: Send;
     /// Why there was no run.
     type Error: Send;
 
-    /// Runs from the beginning to the end; nothing comes of it if `chooser` gives it up.
-    fn run(
-        &self,
-        chooser: &mut Walk<'_, Self::Choice>,
-    ) -> Result<Option<Self::Outcome>, Self::Error>;
+    /// Runs from the beginning to the end, and gives back who chose; nothing comes of it if that gives it up.
+    fn run(&self, chooser: Walk<Self::Choice>) -> Result<OneWalk<Self>, Self::Error>;
+
+    /// Whether this is no failure, but somebody who wants no more.
+    fn is_interrupted(_: &Self::Error) -> bool {
+        false
+    }
 }
+
+/// What comes of one run: who chose, and what came of it.
+pub(super) type OneWalk<S> = (Walk<<S as System>::Choice>, Option<<S as System>::Outcome>);
 
 /// How far to look.
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +130,8 @@ fn sleeps<C: PartialEq>(asleep: &[(C, Touched)], choice: &C) -> bool {
 }
 
 /// One run: a beginning, and what is chosen behind it.
-pub(super) struct Walk<'a, C> {
-    beginning: &'a Beginning<C>,
+pub(super) struct Walk<C> {
+    beginning: Arc<Beginning<C>>,
     reduce: bool,
     /// All positions chosen so far.
     positions: Vec<usize>,
@@ -136,10 +142,10 @@ pub(super) struct Walk<'a, C> {
     unstable: bool,
 }
 
-impl<'a, C: Clone + PartialEq> Walk<'a, C> {
-    fn new(beginning: &'a Beginning<C>, reduce: bool) -> Self {
+impl<C: Clone + PartialEq> Walk<C> {
+    fn new(beginning: &Arc<Beginning<C>>, reduce: bool) -> Self {
         Self {
-            beginning,
+            beginning: Arc::clone(beginning),
             reduce,
             positions: Vec::new(),
             chosen: Vec::new(),
@@ -252,14 +258,21 @@ pub(super) fn search<S: System>(
             .iter()
             .zip(run_all(system, &batch, bounds.reduce, threads))
         {
-            let ran = ran?;
+            let ran = match ran {
+                Err(SearchError::Run(error)) if S::is_interrupted(&error) => {
+                    search.counts.interrupted = true;
+                    search.counts.open += 1 + beginning.later;
+                    continue;
+                }
+                ran => ran?,
+            };
             search.learn(beginning, &ran);
             if let Some(outcome) = ran.outcome {
                 seen(&ran.chosen, outcome);
             }
         }
         search.forget_too_many();
-        if watch(&search.counts()).is_break() {
+        if watch(&search.counts()).is_break() || search.counts.interrupted {
             search.counts.interrupted = search.open_ways() > 0;
             break;
         }
@@ -273,10 +286,10 @@ impl<C: Clone + PartialEq> Search<C> {
         self.bounds.budget.saturating_sub(made)
     }
 
-    fn next_batch(&mut self) -> Vec<Beginning<C>> {
+    fn next_batch(&mut self) -> Vec<Arc<Beginning<C>>> {
         let many = BATCH.min(self.runs_left());
         let next = std::iter::from_fn(|| self.open.pop_first().map(|(_, beginning)| beginning));
-        next.take(many).collect()
+        next.take(many).map(Arc::new).collect()
     }
 
     /// Counts a run, and remembers what could have been chosen instead.
@@ -351,7 +364,7 @@ type OneRun<S> =
 /// Follows all these beginnings; the results are in their order.
 fn run_all<S: System>(
     system: &S,
-    batch: &[Beginning<S::Choice>],
+    batch: &[Arc<Beginning<S::Choice>>],
     reduce: bool,
     threads: NonZeroUsize,
 ) -> Vec<OneRun<S>> {
@@ -380,9 +393,13 @@ fn run_all<S: System>(
     turns.filter_map(|thread| shares[thread].next()).collect()
 }
 
-fn run_one<S: System>(system: &S, beginning: &Beginning<S::Choice>, reduce: bool) -> OneRun<S> {
-    let mut walk = Walk::new(beginning, reduce);
-    let outcome = system.run(&mut walk).map_err(SearchError::Run)?;
+fn run_one<S: System>(
+    system: &S,
+    beginning: &Arc<Beginning<S::Choice>>,
+    reduce: bool,
+) -> OneRun<S> {
+    let walk = Walk::new(beginning, reduce);
+    let (walk, outcome) = system.run(walk).map_err(SearchError::Run)?;
     if walk.unstable || walk.positions.len() < beginning.positions.len() {
         return Err(SearchError::Unstable);
     }

@@ -36,6 +36,10 @@ const REDUCED: Options = Options {
     any_time: false,
     origin: None,
     keep: 0,
+    limit: RunLimit {
+        wall: RunLimit::DEFAULT,
+        interrupt: None,
+    },
 };
 
 fn all() -> Options {
@@ -62,7 +66,10 @@ fn histories(scenario: &Scenario, options: &Options) -> (BTreeSet<String>, usize
         found.insert(outcome.histories);
     };
     let go_on = |_: &Counts| ControlFlow::Continue(());
-    let herd = HerdByHand(&prepared.scenario);
+    let herd = HerdByHand {
+        scenario: &prepared.scenario,
+        limit: &options.limit,
+    };
     let counts = search::search(&herd, bounds, NonZeroUsize::MIN, seen, go_on).unwrap();
     (found, counts.orders)
 }

@@ -6,7 +6,7 @@ use super::Mutant;
 use crate::explore::{self, explore};
 use crate::herd::Herd;
 use crate::scenario::Scenario;
-use crate::sim;
+use crate::sim::{self, RunLimit};
 use crate::survey::{self, survey};
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::{self, Unwatched};
@@ -56,6 +56,8 @@ pub struct Ground {
     pub swept: Vec<Scenario>,
     /// So many seeds of each of them.
     pub seeds: u64,
+    /// How long one run of a scenario may take in wall time. A mutant that makes one take longer is found by that.
+    pub limit: RunLimit,
 }
 
 /// What came of looking for a mutant.
@@ -86,18 +88,20 @@ pub struct Find {
 type Piece = (usize, Option<Find>);
 
 /// What comes of looking for a mutant in this way, up to the first time that it is found; without one, of looking for
-/// something wrong with the true server. All runs are on this thread.
+/// something wrong with the true server. All runs are those of this thread.
 pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
     let pieces: Box<dyn Iterator<Item = Piece>> = match finder {
-        Finder::Run => Box::new(ground.scenarios.iter().map(run_one)),
+        Finder::Run => {
+            Box::new((ground.scenarios.iter()).map(|scenario| run_one(scenario, &ground.limit)))
+        }
         Finder::Explore => {
             let explored = ground.explored.iter();
-            Box::new(explored.map(|scenario| explore_one(scenario, ground.orders)))
+            Box::new(explored.map(|scenario| explore_one(scenario, ground.orders, &ground.limit)))
         }
         Finder::Survey => Box::new(ground.surveyed.iter().map(survey_one)),
         Finder::Sweep => {
             let swept = ground.swept.iter();
-            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds)))
+            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds, &ground.limit)))
         }
     };
     let look = || {
@@ -121,8 +125,8 @@ pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
     }
 }
 
-fn run_one(scenario: &Scenario) -> Piece {
-    let fingerprint = match sim::run_once(scenario) {
+fn run_one(scenario: &Scenario, limit: &RunLimit) -> Piece {
+    let fingerprint = match sim::run_once_within(scenario, limit) {
         Ok(trace) => Fingerprint::of(&trace),
         Err(error) => Some(Fingerprint::of_failure(&error.to_string())),
     };
@@ -135,11 +139,12 @@ fn run_one(scenario: &Scenario) -> Piece {
 }
 
 /// The first of many orders in which something breaks. Few are tried before many: most mistakes are found in the first ones.
-fn explore_one(scenario: &Scenario, orders: usize) -> Piece {
+fn explore_one(scenario: &Scenario, orders: usize, limit: &RunLimit) -> Piece {
     let mut ran = 0;
     for budget in [1, orders.min(20), orders] {
         let options = explore::Options {
             budget,
+            limit: limit.clone(),
             ..explore::Options::default()
         };
         let exploration = match explore(scenario, &options) {
@@ -202,10 +207,17 @@ fn survey_one(herd: &Herd) -> Piece {
 }
 
 /// The first seed with which something breaks.
-fn sweep_one(scenario: &Scenario, seeds: u64) -> Piece {
+fn sweep_one(scenario: &Scenario, seeds: u64, limit: &RunLimit) -> Piece {
     let scenarios = std::slice::from_ref(scenario);
     let plan = Plan::new(scenarios, 0..seeds, true, false, false);
-    let outcomes = sweep::run_all(scenarios, &plan, plan.items(Shard::WHOLE), 1, &Unwatched);
+    let outcomes = sweep::run_all(
+        scenarios,
+        &plan,
+        plan.items(Shard::WHOLE),
+        1,
+        limit,
+        &Unwatched,
+    );
     let runs = outcomes.len();
     let failed = outcomes
         .into_values()

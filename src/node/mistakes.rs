@@ -44,6 +44,8 @@ pub(crate) enum Mistake {
     NeverSynced,
     /// A link on which nothing is heard is never closed.
     WaitsForEver,
+    /// A server that has lost a link never comes back from what it does then.
+    SpinsWithoutLink,
 }
 
 /// Which of two records is newer for who compares times as binary floating-point numbers, and breaks ties as
@@ -89,22 +91,51 @@ mod nobody {
     pub(crate) fn time() -> Timestamp {
         Timestamp::default()
     }
+
+    pub(crate) const fn spin() {}
+
+    /// The mistake that this thread makes, for one that works for it.
+    #[cfg(feature = "sim")]
+    pub(crate) const fn made() -> Carried {
+        Carried
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) struct Carried;
+
+    #[cfg(feature = "sim")]
+    impl Carried {
+        /// What `work` gives while this thread makes the mistake, too.
+        pub(crate) fn here<T>(self, work: impl FnOnce() -> T) -> T {
+            let Self = self;
+            work()
+        }
+    }
 }
 
 #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
 mod told {
     use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::Mistake;
     use crate::journal::EventId;
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
 
-    /// Who makes a mistake, all servers if nobody is named, and which.
-    type Made = (Option<String>, Mistake);
+    /// A mistake that is made.
+    #[derive(Clone)]
+    struct Made {
+        /// By whom; by all servers if nobody is named.
+        who: Option<String>,
+        mistake: Mistake,
+        /// Set when it is made no more.
+        is_over: Arc<AtomicBool>,
+    }
 
     thread_local! {
-        /// The mistake that is made on this thread. A simulation runs on one.
+        /// The mistake that is made on this thread. A simulation runs on one, which makes what the one makes that waits for it.
         static HERE: RefCell<Option<Made>> = const { RefCell::new(None) };
         /// What servers that answer first have not stored yet.
         static LATE: RefCell<Vec<(String, Record, EventId)>> = const { RefCell::new(Vec::new()) };
@@ -114,8 +145,9 @@ mod told {
 
     /// Whether `server` makes `mistake`.
     pub(crate) fn makes(server: &str, mistake: Mistake) -> bool {
-        let is_it =
-            |(who, what): &Made| *what == mistake && who.as_deref().is_none_or(|who| who == server);
+        let is_it = |made: &Made| {
+            made.mistake == mistake && made.who.as_deref().is_none_or(|who| who == server)
+        };
         HERE.with_borrow(|made| made.as_ref().is_some_and(is_it))
     }
 
@@ -132,17 +164,63 @@ mod told {
         }
 
         fn made_here<T>(self, who: Option<String>, work: impl FnOnce() -> T) -> T {
-            let _until_done = Guard(HERE.replace(Some((who, self))));
+            let is_over = Arc::new(AtomicBool::new(false));
+            let made = Made {
+                who,
+                mistake: self,
+                is_over: Arc::clone(&is_over),
+            };
+            let _until_done = Guard {
+                before: HERE.replace(Some(made)),
+                is_over: Some(is_over),
+            };
             work()
         }
     }
 
     /// Makes the mistake again that was made before, even when work ends by a panic.
-    struct Guard(Option<Made>);
+    struct Guard {
+        before: Option<Made>,
+        /// Of the mistake that ends here.
+        is_over: Option<Arc<AtomicBool>>,
+    }
 
     impl Drop for Guard {
         fn drop(&mut self) {
-            HERE.set(self.0.take());
+            if let Some(is_over) = &self.is_over {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            HERE.set(self.before.take());
+        }
+    }
+
+    /// The mistake that this thread makes, for one that works for it.
+    pub(crate) fn made() -> Carried {
+        Carried(HERE.with_borrow(Clone::clone))
+    }
+
+    /// A mistake on its way to another thread.
+    pub(crate) struct Carried(Option<Made>);
+
+    impl Carried {
+        /// What `work` gives while this thread makes the mistake, too.
+        pub(crate) fn here<T>(self, work: impl FnOnce() -> T) -> T {
+            let _until_done = Guard {
+                before: HERE.replace(self.0),
+                is_over: None,
+            };
+            work()
+        }
+    }
+
+    /// Does not come back while the mistake is made on the thread that it was carried from.
+    pub(crate) fn spin() {
+        let is_over = HERE.with_borrow(|made| made.as_ref().map(|made| Arc::clone(&made.is_over)));
+        while is_over
+            .as_ref()
+            .is_some_and(|is_over| !is_over.load(Ordering::Relaxed))
+        {
+            std::hint::spin_loop();
         }
     }
 

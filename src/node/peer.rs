@@ -6,7 +6,7 @@ use crate::protocol::time::Timestamp;
 
 use super::dirty::{Reason, Waiting};
 use super::link::{Link, Parting, Word};
-use super::mistakes::{Mistake, makes};
+use super::mistakes::{self, Mistake, makes};
 use super::store::ClientIndex;
 use super::{Greeting, NeighbourId, Node};
 
@@ -49,6 +49,9 @@ impl Node {
             self.note_parting(neighbour, &link);
             let peer = self.name_of(neighbour);
             journal.record(cause, What::LinkDown { peer, why });
+            if makes(&self.config.name, Mistake::SpinsWithoutLink) {
+                mistakes::spin();
+            }
             self.filled(neighbour);
         }
     }

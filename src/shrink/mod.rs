@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::files::quoted;
 use crate::scenario::{Action, Expect, Expected, Scenario};
-use crate::sim;
+use crate::sim::{self, RunLimit};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
 
@@ -28,15 +28,20 @@ const GAPS: [u64; 6] = [0, 10, 100, 500, 1_000, 2_000];
 const MOST_ROUNDS: usize = 4;
 
 /// How long to search.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// How many smaller scenarios to try at most. What was found until then is what it comes to.
     pub runs: usize,
+    /// How long one run may take in wall time. One that takes longer does not fail in the same way.
+    pub run: RunLimit,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { runs: 3_000 }
+        Self {
+            runs: 3_000,
+            run: RunLimit::default(),
+        }
     }
 }
 
@@ -121,7 +126,7 @@ pub fn shrink_watched(
     limits: Limits,
     watch: &mut dyn FnMut(&Tried) -> ControlFlow<()>,
 ) -> Result<Shrunk, ShrinkError> {
-    let trace = sim::run_once(scenario)?;
+    let trace = sim::run_once_within(scenario, &limits.run)?;
     let target = Fingerprint::of(&trace).ok_or(ShrinkError::Held)?;
     let mut shrinker = Shrinker {
         allowed: Fingerprint::all_broken(&trace),
@@ -230,7 +235,7 @@ impl Shrinker<'_> {
             return false;
         };
         self.runs += 1;
-        let Ok(trace) = sim::run_once(&read) else {
+        let Ok(trace) = sim::run_once_within(&read, &self.limits.run) else {
             return false;
         };
         let may_be =

@@ -144,7 +144,13 @@ fn who_watches_ends_it_at_the_next_try_and_gets_the_smallest_so_far() {
 #[test]
 fn with_one_try_what_fails_is_as_it_was_and_with_many_nothing_more_is_possible() {
     let (scenario, _) = Scenario::parse("t.toml", BROKEN, None).unwrap();
-    let of = |runs| shrink(&scenario, Limits { runs }).unwrap();
+    let of = |runs| {
+        let limits = Limits {
+            runs,
+            ..Limits::default()
+        };
+        shrink(&scenario, limits).unwrap()
+    };
     let (none, all) = (of(0), of(3_000));
     assert_eq!(
         (none.scenario.steps.len(), none.runs, none.end),

@@ -1,4 +1,4 @@
-//! The simulator: a scenario's servers, clients and failures in one process and one thread.
+//! The simulator: a scenario's servers, clients and failures in one process and one thread, which is another than the caller's.
 //!
 //! The servers are the ones that run in production; only their [`Net`](crate::net::Net) is
 //! turmoil's. The same scenario with the same seed gives the same bytes, in any process and on any
@@ -10,6 +10,7 @@ mod drawn;
 mod faults;
 mod google;
 mod judge;
+mod limit;
 mod machines;
 mod net;
 mod random;
@@ -17,6 +18,7 @@ mod recorder;
 mod wires;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wiremock::Mock;
@@ -31,6 +33,9 @@ pub use chooser::Chooser;
 use chooser::{Followed, Listed};
 pub use google::DELAY_HEADER;
 pub(crate) use judge::TOUCHES;
+pub use limit::RunLimit;
+pub(crate) use limit::stuck;
+use limit::{Progress, within};
 
 /// Why a run gave no trace to be trusted. A broken expectation is no error.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,36 @@ pub enum SimError {
         /// What the second run has there.
         second: String,
     },
+    /// It took longer than its [`RunLimit`] allows: most likely a server never comes back from what it does.
+    #[error(
+        "the run was left behind after {limit} (seed {seed}, at {at} of simulated time, while {who} was running): {why}; one that \
+         is only long needs a higher limit (--run-limit)",
+        limit = format_duration(*limit),
+        at = format_duration(*at),
+        why = why(who.as_deref()),
+        who = who.as_deref().unwrap_or("no server")
+    )]
+    PastLimit {
+        /// How long it may take, in wall time.
+        limit: Duration,
+        /// The seed that it has.
+        seed: u64,
+        /// The simulated moment at which it was.
+        at: Duration,
+        /// Whose task was running, if one was.
+        who: Option<String>,
+    },
+    /// Nobody wants the run any more: see [`RunLimit::interrupt`].
+    #[error("the run was interrupted")]
+    Interrupted,
+}
+
+/// What may be wrong with a run that does not end, while somebody's task was running or nobody's.
+fn why(who: Option<&str>) -> String {
+    who.map_or_else(
+        || "it does not come to its end".to_owned(),
+        |who| format!("a task of {who} does not come back"),
+    )
 }
 
 /// Runs a scenario twice, and gives the trace of both if they are the same to the byte.
@@ -59,7 +94,17 @@ pub enum SimError {
 /// When something inside fails, or when the runs differ. Expectations that don't hold are in the
 /// trace: see [`Trace::verdict`].
 pub fn run(scenario: &Scenario) -> Result<Trace, SimError> {
-    let (trace, again) = (run_once(scenario)?, run_once(scenario)?);
+    run_within(scenario, &RunLimit::default())
+}
+
+/// As [`run`], with another limit than the usual one. Each of the two executions may take as long.
+///
+/// # Errors
+///
+/// As of [`run`].
+pub fn run_within(scenario: &Scenario, limit: &RunLimit) -> Result<Trace, SimError> {
+    let once = || run_once_within(scenario, limit);
+    let (trace, again) = (once()?, once()?);
     same(&trace, &again)?;
     Ok(trace)
 }
@@ -70,7 +115,16 @@ pub fn run(scenario: &Scenario) -> Result<Trace, SimError> {
 ///
 /// When something inside fails.
 pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
-    simulate(scenario, None)
+    run_once_within(scenario, &RunLimit::default())
+}
+
+/// As [`run_once`], with another limit than the usual one.
+///
+/// # Errors
+///
+/// As of [`run_once`].
+pub fn run_once_within(scenario: &Scenario, limit: &RunLimit) -> Result<Trace, SimError> {
+    simulate(scenario, None, limit)
 }
 
 /// Runs a scenario twice, as [`run`] does, with Places answering by the mocks that `mocks` makes for
@@ -86,14 +140,14 @@ pub fn run_with_mocks(
     scenario: &Scenario,
     mocks: impl Fn() -> Vec<Mock>,
 ) -> Result<Trace, SimError> {
-    let trace = simulate(scenario, Some(mocks()))?;
-    let again = simulate(scenario, Some(mocks()))?;
+    let once = || simulate(scenario, Some(mocks()), &RunLimit::default());
+    let (trace, again) = (once()?, once()?);
     compare(&trace.to_json_lines(), &again.to_json_lines())?;
     Ok(trace)
 }
 
-/// Runs a scenario once, and by hand: when the herd is up, `chooser` says what happens next, again and again. None if
-/// it gives the run up. What the scenario itself says of the order does not count.
+/// Runs a scenario once, and by hand: when the herd is up, `chooser` says what happens next, again and again. It comes back
+/// with the trace; none if it gave the run up. What the scenario itself says of the order does not count.
 ///
 /// What can be chosen is each message between servers that carries updates, and each step; a step
 /// whose time is later than that of the one before can only be done when nothing is under way.
@@ -101,20 +155,39 @@ pub fn run_with_mocks(
 /// # Errors
 ///
 /// When something inside fails.
-pub fn run_by_hand(
+pub fn run_by_hand<C: Chooser + Send + 'static>(
     scenario: &Scenario,
-    chooser: &mut dyn Chooser,
-) -> Result<Option<Trace>, SimError> {
-    let scenario = &scenario.expanded();
-    let execution = world::execute(scenario, None, Some(chooser))?;
-    Ok(execution.map(|execution| told(scenario, execution, &Mode::ByHand(None))))
+    mut chooser: C,
+    limit: &RunLimit,
+) -> Result<(C, Option<Trace>), SimError> {
+    let scenario = scenario.expanded();
+    within(limit, scenario.seed, move |progress| {
+        let execution = world::execute(&scenario, None, Some(&mut chooser), progress)?;
+        let told = |execution| told(&scenario, execution, &Mode::ByHand(None));
+        Ok((chooser, execution.map(told)))
+    })
 }
 
-fn simulate(scenario: &Scenario, mocks: Option<Vec<Mock>>) -> Result<Trace, SimError> {
-    let scenario = &scenario.expanded();
+fn simulate(
+    scenario: &Scenario,
+    mocks: Option<Vec<Mock>>,
+    limit: &RunLimit,
+) -> Result<Trace, SimError> {
+    let scenario = scenario.expanded();
+    within(limit, scenario.seed, move |progress| {
+        here(&scenario, mocks, progress)
+    })
+}
+
+/// Simulates on this thread.
+fn here(
+    scenario: &Scenario,
+    mocks: Option<Vec<Mock>>,
+    progress: &Arc<Progress>,
+) -> Result<Trace, SimError> {
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
-    let execution = world::execute(scenario, mocks, chooser)?;
+    let execution = world::execute(scenario, mocks, chooser, progress)?;
     let given_up = || SimError::Failed("the run was given up".to_owned());
     let mode = match listed {
         None => Mode::ByTime,

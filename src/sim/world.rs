@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::client::{self, Board, Job, Outcome};
 use super::faults::{Breaker, Touch};
 use super::google::{self, Causes, Google, Seen, SimPlaces};
+use super::limit::Progress;
 use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
 use super::recorder::{Recorder, State};
@@ -71,16 +72,16 @@ pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
     chooser: Option<&mut dyn Chooser>,
+    progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, SimError> {
     let is_asked = mocks.is_some() || scenario.asks_places;
     let google = is_asked.then(|| Google::start(scenario, mocks.unwrap_or_default()));
     let google = google.transpose()?;
-    let recorder = Recorder::default();
-    let board = Board::default();
+    let (recorder, board) = (Recorder::default(), Board::default());
     let (give, jobs) = mpsc::unbounded_channel();
     let mut sim = build(scenario);
     let machines = Machines::new(&scenario.herd, is_asked);
-    let faults = Faults::new(machines.hosts().map(str::to_owned).collect());
+    let faults = Faults::new(machines.hosts().map(str::to_owned).collect(), progress);
     let causes = Causes::default();
     let mut alive = Vec::new();
     for id in scenario.herd.ids() {
@@ -90,12 +91,11 @@ pub(super) fn execute(
         ));
     }
     if let Some(google) = &google {
-        let net = faults.net(machines.of(Party::Places));
-        let address = google.address();
+        let (net, address) = (faults.net(machines.of(Party::Places)), google.address());
         alive.push(add_places(&mut sim, address, &recorder, causes, net));
     }
-    let clients_net = faults.net(machines.of(Party::Clients));
-    let clients = client::run(clients_net, jobs, board.clone(), recorder.clone());
+    let net = faults.net(machines.of(Party::Clients));
+    let clients = client::run(net, jobs, board.clone(), recorder.clone());
     sim.client(CLIENTS_HOST, clients);
     let mut driver = Driver {
         scenario,
@@ -107,6 +107,7 @@ pub(super) fn execute(
         recorder,
         board,
         give,
+        progress: Arc::clone(progress),
     };
     driver.routes.draw_all(&sim);
     let ended = match chooser {
@@ -345,6 +346,7 @@ struct Driver<'a> {
     recorder: Recorder,
     board: Board,
     give: mpsc::UnboundedSender<Job>,
+    progress: Arc<Progress>,
 }
 
 impl Driver<'_> {
@@ -359,8 +361,7 @@ impl Driver<'_> {
             self.perform(sim, now)?;
             self.routes.draw_all(sim);
             self.breaker.deliver(sim, now);
-            let stepped = sim.step();
-            stepped.map_err(|error| super::failed(self.scenario, now, &*error))?;
+            self.progress.tick(sim, self.scenario)?;
             let now = sim.elapsed();
             let over = match self.scenario.end {
                 Some(end) => now >= end,

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::scenario::Scenario;
-use crate::sim::{self, SimError};
+use crate::sim::{self, RunLimit, SimError};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::{Judgement, Trace};
 use coverage::Coverage;
@@ -24,6 +24,10 @@ use results::{Failure, Outcome, Outcomes};
 
 /// So much of what was wrong is told in a report.
 const MOST_WORDS: usize = 300;
+
+/// When so many runs were left behind, no other begins: each may hold a core for as long as the process lives, and runs that have to
+/// share what is left would be taken for such that hang.
+const MOST_STUCK: usize = 16;
 
 /// How to sweep.
 #[derive(Clone, Debug)]
@@ -36,8 +40,10 @@ pub struct Options {
     pub paired: bool,
     /// Whether to go on after a failure.
     pub keep_going: bool,
-    /// On how many threads. With one, everything runs on the caller's.
+    /// On how many threads.
     pub threads: usize,
+    /// How long one execution may take in wall time. One that takes longer failed.
+    pub limit: RunLimit,
 }
 
 impl Default for Options {
@@ -48,6 +54,7 @@ impl Default for Options {
             paired: false,
             keep_going: false,
             threads: 1,
+            limit: RunLimit::default(),
         }
     }
 }
@@ -80,16 +87,19 @@ pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
     } = *options;
     let plan = Plan::new(scenarios, options.seeds.clone(), swarm, paired, keep_going);
     let todo = plan.items(Shard::WHOLE);
-    let outcomes = run_all(scenarios, &plan, todo, options.threads, &Unwatched);
+    let Options { threads, limit, .. } = options;
+    let outcomes = run_all(scenarios, &plan, todo, *threads, limit, &Unwatched);
     Report::new(plan, outcomes)
 }
 
-/// Runs what is to be done of a plan. Unless it keeps going, no run is missing before the first that failed.
+/// Runs what is to be done of a plan. Unless it keeps going, no run is missing before the first that failed. A run that is not over in
+/// time failed, and its thread is left behind; where too many hold cores and memory, no other run begins.
 pub fn run_all(
     scenarios: &[Scenario],
     plan: &Plan,
     todo: impl IntoIterator<Item = u64>,
     threads: usize,
+    limit: &RunLimit,
     watch: &dyn Watch,
 ) -> Outcomes {
     let todo: Vec<u64> = todo.into_iter().collect();
@@ -99,10 +109,12 @@ pub fn run_all(
     let work = || {
         while let Some(&item) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
             let behind = !plan.keep_going && item > first_failure.load(Ordering::Relaxed);
-            if behind || watch.is_over() {
+            if behind || watch.is_over() || sim::stuck() >= MOST_STUCK {
                 break;
             }
-            let outcome = run_one(scenarios, plan, item);
+            let Some(outcome) = run_one(scenarios, plan, item, limit) else {
+                break;
+            };
             if outcome.failure.is_some() {
                 first_failure.fetch_min(item, Ordering::Relaxed);
             }
@@ -136,36 +148,43 @@ pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
     }
 }
 
-fn run_one(scenarios: &[Scenario], plan: &Plan, item: u64) -> Outcome {
+/// What a run came to; nothing if it was interrupted.
+fn run_one(scenarios: &[Scenario], plan: &Plan, item: u64, limit: &RunLimit) -> Option<Outcome> {
     let expanded = scenario_of(scenarios, plan, item).expanded();
-    let (coverage, failure) = match execute(&expanded, plan.paired) {
+    let (coverage, failure) = match execute(&expanded, plan.paired, limit) {
         Ok(trace) => (Coverage::of(&expanded, &trace), failure_of(&trace)),
-        Err(failure) => (Coverage::default(), Some(failure)),
+        Err(failure) => (Coverage::default(), Some(failure?)),
     };
-    Outcome {
+    Some(Outcome {
         run: item,
         coverage,
         failure,
-    }
+    })
 }
 
-/// Runs a scenario; a panic is a failure like any other.
-fn execute(scenario: &Scenario, paired: bool) -> Result<Trace, Failure> {
+/// Runs a scenario; a panic is a failure like any other. There is none if the run was interrupted.
+fn execute(scenario: &Scenario, paired: bool, limit: &RunLimit) -> Result<Trace, Option<Failure>> {
     let run = || {
         if paired {
-            sim::run(scenario)
+            sim::run_within(scenario, limit)
         } else {
-            sim::run_once(scenario)
+            sim::run_once_within(scenario, limit)
         }
     };
     let ran = catch_unwind(AssertUnwindSafe(run));
-    let failed = |fingerprint: &str, words: String| Failure {
-        fingerprint: Fingerprint::of_failure(fingerprint),
-        words: shortened(&words),
-        internal: true,
+    let failed = |fingerprint: &str, words: String| {
+        Some(Failure {
+            fingerprint: Fingerprint::of_failure(fingerprint),
+            words: shortened(&words),
+            internal: true,
+        })
     };
     match ran {
         Ok(Ok(trace)) => Ok(trace),
+        Ok(Err(SimError::Interrupted)) => Err(None),
+        Ok(Err(error @ SimError::PastLimit { .. })) => {
+            Err(failed("a run does not end", error.to_string()))
+        }
         Ok(Err(error @ SimError::Nondeterministic { .. })) => {
             Err(failed("two runs differ", error.to_string()))
         }

@@ -47,7 +47,14 @@ fn the_report_is_the_same_on_one_thread_on_two_and_of_four_parts() {
     let mut merged = Outcomes::new();
     for number in 1..=4 {
         let part = plan.items(Shard { number, of: 4 });
-        merged.extend(run_all(&scenarios, &plan, part, 1, &Unwatched));
+        merged.extend(run_all(
+            &scenarios,
+            &plan,
+            part,
+            1,
+            &RunLimit::default(),
+            &Unwatched,
+        ));
     }
     assert_eq!(merged.len(), 12);
     assert_eq!(Report::new(plan, merged).to_text(), one.to_text());
@@ -133,7 +140,14 @@ fn a_sweep_that_runs_nothing_does_not_hold() {
 fn results_are_read_as_they_were_written_but_for_a_line_that_was_cut_off() {
     let scenarios = [short()];
     let plan = Plan::new(&scenarios, 0..2, true, false, true);
-    let outcomes = run_all(&scenarios, &plan, plan.items(Shard::WHOLE), 1, &Unwatched);
+    let outcomes = run_all(
+        &scenarios,
+        &plan,
+        plan.items(Shard::WHOLE),
+        1,
+        &RunLimit::default(),
+        &Unwatched,
+    );
     let lines: Vec<String> = outcomes.values().map(results::line).collect();
     let text = format!("{}\n{}\n{}\n", results::line(&plan), lines[0], lines[1]);
     assert_eq!(
@@ -177,4 +191,62 @@ fn what_never_happened_is_told() {
         report.never
     );
     assert!(report.held(), "{}", report.to_text());
+}
+
+/// So many seconds of a pair of servers, in which with some seeds one of them dies.
+const LIVES: &str = r#"
+    title = "One may die"
+    herd = { name = "pair", servers = ["Ada", "Bob"], links = ["Ada-Bob"] }
+    tick = "10ms"
+    client_latency = "10ms"
+    end = "2s"
+    steps = [
+      { at = "500ms", random = { crash = "500ms", freeze = "500ms" }, of = ["Bob"], lasts = "1s", holds = "100ms..200ms" },
+    ]
+"#;
+
+#[test]
+fn a_run_that_hangs_is_one_that_failed_and_the_others_are_run() {
+    let (scenario, _) = Scenario::parse("lives.toml", LIVES, None).expect("a right scenario");
+    let loses_a_link = |seed: &u64| {
+        let scenario = scenario.clone().with_seed(*seed).swarmed();
+        let trace = sim::run_once(&scenario).expect("it runs");
+        let mut events = trace.events.iter();
+        events.any(|event| event.who.name() == "Ada" && event.what.kind() == "link-down")
+    };
+    // Four seeds, with one of which Ada loses her link, and never comes back from what she does then.
+    let hangs: Vec<bool> = (0..40).map(|seed| loses_a_link(&seed)).collect();
+    let one_of = |four: &[bool]| {
+        four[1..3].iter().filter(|hangs| **hangs).count() == 1 && !four[0] && !four[3]
+    };
+    let first = hangs.windows(4).position(one_of).expect("there are some");
+    let hanging = first + (1..3).find(|at| hangs[first + at]).expect("one of them");
+    let options = Options {
+        seeds: first as u64..first as u64 + 4,
+        keep_going: true,
+        threads: 1,
+        limit: std::time::Duration::from_secs(3).into(),
+        ..Options::default()
+    };
+    let (tell, told) = std::sync::mpsc::channel();
+    let swept = std::thread::Builder::new().spawn(move || {
+        let sweep = || sweep(&[scenario], &options);
+        let _ = tell.send(Mistake::SpinsWithoutLink.made_by("Ada", sweep));
+    });
+    swept.expect("a thread");
+    // It takes four seconds; a sweep that hangs fails the test, and does not hang it.
+    let report = told.recv_timeout(std::time::Duration::from_mins(2));
+    let report = report.expect("it does not hang");
+    let text = report.to_text();
+    assert_eq!((report.runs, report.failures()), (4, 1), "{text}");
+    let [group] = report.groups.as_slice() else {
+        panic!("{text}");
+    };
+    assert!(group.internal);
+    assert_eq!(group.fingerprint.to_string(), "a run does not end");
+    let again = format!("again:  herd run --swarm --seed {hanging} lives.toml");
+    assert!(text.contains(&again), "{text}");
+    let told = format!("seed {hanging}, at ");
+    assert!(group.words.contains(&told), "{text}");
+    assert!(group.words.contains("while Ada was running"), "{text}");
 }

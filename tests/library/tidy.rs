@@ -62,8 +62,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "sim",
         &[
-            "diag", "herd", "journal", "net", "places", "protocol", "report", "scenario", "seed",
-            "server", "trace", "units",
+            "diag", "herd", "journal", "net", "node", "places", "protocol", "report", "scenario",
+            "seed", "server", "trace", "units",
         ],
     ),
     (

@@ -20,17 +20,17 @@ impl System for Writers {
     type Outcome = Places;
     type Error = Infallible;
 
-    fn run(&self, walk: &mut Walk<'_, usize>) -> Result<Option<Places>, Infallible> {
+    fn run(&self, mut walk: Walk<usize>) -> Result<OneWalk<Self>, Infallible> {
         let mut written = vec![0; self.processes.len()];
         let mut places = Places::new();
         loop {
             let ready = |process: &usize| written[*process] < self.processes[*process].len();
             let options: Vec<usize> = (0..self.processes.len()).filter(ready).collect();
             if options.is_empty() {
-                return Ok(Some(places));
+                return Ok((walk, Some(places)));
             }
             let Some(at) = walk.choose(&options) else {
-                return Ok(None);
+                return Ok((walk, None));
             };
             let process = options[at];
             let place = self.processes[process][written[process]];
@@ -215,9 +215,10 @@ impl System for Fickle {
     type Outcome = ();
     type Error = Infallible;
 
-    fn run(&self, walk: &mut Walk<'_, usize>) -> Result<Option<()>, Infallible> {
+    fn run(&self, mut walk: Walk<usize>) -> Result<OneWalk<Self>, Infallible> {
         let turn = self.0.fetch_add(10, std::sync::atomic::Ordering::Relaxed);
-        Ok(walk.choose(&[turn, turn + 1]).map(|_| ()))
+        let outcome = walk.choose(&[turn, turn + 1]).map(|_| ());
+        Ok((walk, outcome))
     }
 }
 

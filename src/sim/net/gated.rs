@@ -52,29 +52,37 @@ impl<F: Future> Future for Gated<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        if this.faults.progress.is_left() {
+            // Nobody waits for the run, which ends behind this.
+            return Poll::Pending;
+        }
         let now = turmoil::sim_elapsed().unwrap_or_default();
         let spins = {
-            let mut inner = self.faults.inner();
-            let state = &mut inner.machines[self.machine];
+            let mut inner = this.faults.inner();
+            let state = &mut inner.machines[this.machine];
             if state.frozen {
                 state.counts.stopped += 1;
                 state.waiting.push(context.waker().clone());
                 return Poll::Pending;
             }
             let too_many = state.polls.are_too_many(now);
-            too_many.then(|| inner.names[self.machine].clone())
+            too_many.then(|| inner.names[this.machine].clone())
         };
         if let Some(name) = spins {
             panic!(
                 "{name} spins at {now:?}: a task of it wakes itself again and again, and simulated time cannot go on"
             );
         }
-        self.task.as_mut().poll(context)
+        let task = this.task.as_mut();
+        let progress = &this.faults.progress;
+        progress.during(this.machine, now, || task.poll(context))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::task::Poll;
 
     use crate::net::Net as _;
@@ -82,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_task_that_wakes_itself_for_ever_ends_the_run() {
-        let net = Faults::new(vec!["Riley".to_owned()]).net(0);
+        let net = Faults::new(vec!["Riley".to_owned()], &Arc::default()).net(0);
         let mut sim = turmoil::Builder::new().rng_seed(1).build();
         sim.client("Riley", async move {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -102,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_task_that_waits_for_time_may_be_polled_as_often_as_it_likes() {
-        let net = Faults::new(vec!["Riley".to_owned()]).net(0);
+        let net = Faults::new(vec!["Riley".to_owned()], &Arc::default()).net(0);
         let mut sim = turmoil::Builder::new()
             .rng_seed(1)
             .simulation_duration(std::time::Duration::from_mins(1))

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use turmoil::net::TcpStream;
 
+use super::limit::Progress;
 use super::machines::Machine;
 use crate::herd::{Address, Name};
 use crate::net::turmoil::TurmoilNet;
@@ -28,8 +29,12 @@ use gated::{Gated, Polls};
 use listener::SimListener;
 
 /// What is wrong with machines and connections, and how often somebody met with it.
-#[derive(Clone, Default)]
-pub(super) struct Faults(Arc<Mutex<Inner>>);
+#[derive(Clone)]
+pub(super) struct Faults {
+    inner: Arc<Mutex<Inner>>,
+    /// Told whose task runs.
+    progress: Arc<Progress>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -114,17 +119,22 @@ struct Open {
 
 impl Faults {
     /// Machines of these names, with nothing wrong.
-    pub(super) fn new(names: Vec<String>) -> Self {
+    pub(super) fn new(names: Vec<String>, progress: &Arc<Progress>) -> Self {
         let machines = names.iter().map(|_| State::default()).collect();
-        Self(Arc::new(Mutex::new(Inner {
+        progress.name(&names);
+        let inner = Inner {
             names,
             machines,
             ..Inner::default()
-        })))
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            progress: Arc::clone(progress),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The network as `machine` sees it.

@@ -16,7 +16,7 @@ use turmoil::{Protocol, Segment};
 use super::{Driver, Due, Ended, LONGEST_UNREST, SimError, Todo};
 use crate::herd::ServerId;
 use crate::scenario::{Choice, Clocked, Party};
-use crate::sim::{Chooser, failed};
+use crate::sim::Chooser;
 
 /// A segment under way that carries updates: from where to where, and which of its connection.
 type Key = (SocketAddr, SocketAddr, u64);
@@ -91,9 +91,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
 
     fn tick(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<(), SimError> {
         self.driver.routes.draw_all(sim);
-        let stepped = sim.step();
-        let scenario = self.driver.scenario;
-        stepped.map_err(|error| failed(scenario, sim.elapsed(), &*error))?;
+        self.driver.progress.tick(sim, self.driver.scenario)?;
         self.driver.recorder.set_now(sim.elapsed());
         Ok(())
     }

@@ -1,0 +1,71 @@
+//! How long a run may take: a flag that several commands share.
+
+use std::time::Duration;
+
+use super::interrupt::Interrupt;
+use crate::sim::RunLimit;
+use crate::units::parse_duration;
+
+/// The flag.
+#[derive(clap::Args)]
+pub(super) struct Limited {
+    /// So long one execution of a scenario may take in wall time; one that takes longer failed, as by a server that spins
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = limit)]
+    run_limit: Duration,
+}
+
+impl Limited {
+    /// For a command that Ctrl-C ends at once.
+    pub(super) fn limit(&self) -> RunLimit {
+        self.run_limit.into()
+    }
+
+    /// For a command that Ctrl-C ends in good order.
+    pub(super) fn until(&self, interrupt: &Interrupt) -> RunLimit {
+        RunLimit {
+            interrupt: Some(interrupt.flag()),
+            ..self.limit()
+        }
+    }
+}
+
+fn limit(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => Err("nothing is over in no time; 60s is a minute".to_owned()),
+        Ok(limit) => Ok(limit),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        limited: Limited,
+    }
+
+    fn given(arguments: &[&str]) -> Result<Duration, String> {
+        let arguments = [&["command"], arguments].concat();
+        let command = Command::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        Ok(command.limited.limit().wall)
+    }
+
+    #[test]
+    fn a_minute_is_the_limit_if_no_other_is_given() {
+        assert_eq!(given(&[]), Ok(RunLimit::DEFAULT));
+        assert_eq!(given(&["--run-limit", "10m"]), Ok(Duration::from_mins(10)));
+    }
+
+    #[test]
+    fn no_time_at_all_is_refused_and_so_is_what_is_none() {
+        for (text, said) in [("0s", "no time"), ("60", "unit"), ("soon", "number")] {
+            let refused = given(&["--run-limit", text]).expect_err(text);
+            assert!(refused.contains(said), "{text}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! How long a run may take in wall time.
+//!
+//! Simulated time stands still while a server runs, so one that never comes back from a poll would hold a run, and a sweep
+//! with it, for ever. Each run is therefore simulated on another thread than the one that waits for it. No thread can
+//! be ended from outside: past the limit it is left behind with all that it has, and the next run is given a new
+//! one. One that comes back after all sees that it was left and ends by itself. Nothing of wall time is in a trace.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use super::SimError;
+use super::machines::Machine;
+use crate::node::mistakes;
+use crate::scenario::Scenario;
+
+/// How long one execution of a scenario may take, and who can end it before. A run that is executed twice may take twice
+/// as long.
+#[derive(Clone, Debug)]
+pub struct RunLimit {
+    /// In wall time, while which the process itself runs: one that is suspended does not run into it.
+    pub wall: Duration,
+    /// Whoever sets this wants no more of it. A run that is not over soon afterwards is given up.
+    pub interrupt: Option<Arc<AtomicBool>>,
+}
+
+impl RunLimit {
+    /// In wall time, if nothing else is said: a hundred times what most scenarios take.
+    pub const DEFAULT: Duration = Duration::from_mins(1);
+}
+
+impl Default for RunLimit {
+    fn default() -> Self {
+        Self::from(Self::DEFAULT)
+    }
+}
+
+impl From<Duration> for RunLimit {
+    fn from(wall: Duration) -> Self {
+        Self {
+            wall,
+            interrupt: None,
+        }
+    }
+}
+
+/// So often it is looked whether somebody wants no more of a run. Time is counted in as many pieces, so that a process
+/// that was suspended loses one of them and not a whole run.
+const LOOKS: Duration = Duration::from_millis(100);
+
+/// So long a run may go on when nobody wants it any more: most are over by then, and count.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// As much as the first thread of a process has: that is where simulations ran before.
+const STACK: usize = 8 << 20;
+
+/// Threads that were left behind and have not come back.
+static STUCK: AtomicUsize = AtomicUsize::new(0);
+
+/// How many simulations of this process were left behind and hold their thread, a core and their memory.
+pub(crate) fn stuck() -> usize {
+    STUCK.load(Ordering::Relaxed)
+}
+
+/// The states of a run: it goes on, it is over, or nobody waits for it any more.
+const RUNNING: u8 = 0;
+const OVER: u8 = 1;
+const LEFT: u8 = 2;
+
+/// How far a run is, for who waits for it on another thread.
+#[derive(Default)]
+pub(super) struct Progress {
+    state: AtomicU8,
+    /// The simulated moment, in nanoseconds.
+    at: AtomicU64,
+    /// Whose task runs, by the number of its machine and one more; 0 for nobody's.
+    running: AtomicUsize,
+    names: OnceLock<Vec<String>>,
+}
+
+impl Progress {
+    /// What the machines are called.
+    pub(super) fn name(&self, names: &[String]) {
+        // A run has one set of machines, so this is said once.
+        let _ = self.names.set(names.to_vec());
+    }
+
+    /// Whether nobody waits for the run any more.
+    pub(super) fn is_left(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == LEFT
+    }
+
+    /// What `poll` gives, which is what a task of `machine` does at this moment.
+    pub(super) fn during<T>(&self, machine: Machine, now: Duration, poll: impl FnOnce() -> T) -> T {
+        self.at.store(nanos(now), Ordering::Relaxed);
+        self.running.store(machine + 1, Ordering::Relaxed);
+        let polled = poll();
+        self.running.store(0, Ordering::Relaxed);
+        polled
+    }
+
+    /// Lets a tick pass.
+    ///
+    /// # Errors
+    ///
+    /// When something inside fails, or nobody waits for the run any more.
+    pub(super) fn tick(
+        &self,
+        sim: &mut turmoil::Sim<'static>,
+        scenario: &Scenario,
+    ) -> Result<(), SimError> {
+        let now = sim.elapsed();
+        self.at.store(nanos(now), Ordering::Relaxed);
+        if self.is_left() {
+            return Err(SimError::Interrupted);
+        }
+        let stepped = sim.step();
+        stepped
+            .map(|_| ())
+            .map_err(|error| super::failed(scenario, now, &*error))
+    }
+
+    /// The run is over.
+    fn end(&self) {
+        if self.state.swap(OVER, Ordering::AcqRel) == LEFT {
+            STUCK.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Leaves the run behind, unless it is over at this very moment.
+    fn leave(&self) -> bool {
+        STUCK.fetch_add(1, Ordering::Relaxed);
+        let left = self
+            .state
+            .compare_exchange(RUNNING, LEFT, Ordering::AcqRel, Ordering::Acquire);
+        if left.is_err() {
+            STUCK.fetch_sub(1, Ordering::Relaxed);
+        }
+        left.is_ok()
+    }
+
+    fn past(&self, limit: Duration, seed: u64) -> SimError {
+        let running = self.running.load(Ordering::Relaxed).checked_sub(1);
+        let name = running.and_then(|machine| self.names.get()?.get(machine).cloned());
+        SimError::PastLimit {
+            limit,
+            seed,
+            at: Duration::from_nanos(self.at.load(Ordering::Relaxed)),
+            who: name,
+        }
+    }
+}
+
+fn nanos(at: Duration) -> u64 {
+    u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Something to simulate.
+type Work = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// Where what this thread wants simulated is given to. To start a thread for each run would cost more than a short
+    /// run does; this one ends when the thread that it works for does, or is left behind.
+    static SIMULATES: Cell<Option<Sender<Work>>> = const { Cell::new(None) };
+}
+
+fn start() -> Result<Sender<Work>, SimError> {
+    let (give, given) = channel::<Work>();
+    let work = move || given.into_iter().for_each(|work| work());
+    let thread = thread::Builder::new()
+        .name("simulation".to_owned())
+        .stack_size(STACK);
+    let started = thread.spawn(work);
+    started.map_err(|error| SimError::Failed(format!("no thread to simulate on: {error}")))?;
+    Ok(give)
+}
+
+/// What `work` gives, which runs on another thread, within the limit. A panic of it goes on here.
+///
+/// # Errors
+///
+/// Those of `work`, or that it was not over in time.
+pub(super) fn within<T: Send + 'static>(
+    limit: &RunLimit,
+    seed: u64,
+    work: impl FnOnce(&Arc<Progress>) -> Result<T, SimError> + Send + 'static,
+) -> Result<T, SimError> {
+    let progress = Arc::new(Progress::default());
+    let (tell, told) = sync_channel(1);
+    let theirs = Arc::clone(&progress);
+    let mistake = mistakes::made();
+    let work: Work = Box::new(move || {
+        let work = || mistake.here(|| work(&theirs));
+        let done = catch_unwind(AssertUnwindSafe(work));
+        theirs.end();
+        // Who left it behind does not listen.
+        let _ = tell.send(done);
+    });
+    let thread = match SIMULATES.take() {
+        Some(thread) => thread,
+        None => start()?,
+    };
+    let gone = || SimError::Failed("the thread that simulates is gone".to_owned());
+    thread.send(work).map_err(|_| gone())?;
+    let done = wait(&told, limit, || progress.past(limit.wall, seed));
+    let done = match done {
+        Ok(done) => done,
+        Err(error) if progress.leave() => return Err(error),
+        Err(_) => told.recv().ok(),
+    };
+    match done {
+        Some(Ok(done)) => {
+            SIMULATES.set(Some(thread));
+            done
+        }
+        Some(Err(panic)) => resume_unwind(panic),
+        None => Err(gone()),
+    }
+}
+
+/// Waits as long as the limit lets; nothing if nobody is there any more who could tell.
+fn wait<T>(
+    told: &Receiver<T>,
+    limit: &RunLimit,
+    past: impl FnOnce() -> SimError,
+) -> Result<Option<T>, SimError> {
+    let mut left = limit.wall;
+    let mut unwanted = Duration::ZERO;
+    while !left.is_zero() {
+        let piece = LOOKS.min(left);
+        match told.recv_timeout(piece) {
+            Ok(done) => return Ok(Some(done)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => left -= piece,
+        }
+        let interrupt = limit.interrupt.as_ref();
+        if interrupt.is_some_and(|wanted| wanted.load(Ordering::Relaxed)) {
+            unwanted += piece;
+            if unwanted >= GRACE {
+                return Err(SimError::Interrupted);
+            }
+        }
+    }
+    Err(past())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::mistakes::Mistake;
+    use crate::sim::{run_once, run_once_within};
+
+    /// Nothing here takes as long unless it hangs.
+    const HANGS: Duration = Duration::from_mins(2);
+
+    /// A hundred times what the runs below take, so that none but one that hangs is past it.
+    const LIMIT: Duration = Duration::from_secs(3);
+
+    /// What `work` gives, if it does not hang: then the test fails and does not hang, too.
+    fn bounded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (tell, told) = sync_channel(1);
+        let thread = thread::Builder::new().spawn(move || tell.send(work()));
+        thread.expect("a thread");
+        told.recv_timeout(HANGS).expect("it does not hang")
+    }
+
+    /// A scenario in which Ada's neighbour dies after a second.
+    fn crash() -> Scenario {
+        let text = r#"
+            title = "A neighbour dies"
+            herd = { name = "pair", servers = ["Ada", "Bob"], links = ["Ada-Bob"] }
+            seed = 7
+            tick = "10ms"
+            client_latency = "10ms"
+            end = "2s"
+            steps = [{ at = "1s", crash = "Bob" }]
+        "#;
+        let parsed = Scenario::parse("crash.toml", text, None);
+        parsed.expect("a right scenario").0
+    }
+
+    /// What comes of that while Ada never comes back from what she does when her link is down.
+    fn spinning(limit: RunLimit) -> SimError {
+        bounded(move || {
+            let run = || run_once_within(&crash(), &limit);
+            let failed = Mistake::SpinsWithoutLink.made_by("Ada", run);
+            // Whoever waited can go on.
+            run_once(&crash()).expect("the true server comes back");
+            failed.expect_err("it fails")
+        })
+    }
+
+    #[test]
+    fn a_server_that_never_comes_back_is_left_behind_and_named() {
+        let failed = spinning(LIMIT.into());
+        let SimError::PastLimit {
+            limit,
+            seed,
+            at,
+            who,
+        } = &failed
+        else {
+            panic!("{failed}");
+        };
+        assert_eq!((*limit, *seed, who.as_deref()), (LIMIT, 7, Some("Ada")));
+        let around = Duration::from_secs(1)..Duration::from_millis(1_100);
+        assert!(around.contains(at), "{at:?}");
+        let told = failed.to_string();
+        assert!(
+            told.contains("left behind after 3s (seed 7, at 1"),
+            "{told}"
+        );
+        assert!(told.contains("while Ada was running"), "{told}");
+    }
+
+    #[test]
+    fn one_that_comes_back_after_all_ends_by_itself() {
+        spinning(LIMIT.into());
+        // It spins no more since nobody makes the mistake any more; other tests leave such behind, too.
+        bounded(|| {
+            while stuck() > 0 {
+                thread::yield_now();
+            }
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_run_that_was_interrupted() {
+        let limit = RunLimit {
+            wall: Duration::from_hours(1),
+            interrupt: Some(Arc::new(AtomicBool::new(true))),
+        };
+        let failed = spinning(limit);
+        assert!(matches!(failed, SimError::Interrupted), "{failed}");
+    }
+
+    #[test]
+    fn a_run_that_is_interrupted_when_it_is_nearly_over_counts() {
+        let limit = RunLimit {
+            interrupt: Some(Arc::new(AtomicBool::new(true))),
+            ..RunLimit::default()
+        };
+        run_once_within(&crash(), &limit).expect("it takes less than what is left to it");
+    }
+
+    #[test]
+    fn a_panic_goes_on_where_the_run_is_waited_for() {
+        let panics = || within::<()>(&RunLimit::default(), 1, |_| panic!("a bug"));
+        let caught = catch_unwind(panics).expect_err("it panics");
+        assert_eq!(caught.downcast_ref(), Some(&"a bug"));
+        run_once(&crash()).expect("the next one runs");
+    }
+}
