@@ -12,12 +12,20 @@ use crate::journal::{ConnId, End, Event, EventId, Journal, What, Who};
 use crate::protocol::peer;
 
 /// Where all participants' events end up, in the order in which they happened.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Recorder(Arc<Mutex<Inner>>);
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::of_at_most(2 * MOST_EVENTS)
+    }
+}
 
 #[derive(Default)]
 struct Inner {
     events: Vec<Event>,
+    /// So many there may be.
+    most: usize,
     /// Simulated time while no host is running: when the harness itself does something.
     now: Duration,
     connections: u64,
@@ -102,6 +110,14 @@ fn is_background(what: &What<'_>) -> bool {
 }
 
 impl Recorder {
+    /// One for so many events. Whoever records another ends the run by a panic.
+    fn of_at_most(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            most,
+            ..Inner::default()
+        })))
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Everything here runs on one thread; a panic ends the whole run.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,7 +181,7 @@ impl Recorder {
         // Whoever runs counts them between moments; at one moment there is nobody but this to keep a server that says one
         // thing after the other from filling the memory.
         assert!(
-            inner.events.len() < 2 * MOST_EVENTS,
+            inner.events.len() < inner.most,
             "{} does more at {at:?} than anybody can read: its last event is `{what}`",
             who.name()
         );
@@ -232,5 +248,32 @@ impl Journal for Participant {
 
     fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
         self.recorder.record(&self.who, cause, what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_records_without_end_at_one_moment_ends_the_run_and_is_named() {
+        let recorder = Recorder::of_at_most(10_000);
+        let journal = recorder.journal(Who::Server("Riley".into()));
+        let mut sim = turmoil::Builder::new().rng_seed(1).build();
+        sim.client("Riley", async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Ten times what may be: without a bound the test fails, and fills no memory.
+            for _ in 0..100_000 {
+                let conn = ConnId(1);
+                let line = b"AT Riley".as_slice().into();
+                journal.record(None, What::LineOut { conn, line });
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        });
+        let failed = sim.run().expect_err("it fails");
+        let told = failed.to_string();
+        assert!(told.contains("Riley does more at 5ms"), "{told}");
+        assert_eq!(recorder.count(), 10_000);
     }
 }
