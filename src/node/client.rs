@@ -66,7 +66,12 @@ impl Node {
                 None
             }
             Ok(ClientLine::Iamat { id, location, time }) => {
-                let record = Record::new(&self.config.name, (at.clock)(), id, location, time);
+                let clock = if makes(&self.config.name, Mistake::ReadsFloats) {
+                    mistakes::as_float((at.clock)())
+                } else {
+                    (at.clock)()
+                };
+                let record = Record::new(&self.config.name, clock, id, location, time);
                 let from = out.len();
                 out.extend_from_slice(b"AT ");
                 out.extend_from_slice(record.text());

@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 
 use crate::protocol::record::Record;
+use crate::protocol::time::Timestamp;
 
 /// Something that a server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,18 @@ pub(crate) enum Mistake {
     WaitsForEver,
     /// A server that has lost a link never comes back from what it does then.
     SpinsWithoutLink,
+    /// A link is closed after half a heartbeat of silence.
+    GivesUpEarly,
+    /// The clock is read as a binary floating-point number.
+    ReadsFloats,
+    /// A WHATSAT is answered with what is known when Places has answered.
+    AnswersWithTheLatest,
+}
+
+/// What a clock shows to who reads it as a binary floating-point number of seconds.
+pub(super) fn as_float(clock: Timestamp) -> Timestamp {
+    let seconds: f64 = clock.to_string().parse().unwrap_or_default();
+    Timestamp::parse(format!("{seconds:.9}").as_bytes()).unwrap_or(clock)
 }
 
 /// Which of two records is newer for who compares times as binary floating-point numbers, and breaks ties as

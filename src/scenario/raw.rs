@@ -61,8 +61,9 @@ pub(super) struct RawScenario {
     /// What is expected of updates, servers, links and of what happens.
     pub(super) expect: Option<Located<Vec<Section<RawExpect>>>>,
     /// Invariants that need not hold in this run, which all others must: a name or a list of
-    /// `answered-once-in-order`, `never-back-in-time`, `nothing-invented`, `sends-bounded`,
-    /// `agreement` and `nothing-waits`.
+    /// `answered-once-in-order`, `answers-as-of-their-line`, `skew-is-right`, `never-back-in-time`,
+    /// `nothing-invented`, `sends-bounded`, `links-fail-for-a-reason`,
+    /// `graceful-stop-loses-nothing`, `agreement` and `nothing-waits`.
     pub(super) without: Option<OneOrMany>,
     /// What the Places API answers. Without it every look-up finds nothing, and nothing is asked.
     pub(super) places: Option<Located<Vec<Section<RawPlaces>>>>,

@@ -394,6 +394,11 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
     look_up.asked_by = cause;
     async move {
         let body = shared.places.nearby(&look_up).await;
+        if makes(&shared.config.node.name, Mistake::AnswersWithTheLatest)
+            && let Some((latest, _)) = shared.state().node.record(&look_up.client)
+        {
+            look_up.at_line = [b"AT ", latest.text(), b"\n"].concat();
+        }
         let mut text = look_up.at_line;
         text.extend_from_slice(&body);
         text.extend_from_slice(b"\n\n");

@@ -143,8 +143,11 @@ impl<N: Net> Link<'_, N> {
         lines: &mut Lines,
         reader: &mut (impl AsyncRead + Unpin),
     ) -> Over {
-        let silence = if makes(&self.shared.config.node.name, Mistake::WaitsForEver) {
+        let makes = |mistake| makes(&self.shared.config.node.name, mistake);
+        let silence = if makes(Mistake::WaitsForEver) {
             std::time::Duration::from_secs(1_000_000)
+        } else if makes(Mistake::GivesUpEarly) {
+            self.shared.timing().heartbeat / 2
         } else {
             self.shared.timing().heartbeat * 2
         };

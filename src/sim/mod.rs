@@ -210,6 +210,12 @@ enum Mode {
     ByHand(Option<Followed>),
 }
 
+impl Mode {
+    fn is_by_hand(&self) -> bool {
+        matches!(self, Self::ByHand(_))
+    }
+}
+
 /// The trace of a run.
 fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Trace {
     let latency: Vec<_> = scenario
@@ -226,7 +232,7 @@ fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Tr
         updates,
         judgements: Vec::new(),
     };
-    trace.header.needless = judge::needless(scenario, &trace);
+    trace.header.needless = judge::needless(scenario, mode, &trace);
     trace.judgements = judge::judge(scenario, &execution, mode, &trace);
     trace
 }

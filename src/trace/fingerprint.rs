@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::invariants::{Invariant, Run};
+use super::invariants::{Invariant, Patience, Run};
 use super::{Judgement, Trace};
 use crate::journal::{EventId, Who};
 
@@ -75,10 +75,12 @@ impl Fingerprint {
 /// The events of the first violation that the judgement tells of. All of its events together are those of several.
 fn first_violation(trace: &Trace, invariant: Invariant, judgement: &Judgement) -> Vec<EventId> {
     let violations = invariant.violations(&Run {
+        header: &trace.header,
         herd: &trace.herd,
         events: &trace.events,
-        // If it was not, there are violations here that nobody told of.
+        // If it was not so, there are violations here that nobody told of.
         until_quiet: true,
+        patience: Some(Patience::ENDLESS),
     });
     let is_told = |event: &EventId| judgement.events.contains(event);
     let mut violations = violations.into_iter();

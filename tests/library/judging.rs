@@ -601,6 +601,10 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
         let broken = broken.filter_map(|judgement| Some((judgement.invariant?, judgement.actual)));
         broken.collect::<Vec<_>>()
     };
+    let skewless = (
+        Invariant::SkewIsRight,
+        "no server heard an IAMAT".to_owned(),
+    );
     let untold = [
         (
             Invariant::NeverBackInTime,
@@ -615,15 +619,28 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
             "no server sent an update to another".to_owned(),
         ),
     ];
-    assert_eq!(idle(told), []);
-    assert_eq!(idle(asked), untold);
+    // No simulated server is told to stop.
+    let unstopped = (
+        Invariant::GracefulStopLosesNothing,
+        "no server ended in good order".to_owned(),
+    );
+    let unheard = (
+        Invariant::AnswersAsOfTheirLine,
+        "no server heard an IAMAT or a WHATSAT".to_owned(),
+    );
+    assert_eq!(idle(told), [unstopped.clone()]);
+    let mut all = vec![unheard.clone(), skewless.clone()];
+    all.extend(untold.clone());
+    all.push(unstopped.clone());
+    assert_eq!(idle(asked), all);
     let unasked = (
         Invariant::AnsweredOnceInOrder,
         "no client sent a line".to_owned(),
     );
     let why = "no client sent a line, and no link had to be up at the end".to_owned();
-    let mut all = vec![unasked];
+    let mut all = vec![unasked, unheard, skewless];
     all.extend(untold);
+    all.push(unstopped);
     all.push((Invariant::NothingWaits, why));
     assert_eq!(idle(quiet), all);
 }

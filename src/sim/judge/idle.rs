@@ -1,27 +1,35 @@
 //! What proves nothing: a run in which nothing was put to the test that a scenario is about.
 
+use super::super::Mode;
 use super::super::client::Outcome;
+use super::state::nanos;
 use super::{Judge, broken};
 use crate::journal::{Event, What};
 use crate::scenario::{Action, LogCheck, Scenario};
 use crate::trace::faults::Faults;
-use crate::trace::invariants::{Invariant, Run};
+use crate::trace::invariants::{Invariant, Patience, Run};
 use crate::trace::network::Network;
 use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
 
 /// A run as its invariants look at it.
-pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace) -> Run<'a> {
+pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace, by_hand: bool) -> Run<'a> {
+    let patience = Patience {
+        heartbeat: nanos(scenario.timing.heartbeat),
+        hello: nanos(scenario.timing.hello_deadline),
+    };
     Run {
+        header: &trace.header,
         herd: &scenario.herd,
         events: &trace.events,
         until_quiet: scenario.end.is_none(),
+        patience: (!by_hand).then_some(patience),
     }
 }
 
 /// The invariants that are switched off and held all the same.
-pub(in crate::sim) fn needless(scenario: &Scenario, trace: &Trace) -> Vec<Invariant> {
-    let run = run(scenario, trace);
+pub(in crate::sim) fn needless(scenario: &Scenario, mode: &Mode, trace: &Trace) -> Vec<Invariant> {
+    let run = run(scenario, trace, mode.is_by_hand());
     let held = |invariant: &Invariant| invariant.violations(&run).is_empty();
     scenario.without.iter().copied().filter(held).collect()
 }
@@ -67,7 +75,7 @@ impl Judge<'_> {
         else {
             return false;
         };
-        let until = log.until.map_or(u64::MAX, super::state::nanos);
+        let until = log.until.map_or(u64::MAX, nanos);
         let events = &self.trace.events;
         let before = events.partition_point(|event| event.at <= until);
         let last = before.checked_sub(1).map(|last| events[last].id);

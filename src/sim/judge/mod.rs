@@ -50,6 +50,7 @@ pub(super) fn judge(
         trace,
         planned: planned(&scenario.steps),
         lasted: execution.lasted,
+        by_hand: mode.is_by_hand(),
     };
     let mut judgements = judge.replies(&execution.outcomes);
     judgements.extend(drawn::workloads(scenario, &execution.outcomes, trace));
@@ -97,6 +98,8 @@ struct Judge<'a> {
     planned: Vec<PlannedUpdate>,
     /// How long the run lasted.
     lasted: Duration,
+    /// Choices decided on the order of messages.
+    by_hand: bool,
 }
 
 impl Judge<'_> {
@@ -282,7 +285,7 @@ impl Judge<'_> {
 
     /// Whether `invariant` held; if not, the first ways in which it did not.
     fn invariant(&self, invariant: Invariant) -> Judgement {
-        let run = idle::run(self.scenario, self.trace);
+        let run = idle::run(self.scenario, self.trace, self.by_hand);
         let violations = invariant.violations(&run);
         let place = self.said_of(invariant);
         // What a scenario is about must have been put to the test.

@@ -1,4 +1,4 @@
-//! Whether every line of a client is answered once, in order, by what belongs to it.
+//! Whether every line of a client is answered once, in order, by what belongs to it, and as of when it was heard.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::records::order;
 use super::stores::{Stores, accepted};
 use super::{Found, Run, shown};
-use crate::journal::{ConnId, Event, EventId, Ignored, Other, What, Who, Why};
+use crate::journal::{ConnId, Event, EventId, Ignored, Other, RecordText, Source, What, Who, Why};
 use crate::protocol::client::{ClientLine, Refusal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Skew;
@@ -15,8 +15,8 @@ use crate::protocol::time::Skew;
 struct Asked<'a> {
     event: &'a Event,
     line: &'a [u8],
-    /// What the server held then of the client that a WHATSAT asks about: `server skew id …`.
-    known: Option<Vec<u8>>,
+    /// What the server held then of the client that a WHATSAT asks about.
+    known: Option<&'a Event>,
 }
 
 struct Answers<'a> {
@@ -26,16 +26,30 @@ struct Answers<'a> {
     open: BTreeMap<(&'a str, ConnId), VecDeque<Asked<'a>>>,
     /// The lines that told of what was too old to be stored.
     too_old: BTreeSet<EventId>,
+    /// What became of what an IAMAT told, by its line, until it is answered.
+    made: BTreeMap<EventId, &'a Event>,
     found: Vec<Found>,
+    /// Answers that tell something else than what was known when their line was heard.
+    found_of_another_time: Vec<Found>,
 }
 
 pub(super) fn answered_once_in_order(run: &Run<'_>) -> Vec<Found> {
+    look(run).found
+}
+
+pub(super) fn answers_as_of_their_line(run: &Run<'_>) -> Vec<Found> {
+    look(run).found_of_another_time
+}
+
+fn look<'a>(run: &'a Run<'a>) -> Answers<'a> {
     let mut answers = Answers {
         run,
         stores: Stores::default(),
         open: BTreeMap::new(),
         too_old: BTreeSet::new(),
+        made: BTreeMap::new(),
         found: Vec::new(),
+        found_of_another_time: Vec::new(),
     };
     for event in run.events {
         match &event.who {
@@ -49,7 +63,7 @@ pub(super) fn answered_once_in_order(run: &Run<'_>) -> Vec<Found> {
             answers.unanswered(server, &asked, None);
         }
     }
-    answers.found
+    answers
 }
 
 impl<'a> Answers<'a> {
@@ -84,10 +98,20 @@ impl<'a> Answers<'a> {
                     }
                 }
             }
-            What::Ignored {
-                why: Ignored::Expired,
+            What::Accepted {
+                from: Source::Client,
                 ..
-            } => self.too_old.extend(event.cause),
+            } => self.makes(event),
+            What::Ignored {
+                why,
+                from: Source::Client,
+                ..
+            } => {
+                self.makes(event);
+                if *why == Ignored::Expired {
+                    self.too_old.extend(event.cause);
+                }
+            }
             What::Crashed | What::PoweredOff | What::Stopped => {
                 self.open.retain(|&(of, _), _| of != server);
             }
@@ -95,22 +119,35 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// What the server can say to a WHATSAT that it hears now.
-    fn known(&self, server: &str, line: &[u8]) -> Option<Vec<u8>> {
-        let Ok(ClientLine::Whatsat { id, .. }) = ClientLine::parse(line) else {
-            return None;
-        };
-        let held = self.stores.get(server, id)?;
-        accepted(held).map(|accepted| accepted.record.text())
+    /// A client's line was made a record of.
+    fn makes(&mut self, event: &'a Event) {
+        if let Some(line) = event.cause {
+            self.made.insert(line, event);
+        }
     }
 
-    fn answered(&mut self, server: &str, asked: Option<Asked<'a>>, event: &Event, answer: &[u8]) {
+    /// By what the server knows what it can say to a WHATSAT that it hears now.
+    fn known(&self, server: &str, line: &[u8]) -> Option<&'a Event> {
+        match ClientLine::parse(line) {
+            Ok(ClientLine::Whatsat { id, .. }) => self.stores.get(server, id),
+            _ => None,
+        }
+    }
+
+    fn answered(
+        &mut self,
+        server: &str,
+        asked: Option<Asked<'a>>,
+        event: &'a Event,
+        answer: &[u8],
+    ) {
         let answer_shown = shown(answer);
         let Some(asked) = asked else {
             let what = format!("{server} answers what nobody asked: {answer_shown}");
             self.found.push(Found::new(what, [event]));
             return;
         };
+        self.as_of_its_line(server, &asked, event, answer);
         let refused = match self.run.cause_of(event).map(|cause| &cause.what) {
             Some(What::Refused { why }) => Some(*why),
             _ => None,
@@ -131,6 +168,46 @@ impl<'a> Answers<'a> {
             let what = format!("{server} answers `{line}` and has not stored it");
             self.found.push(Found::new(what, [asked.event, event]));
         }
+    }
+
+    /// Holds an answer against what the server knew when it heard the line.
+    fn as_of_its_line(&mut self, server: &str, asked: &Asked<'a>, event: &'a Event, answer: &[u8]) {
+        let made = self.made.remove(&asked.event.id);
+        let tells = answer.strip_prefix(b"AT ");
+        let tells = tells.and_then(|record| record.split(|&byte| byte == b'\n').next());
+        let (line, told) = (shown(asked.line), shown(answer));
+        let (wrong, by) = match (ClientLine::parse(asked.line), tells) {
+            (Ok(ClientLine::Iamat { .. }), Some(tells)) => match made {
+                None => ("what it made nothing of before".to_owned(), None),
+                Some(made) if made.at != asked.event.at => {
+                    ("what it made of that only later".to_owned(), Some(made))
+                }
+                Some(made) => match record(made).map(RecordText::text) {
+                    Some(record) if record == tells => return,
+                    record => (other(record, "made of that"), Some(made)),
+                },
+            },
+            (Ok(ClientLine::Whatsat { .. }), tells) => {
+                let known = asked.known.and_then(record).map(RecordText::text);
+                // A line that is too long is told by its beginning, which may look like a question.
+                if known.as_deref() == tells || tells.is_none() && self.is_refused_unread(event) {
+                    return;
+                }
+                (other(known, "knew then"), asked.known)
+            }
+            _ => return,
+        };
+        let what = format!("{server} answers `{line}` with `{told}`, {wrong}");
+        let events = by.into_iter().chain([asked.event, event]);
+        let mut found = Found::new(what, events);
+        found.events.sort_unstable();
+        self.found_of_another_time.push(found);
+    }
+
+    fn is_refused_unread(&self, answer: &Event) -> bool {
+        let cause = self.run.cause_of(answer).map(|cause| &cause.what);
+        let why = Refusal::TooLong;
+        matches!(cause, Some(What::Refused { why: told }) if *told == why)
     }
 
     /// Whether the server holds what it answers an IAMAT with, or something newer.
@@ -187,15 +264,32 @@ fn is_answer(server: &str, asked: &Asked<'_>, answer: &[u8]) -> bool {
         Ok(ClientLine::Iamat { id, location, time }) => {
             is_echo(server, [id, location.text(), time.text], answer)
         }
-        Ok(ClientLine::Whatsat { .. }) => match &asked.known {
-            Some(known) => {
-                let behind = answer.strip_prefix(b"AT ");
-                let behind = behind.and_then(|rest| rest.strip_prefix(known.as_slice()));
-                behind.is_some_and(|body| body.starts_with(b"\n"))
-            }
-            None => is_copy(asked.line, answer),
-        },
+        Ok(ClientLine::Whatsat { id, .. }) => is_told_of(id, answer) || is_copy(asked.line, answer),
         Err(_) => is_copy(asked.line, answer),
+    }
+}
+
+/// `AT server skew id location time` of this client, and something behind it.
+fn is_told_of(id: &[u8], answer: &[u8]) -> bool {
+    let mut lines = answer.splitn(2, |&byte| byte == b'\n');
+    let record = lines.next().and_then(|line| line.strip_prefix(b"AT "));
+    let record = record.and_then(Record::parse);
+    record.is_some_and(|record| record.id() == id) && lines.next().is_some()
+}
+
+/// What an answer should have told.
+fn other(record: Option<Vec<u8>>, verb: &str) -> String {
+    match record {
+        Some(record) => format!("and {verb} {}", shown(&record)),
+        None => format!("and {verb} nothing"),
+    }
+}
+
+/// The record that a server took in or turned away.
+fn record(event: &Event) -> Option<&RecordText<'static>> {
+    match &event.what {
+        What::Accepted { record, .. } | What::Ignored { record, .. } => Some(record),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Invariant, Run};
 use crate::journal::{Event, What, Who};
+use crate::protocol::client::ClientLine;
 use crate::protocol::peer::PeerLine;
 use crate::trace::network::Network;
 use crate::trace::state::State;
@@ -13,11 +14,28 @@ impl Invariant {
         let is_asked = || happens(&|event| is_line_of_client(event));
         let (is_idle, why) = match self {
             Self::AnsweredOnceInOrder => (!is_asked(), "no client sent a line"),
+            Self::AnswersAsOfTheirLine => {
+                let is_told = |event: &Event| command(event).is_some();
+                (!happens(&is_told), "no server heard an IAMAT or a WHATSAT")
+            }
+            Self::SkewIsRight => {
+                let is_told =
+                    |event: &Event| matches!(command(event), Some(ClientLine::Iamat { .. }));
+                (!happens(&is_told), "no server heard an IAMAT")
+            }
             Self::NeverBackInTime | Self::NothingInvented => {
                 let is_taken_in = |event: &Event| matches!(event.what, What::Accepted { .. });
                 (!happens(&is_taken_in), "no server took in an update")
             }
             Self::SendsBounded => (!happens(&is_update), "no server sent an update to another"),
+            Self::LinksFailForAReason => {
+                let is_up = |event: &Event| matches!(event.what, What::LinkUp { .. });
+                (!happens(&is_up), "no link was up")
+            }
+            Self::GracefulStopLosesNothing => {
+                let stops = |event: &Event| matches!(event.what, What::Stopped);
+                (!happens(&stops), "no server ended in good order")
+            }
             Self::Agreement => {
                 let why = "no two servers that run at the end can reach each other";
                 (!has_pair(run), why)
@@ -36,6 +54,14 @@ fn is_line_of_client(event: &Event) -> bool {
         (&event.who, &event.what),
         (Who::Client(_), What::LineOut { .. })
     )
+}
+
+/// What a server hears, if it looks like a client's command. A server's line is none.
+fn command(event: &Event) -> Option<ClientLine<'_>> {
+    match (&event.who, &event.what) {
+        (Who::Server(_), What::LineIn { line, .. }) => ClientLine::parse(&line.0).ok(),
+        _ => None,
+    }
 }
 
 fn is_update(event: &Event) -> bool {

@@ -7,8 +7,11 @@
 mod answers;
 mod ending;
 mod idle;
+mod links;
 mod records;
 mod sends;
+mod skew;
+mod stop;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::herd::Herd;
 use crate::journal::{Event, EventId};
 use crate::protocol::escape;
+use crate::trace::Header;
 
 /// Something that must hold of every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +34,12 @@ pub enum Invariant {
     /// belongs to it, unless the connection was cut or the server killed before; and what it is told
     /// is stored by then.
     AnsweredOnceInOrder,
+    /// What an answer tells is what the server knew when it heard the line: the record that it had of the client whom a
+    /// WHATSAT asks for, byte for byte; the record that it made of an IAMAT then and there.
+    AnswersAsOfTheirLine,
+    /// The skew of what a client says is the server's clock, however wrong that is, at the moment at which the line was
+    /// heard, less the client's time.
+    SkewIsRight,
     /// No server's record of a client gives way to an older one while the server runs, and no newer one is
     /// turned away for it.
     NeverBackInTime,
@@ -38,6 +48,11 @@ pub enum Invariant {
     NothingInvented,
     /// Nobody sends the same news twice over a link that stays up, nor back to whom it came from.
     SendsBounded,
+    /// No link goes down but by a fault, or because its other end was done with it before.
+    LinksFailForAReason,
+    /// A server that ends in good order while a link of its is up and sound leaves nothing behind that it
+    /// answered and nobody else has.
+    GracefulStopLosesNothing,
     /// Servers that run at the end and can reach each other hold the same records.
     Agreement,
     /// At the end no client waits, and where a run ends by itself, every link between running
@@ -48,6 +63,8 @@ pub enum Invariant {
 /// A run, as far as invariants look at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
+    /// What ran.
+    pub header: &'a Header,
     /// The herd that it ran on.
     pub herd: &'a Herd,
     /// What happened, in order.
@@ -55,6 +72,25 @@ pub struct Run<'a> {
     /// The run was to end by itself, when everything is quiet; not at a given time, at which links
     /// may be in any state.
     pub until_quiet: bool,
+    /// How long servers wait; none where somebody chose the order of messages, and each was under way for as long as that took.
+    pub patience: Option<Patience>,
+}
+
+/// How long a server waits for a neighbour, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// A link that has nothing else to say says so this often; after two of them without a word it is given up.
+    pub heartbeat: u64,
+    /// Whoever was not greeted by then gives a connection up.
+    pub hello: u64,
+}
+
+impl Patience {
+    /// More than anybody has: no link is ever given up in time.
+    pub const ENDLESS: Self = Self {
+        heartbeat: u64::MAX,
+        hello: u64::MAX,
+    };
 }
 
 /// How an invariant was broken, once.
@@ -75,11 +111,15 @@ pub struct UnknownInvariant(pub String);
 
 impl Invariant {
     /// All of them, in the order in which they are judged.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::AnsweredOnceInOrder,
+        Self::AnswersAsOfTheirLine,
+        Self::SkewIsRight,
         Self::NeverBackInTime,
         Self::NothingInvented,
         Self::SendsBounded,
+        Self::LinksFailForAReason,
+        Self::GracefulStopLosesNothing,
         Self::Agreement,
         Self::NothingWaits,
     ];
@@ -88,9 +128,13 @@ impl Invariant {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AnsweredOnceInOrder => "answered-once-in-order",
+            Self::AnswersAsOfTheirLine => "answers-as-of-their-line",
+            Self::SkewIsRight => "skew-is-right",
             Self::NeverBackInTime => "never-back-in-time",
             Self::NothingInvented => "nothing-invented",
             Self::SendsBounded => "sends-bounded",
+            Self::LinksFailForAReason => "links-fail-for-a-reason",
+            Self::GracefulStopLosesNothing => "graceful-stop-loses-nothing",
             Self::Agreement => "agreement",
             Self::NothingWaits => "nothing-waits",
         }
@@ -102,12 +146,22 @@ impl Invariant {
             Self::AnsweredOnceInOrder => {
                 "every line of a client is answered once, in order, by what belongs to it"
             }
+            Self::AnswersAsOfTheirLine => {
+                "an answer tells what its server knew when it heard the line"
+            }
+            Self::SkewIsRight => {
+                "a skew is the server's clock when it heard the line, less the client's time"
+            }
             Self::NeverBackInTime => "of two records of a client, every server keeps the newer one",
             Self::NothingInvented => {
                 "every record comes from its client and is passed on without a change"
             }
             Self::SendsBounded => {
                 "no news is sent twice over a link that stays up, or back to whom it came from"
+            }
+            Self::LinksFailForAReason => "no link goes down without a fault that explains it",
+            Self::GracefulStopLosesNothing => {
+                "a server that ends in good order takes nothing along that it answered"
             }
             Self::Agreement => {
                 "at the end, servers that can reach each other hold the same records"
@@ -123,9 +177,13 @@ impl Invariant {
     pub fn violations(self, run: &Run<'_>) -> Vec<Violation> {
         let found = match self {
             Self::AnsweredOnceInOrder => answers::answered_once_in_order(run),
+            Self::AnswersAsOfTheirLine => answers::answers_as_of_their_line(run),
+            Self::SkewIsRight => skew::skew_is_right(run),
             Self::NeverBackInTime => records::never_back_in_time(run),
             Self::NothingInvented => records::nothing_invented(run),
             Self::SendsBounded => sends::sends_bounded(run),
+            Self::LinksFailForAReason => links::links_fail_for_a_reason(run),
+            Self::GracefulStopLosesNothing => stop::graceful_stop_loses_nothing(run),
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
         };

@@ -70,7 +70,7 @@ pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
 }
 
 /// A decimal number with nine digits of fraction at most, in thousand-millionths.
-fn number(text: &[u8]) -> i128 {
+pub(super) fn number(text: &[u8]) -> i128 {
     let (is_negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),

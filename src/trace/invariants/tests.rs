@@ -3,7 +3,11 @@
 
 use std::num::NonZeroU64;
 
-use super::{Invariant, Run, Violation};
+mod links;
+mod stop;
+mod told;
+
+use super::{Invariant, Patience, Run, Violation};
 use crate::journal::{Event, EventId, Source, Text, What, Who, Why};
 use crate::node::mistakes::Mistake;
 use crate::protocol::escape;
@@ -41,9 +45,14 @@ fn mistaken(mistake: Mistake, server: &str, scenario: &str) -> (Trace, Vec<Invar
 
 fn violations(invariant: Invariant, trace: &Trace) -> Vec<Violation> {
     invariant.violations(&Run {
+        header: &trace.header,
         herd: &trace.herd,
         events: &trace.events,
         until_quiet: true,
+        patience: Some(Patience {
+            heartbeat: 2_000_000_000,
+            hello: 2_000_000_000,
+        }),
     })
 }
 
@@ -166,7 +175,12 @@ fn a_second_answer_is_caught() {
 #[test]
 fn an_iamat_that_is_answered_before_it_is_stored_is_caught() {
     let (trace, broken) = mistaken(Mistake::AnswersFirst, "Riley", KIWI);
-    assert_eq!(broken, [Invariant::AnsweredOnceInOrder]);
+    // Nor had it decided by then.
+    let wanted = [
+        Invariant::AnsweredOnceInOrder,
+        Invariant::AnswersAsOfTheirLine,
+    ];
+    assert_eq!(broken, wanted);
     let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
     assert!(
         what.starts_with("Riley answers `IAMAT kiwi +34-118 ")
@@ -232,9 +246,16 @@ fn an_answer_to_a_whatsat_is_what_the_server_holds() {
                 && matches!(&event.what, What::LineOut { line, .. } if line.0.contains(&b'{'))
         }));
         rewrite(&mut trace.events[answer], from, to);
-        let found = violations(Invariant::AnsweredOnceInOrder, &trace);
+        let found = violations(Invariant::AnswersAsOfTheirLine, &trace);
         let (_, events) = told(&trace, &found[0]);
-        assert_eq!(events[0], "Campbell hears WHATSAT kiwi 10 5");
+        assert!(events[0].starts_with("Campbell accepts "), "{events:?}");
+        assert_eq!(events[1], "Campbell hears WHATSAT kiwi 10 5");
+        // Another server's record of the client would be an answer, too.
+        let found = violations(Invariant::AnsweredOnceInOrder, &trace);
+        let answers = found
+            .iter()
+            .filter(|found| found.what.starts_with("Campbell"));
+        assert_eq!(answers.count(), usize::from(to != "AT Jaquez"), "{found:?}");
     }
 }
 
@@ -561,8 +582,9 @@ fn an_invariant_that_is_switched_off_is_not_judged_and_said_to_be() {
     assert_eq!(broken, []);
     let lines = crate::report::judgements(&trace);
     assert!(lines.contains(&"off     invariants: agreement".to_owned()));
-    let held = "held    invariants: answered-once-in-order, never-back-in-time, nothing-invented, \
-                sends-bounded, nothing-waits";
+    let held = "held    invariants: answered-once-in-order, answers-as-of-their-line, skew-is-right, \
+                never-back-in-time, nothing-invented, sends-bounded, links-fail-for-a-reason, \
+                graceful-stop-loses-nothing, nothing-waits";
     assert!(lines.contains(&held.to_owned()), "{lines:?}");
     let read = Trace::from_json_lines(&trace.to_json_lines()).expect("readable");
     assert_eq!(read[0].header, trace.header);

@@ -1,0 +1,410 @@
+//! Whether every link that goes down had a reason to, outside of the server that closed it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{Found, Patience, Run};
+use crate::journal::{ConnId, Event, EventId, What, Who, Why};
+use crate::trace::faults::{Fault, Faults, Kind};
+use crate::units::{LatencyRange, format_duration};
+
+/// So many ticks may pass beside a link's latency: what is sent between two of them counts from the next, and what
+/// arrives is handled in the one behind.
+const TICKS: u64 = 4;
+
+/// Every link that goes down must have been cut, reset or taken over, have lost its other end, or have been silent for so long, for a
+/// reason that the harness knows of. What a server says of it is only the claim to be looked at.
+pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Found> {
+    let mut links = Links {
+        run,
+        ways: Ways::of(run),
+        stops: Stops::of(run.events),
+        conns: BTreeMap::new(),
+        up: BTreeMap::new(),
+        died: BTreeMap::new(),
+        reset: BTreeMap::new(),
+        parted: BTreeMap::new(),
+        found: Vec::new(),
+    };
+    for event in run.events {
+        links.learn(event);
+    }
+    links.found
+}
+
+/// Two servers, in order of their names.
+fn pair<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
+    if a <= b { (a, b) } else { (b, a) }
+}
+
+/// A connection between two servers.
+struct Conn<'a> {
+    opened: &'a Event,
+    /// Who is done with it, and by which event.
+    over: Vec<(&'a str, &'a Event)>,
+    /// What each end heard last.
+    heard: Vec<(&'a str, u64)>,
+}
+
+/// One end of a link that is up.
+#[derive(Clone, Copy)]
+struct Up<'a> {
+    conn: ConnId,
+    event: &'a Event,
+}
+
+struct Links<'a> {
+    run: &'a Run<'a>,
+    ways: Ways<'a>,
+    stops: Stops<'a>,
+    conns: BTreeMap<ConnId, Conn<'a>>,
+    /// By server and neighbour.
+    up: BTreeMap<(&'a str, &'a str), Up<'a>>,
+    /// When each server was last killed or lost its power, or ended by itself.
+    died: BTreeMap<&'a str, EventId>,
+    /// When all connections between two servers were last reset.
+    reset: BTreeMap<(&'a str, &'a str), EventId>,
+    /// When one of two servers was last told that they are no neighbours any more.
+    parted: BTreeMap<(&'a str, &'a str), EventId>,
+    found: Vec<Found>,
+}
+
+impl<'a> Links<'a> {
+    fn learn(&mut self, event: &'a Event) {
+        match (&event.who, &event.what) {
+            (Who::Server(_), What::Opened { conn, .. }) => {
+                self.conns.entry(*conn).or_insert_with(|| Conn {
+                    opened: event,
+                    over: Vec::new(),
+                    heard: Vec::new(),
+                });
+            }
+            (Who::Server(server), What::LineIn { conn, .. }) => {
+                if let Some(conn) = self.conns.get_mut(conn) {
+                    match conn.heard.iter_mut().find(|(who, _)| *who == &**server) {
+                        Some((_, at)) => *at = event.at,
+                        None => conn.heard.push((server, event.at)),
+                    }
+                }
+            }
+            (Who::Server(server), What::LinkUp { peer, conn }) => {
+                let up = Up { conn: *conn, event };
+                self.up.insert((server, peer), up);
+            }
+            (Who::Server(server), What::LinkDown { peer, why }) => {
+                if let Some(up) = self.up.remove(&(&**server, &**peer)) {
+                    let wrong = self.wrong(server, peer, up, event, why);
+                    self.found
+                        .extend(wrong.map(|what| Found::new(what, [up.event, event])));
+                    self.over(server, up.conn, event);
+                }
+            }
+            (Who::Server(server), What::Closed { conn, .. }) => self.over(server, *conn, event),
+            (Who::Server(server), What::Crashed | What::PoweredOff | What::Stopped) => {
+                self.died.insert(server, event.id);
+                self.up.retain(|&(of, _), _| of != &**server);
+            }
+            (Who::Server(server), What::Unlinked { peer }) => {
+                self.parted.insert(pair(server, peer), event.id);
+            }
+            (Who::Network, What::Severed { pairs }) => {
+                for (a, b) in pairs {
+                    self.reset.insert(pair(a, b), event.id);
+                }
+            }
+            (Who::Network, What::Slowed { links, latency }) => {
+                for (a, b) in links {
+                    self.ways.slow((a, b), event.at, latency);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A server is done with a connection.
+    fn over(&mut self, server: &'a str, conn: ConnId, by: &'a Event) {
+        if let Some(conn) = self.conns.get_mut(&conn)
+            && !conn.over.iter().any(|(who, _)| *who == server)
+        {
+            conn.over.push((server, by));
+        }
+    }
+
+    /// What is wrong with `server` taking its link with `peer` for down.
+    fn wrong(
+        &mut self,
+        server: &'a str,
+        peer: &'a str,
+        up: Up<'a>,
+        down: &'a Event,
+        why: &Why,
+    ) -> Option<String> {
+        let opened = self.conns.get(&up.conn)?.opened;
+        self.ways.forget((server, peer), opened.at);
+        let since = |last: Option<&EventId>| last.is_some_and(|last| *last > opened.id);
+        let both = pair(server, peer);
+        let is_reset = since(self.reset.get(&both));
+        let is_parted = since(self.parted.get(&both));
+        let is_left = self.is_left(server, peer, up.conn, down);
+        let is_right = match why {
+            Why::Silent => {
+                let heard = self.last_heard(server, up);
+                let silence = down.at.saturating_sub(heard);
+                if let Some(patience) = self.run.patience
+                    && silence < patience.silence()
+                {
+                    let silence = shown(silence);
+                    return Some(format!(
+                        "{server} gives {peer} up after a silence of {silence}"
+                    ));
+                }
+                is_left || self.can_be_silent(server, peer, heard, down.at)
+            }
+            Why::Slow => {
+                // It does not take what is written to it, or a stop is over that waited for it.
+                is_left
+                    || self.stops.follows(server, down)
+                    || self.ways.delay((server, peer), opened.at, down.at) > 0
+            }
+            // An error may be the answer to what was written to who is gone.
+            Why::Ended | Why::Failed(_) => is_left || is_reset,
+            // The neighbour dialled again, so it was done with the connection before.
+            Why::Superseded => is_left,
+            Why::Stopping => self.stops.follows(server, down),
+            Why::Left => self.stops.follows(peer, down) || is_left,
+            Why::Refused(_) => is_parted,
+            _ => false,
+        };
+        let lasted = shown(down.at.saturating_sub(up.event.at));
+        (!is_right).then(|| {
+            format!("{server} loses its link with {peer} after {lasted} ({why}), and nothing was wrong with it")
+        })
+    }
+
+    /// When `server` last heard anything by the connection of a link.
+    fn last_heard(&self, server: &str, up: Up<'_>) -> u64 {
+        let heard = self.conns.get(&up.conn).map(|conn| conn.heard.iter());
+        let own = heard.and_then(|mut heard| heard.find(|(who, _)| *who == server));
+        own.map_or(up.event.at, |&(_, at)| at.max(up.event.at))
+    }
+
+    /// Whether the other end was done with the connection before, for a reason that is looked at by itself.
+    fn is_left(&self, server: &'a str, peer: &'a str, conn: ConnId, down: &Event) -> bool {
+        let Some(known) = self.conns.get(&conn) else {
+            return false;
+        };
+        let opened = known.opened;
+        if self.died.get(peer).is_some_and(|died| *died > opened.id) {
+            return true;
+        }
+        let Some(&(_, by)) = known.over.iter().find(|(who, _)| *who == peer) else {
+            return false;
+        };
+        if matches!(by.what, What::LinkDown { .. }) {
+            return true;
+        }
+        // It greeted and got no answer: that is no link that goes down, so it is looked at here.
+        let both = pair(server, peer);
+        let is_reset = (self.reset.get(&both)).is_some_and(|reset| *reset > opened.id);
+        is_reset || self.is_late(server, peer, opened.at, down.at)
+    }
+
+    /// Whether a greeting can be waited for in vain.
+    fn is_late(&self, server: &'a str, peer: &'a str, from: u64, to: u64) -> bool {
+        let Some(patience) = self.run.patience else {
+            return true;
+        };
+        let (_, most) = self.ways.latency((server, peer), from);
+        let delay = self.ways.delay((server, peer), from, to);
+        let there_and_back = most.saturating_mul(2) + self.ways.ticks;
+        there_and_back.saturating_add(delay) >= patience.hello
+    }
+
+    /// Whether `server` can hear nothing of `peer` from one moment to another though both are there: a neighbour says something with each
+    /// heartbeat, and what it says is late by no more than latencies differ and by what is broken meanwhile.
+    fn can_be_silent(&self, server: &'a str, peer: &'a str, from: u64, to: u64) -> bool {
+        let Some(patience) = self.run.patience else {
+            return true;
+        };
+        let (least, most) = self.ways.latency((server, peer), from);
+        // What was heard last was sent before.
+        let from = from.saturating_sub(most);
+        let delay = self.ways.delay((server, peer), from, to);
+        // The first word of a link comes when a greeting has gone there and its answer back.
+        let usual = (patience.heartbeat.saturating_add(most - least)).max(most.saturating_mul(2));
+        let longest = usual.saturating_add(delay).saturating_add(self.ways.ticks);
+        longest >= patience.silence()
+    }
+}
+
+impl Patience {
+    /// How long nothing must be heard until a link is given up.
+    fn silence(self) -> u64 {
+        self.heartbeat.saturating_mul(2)
+    }
+}
+
+fn shown(nanoseconds: u64) -> String {
+    format_duration(Duration::from_nanos(nanoseconds))
+}
+
+/// Which servers ended in good order, and when.
+struct Stops<'a>(BTreeMap<&'a str, Vec<(EventId, bool)>>);
+
+impl<'a> Stops<'a> {
+    fn of(events: &'a [Event]) -> Self {
+        let mut ends: BTreeMap<&str, Vec<(EventId, bool)>> = BTreeMap::new();
+        for event in events {
+            let stops = match event.what {
+                What::Stopped => true,
+                What::Crashed | What::PoweredOff | What::Started { .. } => false,
+                _ => continue,
+            };
+            if let Who::Server(server) = &event.who {
+                ends.entry(server).or_default().push((event.id, stops));
+            }
+        }
+        Self(ends)
+    }
+
+    /// Whether the run of `server` in which `event` happened, or was heard of, ended in good order.
+    fn follows(&self, server: &str, event: &Event) -> bool {
+        let ends = self.0.get(server).map_or(&[][..], Vec::as_slice);
+        let next = ends.partition_point(|(id, _)| *id < event.id);
+        ends.get(next).is_some_and(|(_, stops)| *stops)
+    }
+}
+
+/// From when to when something was wrong.
+type Interval = (u64, u64);
+
+/// What was wrong between two neighbours, as far as one of them may still have to do with it.
+#[derive(Default)]
+struct Way {
+    /// What holds up what they say, in order of its beginning.
+    broken: VecDeque<Interval>,
+    /// From when on a message took how long, at least and at most.
+    latency: VecDeque<(u64, u64, u64)>,
+}
+
+/// All ways between neighbours.
+struct Ways<'a> {
+    ways: BTreeMap<(&'a str, &'a str), Way>,
+    /// What the steps of simulated time add to a message's time.
+    ticks: u64,
+}
+
+impl<'a> Ways<'a> {
+    fn of(run: &Run<'a>) -> Self {
+        let mut all = Self {
+            ways: BTreeMap::new(),
+            ticks: run.header.tick.saturating_mul(TICKS),
+        };
+        for link in &run.header.links {
+            all.slow((&link.a, &link.b), 0, &link.latency);
+        }
+        for fault in Faults::of(run.events).iter() {
+            all.breaks(run, fault);
+        }
+        all
+    }
+
+    fn slow(&mut self, (a, b): (&'a str, &'a str), from: u64, latency: &str) {
+        // A latency that can't be read excuses nothing.
+        let Ok(LatencyRange { least, most }) = latency.parse() else {
+            return;
+        };
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        for way in [(a, b), (b, a)] {
+            let way = self.ways.entry(way).or_default();
+            way.latency.push_back((from, nanos(least), nanos(most)));
+        }
+    }
+
+    fn breaks(&mut self, run: &Run<'a>, fault: &Fault<'a>) {
+        let until = |end: Option<&Event>| end.map_or(u64::MAX, |end| end.at);
+        match fault.kind {
+            Kind::Freeze => {
+                let Some(id) = run.herd.id(fault.owner()) else {
+                    return;
+                };
+                let name = |id| &*run.herd.server(id).name;
+                for other in run.herd.neighbours(id) {
+                    let when = (fault.begin.at, until(fault.end));
+                    self.broken((name(id), name(other)), when);
+                }
+            }
+            Kind::Cut => {
+                // Both ways of a link, or one of them, are one cut.
+                let mut pairs: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+                for part in &fault.parts {
+                    let end = pairs.entry(pair(part.pair.0, part.pair.1)).or_default();
+                    *end = (*end).max(until(part.end));
+                }
+                for (both, end) in pairs {
+                    self.broken(both, (fault.begin.at, end));
+                }
+            }
+            // Whoever is gone has left the connection. What resets it, and how slow it is, is looked at apart.
+            Kind::Crash | Kind::PowerOff | Kind::Sever | Kind::Slow => {}
+            // Connections that are there stay, and nothing of a link asks a clock.
+            Kind::Refuse | Kind::Skew => {}
+        }
+    }
+
+    fn broken(&mut self, (a, b): (&'a str, &'a str), when: Interval) {
+        for way in [(a, b), (b, a)] {
+            self.ways.entry(way).or_default().broken.push_back(when);
+        }
+    }
+
+    /// From here on nobody asks for what was before this moment. So what is gone through each time is what there was
+    /// since one link began.
+    fn forget(&mut self, way: (&'a str, &'a str), before: u64) {
+        let Some(way) = self.ways.get_mut(&way) else {
+            return;
+        };
+        let before = before.saturating_sub(way.longest());
+        while way.latency.get(1).is_some_and(|next| next.0 <= before) {
+            way.latency.pop_front();
+        }
+        // What lasts may stand before what is over.
+        let begun = way.broken.partition_point(|(begin, _)| *begin <= before);
+        let lasting: Vec<Interval> = (way.broken.drain(..begun))
+            .filter(|(_, end)| *end >= before)
+            .collect();
+        for interval in lasting.into_iter().rev() {
+            way.broken.push_front(interval);
+        }
+    }
+
+    /// For how long, in all, something held up what the two say from one moment to another.
+    fn delay(&self, way: (&'a str, &'a str), from: u64, to: u64) -> u64 {
+        let broken = self.ways.get(&way).map(|way| way.broken.iter());
+        let begun = broken.into_iter().flatten();
+        let begun = begun.take_while(|(begin, _)| *begin <= to);
+        begun.fold(0, |delay, &(begin, end)| {
+            delay.saturating_add(end.min(to).saturating_sub(begin.max(from)))
+        })
+    }
+
+    /// How long a message took at least and at most, of those that arrived from this moment on.
+    fn latency(&self, way: (&'a str, &'a str), from: u64) -> (u64, u64) {
+        let Some(way) = self.ways.get(&way) else {
+            return (0, 0);
+        };
+        let from = from.saturating_sub(way.longest());
+        let first = way.latency.partition_point(|&(at, ..)| at <= from);
+        let in_force = || way.latency.iter().skip(first.saturating_sub(1));
+        let least = in_force().map(|&(_, least, _)| least).min();
+        let most = in_force().map(|&(.., most)| most).max();
+        (least.unwrap_or_default(), most.unwrap_or_default())
+    }
+}
+
+impl Way {
+    fn longest(&self) -> u64 {
+        let all = self.latency.iter().map(|&(.., most)| most);
+        all.max().unwrap_or_default()
+    }
+}

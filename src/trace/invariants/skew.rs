@@ -1,0 +1,93 @@
+//! Whether the skews that servers report are those of their clocks when they heard the lines.
+
+use std::collections::BTreeMap;
+
+use super::records::number;
+use super::{Found, Run, shown};
+use crate::journal::{Event, EventId, Source, What, Who};
+use crate::protocol::client::ClientLine;
+use crate::protocol::time::Skew;
+
+/// What was last done to a server's clock: nanoseconds ahead, nanoseconds more each second, and when.
+type Set = (i64, i64, u64);
+
+/// A server's clock shows what the harness made of it, and a line is heard at one moment, so a skew is right to the
+/// nanosecond or not at all: in the record that the server makes of the line, and in its answer.
+pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Found> {
+    // A trace that does not say what clocks showed in the beginning is no reason to call a skew wrong.
+    let Ok(epoch) = run.header.epoch.parse::<i128>() else {
+        return Vec::new();
+    };
+    let mut clocks: BTreeMap<&str, Set> = BTreeMap::new();
+    let mut right: BTreeMap<EventId, Right<'_>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for event in run.events {
+        let Who::Server(server) = &event.who else {
+            continue;
+        };
+        if let What::Skewed { by, drift } = event.what {
+            clocks.insert(server, (by, drift, event.at));
+        } else if let Some(time) = time_of(event) {
+            let set = clocks.get(&**server).copied().unwrap_or_default();
+            let skew = shows(epoch, set, event.at) - number(time);
+            let heard = event;
+            right.insert(event.id, Right { heard, time, skew });
+        } else if let Some(told) = skew_of(event)
+            && let Some(right) = event.cause.and_then(|cause| right.get(&cause))
+            && number(told) != right.skew
+        {
+            let (time, told, skew) = (shown(right.time), shown(told), in_words(right.skew));
+            let what =
+                format!("{server} makes {told} of {time}, which was {skew} when it heard that");
+            found.push(Found::new(what, [right.heard, event]));
+        }
+    }
+    found
+}
+
+/// What is right to say of a line.
+struct Right<'a> {
+    heard: &'a Event,
+    /// The client's.
+    time: &'a [u8],
+    skew: i128,
+}
+
+/// What a clock shows, in nanoseconds since 1970. None goes back behind that.
+fn shows(epoch: i128, (by, drift, since): Set, at: u64) -> i128 {
+    let run = i128::from(at.saturating_sub(since));
+    let drifted = run * i128::from(drift) / 1_000_000_000;
+    (epoch + i128::from(at) + i128::from(by) + drifted).max(0)
+}
+
+/// The client's time in an IAMAT that is heard.
+fn time_of(event: &Event) -> Option<&[u8]> {
+    let What::LineIn { line, .. } = &event.what else {
+        return None;
+    };
+    match ClientLine::parse(&line.0) {
+        Ok(ClientLine::Iamat { time, .. }) => Some(time.text),
+        _ => None,
+    }
+}
+
+/// The skew in the record that is made of a client's line, or in an answer.
+fn skew_of(event: &Event) -> Option<&[u8]> {
+    match &event.what {
+        What::Accepted { record, from, .. } | What::Ignored { record, from, .. } => {
+            (*from == Source::Client).then_some(&record.skew.0)
+        }
+        What::LineOut { line, .. } => {
+            let mut fields = line.0.strip_prefix(b"AT ")?.split(|&byte| byte == b' ');
+            // What is none is no answer, which is said elsewhere.
+            fields.nth(1).filter(|skew| Skew::parse(skew).is_some())
+        }
+        _ => None,
+    }
+}
+
+fn in_words(nanoseconds: i128) -> String {
+    let size = nanoseconds.unsigned_abs();
+    let sign = if nanoseconds < 0 { '-' } else { '+' };
+    format!("{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000)
+}

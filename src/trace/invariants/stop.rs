@@ -1,0 +1,207 @@
+//! Whether a server that ends in good order leaves what it answered to somebody.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::records::order;
+use super::stores::accepted;
+use super::{Found, Run, shown};
+use crate::journal::{ConnId, Event, EventId, Source, What, Who};
+use crate::protocol::peer::PeerLine;
+use crate::trace::faults::{Faults, Kind};
+use crate::trace::state::{LinkState, State};
+
+/// A server that ends in good order while a neighbour is there to be told must have told it: what it answered and holds by its own
+/// client is then held by a server that runs, or comes to be, be it by the very server that starts again.
+pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Found> {
+    if !(run.events.iter()).any(|event| matches!(event.what, What::Stopped)) {
+        return Vec::new();
+    }
+    let mut stops = Stops {
+        state: State::default(),
+        answered: BTreeSet::new(),
+        leaving: BTreeMap::new(),
+        conns: BTreeMap::new(),
+        left: BTreeMap::new(),
+        broken: broken(run),
+        untold: BTreeMap::new(),
+    };
+    for event in run.events {
+        stops.learn(event);
+    }
+    let mut untold: Vec<Untold<'_>> = stops.untold.into_values().flatten().collect();
+    untold.sort_by_key(|untold| (untold.stopped.id, untold.held.id));
+    let found = untold.into_iter().filter_map(|Untold { held, stopped }| {
+        let (server, record) = (stopped.who.name(), accepted(held)?.record);
+        let record = shown(&record.text());
+        let what = format!("{server} takes along {record}, which it answered and nobody else has");
+        Some(Found::new(what, [held, stopped]))
+    });
+    found.collect()
+}
+
+/// What a server that has ended answered, as long as nobody is seen to hold it.
+struct Untold<'a> {
+    held: &'a Event,
+    stopped: &'a Event,
+}
+
+struct Stops<'a> {
+    state: State<'a>,
+    /// The lines that were answered.
+    answered: BTreeSet<EventId>,
+    /// When a server began to leave a neighbour.
+    leaving: BTreeMap<(&'a str, &'a str), u64>,
+    /// Whom a link's connection is with.
+    conns: BTreeMap<(&'a str, ConnId), &'a str>,
+    /// The neighbours whose ends of a link were up when a server's own end went down, and since when it had been leaving.
+    left: BTreeMap<&'a str, BTreeMap<&'a str, u64>>,
+    broken: Vec<Broken<'a>>,
+    /// By client.
+    untold: BTreeMap<&'a [u8], Vec<Untold<'a>>>,
+}
+
+/// Something that keeps a server from being told: who has to do with it, and from when to when.
+struct Broken<'a> {
+    whose: Whose<'a>,
+    begin: u64,
+    end: u64,
+}
+
+enum Whose<'a> {
+    Server(&'a str),
+    Way(&'a str, &'a str),
+}
+
+fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
+    let until = |end: Option<&Event>| end.map_or(u64::MAX, |end| end.at);
+    let mut broken = Vec::new();
+    for fault in Faults::of(run.events).iter() {
+        let begin = fault.begin.at;
+        match fault.kind {
+            // Who refuses keeps its links, and nobody asks a clock.
+            Kind::Refuse | Kind::Skew => {}
+            Kind::Crash | Kind::PowerOff | Kind::Freeze => {
+                let (whose, end) = (Whose::Server(fault.begin.who.name()), until(fault.end));
+                broken.push(Broken { whose, begin, end });
+            }
+            Kind::Cut | Kind::Sever | Kind::Slow => {
+                broken.extend(fault.parts.iter().map(|part| Broken {
+                    whose: Whose::Way(part.pair.0, part.pair.1),
+                    begin,
+                    end: until(part.end),
+                }));
+            }
+        }
+    }
+    broken
+}
+
+impl<'a> Stops<'a> {
+    fn learn(&mut self, event: &'a Event) {
+        if let Who::Server(server) = &event.who {
+            match &event.what {
+                What::Started { .. } => {
+                    self.left.remove(&**server);
+                    self.leaving.retain(|&(who, _), _| who != &**server);
+                }
+                What::LinkUp { peer, conn } => {
+                    self.conns.insert((server, *conn), peer);
+                    self.leaving.remove(&(&**server, &**peer));
+                    if let Some(left) = self.left.get_mut(&**server) {
+                        left.remove(&**peer);
+                    }
+                }
+                What::LinkDown { peer, .. } if self.is_up(peer, server) => {
+                    let since = self.leaving.get(&(&**server, &**peer));
+                    let since = since.copied().unwrap_or(event.at);
+                    let left = self.left.entry(server).or_default();
+                    left.insert(peer, since);
+                }
+                What::LineOut { conn, line } => {
+                    self.answered.extend(event.cause);
+                    if let (Some(peer), Ok(PeerLine::Bye { reason: b"" })) = (
+                        self.conns.get(&(&**server, *conn)),
+                        PeerLine::parse(&line.0),
+                    ) {
+                        let leaves = self.leaving.entry((server, peer));
+                        leaves.or_insert(event.at);
+                    }
+                }
+                What::Accepted { .. } => self.comes_to_hold(event),
+                // What is to be forgotten need not be kept.
+                What::Forgotten { record, .. } | What::Expired { record } => {
+                    self.untold.remove(&*record.client.0);
+                }
+                What::Stopped => self.stops(server, event),
+                _ => {}
+            }
+        }
+        self.state.learn(event);
+    }
+
+    /// Whether `server` takes its link with `peer` for up.
+    fn is_up(&self, server: &str, peer: &str) -> bool {
+        let server = self.state.server(server);
+        let end = server.and_then(|server| server.link(peer));
+        end.is_some_and(|end| end.state != LinkState::Down)
+    }
+
+    /// Somebody holds what may have been lost.
+    fn comes_to_hold(&mut self, event: &'a Event) {
+        let Some(new) = accepted(event) else {
+            return;
+        };
+        if let Some(untold) = self.untold.get_mut(&*new.record.client.0) {
+            untold.retain(|untold| {
+                accepted(untold.held)
+                    .is_some_and(|held| order(new.record, held.record) == Ordering::Less)
+            });
+        }
+    }
+
+    fn stops(&mut self, server: &'a str, stopped: &'a Event) {
+        let Some(this) = self.state.server(server) else {
+            return;
+        };
+        let left = self.left.get(server).into_iter().flatten();
+        let left = left.map(|(peer, since)| (*peer, *since));
+        let others = || self.state.servers().filter(|(name, _)| *name != server);
+        let still_up = others().filter_map(|(peer, _)| {
+            let is_up = self.is_up(server, peer) && self.is_up(peer, server);
+            is_up.then_some((peer, stopped.at))
+        });
+        let mut neighbours = left.chain(still_up);
+        let can_be_told = neighbours.any(|(peer, since)| {
+            self.state.server(peer).is_some() && !self.is_broken(server, peer, since, stopped.at)
+        });
+        if !can_be_told {
+            return;
+        }
+        for (client, held) in &this.held {
+            let Some(own) = accepted(held).filter(|own| *own.from == Source::Client) else {
+                continue;
+            };
+            let was_answered = held.cause.is_some_and(|line| self.answered.contains(&line));
+            let is_held = others().any(|(_, other)| {
+                let other = other.held.get(client).copied().and_then(accepted);
+                other.is_some_and(|other| order(other.record, own.record) != Ordering::Less)
+            });
+            if was_answered && !is_held {
+                let untold = self.untold.entry(client).or_default();
+                untold.push(Untold { held, stopped });
+            }
+        }
+    }
+
+    /// Whether anything was wrong with a link or its ends from one moment to another.
+    fn is_broken(&self, a: &str, b: &str, from: u64, to: u64) -> bool {
+        self.broken.iter().any(|broken| {
+            let is_theirs = match broken.whose {
+                Whose::Server(name) => name == a || name == b,
+                Whose::Way(one, other) => (one, other) == (a, b) || (one, other) == (b, a),
+            };
+            is_theirs && broken.begin <= to && broken.end >= from
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! Links that go down: for a reason, and for none.
+
+use super::*;
+
+const HALF_A_SECOND: Patience = Patience {
+    heartbeat: 500_000_000,
+    hello: 2_000_000_000,
+};
+
+fn links(trace: &Trace, patience: Option<Patience>) -> Vec<Violation> {
+    Invariant::LinksFailForAReason.violations(&Run {
+        header: &trace.header,
+        herd: &trace.herd,
+        events: &trace.events,
+        until_quiet: true,
+        patience,
+    })
+}
+
+/// Something happens to a herd whose servers wait a second for each other.
+fn broken(steps: &str) -> Trace {
+    run(&format!(
+        r#"
+        title = "a test"
+        herd = "riley"
+        server = {{ heartbeat = "500ms" }}
+        steps = [
+          {steps}
+          {{ at = "6s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {{now}}", no_reply = true }},
+        ]"#
+    ))
+}
+
+/// The trace as if the harness had done nothing.
+fn without_faults(mut trace: Trace) -> Trace {
+    trace.events.retain(|event| {
+        !matches!(
+            event.what,
+            What::Crashed
+                | What::PoweredOff
+                | What::Frozen
+                | What::Cut { .. }
+                | What::Healed { .. }
+                | What::Severed { .. }
+                | What::Slowed { .. }
+                | What::Touched { .. }
+        )
+    });
+    trace
+}
+
+#[test]
+fn a_link_that_goes_down_by_a_fault_does_so_for_a_reason() {
+    for steps in [
+        r#"{ at = "1s", crash = "Juzang" }, { at = "1100ms", restart = "Juzang" },"#,
+        r#"{ at = "1s", power_off = "Juzang" }, { at = "1100ms", power_on = "Juzang" },"#,
+        r#"{ at = "1s", power_off = "Juzang" }, { at = "5s", power_on = "Juzang" },"#,
+        r#"{ at = "1s", freeze = "Juzang" }, { at = "5s", thaw = "Juzang" },"#,
+        r#"{ at = "1s", partition = "Juzang-Riley" }, { at = "5s", heal = "all" },"#,
+        r#"{ at = "1s", partition_oneway = "Juzang-Riley" }, { at = "5s", heal = "all" },"#,
+        r#"{ at = "1s", sever = "Juzang-Riley" },"#,
+        r#"{ at = "1s", slow = "Juzang-Riley", latency = "2s" },"#,
+    ] {
+        let trace = broken(steps);
+        let downs = trace.events.iter();
+        let downs = downs.filter(|event| matches!(event.what, What::LinkDown { .. }));
+        assert!(downs.count() > 0, "{steps}");
+        assert_eq!(links(&trace, Some(HALF_A_SECOND)), [], "{steps}");
+        // Without it, it is nothing but a server that loses a link.
+        let found = links(&without_faults(trace), Some(HALF_A_SECOND));
+        assert!(!found.is_empty(), "{steps}");
+        assert!(
+            found.iter().all(|found| found.events.len() == 2),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
+    let cut = broken(r#"{ at = "1s", partition = "Juzang-Riley" }, { at = "5s", heal = "all" },"#);
+    let first = position(&cut, |event| matches!(event.what, What::LinkDown { .. }));
+    // It was healed soon.
+    let mut short = cut.clone();
+    let ends =
+        |event: &&mut Event| matches!(event.what, What::Healed { .. } | What::Touched { .. });
+    let end = cut.events[first].at - 900_000_000;
+    for event in short.events.iter_mut().filter(ends) {
+        event.at = end;
+    }
+    let found = links(&short, Some(HALF_A_SECOND));
+    assert!(
+        found[0]
+            .what
+            .contains("(silent for too long), and nothing was wrong"),
+        "{found:?}"
+    );
+    let mut elsewhere = cut;
+    for event in &mut elsewhere.events {
+        if let What::Cut { ways } | What::Healed { ways } = &mut event.what {
+            *ways = vec![("Bernard".into(), "Campbell".into())];
+        }
+    }
+    assert!(!links(&elsewhere, Some(HALF_A_SECOND)).is_empty());
+}
+
+#[test]
+fn a_server_that_gives_links_up_early_is_caught() {
+    let scenario = KIWI.replace("at = \"3s\"", "at = \"9s\"");
+    assert_eq!(run(&scenario).verdict().broken, 0);
+    let (trace, broken) = mistaken(Mistake::GivesUpEarly, "Juzang", &scenario);
+    assert_eq!(broken, [Invariant::LinksFailForAReason]);
+    let found = violations(Invariant::LinksFailForAReason, &trace);
+    let (what, events) = told(&trace, &found[0]);
+    assert_eq!(what, "Juzang gives Campbell up after a silence of 1s");
+    assert_eq!(events[0], "Juzang is linked with Campbell");
+}
+
+#[test]
+fn who_loses_a_link_for_nothing_is_caught_whatever_it_says_of_that() {
+    let reason = |why: Why| {
+        let mut trace = run(KIWI);
+        let up = position(&trace, |event| {
+            is_at(event, "Riley") && matches!(event.what, What::LinkUp { .. })
+        });
+        let mut down = trace.events[up].clone();
+        let What::LinkUp { peer, .. } = &down.what else {
+            panic!("{down:?}");
+        };
+        let peer = std::sync::Arc::clone(peer);
+        down.id = EventId(NonZeroU64::MAX);
+        down.at = 60_000_000_000;
+        down.what = What::LinkDown { peer, why };
+        trace.events.push(down);
+        links(&trace, Some(HALF_A_SECOND)).len()
+    };
+    for why in [
+        Why::Ended,
+        Why::Failed("connection reset".into()),
+        Why::Silent,
+        Why::Slow,
+        Why::Superseded,
+        Why::Stopping,
+        Why::Left,
+        Why::Refused("go away".into()),
+        Why::Protocol(crate::protocol::peer::PeerError::Malformed),
+    ] {
+        assert_eq!(reason(why.clone()), 1, "{why}");
+    }
+}
+
+#[test]
+fn a_link_that_is_slower_than_servers_wait_needs_no_fault_to_go_down() {
+    for latency in ["1200ms", "20ms..1500ms", "3s"] {
+        let text = format!(
+            r#"
+            title = "a test"
+            herd = "riley"
+            end = "40s"
+            link_latency = "{latency}"
+            server = {{ heartbeat = "500ms", hello_deadline = "20s", connect_deadline = "20s" }}
+            steps = [{{ at = "1s", client = "kiwi", to = "Riley", send = "hello" }}]"#
+        );
+        let mut trace = run(&text);
+        let downs = trace.events.iter();
+        let downs = downs.filter(|event| matches!(event.what, What::LinkDown { .. }));
+        assert!(downs.count() > 0, "{latency}");
+        assert_eq!(links(&trace, Some(HALF_A_SECOND)), [], "{latency}");
+        for link in &mut trace.header.links {
+            link.latency = "20ms".to_owned();
+        }
+        assert!(!links(&trace, Some(HALF_A_SECOND)).is_empty(), "{latency}");
+    }
+}
+
+#[test]
+fn where_somebody_chooses_the_order_a_message_is_late_for_no_other_reason() {
+    let cut = broken(r#"{ at = "1s", partition = "Juzang-Riley" }, { at = "5s", heal = "all" },"#);
+    assert_eq!(links(&without_faults(cut), None), []);
+}
