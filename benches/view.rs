@@ -10,7 +10,7 @@ mod driver;
 mod runs;
 
 use driver::Browser;
-use proxy_herd::view::{self, Shown};
+use proxy_herd::view::{self, ShownRun};
 use serde_json::{Value, json};
 
 /// Longest and middle time of these, in milliseconds.
@@ -42,7 +42,7 @@ fn main() {
     // Each update is 15 events.
     let trace = runs::made_up(5, 6_667, 1_000_000);
     let events = trace.events.len();
-    let shown = Shown {
+    let shown = ShownRun {
         trace,
         source: "made-up.toml".to_owned(),
         command: "herd run made-up.toml".to_owned(),

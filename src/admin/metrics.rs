@@ -14,7 +14,7 @@ use super::counts::{Count, Histogram, micros};
 use super::outcomes::{LINES, LOOKED_UP, OUTCOMES, REASONS, ignored, reason, refused};
 use crate::herd::Name;
 use crate::journal::{
-    Answered, ConnId, End, EventId, Journal, Other, RecordText, Source, What, Why,
+    Answered, CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole, RecordText, Source,
 };
 use crate::net::Net;
 use crate::protocol::time::{Skew, Timestamp};
@@ -29,11 +29,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn closed(&self, why: &Why) -> u64 {
+    pub(super) fn closed(&self, why: &CloseReason) -> u64 {
         self.closed[reason(why)].get()
     }
 
-    pub(super) fn not_accepted(&self, why: &Why) -> u64 {
+    pub(super) fn not_accepted(&self, why: &CloseReason) -> u64 {
         self.not_accepted[reason(why)].get()
     }
 
@@ -235,13 +235,19 @@ impl Metrics {
     }
 
     /// A connection with a server is no more.
-    fn closed(&self, with: &WithServer, why: &Why) {
+    fn closed(&self, with: &WithServer, why: &CloseReason) {
         let in_vain = match (&with.dialled, why) {
             _ if with.linked => false,
-            (_, Why::Stopping | Why::Superseded | Why::Full | Why::Left) => false,
+            (
+                _,
+                CloseReason::Stopping
+                | CloseReason::Superseded
+                | CloseReason::Full
+                | CloseReason::Left,
+            ) => false,
             (Some(_), _) => true,
             // Anybody can connect and say nothing, or nonsense.
-            (None, why) => matches!(why, Why::Refused(_)),
+            (None, why) => matches!(why, CloseReason::Refused(_)),
         };
         if in_vain {
             *self.last_unwilling() = Some(Instant::now());
@@ -251,10 +257,10 @@ impl Metrics {
         }
     }
 
-    fn with(&self, other: &Other) -> &Connections {
+    fn with(&self, other: &PeerRole) -> &Connections {
         match other {
-            Other::Client => &self.with_clients,
-            Other::Peer | Other::Server(_) => &self.with_servers,
+            PeerRole::Client => &self.with_clients,
+            PeerRole::Peer | PeerRole::Server(_) => &self.with_servers,
         }
     }
 
@@ -266,15 +272,15 @@ impl Metrics {
     }
 
     /// Adds an event; `now` is asked only for those that need it.
-    fn count(&self, what: &What<'_>, now: impl Fn() -> Timestamp) {
+    fn count(&self, what: &EventKind<'_>, now: impl Fn() -> Timestamp) {
         match what {
-            What::LineIn { .. } => self.lines_in.add(1),
-            What::LineOut { .. } => self.lines_out.add(1),
-            What::Accepted {
+            EventKind::LineIn { .. } => self.lines_in.add(1),
+            EventKind::LineOut { .. } => self.lines_out.add(1),
+            EventKind::Accepted {
                 from: Source::Client,
                 ..
             } => self.client_lines[0].add(1),
-            What::Accepted {
+            EventKind::Accepted {
                 record,
                 hops,
                 from: Source::Server(_),
@@ -285,35 +291,35 @@ impl Metrics {
                 self.delay.observe(delay(heard, now()));
                 self.hear_of(heard);
             }
-            What::Ignored {
+            EventKind::Ignored {
                 from: Source::Client,
                 why,
                 ..
             } => {
                 self.client_lines[ignored(*why)].add(1);
             }
-            What::Ignored { record, why, .. } => {
+            EventKind::Ignored { record, why, .. } => {
                 self.updates[ignored(*why)].add(1);
                 // What a client said meanwhile may be newer than what a neighbour tells.
                 if !self.knows_from_before.load(Ordering::Relaxed) {
                     self.hear_of(heard(record));
                 }
             }
-            What::Refused { why } => self.client_lines[refused(*why)].add(1),
-            What::LookUp { .. } => self.client_lines[LOOKED_UP].add(1),
-            What::Expired { .. } => self.expired.add(1),
-            What::Forgotten { from: Some(_), .. } => self.updates[0].add(1),
-            What::Opened { conn, with, .. } => {
+            EventKind::Refused { why } => self.client_lines[refused(*why)].add(1),
+            EventKind::LookUp { .. } => self.client_lines[LOOKED_UP].add(1),
+            EventKind::Expired { .. } => self.expired.add(1),
+            EventKind::Forgotten { from: Some(_), .. } => self.updates[0].add(1),
+            EventKind::Opened { conn, with, .. } => {
                 self.with(with).opened.add(1);
                 let dialled = match with {
-                    Other::Client => return,
-                    Other::Peer => None,
-                    Other::Server(name) => Some(Arc::clone(name)),
+                    PeerRole::Client => return,
+                    PeerRole::Peer => None,
+                    PeerRole::Server(name) => Some(Arc::clone(name)),
                 };
                 let linked = false;
                 self.servers().insert(*conn, WithServer { dialled, linked });
             }
-            What::Closed { conn, why } => {
+            EventKind::Closed { conn, why } => {
                 let server = self.servers().remove(conn);
                 let with = match &server {
                     Some(server) => {
@@ -324,50 +330,54 @@ impl Metrics {
                 };
                 with.closed[reason(why)].add(1);
             }
-            What::HeldBack { limit, .. } => {
+            EventKind::HeldBack { limit, .. } => {
                 let position = HOLD_BACK.iter().position(|known| known == limit);
                 debug_assert!(position.is_some(), "`{limit}` is not counted");
                 if let Some(position) = position {
                     self.held_back[position].add(1);
                 }
             }
-            What::NotAccepted { with, why, .. } => self.with(with).not_accepted[reason(why)].add(1),
+            EventKind::NotAccepted { with, why, .. } => {
+                self.with(with).not_accepted[reason(why)].add(1)
+            }
             _ => self.count_link(what, now),
         }
     }
 
-    fn count_link(&self, what: &What<'_>, now: impl Fn() -> Timestamp) {
+    fn count_link(&self, what: &EventKind<'_>, now: impl Fn() -> Timestamp) {
         match what {
-            What::Linked { peer } => {
+            EventKind::Linked { peer } => {
                 self.linked().push((Arc::clone(peer), Arc::default()));
                 self.changed.send_replace(());
             }
-            What::Unlinked { peer } => {
+            EventKind::Unlinked { peer } => {
                 self.linked().retain(|(name, _)| name != peer);
                 self.changed.send_replace(());
             }
-            What::ConnectFailed { to, .. } => self.link(to, |link| link.connect_failures.add(1)),
-            What::LinkUp { peer, conn } => {
+            EventKind::ConnectFailed { to, .. } => {
+                self.link(to, |link| link.connect_failures.add(1))
+            }
+            EventKind::LinkUp { peer, conn } => {
                 if let Some(server) = self.servers().get_mut(conn) {
                     server.linked = true;
                 }
                 self.link(peer, |link| link.ups.add(1));
             }
-            What::Namesakes { mine, .. } => {
+            EventKind::Namesakes { mine, .. } => {
                 self.namesakes.add(1);
                 if *mine {
                     let mut last = self.namesake.lock().unwrap_or_else(PoisonError::into_inner);
                     *last = Some(Instant::now());
                 }
             }
-            What::Unconfirmed { peer, records } => self.link(peer, |link| {
+            EventKind::Unconfirmed { peer, records } => self.link(peer, |link| {
                 link.unconfirmed.store(*records, Ordering::Relaxed);
             }),
-            What::LinkDown { peer, .. } => self.link(peer, |link| {
+            EventKind::LinkDown { peer, .. } => self.link(peer, |link| {
                 link.downs.add(1);
                 link.whole.store(0, Ordering::Relaxed);
             }),
-            What::Synchronised {
+            EventKind::Synchronised {
                 peer,
                 sent,
                 received,
@@ -428,7 +438,7 @@ impl<N: Net, J: Journal> Journal for Watched<N, J> {
         self.next.open(end, local, remote)
     }
 
-    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, cause: Option<EventId>, what: EventKind<'_>) -> EventId {
         self.metrics.count(&what, || self.net.now());
         self.next.record(cause, what)
     }

@@ -1,6 +1,6 @@
 //! The words by which metrics call what became of lines, updates and connections.
 
-use crate::journal::{Ignored, Why};
+use crate::journal::{CloseReason, Ignored};
 use crate::protocol::client::Refusal;
 
 /// What may become of a client's line, by its kind.
@@ -77,23 +77,23 @@ pub(super) const REASONS: [&str; 16] = [
     "early",
 ];
 
-pub(super) const fn reason(why: &Why) -> usize {
+pub(super) const fn reason(why: &CloseReason) -> usize {
     match why {
-        Why::Ended => 0,
-        Why::Failed(_) => 1,
-        Why::Silent => 2,
-        Why::HalfLine => 3,
-        Why::LineTooLong => 4,
-        Why::Slow => 5,
-        Why::Protocol(_) => 6,
-        Why::Refused(_) => 7,
-        Why::NoHello => 8,
-        Why::Superseded => 9,
-        Why::Stopping => 10,
-        Why::Crowded => 11,
-        Why::Full => 12,
-        Why::NoHandshake => 13,
-        Why::Left => 14,
-        Why::Early => 15,
+        CloseReason::Ended => 0,
+        CloseReason::Failed(_) => 1,
+        CloseReason::Silent => 2,
+        CloseReason::HalfLine => 3,
+        CloseReason::LineTooLong => 4,
+        CloseReason::Slow => 5,
+        CloseReason::Protocol(_) => 6,
+        CloseReason::Refused(_) => 7,
+        CloseReason::NoHello => 8,
+        CloseReason::Superseded => 9,
+        CloseReason::Stopping => 10,
+        CloseReason::Crowded => 11,
+        CloseReason::Full => 12,
+        CloseReason::NoHandshake => 13,
+        CloseReason::Left => 14,
+        CloseReason::Early => 15,
     }
 }

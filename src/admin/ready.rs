@@ -1,6 +1,6 @@
 //! Whether a server should be sent clients.
 
-use crate::journal::Why;
+use crate::journal::CloseReason;
 
 /// What there was of a link since the server started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub fn ready(
     unwilling: bool,
     grace_is_over: bool,
     stopping: bool,
-    shut: Option<&Why>,
+    shut: Option<&CloseReason>,
 ) -> Result<(), Vec<String>> {
     if stopping {
         return Err(vec!["stopping".to_owned()]);
@@ -59,7 +59,7 @@ pub fn ready(
 #[cfg(test)]
 mod tests {
     use super::{LinkSeen, ready};
-    use crate::journal::Why;
+    use crate::journal::CloseReason;
 
     fn link(peer: &str, up: bool, synchronised: bool) -> LinkSeen {
         LinkSeen {
@@ -101,7 +101,7 @@ mod tests {
             Ok(())
         );
         assert_eq!(
-            ready(&[whole], false, true, false, Some(&Why::Full)),
+            ready(&[whole], false, true, false, Some(&CloseReason::Full)),
             Err(vec![
                 "no client can come in: too many are connected".to_owned()
             ])

@@ -53,7 +53,7 @@ pub(super) struct Args {
 }
 
 /// One of the two things to compare.
-enum Given {
+enum Input {
     Traces(Vec<Trace>),
     Scenario(Box<Scenario>),
 }
@@ -95,39 +95,39 @@ fn pairs(args: &Args) -> Result<Vec<(Trace, Trace)>, Failure> {
     };
     let name = |file: &Path| file.display().to_string();
     match (a, read(file)?) {
-        (Given::Traces(a), Given::Traces(b)) => {
+        (Input::Traces(a), Input::Traces(b)) => {
             matched([&args.a, file].map(|file| name(file)), a, b)
         }
-        (Given::Scenario(a), Given::Scenario(b)) => {
+        (Input::Scenario(a), Input::Scenario(b)) => {
             Ok(vec![(execute(&a, args)?, execute(&b, args)?)])
         }
-        (Given::Scenario(scenario), Given::Traces(traces)) => {
+        (Input::Scenario(scenario), Input::Traces(traces)) => {
             let pairs = beside(&scenario, &name(file), traces, args)?.into_iter();
             Ok(pairs.map(|(trace, ran)| (ran, trace)).collect())
         }
-        (Given::Traces(traces), Given::Scenario(scenario)) => {
+        (Input::Traces(traces), Input::Scenario(scenario)) => {
             beside(&scenario, &name(&args.a), traces, args)
         }
     }
 }
 
-fn read(file: &Path) -> Result<Given, Failure> {
+fn read(file: &Path) -> Result<Input, Failure> {
     let name = file.display();
     let text = files::read_text(file);
     let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
     if super::view::is_trace(file, text.as_bytes()) {
         let traces = Trace::from_json_lines(&text);
         let traces = traces.map_err(|error| Failure::Input(format!("{name}: {error}")))?;
-        return Ok(Given::Traces(traces));
+        return Ok(Input::Traces(traces));
     }
     let (scenario, warnings) = Scenario::load(file)?;
     warn(&warnings);
-    Ok(Given::Scenario(Box::new(scenario)))
+    Ok(Input::Scenario(Box::new(scenario)))
 }
 
 /// One scenario under two seeds.
-fn seeds(args: &Args, given: Given) -> Result<(Trace, Trace), Failure> {
-    let Given::Scenario(scenario) = given else {
+fn seeds(args: &Args, given: Input) -> Result<(Trace, Trace), Failure> {
+    let Input::Scenario(scenario) = given else {
         let file = args.a.display();
         return Err(Failure::Input(format!(
             "--seeds runs a scenario, and {file} is a trace: name the scenario that it is of"

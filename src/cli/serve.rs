@@ -18,7 +18,7 @@ use super::living::{
 use super::notify::{self, Manager};
 use super::reload::Reload;
 use super::signals::Reloads;
-use super::stopping::{Stopping, Told};
+use super::stopping::{EndHandles, Stopping};
 use super::{Exit, Failure, credentials, files, print, stderr};
 use crate::admin::{Admin, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
@@ -178,7 +178,7 @@ struct Plan<'a> {
     /// What it means that there may be too few open files.
     few_files: Option<String>,
     manager: Arc<Manager>,
-    told: Told,
+    told: EndHandles,
     /// Where clients are served.
     clients: runtime::Handle,
 }

@@ -69,7 +69,7 @@ struct Target {
 }
 
 /// A server, and what it answered.
-struct Asked {
+struct ServerAnswer {
     target: Target,
     answer: Result<Status, String>,
 }
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         table(&asked)
     };
     print(&text)?;
-    let all_are_ready = asked.iter().all(Asked::is_ready);
+    let all_are_ready = asked.iter().all(ServerAnswer::is_ready);
     Ok(if all_are_ready {
         Exit::Held
     } else {
@@ -159,7 +159,7 @@ fn addresses(herd: &Herd, given: &[Address]) -> Result<Vec<Address>, Failure> {
 }
 
 /// Asks all, some at a time, and gives the answers in the order of the targets.
-async fn ask_all(targets: Vec<Target>, patience: Duration) -> Result<Vec<Asked>, Failure> {
+async fn ask_all(targets: Vec<Target>, patience: Duration) -> Result<Vec<ServerAnswer>, Failure> {
     let mut waiting = targets.into_iter().enumerate();
     let mut asking = JoinSet::new();
     let mut asked = Vec::new();
@@ -178,7 +178,7 @@ async fn ask_all(targets: Vec<Target>, patience: Duration) -> Result<Vec<Asked>,
     Ok(asked.into_iter().map(|(_, asked)| asked).collect())
 }
 
-async fn ask(target: Target, patience: Duration) -> Asked {
+async fn ask(target: Target, patience: Duration) -> ServerAnswer {
     let answer = match admin::get(&TokioNet, &target.at, "/status", patience).await {
         Err(admin::AskError::Late) => {
             Err(format!("no answer within {}", format_duration(patience)))
@@ -197,10 +197,10 @@ async fn ask(target: Target, patience: Duration) -> Asked {
         )),
         _ => Ok(status),
     });
-    Asked { target, answer }
+    ServerAnswer { target, answer }
 }
 
-impl Asked {
+impl ServerAnswer {
     fn is_ready(&self) -> bool {
         self.answer.as_ref().is_ok_and(|status| status.ready)
     }
@@ -215,7 +215,7 @@ impl Asked {
     }
 }
 
-fn json(asked: &[Asked]) -> String {
+fn json(asked: &[ServerAnswer]) -> String {
     let servers = asked.iter().map(|asked| {
         let admin = asked.target.at.to_string();
         match &asked.answer {
@@ -228,11 +228,11 @@ fn json(asked: &[Asked]) -> String {
         }
     });
     let servers: Vec<serde_json::Value> = servers.collect();
-    let ready = asked.iter().all(Asked::is_ready);
+    let ready = asked.iter().all(ServerAnswer::is_ready);
     serde_json::json!({ "ready": ready, "servers": servers }).to_string() + "\n"
 }
 
-fn table(asked: &[Asked]) -> String {
+fn table(asked: &[ServerAnswer]) -> String {
     let mut parts = vec![servers(asked)];
     let links = links(asked);
     if links.len() > 1 {
@@ -248,7 +248,7 @@ fn table(asked: &[Asked]) -> String {
 }
 
 /// What does not fit into a table.
-fn notes(asked: &[Asked]) -> Vec<String> {
+fn notes(asked: &[ServerAnswer]) -> Vec<String> {
     let mut notes = Vec::new();
     for (asked, status) in answered(asked) {
         let (name, why) = (asked.name(), status.not_ready_because.iter());
@@ -268,13 +268,13 @@ fn notes(asked: &[Asked]) -> Vec<String> {
     notes
 }
 
-fn answered(asked: &[Asked]) -> impl Iterator<Item = (&Asked, &Status)> {
+fn answered(asked: &[ServerAnswer]) -> impl Iterator<Item = (&ServerAnswer, &Status)> {
     asked
         .iter()
         .filter_map(|asked| Some((asked, asked.answer.as_ref().ok()?)))
 }
 
-fn servers(asked: &[Asked]) -> String {
+fn servers(asked: &[ServerAnswer]) -> String {
     let head = [
         "server", "state", "links", "records", "waiting", "up", "version",
     ];
@@ -298,7 +298,7 @@ fn servers(asked: &[Asked]) -> String {
 }
 
 /// A row for each end of each link, under a heading.
-fn links(asked: &[Asked]) -> Vec<Vec<String>> {
+fn links(asked: &[ServerAnswer]) -> Vec<Vec<String>> {
     let head = [
         "server",
         "neighbour",

@@ -34,7 +34,7 @@ pub(super) struct Stopping {
 }
 
 /// What the rest of the process has to do with its end.
-pub(super) struct Told {
+pub(super) struct EndHandles {
     /// Says `true` from the first signal on.
     pub(super) stop: watch::Receiver<bool>,
     /// The logs that are written when the process ends in the midst of something.
@@ -43,7 +43,7 @@ pub(super) struct Told {
 
 impl Stopping {
     /// From here on signals no longer end the process by themselves.
-    pub(super) fn watch(self) -> io::Result<Told> {
+    pub(super) fn watch(self) -> io::Result<EndHandles> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -53,7 +53,7 @@ impl Stopping {
         };
         let (tell, stop) = watch::channel(false);
         let logs = Arc::default();
-        let told = Told {
+        let told = EndHandles {
             stop,
             logs: Arc::clone(&logs),
         };

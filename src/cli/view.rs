@@ -11,7 +11,7 @@ use crate::report;
 use crate::scenario::Scenario;
 use crate::sim;
 use crate::trace::Trace;
-use crate::view::{self, Shown};
+use crate::view::{self, ShownRun};
 
 /// Write one page for a browser that shows runs: who told whom what, when, and what came of it
 ///
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let text = "a page on standard output can't be opened: give it a file with `-o FILE`";
         return Err(Failure::Input(text.to_owned()));
     }
-    let given: Vec<Given> = (args.files.iter())
+    let given: Vec<Input> = (args.files.iter())
         .map(|file| read(file, args))
         .collect::<Result<_, _>>()?;
     // What is wrong with the output shows before anything is run.
@@ -66,8 +66,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut runs = Vec::new();
     for (file, given) in args.files.iter().zip(given) {
         match given {
-            Given::Traces(traces) => runs.extend(traces.into_iter().map(|it| traced(it, file))),
-            Given::Scenario(scenario) => runs.extend(execute(&scenario, file, args)?),
+            Input::Traces(traces) => runs.extend(traces.into_iter().map(|it| traced(it, file))),
+            Input::Scenario(scenario) => runs.extend(execute(&scenario, file, args)?),
         }
     }
     let page = if args.export.is_wanted() {
@@ -111,12 +111,12 @@ fn print_raw(page: &str) -> Result<(), Failure> {
 }
 
 /// What is in a file.
-enum Given {
+enum Input {
     Traces(Vec<Trace>),
     Scenario(Box<Scenario>),
 }
 
-fn read(file: &Path, args: &Args) -> Result<Given, Failure> {
+fn read(file: &Path, args: &Args) -> Result<Input, Failure> {
     let name = file.display();
     if file.is_dir() {
         return Err(Failure::Input(format!(
@@ -135,15 +135,15 @@ fn read(file: &Path, args: &Args) -> Result<Given, Failure> {
             .map_err(|error| Failure::Input(format!("{name} is no trace: {error}")))?;
         let traces = Trace::from_json_lines(&text);
         let traces = traces.map_err(|error| Failure::Input(format!("{name}: {error}")))?;
-        return Ok(Given::Traces(traces));
+        return Ok(Input::Traces(traces));
     }
     let (scenario, warnings) = Scenario::load(file)?;
     warn(&warnings);
-    Ok(Given::Scenario(Box::new(scenario)))
+    Ok(Input::Scenario(Box::new(scenario)))
 }
 
 /// The runs of a scenario, one for each seed.
-fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<Shown>, Failure> {
+fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<ShownRun>, Failure> {
     let name = file.display();
     let seeds = if args.seed.is_empty() {
         vec![scenario.seed]
@@ -171,7 +171,7 @@ pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
     text.trim_ascii_start().starts_with(b"{\"trace\":") || ends_in(file, "jsonl")
 }
 
-fn shown(trace: Trace, scenario: &Path) -> Shown {
+fn shown(trace: Trace, scenario: &Path) -> ShownRun {
     let source = scenario.display().to_string();
     let swarm = if trace.header.swarm { " --swarm" } else { "" };
     let command = format!(
@@ -179,7 +179,7 @@ fn shown(trace: Trace, scenario: &Path) -> Shown {
         trace.header.seed,
         quoted(&source)
     );
-    Shown {
+    ShownRun {
         trace,
         source,
         command,
@@ -187,15 +187,15 @@ fn shown(trace: Trace, scenario: &Path) -> Shown {
 }
 
 /// A trace does not say where its scenario lies, so that no command is known that runs it again.
-fn traced(trace: Trace, file: &Path) -> Shown {
-    Shown {
+fn traced(trace: Trace, file: &Path) -> ShownRun {
+    ShownRun {
         source: file.display().to_string(),
         command: String::new(),
         trace,
     }
 }
 
-fn default_name(runs: &[Shown]) -> PathBuf {
+fn default_name(runs: &[ShownRun]) -> PathBuf {
     let name = runs
         .first()
         .map_or("view", |run| &*run.trace.header.scenario);

@@ -6,7 +6,7 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::journal::{ConnId, Event, EventId, Other, What, Who};
+use crate::journal::{Actor, ConnId, Event, EventId, EventKind, PeerRole};
 use crate::protocol::{escape, fields};
 use crate::trace::propagation::{Fate, Propagation, Use};
 use crate::trace::state::{LinkState, State};
@@ -14,7 +14,7 @@ use crate::trace::{Trace, WorkloadShape};
 
 /// Where an update was said, what became of it and what it cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Way {
+pub struct UpdateOutcome {
     /// The server that it was sent to.
     pub to: String,
     /// What that made of it.
@@ -39,7 +39,7 @@ pub struct Way {
 
 /// How a server first heard of an update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Heard {
+pub struct FirstArrival {
     /// From whom; nobody at its origin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
@@ -72,7 +72,7 @@ pub struct Load {
 
 /// A client's line and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Said {
+pub struct Exchange {
     /// To whom.
     pub to: String,
     /// The line.
@@ -158,15 +158,15 @@ fn in_workload(loads: &[WorkloadShape], client: &str) -> bool {
 pub(super) fn updates<'t>(
     trace: &'t Trace,
     loads: &'t [WorkloadShape],
-) -> impl Iterator<Item = (String, (Way, IndexMap<String, Heard>))> + 't {
+) -> impl Iterator<Item = (String, (UpdateOutcome, IndexMap<String, FirstArrival>))> + 't {
     let told = trace.updates.iter();
     let told = told.filter(|update| !loads.iter().any(|load| load.has_update(update)));
     told.map(|update| (update.name.clone(), (way(trace, update), heard(update))))
 }
 
-fn way(trace: &Trace, update: &Propagation) -> Way {
+fn way(trace: &Trace, update: &Propagation) -> UpdateOutcome {
     let origin = update.arrivals.first();
-    Way {
+    UpdateOutcome {
         to: update.to.to_string(),
         fate: update.fate,
         at: origin.and_then(|origin| Some(trace.event(origin.event)?.at)),
@@ -181,8 +181,8 @@ fn way(trace: &Trace, update: &Propagation) -> Way {
     }
 }
 
-fn heard(update: &Propagation) -> IndexMap<String, Heard> {
-    let mut servers: IndexMap<String, Heard> = IndexMap::new();
+fn heard(update: &Propagation) -> IndexMap<String, FirstArrival> {
+    let mut servers: IndexMap<String, FirstArrival> = IndexMap::new();
     for arrival in &update.arrivals {
         let name = arrival.server.to_string();
         if let Some(before) = servers.get_mut(&name) {
@@ -190,7 +190,7 @@ fn heard(update: &Propagation) -> IndexMap<String, Heard> {
             continue;
         }
         let path = update.path(&name);
-        let heard = Heard {
+        let heard = FirstArrival {
             via: arrival.via.as_ref().map(ToString::to_string),
             path: path.iter().map(ToString::to_string).collect(),
             hops: arrival.hops,
@@ -222,10 +222,10 @@ pub(super) fn workloads(trace: &Trace) -> IndexMap<String, Load> {
 
 /// What clients said, each line with its answer: the first that came on its connection and was no earlier
 /// line's.
-pub(super) fn lines(trace: &Trace, loads: &[WorkloadShape]) -> IndexMap<String, Said> {
-    let mut told = Told::default();
+pub(super) fn lines(trace: &Trace, loads: &[WorkloadShape]) -> IndexMap<String, Exchange> {
+    let mut told = Conversation::default();
     for event in &trace.events {
-        if let Who::Client(client) = &event.who
+        if let Actor::Client(client) = &event.who
             && !in_workload(loads, client)
         {
             told.learn(client, event);
@@ -235,21 +235,21 @@ pub(super) fn lines(trace: &Trace, loads: &[WorkloadShape]) -> IndexMap<String, 
 }
 
 #[derive(Default)]
-struct Told<'t> {
-    lines: IndexMap<String, Said>,
+struct Conversation<'t> {
+    lines: IndexMap<String, Exchange>,
     spoken: BTreeMap<&'t str, usize>,
-    servers: BTreeMap<ConnId, &'t Other>,
+    servers: BTreeMap<ConnId, &'t PeerRole>,
     /// Lines without an answer, by connection: which, and when they were said.
     open: BTreeMap<ConnId, VecDeque<(String, u64)>>,
 }
 
-impl<'t> Told<'t> {
+impl<'t> Conversation<'t> {
     fn learn(&mut self, client: &'t str, event: &'t Event) {
         match &event.what {
-            What::Opened { conn, with, .. } => {
+            EventKind::Opened { conn, with, .. } => {
                 self.servers.insert(*conn, with);
             }
-            What::LineOut { conn, .. } => {
+            EventKind::LineOut { conn, .. } => {
                 let to = self
                     .servers
                     .get(conn)
@@ -258,7 +258,7 @@ impl<'t> Told<'t> {
                 let open = self.open.entry(*conn).or_default();
                 open.push_back((name, event.at));
             }
-            What::LineIn { conn, line } => {
+            EventKind::LineIn { conn, line } => {
                 let open = self.open.get_mut(conn).and_then(VecDeque::pop_front);
                 if let Some((name, at)) = open
                     && let Some(said) = self.lines.get_mut(&name)
@@ -268,7 +268,7 @@ impl<'t> Told<'t> {
                 }
             }
             // Without a cause there was no connection to say it by.
-            What::Unanswered { to, .. } if event.cause.is_none() => {
+            EventKind::Unanswered { to, .. } if event.cause.is_none() => {
                 self.say(client, to.to_string(), event);
             }
             _ => {}
@@ -278,13 +278,13 @@ impl<'t> Told<'t> {
     /// `event` has the line: it was written, or could not be.
     fn say(&mut self, client: &'t str, to: String, event: &Event) -> String {
         let line = match &event.what {
-            What::LineOut { line, .. } | What::Unanswered { line, .. } => escape(&line.0),
+            EventKind::LineOut { line, .. } | EventKind::Unanswered { line, .. } => escape(&line.0),
             _ => String::new(),
         };
         let spoken = self.spoken.entry(client).or_default();
         *spoken += 1;
         let name = format!("{client}, line {spoken}");
-        let said = Said {
+        let said = Exchange {
             to,
             line,
             at: event.at,
@@ -312,7 +312,7 @@ pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
     let mut found: IndexMap<String, Fault> = IndexMap::new();
     for event in &trace.events {
         match &event.what {
-            What::Touched { count, of, .. } => {
+            EventKind::Touched { count, of, .. } => {
                 let fault = event.cause.and_then(|cause| names.get(&cause));
                 if let Some(fault) = fault.and_then(|name| found.get_mut(name)) {
                     fault.touched.push(format!("{count} {of}"));
@@ -320,7 +320,7 @@ pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
             }
             what if is_fault(what) => {
                 let name = match &event.who {
-                    Who::Network => what.to_string(),
+                    Actor::Network => what.to_string(),
                     who => format!("{} {what}", who.name()),
                 };
                 let name = numbered(&mut seen, name);
@@ -335,22 +335,22 @@ pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
 }
 
 /// Whether the harness did it to somebody. What it chose at random follows as such.
-const fn is_fault(what: &What<'_>) -> bool {
+const fn is_fault(what: &EventKind<'_>) -> bool {
     matches!(
         what,
-        What::Crashed
-            | What::Restarted
-            | What::PoweredOff
-            | What::PoweredOn
-            | What::Frozen
-            | What::Thawed
-            | What::Refusing
-            | What::Accepting
-            | What::Cut { .. }
-            | What::Healed { .. }
-            | What::Severed { .. }
-            | What::Slowed { .. }
-            | What::Skewed { .. }
+        EventKind::Crashed
+            | EventKind::Restarted
+            | EventKind::PoweredOff
+            | EventKind::PoweredOn
+            | EventKind::Frozen
+            | EventKind::Thawed
+            | EventKind::Refusing
+            | EventKind::Accepting
+            | EventKind::Cut { .. }
+            | EventKind::Healed { .. }
+            | EventKind::Severed { .. }
+            | EventKind::Slowed { .. }
+            | EventKind::Skewed { .. }
     )
 }
 
@@ -384,11 +384,11 @@ pub(super) fn links(trace: &Trace) -> IndexMap<String, LinkLife> {
                 continue;
             };
             match &event.what {
-                What::LinkUp { peer, .. } if **peer == *other => life.ups += 1,
-                What::LinkDown { peer, why } if **peer == *other => {
+                EventKind::LinkUp { peer, .. } if **peer == *other => life.ups += 1,
+                EventKind::LinkDown { peer, why } if **peer == *other => {
                     life.downs.push(format!("{who} ({why})"));
                 }
-                What::Synchronised { peer, received, .. } if **peer == *other => {
+                EventKind::Synchronised { peer, received, .. } if **peer == *other => {
                     life.brought += received;
                 }
                 _ => {}
@@ -417,7 +417,7 @@ pub(super) fn at_the_end(trace: &Trace) -> IndexMap<String, Option<Records>> {
     let held = |name: &str| {
         let server = state.server(name)?;
         let records = server.held.values().filter_map(|event| match &event.what {
-            What::Accepted { record, .. } => {
+            EventKind::Accepted { record, .. } => {
                 Some((record.client.to_string(), escape(&record.text())))
             }
             _ => None,
@@ -429,10 +429,10 @@ pub(super) fn at_the_end(trace: &Trace) -> IndexMap<String, Option<Records>> {
 }
 
 pub(super) fn counts(trace: &Trace) -> IndexMap<String, u64> {
-    let mut with: BTreeMap<(&Who, ConnId), &Other> = BTreeMap::new();
+    let mut with: BTreeMap<(&Actor, ConnId), &PeerRole> = BTreeMap::new();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for event in &trace.events {
-        if let What::Opened {
+        if let EventKind::Opened {
             conn, with: other, ..
         } = &event.what
         {
@@ -446,33 +446,33 @@ pub(super) fn counts(trace: &Trace) -> IndexMap<String, u64> {
 }
 
 /// What an event counts as, if it counts.
-fn kind(event: &Event, with: &BTreeMap<(&Who, ConnId), &Other>) -> Option<String> {
+fn kind(event: &Event, with: &BTreeMap<(&Actor, ConnId), &PeerRole>) -> Option<String> {
     let said = match &event.what {
-        What::LineOut { conn, line } => {
+        EventKind::LineOut { conn, line } => {
             return Some(message(event, &line.0, with.get(&(&event.who, *conn))));
         }
-        What::Opened {
+        EventKind::Opened {
             end: crate::journal::End::Dialler,
             ..
         } => "connections",
-        What::ConnectFailed { .. } => "connections that failed",
-        What::NotAccepted { .. } => "connections that were not taken",
-        What::Accepted { .. } => "updates taken in",
-        What::Ignored { .. } => "updates ignored",
-        What::Expired { .. } => "records forgotten",
-        What::Forgotten { .. } => "clients forgotten",
-        What::PlacesAsked { .. } => "requests to Places",
+        EventKind::ConnectFailed { .. } => "connections that failed",
+        EventKind::NotAccepted { .. } => "connections that were not taken",
+        EventKind::Accepted { .. } => "updates taken in",
+        EventKind::Ignored { .. } => "updates ignored",
+        EventKind::Expired { .. } => "records forgotten",
+        EventKind::Forgotten { .. } => "clients forgotten",
+        EventKind::PlacesAsked { .. } => "requests to Places",
         _ => return None,
     };
     Some(said.to_owned())
 }
 
-fn message(event: &Event, line: &[u8], with: Option<&&Other>) -> String {
+fn message(event: &Event, line: &[u8], with: Option<&&PeerRole>) -> String {
     let word = fields(line).next().map(escape).unwrap_or_default();
     match (&event.who, with) {
-        (Who::Server(_), Some(Other::Client)) if word == "?" => "answers `?`".to_owned(),
-        (Who::Server(_), Some(Other::Client)) => "answers `AT`".to_owned(),
-        (Who::Server(_), _) => format!("{word} between servers"),
+        (Actor::Server(_), Some(PeerRole::Client)) if word == "?" => "answers `?`".to_owned(),
+        (Actor::Server(_), Some(PeerRole::Client)) => "answers `AT`".to_owned(),
+        (Actor::Server(_), _) => format!("{word} between servers"),
         (_, _) if matches!(&*word, "IAMAT" | "WHATSAT") => format!("{word} of clients"),
         _ => "other lines of clients".to_owned(),
     }

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventKind};
 use crate::trace::{Trace, Verdict, WorkloadShape};
 
-pub use facts::{Fault, Heard, LinkLife, Load, Outcome, Said, Way};
+pub use facts::{Exchange, Fault, FirstArrival, LinkLife, Load, Outcome, UpdateOutcome};
 pub use words::text;
 
 /// What changed from one run to another.
@@ -34,7 +34,7 @@ pub struct Diff {
     /// Workloads, as a whole: what their clients say is the seed's.
     pub workloads: Vec<Changed<Load>>,
     /// What clients said and were answered, by client and number.
-    pub lines: Vec<Changed<Said>>,
+    pub lines: Vec<Changed<Exchange>>,
     /// What the harness did.
     pub faults: Vec<Changed<Fault>>,
     /// What was expected and what came.
@@ -84,9 +84,9 @@ pub struct Changed<T> {
 pub struct UpdateDiff {
     /// Where it was said, what became of it and what it cost.
     #[serde(flatten)]
-    pub way: Changed<Way>,
+    pub way: Changed<UpdateOutcome>,
     /// The servers that did not hear of it in the same way.
-    pub servers: Vec<Changed<Heard>>,
+    pub servers: Vec<Changed<FirstArrival>>,
 }
 
 /// A client of whom some servers hold something else at the end.
@@ -212,7 +212,7 @@ fn changed<T: PartialEq>(a: IndexMap<String, T>, mut b: IndexMap<String, T>) -> 
 fn updates(a: &Trace, b: &Trace, loads: &[WorkloadShape]) -> Vec<UpdateDiff> {
     let both = |trace| {
         let ways = facts::updates(trace, loads);
-        ways.collect::<IndexMap<String, (Way, IndexMap<String, Heard>)>>()
+        ways.collect::<IndexMap<String, (UpdateOutcome, IndexMap<String, FirstArrival>)>>()
     };
     let found = changed(both(a), both(b)).into_iter().map(|changed| {
         let Changed { what, a, b } = changed;
@@ -270,8 +270,10 @@ fn parting(a: &Trace, b: &Trace) -> Option<Parting> {
 /// An event in words, without the boot id, which is random and differs from seed to seed.
 fn moment(event: &Event) -> Moment {
     let what = match &event.what {
-        What::Started { .. } => "starts".to_owned(),
-        What::LineIn { line, .. } | What::LineOut { line, .. } if line.0.starts_with(b"HELLO ") => {
+        EventKind::Started { .. } => "starts".to_owned(),
+        EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. }
+            if line.0.starts_with(b"HELLO ") =>
+        {
             let words = event.what.to_string();
             let (greeting, _) = words.rsplit_once(' ').unwrap_or((&words, ""));
             greeting.to_owned()

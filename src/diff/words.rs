@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{
-    Changed, Diff, Fault, HeldDiff, LinkLife, Moment, Outcome, Said, Side, UpdateDiff, Way,
+    Changed, Diff, Exchange, Fault, HeldDiff, LinkLife, Moment, Outcome, Side, UpdateDiff,
+    UpdateOutcome,
 };
-use crate::diff::Heard;
+use crate::diff::FirstArrival;
 use crate::report::show;
 use crate::trace::names;
 use crate::trace::propagation::Fate;
@@ -161,7 +162,7 @@ fn fate(fate: Fate) -> String {
 }
 
 /// `heard from Bernard instead of Riley; over 2 links instead of 1; 12ms later`.
-fn heard(server: &Changed<Heard>, way: &Way) -> String {
+fn heard(server: &Changed<FirstArrival>, way: &UpdateOutcome) -> String {
     let (a, b) = match (&server.a, &server.b) {
         (Some(a), Some(b)) => (a, b),
         (Some(_), None) if way.overtaken.contains(&server.what) => {
@@ -203,7 +204,7 @@ fn heard(server: &Changed<Heard>, way: &Way) -> String {
     words.join("; ")
 }
 
-fn from(heard: &Heard) -> String {
+fn from(heard: &FirstArrival) -> String {
     let via = heard.via.as_deref().unwrap_or("its client");
     let sync = if heard.sync {
         " by synchronisation"
@@ -223,7 +224,7 @@ fn later(a: u64, b: u64) -> String {
 }
 
 /// What it cost more or less.
-fn cost(a: &Way, b: &Way) -> Option<String> {
+fn cost(a: &UpdateOutcome, b: &UpdateOutcome) -> Option<String> {
     let kinds = [
         (a.useful, b.useful, ["useful message", "useful messages"]),
         (a.duplicate, b.duplicate, ["duplicate", "duplicates"]),
@@ -251,7 +252,7 @@ fn more(a: usize, b: usize, [one, many]: [&str; 2]) -> Option<String> {
     }
 }
 
-fn line(changed: &Changed<Said>) -> String {
+fn line(changed: &Changed<Exchange>) -> String {
     let (a, b) = match (&changed.a, &changed.b) {
         (Some(a), Some(b)) => (a, b),
         (Some(a), None) => return format!(": only in A: {}", a.line),

@@ -27,7 +27,7 @@ use crate::trace::fingerprint::Fingerprint;
 use outcome::Outcome;
 use search::{Bounds, OneWalk, SearchError, System, Walk};
 
-pub use orders::{Came, KeptOrder, Orders};
+pub use orders::{KeptOrder, OrderGroup, Orders};
 pub use report::{text, verdict};
 pub use search::Counts;
 
@@ -113,7 +113,7 @@ pub struct Exploration {
     /// How each update fared.
     pub updates: Vec<UpdateRange>,
     /// What was judged of every order.
-    pub judged: Vec<Judged>,
+    pub judged: Vec<ExpectationTally>,
     /// What the scenario expects that was not judged, since it depends on the order.
     pub not_judged: Vec<&'static str>,
     /// Orders in which something was broken: one of each kind.
@@ -176,7 +176,7 @@ pub struct ServerHops {
 
 /// Something that was judged in every order.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct ExpectationTally {
     /// What.
     pub about: String,
     /// In how many orders it held.
@@ -337,7 +337,7 @@ struct Tally<'a> {
     outcomes: BTreeSet<u128>,
     choices: Option<Range>,
     updates: Vec<UpdateTally>,
-    judged: Vec<Judged>,
+    judged: Vec<ExpectationTally>,
     broken: BTreeMap<Fingerprint, usize>,
     kept: Vec<BrokenOrder>,
     all: Option<Orders>,
@@ -379,7 +379,7 @@ impl<'a> Tally<'a> {
             let judged = if let Some(known) = known {
                 known
             } else {
-                self.judged.push(Judged {
+                self.judged.push(ExpectationTally {
                     about: judgement.about.clone(),
                     held: 0,
                     broken: 0,

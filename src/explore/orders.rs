@@ -14,7 +14,7 @@ pub struct Orders {
     /// The orders in which they were run; nothing if there were too many.
     pub all: Vec<KeptOrder>,
     /// What came of them, in the order in which it was first seen.
-    pub came: Vec<Came>,
+    pub came: Vec<OrderGroup>,
     /// How many orders came to something that is not kept, since it would be too much.
     pub unkept: usize,
     /// How many are kept at most.
@@ -37,7 +37,7 @@ pub struct KeptOrder {
 
 /// What came of one order or of several: what each server was told by whom, in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Came {
+pub struct OrderGroup {
     /// Each update's name, and after how many hops it came to each server, if it did, in the order of the herd.
     pub hops: Vec<(String, Vec<Option<u32>>)>,
     /// How many orders came to this.
@@ -84,7 +84,7 @@ impl Orders {
             None => {
                 let first = self.choices(herd, order);
                 self.places.insert(history, self.came.len());
-                self.came.push(Came {
+                self.came.push(OrderGroup {
                     hops: hops(herd, outcome),
                     orders: 0,
                     broken: 0,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{ConnId, What, Who};
+use crate::journal::{Actor, ConnId, EventKind};
 use crate::protocol::peer::PeerLine;
 use crate::protocol::record::Record;
 use crate::trace::fingerprint::Fingerprint;
@@ -57,7 +57,7 @@ impl Outcome {
 fn ranks(trace: &Trace) -> BTreeMap<Vec<u8>, usize> {
     let mut records: BTreeMap<Vec<u8>, Record> = BTreeMap::new();
     for event in &trace.events {
-        if let What::Accepted { record, .. } = &event.what
+        if let EventKind::Accepted { record, .. } = &event.what
             && let Some(parsed) = Record::parse(&record.text())
         {
             records.insert(parsed.text().to_vec(), parsed);
@@ -81,28 +81,30 @@ fn ranks(trace: &Trace) -> BTreeMap<Vec<u8>, usize> {
 fn histories(trace: &Trace) -> String {
     let ranks = ranks(trace);
     let rank = |text: &[u8]| ranks.get(text).map_or("?".to_owned(), usize::to_string);
-    let mut peers: BTreeMap<(&Who, ConnId), &str> = BTreeMap::new();
+    let mut peers: BTreeMap<(&Actor, ConnId), &str> = BTreeMap::new();
     let mut told: BTreeMap<&str, String> = BTreeMap::new();
     for event in &trace.events {
-        let Who::Server(me) = &event.who else {
+        let Actor::Server(me) = &event.who else {
             continue;
         };
         let words = match &event.what {
-            What::LinkUp { peer, conn } => {
+            EventKind::LinkUp { peer, conn } => {
                 peers.insert((&event.who, *conn), peer);
                 format!("up {peer}")
             }
-            What::LinkDown { peer, .. } => format!("down {peer}"),
-            What::LineIn { conn, line } => match PeerLine::parse(&line.0) {
+            EventKind::LinkDown { peer, .. } => format!("down {peer}"),
+            EventKind::LineIn { conn, line } => match PeerLine::parse(&line.0) {
                 Ok(PeerLine::At(update)) => {
                     let from = peers.get(&(&event.who, *conn)).copied().unwrap_or("?");
                     format!("{from} {} {}", rank(update.record.text()), update.hops)
                 }
                 _ => continue,
             },
-            What::Accepted { record, hops, .. } => format!("takes {} {hops}", rank(&record.text())),
-            What::Started { .. } => "starts".to_owned(),
-            What::Crashed => "crashes".to_owned(),
+            EventKind::Accepted { record, hops, .. } => {
+                format!("takes {} {hops}", rank(&record.text()))
+            }
+            EventKind::Started { .. } => "starts".to_owned(),
+            EventKind::Crashed => "crashes".to_owned(),
             _ => continue,
         };
         let history = told.entry(me).or_default();

@@ -126,12 +126,12 @@ fn spread(update: &UpdateRange) -> Vec<String> {
 }
 
 fn judged(exploration: &Exploration) -> Vec<String> {
-    let line = |judged: &super::Judged| match judged.broken {
+    let line = |judged: &super::ExpectationTally| match judged.broken {
         0 => format!("held    {}", judged.about),
         broken => format!("BROKEN  {}  (in {})", judged.about, count(broken, "order")),
     };
     let mut lines: Vec<String> = exploration.judged.iter().map(line).collect();
-    let needs_time = |judged: &super::Judged| {
+    let needs_time = |judged: &super::ExpectationTally| {
         judged.broken > 0
             && (judged.about.contains(" answers ") || judged.about.starts_with("Places is asked"))
     };

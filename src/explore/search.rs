@@ -22,7 +22,7 @@ use serde::Serialize;
 const BATCH: usize = 32;
 
 /// Those that a choice touched.
-pub(super) type Touched = BTreeSet<usize>;
+pub(super) type Footprint = BTreeSet<usize>;
 
 /// Something that can be run again and again, and does the same when the same is chosen.
 pub(super) trait System: Sync + Sized {
@@ -89,7 +89,7 @@ struct Beginning<C> {
     /// The last of them.
     last: Option<C>,
     /// What sleeps before the last of them.
-    asleep: Vec<(C, Touched)>,
+    asleep: Vec<(C, Footprint)>,
     /// How many of them differ from the first option.
     deviations: usize,
     /// How many more options there are in place of the last.
@@ -113,8 +113,8 @@ impl<C> Beginning<C> {
 struct Point<C> {
     options: Vec<C>,
     taken: usize,
-    asleep: Vec<(C, Touched)>,
-    touched: Option<Touched>,
+    asleep: Vec<(C, Footprint)>,
+    touched: Option<Footprint>,
 }
 
 impl<C: PartialEq> Point<C> {
@@ -125,7 +125,7 @@ impl<C: PartialEq> Point<C> {
     }
 }
 
-fn sleeps<C: PartialEq>(asleep: &[(C, Touched)], choice: &C) -> bool {
+fn sleeps<C: PartialEq>(asleep: &[(C, Footprint)], choice: &C) -> bool {
     asleep.iter().any(|(other, _)| other == choice)
 }
 
@@ -187,7 +187,7 @@ impl<C: Clone + PartialEq> Walk<C> {
     }
 
     /// Says whom the last choice touched.
-    pub(super) fn touched(&mut self, touched: Touched) {
+    pub(super) fn touched(&mut self, touched: Footprint) {
         // Within the beginning nobody asks.
         let is_behind = self.positions.len() >= self.beginning.positions.len();
         if let Some(point) = self.points.last_mut().filter(|_| is_behind) {
@@ -196,7 +196,7 @@ impl<C: Clone + PartialEq> Walk<C> {
     }
 
     /// What sleeps behind the last choice: what slept before, without what that may have woken.
-    fn asleep_now(&self) -> Vec<(C, Touched)> {
+    fn asleep_now(&self) -> Vec<(C, Footprint)> {
         let Some(point) = self.points.last().filter(|_| self.reduce) else {
             return Vec::new();
         };
@@ -212,7 +212,7 @@ impl<C: Clone + PartialEq> Walk<C> {
 }
 
 /// What came of one run.
-struct Ran<C, O> {
+struct CompletedRun<C, O> {
     outcome: Option<O>,
     chosen: Vec<C>,
     points: Vec<Point<C>>,
@@ -293,7 +293,7 @@ impl<C: Clone + PartialEq> Search<C> {
     }
 
     /// Counts a run, and remembers what could have been chosen instead.
-    fn learn<O>(&mut self, beginning: &Beginning<C>, ran: &Ran<C, O>) {
+    fn learn<O>(&mut self, beginning: &Beginning<C>, ran: &CompletedRun<C, O>) {
         if ran.outcome.is_some() {
             self.counts.orders += 1;
         } else {
@@ -358,8 +358,10 @@ impl<C: Clone + PartialEq> Search<C> {
 }
 
 /// What came of one run of a system, or why nothing did.
-type OneRun<S> =
-    Result<Ran<<S as System>::Choice, <S as System>::Outcome>, SearchError<<S as System>::Error>>;
+type OneRun<S> = Result<
+    CompletedRun<<S as System>::Choice, <S as System>::Outcome>,
+    SearchError<<S as System>::Error>,
+>;
 
 /// Follows all these beginnings; the results are in their order.
 fn run_all<S: System>(
@@ -403,7 +405,7 @@ fn run_one<S: System>(
     if walk.unstable || walk.positions.len() < beginning.positions.len() {
         return Err(SearchError::Unstable);
     }
-    Ok(Ran {
+    Ok(CompletedRun {
         outcome,
         chosen: walk.chosen,
         points: walk.points,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{ConnId, End, Ignored, Other, RecordText, Source, Text, What, Why};
+use super::{CloseReason, ConnId, End, EventKind, Ignored, PeerRole, RecordText, Source, Text};
 use crate::protocol::client::Refusal;
 use crate::protocol::peer::{BootId, Hello, Pace, PeerError, PeerLine, Prefix, Summary, Update};
 use crate::protocol::record::Record;
@@ -52,7 +52,7 @@ fn marked(words: &str) -> String {
     clippy::too_many_lines,
     reason = "a sample of each event, and nothing else"
 )]
-fn samples() -> Vec<What<'static>> {
+fn samples() -> Vec<EventKind<'static>> {
     let (count, hops) = (u64::from(NUMBER_SAMPLE), u32::from(NUMBER_SAMPLE));
     let (conn, name) = (ConnId(count), || Arc::<str>::from(WORD_SAMPLE));
     let word = || Cow::Borrowed(WORD_SAMPLE);
@@ -65,29 +65,29 @@ fn samples() -> Vec<What<'static>> {
         origin: client(),
         skew: client(),
     };
-    let others = || [Other::Client, Other::Peer, Other::Server(name())];
+    let others = || [PeerRole::Client, PeerRole::Peer, PeerRole::Server(name())];
     let sources = || [Source::Client, Source::Server(name())];
     let mut samples = vec![
-        What::Started { boot: word() },
-        What::Stopped,
-        What::HeldBack {
+        EventKind::Started { boot: word() },
+        EventKind::Stopped,
+        EventKind::HeldBack {
             conn,
             limit: word(),
         },
-        What::Forgotten {
+        EventKind::Forgotten {
             record: record(),
             from: None,
         },
-        What::Forgotten {
+        EventKind::Forgotten {
             record: record(),
             from: Some(name()),
         },
-        What::Expired { record: record() },
-        What::LookUp { client: client() },
-        What::Linked { peer: name() },
-        What::Unlinked { peer: name() },
-        What::LinkUp { peer: name(), conn },
-        What::Namesakes {
+        EventKind::Expired { record: record() },
+        EventKind::LookUp { client: client() },
+        EventKind::Linked { peer: name() },
+        EventKind::Unlinked { peer: name() },
+        EventKind::LinkUp { peer: name(), conn },
+        EventKind::Namesakes {
             name: name(),
             mine: false,
             linked: word(),
@@ -95,93 +95,93 @@ fn samples() -> Vec<What<'static>> {
             refused: word(),
             conn,
         },
-        What::Synchronised {
+        EventKind::Synchronised {
             peer: name(),
             sent: count,
             received: count,
         },
-        What::PlacesAsked { request: text() },
-        What::PlacesTold {
+        EventKind::PlacesAsked { request: text() },
+        EventKind::PlacesTold {
             status: NUMBER_SAMPLE,
             fault: None,
         },
-        What::PlacesTold {
+        EventKind::PlacesTold {
             status: NUMBER_SAMPLE,
             fault: Some(Cow::Borrowed(TEXT_SAMPLE)),
         },
-        What::Unanswered {
+        EventKind::Unanswered {
             to: name(),
             line: text(),
         },
-        What::Crashed,
-        What::Restarted,
-        What::PoweredOff,
-        What::PoweredOn,
-        What::Frozen,
-        What::Thawed,
-        What::Refusing,
-        What::Accepting,
-        What::Skewed { by: 0, drift: 0 },
-        What::Skewed {
+        EventKind::Crashed,
+        EventKind::Restarted,
+        EventKind::PoweredOff,
+        EventKind::PoweredOn,
+        EventKind::Frozen,
+        EventKind::Thawed,
+        EventKind::Refusing,
+        EventKind::Accepting,
+        EventKind::Skewed { by: 0, drift: 0 },
+        EventKind::Skewed {
             by: i64::from(NUMBER_SAMPLE),
             drift: 0,
         },
-        What::Skewed {
+        EventKind::Skewed {
             by: i64::from(NUMBER_SAMPLE),
             drift: i64::from(NUMBER_SAMPLE),
         },
-        What::Chose {
+        EventKind::Chose {
             step: Cow::Borrowed(TEXT_SAMPLE),
         },
     ];
     for number in [1, count] {
-        samples.push(What::Unconfirmed {
+        samples.push(EventKind::Unconfirmed {
             peer: name(),
             records: number,
         });
-        samples.push(What::Touched {
+        samples.push(EventKind::Touched {
             count: number,
             of: word(),
             lasts: false,
         });
     }
     for with in others() {
-        samples.push(What::Opened {
+        samples.push(EventKind::Opened {
             conn,
             end: End::Acceptor,
             with,
         });
     }
     for why in whys() {
-        samples.push(What::Closed {
+        samples.push(EventKind::Closed {
             conn,
             why: why.clone(),
         });
-        samples.push(What::ConnectFailed {
+        samples.push(EventKind::ConnectFailed {
             to: name(),
             why: why.clone(),
         });
-        samples.push(What::LinkDown {
+        samples.push(EventKind::LinkDown {
             peer: name(),
             why: why.clone(),
         });
-        samples.extend(others().map(|with| What::NotAccepted {
+        samples.extend(others().map(|with| EventKind::NotAccepted {
             with,
             why: why.clone(),
             from: None,
         }));
     }
-    samples.extend(REFUSALS.map(|why| What::Refused { why }));
+    samples.extend(REFUSALS.map(|why| EventKind::Refused { why }));
     for from in sources() {
         for hops in [1, hops] {
-            samples.push(What::Accepted {
+            samples.push(EventKind::Accepted {
                 record: record(),
                 hops,
                 from: from.clone(),
             });
         }
         samples.extend(
-            [Ignored::Known, Ignored::Older, Ignored::Expired].map(|why| What::Ignored {
+            [Ignored::Known, Ignored::Older, Ignored::Expired].map(|why| EventKind::Ignored {
                 record: record(),
                 why,
                 from: from.clone(),
@@ -199,17 +199,17 @@ fn samples() -> Vec<What<'static>> {
             ],
         ]
     };
-    samples.extend(ways().map(|ways| What::Cut { ways }));
-    samples.extend(ways().map(|ways| What::Healed { ways }));
-    samples.push(What::Severed { pairs: way() });
-    samples.push(What::Slowed {
+    samples.extend(ways().map(|ways| EventKind::Cut { ways }));
+    samples.extend(ways().map(|ways| EventKind::Healed { ways }));
+    samples.push(EventKind::Severed { pairs: way() });
+    samples.push(EventKind::Slowed {
         links: way(),
         latency: word(),
     });
     for line in lines() {
         let line = || Text(Cow::Owned(line.clone().into_bytes()));
-        samples.push(What::LineIn { conn, line: line() });
-        samples.push(What::LineOut { conn, line: line() });
+        samples.push(EventKind::LineIn { conn, line: line() });
+        samples.push(EventKind::LineOut { conn, line: line() });
     }
     samples
 }
@@ -228,7 +228,7 @@ const REFUSALS: [Refusal; 11] = [
     Refusal::FutureTime,
 ];
 
-fn whys() -> Vec<Why> {
+fn whys() -> Vec<CloseReason> {
     let errors = [
         PeerError::UnknownVerb,
         PeerError::Malformed,
@@ -237,24 +237,24 @@ fn whys() -> Vec<Why> {
         PeerError::TooManyQuestions,
     ];
     let mut whys = vec![
-        Why::Ended,
+        CloseReason::Ended,
         // The system has words of its own, which differ from one to the next.
-        Why::Failed(Cow::Borrowed(TEXT_SAMPLE)),
-        Why::Silent,
-        Why::HalfLine,
-        Why::LineTooLong,
-        Why::Slow,
-        Why::Refused(Cow::Borrowed(TEXT_SAMPLE)),
-        Why::NoHello,
-        Why::NoHandshake,
-        Why::Superseded,
-        Why::Stopping,
-        Why::Left,
-        Why::Early,
-        Why::Crowded,
-        Why::Full,
+        CloseReason::Failed(Cow::Borrowed(TEXT_SAMPLE)),
+        CloseReason::Silent,
+        CloseReason::HalfLine,
+        CloseReason::LineTooLong,
+        CloseReason::Slow,
+        CloseReason::Refused(Cow::Borrowed(TEXT_SAMPLE)),
+        CloseReason::NoHello,
+        CloseReason::NoHandshake,
+        CloseReason::Superseded,
+        CloseReason::Stopping,
+        CloseReason::Left,
+        CloseReason::Early,
+        CloseReason::Crowded,
+        CloseReason::Full,
     ];
-    whys.extend(errors.map(Why::Protocol));
+    whys.extend(errors.map(CloseReason::Protocol));
     whys
 }
 
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_event_has_a_form() {
-        let kinds: BTreeSet<&str> = samples().iter().map(What::kind).collect();
+        let kinds: BTreeSet<&str> = samples().iter().map(EventKind::kind).collect();
         let source = include_str!("kinds.rs");
         let (names, _) = source.split_once("mod tests").expect("tests at its end");
         let names: BTreeSet<&str> = (names.split(" => \"").skip(1))

@@ -1,8 +1,8 @@
 //! The kinds of events, by the names that traces give them.
 
-use super::What;
+use super::EventKind;
 
-impl What<'_> {
+impl EventKind<'_> {
     /// The kind of the event: what a trace writes under `what`.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -57,15 +57,15 @@ mod tests {
     #[test]
     fn a_kind_is_called_as_in_a_trace() {
         let events = [
-            What::Stopped,
-            What::PoweredOff,
-            What::Touched {
+            EventKind::Stopped,
+            EventKind::PoweredOff,
+            EventKind::Touched {
                 count: 1,
                 of: "messages".into(),
                 lasts: false,
             },
-            What::Healed { ways: Vec::new() },
-            What::Unanswered {
+            EventKind::Healed { ways: Vec::new() },
+            EventKind::Unanswered {
                 to: "A".into(),
                 line: b""[..].into(),
             },

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::client::Refusal;
 
 pub use text::{RecordText, Text};
-pub use why::Why;
+pub use why::CloseReason;
 
 /// An event's number in its journal: 1, 2, 3 and so on in the order in which things happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub trait Journal: Send + Sync {
     fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId;
 
     /// Something happened, because of `cause` where that is known.
-    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId;
+    fn record(&self, cause: Option<EventId>, what: EventKind<'_>) -> EventId;
 
     /// So many answers to a client were written so long after their lines had come. That is no event: a trace tells what
     /// happened, and must not depend on how long a machine takes for it.
@@ -78,7 +78,7 @@ impl Journal for Forgetful {
         ConnId(0)
     }
 
-    fn record(&self, _: Option<EventId>, _: What<'_>) -> EventId {
+    fn record(&self, _: Option<EventId>, _: EventKind<'_>) -> EventId {
         EventId(NonZeroU64::MIN)
     }
 }
@@ -96,7 +96,7 @@ pub enum Source {
 /// Who is expected at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Other {
+pub enum PeerRole {
     /// Some client: it came in by the listener for clients.
     Client,
     /// Some server: it came in by the listener for servers and has not said its name.
@@ -123,7 +123,7 @@ pub enum Ignored {
 /// What somebody did, or what was done to somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
-pub enum What<'a> {
+pub enum EventKind<'a> {
     /// A server runs.
     Started {
         /// Which run of it: see [`BootId`](crate::protocol::peer::BootId).
@@ -138,21 +138,21 @@ pub enum What<'a> {
         /// Which end this is.
         end: End,
         /// Who is expected at the other end.
-        with: Other,
+        with: PeerRole,
     },
     /// A connection is no more.
     Closed {
         /// Its number.
         conn: ConnId,
         /// Why.
-        why: Why,
+        why: CloseReason,
     },
     /// A connection that wanted to come in did not, or has to wait.
     NotAccepted {
         /// Who is expected there.
-        with: Other,
+        with: PeerRole,
         /// Why.
-        why: Why,
+        why: CloseReason,
         /// The address that it came from, where it came that far.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<IpAddr>,
@@ -162,7 +162,7 @@ pub enum What<'a> {
         /// The server that was dialled.
         to: Arc<str>,
         /// Why.
-        why: Why,
+        why: CloseReason,
     },
     /// A client meets a limit, and its lines wait. It is told once for as long as that goes on.
     HeldBack {
@@ -252,7 +252,7 @@ pub enum What<'a> {
         /// The neighbour.
         peer: Arc<str>,
         /// Why.
-        why: Why,
+        why: CloseReason,
     },
     /// Two servers have one name, and each takes a neighbour's link from the other.
     Namesakes {
@@ -368,7 +368,7 @@ pub enum What<'a> {
     },
 }
 
-impl<'a> What<'a> {
+impl<'a> EventKind<'a> {
     /// A client is forgotten, as this neighbour says, or as an operator here wants.
     pub fn forgotten(tombstone: impl Into<RecordText<'a>>, from: Option<Arc<str>>) -> Self {
         let record = tombstone.into();
@@ -379,7 +379,7 @@ impl<'a> What<'a> {
 /// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Who {
+pub enum Actor {
     /// This server.
     Server(Arc<str>),
     /// This client.
@@ -390,7 +390,7 @@ pub enum Who {
     Places,
 }
 
-impl Who {
+impl Actor {
     /// The name alone.
     pub fn name(&self) -> &str {
         match self {
@@ -409,11 +409,11 @@ pub struct Event {
     /// Nanoseconds since the journal began.
     pub at: u64,
     /// Who did it.
-    pub who: Who,
+    pub who: Actor,
     /// The event that made it happen, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<EventId>,
     /// What it was.
     #[serde(flatten)]
-    pub what: What<'static>,
+    pub what: EventKind<'static>,
 }

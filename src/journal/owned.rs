@@ -2,56 +2,56 @@
 
 use std::borrow::Cow;
 
-use super::What;
+use super::EventKind;
 
-impl What<'_> {
+impl EventKind<'_> {
     /// The same, owning what it borrowed.
     #[expect(
         clippy::too_many_lines,
         reason = "an arm for each event, and nothing else"
     )]
-    pub fn into_owned(self) -> What<'static> {
+    pub fn into_owned(self) -> EventKind<'static> {
         match self {
-            Self::Started { boot } => What::Started { boot: owned(boot) },
-            Self::Stopped => What::Stopped,
-            Self::Opened { conn, end, with } => What::Opened { conn, end, with },
-            Self::Closed { conn, why } => What::Closed { conn, why },
-            Self::NotAccepted { with, why, from } => What::NotAccepted { with, why, from },
-            Self::ConnectFailed { to, why } => What::ConnectFailed { to, why },
-            Self::HeldBack { conn, limit } => What::HeldBack {
+            Self::Started { boot } => EventKind::Started { boot: owned(boot) },
+            Self::Stopped => EventKind::Stopped,
+            Self::Opened { conn, end, with } => EventKind::Opened { conn, end, with },
+            Self::Closed { conn, why } => EventKind::Closed { conn, why },
+            Self::NotAccepted { with, why, from } => EventKind::NotAccepted { with, why, from },
+            Self::ConnectFailed { to, why } => EventKind::ConnectFailed { to, why },
+            Self::HeldBack { conn, limit } => EventKind::HeldBack {
                 conn,
                 limit: owned(limit),
             },
-            Self::LineIn { conn, line } => What::LineIn {
+            Self::LineIn { conn, line } => EventKind::LineIn {
                 conn,
                 line: line.into_owned(),
             },
-            Self::LineOut { conn, line } => What::LineOut {
+            Self::LineOut { conn, line } => EventKind::LineOut {
                 conn,
                 line: line.into_owned(),
             },
-            Self::Refused { why } => What::Refused { why },
-            Self::Accepted { record, hops, from } => What::Accepted {
+            Self::Refused { why } => EventKind::Refused { why },
+            Self::Accepted { record, hops, from } => EventKind::Accepted {
                 record: record.into_owned(),
                 hops,
                 from,
             },
-            Self::Ignored { record, why, from } => What::Ignored {
+            Self::Ignored { record, why, from } => EventKind::Ignored {
                 record: record.into_owned(),
                 why,
                 from,
             },
-            Self::Forgotten { record, from } => What::forgotten(record.into_owned(), from),
-            Self::Expired { record } => What::Expired {
+            Self::Forgotten { record, from } => EventKind::forgotten(record.into_owned(), from),
+            Self::Expired { record } => EventKind::Expired {
                 record: record.into_owned(),
             },
-            Self::LookUp { client } => What::LookUp {
+            Self::LookUp { client } => EventKind::LookUp {
                 client: client.into_owned(),
             },
-            Self::Linked { peer } => What::Linked { peer },
-            Self::Unlinked { peer } => What::Unlinked { peer },
-            Self::LinkUp { peer, conn } => What::LinkUp { peer, conn },
-            Self::LinkDown { peer, why } => What::LinkDown { peer, why },
+            Self::Linked { peer } => EventKind::Linked { peer },
+            Self::Unlinked { peer } => EventKind::Unlinked { peer },
+            Self::LinkUp { peer, conn } => EventKind::LinkUp { peer, conn },
+            Self::LinkDown { peer, why } => EventKind::LinkDown { peer, why },
             Self::Namesakes {
                 name,
                 mine,
@@ -59,7 +59,7 @@ impl What<'_> {
                 linked_by,
                 refused,
                 conn,
-            } => What::Namesakes {
+            } => EventKind::Namesakes {
                 name,
                 mine,
                 linked: owned(linked),
@@ -67,46 +67,46 @@ impl What<'_> {
                 refused: owned(refused),
                 conn,
             },
-            Self::Unconfirmed { peer, records } => What::Unconfirmed { peer, records },
+            Self::Unconfirmed { peer, records } => EventKind::Unconfirmed { peer, records },
             Self::Synchronised {
                 peer,
                 sent,
                 received,
-            } => What::Synchronised {
+            } => EventKind::Synchronised {
                 peer,
                 sent,
                 received,
             },
-            Self::PlacesAsked { request } => What::PlacesAsked {
+            Self::PlacesAsked { request } => EventKind::PlacesAsked {
                 request: request.into_owned(),
             },
-            Self::PlacesTold { status, fault } => What::PlacesTold {
+            Self::PlacesTold { status, fault } => EventKind::PlacesTold {
                 status,
                 fault: fault.map(owned),
             },
-            Self::Crashed => What::Crashed,
-            Self::Restarted => What::Restarted,
-            Self::PoweredOff => What::PoweredOff,
-            Self::PoweredOn => What::PoweredOn,
-            Self::Frozen => What::Frozen,
-            Self::Thawed => What::Thawed,
-            Self::Refusing => What::Refusing,
-            Self::Accepting => What::Accepting,
-            Self::Cut { ways } => What::Cut { ways },
-            Self::Healed { ways } => What::Healed { ways },
-            Self::Severed { pairs } => What::Severed { pairs },
-            Self::Slowed { links, latency } => What::Slowed {
+            Self::Crashed => EventKind::Crashed,
+            Self::Restarted => EventKind::Restarted,
+            Self::PoweredOff => EventKind::PoweredOff,
+            Self::PoweredOn => EventKind::PoweredOn,
+            Self::Frozen => EventKind::Frozen,
+            Self::Thawed => EventKind::Thawed,
+            Self::Refusing => EventKind::Refusing,
+            Self::Accepting => EventKind::Accepting,
+            Self::Cut { ways } => EventKind::Cut { ways },
+            Self::Healed { ways } => EventKind::Healed { ways },
+            Self::Severed { pairs } => EventKind::Severed { pairs },
+            Self::Slowed { links, latency } => EventKind::Slowed {
                 links,
                 latency: owned(latency),
             },
-            Self::Skewed { by, drift } => What::Skewed { by, drift },
-            Self::Chose { step } => What::Chose { step: owned(step) },
-            Self::Touched { count, of, lasts } => What::Touched {
+            Self::Skewed { by, drift } => EventKind::Skewed { by, drift },
+            Self::Chose { step } => EventKind::Chose { step: owned(step) },
+            Self::Touched { count, of, lasts } => EventKind::Touched {
                 count,
                 of: owned(of),
                 lasts,
             },
-            Self::Unanswered { to, line } => What::Unanswered {
+            Self::Unanswered { to, line } => EventKind::Unanswered {
                 to,
                 line: line.into_owned(),
             },

@@ -10,7 +10,7 @@ use crate::protocol::peer::PeerError;
 /// Why a connection or a link ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub enum CloseReason {
     /// The other end closed it in good order.
     Ended,
     /// The system reported an error; this kind.
@@ -51,7 +51,7 @@ const NO_MORE_FILES_ANYWHERE: i32 = 23;
 
 const NO_FILES: &str = "too many open files";
 
-impl Why {
+impl CloseReason {
     /// Whether it is for want of descriptors, of this process or of the machine.
     pub fn is_want_of_files(&self) -> bool {
         matches!(self, Self::Failed(why) if why == NO_FILES)
@@ -61,7 +61,7 @@ impl Why {
 /// Kinds of errors whose name says nothing: the error itself has better words. One of them can't be named otherwise.
 const WORDLESS: [&str; 2] = ["other error", "uncategorized error"];
 
-impl From<&std::io::Error> for Why {
+impl From<&std::io::Error> for CloseReason {
     fn from(error: &std::io::Error) -> Self {
         // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
         // something about may have no kind.
@@ -79,7 +79,7 @@ impl From<&std::io::Error> for Why {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended => f.write_str("ended by the other side"),
@@ -106,11 +106,11 @@ impl fmt::Display for Why {
 mod tests {
     use std::io::{Error, ErrorKind};
 
-    use super::Why;
+    use super::CloseReason;
 
     #[test]
     fn an_error_is_told_by_its_kind_or_else_by_its_own_words() {
-        let told = |error: Error| Why::from(&error).to_string();
+        let told = |error: Error| CloseReason::from(&error).to_string();
         let reset = Error::new(ErrorKind::ConnectionReset, "10.0.0.1 is gone");
         assert_eq!(told(reset), "connection reset");
         assert_eq!(told(Error::other("no such host")), "no such host");

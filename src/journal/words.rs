@@ -4,18 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Ignored, Other, RecordText, Source, What};
+use super::{EventKind, Ignored, PeerRole, RecordText, Source};
 use crate::units::format_duration;
 
 /// What happened, in words that need no other event: an update is called by its client and time,
 /// a line has no other end than its connection's.
-impl fmt::Display for What<'_> {
+impl fmt::Display for EventKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words(&|record| format!("{} of {}", record.client, record.time)))
     }
 }
 
-impl What<'_> {
+impl EventKind<'_> {
     /// The same words, with updates called as `update` says.
     #[expect(
         clippy::too_many_lines,
@@ -164,7 +164,7 @@ fn skewed(by: i64, drift: i64) -> String {
 }
 
 /// Who is at the other end of a connection.
-impl fmt::Display for Other {
+impl fmt::Display for PeerRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client => f.write_str("a client"),
@@ -184,24 +184,24 @@ fn source(from: &Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{ConnId, Why};
+    use crate::journal::{CloseReason, ConnId};
 
     #[test]
     fn an_event_says_what_happened_without_any_other() {
-        let down = What::LinkDown {
+        let down = EventKind::LinkDown {
             peer: "Juzang".into(),
-            why: Why::Silent,
+            why: CloseReason::Silent,
         };
         assert_eq!(
             down.to_string(),
             "link to Juzang is down: silent for too long"
         );
-        let line = What::LineIn {
+        let line = EventKind::LineIn {
             conn: ConnId(3),
             line: b"IAMAT \xff"[..].into(),
         };
         assert_eq!(line.to_string(), r"←  IAMAT \xff");
-        let touched = What::Touched {
+        let touched = EventKind::Touched {
             count: 1,
             of: "messages".into(),
             lasts: false,

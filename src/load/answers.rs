@@ -19,7 +19,7 @@ use crate::protocol::{decimal, escape, is_space};
 
 /// What a request asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestKind {
     Iamat,
     /// An IAMAT without which a WHATSAT could not be asked. It is no part of what is measured.
     Introduction,
@@ -64,14 +64,14 @@ pub(super) struct Answers {
 }
 
 struct Request {
-    asked: Asked,
+    asked: RequestKind,
     tail: usize,
     since: Instant,
 }
 
 /// A request that waits, to be made once more.
 pub(super) struct Again {
-    pub(super) asked: Asked,
+    pub(super) asked: RequestKind,
     /// What must be behind the skew.
     pub(super) tail: Vec<u8>,
     pub(super) since: Instant,
@@ -132,7 +132,7 @@ impl Answers {
     }
 
     /// A request is asked, or was due, `since` then. Its answer must end in `tail`.
-    pub(super) fn expect(&mut self, asked: Asked, tail: &[u8], since: Instant) {
+    pub(super) fn expect(&mut self, asked: RequestKind, tail: &[u8], since: Instant) {
         if self.waiting() == 0 && self.start == self.unread.len() {
             // What comes next is the answer to this, whatever came before.
             self.inside = Inside::Nothing;
@@ -256,8 +256,8 @@ impl Answers {
             Fits::Waiting(at) => {
                 totals.lost += self.skip(at - self.answered);
                 match self.requests[self.answered].asked {
-                    Asked::Iamat | Asked::Introduction => self.good_one(now, totals),
-                    Asked::Whatsat { .. } => {
+                    RequestKind::Iamat | RequestKind::Introduction => self.good_one(now, totals),
+                    RequestKind::Whatsat { .. } => {
                         self.inside = Inside::Body;
                         self.body = Body::default();
                     }
@@ -281,7 +281,9 @@ impl Answers {
         let length = self.body.length(bytes)?;
         let body = &bytes[..length];
         match self.requests[self.answered].asked {
-            Asked::Whatsat { bound } if places(body).is_some_and(|found| found <= bound.into()) => {
+            RequestKind::Whatsat { bound }
+                if places(body).is_some_and(|found| found <= bound.into()) =>
+            {
                 self.good_one(now, totals);
             }
             _ => {
@@ -377,8 +379,8 @@ impl Answers {
                 let tail = self.tails.range(from..from + request.tail);
                 let tail: Vec<u8> = tail.copied().collect();
                 let word = match request.asked {
-                    Asked::Iamat | Asked::Introduction => "IAMAT",
-                    Asked::Whatsat { .. } => "WHATSAT, of a client that said",
+                    RequestKind::Iamat | RequestKind::Introduction => "IAMAT",
+                    RequestKind::Whatsat { .. } => "WHATSAT, of a client that said",
                 };
                 format!("{word} {}", excerpt(&tail))
             });

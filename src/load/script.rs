@@ -3,7 +3,7 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::answers::Asked;
+use super::answers::RequestKind;
 
 /// Each connection speaks for so many clients of its own, in turn, so that it knows which place of each is the newest.
 const CLIENTS: usize = 16;
@@ -56,22 +56,22 @@ impl Script {
     /// in its answer. `clock` is in nanoseconds since 1970.
     ///
     /// Before a client's first IAMAT nobody can ask where it is, so a WHATSAT may want an introduction before it.
-    pub(super) fn next(&mut self, clock: u64, out: &mut Vec<u8>) -> (Asked, &[u8]) {
+    pub(super) fn next(&mut self, clock: u64, out: &mut Vec<u8>) -> (RequestKind, &[u8]) {
         let is_due = self.due + self.whatsat >= 100;
         let is_known = |at: &usize| is_due && !self.clients[*at].said.is_empty();
         let known: Vec<usize> = (0..CLIENTS).filter(is_known).collect();
         if !known.is_empty() {
             self.due = self.due + self.whatsat - 100;
             let client = &self.clients[known[self.rng.random_range(0..known.len())]];
-            let asked = Asked::Whatsat { bound: BOUND };
+            let asked = RequestKind::Whatsat { bound: BOUND };
             push_request(asked, &client.said, out);
             return (asked, &client.said);
         }
         let asked = if is_due {
-            Asked::Introduction
+            RequestKind::Introduction
         } else {
             self.due += self.whatsat;
-            Asked::Iamat
+            RequestKind::Iamat
         };
         self.turn = (self.turn + 1) % self.clients.len();
         let client = &mut self.clients[self.turn];
@@ -98,8 +98,8 @@ impl Script {
 }
 
 /// The line that asks so, where the answer must say `said`: `id location time`.
-pub(super) fn push_request(asked: Asked, said: &[u8], out: &mut Vec<u8>) {
-    if let Asked::Whatsat { bound } = asked {
+pub(super) fn push_request(asked: RequestKind, said: &[u8], out: &mut Vec<u8>) {
+    if let RequestKind::Whatsat { bound } = asked {
         out.extend_from_slice(b"WHATSAT ");
         out.extend(said.iter().take_while(|&&byte| byte != b' '));
         out.extend_from_slice(b" 1 ");
@@ -181,9 +181,9 @@ mod tests {
         for _ in 0..count {
             let (asked, _) = script.next(5, &mut Vec::new());
             kinds[match asked {
-                Asked::Iamat => 0,
-                Asked::Introduction => 1,
-                Asked::Whatsat { .. } => 2,
+                RequestKind::Iamat => 0,
+                RequestKind::Introduction => 1,
+                RequestKind::Whatsat { .. } => 2,
             }] += 1;
         }
         kinds

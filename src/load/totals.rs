@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::answers::Asked;
+use super::answers::RequestKind;
 use crate::units::format_duration;
 
 /// The longest time that a histogram can hold, in nanoseconds. Longer ones count as this.
@@ -90,12 +90,12 @@ impl Default for Times {
 
 impl Totals {
     /// A good answer came `after` its request was sent or due.
-    pub(super) fn answered(&mut self, asked: Asked, after: Duration, now: Instant) {
+    pub(super) fn answered(&mut self, asked: RequestKind, after: Duration, now: Instant) {
         self.last_answer = Some(now);
         match asked {
-            Asked::Iamat => self.iamat.record(after),
-            Asked::Introduction => self.introduced += 1,
-            Asked::Whatsat { .. } => self.whatsat.record(after),
+            RequestKind::Iamat => self.iamat.record(after),
+            RequestKind::Introduction => self.introduced += 1,
+            RequestKind::Whatsat { .. } => self.whatsat.record(after),
         }
     }
 

@@ -15,7 +15,7 @@ use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use super::answers::{Again, Answers, Asked, Endless};
+use super::answers::{Again, Answers, Endless, RequestKind};
 use super::connect::{Stream, is_end};
 use super::schedule::{Due, Schedule};
 use super::script::{Script, push_request};
@@ -356,7 +356,7 @@ impl Worker<'_> {
             }
             let (what, tail) = self.script.next(clock, out);
             answers.expect(what, tail, since);
-            if what == Asked::Introduction {
+            if what == RequestKind::Introduction {
                 introductions += 1;
                 if due.is_none() {
                     // What is due has the next connection.

@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 use super::queue::Queue;
 use super::quota::{Alike, Quota};
 use crate::herd::Name;
-use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
+use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::{Net, site};
 
 /// Tells events to [`tracing`], and lines and links to `log-NAME.txt`.
@@ -49,7 +49,7 @@ const LONGEST: usize = 400;
 
 struct Connection {
     remote: SocketAddr,
-    with: Option<Other>,
+    with: Option<PeerRole>,
     /// A link was made of it.
     linked: bool,
 }
@@ -89,30 +89,30 @@ impl<N: Net> LogJournal<N> {
     }
 
     /// Keeps up with who is at the other end, and which links are whole.
-    fn follow(&self, what: &What<'_>) {
+    fn follow(&self, what: &EventKind<'_>) {
         match what {
-            What::Opened { conn, with, .. } => {
+            EventKind::Opened { conn, with, .. } => {
                 if let Some(connection) = self.state().open.get_mut(conn) {
                     connection.with = Some(with.clone());
                 }
             }
-            What::LinkUp { peer, conn } => {
+            EventKind::LinkUp { peer, conn } => {
                 let mut state = self.state();
                 state.missed.remove(peer);
                 state.unwilling.remove(peer);
                 if let Some(connection) = state.open.get_mut(conn) {
-                    connection.with = Some(Other::Server(Arc::clone(peer)));
+                    connection.with = Some(PeerRole::Server(Arc::clone(peer)));
                     connection.linked = true;
                 }
             }
-            What::Synchronised { peer, .. } => self.relate(|state| {
+            EventKind::Synchronised { peer, .. } => self.relate(|state| {
                 state.synchronised.insert(Arc::clone(peer));
             }),
-            What::LinkDown { peer, .. } => self.relate(|state| {
+            EventKind::LinkDown { peer, .. } => self.relate(|state| {
                 state.synchronised.remove(peer);
             }),
-            What::Linked { .. } => self.relate(|state| state.links += 1),
-            What::Unlinked { peer } => self.relate(|state| {
+            EventKind::Linked { .. } => self.relate(|state| state.links += 1),
+            EventKind::Unlinked { peer } => self.relate(|state| {
                 state.links -= 1;
                 state.synchronised.remove(peer);
                 state.missed.remove(peer);
@@ -131,7 +131,7 @@ impl<N: Net> LogJournal<N> {
     }
 
     /// How much an event matters. What others can bring about as often as they like matters so often and no more.
-    fn level(&self, what: &What<'_>) -> Level {
+    fn level(&self, what: &EventKind<'_>) -> Level {
         let level = self.level_of_one(what);
         if level > Level::INFO {
             return level;
@@ -145,75 +145,75 @@ impl<N: Net> LogJournal<N> {
         }
     }
 
-    fn level_of_one(&self, what: &What<'_>) -> Level {
+    fn level_of_one(&self, what: &EventKind<'_>) -> Level {
         match what {
-            What::Started { .. }
-            | What::Stopped
-            | What::Forgotten { from: None, .. }
-            | What::Linked { .. }
-            | What::Unlinked { .. }
-            | What::LinkUp { .. }
-            | What::Synchronised { .. }
-            | What::LinkDown {
-                why: Why::Stopping | Why::Left,
+            EventKind::Started { .. }
+            | EventKind::Stopped
+            | EventKind::Forgotten { from: None, .. }
+            | EventKind::Linked { .. }
+            | EventKind::Unlinked { .. }
+            | EventKind::LinkUp { .. }
+            | EventKind::Synchronised { .. }
+            | EventKind::LinkDown {
+                why: CloseReason::Stopping | CloseReason::Left,
                 ..
             } => Level::INFO,
-            What::LinkDown { .. }
-            | What::NotAccepted { .. }
-            | What::HeldBack { .. }
-            | What::Unconfirmed { .. }
-            | What::Namesakes { .. } => Level::WARN,
+            EventKind::LinkDown { .. }
+            | EventKind::NotAccepted { .. }
+            | EventKind::HeldBack { .. }
+            | EventKind::Unconfirmed { .. }
+            | EventKind::Namesakes { .. } => Level::WARN,
             // Only who dials knows by then whom it has to do with.
-            What::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
+            EventKind::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
                 if unwilling {
                     Level::WARN
                 } else {
                     Level::DEBUG
                 }
             }
-            What::Closed {
+            EventKind::Closed {
                 conn,
-                why: Why::Refused(_) | Why::NoHello | Why::Protocol(_),
+                why: CloseReason::Refused(_) | CloseReason::NoHello | CloseReason::Protocol(_),
             } if self.is_peer(*conn) => Level::WARN,
-            What::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
-            What::LineIn { .. } | What::LineOut { .. } => Level::TRACE,
+            EventKind::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
+            EventKind::LineIn { .. } | EventKind::LineOut { .. } => Level::TRACE,
             _ => Level::DEBUG,
         }
     }
 
     /// What an event has in common with others that are counted together; nothing of those that nobody else brings about.
-    fn alike(&self, what: &What<'_>) -> Option<Alike> {
+    fn alike(&self, what: &EventKind<'_>) -> Option<Alike> {
         let about = |name: &str, what: &str| Alike {
             what: what.to_owned(),
             whom: name.to_owned(),
             is_stranger: false,
         };
         Some(match what {
-            What::LinkUp { peer, .. } => about(peer, "link is up"),
-            What::LinkDown { peer, .. } => about(peer, "link is down"),
-            What::Synchronised { peer, .. } => about(peer, "synchronised"),
-            What::ConnectFailed { to, .. } => about(to, "can't connect"),
-            What::Namesakes { name, .. } => about(name, "two servers of one name"),
-            What::NotAccepted { with, why, from } => Alike {
+            EventKind::LinkUp { peer, .. } => about(peer, "link is up"),
+            EventKind::LinkDown { peer, .. } => about(peer, "link is down"),
+            EventKind::Synchronised { peer, .. } => about(peer, "synchronised"),
+            EventKind::ConnectFailed { to, .. } => about(to, "can't connect"),
+            EventKind::Namesakes { name, .. } => about(name, "two servers of one name"),
+            EventKind::NotAccepted { with, why, from } => Alike {
                 what: format!("does not take a connection of {with}: {why}"),
                 whom: from.map_or_else(|| "wherever it is from".to_owned(), from_where),
                 is_stranger: true,
             },
-            What::HeldBack { conn, limit } => Alike {
+            EventKind::HeldBack { conn, limit } => Alike {
                 what: format!("lets a connection wait: `{limit}`"),
                 whom: from_where(self.state().open.get(conn)?.remote.ip()),
                 is_stranger: true,
             },
-            What::Closed { conn, why } => {
+            EventKind::Closed { conn, why } => {
                 let what = match why {
-                    Why::Refused(_) => "refused",
-                    Why::Protocol(_) => "protocol error",
-                    Why::NoHello => "no HELLO in time",
+                    CloseReason::Refused(_) => "refused",
+                    CloseReason::Protocol(_) => "protocol error",
+                    CloseReason::NoHello => "no HELLO in time",
                     _ => "closed",
                 };
                 match self.state().open.get(conn) {
                     Some(Connection {
-                        with: Some(Other::Server(name)),
+                        with: Some(PeerRole::Server(name)),
                         ..
                     }) => about(name, what),
                     Some(Connection { remote, .. }) => Alike {
@@ -239,17 +239,17 @@ impl<N: Net> LogJournal<N> {
     }
 
     /// Of a connection to a neighbour of which no link was made, whether that is news.
-    fn unwilling(&self, conn: ConnId, why: &Why) -> Option<bool> {
+    fn unwilling(&self, conn: ConnId, why: &CloseReason) -> Option<bool> {
         let mut state = self.state();
         let Some(Connection {
-            with: Some(Other::Server(peer)),
+            with: Some(PeerRole::Server(peer)),
             linked: false,
             ..
         }) = state.open.get(&conn)
         else {
             return None;
         };
-        if matches!(why, Why::Stopping | Why::Left) {
+        if matches!(why, CloseReason::Stopping | CloseReason::Left) {
             return None;
         }
         let (peer, why) = (Arc::clone(peer), why.to_string());
@@ -263,11 +263,11 @@ impl<N: Net> LogJournal<N> {
             .open
             .get(&conn)
             .and_then(|connection| connection.with.as_ref());
-        matches!(with, Some(Other::Peer | Other::Server(_)))
+        matches!(with, Some(PeerRole::Peer | PeerRole::Server(_)))
     }
 
     /// Tells `tracing`.
-    fn trace(&self, what: &What<'_>) {
+    fn trace(&self, what: &EventKind<'_>) {
         let server = &*self.server;
         let conn = connection(what).map(|ConnId(number)| number);
         match self.level(what) {
@@ -280,21 +280,22 @@ impl<N: Net> LogJournal<N> {
     }
 
     /// A warning also says whom a connection is with, since somebody will want to find them.
-    fn warn(&self, what: &What<'_>) {
+    fn warn(&self, what: &EventKind<'_>) {
         let (server, conn) = (&*self.server, connection(what));
         let with = conn.map(|conn| self.other(conn));
         let hint = match what {
-            What::Closed {
-                why: Why::Ended, ..
+            EventKind::Closed {
+                why: CloseReason::Ended,
+                ..
             } => ": it did not greet; it may want TLS or a secret, or be no server of this herd"
                 .into(),
-            What::Namesakes {
+            EventKind::Namesakes {
                 mine: true, linked, ..
             } => format!(
                 ": this server is refused, boot {linked} is another one: end one of the two"
             )
             .into(),
-            What::Namesakes {
+            EventKind::Namesakes {
                 linked_by, conn, ..
             } => {
                 let linked =
@@ -311,22 +312,28 @@ impl<N: Net> LogJournal<N> {
     }
 
     /// Tells `log-NAME.txt`: all input and output, and connections with other servers made and dropped.
-    fn write(&self, file: &Queue, what: &What<'_>) {
+    fn write(&self, file: &Queue, what: &EventKind<'_>) {
         match what {
-            What::LineIn { conn, line } => self.note(file, "input from", &self.other(*conn), line),
-            What::LineOut { conn, line } => self.note(file, "output to", &self.other(*conn), line),
-            What::LinkUp { peer, .. } => self.note(file, "connected with", peer, &"link up"),
-            What::Unconfirmed { peer, .. } => self.note(file, "no confirmation of", peer, what),
-            What::LinkDown { peer, why } => self.note(file, "dropped", peer, why),
-            What::ConnectFailed { to, why } => self.note(file, "no connection with", to, why),
-            What::Closed { conn, why } if self.is_peer(*conn) => {
+            EventKind::LineIn { conn, line } => {
+                self.note(file, "input from", &self.other(*conn), line)
+            }
+            EventKind::LineOut { conn, line } => {
+                self.note(file, "output to", &self.other(*conn), line)
+            }
+            EventKind::LinkUp { peer, .. } => self.note(file, "connected with", peer, &"link up"),
+            EventKind::Unconfirmed { peer, .. } => {
+                self.note(file, "no confirmation of", peer, what)
+            }
+            EventKind::LinkDown { peer, why } => self.note(file, "dropped", peer, why),
+            EventKind::ConnectFailed { to, why } => self.note(file, "no connection with", to, why),
+            EventKind::Closed { conn, why } if self.is_peer(*conn) => {
                 self.note(file, "closed", &self.other(*conn), why);
             }
-            What::Started { .. }
-            | What::Stopped
-            | What::Forgotten { .. }
-            | What::Linked { .. }
-            | What::Unlinked { .. } => {
+            EventKind::Started { .. }
+            | EventKind::Stopped
+            | EventKind::Forgotten { .. }
+            | EventKind::Linked { .. }
+            | EventKind::Unlinked { .. } => {
                 self.note(file, "server", &self.server, what);
             }
             _ => {}
@@ -378,23 +385,26 @@ fn cut(mut text: String) -> String {
 
 /// Whether an event is one of the few that each line brings about: they are nearly all there are, matter to nobody but who
 /// follows lines, and change nothing of what is known here of connections and links.
-const fn is_of_a_line(what: &What<'_>) -> bool {
+const fn is_of_a_line(what: &EventKind<'_>) -> bool {
     matches!(
         what,
-        What::LineIn { .. } | What::LineOut { .. } | What::Accepted { .. } | What::Ignored { .. }
+        EventKind::LineIn { .. }
+            | EventKind::LineOut { .. }
+            | EventKind::Accepted { .. }
+            | EventKind::Ignored { .. }
     )
 }
 
 /// The connection that an event is about.
-const fn connection(what: &What<'_>) -> Option<ConnId> {
+const fn connection(what: &EventKind<'_>) -> Option<ConnId> {
     match what {
-        What::Opened { conn, .. }
-        | What::Closed { conn, .. }
-        | What::HeldBack { conn, .. }
-        | What::LineIn { conn, .. }
-        | What::LineOut { conn, .. }
-        | What::Namesakes { conn, .. }
-        | What::LinkUp { conn, .. } => Some(*conn),
+        EventKind::Opened { conn, .. }
+        | EventKind::Closed { conn, .. }
+        | EventKind::HeldBack { conn, .. }
+        | EventKind::LineIn { conn, .. }
+        | EventKind::LineOut { conn, .. }
+        | EventKind::Namesakes { conn, .. }
+        | EventKind::LinkUp { conn, .. } => Some(*conn),
         _ => None,
     }
 }
@@ -411,19 +421,19 @@ impl<N: Net> Journal for LogJournal<N> {
         conn
     }
 
-    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, _: Option<EventId>, what: EventKind<'_>) -> EventId {
         if self.file.is_none() && LevelFilter::current() < Level::DEBUG && is_of_a_line(&what) {
             return SOME_EVENT;
         }
         self.follow(&what);
-        if matches!(what, What::Stopped) {
+        if matches!(what, EventKind::Stopped) {
             self.sum_up();
         }
         self.trace(&what);
         if let Some(file) = &self.file {
             self.write(file, &what);
         }
-        if let What::Closed { conn, .. } = what {
+        if let EventKind::Closed { conn, .. } = what {
             self.state().open.remove(&conn);
         }
         SOME_EVENT

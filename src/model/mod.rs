@@ -113,7 +113,7 @@ impl Latency {
 
 /// What a server made of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Made {
+pub enum Reaction {
     /// It took it in.
     Accepted,
     /// It knew it.
@@ -124,7 +124,7 @@ pub enum Made {
 
 /// A server heard an update and made something of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Told {
+pub struct Hearing {
     /// When, in nanoseconds since the model began.
     pub at: u64,
     /// Who.
@@ -134,7 +134,7 @@ pub struct Told {
     /// Over how many links it came.
     pub hops: u32,
     /// What it made of it.
-    pub made: Made,
+    pub made: Reaction,
 }
 
 /// The way of one update.
@@ -145,7 +145,7 @@ pub struct Flood {
     /// Messages between servers that carried it.
     pub sends: u64,
     /// Everything that servers made of it, by time.
-    pub told: Vec<Told>,
+    pub told: Vec<Hearing>,
 }
 
 /// A server took an update in.
@@ -162,7 +162,10 @@ pub struct Arrival {
 impl Flood {
     /// How many of the messages were no news.
     pub fn duplicates(&self) -> usize {
-        let known = self.told.iter().filter(|told| told.made != Made::Accepted);
+        let known = self
+            .told
+            .iter()
+            .filter(|told| told.made != Reaction::Accepted);
         known.count()
     }
 }
@@ -276,7 +279,7 @@ impl<'h> Model<'h> {
         self.settle()?;
         let (sends, told) = self.watch.take();
         let mut arrivals = vec![None; self.nodes.len()];
-        for told in told.iter().filter(|told| told.made == Made::Accepted) {
+        for told in told.iter().filter(|told| told.made == Reaction::Accepted) {
             let arrival: &mut Option<Arrival> = &mut arrivals[told.server.index()];
             arrival.get_or_insert(Arrival {
                 hops: told.hops,

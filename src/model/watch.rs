@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Made, Told};
+use super::{Hearing, Reaction};
 use crate::herd::ServerId;
-use crate::journal::{ConnId, End, EventId, Ignored, Journal, What};
+use crate::journal::{ConnId, End, EventId, EventKind, Ignored, Journal};
 
 /// The journal of all Nodes. The model says who is about to do something, and when.
 pub(super) struct Watch(Mutex<Noted>);
@@ -14,7 +14,7 @@ pub(super) struct Watch(Mutex<Noted>);
 struct Noted {
     now: Now,
     sends: u64,
-    told: Vec<Told>,
+    told: Vec<Hearing>,
 }
 
 /// What the model is doing.
@@ -44,7 +44,7 @@ impl Watch {
     }
 
     /// The updates that were sent, and what was made of them, since this was last asked.
-    pub(super) fn take(&self) -> (u64, Vec<Told>) {
+    pub(super) fn take(&self) -> (u64, Vec<Hearing>) {
         let mut noted = self.noted();
         let sends = std::mem::take(&mut noted.sends);
         (sends, std::mem::take(&mut noted.told))
@@ -56,16 +56,16 @@ impl Journal for Watch {
         ConnId(0)
     }
 
-    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, _: Option<EventId>, what: EventKind<'_>) -> EventId {
         let mut noted = self.noted();
         let made = match what {
-            What::Accepted { .. } => Some(Made::Accepted),
-            What::Ignored { why, .. } => Some(match why {
-                Ignored::Known => Made::Known,
-                Ignored::Older | Ignored::Tied | Ignored::Expired => Made::Older,
+            EventKind::Accepted { .. } => Some(Reaction::Accepted),
+            EventKind::Ignored { why, .. } => Some(match why {
+                Ignored::Known => Reaction::Known,
+                Ignored::Older | Ignored::Tied | Ignored::Expired => Reaction::Older,
             }),
             // The client's answer is no line to a server.
-            What::LineOut { conn, line } if conn == super::TO_SERVER => {
+            EventKind::LineOut { conn, line } if conn == super::TO_SERVER => {
                 noted.sends += u64::from(line.0.starts_with(b"AT "));
                 None
             }
@@ -73,7 +73,7 @@ impl Journal for Watch {
         };
         if let Some(made) = made {
             let Now { at, server, from } = noted.now;
-            noted.told.push(Told {
+            noted.told.push(Hearing {
                 at,
                 server,
                 from: from.map(|(from, _)| from),

@@ -1,6 +1,6 @@
 //! What clients say, and what they are answered.
 
-use crate::journal::{ConnId, EventId, Journal, What};
+use crate::journal::{ConnId, EventId, EventKind, Journal};
 use crate::protocol::client::{ClientLine, Refusal, write_refusal};
 use crate::protocol::location::{Location, Radius};
 use crate::protocol::record::Record;
@@ -51,7 +51,7 @@ impl Node {
     ) -> Option<LookUp> {
         let heard = journal.record(
             None,
-            What::LineIn {
+            EventKind::LineIn {
                 conn: at.conn,
                 line: line.into(),
             },
@@ -121,7 +121,7 @@ impl Node {
         out: &mut Vec<u8>,
     ) {
         let line = beginning.into();
-        let heard = journal.record(None, What::LineIn { conn, line });
+        let heard = journal.record(None, EventKind::LineIn { conn, line });
         Self::refuse(beginning, Refusal::TooLong, conn, heard, journal, out);
     }
 
@@ -156,7 +156,7 @@ impl Node {
         journal: &dyn Journal,
         out: &mut Vec<u8>,
     ) {
-        let refused = journal.record(Some(heard), What::Refused { why });
+        let refused = journal.record(Some(heard), EventKind::Refused { why });
         let from = out.len();
         write_refusal(out, line);
         Self::tell_line_out(conn, &out[from..], refused, journal);
@@ -164,6 +164,6 @@ impl Node {
 
     fn tell_line_out(conn: ConnId, line: &[u8], cause: EventId, journal: &dyn Journal) {
         let line = line.strip_suffix(b"\n").unwrap_or(line).into();
-        journal.record(Some(cause), What::LineOut { conn, line });
+        journal.record(Some(cause), EventKind::LineOut { conn, line });
     }
 }

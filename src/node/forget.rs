@@ -5,7 +5,7 @@
 //! the client says afterwards belongs to its generation and replaces it.
 
 use super::Node;
-use crate::journal::{Journal, What};
+use crate::journal::{EventKind, Journal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
@@ -51,7 +51,7 @@ impl Node {
         let generation = was.generation().checked_add(1);
         let generation = generation.ok_or(ForgetError::TooOften)?;
         let record = Record::tombstone(&self.config.name, clock, id, generation);
-        let accepted = journal.record(None, What::forgotten(&record, None));
+        let accepted = journal.record(None, EventKind::forgotten(&record, None));
         self.take_in(Some(known), record, 0, accepted, None);
         Ok(Forgotten { was, generation })
     }

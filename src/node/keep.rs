@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Node;
 use super::store::ClientIndex;
-use crate::journal::{Journal, What};
+use crate::journal::{EventKind, Journal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
@@ -42,7 +42,7 @@ impl Default for Keep {
 
 /// The rules, and what they need to know.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct Retention {
     keep: Keep,
     /// What the time was when records were last forgotten.
     now: Timestamp,
@@ -50,7 +50,7 @@ pub(super) struct Kept {
     by_age: BTreeSet<(Timestamp, ClientIndex)>,
 }
 
-impl Kept {
+impl Retention {
     /// Whether the record's time was over when records were last forgotten. Between two times of forgetting nothing ages, so
     /// that what is stored and what is taken in are held to the same.
     pub(super) fn is_over(&self, record: &Record) -> bool {
@@ -105,7 +105,7 @@ impl Node {
             }
             if let Some(record) = self.store.remove(client) {
                 let record = (&record).into();
-                journal.record(None, What::Expired { record });
+                journal.record(None, EventKind::Expired { record });
             }
             forgotten += 1;
         }

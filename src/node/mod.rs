@@ -26,7 +26,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::journal::{EventId, Ignored, Journal, Source, What};
+use crate::journal::{EventId, EventKind, Ignored, Journal, Source};
 use crate::protocol::peer::{BootId, Pace};
 use crate::protocol::record::Record;
 
@@ -106,7 +106,7 @@ pub struct Node {
     /// Those that are no neighbours any more. Their ids stay valid, and go to those that come.
     left: BTreeSet<NeighbourId>,
     /// What is kept, and for how long.
-    kept: keep::Kept,
+    kept: keep::Retention,
     /// Links that got something to write since [`take_ready`](Self::take_ready) was last called.
     ready: BTreeSet<NeighbourId>,
     /// The neighbour that this server gets most of what it lacks from.
@@ -138,7 +138,7 @@ impl Node {
             store: Store::new(&config.herd, config.table_seed),
             links,
             left: BTreeSet::new(),
-            kept: keep::Kept::default(),
+            kept: keep::Retention::default(),
             ready: BTreeSet::new(),
             filling: None,
             runs: runs.collect(),
@@ -181,7 +181,7 @@ impl Node {
         let in_future =
             makes(&self.config.name, Mistake::AsksItsClock) && record.time() > mistakes::time();
         if in_future || self.kept.is_over(&record) {
-            let what = What::Ignored {
+            let what = EventKind::Ignored {
                 record: (&record).into(),
                 why: if in_future {
                     Ignored::Older
@@ -206,7 +206,7 @@ impl Node {
             && !self.replaces(&record, held, from.is_some())
         {
             let same = *held == record;
-            let what = What::Ignored {
+            let what = EventKind::Ignored {
                 record: (&record).into(),
                 why: match same {
                     true => Ignored::Known,
@@ -221,8 +221,10 @@ impl Node {
             };
         }
         let what = match source {
-            Source::Server(name) if record.is_tombstone() => What::forgotten(&record, Some(name)),
-            source => What::Accepted {
+            Source::Server(name) if record.is_tombstone() => {
+                EventKind::forgotten(&record, Some(name))
+            }
+            source => EventKind::Accepted {
                 record: (&record).into(),
                 hops,
                 from: source,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::link::{Link, LinkStatus};
 use super::parting::{Parted, Runs};
 use super::{Neighbour, NeighbourId, Node};
-use crate::journal::{Journal, What, Why};
+use crate::journal::{CloseReason, EventKind, Journal};
 
 impl Node {
     /// There is a link with this server from now on; it is down. Whoever left makes room, so there are never more ids
     /// than there were neighbours at a time.
     pub fn gain(&mut self, neighbour: Neighbour, journal: &dyn Journal) -> NeighbourId {
         let peer = Arc::clone(&neighbour.name);
-        journal.record(None, What::Linked { peer });
+        journal.record(None, EventKind::Linked { peer });
         let neighbours = &mut self.config.neighbours;
         if let Some(free) = self.left.pop_first() {
             neighbours[free.0] = neighbour;
@@ -28,12 +28,12 @@ impl Node {
     }
 
     /// There is no link with `neighbour` any more: it is told nothing, and greeted by no name. What it said stands.
-    pub fn lose(&mut self, neighbour: NeighbourId, why: Why, journal: &dyn Journal) {
+    pub fn lose(&mut self, neighbour: NeighbourId, why: CloseReason, journal: &dyn Journal) {
         if !self.left.insert(neighbour) {
             return;
         }
         let peer = self.name_of(neighbour);
-        let unlinked = journal.record(None, What::Unlinked { peer });
+        let unlinked = journal.record(None, EventKind::Unlinked { peer });
         self.link_down(neighbour, why, Some(unlinked), journal);
         self.ready.remove(&neighbour);
     }

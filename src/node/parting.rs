@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::journal::{EventId, Journal, What};
+use crate::journal::{EventId, EventKind, Journal};
 use crate::protocol::peer::BootId;
 use crate::protocol::time::Timestamp;
 
@@ -221,7 +221,7 @@ impl Node {
         let unconfirmed: Vec<Unconfirmed> = unconfirmed.collect();
         for Unconfirmed { peer, records, .. } in &unconfirmed {
             let (peer, records) = (Arc::clone(peer), *records as u64);
-            journal.record(None, What::Unconfirmed { peer, records });
+            journal.record(None, EventKind::Unconfirmed { peer, records });
         }
         unconfirmed
     }

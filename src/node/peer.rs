@@ -1,6 +1,6 @@
 //! What a neighbour says and is told while its link is up.
 
-use crate::journal::{ConnId, EventId, Journal, What, Why};
+use crate::journal::{CloseReason, ConnId, EventId, EventKind, Journal};
 use crate::protocol::peer::{self, Pace, PeerError, PeerLine, Update};
 use crate::protocol::time::Timestamp;
 
@@ -29,10 +29,10 @@ impl Node {
         if self.left.contains(&neighbour) {
             return;
         }
-        self.link_down(neighbour, Why::Superseded, Some(greeted), journal);
+        self.link_down(neighbour, CloseReason::Superseded, Some(greeted), journal);
         self.runs[neighbour.0].began(greeting.boot);
         let peer = self.name_of(neighbour);
-        let up = journal.record(Some(greeted), What::LinkUp { peer, conn });
+        let up = journal.record(Some(greeted), EventKind::LinkUp { peer, conn });
         self.links[neighbour.0] = Some(Link::new(conn, greeting));
         self.compare(neighbour, greeting.records, up);
     }
@@ -41,14 +41,14 @@ impl Node {
     pub fn link_down(
         &mut self,
         neighbour: NeighbourId,
-        why: Why,
+        why: CloseReason,
         cause: Option<EventId>,
         journal: &dyn Journal,
     ) {
         if let Some(link) = self.links[neighbour.0].take() {
             self.note_parting(neighbour, &link);
             let peer = self.name_of(neighbour);
-            journal.record(cause, What::LinkDown { peer, why });
+            journal.record(cause, EventKind::LinkDown { peer, why });
             if makes(&self.config.name, Mistake::SpinsWithoutLink) {
                 mistakes::spin();
             }
@@ -72,7 +72,7 @@ impl Node {
         let conn = self.links[neighbour.0]
             .as_ref()
             .map_or(ConnId(0), |link| link.conn);
-        let line_in = What::LineIn {
+        let line_in = EventKind::LineIn {
             conn,
             line: line.into(),
         };
@@ -210,7 +210,7 @@ impl Node {
         journal: &dyn Journal,
     ) {
         let line = out[from..].into();
-        let sent = journal.record(cause, What::LineOut { conn, line });
+        let sent = journal.record(cause, EventKind::LineOut { conn, line });
         out.push(b'\n');
         self.conclude_round(neighbour, sent, journal);
     }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::journal::{EventId, Journal, What};
+use crate::journal::{EventId, EventKind, Journal};
 use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
 use super::dirty::{Part, Reason};
@@ -352,7 +352,7 @@ impl Node {
         }
         self.runs[neighbour.0].was_synchronised = true;
         let peer = self.name_of(neighbour);
-        let what = What::Synchronised {
+        let what = EventKind::Synchronised {
             peer,
             sent,
             received,

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use super::{
     ClientLineAt, Greeted, Greeting, LookUp, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
 };
-use crate::journal::{ConnId, End, EventId, Forgetful, Ignored, Journal, Source, What, Why};
+use crate::journal::{
+    CloseReason, ConnId, End, EventId, EventKind, Forgetful, Ignored, Journal, Source,
+};
 use crate::protocol::escape;
 use crate::protocol::peer::{BootId, PeerError};
 use crate::protocol::time::Timestamp;
@@ -26,22 +28,22 @@ fn greeted_by(neighbour: NeighbourId) -> Greeting {
 
 /// A journal that keeps what it is told.
 #[derive(Default)]
-struct Kept(Mutex<Vec<What<'static>>>);
+struct EventLog(Mutex<Vec<EventKind<'static>>>);
 
-impl Journal for Kept {
+impl Journal for EventLog {
     fn open(&self, _: End, _: std::net::SocketAddr, _: std::net::SocketAddr) -> ConnId {
         ConnId(0)
     }
 
-    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, _: Option<EventId>, what: EventKind<'_>) -> EventId {
         let mut kept = self.0.lock().expect("no test panics while it records");
         kept.push(what.into_owned());
         EventId(std::num::NonZeroU64::new(kept.len() as u64).expect("just pushed one"))
     }
 }
 
-impl Kept {
-    fn find<T>(&self, pick: impl Fn(&What<'static>) -> Option<T>) -> Vec<T> {
+impl EventLog {
+    fn find<T>(&self, pick: impl Fn(&EventKind<'static>) -> Option<T>) -> Vec<T> {
         self.0
             .lock()
             .expect("not poisoned")
@@ -211,7 +213,7 @@ fn everything_else_is_copied_behind_a_question_mark() {
 #[test]
 fn the_journal_says_what_became_of_an_update_and_why() {
     let mut node = riley();
-    let kept = Kept::default();
+    let kept = EventLog::default();
     for line in [
         "AT Jaquez +0.000000000 kiwi +34-118 100 1",
         "AT Jaquez +0.000000000 kiwi +34-118 100 1",
@@ -221,11 +223,11 @@ fn the_journal_says_what_became_of_an_update_and_why() {
             .expect("a good line");
     }
     let accepted = kept.find(|what| match what {
-        What::Accepted { hops, from, .. } => Some((*hops, from.clone())),
+        EventKind::Accepted { hops, from, .. } => Some((*hops, from.clone())),
         _ => None,
     });
     let ignored = kept.find(|what| match what {
-        What::Ignored { why, .. } => Some(*why),
+        EventKind::Ignored { why, .. } => Some(*why),
         _ => None,
     });
     assert_eq!(accepted, [(1, Source::Server("Jaquez".into()))]);
@@ -549,7 +551,7 @@ impl Cluster {
                 };
                 self.nodes[me].link_up(greeting, ConnId(0), GREETED, &Forgetful);
             } else {
-                self.nodes[me].link_down(neighbour, Why::Ended, None, &Forgetful);
+                self.nodes[me].link_down(neighbour, CloseReason::Ended, None, &Forgetful);
             }
         }
     }

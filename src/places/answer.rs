@@ -146,7 +146,7 @@ impl Denial {
 
 /// What either API says of itself in a body, beside its places.
 #[derive(Default, serde::Deserialize)]
-struct Said {
+struct ApiStatus {
     status: Option<String>,
     error_message: Option<String>,
     error: Option<RpcError>,
@@ -194,7 +194,7 @@ impl RpcError {
     }
 }
 
-impl Said {
+impl ApiStatus {
     /// What can be read of it; nothing of what is no JSON.
     fn of(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
@@ -254,7 +254,7 @@ pub fn answer(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Answer {
         Err(failure) => failure.into(),
         Ok(Reply { status: 200, body }) => answered(api, body, bound),
         Ok(Reply { status, body }) => {
-            let error = Said::of(body).error;
+            let error = ApiStatus::of(body).error;
             let denial = error.as_ref().and_then(RpcError::denial);
             match denial.or(Denial::of_http(*status)) {
                 Some(denial) => Answer::denied(denial, error.map(|error| error.message)),
@@ -269,7 +269,7 @@ fn answered(api: Api, body: &[u8], bound: u8) -> Answer {
     let Ok(Trimmed { text, has_list }) = trim(body, api.list(), bound.into()) else {
         return Failure::Malformed.into();
     };
-    let said = Said::of(&text);
+    let said = ApiStatus::of(&text);
     if !has_list && let Some(error) = said.error {
         let denial = error.denial().unwrap_or(Denial::UnknownError);
         return Answer::denied(denial, Some(error.message));
@@ -306,7 +306,7 @@ pub(super) fn may_pass(api: Api, reply: &Reply) -> bool {
         200 if api == Api::Legacy
             && memchr::memmem::find(&reply.body, word.as_bytes()).is_some() =>
         {
-            Said::of(&reply.body).status.as_deref() == Some(word)
+            ApiStatus::of(&reply.body).status.as_deref() == Some(word)
         }
         _ => false,
     }

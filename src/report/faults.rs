@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::lanes::Lanes;
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventKind};
 use crate::trace::Trace;
 use crate::trace::faults::{self, Faults, Kind};
 
@@ -130,17 +130,17 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
 }
 
 /// What a fault of the network is called, as far as it is of these.
-fn label_of(trace: &Trace, begun: &What<'_>, pairs: Vec<(Arc<str>, Arc<str>)>) -> String {
+fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<(Arc<str>, Arc<str>)>) -> String {
     match begun {
-        What::Cut { .. } => cut(trace, pairs),
-        What::Slowed { latency, .. } => {
+        EventKind::Cut { .. } => cut(trace, pairs),
+        EventKind::Slowed { latency, .. } => {
             let between = pairs.iter().map(|(a, b)| format!("{a} ↔ {b}"));
             format!(
                 "slow, {latency}: {}",
                 between.collect::<Vec<_>>().join(", ")
             )
         }
-        _ => lower(&What::Severed { pairs }),
+        _ => lower(&EventKind::Severed { pairs }),
     }
 }
 
@@ -153,18 +153,18 @@ fn cut(trace: &Trace, ways: Vec<(Arc<str>, Arc<str>)>) -> String {
     };
     let linked: Vec<_> = ways.iter().filter(|way| is_link(way)).cloned().collect();
     let ways = if linked.is_empty() { ways } else { linked };
-    lower(&What::Cut { ways })
+    lower(&EventKind::Cut { ways })
 }
 
 /// Servers that ended by themselves, and are down all the same.
 fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     let stops = trace.events.iter().enumerate();
-    let stops = stops.filter(|(_, event)| matches!(event.what, What::Stopped));
+    let stops = stops.filter(|(_, event)| matches!(event.what, EventKind::Stopped));
     let faults = stops.map(|(at, event)| {
         let mut later = trace.events[at..]
             .iter()
             .filter(|later| later.who == event.who);
-        let again = later.find(|later| matches!(later.what, What::Started { .. }));
+        let again = later.find(|later| matches!(later.what, EventKind::Started { .. }));
         Fault {
             kind: FaultKind::Down,
             label: format!("{} is down: it was stopped", event.who.name()),
@@ -185,7 +185,7 @@ fn number(event: &Event) -> u64 {
 }
 
 /// An event's words, but not in capitals.
-fn lower(what: &What<'_>) -> String {
+fn lower(what: &EventKind<'_>) -> String {
     let words = what.to_string();
     match words.split_once(':') {
         Some((first, rest)) => format!("{}:{rest}", first.to_lowercase()),

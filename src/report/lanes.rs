@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::journal::{Event, Who};
+use crate::journal::{Actor, Event};
 use crate::trace::Trace;
 
 /// Somebody to whom things happen in a run.
@@ -81,10 +81,10 @@ impl<'a> Lanes<'a> {
 
 fn key(event: &Event) -> (LaneKind, &str) {
     let kind = match event.who {
-        Who::Server(_) => LaneKind::Server,
-        Who::Client(_) => LaneKind::Client,
-        Who::Network => LaneKind::Network,
-        Who::Places => LaneKind::Places,
+        Actor::Server(_) => LaneKind::Server,
+        Actor::Client(_) => LaneKind::Client,
+        Actor::Network => LaneKind::Network,
+        Actor::Places => LaneKind::Places,
     };
     (kind, event.who.name())
 }

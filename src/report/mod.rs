@@ -18,7 +18,7 @@ use crate::trace::Trace;
 pub(crate) use reasons::Reasons;
 pub(crate) use sentences::sentences;
 pub use snapshot::{snapshot, snapshot_with_times};
-pub use story::{Detail, Printed, Told, story};
+pub use story::{Detail, Printed, StoryFilter, story};
 pub(crate) use verdict::actual;
 pub use verdict::{Failed, failed, judgements, verdict_line};
 pub(crate) use ways::missing;

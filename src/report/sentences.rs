@@ -19,7 +19,7 @@ pub(crate) fn sentences(reasons: &Reasons<'_>, update: &Propagation) -> Vec<Stri
             fate(update)
         )];
     };
-    let told = Told {
+    let told = Narration {
         reasons,
         update,
         origin,
@@ -38,7 +38,7 @@ pub(crate) fn sentences(reasons: &Reasons<'_>, update: &Propagation) -> Vec<Stri
 
 /// The sentence about the server that has it over the longest way, if there is a reason for that.
 pub(super) fn remarkable(reasons: &Reasons<'_>, update: &Propagation) -> Option<String> {
-    let told = Told {
+    let told = Narration {
         reasons,
         update,
         origin: update.arrivals.first()?,
@@ -47,13 +47,13 @@ pub(super) fn remarkable(reasons: &Reasons<'_>, update: &Propagation) -> Option<
     has_reason.then_some(sentence)
 }
 
-struct Told<'a> {
+struct Narration<'a> {
     reasons: &'a Reasons<'a>,
     update: &'a Propagation,
     origin: &'a Arrival,
 }
 
-impl Told<'_> {
+impl Narration<'_> {
     /// The arrival that took the most hops more than an undisturbed herd would have needed, else the
     /// most hops; and whether there is a reason.
     fn farthest(&self) -> Option<(String, bool)> {

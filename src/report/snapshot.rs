@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::show;
 use super::ways::{fate, told_singly, tree};
-use crate::journal::{Event, What, Who};
+use crate::journal::{Actor, Event, EventKind};
 use crate::protocol::record::Record;
 use crate::protocol::{escape, fields};
 use crate::trace::Trace;
@@ -47,7 +47,7 @@ fn write(trace: &Trace, times: bool) -> String {
         let _ = writeln!(text, "\nworkload {name} of {clients}: {updates}");
     }
     let is_told = |event: &&Event| match &event.who {
-        Who::Client(name) => !(trace.header.workloads.iter()).any(|load| load.has_client(name)),
+        Actor::Client(name) => !(trace.header.workloads.iter()).any(|load| load.has_client(name)),
         _ => false,
     };
     let clients = trace.events.iter().filter(is_told);
@@ -124,12 +124,16 @@ fn client_line(event: &Event, times: bool) -> Option<String> {
     let time = at(event, times);
     let who = event.who.name();
     match &event.what {
-        What::LineOut { line, .. } => Some(format!("{time}{who} says {}", without_clock(&line.0))),
-        What::LineIn { line, .. } => Some(format!("{time}{who} hears {}", without_clock(&line.0))),
-        What::ConnectFailed { to, why } => {
+        EventKind::LineOut { line, .. } => {
+            Some(format!("{time}{who} says {}", without_clock(&line.0)))
+        }
+        EventKind::LineIn { line, .. } => {
+            Some(format!("{time}{who} hears {}", without_clock(&line.0)))
+        }
+        EventKind::ConnectFailed { to, why } => {
             Some(format!("{time}{who} can't connect to {to}: {why}"))
         }
-        What::Unanswered { to, .. } => Some(format!("{time}{who} has no answer from {to}")),
+        EventKind::Unanswered { to, .. } => Some(format!("{time}{who} has no answer from {to}")),
         _ => None,
     }
 }
@@ -161,16 +165,16 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
     let time = at(event, times);
     let who = event.who.name();
     match &event.what {
-        What::Crashed => Some(format!("{time}{who} crashes")),
-        What::Restarted => Some(format!("{time}{who} starts again, empty")),
-        What::PoweredOff => Some(format!("{time}{who} loses its power")),
-        What::PoweredOn => Some(format!("{time}{who} has power again, starts empty")),
-        What::Frozen => Some(format!("{time}{who} stands still")),
-        What::Thawed => Some(format!("{time}{who} goes on")),
-        What::LinkDown { peer, why } => {
+        EventKind::Crashed => Some(format!("{time}{who} crashes")),
+        EventKind::Restarted => Some(format!("{time}{who} starts again, empty")),
+        EventKind::PoweredOff => Some(format!("{time}{who} loses its power")),
+        EventKind::PoweredOn => Some(format!("{time}{who} has power again, starts empty")),
+        EventKind::Frozen => Some(format!("{time}{who} stands still")),
+        EventKind::Thawed => Some(format!("{time}{who} goes on")),
+        EventKind::LinkDown { peer, why } => {
             Some(format!("{time}{who} loses the link to {peer}: {why}"))
         }
-        What::Synchronised {
+        EventKind::Synchronised {
             peer,
             sent,
             received,

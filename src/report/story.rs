@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::journal::{ConnId, Event, Other, RecordText, What, Who};
+use crate::journal::{Actor, ConnId, Event, EventKind, PeerRole, RecordText};
 use crate::protocol::escape;
 use crate::protocol::peer::PeerLine;
 use crate::trace::Trace;
@@ -20,7 +20,7 @@ pub enum Detail {
 
 /// The lines of the story, without colour.
 pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
-    let told = Told::new(trace, detail);
+    let told = StoryFilter::new(trace, detail);
     let is_told = |event: &&Event| told.is_told(event);
     let (times, names) = widths(trace.events.iter().filter(is_told));
     let mut lines = vec![format!("{:>times$}  {:<names$}  what", "time", "who")];
@@ -45,7 +45,7 @@ fn widths<'e>(events: impl Iterator<Item = &'e Event>) -> (usize, usize) {
 
 /// The lines that tell everything of a run, for whoever looks for one of them.
 pub struct Printed<'a> {
-    told: Told<'a>,
+    told: StoryFilter<'a>,
     names: usize,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Printed<'a> {
     /// Looks at the whole run once.
     pub fn new(trace: &'a Trace) -> Self {
         Self {
-            told: Told::new(trace, Detail::Everything),
+            told: StoryFilter::new(trace, Detail::Everything),
             names: widths(trace.events.iter()).1,
         }
     }
@@ -69,7 +69,7 @@ impl<'a> Printed<'a> {
 }
 
 /// Which events of a run are told, and in which words.
-pub struct Told<'a> {
+pub struct StoryFilter<'a> {
     trace: &'a Trace,
     detail: Detail,
     /// When something first happened that was not the herd coming up.
@@ -77,18 +77,18 @@ pub struct Told<'a> {
     /// What the report calls each update, by its record.
     names: BTreeMap<Vec<u8>, &'a str>,
     /// Who opened a connection, and whom each expected at the other end.
-    ends: BTreeMap<ConnId, Vec<(&'a Who, &'a Other)>>,
+    ends: BTreeMap<ConnId, Vec<(&'a Actor, &'a PeerRole)>>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> StoryFilter<'a> {
     /// Looks at the whole run once.
     pub fn new(trace: &'a Trace, detail: Detail) -> Self {
         let is_step =
-            |event: &&Event| !matches!(event.who, Who::Server(_)) || is_fault(&event.what);
+            |event: &&Event| !matches!(event.who, Actor::Server(_)) || is_fault(&event.what);
         let first = trace.events.iter().find(is_step);
-        let mut ends: BTreeMap<ConnId, Vec<(&Who, &Other)>> = BTreeMap::new();
+        let mut ends: BTreeMap<ConnId, Vec<(&Actor, &PeerRole)>> = BTreeMap::new();
         for event in &trace.events {
-            if let What::Opened { conn, with, .. } = &event.what {
+            if let EventKind::Opened { conn, with, .. } = &event.what {
                 ends.entry(*conn).or_default().push((&event.who, with));
             }
         }
@@ -129,8 +129,8 @@ impl<'a> Told<'a> {
         let mut last = None;
         for event in before {
             match event.what {
-                What::Started { .. } => running += 1,
-                What::Synchronised { .. } => {
+                EventKind::Started { .. } => running += 1,
+                EventKind::Synchronised { .. } => {
                     synchronised += 1;
                     last = Some(event);
                 }
@@ -148,49 +148,49 @@ impl<'a> Told<'a> {
         if self.detail == Detail::Everything {
             return true;
         }
-        let by_client = matches!(event.who, Who::Client(_));
+        let by_client = matches!(event.who, Actor::Client(_));
         if self.is_of_workload(event) {
             return false;
         }
         match &event.what {
-            What::Started { .. }
-            | What::LinkUp { .. }
-            | What::Opened { .. }
-            | What::Closed { .. } => false,
-            What::LineOut { line, .. } => by_client || is_update(&line.0),
-            What::LineIn { .. } | What::ConnectFailed { .. } => by_client,
-            What::Synchronised { .. } | What::LinkDown { .. } => event.at >= self.begins,
-            What::Stopped
-            | What::Linked { .. }
-            | What::Namesakes { .. }
-            | What::Unconfirmed { .. }
-            | What::Unlinked { .. }
-            | What::NotAccepted { .. }
-            | What::HeldBack { .. }
-            | What::Expired { .. }
-            | What::Forgotten { .. }
-            | What::Refused { .. }
-            | What::Accepted { .. }
-            | What::Ignored { .. }
-            | What::LookUp { .. }
-            | What::PlacesAsked { .. }
-            | What::PlacesTold { .. }
-            | What::Crashed
-            | What::Restarted
-            | What::PoweredOff
-            | What::PoweredOn
-            | What::Frozen
-            | What::Thawed
-            | What::Refusing
-            | What::Accepting
-            | What::Cut { .. }
-            | What::Healed { .. }
-            | What::Severed { .. }
-            | What::Slowed { .. }
-            | What::Skewed { .. }
-            | What::Chose { .. }
-            | What::Touched { .. }
-            | What::Unanswered { .. } => true,
+            EventKind::Started { .. }
+            | EventKind::LinkUp { .. }
+            | EventKind::Opened { .. }
+            | EventKind::Closed { .. } => false,
+            EventKind::LineOut { line, .. } => by_client || is_update(&line.0),
+            EventKind::LineIn { .. } | EventKind::ConnectFailed { .. } => by_client,
+            EventKind::Synchronised { .. } | EventKind::LinkDown { .. } => event.at >= self.begins,
+            EventKind::Stopped
+            | EventKind::Linked { .. }
+            | EventKind::Namesakes { .. }
+            | EventKind::Unconfirmed { .. }
+            | EventKind::Unlinked { .. }
+            | EventKind::NotAccepted { .. }
+            | EventKind::HeldBack { .. }
+            | EventKind::Expired { .. }
+            | EventKind::Forgotten { .. }
+            | EventKind::Refused { .. }
+            | EventKind::Accepted { .. }
+            | EventKind::Ignored { .. }
+            | EventKind::LookUp { .. }
+            | EventKind::PlacesAsked { .. }
+            | EventKind::PlacesTold { .. }
+            | EventKind::Crashed
+            | EventKind::Restarted
+            | EventKind::PoweredOff
+            | EventKind::PoweredOn
+            | EventKind::Frozen
+            | EventKind::Thawed
+            | EventKind::Refusing
+            | EventKind::Accepting
+            | EventKind::Cut { .. }
+            | EventKind::Healed { .. }
+            | EventKind::Severed { .. }
+            | EventKind::Slowed { .. }
+            | EventKind::Skewed { .. }
+            | EventKind::Chose { .. }
+            | EventKind::Touched { .. }
+            | EventKind::Unanswered { .. } => true,
         }
     }
 
@@ -203,17 +203,17 @@ impl<'a> Told<'a> {
             workloads.any(|workload| workload.has_client(&client))
         };
         match (&event.who, &event.what) {
-            (Who::Client(name), _) => has(name.as_bytes()),
-            (_, What::Accepted { record, .. } | What::Ignored { record, .. }) => {
+            (Actor::Client(name), _) => has(name.as_bytes()),
+            (_, EventKind::Accepted { record, .. } | EventKind::Ignored { record, .. }) => {
                 has(&record.client.0)
             }
-            (_, What::LookUp { client }) => has(&client.0),
-            (_, What::Refused { .. }) => {
+            (_, EventKind::LookUp { client }) => has(&client.0),
+            (_, EventKind::Refused { .. }) => {
                 let line = event.cause.and_then(|id| self.trace.event(id));
                 let from = line.and_then(|line| self.other_end(line));
                 from.is_some_and(|from| has(from.as_bytes()))
             }
-            (_, What::LineOut { line, .. }) => match PeerLine::parse(&line.0) {
+            (_, EventKind::LineOut { line, .. }) => match PeerLine::parse(&line.0) {
                 Ok(PeerLine::At(update)) => has(update.record.id()),
                 _ => false,
             },
@@ -236,12 +236,12 @@ impl<'a> Told<'a> {
     pub fn what(&self, event: &Event) -> String {
         let words = event.what.words(&|record| self.update(record));
         match &event.what {
-            What::LineIn { line, .. } => match self.other_end(event) {
+            EventKind::LineIn { line, .. } => match self.other_end(event) {
                 Some(from) => format!("← {from}  {}", self.shown(&line.0)),
                 None => words,
             },
-            What::LineOut { line, .. } => self.line_out(event, &line.0),
-            What::Touched { .. } => match event.cause.and_then(|id| self.trace.event(id)) {
+            EventKind::LineOut { line, .. } => self.line_out(event, &line.0),
+            EventKind::Touched { .. } => match event.cause.and_then(|id| self.trace.event(id)) {
                 Some(fault) => format!("{words}: {}", self.what(fault)),
                 None => words,
             },
@@ -259,7 +259,7 @@ impl<'a> Told<'a> {
     fn line_out(&self, event: &Event, line: &[u8]) -> String {
         let to = self.other_end(event).unwrap_or_default();
         match (&event.who, self.detail, PeerLine::parse(line)) {
-            (Who::Server(_), Detail::Story, Ok(PeerLine::At(sent))) => {
+            (Actor::Server(_), Detail::Story, Ok(PeerLine::At(sent))) => {
                 let hops = show::count(sent.hops as usize, "hop");
                 let update = self.update(&(&sent.record).into());
                 format!("→ {to}  {update}, {hops}")
@@ -282,15 +282,15 @@ impl<'a> Told<'a> {
 
     /// Who is at the other end of the connection of a line.
     fn other_end(&self, event: &Event) -> Option<String> {
-        let (What::LineIn { conn, .. } | What::LineOut { conn, .. }) = event.what else {
+        let (EventKind::LineIn { conn, .. } | EventKind::LineOut { conn, .. }) = event.what else {
             return None;
         };
         let ends = self.ends.get(&conn)?;
         let seen = ends.iter().find(|(who, _)| **who != event.who);
         // An end that has not seen the connection yet is known to the one that dialled it.
         let meant = ends.iter().find_map(|(_, with)| match with {
-            Other::Server(name) => Some(name.to_string()),
-            Other::Client | Other::Peer => None,
+            PeerRole::Server(name) => Some(name.to_string()),
+            PeerRole::Client | PeerRole::Peer => None,
         });
         seen.map(|(who, _)| who.name().to_owned()).or(meant)
     }
@@ -301,10 +301,14 @@ fn is_update(line: &[u8]) -> bool {
 }
 
 /// Whether the harness did it to a server.
-fn is_fault(what: &What<'_>) -> bool {
+fn is_fault(what: &EventKind<'_>) -> bool {
     matches!(
         what,
-        What::Crashed | What::PoweredOff | What::Frozen | What::Refusing | What::Skewed { .. }
+        EventKind::Crashed
+            | EventKind::PoweredOff
+            | EventKind::Frozen
+            | EventKind::Refusing
+            | EventKind::Skewed { .. }
     )
 }
 
@@ -317,7 +321,7 @@ fn names(trace: &Trace) -> BTreeMap<Vec<u8>, &str> {
             .first()
             .and_then(|arrival| trace.event(arrival.event));
         if let Some(Event {
-            what: What::Accepted { record, .. },
+            what: EventKind::Accepted { record, .. },
             ..
         }) = accepted
         {

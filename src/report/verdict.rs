@@ -4,7 +4,7 @@ use super::faults::faults;
 use super::lanes::Lanes;
 use super::reasons::Reasons;
 use super::show;
-use super::story::{Detail, Told};
+use super::story::{Detail, StoryFilter};
 use crate::trace::invariants::Invariant;
 use crate::trace::{Judgement, Trace};
 
@@ -21,7 +21,7 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
     let lanes = Lanes::of(trace);
     let faults = faults(trace, &lanes);
     let reasons = Reasons::new(trace, &lanes, &faults);
-    let told = Told::new(trace, Detail::Everything);
+    let told = StoryFilter::new(trace, Detail::Everything);
     for judgement in &trace.judgements {
         if held(judgement).is_none() {
             lines.extend(lines_of(judgement, &reasons, &told));
@@ -56,7 +56,7 @@ pub fn failed(trace: &Trace) -> Vec<Failed<'_>> {
     let lanes = Lanes::of(trace);
     let faults = faults(trace, &lanes);
     let reasons = Reasons::new(trace, &lanes, &faults);
-    let told = Told::new(trace, Detail::Everything);
+    let told = StoryFilter::new(trace, Detail::Everything);
     let failed = trace.judgements.iter().filter(|judgement| !judgement.held);
     let as_told = failed.map(|judgement| Failed {
         judgement,
@@ -95,7 +95,7 @@ fn why(reasons: &Reasons<'_>, judgement: &Judgement) -> Option<String> {
     }
 }
 
-fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &Told<'_>) -> Vec<String> {
+fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &StoryFilter<'_>) -> Vec<String> {
     let Judgement {
         about, expected, ..
     } = judgement;

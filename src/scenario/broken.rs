@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Clocked, Fault, Party, Route, Scenario, Skewed, Step, Way};
+use super::{Action, Clocked, Direction, Fault, Party, Route, Scenario, Skewed, Step};
 use crate::diag::Span;
 use crate::units::LatencyRange;
 
@@ -15,7 +15,7 @@ pub(super) struct Broken {
     /// What another fault ended that came to somebody meanwhile, and where that is written.
     ended: BTreeMap<(Fault, Party), Span>,
     /// Which ways are cut, and by how many steps.
-    ways: BTreeMap<Way, usize>,
+    ways: BTreeMap<Direction, usize>,
     /// What routes take that do not take what they took in the beginning.
     slow: BTreeMap<Route, LatencyRange>,
     /// Whose clocks are wrong.
@@ -74,19 +74,19 @@ impl Broken {
             .map(|&(_, id)| id)
     }
 
-    pub(super) fn cut(&mut self, ways: &[Way]) {
+    pub(super) fn cut(&mut self, ways: &[Direction]) {
         for way in ways {
             *self.ways.entry(*way).or_default() += 1;
         }
     }
 
     /// Whether what is sent this way waits.
-    pub(super) fn is_cut(&self, way: Way) -> bool {
+    pub(super) fn is_cut(&self, way: Direction) -> bool {
         self.ways.contains_key(&way)
     }
 
     /// What healing these ways heals: as far as they are cut; or everything that is, as often as it is.
-    pub(super) fn healed(&self, ways: Option<Vec<Way>>) -> Vec<Way> {
+    pub(super) fn healed(&self, ways: Option<Vec<Direction>>) -> Vec<Direction> {
         match ways {
             None => (self.ways.iter())
                 .flat_map(|(way, count)| std::iter::repeat_n(*way, *count))
@@ -99,7 +99,7 @@ impl Broken {
     }
 
     /// Takes one cut from each of the ways.
-    pub(super) fn heal(&mut self, ways: &[Way]) {
+    pub(super) fn heal(&mut self, ways: &[Direction]) {
         for way in ways {
             if let Some(count) = self.ways.get_mut(way) {
                 *count -= 1;
@@ -142,7 +142,7 @@ impl Broken {
     }
 
     /// The ways that are cut, each once.
-    pub(super) fn cut_ways(&self) -> impl Iterator<Item = Way> {
+    pub(super) fn cut_ways(&self) -> impl Iterator<Item = Direction> {
         self.ways.keys().copied()
     }
 

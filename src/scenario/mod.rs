@@ -31,7 +31,7 @@ pub use expects::{
     Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
 };
 pub use order::{Choice, Order};
-pub use pattern::{Pattern, Wanted};
+pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
@@ -141,9 +141,9 @@ pub enum Action {
     /// It is no longer wrong.
     Mend(Fault, Vec<Party>),
     /// What is sent one way between these pairs waits.
-    Cut(Vec<Way>),
+    Cut(Vec<Direction>),
     /// One cut less of these ways: what waited flows on when it was the last.
-    Heal(Vec<Way>),
+    Heal(Vec<Direction>),
     /// Connections between these pairs are reset.
     Sever(Vec<(Party, Party)>),
     /// Messages take so long on these routes from now on.
@@ -211,7 +211,7 @@ impl Party {
 }
 
 /// From whom to whom.
-pub type Way = (Party, Party);
+pub type Direction = (Party, Party);
 
 /// What messages go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use super::template::{CLIENT, Piece, TextError, hex_bytes, pieces, push_char, wi
 
 /// What should have come where a reply is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Mismatch {
     /// These bytes, right there.
     Next(Vec<u8>),
     /// These bytes, there or later.
@@ -127,7 +127,7 @@ impl Pattern {
 
     /// Where a reply that does not match first is not as expected: how many bytes of it may be right, and what should have
     /// come behind them, or behind any more bytes where a star stands before it.
-    pub fn difference(&self, reply: &[u8], i: u32, sent: Option<&str>) -> (usize, Wanted) {
+    pub fn difference(&self, reply: &[u8], i: u32, sent: Option<&str>) -> (usize, Mismatch) {
         let stretches = self.between_stars(i, sent.unwrap_or_default());
         let mut right = 0;
         for (number, stretch) in stretches.iter().enumerate() {
@@ -139,16 +139,16 @@ impl Pattern {
                     .take_while(|(one, other)| one == other);
                 let same = same.count();
                 if same < stretch.len() {
-                    return (same, Wanted::Next(stretch[same..].to_vec()));
+                    return (same, Mismatch::Next(stretch[same..].to_vec()));
                 }
                 right = same;
             } else if let Some(at) = find(rest, stretch) {
                 right += at + stretch.len();
             } else {
-                return (right, Wanted::Somewhere(stretch.clone()));
+                return (right, Mismatch::Somewhere(stretch.clone()));
             }
         }
-        (right, Wanted::End)
+        (right, Mismatch::End)
     }
 
     /// The pattern with its placeholders filled in, to show beside what came instead.
@@ -270,13 +270,13 @@ mod tests {
         let difference = |pattern: &str, reply: &[u8]| {
             Pattern::parse(pattern).unwrap().difference(reply, 1, None)
         };
-        let next = |text: &str| Wanted::Next(text.as_bytes().to_vec());
-        let somewhere = |text: &str| Wanted::Somewhere(text.as_bytes().to_vec());
+        let next = |text: &str| Mismatch::Next(text.as_bytes().to_vec());
+        let somewhere = |text: &str| Mismatch::Somewhere(text.as_bytes().to_vec());
         assert_eq!(difference("abcd", b"abxd"), (2, next("cd")));
         assert_eq!(difference("abcd", b"ab"), (2, next("cd")));
-        assert_eq!(difference("ab", b"abc"), (2, Wanted::End));
+        assert_eq!(difference("ab", b"abc"), (2, Mismatch::End));
         assert_eq!(difference("a*b*c", b"a..b..d"), (4, somewhere("c")));
-        assert_eq!(difference("a*bc", b"a.bc."), (4, Wanted::End));
+        assert_eq!(difference("a*bc", b"a.bc."), (4, Mismatch::End));
     }
 
     #[test]

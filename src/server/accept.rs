@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::handle::Beat;
 use super::{Limits, ServeError, Shared, client, peer, unless};
-use crate::journal::{Other, What, Why};
+use crate::journal::{CloseReason, EventKind, PeerRole};
 use crate::net::{Connection, Listener, Net, site};
 
 /// How many connections a listener takes.
@@ -27,7 +27,7 @@ struct Most {
 /// What tells one listener from another.
 #[derive(Clone, Copy)]
 struct Kind {
-    with: fn() -> Other,
+    with: fn() -> PeerRole,
     most: fn(&Limits) -> Most,
     beat: Beat,
     /// When there are too many, the oldest that has not shown who it is makes room, so that strangers who say nothing keep
@@ -94,7 +94,7 @@ pub(super) async fn clients<N: Net>(
     listener: N::Listener,
 ) -> Result<(), ServeError> {
     let kind = Kind {
-        with: || Other::Client,
+        with: || PeerRole::Client,
         most: |limits| Most {
             in_all: limits.client_connections,
             from_one: limits.clients_per_address,
@@ -113,7 +113,7 @@ pub(super) async fn peers<N: Net>(
     listener: N::Listener,
 ) -> Result<(), ServeError> {
     let kind = Kind {
-        with: || Other::Peer,
+        with: || PeerRole::Peer,
         most: |limits| Most {
             in_all: limits.peer_connections,
             from_one: limits.peers_per_address,
@@ -178,7 +178,7 @@ where
     let mut stopping = std::pin::pin!(stopping);
     let not_accepted = |why, from| {
         let with = (kind.with)();
-        let what = What::NotAccepted { with, why, from };
+        let what = EventKind::NotAccepted { with, why, from };
         shared.journal.record(None, what);
     };
     // Why nobody can come in, until somebody could.
@@ -187,11 +187,11 @@ where
         let most = (kind.most)(&shared.limits());
         let is_full = connections.len() >= most.in_all;
         if is_full && !was_full {
-            not_accepted(Why::Full, None);
+            not_accepted(CloseReason::Full, None);
         }
         was_full = is_full;
         let must_wait = is_full && unproved.oldest().is_none();
-        let shut = must_wait.then_some(Why::Full);
+        let shut = must_wait.then_some(CloseReason::Full);
         let shut = shut.or_else(|| want_of_files.clone());
         shared.pulse.shut(kind.beat, shut);
         let ended = async { Next::Ended(ended(&mut connections).await) };
@@ -238,7 +238,7 @@ where
             }
             // Out of descriptors, or a client that was gone already: neither ends the server.
             Next::Accepted(Err(error)) => {
-                let why = Why::from(&error);
+                let why = CloseReason::from(&error);
                 want_of_files = why.is_want_of_files().then(|| why.clone());
                 shared.pulse.shut(kind.beat, want_of_files.clone());
                 not_accepted(why, None);
@@ -259,11 +259,11 @@ fn turned_away<N: Net>(
     kind: Kind,
     began: Instant,
     is_crowded: bool,
-) -> Option<Why> {
+) -> Option<CloseReason> {
     if kind.may_wait_for_herd && waits_for_herd(shared, began) {
-        return Some(Why::Early);
+        return Some(CloseReason::Early);
     }
-    is_crowded.then_some(Why::Crowded)
+    is_crowded.then_some(CloseReason::Crowded)
 }
 
 /// Whether no client is served yet by a server that `began` then.

@@ -18,7 +18,7 @@ use super::rate::{LOOK_UPS, Pace, TooFast};
 use super::turn::Turn;
 use super::until::Until;
 use super::{CHUNK, Limits, Shared, unless, unproved};
-use crate::journal::{Answered, ConnId, End, Journal, Other, What, Why};
+use crate::journal::{Answered, CloseReason, ConnId, End, EventKind, Journal, PeerRole};
 use crate::net::{Connection, Net, Proved, site};
 use crate::node::mistakes::{Mistake, makes};
 use crate::node::{ClientLineAt, LookUp};
@@ -27,7 +27,7 @@ pub(super) async fn serve_client<N: Net>(
     shared: Arc<Shared<N>>,
     connection: Connection<N::Stream>,
 ) {
-    let conn = shared.opened(End::Acceptor, Other::Client, &connection);
+    let conn = shared.opened(End::Acceptor, PeerRole::Client, &connection);
     let mut stream = connection.stream;
     let shaken = shake(&shared, &connection.proved, &mut stream).await;
     let why = match shaken {
@@ -45,13 +45,13 @@ async fn shake<N: Net>(
     shared: &Shared<N>,
     proved: &Proved,
     stream: &mut (impl AsyncWrite + Unpin),
-) -> Result<(), Why> {
+) -> Result<(), CloseReason> {
     if !proved.is_under_way() {
         return Ok(());
     }
     let shaken = timeout(shared.timing().handshake_deadline, stream.flush()).await;
-    let shaken = shaken.map_err(|_| Why::NoHandshake)?;
-    shaken.map_err(|error| Why::from(&error))
+    let shaken = shaken.map_err(|_| CloseReason::NoHandshake)?;
+    shaken.map_err(|error| CloseReason::from(&error))
 }
 
 /// What to do behind the lines that were handled.
@@ -65,7 +65,7 @@ enum Then {
     /// There may be more, but so much waits for Places that no line is handled before there is room.
     Wait,
     /// Nothing more is handled: the connection ends when all is answered.
-    Close(Why),
+    Close(CloseReason),
 }
 
 /// How long a client waits: by one look at the clock for each read, and one for each write.
@@ -120,9 +120,9 @@ struct Talk<'a, N: Net> {
     /// When it was last recorded that it is held back.
     held_back: Option<Instant>,
     /// Why nothing more is read.
-    ended: Option<Why>,
+    ended: Option<CloseReason>,
     /// Why nothing more is handled.
-    over: Option<Why>,
+    over: Option<CloseReason>,
 }
 
 async fn converse<N: Net>(
@@ -130,7 +130,7 @@ async fn converse<N: Net>(
     conn: ConnId,
     remote: IpAddr,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> Why {
+) -> CloseReason {
     let mut talk = Talk::new(shared, conn, remote);
     let alarm = sleep_until(Instant::now() + shared.timing().idle);
     let mut until = Until::new(shared.stopping(), alarm);
@@ -259,7 +259,7 @@ impl<'a, N: Net> Talk<'a, N> {
                 Next::TooLong(beginning) => {
                     let node = &mut state.node;
                     node.client_line_too_long(beginning, *conn, journal, out);
-                    break Then::Close(Why::LineTooLong);
+                    break Then::Close(CloseReason::LineTooLong);
                 }
                 Next::Line(line) => {
                     turn.line(line.len());
@@ -278,7 +278,7 @@ impl<'a, N: Net> Talk<'a, N> {
     }
 
     /// Writes the answers that nothing stands before.
-    async fn answer(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), Why> {
+    async fn answer(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), CloseReason> {
         let (look_ups, out) = (&mut self.look_ups, &mut self.out);
         if !look_ups.is_empty() {
             look_ups.get_on().await;
@@ -307,7 +307,7 @@ impl<'a, N: Net> Talk<'a, N> {
         &mut self,
         until: &mut Until<S>,
         stream: &mut (impl AsyncRead + Unpin),
-    ) -> Result<(), Why> {
+    ) -> Result<(), CloseReason> {
         let timing = self.shared.timing();
         let began = self.waiting.written.take().unwrap_or_else(Instant::now);
         let reading = until.read(&timing, began, &mut self.lines, stream);
@@ -326,7 +326,7 @@ impl<'a, N: Net> Talk<'a, N> {
         match read {
             None => {}
             Some(Ok(0)) => {
-                self.ended = Some(Why::Ended);
+                self.ended = Some(CloseReason::Ended);
                 self.lines.end();
             }
             Some(Ok(_)) => {
@@ -334,11 +334,11 @@ impl<'a, N: Net> Talk<'a, N> {
                 self.turn.exchange();
                 // Once told to stop, what is there is read and no more: a client that never
                 // pauses must not keep the server from ending.
-                self.ended = self.shared.stop.borrow().then_some(Why::Stopping);
+                self.ended = self.shared.stop.borrow().then_some(CloseReason::Stopping);
             }
             // A client that waits for an answer may be silent.
-            Some(Err(Why::Silent)) if !self.look_ups.is_empty() => {}
-            Some(Err(why @ Why::Failed(_))) => return Err(why),
+            Some(Err(CloseReason::Silent)) if !self.look_ups.is_empty() => {}
+            Some(Err(why @ CloseReason::Failed(_))) => return Err(why),
             Some(Err(why)) => self.over = Some(why),
         }
         Ok(())
@@ -368,7 +368,7 @@ impl<'a, N: Net> Talk<'a, N> {
             let (conn, limit) = (self.conn, limit.into());
             self.shared
                 .journal
-                .record(None, What::HeldBack { conn, limit });
+                .record(None, EventKind::HeldBack { conn, limit });
         }
     }
 }
@@ -390,7 +390,7 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
     let client = look_up.client.as_slice().into();
     let cause = shared
         .journal
-        .record(Some(look_up.asked_by), What::LookUp { client });
+        .record(Some(look_up.asked_by), EventKind::LookUp { client });
     look_up.asked_by = cause;
     async move {
         let body = shared.places.nearby(&look_up).await;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::neighbours::Peer;
 use super::peer::{self, Dialled, serve_dialled};
 use super::{ServeError, Shared, unless};
-use crate::journal::{What, Why};
+use crate::journal::{CloseReason, EventKind};
 use crate::net::Net;
 use crate::node::NeighbourId;
 use crate::protocol::peer::{OLDEST_VERSION, VERSION, is_unspoken, namesake};
@@ -43,12 +43,12 @@ pub(super) async fn keep_dialling<N: Net>(
                 };
                 let spoken = std::mem::replace(&mut version, VERSION);
                 match serve_dialled(&shared, connection, dialled).await {
-                    Why::Refused(reason) if is_unspoken(&reason, spoken) => {
+                    CloseReason::Refused(reason) if is_unspoken(&reason, spoken) => {
                         // It is there and waits for nothing but older words.
                         version = OLDEST_VERSION;
                         continue;
                     }
-                    Why::Refused(reason) if namesake(&reason).is_some() => {
+                    CloseReason::Refused(reason) if namesake(&reason).is_some() => {
                         // Somebody has to come and end one of the two.
                         most *= NAMESAKE_WAITS;
                         pause = most;
@@ -57,7 +57,7 @@ pub(super) async fn keep_dialling<N: Net>(
                 }
             }
             Ok(Err(error)) => failed(&shared, &peer, (&error).into()),
-            Err(_) => failed(&shared, &peer, Why::Silent),
+            Err(_) => failed(&shared, &peer, CloseReason::Silent),
         }
         if since.elapsed() > timing.redial_most {
             pause = timing.redial_least;
@@ -101,7 +101,9 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
     Ok(())
 }
 
-fn failed<N: Net>(shared: &Shared<N>, peer: &Peer, why: Why) {
+fn failed<N: Net>(shared: &Shared<N>, peer: &Peer, why: CloseReason) {
     let to = Arc::clone(&peer.name);
-    shared.journal.record(None, What::ConnectFailed { to, why });
+    shared
+        .journal
+        .record(None, EventKind::ConnectFailed { to, why });
 }

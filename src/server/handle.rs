@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use super::neighbours::State;
 use super::{Limits, Timing, config};
 use crate::herd::{Herd, Name, ServerId};
-use crate::journal::{Journal, Why};
+use crate::journal::{CloseReason, Journal};
 use crate::node::{ForgetError, Forgotten, LinkStatus};
 use crate::protocol::time::Timestamp;
 
@@ -27,7 +27,7 @@ pub(super) struct Pulse {
     /// In milliseconds: a listener that waits counts on this often.
     every: AtomicU64,
     /// Why nobody can come in by each.
-    shut: [Mutex<Option<Why>>; 2],
+    shut: [Mutex<Option<CloseReason>>; 2],
 }
 
 impl Default for Pulse {
@@ -53,7 +53,7 @@ impl Pulse {
     }
 
     /// From here on nobody can come in by this listener, for this reason; or somebody can again.
-    pub(super) fn shut(&self, beat: Beat, why: Option<Why>) {
+    pub(super) fn shut(&self, beat: Beat, why: Option<CloseReason>) {
         let shut = self.shut[beat as usize].lock();
         *shut.unwrap_or_else(PoisonError::into_inner) = why;
     }
@@ -134,7 +134,7 @@ impl Handle {
     }
 
     /// Why no client can come in, as long as none can.
-    pub fn shut(&self) -> Option<Why> {
+    pub fn shut(&self) -> Option<CloseReason> {
         let shut = self.pulse.shut[Beat::Clients as usize].lock();
         shut.unwrap_or_else(PoisonError::into_inner).clone()
     }

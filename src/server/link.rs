@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::lines::{Lines, Next};
 use super::neighbours::{Peer, State};
 use super::{CHUNK, Over, Shared, unless};
-use crate::journal::{ConnId, EventId, What, Why};
+use crate::journal::{CloseReason, ConnId, EventId, EventKind};
 use crate::net::Net;
 use crate::node::mistakes::{self, Mistake, makes};
 use crate::node::{Greeting, NeighbourId};
@@ -60,9 +60,9 @@ impl<N: Net> Link<'_, N> {
         let mut state = self.shared.state();
         if self.is_current(&state) {
             if state.node.is_left_by(self.neighbour) {
-                over.why = Why::Left;
+                over.why = CloseReason::Left;
             } else if state.node.is_confirmed(self.neighbour) {
-                over.why = Why::Stopping;
+                over.why = CloseReason::Stopping;
             }
             let (why, journal) = (over.why.clone(), &*self.shared.journal);
             state
@@ -90,7 +90,7 @@ impl<N: Net> Link<'_, N> {
             {
                 let mut state = self.shared.state();
                 if !self.is_current(&state) {
-                    return Why::Superseded.into();
+                    return CloseReason::Superseded.into();
                 }
                 // A link that always has something to say must see it, too.
                 if !leaves && (is_told || *self.shared.stop_links.borrow()) {
@@ -155,7 +155,7 @@ impl<N: Net> Link<'_, N> {
         loop {
             loop {
                 match self.handle(lines) {
-                    Ok(Handled { is_over: true, .. }) => return Why::Stopping.into(),
+                    Ok(Handled { is_over: true, .. }) => return CloseReason::Stopping.into(),
                     Ok(Handled { lines: 0, .. }) => break,
                     Ok(_) => last_line = Instant::now(),
                     Err(over) => return over,
@@ -163,13 +163,13 @@ impl<N: Net> Link<'_, N> {
             }
             // Only whole lines count as a sign of life.
             match timeout_at(last_line + silence, lines.read(reader)).await {
-                Err(_) => return Why::Silent.into(),
+                Err(_) => return CloseReason::Silent.into(),
                 Ok(Ok(0)) => {
                     self.shared.state().node.hear_end(self.neighbour);
-                    return Why::Ended.into();
+                    return CloseReason::Ended.into();
                 }
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Why::from(&error).into(),
+                Ok(Err(error)) => return CloseReason::from(&error).into(),
             }
         }
     }
@@ -180,7 +180,7 @@ impl<N: Net> Link<'_, N> {
         let journal = &*self.shared.journal;
         let mut state = self.shared.state();
         if !self.is_current(&state) {
-            return Err(Why::Superseded.into());
+            return Err(CloseReason::Superseded.into());
         }
         let now = self.shared.net.now();
         mistakes::tell_time(|| now);
@@ -191,7 +191,7 @@ impl<N: Net> Link<'_, N> {
                 Next::Nothing => break,
                 Next::TooLong(line) => {
                     let (conn, line) = (self.conn, line.into());
-                    let heard = journal.record(None, What::LineIn { conn, line });
+                    let heard = journal.record(None, EventKind::LineIn { conn, line });
                     failed = Some((PeerError::TooLong, heard));
                 }
                 Next::Line(line) => {
@@ -208,7 +208,7 @@ impl<N: Net> Link<'_, N> {
                 is_over: state.node.is_confirmed(self.neighbour),
             }),
             Some((error, heard)) => Err(Over {
-                why: Why::Protocol(error),
+                why: CloseReason::Protocol(error),
                 cause: Some(heard),
             }),
         }

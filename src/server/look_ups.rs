@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures_lite::future::or;
 use tokio::time::Instant;
 
-use crate::journal::{ConnId, End, EventId, Journal, What};
+use crate::journal::{ConnId, End, EventId, EventKind, Journal};
 
 /// While answers of so many bytes wait for one before them, no further line is decided. The look-ups
 /// that are under way by then still add theirs.
@@ -124,7 +124,7 @@ impl<'a> LookUps<'a> {
         self.waiting -= text.len();
         let line_out = |cause, line: &[u8]| {
             let line = line.into();
-            journal.record(Some(cause), What::LineOut { conn, line });
+            journal.record(Some(cause), EventKind::LineOut { conn, line });
         };
         line_out(cause, text.strip_suffix(b"\n\n").unwrap_or(&text));
         let mut rest = slot.behind.as_slice();
@@ -203,8 +203,8 @@ impl Journal for Withheld<'_> {
         self.journal.open(end, local, remote)
     }
 
-    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
-        let (What::LineOut { line, .. }, Some(heard)) = (&what, cause) else {
+    fn record(&self, cause: Option<EventId>, what: EventKind<'_>) -> EventId {
+        let (EventKind::LineOut { line, .. }, Some(heard)) = (&what, cause) else {
             return self.journal.record(cause, what);
         };
         let mut not_recorded = (self.not_recorded.lock()).unwrap_or_else(PoisonError::into_inner);
@@ -228,7 +228,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::{Answer, LookUps, MOST_WAITING};
-    use crate::journal::{ConnId, End, EventId, Forgetful, Journal, What};
+    use crate::journal::{ConnId, End, EventId, EventKind, Forgetful, Journal};
 
     const CONN: ConnId = ConnId(1);
     const CAUSE: EventId = EventId(NonZeroU64::MIN);
@@ -251,7 +251,7 @@ mod tests {
         let (behind, withheld) = look_ups.behind(journal).expect("a look-up is under way");
         behind.extend_from_slice(format!("{line}\n").as_bytes());
         let line = line.as_bytes().into();
-        withheld.record(Some(CAUSE), What::LineOut { conn: CONN, line });
+        withheld.record(Some(CAUSE), EventKind::LineOut { conn: CONN, line });
     }
 
     async fn released(look_ups: &mut LookUps<'_>, journal: &dyn Journal) -> String {
@@ -270,8 +270,8 @@ mod tests {
             CONN
         }
 
-        fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
-            if let What::LineOut { line, .. } = what {
+        fn record(&self, _: Option<EventId>, what: EventKind<'_>) -> EventId {
+            if let EventKind::LineOut { line, .. } = what {
                 let mut lines = self.0.lock().expect("no panic");
                 lines.push(line.to_string());
             }

@@ -34,7 +34,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::herd::Address;
-use crate::journal::{ConnId, End, EventId, Journal, Other, What, Why};
+use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::tokio::Unresolved;
 use crate::net::{Connection, Net, Proved};
 use crate::node::{Node, Unconfirmed};
@@ -166,20 +166,20 @@ struct Shared<N: Net> {
 
 /// Why a connection is over, and the event that made it so, if one did.
 struct Over {
-    why: Why,
+    why: CloseReason,
     cause: Option<EventId>,
 }
 
-impl From<Why> for Over {
-    fn from(why: Why) -> Self {
+impl From<CloseReason> for Over {
+    fn from(why: CloseReason) -> Self {
         Self { why, cause: None }
     }
 }
 
 /// A handshake that failed has better words for it than the system has.
-fn unproved(why: Why, proved: &Proved) -> Why {
+fn unproved(why: CloseReason, proved: &Proved) -> CloseReason {
     match (why, proved.failure()) {
-        (Why::Failed(_), Some(reason)) => Why::Refused(reason.into()),
+        (CloseReason::Failed(_), Some(reason)) => CloseReason::Refused(reason.into()),
         (why, _) => why,
     }
 }
@@ -213,9 +213,10 @@ impl<N: Net> Shared<N> {
     }
 
     /// Gives a new connection its number and says that it is there.
-    fn opened<S>(&self, end: End, with: Other, connection: &Connection<S>) -> ConnId {
+    fn opened<S>(&self, end: End, with: PeerRole, connection: &Connection<S>) -> ConnId {
         let conn = self.journal.open(end, connection.local, connection.remote);
-        self.journal.record(None, What::Opened { conn, end, with });
+        self.journal
+            .record(None, EventKind::Opened { conn, end, with });
         conn
     }
 
@@ -233,13 +234,17 @@ impl<N: Net> Shared<N> {
     /// with unread bytes resets it, and a reset overtakes what was written.
     async fn last_words(
         &self,
-        why: &Why,
+        why: &CloseReason,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
     ) {
         let was_answered = matches!(
             why,
-            Why::LineTooLong | Why::HalfLine | Why::Refused(_) | Why::Protocol(_) | Why::Stopping
+            CloseReason::LineTooLong
+                | CloseReason::HalfLine
+                | CloseReason::Refused(_)
+                | CloseReason::Protocol(_)
+                | CloseReason::Stopping
         );
         // An error here changes nothing: the connection ends either way. Plain TCP never waits here; TLS has
         // a last word to write, which nobody may read.
@@ -253,7 +258,7 @@ impl<N: Net> Shared<N> {
     }
 
     fn closed(&self, conn: ConnId, Over { why, cause }: Over) {
-        self.journal.record(cause, What::Closed { conn, why });
+        self.journal.record(cause, EventKind::Closed { conn, why });
     }
 
     /// How long a connection that is over is still written and read.
@@ -263,7 +268,11 @@ impl<N: Net> Shared<N> {
     }
 
     /// Writes all of `bytes`, or says why not.
-    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Why> {
+    async fn write(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        bytes: &[u8],
+    ) -> Result<(), CloseReason> {
         let written = async {
             writer.write_all(bytes).await?;
             // A stream that encrypts may have taken more than it has passed on.
@@ -278,7 +287,7 @@ impl<N: Net> Shared<N> {
         match done {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err((&error).into()),
-            Err(_) => Err(Why::Slow),
+            Err(_) => Err(CloseReason::Slow),
         }
     }
 }
@@ -369,7 +378,7 @@ async fn run<N: Net>(
     end_links: watch::Sender<bool>,
 ) -> Result<Stopped, ServeError> {
     let boot = shared.config.node.boot.to_string().into();
-    shared.journal.record(None, What::Started { boot });
+    shared.journal.record(None, EventKind::Started { boot });
     let mut tasks = JoinSet::new();
     let clients = accept::clients(Arc::clone(&shared), listeners.clients);
     let clients = shared.net.task(async move {
@@ -414,7 +423,7 @@ async fn run<N: Net>(
         }
     }
     let unconfirmed = shared.state().node.farewell(&*shared.journal);
-    shared.journal.record(None, What::Stopped);
+    shared.journal.record(None, EventKind::Stopped);
     Ok(Stopped { unconfirmed })
 }
 

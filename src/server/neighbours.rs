@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 use crate::herd::{Address, Name};
-use crate::journal::{Journal, Why};
+use crate::journal::{CloseReason, Journal};
 use crate::node::{Neighbour, NeighbourId, Node};
 
 /// A neighbour, as long as the herd says the same of it.
@@ -149,7 +149,7 @@ impl State {
     }
 
     fn lose(&mut self, id: NeighbourId, why: String, journal: &dyn Journal) {
-        (self.node).lose(id, Why::Refused(why.clone().into()), journal);
+        (self.node).lose(id, CloseReason::Refused(why.clone().into()), journal);
         self.sessions[id.0] = None;
         self.new.retain(|new| new.neighbour != id);
         self.peers[id.0].leave(why);

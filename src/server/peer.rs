@@ -12,7 +12,7 @@ use super::lines::{Lines, Next};
 use super::link::Link;
 use super::neighbours::Peer;
 use super::{Over, Shared, unless, unproved};
-use crate::journal::{ConnId, End, EventId, Other, What, Why};
+use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, PeerRole};
 use crate::net::{Connection, Net, Proved};
 use crate::node::{Greeted, Greeting, Namesakes, NeighbourId, Refused};
 use crate::protocol::escape;
@@ -24,7 +24,7 @@ pub(super) async fn serve_peer<N: Net>(
     connection: Connection<N::Stream>,
     place: Arc<Place>,
 ) {
-    let conn = shared.opened(End::Acceptor, Other::Peer, &connection);
+    let conn = shared.opened(End::Acceptor, PeerRole::Peer, &connection);
     run(&shared, conn, connection, None, &place).await;
 }
 
@@ -41,8 +41,8 @@ pub(super) async fn serve_dialled<N: Net>(
     shared: &Shared<N>,
     connection: Connection<N::Stream>,
     dialled: Dialled<'_>,
-) -> Why {
-    let with = Other::Server(Arc::clone(&dialled.peer.name));
+) -> CloseReason {
+    let with = PeerRole::Server(Arc::clone(&dialled.peer.name));
     let conn = shared.opened(End::Dialler, with, &connection);
     run(shared, conn, connection, Some(dialled), &Place::default()).await
 }
@@ -53,7 +53,7 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
     connection: Connection<N::Stream>,
     peer: &Peer,
 ) {
-    let with = Other::Server(Arc::clone(&peer.name));
+    let with = PeerRole::Server(Arc::clone(&peer.name));
     let conn = shared.opened(End::Dialler, with, &connection);
     let Connection { stream, proved, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -71,17 +71,17 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
         match PeerLine::parse(&line) {
             // Version 1 does not know what is wanted of it, and says so. It dials when it does.
             Ok(PeerLine::Bye { .. }) => Ok(heard),
-            Ok(_) => Err(Why::Protocol(PeerError::Unexpected).into()),
-            Err(error) => Err(Why::Protocol(error).into()),
+            Ok(_) => Err(CloseReason::Protocol(PeerError::Unexpected).into()),
+            Err(error) => Err(CloseReason::Protocol(error).into()),
         }
     };
     let over = match timeout(shared.timing().hello_deadline, asked).await {
         Ok(Ok(heard)) => Over {
-            why: Why::Left,
+            why: CloseReason::Left,
             cause: Some(heard),
         },
         Ok(Err(over)) => over,
-        Err(_) => Why::NoHello.into(),
+        Err(_) => CloseReason::NoHello.into(),
     };
     let over = Over {
         why: unproved(over.why, &proved),
@@ -97,7 +97,7 @@ async fn run<N: Net>(
     connection: Connection<N::Stream>,
     dialled: Option<Dialled<'_>>,
     place: &Place,
-) -> Why {
+) -> CloseReason {
     let Connection { stream, proved, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
     let talk = Talk {
@@ -108,7 +108,7 @@ async fn run<N: Net>(
     };
     let mut over = talk.converse(&mut reader, &mut writer, dialled).await;
     over.why = unproved(over.why, &proved);
-    if let Why::Protocol(error) = over.why {
+    if let CloseReason::Protocol(error) = over.why {
         // The neighbour should know why; whether it still listens is its own affair.
         let reason = error.to_string();
         let _ = talk.say_bye(&mut writer, &reason, over.cause).await;
@@ -145,9 +145,9 @@ impl<N: Net> Talk<'_, N> {
         let (greeting, peer, heard) = match unless(self.place.lost(), greeted).await {
             Some(Some(Ok(Ok(greeted)))) => greeted,
             Some(Some(Ok(Err(over)))) => return over,
-            Some(Some(Err(_))) => return Why::NoHello.into(),
-            Some(None) => return Why::Stopping.into(),
-            None => return Why::Full.into(),
+            Some(Some(Err(_))) => return CloseReason::NoHello.into(),
+            Some(None) => return CloseReason::Stopping.into(),
+            None => return CloseReason::Full.into(),
         };
         self.place.keep();
         let link = Link {
@@ -175,10 +175,11 @@ impl<N: Net> Talk<'_, N> {
         // Who may no longer speak is not heard to the end of what was read already.
         let revoked = async { Err(self.proved.revoked().await) };
         let (mut over, bye) = match (or(revoked, session).await, link.peer.why_left()) {
-            (Ok(over), None) => (over.unwrap_or_else(|| Why::Slow.into()), None),
-            (Ok(_), Some(reason)) | (Err(reason), _) => {
-                (Why::Refused(reason.clone().into()).into(), Some(reason))
-            }
+            (Ok(over), None) => (over.unwrap_or_else(|| CloseReason::Slow.into()), None),
+            (Ok(_), Some(reason)) | (Err(reason), _) => (
+                CloseReason::Refused(reason.clone().into()).into(),
+                Some(reason),
+            ),
         };
         link.down(&mut over);
         if let Some(reason) = bye {
@@ -210,7 +211,7 @@ impl<N: Net> Talk<'_, N> {
             if let Some(linked) = peer::namesake(&reason) {
                 self.has_a_namesake(linked, heard);
             }
-            return Err(over(Why::Refused(reason.into())));
+            return Err(over(CloseReason::Refused(reason.into())));
         }
         match self.recognise(&line, dialled) {
             Ok((Greeted::Link(greeting), peer)) => {
@@ -223,14 +224,14 @@ impl<N: Net> Talk<'_, N> {
             Ok((Greeted::DialMe(_), peer)) => {
                 peer.dial_now();
                 self.say_bye(writer, "", Some(heard)).await?;
-                Err(over(Why::Left))
+                Err(over(CloseReason::Left))
             }
             Err(Refused { reason, namesakes }) => {
                 if let Some(namesakes) = namesakes {
                     self.met_namesakes(namesakes, heard);
                 }
                 self.say_bye(writer, &reason, Some(heard)).await?;
-                Err(over(Why::Refused(reason.into())))
+                Err(over(CloseReason::Refused(reason.into())))
             }
         }
     }
@@ -259,7 +260,7 @@ impl<N: Net> Talk<'_, N> {
     /// A neighbour has a link with another server of this one's name.
     fn has_a_namesake(&self, linked: &str, heard: EventId) {
         let config = &self.shared.config.node;
-        let what = What::Namesakes {
+        let what = EventKind::Namesakes {
             name: Arc::clone(&config.name),
             mine: true,
             linked: linked.into(),
@@ -272,7 +273,7 @@ impl<N: Net> Talk<'_, N> {
 
     /// Two servers have the name of one neighbour.
     fn met_namesakes(&self, namesakes: Namesakes, heard: EventId) {
-        let what = What::Namesakes {
+        let what = EventKind::Namesakes {
             name: namesakes.name,
             mine: false,
             linked: namesakes.linked.to_string().into(),
@@ -288,8 +289,8 @@ impl<N: Net> Talk<'_, N> {
         writer: &mut (impl AsyncWrite + Unpin),
         line: &[u8],
         cause: Option<EventId>,
-    ) -> Result<(), Why> {
-        let line_out = What::LineOut {
+    ) -> Result<(), CloseReason> {
+        let line_out = EventKind::LineOut {
             conn: self.conn,
             line: line.into(),
         };
@@ -302,7 +303,7 @@ impl<N: Net> Talk<'_, N> {
         writer: &mut (impl AsyncWrite + Unpin),
         reason: &str,
         cause: Option<EventId>,
-    ) -> Result<(), Why> {
+    ) -> Result<(), CloseReason> {
         let reason = reason.as_bytes();
         self.say(writer, &PeerLine::Bye { reason }.to_bytes(), cause)
             .await
@@ -318,22 +319,22 @@ impl<N: Net> Talk<'_, N> {
                 Next::Line(line) => return Ok((line.to_vec(), self.heard(line))),
                 Next::TooLong(line) => {
                     return Err(Over {
-                        why: Why::Protocol(PeerError::TooLong),
+                        why: CloseReason::Protocol(PeerError::TooLong),
                         cause: Some(self.heard(line)),
                     });
                 }
                 Next::Nothing => {}
             }
             match lines.read(reader).await {
-                Ok(0) => return Err(Why::Ended.into()),
+                Ok(0) => return Err(CloseReason::Ended.into()),
                 Ok(_) => {}
-                Err(error) => return Err(Why::from(&error).into()),
+                Err(error) => return Err(CloseReason::from(&error).into()),
             }
         }
     }
 
     fn heard(&self, line: &[u8]) -> EventId {
-        let line_in = What::LineIn {
+        let line_in = EventKind::LineIn {
             conn: self.conn,
             line: line.into(),
         };

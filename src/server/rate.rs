@@ -26,11 +26,11 @@ const FEW_ADDRESSES: usize = 1024;
 
 /// What was taken from somebody, as the time at which it is paid off.
 #[derive(Debug)]
-struct Taken {
+struct Debt {
     paid: Instant,
 }
 
-impl Taken {
+impl Debt {
     fn nothing() -> Self {
         Self {
             paid: Instant::now(),
@@ -76,7 +76,7 @@ pub(super) struct Addresses(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    taken: BTreeMap<IpAddr, Arc<Mutex<Taken>>>,
+    taken: BTreeMap<IpAddr, Arc<Mutex<Debt>>>,
     /// When there are so many, those that owe nothing and have no connection are forgotten.
     clean_at: usize,
 }
@@ -87,14 +87,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Addresses {
     /// What was taken from an address. It outlives connections, or whoever connects anew would owe nothing.
-    fn of(&self, address: IpAddr, now: Instant) -> Arc<Mutex<Taken>> {
+    fn of(&self, address: IpAddr, now: Instant) -> Arc<Mutex<Debt>> {
         let mut known = lock(&self.0);
         if known.taken.len() >= known.clean_at.max(FEW_ADDRESSES) {
             (known.taken).retain(|_, taken| Arc::strong_count(taken) > 1 || lock(taken).paid > now);
             known.clean_at = 2 * known.taken.len();
         }
         let taken = known.taken.entry(address);
-        let taken = taken.or_insert_with(|| Arc::new(Mutex::new(Taken::nothing())));
+        let taken = taken.or_insert_with(|| Arc::new(Mutex::new(Debt::nothing())));
         Arc::clone(taken)
     }
 }
@@ -102,10 +102,10 @@ impl Addresses {
 /// How fast a connection may be.
 #[derive(Debug)]
 pub(super) struct Pace {
-    own: Taken,
+    own: Debt,
     address: IpAddr,
     /// Of the address, from when its rate first has a limit.
-    shared: Option<Arc<Mutex<Taken>>>,
+    shared: Option<Arc<Mutex<Debt>>>,
 }
 
 /// Which limit is met, and until when.
@@ -120,7 +120,7 @@ impl Pace {
     /// That of a connection from `address`.
     pub(super) fn new(address: IpAddr) -> Self {
         Self {
-            own: Taken::nothing(),
+            own: Debt::nothing(),
             address,
             shared: None,
         }

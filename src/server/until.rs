@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Timing;
 use super::lines::Lines;
-use crate::journal::Why;
+use crate::journal::CloseReason;
 
 /// Both are set up once for the whole connection, and asked only when they have rung: to do that
 /// for each read would cost more than most lines do.
@@ -69,10 +69,10 @@ impl<S: Future<Output = ()>> Until<S> {
         now: Instant,
         lines: &mut Lines,
         reader: &mut (impl AsyncRead + Unpin),
-    ) -> Result<usize, Why> {
+    ) -> Result<usize, CloseReason> {
         let (deadline, late) = match lines.half_since() {
-            Some(since) => (since + timing.half_line, Why::HalfLine),
-            None => (now + timing.idle, Why::Silent),
+            Some(since) => (since + timing.half_line, CloseReason::HalfLine),
+            None => (now + timing.idle, CloseReason::Silent),
         };
         if deadline < self.alarm.deadline() {
             self.set_alarm(deadline);
@@ -81,7 +81,7 @@ impl<S: Future<Output = ()>> Until<S> {
         let mut read = pin!(lines.read_now(reader));
         poll_fn(|context| {
             if let Poll::Ready(read) = read.as_mut().poll(context) {
-                return Poll::Ready(read.map_err(|error| Why::from(&error)));
+                return Poll::Ready(read.map_err(|error| CloseReason::from(&error)));
             }
             self.wake(context.waker());
             if !self.bell.rung.swap(false, Ordering::Acquire) {
@@ -90,11 +90,11 @@ impl<S: Future<Output = ()>> Until<S> {
             if self.poll_passed(deadline).is_ready() {
                 // The alarm that went off rings no more until it is set again.
                 self.bell.rung.store(true, Ordering::Relaxed);
-                return Poll::Ready(Err(late.take().unwrap_or(Why::Silent)));
+                return Poll::Ready(Err(late.take().unwrap_or(CloseReason::Silent)));
             }
             let mut context = Context::from_waker(&self.ringing);
             let stopped = self.stopped.as_mut().poll(&mut context);
-            stopped.map(|()| Err(Why::Stopping))
+            stopped.map(|()| Err(CloseReason::Stopping))
         })
         .await
     }
@@ -138,7 +138,7 @@ mod tests {
     use tokio::time::{Instant, sleep, sleep_until};
 
     use super::Until;
-    use crate::journal::Why;
+    use crate::journal::CloseReason;
     use crate::server::Timing;
     use crate::server::lines::{Lines, Next};
 
@@ -174,7 +174,7 @@ mod tests {
         let read = until
             .read(&timing(), Instant::now(), &mut lines, &mut near)
             .await;
-        assert_eq!(read, Err(Why::Stopping));
+        assert_eq!(read, Err(CloseReason::Stopping));
     }
 
     #[tokio::test(start_paused = true)]
@@ -204,7 +204,7 @@ mod tests {
                 .await
         };
         let ((), read) = tokio::join!(writing, reading);
-        assert_eq!(read, Err(Why::HalfLine));
+        assert_eq!(read, Err(CloseReason::HalfLine));
         assert_eq!(began.elapsed().as_secs(), 18 + 3);
     }
 
@@ -226,13 +226,13 @@ mod tests {
         let read = until
             .read(&timing(), Instant::now(), &mut lines, &mut near)
             .await;
-        assert_eq!(read, Err(Why::Silent));
+        assert_eq!(read, Err(CloseReason::Silent));
         assert_eq!(began.elapsed().as_secs(), 16);
         // Who had a reason to be silent is waited for as long again.
         let read = until
             .read(&timing(), Instant::now(), &mut lines, &mut near)
             .await;
-        assert_eq!(read, Err(Why::Silent));
+        assert_eq!(read, Err(CloseReason::Silent));
         assert_eq!(began.elapsed().as_secs(), 26);
     }
 }

@@ -37,10 +37,10 @@ pub(super) fn apply(
 }
 
 /// The settings of a file.
-struct File(Vec<Given>);
+struct File(Vec<Entry>);
 
 /// One of them.
-struct Given {
+struct Entry {
     /// Which, in the table.
     position: usize,
     /// Where its key stands.
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for File {
                 let mut all = Vec::new();
                 while let Some((position, key)) = map.next_key_seed(Key)? {
                     let text = map.next_value_seed(Value(&SETTINGS[position]))?;
-                    all.push(Given {
+                    all.push(Entry {
                         position,
                         key,
                         text,

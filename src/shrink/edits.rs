@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, Clocked, Expected, Party, Route, Scenario, Skewed, Step, Way,
+    Action, ClientStep, Clocked, Direction, Expected, Party, Route, Scenario, Skewed, Step,
 };
 use crate::units::LatencyRange;
 
@@ -206,7 +206,7 @@ impl Moved<'_> {
         some(whom.iter().filter_map(|&party| self.party(party)))
     }
 
-    fn ways(&self, ways: &[Way]) -> Option<Vec<Way>> {
+    fn ways(&self, ways: &[Direction]) -> Option<Vec<Direction>> {
         some(
             ways.iter()
                 .filter_map(|&(a, b)| self.party(a).zip(self.party(b))),

@@ -37,7 +37,7 @@ impl<'a> Listed<'a> {
     }
 
     /// How far the order was followed, and what came in its way.
-    pub(super) fn followed(&self) -> Followed {
+    pub(super) fn followed(&self) -> OrderOutcome {
         let next = self.order.choices.get(self.followed);
         let missed = next.map(|choice| {
             let instead = self
@@ -50,7 +50,7 @@ impl<'a> Listed<'a> {
                 choice.text(self.herd)
             )
         });
-        Followed {
+        OrderOutcome {
             place: self.order.span.start,
             all: self.order.choices.len(),
             done: self.followed,
@@ -80,7 +80,7 @@ impl Chooser for Listed<'_> {
 }
 
 /// What came of a scenario's order.
-pub(super) struct Followed {
+pub(super) struct OrderOutcome {
     /// Where the scenario's file says so, as a byte.
     pub(super) place: usize,
     pub(super) all: usize,

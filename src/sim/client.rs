@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::net::{SimNet, SimStream};
 use super::recorder::Recorder;
 use crate::herd::{Address, Name, ServerId};
-use crate::journal::{ConnId, End, EventId, Journal, Other, What, Who, Why};
+use crate::journal::{Actor, CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::{Connection, Net};
 use crate::protocol::answers::Answers;
 use crate::scenario::{CLIENT_PATIENCE, ClientStep, Rendered};
@@ -136,7 +136,7 @@ pub(super) async fn run(
             None => return Ok(()),
             Some(Err(ended)) => ended?,
             Some(Ok(job)) => {
-                let journal = recorder.journal(Who::Client(job.what.client.clone()));
+                let journal = recorder.journal(Actor::Client(job.what.client.clone()));
                 let board = board.clone();
                 let net = net.clone();
                 tasks.spawn(async move {
@@ -152,13 +152,13 @@ async fn perform(net: &SimNet, job: &Job, journal: &dyn Journal, board: &Board) 
     let connected = match timeout(CLIENT_PATIENCE, net.connect(&job.address)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err((&error).into()),
-        Err(_) => Err(Why::Silent),
+        Err(_) => Err(CloseReason::Silent),
     };
     match connected {
         Ok(connection) => converse(net, job, connection, journal, board).await,
         Err(why) => {
             let to = job.server.clone();
-            let failed = journal.record(None, What::ConnectFailed { to, why });
+            let failed = journal.record(None, EventKind::ConnectFailed { to, why });
             for (index, line) in job.lines(net).iter().enumerate() {
                 job.unanswered(line, Some(failed), journal);
                 board.tell(job.outcome(index, None));
@@ -176,15 +176,15 @@ async fn converse(
     board: &Board,
 ) {
     let conn = journal.open(End::Dialler, connection.local, connection.remote);
-    let with = Other::Server(job.server.clone());
+    let with = PeerRole::Server(job.server.clone());
     let end = End::Dialler;
-    journal.record(None, What::Opened { conn, end, with });
+    journal.record(None, EventKind::Opened { conn, end, with });
     let mut stream = connection.stream;
     let lines = job.lines(net);
     let mut outcomes: Vec<Outcome> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let text = line.bytes.as_slice().into();
-        let sent = journal.record(None, What::LineOut { conn, line: text });
+        let sent = journal.record(None, EventKind::LineOut { conn, line: text });
         let outcome = Outcome {
             clock: line.sent.clone(),
             waits: true,
@@ -198,7 +198,7 @@ async fn converse(
         .flat_map(|line| [&line.bytes, &b"\n"[..]].concat())
         .collect();
     let mut why = match stream.write_all(&text).await {
-        Ok(()) => Why::Ended,
+        Ok(()) => CloseReason::Ended,
         Err(error) => (&error).into(),
     };
     let mut answers = Answers::default();
@@ -212,14 +212,14 @@ async fn converse(
                 None
             }
             Err(_) => {
-                why = Why::Silent;
+                why = CloseReason::Silent;
                 None
             }
         };
         match &answer {
             Some(answer) => {
                 let line = answer.as_slice().into();
-                journal.record(None, What::LineIn { conn, line });
+                journal.record(None, EventKind::LineIn { conn, line });
             }
             None => job.unanswered(line, outcome.sent, journal),
         }
@@ -231,7 +231,7 @@ async fn converse(
     }
     board.answered();
     finish(&mut stream, answers, conn, journal).await;
-    journal.record(None, What::Closed { conn, why });
+    journal.record(None, EventKind::Closed { conn, why });
 }
 
 /// Half-closes and reads to the end: a server has nothing more to say then, and if it says
@@ -248,7 +248,7 @@ async fn finish(stream: &mut SimStream, mut answers: Answers, conn: ConnId, jour
     let _ = timeout(CLIENT_PATIENCE, reading).await;
     if !answers.rest().is_empty() {
         let line = answers.rest().into();
-        journal.record(None, What::LineIn { conn, line });
+        journal.record(None, EventKind::LineIn { conn, line });
     }
 }
 
@@ -270,7 +270,7 @@ impl Job {
     fn unanswered(&self, line: &Rendered, cause: Option<EventId>, journal: &dyn Journal) {
         let to = self.server.clone();
         let line = line.bytes.as_slice().into();
-        journal.record(cause, What::Unanswered { to, line });
+        journal.record(cause, EventKind::Unanswered { to, line });
     }
 
     /// What came of a line that nobody waits for any more: nothing.

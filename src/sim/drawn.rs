@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::client::{Outcome, Place};
-use super::faults::Touch;
+use super::faults::Impact;
 use super::judge::kept::{self, told_or};
 use crate::protocol::{escape, fields};
 use crate::scenario::{
@@ -39,8 +39,8 @@ fn randoms_in(scenario: &Scenario) -> impl Iterator<Item = (&Step, &Random, &[u3
 /// What was touched by faults at random, and what by those that are written.
 pub(super) fn split<'t>(
     scenario: &Scenario,
-    touched: &'t [Touch],
-) -> (Vec<&'t Touch>, Vec<&'t Touch>) {
+    touched: &'t [Impact],
+) -> (Vec<&'t Impact>, Vec<&'t Impact>) {
     let drawn: BTreeSet<usize> = randoms_in(scenario)
         .map(|(step, ..)| step.span.start)
         .collect();
@@ -50,7 +50,7 @@ pub(super) fn split<'t>(
 
 /// Faults at random prove something if any was chosen, and they touched anything at all. Which kinds
 /// are chosen is for the seed to say, and which of them touch something for what happens: that is told.
-pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch], trace: &Trace) -> Vec<Judgement> {
+pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for (step, random, counts) in randoms_in(scenario) {
         let kinds = random.faults.iter().zip(counts);
@@ -68,7 +68,7 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch], trace: &Trace) ->
         let mine = touched
             .iter()
             .filter(|touch| touch.place == step.span.start);
-        let mine: Vec<&Touch> = mine.copied().collect();
+        let mine: Vec<&Impact> = mine.copied().collect();
         let touching = touching(&mine, trace);
         judgements.push(Judgement {
             place: Some(place(scenario, step.span.start)),
@@ -80,8 +80,8 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Touch], trace: &Trace) ->
 }
 
 /// How many of each kind touched something and what, and which touched nothing.
-fn touching(touched: &[&Touch], trace: &Trace) -> Judgement {
-    let mut kinds: BTreeMap<&str, (u64, u64, Touched)> = BTreeMap::new();
+fn touching(touched: &[&Impact], trace: &Trace) -> Judgement {
+    let mut kinds: BTreeMap<&str, (u64, u64, ImpactCounts)> = BTreeMap::new();
     for touch in touched {
         let kind = touch.about.split(" of ").next().unwrap_or_default();
         let (all, some, sum) = kinds.entry(kind).or_default();
@@ -89,7 +89,7 @@ fn touching(touched: &[&Touch], trace: &Trace) -> Judgement {
         *some += u64::from(touch.count > 0);
         *sum.entry(touch.what).or_default() += touch.count;
     }
-    let tell = |(kind, (all, some, sum)): (&str, (u64, u64, Touched))| {
+    let tell = |(kind, (all, some, sum)): (&str, (u64, u64, ImpactCounts))| {
         let sum: Vec<String> = sum
             .iter()
             .map(|(what, count)| format!("{count} {what}"))
@@ -124,7 +124,7 @@ fn touching(touched: &[&Touch], trace: &Trace) -> Judgement {
 }
 
 /// How much of what was touched.
-type Touched = BTreeMap<&'static str, u64>;
+type ImpactCounts = BTreeMap<&'static str, u64>;
 
 fn times(count: u32) -> String {
     match count {

@@ -8,13 +8,13 @@ use super::net::Faults;
 use super::recorder::Recorder;
 use super::wires::{Wire, Wires};
 use crate::herd::{Name, ServerId};
-use crate::journal::{EventId, What, Who};
-use crate::scenario::{Clocked, Fault, Party, Route, Scenario, Skewed, Way};
+use crate::journal::{Actor, EventId, EventKind};
+use crate::scenario::{Clocked, Direction, Fault, Party, Route, Scenario, Skewed};
 use crate::units::LatencyRange;
 
 /// What a fault did to anybody.
 #[derive(Clone, Debug)]
-pub(super) struct Touch {
+pub(super) struct Impact {
     /// Where the scenario's file says so, as a byte.
     pub(super) place: usize,
     /// The fault, such as `crash of Juzang`.
@@ -27,7 +27,7 @@ pub(super) struct Touch {
 
 /// A fault that is not over.
 struct Active {
-    touch: Touch,
+    touch: Impact,
     kind: Kind,
     measure: Measure,
     /// What the measure showed when it began.
@@ -81,7 +81,7 @@ pub(super) struct Breaker {
     usual: BTreeMap<Route, LatencyRange>,
     wires: Wires,
     active: Vec<Active>,
-    pub(super) touched: Vec<Touch>,
+    pub(super) touched: Vec<Impact>,
 }
 
 impl Breaker {
@@ -106,22 +106,22 @@ impl Breaker {
         self.machines.name(party)
     }
 
-    fn names(&self, ways: &[Way]) -> Vec<(Name, Name)> {
+    fn names(&self, ways: &[Direction]) -> Vec<(Name, Name)> {
         let ways = ways.iter();
         ways.map(|&(a, b)| (self.name(a), self.name(b))).collect()
     }
 
     /// Who does what is done to `party`.
-    fn who(&self, party: Party) -> Who {
+    fn who(&self, party: Party) -> Actor {
         match party {
-            Party::Server(_) => Who::Server(self.name(party)),
-            Party::Places => Who::Places,
-            Party::Clients => Who::Network,
+            Party::Server(_) => Actor::Server(self.name(party)),
+            Party::Places => Actor::Places,
+            Party::Clients => Actor::Network,
         }
     }
 
     /// Writes down what is done. What ends a fault was caused by its beginning.
-    fn tell(&self, who: Who, begun: Option<EventId>, what: What<'static>) -> EventId {
+    fn tell(&self, who: Actor, begun: Option<EventId>, what: EventKind<'static>) -> EventId {
         self.recorder.journal(who).record(begun, what)
     }
 
@@ -139,7 +139,7 @@ impl Breaker {
             Measure::Messages => "messages",
             Measure::ServerClock(_) | Measure::ClientClock(_) => "readings",
         };
-        let touch = Touch {
+        let touch = Impact {
             place,
             about,
             event,
@@ -215,13 +215,13 @@ impl Breaker {
             let untold = self.untold(&active);
             let mut touch = active.touch;
             touch.count += untold;
-            let what = What::Touched {
+            let what = EventKind::Touched {
                 count: touch.count,
                 of: touch.what.into(),
                 lasts,
             };
             self.recorder
-                .journal(Who::Network)
+                .journal(Actor::Network)
                 .record(Some(touch.event), what);
             self.touched.push(touch);
         }
@@ -232,10 +232,10 @@ impl Breaker {
         let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
         let (what, measure) = match fault {
-            Fault::Crash => (What::Crashed, Measure::Refused(machine, had)),
-            Fault::PowerOff => (What::PoweredOff, Measure::Lost(machine, had)),
-            Fault::Freeze => (What::Frozen, Measure::Stopped(machine)),
-            Fault::Refuse => (What::Refusing, Measure::Refused(machine, 0)),
+            Fault::Crash => (EventKind::Crashed, Measure::Refused(machine, had)),
+            Fault::PowerOff => (EventKind::PoweredOff, Measure::Lost(machine, had)),
+            Fault::Freeze => (EventKind::Frozen, Measure::Stopped(machine)),
+            Fault::Refuse => (EventKind::Refusing, Measure::Refused(machine, 0)),
         };
         let event = self.tell(self.who(party), None, what);
         if matches!(fault, Fault::Crash | Fault::PowerOff) {
@@ -261,10 +261,10 @@ impl Breaker {
     pub(super) fn mend_host(&mut self, fault: Fault, party: Party) {
         let machine = self.machines.of(party);
         let what = match fault {
-            Fault::Crash => What::Restarted,
-            Fault::PowerOff => What::PoweredOn,
-            Fault::Freeze => What::Thawed,
-            Fault::Refuse => What::Accepting,
+            Fault::Crash => EventKind::Restarted,
+            Fault::PowerOff => EventKind::PoweredOn,
+            Fault::Freeze => EventKind::Thawed,
+            Fault::Refuse => EventKind::Accepting,
         };
         let it = Kind::Host(fault, party);
         let begun = self.begun(|kind| *kind == it);
@@ -278,10 +278,10 @@ impl Breaker {
     }
 
     /// Cuts ways.
-    pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Way], place: usize) {
+    pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Direction], place: usize) {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
-        let event = self.tell(Who::Network, None, What::Cut { ways: named });
+        let event = self.tell(Actor::Network, None, EventKind::Cut { ways: named });
         let wires: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
         for &wire in &wires {
             self.wires.take_over(sim, wire);
@@ -292,7 +292,7 @@ impl Breaker {
 
     /// Takes one cut from each of the ways: from the last step that cuts nothing else, or else from the last that cuts
     /// them, too.
-    pub(super) fn heal(&mut self, ways: &[Way]) {
+    pub(super) fn heal(&mut self, ways: &[Direction]) {
         let mut wires: Vec<Wire> = (self.machines.existing(ways).into_iter())
             .map(|way| self.machines.wire(way))
             .collect();
@@ -317,7 +317,7 @@ impl Breaker {
         for (cut, own) in healed {
             let name = |machine| self.name(self.machines.party(machine));
             let ways = own.iter().map(|&(a, b)| (name(a), name(b))).collect();
-            self.tell(Who::Network, Some(cut), What::Healed { ways });
+            self.tell(Actor::Network, Some(cut), EventKind::Healed { ways });
         }
         self.end(|kind| matches!(kind, Kind::Cut(cut) if cut.is_empty()));
     }
@@ -374,7 +374,7 @@ impl Breaker {
     pub(super) fn sever(&mut self, pairs: &[(Party, Party)], place: usize) {
         let pairs = self.machines.existing(pairs);
         let named = self.names(&pairs);
-        let event = self.tell(Who::Network, None, What::Severed { pairs: named });
+        let event = self.tell(Actor::Network, None, EventKind::Severed { pairs: named });
         let severed = pairs
             .iter()
             .map(|&(a, b)| self.faults.sever(self.machines.of(a), self.machines.of(b)));
@@ -399,11 +399,11 @@ impl Breaker {
             }
             let pairs = routes.iter().flat_map(|&route| self.machines.pairs(route));
             let name = |machine| self.name(self.machines.party(machine));
-            let what = What::Slowed {
+            let what = EventKind::Slowed {
                 links: pairs.map(|(a, b)| (name(a), name(b))).collect(),
                 latency: latency.to_string().into(),
             };
-            let event = self.tell(Who::Network, ended, what);
+            let event = self.tell(Actor::Network, ended, what);
             if self.usual.get(&routes[0]) == Some(&latency) {
                 continue;
             }
@@ -440,13 +440,13 @@ impl Breaker {
                     Measure::ServerClock(id.index()),
                 ),
                 Clocked::Client(name) => (
-                    Who::Client(name.clone()),
+                    Actor::Client(name.clone()),
                     Measure::ClientClock(name.clone()),
                 ),
             };
             let about = format!("`skew` of {}", who.name());
             let Skewed { by, drift } = skewed;
-            let event = self.tell(who, begun, What::Skewed { by, drift });
+            let event = self.tell(who, begun, EventKind::Skewed { by, drift });
             let rightens = skewed == Skewed::default();
             match clocked {
                 Clocked::Server(id) => self.faults.skew(id.index(), skewed, now),

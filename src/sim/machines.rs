@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::google;
 use super::random::Latencies;
 use crate::herd::{Herd, Name};
-use crate::scenario::{Party, Route, Scenario, Way};
+use crate::scenario::{Direction, Party, Route, Scenario};
 use crate::units::LatencyRange;
 
 /// A machine of the simulation: a server's by the server's position in the herd, the clients' behind
@@ -38,7 +38,7 @@ impl Machines {
         }
     }
 
-    pub(super) fn wire(&self, (a, b): Way) -> (Machine, Machine) {
+    pub(super) fn wire(&self, (a, b): Direction) -> (Machine, Machine) {
         (self.of(a), self.of(b))
     }
 
@@ -101,7 +101,7 @@ impl Machines {
     }
 
     /// Without what would be cut from a Places that is not there.
-    pub(super) fn existing(&self, ways: &[Way]) -> Vec<Way> {
+    pub(super) fn existing(&self, ways: &[Direction]) -> Vec<Direction> {
         let exists = |party| self.has_places || party != Party::Places;
         let ways = ways.iter().filter(|(a, b)| exists(*a) && exists(*b));
         ways.copied().collect()

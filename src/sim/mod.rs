@@ -30,7 +30,7 @@ use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 use crate::units::format_duration;
 
 pub use chooser::Chooser;
-use chooser::{Followed, Listed};
+use chooser::{Listed, OrderOutcome};
 pub use google::DELAY_HEADER;
 pub(crate) use judge::TOUCHES;
 pub use limit::RunLimit;
@@ -207,7 +207,7 @@ enum Mode {
     /// Time.
     ByTime,
     /// Choices; those of the scenario itself, if they are told of.
-    ByHand(Option<Followed>),
+    ByHand(Option<OrderOutcome>),
 }
 
 impl Mode {

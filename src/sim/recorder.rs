@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::world::MOST_EVENTS;
-use crate::journal::{ConnId, End, Event, EventId, Journal, What, Who};
+use crate::journal::{Actor, ConnId, End, Event, EventId, EventKind, Journal};
 use crate::protocol::peer;
 
 /// Where all participants' events end up, in the order in which they happened.
@@ -32,7 +32,7 @@ struct Inner {
     /// Connections of which one end is known, by the dialler's and the acceptor's address.
     half_known: BTreeMap<(SocketAddr, SocketAddr), (ConnId, End)>,
     /// Which end somebody is.
-    ends: BTreeMap<(Who, ConnId), End>,
+    ends: BTreeMap<(Actor, ConnId), End>,
     /// Lines under way, by connection and sender. TCP keeps their order, so the first one sent is
     /// the first one to arrive.
     under_way: BTreeMap<(ConnId, End), VecDeque<EventId>>,
@@ -70,29 +70,29 @@ impl State {
         ends.iter().all(|end| self.links.contains_key(end))
     }
 
-    fn learn(&mut self, at: Duration, who: &Who, what: &What<'_>) {
+    fn learn(&mut self, at: Duration, who: &Actor, what: &EventKind<'_>) {
         if !is_background(what) {
             self.last_activity = at;
         }
-        let Who::Server(me) = who else {
+        let Actor::Server(me) = who else {
             return;
         };
         let link = |peer: &Arc<str>| (Arc::clone(me), Arc::clone(peer));
         match what {
-            What::Started { .. } => {
+            EventKind::Started { .. } => {
                 self.running.insert(Arc::clone(me));
             }
-            What::Stopped | What::Crashed | What::PoweredOff => {
+            EventKind::Stopped | EventKind::Crashed | EventKind::PoweredOff => {
                 self.running.remove(me);
                 self.links.retain(|(from, _), _| from != me);
             }
-            What::LinkUp { peer, .. } => {
+            EventKind::LinkUp { peer, .. } => {
                 self.links.insert(link(peer), false);
             }
-            What::Synchronised { peer, .. } => {
+            EventKind::Synchronised { peer, .. } => {
                 self.links.insert(link(peer), true);
             }
-            What::LinkDown { peer, .. } => {
+            EventKind::LinkDown { peer, .. } => {
                 self.links.remove(&link(peer));
             }
             _ => {}
@@ -101,10 +101,12 @@ impl State {
 }
 
 /// Signs of life and attempts to reach the dead go on for ever; they don't keep a run going.
-fn is_background(what: &What<'_>) -> bool {
+fn is_background(what: &EventKind<'_>) -> bool {
     match what {
-        What::ConnectFailed { .. } | What::Touched { .. } => true,
-        What::LineIn { line, .. } | What::LineOut { line, .. } => peer::is_heartbeat(&line.0),
+        EventKind::ConnectFailed { .. } | EventKind::Touched { .. } => true,
+        EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. } => {
+            peer::is_heartbeat(&line.0)
+        }
         _ => false,
     }
 }
@@ -124,7 +126,7 @@ impl Recorder {
     }
 
     /// The journal of one participant.
-    pub(super) fn journal(&self, who: Who) -> Arc<dyn Journal> {
+    pub(super) fn journal(&self, who: Actor) -> Arc<dyn Journal> {
         Arc::new(Participant {
             who,
             recorder: self.clone(),
@@ -151,7 +153,7 @@ impl Recorder {
         let inner = self.inner();
         let new = inner.events.get(count..).unwrap_or_default();
         let servers = new.iter().filter_map(|event| match &event.who {
-            Who::Server(name) => Some(Arc::clone(name)),
+            Actor::Server(name) => Some(Arc::clone(name)),
             _ => None,
         });
         servers.collect()
@@ -162,13 +164,13 @@ impl Recorder {
         std::mem::take(&mut self.inner().events)
     }
 
-    fn record(&self, who: &Who, cause: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, who: &Actor, cause: Option<EventId>, what: EventKind<'_>) -> EventId {
         let mut inner = self.inner();
         let at = turmoil::sim_elapsed().unwrap_or(inner.now);
         let number = inner.events.len() as u64 + 1;
         let id = EventId(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
         let cause = cause.or_else(|| inner.cause_of(who, &what));
-        if let What::LineOut { conn, .. } = what
+        if let EventKind::LineOut { conn, .. } = what
             && let Some(end) = inner.end_of(who, conn)
         {
             inner
@@ -198,13 +200,13 @@ impl Recorder {
 }
 
 impl Inner {
-    fn end_of(&self, who: &Who, conn: ConnId) -> Option<End> {
+    fn end_of(&self, who: &Actor, conn: ConnId) -> Option<End> {
         self.ends.get(&(who.clone(), conn)).copied()
     }
 
     /// A line that arrives was caused by the line that was sent.
-    fn cause_of(&mut self, who: &Who, what: &What<'_>) -> Option<EventId> {
-        let What::LineIn { conn, .. } = *what else {
+    fn cause_of(&mut self, who: &Actor, what: &EventKind<'_>) -> Option<EventId> {
+        let EventKind::LineIn { conn, .. } = *what else {
             return None;
         };
         let sender = match self.end_of(who, conn)? {
@@ -214,7 +216,7 @@ impl Inner {
         self.under_way.get_mut(&(conn, sender))?.pop_front()
     }
 
-    fn open(&mut self, who: &Who, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId {
+    fn open(&mut self, who: &Actor, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId {
         let key = match end {
             End::Dialler => (local, remote),
             End::Acceptor => (remote, local),
@@ -237,7 +239,7 @@ impl Inner {
 }
 
 struct Participant {
-    who: Who,
+    who: Actor,
     recorder: Recorder,
 }
 
@@ -246,7 +248,7 @@ impl Journal for Participant {
         self.recorder.inner().open(&self.who, end, local, remote)
     }
 
-    fn record(&self, cause: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, cause: Option<EventId>, what: EventKind<'_>) -> EventId {
         self.recorder.record(&self.who, cause, what)
     }
 }
@@ -258,7 +260,7 @@ mod tests {
     #[test]
     fn who_records_without_end_at_one_moment_ends_the_run_and_is_named() {
         let recorder = Recorder::of_at_most(10_000);
-        let journal = recorder.journal(Who::Server("Riley".into()));
+        let journal = recorder.journal(Actor::Server("Riley".into()));
         let mut sim = turmoil::Builder::new().rng_seed(1).build();
         sim.client("Riley", async move {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -266,7 +268,7 @@ mod tests {
             for _ in 0..100_000 {
                 let conn = ConnId(1);
                 let line = b"AT Riley".as_slice().into();
-                journal.record(None, What::LineOut { conn, line });
+                journal.record(None, EventKind::LineOut { conn, line });
                 tokio::task::yield_now().await;
             }
             Ok(())

@@ -12,19 +12,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::client::{self, Board, Job, Outcome};
-use super::faults::{Breaker, Touch};
-use super::google::{self, Causes, Google, Seen, SimPlaces};
+use super::faults::{Breaker, Impact};
+use super::google::{self, Causes, Google, PlacesObservation, SimPlaces};
 use super::limit::Progress;
 use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
 use super::recorder::{Recorder, State};
 use super::{Chooser, SimError};
 use crate::herd::{Address, Herd, ServerId};
-use crate::journal::{Event, What, Who};
+use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
 use crate::places::{FixedPlaces, Places};
 use crate::scenario::{
-    Action, ClientStep, Clocked, Drawn, Fault, Party, Route, Scenario, Skewed, Step, Way,
+    Action, ClientStep, Clocked, Direction, Drawn, Fault, Party, Route, Scenario, Skewed, Step,
 };
 use crate::seed::derive;
 use crate::server::{self, Config, Listeners};
@@ -48,16 +48,16 @@ pub(super) struct Execution {
     /// Clients that still waited for an answer when the run ended.
     pub(super) still_waiting: usize,
     /// What each fault touched, in the order in which they ended.
-    pub(super) touched: Vec<Touch>,
+    pub(super) touched: Vec<Impact>,
     /// For how long it ran.
     pub(super) lasted: Duration,
     /// What Places got to see, if there was one.
-    pub(super) places: Option<Seen>,
+    pub(super) places: Option<PlacesObservation>,
 }
 
 /// How a run came to its end.
 #[derive(PartialEq, Eq)]
-enum Ended {
+enum RunEnd {
     /// Everything was quiet, or it was the time that the scenario says.
     Well,
     /// It did not become quiet.
@@ -114,7 +114,7 @@ pub(super) fn execute(
         None => driver.run(&mut sim)?,
         Some(chooser) => ByHand::new(&mut driver, chooser).run(&mut sim)?,
     };
-    if ended == Ended::GivenUp {
+    if ended == RunEnd::GivenUp {
         return Ok(None);
     }
     driver.recorder.set_now(sim.elapsed());
@@ -126,7 +126,7 @@ pub(super) fn execute(
         still_waiting: driver.board.waiting(),
         undone: driver.todo.len(),
         touched: std::mem::take(&mut driver.breaker.touched),
-        ended_well: ended == Ended::Well,
+        ended_well: ended == RunEnd::Well,
         places: google.map(Google::seen),
     }))
 }
@@ -172,7 +172,7 @@ fn add_server(
     causes: Option<Causes>,
 ) -> Rc<Cell<bool>> {
     let name = scenario.herd.server(id).name.clone();
-    let journal = recorder.journal(Who::Server(name.clone()));
+    let journal = recorder.journal(Actor::Server(name.clone()));
     let herd = Arc::clone(&scenario.herd);
     let seed = scenario.seed;
     let timing = scenario.timing;
@@ -231,7 +231,7 @@ fn add_places(
     causes: Causes,
     net: SimNet,
 ) -> Rc<Cell<bool>> {
-    let journal = recorder.journal(Who::Places);
+    let journal = recorder.journal(Actor::Places);
     let alive = Rc::new(Cell::new(true));
     let is_alive = Rc::clone(&alive);
     sim.host(google::HOST, move || {
@@ -252,8 +252,8 @@ fn add_places(
 enum Todo {
     Break(Fault, Party),
     Mend(Fault, Party),
-    Cut(Vec<Way>),
-    Heal(Vec<Way>),
+    Cut(Vec<Direction>),
+    Heal(Vec<Direction>),
     Sever(Vec<(Party, Party)>),
     Slow(Vec<Route>, LatencyRange),
     Skew(Vec<Clocked>, Skewed),
@@ -351,7 +351,7 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     /// Ticks until the end.
-    fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<Ended, SimError> {
+    fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<RunEnd, SimError> {
         let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
         loop {
             let now = sim.elapsed();
@@ -368,11 +368,11 @@ impl Driver<'_> {
                 None => self.is_quiet(now),
             };
             if over {
-                return Ok(Ended::Well);
+                return Ok(RunEnd::Well);
             }
             let is_late = self.scenario.end.is_none() && now > last_step + LONGEST_UNREST;
             if is_late || self.recorder.count() > MOST_EVENTS {
-                return Ok(Ended::InUnrest);
+                return Ok(RunEnd::InUnrest);
             }
         }
     }
@@ -416,9 +416,9 @@ impl Driver<'_> {
             }
             Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
             Todo::Tell(steps) => {
-                let network = self.recorder.journal(Who::Network);
+                let network = self.recorder.journal(Actor::Network);
                 for step in steps {
-                    network.record(None, What::Chose { step: step.into() });
+                    network.record(None, EventKind::Chose { step: step.into() });
                 }
             }
             Todo::Send(job) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::way::{Spread, Way};
+use super::way::{RouteFigures, Spread};
 use crate::herd::{Herd, ServerId};
 use crate::model::{Arrival, Without};
 
@@ -85,7 +85,7 @@ impl<'h> Graph<'h> {
         let nanos = |delay: Duration| u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let way = |id: ServerId| {
             let arrival = &arrivals[id.index()];
-            Way {
+            RouteFigures {
                 hops: arrival.map(|arrival| arrival.hops),
                 shortest: shortest[id.index()],
                 delay: arrival.map(|arrival| arrival.delay),

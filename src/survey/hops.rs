@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::graph::{Graph, names};
 use super::seen::{Engine, modelled};
 use super::simulated::Simulation;
-use super::way::{Spread, Way};
+use super::way::{RouteFigures, Spread};
 use crate::herd::{Herd, ServerId};
 use crate::model::{Latency, Without};
 use crate::node::Memory;
@@ -75,7 +75,7 @@ impl Hops {
     }
 
     /// The ways to other servers that there are.
-    fn in_reach(&self) -> impl Iterator<Item = &Way> {
+    fn in_reach(&self) -> impl Iterator<Item = &RouteFigures> {
         let ways = self.floods.iter().flat_map(|flood| &flood.ways);
         ways.filter(|way| way.shortest.is_some_and(|hops| hops > 0))
     }

@@ -18,7 +18,7 @@ pub use links::ExtraLink;
 pub use seen::Engine;
 pub use sets::number_of_sets;
 pub(crate) use show::Cutting;
-pub use way::{Spread, Way};
+pub use way::{RouteFigures, Spread};
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,7 @@ pub(super) struct Update {
 
 /// What became of updates.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     /// By live origin, in the order of the herd.
     pub(super) updates: Vec<Update>,
     /// What was broken besides.
@@ -54,8 +54,8 @@ pub(super) fn modelled(
     latency: &[Duration],
     origins: &[ServerId],
     done: &mut dyn FnMut(usize),
-) -> Seen {
-    let mut seen = Seen::default();
+) -> Observation {
+    let mut seen = Observation::default();
     let mut model = match Model::new(herd, latency, without) {
         Ok(model) => model,
         Err(error) => {

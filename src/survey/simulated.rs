@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::graph::{Graph, link_name, names};
-use super::seen::{Seen, Update};
+use super::seen::{Observation, Update};
 use crate::herd::{Herd, ServerId};
-use crate::journal::What;
+use crate::journal::EventKind;
 use crate::model::{Arrival, Without};
 use crate::scenario::Scenario;
 use crate::sim;
@@ -78,10 +78,10 @@ impl Simulation {
     }
 
     /// Runs it.
-    pub(super) fn run(&self, without: &Without) -> Seen {
-        let nothing = |why: String| Seen {
+    pub(super) fn run(&self, without: &Without) -> Observation {
+        let nothing = |why: String| Observation {
             broken: vec![why],
-            ..Seen::default()
+            ..Observation::default()
         };
         let text = self.scenario(without);
         let scenario = match Scenario::parse_over(&self.herd, "survey.toml", &text) {
@@ -107,7 +107,7 @@ impl Simulation {
                 costs: (sends, update.count(Use::Duplicate)),
             }
         });
-        Seen {
+        Observation {
             updates: updates.collect(),
             broken,
             memory: None,
@@ -131,7 +131,7 @@ impl Simulation {
     fn unready(&self, trace: &Trace, without: &Without) -> Option<String> {
         let begin = u64::try_from((self.latency * TICKS_TO_BEGIN).as_nanos()).ok()?;
         let ends = trace.events.iter().take_while(|event| event.at <= begin);
-        let ends = ends.filter(|event| matches!(event.what, What::Synchronised { .. }));
+        let ends = ends.filter(|event| matches!(event.what, EventKind::Synchronised { .. }));
         let ends = ends.count();
         let graph = Graph::new(&self.herd, without, Vec::new());
         let wanted = 2 * graph.working_links().count();

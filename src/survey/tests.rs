@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::simulated::Simulation;
 use super::*;
 use crate::herd::{Herd, ServerId, Shape};
-use crate::journal::{Event, EventId, Ignored, Source, What, Who};
-use crate::model::{Latency, Made, Model, Told, Without};
+use crate::journal::{Actor, Event, EventId, EventKind, Ignored, Source};
+use crate::model::{Hearing, Latency, Model, Reaction, Without};
 use crate::node::mistakes::Mistake;
 use crate::protocol::peer::PeerLine;
 use crate::scenario::Scenario;
@@ -38,10 +38,10 @@ fn scenario(reference: &str, herd: &Herd) -> Scenario {
 }
 
 /// What servers made of the update of client `c<number>`, with times since its origin had it.
-fn told(trace: &Trace, number: usize) -> Vec<Told> {
+fn told(trace: &Trace, number: usize) -> Vec<Hearing> {
     let client = format!("c{number}");
     let event = |id: EventId| &trace.events[usize::try_from(id.0.get()).unwrap() - 1];
-    let mut all: Vec<Told> = (trace.events.iter())
+    let mut all: Vec<Hearing> = (trace.events.iter())
         .filter_map(|one| told_by(&trace.herd, one, &client, event))
         .collect();
     let began = all[0].at;
@@ -56,30 +56,38 @@ fn told_by<'a>(
     one: &'a Event,
     client: &str,
     event: impl Fn(EventId) -> &'a Event,
-) -> Option<Told> {
+) -> Option<Hearing> {
     let (record, from, made) = match &one.what {
-        What::Accepted { record, from, .. } => (record, from, Made::Accepted),
-        What::Ignored { record, why, from } => {
+        EventKind::Accepted { record, from, .. } => (record, from, Reaction::Accepted),
+        EventKind::Ignored { record, why, from } => {
             let known = *why == Ignored::Known;
-            (record, from, if known { Made::Known } else { Made::Older })
+            (
+                record,
+                from,
+                if known {
+                    Reaction::Known
+                } else {
+                    Reaction::Older
+                },
+            )
         }
         _ => return None,
     };
     if &*record.client.0 != client.as_bytes() {
         return None;
     }
-    let Who::Server(server) = &one.who else {
+    let Actor::Server(server) = &one.who else {
         return None;
     };
     let heard = event(one.cause?);
     let hops = match &heard.what {
-        What::LineIn { line, .. } => match PeerLine::parse(&line.0) {
+        EventKind::LineIn { line, .. } => match PeerLine::parse(&line.0) {
             Ok(PeerLine::At(update)) => update.hops,
             _ => 0,
         },
         _ => return None,
     };
-    Some(Told {
+    Some(Hearing {
         at: one.at,
         server: herd.id(server)?,
         from: match from {
@@ -92,8 +100,8 @@ fn told_by<'a>(
 }
 
 /// By server, in the order in which it happened there.
-fn by_server(told: &[Told]) -> BTreeMap<ServerId, Vec<Told>> {
-    let mut all: BTreeMap<ServerId, Vec<Told>> = BTreeMap::new();
+fn by_server(told: &[Hearing]) -> BTreeMap<ServerId, Vec<Hearing>> {
+    let mut all: BTreeMap<ServerId, Vec<Hearing>> = BTreeMap::new();
     for one in told {
         all.entry(one.server).or_default().push(*one);
     }

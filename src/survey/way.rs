@@ -17,12 +17,12 @@ pub struct Spread {
     pub duplicates: usize,
     /// By server.
     #[serde(skip)]
-    pub ways: Vec<Way>,
+    pub ways: Vec<RouteFigures>,
 }
 
 /// The way of an update to one server, and the best that there is. Nothing where it did or could not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Way {
+pub struct RouteFigures {
     /// The links that it came over.
     pub hops: Option<u32>,
     /// The fewest links that there are.
@@ -33,7 +33,7 @@ pub struct Way {
     pub fastest: Option<u64>,
 }
 
-impl Way {
+impl RouteFigures {
     /// Whether it came as soon as it could, if it could; over as few links as there are, too, where
     /// `equal` says that these are as fast as any.
     pub fn is_best(&self, equal: bool) -> bool {

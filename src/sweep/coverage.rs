@@ -27,7 +27,7 @@ pub struct Coverage {
 
 /// What a sweep of some scenarios should come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct CoverageGoal {
     /// Faults, by the word of their step.
     pub faults: BTreeSet<String>,
     /// Kinds of events.
@@ -76,7 +76,7 @@ impl Coverage {
     }
 
     /// What was wanted and never came, in words.
-    pub fn missing(&self, wanted: &Wanted) -> Vec<String> {
+    pub fn missing(&self, wanted: &CoverageGoal) -> Vec<String> {
         let mut missing = Vec::new();
         for (what, wanted, came) in [
             ("fault", &wanted.faults, &self.faults),
@@ -90,7 +90,7 @@ impl Coverage {
     }
 }
 
-impl Wanted {
+impl CoverageGoal {
     /// What all that these scenarios can do comes to.
     pub fn of(scenarios: &[Scenario]) -> Self {
         let mut wanted = Self::default();

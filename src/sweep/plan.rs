@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::coverage::Wanted;
+use super::coverage::CoverageGoal;
 use crate::scenario::Scenario;
 use crate::seed::derive;
 use crate::trace::invariants::Invariant;
@@ -27,7 +27,7 @@ pub struct Plan {
     /// Whether it goes on after a failure.
     pub keep_going: bool,
     /// What it should come to.
-    pub wanted: Wanted,
+    pub wanted: CoverageGoal,
 }
 
 /// A scenario, as a plan knows it.
@@ -89,7 +89,7 @@ impl Plan {
             swarm,
             paired,
             keep_going,
-            wanted: Wanted::of(scenarios),
+            wanted: CoverageGoal::of(scenarios),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::herd::Herd;
-use crate::journal::{ConnId, Event, Ignored, Source, What, Who, Why};
+use crate::journal::{Actor, CloseReason, ConnId, Event, EventKind, Ignored, Source};
 use crate::protocol::record::Record;
 use crate::scenario::{Fault, RandomFault};
 use crate::trace::state::{Held, LinkState, State};
@@ -143,14 +143,14 @@ impl<'a> Watcher<'a> {
     fn before(&mut self, event: &'a Event) {
         let me = event.who.name();
         match &event.what {
-            What::Crashed | What::PoweredOff => {
+            EventKind::Crashed | EventKind::PoweredOff => {
                 let synchronises = self.neighbours(me).any(|peer| {
                     let end = self.state.server(me).and_then(|server| server.link(peer));
                     end.is_some_and(|end| end.state == LinkState::Up)
                 });
                 self.saw(Situation::DiesSynchronising, synchronises);
             }
-            What::Accepted {
+            EventKind::Accepted {
                 record,
                 from: Source::Client,
                 ..
@@ -164,29 +164,29 @@ impl<'a> Watcher<'a> {
 
     fn after(&mut self, event: &'a Event) {
         match &event.what {
-            What::Crashed | What::PoweredOff => {
+            EventKind::Crashed | EventKind::PoweredOff => {
                 let down = self.down();
                 self.saw(Situation::TwoDown, down >= 2);
             }
-            What::Cut { .. } => {
+            EventKind::Cut { .. } => {
                 let down = self.down();
                 self.saw(Situation::CutWhileDown, down >= 1);
             }
-            What::Healed { ways } => {
+            EventKind::Healed { ways } => {
                 let differ = ways.iter().any(|(a, b)| self.differ(a, b));
                 self.saw(Situation::HealedDiffering, differ);
             }
-            What::LinkDown { why, .. } => {
+            EventKind::LinkDown { why, .. } => {
                 let alone = self.is_alone(event.who.name());
                 self.saw(Situation::AllLinksDown, alone);
                 self.why(why);
             }
-            What::Closed { why, .. } => self.why(why),
-            What::Synchronised { sent, received, .. } => {
+            EventKind::Closed { why, .. } => self.why(why),
+            EventKind::Synchronised { sent, received, .. } => {
                 self.saw(Situation::BothWays, *sent > 0 && *received > 0);
                 self.saw(Situation::CatchesUp, *received > 0);
             }
-            What::Ignored {
+            EventKind::Ignored {
                 why: Ignored::Older | Ignored::Tied,
                 from,
                 ..
@@ -194,11 +194,11 @@ impl<'a> Watcher<'a> {
                 Source::Client => self.saw(Situation::OlderFromClient, true),
                 Source::Server(_) => self.saw(Situation::Overtaken, true),
             },
-            What::Unanswered { .. } => self.saw(Situation::Unanswered, true),
-            What::LineOut { conn, .. } if matches!(event.who, Who::Client(_)) => {
+            EventKind::Unanswered { .. } => self.saw(Situation::Unanswered, true),
+            EventKind::LineOut { conn, .. } if matches!(event.who, Actor::Client(_)) => {
                 self.asked.insert(*conn, event.at);
             }
-            What::LineIn { conn, .. } if matches!(event.who, Who::Client(_)) => {
+            EventKind::LineIn { conn, .. } if matches!(event.who, Actor::Client(_)) => {
                 let asked = self.asked.remove(conn);
                 self.saw(
                     Situation::LateAnswer,
@@ -209,11 +209,11 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn why(&mut self, why: &Why) {
+    fn why(&mut self, why: &CloseReason) {
         match why {
-            Why::Silent => self.saw(Situation::Silent, true),
-            Why::NoHello => self.saw(Situation::NoGreeting, true),
-            Why::Superseded => self.saw(Situation::Superseded, true),
+            CloseReason::Silent => self.saw(Situation::Silent, true),
+            CloseReason::NoHello => self.saw(Situation::NoGreeting, true),
+            CloseReason::Superseded => self.saw(Situation::Superseded, true),
             _ => {}
         }
     }
@@ -272,7 +272,7 @@ impl<'a> Watcher<'a> {
 
 fn record(event: &Event) -> Option<Record> {
     match &event.what {
-        What::Accepted { record, .. } => Record::parse(&record.text()),
+        EventKind::Accepted { record, .. } => Record::parse(&record.text()),
         _ => None,
     }
 }

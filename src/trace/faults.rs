@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{Event, EventId, What};
+use crate::journal::{Event, EventId, EventKind};
 
 /// What kind of fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,14 +27,14 @@ impl Kind {
     /// shows when it ends.
     fn begun_by(event: &Event) -> Option<Self> {
         Some(match event.what {
-            What::Crashed => Self::Crash,
-            What::PoweredOff => Self::PowerOff,
-            What::Frozen => Self::Freeze,
-            What::Refusing => Self::Refuse,
-            What::Skewed { by, drift } if (by, drift) != (0, 0) => Self::Skew,
-            What::Cut { .. } => Self::Cut,
-            What::Severed { .. } => Self::Sever,
-            What::Slowed { .. } => Self::Slow,
+            EventKind::Crashed => Self::Crash,
+            EventKind::PoweredOff => Self::PowerOff,
+            EventKind::Frozen => Self::Freeze,
+            EventKind::Refusing => Self::Refuse,
+            EventKind::Skewed { by, drift } if (by, drift) != (0, 0) => Self::Skew,
+            EventKind::Cut { .. } => Self::Cut,
+            EventKind::Severed { .. } => Self::Sever,
+            EventKind::Slowed { .. } => Self::Slow,
             _ => return None,
         })
     }
@@ -81,7 +81,7 @@ impl<'a> Faults<'a> {
         let mut all: BTreeMap<EventId, Fault<'a>> = BTreeMap::new();
         for event in events {
             end_parts(&mut all, event);
-            if let What::Touched { lasts, .. } = event.what {
+            if let EventKind::Touched { lasts, .. } = event.what {
                 if let Some(fault) = event.cause.and_then(|cause| all.get_mut(&cause)) {
                     fault.impact = Some(event);
                     fault.end = (!lasts).then_some(event);
@@ -115,8 +115,9 @@ impl<'a> Faults<'a> {
 
 /// Whom an event affects, if it affects pairs.
 fn parts(begin: &Event) -> Vec<Part<'_>> {
-    let (What::Cut { ways: pairs } | What::Severed { pairs } | What::Slowed { links: pairs, .. }) =
-        &begin.what
+    let (EventKind::Cut { ways: pairs }
+    | EventKind::Severed { pairs }
+    | EventKind::Slowed { links: pairs, .. }) = &begin.what
     else {
         return Vec::new();
     };
@@ -134,12 +135,12 @@ fn end_parts<'a>(all: &mut BTreeMap<EventId, Fault<'a>>, event: &'a Event) {
         }
     };
     match &event.what {
-        What::Healed { ways } => {
+        EventKind::Healed { ways } => {
             if let Some(cut) = event.cause.and_then(|cause| all.get_mut(&cause)) {
                 end(cut, ways);
             }
         }
-        What::Slowed { links, .. } => {
+        EventKind::Slowed { links, .. } => {
             for slow in all.values_mut().filter(|fault| fault.kind == Kind::Slow) {
                 end(slow, links);
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invariants::{Invariant, Patience, Run};
 use super::{Judgement, Trace};
-use crate::journal::{EventId, Who};
+use crate::journal::{Actor, EventId};
 
 /// In which way a run is broken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ fn without_names(trace: &Trace, about: &str) -> String {
     let servers: Vec<&str> = trace.herd.server_names().collect();
     let mut others: BTreeSet<&str> = (trace.events.iter())
         .filter_map(|event| match &event.who {
-            Who::Client(name) => Some(&**name),
+            Actor::Client(name) => Some(&**name),
             _ => None,
         })
         .collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::faults::{Faults, Kind};
 use crate::herd::{Herd, ServerId};
-use crate::journal::{Event, EventId, What};
+use crate::journal::{Event, EventId, EventKind};
 use crate::units::LatencyRange;
 
 /// Over how many links and after how many nanoseconds; none where no way was open.
@@ -138,13 +138,19 @@ impl<'a> History<'a> {
     pub(super) fn learn(&mut self, event: &Event) {
         let server = self.herd.id(event.who.name()).map(ServerId::index);
         match (&event.what, server) {
-            (What::Started { .. }, Some(server)) => self.runs[server].begin(event, ()),
-            (What::Crashed | What::PoweredOff | What::Stopped, Some(server)) => {
+            (EventKind::Started { .. }, Some(server)) => self.runs[server].begin(event, ()),
+            (EventKind::Crashed | EventKind::PoweredOff | EventKind::Stopped, Some(server)) => {
                 self.runs[server].end(event);
             }
             // From when to when is known already.
-            (What::Frozen | What::Thawed | What::Cut { .. } | What::Healed { .. }, _) => {}
-            (What::Slowed { links, latency }, _) => {
+            (
+                EventKind::Frozen
+                | EventKind::Thawed
+                | EventKind::Cut { .. }
+                | EventKind::Healed { .. },
+                _,
+            ) => {}
+            (EventKind::Slowed { links, latency }, _) => {
                 let Ok(latency) = latency.parse::<LatencyRange>() else {
                     return;
                 };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::names::title;
 use super::possible::{History, Least};
 use crate::herd::Herd;
-use crate::journal::{ConnId, Event, EventId, Ignored, RecordText, Source, What, Who};
+use crate::journal::{Actor, ConnId, Event, EventId, EventKind, Ignored, RecordText, Source};
 use crate::protocol::client::Refusal;
 use crate::protocol::peer::PeerLine;
 use crate::protocol::record::Record;
@@ -251,7 +251,7 @@ struct Index<'a> {
     /// The events that an event caused.
     effects: BTreeMap<EventId, Vec<&'a Event>>,
     /// Who is at the other end of a server's link.
-    peers: BTreeMap<(&'a Who, ConnId), &'a Arc<str>>,
+    peers: BTreeMap<(&'a Actor, ConnId), &'a Arc<str>>,
     /// The arrivals and messages of each update, by its record's text.
     arrivals: BTreeMap<Vec<u8>, Vec<&'a Event>>,
     sends: BTreeMap<Vec<u8>, Vec<&'a Event>>,
@@ -283,10 +283,10 @@ impl<'a> Index<'a> {
             self.effects.entry(cause).or_default().push(event);
         }
         match &event.what {
-            What::LinkUp { peer, conn } => {
+            EventKind::LinkUp { peer, conn } => {
                 self.peers.insert((&event.who, *conn), peer);
             }
-            What::Accepted { record, .. } => {
+            EventKind::Accepted { record, .. } => {
                 let text = record.text();
                 if let Some(parsed) = Record::parse(&text) {
                     let newest = self.newest.entry(&record.client.0).or_default();
@@ -297,7 +297,7 @@ impl<'a> Index<'a> {
                 }
                 self.arrivals.entry(text).or_default().push(event);
             }
-            What::LineOut { conn, line } if self.peers.contains_key(&(&event.who, *conn)) => {
+            EventKind::LineOut { conn, line } if self.peers.contains_key(&(&event.who, *conn)) => {
                 if let Ok(PeerLine::At(update)) = PeerLine::parse(&line.0) {
                     let key = update.record.text().to_vec();
                     self.sends.entry(key).or_default().push(event);
@@ -314,18 +314,18 @@ impl<'a> Index<'a> {
     fn follow(&self, sent: Sent) -> Propagation {
         let heard = sent.event.and_then(|event| {
             let mut arrived = self.effects(event);
-            arrived.find(|event| matches!(event.what, What::LineIn { .. }))
+            arrived.find(|event| matches!(event.what, EventKind::LineIn { .. }))
         });
         let mut fate = Fate::Unheard;
         let mut key_of_it = None;
         for event in heard.into_iter().flat_map(|heard| self.effects(heard.id)) {
             match &event.what {
-                What::Accepted { record, .. } => {
+                EventKind::Accepted { record, .. } => {
                     fate = Fate::Accepted;
                     key_of_it = Some(record.text());
                 }
-                What::Ignored { why, .. } => fate = Fate::Ignored(*why),
-                What::Refused { why } => fate = Fate::Refused(*why),
+                EventKind::Ignored { why, .. } => fate = Fate::Ignored(*why),
+                EventKind::Refused { why } => fate = Fate::Refused(*why),
                 _ => {}
             }
         }
@@ -395,7 +395,7 @@ impl<'a> Index<'a> {
     }
 
     fn arrival(&self, origin: &Event, event: &Event) -> Option<Arrival> {
-        let What::Accepted { hops, from, .. } = &event.what else {
+        let EventKind::Accepted { hops, from, .. } = &event.what else {
             return None;
         };
         let via = match from {
@@ -429,11 +429,11 @@ impl<'a> Index<'a> {
     }
 
     fn is_sync(&self, sent: &Event) -> bool {
-        let Who::Server(_) = sent.who else {
+        let Actor::Server(_) = sent.who else {
             return false;
         };
         let cause = sent.cause.and_then(|cause| self.event(cause));
-        !cause.is_some_and(|cause| matches!(cause.what, What::Accepted { .. }))
+        !cause.is_some_and(|cause| matches!(cause.what, EventKind::Accepted { .. }))
     }
 
     /// The fewest links and the shortest time in which it could have come to where `arrival`
@@ -452,14 +452,14 @@ impl<'a> Index<'a> {
     }
 
     fn send(&self, event: &Event) -> Option<Send> {
-        let What::LineOut { conn, .. } = event.what else {
+        let EventKind::LineOut { conn, .. } = event.what else {
             return None;
         };
         let heard = self.effects(event.id).next();
         let effect = heard.and_then(|heard| self.effects(heard.id).next());
         let result = match effect.map(|effect| &effect.what) {
-            Some(What::Accepted { .. }) => Use::Useful,
-            Some(What::Ignored { .. }) => Use::Duplicate,
+            Some(EventKind::Accepted { .. }) => Use::Useful,
+            Some(EventKind::Ignored { .. }) => Use::Duplicate,
             _ => Use::Lost,
         };
         Some(Send {
@@ -474,7 +474,7 @@ impl<'a> Index<'a> {
 
 fn record_of(accepted: &Event) -> Option<&RecordText<'static>> {
     match &accepted.what {
-        What::Accepted { record, .. } => Some(record),
+        EventKind::Accepted { record, .. } => Some(record),
         _ => None,
     }
 }

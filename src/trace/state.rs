@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::herd::{Herd, Link};
-use crate::journal::{Event, What, Who};
+use crate::journal::{Actor, Event, EventKind};
 
 /// What one server holds of each client: the event of accepting it.
 pub type Held<'a> = BTreeMap<&'a [u8], &'a Event>;
@@ -72,11 +72,11 @@ impl<'a> State<'a> {
 
     /// Takes in the next event. A run of a server begins and ends with nothing.
     pub fn learn(&mut self, event: &'a Event) {
-        let Who::Server(name) = &event.who else {
+        let Actor::Server(name) = &event.who else {
             return;
         };
         match &event.what {
-            What::Started { .. } => {
+            EventKind::Started { .. } => {
                 let server = Server {
                     started: event,
                     held: Held::new(),
@@ -84,24 +84,24 @@ impl<'a> State<'a> {
                 };
                 self.servers.insert(name, server);
             }
-            What::Crashed | What::PoweredOff | What::Stopped => {
+            EventKind::Crashed | EventKind::PoweredOff | EventKind::Stopped => {
                 self.servers.remove(&**name);
             }
-            What::Accepted { record, .. } => {
+            EventKind::Accepted { record, .. } => {
                 if let Some(server) = self.servers.get_mut(&**name) {
                     server.held.insert(&record.client.0, event);
                 }
             }
-            What::Expired { record } | What::Forgotten { record, .. } => {
+            EventKind::Expired { record } | EventKind::Forgotten { record, .. } => {
                 if let Some(server) = self.servers.get_mut(&**name) {
                     server.held.remove(&*record.client.0);
                 }
             }
-            What::LinkUp { peer, .. } => self.link(name, peer, LinkState::Up, event),
-            What::Synchronised { peer, .. } => {
+            EventKind::LinkUp { peer, .. } => self.link(name, peer, LinkState::Up, event),
+            EventKind::Synchronised { peer, .. } => {
                 self.link(name, peer, LinkState::Synchronised, event);
             }
-            What::LinkDown { peer, .. } => self.link(name, peer, LinkState::Down, event),
+            EventKind::LinkDown { peer, .. } => self.link(name, peer, LinkState::Down, event),
             _ => {}
         }
     }
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::diag::Source;
-    use crate::journal::{ConnId, EventId, RecordText, Source as From, Why};
+    use crate::journal::{CloseReason, ConnId, EventId, RecordText, Source as From};
     use crate::trace::state::LinkState::{Down, Synchronised, Up};
 
     fn pair() -> Herd {
@@ -156,39 +156,39 @@ mod tests {
     }
 
     /// Events a nanosecond apart, from 1 on.
-    fn events(told: &[(&str, What<'static>)]) -> Vec<Event> {
+    fn events(told: &[(&str, EventKind<'static>)]) -> Vec<Event> {
         let events = (1..).zip(told).map(|(number, (who, what))| Event {
             id: EventId(NonZeroU64::new(number).unwrap()),
             at: number,
-            who: Who::Server((*who).into()),
+            who: Actor::Server((*who).into()),
             cause: None,
             what: what.clone(),
         });
         events.collect()
     }
 
-    fn started() -> What<'static> {
-        What::Started { boot: "1".into() }
+    fn started() -> EventKind<'static> {
+        EventKind::Started { boot: "1".into() }
     }
 
-    fn up(peer: &str) -> What<'static> {
-        What::LinkUp {
+    fn up(peer: &str) -> EventKind<'static> {
+        EventKind::LinkUp {
             peer: peer.into(),
             conn: ConnId(1),
         }
     }
 
-    fn synchronised(peer: &str) -> What<'static> {
-        What::Synchronised {
+    fn synchronised(peer: &str) -> EventKind<'static> {
+        EventKind::Synchronised {
             peer: peer.into(),
             sent: 0,
             received: 0,
         }
     }
 
-    fn accepted(client: &'static str) -> What<'static> {
+    fn accepted(client: &'static str) -> EventKind<'static> {
         let text = |text: &'static str| text.as_bytes().into();
-        What::Accepted {
+        EventKind::Accepted {
             record: RecordText {
                 client: text(client),
                 location: text("+1+1"),
@@ -203,9 +203,9 @@ mod tests {
 
     #[test]
     fn a_link_is_as_its_worse_end_and_down_while_an_end_does_not_run() {
-        let down = What::LinkDown {
+        let down = EventKind::LinkDown {
             peer: "A".into(),
-            why: Why::Silent,
+            why: CloseReason::Silent,
         };
         let told = [
             ("A", started(), Down),
@@ -217,7 +217,7 @@ mod tests {
             ("B", down, Down),
             ("B", up("A"), Up),
             ("B", synchronised("A"), Synchronised),
-            ("A", What::PoweredOff, Down),
+            ("A", EventKind::PoweredOff, Down),
             ("A", started(), Down),
         ];
         let herd = pair();
@@ -242,7 +242,7 @@ mod tests {
             ("A", accepted("kiwi")),
             ("A", accepted("plum")),
             ("A", accepted("kiwi")),
-            ("A", What::Crashed),
+            ("A", EventKind::Crashed),
             ("A", started()),
             ("A", accepted("fig")),
         ]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::journal::{ConnId, Event, Other, What, Who};
+use crate::journal::{Actor, ConnId, Event, EventKind, PeerRole};
 use crate::protocol::peer::PeerLine;
 use crate::report::lanes::{LaneKind, Lanes};
 use crate::trace::Trace;
@@ -73,7 +73,7 @@ struct Index<'a> {
     /// The last time that Places was asked for each look-up.
     asked: BTreeMap<u64, u64>,
     /// Who opened a connection, and whom each expected at the other end.
-    ends: BTreeMap<ConnId, Vec<(&'a Who, &'a Other)>>,
+    ends: BTreeMap<ConnId, Vec<(&'a Actor, &'a PeerRole)>>,
     /// The updates that clients sent or servers passed on, by the event of sending; whether by synchronisation.
     updates: BTreeMap<u64, (usize, bool)>,
 }
@@ -106,7 +106,7 @@ impl<'a> Index<'a> {
     }
 
     fn add(&mut self, event: &'a Event) {
-        if let What::Opened { conn, with, .. } = &event.what {
+        if let EventKind::Opened { conn, with, .. } = &event.what {
             self.ends.entry(*conn).or_default().push((&event.who, with));
         }
         let Some(cause) = event.cause.and_then(|id| self.trace.event(id)) else {
@@ -114,11 +114,11 @@ impl<'a> Index<'a> {
         };
         let number = cause.id.0.get();
         match (&cause.what, &event.what) {
-            (What::LineOut { .. }, What::LineIn { .. })
-            | (What::LookUp { .. }, What::LineOut { .. }) => {
+            (EventKind::LineOut { .. }, EventKind::LineIn { .. })
+            | (EventKind::LookUp { .. }, EventKind::LineOut { .. }) => {
                 self.heard.entry(number).or_insert(event);
             }
-            (What::LookUp { .. }, What::PlacesAsked { .. }) => {
+            (EventKind::LookUp { .. }, EventKind::PlacesAsked { .. }) => {
                 self.asked.insert(number, event.id.0.get());
             }
             _ => {}
@@ -129,7 +129,7 @@ impl<'a> Index<'a> {
     fn message(&self, event: &Event) -> Option<Message> {
         let number = event.id.0.get();
         let from = self.lanes.of_event(event)?;
-        let What::LineOut { conn, line } = &event.what else {
+        let EventKind::LineOut { conn, line } = &event.what else {
             return None;
         };
         let heard = self.heard.get(&number).copied();
@@ -167,8 +167,8 @@ impl<'a> Index<'a> {
             })
         };
         match &event.what {
-            What::PlacesAsked { .. } if cause.id < event.id => question(cause),
-            What::PlacesTold { fault, .. } => {
+            EventKind::PlacesAsked { .. } if cause.id < event.id => question(cause),
+            EventKind::PlacesTold { fault, .. } => {
                 let look_up = self.trace.event(cause.cause?)?;
                 let id = look_up.id.0.get();
                 let last = self.asked.get(&id) == Some(&cause.id.0.get());
@@ -221,8 +221,8 @@ impl<'a> Index<'a> {
         let heard = self.heard.get(&event.id.0.get());
         let effect = heard.and_then(|heard| self.effect.get(&heard.id.0.get()));
         match effect.map(|effect| &effect.what) {
-            Some(What::Accepted { .. }) => Class::Useful,
-            Some(What::Ignored { .. }) => Class::Duplicate,
+            Some(EventKind::Accepted { .. }) => Class::Useful,
+            Some(EventKind::Ignored { .. }) => Class::Duplicate,
             _ => Class::Lost,
         }
     }
@@ -230,7 +230,7 @@ impl<'a> Index<'a> {
     fn expects_client(&self, event: &Event, conn: ConnId) -> bool {
         let ends = self.ends.get(&conn).into_iter().flatten();
         ends.into_iter()
-            .any(|(who, with)| **who == event.who && matches!(with, Other::Client))
+            .any(|(who, with)| **who == event.who && matches!(with, PeerRole::Client))
     }
 
     /// Who is at the other end of the connection of a line that nobody heard.
@@ -238,14 +238,14 @@ impl<'a> Index<'a> {
         let ends = self.ends.get(&conn)?;
         let seen = ends.iter().find(|(who, _)| **who != event.who);
         let seen = seen.and_then(|(who, _)| match who {
-            Who::Server(name) => self.lanes.server(name),
-            Who::Client(name) => self.lanes.client(name),
-            Who::Network | Who::Places => None,
+            Actor::Server(name) => self.lanes.server(name),
+            Actor::Client(name) => self.lanes.client(name),
+            Actor::Network | Actor::Places => None,
         });
         seen.or_else(|| {
             ends.iter().find_map(|(_, with)| match with {
-                Other::Server(name) => self.lanes.server(name),
-                Other::Client | Other::Peer => None,
+                PeerRole::Server(name) => self.lanes.server(name),
+                PeerRole::Client | PeerRole::Peer => None,
             })
         })
     }

@@ -73,7 +73,7 @@ const TEMPLATE: &str = include_str!("page/page.html");
 
 /// A run to be shown.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct ShownRun {
     /// What happened.
     pub trace: Trace,
     /// The file that it came from.
@@ -83,7 +83,7 @@ pub struct Shown {
 }
 
 /// One page that shows these runs.
-pub fn page(runs: &[Shown]) -> String {
+pub fn page(runs: &[ShownRun]) -> String {
     let models: Vec<Run> = (runs.iter())
         .map(|run| Run::of(&run.trace, &run.source, &run.command))
         .collect();
@@ -114,7 +114,7 @@ pub fn page(runs: &[Shown]) -> String {
 }
 
 /// The story in words, which is all that there is without JavaScript and for who can't see the pictures.
-fn story(run: &Shown) -> String {
+fn story(run: &ShownRun) -> String {
     let text = report::text(&run.trace, Detail::Story);
     let header = &run.trace.header;
     let (title, source, seed) = (&header.title, &run.source, header.seed);
@@ -123,7 +123,7 @@ fn story(run: &Shown) -> String {
 }
 
 /// What differs between two of the runs, of which there may be many.
-fn differences(runs: &[Shown], (first, second): (usize, usize)) -> String {
+fn differences(runs: &[ShownRun], (first, second): (usize, usize)) -> String {
     let (a, b) = (&runs[first], &runs[second]);
     let text = diff::text(&diff::compare(&a.trace, &b.trace));
     let [named_a, named_b] =

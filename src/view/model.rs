@@ -7,10 +7,10 @@ use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::messages::{Class, Message, messages};
-use crate::journal::{Event, RecordText, What};
+use crate::journal::{Event, EventKind, RecordText};
 use crate::report::faults::{Fault, faults};
 use crate::report::lanes::{Lane, LaneKind, Lanes};
-use crate::report::{self, Detail, Reasons, Told, fate, sentences};
+use crate::report::{self, Detail, Reasons, StoryFilter, fate, sentences};
 use crate::trace::Trace;
 use crate::trace::propagation::Use;
 
@@ -64,7 +64,7 @@ pub struct Run {
     /// The way of each update.
     pub updates: Vec<Update>,
     /// What was expected, and what came.
-    pub judgements: Vec<Judged>,
+    pub judgements: Vec<JudgementRow>,
     /// The invariants that were not judged.
     pub without: Vec<&'static str>,
     /// Every text, once.
@@ -136,7 +136,7 @@ pub struct Update {
     /// What became of it, in sentences: places in the texts.
     pub sentences: Vec<usize>,
     /// Who took it in.
-    pub arrivals: Vec<Arrived>,
+    pub arrivals: Vec<ArrivalRow>,
     /// The lanes of those that never had it, and why, in a few words: a place in the texts.
     pub missing: Vec<(usize, usize)>,
     /// How many messages between servers told something new, told nothing new, never arrived.
@@ -145,7 +145,7 @@ pub struct Update {
 
 /// A server takes an update in. There are many of these: in JSON the fields stand in a list, in this order.
 #[derive(Clone, Debug)]
-pub struct Arrived {
+pub struct ArrivalRow {
     /// The server's lane.
     pub lane: i64,
     /// The event.
@@ -164,7 +164,7 @@ pub struct Arrived {
     pub fastest: Option<u64>,
 }
 
-impl Serialize for Arrived {
+impl Serialize for ArrivalRow {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = (self.lane, self.event, self.hops, self.via, self.sync);
         (fields, self.delay, self.shortest, self.fastest).serialize(serializer)
@@ -173,7 +173,7 @@ impl Serialize for Arrived {
 
 /// An expectation, and what came.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct JudgementRow {
     /// What it is about.
     pub about: String,
     /// Whether it held.
@@ -298,7 +298,7 @@ impl<'a> Columns<'a> {
         for (index, update) in trace.updates.iter().enumerate() {
             let first = update.arrivals.first();
             let first = first.and_then(|arrival| trace.event(arrival.event));
-            if let Some(What::Accepted { record, .. }) = first.map(|event| &event.what) {
+            if let Some(EventKind::Accepted { record, .. }) = first.map(|event| &event.what) {
                 known.entry(record.text()).or_insert(index);
             }
         }
@@ -325,10 +325,10 @@ impl<'a> Columns<'a> {
             number.saturating_sub(cause)
         };
         let words = match &event.what {
-            What::LineIn { line, .. } | What::LineOut { line, .. } => line.to_string(),
+            EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. } => line.to_string(),
             what => what.words(&|_| NAME_OF_UPDATE.to_owned()),
         };
-        if let What::Skewed { by, drift } = event.what {
+        if let EventKind::Skewed { by, drift } = event.what {
             self.clocks.push((number, by, drift));
         }
         let about = self.about(event);
@@ -347,13 +347,13 @@ impl<'a> Columns<'a> {
 
     fn about(&mut self, event: &Event) -> i64 {
         match &event.what {
-            What::Accepted { record, .. }
-            | What::Ignored { record, .. }
-            | What::Expired { record } => signed(Some(self.record(record))),
-            What::LinkUp { peer, .. }
-            | What::LinkDown { peer, .. }
-            | What::Synchronised { peer, .. } => signed(self.lanes.server(peer)),
-            What::ConnectFailed { to, .. } | What::Unanswered { to, .. } => {
+            EventKind::Accepted { record, .. }
+            | EventKind::Ignored { record, .. }
+            | EventKind::Expired { record } => signed(Some(self.record(record))),
+            EventKind::LinkUp { peer, .. }
+            | EventKind::LinkDown { peer, .. }
+            | EventKind::Synchronised { peer, .. } => signed(self.lanes.server(peer)),
+            EventKind::ConnectFailed { to, .. } | EventKind::Unanswered { to, .. } => {
                 signed(self.lanes.server(to))
             }
             _ => -1,
@@ -392,7 +392,7 @@ impl<'a> Columns<'a> {
 }
 
 fn came_up(trace: &Trace) -> (u64, String) {
-    let (last, words) = Told::new(trace, Detail::Story).came_up();
+    let (last, words) = StoryFilter::new(trace, Detail::Story).came_up();
     (last.map_or(0, |event| event.id.0.get()), words)
 }
 
@@ -413,7 +413,7 @@ fn updates(
             .map(|sentence| columns.text(sentence))
             .collect(),
         arrivals: (update.arrivals.iter())
-            .map(|arrival| Arrived {
+            .map(|arrival| ArrivalRow {
                 lane: lane(&arrival.server),
                 event: arrival.event.0.get(),
                 hops: arrival.hops,
@@ -436,14 +436,14 @@ fn updates(
     updates.collect()
 }
 
-fn judged(trace: &Trace, reasons: &Reasons<'_>) -> Vec<Judged> {
+fn judged(trace: &Trace, reasons: &Reasons<'_>) -> Vec<JudgementRow> {
     let by_name: BTreeMap<&str, usize> = (trace.updates.iter().enumerate())
         .map(|(index, update)| (&*update.name, index))
         .collect();
     let judged = trace.judgements.iter().map(|judgement| {
         // What is expected of an update begins with its name. A client's id has no white space.
         let name = judgement.about.split(": ").next().unwrap_or_default();
-        Judged {
+        JudgementRow {
             about: judgement.about.clone(),
             held: judgement.held,
             expected: judgement.expected.clone(),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::html::{escape, framed};
 use super::order_tree::{Node, Tree};
-use crate::explore::{self, Came, Exploration, Orders};
+use crate::explore::{self, Exploration, OrderGroup, Orders};
 use crate::report::show::{count, grouped};
 
 /// So many different outcomes are in the table; the rest is counted.
@@ -146,7 +146,7 @@ impl Page<'_> {
         body.push_str("</ul></details></li>\n");
     }
 
-    fn end(&self, came: usize, broken: bool, outcome: &Came) -> String {
+    fn end(&self, came: usize, broken: bool, outcome: &OrderGroup) -> String {
         let (number, outcome_number) = (self.number, came + 1);
         let broken = if broken {
             "<b class=\"bad\">BROKEN</b> "
@@ -161,7 +161,7 @@ impl Page<'_> {
     }
 
     /// After how many hops each update came to each server.
-    fn hops(&self, came: &Came) -> String {
+    fn hops(&self, came: &OrderGroup) -> String {
         let updates = came.hops.iter().zip(&self.exploration.updates);
         let told = updates.map(|((name, hops), range)| {
             let servers = range.servers.iter().zip(hops).map(|(server, hops)| {

@@ -11,7 +11,7 @@ use crate::journal::{Event, EventId};
 use crate::protocol::visible;
 use crate::report::faults::{Fault, FaultKind, faults};
 use crate::report::lanes::Lanes;
-use crate::report::{Detail, Told, show};
+use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 
 /// How long an event takes in the file, in nanoseconds.
@@ -23,7 +23,7 @@ const WRONG: u64 = 2;
 
 /// The events of a run that are told, and the arrivals of what is told to be sent, as a JSON text.
 pub fn perfetto(trace: &Trace, detail: Detail) -> String {
-    let told = Told::new(trace, detail);
+    let told = StoryFilter::new(trace, detail);
     let lanes = Lanes::of(trace);
     let is_told =
         |message: &Message| event(trace, message.sent).is_some_and(|sent| told.is_told(sent));

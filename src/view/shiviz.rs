@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::markup::cut;
 use crate::protocol::visible;
 use crate::report::lanes::Lanes;
-use crate::report::{Detail, Told, show};
+use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 
 /// What reads the log's events.
@@ -21,7 +21,7 @@ type Clock = BTreeMap<usize, u64>;
 /// The events of a run that are told, with vector clocks. What is not told counts in no clock, and yet
 /// what was known through it is known.
 pub fn shiviz(trace: &Trace, detail: Detail) -> String {
-    let told = Told::new(trace, detail);
+    let told = StoryFilter::new(trace, detail);
     let lanes = Lanes::of(trace);
     let hosts = hosts(&lanes);
     let mut clocks: Vec<Clock> = Vec::new();

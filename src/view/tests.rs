@@ -1,8 +1,8 @@
 use super::html::policy_hash;
 use super::messages::Class;
 use super::model::Run;
-use super::{SCRIPT, STYLE, Shown, page};
-use crate::journal::{ConnId, End, Event, EventId, Other, What, Who};
+use super::{SCRIPT, STYLE, ShownRun, page};
+use crate::journal::{Actor, ConnId, End, Event, EventId, EventKind, PeerRole};
 use crate::scenario::Scenario;
 use crate::sim;
 use crate::trace::Trace;
@@ -24,8 +24,8 @@ fn sentences(trace: &Trace) -> Vec<String> {
     sentences.map(|at| run.texts[*at].clone()).collect()
 }
 
-fn shown(trace: Trace) -> Shown {
-    Shown {
+fn shown(trace: Trace) -> ShownRun {
+    ShownRun {
         trace,
         source: "a.toml".to_owned(),
         command: "herd run a.toml".to_owned(),
@@ -50,15 +50,15 @@ fn a_page_has_every_event_and_every_line_of_the_trace() {
     ] {
         let trace = ran(name);
         let run = run(&trace);
-        let lines = |wanted: fn(&What<'_>) -> bool| {
+        let lines = |wanted: fn(&EventKind<'_>) -> bool| {
             trace
                 .events
                 .iter()
                 .filter(|event| wanted(&event.what))
                 .count()
         };
-        let said = lines(|what| matches!(what, What::LineOut { .. }));
-        let heard = lines(|what| matches!(what, What::LineIn { .. }));
+        let said = lines(|what| matches!(what, EventKind::LineOut { .. }));
+        let heard = lines(|what| matches!(what, EventKind::LineIn { .. }));
         let messages = &run.messages;
         let of_places = |class: usize| messages.classes[class] == Class::Places;
         let counted = |heard_only: bool| {
@@ -113,9 +113,12 @@ fn the_herd_coming_up_ends_with_its_last_synchronisation() {
     assert_eq!(words, "5 servers up, 6 links synchronised");
     let at = trace.events.iter().position(|it| it.id.0.get() == event);
     let (last, rest) = (&trace.events[at.unwrap()], &trace.events[at.unwrap() + 1..]);
-    assert!(matches!(last.what, What::Synchronised { .. }));
-    let crash = rest.iter().position(|it| it.what == What::Crashed).unwrap();
-    let synchronised = |it: &Event| matches!(it.what, What::Synchronised { .. });
+    assert!(matches!(last.what, EventKind::Synchronised { .. }));
+    let crash = rest
+        .iter()
+        .position(|it| it.what == EventKind::Crashed)
+        .unwrap();
+    let synchronised = |it: &Event| matches!(it.what, EventKind::Synchronised { .. });
     assert!(!rest[..crash].iter().any(synchronised));
 }
 
@@ -189,10 +192,12 @@ fn a_hostile_name_stays_text() {
     trace.updates[0].name = hostile.to_owned();
     trace.judgements[0].about = hostile.to_owned();
     let last = trace.events.len();
-    trace
-        .events
-        .push(event(last + 1, Who::Client(hostile.into()), What::Stopped));
-    let html = page(&[Shown {
+    trace.events.push(event(
+        last + 1,
+        Actor::Client(hostile.into()),
+        EventKind::Stopped,
+    ));
+    let html = page(&[ShownRun {
         source: hostile.to_owned(),
         ..shown(trace)
     }]);
@@ -215,7 +220,7 @@ fn a_hostile_name_stays_text() {
 fn a_trace_with_nothing_or_with_one_event_has_a_page() {
     for events in [
         Vec::new(),
-        vec![event(1, Who::Server("Riley".into()), What::Stopped)],
+        vec![event(1, Actor::Server("Riley".into()), EventKind::Stopped)],
     ] {
         let trace = with_events(events);
         let run = run(&trace);
@@ -231,24 +236,24 @@ fn what_no_run_can_have_is_shown_as_well_as_it_can_be() {
         cause: cause.and_then(|cause| Some(EventId(std::num::NonZeroU64::new(cause)?))),
         ..event(
             number,
-            Who::Server("Nobody".into()),
-            What::LineOut {
+            Actor::Server("Nobody".into()),
+            EventKind::LineOut {
                 conn: ConnId(9),
                 line: b"AT x"[..].into(),
             },
         )
     };
-    let opened = What::Opened {
+    let opened = EventKind::Opened {
         conn: ConnId(9),
         end: End::Dialler,
-        with: Other::Server("Nowhere".into()),
+        with: PeerRole::Server("Nowhere".into()),
     };
     // A server that is not of the herd, a cause that is still to come, time that runs backwards.
     let mut late = line(3, Some(2));
     late.at = 0;
     let trace = with_events(vec![
         line(1, Some(3)),
-        event(2, Who::Server("Nobody".into()), opened),
+        event(2, Actor::Server("Nobody".into()), opened),
         late,
     ]);
     let run = run(&trace);
@@ -258,7 +263,7 @@ fn what_no_run_can_have_is_shown_as_well_as_it_can_be() {
     assert_eq!(run.messages.to, [-1, -1]);
 }
 
-fn event(number: usize, who: Who, what: What<'static>) -> Event {
+fn event(number: usize, who: Actor, what: EventKind<'static>) -> Event {
     let id = u64::try_from(number)
         .ok()
         .and_then(std::num::NonZeroU64::new);

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use driver::Browser;
 use proxy_herd::trace::Trace;
-use proxy_herd::view::{self, Shown};
+use proxy_herd::view::{self, ShownRun};
 use runs::ran;
 
 /// A browser, and a folder for what it shows.
@@ -48,8 +48,8 @@ impl Stage {
 }
 
 fn page(traces: &[&Trace]) -> String {
-    let runs: Vec<Shown> = (traces.iter())
-        .map(|trace| Shown {
+    let runs: Vec<ShownRun> = (traces.iter())
+        .map(|trace| ShownRun {
             trace: Trace::clone(trace),
             source: format!("{}.toml", trace.header.scenario),
             command: format!("herd run {}.toml", trace.header.scenario),

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proxy_herd::journal::{Event, What, Who};
-use proxy_herd::report::{Detail, Told, show};
+use proxy_herd::journal::{Actor, Event, EventKind};
+use proxy_herd::report::{Detail, StoryFilter, show};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
@@ -48,7 +48,7 @@ fn number(event: &Event) -> usize {
 /// earlier, causes, and what was before those.
 fn happened_before(trace: &Trace) -> Vec<BTreeSet<usize>> {
     let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new()];
-    let mut latest: BTreeMap<&Who, usize> = BTreeMap::new();
+    let mut latest: BTreeMap<&Actor, usize> = BTreeMap::new();
     for event in &trace.events {
         let cause = event.cause.and_then(|cause| trace.event(cause)).map(number);
         let mut all = BTreeSet::new();
@@ -96,7 +96,7 @@ fn every_message_of_the_story_is_one_arrow() {
     let lines = ran(JUZANG).events;
     let lines = lines
         .iter()
-        .filter(|event| matches!(event.what, What::LineOut { .. }))
+        .filter(|event| matches!(event.what, EventKind::LineOut { .. }))
         .count();
     let all = picture(&ran(JUZANG), Detail::Everything, Window::ALL);
     let legend = all.rfind("<g transform=\"translate(20 ").expect("a legend");
@@ -209,7 +209,7 @@ fn vector_clocks_say_what_happened_before_what() {
         (HALVES, Detail::Story),
     ] {
         let trace = ran(file);
-        let told = Told::new(&trace, detail);
+        let told = StoryFilter::new(&trace, detail);
         let shown: Vec<&Event> = trace
             .events
             .iter()

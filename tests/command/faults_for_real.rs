@@ -13,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 
 use crate::skipped::skipped;
 use lab::{Host, Lab, Server};
-use proxy_herd::journal::{What, Who, Why};
+use proxy_herd::journal::{Actor, CloseReason, EventKind};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use tempfile::TempDir;
@@ -91,12 +91,12 @@ fn simulated(host: Host, wrong: &str, mended: Option<&str>) -> Told {
     for event in &trace.events {
         let is_said = matches!(
             event.what,
-            What::LinkUp { .. }
-                | What::LinkDown { .. }
-                | What::Synchronised { .. }
-                | What::ConnectFailed { .. }
+            EventKind::LinkUp { .. }
+                | EventKind::LinkDown { .. }
+                | EventKind::Synchronised { .. }
+                | EventKind::ConnectFailed { .. }
         );
-        let by_host = matches!(&event.who, Who::Server(name) if **name == *host.name());
+        let by_host = matches!(&event.who, Actor::Server(name) if **name == *host.name());
         if let Some(said) = of_links(&event.what.to_string()).filter(|_| is_said && by_host) {
             if event.at < MENDED_AT * 1_000_000_000 {
                 say(said.clone(), &mut told.until_mended);
@@ -298,9 +298,9 @@ fn refuse_is_a_port_that_nobody_listens_at_any_more() {
     let trace = sim::run(&scenario).expect("it runs");
     assert_eq!(trace.verdict().broken, 0);
     let errors = trace.events.iter().filter_map(|event| match &event.what {
-        What::ConnectFailed { why, .. } => Some(why.to_string()),
+        EventKind::ConnectFailed { why, .. } => Some(why.to_string()),
         _ => None,
     });
     let errors: Vec<_> = errors.collect();
-    assert_eq!(errors, [Why::from(&refused).to_string()]);
+    assert_eq!(errors, [CloseReason::from(&refused).to_string()]);
 }

@@ -1,6 +1,6 @@
 //! Comparing what two servers know, with a neighbour that says anything.
 
-use proxy_herd::journal::{Forgetful, Why};
+use proxy_herd::journal::{CloseReason, Forgetful};
 use proxy_herd::node::{NeighbourId, Node};
 use proxy_herd::protocol::peer::PeerLine;
 
@@ -41,7 +41,12 @@ fn say(node: &mut Node, neighbour: NeighbourId, line: &[u8]) {
             known,
             "a refused line changed what is known"
         );
-        node.link_down(neighbour, Why::Protocol(error), Some(heard), &Forgetful);
+        node.link_down(
+            neighbour,
+            CloseReason::Protocol(error),
+            Some(heard),
+            &Forgetful,
+        );
         assert!(!node.has_work(neighbour), "something waits for nobody");
         link_up(node, neighbour);
     } else {

@@ -1,7 +1,7 @@
 //! Steps that stand for many, in the simulator: what is chosen stands in the trace and can be
 //! pasted into the file, and every judgement of them can fail.
 
-use proxy_herd::journal::{Event, What};
+use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::{Judgement, Trace};
@@ -41,10 +41,10 @@ fn with_random(random: &str) -> String {
 
 /// Everything that happened but for its number, and its cause's, and what was chosen.
 fn happened(trace: &Trace) -> (Vec<String>, Vec<Event>) {
-    let (chosen, others): (Vec<Event>, Vec<Event>) =
-        (trace.events.iter().cloned()).partition(|event| matches!(event.what, What::Chose { .. }));
+    let (chosen, others): (Vec<Event>, Vec<Event>) = (trace.events.iter().cloned())
+        .partition(|event| matches!(event.what, EventKind::Chose { .. }));
     let chosen = chosen.into_iter().filter_map(|event| match event.what {
-        What::Chose { step } => Some(step.into_owned()),
+        EventKind::Chose { step } => Some(step.into_owned()),
         _ => None,
     });
     let first = trace.events[0].id;
@@ -213,18 +213,18 @@ fn an_answered_update_that_is_lost_is_told_with_both_records() {
         kept.actual
     );
     assert!(kept.actual.ends_with("; and 10 more"), "{}", kept.actual);
-    let events: Vec<&What<'_>> = (kept.events.iter())
+    let events: Vec<&EventKind<'_>> = (kept.events.iter())
         .map(|id| &trace.event(*id).expect("an event").what)
         .collect();
     assert!(
         events
             .iter()
-            .any(|what| matches!(what, What::LineOut { .. }))
+            .any(|what| matches!(what, EventKind::LineOut { .. }))
     );
     assert!(
         events
             .iter()
-            .any(|what| matches!(what, What::Accepted { .. }))
+            .any(|what| matches!(what, EventKind::Accepted { .. }))
     );
 }
 

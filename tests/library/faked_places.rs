@@ -1,7 +1,7 @@
 //! Google, faked inside the simulation: by a scenario's tables and by a library user's mocks; and what may not
 //! pass unseen.
 
-use proxy_herd::journal::{Event, What};
+use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
@@ -43,7 +43,7 @@ fn answer(trace: &Trace) -> String {
         .iter()
         .rev()
         .filter_map(|event| match &event.what {
-            What::LineIn { line, .. } => Some(String::from_utf8_lossy(&line.0).into_owned()),
+            EventKind::LineIn { line, .. } => Some(String::from_utf8_lossy(&line.0).into_owned()),
             _ => None,
         });
     let mut answers = lines.filter(|line| line.contains('{'));
@@ -61,10 +61,10 @@ fn a_delay_passes_in_simulated_time() {
     let trace = run("[[places]]\nplaces = 3\ndelay = \"700ms\"\n");
     assert_eq!(broken(&trace), [""; 0]);
     let asked = when(&trace, |event| {
-        matches!(event.what, What::PlacesAsked { .. })
+        matches!(event.what, EventKind::PlacesAsked { .. })
     });
     let told = when(&trace, |event| {
-        matches!(event.what, What::PlacesTold { .. })
+        matches!(event.what, EventKind::PlacesTold { .. })
     });
     assert!((700..=702).contains(&(told - asked)), "{asked} {told}");
 }
@@ -158,7 +158,7 @@ fn in_the_way(steps: &str, tables: &str) -> Trace {
 
 /// When Places was asked, in milliseconds.
 fn asked(trace: &Trace) -> Vec<u64> {
-    let asked = |event: &&Event| matches!(event.what, What::PlacesAsked { .. });
+    let asked = |event: &&Event| matches!(event.what, EventKind::PlacesAsked { .. });
     let times = trace.events.iter().filter(asked);
     times.map(|event| event.at / 1_000_000).collect()
 }
@@ -166,9 +166,9 @@ fn asked(trace: &Trace) -> Vec<u64> {
 #[test]
 fn a_request_names_the_look_up_that_asks_it_and_so_does_its_repetition() {
     let trace = run("[[places]]\nstatus = 503\ntimes = 1\n[[places]]\nplaces = 1");
-    let look_up = |event: &&Event| matches!(event.what, What::LookUp { .. });
+    let look_up = |event: &&Event| matches!(event.what, EventKind::LookUp { .. });
     let look_up = trace.events.iter().find(look_up).expect("a look-up");
-    let asked = |event: &&Event| matches!(event.what, What::PlacesAsked { .. });
+    let asked = |event: &&Event| matches!(event.what, EventKind::PlacesAsked { .. });
     let causes: Vec<_> = (trace.events.iter().filter(asked))
         .map(|event| event.cause)
         .collect();
@@ -225,14 +225,14 @@ fn everything_that_can_be_wrong_with_a_server_can_be_wrong_with_places() {
 fn a_slow_way_to_places_and_a_reset_one_are_seen() {
     let table = "[[places]]\nplaces = 1";
     let direct = when(&in_the_way("", table), |event| {
-        matches!(event.what, What::PlacesTold { .. })
+        matches!(event.what, EventKind::PlacesTold { .. })
     });
     let slow = r#"{ at = "1500ms", slow = "places", latency = "100ms" },"#;
     let trace = in_the_way(slow, table);
     assert_eq!(broken(&trace), [""; 0]);
     // Connecting takes one latency, and the request another.
     let told = when(&trace, |event| {
-        matches!(event.what, What::PlacesTold { .. })
+        matches!(event.what, EventKind::PlacesTold { .. })
     });
     assert_eq!(told, direct + 2 * 95);
     let sever = r#"{ at = "2100ms", sever = "places" },"#;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
-use proxy_herd::journal::{Event, What, Who};
+use proxy_herd::journal::{Actor, Event, EventKind};
 use proxy_herd::report::faults::{Fault, FaultKind};
 use proxy_herd::scenario::{self, Action, Clocked, Party, Route, Scenario};
 use proxy_herd::sim;
@@ -201,26 +201,26 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).expect("some seconds")
 }
 
-fn server(who: &Who) -> Option<&str> {
+fn server(who: &Actor) -> Option<&str> {
     match who {
-        Who::Server(name) => Some(name),
+        Actor::Server(name) => Some(name),
         _ => None,
     }
 }
 
 /// Whether the harness did it, and not the server.
-fn is_done_to_it(what: &What<'_>) -> bool {
+fn is_done_to_it(what: &EventKind<'_>) -> bool {
     matches!(
         what,
-        What::Crashed
-            | What::PoweredOff
-            | What::Refusing
-            | What::Accepting
-            | What::Skewed { .. }
-            | What::Thawed
-            | What::Frozen
-            | What::Restarted
-            | What::PoweredOn
+        EventKind::Crashed
+            | EventKind::PoweredOff
+            | EventKind::Refusing
+            | EventKind::Accepting
+            | EventKind::Skewed { .. }
+            | EventKind::Thawed
+            | EventKind::Frozen
+            | EventKind::Restarted
+            | EventKind::PoweredOn
     )
 }
 
@@ -235,7 +235,7 @@ fn does_what_it_says(trace: &Trace, from: u64, to: u64, wrong: &Wrong) {
         assert!(!(acts && wrong.frozen.contains(me)), "frozen: {event:?}");
         assert!(!(acts && wrong.down.contains(me)), "down: {event:?}");
         let sent = event.cause.and_then(|cause| trace.event(cause));
-        let Some(sent) = sent.filter(|_| matches!(event.what, What::LineIn { .. })) else {
+        let Some(sent) = sent.filter(|_| matches!(event.what, EventKind::LineIn { .. })) else {
             continue;
         };
         let Some(peer) = server(&sent.who) else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proxy_herd::journal::{What, Who};
+use proxy_herd::journal::{Actor, EventKind};
 use proxy_herd::scenario::{
     Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, Skewed, StateCheck,
     UpdateRef,
@@ -334,7 +334,7 @@ fn a_crash_closes_connections_in_the_order_in_which_they_were_opened() {
         .events
         .iter()
         .filter_map(|event| match (&event.who, &event.what) {
-            (Who::Client(name), What::Closed { .. }) => Some(&**name),
+            (Actor::Client(name), EventKind::Closed { .. }) => Some(&**name),
             _ => None,
         });
     let closed: Vec<&str> = closed.collect();

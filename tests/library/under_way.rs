@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use proxy_herd::journal::{Source, What, Who};
+use proxy_herd::journal::{Actor, EventKind, Source};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
@@ -36,9 +36,9 @@ fn tells(client: &str, at: u64, server: &str) -> String {
 /// When `server` heard of a client from its neighbour, in milliseconds.
 fn heard(trace: &Trace, client: &str, server: &str) -> u64 {
     let found = trace.events.iter().find(|event| {
-        let by_server = matches!(&event.who, Who::Server(name) if **name == *server);
+        let by_server = matches!(&event.who, Actor::Server(name) if **name == *server);
         by_server
-            && matches!(&event.what, What::Accepted { record, from: Source::Server(_), .. }
+            && matches!(&event.what, EventKind::Accepted { record, from: Source::Server(_), .. }
                 if *record.client.0 == *client.as_bytes())
     });
     found.expect("it heard").at / 1_000_000
@@ -47,7 +47,7 @@ fn heard(trace: &Trace, client: &str, server: &str) -> u64 {
 /// What each fault touched, in the order in which they ended.
 fn touched(trace: &Trace) -> Vec<u64> {
     let counts = trace.events.iter().filter_map(|event| match event.what {
-        What::Touched { count, .. } => Some(count),
+        EventKind::Touched { count, .. } => Some(count),
         _ => None,
     });
     counts.collect()
@@ -143,10 +143,10 @@ fn a_connection_that_can_not_come_to_be_is_held_up() {
     let text = steps.replace("\"A-clients\"", "\"clients\", from = \"A\"");
     let trace = run(&text);
     assert_eq!(touched(&trace), [1]);
-    let told = |what: &What<'_>| {
+    let told = |what: &EventKind<'_>| {
         matches!(
             what,
-            What::Accepted {
+            EventKind::Accepted {
                 from: Source::Client,
                 ..
             }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use proxy_herd::journal::{Event, What};
+use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
@@ -83,7 +83,7 @@ fn story(trace: &Trace) -> Vec<String> {
     let told = trace
         .events
         .iter()
-        .filter(|event| !matches!(event.what, What::Chose { .. }));
+        .filter(|event| !matches!(event.what, EventKind::Chose { .. }));
     let tell = |event: &Event| format!("{} {:?} {:?}", event.at, event.who, event.what);
     told.map(tell).collect()
 }

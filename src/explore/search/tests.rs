@@ -38,7 +38,7 @@ impl System for Writers {
             told.push((process, written[process]));
             written[process] += 1;
             // Places are numbered behind the processes, who are touched by what they do themselves.
-            walk.touched(Touched::from([process, self.processes.len() + place]));
+            walk.touched(Footprint::from([process, self.processes.len() + place]));
         }
     }
 }

@@ -14,9 +14,9 @@ fn counted(asked: &[&str], bytes: &str) -> [u64; 5] {
         let mut totals = Totals::default();
         for tail in asked {
             let kind = if tail.to_lowercase() == **tail {
-                Asked::Iamat
+                RequestKind::Iamat
             } else {
-                Asked::Whatsat { bound: 1 }
+                RequestKind::Whatsat { bound: 1 }
             };
             answers.expect(kind, tail.to_lowercase().as_bytes(), Instant::now());
         }
@@ -115,7 +115,7 @@ fn what_comes_behind_an_answer_is_wrong_and_no_request_pays_for_it() {
 }
 
 /// What is shown, and wrong and still waiting, when nothing more comes behind `bytes`, or not in time.
-fn ended(asked: Asked, bytes: &[u8]) -> (Option<String>, u64, usize) {
+fn ended(asked: RequestKind, bytes: &[u8]) -> (Option<String>, u64, usize) {
     let mut answers = Answers::new(None);
     let mut totals = Totals::default();
     answers.expect(asked, b"a 1", Instant::now());
@@ -127,15 +127,15 @@ fn ended(asked: Asked, bytes: &[u8]) -> (Option<String>, u64, usize) {
 
 #[test]
 fn what_is_there_at_the_end_is_shown_as_it_came() {
-    let whatsat = Asked::Whatsat { bound: 1 };
+    let whatsat = RequestKind::Whatsat { bound: 1 };
     for (asked, bytes, shown) in [
         (
-            Asked::Iamat,
+            RequestKind::Iamat,
             &b"\x00\xff?"[..],
             "asked IAMAT a 1; answered \\x00\\xff?",
         ),
         (
-            Asked::Iamat,
+            RequestKind::Iamat,
             b"AT Riley +0.",
             "asked IAMAT a 1; answered AT Riley +0.",
         ),
@@ -155,9 +155,9 @@ fn what_is_there_at_the_end_is_shown_as_it_came() {
         assert!(example.ends_with(shown), "{example}");
         assert_eq!((wrong, waiting), (1, 0));
     }
-    assert_eq!(ended(Asked::Iamat, b""), (None, 0, 1));
-    assert_eq!(ended(Asked::Iamat, b"AT Riley +1 a 1"), (None, 0, 0));
-    let (example, ..) = ended(Asked::Iamat, &[b'x'; 1000]);
+    assert_eq!(ended(RequestKind::Iamat, b""), (None, 0, 1));
+    assert_eq!(ended(RequestKind::Iamat, b"AT Riley +1 a 1"), (None, 0, 0));
+    let (example, ..) = ended(RequestKind::Iamat, &[b'x'; 1000]);
     assert!(example.is_some_and(|shown| shown.len() < 300 && shown.contains("800 bytes more")));
 }
 
@@ -166,7 +166,7 @@ fn what_waits_can_be_asked_elsewhere() {
     let mut answers = Answers::new(None);
     let mut totals = Totals::default();
     for tail in ["a 1", "b 22", "c 333"] {
-        answers.expect(Asked::Iamat, tail.as_bytes(), Instant::now());
+        answers.expect(RequestKind::Iamat, tail.as_bytes(), Instant::now());
     }
     answers.unread().extend_from_slice(b"AT Riley +1 a 1\n");
     answers.settle(Instant::now(), &mut totals).unwrap();
@@ -211,7 +211,7 @@ fn what_is_remembered_has_a_bound() {
     let mut totals = Totals::default();
     for number in 0..1000 {
         let tail = format!("client {number}");
-        answers.expect(Asked::Iamat, tail.as_bytes(), Instant::now());
+        answers.expect(RequestKind::Iamat, tail.as_bytes(), Instant::now());
         answers.unread().extend_from_slice(at(&tail).as_bytes());
         answers.settle(Instant::now(), &mut totals).unwrap();
     }

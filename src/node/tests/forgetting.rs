@@ -110,7 +110,7 @@ fn a_tombstone_lives_as_long_as_any_record_and_what_it_overruled_does_not_outliv
 #[test]
 fn the_journal_says_who_wanted_a_client_forgotten() {
     let mut node = riley();
-    let kept = Kept::default();
+    let kept = EventLog::default();
     say(&mut node, b"IAMAT kiwi +1-1 100");
     node.forget(b"kiwi", Timestamp::new(200, 0), &kept)
         .expect("known");
@@ -119,7 +119,7 @@ fn the_journal_says_who_wanted_a_client_forgotten() {
     node.peer_line(NeighbourId(0), line, NOW, &kept)
         .expect("a good line");
     let words = kept.find(|what| match what {
-        What::Forgotten { .. } | What::Accepted { .. } => Some(what.to_string()),
+        EventKind::Forgotten { .. } | EventKind::Accepted { .. } => Some(what.to_string()),
         _ => None,
     });
     assert_eq!(

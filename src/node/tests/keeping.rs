@@ -56,7 +56,7 @@ fn a_time_too_far_ahead_is_refused_where_clients_speak_and_nowhere_else() {
         future_limit: Some(Duration::from_mins(1)),
         ..Keep::default()
     });
-    let kept = Kept::default();
+    let kept = EventLog::default();
     // The clock shows 100.25.
     for (time, is_taken) in [
         ("160.250000001", false),
@@ -73,7 +73,7 @@ fn a_time_too_far_ahead_is_refused_where_clients_speak_and_nowhere_else() {
         assert_eq!(answer == format!("? {line}\\n"), !is_taken, "{answer}");
     }
     let refused = kept.find(|what| match what {
-        What::Refused { why } => Some(why.to_string()),
+        EventKind::Refused { why } => Some(why.to_string()),
         _ => None,
     });
     assert_eq!(refused, ["time too far ahead of the server's clock"; 3]);
@@ -133,7 +133,7 @@ fn what_clients_say_has_a_ceiling_in_bytes_too() {
 fn a_record_is_forgotten_when_its_time_is_over_and_not_taken_in_again() {
     let mut node = riley();
     node.keep(mortal(usize::MAX));
-    let kept = Kept::default();
+    let kept = EventLog::default();
     // Heard at 100.25, whatever the client's clock said.
     say(&mut node, b"IAMAT kiwi +1-1 7");
     pulled(&mut node);
@@ -151,8 +151,8 @@ fn a_record_is_forgotten_when_its_time_is_over_and_not_taken_in_again() {
         .expect("a good line");
     assert_eq!((node.clients(), pulled(&mut node).as_str()), (0, ""));
     let why = kept.find(|what| match what {
-        What::Expired { record } => Some(record.client.to_string()),
-        What::Ignored { why, .. } => Some(format!("{why:?}")),
+        EventKind::Expired { record } => Some(record.client.to_string()),
+        EventKind::Ignored { why, .. } => Some(format!("{why:?}")),
         _ => None,
     });
     assert_eq!(why, ["kiwi", "Expired"]);

@@ -48,8 +48,8 @@ fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
     let juzang = node.gain(neighbour("Juzang", false), &Forgetful);
     node.link_up(greeted_by(juzang), ConnId(2), GREETED, &Forgetful);
     say(&mut node, b"IAMAT kiwi +34-118 100");
-    let kept = Kept::default();
-    let why = || Why::Refused("no link".into());
+    let kept = EventLog::default();
+    let why = || CloseReason::Refused("no link".into());
     node.lose(NeighbourId(0), why(), &kept);
     assert_eq!(pulled(&mut node), "");
     assert!(!node.has_work(NeighbourId(0)) && node.has_work(juzang));
@@ -64,7 +64,8 @@ fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
     assert!(!node.has_work(NeighbourId(0)));
     // It leaves once.
     node.lose(NeighbourId(0), why(), &kept);
-    let told = kept.find(|what| (!matches!(what, What::LineIn { .. })).then(|| what.to_string()));
+    let told =
+        kept.find(|what| (!matches!(what, EventKind::LineIn { .. })).then(|| what.to_string()));
     assert_eq!(
         told,
         [
@@ -79,7 +80,7 @@ fn the_id_of_one_that_left_goes_to_one_that_comes_so_ids_never_run_out() {
     let mut node = riley();
     let juzang = node.gain(neighbour("Juzang", true), &Forgetful);
     for round in 0..1000 {
-        node.lose(NeighbourId(0), Why::Ended, &Forgetful);
+        node.lose(NeighbourId(0), CloseReason::Ended, &Forgetful);
         let name = format!("S{round}");
         assert_eq!(
             node.gain(neighbour(&name, false), &Forgetful),
@@ -97,7 +98,7 @@ fn the_id_of_one_that_left_goes_to_one_that_comes_so_ids_never_run_out() {
 fn a_neighbour_that_comes_back_may_be_dialled_from_the_other_end() {
     let mut node = riley();
     assert_eq!(hello(&node, "Jaquez"), Ok(NeighbourId(0)));
-    node.lose(NeighbourId(0), Why::Ended, &Forgetful);
+    node.lose(NeighbourId(0), CloseReason::Ended, &Forgetful);
     let jaquez = node.gain(neighbour("Jaquez", true), &Forgetful);
     assert_eq!(
         hello(&node, "Jaquez"),

@@ -16,7 +16,7 @@ fn linked(version: u32) -> Node {
 }
 
 fn down(node: &mut Node) {
-    node.link_down(JAQUEZ, Why::Ended, None, &Forgetful);
+    node.link_down(JAQUEZ, CloseReason::Ended, None, &Forgetful);
 }
 
 /// Both ends have compared that neither holds anything.
@@ -72,10 +72,10 @@ fn who_does_not_confirm_is_named_with_what_it_may_lack() {
     node.leave(JAQUEZ);
     pulled(&mut node);
     down(&mut node);
-    let kept = Kept::default();
+    let kept = EventLog::default();
     assert_eq!(node.farewell(&kept), unconfirmed(2, true));
     let told = kept.find(|what| match what {
-        What::Unconfirmed { records, .. } => Some(*records),
+        EventKind::Unconfirmed { records, .. } => Some(*records),
         _ => None,
     });
     assert_eq!(told, [2]);

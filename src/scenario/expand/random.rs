@@ -9,7 +9,7 @@ use crate::diag::Span;
 use crate::herd::ServerId;
 use crate::scenario::broken::{Broken, ended_by};
 use crate::scenario::{
-    Action, Clocked, Fault, Party, Random, RandomFault, Route, Scenario, Skewed, Step, Way,
+    Action, Clocked, Direction, Fault, Party, Random, RandomFault, Route, Scenario, Skewed, Step,
 };
 use crate::seed::stream;
 use crate::units::LatencyRange;
@@ -145,14 +145,14 @@ impl Chaos<'_> {
     }
 
     /// A link, or a server and all clients: each as likely as any other.
-    fn pair(&self, rng: &mut ChaCha8Rng) -> Option<Way> {
+    fn pair(&self, rng: &mut ChaCha8Rng) -> Option<Direction> {
         let link = |&at: &usize| {
             let link = &self.scenario.herd.links()[at];
             (Party::Server(link.a), Party::Server(link.b))
         };
         let servers = self.random.of.iter();
         let with_clients = servers.map(|&id| (Party::Server(id), Party::Clients));
-        let pairs: Vec<Way> = self.links.iter().map(link).chain(with_clients).collect();
+        let pairs: Vec<Direction> = self.links.iter().map(link).chain(with_clients).collect();
         pick(&pairs, rng)
     }
 

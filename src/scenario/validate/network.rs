@@ -9,7 +9,7 @@ use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Names, ServerId, split_all, split_link};
 use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, CLIENTS, PLACES, Party, Route, Skewed, Way};
+use crate::scenario::{Action, CLIENTS, Direction, PLACES, Party, Route, Skewed};
 use crate::units::{DurationError, LatencyRange, parse_duration};
 
 /// So many cuts are told before it says that there are more.
@@ -180,7 +180,7 @@ impl Context<'_> {
         let Some(herd) = &self.herd else {
             return String::new();
         };
-        let ways: BTreeSet<Way> = broken.cut_ways().collect();
+        let ways: BTreeSet<Direction> = broken.cut_ways().collect();
         let mut told = Vec::new();
         for &(a, b) in &ways {
             let both = ways.contains(&(b, a));
@@ -274,6 +274,6 @@ impl Context<'_> {
     }
 }
 
-fn both_ways(pairs: &[(Party, Party)]) -> Vec<Way> {
+fn both_ways(pairs: &[(Party, Party)]) -> Vec<Direction> {
     pairs.iter().flat_map(|&(a, b)| [(a, b), (b, a)]).collect()
 }

@@ -9,7 +9,7 @@ use crate::document::{Located, Section};
 use crate::herd::Herd;
 use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, ClientStep, Fault, Party, Route, Skewed, Step, Way};
+use crate::scenario::{Action, ClientStep, Direction, Fault, Party, Route, Skewed, Step};
 use crate::units::{LatencyRange, format_duration};
 
 /// A step whose servers are not yet known to be up or down.
@@ -26,8 +26,8 @@ pub(super) struct Draft {
 pub(super) enum DraftAction {
     Break(Fault, Whom),
     Mend(Fault, Whom),
-    Cut(Vec<Way>),
-    Heal(Option<Vec<Way>>, Span),
+    Cut(Vec<Direction>),
+    Heal(Option<Vec<Direction>>, Span),
     /// What the routes take from now on, and where that is written.
     Slow(Vec<Route>, LatencyRange, Span),
     /// The names of those whose clocks are wrong, or all servers, and where that is written.
@@ -247,7 +247,12 @@ impl Context<'_> {
         named.into_iter().map(|(id, _)| id).collect()
     }
 
-    fn heals(&mut self, ways: Option<Vec<Way>>, span: &Span, broken: &mut Broken) -> Vec<Way> {
+    fn heals(
+        &mut self,
+        ways: Option<Vec<Direction>>,
+        span: &Span,
+        broken: &mut Broken,
+    ) -> Vec<Direction> {
         let healed = broken.healed(ways);
         if healed.is_empty() {
             let problem = Problem::error(self.source, span.clone(), "nothing is cut there then");

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::quoted;
 use crate::herd::{Herd, ServerId, split_all};
 use crate::scenario::{
-    Action, CLIENTS, ClientStep, Clocked, Drawn, PLACES, Party, Random, Route, Skewed, Step, Way,
-    Workload,
+    Action, CLIENTS, ClientStep, Clocked, Direction, Drawn, PLACES, Party, Random, Route, Skewed,
+    Step, Workload,
 };
 use crate::units::{LatencyRange, format_duration};
 
@@ -101,7 +101,7 @@ impl<'a> Table<'a> {
         self.list(field, &names);
     }
 
-    fn cut(&mut self, ways: &[Way]) {
+    fn cut(&mut self, ways: &[Direction]) {
         let (here, there) = sides(ways.iter().step_by(2).copied());
         if both_ways(&here, &there).eq(ways.iter().copied()) {
             self.between("partition", &here, &there);
@@ -114,7 +114,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn heal(&mut self, ways: &[Way]) {
+    fn heal(&mut self, ways: &[Direction]) {
         let (here, there) = sides(ways.iter().step_by(2).copied());
         if both_ways(&here, &there).eq(ways.iter().copied()) {
             self.between("heal", &here, &there);
@@ -122,7 +122,7 @@ impl<'a> Table<'a> {
         }
         // Ways that were cut alone are healed by naming both ends, and those that were cut twice by all.
         let (here, there) = sides(ways.iter().copied());
-        let twice = |(at, way): (usize, &Way)| ways[..at].contains(way);
+        let twice = |(at, way): (usize, &Direction)| ways[..at].contains(way);
         if here.iter().any(|party| there.contains(party)) || ways.iter().enumerate().any(twice) {
             self.text("heal", "all");
         } else {
@@ -267,7 +267,7 @@ fn sides(pairs: impl Iterator<Item = (Party, Party)>) -> (Vec<Party>, Vec<Party>
 }
 
 /// What a cut of everybody here from everybody there cuts.
-fn both_ways(here: &[Party], there: &[Party]) -> impl Iterator<Item = Way> {
+fn both_ways(here: &[Party], there: &[Party]) -> impl Iterator<Item = Direction> {
     let pairs = here
         .iter()
         .flat_map(|&a| there.iter().map(move |&b| (a, b)));

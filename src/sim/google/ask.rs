@@ -18,16 +18,16 @@ use crate::sim::net::SimNet;
 /// Which look-up is asked for, by server and question. A request says nothing of that: in production
 /// nobody needs to know.
 #[derive(Clone, Default)]
-pub(in crate::sim) struct Causes(Arc<Mutex<BTreeMap<(Name, String), Asked>>>);
+pub(in crate::sim) struct Causes(Arc<Mutex<BTreeMap<(Name, String), PendingLookUp>>>);
 
 /// The look-up that was first of all that wait for the same request.
-struct Asked {
+struct PendingLookUp {
     first: EventId,
     waiting: usize,
 }
 
 impl Causes {
-    fn inner(&self) -> MutexGuard<'_, BTreeMap<(Name, String), Asked>> {
+    fn inner(&self) -> MutexGuard<'_, BTreeMap<(Name, String), PendingLookUp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -41,7 +41,7 @@ impl Causes {
     /// A look-up waits until what comes back is dropped.
     fn wait(&self, key: (Name, String), look_up: EventId) -> Waiting {
         let mut all = self.inner();
-        let asked = all.entry(key.clone()).or_insert(Asked {
+        let asked = all.entry(key.clone()).or_insert(PendingLookUp {
             first: look_up,
             waiting: 0,
         });

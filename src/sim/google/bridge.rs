@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use super::ask::Causes;
 use super::{DELAY_HEADER, FAULT_HEADER};
 use crate::herd::{Address, Name};
-use crate::journal::{EventId, Journal, What};
+use crate::journal::{EventId, EventKind, Journal};
 use crate::net::{Connection, Listener as _, Net as _};
 use crate::sim::net::{SimNet, SimStream};
 
@@ -110,7 +110,7 @@ async fn answer(
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let asked = format!("{} {}", head.method, without_key(&head.uri.to_string()));
     let request = asked.as_bytes().into();
-    let asked = journal.record(cause, What::PlacesAsked { request });
+    let asked = journal.record(cause, EventKind::PlacesAsked { request });
     let answer = forward(google, &head, &body).map_err(|error| {
         let kind = error.kind();
         let _ = unasked.set(Unasked { at: google, error });
@@ -130,7 +130,7 @@ async fn answer(
     let status = answer.status().as_u16();
     let told = |fault: Option<&'static str>| {
         let fault = fault.map(Into::into);
-        journal.record(Some(asked), What::PlacesTold { status, fault });
+        journal.record(Some(asked), EventKind::PlacesTold { status, fault });
     };
     let (mut head, body) = answer.into_parts();
     for name in [DELAY_HEADER, FAULT_HEADER, DATE.as_str()] {

@@ -29,7 +29,7 @@ pub const DELAY_HEADER: &str = "x-simulated-delay-ms";
 const FAULT_HEADER: &str = "x-simulated-fault";
 
 /// What Places got to see.
-pub(super) struct Seen {
+pub(super) struct PlacesObservation {
     /// By table: how many requests it answered.
     pub(super) asked: Vec<u64>,
     /// Requests that nothing answered.
@@ -99,7 +99,7 @@ impl Google {
     }
 
     /// What came of it all.
-    pub(super) fn seen(self) -> Seen {
+    pub(super) fn seen(self) -> PlacesObservation {
         // wiremock says it by a panic, here or when the server is dropped.
         let verify = || self.runtime.block_on(self.server.verify());
         let unmet = catch_unwind(AssertUnwindSafe(verify)).err().map(|said| {
@@ -115,7 +115,7 @@ impl Google {
             .unmatched
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Seen {
+        PlacesObservation {
             asked: counts.map(|count| count.load(Ordering::SeqCst)).collect(),
             unmatched: std::mem::take(&mut unmatched),
             unmet,

@@ -4,7 +4,7 @@ use super::super::Mode;
 use super::super::client::Outcome;
 use super::state::nanos;
 use super::{Judge, broken};
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventKind};
 use crate::scenario::{Action, LogCheck, Scenario};
 use crate::trace::faults::Faults;
 use crate::trace::invariants::{Invariant, Patience, Run};
@@ -37,7 +37,7 @@ pub(in crate::sim) fn needless(scenario: &Scenario, mode: &Mode, trace: &Trace) 
 impl Judge<'_> {
     /// Who ends a run before the herd is one looked at no herd. Said only when it is broken.
     pub(super) fn came_up(&self) -> Option<Judgement> {
-        let is_ready = |event: &Event| matches!(event.what, What::Synchronised { .. });
+        let is_ready = |event: &Event| matches!(event.what, EventKind::Synchronised { .. });
         let is_early = self.scenario.end.is_some()
             && !self.scenario.herd.links().is_empty()
             && !self.trace.events.iter().any(is_ready);
@@ -91,16 +91,16 @@ impl Judge<'_> {
 fn is_own(event: &Event) -> bool {
     !matches!(
         event.what,
-        What::Started { .. }
-            | What::Crashed
-            | What::Restarted
-            | What::PoweredOff
-            | What::PoweredOn
-            | What::Frozen
-            | What::Thawed
-            | What::Refusing
-            | What::Accepting
-            | What::Skewed { .. }
+        EventKind::Started { .. }
+            | EventKind::Crashed
+            | EventKind::Restarted
+            | EventKind::PoweredOff
+            | EventKind::PoweredOn
+            | EventKind::Frozen
+            | EventKind::Thawed
+            | EventKind::Refusing
+            | EventKind::Accepting
+            | EventKind::Skewed { .. }
     )
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::herd::Name;
-use crate::journal::{Event, EventId, What};
+use crate::journal::{Event, EventId, EventKind};
 use crate::protocol::escape;
 use crate::protocol::record::Record;
 use crate::scenario::{Action, ClientStep, Scenario, Step};
@@ -121,7 +121,7 @@ fn newest(
 
 fn record_of(event: &Event) -> Option<Record> {
     match &event.what {
-        What::Accepted { record, .. } => Record::parse(&record.text()),
+        EventKind::Accepted { record, .. } => Record::parse(&record.text()),
         _ => None,
     }
 }

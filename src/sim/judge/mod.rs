@@ -9,17 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Mode;
-use super::chooser::Followed;
+use super::chooser::OrderOutcome;
 use super::client::{Outcome, Place};
 use super::drawn;
-use super::faults::Touch;
-use super::google::Seen;
+use super::faults::Impact;
+use super::google::PlacesObservation;
 use super::world::{Execution, MOST_EVENTS};
 use crate::herd::ServerId;
-use crate::journal::{ConnId, EventId, What, Who};
+use crate::journal::{Actor, ConnId, EventId, EventKind};
 use crate::protocol::{escape, visible};
 use crate::scenario::{
-    Action, ClientStep, Expect, Expected, PlannedUpdate, Scenario, Wanted, Whose, planned,
+    Action, ClientStep, Expect, Expected, Mismatch, PlannedUpdate, Scenario, Whose, planned,
 };
 use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
@@ -215,7 +215,7 @@ impl Judge<'_> {
     }
 
     /// Places was asked as the tables and mocks want it, and for nothing else.
-    fn places(&self, seen: &Seen) -> Vec<Judgement> {
+    fn places(&self, seen: &PlacesObservation) -> Vec<Judgement> {
         let mut judgements = Vec::new();
         for (index, (table, &asked)) in self.scenario.places.iter().zip(&seen.asked).enumerate() {
             let (held, expected) = match table.expect {
@@ -249,7 +249,7 @@ impl Judge<'_> {
     }
 
     /// The order that the scenario gives was kept to its end.
-    fn order(&self, followed: &Followed) -> Judgement {
+    fn order(&self, followed: &OrderOutcome) -> Judgement {
         let all = format!("all {}", followed.all);
         Judgement {
             about: "everything happens in the order of `deliver`".to_owned(),
@@ -266,7 +266,7 @@ impl Judge<'_> {
     }
 
     /// A fault that touched nothing proves nothing.
-    fn touch(&self, touch: &Touch) -> Judgement {
+    fn touch(&self, touch: &Impact) -> Judgement {
         let actual = match touch.count {
             0 => "nothing".to_owned(),
             1 => format!("1 {}", touch.what.trim_end_matches('s')),
@@ -360,10 +360,10 @@ impl Judge<'_> {
         let mut open: BTreeMap<ConnId, usize> = BTreeMap::new();
         let mut events: Vec<EventId> = Vec::new();
         for event in &self.trace.events {
-            if let Who::Client(_) = event.who {
+            if let Actor::Client(_) = event.who {
                 match event.what {
-                    What::LineOut { conn, .. } => *open.entry(conn).or_default() += 1,
-                    What::LineIn { conn, .. } => match open.get_mut(&conn) {
+                    EventKind::LineOut { conn, .. } => *open.entry(conn).or_default() += 1,
+                    EventKind::LineIn { conn, .. } => match open.get_mut(&conn) {
                         Some(asked) if *asked > 0 => *asked -= 1,
                         _ => events.push(event.id),
                     },
@@ -372,7 +372,7 @@ impl Judge<'_> {
             }
         }
         let first = self.trace.event(*events.first()?)?;
-        let What::LineIn { line, .. } = &first.what else {
+        let EventKind::LineIn { line, .. } = &first.what else {
             return None;
         };
         let mut judgement = broken(
@@ -428,7 +428,7 @@ const LONG: usize = 200;
 /// So much of an answer is shown on either side.
 const AROUND: usize = 60;
 
-fn first_difference(answer: &[u8], right: usize, wanted: &Wanted) -> String {
+fn first_difference(answer: &[u8], right: usize, wanted: &Mismatch) -> String {
     let before = &answer[..right];
     let line = memchr::memchr_iter(b'\n', before).count() + 1;
     let begin = memchr::memrchr(b'\n', before);
@@ -445,9 +445,9 @@ fn first_difference(answer: &[u8], right: usize, wanted: &Wanted) -> String {
         excerpt(rest)
     };
     let wanted = match wanted {
-        Wanted::Next(bytes) => format!("{} and not {came}", excerpt(bytes)),
-        Wanted::Somewhere(bytes) => format!("{}, which is nowhere behind", excerpt(bytes)),
-        Wanted::End => format!("its end and not {came}"),
+        Mismatch::Next(bytes) => format!("{} and not {came}", excerpt(bytes)),
+        Mismatch::Somewhere(bytes) => format!("{}, which is nowhere behind", excerpt(bytes)),
+        Mismatch::End => format!("its end and not {came}"),
     };
     format!(
         "{begin}, of {} bytes; line {line}, column {column} should be {wanted}",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Judge, broken, compare};
 use crate::herd::{Link, ServerId};
-use crate::journal::{Event, EventId, RecordText, What};
+use crate::journal::{Event, EventId, EventKind, RecordText};
 use crate::protocol::escape;
 use crate::report::Printed;
 use crate::scenario::{LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef};
@@ -136,7 +136,9 @@ impl Judge<'_> {
 
     fn look_ups(&self, name: &str, expected: u64) -> Judgement {
         let events: Vec<EventId> = (self.trace.events.iter())
-            .filter(|event| event.who.name() == name && matches!(event.what, What::LookUp { .. }))
+            .filter(|event| {
+                event.who.name() == name && matches!(event.what, EventKind::LookUp { .. })
+            })
             .map(|event| event.id)
             .collect();
         let actual = events.len() as u64;
@@ -147,7 +149,7 @@ impl Judge<'_> {
     fn asks(&self, name: &str, expected: u64) -> Judgement {
         let look_up = |event: &Event| self.trace.event(event.cause?);
         let events: Vec<EventId> = (self.trace.events.iter())
-            .filter(|event| matches!(event.what, What::PlacesAsked { .. }))
+            .filter(|event| matches!(event.what, EventKind::PlacesAsked { .. }))
             .filter(|event| look_up(event).is_some_and(|cause| cause.who.name() == name))
             .map(|event| event.id)
             .collect();
@@ -233,7 +235,7 @@ impl Judge<'_> {
         let herd = &self.scenario.herd;
         let [a, b] = [link.a, link.b].map(|id| self.name(id));
         let comes_up = |event: &Event| match &event.what {
-            What::LinkUp { peer, .. } => {
+            EventKind::LinkUp { peer, .. } => {
                 let ends = (event.who.name(), &**peer);
                 event.at >= nanos(since) && (ends == (a, b) || ends == (b, a))
             }
@@ -323,14 +325,14 @@ struct Synchronisation {
 /// How many records an end sent until it was synchronised.
 fn sent(event: &Event) -> u64 {
     match event.what {
-        What::Synchronised { sent, .. } => sent,
+        EventKind::Synchronised { sent, .. } => sent,
         _ => 0,
     }
 }
 
 fn record(accepted: &Event) -> Option<&RecordText<'static>> {
     match &accepted.what {
-        What::Accepted { record, .. } => Some(record),
+        EventKind::Accepted { record, .. } => Some(record),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use turmoil::{Protocol, Segment};
 
-use super::{Driver, Due, Ended, LONGEST_UNREST, SimError, Todo};
+use super::{Driver, Due, LONGEST_UNREST, RunEnd, SimError, Todo};
 use crate::herd::ServerId;
 use crate::scenario::{Choice, Clocked, Party};
 use crate::sim::Chooser;
@@ -52,13 +52,13 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
     }
 
     /// Lets the herd start, and then does one thing after the other until nothing is left.
-    pub(super) fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<Ended, SimError> {
+    pub(super) fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<RunEnd, SimError> {
         let servers = self.driver.scenario.herd.ids();
         let address = |id: ServerId| sim.lookup(&*self.driver.scenario.herd.server(id).name);
         self.addresses = servers.map(|id| (address(id), id)).collect();
         while !self.is_settled(sim) {
             if sim.elapsed() > LONGEST_UNREST {
-                return Ok(Ended::InUnrest);
+                return Ok(RunEnd::InUnrest);
             }
             self.tick(sim)?;
         }
@@ -72,18 +72,18 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
                     self.tell_who_was_touched();
                     let chosen = self.chooser.choose(&options);
                     let Some(&choice) = chosen.and_then(|at| options.get(at)) else {
-                        return Ok(Ended::GivenUp);
+                        return Ok(RunEnd::GivenUp);
                     };
                     self.perform(sim, choice)?;
                     since = sim.elapsed();
                 } else if self.driver.todo.is_empty() && self.is_settled(sim) {
                     self.tell_who_was_touched();
-                    return Ok(Ended::Well);
+                    return Ok(RunEnd::Well);
                 }
             }
             if sim.elapsed() > since + LONGEST_UNREST {
                 self.tell_who_was_touched();
-                return Ok(Ended::InUnrest);
+                return Ok(RunEnd::InUnrest);
             }
             self.tick(sim)?;
         }

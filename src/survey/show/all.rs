@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{histogram, mean, right, told};
 use crate::report::show::{count, delay, table};
-use crate::survey::{FailureSet, Spread, Survey, Way};
+use crate::survey::{FailureSet, RouteFigures, Spread, Survey};
 use crate::units::format_duration;
 
 /// Sums over failure sets.
@@ -316,7 +316,7 @@ fn set_json(set: &FailureSet) -> Value {
 }
 
 /// The figures of a way, each behind a comma, and the end of the line.
-pub(super) fn way_csv(way: &Way) -> String {
+pub(super) fn way_csv(way: &RouteFigures) -> String {
     let cell = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
     let hops = [way.hops, way.shortest].map(|hops| cell(hops.map(u64::from)));
     let [hops, shortest] = hops;

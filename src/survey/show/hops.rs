@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::all::way_csv;
 use super::{histogram, mean, right, told};
 use crate::report::show::{count, delay, table};
-use crate::survey::{Hops, Spread, Way};
+use crate::survey::{Hops, RouteFigures, Spread};
 
 /// Herds up to this size are shown server by server.
 const SMALL: usize = 20;
@@ -179,7 +179,7 @@ impl Hops {
     }
 }
 
-fn cell(to: &Way) -> String {
+fn cell(to: &RouteFigures) -> String {
     match (to.hops, to.shortest) {
         (None, None) => "-".to_owned(),
         (Some(hops), Some(shortest)) if hops == shortest => format!("{hops}="),

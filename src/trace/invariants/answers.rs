@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::records::order;
 use super::stores::{Stores, accepted};
-use super::{Found, Run, shown};
-use crate::journal::{ConnId, Event, EventId, Ignored, Other, RecordText, Source, What, Who, Why};
+use super::{Finding, Run, shown};
+use crate::journal::{
+    Actor, CloseReason, ConnId, Event, EventId, EventKind, Ignored, PeerRole, RecordText, Source,
+};
 use crate::protocol::client::{ClientLine, Refusal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Skew;
 
 /// A line that a server heard from a client.
-struct Asked<'a> {
+struct OpenLine<'a> {
     event: &'a Event,
     line: &'a [u8],
     /// What the server held then of the client that a WHATSAT asks about.
@@ -23,21 +25,21 @@ struct Answers<'a> {
     run: &'a Run<'a>,
     stores: Stores<'a>,
     /// The lines without an answer, by server and open connection with a client.
-    open: BTreeMap<(&'a str, ConnId), VecDeque<Asked<'a>>>,
+    open: BTreeMap<(&'a str, ConnId), VecDeque<OpenLine<'a>>>,
     /// The lines that told of what was too old to be stored.
     too_old: BTreeSet<EventId>,
     /// What became of what an IAMAT told, by its line, until it is answered.
     made: BTreeMap<EventId, &'a Event>,
-    found: Vec<Found>,
+    found: Vec<Finding>,
     /// Answers that tell something else than what was known when their line was heard.
-    found_of_another_time: Vec<Found>,
+    found_of_another_time: Vec<Finding>,
 }
 
-pub(super) fn answered_once_in_order(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn answered_once_in_order(run: &Run<'_>) -> Vec<Finding> {
     look(run).found
 }
 
-pub(super) fn answers_as_of_their_line(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn answers_as_of_their_line(run: &Run<'_>) -> Vec<Finding> {
     look(run).found_of_another_time
 }
 
@@ -53,9 +55,9 @@ fn look<'a>(run: &'a Run<'a>) -> Answers<'a> {
     };
     for event in run.events {
         match &event.who {
-            Who::Server(server) => answers.at_server(server, event),
-            Who::Client(_) => answers.at_client(event),
-            Who::Network | Who::Places => {}
+            Actor::Server(server) => answers.at_server(server, event),
+            Actor::Client(_) => answers.at_client(event),
+            Actor::Network | Actor::Places => {}
         }
     }
     for ((server, _), asked) in std::mem::take(&mut answers.open) {
@@ -70,27 +72,27 @@ impl<'a> Answers<'a> {
     fn at_server(&mut self, server: &'a str, event: &'a Event) {
         self.stores.learn(event);
         match &event.what {
-            What::Opened {
+            EventKind::Opened {
                 conn,
-                with: Other::Client,
+                with: PeerRole::Client,
                 ..
             } => {
                 self.open.insert((server, *conn), VecDeque::new());
             }
-            What::LineIn { conn, line } => {
+            EventKind::LineIn { conn, line } => {
                 let known = self.known(server, &line.0);
                 if let Some(open) = self.open.get_mut(&(server, *conn)) {
                     let line = &*line.0;
-                    open.push_back(Asked { event, line, known });
+                    open.push_back(OpenLine { event, line, known });
                 }
             }
-            What::LineOut { conn, line } => {
+            EventKind::LineOut { conn, line } => {
                 if let Some(open) = self.open.get_mut(&(server, *conn)) {
                     let asked = open.pop_front();
                     self.answered(server, asked, event, &line.0);
                 }
             }
-            What::Closed { conn, why } => {
+            EventKind::Closed { conn, why } => {
                 let open = self.open.remove(&(server, *conn)).unwrap_or_default();
                 if !was_cut(why) {
                     for asked in open {
@@ -98,11 +100,11 @@ impl<'a> Answers<'a> {
                     }
                 }
             }
-            What::Accepted {
+            EventKind::Accepted {
                 from: Source::Client,
                 ..
             } => self.makes(event),
-            What::Ignored {
+            EventKind::Ignored {
                 why,
                 from: Source::Client,
                 ..
@@ -112,7 +114,7 @@ impl<'a> Answers<'a> {
                     self.too_old.extend(event.cause);
                 }
             }
-            What::Crashed | What::PoweredOff | What::Stopped => {
+            EventKind::Crashed | EventKind::PoweredOff | EventKind::Stopped => {
                 self.open.retain(|&(of, _), _| of != server);
             }
             _ => {}
@@ -137,19 +139,19 @@ impl<'a> Answers<'a> {
     fn answered(
         &mut self,
         server: &str,
-        asked: Option<Asked<'a>>,
+        asked: Option<OpenLine<'a>>,
         event: &'a Event,
         answer: &[u8],
     ) {
         let answer_shown = shown(answer);
         let Some(asked) = asked else {
             let what = format!("{server} answers what nobody asked: {answer_shown}");
-            self.found.push(Found::new(what, [event]));
+            self.found.push(Finding::new(what, [event]));
             return;
         };
         self.as_of_its_line(server, &asked, event, answer);
         let refused = match self.run.cause_of(event).map(|cause| &cause.what) {
-            Some(What::Refused { why }) => Some(*why),
+            Some(EventKind::Refused { why }) => Some(*why),
             _ => None,
         };
         let may_be_refused = match refused {
@@ -162,16 +164,22 @@ impl<'a> Answers<'a> {
         if !(is_answer(server, &asked, answer) || may_be_refused && is_copy(asked.line, answer)) {
             let line = shown(asked.line);
             let what = format!("{server} answers `{line}` with `{answer_shown}`");
-            self.found.push(Found::new(what, [asked.event, event]));
+            self.found.push(Finding::new(what, [asked.event, event]));
         } else if !self.is_stored(server, &asked, answer) {
             let line = shown(asked.line);
             let what = format!("{server} answers `{line}` and has not stored it");
-            self.found.push(Found::new(what, [asked.event, event]));
+            self.found.push(Finding::new(what, [asked.event, event]));
         }
     }
 
     /// Holds an answer against what the server knew when it heard the line.
-    fn as_of_its_line(&mut self, server: &str, asked: &Asked<'a>, event: &'a Event, answer: &[u8]) {
+    fn as_of_its_line(
+        &mut self,
+        server: &str,
+        asked: &OpenLine<'a>,
+        event: &'a Event,
+        answer: &[u8],
+    ) {
         let made = self.made.remove(&asked.event.id);
         let tells = answer.strip_prefix(b"AT ");
         let tells = tells.and_then(|record| record.split(|&byte| byte == b'\n').next());
@@ -199,7 +207,7 @@ impl<'a> Answers<'a> {
         };
         let what = format!("{server} answers `{line}` with `{told}`, {wrong}");
         let events = by.into_iter().chain([asked.event, event]);
-        let mut found = Found::new(what, events);
+        let mut found = Finding::new(what, events);
         found.events.sort_unstable();
         self.found_of_another_time.push(found);
     }
@@ -207,11 +215,11 @@ impl<'a> Answers<'a> {
     fn is_refused_unread(&self, answer: &Event) -> bool {
         let cause = self.run.cause_of(answer).map(|cause| &cause.what);
         let why = Refusal::TooLong;
-        matches!(cause, Some(What::Refused { why: told }) if *told == why)
+        matches!(cause, Some(EventKind::Refused { why: told }) if *told == why)
     }
 
     /// Whether the server holds what it answers an IAMAT with, or something newer.
-    fn is_stored(&self, server: &str, asked: &Asked<'_>, answer: &[u8]) -> bool {
+    fn is_stored(&self, server: &str, asked: &OpenLine<'_>, answer: &[u8]) -> bool {
         let record = answer.strip_prefix(b"AT ").and_then(Record::parse);
         let Some(record) = record.filter(|_| is_iamat(asked.line)) else {
             return true;
@@ -222,44 +230,46 @@ impl<'a> Answers<'a> {
         holds || self.too_old.contains(&asked.event.id)
     }
 
-    fn unanswered(&mut self, server: &str, asked: &Asked<'a>, closed: Option<&Event>) {
+    fn unanswered(&mut self, server: &str, asked: &OpenLine<'a>, closed: Option<&Event>) {
         let line = shown(asked.line);
         let what = match closed {
             Some(_) => format!("{server} closes the connection and leaves `{line}` unanswered"),
             None => format!("{server} never answers `{line}`"),
         };
         let events = [asked.event].into_iter().chain(closed);
-        self.found.push(Found::new(what, events));
+        self.found.push(Finding::new(what, events));
     }
 
     /// What a client hears is what its server wrote, or its beginning where the connection was cut.
     /// A client that gave up hears all that still comes as one.
     fn at_client(&mut self, event: &'a Event) {
-        let What::LineIn { line, .. } = &event.what else {
+        let EventKind::LineIn { line, .. } = &event.what else {
             return;
         };
         let heard = without_line_feeds(&line.0);
         let written = self.run.cause_of(event);
         let is_true = written.is_some_and(|written| match &written.what {
-            What::LineOut { line, .. } => line.0.starts_with(heard) || heard.starts_with(&line.0),
+            EventKind::LineOut { line, .. } => {
+                line.0.starts_with(heard) || heard.starts_with(&line.0)
+            }
             _ => false,
         });
         if !is_true {
             let (client, heard) = (event.who.name(), shown(heard));
             let what = format!("{client} hears what no server wrote so: {heard}");
             let events = written.into_iter().chain([event]);
-            self.found.push(Found::new(what, events));
+            self.found.push(Finding::new(what, events));
         }
     }
 }
 
 /// Whether a connection's end came from outside, so that an answer could not be written any more.
 /// All other ends come behind the answers.
-fn was_cut(why: &Why) -> bool {
-    matches!(why, Why::Failed(_) | Why::Slow)
+fn was_cut(why: &CloseReason) -> bool {
+    matches!(why, CloseReason::Failed(_) | CloseReason::Slow)
 }
 
-fn is_answer(server: &str, asked: &Asked<'_>, answer: &[u8]) -> bool {
+fn is_answer(server: &str, asked: &OpenLine<'_>, answer: &[u8]) -> bool {
     match ClientLine::parse(asked.line) {
         Ok(ClientLine::Iamat { id, location, time }) => {
             is_echo(server, [id, location.text(), time.text], answer)
@@ -288,7 +298,7 @@ fn other(record: Option<Vec<u8>>, verb: &str) -> String {
 /// The record that a server took in or turned away.
 fn record(event: &Event) -> Option<&RecordText<'static>> {
     match &event.what {
-        What::Accepted { record, .. } | What::Ignored { record, .. } => Some(record),
+        EventKind::Accepted { record, .. } | EventKind::Ignored { record, .. } => Some(record),
         _ => None,
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::stores::accepted;
-use super::{Found, Run, shown};
+use super::{Finding, Run, shown};
 use crate::herd::ServerId;
-use crate::journal::{ConnId, Event, EventId, What, Who};
+use crate::journal::{Actor, ConnId, Event, EventId, EventKind};
 use crate::trace::network::Network;
 use crate::trace::state::{Held, LinkState, State};
 
-pub(super) fn agreement(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn agreement(run: &Run<'_>) -> Vec<Finding> {
     let state = State::at(run.events, u64::MAX);
     let network = Network::at_the_end(run.events);
     let herd = run.herd;
@@ -24,7 +24,7 @@ pub(super) fn agreement(run: &Run<'_>) -> Vec<Found> {
             let differing = differing(&at_a.held, &at_b.held);
             if !differing.is_empty() {
                 let what = format!("{} and {} differ", name(a), name(b));
-                found.push(Found::new(what, differing));
+                found.push(Finding::new(what, differing));
             }
         }
     }
@@ -54,22 +54,22 @@ struct Waiting<'a> {
     by_conn: BTreeMap<(&'a str, ConnId), VecDeque<EventId>>,
 }
 
-pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Finding> {
     let mut waiting = Waiting::default();
     let network = Network::at_the_end(run.events);
     let mut state = State::default();
     for event in run.events {
         state.learn(event);
-        if let Who::Client(client) = &event.who {
+        if let Actor::Client(client) = &event.who {
             waiting.at_client(client, event);
         }
     }
-    let mut found: Vec<Found> = (waiting.lines.values())
+    let mut found: Vec<Finding> = (waiting.lines.values())
         .filter_map(|event| match &event.what {
-            What::LineOut { line, .. } => {
+            EventKind::LineOut { line, .. } => {
                 let (client, line) = (event.who.name(), shown(&line.0));
                 let what = format!("{client} still waits for an answer to `{line}`");
-                Some(Found::new(what, [*event]))
+                Some(Finding::new(what, [*event]))
             }
             _ => None,
         })
@@ -90,26 +90,26 @@ pub(super) fn nothing_waits(run: &Run<'_>) -> Vec<Found> {
 impl<'a> Waiting<'a> {
     fn at_client(&mut self, client: &'a str, event: &'a Event) {
         match &event.what {
-            What::LineOut { conn, .. } => {
+            EventKind::LineOut { conn, .. } => {
                 self.lines.insert(event.id, event);
                 self.by_conn
                     .entry((client, *conn))
                     .or_default()
                     .push_back(event.id);
             }
-            What::LineIn { conn, .. } => {
+            EventKind::LineIn { conn, .. } => {
                 let sent = self.by_conn.get_mut(&(client, *conn));
                 if let Some(first) = sent.and_then(VecDeque::pop_front) {
                     self.lines.remove(&first);
                 }
             }
             // Its cause is the line, if there was a connection to write it to.
-            What::Unanswered { .. } => {
+            EventKind::Unanswered { .. } => {
                 if let Some(sent) = event.cause {
                     self.lines.remove(&sent);
                 }
             }
-            What::Closed { conn, .. } => {
+            EventKind::Closed { conn, .. } => {
                 for sent in self.by_conn.remove(&(client, *conn)).unwrap_or_default() {
                     self.lines.remove(&sent);
                 }
@@ -120,16 +120,16 @@ impl<'a> Waiting<'a> {
 }
 
 /// What is wrong with a link, as `a` sees it.
-fn unready(state: &State<'_>, a: &str, b: &str) -> Option<Found> {
+fn unready(state: &State<'_>, a: &str, b: &str) -> Option<Finding> {
     let (here, _) = (state.server(a)?, state.server(b)?);
     let Some(end) = here.link(b) else {
         let what = format!("{a} never had a link with {b}");
-        return Some(Found::new(what, [here.started]));
+        return Some(Finding::new(what, [here.started]));
     };
     let what = match end.state {
         LinkState::Down => format!("{a}'s link with {b} is down"),
         LinkState::Up => format!("{a} is not synchronised with {b}"),
         LinkState::Synchronised => return None,
     };
-    Some(Found::new(what, [end.by]))
+    Some(Finding::new(what, [end.by]))
 }

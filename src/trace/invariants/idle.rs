@@ -1,7 +1,7 @@
 //! Whether there was anything in a run that could have broken an invariant.
 
 use super::{Invariant, Run};
-use crate::journal::{Event, What, Who};
+use crate::journal::{Actor, Event, EventKind};
 use crate::protocol::client::ClientLine;
 use crate::protocol::peer::PeerLine;
 use crate::trace::network::Network;
@@ -24,16 +24,16 @@ impl Invariant {
                 (!happens(&is_told), "no server heard an IAMAT")
             }
             Self::NeverBackInTime | Self::NothingInvented => {
-                let is_taken_in = |event: &Event| matches!(event.what, What::Accepted { .. });
+                let is_taken_in = |event: &Event| matches!(event.what, EventKind::Accepted { .. });
                 (!happens(&is_taken_in), "no server took in an update")
             }
             Self::SendsBounded => (!happens(&is_update), "no server sent an update to another"),
             Self::LinksFailForAReason => {
-                let is_up = |event: &Event| matches!(event.what, What::LinkUp { .. });
+                let is_up = |event: &Event| matches!(event.what, EventKind::LinkUp { .. });
                 (!happens(&is_up), "no link was up")
             }
             Self::GracefulStopLosesNothing => {
-                let stops = |event: &Event| matches!(event.what, What::Stopped);
+                let stops = |event: &Event| matches!(event.what, EventKind::Stopped);
                 (!happens(&stops), "no server ended in good order")
             }
             Self::Agreement => {
@@ -52,21 +52,21 @@ impl Invariant {
 fn is_line_of_client(event: &Event) -> bool {
     matches!(
         (&event.who, &event.what),
-        (Who::Client(_), What::LineOut { .. })
+        (Actor::Client(_), EventKind::LineOut { .. })
     )
 }
 
 /// What a server hears, if it looks like a client's command. A server's line is none.
 fn command(event: &Event) -> Option<ClientLine<'_>> {
     match (&event.who, &event.what) {
-        (Who::Server(_), What::LineIn { line, .. }) => ClientLine::parse(&line.0).ok(),
+        (Actor::Server(_), EventKind::LineIn { line, .. }) => ClientLine::parse(&line.0).ok(),
         _ => None,
     }
 }
 
 fn is_update(event: &Event) -> bool {
     match (&event.who, &event.what) {
-        (Who::Server(_), What::LineOut { line, .. }) => {
+        (Actor::Server(_), EventKind::LineOut { line, .. }) => {
             matches!(PeerLine::parse(&line.0), Ok(PeerLine::At(_)))
         }
         _ => false,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Found, Patience, Run};
-use crate::journal::{ConnId, Event, EventId, What, Who, Why};
+use super::{Finding, Patience, Run};
+use crate::journal::{Actor, CloseReason, ConnId, Event, EventId, EventKind};
 use crate::trace::faults::{Fault, Faults, Kind};
 use crate::units::{LatencyRange, format_duration};
 
@@ -14,7 +14,7 @@ const TICKS: u64 = 4;
 
 /// Every link that goes down must have been cut, reset or taken over, have lost its other end, or have been silent for so long, for a
 /// reason that the harness knows of. What a server says of it is only the claim to be looked at.
-pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
     let mut links = Links {
         run,
         ways: Ways::of(run),
@@ -66,20 +66,20 @@ struct Links<'a> {
     reset: BTreeMap<(&'a str, &'a str), EventId>,
     /// When one of two servers was last told that they are no neighbours any more.
     parted: BTreeMap<(&'a str, &'a str), EventId>,
-    found: Vec<Found>,
+    found: Vec<Finding>,
 }
 
 impl<'a> Links<'a> {
     fn learn(&mut self, event: &'a Event) {
         match (&event.who, &event.what) {
-            (Who::Server(_), What::Opened { conn, .. }) => {
+            (Actor::Server(_), EventKind::Opened { conn, .. }) => {
                 self.conns.entry(*conn).or_insert_with(|| Conn {
                     opened: event,
                     over: Vec::new(),
                     heard: Vec::new(),
                 });
             }
-            (Who::Server(server), What::LineIn { conn, .. }) => {
+            (Actor::Server(server), EventKind::LineIn { conn, .. }) => {
                 if let Some(conn) = self.conns.get_mut(conn) {
                     match conn.heard.iter_mut().find(|(who, _)| *who == &**server) {
                         Some((_, at)) => *at = event.at,
@@ -87,32 +87,37 @@ impl<'a> Links<'a> {
                     }
                 }
             }
-            (Who::Server(server), What::LinkUp { peer, conn }) => {
+            (Actor::Server(server), EventKind::LinkUp { peer, conn }) => {
                 let up = Up { conn: *conn, event };
                 self.up.insert((server, peer), up);
             }
-            (Who::Server(server), What::LinkDown { peer, why }) => {
+            (Actor::Server(server), EventKind::LinkDown { peer, why }) => {
                 if let Some(up) = self.up.remove(&(&**server, &**peer)) {
                     let wrong = self.wrong(server, peer, up, event, why);
                     self.found
-                        .extend(wrong.map(|what| Found::new(what, [up.event, event])));
+                        .extend(wrong.map(|what| Finding::new(what, [up.event, event])));
                     self.over(server, up.conn, event);
                 }
             }
-            (Who::Server(server), What::Closed { conn, .. }) => self.over(server, *conn, event),
-            (Who::Server(server), What::Crashed | What::PoweredOff | What::Stopped) => {
+            (Actor::Server(server), EventKind::Closed { conn, .. }) => {
+                self.over(server, *conn, event)
+            }
+            (
+                Actor::Server(server),
+                EventKind::Crashed | EventKind::PoweredOff | EventKind::Stopped,
+            ) => {
                 self.died.insert(server, event.id);
                 self.up.retain(|&(of, _), _| of != &**server);
             }
-            (Who::Server(server), What::Unlinked { peer }) => {
+            (Actor::Server(server), EventKind::Unlinked { peer }) => {
                 self.parted.insert(pair(server, peer), event.id);
             }
-            (Who::Network, What::Severed { pairs }) => {
+            (Actor::Network, EventKind::Severed { pairs }) => {
                 for (a, b) in pairs {
                     self.reset.insert(pair(a, b), event.id);
                 }
             }
-            (Who::Network, What::Slowed { links, latency }) => {
+            (Actor::Network, EventKind::Slowed { links, latency }) => {
                 for (a, b) in links {
                     self.ways.slow((a, b), event.at, latency);
                 }
@@ -137,7 +142,7 @@ impl<'a> Links<'a> {
         peer: &'a str,
         up: Up<'a>,
         down: &'a Event,
-        why: &Why,
+        why: &CloseReason,
     ) -> Option<String> {
         let opened = self.conns.get(&up.conn)?.opened;
         self.ways.forget((server, peer), opened.at);
@@ -147,7 +152,7 @@ impl<'a> Links<'a> {
         let is_parted = since(self.parted.get(&both));
         let is_left = self.is_left(server, peer, up.conn, down);
         let is_right = match why {
-            Why::Silent => {
+            CloseReason::Silent => {
                 let heard = self.last_heard(server, up);
                 let silence = down.at.saturating_sub(heard);
                 if let Some(patience) = self.run.patience
@@ -160,19 +165,19 @@ impl<'a> Links<'a> {
                 }
                 is_left || self.can_be_silent(server, peer, heard, down.at)
             }
-            Why::Slow => {
+            CloseReason::Slow => {
                 // It does not take what is written to it, or a stop is over that waited for it.
                 is_left
                     || self.stops.follows(server, down)
                     || self.ways.delay((server, peer), opened.at, down.at) > 0
             }
             // An error may be the answer to what was written to who is gone.
-            Why::Ended | Why::Failed(_) => is_left || is_reset,
+            CloseReason::Ended | CloseReason::Failed(_) => is_left || is_reset,
             // The neighbour dialled again, so it was done with the connection before.
-            Why::Superseded => is_left,
-            Why::Stopping => self.stops.follows(server, down),
-            Why::Left => self.stops.follows(peer, down) || is_left,
-            Why::Refused(_) => is_parted,
+            CloseReason::Superseded => is_left,
+            CloseReason::Stopping => self.stops.follows(server, down),
+            CloseReason::Left => self.stops.follows(peer, down) || is_left,
+            CloseReason::Refused(_) => is_parted,
             _ => false,
         };
         let lasted = shown(down.at.saturating_sub(up.event.at));
@@ -200,7 +205,7 @@ impl<'a> Links<'a> {
         let Some(&(_, by)) = known.over.iter().find(|(who, _)| *who == peer) else {
             return false;
         };
-        if matches!(by.what, What::LinkDown { .. }) {
+        if matches!(by.what, EventKind::LinkDown { .. }) {
             return true;
         }
         // It greeted and got no answer: that is no link that goes down, so it is looked at here.
@@ -256,11 +261,11 @@ impl<'a> Stops<'a> {
         let mut ends: BTreeMap<&str, Vec<(EventId, bool)>> = BTreeMap::new();
         for event in events {
             let stops = match event.what {
-                What::Stopped => true,
-                What::Crashed | What::PoweredOff | What::Started { .. } => false,
+                EventKind::Stopped => true,
+                EventKind::Crashed | EventKind::PoweredOff | EventKind::Started { .. } => false,
                 _ => continue,
             };
-            if let Who::Server(server) = &event.who {
+            if let Actor::Server(server) = &event.who {
                 ends.entry(server).or_default().push((event.id, stops));
             }
         }

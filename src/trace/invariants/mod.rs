@@ -187,7 +187,7 @@ impl Invariant {
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
         };
-        let violations = found.into_iter().map(|Found { what, events }| Violation {
+        let violations = found.into_iter().map(|Finding { what, events }| Violation {
             invariant: self,
             what,
             events,
@@ -225,12 +225,12 @@ impl Run<'_> {
 }
 
 /// What is wrong, and the events that show it.
-struct Found {
+struct Finding {
     what: String,
     events: Vec<EventId>,
 }
 
-impl Found {
+impl Finding {
     fn new<'e>(what: String, events: impl IntoIterator<Item = &'e Event>) -> Self {
         Self {
             what,

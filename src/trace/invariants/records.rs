@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::stores::{Accepted, Stores, accepted};
-use super::{Found, Run, shown};
-use crate::journal::{Event, Ignored, RecordText, Source, What, Who};
+use super::{Finding, Run, shown};
+use crate::journal::{Actor, Event, EventKind, Ignored, RecordText, Source};
 use crate::protocol::client::ClientLine;
 use crate::protocol::peer::{PeerLine, Update};
 
-pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut found = Vec::new();
     for event in run.events {
@@ -22,7 +22,7 @@ pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Found> {
         {
             let (old, new) = (shown(&old.text()), shown(&new.text()));
             let what = format!("{server} goes back from {old} to {new}");
-            found.push(Found::new(what, [before, event]));
+            found.push(Finding::new(what, [before, event]));
         }
         found.extend(turned_away(&stores, event));
         stores.learn(event);
@@ -31,8 +31,8 @@ pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Found> {
 }
 
 /// What is wrong with ignoring an update: what is held is not what it was held to be.
-fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Found> {
-    let (What::Ignored { record, why, .. }, server) = (&event.what, event.who.name()) else {
+fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Finding> {
+    let (EventKind::Ignored { record, why, .. }, server) = (&event.what, event.who.name()) else {
         return None;
     };
     let before = stores.get(server, &record.client.0);
@@ -51,7 +51,7 @@ fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Found> {
         Some(held) => format!("{server} has {} and turns away {new}", shown(&held.text())),
         None => format!("{server} has nothing of the client and turns away {new}"),
     };
-    (!right).then(|| Found::new(what, before.into_iter().chain([event])))
+    (!right).then(|| Finding::new(what, before.into_iter().chain([event])))
 }
 
 fn record_of(event: &Event) -> Option<&RecordText<'static>> {
@@ -89,7 +89,7 @@ pub(super) fn number(text: &[u8]) -> i128 {
 /// Looks at each step of a record's way by itself. A server that takes one in has it from its own
 /// client or word for word from a neighbour's line, and a server writes nothing but what it took in
 /// before: so each record goes back to its client, cause by cause.
-pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut found = Vec::new();
     for event in run.events {
@@ -115,7 +115,7 @@ impl Step<'_> {
         self.event.who.name()
     }
 
-    fn taken_in(&self, stores: &Stores<'_>, accepted: &Accepted<'_>) -> Option<Found> {
+    fn taken_in(&self, stores: &Stores<'_>, accepted: &Accepted<'_>) -> Option<Finding> {
         let cause = self.run.cause_of(self.event);
         let heard = cause.filter(|cause| cause.who == self.event.who);
         let wrong = match accepted.from {
@@ -124,7 +124,7 @@ impl Step<'_> {
         };
         let (server, record) = (self.server(), shown(&accepted.record.text()));
         let events = cause.into_iter().chain([self.event]);
-        wrong.map(|wrong| Found::new(format!("{server} takes in {record}, {wrong}"), events))
+        wrong.map(|wrong| Finding::new(format!("{server} takes in {record}, {wrong}"), events))
     }
 
     fn heard_from_client(
@@ -134,7 +134,7 @@ impl Step<'_> {
         heard: Option<&Event>,
     ) -> Option<String> {
         let said = heard.is_some_and(|heard| match &heard.what {
-            What::LineIn { conn, line } => {
+            EventKind::LineIn { conn, line } => {
                 stores.peer(self.server(), *conn).is_none() && is_iamat(&line.0, accepted.record)
             }
             _ => false,
@@ -158,7 +158,8 @@ impl Step<'_> {
         from: &Arc<str>,
         heard: Option<&Event>,
     ) -> Option<String> {
-        let Some((heard, What::LineIn { conn, line })) = heard.map(|heard| (heard, &heard.what))
+        let Some((heard, EventKind::LineIn { conn, line })) =
+            heard.map(|heard| (heard, &heard.what))
         else {
             return Some("which nobody told it".to_owned());
         };
@@ -175,18 +176,18 @@ impl Step<'_> {
             return Some(format!("but {from} said `{}`", shown(&line.0)));
         }
         let was_sent = self.run.cause_of(heard).is_some_and(|sent| {
-            let is_sender = matches!(&sent.who, Who::Server(sender) if sender == from);
-            is_sender && matches!(&sent.what, What::LineOut { conn: by, line: out } if by == conn && out == line)
+            let is_sender = matches!(&sent.who, Actor::Server(sender) if sender == from);
+            is_sender && matches!(&sent.what, EventKind::LineOut { conn: by, line: out } if by == conn && out == line)
         });
         (!was_sent).then(|| format!("which {from} never sent"))
     }
 
-    fn passed_on(&self, stores: &Stores<'_>, to: &str, sent: &Update) -> Option<Found> {
+    fn passed_on(&self, stores: &Stores<'_>, to: &str, sent: &Update) -> Option<Finding> {
         let server = self.server();
         let said = shown(sent.record.text());
         let Some(held) = stores.get(server, sent.record.id()) else {
             let what = format!("{server} tells {to} of {said}, which it does not have");
-            return Some(Found::new(what, [self.event]));
+            return Some(Finding::new(what, [self.event]));
         };
         let accepted = accepted(held)?;
         let what = if accepted.record.text() != sent.record.text() {
@@ -198,7 +199,7 @@ impl Step<'_> {
         } else {
             return None;
         };
-        Some(Found::new(what, [held, self.event]))
+        Some(Finding::new(what, [held, self.event]))
     }
 }
 

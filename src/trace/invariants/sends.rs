@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::stores::{Stores, accepted};
-use super::{Found, Run, shown};
-use crate::journal::{ConnId, Event, Source, What};
+use super::{Finding, Run, shown};
+use crate::journal::{ConnId, Event, EventKind, Source};
 use crate::protocol::peer::PeerLine;
 
 /// Over each link, in each direction, the same update goes at most once while the link is up, and
 /// never back to whom it came from. What a neighbour asked for to synchronise does not count.
-pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut first: BTreeMap<(&str, ConnId, Vec<u8>), &Event> = BTreeMap::new();
     let mut found = Vec::new();
     for event in run.events {
         stores.learn(event);
-        let (Some((to, update)), What::LineOut { conn, .. }) = (stores.sent(event), &event.what)
+        let (Some((to, update)), EventKind::LineOut { conn, .. }) =
+            (stores.sent(event), &event.what)
         else {
             continue;
         };
@@ -26,7 +27,7 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Found> {
         let said = shown(text);
         if let Some(before) = first.get(&(server, *conn, text.to_vec())) {
             let what = format!("{server} sends {said} to {to} again over the same link");
-            found.push(Found::new(what, [*before, event]));
+            found.push(Finding::new(what, [*before, event]));
         } else {
             first.insert((server, *conn, text.to_vec()), event);
         }
@@ -34,7 +35,7 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Found> {
             && came_from(held, to, text)
         {
             let what = format!("{server} sends {said} back to {to}, where it came from");
-            found.push(Found::new(what, [held, event]));
+            found.push(Finding::new(what, [held, event]));
         }
     }
     found
@@ -53,7 +54,7 @@ fn was_asked_for(run: &Run<'_>, sent: &Event, conn: ConnId) -> bool {
         return false;
     };
     match &cause.what {
-        What::LineIn { conn: by, line } if *by == conn => matches!(
+        EventKind::LineIn { conn: by, line } if *by == conn => matches!(
             PeerLine::parse(&line.0),
             Ok(PeerLine::Digest { .. } | PeerLine::List { .. } | PeerLine::Want { .. })
         ),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::records::number;
-use super::{Found, Run, shown};
-use crate::journal::{Event, EventId, Source, What, Who};
+use super::{Finding, Run, shown};
+use crate::journal::{Actor, Event, EventId, EventKind, Source};
 use crate::protocol::client::ClientLine;
 use crate::protocol::time::Skew;
 
@@ -13,7 +13,7 @@ type Set = (i64, i64, u64);
 
 /// A server's clock shows what the harness made of it, and a line is heard at one moment, so a skew is right to the
 /// nanosecond or not at all: in the record that the server makes of the line, and in its answer.
-pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Found> {
+pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Finding> {
     // A trace that does not say what clocks showed in the beginning is no reason to call a skew wrong.
     let Ok(epoch) = run.header.epoch.parse::<i128>() else {
         return Vec::new();
@@ -22,10 +22,10 @@ pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Found> {
     let mut right: BTreeMap<EventId, Right<'_>> = BTreeMap::new();
     let mut found = Vec::new();
     for event in run.events {
-        let Who::Server(server) = &event.who else {
+        let Actor::Server(server) = &event.who else {
             continue;
         };
-        if let What::Skewed { by, drift } = event.what {
+        if let EventKind::Skewed { by, drift } = event.what {
             clocks.insert(server, (by, drift, event.at));
         } else if let Some(time) = time_of(event) {
             let set = clocks.get(&**server).copied().unwrap_or_default();
@@ -39,7 +39,7 @@ pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Found> {
             let (time, told, skew) = (shown(right.time), shown(told), in_words(right.skew));
             let what =
                 format!("{server} makes {told} of {time}, which was {skew} when it heard that");
-            found.push(Found::new(what, [right.heard, event]));
+            found.push(Finding::new(what, [right.heard, event]));
         }
     }
     found
@@ -62,7 +62,7 @@ fn shows(epoch: i128, (by, drift, since): Set, at: u64) -> i128 {
 
 /// The client's time in an IAMAT that is heard.
 fn time_of(event: &Event) -> Option<&[u8]> {
-    let What::LineIn { line, .. } = &event.what else {
+    let EventKind::LineIn { line, .. } = &event.what else {
         return None;
     };
     match ClientLine::parse(&line.0) {
@@ -74,10 +74,10 @@ fn time_of(event: &Event) -> Option<&[u8]> {
 /// The skew in the record that is made of a client's line, or in an answer.
 fn skew_of(event: &Event) -> Option<&[u8]> {
     match &event.what {
-        What::Accepted { record, from, .. } | What::Ignored { record, from, .. } => {
+        EventKind::Accepted { record, from, .. } | EventKind::Ignored { record, from, .. } => {
             (*from == Source::Client).then_some(&record.skew.0)
         }
-        What::LineOut { line, .. } => {
+        EventKind::LineOut { line, .. } => {
             let mut fields = line.0.strip_prefix(b"AT ")?.split(|&byte| byte == b' ');
             // What is none is no answer, which is said elsewhere.
             fields.nth(1).filter(|skew| Skew::parse(skew).is_some())

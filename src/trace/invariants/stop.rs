@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::records::order;
 use super::stores::accepted;
-use super::{Found, Run, shown};
-use crate::journal::{ConnId, Event, EventId, Source, What, Who};
+use super::{Finding, Run, shown};
+use crate::journal::{Actor, ConnId, Event, EventId, EventKind, Source};
 use crate::protocol::peer::PeerLine;
 use crate::trace::faults::{Faults, Kind};
 use crate::trace::state::{LinkState, State};
 
 /// A server that ends in good order while a neighbour is there to be told must have told it: what it answered and holds by its own
 /// client is then held by a server that runs, or comes to be, be it by the very server that starts again.
-pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Found> {
-    if !(run.events.iter()).any(|event| matches!(event.what, What::Stopped)) {
+pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
+    if !(run.events.iter()).any(|event| matches!(event.what, EventKind::Stopped)) {
         return Vec::new();
     }
     let mut stops = Stops {
@@ -35,7 +35,7 @@ pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Found> {
         let (server, record) = (stopped.who.name(), accepted(held)?.record);
         let record = shown(&record.text());
         let what = format!("{server} takes along {record}, which it answered and nobody else has");
-        Some(Found::new(what, [held, stopped]))
+        Some(Finding::new(what, [held, stopped]))
     });
     found.collect()
 }
@@ -99,26 +99,26 @@ fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
 
 impl<'a> Stops<'a> {
     fn learn(&mut self, event: &'a Event) {
-        if let Who::Server(server) = &event.who {
+        if let Actor::Server(server) = &event.who {
             match &event.what {
-                What::Started { .. } => {
+                EventKind::Started { .. } => {
                     self.left.remove(&**server);
                     self.leaving.retain(|&(who, _), _| who != &**server);
                 }
-                What::LinkUp { peer, conn } => {
+                EventKind::LinkUp { peer, conn } => {
                     self.conns.insert((server, *conn), peer);
                     self.leaving.remove(&(&**server, &**peer));
                     if let Some(left) = self.left.get_mut(&**server) {
                         left.remove(&**peer);
                     }
                 }
-                What::LinkDown { peer, .. } if self.is_up(peer, server) => {
+                EventKind::LinkDown { peer, .. } if self.is_up(peer, server) => {
                     let since = self.leaving.get(&(&**server, &**peer));
                     let since = since.copied().unwrap_or(event.at);
                     let left = self.left.entry(server).or_default();
                     left.insert(peer, since);
                 }
-                What::LineOut { conn, line } => {
+                EventKind::LineOut { conn, line } => {
                     self.answered.extend(event.cause);
                     if let (Some(peer), Ok(PeerLine::Bye { reason: b"" })) = (
                         self.conns.get(&(&**server, *conn)),
@@ -128,12 +128,12 @@ impl<'a> Stops<'a> {
                         leaves.or_insert(event.at);
                     }
                 }
-                What::Accepted { .. } => self.comes_to_hold(event),
+                EventKind::Accepted { .. } => self.comes_to_hold(event),
                 // What is to be forgotten need not be kept.
-                What::Forgotten { record, .. } | What::Expired { record } => {
+                EventKind::Forgotten { record, .. } | EventKind::Expired { record } => {
                     self.untold.remove(&*record.client.0);
                 }
-                What::Stopped => self.stops(server, event),
+                EventKind::Stopped => self.stops(server, event),
                 _ => {}
             }
         }

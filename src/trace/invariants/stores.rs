@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{ConnId, Event, RecordText, Source, What, Who};
+use crate::journal::{Actor, ConnId, Event, EventKind, RecordText, Source};
 use crate::protocol::peer::{PeerLine, Update};
 use crate::trace::state::{Held, State};
 
@@ -25,7 +25,8 @@ impl<'a> Stores<'a> {
     /// Takes in what an event says of its server.
     pub(super) fn learn(&mut self, event: &'a Event) {
         self.state.learn(event);
-        if let (Who::Server(server), What::LinkUp { peer, conn }) = (&event.who, &event.what) {
+        if let (Actor::Server(server), EventKind::LinkUp { peer, conn }) = (&event.who, &event.what)
+        {
             self.links.insert((server, *conn), peer);
         }
     }
@@ -47,7 +48,8 @@ impl<'a> Stores<'a> {
 
     /// If `event` is a server writing an update to a neighbour: to whom, and what.
     pub(super) fn sent(&self, event: &'a Event) -> Option<(&'a Arc<str>, Update)> {
-        let (Who::Server(server), What::LineOut { conn, line }) = (&event.who, &event.what) else {
+        let (Actor::Server(server), EventKind::LineOut { conn, line }) = (&event.who, &event.what)
+        else {
             return None;
         };
         let to = self.peer(server, *conn)?;
@@ -61,7 +63,7 @@ impl<'a> Stores<'a> {
 /// The parts of an `Accepted`.
 pub(super) fn accepted(event: &Event) -> Option<Accepted<'_>> {
     match &event.what {
-        What::Accepted { record, hops, from } => Some(Accepted {
+        EventKind::Accepted { record, hops, from } => Some(Accepted {
             record,
             hops: *hops,
             from,

@@ -8,7 +8,7 @@ mod stop;
 mod told;
 
 use super::{Invariant, Patience, Run, Violation};
-use crate::journal::{Event, EventId, Source, Text, What, Who, Why};
+use crate::journal::{Actor, CloseReason, Event, EventId, EventKind, Source, Text};
 use crate::node::mistakes::Mistake;
 use crate::protocol::escape;
 use crate::scenario::Scenario;
@@ -65,13 +65,13 @@ fn told(trace: &Trace, violation: &Violation) -> (String, Vec<String>) {
 fn tell(trace: &Trace, id: EventId) -> String {
     let event = find(trace, id);
     let what = match &event.what {
-        What::LineIn { line, .. } => format!("hears {}", escape(&line.0)),
-        What::LineOut { line, .. } => format!("says {}", escape(&line.0)),
-        What::Accepted { record, hops, .. } => {
+        EventKind::LineIn { line, .. } => format!("hears {}", escape(&line.0)),
+        EventKind::LineOut { line, .. } => format!("says {}", escape(&line.0)),
+        EventKind::Accepted { record, hops, .. } => {
             format!("accepts {} with hops {hops}", escape(&record.text()))
         }
-        What::LinkUp { peer, .. } => format!("is linked with {peer}"),
-        What::Closed { .. } => "closes".to_owned(),
+        EventKind::LinkUp { peer, .. } => format!("is linked with {peer}"),
+        EventKind::Closed { .. } => "closes".to_owned(),
         other => format!("{other:?}"),
     };
     format!("{} {what}", event.who.name())
@@ -89,21 +89,21 @@ fn position(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
 }
 
 fn is_at(event: &Event, server: &str) -> bool {
-    matches!(&event.who, Who::Server(name) if **name == *server)
+    matches!(&event.who, Actor::Server(name) if **name == *server)
 }
 
 fn accepts(event: &Event, server: &str) -> bool {
-    is_at(event, server) && matches!(event.what, What::Accepted { .. })
+    is_at(event, server) && matches!(event.what, EventKind::Accepted { .. })
 }
 
 fn answers(event: &Event, server: &str, beginning: &[u8]) -> bool {
     is_at(event, server)
-        && matches!(&event.what, What::LineOut { line, .. } if line.0.starts_with(beginning))
+        && matches!(&event.what, EventKind::LineOut { line, .. } if line.0.starts_with(beginning))
 }
 
 /// Changes the line of an event.
 fn rewrite(event: &mut Event, from: &str, to: &str) {
-    let (What::LineIn { line, .. } | What::LineOut { line, .. }) = &mut event.what else {
+    let (EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. }) = &mut event.what else {
         panic!("no line: {event:?}");
     };
     let text = std::str::from_utf8(&line.0).expect("UTF-8");
@@ -243,7 +243,7 @@ fn an_answer_to_a_whatsat_is_what_the_server_holds() {
         let answer = position(&trace, |event| answers(event, "Campbell", b"AT Riley +"));
         let answer = answer.max(position(&trace, |event| {
             is_at(event, "Campbell")
-                && matches!(&event.what, What::LineOut { line, .. } if line.0.contains(&b'{'))
+                && matches!(&event.what, EventKind::LineOut { line, .. } if line.0.contains(&b'{'))
         }));
         rewrite(&mut trace.events[answer], from, to);
         let found = violations(Invariant::AnswersAsOfTheirLine, &trace);
@@ -264,7 +264,7 @@ fn what_a_client_hears_is_what_its_server_wrote() {
     let mut trace = run(KIWI);
     let heard = position(
         &trace,
-        |event| matches!((&event.who, &event.what), (Who::Client(_), What::LineIn { line, .. }) if *line.0 == *b"? hello"),
+        |event| matches!((&event.who, &event.what), (Actor::Client(_), EventKind::LineIn { line, .. }) if *line.0 == *b"? hello"),
     );
     rewrite(&mut trace.events[heard], "hello", "hallo");
     let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
@@ -274,25 +274,25 @@ fn what_a_client_hears_is_what_its_server_wrote() {
 
 #[test]
 fn only_a_connection_that_was_cut_excuses_silence() {
-    let silent = |why: Why| {
+    let silent = |why: CloseReason| {
         let mut trace = run(KIWI);
         let answer = position(&trace, |event| answers(event, "Riley", b"? hello"));
         let heard = trace.events.remove(answer).cause;
         let closed = position(&trace, |event| {
-            is_at(event, "Riley") && matches!(event.what, What::Closed { .. })
+            is_at(event, "Riley") && matches!(event.what, EventKind::Closed { .. })
         });
-        if let What::Closed { why: told, .. } = &mut trace.events[closed].what {
+        if let EventKind::Closed { why: told, .. } = &mut trace.events[closed].what {
             *told = why;
         }
         // The client heard nothing then.
         trace.events.retain(|event| {
-            !matches!((&event.who, &event.what), (Who::Client(_), What::LineIn { line, .. }) if *line.0 == *b"? hello")
+            !matches!((&event.who, &event.what), (Actor::Client(_), EventKind::LineIn { line, .. }) if *line.0 == *b"? hello")
         });
         assert!(heard.is_some());
         violations(Invariant::AnsweredOnceInOrder, &trace).len()
     };
-    assert_eq!(silent(Why::Ended), 1);
-    assert_eq!(silent(Why::Failed("connection reset".into())), 0);
+    assert_eq!(silent(CloseReason::Ended), 1);
+    assert_eq!(silent(CloseReason::Failed("connection reset".into())), 0);
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn an_update_that_was_altered_is_caught_at_each_step() {
         told(&trace, &found[0]).0
     };
     let place = |event: &mut Event| match &mut event.what {
-        What::Accepted { record, .. } => record.location = Text(b"+0+0"[..].into()),
+        EventKind::Accepted { record, .. } => record.location = Text(b"+0+0"[..].into()),
         _ => rewrite(event, "+34-118", "+0+0"),
     };
     let what = altered("origin", &place);
@@ -441,7 +441,7 @@ fn an_update_that_was_altered_is_caught_at_each_step() {
         "{what}"
     );
     let what = altered("accepts", &|event| {
-        if let What::Accepted { from, .. } = &mut event.what {
+        if let EventKind::Accepted { from, .. } = &mut event.what {
             *from = Source::Server("Campbell".into());
         }
     });
@@ -449,7 +449,7 @@ fn an_update_that_was_altered_is_caught_at_each_step() {
     let what = altered("accepts", &|event| event.cause = None);
     assert!(what.ends_with(", which nobody told it"), "{what}");
     let what = altered("origin", &|event| {
-        if let What::Accepted { record, .. } = &mut event.what {
+        if let EventKind::Accepted { record, .. } = &mut event.what {
             record.origin = Text(b"Juzang"[..].into());
         }
     });
@@ -499,7 +499,7 @@ fn what_is_told_to_synchronise_is_no_flood() {
         let cause = event.cause.and_then(|cause| trace.event(cause));
         let cause = cause.map(|cause| &cause.what);
         answers(event, "Campbell", b"HAVE Juzang ")
-            && matches!(cause, Some(What::LineIn { line, .. }) if line.0.starts_with(b"DIGEST"))
+            && matches!(cause, Some(EventKind::LineIn { line, .. }) if line.0.starts_with(b"DIGEST"))
     });
     let mut unasked = trace.clone();
     unasked.events[sent].cause = None;
@@ -547,7 +547,10 @@ fn a_link_that_is_down_is_caught() {
     let mut trace = run(KIWI);
     trace.events.retain(|event| {
         !(is_at(event, "Riley")
-            && matches!(event.what, What::LinkUp { .. } | What::Synchronised { .. }))
+            && matches!(
+                event.what,
+                EventKind::LinkUp { .. } | EventKind::Synchronised { .. }
+            ))
     });
     let found = violations(Invariant::NothingWaits, &trace);
     let whats: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();

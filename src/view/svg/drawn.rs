@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Window;
-use crate::journal::{Event, EventId, What, Who};
+use crate::journal::{Actor, Event, EventId, EventKind};
 use crate::report::lanes::Lanes;
-use crate::report::{Detail, Told, show};
+use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 use crate::view::messages::{Class, Message, messages};
 
@@ -15,7 +15,7 @@ const MOST_NOTES: usize = 6;
 /// What is drawn of a run.
 pub(super) struct Drawn<'a> {
     pub(super) trace: &'a Trace,
-    pub(super) told: Told<'a>,
+    pub(super) told: StoryFilter<'a>,
     pub(super) messages: Vec<Message>,
     /// Events that are marked on their lifeline.
     pub(super) marks: Vec<&'a Event>,
@@ -27,7 +27,7 @@ impl<'a> Drawn<'a> {
     pub(super) fn new(trace: &'a Trace, lanes: &Lanes<'_>, detail: Detail, window: Window) -> Self {
         let mut drawn = Self {
             trace,
-            told: Told::new(trace, detail),
+            told: StoryFilter::new(trace, detail),
             messages: Vec::new(),
             marks: Vec::new(),
             notes: BTreeMap::new(),
@@ -89,7 +89,7 @@ impl<'a> Drawn<'a> {
         let mut all: Vec<Note<'_>> = Vec::new();
         for event in events {
             let what = self.told.what(event).replace("  ", " ");
-            let is_line = matches!(event.what, What::LineOut { .. });
+            let is_line = matches!(event.what, EventKind::LineOut { .. });
             let mut now = (all.iter_mut().rev()).take_while(|note| note.at == event.at);
             let same = now.find(|note| {
                 let is_its = is_line && note.is_line && note.who == [event.who.name()];
@@ -137,52 +137,52 @@ impl Note<'_> {
     }
 }
 
-fn is_marked(what: &What<'_>) -> bool {
-    matches!(what, What::Accepted { .. } | What::Ignored { .. })
+fn is_marked(what: &EventKind<'_>) -> bool {
+    matches!(what, EventKind::Accepted { .. } | EventKind::Ignored { .. })
 }
 
 /// Whether it is told in words what no arrow and no mark says.
 fn is_noted(event: &Event) -> bool {
     match &event.what {
-        What::LineOut { .. } => matches!(event.who, Who::Client(_)),
-        What::LineIn { .. }
-        | What::Opened { .. }
-        | What::Closed { .. }
-        | What::Accepted { .. }
-        | What::Ignored { .. }
-        | What::LookUp { .. }
-        | What::PlacesAsked { .. }
-        | What::LinkUp { .. }
-        | What::Started { .. }
-        | What::Touched { .. } => false,
-        What::Synchronised { sent, received, .. } => sent + received > 0,
-        What::PlacesTold { status, fault } => *status != 200 || fault.is_some(),
-        What::Stopped
-        | What::NotAccepted { .. }
-        | What::HeldBack { .. }
-        | What::ConnectFailed { .. }
-        | What::Refused { .. }
-        | What::Expired { .. }
-        | What::Forgotten { .. }
-        | What::LinkDown { .. }
-        | What::Namesakes { .. }
-        | What::Unconfirmed { .. }
-        | What::Crashed
-        | What::Restarted
-        | What::PoweredOff
-        | What::PoweredOn
-        | What::Frozen
-        | What::Thawed
-        | What::Refusing
-        | What::Accepting
-        | What::Cut { .. }
-        | What::Healed { .. }
-        | What::Severed { .. }
-        | What::Slowed { .. }
-        | What::Skewed { .. }
-        | What::Chose { .. }
-        | What::Linked { .. }
-        | What::Unlinked { .. }
-        | What::Unanswered { .. } => true,
+        EventKind::LineOut { .. } => matches!(event.who, Actor::Client(_)),
+        EventKind::LineIn { .. }
+        | EventKind::Opened { .. }
+        | EventKind::Closed { .. }
+        | EventKind::Accepted { .. }
+        | EventKind::Ignored { .. }
+        | EventKind::LookUp { .. }
+        | EventKind::PlacesAsked { .. }
+        | EventKind::LinkUp { .. }
+        | EventKind::Started { .. }
+        | EventKind::Touched { .. } => false,
+        EventKind::Synchronised { sent, received, .. } => sent + received > 0,
+        EventKind::PlacesTold { status, fault } => *status != 200 || fault.is_some(),
+        EventKind::Stopped
+        | EventKind::NotAccepted { .. }
+        | EventKind::HeldBack { .. }
+        | EventKind::ConnectFailed { .. }
+        | EventKind::Refused { .. }
+        | EventKind::Expired { .. }
+        | EventKind::Forgotten { .. }
+        | EventKind::LinkDown { .. }
+        | EventKind::Namesakes { .. }
+        | EventKind::Unconfirmed { .. }
+        | EventKind::Crashed
+        | EventKind::Restarted
+        | EventKind::PoweredOff
+        | EventKind::PoweredOn
+        | EventKind::Frozen
+        | EventKind::Thawed
+        | EventKind::Refusing
+        | EventKind::Accepting
+        | EventKind::Cut { .. }
+        | EventKind::Healed { .. }
+        | EventKind::Severed { .. }
+        | EventKind::Slowed { .. }
+        | EventKind::Skewed { .. }
+        | EventKind::Chose { .. }
+        | EventKind::Linked { .. }
+        | EventKind::Unlinked { .. }
+        | EventKind::Unanswered { .. } => true,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{LEFT, NOTE_LENGTH, Picture};
-use crate::journal::What;
+use crate::journal::EventKind;
 use crate::report::faults::FaultKind;
 use crate::report::show;
 use crate::view::markup::{cut, text};
@@ -182,7 +182,7 @@ impl Picture<'_> {
                 .any(|message| message.class == class)
         };
         let fault = |kind: FaultKind| self.faults.iter().any(|fault| fault.kind == kind);
-        let mark = |wanted: fn(&What<'_>) -> bool| {
+        let mark = |wanted: fn(&EventKind<'_>) -> bool| {
             let mut marks = self.drawn.marks.iter();
             marks.any(|event| wanted(&event.what))
         };
@@ -215,12 +215,12 @@ impl Picture<'_> {
                 "greeting, sync, sign of life",
             ),
             (
-                mark(|what| matches!(what, What::Accepted { .. })),
+                mark(|what| matches!(what, EventKind::Accepted { .. })),
                 took.to_owned(),
                 "taken in after so many hops",
             ),
             (
-                mark(|what| matches!(what, What::Ignored { .. })),
+                mark(|what| matches!(what, EventKind::Ignored { .. })),
                 knew.to_owned(),
                 "changes nothing",
             ),

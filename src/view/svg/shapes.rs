@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Picture;
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventKind};
 use crate::protocol::escape;
 use crate::report::faults::{Fault, FaultKind};
 use crate::report::show;
@@ -81,7 +81,7 @@ impl Picture<'_> {
         let now = (marks[now..].iter()).take_while(|mark| mark.at == heard.at);
         let here = now.filter(|mark| mark.who == heard.who);
         let sizes = here.map(|mark| match mark.what {
-            What::Accepted { .. } => TOOK,
+            EventKind::Accepted { .. } => TOOK,
             _ => KNEW,
         });
         sizes.max().unwrap_or(0)
@@ -96,7 +96,9 @@ impl Picture<'_> {
             };
             let place = (x, self.rows.y(event.at));
             match &event.what {
-                What::Accepted { hops, .. } => took.entry(place).or_default().push((*hops, event)),
+                EventKind::Accepted { hops, .. } => {
+                    took.entry(place).or_default().push((*hops, event))
+                }
                 _ => knew.entry(place).or_default().push(event),
             }
         }
@@ -233,7 +235,7 @@ fn words(message: &Message, sent: &Event, heard: Option<&Event>) -> String {
         format!(" to {}", show::moment(heard.at))
     });
     let line = match &sent.what {
-        What::LineOut { line, .. } => escape(&line.0),
+        EventKind::LineOut { line, .. } => escape(&line.0),
         what => what.to_string(),
     };
     let (who, at) = (sent.who.name(), show::moment(sent.at));

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use proxy_herd::journal::{Event, What};
+use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::trace::Trace;
 use proxy_herd::trace::state::State;
-use proxy_herd::view::{self, Shown};
+use proxy_herd::view::{self, ShownRun};
 use serde_json::{Value, json};
 
 use super::Stage;
@@ -77,7 +77,7 @@ fn silence(stage: &Stage) {
 /// Of a run whose scenario nobody knows the place of, no command is said to run it again.
 fn again(stage: &Stage) {
     let command = "document.querySelector('.command')?.textContent ?? null";
-    let mut run = Shown {
+    let mut run = ShownRun {
         trace: ran("all-up"),
         source: "all-up.jsonl".to_owned(),
         command: "herd run --seed 7 all-up.toml".to_owned(),
@@ -115,12 +115,12 @@ fn messages(stage: &Stage) {
         let lines = trace
             .events
             .iter()
-            .filter(|event| matches!(event.what, What::LineOut { .. }));
+            .filter(|event| matches!(event.what, EventKind::LineOut { .. }));
         let lines: BTreeSet<u64> = lines.map(number).collect();
         let heard = trace
             .events
             .iter()
-            .filter(|event| matches!(event.what, What::LineIn { .. }));
+            .filter(|event| matches!(event.what, EventKind::LineIn { .. }));
         let heard: BTreeMap<u64, u64> = heard
             .filter_map(|event| Some((event.cause?.0.get(), number(event))))
             .collect();
@@ -224,7 +224,7 @@ fn coming_up(stage: &Stage) {
         "{told}"
     );
     stage.view("view.step(1)");
-    let crash = trace.events.iter().find(|it| it.what == What::Crashed);
+    let crash = trace.events.iter().find(|it| it.what == EventKind::Crashed);
     let crash = number(crash.expect("Juzang goes down"));
     assert_eq!(stage.view("view.now().event"), json!(crash));
     stage.view("view.step(-1)");
@@ -382,7 +382,7 @@ fn keyboard(stage: &Stage) {
     let fault = fault
         .events
         .iter()
-        .find(|event| matches!(event.what, What::Crashed))
+        .find(|event| matches!(event.what, EventKind::Crashed))
         .map(number);
     assert_eq!(Some(event(stage)), fault, "f goes to the next fault");
     tabs(stage);

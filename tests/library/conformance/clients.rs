@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use futures_lite::future::{or, zip};
-use proxy_herd::journal::What;
+use proxy_herd::journal::EventKind;
 use proxy_herd::places::NO_RESULTS;
 
 use super::herd::{Plan, Running};
@@ -446,11 +446,11 @@ pub(crate) async fn a_client_past_the_most_waits_for_a_place<W: World>(world: W)
     };
     or(second, first).await;
     let log = herd.log("A");
-    let opened = |what: &What<'_>| matches!(what, What::Opened { .. });
+    let opened = |what: &EventKind<'_>| matches!(what, EventKind::Opened { .. });
     assert_eq!(log.count(opened), 2);
     let order: Vec<_> = (log.all().iter())
         .filter(|what| line_in("three")(what) || closed("")(what))
-        .map(|what| matches!(what, What::Closed { .. }))
+        .map(|what| matches!(what, EventKind::Closed { .. }))
         .collect();
     assert!(order.starts_with(&[true, false]), "{order:?}");
 }

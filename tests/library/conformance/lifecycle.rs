@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_herd::journal::What;
+use proxy_herd::journal::EventKind;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::herd::{Plan, hello_now};
@@ -11,8 +11,8 @@ use super::places::Held;
 use super::wire::Wire;
 use super::world::World;
 
-fn stopped(what: &What<'_>) -> bool {
-    matches!(what, What::Stopped)
+fn stopped(what: &EventKind<'_>) -> bool {
+    matches!(what, EventKind::Stopped)
 }
 
 pub(crate) async fn a_stopped_server_ends_every_connection_and_can_be_started_again<W: World>(
@@ -37,7 +37,7 @@ pub(crate) async fn a_stopped_server_ends_every_connection_and_can_be_started_ag
         stopped(log.all().last().expect("events")),
         "nothing comes behind the end"
     );
-    let opened = log.count(|what| matches!(what, What::Opened { .. }));
+    let opened = log.count(|what| matches!(what, EventKind::Opened { .. }));
     assert_eq!(log.count(closed("")), opened);
     herd.log("B")
         .wait("the end of A", link_down("the other side left"))
@@ -70,7 +70,7 @@ pub(crate) async fn a_stopping_server_answers_what_it_took_and_tells_its_neighbo
     let answered = answers.lines().count();
     assert_eq!(
         answered,
-        log.count(|what| matches!(what, What::Accepted { .. }))
+        log.count(|what| matches!(what, EventKind::Accepted { .. }))
     );
     let last = answers.lines().last().expect("an answer");
     assert!(
@@ -259,7 +259,7 @@ async fn told<W: World>(world: &W) -> Vec<String> {
     let mut lines: Vec<_> = lines.into_iter().map(text).collect();
     let boots: Vec<_> = (herd.log("A").all().iter())
         .filter_map(|what| match what {
-            What::Started { boot } => Some(boot.to_string()),
+            EventKind::Started { boot } => Some(boot.to_string()),
             _ => None,
         })
         .collect();

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use proxy_herd::journal::What;
+use proxy_herd::journal::EventKind;
 use proxy_herd::protocol::peer::LINE_LIMIT;
 
 use super::herd::{Plan, Running, Stream, hello};
@@ -88,9 +88,9 @@ pub(crate) async fn a_killed_server_is_told_what_it_missed_and_tells_what_it_lea
     find(&herd, "C", "A", "apple +1-1 6").await;
     find(&herd, "A", "C", "plum +1-1 7").await;
     let log = herd.log("A");
-    let newer = |what: &What<'_>| {
+    let newer = |what: &EventKind<'_>| {
         accepted("kiwi")(what)
-            && matches!(what, What::Accepted { record, .. } if *record.time.0 == *b"8")
+            && matches!(what, EventKind::Accepted { record, .. } if *record.time.0 == *b"8")
     };
     log.wait("the newer place", newer).await;
     find(&herd, "B", "C", "kiwi +2-2 8").await;
@@ -314,9 +314,9 @@ pub(crate) async fn an_address_that_never_answers_is_given_up_and_dialled_again(
     turmoil::hold("A", "B");
     let herd = Plan::new(&world, &["A-B"]).up().await;
     let log = herd.log("A");
-    let given_up = |what: &What<'_>| {
+    let given_up = |what: &EventKind<'_>| {
         connect_failed(what)
-            && matches!(what, What::ConnectFailed { why, .. } if why.to_string().starts_with("silent"))
+            && matches!(what, EventKind::ConnectFailed { why, .. } if why.to_string().starts_with("silent"))
     };
     log.wait_times(2, "giving up", given_up).await;
     tell(&herd, "A", "kiwi +1-1 5").await;

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proxy_herd::journal::{ConnId, End, EventId, Journal, What};
+use proxy_herd::journal::{ConnId, End, EventId, EventKind, Journal};
 use tokio::sync::watch;
 
 use super::wire::soon;
@@ -13,7 +13,7 @@ use super::wire::soon;
 /// A server's journal, through all its runs.
 #[derive(Clone)]
 pub(crate) struct Log {
-    events: Arc<watch::Sender<Vec<What<'static>>>>,
+    events: Arc<watch::Sender<Vec<EventKind<'static>>>>,
     connections: Arc<AtomicU64>,
 }
 
@@ -31,7 +31,7 @@ impl Journal for Log {
         ConnId(self.connections.fetch_add(1, Ordering::SeqCst))
     }
 
-    fn record(&self, _: Option<EventId>, what: What<'_>) -> EventId {
+    fn record(&self, _: Option<EventId>, what: EventKind<'_>) -> EventId {
         self.events
             .send_modify(|events| events.push(what.into_owned()));
         EventId(NonZeroU64::MIN)
@@ -40,18 +40,18 @@ impl Journal for Log {
 
 impl Log {
     /// Everything so far.
-    pub(crate) fn all(&self) -> Vec<What<'static>> {
+    pub(crate) fn all(&self) -> Vec<EventKind<'static>> {
         self.events.borrow().clone()
     }
 
     /// How often such a thing happened.
-    pub(crate) fn count(&self, is_such: impl Fn(&What<'_>) -> bool) -> usize {
+    pub(crate) fn count(&self, is_such: impl Fn(&EventKind<'_>) -> bool) -> usize {
         let events = self.events.borrow();
         events.iter().filter(|what| is_such(what)).count()
     }
 
     /// Waits until such a thing has happened.
-    pub(crate) async fn wait(&self, what: &str, is_such: impl Fn(&What<'_>) -> bool) {
+    pub(crate) async fn wait(&self, what: &str, is_such: impl Fn(&EventKind<'_>) -> bool) {
         self.wait_times(1, what, is_such).await;
     }
 
@@ -60,10 +60,10 @@ impl Log {
         &self,
         times: usize,
         what: &str,
-        is_such: impl Fn(&What<'_>) -> bool,
+        is_such: impl Fn(&EventKind<'_>) -> bool,
     ) {
         let mut events = self.events.subscribe();
-        let often = |events: &Vec<What<'static>>| {
+        let often = |events: &Vec<EventKind<'static>>| {
             events
                 .iter()
                 .filter(|what| is_such(what))
@@ -83,51 +83,51 @@ impl Log {
 }
 
 /// Whether a client's update became known, from the client or from a neighbour.
-pub(crate) fn accepted(client: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::Accepted { record, .. } if *record.client.0 == *client.as_bytes())
+pub(crate) fn accepted(client: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::Accepted { record, .. } if *record.client.0 == *client.as_bytes())
 }
 
 /// Whether the link with `neighbour` came up.
-pub(crate) fn link_up(neighbour: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::LinkUp { peer, .. } if **peer == *neighbour)
+pub(crate) fn link_up(neighbour: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::LinkUp { peer, .. } if **peer == *neighbour)
 }
 
 /// Whether both ends of the link with `neighbour` have told each other all that they know.
-pub(crate) fn synchronised(neighbour: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::Synchronised { peer, .. } if **peer == *neighbour)
+pub(crate) fn synchronised(neighbour: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::Synchronised { peer, .. } if **peer == *neighbour)
 }
 
 /// Whether the link with any neighbour went down like `why`.
-pub(crate) fn link_down(why: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::LinkDown { why: came, .. } if came.to_string().starts_with(why))
+pub(crate) fn link_down(why: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::LinkDown { why: came, .. } if came.to_string().starts_with(why))
 }
 
 /// Whether a connection was closed like `why`.
-pub(crate) fn closed(why: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::Closed { why: came, .. } if came.to_string().starts_with(why))
+pub(crate) fn closed(why: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::Closed { why: came, .. } if came.to_string().starts_with(why))
 }
 
 /// Whether a neighbour did not confirm that it has everything.
-pub(crate) fn unconfirmed(what: &What<'_>) -> bool {
-    matches!(what, What::Unconfirmed { .. })
+pub(crate) fn unconfirmed(what: &EventKind<'_>) -> bool {
+    matches!(what, EventKind::Unconfirmed { .. })
 }
 
 /// Whether two servers have one name.
-pub(crate) fn namesakes(what: &What<'_>) -> bool {
-    matches!(what, What::Namesakes { .. })
+pub(crate) fn namesakes(what: &EventKind<'_>) -> bool {
+    matches!(what, EventKind::Namesakes { .. })
 }
 
 /// Whether no connection came to be.
-pub(crate) fn connect_failed(what: &What<'_>) -> bool {
-    matches!(what, What::ConnectFailed { .. })
+pub(crate) fn connect_failed(what: &EventKind<'_>) -> bool {
+    matches!(what, EventKind::ConnectFailed { .. })
 }
 
 /// Whether a line arrived that begins so.
-pub(crate) fn line_in(start: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::LineIn { line, .. } if line.0.starts_with(start.as_bytes()))
+pub(crate) fn line_in(start: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::LineIn { line, .. } if line.0.starts_with(start.as_bytes()))
 }
 
 /// Whether a client's lines began to wait for this limit.
-pub(crate) fn held_back(by: &str) -> impl Fn(&What<'_>) -> bool {
-    move |what| matches!(what, What::HeldBack { limit, .. } if limit == by)
+pub(crate) fn held_back(by: &str) -> impl Fn(&EventKind<'_>) -> bool {
+    move |what| matches!(what, EventKind::HeldBack { limit, .. } if limit == by)
 }

@@ -36,14 +36,14 @@ fn without_faults(mut trace: Trace) -> Trace {
     trace.events.retain(|event| {
         !matches!(
             event.what,
-            What::Crashed
-                | What::PoweredOff
-                | What::Frozen
-                | What::Cut { .. }
-                | What::Healed { .. }
-                | What::Severed { .. }
-                | What::Slowed { .. }
-                | What::Touched { .. }
+            EventKind::Crashed
+                | EventKind::PoweredOff
+                | EventKind::Frozen
+                | EventKind::Cut { .. }
+                | EventKind::Healed { .. }
+                | EventKind::Severed { .. }
+                | EventKind::Slowed { .. }
+                | EventKind::Touched { .. }
         )
     });
     trace
@@ -63,7 +63,7 @@ fn a_link_that_goes_down_by_a_fault_does_so_for_a_reason() {
     ] {
         let trace = broken(steps);
         let downs = trace.events.iter();
-        let downs = downs.filter(|event| matches!(event.what, What::LinkDown { .. }));
+        let downs = downs.filter(|event| matches!(event.what, EventKind::LinkDown { .. }));
         assert!(downs.count() > 0, "{steps}");
         assert_eq!(links(&trace, Some(HALF_A_SECOND)), [], "{steps}");
         // Without it, it is nothing but a server that loses a link.
@@ -79,11 +79,17 @@ fn a_link_that_goes_down_by_a_fault_does_so_for_a_reason() {
 #[test]
 fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
     let cut = broken(r#"{ at = "1s", partition = "Juzang-Riley" }, { at = "5s", heal = "all" },"#);
-    let first = position(&cut, |event| matches!(event.what, What::LinkDown { .. }));
+    let first = position(&cut, |event| {
+        matches!(event.what, EventKind::LinkDown { .. })
+    });
     // It was healed soon.
     let mut short = cut.clone();
-    let ends =
-        |event: &&mut Event| matches!(event.what, What::Healed { .. } | What::Touched { .. });
+    let ends = |event: &&mut Event| {
+        matches!(
+            event.what,
+            EventKind::Healed { .. } | EventKind::Touched { .. }
+        )
+    };
     let end = cut.events[first].at - 900_000_000;
     for event in short.events.iter_mut().filter(ends) {
         event.at = end;
@@ -97,7 +103,7 @@ fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
     );
     let mut elsewhere = cut;
     for event in &mut elsewhere.events {
-        if let What::Cut { ways } | What::Healed { ways } = &mut event.what {
+        if let EventKind::Cut { ways } | EventKind::Healed { ways } = &mut event.what {
             *ways = vec![("Bernard".into(), "Campbell".into())];
         }
     }
@@ -118,32 +124,32 @@ fn a_server_that_gives_links_up_early_is_caught() {
 
 #[test]
 fn who_loses_a_link_for_nothing_is_caught_whatever_it_says_of_that() {
-    let reason = |why: Why| {
+    let reason = |why: CloseReason| {
         let mut trace = run(KIWI);
         let up = position(&trace, |event| {
-            is_at(event, "Riley") && matches!(event.what, What::LinkUp { .. })
+            is_at(event, "Riley") && matches!(event.what, EventKind::LinkUp { .. })
         });
         let mut down = trace.events[up].clone();
-        let What::LinkUp { peer, .. } = &down.what else {
+        let EventKind::LinkUp { peer, .. } = &down.what else {
             panic!("{down:?}");
         };
         let peer = std::sync::Arc::clone(peer);
         down.id = EventId(NonZeroU64::MAX);
         down.at = 60_000_000_000;
-        down.what = What::LinkDown { peer, why };
+        down.what = EventKind::LinkDown { peer, why };
         trace.events.push(down);
         links(&trace, Some(HALF_A_SECOND)).len()
     };
     for why in [
-        Why::Ended,
-        Why::Failed("connection reset".into()),
-        Why::Silent,
-        Why::Slow,
-        Why::Superseded,
-        Why::Stopping,
-        Why::Left,
-        Why::Refused("go away".into()),
-        Why::Protocol(crate::protocol::peer::PeerError::Malformed),
+        CloseReason::Ended,
+        CloseReason::Failed("connection reset".into()),
+        CloseReason::Silent,
+        CloseReason::Slow,
+        CloseReason::Superseded,
+        CloseReason::Stopping,
+        CloseReason::Left,
+        CloseReason::Refused("go away".into()),
+        CloseReason::Protocol(crate::protocol::peer::PeerError::Malformed),
     ] {
         assert_eq!(reason(why.clone()), 1, "{why}");
     }
@@ -163,7 +169,7 @@ fn a_link_that_is_slower_than_servers_wait_needs_no_fault_to_go_down() {
         );
         let mut trace = run(&text);
         let downs = trace.events.iter();
-        let downs = downs.filter(|event| matches!(event.what, What::LinkDown { .. }));
+        let downs = downs.filter(|event| matches!(event.what, EventKind::LinkDown { .. }));
         assert!(downs.count() > 0, "{latency}");
         assert_eq!(links(&trace, Some(HALF_A_SECOND)), [], "{latency}");
         for link in &mut trace.header.links {

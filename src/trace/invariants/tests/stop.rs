@@ -20,23 +20,23 @@ impl Told {
         trace.events.clear();
         let mut told = Self { trace };
         for server in ["A", "B", "C"] {
-            told.tell(server, None, What::Started { boot: "1".into() });
+            told.tell(server, None, EventKind::Started { boot: "1".into() });
         }
         for (a, b, conn) in [("A", "B", 1), ("B", "C", 2)] {
             for (server, peer) in [(a, b), (b, a)] {
                 let (peer, conn) = (peer.into(), ConnId(conn));
-                told.tell(server, None, What::LinkUp { peer, conn });
+                told.tell(server, None, EventKind::LinkUp { peer, conn });
             }
         }
         told
     }
 
-    fn tell(&mut self, who: &str, cause: Option<EventId>, what: What<'static>) -> EventId {
+    fn tell(&mut self, who: &str, cause: Option<EventId>, what: EventKind<'static>) -> EventId {
         let number = self.trace.events.len() as u64 + 1;
         let id = EventId(NonZeroU64::new(number).expect("not zero"));
         let who = match who {
-            "network" => Who::Network,
-            server => Who::Server(server.into()),
+            "network" => Actor::Network,
+            server => Actor::Server(server.into()),
         };
         let at = number * 1_000_000;
         self.trace.events.push(Event {
@@ -52,31 +52,31 @@ impl Told {
     /// A client's line comes to a server, which takes it in and answers it, or does not.
     fn says(&mut self, server: &str, time: &'static str, is_answered: bool) {
         let (conn, line) = (ConnId(9), Text(b"IAMAT kiwi +1+1 1"[..].into()));
-        let heard = self.tell(server, None, What::LineIn { conn, line });
+        let heard = self.tell(server, None, EventKind::LineIn { conn, line });
         self.accepts(server, Some(heard), time, Source::Client);
         if is_answered {
             let line = Text(b"AT A +0.000000000 kiwi +1+1 1"[..].into());
-            self.tell(server, Some(heard), What::LineOut { conn, line });
+            self.tell(server, Some(heard), EventKind::LineOut { conn, line });
         }
     }
 
     fn accepts(&mut self, server: &str, cause: Option<EventId>, time: &'static str, from: Source) {
         let record = record(time);
         let hops = u32::from(from != Source::Client);
-        self.tell(server, cause, What::Accepted { record, hops, from });
+        self.tell(server, cause, EventKind::Accepted { record, hops, from });
     }
 
     /// A server leaves its neighbour and ends.
     fn leaves(&mut self, server: &str, peer: &str, conn: u64) {
         self.tell(server, None, bye(conn));
-        self.down(server, peer, Why::Stopping);
-        self.down(peer, server, Why::Left);
-        self.tell(server, None, What::Stopped);
+        self.down(server, peer, CloseReason::Stopping);
+        self.down(peer, server, CloseReason::Left);
+        self.tell(server, None, EventKind::Stopped);
     }
 
-    fn down(&mut self, server: &str, peer: &str, why: Why) {
+    fn down(&mut self, server: &str, peer: &str, why: CloseReason) {
         let peer = peer.into();
-        self.tell(server, None, What::LinkDown { peer, why });
+        self.tell(server, None, EventKind::LinkDown { peer, why });
     }
 
     fn lost(&self) -> Vec<String> {
@@ -85,9 +85,9 @@ impl Told {
     }
 }
 
-fn bye(conn: u64) -> What<'static> {
+fn bye(conn: u64) -> EventKind<'static> {
     let (conn, line) = (ConnId(conn), Text(b"BYE"[..].into()));
-    What::LineOut { conn, line }
+    EventKind::LineOut { conn, line }
 }
 
 fn record(time: &'static str) -> RecordText<'static> {
@@ -112,7 +112,7 @@ fn what_was_answered_and_told_to_nobody_is_lost_with_who_stops() {
     assert_eq!(told.lost(), [LOST]);
     let found = violations(Invariant::GracefulStopLosesNothing, &told.trace);
     let stopped = *found[0].events.last().expect("events");
-    assert_eq!(find(&told.trace, stopped).what, What::Stopped);
+    assert_eq!(find(&told.trace, stopped).what, EventKind::Stopped);
     // Older news of the client is not what was answered.
     told.accepts("C", None, "4", Source::Server("B".into()));
     assert_eq!(told.lost(), [LOST]);
@@ -142,33 +142,33 @@ fn what_was_told_may_stop_with_who_told_it() {
 
 #[test]
 fn who_can_tell_nobody_loses_it() {
-    let cut = |ways: &[(&str, &str)]| What::Cut {
+    let cut = |ways: &[(&str, &str)]| EventKind::Cut {
         ways: (ways.iter())
             .map(|(a, b)| ((*a).into(), (*b).into()))
             .collect(),
     };
-    let lost = |before: &[(&str, What<'static>)]| {
+    let lost = |before: &[(&str, EventKind<'static>)]| {
         let mut told = Told::new();
         told.says("A", "5", true);
         for (who, what) in before {
             told.tell(who, None, what.clone());
         }
         told.tell("A", None, bye(1));
-        told.down("A", "B", Why::Slow);
-        told.tell("A", None, What::Stopped);
+        told.down("A", "B", CloseReason::Slow);
+        told.tell("A", None, EventKind::Stopped);
         told.lost().len()
     };
     assert_eq!(lost(&[]), 1);
     assert_eq!(lost(&[("network", cut(&[("A", "B")]))]), 0);
     assert_eq!(lost(&[("network", cut(&[("B", "A")]))]), 0);
     assert_eq!(lost(&[("network", cut(&[("C", "B")]))]), 1);
-    assert_eq!(lost(&[("B", What::Frozen)]), 0);
-    assert_eq!(lost(&[("C", What::Frozen)]), 1);
-    assert_eq!(lost(&[("B", What::PoweredOff)]), 0);
-    assert_eq!(lost(&[("B", What::Stopped)]), 0);
-    let down = What::LinkDown {
+    assert_eq!(lost(&[("B", EventKind::Frozen)]), 0);
+    assert_eq!(lost(&[("C", EventKind::Frozen)]), 1);
+    assert_eq!(lost(&[("B", EventKind::PoweredOff)]), 0);
+    assert_eq!(lost(&[("B", EventKind::Stopped)]), 0);
+    let down = EventKind::LinkDown {
         peer: "A".into(),
-        why: Why::Ended,
+        why: CloseReason::Ended,
     };
     assert_eq!(lost(&[("B", down)]), 0, "the link was not up at its end");
 }
@@ -177,7 +177,7 @@ fn who_can_tell_nobody_loses_it() {
 fn who_never_says_that_it_leaves_loses_it_all_the_same() {
     let mut told = Told::new();
     told.says("A", "5", true);
-    told.tell("A", None, What::Stopped);
+    told.tell("A", None, EventKind::Stopped);
     assert_eq!(told.lost(), [LOST]);
 }
 
@@ -186,6 +186,6 @@ fn what_is_forgotten_meanwhile_is_not_lost() {
     let mut told = Told::new();
     told.says("A", "5", true);
     told.leaves("A", "B", 1);
-    told.tell("C", None, What::forgotten(record("6"), None));
+    told.tell("C", None, EventKind::forgotten(record("6"), None));
     assert_eq!(told.lost(), [""; 0]);
 }

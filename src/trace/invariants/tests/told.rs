@@ -30,7 +30,7 @@ fn an_answer_that_overtakes_one_before_it_is_caught() {
     let mut trace = run(&behind_a_look_up());
     assert_eq!(violations(Invariant::AnsweredOnceInOrder, &trace), []);
     let says = |event: &Event, beginning: &str, with: u8| match &event.what {
-        What::LineOut { line, .. } => {
+        EventKind::LineOut { line, .. } => {
             is_at(event, "Riley")
                 && line.0.starts_with(beginning.as_bytes())
                 && line.0.contains(&with)
@@ -39,7 +39,7 @@ fn an_answer_that_overtakes_one_before_it_is_caught() {
     };
     let question = position(&trace, |event| says(event, "AT Riley ", b'{'));
     let conn = |event: &Event| match event.what {
-        What::LineOut { conn, .. } => Some(conn),
+        EventKind::LineOut { conn, .. } => Some(conn),
         _ => None,
     };
     let to_client = conn(&trace.events[question]);
@@ -70,7 +70,7 @@ fn an_update_that_waits_for_the_answers_before_it_is_caught() {
     let mut trace = run(&behind_a_look_up());
     assert_eq!(violations(Invariant::AnswersAsOfTheirLine, &trace), []);
     let second = |event: &Event| match &event.what {
-        What::Accepted { record, .. } => {
+        EventKind::Accepted { record, .. } => {
             is_at(event, "Riley") && record.location.0.starts_with(b"+35")
         }
         _ => false,
@@ -142,16 +142,16 @@ fn a_skew_is_that_of_a_wrong_clock_as_well() {
     for server in ["Riley", "Juzang"] {
         let mut silent = trace.clone();
         let skewed =
-            |event: &Event| is_at(event, server) && matches!(event.what, What::Skewed { .. });
+            |event: &Event| is_at(event, server) && matches!(event.what, EventKind::Skewed { .. });
         let skewed = position(&silent, skewed);
-        silent.events[skewed].what = What::Skewed { by: 0, drift: 0 };
+        silent.events[skewed].what = EventKind::Skewed { by: 0, drift: 0 };
         let found = violations(Invariant::SkewIsRight, &silent);
         assert_eq!(found.len(), 2, "{found:?}");
     }
     let mut later = trace.clone();
     let heard = |event: &Event| {
         is_at(event, "Juzang")
-            && matches!(&event.what, What::LineIn { line, .. } if line.0.starts_with(b"IAMAT"))
+            && matches!(&event.what, EventKind::LineIn { line, .. } if line.0.starts_with(b"IAMAT"))
     };
     let heard = position(&later, heard);
     later.events[heard].at += 1;
