@@ -96,6 +96,11 @@ impl Mutant {
             "a link on which nothing is heard is never closed",
         ),
         mutant(
+            Mistake::GivesUpEarly,
+            "early-heartbeat",
+            "a link is closed after half a heartbeat of silence",
+        ),
+        mutant(
             Mistake::MissesABucket,
             "missing-bucket",
             "the digest leaves out one sixteenth of all clients",
@@ -109,6 +114,16 @@ impl Mutant {
             Mistake::AsksItsClock,
             "clock-in-merge",
             "what is in the future by a server's own clock is turned away",
+        ),
+        mutant(
+            Mistake::ReadsFloats,
+            "float-clock",
+            "the clock is read as a binary floating-point number",
+        ),
+        mutant(
+            Mistake::AnswersWithTheLatest,
+            "answer-latest",
+            "a WHATSAT is answered with what is known when Places has answered",
         ),
         mutant(
             Mistake::AnswersTwice,
