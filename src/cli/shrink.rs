@@ -24,11 +24,11 @@ use crate::sweep::report::Group;
 #[command(after_help = "\
 Examples:
   herd shrink --swarm --seed 17 scenarios/stories/chaos-coarse.toml
-  herd shrink broken.toml -o small.toml
+  herd shrink failing.toml -o small.toml
 
 Exit codes:
   0  it was made small
-  1  nothing is broken in the run, or the search was interrupted
+  1  nothing failed in the run, or the search was interrupted
   2  a file or the command line is bad
   3  something inside failed, or the run was past --run-limit")]
 pub(super) struct Args {
@@ -82,13 +82,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     Ok(match shrunk.end {
-        End::Interrupted => Exit::Broken,
-        End::Smallest | End::Limit => Exit::Held,
+        End::Interrupted => Exit::Failed,
+        End::Smallest | End::Limit => Exit::Passed,
     })
 }
 
 /// Makes the first failure of a group small and writes it into a folder, as a file that is called after the way in which it fails.
-/// What comes of it is the file and what is in it; nothing if it can't be made small. Words about it are given to `tell`.
+/// What comes of it is the file and what is in it; nothing if it can't be made small, or was interrupted before anything was found. Words about it are given to `tell`.
 pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
@@ -116,6 +116,8 @@ pub(super) fn write_shrunk(
     }
     let shrunk = match small(failing, limits.clone(), interrupt) {
         Ok(shrunk) => shrunk,
+        // Whoever asked for it says so.
+        Err(_) if interrupt.is_wanted() => return Ok(None),
         // What can't be made small is told, and the others are made small all the same.
         Err(failure) => {
             tell(&format!("{}: {failure}\n", group.fingerprint))?;

@@ -46,8 +46,8 @@ Ctrl-C ends it with a report of what was run; with --state it can be gone on wit
 writes the smallest one by then. A second Ctrl-C ends it at once.
 
 Exit codes:
-  0  every run held
-  1  one was broken, or runs are missing; with --strict, something never happened
+  0  every run passed
+  1  one failed, or runs are missing; with --strict, something never happened
   2  a file or the command line is bad
   3  something inside failed: a panic, two runs that differ, or one past --run-limit"
 )]
@@ -230,16 +230,13 @@ fn make_small(
     let tell = if args.how.json { aside } else { print };
     for group in &report.groups {
         let first = group.first[0];
-        if interrupt.is_wanted() {
-            let (way, command) = (&group.fingerprint, report.smaller(first));
-            tell(&format!(
-                "{way}: interrupted, so it is not made small: {command}\n"
-            ))?;
-            continue;
-        }
         let failing = sweep::scenario_of(scenarios, &report.plan, first);
-        if let Some((file, text)) = write_shrunk(&failing, folder, group, &limits, interrupt, tell)?
-        {
+        let shrunk = if interrupt.is_wanted() {
+            None
+        } else {
+            write_shrunk(&failing, folder, group, &limits, interrupt, tell)?
+        };
+        if let Some((file, text)) = shrunk {
             small.push(SmallScenario {
                 fingerprint: group.fingerprint.clone(),
                 file: file.display().to_string(),
@@ -247,6 +244,11 @@ fn make_small(
                     .map_or(String::new(), |page| pages::link(page, &file)),
                 text,
             });
+        } else if interrupt.is_wanted() {
+            let (way, command) = (&group.fingerprint, report.smaller(first));
+            tell(&format!(
+                "{way}: interrupted, so it is not made small: {command}\n"
+            ))?;
         }
     }
     Ok(small)
@@ -322,7 +324,7 @@ impl Watch for Watcher<'_> {
     fn finished(&self, outcome: &Outcome) {
         if outcome.failure.is_some() {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-            self.bar.set_message(format!(", {failures} broken"));
+            self.bar.set_message(format!(", {failures} failed"));
         }
         self.bar.inc(1);
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -427,8 +429,8 @@ fn tell(report: &Report, how: &How) -> Result<Exit, Failure> {
     Ok(if report.groups.iter().any(|group| group.internal) {
         Exit::Internal
     } else if report.is_good() {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }
