@@ -35,7 +35,7 @@ fn what_shows_a_mistake_holds_of_the_true_server() {
     for (name, scenario) in files {
         let trace = sim::run_once(&scenario).expect("it runs");
         let told = report::text(&trace, Detail::Story);
-        assert_eq!(trace.verdict().broken, 0, "{name}: {told}");
+        assert_eq!(trace.verdict().failed, 0, "{name}: {told}");
     }
 }
 
@@ -82,7 +82,7 @@ mod told {
     fn a_mistake_is_made_by_whom_it_is_asked_of_and_as_long_as_it_is() {
         let mutant: Mutant = "hops-twice".parse().expect("a mutant");
         let scenario = &files()["hops-twice"];
-        let broken = || sim::run_once(scenario).expect("it runs").verdict().broken;
+        let broken = || sim::run_once(scenario).expect("it runs").verdict().failed;
         assert_eq!(mutant.in_place_of("Juzang", broken), 0, "it tells nobody");
         assert!(mutant.in_place_of("Riley", broken) > 0);
         assert_eq!(broken(), 0);

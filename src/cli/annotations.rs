@@ -78,7 +78,7 @@ mod tests {
     fn an_annotation_is_one_line_and_its_properties_end_where_they_end() {
         let judgement = Judgement {
             about: "kiwi: hops to Bernard, 100%".to_owned(),
-            held: false,
+            passed: false,
             expected: "1".to_owned(),
             actual: "2".to_owned(),
             place: Some("7:3".to_owned()),

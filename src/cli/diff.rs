@@ -66,7 +66,7 @@ struct Printed<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let mut exit = Exit::Held;
+    let mut exit = Exit::Passed;
     for (index, (a, b)) in pairs(args)?.iter().enumerate() {
         let diff = diff::compare(a, b);
         let same = diff.is_same();
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             print(&painted(&diff::text(&diff)))?;
         }
         if !same {
-            exit = Exit::Broken;
+            exit = Exit::Failed;
         }
     }
     Ok(exit)

@@ -32,8 +32,8 @@ Examples:
   herd explore scenarios/one-update.toml --html orders.html
 
 Exit codes:
-  0  everything held in every order that was run
-  1  something was broken in one of them, or the work was interrupted
+  0  everything passed in every order that was run
+  1  something failed in one of them, or the work was interrupted
   2  the file or the command line is bad
   3  something inside failed, or a run was past --run-limit")]
 pub(super) struct Args {
@@ -139,9 +139,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         !exploration.is_broken() && exploration.counts.orders > 0 && !exploration.counts.interrupted
     };
     Ok(if explored.iter().all(good) && not_begun.is_empty() {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }
 

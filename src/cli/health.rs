@@ -64,8 +64,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let reply = asked.map_err(|error| Failure::Failed(format!("can't ask {at}: {error}")))?;
     print(&String::from_utf8_lossy(&reply.body))?;
     Ok(match reply.status {
-        200 => Exit::Held,
-        _ => Exit::Broken,
+        200 => Exit::Passed,
+        _ => Exit::Failed,
     })
 }
 

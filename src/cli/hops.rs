@@ -91,9 +91,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         _ => painted(&hops.to_text()),
     })?;
     Ok(if hops.held() {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }
 

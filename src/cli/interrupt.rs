@@ -30,7 +30,7 @@ impl Interrupt {
                 signals.next().await;
                 flag.store(true, Ordering::Relaxed);
                 signals.next().await;
-                std::process::exit(Exit::Broken as i32);
+                std::process::exit(Exit::Failed as i32);
             });
         });
         Ok(Self(wanted))

@@ -122,9 +122,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let _ = writeln!(std::io::stderr(), "error: nothing could connect");
     }
     Ok(if summary.is_good() {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }
 

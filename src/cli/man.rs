@@ -25,11 +25,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     command.build();
     let Some(folder) = &args.out else {
         print(&String::from_utf8_lossy(&page(command)?))?;
-        return Ok(Exit::Held);
+        return Ok(Exit::Passed);
     };
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     write(&command, folder)?;
-    Ok(Exit::Held)
+    Ok(Exit::Passed)
 }
 
 /// The page of a command, and those of its subcommands.

@@ -71,10 +71,10 @@ use crate::diag::Problems;
 /// What the command's exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// Everything held.
-    Held = 0,
-    /// An expectation was broken, a server failed, or a line was not answered.
-    Broken = 1,
+    /// Everything passed.
+    Passed = 0,
+    /// An expectation failed, a server failed, or a line was not answered.
+    Failed = 1,
     /// The input is bad: a file, or the command line itself.
     BadInput = 2,
     /// Something inside failed, which is a bug.
@@ -91,8 +91,8 @@ impl From<Exit> for ExitCode {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  everything held
-  1  an expectation was broken, a server failed, or a line was not answered
+  0  everything passed
+  1  an expectation failed, a server failed, or a line was not answered
   2  the input is bad: a file, or the command line
   3  something inside failed, which is a bug
   4  a server stopped as it was told to, and neighbours could not confirm that they know what it knew";
@@ -236,7 +236,7 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Problems(_) | Self::Input(_) | Self::Output(_) => Exit::BadInput,
-            Self::Failed(_) => Exit::Broken,
+            Self::Failed(_) => Exit::Failed,
             Self::Internal(_) => Exit::Internal,
         }
     }
@@ -262,12 +262,12 @@ fn painted(report: &str) -> String {
     let red: Style = AnsiColor::Red.on_default().bold();
     let paint = |line: &str| {
         let verdicts = [
-            ("held ", green),
-            ("HELD:", green.bold()),
+            ("passed ", green),
+            ("PASSED:", green.bold()),
             ("SAME:", green.bold()),
             ("FOUND:", green.bold()),
             ("MISSED:", red),
-            ("BROKEN", red),
+            ("FAILED", red),
             ("PARTIAL", red),
             ("DIFFERENT:", red),
         ];

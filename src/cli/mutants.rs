@@ -110,7 +110,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         painted(&text(&rows))
     })?;
     let all_right = rows.iter().all(Row::is_right);
-    Ok(if all_right { Exit::Held } else { Exit::Broken })
+    Ok(if all_right {
+        Exit::Passed
+    } else {
+        Exit::Failed
+    })
 }
 
 /// Each thread has servers of its own that make mistakes, so it takes one mutant after the other.

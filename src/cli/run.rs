@@ -14,7 +14,7 @@ use crate::view::{Suite, junit};
 
 /// Run scenarios in the simulator and say what happened
 ///
-/// Prints the story of each run, the way of each update, and each expectation, held or broken.
+/// Prints the story of each run, the way of each update, and each expectation, passed or failed.
 /// Every run is executed twice and compared byte by byte.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -25,8 +25,8 @@ Examples:
   herd run --quiet --junit results.xml scenarios
 
 Exit codes:
-  0  every expectation held
-  1  one was broken
+  0  every expectation passed
+  1  one failed
   2  a file or the command line is bad
   3  something inside failed: a panic, two runs that differ, or one past --run-limit")]
 #[expect(
@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// Print the trace, one JSON object a line, instead of the report
     #[arg(long, conflicts_with_all = ["quiet", "all"])]
     json: bool,
-    /// Print one line of verdict for each scenario, and what was broken
+    /// Print one line of verdict for each scenario, and what failed
     #[arg(short, long)]
     quiet: bool,
     /// Tell every event, signs of life included
@@ -117,7 +117,7 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         if let Some(file) = &args.trace {
             outputs::write(file, &trace.to_json_lines())?;
         }
-        if trace.verdict().broken > 0 {
+        if trace.verdict().failed > 0 {
             broken.push(scenario.name.clone());
             if annotations::are_wanted() {
                 annotations::tell(&files[index], &report::failed(&trace));
@@ -137,9 +137,9 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         print(&summary(files.len(), &broken))?;
     }
     Ok(if broken.is_empty() {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }
 
@@ -155,11 +155,11 @@ fn show(trace: &Trace, args: &Args) -> String {
         };
         return painted(&report::text(trace, detail));
     }
-    let broken = trace.judgements.iter().any(|judgement| !judgement.held);
+    let broken = trace.judgements.iter().any(|judgement| !judgement.passed);
     let mut lines = vec![report::verdict_line(trace)];
     if broken || !trace.header.needless.is_empty() {
         let all = report::judgements(trace);
-        lines.extend(all.into_iter().filter(|line| !line.starts_with("held")));
+        lines.extend(all.into_iter().filter(|line| !line.starts_with("passed")));
     }
     painted(&(lines.join("\n") + "\n"))
 }
@@ -167,9 +167,9 @@ fn show(trace: &Trace, args: &Args) -> String {
 fn summary(all: usize, broken: &[String]) -> String {
     let scenarios = report::show::count(all, "scenario");
     match broken {
-        [] => format!("\n{scenarios}, all held\n"),
+        [] => format!("\n{scenarios}, all passed\n"),
         some => format!(
-            "\n{scenarios}, {} broken: {}\n",
+            "\n{scenarios}, {} failed: {}\n",
             some.len(),
             some.join(", ")
         ),

@@ -28,5 +28,5 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = serde_json::to_string_pretty(&schema);
     let text = text.map_err(|error| Failure::Internal(error.to_string()))?;
     print(&(text + "\n"))?;
-    Ok(Exit::Held)
+    Ok(Exit::Passed)
 }

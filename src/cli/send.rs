@@ -158,7 +158,7 @@ async fn converse(
             shown => shown?,
         }
     }
-    Ok(Exit::Held)
+    Ok(Exit::Passed)
 }
 
 /// The line with the time for each `{now}`.

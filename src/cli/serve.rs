@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.print_config {
         let place = key.as_ref().map(|(_, place)| place);
         print(&settings::print(&resolved, place))?;
-        return Ok(Exit::Held);
+        return Ok(Exit::Passed);
     }
     let key = key.map(|(key, _)| key);
     let credentials = credentials::load(&resolved.settings, &herd, me)?;
@@ -423,6 +423,6 @@ fn ended(
     Ok(if is_lost {
         Exit::Unconfirmed
     } else {
-        Exit::Held
+        Exit::Passed
     })
 }

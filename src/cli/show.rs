@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = text.map_err(|error| Failure::Input(format!("can't read {file}: {error}")))?;
     let traces = Trace::from_json_lines(&text);
     let traces = traces.map_err(|error| Failure::Input(format!("{file}: {error}")))?;
-    let mut exit = Exit::Held;
+    let mut exit = Exit::Passed;
     for (index, trace) in traces.iter().enumerate() {
         if index > 0 {
             print("\n\n")?;
@@ -42,8 +42,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             (false, true) => report::text(trace, Detail::Everything),
             (false, false) => report::text(trace, Detail::Story),
         }))?;
-        if trace.verdict().broken > 0 {
-            exit = Exit::Broken;
+        if trace.verdict().failed > 0 {
+            exit = Exit::Failed;
         }
     }
     Ok(exit)

@@ -92,9 +92,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     print(&text)?;
     let all_are_ready = asked.iter().all(ServerAnswer::is_ready);
     Ok(if all_are_ready {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }
 

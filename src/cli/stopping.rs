@@ -108,6 +108,6 @@ impl Stopping {
         if let Some(logs) = logs {
             logs.finish(self.last_words());
         }
-        std::process::exit(Exit::Broken as i32)
+        std::process::exit(Exit::Failed as i32)
     }
 }

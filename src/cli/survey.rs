@@ -124,8 +124,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         );
     }
     Ok(if survey.held() {
-        Exit::Held
+        Exit::Passed
     } else {
-        Exit::Broken
+        Exit::Failed
     })
 }

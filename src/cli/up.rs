@@ -157,8 +157,8 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
         ended.map_err(|error| Failure::Internal(error.to_string()))?;
     }
     Ok(match (running.failed, running.refused == running.servers) {
-        (false, _) => Exit::Held,
-        (true, false) => Exit::Broken,
+        (false, _) => Exit::Passed,
+        (true, false) => Exit::Failed,
         // Each of them said what is wrong with what it was given.
         (true, true) => Exit::BadInput,
     })

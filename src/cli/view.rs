@@ -27,7 +27,7 @@ Examples:
   herd view --svg -o juzang.svg scenarios/juzang-goes-down.toml
   herd view --shiviz -o juzang.log scenarios/juzang-goes-down.toml
 
-The exit code is that of the runs: 1 if an expectation was broken. The page is written all the same.")]
+The exit code is that of the runs: 1 if an expectation failed. The page is written all the same.")]
 pub(super) struct Args {
     /// Scenario files (.toml, .json) and traces (.jsonl)
     #[arg(required = true, value_name = "SCENARIO|TRACE")]
@@ -92,8 +92,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             open(&file)?;
         }
     }
-    let broken = runs.iter().any(|run| run.trace.verdict().broken > 0);
-    Ok(if broken { Exit::Broken } else { Exit::Held })
+    let broken = runs.iter().any(|run| run.trace.verdict().failed > 0);
+    Ok(if broken { Exit::Failed } else { Exit::Passed })
 }
 
 /// One page of one run; used by `herd run --html`, too.

@@ -358,7 +358,7 @@ pub(super) fn expectations(trace: &Trace) -> IndexMap<String, Outcome> {
     let mut seen = BTreeMap::new();
     let judgements = trace.judgements.iter().map(|judgement| {
         let outcome = Outcome {
-            held: judgement.held,
+            held: judgement.passed,
             expected: judgement.expected.clone(),
             actual: judgement.actual.clone(),
         };

@@ -82,7 +82,7 @@ fn what_the_harness_did_and_what_came_of_it_is_told() {
         &told,
         &[
             "Juzang CRASHES: only in B, at 0.500",
-            "kiwi: hops to Campbell: BROKEN instead of held; 3 instead of 2",
+            "kiwi: hops to Campbell: FAILED instead of passed; 3 instead of 2",
             "Juzang: not running, but in A",
         ],
     );
@@ -134,7 +134,7 @@ fn what_servers_hold_in_the_end_is_told_once_for_all_that_hold_the_same() {
         "{held}"
     );
     let more = change(KIWI, "hops   =", "misses = \"Riley\"\n hops =");
-    assert_says(&more, &["kiwi: reaches Riley: only in B (BROKEN)"]);
+    assert_says(&more, &["kiwi: reaches Riley: only in B (FAILED)"]);
     let other = change(KIWI, "WHATSAT kiwi 10 5", "IAMAT plum +36-118 1");
     assert_says(&other, &["update plum", "only in B"]);
 }

@@ -47,10 +47,10 @@ pub fn text(diff: &Diff) -> String {
 
 fn heading(side: &Side) -> String {
     let (scenario, seed) = (&side.scenario, side.seed);
-    let (events, broken) = (show::count(side.events, "event"), side.verdict.broken);
+    let (events, broken) = (show::count(side.events, "event"), side.verdict.failed);
     let verdict = match broken {
-        0 => "HELD".to_owned(),
-        broken => format!("BROKEN ({broken})"),
+        0 => "PASSED".to_owned(),
+        broken => format!("FAILED ({broken})"),
     };
     format!("{scenario}, seed {seed}: {verdict}, {events}")
 }
@@ -320,7 +320,7 @@ fn fault(changed: &Changed<Fault>) -> String {
 }
 
 fn outcome(changed: &Changed<Outcome>) -> String {
-    let verdict = |held: bool| if held { "held" } else { "BROKEN" };
+    let verdict = |held: bool| if held { "passed" } else { "FAILED" };
     match (&changed.a, &changed.b) {
         (Some(a), Some(b)) => {
             let mut words = Vec::new();

@@ -387,7 +387,7 @@ impl<'a> Tally<'a> {
                 let last = self.judged.len() - 1;
                 &mut self.judged[last]
             };
-            *(if judgement.held {
+            *(if judgement.passed {
                 &mut judged.held
             } else {
                 &mut judged.broken
@@ -441,7 +441,7 @@ impl<'a> Tally<'a> {
             order: Vec::new(),
             judgements: judgements
                 .into_iter()
-                .filter(|judgement| !judgement.held)
+                .filter(|judgement| !judgement.passed)
                 .collect(),
             orders: 0,
             scenario: Scenario {

@@ -31,10 +31,10 @@ pub fn text(exploration: &Exploration) -> String {
 /// In one line: whether everything held, and in how many orders.
 pub fn verdict(exploration: &Exploration) -> String {
     let word = match (exploration.is_broken(), exploration.counts.orders) {
-        (true, _) => "BROKEN",
-        (false, 0) => "BROKEN: nothing was explored",
-        (false, _) if exploration.counts.interrupted => "PARTIAL, held so far",
-        (false, _) => "HELD",
+        (true, _) => "FAILED",
+        (false, 0) => "FAILED: nothing was explored",
+        (false, _) if exploration.counts.interrupted => "PARTIAL, passed so far",
+        (false, _) => "PASSED",
     };
     let from = told_to(exploration);
     format!(
@@ -127,8 +127,8 @@ fn spread(update: &UpdateRange) -> Vec<String> {
 
 fn judged(exploration: &Exploration) -> Vec<String> {
     let line = |judged: &super::ExpectationTally| match judged.broken {
-        0 => format!("held    {}", judged.about),
-        broken => format!("BROKEN  {}  (in {})", judged.about, count(broken, "order")),
+        0 => format!("passed  {}", judged.about),
+        broken => format!("FAILED  {}  (in {})", judged.about, count(broken, "order")),
     };
     let mut lines: Vec<String> = exploration.judged.iter().map(line).collect();
     let needs_time = |judged: &super::ExpectationTally| {
@@ -154,9 +154,9 @@ fn order(broken: &BrokenOrder) -> Vec<String> {
         order => format!("{}, then as it comes up", order.join(", ")),
     };
     let orders = count(broken.orders, "order");
-    let mut lines = vec![format!("{orders} broken like this one: {order}")];
+    let mut lines = vec![format!("{orders} failed like this one: {order}")];
     for judgement in &broken.judgements {
-        lines.push(format!("BROKEN  {}", judgement.about));
+        lines.push(format!("FAILED  {}", judgement.about));
         lines.push(format!("          expected: {}", judgement.expected));
         lines.push(format!("          actual:   {}", judgement.actual));
     }

@@ -221,7 +221,10 @@ fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
             .made_by("C", || sim::run(&replay))
             .unwrap();
         assert_eq!(Fingerprint::of(&trace).as_ref(), Some(&order.kind));
-        let broken = trace.judgements.iter().filter(|judgement| !judgement.held);
+        let broken = trace
+            .judgements
+            .iter()
+            .filter(|judgement| !judgement.passed);
         let broken: Vec<&str> = broken.map(|judgement| &*judgement.about).collect();
         let wanted: Vec<&str> = order
             .judgements
@@ -230,7 +233,7 @@ fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
             .collect();
         assert_eq!(broken, wanted);
         let trace = sim::run(&replay).unwrap();
-        assert_eq!(trace.verdict().broken, 0, "{:?}", trace.judgements);
+        assert_eq!(trace.verdict().failed, 0, "{:?}", trace.judgements);
     }
 }
 
@@ -248,7 +251,7 @@ fn an_order_that_can_not_be_followed_breaks_the_run() {
             .iter()
             .find(|judgement| judgement.about == about);
         let judgement = judgement.unwrap();
-        (judgement.held, judgement.actual.clone())
+        (judgement.passed, judgement.actual.clone())
     };
     let followed = |actual: &str| (true, actual.to_owned());
     assert_eq!(

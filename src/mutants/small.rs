@@ -37,7 +37,7 @@ impl Mutant {
             };
             // What breaks on the true server shows nothing.
             let holds =
-                sim::run_once(&shrunk.scenario).is_ok_and(|trace| trace.verdict().broken == 0);
+                sim::run_once(&shrunk.scenario).is_ok_and(|trace| trace.verdict().failed == 0);
             if !holds {
                 continue;
             }

@@ -15,7 +15,7 @@ const MOST_EVENTS: usize = 16;
 /// are one line; those that were not judged are another,
 /// and one more says which of them held all the same.
 pub fn judgements(trace: &Trace) -> Vec<String> {
-    let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.held);
+    let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.passed);
     let mut invariants = trace.judgements.iter().filter_map(held).peekable();
     let mut lines = Vec::new();
     let lanes = Lanes::of(trace);
@@ -26,7 +26,7 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
         if held(judgement).is_none() {
             lines.extend(lines_of(judgement, &reasons, &told));
         } else if invariants.peek().is_some() {
-            lines.push(format!("held    invariants: {}", names(&mut invariants)));
+            lines.push(format!("passed  invariants: {}", names(&mut invariants)));
         }
     }
     if !trace.header.without.is_empty() {
@@ -57,7 +57,10 @@ pub fn failed(trace: &Trace) -> Vec<Failed<'_>> {
     let faults = faults(trace, &lanes);
     let reasons = Reasons::new(trace, &lanes, &faults);
     let told = StoryFilter::new(trace, Detail::Everything);
-    let failed = trace.judgements.iter().filter(|judgement| !judgement.held);
+    let failed = trace
+        .judgements
+        .iter()
+        .filter(|judgement| !judgement.passed);
     let as_told = failed.map(|judgement| Failed {
         judgement,
         actual: actual(&reasons, judgement),
@@ -74,7 +77,7 @@ fn names(invariants: &mut dyn Iterator<Item = Invariant>) -> String {
 /// What came; of an expectation about the way of an update to a server also why it came so.
 pub(crate) fn actual(reasons: &Reasons<'_>, judgement: &Judgement) -> String {
     let actual = &judgement.actual;
-    match why(reasons, judgement).filter(|_| !judgement.held) {
+    match why(reasons, judgement).filter(|_| !judgement.passed) {
         Some(why) => format!("{actual}{why}"),
         None => actual.clone(),
     }
@@ -100,14 +103,14 @@ fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &StoryFilter<'_>
         about, expected, ..
     } = judgement;
     let actual = &actual(reasons, judgement);
-    if judgement.held {
+    if judgement.passed {
         let as_expected = if expected == actual {
             String::new()
         } else {
             format!("  (expected: {})", first_line(expected))
         };
         return vec![format!(
-            "held    {about}: {}{as_expected}",
+            "passed  {about}: {}{as_expected}",
             first_line(actual)
         )];
     }
@@ -116,7 +119,7 @@ fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &StoryFilter<'_>
         .as_deref()
         .map_or(String::new(), |place| format!("  (at {place})"));
     let mut lines = vec![
-        format!("BROKEN  {about}{place}"),
+        format!("FAILED  {about}{place}"),
         format!("          expected: {expected}"),
         format!("          actual:   {actual}"),
     ];
@@ -149,18 +152,18 @@ fn first_line(text: &str) -> String {
     }
 }
 
-/// `HELD` or `BROKEN`, and how many expectations.
+/// `PASSED` or `FAILED`, and how many expectations.
 pub fn verdict_line(trace: &Trace) -> String {
     let verdict = trace.verdict();
-    let total = show::count(verdict.held + verdict.broken, "expectation");
+    let total = show::count(verdict.passed + verdict.failed, "expectation");
     let events = show::count(trace.events.len(), "event");
     let name = &trace.header.scenario;
-    if verdict.broken == 0 {
-        format!("HELD: {name}, {total}, {events}")
+    if verdict.failed == 0 {
+        format!("PASSED: {name}, {total}, {events}")
     } else {
         format!(
-            "BROKEN: {name}, {} of {total} broken, {events}",
-            show::grouped(verdict.broken)
+            "FAILED: {name}, {} of {total} failed, {events}",
+            show::grouped(verdict.failed)
         )
     }
 }

@@ -89,7 +89,7 @@ pub enum ShrinkError {
     #[error(transparent)]
     Sim(#[from] sim::SimError),
     /// Nothing is broken in its run.
-    #[error("nothing is broken in this run, so there is nothing to make small")]
+    #[error("nothing failed in this run, so there is nothing to shrink")]
     Held,
     /// Neither in plain steps nor as written does a file of it fail in the same way.
     #[error("written as a file it does not fail in the same way any more: {0}")]

@@ -107,7 +107,7 @@ fn an_expectation_that_is_broken_is_what_is_kept() {
     );
 }
 
-const BROKEN: &str = r#"
+const FAILED: &str = r#"
     title = "t"
     herd = "riley"
     steps = [
@@ -122,7 +122,7 @@ const BROKEN: &str = r#"
 
 #[test]
 fn who_watches_ends_it_at_the_next_try_and_gets_the_smallest_so_far() {
-    let (scenario, _) = Scenario::parse("t.toml", BROKEN, None).unwrap();
+    let (scenario, _) = Scenario::parse("t.toml", FAILED, None).unwrap();
     let mut seen = Vec::new();
     let shrunk = shrink_watched(&scenario, Limits::default(), &mut |tried| {
         seen.push(*tried);
@@ -143,7 +143,7 @@ fn who_watches_ends_it_at_the_next_try_and_gets_the_smallest_so_far() {
 
 #[test]
 fn with_one_try_what_fails_is_as_it_was_and_with_many_nothing_more_is_possible() {
-    let (scenario, _) = Scenario::parse("t.toml", BROKEN, None).unwrap();
+    let (scenario, _) = Scenario::parse("t.toml", FAILED, None).unwrap();
     let of = |runs| {
         let limits = Limits {
             runs,

@@ -58,7 +58,7 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -
         let told: Vec<String> = told.collect();
         judgements.push(Judgement {
             about: "faults are chosen at random".to_owned(),
-            held: random.maybe || counts.iter().any(|&count| count > 0),
+            passed: random.maybe || counts.iter().any(|&count| count > 0),
             expected: if random.maybe { "any" } else { "at least one" }.to_owned(),
             actual: told.join(", "),
             place: Some(place(scenario, step.span.start)),
@@ -72,7 +72,7 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -
         let touching = touching(&mine, trace);
         judgements.push(Judgement {
             place: Some(place(scenario, step.span.start)),
-            held: random.maybe || touching.held,
+            passed: random.maybe || touching.passed,
             ..touching
         });
     }
@@ -114,7 +114,7 @@ fn touching(touched: &[&Impact], trace: &Trace) -> Judgement {
     }
     Judgement {
         about: "faults at random touch something".to_owned(),
-        held,
+        passed: held,
         expected: "something".to_owned(),
         actual: told.join("; "),
         place: None,
@@ -204,7 +204,7 @@ impl<'a> Load<'a> {
     fn judgement(&self, about: &str, held: bool, expected: String, actual: String) -> Judgement {
         Judgement {
             about: format!("{}: {about}", self.workload.name),
-            held,
+            passed: held,
             expected,
             actual,
             place: Some(self.place.clone()),

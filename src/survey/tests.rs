@@ -111,7 +111,7 @@ fn by_server(told: &[Hearing]) -> BTreeMap<ServerId, Vec<Hearing>> {
 fn assert_same(reference: &str) {
     let (herd, _) = Herd::load(reference, None).unwrap();
     let trace = sim::run_once(&scenario(reference, &herd)).unwrap();
-    assert_eq!(trace.verdict().broken, 0, "{reference}");
+    assert_eq!(trace.verdict().failed, 0, "{reference}");
     let latency = vec![LATENCY; herd.links().len()];
     let mut model = Model::new(&herd, &latency, &Without::default()).unwrap();
     for (number, origin) in herd.ids().enumerate() {
@@ -371,7 +371,7 @@ fn hops_that_are_not_the_shortest_are_shown_and_break() {
     let text = hops.to_text();
     assert!(text.contains("3>2"), "{text}");
     assert!(
-        text.contains("BROKEN  Riley to Bernard: 3 hops where 2 hops is the shortest way"),
+        text.contains("FAILED  Riley to Bernard: 3 hops where 2 hops is the shortest way"),
         "{text}"
     );
 }

@@ -196,7 +196,10 @@ fn execute(scenario: &Scenario, paired: bool, limit: &RunLimit) -> Result<Trace,
 /// How a run failed, if an expectation was broken.
 pub fn failure_of(trace: &Trace) -> Option<Failure> {
     let fingerprint = Fingerprint::of(trace)?;
-    let broken = trace.judgements.iter().filter(|judgement| !judgement.held);
+    let broken = trace
+        .judgements
+        .iter()
+        .filter(|judgement| !judgement.passed);
     let is_it = |judgement: &&Judgement| {
         judgement
             .invariant

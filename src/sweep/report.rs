@@ -282,7 +282,7 @@ impl Report {
         let plural = if *runs == 1 { "" } else { "s" };
         let _ = writeln!(
             text,
-            "\nBROKEN  {} run{plural}: {fingerprint}",
+            "\nFAILED  {} run{plural}: {fingerprint}",
             grouped(*runs)
         );
         let _ = writeln!(text, "          seeds:  {}", self.seeds(group));
@@ -345,7 +345,7 @@ impl Report {
             count => format!("; {count} wanted and never seen"),
         };
         if self.runs == 0 {
-            return format!("{partial}BROKEN: nothing was run, so nothing is known");
+            return format!("{partial}FAILED: nothing was run, so nothing is known");
         }
         let ways = match self.groups.len() {
             1 => "one way".to_owned(),
@@ -360,14 +360,14 @@ impl Report {
         };
         let verdict = if !self.held() {
             format!(
-                "BROKEN: {} of {runs} runs, in {ways}{skipped}{never}",
+                "FAILED: {} of {runs} runs, in {ways}{skipped}{never}",
                 grouped(self.failures()),
             )
         } else if self.lacks() {
             let never = self.never.len();
-            format!("BROKEN: {runs} runs held, but {never} wanted and never seen (--strict)")
+            format!("FAILED: {runs} runs passed, but {never} wanted and never seen (--strict)")
         } else {
-            format!("HELD: {runs} runs{never}")
+            format!("PASSED: {runs} runs{never}")
         };
         format!("{partial}{verdict}")
     }

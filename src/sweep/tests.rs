@@ -80,7 +80,7 @@ fn a_mistake_is_found_and_its_runs_are_one_group() {
         "sends-bounded (accepted, line-out)"
     );
     assert_eq!((report.runs, group.runs), (6, 6));
-    assert!(report.to_text().contains("BROKEN  6 runs: sends-bounded"));
+    assert!(report.to_text().contains("FAILED  6 runs: sends-bounded"));
     assert!(
         report
             .to_text()

@@ -32,7 +32,12 @@ impl Fingerprint {
     /// Of a run that is broken. Where much is, that of the first invariant; for what is wrong with that is mostly why the
     /// rest is.
     pub fn of(trace: &Trace) -> Option<Self> {
-        let broken = || trace.judgements.iter().filter(|judgement| !judgement.held);
+        let broken = || {
+            trace
+                .judgements
+                .iter()
+                .filter(|judgement| !judgement.passed)
+        };
         let first = broken().filter(|judgement| judgement.invariant.is_some());
         let first = first.min_by_key(|judgement| judgement.invariant);
         let judgement = first.or_else(|| broken().next())?;
@@ -63,7 +68,10 @@ impl Fingerprint {
     /// Everything that is broken in a run: invariants by their names, expectations by their words without names and
     /// numbers.
     pub fn all_broken(trace: &Trace) -> BTreeSet<String> {
-        let broken = trace.judgements.iter().filter(|judgement| !judgement.held);
+        let broken = trace
+            .judgements
+            .iter()
+            .filter(|judgement| !judgement.passed);
         let name = |judgement: &Judgement| match judgement.invariant {
             Some(invariant) => invariant.name().to_owned(),
             None => without_names(trace, &judgement.about),

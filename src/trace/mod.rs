@@ -4,7 +4,7 @@
 //! {"trace":"header", …}        what ran: herd, latencies, seed, tick, epoch, versions
 //! {"trace":"event", …}         what happened, in order
 //! {"trace":"update", …}        the way of each update that a client sent
-//! {"trace":"expectation", …}   what was expected, what came, and whether it held
+//! {"trace":"expectation", …}   what was expected, what came, and whether it passed
 //! {"trace":"verdict", …}
 //! ```
 
@@ -139,8 +139,8 @@ pub struct Versions {
 pub struct Judgement {
     /// What it is about, such as `kiwi.cs.ucla.edu: hops to Bernard`.
     pub about: String,
-    /// Whether it held.
-    pub held: bool,
+    /// Whether it was as expected.
+    pub passed: bool,
     /// What was expected.
     pub expected: String,
     /// What came.
@@ -159,10 +159,10 @@ pub struct Judgement {
 /// What all judgements come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// How many expectations held.
-    pub held: usize,
-    /// How many were broken.
-    pub broken: usize,
+    /// How many expectations passed.
+    pub passed: usize,
+    /// How many failed.
+    pub failed: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -236,14 +236,11 @@ impl Header {
 impl Trace {
     /// What all judgements come to.
     pub fn verdict(&self) -> Verdict {
-        let held = self
-            .judgements
-            .iter()
-            .filter(|judgement| judgement.held)
-            .count();
+        let judgements = self.judgements.iter();
+        let passed = judgements.filter(|judgement| judgement.passed).count();
         Verdict {
-            held,
-            broken: self.judgements.len() - held,
+            passed,
+            failed: self.judgements.len() - passed,
         }
     }
 

@@ -237,7 +237,7 @@ mod tests {
         let mut survey = surveyed();
         let page = heat_map(&survey);
         assert!(
-            page.contains("<p class=\"verdict-line held\">HELD: "),
+            page.contains("<p class=\"verdict-line held\">PASSED: "),
             "{page}"
         );
         assert!(page.contains("<p>pairs of failures that cut the herd: 8 of 30</p>"));

@@ -48,7 +48,7 @@ impl Suite {
 fn cases(trace: &Trace) -> Vec<Case> {
     let mut failed = report::failed(trace).into_iter();
     let cases = trace.judgements.iter().map(|judgement| {
-        let failure = (!judgement.held).then(|| failed.next()).flatten();
+        let failure = (!judgement.passed).then(|| failed.next()).flatten();
         let line = judgement.place.as_deref();
         let line = line.and_then(|place| place.split(':').next());
         Case {

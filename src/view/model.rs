@@ -217,7 +217,7 @@ impl Run {
             herd: header.herd.clone(),
             seed: header.seed.to_string(),
             verdict: report::verdict_line(trace),
-            broken: trace.verdict().broken,
+            broken: trace.verdict().failed,
             came_up: came_up(trace),
             flood: connected.then(|| trace.herd.fault_free_sends()),
             links: header.links.iter().filter_map(link).collect(),
@@ -445,7 +445,7 @@ fn judged(trace: &Trace, reasons: &Reasons<'_>) -> Vec<JudgementRow> {
         let name = judgement.about.split(": ").next().unwrap_or_default();
         JudgementRow {
             about: judgement.about.clone(),
-            held: judgement.held,
+            held: judgement.passed,
             expected: judgement.expected.clone(),
             actual: report::actual(reasons, judgement),
             place: judgement.place.clone(),

@@ -149,7 +149,7 @@ impl Page<'_> {
     fn end(&self, came: usize, broken: bool, outcome: &OrderGroup) -> String {
         let (number, outcome_number) = (self.number, came + 1);
         let broken = if broken {
-            "<b class=\"bad\">BROKEN</b> "
+            "<b class=\"bad\">FAILED</b> "
         } else {
             ""
         };
@@ -188,7 +188,7 @@ impl Page<'_> {
         for (outcome, came) in (1..).zip(orders.came.iter().take(MOST_ROWS)) {
             let broken = match came.broken {
                 0 => String::new(),
-                some => format!(" <b class=\"bad\">BROKEN</b> in {}", count(some, "order")),
+                some => format!(" <b class=\"bad\">FAILED</b> in {}", count(some, "order")),
             };
             let _ = writeln!(
                 body,
@@ -315,7 +315,7 @@ mod tests {
             broken,
             one.broken.iter().map(|kind| kind.orders).sum::<usize>()
         );
-        assert!(broken > 0 && page.contains("<b class=\"bad\">BROKEN</b> <a href=\"#e1-o"));
+        assert!(broken > 0 && page.contains("<b class=\"bad\">FAILED</b> <a href=\"#e1-o"));
         // Every reference leads somewhere, and nothing is there twice.
         let ids: Vec<&str> = page
             .split(" id=\"")

@@ -34,8 +34,8 @@ fn the_readmes_run_tells_the_way_of_the_update_and_holds() {
     for wanted in [
         "Campbell     3         3   60ms     60ms  Bernard",
         "Juzang       -         -      -        -  never reached: it was down",
-        "held    kiwi.cs.ucla.edu: hops to Campbell: 3",
-        "HELD: juzang-goes-down, ",
+        "passed  kiwi.cs.ucla.edu: hops to Campbell: 3",
+        "PASSED: juzang-goes-down, ",
     ] {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
     }
@@ -61,7 +61,7 @@ fn a_wrong_number_exits_1_and_shows_both() {
     let ran = herd(&["run", "--quiet", &file]);
     let text = out(&ran);
     assert_eq!(exit(&ran), 1);
-    let wanted = "BROKEN  kiwi.cs.ucla.edu: hops to Campbell  (at 14:1)\n          expected: 2\n          actual:   3, because Juzang was down\n";
+    let wanted = "FAILED  kiwi.cs.ucla.edu: hops to Campbell  (at 14:1)\n          expected: 2\n          actual:   3, because Juzang was down\n";
     assert!(text.contains(wanted), "{text}");
     assert!(!text.contains("held "), "{text}");
 }
@@ -245,9 +245,9 @@ fn a_folder_runs_all_its_scenarios_and_no_herds() {
     let ran = herd(&["run", "--quiet", "scenarios"]);
     let text = out(&ran);
     let scenarios = count(Path::new("scenarios"));
-    assert_eq!(text.matches("HELD: ").count(), scenarios, "{text}");
+    assert_eq!(text.matches("PASSED: ").count(), scenarios, "{text}");
     assert!(
-        text.ends_with(&format!("{scenarios} scenarios, all held\n")),
+        text.ends_with(&format!("{scenarios} scenarios, all passed\n")),
         "{text}"
     );
 }
@@ -435,7 +435,7 @@ fn a_herd_file_beside_a_scenario_is_no_scenario() {
     assert!(scenario.starts_with(whole));
     let ran = herd(&["run", "--quiet", "--once", whole]);
     assert_eq!(exit(&ran), 0, "{}", err(&ran));
-    assert_eq!(out(&ran).matches("HELD: ").count(), 1, "{}", out(&ran));
+    assert_eq!(out(&ran).matches("PASSED: ").count(), 1, "{}", out(&ran));
     let alone = herd(&["run", ring.to_str().expect("UTF-8")]);
     assert_eq!(exit(&alone), 2);
     assert!(
@@ -582,7 +582,7 @@ fn what_cannot_be_viewed_is_bad_input_and_says_what_to_do() {
     };
     let cut = file(
         "cut.jsonl",
-        "{\"trace\":\"verdict\",\"held\":0,\"broken\":0}\n",
+        "{\"trace\":\"verdict\",\"passed\":0,\"failed\":0}\n",
     );
     let page = folder.path().join("page.html").display().to_string();
     let nowhere = folder
@@ -639,7 +639,7 @@ fn an_exploration_tells_all_orders_and_what_share_it_covered() {
         "explored  1,473 orders: all there are",
         "outcomes  36 that differ",
         "  A       1..2",
-        "HELD: scenario, 1,473 orders: all there are",
+        "PASSED: scenario, 1,473 orders: all there are",
     ] {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
     }
@@ -688,15 +688,15 @@ fn an_order_that_breaks_an_expectation_is_written_and_breaks_it_again() {
     let explored = herd(&["explore", &file, "--reduce", "--out", found]);
     let text = out(&explored);
     assert_eq!(exit(&explored), 1, "{text}");
-    assert!(text.contains("BROKEN  kiwi#1: reaches "), "{text}");
+    assert!(text.contains("FAILED  kiwi#1: reaches "), "{text}");
     let order = format!("{found}/scenario-order-1.toml");
     assert!(err(&explored).contains(&format!("replay it: herd run {order}")));
     let ran = herd(&["run", &order]);
     let text = out(&ran);
     assert_eq!(exit(&ran), 1, "{text}");
-    assert!(text.contains("BROKEN  kiwi#1: reaches "), "{text}");
+    assert!(text.contains("FAILED  kiwi#1: reaches "), "{text}");
     assert!(
-        text.contains("held    everything happens in the order of `deliver`"),
+        text.contains("passed  everything happens in the order of `deliver`"),
         "{text}"
     );
 }
@@ -707,7 +707,7 @@ fn the_orders_of_one_flood_are_told_for_each_server_that_it_begins_at() {
     let all = herd(&["explore", &file, "--origin", "all", "--reduce"]);
     let text = out(&all);
     for server in ["A", "B", "C"] {
-        let wanted = format!("HELD: scenario, from {server}, ");
+        let wanted = format!("PASSED: scenario, from {server}, ");
         // Once with the report, and once in the summary.
         assert_eq!(text.matches(&wanted).count(), 2, "{text}");
     }
@@ -727,7 +727,7 @@ fn a_survey_says_what_holds_in_which_failure_sets_and_what_cuts_the_herd() {
     assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
     for wanted in [
         "single failures that cut the herd: 2 of 11\n  Holiday-Welsh cut\n  Holiday dead\n",
-        "HELD: in all 42 failure sets and from all live origins, every server in reach is reached and no other",
+        "PASSED: in all 42 failure sets and from all live origins, every server in reach is reached and no other",
     ] {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
     }

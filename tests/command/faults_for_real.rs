@@ -296,7 +296,7 @@ fn refuse_is_a_port_that_nobody_listens_at_any_more() {
     ]\n[[expect]]\nupdate = \"kiwi\"\nhops = { Juzang = 1 }";
     let (scenario, _) = Scenario::parse("t.toml", text, None).expect("right");
     let trace = sim::run(&scenario).expect("it runs");
-    assert_eq!(trace.verdict().broken, 0);
+    assert_eq!(trace.verdict().failed, 0);
     let errors = trace.events.iter().filter_map(|event| match &event.what {
         EventKind::ConnectFailed { why, .. } => Some(why.to_string()),
         _ => None,

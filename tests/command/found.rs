@@ -163,7 +163,7 @@ fn a_folder_runs_each_scenario_once_and_passes_none_over() {
     let (code, stdout, stderr) = herd(&folder, &["run", "--quiet", "."]);
     assert_eq!(code, Some(1), "{stdout}{stderr}");
     assert!(
-        stdout.contains("3 scenarios, 1 broken: B"),
+        stdout.contains("3 scenarios, 1 failed: B"),
         "{stdout}{stderr}"
     );
 }
@@ -571,7 +571,7 @@ fn a_line_that_all_prints_matches_when_it_is_copied() {
     assert_eq!(code, Some(1), "{stderr}");
     let broken = stdout
         .lines()
-        .filter(|line| line.starts_with("BROKEN  the log: "));
+        .filter(|line| line.starts_with("FAILED  the log: "));
     assert_eq!(broken.count(), expects.len(), "{stdout}");
 }
 
@@ -592,7 +592,7 @@ fn what_was_never_put_to_the_test_breaks_the_run() {
     ] {
         let (code, said) = judged(file);
         assert_eq!(code, Some(1), "{file}: {said}");
-        assert!(said.contains(&format!("BROKEN  {about}")), "{file}: {said}");
+        assert!(said.contains(&format!("FAILED  {about}")), "{file}: {said}");
     }
 }
 

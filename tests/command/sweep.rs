@@ -59,7 +59,7 @@ fn parts_put_together_print_what_one_run_prints() {
         "{}",
         out(&whole)
     );
-    assert!(out(&whole).contains("HELD: 6 runs"), "{}", out(&whole));
+    assert!(out(&whole).contains("PASSED: 6 runs"), "{}", out(&whole));
     let part = |number: u32| {
         let part = folder.path().join(format!("part-{number}.jsonl"));
         let part = part.to_str().expect("UTF-8").to_owned();
@@ -147,7 +147,7 @@ fn what_breaks_is_told_made_small_and_breaks_again() {
     let ran = herd(&["sweep", "--seeds", "0..50", "--shrink", found, &file]);
     let text = out(&ran);
     assert_eq!(exit(&ran), 1, "{text}{}", err(&ran));
-    assert!(text.contains("BROKEN: 1 of 1 runs, in one way"), "{text}");
+    assert!(text.contains("FAILED: 1 of 1 runs, in one way"), "{text}");
     assert!(
         text.contains(&format!("again:  herd run --swarm --seed 0 {file}")),
         "{text}"
@@ -180,7 +180,7 @@ fn what_breaks_is_told_made_small_and_breaks_again() {
     );
     let held = herd(&["shrink", "scenarios/all-up.toml"]);
     assert_eq!(exit(&held), 1);
-    assert!(err(&held).contains("nothing is broken"), "{}", err(&held));
+    assert!(err(&held).contains("nothing failed"), "{}", err(&held));
 }
 
 #[test]
@@ -211,11 +211,11 @@ fn nothing_to_run_is_an_error_and_nothing_seen_fails_where_it_is_strict() {
         "{}",
         out(&lax)
     );
-    assert!(out(&lax).contains("\nHELD: 1 runs; "), "{}", out(&lax));
+    assert!(out(&lax).contains("\nPASSED: 1 runs; "), "{}", out(&lax));
     let strict = herd(&["sweep", "--strict", "--seeds", "1", &file]);
     assert_eq!(exit(&strict), 1);
     assert!(
-        out(&strict).contains("\nBROKEN: 1 runs held, but ") && !out(&strict).contains("HELD"),
+        out(&strict).contains("\nFAILED: 1 runs passed, but ") && !out(&strict).contains("PASSED"),
         "{}",
         out(&strict)
     );
@@ -228,7 +228,7 @@ fn a_sweep_that_ended_at_its_first_failure_says_so_and_not_what_never_came() {
     let ran = herd(&["sweep", "--seeds", "0..12", "--threads", "1", &file]);
     let text = out(&ran);
     assert_eq!(exit(&ran), 1, "{text}");
-    let words = "BROKEN: 1 of 1 runs, in one way; stopped at the first, 11 runs were not made";
+    let words = "FAILED: 1 of 1 runs, in one way; stopped at the first, 11 runs were not made";
     assert!(text.contains(words), "{text}");
     assert!(!text.contains("\nnever\n"), "{text}");
     assert!(!text.contains("never seen"), "{text}");
@@ -244,7 +244,7 @@ fn of_a_file_of_the_whole_sweep_a_part_counts_its_own_runs() {
     let part = herd(&[&sweep[..], &["--shard", "1/2"]].concat());
     let text = out(&part);
     assert!(text.contains("2 of 4 runs (part 1 of 2)"), "{text}");
-    assert!(text.contains("HELD: 2 runs"), "{text}");
+    assert!(text.contains("PASSED: 2 runs"), "{text}");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_page_opens_small_scenarios_and_is_the_same_of_threads_and_parts() {
         "1.html",
         &[&sweep[..], &["1", "--state", &state, &file]].concat(),
     );
-    assert!(one.contains("BROKEN: 3 of 3 runs, in one way"), "{one}");
+    assert!(one.contains("FAILED: 3 of 3 runs, in one way"), "{one}");
     assert_eq!(one, page("2.html", &[&sweep[..], &["2", &file]].concat()));
     assert_eq!(one, page("3.html", &["sweep", "merge", &state]));
     let small = page(
@@ -386,7 +386,7 @@ fn an_interrupted_sweep_leaves_a_report_that_says_so() {
     told.read_to_string(&mut text).expect("UTF-8");
     assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
     assert!(text.contains("PARTIAL, "), "{text}");
-    assert!(text.contains("HELD: "), "{text}");
+    assert!(text.contains("PASSED: "), "{text}");
 }
 
 /// Ctrl-C while a failure is made small: the smallest scenario by then is written, and it is said that it may not be the smallest.
@@ -408,7 +408,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     let mut told = BufReader::new(running.stdout.take().expect("a pipe"));
     let mut text = String::new();
     // The report is there: now it is made small, which takes long.
-    while !text.contains("\nBROKEN: 1 of 1 runs") {
+    while !text.contains("\nFAILED: 1 of 1 runs") {
         assert_ne!(told.read_line(&mut text).expect("a line"), 0, "{text}");
     }
     let id = i32::try_from(running.id()).expect("an id");

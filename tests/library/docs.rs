@@ -25,7 +25,7 @@ fn every_example_of_the_reference_works() {
         assert!(warnings.is_empty(), "{warnings}");
         let trace = sim::run(&scenario).expect("it runs");
         let told = report::text(&trace, report::Detail::Story);
-        assert_eq!(trace.verdict().broken, 0, "{told}");
+        assert_eq!(trace.verdict().failed, 0, "{told}");
         scenarios += 1;
     }
     assert!(scenarios >= 2, "the examples were not found");

@@ -14,7 +14,7 @@ fn run(text: &str, seed: u64) -> Trace {
 
 fn broken(trace: &Trace) -> Vec<&Judgement> {
     let judgements = trace.judgements.iter();
-    judgements.filter(|judgement| !judgement.held).collect()
+    judgements.filter(|judgement| !judgement.passed).collect()
 }
 
 fn about<'t>(trace: &'t Trace, about: &str) -> &'t Judgement {
@@ -85,7 +85,7 @@ fn a_kind_of_fault_that_was_never_chosen_is_told() {
         0,
     );
     let chosen = about(&trace, "faults are chosen at random");
-    assert!(chosen.held);
+    assert!(chosen.passed);
     assert!(
         chosen.actual.starts_with("`crash` never, `power_off` "),
         "{}",
@@ -105,7 +105,7 @@ fn a_seed_that_chooses_no_fault_at_all_is_broken() {
     );
     let chosen = about(&trace, "faults are chosen at random");
     assert_eq!(
-        (chosen.held, chosen.actual.as_str()),
+        (chosen.passed, chosen.actual.as_str()),
         (false, "`crash` never")
     );
 }
@@ -117,7 +117,7 @@ fn which_of_the_faults_at_random_touch_nothing_is_told() {
     let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
     let trace = run(&text, 0);
     let touched = about(&trace, "faults at random touch something");
-    assert!(touched.held);
+    assert!(touched.passed);
     let (told, nothing) = touched.actual.split_once("; nothing by ").expect("some");
     assert!(told.contains(" by `sever` ("), "{told}");
     let idle: Vec<&str> = nothing.split(", ").collect();
@@ -136,14 +136,17 @@ fn faults_at_random_that_touch_nothing_are_broken() {
     let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
     let trace = run(&text, 0);
     let touched = about(&trace, "faults at random touch something");
-    assert_eq!((touched.held, touched.actual.as_str()), (false, "nothing"));
+    assert_eq!(
+        (touched.passed, touched.actual.as_str()),
+        (false, "nothing")
+    );
     assert_eq!(broken(&trace).len(), 1);
     // Links that take again what they took in the beginning carry messages, but that is no fault.
     let random = r#"{ at = "1s", random = { slow = "5ms" }, of = ["Riley", "Jaquez"], lasts = "100ms", holds = "10ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nend = \"4s\"\nsteps = [{random}]");
     let trace = run(&text, 1);
-    assert!(about(&trace, "faults are chosen at random").held);
-    assert!(!about(&trace, "faults at random touch something").held);
+    assert!(about(&trace, "faults are chosen at random").passed);
+    assert!(!about(&trace, "faults at random touch something").passed);
 }
 
 fn loaded(steps: &str, answered: &str) -> String {

@@ -26,7 +26,10 @@ fn scenario(tables: &str) -> Scenario {
 
 /// What the judgements that are broken are about.
 fn broken(trace: &Trace) -> Vec<String> {
-    let broken = trace.judgements.iter().filter(|judgement| !judgement.held);
+    let broken = trace
+        .judgements
+        .iter()
+        .filter(|judgement| !judgement.passed);
     broken
         .map(|judgement| format!("{}: {}", judgement.about, judgement.actual))
         .collect()

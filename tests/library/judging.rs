@@ -29,7 +29,7 @@ fn broken(reply: &str, end: &str, expect: &str) -> Vec<Judgement> {
     trace
         .judgements
         .into_iter()
-        .filter(|judgement| !judgement.held)
+        .filter(|judgement| !judgement.passed)
         .collect()
 }
 
@@ -148,7 +148,7 @@ fn a_line_that_nobody_answers_is_broken_even_when_nothing_was_said_of_it() {
     "#;
     let (scenario, _) = Scenario::parse("test.toml", text, None).expect("right");
     let trace = sim::run(&scenario).expect("it runs");
-    let broken: Vec<&Judgement> = trace.judgements.iter().filter(|j| !j.held).collect();
+    let broken: Vec<&Judgement> = trace.judgements.iter().filter(|j| !j.passed).collect();
     let actual: Vec<(&str, &str)> = (broken.iter())
         .map(|judgement| (judgement.expected.as_str(), judgement.actual.as_str()))
         .collect();
@@ -188,7 +188,7 @@ fn what_reaches_nobody_else_is_not_within_any_time() {
     "#;
     let (scenario, _) = Scenario::parse("test.toml", text, None).expect("right");
     let trace = sim::run(&scenario).expect("it runs");
-    let broken: Vec<&Judgement> = trace.judgements.iter().filter(|j| !j.held).collect();
+    let broken: Vec<&Judgement> = trace.judgements.iter().filter(|j| !j.passed).collect();
     assert_eq!(broken.len(), 1, "{broken:?}");
     assert_eq!(broken[0].actual, "never reached");
 }
@@ -213,7 +213,7 @@ fn broken_in(text: &str) -> Vec<[String; 3]> {
     let herds = Some(std::path::Path::new("tests"));
     let (scenario, _) = Scenario::parse("test.toml", text, herds).expect("a right scenario");
     let trace = sim::run_once(&scenario).expect("it runs");
-    let broken = trace.judgements.into_iter().filter(|j| !j.held);
+    let broken = trace.judgements.into_iter().filter(|j| !j.passed);
     broken.map(|j| [j.about, j.expected, j.actual]).collect()
 }
 
@@ -597,7 +597,7 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
         let rest = format!("{rest}\n[[expect]]\ninvariant = [{}]", all.join(", "));
         let broken = judged(&rest)
             .into_iter()
-            .filter(|judgement| !judgement.held);
+            .filter(|judgement| !judgement.passed);
         let broken = broken.filter_map(|judgement| Some((judgement.invariant?, judgement.actual)));
         broken.collect::<Vec<_>>()
     };
@@ -685,7 +685,7 @@ fn a_client_that_has_its_answer_waits_for_none_when_the_run_ends_before_it_close
         hops = { Riley = 0 }"#,
     );
     assert!(
-        judgements.iter().all(|judgement| judgement.held),
+        judgements.iter().all(|judgement| judgement.passed),
         "{judgements:#?}"
     );
 }
@@ -705,7 +705,7 @@ fn a_client_whose_answer_may_still_come_at_the_end_waits() {
         hops = { Riley = 0 }"#,
     );
     let broken: Vec<(&str, &str)> = (judgements.iter())
-        .filter(|judgement| !judgement.held)
+        .filter(|judgement| !judgement.passed)
         .map(|judgement| (judgement.about.as_str(), judgement.actual.as_str()))
         .collect();
     assert_eq!(
@@ -737,7 +737,7 @@ fn what_is_not_mended_at_the_end_is_told() {
         .iter()
         .find(|judgement| judgement.about == ending);
     let ending = ending.expect("it is judged");
-    assert!(ending.held);
+    assert!(ending.passed);
     assert_eq!(
         ending.actual,
         "all done; not mended: Bernard → Campbell is cut, Juzang ↔ Riley is cut, Jaquez stands still"
@@ -757,7 +757,7 @@ fn servers_that_refuse_connections_must_agree_over_links_that_are_up() {
               {{ at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 {{now}}", reply = "AT Riley *" }},
             ]"#
         ));
-        let broken = judgements.into_iter().filter(|judgement| !judgement.held);
+        let broken = judgements.into_iter().filter(|judgement| !judgement.passed);
         let invariants = broken.filter_map(|judgement| judgement.invariant);
         invariants.collect::<Vec<_>>()
     };

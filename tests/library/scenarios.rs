@@ -54,7 +54,7 @@ fn every_scenario_holds_and_spreads_as_its_snapshot_says() {
             nothing_beats_what_was_possible(&trace);
             let verdict = trace.verdict();
             assert_eq!(
-                verdict.broken,
+                verdict.failed,
                 0,
                 "{}",
                 report::text(&trace, report::Detail::Story)
@@ -201,7 +201,7 @@ fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
                 _ => {}
             }
             let trace = sim::run_once(&without_fault(&scenario, at)).expect("runs");
-            if authors_own(&trace).all(|judgement| judgement.held) {
+            if authors_own(&trace).all(|judgement| judgement.passed) {
                 let (line, _) = scenario.source.line_column(step.span.start);
                 idle.push(format!("{}:{line}", file.display()));
             }
@@ -308,7 +308,7 @@ fn every_expectation_of_every_scenario_can_be_broken() {
             let unopposed =
                 ends(" is kept") || ends(" one to its line") || ends(" chosen at random");
             assert!(
-                !judgement.held || at_its_origin || unopposed,
+                !judgement.passed || at_its_origin || unopposed,
                 "{}: {judgement:?}",
                 file.display()
             );

@@ -110,7 +110,7 @@ fn a_run_goes_on_while_something_is_under_way_on_a_link_that_was_slow() {
     );
     let trace = run(&steps);
     assert_eq!(heard(&trace, "kiwi", "B"), 5110);
-    assert_eq!(trace.verdict().broken, 0);
+    assert_eq!(trace.verdict().failed, 0);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_connection_that_can_not_come_to_be_is_held_up() {
     };
     let told = trace.events.iter().find(|event| told(&event.what));
     assert!(told.expect("it was told").at >= 5_000_000_000);
-    assert_eq!(trace.verdict().broken, 0);
+    assert_eq!(trace.verdict().failed, 0);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn refused_is_who_was_refused() {
             .judgements
             .iter()
             .filter(|j| j.about.starts_with("A answers"));
-        assert!(replies.clone().count() == 1 && replies.clone().all(|j| j.held));
+        assert!(replies.clone().count() == 1 && replies.clone().all(|j| j.passed));
         assert_eq!(touched(&trace), [count], "{steps}");
     }
 }

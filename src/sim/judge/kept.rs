@@ -30,11 +30,11 @@ pub(in crate::sim) fn of_clients(
     };
     let unanswered = clients.iter().filter(is_unanswered);
     let unanswered: Vec<&str> = unanswered.map(|name| &**name).collect();
-    if unanswered.is_empty() || !judgement.held {
+    if unanswered.is_empty() || !judgement.passed {
         return judgement;
     }
     Judgement {
-        held: false,
+        passed: false,
         actual: format!("no update was answered of {}", unanswered.join(", ")),
         ..judgement
     }
@@ -79,7 +79,7 @@ pub(in crate::sim) fn kept(
     let events: BTreeSet<EventId> = events.flat_map(|(_, events)| events).collect();
     Judgement {
         about: format!("{name}: what was answered is kept"),
-        held,
+        passed: held,
         expected: all,
         actual,
         place: None,

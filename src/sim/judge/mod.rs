@@ -175,7 +175,7 @@ impl Judge<'_> {
         };
         Judgement {
             about: format!("{} answers {}{which}", self.name(place.to), client.client),
-            held: held && is_over || silent,
+            passed: held && is_over || silent,
             expected,
             actual,
             place: None,
@@ -225,7 +225,7 @@ impl Judge<'_> {
             };
             judgements.push(Judgement {
                 about: format!("Places is asked for table {}", index + 1),
-                held,
+                passed: held,
                 expected,
                 actual: requests(asked),
                 place: Some(self.place(table.span.start)),
@@ -253,7 +253,7 @@ impl Judge<'_> {
         let all = format!("all {}", followed.all);
         Judgement {
             about: "everything happens in the order of `deliver`".to_owned(),
-            held: followed.missed.is_none(),
+            passed: followed.missed.is_none(),
             actual: match &followed.missed {
                 None => all.clone(),
                 Some(why) => format!("{} of {}; {why}", followed.done, followed.all),
@@ -274,7 +274,7 @@ impl Judge<'_> {
         };
         Judgement {
             about: format!("{}{TOUCHES}", touch.about),
-            held: touch.count > 0,
+            passed: touch.count > 0,
             expected: "something".to_owned(),
             actual,
             place: Some(self.place(touch.place)),
@@ -305,7 +305,7 @@ impl Judge<'_> {
         }
         Judgement {
             about: format!("{invariant}: {}", invariant.sentence()),
-            held: violations.is_empty() && idle.is_none(),
+            passed: violations.is_empty() && idle.is_none(),
             expected: NO_VIOLATION.to_owned(),
             actual: actual.join("; "),
             place,
@@ -401,7 +401,7 @@ fn compare<T: PartialEq + std::fmt::Display>(
 ) -> Judgement {
     Judgement {
         about,
-        held: expected == actual,
+        passed: expected == actual,
         expected: expected.to_string(),
         actual: actual.to_string(),
         place: None,
@@ -413,7 +413,7 @@ fn compare<T: PartialEq + std::fmt::Display>(
 fn broken(about: String, expected: &str, actual: &str) -> Judgement {
     Judgement {
         about,
-        held: false,
+        passed: false,
         expected: expected.to_owned(),
         actual: actual.to_owned(),
         place: None,

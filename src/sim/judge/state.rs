@@ -111,7 +111,7 @@ impl Judge<'_> {
         };
         let record = held.and_then(record);
         Judgement {
-            held: record.is_some() && record == wanted.and_then(|wanted| self.told(wanted)),
+            passed: record.is_some() && record == wanted.and_then(|wanted| self.told(wanted)),
             events: held.map(|held| held.id).into_iter().collect(),
             ..compare(about, &expected, &actual.as_str(), Vec::new())
         }
@@ -180,7 +180,7 @@ impl Judge<'_> {
                 match self.synchronised(link, since) {
                     Err(why) => broken(about, &expected, &why),
                     Ok(found) => Judgement {
-                        held: found.took <= nanos(limit),
+                        passed: found.took <= nanos(limit),
                         events: found.events,
                         ..broken(about, &expected, &shown(found.took))
                     },
@@ -214,7 +214,7 @@ impl Judge<'_> {
             LinkState::Up | LinkState::Synchronised => actual >= expected,
         };
         Judgement {
-            held,
+            passed: held,
             events: (self.ends(&state, link).iter().flatten())
                 .map(|end| end.by.id)
                 .collect(),
@@ -306,7 +306,7 @@ impl Judge<'_> {
         }
         let actual = events.len() as u64;
         Judgement {
-            held: log.times.map_or(actual > 0, |expected| actual == expected),
+            passed: log.times.map_or(actual > 0, |expected| actual == expected),
             events,
             ..broken(about, &expected, &times(actual))
         }

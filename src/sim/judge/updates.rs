@@ -73,7 +73,7 @@ impl Judge<'_> {
         if matches!(check, Check::Misses(_) | Check::Refused | Check::Unheard) {
             return judgement;
         }
-        judgement.held = false;
+        judgement.passed = false;
         unknown.clone_into(&mut judgement.actual);
         judgement
     }
@@ -171,7 +171,7 @@ impl Judge<'_> {
             None => broken(about, &expected, "never reached"),
             Some(slowest) => Judgement {
                 about,
-                held: u128::from(slowest.delay) <= limit.as_nanos(),
+                passed: u128::from(slowest.delay) <= limit.as_nanos(),
                 expected,
                 actual: format!(
                     "{} ({})",

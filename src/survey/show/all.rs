@@ -221,16 +221,16 @@ impl Survey {
             );
         }
         if sums.origins == 0 {
-            return format!("BROKEN: in {seen} no update was sent, so nothing was seen");
+            return format!("FAILED: in {seen} no update was sent, so nothing was seen");
         }
         if !self.exceptions.is_empty() {
             let exceptions = count(self.exceptions.len(), "exception");
             return format!(
-                "BROKEN: {exceptions} in {seen}; hops are the shortest possible in {shortest} of {in_reach}"
+                "FAILED: {exceptions} in {seen}; hops are the shortest possible in {shortest} of {in_reach}"
             );
         }
         format!(
-            "HELD: in all {seen} and from all live origins, every server in reach is reached and no other; hops are the \
+            "PASSED: in all {seen} and from all live origins, every server in reach is reached and no other; hops are the \
              shortest possible under equal latencies in {shortest} of {in_reach}"
         )
     }

@@ -134,14 +134,14 @@ impl Hops {
         let (ways, best) = (self.ways(), self.best());
         let origins = count(self.floods.len(), "origin");
         if self.floods.is_empty() {
-            return "BROKEN: no server runs, so nothing was measured".to_owned();
+            return "FAILED: no server runs, so nothing was measured".to_owned();
         }
         let what = if self.equal {
             "hops are the shortest possible"
         } else {
             "the way is the fastest possible"
         };
-        let word = if self.held() { "HELD" } else { "BROKEN" };
+        let word = if self.held() { "PASSED" } else { "FAILED" };
         format!(
             "{word}: from {origins}, every server in reach is reached and {what} in {best} of {ways}"
         )

@@ -15,7 +15,7 @@ fn right(columns: usize) -> Vec<bool> {
 
 /// Exceptions, each in a line.
 fn told(exceptions: impl Iterator<Item = String>) -> Vec<String> {
-    let mut all: Vec<String> = exceptions.map(|what| format!("BROKEN  {what}")).collect();
+    let mut all: Vec<String> = exceptions.map(|what| format!("FAILED  {what}")).collect();
     if all.len() > MOST_TOLD {
         let more = all.len() - MOST_TOLD;
         all.truncate(MOST_TOLD);

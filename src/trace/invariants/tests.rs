@@ -37,7 +37,7 @@ fn mistaken(mistake: Mistake, server: &str, scenario: &str) -> (Trace, Vec<Invar
     let broken = trace
         .judgements
         .iter()
-        .filter(|judgement| !judgement.held)
+        .filter(|judgement| !judgement.passed)
         .filter_map(|judgement| judgement.invariant)
         .collect();
     (trace, broken)
@@ -387,7 +387,7 @@ fn a_server_that_starts_again_may_know_less() {
     );
     let scenario = scenario.replace("at = \"3s\"", "at = \"8s\"");
     let trace = run(&scenario);
-    assert_eq!(trace.verdict().broken, 0, "{:?}", trace.judgements);
+    assert_eq!(trace.verdict().failed, 0, "{:?}", trace.judgements);
     let older = (trace.events.iter())
         .filter(|event| accepts(event, "Juzang"))
         .count();
@@ -514,7 +514,7 @@ fn what_is_told_to_synchronise_is_no_flood() {
 fn servers_that_hold_different_records_are_caught() {
     let (trace, broken) = mistaken(Mistake::IgnoresNeighbours, "Campbell", KIWI);
     assert_eq!(broken, [Invariant::Agreement]);
-    let judged = (trace.judgements.iter()).find(|judgement| !judgement.held);
+    let judged = (trace.judgements.iter()).find(|judgement| !judgement.passed);
     let judged = judged.expect("it is broken");
     assert_eq!(
         judged.about,
@@ -585,7 +585,7 @@ fn an_invariant_that_is_switched_off_is_not_judged_and_said_to_be() {
     assert_eq!(broken, []);
     let lines = crate::report::judgements(&trace);
     assert!(lines.contains(&"off     invariants: agreement".to_owned()));
-    let held = "held    invariants: answered-once-in-order, answers-as-of-their-line, skew-is-right, \
+    let held = "passed  invariants: answered-once-in-order, answers-as-of-their-line, skew-is-right, \
                 never-back-in-time, nothing-invented, sends-bounded, links-fail-for-a-reason, \
                 graceful-stop-loses-nothing, nothing-waits";
     assert!(lines.contains(&held.to_owned()), "{lines:?}");

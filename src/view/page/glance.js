@@ -8,7 +8,7 @@ function drawGlance(app, header) {
   const { raw } = trace;
   const held = raw.broken === 0;
   const verdict = el("a", { class: held ? "verdict held" : "verdict broken", href: "#expectations" },
-    held ? `✓ HELD, ${count(raw.judgements.length, "expectation")}` : `✕ BROKEN, ${grouped(raw.broken)} of ${count(raw.judgements.length, "expectation")}`);
+    held ? `✓ PASSED, ${count(raw.judgements.length, "expectation")}` : `✕ FAILED, ${grouped(raw.broken)} of ${count(raw.judgements.length, "expectation")}`);
   const latencies = [...new Set(raw.links.map((link) => link[2]))];
   const facts = [
     `herd ${raw.herd}: ${count(trace.servers.length, "server")}, ${count(trace.links.length, "link")}${latencies.length === 1 ? `, ${latencies[0]} each` : ""}`,
@@ -37,13 +37,13 @@ function drawGlance(app, header) {
   );
 }
 
-/** What was broken, before anything else is told; null if nothing was. */
+/** What failed, before anything else is told; null if nothing was. */
 function brokenInShort({ trace }) {
   const { broken } = trace;
   if (broken.length === 0) return null;
   const short = (text) => (text.length > 160 ? `${text.slice(0, 159)}…` : text);
   const more = broken.length - MOST_AT_TOP;
-  return el("ul", { class: "broken-short", "aria-label": "What was broken" },
+  return el("ul", { class: "broken-short", "aria-label": "What failed" },
     broken.slice(0, MOST_AT_TOP).map(({ about, expected, actual }) => el("li", {}, el("strong", {}, `✕ ${short(about)}`),
       el("span", {}, ` — expected ${short(expected)}; came ${short(actual)}`))),
     more > 0 ? el("li", {}, el("a", { href: "#expectations" }, `and ${grouped(more)} more`)) : null);
@@ -108,12 +108,12 @@ function drawExpectations(app, section) {
   section.replaceChildren(
     el("h2", { id: "expectations-title" }, "Expectations"),
     ...broken.map((judged) => el("div", { class: "broken-one" },
-      el("p", {}, el("strong", {}, "✕ BROKEN  "), judged.about, judged.place ? el("span", { class: "quiet" }, ` (at ${judged.place})`) : null),
+      el("p", {}, el("strong", {}, "✕ FAILED  "), judged.about, judged.place ? el("span", { class: "quiet" }, ` (at ${judged.place})`) : null),
       el("dl", { class: "facts" },
         el("div", {}, el("dt", {}, "Expected"), el("dd", {}, judged.expected)), el("div", {}, el("dt", {}, "Came"), el("dd", {}, judged.actual))),
       el("p", { class: "tools" }, show(judged)))),
     el("details", { open: broken.length === 0 && held.length <= 12 },
-      el("summary", {}, `✓ ${grouped(held.length)} held`),
+      el("summary", {}, `✓ ${grouped(held.length)} passed`),
       el("ul", { class: "held-list" }, held.slice(0, 400).map((judged) => el("li", {}, el("span", {}, judged.about),
         judged.invariant ? null : el("span", { class: "quiet" }, `: ${judged.actual.slice(0, 160)}`)))),
       held.length > 400 ? el("p", { class: "quiet" }, `and ${grouped(held.length - 400)} more`) : null),

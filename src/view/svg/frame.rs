@@ -24,11 +24,11 @@ impl Picture<'_> {
     pub(super) fn heading(&self) -> String {
         let header = &self.trace.header;
         let verdict = self.trace.verdict();
-        let verdict = match (verdict.held, verdict.broken) {
+        let verdict = match (verdict.passed, verdict.failed) {
             (0, 0) => "nothing expected".to_owned(),
-            (held, 0) => format!("held: {}", show::count(held, "expectation")),
+            (held, 0) => format!("passed: {}", show::count(held, "expectation")),
             (held, broken) => format!(
-                "BROKEN: {} of {}",
+                "FAILED: {} of {}",
                 show::grouped(broken),
                 show::count(held + broken, "expectation")
             ),

@@ -57,7 +57,7 @@ fn run(scenario: &str) -> Trace {
 
 pub(crate) fn what_broke(stage: &Stage) {
     let trace = run(SECOND_BREAKS);
-    assert_eq!(trace.verdict().broken, 1);
+    assert_eq!(trace.verdict().failed, 1);
     for (width, height) in [(390, 800), (1400, 1000)] {
         stage.browser.resize(width, height);
         stage.show(&[&trace]);

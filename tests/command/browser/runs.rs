@@ -44,7 +44,7 @@ pub(crate) fn made_up(servers: usize, updates: usize, apart: u64) -> Trace {
         made.update(update, (update as u64 + 1) * apart);
     }
     made.text
-        .push_str("{\"trace\":\"verdict\",\"held\":0,\"broken\":0}\n");
+        .push_str("{\"trace\":\"verdict\",\"passed\":0,\"failed\":0}\n");
     read(&made.text)
 }
 

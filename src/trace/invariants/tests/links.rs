@@ -113,7 +113,7 @@ fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
 #[test]
 fn a_server_that_gives_links_up_early_is_caught() {
     let scenario = KIWI.replace("at = \"3s\"", "at = \"9s\"");
-    assert_eq!(run(&scenario).verdict().broken, 0);
+    assert_eq!(run(&scenario).verdict().failed, 0);
     let (trace, broken) = mistaken(Mistake::GivesUpEarly, "Juzang", &scenario);
     assert_eq!(broken, [Invariant::LinksFailForAReason]);
     let found = violations(Invariant::LinksFailForAReason, &trace);
