@@ -80,6 +80,8 @@ pub mod model;
 pub mod mutants;
 pub mod net;
 pub mod node;
+#[cfg(feature = "sim")]
+mod parallel;
 pub mod places;
 pub mod protocol;
 #[cfg(feature = "sim")]

@@ -1,11 +1,9 @@
 //! `herd mutants`: whether what looks for bugs finds some. Only with the feature `mutants`.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::run_limit::Limited;
 use super::threads::Threads;
@@ -13,6 +11,7 @@ use super::{Exit, Failure, outputs, painted, print};
 use crate::herd::Herd;
 use crate::mutants::hunt::{Finder, Ground, hunt};
 use crate::mutants::{Mutant, Row, text, to_json};
+use crate::parallel::in_order;
 
 /// What is explored: each has few orders, or those that differ least from the usual one are soon run.
 const EXPLORED: [&str; 6] = [
@@ -119,29 +118,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// Each thread has servers of its own that make mistakes, so it takes one mutant after the other.
 fn hunt_all(subjects: &[Option<Mutant>], ground: &Ground, threads: NonZeroUsize) -> Vec<Row> {
-    let next = AtomicUsize::new(0);
-    let rows = Mutex::new(BTreeMap::new());
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&subject) = subjects.get(at) else {
-                return;
-            };
-            let hunts = Finder::ALL.map(|finder| hunt(subject, finder, ground));
-            let row = Row::new(subject, hunts.to_vec());
-            tell(at, &row);
-            rows.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(at, row);
-        }
+    let mut rows = Vec::new();
+    let row = |at: usize| {
+        let subject = subjects[at];
+        let hunts = Finder::ALL.map(|finder| hunt(subject, finder, ground));
+        Row::new(subject, hunts.to_vec())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads.get().min(subjects.len()) {
-            scope.spawn(work);
-        }
+    in_order(threads.get(), subjects.len(), row, |at, row| {
+        tell(at, &row);
+        rows.push(row);
+        ControlFlow::Continue(())
     });
-    let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-    rows.into_values().collect()
+    rows
 }
 
 /// Shows on a terminal who is done with.

@@ -1,11 +1,14 @@
 //! `herd run`: scenario files in, verdicts out.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::run_limit::Limited;
+use super::threads::Threads;
 use super::{Exit, Failure, annotations, outputs, painted, print, view, warn};
 use crate::files::{self, Folders, ends_in, quoted};
+use crate::parallel::in_order;
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
 use crate::sim;
@@ -66,6 +69,8 @@ pub(super) struct Args {
     once: bool,
     #[command(flatten)]
     limited: Limited,
+    #[command(flatten)]
+    threads: Threads,
     /// All servers make this mistake
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "NAME")]
@@ -97,19 +102,12 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         ("--junit", args.junit.as_deref()),
     ];
     outputs::check(&written)?;
+    let scenarios: Vec<Scenario> = (scenarios.into_iter())
+        .map(|scenario| as_wanted(scenario, args))
+        .collect();
     let mut broken = Vec::new();
     let mut suites = Vec::new();
-    for (index, scenario) in scenarios.into_iter().enumerate() {
-        let scenario = match args.seed {
-            Some(seed) => scenario.with_seed(seed),
-            None => scenario,
-        };
-        let scenario = if args.swarm {
-            scenario.swarmed()
-        } else {
-            scenario
-        };
-        let trace = execute(&scenario, args)?;
+    let mut tell = |index: usize, trace: Trace| {
         if index > 0 && !args.json && !args.quiet {
             print("\n\n")?;
         }
@@ -118,7 +116,7 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
             outputs::write(file, &trace.to_json_lines())?;
         }
         if trace.verdict().failed > 0 {
-            broken.push(scenario.name.clone());
+            broken.push(trace.header.scenario.clone());
             if annotations::are_wanted() {
                 annotations::tell(&files[index], &report::failed(&trace));
             }
@@ -126,9 +124,27 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         if args.junit.is_some() {
             suites.push(Suite::of(&trace, &files[index].display().to_string()));
         }
-        if let Some(page) = &args.html {
-            view::write_page(page, trace, &files[index])?;
+        match &args.html {
+            Some(page) => view::write_page(page, trace, &files[index]),
+            None => Ok(()),
         }
+    };
+    let mut failure = None;
+    let run = |index: usize| execute(&scenarios[index], args);
+    in_order(
+        threads(args),
+        scenarios.len(),
+        run,
+        |index, trace| match trace.and_then(|trace| tell(index, trace)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        },
+    );
+    if let Some(failure) = failure {
+        return Err(failure);
     }
     if let Some(file) = &args.junit {
         outputs::write(file, &junit(&suites))?;
@@ -141,6 +157,28 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::Failed
     })
+}
+
+/// A scenario with the seed and the faults that the command line asks for.
+fn as_wanted(scenario: Scenario, args: &Args) -> Scenario {
+    let scenario = match args.seed {
+        Some(seed) => scenario.with_seed(seed),
+        None => scenario,
+    };
+    if args.swarm {
+        scenario.swarmed()
+    } else {
+        scenario
+    }
+}
+
+/// A mistake is made on the thread that was told to make it.
+fn threads(args: &Args) -> usize {
+    #[cfg(feature = "mutants")]
+    if args.mutant.is_some() {
+        return 1;
+    }
+    args.threads.count().get()
 }
 
 fn show(trace: &Trace, args: &Args) -> String {

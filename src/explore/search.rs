@@ -15,6 +15,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::parallel::in_order;
+
 use serde::Serialize;
 
 /// So many runs are made before new ones are thought of, however many threads share them: what is run
@@ -370,29 +372,13 @@ fn run_all<S: System>(
     reduce: bool,
     threads: NonZeroUsize,
 ) -> Vec<OneRun<S>> {
-    let threads = threads.get().min(batch.len());
-    let share = |thread: usize| {
-        let mine = batch.iter().skip(thread).step_by(threads);
-        mine.map(|beginning| run_one(system, beginning, reduce))
-            .collect::<Vec<_>>()
-    };
-    if threads == 1 {
-        return share(0);
-    }
-    let share = &share;
-    let shares: Vec<Vec<OneRun<S>>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads)
-            .map(|thread| scope.spawn(move || share(thread)))
-            .collect();
-        let shares = threads.into_iter().map(|thread| {
-            let ended = thread.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        shares.collect()
+    let mut ran = Vec::with_capacity(batch.len());
+    let run = |at: usize| run_one(system, &batch[at], reduce);
+    in_order(threads.get(), batch.len(), run, |_, one| {
+        ran.push(one);
+        ControlFlow::Continue(())
     });
-    let mut shares: Vec<_> = shares.into_iter().map(Vec::into_iter).collect();
-    let turns = (0..batch.len()).map(|at| at % threads);
-    turns.filter_map(|thread| shares[thread].next()).collect()
+    ran
 }
 
 fn run_one<S: System>(

@@ -1,7 +1,7 @@
 //! Every failure set of a herd up to a size, surveyed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -14,6 +14,7 @@ use super::simulated::{Simulation, title};
 use super::way::Spread;
 use crate::herd::{Herd, ServerId};
 use crate::model::Without;
+use crate::parallel::in_order;
 
 /// So many ways of updates are kept at most: failure sets, times origins, times servers.
 const MOST_WAYS: usize = 20_000_000;
@@ -199,34 +200,24 @@ fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Opti
         herd: Arc::new(herd.clone()),
         latency: LATENCY,
     };
-    let next = AtomicUsize::new(0);
-    let finished = AtomicUsize::new(0);
-    let done: Mutex<Vec<Option<FailureSet>>> = Mutex::new(vec![None; sets.len()]);
-    let work = || {
-        let is_stopped = || options.stop.is_some_and(|stop| stop());
-        while !is_stopped() {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(set) = sets.get(at) else {
-                return;
-            };
-            let one = survey_one(&simulation, set, options.engine);
-            done.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(one);
-            let finished = finished.fetch_add(1, Ordering::Relaxed) + 1;
-            if let Some(progress) = options.progress {
-                progress(finished);
-            }
-        }
-    };
-    if options.threads <= 1 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..options.threads {
-                scope.spawn(work);
-            }
-        });
+    let is_stopped = || options.stop.is_some_and(|stop| stop());
+    let mut done: Vec<Option<FailureSet>> = vec![None; sets.len()];
+    if is_stopped() {
+        return done;
     }
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let survey = |at: usize| survey_one(&simulation, &sets[at], options.engine);
+    in_order(options.threads, sets.len(), survey, |at, set| {
+        done[at] = Some(set);
+        if let Some(progress) = options.progress {
+            progress(at + 1);
+        }
+        if is_stopped() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    done
 }
 
 fn survey_one(simulation: &Simulation, set: &Without, engine: Engine) -> FailureSet {

@@ -43,6 +43,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("files", &[]),
+    ("parallel", &[]),
     ("seed", &[]),
     ("version", &[]),
     (
@@ -82,14 +83,15 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "explore",
         &[
-            "diag", "herd", "journal", "protocol", "report", "scenario", "sim", "trace", "units",
+            "diag", "herd", "journal", "parallel", "protocol", "report", "scenario", "sim",
+            "trace", "units",
         ],
     ),
     (
         "survey",
         &[
-            "herd", "journal", "model", "node", "protocol", "report", "scenario", "sim", "trace",
-            "units",
+            "herd", "journal", "model", "node", "parallel", "protocol", "report", "scenario",
+            "sim", "trace", "units",
         ],
     ),
     (
