@@ -338,7 +338,7 @@ impl Metrics {
                 }
             }
             EventKind::NotAccepted { with, why, .. } => {
-                self.with(with).not_accepted[reason(why)].add(1)
+                self.with(with).not_accepted[reason(why)].add(1);
             }
             _ => self.count_link(what, now),
         }
@@ -355,7 +355,7 @@ impl Metrics {
                 self.changed.send_replace(());
             }
             EventKind::ConnectFailed { to, .. } => {
-                self.link(to, |link| link.connect_failures.add(1))
+                self.link(to, |link| link.connect_failures.add(1));
             }
             EventKind::LinkUp { peer, conn } => {
                 if let Some(server) = self.servers().get_mut(conn) {

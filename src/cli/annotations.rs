@@ -1,6 +1,7 @@
 //! What a build on GitHub shows beside the lines of a file: what failed there, in the form that its runner reads from a step's
 //! output (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::stderr;
@@ -49,9 +50,9 @@ fn annotation(file: &Path, failed: &Failed<'_>) -> String {
         .as_deref()
         .and_then(|place| place.split_once(':'));
     if let Some((line, column)) = place {
-        properties += &format!(",line={line},col={column}");
+        let _ = write!(properties, ",line={line},col={column}");
     }
-    properties += &format!(",title={}", property(&judgement.about));
+    let _ = write!(properties, ",title={}", property(&judgement.about));
     let (expected, actual) = (&judgement.expected, &failed.actual);
     let message = data(&format!("expected {expected}, got {actual}"));
     format!("::error {properties}::{message}")

@@ -315,14 +315,14 @@ impl<N: Net> LogJournal<N> {
     fn write(&self, file: &Queue, what: &EventKind<'_>) {
         match what {
             EventKind::LineIn { conn, line } => {
-                self.note(file, "input from", &self.other(*conn), line)
+                self.note(file, "input from", &self.other(*conn), line);
             }
             EventKind::LineOut { conn, line } => {
-                self.note(file, "output to", &self.other(*conn), line)
+                self.note(file, "output to", &self.other(*conn), line);
             }
             EventKind::LinkUp { peer, .. } => self.note(file, "connected with", peer, &"link up"),
             EventKind::Unconfirmed { peer, .. } => {
-                self.note(file, "no confirmation of", peer, what)
+                self.note(file, "no confirmation of", peer, what);
             }
             EventKind::LinkDown { peer, why } => self.note(file, "dropped", peer, why),
             EventKind::ConnectFailed { to, why } => self.note(file, "no connection with", to, why),

@@ -76,6 +76,9 @@ pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     all
 }
 
+/// From whom to whom, or between whom.
+type Pair = (Arc<str>, Arc<str>);
+
 /// A fault as a picture shows it.
 fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<Fault> {
     let owner = fault.owner();
@@ -106,7 +109,8 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
     if fault.parts.is_empty() {
         return vec![whole];
     }
-    let mut by_end: BTreeMap<Option<(u64, u64)>, Vec<(Arc<str>, Arc<str>)>> = BTreeMap::new();
+    // By when and by which event they ended; those that lasted are together, too.
+    let mut by_end: BTreeMap<Option<(u64, u64)>, Vec<Pair>> = BTreeMap::new();
     for part in &fault.parts {
         let end = part.end.map(|end| (end.at, number(end)));
         let (a, b) = part.pair;
@@ -130,7 +134,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
 }
 
 /// What a fault of the network is called, as far as it is of these.
-fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<(Arc<str>, Arc<str>)>) -> String {
+fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<Pair>) -> String {
     match begun {
         EventKind::Cut { .. } => cut(trace, pairs),
         EventKind::Slowed { latency, .. } => {

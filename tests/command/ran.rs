@@ -1,10 +1,11 @@
 //! The command, run to its end.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// `herd` with these arguments.
+#[cfg(feature = "sim")]
 pub(crate) fn herd(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_herd"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_herd"));
     command.args(args).output().expect("the binary runs")
 }
 
@@ -19,6 +20,7 @@ pub(crate) fn err(output: &Output) -> String {
 }
 
 /// Its exit code.
+#[cfg(feature = "sim")]
 pub(crate) fn exit(output: &Output) -> i32 {
     output.status.code().expect("it ended by itself")
 }

@@ -147,10 +147,11 @@ fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
                         Route::Clients | Route::Places => Vec::new(),
                     };
                     for pair in pairs {
-                        match usual[route] == *latency {
-                            true => now.slow.remove(&pair),
-                            false => now.slow.insert(pair),
-                        };
+                        if usual[route] == *latency {
+                            now.slow.remove(&pair);
+                        } else {
+                            now.slow.insert(pair);
+                        }
                     }
                 }
             }
@@ -158,10 +159,11 @@ fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
                 for owner in owners {
                     if let Clocked::Server(id) = owner {
                         let server = name(Party::Server(*id));
-                        match skewed.by == 0 && skewed.drift == 0 {
-                            true => now.skewed.remove(&server),
-                            false => now.skewed.insert(server),
-                        };
+                        if skewed.by == 0 && skewed.drift == 0 {
+                            now.skewed.remove(&server);
+                        } else {
+                            now.skewed.insert(server);
+                        }
                     }
                 }
             }

@@ -628,7 +628,7 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
         Invariant::AnswersAsOfTheirLine,
         "no server heard an IAMAT or a WHATSAT".to_owned(),
     );
-    assert_eq!(idle(told), [unstopped.clone()]);
+    assert_eq!(idle(told), std::slice::from_ref(&unstopped));
     let mut all = vec![unheard.clone(), skewless.clone()];
     all.extend(untold.clone());
     all.push(unstopped.clone());

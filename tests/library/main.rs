@@ -2,14 +2,6 @@
 //!
 //! One program, since each one more costs seconds to link.
 
-#![cfg_attr(
-    not(feature = "sim"),
-    expect(
-        dead_code,
-        reason = "conformance has stories that only the simulator is told"
-    )
-)]
-
 mod conformance;
 #[cfg(feature = "sim")]
 mod docs;

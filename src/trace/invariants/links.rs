@@ -100,7 +100,7 @@ impl<'a> Links<'a> {
                 }
             }
             (Actor::Server(server), EventKind::Closed { conn, .. }) => {
-                self.over(server, *conn, event)
+                self.over(server, *conn, event);
             }
             (
                 Actor::Server(server),
@@ -351,9 +351,9 @@ impl<'a> Ways<'a> {
                 }
             }
             // Whoever is gone has left the connection. What resets it, and how slow it is, is looked at apart.
-            Kind::Crash | Kind::PowerOff | Kind::Sever | Kind::Slow => {}
             // Connections that are there stay, and nothing of a link asks a clock.
-            Kind::Refuse | Kind::Skew => {}
+            Kind::Refuse | Kind::Skew | Kind::Crash | Kind::PowerOff | Kind::Sever | Kind::Slow => {
+            }
         }
     }
 

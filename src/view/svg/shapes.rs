@@ -97,7 +97,7 @@ impl Picture<'_> {
             let place = (x, self.rows.y(event.at));
             match &event.what {
                 EventKind::Accepted { hops, .. } => {
-                    took.entry(place).or_default().push((*hops, event))
+                    took.entry(place).or_default().push((*hops, event));
                 }
                 _ => knew.entry(place).or_default().push(event),
             }
