@@ -426,6 +426,10 @@ async fn without_descriptors_who_is_there_is_served_and_others_later() {
     let at = files.address("Riley");
     let mut early = Client::new(&at).await;
     early.is_served().await;
+    // A dial that is under way has a descriptor, which is free again when it has failed.
+    for neighbour in ["Jaquez", "Juzang"] {
+        riley.logs(&format!("can't connect to {neighbour}")).await;
+    }
     may_have(&riley, next_descriptor(&riley));
     let mut late = Client::new(&at).await;
     riley
