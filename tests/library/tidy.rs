@@ -97,9 +97,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "files", "admin", "certs", "diag", "diff", "explore", "herd", "journal", "load", "log",
-            "model", "mutants", "net", "places", "protocol", "report", "scenario", "server",
-            "settings", "shrink", "sim", "survey", "sweep", "trace", "units", "version", "view",
+            "admin", "certs", "diag", "diff", "explore", "files", "herd", "journal", "load", "log",
+            "model", "mutants", "net", "parallel", "places", "protocol", "report", "scenario",
+            "server", "settings", "shrink", "sim", "survey", "sweep", "trace", "units", "version",
+            "view",
         ],
     ),
 ];
