@@ -318,7 +318,7 @@ pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
                     fault.touched.push(format!("{count} {of}"));
                 }
             }
-            what if is_fault(what) => {
+            what if what.is_by_harness() => {
                 let name = match &event.who {
                     Actor::Network => what.to_string(),
                     who => format!("{} {what}", who.name()),
@@ -332,26 +332,6 @@ pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
         }
     }
     found
-}
-
-/// Whether the harness did it to somebody. What it chose at random follows as such.
-const fn is_fault(what: &EventKind<'_>) -> bool {
-    matches!(
-        what,
-        EventKind::Crashed
-            | EventKind::Restarted
-            | EventKind::PoweredOff
-            | EventKind::PoweredOn
-            | EventKind::Frozen
-            | EventKind::Thawed
-            | EventKind::Refusing
-            | EventKind::Accepting
-            | EventKind::Cut { .. }
-            | EventKind::Healed { .. }
-            | EventKind::Severed { .. }
-            | EventKind::Slowed { .. }
-            | EventKind::Skewed { .. }
-    )
 }
 
 pub(super) fn expectations(trace: &Trace) -> IndexMap<String, Outcome> {

@@ -3,6 +3,27 @@
 use super::EventKind;
 
 impl EventKind<'_> {
+    /// Whether the harness did it to a server, to Places, to a clock or to the network. What it chose at random, and what that
+    /// affected, follows as such.
+    pub const fn is_by_harness(&self) -> bool {
+        matches!(
+            self,
+            Self::Crashed
+                | Self::Restarted
+                | Self::PoweredOff
+                | Self::PoweredOn
+                | Self::Frozen
+                | Self::Thawed
+                | Self::Refusing
+                | Self::Accepting
+                | Self::Cut { .. }
+                | Self::Healed { .. }
+                | Self::Severed { .. }
+                | Self::Slowed { .. }
+                | Self::Skewed { .. }
+        )
+    }
+
     /// The kind of the event: what a trace writes under `what`.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -212,22 +212,6 @@ fn server(who: &Actor) -> Option<&str> {
     }
 }
 
-/// Whether the harness did it, and not the server.
-fn is_done_to_it(what: &EventKind<'_>) -> bool {
-    matches!(
-        what,
-        EventKind::Crashed
-            | EventKind::PoweredOff
-            | EventKind::Refusing
-            | EventKind::Accepting
-            | EventKind::Skewed { .. }
-            | EventKind::Thawed
-            | EventKind::Frozen
-            | EventKind::Restarted
-            | EventKind::PoweredOn
-    )
-}
-
 /// Nobody hears what is cut, or does anything while down or frozen, and what is slow takes its time.
 fn does_what_it_says(trace: &Trace, from: u64, to: u64, wrong: &Wrong) {
     let within = |event: &&Event| event.at > from + trace.header.tick && event.at < to;
@@ -235,7 +219,7 @@ fn does_what_it_says(trace: &Trace, from: u64, to: u64, wrong: &Wrong) {
         let Some(me) = server(&event.who) else {
             continue;
         };
-        let acts = !is_done_to_it(&event.what);
+        let acts = !event.what.is_by_harness();
         assert!(!(acts && wrong.frozen.contains(me)), "frozen: {event:?}");
         assert!(!(acts && wrong.down.contains(me)), "down: {event:?}");
         let sent = event.cause.and_then(|cause| trace.event(cause));

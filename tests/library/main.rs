@@ -21,6 +21,8 @@ mod places;
 mod places_tls;
 #[cfg(feature = "sim")]
 mod scenarios;
+#[cfg(feature = "sim")]
+mod shipped;
 mod tidy;
 #[cfg(feature = "sim")]
 mod under_way;

@@ -1,7 +1,7 @@
 //! Every scenario that is shipped: it holds, and its updates spread as its snapshot says.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use proxy_herd::journal::{Actor, EventKind};
@@ -13,26 +13,7 @@ use proxy_herd::trace::state::LinkState;
 use proxy_herd::trace::{Judgement, Trace};
 use proxy_herd::{report, sim};
 
-fn scenarios() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    collect(Path::new("scenarios"), &mut files);
-    files.sort();
-    files
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in folder.read_dir().expect("the folder is there") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "herds") {
-            collect(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|end| end == "toml" || end == "json")
-        {
-            files.push(path);
-        }
-    }
-}
+use crate::shipped::scenarios;
 
 fn stem(file: &Path) -> String {
     let stem = file.file_stem().expect("a file has a name");

@@ -1,32 +1,15 @@
 //! A scenario that is written as a file is read as the same: it runs the same, to the byte.
 
-use std::path::{Path, PathBuf};
-
 use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
 
-fn scenarios() -> Vec<Scenario> {
-    let mut files = Vec::new();
-    collect(Path::new("scenarios"), &mut files);
-    files.sort();
-    let load = |file: &PathBuf| Scenario::load(file).expect("a shipped scenario is right").0;
-    files.iter().map(load).collect()
-}
+use crate::shipped;
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in folder.read_dir().expect("the folder is there") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "herds") {
-            collect(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|end| end == "toml" || end == "json")
-        {
-            files.push(path);
-        }
-    }
+fn scenarios() -> Vec<Scenario> {
+    let load = |file| Scenario::load(file).expect("a shipped scenario is right").0;
+    shipped::scenarios().into_iter().map(load).collect()
 }
 
 /// What a scenario is when it was written and read, without a folder in which its herd or bodies could be.

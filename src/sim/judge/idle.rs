@@ -89,19 +89,7 @@ impl Judge<'_> {
 
 /// Whether a server did it, and it was neither done to it nor its mere start.
 fn is_own(event: &Event) -> bool {
-    !matches!(
-        event.what,
-        EventKind::Started { .. }
-            | EventKind::Crashed
-            | EventKind::Restarted
-            | EventKind::PoweredOff
-            | EventKind::PoweredOn
-            | EventKind::Frozen
-            | EventKind::Thawed
-            | EventKind::Refusing
-            | EventKind::Accepting
-            | EventKind::Skewed { .. }
-    )
+    !matches!(event.what, EventKind::Started { .. }) && !event.what.is_by_harness()
 }
 
 /// Whether a WHATSAT was answered with no more than that Places could not be asked, or said no.
