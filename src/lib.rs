@@ -53,7 +53,7 @@
 //! - `mutants`: servers that are wrong on purpose, and what finds them (with the feature `mutants`)
 //! - `survey`: a herd with things missing, held against its graph
 //! - `sweep`: many seeds on all cores, and one report
-//! - `shrink`: a run that fails, made small
+//! - `shrink`: a run that fails, shrunk
 //! - [`version`]: which build this is
 //! - [`certs`]: certificates for trying out TLS
 //! - [`cli`]: the `herd` command

@@ -21,7 +21,7 @@ fn files() -> BTreeMap<String, Scenario> {
     let files = folder.map(|entry| {
         let path = entry.expect("readable").path();
         let name = path.file_stem().expect("a file has a name");
-        // There may be warnings: a herd that was made small can have fallen apart.
+        // There may be warnings: a herd that was shrunk can have fallen apart.
         let (scenario, _) = Scenario::load(&path).expect("a right scenario");
         (name.to_string_lossy().into_owned(), scenario)
     });

@@ -27,7 +27,7 @@ const EXPLORED: [&str; 6] = [
 ///
 /// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios until one is
 /// broken, `explore` some of them in every order, `survey` every set of few failures of a herd, and `sweep` a scenario with many
-/// seeds. What was found is made small. The exit code says whether each mutant was found by anybody. All do the same
+/// seeds. What was found is shrunk. The exit code says whether each mutant was found by anybody. All do the same
 /// with the true server, too, in which they must find nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -66,7 +66,7 @@ pub(super) struct Args {
     /// Sweep so many seeds of each scenario at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     seeds: u64,
-    /// Write what was found, made small, into this folder, a file for each mutant
+    /// Write what was found, shrunk, into this folder, a file for each mutant
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]

@@ -20,7 +20,7 @@ impl Limited {
         self.run_limit.into()
     }
 
-    /// For a command that Ctrl-C ends in good order.
+    /// For a command that reports what it has when Ctrl-C ends it.
     pub(super) fn until(&self, interrupt: &Interrupt) -> RunLimit {
         RunLimit {
             interrupt: Some(interrupt.flag()),

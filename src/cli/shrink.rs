@@ -1,4 +1,4 @@
-//! `herd shrink`: a run that fails, made small.
+//! `herd shrink`: a run that fails, shrunk.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -27,7 +27,7 @@ Examples:
   herd shrink failing.toml -o small.toml
 
 Exit codes:
-  0  it was made small
+  0  it was shrunk
   1  nothing failed in the run, or the search was interrupted
   2  a file or the command line is bad
   3  something inside failed, or the run was past --run-limit")]
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Makes the first failure of a group small and writes it into a folder, as a file that is called after the way in which it fails.
-/// What comes of it is the file and what is in it; nothing if it can't be made small, or was interrupted before anything was found. Words about it are given to `tell`.
+/// What comes of it is the file and what is in it; nothing if it can't be shrunk, or was interrupted before anything was found. Words about it are given to `tell`.
 pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
@@ -110,7 +110,7 @@ pub(super) fn write_shrunk(
     if files::was_read(&file) {
         let (way, file) = (&group.fingerprint, file.display());
         tell(&format!(
-            "{way}: not made small, for that would overwrite {file}, which is read\n"
+            "{way}: not shrunk, for that would overwrite {file}, which is read\n"
         ))?;
         return Ok(None);
     }
@@ -118,7 +118,7 @@ pub(super) fn write_shrunk(
         Ok(shrunk) => shrunk,
         // Whoever asked for it says so.
         Err(_) if interrupt.is_wanted() => return Ok(None),
-        // What can't be made small is told, and the others are made small all the same.
+        // What can't be shrunk is told, and the others are shrunk all the same.
         Err(failure) => {
             tell(&format!("{}: {failure}\n", group.fingerprint))?;
             return Ok(None);

@@ -41,8 +41,8 @@ Examples:
   herd sweep merge part-*.jsonl
   herd sweep --keep-going --shrink found --html sweep.html --seeds 0..1000 scenarios/stories/chaos.toml
 
-On the page that --html writes, each failure that --shrink made small opens its scenario.
-Ctrl-C ends it with a report of what was run; with --state it can be gone on with. While failures are made small it
+On the page that --html writes, each failure that --shrink shrunk opens its scenario.
+Ctrl-C ends it with a report of what was run; with --state it can be gone on with. While failures are shrunk it
 writes the smallest one by then. A second Ctrl-C ends it at once.
 
 Exit codes:
@@ -211,7 +211,7 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The first failure of each kind, made small, if that is wanted.
+/// The first failure of each kind, shrunk, if that is wanted.
 fn make_small(
     args: &Args,
     scenarios: &[Scenario],
@@ -247,7 +247,7 @@ fn make_small(
         } else if interrupt.is_wanted() {
             let (way, command) = (&group.fingerprint, report.smaller(first));
             tell(&format!(
-                "{way}: interrupted, so it is not made small: {command}\n"
+                "{way}: interrupted, so it is not shrunk: {command}\n"
             ))?;
         }
     }

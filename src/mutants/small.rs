@@ -1,4 +1,4 @@
-//! The runs in which a mutant was found, made small.
+//! The runs in which a mutant was found, shrunk.
 
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub struct Small {
 }
 
 impl Mutant {
-    /// What was found, made small: of the first hunt in which that leaves few steps, or else of the one that leaves the
+    /// What was found, shrunk: of the first hunt in which that leaves few steps, or else of the one that leaves the
     /// fewest; and nothing that the true server breaks, too.
     pub fn made_small(self, hunts: &[Hunt]) -> Option<Small> {
         let finds = hunts.iter().filter_map(|hunt| hunt.find.as_ref());

@@ -17,7 +17,7 @@ pub struct Row {
     pub is_true: bool,
     /// Who looked, each with what came of it.
     pub hunts: Vec<Hunt>,
-    /// The run in which it was found, made small.
+    /// The run in which it was found, shrunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub small: Option<Small>,
 }
@@ -51,7 +51,7 @@ pub fn text(rows: &[Row]) -> String {
     let finders = rows.first().map_or(&[][..], |row| &row.hunts);
     let mut titles = vec!["mutant".to_owned()];
     titles.extend(finders.iter().map(|hunt| hunt.finder.name().to_owned()));
-    titles.push("made small".to_owned());
+    titles.push("shrunk".to_owned());
     let mut cells = vec![titles];
     cells.extend(rows.iter().map(row_cells));
     let table = show::table(&cells, &[]).join("\n");

@@ -1,4 +1,4 @@
-//! A run that fails, made small: the same failure by the fewest steps, as a scenario's file that a person can read.
+//! A run that fails, shrunk: the same failure by the fewest steps, as a scenario's file that a person can read.
 
 mod edits;
 mod search;
@@ -152,7 +152,7 @@ pub fn shrink_watched(
     }
     (shrinker.tried.before, shrinker.tried.left) = (before, before);
     let mut small = shrinker.search(plain);
-    small.title = format!("{}, made small", shrinker.target.broken);
+    small.title = format!("{}, shrunk", shrinker.target.broken);
     small.about = Some(format!(
         "Made of {}, seed {}.",
         scenario.title, scenario.seed

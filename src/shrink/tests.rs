@@ -9,7 +9,7 @@ fn chaos() -> Scenario {
     scenario
 }
 
-/// A sweep finds a mistaken server, and the first failing run is made small: the file fails in the same way while the mistake is made, and
+/// A sweep finds a mistaken server, and the first failing run is shrunk: the file fails in the same way while the mistake is made, and
 /// holds when it is not.
 fn found_and_made_small(mistake: Mistake, server: &str) -> Shrunk {
     let scenarios = [chaos()];
@@ -23,7 +23,7 @@ fn found_and_made_small(mistake: Mistake, server: &str) -> Shrunk {
         );
         let first = report.groups.first().expect("the sweep finds it");
         let failing = sweep::scenario_of(&scenarios, &report.plan, first.first[0]);
-        shrink(&failing, Limits::default()).expect("it can be made small")
+        shrink(&failing, Limits::default()).expect("it can be shrunk")
     });
     let text = shrunk.file("small.toml");
     let (scenario, _) =

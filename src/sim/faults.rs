@@ -388,15 +388,15 @@ impl Breaker {
         // What messages took in the beginning is no fault.
         let is_usual = |route: &Route| self.usual.get(route) == Some(&latency);
         let (usual, slow): (Vec<Route>, Vec<Route>) = routes.iter().copied().partition(is_usual);
-        let ended = |route: &Route| {
-            self.begun(|kind| matches!(kind, Kind::Slow(slow) if slow.contains_key(route)))
-        };
-        let ended = [&usual, &slow].map(|routes| routes.iter().find_map(ended));
-        self.no_longer_slow(routes);
-        for (routes, ended) in [usual, slow].into_iter().zip(ended) {
+        for (routes, is_fault) in [(usual, false), (slow, true)] {
             if routes.is_empty() {
                 continue;
             }
+            let slows = |route: &Route| {
+                self.begun(|kind| matches!(kind, Kind::Slow(slow) if slow.contains_key(route)))
+            };
+            let ended = routes.iter().find_map(slows);
+            self.no_longer_slow(&routes);
             let pairs = routes.iter().flat_map(|&route| self.machines.pairs(route));
             let name = |machine| self.name(self.machines.party(machine));
             let what = EventKind::Slowed {
@@ -404,7 +404,7 @@ impl Breaker {
                 latency: latency.to_string().into(),
             };
             let event = self.tell(Actor::Network, ended, what);
-            if self.usual.get(&routes[0]) == Some(&latency) {
+            if !is_fault {
                 continue;
             }
             let before = routes.iter().map(|&route| (route, self.gone_by(route)));

@@ -112,7 +112,7 @@ fn is_background(what: &EventKind<'_>) -> bool {
 }
 
 impl Recorder {
-    /// One for so many events. Whoever records another ends the run by a panic.
+    /// With this limit of events. Whoever records one more ends the run by a panic.
     fn of_at_most(most: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             most,

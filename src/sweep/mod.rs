@@ -25,7 +25,7 @@ use results::{Failure, Outcome, Outcomes};
 /// So much of what was wrong is told in a report.
 const MOST_WORDS: usize = 300;
 
-/// When so many runs were left behind, no other begins: each may hold a core for as long as the process lives, and runs that have to
+/// With this number of runs left behind no other begins: each may hold a core for as long as the process lives, and runs that have to
 /// share what is left would be taken for such that hang.
 const MOST_STUCK: usize = 16;
 

@@ -9,7 +9,7 @@ use crate::trace::fingerprint::Fingerprint;
 
 const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("sheet.css"));
 
-/// A failing run that was made small, and its file.
+/// A failing run that was shrunk, and its file.
 #[derive(Clone, Debug)]
 pub struct SmallScenario {
     /// How it fails.
@@ -22,7 +22,7 @@ pub struct SmallScenario {
     pub text: String,
 }
 
-/// The page of a sweep, with those of its failures that were made small.
+/// The page of a sweep, with those of its failures that were shrunk.
 pub fn sweep_page(report: &Report, small: &[SmallScenario]) -> String {
     let verdict = escape(&report.verdict());
     let class = if report.is_good() { "held" } else { "broken" };
@@ -84,7 +84,7 @@ fn failure(body: &mut String, report: &Report, group: &Group, small: Option<&Sma
         let (file, link) = (escape(&small.file), escape(&small.link));
         let _ = write!(
             body,
-            "<details><summary>made small</summary><p><a href=\"{link}\">{file}</a></p><pre>{}</pre></details>",
+            "<details><summary>shrunk</summary><p><a href=\"{link}\">{file}</a></p><pre>{}</pre></details>",
             escape(&small.text)
         );
     }

@@ -366,6 +366,35 @@ fn build_servers_read_which_expectations_failed() {
 }
 
 #[test]
+fn scenarios_are_told_in_the_order_of_the_files_on_any_number_of_threads() {
+    let (_folder, wrong) = written(WRONG);
+    // The first takes the longest.
+    let files = [
+        "scenarios/stories/flapping-link.toml",
+        "scenarios/all-up.toml",
+        &wrong,
+    ];
+    let run = |threads: &str| {
+        let ran = herd(
+            &[
+                &["run", "--quiet", "--once", "--threads", threads],
+                &files[..],
+            ]
+            .concat(),
+        );
+        assert_eq!(exit(&ran), 1);
+        out(&ran)
+    };
+    let on_one = run("1");
+    assert_eq!(run("3"), on_one);
+    let verdicts: Vec<&str> = (on_one.lines())
+        .filter_map(|line| line.split_once(": ")?.1.split(',').next())
+        .take(2)
+        .collect();
+    assert_eq!(verdicts, ["flapping-link", "all-up"], "{on_one}");
+}
+
+#[test]
 fn on_github_what_fails_is_shown_beside_its_line() {
     let (_folder, file) = written(WRONG);
     let run = |github: &str, file: &str| {

@@ -112,7 +112,7 @@ fn no_output_overwrites_what_is_read_by_whatever_name() {
 fn what_is_written_into_a_folder_overwrites_nothing_that_is_read() {
     let folder = folder(&["base.toml"]);
     let path = |name: &str| folder.path().join(name);
-    // The way in which it fails names the file that it is made small to.
+    // The way in which it fails names the file that it is shrunk to.
     fs::create_dir(path("out")).unwrap();
     fs::write(path("a.toml"), broken()).unwrap();
     let sweep = ["sweep", "--seeds", "0..1", "--shrink", "out", "a.toml"];

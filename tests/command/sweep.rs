@@ -389,7 +389,7 @@ fn an_interrupted_sweep_leaves_a_report_that_says_so() {
     assert!(text.contains("PASSED: "), "{text}");
 }
 
-/// Ctrl-C while a failure is made small: the smallest scenario by then is written, and it is said that it may not be the smallest.
+/// Ctrl-C while a failure is shrunk: the smallest scenario by then is written, and it is said that it may not be the smallest.
 #[cfg(unix)]
 #[test]
 fn making_small_can_be_interrupted_and_leaves_what_was_found() {
@@ -407,7 +407,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     let mut running = command.spawn().expect("it starts");
     let mut told = BufReader::new(running.stdout.take().expect("a pipe"));
     let mut text = String::new();
-    // The report is there: now it is made small, which takes long.
+    // The report is there: now it is shrunk, which takes long.
     while !text.contains("\nFAILED: 1 of 1 runs") {
         assert_ne!(told.read_line(&mut text).expect("a line"), 0, "{text}");
     }
@@ -417,7 +417,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     told.read_to_string(&mut text).expect("UTF-8");
     assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
     // It may come just before the search is begun.
-    if !text.contains(": interrupted, so it is not made small: herd shrink --swarm --seed 0 ") {
+    if !text.contains(": interrupted, so it is not shrunk: herd shrink --swarm --seed 0 ") {
         assert!(
             text.ends_with("; interrupted, so a smaller one may be possible\n"),
             "{text}"

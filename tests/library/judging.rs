@@ -622,7 +622,7 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
     // No simulated server is told to stop.
     let unstopped = (
         Invariant::GracefulStopLosesNothing,
-        "no server ended in good order".to_owned(),
+        "no server stopped gracefully".to_owned(),
     );
     let unheard = (
         Invariant::AnswersAsOfTheirLine,

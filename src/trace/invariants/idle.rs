@@ -34,7 +34,7 @@ impl Invariant {
             }
             Self::GracefulStopLosesNothing => {
                 let stops = |event: &Event| matches!(event.what, EventKind::Stopped);
-                (!happens(&stops), "no server ended in good order")
+                (!happens(&stops), "no server stopped gracefully")
             }
             Self::Agreement => {
                 let why = "no two servers that run at the end can reach each other";

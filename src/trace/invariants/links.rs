@@ -253,7 +253,7 @@ fn shown(nanoseconds: u64) -> String {
     format_duration(Duration::from_nanos(nanoseconds))
 }
 
-/// Which servers ended in good order, and when.
+/// Which servers stopped gracefully, and when.
 struct Stops<'a>(BTreeMap<&'a str, Vec<(EventId, bool)>>);
 
 impl<'a> Stops<'a> {
@@ -272,7 +272,7 @@ impl<'a> Stops<'a> {
         Self(ends)
     }
 
-    /// Whether the run of `server` in which `event` happened, or was heard of, ended in good order.
+    /// Whether the run of `server` in which `event` happened, or was heard of, ended gracefully.
     fn follows(&self, server: &str, event: &Event) -> bool {
         let ends = self.0.get(server).map_or(&[][..], Vec::as_slice);
         let next = ends.partition_point(|(id, _)| *id < event.id);

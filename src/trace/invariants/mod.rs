@@ -50,7 +50,7 @@ pub enum Invariant {
     SendsBounded,
     /// No link goes down but by a fault, or because its other end was done with it before.
     LinksFailForAReason,
-    /// A server that ends in good order while a link of its is up and sound leaves nothing behind that it
+    /// A server that stops gracefully while a link of its is up and sound leaves nothing behind that it
     /// answered and nobody else has.
     GracefulStopLosesNothing,
     /// Servers that run at the end and can reach each other hold the same records.
@@ -161,7 +161,7 @@ impl Invariant {
             }
             Self::LinksFailForAReason => "no link goes down without a fault that explains it",
             Self::GracefulStopLosesNothing => {
-                "a server that ends in good order takes nothing along that it answered"
+                "a server that stops gracefully takes nothing along that it answered"
             }
             Self::Agreement => {
                 "at the end, servers that can reach each other hold the same records"

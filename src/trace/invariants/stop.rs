@@ -1,4 +1,4 @@
-//! Whether a server that ends in good order leaves what it answered to somebody.
+//! Whether a server that stops gracefully leaves what it answered to somebody.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use crate::protocol::peer::PeerLine;
 use crate::trace::faults::{Faults, Kind};
 use crate::trace::state::{LinkState, State};
 
-/// A server that ends in good order while a neighbour is there to be told must have told it: what it answered and holds by its own
+/// A server that stops gracefully while a neighbour is there to be told must have told it: what it answered and holds by its own
 /// client is then held by a server that runs, or comes to be, be it by the very server that starts again.
 pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
     if !(run.events.iter()).any(|event| matches!(event.what, EventKind::Stopped)) {

@@ -19,7 +19,7 @@ steps = [
 expect = [{ update = "kiwi#1", reaches = "all" }]
 "#;
 
-/// One that no run holds, and that is soon made small.
+/// One that no run holds, and that is soon shrunk.
 const FAILING: &str = r#"
 title = "Two bad seconds"
 herd = "riley"

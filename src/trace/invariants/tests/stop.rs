@@ -1,4 +1,4 @@
-//! Servers that end in good order, which no simulated one does: by events made by hand.
+//! Servers that stop gracefully, which no simulated one does: by events made by hand.
 
 use crate::diag;
 use crate::herd::Herd;
