@@ -42,10 +42,7 @@ pub(crate) fn in_order<T: Send>(
         let _closed = Closing(&desk);
         let _ = (0..count).try_for_each(|at| match desk.take(at) {
             Ok(result) => take(at, result),
-            Err(panic) => {
-                desk.close();
-                resume_unwind(panic)
-            }
+            Err(panic) => resume_unwind(panic),
         });
     });
 }
