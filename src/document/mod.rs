@@ -17,12 +17,16 @@ use crate::files;
 
 mod brackets;
 #[cfg(feature = "sim")]
+mod extended;
+#[cfg(feature = "sim")]
 mod json;
 mod located;
 #[cfg(feature = "sim")]
 mod schema;
 mod wording;
 
+#[cfg(feature = "sim")]
+pub use extended::{Declared, Extended};
 pub use located::{Entries, Located, OneOrMany, Section, TextOr};
 #[cfg(feature = "sim")]
 pub(crate) use schema::schema_of;

@@ -113,6 +113,9 @@ fn samples() -> Vec<EventKind<'static>> {
             to: name(),
             line: text(),
         },
+        EventKind::Composed {
+            fault: Cow::Borrowed(TEXT_SAMPLE),
+        },
         EventKind::Crashed,
         EventKind::Restarted,
         EventKind::PoweredOff,

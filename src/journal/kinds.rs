@@ -8,7 +8,8 @@ impl EventKind<'_> {
     pub const fn is_by_harness(&self) -> bool {
         matches!(
             self,
-            Self::Crashed
+            Self::Composed { .. }
+                | Self::Crashed
                 | Self::Restarted
                 | Self::PoweredOff
                 | Self::PoweredOn
@@ -51,6 +52,7 @@ impl EventKind<'_> {
             Self::Synchronised { .. } => "synchronised",
             Self::PlacesAsked { .. } => "places-asked",
             Self::PlacesTold { .. } => "places-told",
+            Self::Composed { .. } => "composed",
             Self::Crashed => "crashed",
             Self::Restarted => "restarted",
             Self::PoweredOff => "powered-off",

@@ -299,6 +299,11 @@ pub enum EventKind<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<Cow<'a, str>>,
     },
+    /// The harness begins a fault that is more than one thing done, each of which is an event that this one causes.
+    Composed {
+        /// The fault, in the words of its step.
+        fault: Cow<'a, str>,
+    },
     /// The harness killed a server.
     Crashed,
     /// The harness starts a server again.

@@ -84,6 +84,9 @@ impl EventKind<'_> {
                 status,
                 fault: fault.map(owned),
             },
+            Self::Composed { fault } => EventKind::Composed {
+                fault: owned(fault),
+            },
             Self::Crashed => EventKind::Crashed,
             Self::Restarted => EventKind::Restarted,
             Self::PoweredOff => EventKind::PoweredOff,

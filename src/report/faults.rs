@@ -88,7 +88,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
             FaultKind::Down,
             format!("{owner} is down: it lost its power"),
         ),
-        Kind::Freeze => (FaultKind::Frozen, format!("{owner} stands still")),
+        Kind::Freeze => (FaultKind::Frozen, format!("{owner} is frozen")),
         Kind::Refuse => (FaultKind::Refusing, format!("{owner} refuses connections")),
         Kind::Skew => (FaultKind::Skewed, format!("{owner}: {}", fault.begin.what)),
         Kind::Cut => (FaultKind::Cut, String::new()),

@@ -169,8 +169,8 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
         EventKind::Restarted => Some(format!("{time}{who} starts again, empty")),
         EventKind::PoweredOff => Some(format!("{time}{who} loses its power")),
         EventKind::PoweredOn => Some(format!("{time}{who} has power again, starts empty")),
-        EventKind::Frozen => Some(format!("{time}{who} stands still")),
-        EventKind::Thawed => Some(format!("{time}{who} goes on")),
+        EventKind::Frozen => Some(format!("{time}{who} freezes")),
+        EventKind::Thawed => Some(format!("{time}{who} thaws")),
         EventKind::LinkDown { peer, why } => {
             Some(format!("{time}{who} loses the link to {peer}: {why}"))
         }

@@ -175,6 +175,7 @@ impl<'a> StoryFilter<'a> {
             | EventKind::LookUp { .. }
             | EventKind::PlacesAsked { .. }
             | EventKind::PlacesTold { .. }
+            | EventKind::Composed { .. }
             | EventKind::Crashed
             | EventKind::Restarted
             | EventKind::PoweredOff
@@ -304,7 +305,8 @@ fn is_update(line: &[u8]) -> bool {
 fn is_fault(what: &EventKind<'_>) -> bool {
     matches!(
         what,
-        EventKind::Crashed
+        EventKind::Composed { .. }
+            | EventKind::Crashed
             | EventKind::PoweredOff
             | EventKind::Frozen
             | EventKind::Refusing

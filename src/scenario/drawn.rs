@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Fault;
+use super::FaultKind;
 use crate::herd::{Name, ServerId};
 use crate::units::LatencyRange;
 
@@ -56,8 +56,8 @@ pub(super) fn numbered(name: &str, number: u32) -> Name {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Random {
     /// Each kind of fault with the mean time from one to the next, in the order of
-    /// [`RandomFault::ALL`]. Never empty, and nothing is in it twice.
-    pub faults: Vec<(RandomFault, Duration)>,
+    /// [`FaultKind::drawn`]. Never empty, and nothing is in it twice.
+    pub faults: Vec<(FaultKind, Duration)>,
     /// How long faults go on. At the end of it all of them are mended.
     pub lasts: Duration,
     /// How long each fault holds.
@@ -66,55 +66,6 @@ pub struct Random {
     pub of: Vec<ServerId>,
     /// Whether it is all right if no fault is chosen, or none touches anything.
     pub maybe: bool,
-}
-
-/// A kind of fault that can be drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RandomFault {
-    /// Something that is wrong with one server.
-    Server(Fault),
-    /// One link, or one server and all clients, cut both ways.
-    Partition,
-    /// The same cut one way.
-    PartitionOneway,
-    /// One link's connections reset.
-    Sever,
-    /// One link that takes 2 to 10 times as long.
-    Slow,
-    /// One server's clock wrong by 1ms to 2s.
-    Skew,
-}
-
-impl RandomFault {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Server(Fault::Crash),
-        Self::Server(Fault::PowerOff),
-        Self::Server(Fault::Freeze),
-        Self::Server(Fault::Refuse),
-        Self::Partition,
-        Self::PartitionOneway,
-        Self::Sever,
-        Self::Slow,
-        Self::Skew,
-    ];
-
-    /// The word of the step that begins it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Server(fault) => fault.words().0,
-            Self::Partition => "partition",
-            Self::PartitionOneway => "partition_oneway",
-            Self::Sever => "sever",
-            Self::Slow => "slow",
-            Self::Skew => "skew",
-        }
-    }
-
-    /// Whether it happens to a link between two of the servers.
-    pub fn needs_link(self) -> bool {
-        matches!(self, Self::Sever | Self::Slow)
-    }
 }
 
 /// A step that stood for many and was drawn.

@@ -16,23 +16,30 @@ mod broken;
 mod drawn;
 mod expand;
 mod expects;
+pub mod faults;
 mod forms;
+mod operation;
 pub(crate) mod order;
 mod pattern;
 mod places;
 mod raw;
+pub mod reference;
+mod target;
 mod template;
 mod updates;
 mod validate;
 mod write;
 
-pub use drawn::{Drawn, Random, RandomFault, Workload};
+pub use drawn::{Drawn, Random, Workload};
 pub use expects::{
     Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
 };
+pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
+pub use operation::{Condition, Operation};
 pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
+pub use target::{Clocked, Direction, Party, Route, Skewed, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
 pub(crate) use updates::planned;
@@ -136,20 +143,10 @@ pub struct Step {
 /// What happens in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Something begins to be wrong with these servers, or with Places.
-    Break(Fault, Vec<Party>),
-    /// It is no longer wrong.
-    Mend(Fault, Vec<Party>),
-    /// What is sent one way between these pairs waits.
-    Cut(Vec<Direction>),
-    /// One cut less of these ways: what waited flows on when it was the last.
-    Heal(Vec<Direction>),
-    /// Connections between these pairs are reset.
-    Sever(Vec<(Party, Party)>),
-    /// Messages take so long on these routes from now on.
-    Slow(Vec<Route>, LatencyRange),
-    /// The clocks of these are wrong from now on.
-    Skew(Vec<Clocked>, Skewed),
+    /// A fault begins.
+    Begin(Fault),
+    /// A fault of this kind, or of its family, ends for these.
+    End(FaultKind, Vec<Target>),
     /// A client sends something, or many do.
     Client(ClientStep),
     /// Many clients send what the seed draws.
@@ -160,86 +157,22 @@ pub enum Action {
     Drawn(Drawn),
 }
 
-/// What can be wrong with a server, or with Places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// Killed, as by `kill -9`: its memory is gone, its system closes its sockets.
-    Crash,
-    /// Without power: its memory is gone, and nobody closes anything.
-    PowerOff,
-    /// Standing still, as by SIGSTOP: everything stays, and nothing happens.
-    Freeze,
-    /// New connections are refused.
-    Refuse,
-}
-
-impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Crash, Self::PowerOff, Self::Freeze, Self::Refuse];
-
-    /// The words of the steps that begin and end it.
-    pub fn words(self) -> (&'static str, &'static str) {
+impl Action {
+    /// Whom a fault begins or ends for.
+    pub fn targets(&self) -> &[Target] {
         match self {
-            Self::Crash => ("crash", "restart"),
-            Self::PowerOff => ("power_off", "power_on"),
-            Self::Freeze => ("freeze", "thaw"),
-            Self::Refuse => ("refuse", "accept"),
+            Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => targets,
+            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => &[],
         }
     }
-}
 
-/// An end of what a network can cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Party {
-    /// A server.
-    Server(ServerId),
-    /// All clients.
-    Clients,
-    /// The Places API.
-    Places,
-}
-
-impl Party {
-    /// The name of the server, or the word that stands for the others.
-    pub fn name(self, herd: &Herd) -> Name {
+    /// The same, to be changed.
+    pub fn targets_mut(&mut self) -> Option<&mut Vec<Target>> {
         match self {
-            Self::Server(id) => herd.server(id).name.clone(),
-            Self::Clients => CLIENTS.into(),
-            Self::Places => PLACES.into(),
+            Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => Some(targets),
+            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => None,
         }
     }
-}
-
-/// From whom to whom.
-pub type Direction = (Party, Party);
-
-/// What messages go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Route {
-    /// A link, as an index into the herd's.
-    Link(usize),
-    /// Between clients and all servers.
-    Clients,
-    /// Between Places and all servers.
-    Places,
-}
-
-/// Whose clock can be wrong.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clocked {
-    /// A server's.
-    Server(ServerId),
-    /// A client's, by its name in the steps.
-    Client(Name),
-}
-
-/// How wrong a clock is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skewed {
-    /// Nanoseconds that it is ahead, from the moment of the step on.
-    pub by: i64,
-    /// Nanoseconds that it gains each second after that.
-    pub drift: i64,
 }
 
 /// What a client does.
@@ -302,6 +235,11 @@ impl Scenario {
     }
 
     /// How long messages take in the beginning, by route.
+    pub fn usual(&self) -> Usual {
+        self.usual_latencies().collect()
+    }
+
+    /// The same, links in the herd's order first.
     pub fn usual_latencies(&self) -> impl Iterator<Item = (Route, LatencyRange)> {
         let links = self.link_latency.iter().enumerate();
         let links = links.map(|(at, latency)| (Route::Link(at), *latency));

@@ -1,6 +1,6 @@
 //! A run that goes on by hand: what happens next is chosen, not a matter of time.
 
-use super::{Action, Fault, Party};
+use super::{Action, Target};
 use crate::diag::Span;
 use crate::herd::{Herd, ServerId};
 
@@ -43,22 +43,21 @@ pub struct Order {
 impl Action {
     /// Why this can't be a step of a run that goes on by hand, if it can't.
     pub(crate) fn needs_time(&self) -> Option<&'static str> {
-        let whom = match self {
+        let kind = match self {
             Self::Client(client) if client.every.is_zero() => return None,
             Self::Client(_) => return Some("repetitions some time apart"),
-            Self::Sever(pairs) => pairs.iter().flat_map(|&(a, b)| [a, b]).collect(),
-            Self::Break(Fault::Crash | Fault::Freeze | Fault::Refuse, whom)
-            | Self::Mend(Fault::Crash | Fault::Freeze | Fault::Refuse, whom) => whom.clone(),
-            Self::Skew(..) => return None,
-            Self::Break(Fault::PowerOff, _) | Self::Mend(Fault::PowerOff, _) => {
-                return Some("a plug that is pulled, which only silence tells of");
-            }
-            Self::Cut(_) | Self::Heal(_) => return Some("a cut, which is but a late delivery"),
-            Self::Slow(..) => return Some("a latency"),
             Self::Workload(_) | Self::Drawn(_) => return Some("a workload"),
             Self::Random(_) => return Some("faults at random"),
+            Self::Begin(fault) => fault.kind,
+            Self::End(kind, _) => *kind,
         };
-        let is_server = |party: &Party| matches!(party, Party::Server(_));
-        (!whom.iter().all(is_server)).then_some("a fault of clients or of Places")
+        let is_servers = |target: &Target| match target {
+            Target::Party(party) => party.server().is_some(),
+            Target::Pair(a, b) => a.server().is_some() && b.server().is_some(),
+            _ => true,
+        };
+        let others =
+            (!self.targets().iter().all(is_servers)).then_some("a fault of clients or of Places");
+        kind.needs_time.or(others)
     }
 }

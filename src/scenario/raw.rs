@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::document::{Entries, Located, OneOrMany, Section, TextOr};
+use crate::document::{Entries, Extended, Located, OneOrMany, Section, TextOr};
 use crate::herd::RawHerd;
+use crate::scenario::faults::read::{RawFault, RawMean};
 use crate::scenario::places::PlacesFault;
 use crate::trace::state::LinkState;
 use crate::units::{DurationText, LatencyRange};
@@ -125,64 +126,20 @@ pub(super) struct RawTiming {
     pub(super) redial_most: Option<Located<DurationText>>,
 }
 
-/// One thing that happens: its time (`at` or `after`), and one of `client`, `crash`, `restart`,
-/// `power_off`, `power_on`, `freeze`, `thaw`, `refuse`, `accept`, `partition`, `partition_oneway`,
-/// `heal`, `sever`, `slow`, `skew`, `workload` and `random`.
+/// One thing that happens: its time (`at` or `after`), and one of `client`, `workload`, `random` and the words by
+/// which faults begin and end.
 ///
 /// `{ at = "1s", crash = "Juzang" }`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Step")]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawStep {
+pub(super) struct PlainStep {
     /// When it happens, counted from the beginning of the run: `"1s"`.
     pub(super) at: Option<Located<DurationText>>,
     /// When it happens, counted from the step before: `"500ms"`.
     pub(super) after: Option<Located<DurationText>>,
-    /// These servers stop at once and forget everything: a name, a list, or `"all"` that run. Here
-    /// and in the next seven, `places` is the Places API.
-    pub(super) crash: Option<OneOrMany>,
-    /// These servers, which crashed, start again knowing nothing: a name, a list, or `"all"` that
-    /// are down.
-    pub(super) restart: Option<OneOrMany>,
-    /// The plug of these servers is pulled: nothing is closed, peers hear silence. A name, a list,
-    /// or `"all"` that run.
-    pub(super) power_off: Option<OneOrMany>,
-    /// These servers, whose plug was pulled, start again knowing nothing.
-    pub(super) power_on: Option<OneOrMany>,
-    /// These servers stand still, as by SIGSTOP: their sockets stay open, their clocks go on.
-    pub(super) freeze: Option<OneOrMany>,
-    /// These servers go on where they stood still.
-    pub(super) thaw: Option<OneOrMany>,
-    /// These servers refuse new connections; those that are open stay.
-    pub(super) refuse: Option<OneOrMany>,
-    /// These servers take new connections again.
-    pub(super) accept: Option<OneOrMany>,
-    /// What is sent between these servers and those in `from` (all others and the clients, if not
-    /// given) waits until it is healed, as TCP does while a router is down. Also one link:
-    /// `"Riley-Juzang"`. The word `clients` stands for all clients, `places` for the Places API.
-    pub(super) partition: Option<OneOrMany>,
-    /// The same in one direction: what those in `from` send to these waits. For one link,
-    /// `"Riley-Juzang"`, what Riley sends to Juzang.
-    pub(super) partition_oneway: Option<OneOrMany>,
-    /// What waited between these servers and those in `from` flows on: as in `partition`, or
-    /// `"all"`.
-    pub(super) heal: Option<OneOrMany>,
-    /// The other side of `partition`, `partition_oneway`, `heal` or `sever`.
+    /// The other side of a fault that is said of two sides, or of what ends it.
     pub(super) from: Option<OneOrMany>,
-    /// Connections between these servers and those in `from`, or of one link, are reset.
-    pub(super) sever: Option<OneOrMany>,
-    /// These links (`"Riley-Juzang"`), or all links of these servers, take `latency` from now on;
-    /// `clients` and `places` are the ways between them and all servers.
-    pub(super) slow: Option<OneOrMany>,
-    /// What `slow` links take: `"200ms"`, or a range.
-    pub(super) latency: Option<Located<LatencyRange>>,
-    /// The clocks of these servers or clients are wrong from now on: by `by`, and by `drift` more
-    /// each second. `"all"` are all servers; the name of a group of clients stands for all of them.
-    pub(super) skew: Option<OneOrMany>,
-    /// How wrong: `"+1h"`, `"-250ms"`; `"0s"` is right again, of clocks that are wrong.
-    pub(super) by: Option<Located<String>>,
-    /// How much more each second: `"+100us"`, `"-1ms"`.
-    pub(super) drift: Option<Located<String>>,
     /// This client connects and sends something: any name, used to tell the story.
     pub(super) client: Option<Located<String>>,
     /// So many clients do it, `kiwi-1`, `kiwi-2` and so on for `client = "kiwi"`; or so many are
@@ -238,30 +195,17 @@ pub(super) struct RawStep {
     pub(super) of: Option<OneOrMany>,
 }
 
+/// A step: what all steps have, and what faults say.
+pub(super) type RawStep = Extended<PlainStep, RawFault>;
+
 /// Kinds of faults, each with the mean time from one to the next.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Random")]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawRandom {
-    /// A server is killed, and started again.
-    pub(super) crash: Option<Located<DurationText>>,
-    /// A server's plug is pulled, and put back.
-    pub(super) power_off: Option<Located<DurationText>>,
-    /// A server stands still for a while.
-    pub(super) freeze: Option<Located<DurationText>>,
-    /// A server refuses new connections for a while.
-    pub(super) refuse: Option<Located<DurationText>>,
-    /// A link, or a server and all clients, is cut and healed.
-    pub(super) partition: Option<Located<DurationText>>,
-    /// The same in one direction.
-    pub(super) partition_oneway: Option<Located<DurationText>>,
-    /// A link's connections are reset.
-    pub(super) sever: Option<Located<DurationText>>,
-    /// A link takes 2 to 10 times as long for a while.
-    pub(super) slow: Option<Located<DurationText>>,
-    /// A server's clock is wrong by 1ms to 2s, either way, for a while.
-    pub(super) skew: Option<Located<DurationText>>,
-}
+pub(super) struct NoMeans {}
+
+/// Means, by the word of the fault.
+pub(super) type RawRandom = Extended<NoMeans, RawMean>;
 
 /// Something that is expected. It is about one of `update`, `server`, `link`, `log`, `workload`, `client` and
 /// `invariant`; the other fields say what must be true of that.

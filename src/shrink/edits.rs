@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, Clocked, Direction, Expected, Party, Route, Scenario, Skewed, Step,
+    Action, ClientStep, Clocked, Expected, Fault, Party, Route, Scenario, Step, Target, Usual,
 };
 use crate::units::LatencyRange;
 
-/// The steps by what belongs together: a fault with what mends it, everything else alone. Each is a list of indices into the
+/// The steps by what belongs together: a fault with what ends it, everything else alone. Each is a list of indices into the
 /// steps.
 pub(super) fn units(scenario: &Scenario) -> Vec<Vec<usize>> {
-    let steps = &scenario.steps;
+    let (steps, usual) = (&scenario.steps, scenario.usual());
     let mut taken = vec![false; steps.len()];
     let mut units = Vec::new();
     for at in 0..steps.len() {
@@ -23,38 +23,31 @@ pub(super) fn units(scenario: &Scenario) -> Vec<Vec<usize>> {
         taken[at] = true;
         let mut unit = vec![at];
         let later = (at + 1..steps.len()).filter(|&later| !taken[later]);
-        let mend = later
+        let end = later
             .into_iter()
-            .find(|&later| mends(&steps[at].action, &steps[later].action, scenario));
-        if let Some(mend) = mend {
-            taken[mend] = true;
-            unit.push(mend);
+            .find(|&later| ends(&steps[at].action, &steps[later].action, &usual));
+        if let Some(end) = end {
+            taken[end] = true;
+            unit.push(end);
         }
         units.push(unit);
     }
     units
 }
 
-/// Whether a step ends what an earlier one began.
-fn mends(begin: &Action, end: &Action, scenario: &Scenario) -> bool {
-    let usual = |route: &Route, latency: &LatencyRange| {
-        scenario
-            .usual_latencies()
-            .any(|usual| usual == (*route, *latency))
+/// Whether a step ends what an earlier one began, for anybody.
+fn ends(begin: &Action, end: &Action, usual: &Usual) -> bool {
+    let Action::Begin(fault) = begin else {
+        return false;
     };
-    match (begin, end) {
-        (Action::Break(fault, whom), Action::Mend(mended, healthy)) => {
-            fault == mended && whom.iter().any(|party| healthy.contains(party))
+    match end {
+        Action::End(kind, targets) => {
+            let mut ended = targets.iter();
+            *kind == fault.kind.family() && ended.any(|target| fault.targets.contains(target))
         }
-        (Action::Cut(cut), Action::Heal(healed)) => cut.iter().any(|way| healed.contains(way)),
-        (Action::Slow(routes, slow), Action::Slow(others, latency)) => {
-            routes == others
-                && others
-                    .iter()
-                    .all(|route| usual(route, latency) && !usual(route, slow))
-        }
-        (Action::Skew(whom, wrong), Action::Skew(others, right)) => {
-            whom == others && *right == Skewed::default() && *wrong != Skewed::default()
+        Action::Begin(later) => {
+            let same = later.kind == fault.kind.family() && later.targets == fault.targets;
+            same && later.is_none(usual) && !fault.is_none(usual)
         }
         _ => false,
     }
@@ -202,41 +195,31 @@ impl Moved<'_> {
         }
     }
 
-    fn parties(&self, whom: &[Party]) -> Option<Vec<Party>> {
-        some(whom.iter().filter_map(|&party| self.party(party)))
+    fn target(&self, target: &Target) -> Option<Target> {
+        Some(match target {
+            Target::Party(party) => Target::Party(self.party(*party)?),
+            Target::Direction((a, b)) => Target::Direction((self.party(*a)?, self.party(*b)?)),
+            Target::Pair(a, b) => Target::Pair(self.party(*a)?, self.party(*b)?),
+            Target::Route(Route::Link(at)) => {
+                let moved = self.kept.iter().position(|kept| kept == at)?;
+                Target::Route(Route::Link(moved))
+            }
+            Target::Clock(Clocked::Server(id)) => Target::Clock(Clocked::Server(self.server(*id)?)),
+            Target::Route(_) | Target::Clock(Clocked::Client(_)) => target.clone(),
+        })
     }
 
-    fn ways(&self, ways: &[Direction]) -> Option<Vec<Direction>> {
-        some(
-            ways.iter()
-                .filter_map(|&(a, b)| self.party(a).zip(self.party(b))),
-        )
+    fn targets(&self, targets: &[Target]) -> Option<Vec<Target>> {
+        some(targets.iter().filter_map(|target| self.target(target)))
     }
 
     fn action(&self, action: &Action) -> Option<Action> {
         Some(match action {
-            Action::Break(fault, whom) => Action::Break(*fault, self.parties(whom)?),
-            Action::Mend(fault, whom) => Action::Mend(*fault, self.parties(whom)?),
-            Action::Cut(ways) => Action::Cut(self.ways(ways)?),
-            Action::Heal(ways) => Action::Heal(self.ways(ways)?),
-            Action::Sever(pairs) => Action::Sever(self.ways(pairs)?),
-            Action::Slow(routes, latency) => {
-                let routes = routes.iter().filter_map(|route| match route {
-                    Route::Link(at) => {
-                        let moved = self.kept.iter().position(|kept| kept == at);
-                        moved.map(Route::Link)
-                    }
-                    other => Some(*other),
-                });
-                Action::Slow(some(routes)?, *latency)
-            }
-            Action::Skew(whom, skewed) => {
-                let whom = whom.iter().filter_map(|whose| match whose {
-                    Clocked::Server(id) => self.server(*id).map(Clocked::Server),
-                    client @ Clocked::Client(_) => Some(client.clone()),
-                });
-                Action::Skew(some(whom)?, *skewed)
-            }
+            Action::Begin(fault) => Action::Begin(Fault {
+                targets: self.targets(&fault.targets)?,
+                ..fault.clone()
+            }),
+            Action::End(kind, targets) => Action::End(*kind, self.targets(targets)?),
             Action::Client(client) => {
                 let mut client = client.clone();
                 client.to = some(client.to.iter().filter_map(|&id| self.server(id)))?;

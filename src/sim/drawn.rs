@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::client::{Outcome, Place};
-use super::faults::Impact;
+use super::impact::Impact;
 use super::judge::kept::{self, told_or};
 use crate::protocol::{escape, fields};
 use crate::scenario::{
-    Action, ClientStep, Drawn, Expected, Random, Scenario, Step, Whose, Workload,
+    Action, ClientStep, Drawn, Expected, FaultKind, Random, Scenario, Step, Whose, Workload,
 };
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
@@ -45,7 +45,7 @@ pub(super) fn split<'t>(
         .map(|(step, ..)| step.span.start)
         .collect();
     let touched = touched.iter();
-    touched.partition(|touch| drawn.contains(&touch.place))
+    touched.partition(|touch| drawn.contains(&touch.origin.place))
 }
 
 /// Faults at random prove something if any was chosen, and they touched anything at all. Which kinds
@@ -54,7 +54,7 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -
     let mut judgements = Vec::new();
     for (step, random, counts) in randoms_in(scenario) {
         let kinds = random.faults.iter().zip(counts);
-        let told = kinds.map(|((fault, _), &count)| format!("`{}` {}", fault.word(), times(count)));
+        let told = kinds.map(|((fault, _), &count)| format!("`{}` {}", fault.name, times(count)));
         let told: Vec<String> = told.collect();
         judgements.push(Judgement {
             about: "faults are chosen at random".to_owned(),
@@ -67,7 +67,7 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -
         });
         let mine = touched
             .iter()
-            .filter(|touch| touch.place == step.span.start);
+            .filter(|touch| touch.origin.place == step.span.start);
         let mine: Vec<&Impact> = mine.copied().collect();
         let touching = touching(&mine, trace);
         judgements.push(Judgement {
@@ -81,20 +81,19 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -
 
 /// How many of each kind touched something and what, and which touched nothing.
 fn touching(touched: &[&Impact], trace: &Trace) -> Judgement {
-    let mut kinds: BTreeMap<&str, (u64, u64, ImpactCounts)> = BTreeMap::new();
+    let mut kinds: BTreeMap<FaultKind, (u64, u64, ImpactCounts)> = BTreeMap::new();
     for touch in touched {
-        let kind = touch.about.split(" of ").next().unwrap_or_default();
-        let (all, some, sum) = kinds.entry(kind).or_default();
+        let (all, some, sum) = kinds.entry(touch.origin.kind).or_default();
         *all += 1;
         *some += u64::from(touch.count > 0);
         *sum.entry(touch.what).or_default() += touch.count;
     }
-    let tell = |(kind, (all, some, sum)): (&str, (u64, u64, ImpactCounts))| {
+    let tell = |(kind, (all, some, sum)): (FaultKind, (u64, u64, ImpactCounts))| {
         let sum: Vec<String> = sum
             .iter()
             .map(|(what, count)| format!("{count} {what}"))
             .collect();
-        format!("{some} of {all} by {kind} ({})", sum.join(", "))
+        format!("{some} of {all} by `{}` ({})", kind.name, sum.join(", "))
     };
     let mut told: Vec<String> = kinds.into_iter().map(tell).collect();
     let held = touched.iter().any(|touch| touch.count > 0);
@@ -103,7 +102,7 @@ fn touching(touched: &[&Impact], trace: &Trace) -> Judgement {
         .filter_map(|touch| Some((touch, trace.event(touch.event)?)))
         .map(|(touch, event)| {
             let at = format_duration(Duration::from_nanos(event.at));
-            format!("{} at {at}", touch.about)
+            format!("{} at {at}", touch.origin.about)
         })
         .collect();
     if !names.is_empty() {

@@ -1,63 +1,41 @@
-//! Breaking and mending what a scenario says, and counting what each fault touched.
+//! Doing to the world what a scenario says, and counting what each fault affects.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::impact::{Impact, Measure, Origin};
 use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::recorder::Recorder;
 use super::wires::{Wire, Wires};
 use crate::herd::{Name, ServerId};
 use crate::journal::{Actor, EventId, EventKind};
-use crate::scenario::{Clocked, Direction, Fault, Party, Route, Scenario, Skewed};
+use crate::scenario::{Clocked, Condition, Direction, Party, Route, Scenario, Skewed, Usual};
 use crate::units::LatencyRange;
-
-/// What a fault did to anybody.
-#[derive(Clone, Debug)]
-pub(super) struct Impact {
-    /// Where the scenario's file says so, as a byte.
-    pub(super) place: usize,
-    /// The fault, such as `crash of Juzang`.
-    pub(super) about: String,
-    pub(super) event: EventId,
-    pub(super) count: u64,
-    /// What is counted.
-    pub(super) what: &'static str,
-}
 
 /// A fault that is not over.
 struct Active {
-    touch: Impact,
+    impact: Impact,
     kind: Kind,
     measure: Measure,
     /// What the measure showed when it began.
     before: u64,
+    /// The event of the fault that this is a part of.
+    whole: Option<EventId>,
 }
 
 /// By what a fault ends.
 #[derive(PartialEq)]
 enum Kind {
-    Host(Fault, Party),
+    Host(Condition, Party),
+    /// A fault that is more than one operation, and to whom it happens.
+    Composed(usize, Option<Party>),
     /// The ways that it still cuts.
     Cut(Vec<Wire>),
     /// The routes that are still slow by it, and how many messages had gone by them before.
     Slow(BTreeMap<Route, u64>),
     Skew(Clocked),
     Moment,
-}
-
-/// How to see what a fault touches. Every measure only grows.
-enum Measure {
-    /// Connections that this machine's system refuses, beside so many that it had.
-    Refused(Machine, u64),
-    /// Connections to this machine that come to nothing, beside so many that it had.
-    Lost(Machine, u64),
-    Stopped(Machine),
-    /// What the fault counts itself as it goes.
-    Messages,
-    ServerClock(Machine),
-    ClientClock(Name),
-    Once(u64),
 }
 
 /// Takes `wire` out of the list once, if it is there.
@@ -78,10 +56,10 @@ pub(super) struct Breaker {
     faults: Faults,
     recorder: Recorder,
     /// What messages take in the beginning.
-    usual: BTreeMap<Route, LatencyRange>,
+    usual: Usual,
     wires: Wires,
     active: Vec<Active>,
-    pub(super) touched: Vec<Impact>,
+    pub(super) impacts: Vec<Impact>,
 }
 
 impl Breaker {
@@ -96,9 +74,9 @@ impl Breaker {
             machines,
             faults,
             recorder,
-            usual: scenario.usual_latencies().collect(),
+            usual: scenario.usual(),
             active: Vec::new(),
-            touched: Vec::new(),
+            impacts: Vec::new(),
         }
     }
 
@@ -129,54 +107,30 @@ impl Breaker {
     fn begun(&self, is_it: impl Fn(&Kind) -> bool) -> Option<EventId> {
         let mut active = self.active.iter().rev();
         let fault = active.find(|active| is_it(&active.kind));
-        fault.map(|fault| fault.touch.event)
+        fault.map(|fault| fault.impact.event)
     }
 
-    fn begin(&mut self, place: usize, about: String, event: EventId, kind: Kind, measure: Measure) {
-        let what = match measure {
-            Measure::Refused(..) | Measure::Lost(..) | Measure::Once(_) => "connections",
-            Measure::Stopped(_) => "wake-ups",
-            Measure::Messages => "messages",
-            Measure::ServerClock(_) | Measure::ClientClock(_) => "readings",
-        };
-        let touch = Impact {
-            place,
-            about,
+    fn begin(&mut self, origin: Origin, event: EventId, kind: Kind, measure: Measure) {
+        let whole = origin.part_of.and_then(|part_of| self.whole(part_of));
+        let impact = Impact {
+            origin,
             event,
-            count: match measure {
-                Measure::Refused(_, at_once)
-                | Measure::Lost(_, at_once)
-                | Measure::Once(at_once) => at_once,
-                _ => 0,
-            },
-            what,
+            count: measure.at_once(),
+            what: measure.unit(),
         };
-        let before = self.measured(&measure);
+        let before = measure.read(&self.faults);
         self.active.push(Active {
-            touch,
+            impact,
             kind,
             measure,
             before,
+            whole,
         });
-    }
-
-    fn measured(&self, measure: &Measure) -> u64 {
-        match measure {
-            Measure::Refused(machine, _) => self.faults.counts(*machine).refused,
-            Measure::Lost(machine, _) => {
-                let counts = self.faults.counts(*machine);
-                counts.refused + counts.given_up
-            }
-            Measure::Stopped(machine) => self.faults.counts(*machine).stopped,
-            Measure::ServerClock(machine) => self.faults.counts(*machine).clock_reads,
-            Measure::ClientClock(name) => self.faults.client_reads(name),
-            Measure::Once(_) | Measure::Messages => 0,
-        }
     }
 
     /// What a fault that ends now has touched since it was last counted.
     fn untold(&self, active: &Active) -> u64 {
-        let since = self.measured(&active.measure) - active.before;
+        let since = active.measure.read(&self.faults) - active.before;
         let more = match (&active.measure, &active.kind) {
             // Who tries now will give up, or be reset when the power is back.
             (Measure::Lost(machine, _), _) => self.faults.counts(*machine).pending,
@@ -213,42 +167,89 @@ impl Breaker {
         self.active = active;
         for active in over {
             let untold = self.untold(&active);
-            let mut touch = active.touch;
-            touch.count += untold;
+            let mut impact = active.impact;
+            impact.count += untold;
+            if let Some(whole) = active.whole {
+                self.count_for(whole, &impact);
+                continue;
+            }
             let what = EventKind::Touched {
-                count: touch.count,
-                of: touch.what.into(),
+                count: impact.count,
+                of: impact.what.into(),
                 lasts,
             };
             self.recorder
                 .journal(Actor::Network)
-                .record(Some(touch.event), what);
-            self.touched.push(touch);
+                .record(Some(impact.event), what);
+            self.impacts.push(impact);
         }
     }
 
-    /// Something begins to be wrong with a server or with Places.
-    pub(super) fn break_host(&mut self, fault: Fault, party: Party, place: usize) {
+    /// The event that begins a fault of several operations, while it lasts.
+    fn whole(&self, number: usize) -> Option<EventId> {
+        self.begun(|kind| matches!(kind, Kind::Composed(other, _) if *other == number))
+    }
+
+    /// Whether an operation is still to be done: what it is a part of may be over.
+    pub(super) fn is_due(&self, origin: &Origin) -> bool {
+        origin
+            .part_of
+            .is_none_or(|part_of| self.whole(part_of).is_some())
+    }
+
+    /// Counts what a part of a fault has affected.
+    fn count_for(&mut self, whole: EventId, part: &Impact) {
+        let mut active = self.active.iter_mut();
+        if let Some(fault) = active.find(|fault| fault.impact.event == whole) {
+            fault.impact.count += part.count;
+            fault.impact.what = part.what;
+        }
+    }
+
+    /// A fault of several operations begins.
+    pub(super) fn compose(&mut self, origin: Origin, fault: String, party: Option<Party>) {
+        let Some(number) = origin.part_of else {
+            return;
+        };
+        let who = party.map_or(Actor::Network, |party| self.who(party));
+        let fault = fault.into();
+        let event = self.tell(who, None, EventKind::Composed { fault });
+        self.begin(
+            origin,
+            event,
+            Kind::Composed(number, party),
+            Measure::Messages,
+        );
+    }
+
+    /// A fault of several operations is over.
+    pub(super) fn decompose(&mut self, number: usize) {
+        self.end(|kind| matches!(kind, Kind::Composed(other, _) if *other == number));
+    }
+
+    /// A server, or Places, gets into a condition.
+    pub(super) fn set(&mut self, condition: Condition, party: Party, origin: Origin) {
         let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
-        let (what, measure) = match fault {
-            Fault::Crash => (EventKind::Crashed, Measure::Refused(machine, had)),
-            Fault::PowerOff => (EventKind::PoweredOff, Measure::Lost(machine, had)),
-            Fault::Freeze => (EventKind::Frozen, Measure::Stopped(machine)),
-            Fault::Refuse => (EventKind::Refusing, Measure::Refused(machine, 0)),
+        let (what, measure) = match condition {
+            Condition::Dead => (EventKind::Crashed, Measure::Refused(machine, had)),
+            Condition::Unpowered => (EventKind::PoweredOff, Measure::Lost(machine, had)),
+            Condition::Frozen => (EventKind::Frozen, Measure::Stopped(machine)),
+            Condition::Refusing => (EventKind::Refusing, Measure::Refused(machine, 0)),
         };
-        let event = self.tell(self.who(party), None, what);
-        if matches!(fault, Fault::Crash | Fault::PowerOff) {
+        let whole = origin.part_of.and_then(|part_of| self.whole(part_of));
+        let event = self.tell(self.who(party), whole, what);
+        if matches!(condition, Condition::Dead | Condition::Unpowered) {
             // Whatever else was wrong with it is over.
             self.end(|kind| matches!(kind, Kind::Host(_, other) if *other == party));
+            self.end(|kind| matches!(kind, Kind::Composed(_, Some(other)) if *other == party));
             self.faults.reset(machine);
         }
-        let about = format!("`{}` of {}", fault.words().0, self.name(party));
-        self.begin(place, about, event, Kind::Host(fault, party), measure);
-        match fault {
-            Fault::Freeze => self.faults.freeze(machine, true),
-            Fault::Refuse => self.faults.refuse(machine, true),
-            Fault::Crash | Fault::PowerOff => {}
+        self.begin(origin, event, Kind::Host(condition, party), measure);
+        match condition {
+            Condition::Frozen => self.faults.freeze(machine, true),
+            Condition::Refusing => self.faults.refuse(machine, true),
+            Condition::Dead | Condition::Unpowered => {}
         }
     }
 
@@ -257,28 +258,28 @@ impl Breaker {
         self.faults.dying(self.machines.of(party), dying);
     }
 
-    /// It is no longer wrong.
-    pub(super) fn mend_host(&mut self, fault: Fault, party: Party) {
+    /// It is in that condition no more.
+    pub(super) fn clear(&mut self, condition: Condition, party: Party) {
         let machine = self.machines.of(party);
-        let what = match fault {
-            Fault::Crash => EventKind::Restarted,
-            Fault::PowerOff => EventKind::PoweredOn,
-            Fault::Freeze => EventKind::Thawed,
-            Fault::Refuse => EventKind::Accepting,
+        let what = match condition {
+            Condition::Dead => EventKind::Restarted,
+            Condition::Unpowered => EventKind::PoweredOn,
+            Condition::Frozen => EventKind::Thawed,
+            Condition::Refusing => EventKind::Accepting,
         };
-        let it = Kind::Host(fault, party);
+        let it = Kind::Host(condition, party);
         let begun = self.begun(|kind| *kind == it);
         self.end(|kind| *kind == it);
         self.tell(self.who(party), begun, what);
-        match fault {
-            Fault::Freeze => self.faults.freeze(machine, false),
-            Fault::Refuse => self.faults.refuse(machine, false),
-            Fault::Crash | Fault::PowerOff => self.faults.reset(machine),
+        match condition {
+            Condition::Frozen => self.faults.freeze(machine, false),
+            Condition::Refusing => self.faults.refuse(machine, false),
+            Condition::Dead | Condition::Unpowered => self.faults.reset(machine),
         }
     }
 
     /// Cuts ways.
-    pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Direction], place: usize) {
+    pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Direction], origin: Origin) {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
         let event = self.tell(Actor::Network, None, EventKind::Cut { ways: named });
@@ -286,8 +287,7 @@ impl Breaker {
         for &wire in &wires {
             self.wires.take_over(sim, wire);
         }
-        let about = "the cut".to_owned();
-        self.begin(place, about, event, Kind::Cut(wires), Measure::Messages);
+        self.begin(origin, event, Kind::Cut(wires), Measure::Messages);
     }
 
     /// Takes one cut from each of the ways: from the last step that cuts nothing else, or else from the last that cuts
@@ -298,7 +298,7 @@ impl Breaker {
             .collect();
         let mut cuts: Vec<(EventId, &mut Vec<Wire>)> = (self.active.iter_mut().rev())
             .filter_map(|active| match &mut active.kind {
-                Kind::Cut(cut) => Some((active.touch.event, cut)),
+                Kind::Cut(cut) => Some((active.impact.event, cut)),
                 _ => None,
             })
             .collect();
@@ -332,9 +332,9 @@ impl Breaker {
         self.wires.hold_again(sim, machine);
     }
 
-    /// Whether this is wrong with a server now.
-    pub(super) fn is(&self, fault: Fault, server: ServerId) -> bool {
-        let kind = Kind::Host(fault, Party::Server(server));
+    /// Whether a server is in this condition now.
+    pub(super) fn is(&self, condition: Condition, server: ServerId) -> bool {
+        let kind = Kind::Host(condition, Party::Server(server));
         self.active.iter().any(|active| active.kind == kind)
     }
 
@@ -361,9 +361,9 @@ impl Breaker {
                 // Who wants to connect gets no answer if the way back is cut.
                 let holds = wires.contains(&(a, b)) || message.connects && wires.contains(&(b, a));
                 waits |= holds;
-                if holds && !message.counted_for.contains(&fault.touch.event) {
-                    message.counted_for.push(fault.touch.event);
-                    fault.touch.count += 1;
+                if holds && !message.counted_for.contains(&fault.impact.event) {
+                    message.counted_for.push(fault.impact.event);
+                    fault.impact.count += 1;
                 }
             }
             waits
@@ -371,7 +371,7 @@ impl Breaker {
     }
 
     /// Resets connections.
-    pub(super) fn sever(&mut self, pairs: &[(Party, Party)], place: usize) {
+    pub(super) fn sever(&mut self, pairs: &[(Party, Party)], origin: Origin) {
         let pairs = self.machines.existing(pairs);
         let named = self.names(&pairs);
         let event = self.tell(Actor::Network, None, EventKind::Severed { pairs: named });
@@ -379,12 +379,12 @@ impl Breaker {
             .iter()
             .map(|&(a, b)| self.faults.sever(self.machines.of(a), self.machines.of(b)));
         let measure = Measure::Once(severed.sum());
-        self.begin(place, "`sever`".to_owned(), event, Kind::Moment, measure);
+        self.begin(origin, event, Kind::Moment, measure);
         self.end(|kind| *kind == Kind::Moment);
     }
 
     /// Routes have another latency; the caller gives it to the simulation.
-    pub(super) fn slow(&mut self, routes: &[Route], latency: LatencyRange, place: usize) {
+    pub(super) fn slow(&mut self, routes: &[Route], latency: LatencyRange, origin: &Origin) {
         // What messages took in the beginning is no fault.
         let is_usual = |route: &Route| self.usual.get(route) == Some(&latency);
         let (usual, slow): (Vec<Route>, Vec<Route>) = routes.iter().copied().partition(is_usual);
@@ -409,7 +409,7 @@ impl Breaker {
             }
             let before = routes.iter().map(|&route| (route, self.gone_by(route)));
             let kind = Kind::Slow(before.collect());
-            self.begin(place, "`slow`".to_owned(), event, kind, Measure::Messages);
+            self.begin(origin.clone(), event, kind, Measure::Messages);
         }
     }
 
@@ -421,41 +421,56 @@ impl Breaker {
                 if let Kind::Slow(slow) = &mut fault.kind
                     && let Some(before) = slow.remove(route)
                 {
-                    fault.touch.count += gone - before;
+                    fault.impact.count += gone - before;
                 }
             }
         }
         self.end(|kind| matches!(kind, Kind::Slow(slow) if slow.is_empty()));
     }
 
-    /// Clocks are wrong from now on.
-    pub(super) fn skew(&mut self, whom: &[Clocked], skewed: Skewed, now: Duration, place: usize) {
-        for clocked in whom {
-            let it = Kind::Skew(clocked.clone());
-            let begun = self.begun(|kind| *kind == it);
-            self.end(|kind| *kind == it);
-            let (who, measure) = match clocked {
-                Clocked::Server(id) => (
-                    self.who(Party::Server(*id)),
-                    Measure::ServerClock(id.index()),
-                ),
-                Clocked::Client(name) => (
-                    Actor::Client(name.clone()),
-                    Measure::ClientClock(name.clone()),
-                ),
-            };
-            let about = format!("`skew` of {}", who.name());
-            let Skewed { by, drift } = skewed;
-            let event = self.tell(who, begun, EventKind::Skewed { by, drift });
-            let rightens = skewed == Skewed::default();
-            match clocked {
-                Clocked::Server(id) => self.faults.skew(id.index(), skewed, now),
-                Clocked::Client(name) => self.faults.skew_client(name, skewed, now),
-            }
-            // Setting a clock right is no fault.
-            if !rightens {
-                self.begin(place, about, event, it, measure);
-            }
+    /// A clock jumps by so many nanoseconds, and goes on as before.
+    pub(super) fn jump(&mut self, clocked: &Clocked, by: i64, now: Duration, origin: Origin) {
+        let error = match clocked {
+            Clocked::Server(id) => self.faults.error(id.index(), now),
+            Clocked::Client(name) => self.faults.client_error(name, now),
+        };
+        let skewed = Skewed {
+            by: error.by.saturating_add(by),
+            ..error
+        };
+        self.skew(clocked, skewed, now, origin);
+    }
+
+    /// A clock is wrong from now on.
+    pub(super) fn skew(
+        &mut self,
+        clocked: &Clocked,
+        skewed: Skewed,
+        now: Duration,
+        origin: Origin,
+    ) {
+        let it = Kind::Skew(clocked.clone());
+        let begun = self.begun(|kind| *kind == it);
+        self.end(|kind| *kind == it);
+        let (who, measure) = match clocked {
+            Clocked::Server(id) => (
+                self.who(Party::Server(*id)),
+                Measure::ServerClock(id.index()),
+            ),
+            Clocked::Client(name) => (
+                Actor::Client(name.clone()),
+                Measure::ClientClock(name.clone()),
+            ),
+        };
+        let Skewed { by, drift } = skewed;
+        let event = self.tell(who, begun, EventKind::Skewed { by, drift });
+        match clocked {
+            Clocked::Server(id) => self.faults.skew(id.index(), skewed, now),
+            Clocked::Client(name) => self.faults.skew_client(name, skewed, now),
+        }
+        // Setting a clock right is no fault.
+        if skewed != Skewed::default() {
+            self.begin(origin, event, it, measure);
         }
     }
 }

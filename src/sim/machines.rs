@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::google;
 use super::random::Latencies;
 use crate::herd::{Herd, Name};
-use crate::scenario::{Direction, Party, Route, Scenario};
+use crate::scenario::{Clocked, Direction, Party, Route, Scenario, Target};
 use crate::units::LatencyRange;
 
 /// A machine of the simulation: a server's by the server's position in the herd, the clients' behind
@@ -44,6 +44,16 @@ impl Machines {
 
     pub(super) fn name(&self, party: Party) -> Name {
         party.name(&self.herd)
+    }
+
+    /// What a single target is called, if it has a name of its own.
+    pub(super) fn called(&self, target: &Target) -> Option<Name> {
+        match target {
+            Target::Party(party) => Some(self.name(*party)),
+            Target::Clock(Clocked::Server(id)) => Some(self.name(Party::Server(*id))),
+            Target::Clock(Clocked::Client(name)) => Some(name.clone()),
+            Target::Direction(_) | Target::Pair(..) | Target::Route(_) => None,
+        }
     }
 
     pub(super) fn party(&self, machine: Machine) -> Party {

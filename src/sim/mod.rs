@@ -9,12 +9,14 @@ mod client;
 mod drawn;
 mod faults;
 mod google;
+mod impact;
 mod judge;
 mod limit;
 mod machines;
 mod net;
 mod random;
 mod recorder;
+mod timeline;
 mod wires;
 mod world;
 

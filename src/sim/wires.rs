@@ -12,7 +12,7 @@ use turmoil::{Protocol, Segment, Sim};
 
 use super::machines::{Machine, Machines};
 use crate::journal::EventId;
-use crate::scenario::{Action, Scenario};
+use crate::scenario::{Action, Operation, Scenario};
 
 /// From which machine to which.
 pub(super) type Wire = (Machine, Machine);
@@ -63,10 +63,16 @@ const fn pair((a, b): Wire) -> Wire {
 
 impl Wires {
     pub(super) fn new(scenario: &Scenario, machines: Machines) -> Self {
-        let cut = scenario.steps.iter().filter_map(|step| match &step.action {
-            Action::Cut(ways) => Some(machines.existing(ways)),
+        let begun = scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Begin(fault) => Some(fault.operations()),
             _ => None,
         });
+        let cut = begun
+            .flatten()
+            .filter_map(|(_, operation)| match operation {
+                Operation::Cut(ways) => Some(machines.existing(&ways)),
+                _ => None,
+            });
         let watched = cut.flatten().map(|way| pair(machines.wire(way))).collect();
         Self {
             machines,

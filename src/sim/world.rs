@@ -12,23 +12,22 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::client::{self, Board, Job, Outcome};
-use super::faults::{Breaker, Impact};
+use super::faults::Breaker;
 use super::google::{self, Causes, Google, PlacesObservation, SimPlaces};
+use super::impact::{Impact, Origin};
 use super::limit::Progress;
 use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
 use super::recorder::{Recorder, State};
+use super::timeline::{Due, Todo, timeline};
 use super::{Chooser, SimError};
-use crate::herd::{Address, Herd, ServerId};
+use crate::herd::ServerId;
 use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
 use crate::places::{FixedPlaces, Places};
-use crate::scenario::{
-    Action, ClientStep, Clocked, Direction, Drawn, Fault, Party, Route, Scenario, Skewed, Step,
-};
+use crate::scenario::{Condition, Operation, Party, Scenario};
 use crate::seed::derive;
 use crate::server::{self, Config, Listeners};
-use crate::units::LatencyRange;
 use by_hand::ByHand;
 
 /// A run that has not become quiet so long after its last step never will.
@@ -48,7 +47,7 @@ pub(super) struct Execution {
     /// Clients that still waited for an answer when the run ended.
     pub(super) still_waiting: usize,
     /// What each fault touched, in the order in which they ended.
-    pub(super) touched: Vec<Impact>,
+    pub(super) impacts: Vec<Impact>,
     /// For how long it ran.
     pub(super) lasted: Duration,
     /// What Places got to see, if there was one.
@@ -101,9 +100,9 @@ pub(super) fn execute(
         scenario,
         breaker: Breaker::new(scenario, machines.clone(), faults, recorder.clone()),
         routes: Routes::new(scenario, machines.clone()),
+        todo: timeline(scenario, &machines),
         machines,
         alive,
-        todo: timeline(scenario),
         recorder,
         board,
         give,
@@ -125,7 +124,7 @@ pub(super) fn execute(
         outcomes: driver.board.take(),
         still_waiting: driver.board.waiting(),
         undone: driver.todo.len(),
-        touched: std::mem::take(&mut driver.breaker.touched),
+        impacts: std::mem::take(&mut driver.breaker.impacts),
         ended_well: ended == RunEnd::Well,
         places: google.map(Google::seen),
     }))
@@ -248,92 +247,6 @@ fn add_places(
     alive
 }
 
-/// Something that the driver does at some moment.
-enum Todo {
-    Break(Fault, Party),
-    Mend(Fault, Party),
-    Cut(Vec<Direction>),
-    Heal(Vec<Direction>),
-    Sever(Vec<(Party, Party)>),
-    Slow(Vec<Route>, LatencyRange),
-    Skew(Vec<Clocked>, Skewed),
-    Send(Job),
-    /// Tells of steps that the seed chose.
-    Tell(Vec<String>),
-}
-
-/// When, by which step (as a byte of the scenario's file), and what.
-type Due = (Duration, usize, Todo);
-
-/// Everything that is to be done, in order of time and, at the same time, of the file.
-fn timeline(scenario: &Scenario) -> VecDeque<Due> {
-    let mut all = Vec::new();
-    for (index, step) in scenario.steps.iter().enumerate() {
-        let mut add = |todo| all.push((step.at, step.span.start, todo));
-        match &step.action {
-            Action::Break(fault, whom) => {
-                for &party in whom {
-                    add(Todo::Break(*fault, party));
-                }
-            }
-            Action::Mend(fault, whom) => {
-                for &party in whom {
-                    add(Todo::Mend(*fault, party));
-                }
-            }
-            Action::Cut(ways) => add(Todo::Cut(ways.clone())),
-            Action::Heal(ways) => add(Todo::Heal(ways.clone())),
-            Action::Sever(pairs) => add(Todo::Sever(pairs.clone())),
-            Action::Slow(routes, latency) => add(Todo::Slow(routes.clone(), *latency)),
-            Action::Skew(whom, skewed) => add(Todo::Skew(whom.clone(), *skewed)),
-            Action::Client(client) => all.extend(jobs(scenario, index, client)),
-            Action::Drawn(Drawn::Random(..)) => add(Todo::Tell(chosen(scenario, step))),
-            Action::Drawn(Drawn::Workload(_)) | Action::Workload(_) | Action::Random(_) => {}
-        }
-    }
-    all.sort_by_key(|&(at, ..)| at);
-    all.into()
-}
-
-/// The steps that a random step came to, as a scenario's file would write them.
-fn chosen(scenario: &Scenario, random: &Step) -> Vec<String> {
-    let chosen = scenario
-        .steps
-        .iter()
-        .filter(|step| step.span == random.span && !matches!(step.action, Action::Drawn(_)));
-    chosen.map(|step| step.to_toml(&scenario.herd)).collect()
-}
-
-/// What a client's step has to be done, each at its time.
-fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator<Item = Due> {
-    let step = &scenario.steps[index];
-    let what = Arc::new(client.clone());
-    client.to.iter().flat_map(move |&to| {
-        let what = Arc::clone(&what);
-        (1..=client.times).map(move |repetition| {
-            let job = Job {
-                step: index,
-                what: Arc::clone(&what),
-                to,
-                server: scenario.herd.server(to).name.clone(),
-                address: simulated(&scenario.herd, to),
-                repetition,
-            };
-            let at = step.at + client.every * (repetition - 1);
-            (at, step.span.start, Todo::Send(job))
-        })
-    })
-}
-
-/// Where a server's clients find it: simulated hosts have their servers' names.
-fn simulated(herd: &Herd, server: ServerId) -> Address {
-    let server = herd.server(server);
-    Address {
-        host: server.name.to_string(),
-        port: server.client.port,
-    }
-}
-
 struct Driver<'a> {
     scenario: &'a Scenario,
     machines: Machines,
@@ -378,8 +291,8 @@ impl Driver<'_> {
     }
 
     fn perform(&mut self, sim: &mut turmoil::Sim<'static>, now: Duration) -> Result<(), SimError> {
-        while let Some((_, place, todo)) = self.todo.pop_front_if(|&mut (at, ..)| at <= now) {
-            self.do_it(sim, now, place, todo)?;
+        while let Some((.., todo)) = self.todo.pop_front_if(|&mut (at, ..)| at <= now) {
+            self.do_it(sim, now, todo)?;
         }
         Ok(())
     }
@@ -388,33 +301,12 @@ impl Driver<'_> {
         &mut self,
         sim: &mut turmoil::Sim<'static>,
         now: Duration,
-        place: usize,
         todo: Todo,
     ) -> Result<(), SimError> {
         match todo {
-            Todo::Break(fault, party) => {
-                self.breaker.break_host(fault, party, place);
-                match fault {
-                    Fault::Crash => self.kill(sim, party),
-                    Fault::PowerOff => self.unplug(sim, party),
-                    Fault::Freeze | Fault::Refuse => {}
-                }
-            }
-            Todo::Mend(fault, party) => {
-                self.breaker.mend_host(fault, party);
-                if matches!(fault, Fault::Crash | Fault::PowerOff) {
-                    self.alive(party).set(true);
-                    sim.bounce(self.machines.host(self.machines.of(party)));
-                }
-            }
-            Todo::Cut(ways) => self.breaker.cut(sim, &ways, place),
-            Todo::Heal(ways) => self.breaker.heal(&ways),
-            Todo::Sever(pairs) => self.breaker.sever(&pairs, place),
-            Todo::Slow(routes, latency) => {
-                self.breaker.slow(&routes, latency, place);
-                self.routes.slow(sim, &routes, latency);
-            }
-            Todo::Skew(whom, skewed) => self.breaker.skew(&whom, skewed, now, place),
+            Todo::Compose(origin, words, party) => self.breaker.compose(origin, words, party),
+            Todo::Decompose(number) => self.breaker.decompose(number),
+            Todo::Do(operation, origin) => self.operate(sim, now, operation, origin),
             Todo::Tell(steps) => {
                 let network = self.recorder.journal(Actor::Network);
                 for step in steps {
@@ -428,6 +320,57 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Does something to the world, unless what it is a part of is over.
+    fn operate(
+        &mut self,
+        sim: &mut turmoil::Sim<'static>,
+        now: Duration,
+        operation: Operation,
+        origin: Option<Origin>,
+    ) {
+        let Some(origin) = origin else {
+            match operation {
+                Operation::Clear(condition, party) => self.clear(sim, condition, party),
+                Operation::Heal(ways) => self.breaker.heal(&ways),
+                _ => {}
+            }
+            return;
+        };
+        if !self.breaker.is_due(&origin) {
+            return;
+        }
+        match operation {
+            Operation::Set(condition, party) => {
+                self.breaker.set(condition, party, origin);
+                match condition {
+                    Condition::Dead => self.kill(sim, party),
+                    Condition::Unpowered => self.unplug(sim, party),
+                    Condition::Frozen | Condition::Refusing => {}
+                }
+            }
+            Operation::Clear(condition, party) => self.clear(sim, condition, party),
+            Operation::Cut(ways) => self.breaker.cut(sim, &ways, origin),
+            Operation::Heal(ways) => self.breaker.heal(&ways),
+            Operation::Sever(pairs) => self.breaker.sever(&pairs, origin),
+            Operation::Delay(routes, latency) => {
+                self.breaker.slow(&routes, latency, &origin);
+                self.routes.slow(sim, &routes, latency);
+            }
+            Operation::SetClock(clocked, skewed) => {
+                self.breaker.skew(&clocked, skewed, now, origin);
+            }
+            Operation::Jump(clocked, by) => self.breaker.jump(&clocked, by, now, origin),
+        }
+    }
+
+    fn clear(&mut self, sim: &mut turmoil::Sim<'static>, condition: Condition, party: Party) {
+        self.breaker.clear(condition, party);
+        if matches!(condition, Condition::Dead | Condition::Unpowered) {
+            self.alive(party).set(true);
+            sim.bounce(self.machines.host(self.machines.of(party)));
+        }
     }
 
     /// Ends a server as `kill -9` does: its memory is gone, its system closes its sockets and
@@ -486,14 +429,14 @@ impl Driver<'_> {
             let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
             let (x, y) = (link.a.index(), link.b.index());
             let either =
-                |fault| [link.a, link.b].map(|id| self.breaker.is(fault, id)) != [false; 2];
+                |condition| [link.a, link.b].map(|id| self.breaker.is(condition, id)) != [false; 2];
             let can_talk = state.is_running(a)
                 && state.is_running(b)
                 && !self.breaker.is_cut(x, y)
                 && !self.breaker.is_cut(y, x)
-                && !either(Fault::Freeze)
+                && !either(Condition::Frozen)
                 // Who refuses keeps the links that are up.
-                && (!either(Fault::Refuse) || state.is_up(a, b));
+                && (!either(Condition::Refusing) || state.is_up(a, b));
             !can_talk || state.is_synchronised(a, b)
         })
     }

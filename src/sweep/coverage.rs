@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::situations::Situation;
-use crate::scenario::{Action, Drawn, Fault, RandomFault, Scenario, Skewed};
+use crate::scenario::{Action, Drawn, FaultKind, Scenario, Usual};
 use crate::trace::Trace;
 
 /// How often something happened, by its name. What never did is not in it.
@@ -42,7 +42,7 @@ impl Coverage {
         let mut coverage = Self::default();
         for (fault, count) in faults_in(expanded) {
             if count > 0 {
-                *coverage.faults.entry(fault.word().to_owned()).or_default() += count;
+                *coverage.faults.entry(fault.name.to_owned()).or_default() += count;
             }
         }
         let mut events: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -96,6 +96,7 @@ impl CoverageGoal {
         let mut wanted = Self::default();
         let mut faults = BTreeSet::new();
         for scenario in scenarios {
+            let usual = scenario.usual();
             for step in &scenario.steps {
                 match &step.action {
                     Action::Random(random) => {
@@ -105,7 +106,7 @@ impl CoverageGoal {
                     Action::Workload(load) if load.whatsat > 0 => {
                         wanted.events.insert("look-up".to_owned());
                     }
-                    action => faults.extend(fault_of(scenario, action)),
+                    action => faults.extend(fault_of(action, &usual)),
                 }
             }
             if scenario.asks_places {
@@ -125,9 +126,12 @@ impl CoverageGoal {
             "synchronised",
         ];
         wanted.events.extend(always.map(str::to_owned));
-        let kinds = faults.iter().flat_map(|fault| kinds_of(*fault));
-        wanted.events.extend(kinds.map(|kind| (*kind).to_owned()));
-        wanted.faults = faults.iter().map(|fault| fault.word().to_owned()).collect();
+        for fault in &faults {
+            wanted.events.insert("touched".to_owned());
+            let events = fault.events.iter();
+            wanted.events.extend(events.map(|kind| (*kind).to_owned()));
+        }
+        wanted.faults = faults.iter().map(|fault| fault.name.to_owned()).collect();
         let possible = Situation::ALL
             .into_iter()
             .filter(|situation| situation.can_come(&faults));
@@ -139,59 +143,27 @@ impl CoverageGoal {
 }
 
 /// The faults of an expanded scenario, and how often each begins.
-fn faults_in(expanded: &Scenario) -> Vec<(RandomFault, u64)> {
+fn faults_in(expanded: &Scenario) -> Vec<(FaultKind, u64)> {
     let drawn: BTreeSet<usize> = (expanded.steps.iter())
         .filter(|step| matches!(step.action, Action::Drawn(_)))
         .map(|step| step.span.start)
         .collect();
-    let mut found = Vec::new();
+    let (mut found, usual) = (Vec::new(), expanded.usual());
     for step in &expanded.steps {
         if let Action::Drawn(Drawn::Random(random, counts)) = &step.action {
             let kinds = random.faults.iter().zip(counts);
             found.extend(kinds.map(|((fault, _), count)| (*fault, u64::from(*count))));
         } else if !drawn.contains(&step.span.start) {
-            found.extend(fault_of(expanded, &step.action).map(|fault| (fault, 1)));
+            found.extend(fault_of(&step.action, &usual).map(|fault| (fault, 1)));
         }
     }
     found
 }
 
-/// The fault that begins by a plain step.
-fn fault_of(scenario: &Scenario, action: &Action) -> Option<RandomFault> {
+/// The fault that begins by a plain step. What is as it was in the beginning is none.
+fn fault_of(action: &Action, usual: &Usual) -> Option<FaultKind> {
     match action {
-        Action::Break(fault, _) => Some(RandomFault::Server(*fault)),
-        Action::Cut(ways) if ways.iter().any(|&(a, b)| ways.contains(&(b, a))) => {
-            Some(RandomFault::Partition)
-        }
-        Action::Cut(_) => Some(RandomFault::PartitionOneway),
-        Action::Sever(_) => Some(RandomFault::Sever),
-        // What is as it was in the beginning is mended.
-        Action::Slow(routes, latency) => {
-            let mut usual = scenario.usual_latencies();
-            let mended = usual.any(|usual| usual == (routes[0], *latency));
-            (!mended).then_some(RandomFault::Slow)
-        }
-        Action::Skew(_, skewed) if *skewed != Skewed::default() => Some(RandomFault::Skew),
+        Action::Begin(fault) => (!fault.is_none(usual)).then_some(fault.kind),
         _ => None,
-    }
-}
-
-/// The kinds of events by which a fault begins and ends.
-fn kinds_of(fault: RandomFault) -> &'static [&'static str] {
-    match fault {
-        RandomFault::Server(Fault::Crash) => &[
-            "crashed",
-            "restarted",
-            "link-down",
-            "connect-failed",
-            "touched",
-        ],
-        RandomFault::Server(Fault::PowerOff) => &["powered-off", "powered-on", "touched"],
-        RandomFault::Server(Fault::Freeze) => &["frozen", "thawed", "touched"],
-        RandomFault::Server(Fault::Refuse) => &["refusing", "accepting", "touched"],
-        RandomFault::Partition | RandomFault::PartitionOneway => &["cut", "healed", "touched"],
-        RandomFault::Sever => &["severed", "link-down", "touched"],
-        RandomFault::Slow => &["slowed", "touched"],
-        RandomFault::Skew => &["skewed", "touched"],
     }
 }

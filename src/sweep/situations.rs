@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::herd::Herd;
 use crate::journal::{Actor, CloseReason, ConnId, Event, EventKind, Ignored, Source};
 use crate::protocol::record::Record;
-use crate::scenario::{Fault, RandomFault};
+use crate::scenario::{FaultKind, Shape};
 use crate::trace::state::{Held, LinkState, State};
 
 /// An answer that takes longer is late, in nanoseconds.
@@ -88,22 +88,22 @@ impl Situation {
     }
 
     /// Whether it can come about with faults of these kinds; it may still be rare.
-    pub fn can_come(self, faults: &BTreeSet<RandomFault>) -> bool {
-        let any = |kinds: &[RandomFault]| kinds.iter().any(|kind| faults.contains(kind));
-        let down = [Fault::Crash, Fault::PowerOff].map(RandomFault::Server);
-        let frozen = RandomFault::Server(Fault::Freeze);
-        let cuts = [RandomFault::Partition, RandomFault::PartitionOneway];
+    pub fn can_come(self, faults: &BTreeSet<FaultKind>) -> bool {
+        let any = |is_so: fn(&FaultKind) -> bool| faults.iter().any(is_so);
+        let down = any(|kind| kind.kills);
+        let cuts = any(|kind| kind.family == "partition");
+        let frozen = any(|kind| kind.events.contains(&"frozen"));
         match self {
-            Self::TwoDown | Self::DiesSynchronising | Self::CatchesUp | Self::AllLinksDown => {
-                any(&down)
-            }
-            Self::CutWhileDown | Self::BothWays => any(&down) && any(&cuts),
-            Self::HealedDiffering => any(&cuts),
+            Self::TwoDown | Self::DiesSynchronising | Self::CatchesUp | Self::AllLinksDown => down,
+            Self::CutWhileDown | Self::BothWays => down && cuts,
+            Self::HealedDiffering => cuts,
             // All of them take some seconds of silence, which not every scenario has.
             Self::Silent | Self::NoGreeting | Self::Superseded | Self::LateAnswer => false,
-            Self::Overtaken | Self::BeforeOthers => any(&cuts) || any(&[RandomFault::Slow]),
-            Self::OlderFromClient => any(&[RandomFault::Skew]),
-            Self::Unanswered => any(&down) || any(&[frozen]) || any(&cuts),
+            Self::Overtaken | Self::BeforeOthers => {
+                cuts || any(|kind| kind.targets == Shape::Routes)
+            }
+            Self::OlderFromClient => any(|kind| kind.targets == Shape::Clocks),
+            Self::Unanswered => down || frozen || cuts,
         }
     }
 

@@ -85,6 +85,16 @@ impl<'a> Faults<'a> {
                 if let Some(fault) = event.cause.and_then(|cause| all.get_mut(&cause)) {
                     fault.impact = Some(event);
                     fault.end = (!lasts).then_some(event);
+                } else if !lasts {
+                    // The end of a whole is the end of its parts.
+                    let parts = (all.values_mut())
+                        .filter(|part| part.begin.cause == event.cause && part.end.is_none());
+                    parts.for_each(|part| part.end = Some(event));
+                }
+            } else if ends_a_part(event) {
+                let part = event.cause.and_then(|cause| all.get_mut(&cause));
+                if let Some(part) = part.filter(|part| part.end.is_none()) {
+                    part.end = Some(event);
                 }
             } else if let Some(kind) = Kind::begun_by(event) {
                 let fault = Fault {
@@ -111,6 +121,14 @@ impl<'a> Faults<'a> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Fault<'a>> {
         self.0.iter()
     }
+}
+
+/// Whether an event ends what is only a part of a fault, and of which no impact is told.
+fn ends_a_part(event: &Event) -> bool {
+    matches!(
+        event.what,
+        EventKind::Restarted | EventKind::PoweredOn | EventKind::Thawed | EventKind::Accepting
+    )
 }
 
 /// Whom an event affects, if it affects pairs.

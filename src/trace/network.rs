@@ -90,7 +90,7 @@ impl<'a> Network<'a> {
                 false => words.push(format!("{a} → {b} is cut")),
             }
         }
-        words.extend(self.frozen.iter().map(|who| format!("{who} stands still")));
+        words.extend(self.frozen.iter().map(|who| format!("{who} is frozen")));
         words.extend(self.refusing.iter().map(|who| format!("{who} refuses")));
         (!words.is_empty()).then(|| words.join(", "))
     }

@@ -2,7 +2,7 @@
 
 use proxy_herd::diag::Source;
 use proxy_herd::herd::Herd;
-use proxy_herd::scenario::Scenario;
+use proxy_herd::scenario::{self, Scenario};
 use proxy_herd::{report, sim};
 
 fn examples() -> Vec<String> {
@@ -29,4 +29,30 @@ fn every_example_of_the_reference_works() {
         scenarios += 1;
     }
     assert!(scenarios >= 2, "the examples were not found");
+}
+
+/// The part of the reference between the comments `name: begin` and `name: end` is this table. Where snapshots are
+/// accepted (`INSTA_UPDATE=always`), so is the table.
+fn is_made_from_the_code(name: &str, table: &str) {
+    const FILE: &str = "docs/scenarios.md";
+    let text = std::fs::read_to_string(FILE).expect("it is there");
+    let begin = format!("<!-- {name}: begin -->\n");
+    let end = format!("<!-- {name}: end -->\n");
+    let (before, rest) = text.split_once(&begin).expect("the beginning is marked");
+    let (found, after) = rest.split_once(&end).expect("the end is marked");
+    if found != table && std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always") {
+        let text = [before, &begin, table, &end, after].concat();
+        std::fs::write(FILE, text).expect("written");
+        return;
+    }
+    assert!(
+        found == table,
+        "{FILE} needs this table; INSTA_UPDATE=always writes it:\n{table}"
+    );
+}
+
+#[test]
+fn the_tables_of_faults_are_made_from_their_declarations() {
+    is_made_from_the_code("faults", &scenario::reference::faults());
+    is_made_from_the_code("drawn", &scenario::reference::drawn());
 }

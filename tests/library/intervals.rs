@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use proxy_herd::journal::{Actor, Event, EventKind};
 use proxy_herd::report::faults::{Fault, FaultKind};
-use proxy_herd::scenario::{self, Action, Clocked, Party, Route, Scenario};
+use proxy_herd::scenario::{self, Action, Clocked, Party, Route, Scenario, Target};
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
 use proxy_herd::view::model::Run;
@@ -64,6 +64,9 @@ const WORDS: &[&str] = &[
     "skew = \"{server}\", by = \"0s\"",
 ];
 
+/// From one step to the next.
+const EACH: Duration = Duration::from_millis(250);
+
 /// A scenario of those of the steps that are right where they stand.
 fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
     let mut right = None;
@@ -99,85 +102,146 @@ struct Wrong {
     skewed: BTreeSet<String>,
 }
 
-/// By a count of the steps: what is wrong behind each, from its moment on.
+/// By a count of the steps: what is wrong behind each, and at each moment at which there could have been one.
 fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
-    let herd = &scenario.herd;
-    let name = |party: Party| party.name(herd).to_string();
-    let both = |(a, b): (Party, Party)| (name(a), name(b));
-    let usual: BTreeMap<Route, _> = scenario.usual_latencies().collect();
-    let mut cuts: BTreeMap<(String, String), i32> = BTreeMap::new();
-    let mut now = Wrong::default();
+    let mut count = Count::new(scenario);
     let mut all = Vec::new();
     for step in &scenario.steps {
+        count.step(step);
+        all.push((step.at, count.at(step.at)));
+    }
+    let last = scenario.steps.last().map_or(Duration::ZERO, |step| step.at);
+    let end = scenario.end.expect("it has one");
+    let later = (1..).map(|nth| last + EACH * nth);
+    all.extend(
+        later
+            .take_while(|at| *at < end)
+            .map(|at| (at, count.at(at))),
+    );
+    all
+}
+
+/// What is wrong, as the steps so far have it.
+struct Count<'a> {
+    scenario: &'a Scenario,
+    cuts: BTreeMap<(String, String), i32>,
+    /// When whom a pause freezes.
+    pauses: Vec<(String, Duration, Duration)>,
+    now: Wrong,
+}
+
+impl<'a> Count<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        Self {
+            scenario,
+            cuts: BTreeMap::new(),
+            pauses: Vec::new(),
+            now: Wrong::default(),
+        }
+    }
+
+    fn name(&self, party: Party) -> String {
+        party.name(&self.scenario.herd).to_string()
+    }
+
+    /// Whom a step names: servers alone, or two of them.
+    fn named(&self, targets: &[Target]) -> (Vec<String>, Vec<(String, String)>) {
+        let (mut alone, mut pairs) = (Vec::new(), Vec::new());
+        for target in targets {
+            match target {
+                Target::Party(party) => alone.push(self.name(*party)),
+                Target::Clock(Clocked::Server(id)) => alone.push(self.name(Party::Server(*id))),
+                Target::Direction((a, b)) | Target::Pair(a, b) => {
+                    pairs.push((self.name(*a), self.name(*b)));
+                }
+                Target::Route(Route::Link(at)) => {
+                    let link = &self.scenario.herd.links()[*at];
+                    let [a, b] = [link.a, link.b].map(|id| self.name(Party::Server(id)));
+                    pairs.push((a, b));
+                }
+                // No picture draws those.
+                Target::Route(_) | Target::Clock(Clocked::Client(_)) => {}
+            }
+        }
+        (alone, pairs)
+    }
+
+    fn step(&mut self, step: &scenario::Step) {
+        let (alone, pairs) = self.named(step.action.targets());
+        let usual = self.scenario.usual();
         match &step.action {
-            Action::Break(fault, parties) => {
-                for &party in parties {
-                    let set = match fault {
-                        scenario::Fault::Crash | scenario::Fault::PowerOff => {
-                            now.frozen.remove(&name(party));
-                            now.refusing.remove(&name(party));
-                            &mut now.down
-                        }
-                        scenario::Fault::Freeze => &mut now.frozen,
-                        scenario::Fault::Refuse => &mut now.refusing,
-                    };
-                    set.insert(name(party));
+            Action::Begin(fault) => match fault.kind.name {
+                "crash" | "power_off" => {
+                    self.now.frozen.retain(|server| !alone.contains(server));
+                    self.now.refusing.retain(|server| !alone.contains(server));
+                    self.pauses.retain(|(server, ..)| !alone.contains(server));
+                    self.now.down.extend(alone);
                 }
-            }
-            Action::Mend(fault, parties) => {
-                let set = match fault {
-                    scenario::Fault::Crash | scenario::Fault::PowerOff => &mut now.down,
-                    scenario::Fault::Freeze => &mut now.frozen,
-                    scenario::Fault::Refuse => &mut now.refusing,
-                };
-                set.retain(|server| !parties.iter().any(|&party| name(party) == *server));
-            }
-            Action::Cut(ways) => ways
-                .iter()
-                .for_each(|&way| *cuts.entry(both(way)).or_default() += 1),
-            Action::Heal(ways) => ways
-                .iter()
-                .for_each(|&way| *cuts.entry(both(way)).or_default() -= 1),
-            Action::Slow(routes, latency) => {
-                for route in routes {
-                    let pairs: Vec<(String, String)> = match route {
-                        Route::Link(at) => {
-                            let link = &herd.links()[*at];
-                            vec![both((Party::Server(link.a), Party::Server(link.b)))]
-                        }
-                        // No picture draws those.
-                        Route::Clients | Route::Places => Vec::new(),
-                    };
-                    for pair in pairs {
-                        if usual[route] == *latency {
-                            now.slow.remove(&pair);
+                "freeze" => self.now.frozen.extend(alone),
+                "refuse" => self.now.refusing.extend(alone),
+                "pause_gc" => {
+                    let pause = fault.values.duration("pause");
+                    let each = pause + fault.values.duration("gap");
+                    for nth in 0..fault.values.count("pauses") {
+                        let from = step.at + each * nth;
+                        let all = alone.iter().cloned();
+                        self.pauses
+                            .extend(all.map(|server| (server, from, from + pause)));
+                    }
+                }
+                "partition" | "partition_oneway" => {
+                    for way in pairs {
+                        *self.cuts.entry(way).or_default() += 1;
+                    }
+                }
+                "slow" if fault.is_none(&usual) => {
+                    self.now.slow.retain(|pair| !pairs.contains(pair));
+                }
+                "slow" => {
+                    for target in &fault.targets {
+                        let (_, pairs) = self.named(std::slice::from_ref(target));
+                        if fault.clears(target, &usual) {
+                            self.now.slow.retain(|pair| !pairs.contains(pair));
                         } else {
-                            now.slow.insert(pair);
+                            self.now.slow.extend(pairs);
                         }
                     }
                 }
-            }
-            Action::Skew(owners, skewed) => {
-                for owner in owners {
-                    if let Clocked::Server(id) = owner {
-                        let server = name(Party::Server(*id));
-                        if skewed.by == 0 && skewed.drift == 0 {
-                            now.skewed.remove(&server);
-                        } else {
-                            now.skewed.insert(server);
-                        }
+                "skew" if fault.values.difference("by") == 0 => {
+                    self.now.skewed.retain(|server| !alone.contains(server));
+                }
+                "skew" | "clock_jump" => self.now.skewed.extend(alone),
+                "sever" => {}
+                other => panic!("nobody counts {other}"),
+            },
+            Action::End(kind, _) => match kind.end_word() {
+                Some("restart" | "power_on") => {
+                    self.now.down.retain(|server| !alone.contains(server));
+                }
+                Some("thaw") => self.now.frozen.retain(|server| !alone.contains(server)),
+                Some("accept") => self.now.refusing.retain(|server| !alone.contains(server)),
+                Some("heal") => {
+                    for way in pairs {
+                        *self.cuts.entry(way).or_default() -= 1;
                     }
                 }
-            }
+                other => panic!("nobody counts {other:?}"),
+            },
             _ => {}
         }
+    }
+
+    fn at(&self, at: Duration) -> Wrong {
+        let mut now = self.now.clone();
         // Nobody looks anything up, so Places is not there.
         let there = |(a, b): &(String, String)| a != "places" && b != "places";
-        let open = cuts.iter().filter(|(way, count)| **count > 0 && there(way));
+        let open = (self.cuts.iter()).filter(|(way, count)| **count > 0 && there(way));
         now.cut = open.map(|(way, _)| way.clone()).collect();
-        all.push((step.at, now.clone()));
+        let pauses = self.pauses.iter();
+        let frozen = pauses.filter(|(_, from, to)| *from <= at && at < *to);
+        now.frozen.extend(frozen.map(|(server, ..)| server.clone()));
+        now
     }
-    all
 }
 
 /// What a page draws at a moment.
@@ -254,7 +318,7 @@ fn in_words(wrong: &Wrong) -> Vec<String> {
         wrong
             .frozen
             .iter()
-            .map(|server| format!("{server} stands still")),
+            .map(|server| format!("{server} is frozen")),
     );
     words.extend(
         wrong

@@ -479,10 +479,10 @@ fn a_fault_that_touches_nobody_breaks_the_run() {
             "`freeze` of Lonely",
         ),
         ("{ at = \"1s\", refuse = \"South\" }", "`refuse` of South"),
-        ("{ at = \"1s\", partition = \"Lonely\" }", "the cut"),
+        ("{ at = \"1s\", partition = \"Lonely\" }", "`partition`"),
         (
             "{ at = \"1s\", partition_oneway = \"Lonely\", from = \"clients\" }",
-            "the cut",
+            "`partition_oneway`",
         ),
         (
             &format!("{both} {{ at = \"2s\", sever = \"North-South\" }}"),
@@ -740,7 +740,7 @@ fn what_is_not_mended_at_the_end_is_told() {
     assert!(ending.passed);
     assert_eq!(
         ending.actual,
-        "all done; not mended: Bernard → Campbell is cut, Juzang ↔ Riley is cut, Jaquez stands still"
+        "all done; not mended: Bernard → Campbell is cut, Juzang ↔ Riley is cut, Jaquez is frozen"
     );
 }
 

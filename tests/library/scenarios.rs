@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use proxy_herd::journal::{Actor, EventKind};
 use proxy_herd::scenario::{
-    Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, Skewed, StateCheck,
-    UpdateRef,
+    Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, StateCheck, UpdateRef,
 };
 use proxy_herd::trace::state::LinkState;
 use proxy_herd::trace::{Judgement, Trace};
@@ -116,32 +115,20 @@ fn latencies_drawn_from_a_seed_are_the_same_everywhere() {
 /// The scenario without one of its faults, and without what mends it.
 fn without_fault(scenario: &Scenario, at: usize) -> Scenario {
     let mut less = scenario.clone();
-    let fault = less.steps.remove(at).action;
-    let mut later: Vec<&mut Action> = (less.steps[at..].iter_mut())
-        .map(|step| &mut step.action)
-        .collect();
-    match fault {
-        Action::Break(fault, whom) => {
-            for party in whom {
-                let _ = later.iter_mut().find_map(|action| match action {
-                    Action::Mend(other, parties) if *other == fault => take(parties, &party),
-                    _ => None,
-                });
-            }
-        }
-        Action::Cut(ways) => {
-            for way in ways {
-                let _ = later.iter_mut().find_map(|action| match action {
-                    Action::Heal(healed) => take(healed, &way),
-                    _ => None,
-                });
-            }
-        }
-        _ => {}
+    let Action::Begin(fault) = less.steps.remove(at).action else {
+        return less;
+    };
+    let family = fault.kind.family();
+    for target in &fault.targets {
+        let _ = less.steps[at..]
+            .iter_mut()
+            .find_map(|step| match &mut step.action {
+                Action::End(kind, targets) if *kind == family => take(targets, target),
+                _ => None,
+            });
     }
     less.steps.retain(|step| match &step.action {
-        Action::Mend(_, parties) => !parties.is_empty(),
-        Action::Heal(ways) => !ways.is_empty(),
+        Action::End(_, targets) => !targets.is_empty(),
         _ => true,
     });
     less
@@ -168,18 +155,15 @@ fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
     let mut idle = Vec::new();
     for file in scenarios() {
         let (scenario, _) = Scenario::load(&file).expect("right");
+        let usual = scenario.usual();
         for (at, step) in scenario.steps.iter().enumerate() {
-            let rightens = Skewed::default();
-            match step.action {
-                // Of a random step it is judged in its own run whether each kind of fault was chosen.
-                Action::Client(_)
-                | Action::Mend(..)
-                | Action::Heal(_)
-                | Action::Workload(_)
-                | Action::Random(_)
-                | Action::Drawn(_) => continue,
-                Action::Skew(_, skewed) if skewed == rightens => continue,
-                _ => {}
+            // Of a random step it is judged in its own run whether each kind of fault was chosen.
+            let is_fault = match &step.action {
+                Action::Begin(fault) => !fault.is_none(&usual),
+                _ => false,
+            };
+            if !is_fault {
+                continue;
             }
             let trace = sim::run_once(&without_fault(&scenario, at)).expect("runs");
             if authors_own(&trace).all(|judgement| judgement.passed) {

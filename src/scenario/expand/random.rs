@@ -7,32 +7,25 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::diag::Span;
 use crate::herd::ServerId;
-use crate::scenario::broken::{Broken, ended_by};
-use crate::scenario::{
-    Action, Clocked, Direction, Fault, Party, Random, RandomFault, Route, Scenario, Skewed, Step,
-};
+use crate::scenario::broken::Broken;
+use crate::scenario::faults::Draw;
+use crate::scenario::{Action, End, Fault, FaultKind, Random, Scenario, Step, Target, Usual};
 use crate::seed::stream;
-use crate::units::LatencyRange;
-
-/// A link can take so many times as long.
-const SLOWER: std::ops::RangeInclusive<u32> = 2..=10;
-
-/// A clock can be so many milliseconds wrong.
-const WRONG_MS: std::ops::RangeInclusive<i64> = 1..=2_000;
 
 /// What a random step came to.
-pub(super) struct Draw {
+pub(super) struct Outcome {
     pub(super) steps: Vec<(Duration, Action)>,
     /// How many of each kind were chosen, in the order of [`Random::faults`].
     pub(super) counts: Vec<u32>,
 }
 
 /// Draws the faults of the step at `index`, the `number`-th random one.
-pub(super) fn draw(scenario: &Scenario, index: usize, random: &Random, number: u64) -> Draw {
+pub(super) fn draw(scenario: &Scenario, index: usize, random: &Random, number: u64) -> Outcome {
     let step = &scenario.steps[index];
+    let usual = scenario.usual();
     let mut broken = Broken::default();
     for earlier in &scenario.steps[..index] {
-        broken.learn(earlier, scenario);
+        broken.learn(earlier, &usual);
     }
     let mut chaos = Chaos {
         scenario,
@@ -40,13 +33,14 @@ pub(super) fn draw(scenario: &Scenario, index: usize, random: &Random, number: u
         start: step.at,
         span: step.span.clone(),
         broken,
+        usual,
         pending: Vec::new(),
         steps: Vec::new(),
         links: links_within(scenario, &random.of),
     };
     // A generator for each kind, so that one more kind changes nothing of what the others draw.
-    let stream_of = |(fault, _): &(RandomFault, Duration)| {
-        stream(scenario.seed, &format!("random {}", fault.word()), number)
+    let stream_of = |(fault, _): &(FaultKind, Duration)| {
+        stream(scenario.seed, &format!("random {}", fault.name), number)
     };
     let mut streams: Vec<ChaCha8Rng> = random.faults.iter().map(stream_of).collect();
     let mut counts = vec![0; random.faults.len()];
@@ -59,15 +53,14 @@ pub(super) fn draw(scenario: &Scenario, index: usize, random: &Random, number: u
                 // All that there is to draw is drawn, whether it can happen or not.
                 let chosen = chaos.choose(fault, rng);
                 let held = rng.random_range(chaos.held());
-                if chosen.is_some_and(|action| chaos.begin(tick, (tick + held).min(ticks), action))
-                {
+                if chosen.is_some_and(|fault| chaos.begin(tick, (tick + held).min(ticks), fault)) {
                     counts[at] += 1;
                 }
             }
         }
     }
     chaos.mend_due(ticks);
-    Draw {
+    Outcome {
         steps: chaos.steps,
         counts,
     }
@@ -86,7 +79,8 @@ struct Chaos<'a> {
     start: Duration,
     span: Span,
     broken: Broken,
-    /// What is to be mended, and at which tick, in the order in which it began.
+    usual: Usual,
+    /// What is to be ended, and at which tick, in the order in which it began.
     pending: Vec<(u64, Action)>,
     steps: Vec<(Duration, Action)>,
     links: Vec<usize>,
@@ -102,116 +96,72 @@ impl Chaos<'_> {
         self.ticks(self.random.holds.least)..=self.ticks(self.random.holds.most)
     }
 
-    /// What begins, if `fault` can happen to anybody.
-    fn choose(&self, fault: RandomFault, rng: &mut ChaCha8Rng) -> Option<Action> {
-        let Random { of, .. } = self.random;
-        match fault {
-            RandomFault::Server(fault) => {
-                let server = pick(of, rng)?;
-                Some(Action::Break(fault, vec![Party::Server(server)]))
-            }
-            RandomFault::Partition => {
-                let (a, b) = self.pair(rng)?;
-                Some(Action::Cut(vec![(a, b), (b, a)]))
-            }
-            RandomFault::PartitionOneway => {
-                let (a, b) = self.pair(rng)?;
-                let there = rng.random_range(0..2) == 0;
-                Some(Action::Cut(vec![if there { (a, b) } else { (b, a) }]))
-            }
-            RandomFault::Sever => {
-                let link = &self.scenario.herd.links()[pick(&self.links, rng)?];
-                let (a, b) = (Party::Server(link.a), Party::Server(link.b));
-                Some(Action::Sever(vec![(a, b)]))
-            }
-            RandomFault::Slow => {
-                let link = pick(&self.links, rng)?;
-                let factor = rng.random_range(SLOWER);
-                let LatencyRange { least, most } = self.scenario.link_latency[link];
-                let slower = LatencyRange {
-                    least: least * factor,
-                    most: most * factor,
-                };
-                Some(Action::Slow(vec![Route::Link(link)], slower))
-            }
-            RandomFault::Skew => {
-                let server = pick(of, rng)?;
-                let sign = if rng.random_range(0..2) == 0 { 1 } else { -1 };
-                let by = sign * rng.random_range(WRONG_MS) * 1_000_000;
-                let skewed = Skewed { by, drift: 0 };
-                Some(Action::Skew(vec![Clocked::Server(server)], skewed))
-            }
-        }
-    }
-
-    /// A link, or a server and all clients: each as likely as any other.
-    fn pair(&self, rng: &mut ChaCha8Rng) -> Option<Direction> {
-        let link = |&at: &usize| {
-            let link = &self.scenario.herd.links()[at];
-            (Party::Server(link.a), Party::Server(link.b))
-        };
-        let servers = self.random.of.iter();
-        let with_clients = servers.map(|&id| (Party::Server(id), Party::Clients));
-        let pairs: Vec<Direction> = self.links.iter().map(link).chain(with_clients).collect();
-        pick(&pairs, rng)
+    /// What begins, if a fault of this kind can happen to anybody.
+    fn choose(&self, kind: FaultKind, rng: &mut ChaCha8Rng) -> Option<Fault> {
+        let mut draw = Draw::new(self.scenario, &self.random.of, &self.links, rng);
+        let (targets, values) = (kind.drawn.as_ref()?.draw)(&mut draw)?;
+        Some(Fault {
+            kind,
+            targets,
+            values,
+        })
     }
 
     /// Begins a fault that ends at tick `until`; whether nothing stands against it.
-    fn begin(&mut self, tick: u64, until: u64, action: Action) -> bool {
-        if !self.fits(&action) {
+    fn begin(&mut self, tick: u64, until: u64, fault: Fault) -> bool {
+        if !self.fits(&fault) {
             return false;
         }
-        if let Action::Break(fault, servers) = &action {
-            let over = ended_by(*fault).iter();
-            let over: Vec<Action> = over
-                .map(|&end| Action::Mend(end, servers.clone()))
-                .collect();
-            self.pending.retain(|(_, mend)| !over.contains(mend));
-        }
-        let mend = self.mend_of(&action);
-        self.push(tick, action);
-        self.pending.extend(mend.map(|mend| (until, mend)));
+        let over = FaultKind::all().filter(|other| fault.kind.ends(*other));
+        let over: Vec<Action> = over
+            .map(|over| Action::End(over, fault.targets.clone()))
+            .collect();
+        self.pending.retain(|(_, end)| !over.contains(end));
+        let end = self.end_of(&fault);
+        self.push(tick, Action::Begin(fault));
+        self.pending.extend(end.map(|end| (until, end)));
         true
     }
 
     /// Whether nothing stands against a fault.
-    fn fits(&self, action: &Action) -> bool {
-        match action {
-            Action::Break(fault, servers) => servers.iter().all(|&id| self.can_break(*fault, id)),
-            // Cuts add up, but then healing this one would not mend the way, or mend another's.
-            Action::Cut(ways) => (ways.iter())
-                .all(|&(a, b)| !self.broken.is_cut((a, b)) && !self.broken.is_cut((b, a))),
-            Action::Slow(routes, _) => routes.iter().all(|&route| !self.broken.is_slow(route)),
-            Action::Skew(whom, _) => !whom.iter().any(|whose| self.broken.is_skewed(whose)),
-            _ => true,
-        }
-    }
-
-    /// How to mend a fault, if it does not end by itself.
-    fn mend_of(&self, action: &Action) -> Option<Action> {
-        match action {
-            Action::Break(fault, servers) => Some(Action::Mend(*fault, servers.clone())),
-            Action::Cut(ways) => Some(Action::Heal(ways.clone())),
-            Action::Slow(routes, _) => {
-                let mut all = self.scenario.usual_latencies();
-                let (_, usual) = all.find(|(route, _)| routes.contains(route))?;
-                Some(Action::Slow(routes.clone(), usual))
+    fn fits(&self, fault: &Fault) -> bool {
+        fault.targets.iter().all(|target| match target {
+            Target::Party(_) => self.can_begin(fault.kind, target),
+            // Cuts add up, but then healing this one would not heal the way, or heal another's.
+            Target::Direction(way) => !self.broken.is_cut_at_all(fault.kind, *way),
+            Target::Pair(..) | Target::Route(_) | Target::Clock(_) => {
+                !self.broken.has(fault.kind, target)
             }
-            Action::Skew(whom, _) => Some(Action::Skew(whom.clone(), Skewed::default())),
-            _ => None,
+        })
+    }
+
+    /// How to end a fault, if it does not end by itself.
+    fn end_of(&self, fault: &Fault) -> Option<Action> {
+        let family = fault.kind.family();
+        match family.end {
+            End::Step { .. } => Some(Action::End(family, fault.targets.clone())),
+            End::Same(usual) => {
+                let values = usual(fault.targets.first()?, &self.usual);
+                Some(Action::Begin(Fault {
+                    kind: family,
+                    targets: fault.targets.clone(),
+                    values,
+                }))
+            }
+            End::AtOnce | End::After(_) | End::Family => None,
         }
     }
 
-    /// Whether a server can break so now. What a written step did to it must not be undone here, as
-    /// the step that mends it is written, too.
-    fn can_break(&self, fault: Fault, id: Party) -> bool {
-        let is_mine = |other: Fault| {
-            let mend = Action::Mend(other, vec![id]);
-            self.pending.iter().any(|(_, pending)| *pending == mend)
+    /// Whether this can begin with a server. What a written step did to it must not be undone here, as
+    /// the step that ends it is written, too.
+    fn can_begin(&self, kind: FaultKind, target: &Target) -> bool {
+        let is_mine = |other: FaultKind| {
+            let end = Action::End(other, vec![target.clone()]);
+            self.pending.iter().any(|(_, pending)| *pending == end)
         };
-        let mut ended = ended_by(fault).iter();
-        self.broken.against(fault, id).is_none()
-            && ended.all(|&other| !self.broken.has(other, id) || is_mine(other))
+        let mut ended = FaultKind::all().filter(|other| kind.ends(*other));
+        self.broken.against(kind, target).is_none()
+            && ended.all(|other| !self.broken.has(other, target) || is_mine(other))
     }
 
     fn mend_due(&mut self, tick: u64) {
@@ -231,12 +181,7 @@ impl Chaos<'_> {
             span: self.span.clone(),
             action,
         };
-        self.broken.learn(&step, self.scenario);
+        self.broken.learn(&step, &self.usual);
         self.steps.push((at, step.action));
     }
-}
-
-fn pick<T: Copy>(from: &[T], rng: &mut ChaCha8Rng) -> Option<T> {
-    let last = from.len().checked_sub(1)?;
-    from.get(rng.random_range(0..=last)).copied()
 }

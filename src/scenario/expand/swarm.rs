@@ -58,7 +58,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::scenario::RandomFault;
+    use crate::scenario::FaultKind;
 
     fn scenario(seed: u64) -> Scenario {
         let text = format!(
@@ -69,7 +69,7 @@ mod tests {
         Scenario::parse("t.toml", &text, None).unwrap().0
     }
 
-    fn faults(seed: u64) -> Vec<(RandomFault, Duration)> {
+    fn faults(seed: u64) -> Vec<(FaultKind, Duration)> {
         match &scenario(seed).swarmed().steps[0].action {
             Action::Random(random) if random.maybe => random.faults.clone(),
             other => panic!("{other:?}"),
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn each_seed_has_a_mixture_of_its_own_and_always_the_same() {
         let kinds = |seed| {
-            let kinds: Vec<RandomFault> = faults(seed).into_iter().map(|(kind, _)| kind).collect();
+            let kinds: Vec<FaultKind> = faults(seed).into_iter().map(|(kind, _)| kind).collect();
             kinds
         };
-        let mixtures: BTreeSet<Vec<RandomFault>> = (0..200).map(kinds).collect();
+        let mixtures: BTreeSet<Vec<FaultKind>> = (0..200).map(kinds).collect();
         // Every set of four kinds but the empty one.
         assert_eq!(mixtures.len(), 15);
         assert_eq!(faults(7), faults(7));
@@ -92,7 +92,7 @@ mod tests {
     fn rates_are_drawn_in_ticks_around_what_is_written() {
         let freezes = (0..200)
             .flat_map(faults)
-            .filter(|(kind, _)| kind.word() == "freeze");
+            .filter(|(kind, _)| kind.name == "freeze");
         let means: BTreeSet<Duration> = freezes.map(|(_, mean)| mean).collect();
         let halves = (1..=8).map(|halves| Duration::from_millis(150) * halves);
         assert_eq!(means, halves.collect());

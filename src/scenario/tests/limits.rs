@@ -259,7 +259,7 @@ fn a_wrong_clock_of_all_or_of_a_group_is_that_of_each() {
          { at = \"3s\", skew = \"Riley\", by = \"0s\" }, { at = \"3s\", skew = \"all\", by = \"0s\" }, { at = \"3s\", skew = \"kiwi-2\", by = \"0s\" }]",
     );
     let told: Vec<String> = (scenario.steps.iter())
-        .filter(|step| matches!(step.action, Action::Skew(..)))
+        .filter(|step| matches!(&step.action, Action::Begin(fault) if fault.kind.name == "skew"))
         .map(|step| step.to_toml(&scenario.herd))
         .collect();
     let wanted = [

@@ -50,9 +50,15 @@ fn told(problems: &Problems) -> Vec<String> {
     problems.sorted().into_iter().map(tell).collect()
 }
 
-fn names(scenario: &Scenario, parties: &[Party]) -> Vec<String> {
-    let name = |party: &Party| party.name(&scenario.herd).to_string();
-    parties.iter().map(name).collect()
+fn names(scenario: &Scenario, targets: &[Target]) -> Vec<String> {
+    let parties = targets.iter().filter_map(Target::party);
+    parties
+        .map(|party| party.name(&scenario.herd).to_string())
+        .collect()
+}
+
+fn crash() -> FaultKind {
+    FaultKind::of("crash").unwrap()
 }
 
 const JUZANG_GOES_DOWN: &str = r#"
@@ -91,7 +97,11 @@ fn a_whole_scenario_is_read() {
         ["Riley", "Jaquez", "Juzang", "Campbell", "Bernard"].map(|n| scenario.herd.id(n).unwrap());
     assert_eq!(
         scenario.steps[0].action,
-        Action::Break(Fault::Crash, vec![Party::Server(juzang)])
+        Action::Begin(Fault {
+            kind: crash(),
+            targets: vec![Target::Party(Party::Server(juzang))],
+            values: Values::default(),
+        })
     );
     let Action::Client(client) = &scenario.steps[1].action else {
         panic!("{:?}", scenario.steps[1]);
@@ -124,9 +134,10 @@ fn json_says_the_same() {
     let text = r#"{ "title": "t", "herd": "hill", "steps": [
         { "at": "1s", "crash": ["Smith", "Hill"] }, { "after": "1s", "restart": "all" } ] }"#;
     let (scenario, _) = Scenario::parse("a.json", text, None).unwrap();
-    let Action::Mend(Fault::Crash, up) = &scenario.steps[1].action else {
+    let Action::End(kind, up) = &scenario.steps[1].action else {
         panic!("{:?}", scenario.steps[1]);
     };
+    assert_eq!(*kind, crash());
     assert_eq!(names(&scenario, up), ["Hill", "Smith"]);
     assert_eq!(scenario.steps[1].at, Duration::from_secs(2));
 }
@@ -192,11 +203,9 @@ fn steps_are_sorted_by_time_and_keep_their_order_within_one() {
     assert_eq!(times, [1, 3, 3, 4]);
     assert!(matches!(
         scenario.steps[1].action,
-        Action::Mend(Fault::Crash, _)
+        Action::End(kind, _) if kind == crash()
     ));
-    let Action::Break(Fault::Crash, rest) = &scenario.steps[3].action else {
-        panic!("{:?}", scenario.steps[3]);
-    };
+    let rest = scenario.steps[3].action.targets();
     assert_eq!(
         names(&scenario, rest),
         ["Riley", "Juzang", "Campbell", "Bernard"]

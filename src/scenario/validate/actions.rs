@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::steps::{DraftAction, Whom};
-use super::{Context, is_all};
+use super::Context;
+use super::steps::DraftAction;
 use crate::diag::{Problem, Span};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Name, ServerId, reserved};
 use crate::protocol::visible;
-use crate::scenario::raw::RawStep;
+use crate::scenario::raw::{PlainStep, RawStep};
 use crate::scenario::template::TextError;
-use crate::scenario::{Action, ClientStep, Fault, Line, PLACES, Party, Pattern, Template};
+use crate::scenario::{Action, ClientStep, FaultKind, Line, Pattern, Template};
 
 /// Each repetition is a connection of its own, and a simulated host has only so many ports.
 const MOST_TIMES: u32 = 10_000;
@@ -39,16 +39,8 @@ impl Context<'_> {
             let random = self.random(step, faults)?;
             return Some(DraftAction::Ready(Action::Random(random)));
         }
-        for fault in Fault::ALL {
-            let (begin, end) = step.fault(fault);
-            if let Some(list) = begin {
-                return self.whom(list).map(|whom| DraftAction::Break(fault, whom));
-            }
-            if let Some(list) = end {
-                return self.whom(list).map(|whom| DraftAction::Mend(fault, whom));
-            }
-        }
-        self.network_action(step)
+        let (word, list) = step.faults().next()?;
+        self.fault(step, word, list)
     }
 
     /// Fields that belong to another kind of step than this one.
@@ -57,37 +49,29 @@ impl Context<'_> {
             self.check_no_client_fields(step, action);
         }
         self.check_drawn_fields(step, action);
-        let wants_from = ["partition", "partition_oneway", "heal", "sever"];
-        let extra = [
-            (
-                "from",
-                &wants_from[..],
-                step.from.as_ref().map(OneOrMany::span),
-            ),
-            (
-                "latency",
-                &["slow"][..],
-                step.latency.as_ref().map(Located::span),
-            ),
-            ("by", &["skew"][..], step.by.as_ref().map(Located::span)),
-            (
-                "drift",
-                &["skew"][..],
-                step.drift.as_ref().map(Located::span),
-            ),
-            (
-                "maybe",
-                &["client", "random"][..],
-                step.maybe.as_ref().map(Located::span),
-            ),
-        ];
-        for (field, owners, span) in extra {
-            if let Some(span) = span.filter(|_| !owners.contains(&action)) {
-                let owners = owners.join("`, `");
-                let message =
-                    format!("`{field}` goes with `{owners}`, and this step has `{action}`");
-                self.error(span, message);
+        let has_sides = |kind: &FaultKind| kind.targets.has_sides();
+        let words = |kind: FaultKind| [Some(kind.name), kind.end_word()].into_iter().flatten();
+        let with_sides: Vec<&str> = FaultKind::all().filter(has_sides).flat_map(words).collect();
+        let from = step.from.as_ref().map(OneOrMany::span);
+        self.check_owners("from", &with_sides, from, action);
+        let maybe = step.maybe.as_ref().map(Located::span);
+        self.check_owners("maybe", &["client", "random"], maybe, action);
+        for (field, value) in step.declared() {
+            let owns = |kind: &FaultKind| kind.fields.iter().any(|own| own.name == field);
+            let owners: Vec<&str> = (FaultKind::all().filter(owns))
+                .map(|kind| kind.name)
+                .collect();
+            if !owners.is_empty() {
+                self.check_owners(field, &owners, Some(value.span()), action);
             }
+        }
+    }
+
+    fn check_owners(&mut self, field: &str, owners: &[&str], span: Option<Span>, action: &str) {
+        if let Some(span) = span.filter(|_| !owners.contains(&action)) {
+            let owners = owners.join("`, `");
+            let message = format!("`{field}` goes with `{owners}`, and this step has `{action}`");
+            self.error(span, message);
         }
     }
 
@@ -124,21 +108,6 @@ impl Context<'_> {
             let message = format!("`{name}` goes with `client`, and this step has `{action}`");
             self.error(span, message);
         }
-    }
-
-    fn whom(&mut self, list: &OneOrMany) -> Option<Whom> {
-        if is_all(list) {
-            return Some(Whom::Everyone(list.span()));
-        }
-        self.named(list, Self::server_or_places).map(Whom::Named)
-    }
-
-    fn server_or_places(&mut self, name: &Located<String>) -> Option<Party> {
-        if name.as_str() == PLACES {
-            self.names_places = true;
-            return Some(Party::Places);
-        }
-        self.server(name).map(Party::Server)
     }
 
     fn client(&mut self, step: &Section<RawStep>) -> Option<ClientStep> {
@@ -218,7 +187,7 @@ impl Context<'_> {
         self.report(problem.help("give the client another name"));
     }
 
-    fn no_reply(&mut self, step: &RawStep) -> bool {
+    fn no_reply(&mut self, step: &PlainStep) -> bool {
         let Some(no_reply) = step.no_reply.as_ref().filter(|no_reply| ***no_reply) else {
             return false;
         };
@@ -230,7 +199,7 @@ impl Context<'_> {
         true
     }
 
-    fn maybe(&mut self, step: &RawStep, no_reply: bool) -> bool {
+    fn maybe(&mut self, step: &PlainStep, no_reply: bool) -> bool {
         let Some(maybe) = step.maybe.as_ref().filter(|maybe| ***maybe) else {
             return false;
         };
@@ -337,7 +306,7 @@ impl Context<'_> {
 }
 
 /// The fields of a step that only a client has, as far as they are given.
-fn client_fields(step: &RawStep) -> Vec<(&'static str, Span)> {
+fn client_fields(step: &PlainStep) -> Vec<(&'static str, Span)> {
     let fields = [
         ("to", step.to.as_ref().map(OneOrMany::span)),
         ("send", step.send.as_ref().map(OneOrMany::span)),
@@ -356,39 +325,12 @@ fn client_fields(step: &RawStep) -> Vec<(&'static str, Span)> {
 impl RawStep {
     /// What the step says that happens, each with its place: there must be exactly one.
     fn actions(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        let lists = [
-            ("crash", &self.crash),
-            ("restart", &self.restart),
-            ("power_off", &self.power_off),
-            ("power_on", &self.power_on),
-            ("freeze", &self.freeze),
-            ("thaw", &self.thaw),
-            ("refuse", &self.refuse),
-            ("accept", &self.accept),
-            ("partition", &self.partition),
-            ("partition_oneway", &self.partition_oneway),
-            ("heal", &self.heal),
-            ("sever", &self.sever),
-            ("slow", &self.slow),
-            ("skew", &self.skew),
-        ];
-        let lists = lists.map(|(name, list)| Some((name, list.as_ref()?.span())));
+        let faults = self.faults().map(|(word, list)| (word, list.span()));
         let others = [
             self.client.as_ref().map(|name| ("client", name.span())),
             self.workload.as_ref().map(|name| ("workload", name.span())),
             self.random.as_ref().map(|faults| ("random", faults.span())),
         ];
-        lists.into_iter().chain(others).flatten()
-    }
-
-    /// The lists that begin and end a fault of servers.
-    fn fault(&self, fault: Fault) -> (Option<&OneOrMany>, Option<&OneOrMany>) {
-        let (begin, end) = match fault {
-            Fault::Crash => (&self.crash, &self.restart),
-            Fault::PowerOff => (&self.power_off, &self.power_on),
-            Fault::Freeze => (&self.freeze, &self.thaw),
-            Fault::Refuse => (&self.refuse, &self.accept),
-        };
-        (begin.as_ref(), end.as_ref())
+        faults.chain(others.into_iter().flatten())
     }
 }

@@ -8,11 +8,10 @@ use super::expects::Known;
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Name, ServerId};
+use crate::scenario::faults::read::RawMean;
 use crate::scenario::raw::{RawExpect, RawRandom, RawStep};
-use crate::scenario::{
-    Action, Clocked, Expected, Fault, Party, Random, RandomFault, Route, Step, Whose, Workload,
-};
-use crate::units::{DurationText, format_duration};
+use crate::scenario::{Action, Expected, FaultKind, Random, Step, Whose, Workload};
+use crate::units::format_duration;
 
 /// Each line is a connection of its own, and a simulated host has only so many ports.
 const MOST_LINES: u64 = 10_000;
@@ -124,13 +123,13 @@ impl Context<'_> {
         Some(random)
     }
 
-    fn random_faults(&mut self, raw: &Section<RawRandom>) -> Option<Vec<(RandomFault, Duration)>> {
+    fn random_faults(&mut self, raw: &Section<RawRandom>) -> Option<Vec<(FaultKind, Duration)>> {
         let mut faults = Vec::new();
-        for fault in RandomFault::ALL {
-            let Some(mean) = raw.mean(fault) else {
+        for fault in FaultKind::drawn() {
+            let Some(RawMean(mean)) = raw.get(fault.name) else {
                 continue;
             };
-            let what = format!("`{}`", fault.word());
+            let what = format!("`{}`", fault.name);
             let duration = self.on_tick(mean, &what);
             if duration.is_zero() {
                 self.error(mean.span(), "there can be no fault every 0s");
@@ -167,7 +166,7 @@ impl Context<'_> {
         }
         let message = format!(
             "`{}` happens to links, and there is none between these servers",
-            fault.word()
+            fault.name
         );
         let place = step.of.as_ref().map_or(raw.span(), OneOrMany::span);
         self.error(place, message);
@@ -354,52 +353,11 @@ pub(super) fn clients_of(steps: &[Step]) -> BTreeSet<Name> {
     names
 }
 
-/// The servers that a step breaks or mends in any way.
+/// The servers with which a step begins or ends something in any way.
 fn concerned(action: &Action, herd: &Herd) -> Vec<ServerId> {
-    let servers = |parties: &mut dyn Iterator<Item = Party>| {
-        let servers = parties.filter_map(|party| match party {
-            Party::Server(id) => Some(id),
-            Party::Clients | Party::Places => None,
-        });
-        servers.collect()
-    };
-    match action {
-        Action::Break(_, whom) | Action::Mend(_, whom) => servers(&mut whom.iter().copied()),
-        Action::Cut(pairs) | Action::Heal(pairs) | Action::Sever(pairs) => {
-            servers(&mut pairs.iter().flat_map(|&(a, b)| [a, b]))
-        }
-        Action::Slow(routes, _) => {
-            let links = routes.iter().filter_map(|route| match route {
-                Route::Link(at) => Some(&herd.links()[*at]),
-                Route::Clients | Route::Places => None,
-            });
-            links.flat_map(|link| [link.a, link.b]).collect()
-        }
-        Action::Skew(whom, _) => {
-            let servers = whom.iter().filter_map(|clocked| match clocked {
-                Clocked::Server(id) => Some(*id),
-                Clocked::Client(_) => None,
-            });
-            servers.collect()
-        }
-        Action::Random(random) => random.of.clone(),
-        Action::Client(_) | Action::Workload(_) | Action::Drawn(_) => Vec::new(),
+    if let Action::Random(random) = action {
+        return random.of.clone();
     }
-}
-
-impl RawRandom {
-    fn mean(&self, fault: RandomFault) -> Option<&Located<DurationText>> {
-        let mean = match fault {
-            RandomFault::Server(Fault::Crash) => &self.crash,
-            RandomFault::Server(Fault::PowerOff) => &self.power_off,
-            RandomFault::Server(Fault::Freeze) => &self.freeze,
-            RandomFault::Server(Fault::Refuse) => &self.refuse,
-            RandomFault::Partition => &self.partition,
-            RandomFault::PartitionOneway => &self.partition_oneway,
-            RandomFault::Sever => &self.sever,
-            RandomFault::Slow => &self.slow,
-            RandomFault::Skew => &self.skew,
-        };
-        mean.as_ref()
-    }
+    let targets = action.targets().iter();
+    targets.flat_map(|target| target.servers(herd)).collect()
 }

@@ -5,24 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::raw::RawScenario;
-use super::{Route, Scenario};
+use super::{Route, Scenario, Usual};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::document::{self, Damage, Located, OneOrMany, ROOT, TextOr};
 use crate::herd::{self, Herd, RawHerd, ServerId};
 use crate::protocol::visible;
-use crate::units::{DurationText, LatencyRange, format_duration};
+use crate::units::{DurationText, format_duration};
 
 mod actions;
-mod clocks;
 mod connections;
 mod drawn;
 mod expects;
+mod faults;
 mod kinds;
-mod network;
 mod observed;
 mod order;
 mod places;
 mod settings;
+mod state;
 mod steps;
 mod unexpected;
 
@@ -51,7 +51,7 @@ pub(super) fn scenario(
         tick: None,
         names_places: false,
         has_bodies: parsed.value.places.is_some(),
-        usual: Vec::new(),
+        usual: Usual::new(),
         tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
     };
     let scenario = cx.scenario(&parsed.value, relative_to);
@@ -74,7 +74,7 @@ struct Context<'s> {
     /// Whether the file says what Places answers.
     has_bodies: bool,
     /// What messages take in the beginning.
-    usual: Vec<(Route, LatencyRange)>,
+    usual: Usual,
 }
 
 impl Context<'_> {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::Context;
-use super::clocks::Clients;
+use super::state::{Clients, Moment};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
 use crate::herd::Herd;
 use crate::scenario::broken::Broken;
 use crate::scenario::raw::RawStep;
-use crate::scenario::{Action, ClientStep, Direction, Fault, Party, Route, Skewed, Step};
-use crate::units::{LatencyRange, format_duration};
+use crate::scenario::{Action, ClientStep, FaultKind, Step, Target, Values};
+use crate::units::format_duration;
 
 /// A step whose servers are not yet known to be up or down.
 pub(super) struct Draft {
@@ -24,24 +24,22 @@ pub(super) struct Draft {
 
 /// What happens, as [`Action`].
 pub(super) enum DraftAction {
-    Break(Fault, Whom),
-    Mend(Fault, Whom),
-    Cut(Vec<Direction>),
-    Heal(Option<Vec<Direction>>, Span),
-    /// What the routes take from now on, and where that is written.
-    Slow(Vec<Route>, LatencyRange, Span),
-    /// The names of those whose clocks are wrong, or all servers, and where that is written.
-    Skew(Option<Vec<(String, Span)>>, Span, Skewed),
+    /// A fault begins, with these values, which are written there.
+    Begin(FaultKind, DraftTargets, Values, Span),
+    /// It ends for those who are named there.
+    End(FaultKind, DraftTargets, Span),
     Ready(Action),
     Client(ClientStep),
 }
 
-/// Whom something is wrong with.
-pub(super) enum Whom {
-    /// Every server that it can begin or end for at that time.
-    Everyone(Span),
-    /// These, each with the place of its name.
-    Named(Vec<(Party, Span)>),
+/// Whom a fault begins or ends for.
+pub(super) enum DraftTargets {
+    /// Everybody that it can begin or end for at that time.
+    All(Span),
+    /// These, each with its place.
+    Named(Vec<(Target, Span)>),
+    /// The clocks of those who are called so.
+    Clocks(Vec<(String, Span)>),
 }
 
 impl Context<'_> {
@@ -151,31 +149,25 @@ impl Context<'_> {
         }
     }
 
-    /// Goes through the steps in order of time and follows what is broken.
+    /// Goes through the steps in order of time and follows what is wrong.
     fn settle(&mut self, drafts: Vec<Draft>, herd: &Herd) -> Vec<Step> {
         let mut broken = Broken::default();
         let mut steps = Vec::new();
         let clients = Clients::of(&drafts);
         for draft in drafts {
+            broken.pass(draft.at);
+            let mut moment = Moment {
+                at: draft.at,
+                herd,
+                clients: &clients,
+                broken: &mut broken,
+            };
             let action = match draft.action {
-                DraftAction::Break(fault, whom) => {
-                    Action::Break(fault, self.breaks(fault, whom, herd, &mut broken))
+                DraftAction::Begin(kind, targets, values, place) => {
+                    Action::Begin(self.begins(kind, targets, &values, &place, &mut moment))
                 }
-                DraftAction::Mend(fault, whom) => {
-                    Action::Mend(fault, self.mends(fault, whom, herd, &mut broken))
-                }
-                DraftAction::Cut(ways) => {
-                    broken.cut(&ways);
-                    Action::Cut(ways)
-                }
-                DraftAction::Heal(ways, span) => Action::Heal(self.heals(ways, &span, &mut broken)),
-                DraftAction::Slow(routes, latency, span) => {
-                    self.slows(&routes, latency, span, &mut broken);
-                    Action::Slow(routes, latency)
-                }
-                DraftAction::Skew(names, span, skewed) => {
-                    let whom = self.skews(names, &span, skewed, &clients, &mut broken);
-                    Action::Skew(whom, skewed)
+                DraftAction::End(kind, targets, list) => {
+                    Action::End(kind, self.ends(kind, targets, &list, &mut moment))
                 }
                 DraftAction::Ready(action) => action,
                 DraftAction::Client(client) => Action::Client(client),
@@ -187,79 +179,5 @@ impl Context<'_> {
             });
         }
         steps
-    }
-
-    fn breaks(&mut self, fault: Fault, whom: Whom, herd: &Herd, broken: &mut Broken) -> Vec<Party> {
-        let named = match whom {
-            Whom::Named(named) => named,
-            Whom::Everyone(span) => {
-                let servers = herd.ids().map(Party::Server);
-                let fit = servers.filter(|&id| broken.against(fault, id).is_none());
-                let fit: Vec<_> = fit.map(|id| (id, span.clone())).collect();
-                if fit.is_empty() {
-                    self.error(span, "there is no server left that this can happen to");
-                }
-                fit
-            }
-        };
-        for (id, span) in &named {
-            if let Some((earlier, why)) = broken.against(fault, *id) {
-                let message = format!("`{}` {why} already", id.name(herd));
-                let problem = Problem::error(self.source, span.clone(), message);
-                self.report(problem.also(earlier, "since here"));
-            }
-            broken.begin(fault, *id, span.clone());
-        }
-        named.into_iter().map(|(id, _)| id).collect()
-    }
-
-    fn mends(&mut self, fault: Fault, whom: Whom, herd: &Herd, broken: &mut Broken) -> Vec<Party> {
-        let (begin, end) = fault.words();
-        let named = match whom {
-            Whom::Named(named) => named,
-            Whom::Everyone(span) => {
-                let all: Vec<_> = broken
-                    .servers_with(fault)
-                    .map(|id| (id, span.clone()))
-                    .collect();
-                if all.is_empty() {
-                    self.error(span, format!("there is no server to `{end}` then"));
-                }
-                all
-            }
-        };
-        for (id, span) in &named {
-            if !broken.mend(fault, *id) {
-                let name = id.name(herd);
-                let problem = if let Some(ended) = broken.ended(fault, *id) {
-                    let message = format!("`{name}` can't `{end}`: the `{begin}` is over");
-                    let problem = Problem::error(self.source, span.clone(), message);
-                    let problem = problem.also(ended.clone(), "this ended it");
-                    problem.help("leave this step out")
-                } else {
-                    let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
-                    let problem = Problem::error(self.source, span.clone(), message);
-                    problem.help(format!("let it `{begin}` first"))
-                };
-                self.report(problem);
-            }
-        }
-        named.into_iter().map(|(id, _)| id).collect()
-    }
-
-    fn heals(
-        &mut self,
-        ways: Option<Vec<Direction>>,
-        span: &Span,
-        broken: &mut Broken,
-    ) -> Vec<Direction> {
-        let healed = broken.healed(ways);
-        if healed.is_empty() {
-            let problem = Problem::error(self.source, span.clone(), "nothing is cut there then");
-            let help = self.cut_then(broken);
-            self.report(problem.help(help));
-        }
-        broken.heal(&healed);
-        healed
     }
 }

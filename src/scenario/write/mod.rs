@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Action, Direction, Drawn, Expected, Party, Scenario, Step, Timing, Whose};
+use super::{Action, Drawn, Expected, Party, Scenario, Step, Target, Timing, Whose};
 use crate::herd::{Herd, Link, Name, Server};
 use crate::units::{LatencyRange, format_duration};
 
@@ -140,9 +140,12 @@ impl Scenario {
 }
 
 fn forget_places(action: &mut Action) {
-    let is_real = |&(a, b): &Direction| a != Party::Places && b != Party::Places;
-    if let Action::Cut(pairs) | Action::Heal(pairs) | Action::Sever(pairs) = action {
-        pairs.retain(is_real);
+    let is_real = |target: &Target| match target.pair() {
+        Some((a, b)) => a != Party::Places && b != Party::Places,
+        None => true,
+    };
+    if let Some(targets) = action.targets_mut() {
+        targets.retain(is_real);
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::quoted;
 use crate::herd::{Herd, ServerId, split_all};
 use crate::scenario::{
-    Action, CLIENTS, ClientStep, Clocked, Direction, Drawn, PLACES, Party, Random, Route, Skewed,
-    Step, Workload,
+    Action, CLIENTS, ClientStep, Clocked, Direction, Drawn, Fault, FaultKind, PLACES, Party,
+    Random, Route, Shape, Step, Target, Value, Workload,
 };
-use crate::units::{LatencyRange, format_duration};
+use crate::units::format_duration;
 
 impl Step {
     /// The step as an inline table of TOML. In place of the step that it was read from it is read
@@ -61,16 +61,8 @@ impl<'a> Table<'a> {
 
     fn action(&mut self, action: &Action) {
         match action {
-            Action::Break(fault, whom) => self.whom(fault.words().0, whom),
-            Action::Mend(fault, whom) => self.whom(fault.words().1, whom),
-            Action::Cut(ways) => self.cut(ways),
-            Action::Heal(ways) => self.heal(ways),
-            Action::Sever(pairs) => {
-                let (here, there) = sides(pairs.iter().copied());
-                self.between("sever", &here, &there);
-            }
-            Action::Slow(routes, latency) => self.slow(routes, *latency),
-            Action::Skew(whom, skewed) => self.skew(whom, *skewed),
+            Action::Begin(fault) => self.fault(fault),
+            Action::End(kind, targets) => self.end(*kind, targets),
             Action::Client(client) => self.client(client),
             Action::Workload(workload) | Action::Drawn(Drawn::Workload(workload)) => {
                 self.workload(workload);
@@ -91,9 +83,66 @@ impl<'a> Table<'a> {
         parties.iter().map(name).collect()
     }
 
-    fn whom(&mut self, field: &str, whom: &[Party]) {
-        let names = self.parties(whom);
-        self.list(field, &names);
+    fn fault(&mut self, fault: &Fault) {
+        let (field, ways) = (fault.kind.name, pairs(&fault.targets));
+        match fault.kind.targets {
+            Shape::BothWays => {
+                let (here, there) = sides(ways.into_iter().step_by(2));
+                self.between(field, &here, &there);
+            }
+            Shape::Pairs => {
+                let (here, there) = sides(ways.into_iter());
+                self.between(field, &here, &there);
+            }
+            Shape::OneWay => {
+                let (here, there) = sides(ways.into_iter().map(|(a, b)| (b, a)));
+                match self.link(&there, &here) {
+                    Some(link) => self.text(field, &link),
+                    None => self.from(field, &here, &there),
+                }
+            }
+            Shape::Parties | Shape::Routes | Shape::Clocks => {
+                let names: Vec<String> = (fault.targets.iter())
+                    .filter_map(|target| self.name(target))
+                    .collect();
+                self.list(field, &names);
+            }
+        }
+        for (name, value) in fault.values.written() {
+            match value {
+                Value::Count(count) => self.field(name, count),
+                Value::Latency(_) | Value::Difference(_) | Value::Duration(_) => {
+                    self.text(name, &value.to_string());
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, kind: FaultKind, targets: &[Target]) {
+        let word = kind.end_word().unwrap_or_default();
+        if kind.targets == Shape::BothWays {
+            self.heal(word, &pairs(targets));
+            return;
+        }
+        let names: Vec<String> = targets.iter().filter_map(|one| self.name(one)).collect();
+        self.list(word, &names);
+    }
+
+    /// What one target is called, if it has a name of its own.
+    fn name(&self, target: &Target) -> Option<String> {
+        let name = |id: ServerId| &self.herd.server(id).name;
+        Some(match target {
+            Target::Party(party) => party.name(self.herd).to_string(),
+            Target::Route(Route::Link(at)) => {
+                let link = &self.herd.links()[*at];
+                format!("{}-{}", name(link.a), name(link.b))
+            }
+            Target::Route(Route::Clients) => CLIENTS.to_owned(),
+            Target::Route(Route::Places) => PLACES.to_owned(),
+            Target::Clock(Clocked::Server(id)) => name(*id).to_string(),
+            Target::Clock(Clocked::Client(name)) => name.to_string(),
+            Target::Direction(_) | Target::Pair(..) => return None,
+        })
     }
 
     fn servers(&mut self, field: &str, servers: &[ServerId]) {
@@ -101,32 +150,19 @@ impl<'a> Table<'a> {
         self.list(field, &names);
     }
 
-    fn cut(&mut self, ways: &[Direction]) {
+    fn heal(&mut self, field: &str, ways: &[Direction]) {
         let (here, there) = sides(ways.iter().step_by(2).copied());
         if both_ways(&here, &there).eq(ways.iter().copied()) {
-            self.between("partition", &here, &there);
-            return;
-        }
-        let (here, there) = sides(ways.iter().map(|&(a, b)| (b, a)));
-        match self.link(&there, &here) {
-            Some(link) => self.text("partition_oneway", &link),
-            None => self.from("partition_oneway", &here, &there),
-        }
-    }
-
-    fn heal(&mut self, ways: &[Direction]) {
-        let (here, there) = sides(ways.iter().step_by(2).copied());
-        if both_ways(&here, &there).eq(ways.iter().copied()) {
-            self.between("heal", &here, &there);
+            self.between(field, &here, &there);
             return;
         }
         // Ways that were cut alone are healed by naming both ends, and those that were cut twice by all.
         let (here, there) = sides(ways.iter().copied());
         let twice = |(at, way): (usize, &Direction)| ways[..at].contains(way);
         if here.iter().any(|party| there.contains(party)) || ways.iter().enumerate().any(twice) {
-            self.text("heal", "all");
+            self.text(field, "all");
         } else {
-            self.between("heal", &here, &there);
+            self.between(field, &here, &there);
         }
     }
 
@@ -152,37 +188,6 @@ impl<'a> Table<'a> {
         let link = format!("{a}-{b}");
         let is_plain = self.herd.id(&link).is_none() && split_all(&link, self.herd).len() == 1;
         is_plain.then_some(link)
-    }
-
-    fn slow(&mut self, routes: &[Route], latency: LatencyRange) {
-        let name = |id: ServerId| &self.herd.server(id).name;
-        let names: Vec<String> = (routes.iter())
-            .map(|route| match route {
-                Route::Link(at) => {
-                    let link = &self.herd.links()[*at];
-                    format!("{}-{}", name(link.a), name(link.b))
-                }
-                Route::Clients => CLIENTS.to_owned(),
-                Route::Places => PLACES.to_owned(),
-            })
-            .collect();
-        self.list("slow", &names);
-        self.text("latency", &latency.to_string());
-    }
-
-    fn skew(&mut self, whom: &[Clocked], skewed: Skewed) {
-        let name = |clocked: &Clocked| match clocked {
-            Clocked::Server(id) => self.herd.server(*id).name.to_string(),
-            Clocked::Client(name) => name.to_string(),
-        };
-        let names: Vec<String> = whom.iter().map(name).collect();
-        self.list("skew", &names);
-        if skewed.by != 0 || skewed.drift == 0 {
-            self.text("by", &signed(skewed.by));
-        }
-        if skewed.drift != 0 {
-            self.text("drift", &signed(skewed.drift));
-        }
     }
 
     fn client(&mut self, client: &ClientStep) {
@@ -240,7 +245,7 @@ impl<'a> Table<'a> {
         let faults = random.faults.iter();
         let faults = faults.map(|(fault, mean)| {
             let mean = quoted(&format_duration(*mean));
-            format!("{} = {mean}", fault.word())
+            format!("{} = {mean}", fault.name)
         });
         let faults: Vec<String> = faults.collect();
         self.field("random", format!("{{ {} }}", faults.join(", ")));
@@ -274,13 +279,6 @@ fn both_ways(here: &[Party], there: &[Party]) -> impl Iterator<Item = Direction>
     pairs.flat_map(|(a, b)| [(a, b), (b, a)])
 }
 
-/// A time difference, with its sign.
-fn signed(nanos: i64) -> String {
-    let sign = match nanos {
-        ..0 => "-",
-        0 => "",
-        1.. => "+",
-    };
-    let amount = Duration::from_nanos(nanos.unsigned_abs());
-    format!("{sign}{}", format_duration(amount))
+fn pairs(targets: &[Target]) -> Vec<(Party, Party)> {
+    targets.iter().filter_map(Target::pair).collect()
 }

@@ -12,8 +12,8 @@ use super::Mode;
 use super::chooser::OrderOutcome;
 use super::client::{Outcome, Place};
 use super::drawn;
-use super::faults::Impact;
 use super::google::PlacesObservation;
+use super::impact::Impact;
 use super::world::{Execution, MOST_EVENTS};
 use crate::herd::ServerId;
 use crate::journal::{Actor, ConnId, EventId, EventKind};
@@ -57,7 +57,7 @@ pub(super) fn judge(
     for expect in &scenario.expects {
         judgements.extend(judge.expectation(expect, &execution.outcomes));
     }
-    let (drawn, touched) = drawn::split(scenario, &execution.touched);
+    let (drawn, touched) = drawn::split(scenario, &execution.impacts);
     match mode {
         Mode::ByTime => judgements.extend(touched.into_iter().map(|touch| judge.touch(touch))),
         // At some moments a fault finds nobody that it could concern.
@@ -273,11 +273,11 @@ impl Judge<'_> {
             count => format!("{count} {}", touch.what),
         };
         Judgement {
-            about: format!("{}{TOUCHES}", touch.about),
+            about: format!("{}{TOUCHES}", touch.origin.about),
             passed: touch.count > 0,
             expected: "something".to_owned(),
             actual,
-            place: Some(self.place(touch.place)),
+            place: Some(self.place(touch.origin.place)),
             invariant: None,
             events: vec![touch.event],
         }

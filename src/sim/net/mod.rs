@@ -3,6 +3,7 @@
 //!
 //! What can be wrong between the ends (cuts, latencies) is turmoil's, and the driver's to set.
 
+mod clock;
 mod gated;
 mod listener;
 
@@ -25,6 +26,7 @@ use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Net};
 use crate::protocol::time::Timestamp;
 use crate::scenario::Skewed;
+use clock::Clock;
 use gated::{Gated, Polls};
 use listener::SimListener;
 
@@ -78,28 +80,6 @@ pub(super) struct Counts {
     pub(super) clock_reads: u64,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Clock {
-    skewed: Skewed,
-    /// When it became so.
-    since: Duration,
-    reads: u64,
-}
-
-impl Clock {
-    fn read(&mut self) -> Timestamp {
-        self.reads += 1;
-        let now = turmoil::since_epoch().unwrap_or_default();
-        let run = turmoil::sim_elapsed()
-            .unwrap_or_default()
-            .saturating_sub(self.since);
-        let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-        let drifted = nanos(run) * i128::from(self.skewed.drift) / 1_000_000_000;
-        let shown = nanos(now) + i128::from(self.skewed.by) + drifted;
-        Timestamp::from_nanos(u128::try_from(shown).unwrap_or(0))
-    }
-}
-
 /// A stream that can be closed by others than its owner.
 type Slot = Arc<Mutex<Option<TcpStream>>>;
 
@@ -149,7 +129,7 @@ impl Faults {
         let inner = self.inner();
         let state = &inner.machines[machine];
         Counts {
-            clock_reads: state.clock.reads,
+            clock_reads: state.clock.reads(),
             ..state.counts
         }
     }
@@ -226,14 +206,25 @@ impl Faults {
     /// The machine's clock is wrong from now on.
     pub(super) fn skew(&self, machine: Machine, skewed: Skewed, now: Duration) {
         let clock = &mut self.inner().machines[machine].clock;
-        (clock.skewed, clock.since) = (skewed, now);
+        clock.set(skewed, now);
     }
 
     /// A client's clock is wrong from now on.
     pub(super) fn skew_client(&self, client: &Name, skewed: Skewed, now: Duration) {
         let mut inner = self.inner();
         let clock = inner.clients.entry(client.clone()).or_default();
-        (clock.skewed, clock.since) = (skewed, now);
+        clock.set(skewed, now);
+    }
+
+    /// How wrong a machine's clock is.
+    pub(super) fn error(&self, machine: Machine, now: Duration) -> Skewed {
+        self.inner().machines[machine].clock.error(now)
+    }
+
+    /// How wrong a client's clock is.
+    pub(super) fn client_error(&self, client: &Name, now: Duration) -> Skewed {
+        let clock = self.inner().clients.get(client).copied();
+        clock.unwrap_or_default().error(now)
     }
 
     /// What a client's clock shows.
@@ -247,10 +238,7 @@ impl Faults {
 
     /// How often a client's clock was read.
     pub(super) fn client_reads(&self, client: &Name) -> u64 {
-        self.inner()
-            .clients
-            .get(client)
-            .map_or(0, |clock| clock.reads)
+        self.inner().clients.get(client).map_or(0, Clock::reads)
     }
 }
 

@@ -15,7 +15,7 @@ use turmoil::{Protocol, Segment};
 
 use super::{Driver, Due, LONGEST_UNREST, RunEnd, SimError, Todo};
 use crate::herd::ServerId;
-use crate::scenario::{Choice, Clocked, Party};
+use crate::scenario::Choice;
 use crate::sim::Chooser;
 
 /// A segment under way that carries updates: from where to where, and which of its connection.
@@ -221,10 +221,10 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         };
         self.done = Some(at);
         let is_same = |due: &mut Due| (due.0, due.1) == (at, place);
-        while let Some((_, place, todo)) = self.driver.todo.pop_front_if(is_same) {
+        while let Some((.., todo)) = self.driver.todo.pop_front_if(is_same) {
             let about = self.about.get_or_insert_default();
             about.extend(concerned(&todo));
-            self.driver.do_it(sim, sim.elapsed(), place, todo)?;
+            self.driver.do_it(sim, sim.elapsed(), todo)?;
         }
         Ok(())
     }
@@ -256,24 +256,9 @@ fn carried(protocol: &Protocol) -> Option<u64> {
 
 /// The servers that something is done to.
 fn concerned(todo: &Todo) -> Vec<ServerId> {
-    let server = |party: &Party| match party {
-        Party::Server(id) => Some(*id),
-        Party::Clients | Party::Places => None,
-    };
     match todo {
-        Todo::Break(_, party) | Todo::Mend(_, party) => server(party).into_iter().collect(),
-        Todo::Sever(pairs) => {
-            let ends = pairs.iter().flat_map(|(a, b)| [a, b]);
-            ends.filter_map(server).collect()
-        }
-        Todo::Skew(whom, _) => {
-            let servers = whom.iter().filter_map(|clocked| match clocked {
-                Clocked::Server(id) => Some(*id),
-                Clocked::Client(_) => None,
-            });
-            servers.collect()
-        }
+        Todo::Do(operation, _) => operation.servers(),
         Todo::Send(job) => vec![job.to],
-        Todo::Cut(_) | Todo::Heal(_) | Todo::Slow(..) | Todo::Tell(_) => Vec::new(),
+        Todo::Compose(..) | Todo::Decompose(_) | Todo::Tell(_) => Vec::new(),
     }
 }

@@ -167,6 +167,7 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::LinkDown { .. }
         | EventKind::Namesakes { .. }
         | EventKind::Unconfirmed { .. }
+        | EventKind::Composed { .. }
         | EventKind::Crashed
         | EventKind::Restarted
         | EventKind::PoweredOff

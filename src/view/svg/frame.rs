@@ -225,7 +225,7 @@ impl Picture<'_> {
                 "changes nothing",
             ),
             (fault(FaultKind::Down), span("down"), "server down"),
-            (fault(FaultKind::Frozen), span("frozen"), "stands still"),
+            (fault(FaultKind::Frozen), span("frozen"), "frozen"),
             (
                 fault(FaultKind::Refusing),
                 span("refusing"),

@@ -1,0 +1,291 @@
+//! The kinds of faults, each in a file of its own, and what all of them are made of.
+//!
+//! A kind is a declaration: what a step says of it, whom it can happen to, what else it goes with, how a sweep draws
+//! it, and which [operations](Operation) begin and end it. Reading, checking, writing, drawing, the JSON Schema and the
+//! tables of the reference are made from declarations alone. The simulated world carries out operations, and knows no
+//! faults.
+
+use std::time::Duration;
+
+use super::operation::{Condition, Operation};
+use super::target::{Clocked, Party, Route, Skewed, Target, Usual};
+use crate::units::LatencyRange;
+
+mod draw;
+mod kind;
+pub(super) mod read;
+mod values;
+
+pub(super) use draw::Draw;
+pub use kind::FaultKind;
+pub use values::{Value, Values};
+
+/// Lists the kinds. A new one is a line here and the file that it names, with a declaration `KIND` in it.
+macro_rules! kinds {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+
+        /// All kinds, in the order in which documents and reports have them.
+        static ALL: &[Declaration] = &[$($name::KIND),*];
+    };
+}
+
+kinds! {
+    crash
+    power_off
+    freeze
+    refuse
+    partition
+    partition_oneway
+    sever
+    slow
+    skew
+}
+
+/// Everything that there is to say of a kind of fault.
+pub struct Declaration {
+    /// The word of the step that begins it.
+    pub name: &'static str,
+    /// What a step says that begins it, and ends it: `crash = "Juzang"`.
+    pub example: &'static str,
+    /// What it stands for in the world.
+    pub models: &'static str,
+    /// What it does, in a sentence.
+    pub effect: &'static str,
+    /// What is counted as its impact.
+    pub impact: &'static str,
+    /// Whom it happens to.
+    pub targets: Shape,
+    /// What else a step says of it.
+    pub fields: &'static [Field],
+    /// What the fields say together, as the end of a sentence.
+    pub fields_say: &'static str,
+    /// The kind that has the same effect and is ended by the same steps, or this kind itself.
+    pub family: &'static str,
+    /// What a target is while it lasts: `is down`.
+    pub state: &'static str,
+    /// Whether the process of a server is gone by it. That ends what only a process can have, and nothing of that
+    /// kind can begin meanwhile.
+    pub kills: bool,
+    /// Other kinds that can't be at the same target at the same time.
+    pub excludes: &'static [&'static str],
+    /// Why it can't be a step of a run that goes on by hand; nothing if it can.
+    pub needs_time: Option<&'static str>,
+    /// How the seed draws it; nothing if it doesn't.
+    pub drawn: Option<Drawn>,
+    /// The kinds of events by which a sweep knows that it came and went.
+    pub events: &'static [&'static str],
+    /// What begins it: at once, or after some time.
+    pub begin: fn(&Fault) -> Vec<(Duration, Operation)>,
+    /// What ends it.
+    pub end: End,
+}
+
+/// By what a kind of fault ends.
+pub enum End {
+    /// By a step of its own.
+    Step {
+        /// The step's word.
+        word: &'static str,
+        /// What that does, in a sentence.
+        effect: &'static str,
+        /// What ends it for these.
+        end: fn(&[Target]) -> Vec<Operation>,
+    },
+    /// By the same step with values under which nothing is wrong, which these are.
+    Same(fn(&Target, &Usual) -> Values),
+    /// It takes no time.
+    AtOnce,
+    /// By itself, when it has lasted so long.
+    After(fn(&Values) -> Duration),
+    /// Only by what ends another kind of its family.
+    Family,
+}
+
+/// Whom a kind of fault happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Servers, or Places, each by itself.
+    Parties,
+    /// What is sent between two sides, both ways.
+    BothWays,
+    /// What one side sends to the other.
+    OneWay,
+    /// Connections between two sides.
+    Pairs,
+    /// Links, and the routes of clients and of Places.
+    Routes,
+    /// Clocks of servers and of clients, each by itself.
+    Clocks,
+}
+
+impl Shape {
+    /// What a step can name, in a sentence.
+    pub const fn names(self) -> &'static str {
+        match self {
+            Self::Parties => {
+                "A server's name, a list, or `\"all\"` that it can happen to; `places` is the Places API."
+            }
+            Self::BothWays | Self::OneWay | Self::Pairs => {
+                "A link (`\"Riley-Juzang\"`), or the servers of one side, with the other side in `from`: everybody else if not given. `clients` are all clients, `places` is the Places API."
+            }
+            Self::Routes => {
+                "Links (`\"Riley-Juzang\"`), servers for all their links, `clients` and `places` for the ways between them and all servers."
+            }
+            Self::Clocks => {
+                "Servers and clients; `\"all\"` are all servers, and the name of a group of clients is all of the group."
+            }
+        }
+    }
+
+    /// Whether it is said of two sides.
+    pub const fn has_sides(self) -> bool {
+        matches!(self, Self::BothWays | Self::OneWay | Self::Pairs)
+    }
+
+    /// Whether each target has a fault of its own.
+    const fn is_single(self) -> bool {
+        matches!(self, Self::Parties | Self::Clocks)
+    }
+}
+
+/// Something that a step says of a fault.
+pub struct Field {
+    /// The field.
+    pub name: &'static str,
+    /// What it holds.
+    pub holds: Holds,
+    /// Whether it must be given. Of fields that need not, one must.
+    pub required: bool,
+    /// What it says, in a sentence.
+    pub about: &'static str,
+}
+
+/// What a field of a fault holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// A latency, or a range of them, of a tick at least.
+    Latency,
+    /// A difference of times, with a sign; zero where it is not given.
+    Difference,
+    /// A duration of a tick at least.
+    Duration,
+    /// A number, at least 1.
+    Count,
+}
+
+/// How a kind of fault is drawn.
+pub struct Drawn {
+    /// What it happens to then.
+    pub about: &'static str,
+    /// Draws a fault, if there is anybody whom it can happen to.
+    pub draw: fn(&mut Draw<'_>) -> Option<Outcome>,
+}
+
+/// Whom a drawn fault happens to, and what its step would say of it.
+pub type Outcome = (Vec<Target>, Values);
+
+/// A fault that a step says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of fault it is.
+    pub kind: FaultKind,
+    /// Whom it happens to. Never empty.
+    pub targets: Vec<Target>,
+    /// What the step says of it.
+    pub values: Values,
+}
+
+impl Fault {
+    /// The same as single faults, each with what begins, ends and is judged by itself.
+    pub fn each(&self) -> Vec<Self> {
+        if !self.kind.targets.is_single() {
+            return vec![self.clone()];
+        }
+        let each = self.targets.iter().map(|target| Self {
+            targets: vec![target.clone()],
+            ..self.clone()
+        });
+        each.collect()
+    }
+
+    /// Whether nothing is wrong with a target by it: it has what it had in the beginning.
+    pub fn clears(&self, target: &Target, usual: &Usual) -> bool {
+        match self.kind.end {
+            End::Same(values) => values(target, usual) == self.values,
+            _ => false,
+        }
+    }
+
+    /// Whether it is none: all targets have what they had in the beginning.
+    pub fn is_none(&self, usual: &Usual) -> bool {
+        self.targets.iter().all(|target| self.clears(target, usual))
+    }
+
+    /// How long it lasts, where it ends by itself.
+    pub fn lasts(&self) -> Option<Duration> {
+        match self.kind.end {
+            End::After(lasts) => Some(lasts(&self.values)),
+            _ => None,
+        }
+    }
+
+    /// What begins it.
+    pub fn operations(&self) -> Vec<(Duration, Operation)> {
+        (self.kind.begin)(self)
+    }
+
+    /// What begins it, if it is more than one operation, in words: `pause_gc: pauses 3, pause 50ms`.
+    pub fn announced(&self) -> Option<String> {
+        (self.operations().len() > 1).then(|| format!("{}: {}", self.kind.name, self.values))
+    }
+
+    /// The parties that it happens to.
+    fn parties(&self) -> impl Iterator<Item = Party> {
+        self.targets.iter().filter_map(Target::party)
+    }
+
+    /// The routes.
+    fn routes(&self) -> Vec<Route> {
+        let routes = self.targets.iter();
+        routes.filter_map(Target::route).collect()
+    }
+
+    /// The owners of clocks.
+    fn clocks(&self) -> impl Iterator<Item = &Clocked> {
+        self.targets.iter().filter_map(Target::clock)
+    }
+
+    /// From whom to whom, or between whom.
+    fn pairs(&self) -> Vec<(Party, Party)> {
+        pairs(&self.targets)
+    }
+}
+
+fn pairs(targets: &[Target]) -> Vec<(Party, Party)> {
+    targets.iter().filter_map(Target::pair).collect()
+}
+
+/// These, at once.
+fn now(operations: impl IntoIterator<Item = Operation>) -> Vec<(Duration, Operation)> {
+    let all = operations.into_iter();
+    all.map(|operation| (Duration::ZERO, operation)).collect()
+}
+
+/// These parties get into a condition, at once.
+fn set(fault: &Fault, condition: Condition) -> Vec<(Duration, Operation)> {
+    now(fault
+        .parties()
+        .map(|party| Operation::Set(condition, party)))
+}
+
+/// These parties are in it no more.
+fn clear(condition: Condition, targets: &[Target]) -> Vec<Operation> {
+    let parties = targets.iter().filter_map(Target::party);
+    parties
+        .map(|party| Operation::Clear(condition, party))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! A server whose plug is pulled.
+
+use super::{Condition, Declaration, Drawn, End, Shape, Values, clear, set};
+
+pub(super) const KIND: Declaration = Declaration {
+    name: "power_off",
+    example: "`power_off = \"Juzang\"`, `power_on = …`",
+    models: "the plug",
+    effect: "Its memory is gone and nothing is closed: peers hear silence until their deadlines. What is under way is lost. Who tries to connect hears nothing, and is refused when the power is back.",
+    impact: "connections it had, and that came to nothing",
+    targets: Shape::Parties,
+    fields: &[],
+    fields_say: "",
+    family: "power_off",
+    state: "is without power",
+    kills: true,
+    excludes: &[],
+    needs_time: Some("a plug that is pulled, which only silence tells of"),
+    drawn: Some(Drawn {
+        about: "one server",
+        draw: |draw| Some((draw.party()?, Values::default())),
+    }),
+    events: &["powered-off", "powered-on"],
+    begin: |fault| set(fault, Condition::Unpowered),
+    end: End::Step {
+        word: "power_on",
+        effect: "These servers, whose plug was pulled, start again knowing nothing.",
+        end: |targets| clear(Condition::Unpowered, targets),
+    },
+};

@@ -1,0 +1,30 @@
+//! Connections that are reset.
+
+use super::{Declaration, Drawn, End, Operation, Shape, Target, Values, now};
+
+pub(super) const KIND: Declaration = Declaration {
+    name: "sever",
+    example: "`sever = \"Riley-Juzang\"`",
+    models: "a firewall that forgets",
+    effect: "Connections between them are reset; new ones work.",
+    impact: "connections",
+    targets: Shape::Pairs,
+    fields: &[],
+    fields_say: "",
+    family: "sever",
+    state: "is severed",
+    kills: false,
+    excludes: &[],
+    needs_time: None,
+    drawn: Some(Drawn {
+        about: "the connections of a link",
+        draw: |draw| {
+            let link = draw.link()?;
+            let (a, b) = draw.ends(link);
+            Some((vec![Target::Pair(a, b)], Values::default()))
+        },
+    }),
+    events: &["severed", "link-down"],
+    begin: |fault| now([Operation::Sever(fault.pairs())]),
+    end: End::AtOnce,
+};

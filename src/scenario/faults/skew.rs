@@ -1,0 +1,62 @@
+//! Clocks that are wrong.
+
+use super::{
+    Clocked, Declaration, Drawn, End, Field, Holds, Operation, Shape, Skewed, Target, Value,
+    Values, now,
+};
+
+/// A clock can be so many milliseconds wrong.
+const WRONG_MS: std::ops::RangeInclusive<i64> = 1..=2_000;
+
+pub(super) const KIND: Declaration = Declaration {
+    name: "skew",
+    example: "`skew = \"Riley\", by = \"-3s\", drift = \"+1ms\"`",
+    models: "a wrong clock",
+    effect: "A server's or a client's clock is wrong by `by`, and by `drift` more each second. `by = \"0s\"` sets right what is wrong.",
+    impact: "readings that a line or an answer tells of",
+    targets: Shape::Clocks,
+    fields: &[
+        Field {
+            name: "by",
+            holds: Holds::Difference,
+            required: false,
+            about: "How wrong: `\"+1h\"`, `\"-250ms\"`; `\"0s\"` is right again, of clocks that are wrong.",
+        },
+        Field {
+            name: "drift",
+            holds: Holds::Difference,
+            required: false,
+            about: "How much more each second: `\"+100us\"`, `\"-1ms\"`.",
+        },
+    ],
+    fields_say: "how wrong the clocks are",
+    family: "skew",
+    state: "is wrong",
+    kills: false,
+    excludes: &[],
+    needs_time: None,
+    drawn: Some(Drawn {
+        about: "a server's clock, wrong by 1ms to 2s, either way",
+        draw: |draw| {
+            let server = draw.server()?;
+            let sign = if draw.coin() { 1 } else { -1 };
+            let by = sign * draw.number(WRONG_MS) * 1_000_000;
+            Some((vec![Target::Clock(Clocked::Server(server))], wrong(by)))
+        },
+    }),
+    events: &["skewed"],
+    begin: |fault| {
+        let skewed = Skewed {
+            by: fault.values.difference("by"),
+            drift: fault.values.difference("drift"),
+        };
+        let clocks = fault.clocks().cloned();
+        now(clocks.map(|clocked| Operation::SetClock(clocked, skewed)))
+    },
+    end: End::Same(|_, _| wrong(0)),
+};
+
+/// Wrong by so many nanoseconds, and no more with time.
+fn wrong(by: i64) -> Values {
+    Values::new([("by", Value::Difference(by)), ("drift", Value::Difference(0))])
+}

@@ -1,0 +1,72 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::scenario::{Action, Scenario};
+
+/// What the example of a kind says, without the step that ends it.
+fn example(kind: FaultKind) -> &'static str {
+    let first = kind.example.split('`').nth(1);
+    first.expect("an example is code")
+}
+
+fn scenario(step: &str) -> Scenario {
+    let text = format!(
+        "title = \"t\"\nherd = \"riley\"\nend = \"9s\"\n\
+         steps = [{{ at = \"1s\", {step} }}, {{ at = \"2s\", client = \"kiwi\", to = \"Riley\", send = \"hello\" }}]"
+    );
+    match Scenario::parse("t.toml", &text, None) {
+        Ok((scenario, _)) => scenario,
+        Err(problems) => panic!("{step}: {problems}"),
+    }
+}
+
+#[test]
+fn the_example_of_each_kind_is_read_and_written() {
+    for kind in FaultKind::all() {
+        let read = scenario(example(kind));
+        let Action::Begin(fault) = &read.steps[0].action else {
+            panic!("{kind:?}");
+        };
+        assert_eq!(fault.kind, kind);
+        let written = read.steps[0].to_toml(&read.herd);
+        assert_eq!(written, format!("{{ at = \"1s\", {} }}", example(kind)));
+        let (again, _) = Scenario::parse("t.toml", &read.to_toml(), None).expect("reads back");
+        assert_eq!(again.steps[0].action, read.steps[0].action);
+    }
+}
+
+#[test]
+fn no_word_or_field_means_two_things() {
+    let mut words = BTreeSet::new();
+    for kind in FaultKind::all() {
+        assert!(words.insert(kind.name), "{kind:?}");
+        assert!(
+            kind.end_word().is_none_or(|word| words.insert(word)),
+            "{kind:?}"
+        );
+    }
+    for kind in FaultKind::all() {
+        for field in kind.fields {
+            assert!(!words.contains(field.name), "{kind:?} {}", field.name);
+            let same = FaultKind::all().flat_map(|other| other.fields);
+            let mut same = same.filter(|other| other.name == field.name);
+            assert!(
+                same.all(|other| other.holds == field.holds),
+                "{}",
+                field.name
+            );
+        }
+        let known = |name: &&str| FaultKind::of(name).is_some();
+        assert!(kind.excludes.iter().all(known), "{kind:?}");
+        assert!(known(&kind.family), "{kind:?}");
+    }
+}
+
+/// What is drawn must be over when the random step is.
+#[test]
+fn whatever_is_drawn_can_end() {
+    for kind in FaultKind::drawn() {
+        let ends = !matches!(kind.family().end, End::Family);
+        assert!(ends, "{kind:?}");
+    }
+}

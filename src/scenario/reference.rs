@@ -1,0 +1,34 @@
+//! The tables of the reference, made from what the kinds of faults declare.
+
+use std::fmt::Write as _;
+
+use super::faults::{End, FaultKind};
+
+/// A table of all faults in Markdown, a row for each.
+pub fn faults() -> String {
+    let mut table =
+        String::from("| step | models | effect | impact that is counted |\n|---|---|---|---|\n");
+    for kind in FaultKind::all() {
+        let ends = match kind.end {
+            End::Step { effect, .. } => format!(" {effect}"),
+            _ => String::new(),
+        };
+        let _ = writeln!(
+            table,
+            "| {} | {} | {}{ends} | {} |",
+            kind.example, kind.models, kind.effect, kind.impact
+        );
+    }
+    table
+}
+
+/// A table in Markdown of what can be drawn, and to whom it happens.
+pub fn drawn() -> String {
+    let mut table = String::from("| kind | happens to |\n|---|---|\n");
+    for kind in FaultKind::drawn() {
+        if let Some(drawn) = &kind.drawn {
+            let _ = writeln!(table, "| `{}` | {} |", kind.name, drawn.about);
+        }
+    }
+    table
+}

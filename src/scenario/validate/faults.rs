@@ -1,0 +1,321 @@
+//! What a step says of a fault: whom it begins or ends for, and its values.
+
+use std::collections::BTreeSet;
+
+use super::steps::{DraftAction, DraftTargets};
+use super::{Context, is_all};
+use crate::diag::{Problem, did_you_mean};
+use crate::document::{Located, OneOrMany, Section};
+use crate::herd::{Herd, Names, ServerId, split_all, split_link};
+use crate::scenario::faults::Holds;
+use crate::scenario::faults::read::RawFault;
+use crate::scenario::raw::RawStep;
+use crate::scenario::{CLIENTS, Direction, FaultKind, PLACES, Party, Route, Shape, Target};
+use crate::scenario::{Value, Values};
+use crate::units::{DurationError, parse_duration};
+
+impl RawStep {
+    /// The faults that the step says begin or end, each with its word and whom it names, in the order of the kinds.
+    pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &OneOrMany)> {
+        let words = FaultKind::all()
+            .flat_map(|kind| [Some(kind.name), kind.end_word()].into_iter().flatten());
+        words.filter_map(|word| match self.get(word) {
+            Some(RawFault::Targets(list)) => Some((word, list)),
+            _ => None,
+        })
+    }
+}
+
+impl Context<'_> {
+    /// What begins or ends by the word `word` of a step.
+    pub(super) fn fault(
+        &mut self,
+        step: &Section<RawStep>,
+        word: &str,
+        list: &OneOrMany,
+    ) -> Option<DraftAction> {
+        if let Some(kind) = FaultKind::ended_by(word) {
+            let targets = match kind.targets {
+                // What is not linked can be healed with what is.
+                Shape::BothWays if !is_all(list) => {
+                    let pairs = self.pairs(list, step.from.as_ref())?;
+                    placed(both_ways(&pairs), list)
+                }
+                shape => self.targets(shape, list, step.from.as_ref())?,
+            };
+            return Some(DraftAction::End(kind, targets, list.span()));
+        }
+        let kind = FaultKind::of(word)?;
+        let values = self.values(step, kind);
+        let targets = self.targets(kind.targets, list, step.from.as_ref())?;
+        let values = values?;
+        let first = kind.fields.iter().find_map(|field| step.get(field.name));
+        let place = first.map_or_else(|| list.span(), RawFault::span);
+        Some(DraftAction::Begin(kind, targets, values, place))
+    }
+
+    fn targets(
+        &mut self,
+        shape: Shape,
+        list: &OneOrMany,
+        from: Option<&OneOrMany>,
+    ) -> Option<DraftTargets> {
+        match shape {
+            Shape::Parties | Shape::BothWays | Shape::Clocks if is_all(list) && from.is_none() => {
+                Some(DraftTargets::All(list.span()))
+            }
+            Shape::Parties => {
+                let named = self.named(list, Self::server_or_places)?.into_iter();
+                let named = named.map(|(party, span)| (Target::Party(party), span));
+                Some(DraftTargets::Named(named.collect()))
+            }
+            Shape::BothWays => {
+                let pairs = self.linked_pairs(list, from)?;
+                Some(placed(both_ways(&pairs), list))
+            }
+            Shape::OneWay => {
+                let pairs = self.linked_pairs(list, from)?;
+                // A link names the sender first; two sets name the receivers first, and whom from second.
+                let backwards = from.is_some() || list.single().is_none();
+                let turn = |(a, b): Direction| if backwards { (b, a) } else { (a, b) };
+                let ways = pairs.into_iter().map(turn).map(Target::Direction);
+                Some(placed(ways, list))
+            }
+            Shape::Pairs => {
+                let pairs = self.linked_pairs(list, from)?.into_iter();
+                Some(placed(pairs.map(|(a, b)| Target::Pair(a, b)), list))
+            }
+            Shape::Routes => self.routes(list),
+            // Who is a client is known when all steps are.
+            Shape::Clocks => {
+                let named = self.named(list, |_, name| Some(name.to_string()))?;
+                Some(DraftTargets::Clocks(named))
+            }
+        }
+    }
+
+    fn server_or_places(&mut self, name: &Located<String>) -> Option<Party> {
+        if name.as_str() == PLACES {
+            self.names_places = true;
+            return Some(Party::Places);
+        }
+        self.server(name).map(Party::Server)
+    }
+
+    /// As [`pairs`](Self::pairs), and an error if there is nothing between the two sides: servers
+    /// talk over links only, so such a fault could never affect anything.
+    fn linked_pairs(
+        &mut self,
+        list: &OneOrMany,
+        from: Option<&OneOrMany>,
+    ) -> Option<Vec<Direction>> {
+        let herd = self.herd.clone()?;
+        let pairs = self.pairs(list, from)?;
+        let carries = |&(a, b): &Direction| match (a, b) {
+            (Party::Server(a), Party::Server(b)) => herd.link_between(a, b).is_some(),
+            _ => true,
+        };
+        if pairs.iter().any(carries) {
+            return Some(pairs);
+        }
+        let problem = match pairs.as_slice() {
+            [(Party::Server(a), Party::Server(b))] => self.no_link(&herd, (*a, *b), list.span()),
+            _ => Problem::error(
+                self.source,
+                list.span(),
+                "there is no link between the two sides",
+            ),
+        };
+        self.report(problem);
+        None
+    }
+
+    /// Everybody on one side with everybody on the other.
+    fn pairs(&mut self, list: &OneOrMany, from: Option<&OneOrMany>) -> Option<Vec<Direction>> {
+        let herd = self.herd.clone()?;
+        if let (Some(name), None) = (list.single(), from)
+            && herd.id(name).is_none()
+            && ![CLIENTS, PLACES].contains(&name.as_str())
+            && let [ends] = split_all(name, &herd).as_slice()
+            && let [a, b] = ends.as_slice()
+            && a != b
+        {
+            return Some(vec![(Party::Server(*a), Party::Server(*b))]);
+        }
+        let here = self.parties(list, &herd);
+        let there = from.map(|from| self.parties(from, &herd));
+        let here = here?;
+        let there = if let Some(named) = there {
+            named?
+        } else {
+            let others = [Party::Clients, Party::Places];
+            let everybody = herd.ids().map(Party::Server).chain(others);
+            everybody.filter(|party| !here.contains(party)).collect()
+        };
+        if there.is_empty() {
+            let problem = Problem::error(self.source, list.span(), "nobody is on the other side");
+            self.report(problem.help("leave somebody out, or say who is there in `from`"));
+            return None;
+        }
+        let mut pairs = Vec::new();
+        for &a in &here {
+            for &b in &there {
+                if a == b {
+                    let message = "somebody is on both sides".to_owned();
+                    let span = from.unwrap_or(list).span();
+                    self.error(span, message);
+                    return None;
+                }
+                pairs.push((a, b));
+            }
+        }
+        Some(pairs)
+    }
+
+    fn parties(&mut self, list: &OneOrMany, herd: &Herd) -> Option<Vec<Party>> {
+        let named = self.named(list, |cx, name| match name.as_str() {
+            CLIENTS => Some(Party::Clients),
+            PLACES => {
+                cx.names_places = true;
+                Some(Party::Places)
+            }
+            _ => cx.server_or_link(name, herd).map(Party::Server),
+        })?;
+        Some(named.into_iter().map(|(party, _)| party).collect())
+    }
+
+    fn server_or_link(&mut self, name: &Located<String>, herd: &Herd) -> Option<ServerId> {
+        let found = herd.id(name);
+        if found.is_none() {
+            // Where one end of a link is right, the other one is wrong.
+            let names = Names::new(herd.server_names());
+            if let Err(problems) = split_link(name, &names, self.source)
+                && problems.len() == 1
+                && name.contains('-')
+            {
+                self.problems.extend(problems);
+                return None;
+            }
+            let message = format!("unknown server `{}`", **name);
+            let names = herd.server_names().chain([CLIENTS, PLACES]);
+            let help = did_you_mean(name, "servers", names);
+            let problem = Problem::error(self.source, name.span(), message);
+            self.report(problem.help(format!("{help}; one link is written `A-B`, and alone")));
+        }
+        found
+    }
+
+    fn routes(&mut self, list: &OneOrMany) -> Option<DraftTargets> {
+        let herd = self.herd.clone()?;
+        let named = self.named(list, |cx, name| match (name.as_str(), herd.id(name)) {
+            (CLIENTS, _) => Some(vec![Route::Clients]),
+            (PLACES, _) => {
+                cx.names_places = true;
+                Some(vec![Route::Places])
+            }
+            (_, Some(id)) => {
+                let all = herd.links().iter().enumerate();
+                let own = all.filter(|(_, link)| link.other(id).is_some());
+                Some(own.map(|(at, _)| Route::Link(at)).collect())
+            }
+            (_, None) => Some(vec![Route::Link(cx.link_index(name)?)]),
+        })?;
+        let routes: BTreeSet<Route> = named.into_iter().flat_map(|(routes, _)| routes).collect();
+        if routes.is_empty() {
+            self.error(list.span(), "there is no link here");
+            return None;
+        }
+        Some(placed(routes.into_iter().map(Target::Route), list))
+    }
+
+    /// What a step says of a fault of this kind.
+    fn values(&mut self, step: &Section<RawStep>, kind: FaultKind) -> Option<Values> {
+        let is_given = |name: &str| step.get(name).is_some();
+        let required = kind.fields.iter().filter(|field| field.required);
+        let mut lacking = required.filter(|field| !is_given(field.name));
+        let optional = kind.fields.iter().filter(|field| !field.required);
+        let mut optional = optional.map(|field| field.name).peekable();
+        let missing = match lacking.next() {
+            Some(field) => Some(format!("`{}`", field.name)),
+            None if optional.peek().is_none() || optional.clone().any(is_given) => None,
+            None => Some(format!("`{}`", optional.collect::<Vec<_>>().join("` or `"))),
+        };
+        if let Some(missing) = missing {
+            if !self.damage.is_at(&step.span()) {
+                let message = format!("`{}` needs {missing}: {}", kind.name, kind.fields_say);
+                self.error(step.span(), message);
+            }
+            return None;
+        }
+        let fields = kind.fields.iter();
+        let values: Vec<Option<(&'static str, Value)>> = fields
+            .map(|field| {
+                let Some(raw) = step.get(field.name) else {
+                    return (field.holds == Holds::Difference)
+                        .then_some((field.name, Value::Difference(0)));
+                };
+                let value = self.value(field.name, raw)?;
+                if field.required && value == Value::Difference(0) {
+                    self.error(
+                        raw.span(),
+                        format!("`{}` of 0s changes nothing", field.name),
+                    );
+                }
+                Some((field.name, value))
+            })
+            .collect();
+        let values: Option<Vec<_>> = values.into_iter().collect();
+        values.map(Values::new)
+    }
+
+    fn value(&mut self, name: &str, raw: &RawFault) -> Option<Value> {
+        Some(match raw {
+            RawFault::Latency(latency) => {
+                let slower = self.latency_on_tick(**latency, &latency.span(), "this latency");
+                if slower.least.is_zero() {
+                    self.too_quick(latency.span());
+                }
+                Value::Latency(slower)
+            }
+            RawFault::Difference(text) => Value::Difference(self.signed(text)?),
+            RawFault::Duration(duration) => {
+                let what = format!("`{name}`");
+                let read = self.on_tick(duration, &what);
+                if read.is_zero() {
+                    self.error(duration.span(), format!("{what} takes at least a tick"));
+                }
+                Value::Duration(read)
+            }
+            RawFault::Count(count) => Value::Count(self.count(count, name)?),
+            RawFault::Targets(_) => return None,
+        })
+    }
+
+    /// A duration with a sign, in nanoseconds.
+    fn signed(&mut self, text: &Located<String>) -> Option<i64> {
+        let (sign, rest) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let nanos = parse_duration(rest).and_then(|duration| {
+            i64::try_from(duration.as_nanos()).map_err(|_| DurationError::TooLong)
+        });
+        if let Err(why) = &nanos {
+            let message = format!("bad difference `{}`: {why}", **text);
+            let help = "a duration with a sign, such as `+1.5s` or `-20ms`";
+            self.report(Problem::error(self.source, text.span(), message).help(help));
+        }
+        Some(sign * nanos.ok()?)
+    }
+}
+
+/// Targets that are all written in one place.
+fn placed(targets: impl IntoIterator<Item = Target>, list: &OneOrMany) -> DraftTargets {
+    let all = targets.into_iter().map(|target| (target, list.span()));
+    DraftTargets::Named(all.collect())
+}
+
+fn both_ways(pairs: &[Direction]) -> Vec<Target> {
+    let ways = pairs.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
+    ways.map(Target::Direction).collect()
+}

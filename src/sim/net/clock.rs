@@ -1,0 +1,51 @@
+//! A machine's clock, or a client's, and how wrong it is.
+
+use std::time::Duration;
+
+use crate::protocol::time::Timestamp;
+use crate::scenario::Skewed;
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Clock {
+    skewed: Skewed,
+    /// When it became so.
+    since: Duration,
+    reads: u64,
+}
+
+impl Clock {
+    /// It is so wrong from now on.
+    pub(super) fn set(&mut self, skewed: Skewed, now: Duration) {
+        (self.skewed, self.since) = (skewed, now);
+    }
+
+    /// How often it was read.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    pub(super) fn read(&mut self) -> Timestamp {
+        self.reads += 1;
+        let now = turmoil::since_epoch().unwrap_or_default();
+        let run = turmoil::sim_elapsed().unwrap_or_default();
+        let shown = nanos(now) + self.nanos_wrong(run);
+        Timestamp::from_nanos(u128::try_from(shown).unwrap_or(0))
+    }
+
+    /// How wrong it is at this moment of the run, and goes on to be.
+    pub(super) fn error(&self, now: Duration) -> Skewed {
+        Skewed {
+            by: i64::try_from(self.nanos_wrong(now)).unwrap_or(i64::MAX),
+            drift: self.skewed.drift,
+        }
+    }
+
+    fn nanos_wrong(&self, now: Duration) -> i128 {
+        let run = nanos(now.saturating_sub(self.since));
+        i128::from(self.skewed.by) + run * i128::from(self.skewed.drift) / 1_000_000_000
+    }
+}
+
+fn nanos(duration: Duration) -> i128 {
+    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
+}
