@@ -13,7 +13,7 @@ use crate::trace::faults::{self, Faults, Kind};
 /// What a fault is, as far as a picture cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
+pub enum FaultClass {
     /// A server does not run.
     Down,
     /// A server stands still.
@@ -34,7 +34,7 @@ pub enum FaultKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// What it is.
-    pub kind: FaultKind,
+    pub kind: FaultClass,
     /// In a few words, such as `Juzang is down: it crashed`.
     pub label: String,
     /// The number of the event that began it.
@@ -83,17 +83,17 @@ type Pair = (Arc<str>, Arc<str>);
 fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<Fault> {
     let owner = fault.owner();
     let (kind, label) = match fault.kind {
-        Kind::Crash => (FaultKind::Down, format!("{owner} is down: it crashed")),
+        Kind::Crash => (FaultClass::Down, format!("{owner} is down: it crashed")),
         Kind::PowerOff => (
-            FaultKind::Down,
+            FaultClass::Down,
             format!("{owner} is down: it lost its power"),
         ),
-        Kind::Freeze => (FaultKind::Frozen, format!("{owner} is frozen")),
-        Kind::Refuse => (FaultKind::Refusing, format!("{owner} refuses connections")),
-        Kind::Skew => (FaultKind::Skewed, format!("{owner}: {}", fault.begin.what)),
-        Kind::Cut => (FaultKind::Cut, String::new()),
-        Kind::Sever => (FaultKind::Severed, String::new()),
-        Kind::Slow => (FaultKind::Slow, String::new()),
+        Kind::Freeze => (FaultClass::Frozen, format!("{owner} is frozen")),
+        Kind::Refuse => (FaultClass::Refusing, format!("{owner} refuses connections")),
+        Kind::Skew => (FaultClass::Skewed, format!("{owner}: {}", fault.begin.what)),
+        Kind::Cut => (FaultClass::Cut, String::new()),
+        Kind::Sever => (FaultClass::Severed, String::new()),
+        Kind::Slow => (FaultClass::Slow, String::new()),
     };
     let whole = Fault {
         kind,
@@ -170,7 +170,7 @@ fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
             .filter(|later| later.who == event.who);
         let again = later.find(|later| matches!(later.what, EventKind::Started { .. }));
         Fault {
-            kind: FaultKind::Down,
+            kind: FaultClass::Down,
             label: format!("{} is down: it was stopped", event.who.name()),
             event: event.id.0.get(),
             from: event.at,

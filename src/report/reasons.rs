@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::faults::{Fault, FaultKind};
+use super::faults::{Fault, FaultClass};
 use super::lanes::Lanes;
 use crate::herd::{Link, ServerId};
 use crate::trace::Trace;
@@ -56,16 +56,16 @@ impl<'a> Reasons<'a> {
         let times = events.filter_map(|event| Some(self.trace.event(event)?.at));
         let end = times.max().unwrap_or(begin);
         let in_force: Vec<&Fault> = (self.faults.iter())
-            .filter(|fault| fault.overlaps(begin, end) && fault.kind != FaultKind::Skewed)
+            .filter(|fault| fault.overlaps(begin, end) && fault.kind != FaultClass::Skewed)
             .collect();
         let lane = self.lanes.server(server)?;
-        let own = |kind: FaultKind| {
+        let own = |kind: FaultClass| {
             let mut of_it = in_force.iter().filter(move |fault| fault.kind == kind);
             of_it.find(|fault| fault.lanes.contains(&lane))
         };
-        let own = own(FaultKind::Down)
-            .or_else(|| own(FaultKind::Frozen))
-            .or_else(|| own(FaultKind::Refusing));
+        let own = own(FaultClass::Down)
+            .or_else(|| own(FaultClass::Frozen))
+            .or_else(|| own(FaultClass::Refusing));
         if let Some(fault) = own {
             return Some(self.was(fault).replacen(server, "it", 1));
         }
@@ -157,10 +157,10 @@ impl<'a> Reasons<'a> {
         let end = begin + far.delay;
         let way = self.between(update, &far.server);
         let in_the_way = |fault: &&Fault| match fault.kind {
-            FaultKind::Down => fault.covers(begin, end) && touches(fault, &way),
-            FaultKind::Skewed => false,
+            FaultClass::Down => fault.covers(begin, end) && touches(fault, &way),
+            FaultClass::Skewed => false,
             // Between servers and others than servers.
-            FaultKind::Cut | FaultKind::Slow | FaultKind::Severed if fault.pairs.is_empty() => {
+            FaultClass::Cut | FaultClass::Slow | FaultClass::Severed if fault.pairs.is_empty() => {
                 false
             }
             _ if fault.pairs.is_empty() => fault.overlaps(begin, end) && touches(fault, &way),
@@ -196,7 +196,7 @@ impl<'a> Reasons<'a> {
             let links = fault.pairs.iter().filter(|pair| self.is_link(**pair));
             let pairs = links.filter(|(a, b)| a < b || !fault.pairs.contains(&(*b, *a)));
             let names = pairs.map(|(a, b)| {
-                let arrow = if fault.kind != FaultKind::Cut || fault.pairs.contains(&(*b, *a)) {
+                let arrow = if fault.kind != FaultClass::Cut || fault.pairs.contains(&(*b, *a)) {
                     "↔"
                 } else {
                     "→"
@@ -209,13 +209,13 @@ impl<'a> Reasons<'a> {
             and(&names.collect::<Vec<_>>())
         };
         match fault.kind {
-            FaultKind::Down => format!("{name} was down"),
-            FaultKind::Frozen => format!("{name} stood still"),
-            FaultKind::Refusing => format!("{name} refused connections"),
-            FaultKind::Skewed => format!("the clock of {name} was wrong"),
-            FaultKind::Cut => format!("the way was cut ({})", pairs()),
-            FaultKind::Slow => format!("the way was slow ({})", pairs()),
-            FaultKind::Severed => format!("connections were reset ({})", pairs()),
+            FaultClass::Down => format!("{name} was down"),
+            FaultClass::Frozen => format!("{name} stood still"),
+            FaultClass::Refusing => format!("{name} refused connections"),
+            FaultClass::Skewed => format!("the clock of {name} was wrong"),
+            FaultClass::Cut => format!("the way was cut ({})", pairs()),
+            FaultClass::Slow => format!("the way was slow ({})", pairs()),
+            FaultClass::Severed => format!("connections were reset ({})", pairs()),
         }
     }
 

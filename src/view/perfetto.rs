@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::messages::{Message, messages};
 use crate::journal::{Event, EventId};
 use crate::protocol::visible;
-use crate::report::faults::{Fault, FaultKind, faults};
+use crate::report::faults::{Fault, FaultClass, faults};
 use crate::report::lanes::Lanes;
 use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
@@ -143,7 +143,7 @@ impl<'a> File<'a> {
             .events
             .last()
             .map_or(fault.from, |event| event.at);
-        let severed = fault.kind == FaultKind::Severed;
+        let severed = fault.kind == FaultClass::Severed;
         let until = if severed {
             fault.from + WIDTH
         } else {

@@ -1,7 +1,7 @@
 //! From when to when something is wrong: for scenarios drawn at random, what the simulator does, what the trace says, what a
 //! page draws and what the report says in words are held against a count of the steps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -9,8 +9,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use proxy_herd::journal::{Actor, Event, EventKind};
-use proxy_herd::report::faults::{Fault, FaultKind};
-use proxy_herd::scenario::{self, Action, Clocked, Party, Route, Scenario, Target};
+use proxy_herd::report::faults::{Fault, FaultClass};
+use proxy_herd::scenario::{
+    Action, Clocked, Condition, FaultKind, Operation, Party, Route, Scenario, Skewed, Step,
+};
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
 use proxy_herd::view::model::Run;
@@ -32,7 +34,7 @@ without = ["nothing-waits"]
 server = { heartbeat = "200ms" }
 "#;
 
-/// What a step can say, for one or two servers.
+/// What a step can say, for one or two servers, beside what the kinds give as examples.
 const WORDS: &[&str] = &[
     "partition = \"{link}\"",
     "partition = \"{link}\"",
@@ -62,20 +64,38 @@ const WORDS: &[&str] = &[
     "accept = \"{server}\"",
     "skew = \"{server}\", by = \"-3s\"",
     "skew = \"{server}\", by = \"0s\"",
+    "pause_gc = \"{server}\", pauses = 1, pause = \"500ms\", gap = \"250ms\"",
+    "pause_gc = \"{server}\", pauses = 2, pause = \"250ms\", gap = \"250ms\"",
 ];
 
 /// From one step to the next.
 const EACH: Duration = Duration::from_millis(250);
 
+/// What a kind gives as an example, for one or two servers.
+fn example(kind: FaultKind) -> String {
+    let code = kind.example.split('`').nth(1).expect("an example is code");
+    let code = code.replace("Riley-Juzang", "{link}");
+    let code = code
+        .replace("Juzang", "{server}")
+        .replace("Riley", "{server}");
+    code.replace("100ms", "250ms").replace("400ms", "250ms")
+}
+
+fn words() -> Vec<String> {
+    let plain = WORDS.iter().map(|&word| word.to_owned());
+    plain.chain(FaultKind::all().map(example)).collect()
+}
+
 /// A scenario of those of the steps that are right where they stand.
 fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
+    let words = words();
     let mut right = None;
     let mut steps = String::new();
     let mut at = 1000;
     for &(word, place) in drawn {
         let links = ["A-B", "B-C", "C-D", "D-A", "B-A", "C-B", "D-C", "A-D"];
         let servers = ["A", "B", "C", "D"];
-        let step = (WORDS[word % WORDS.len()])
+        let step = words[word % words.len()]
             .replace("{link}", links[place % links.len()])
             .replace("{server}", servers[place % servers.len()])
             .replace("{other}", ["B", "D"][place % 2]);
@@ -102,32 +122,78 @@ struct Wrong {
     skewed: BTreeSet<String>,
 }
 
-/// By a count of the steps: what is wrong behind each, and at each moment at which there could have been one.
+/// By a count of what the steps do to the world: what is wrong behind each, and at each moment at which there could have
+/// been one.
 fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
+    let mut todo = operations(scenario);
     let mut count = Count::new(scenario);
-    let mut all = Vec::new();
-    for step in &scenario.steps {
-        count.step(step);
-        all.push((step.at, count.at(step.at)));
-    }
-    let last = scenario.steps.last().map_or(Duration::ZERO, |step| step.at);
     let end = scenario.end.expect("it has one");
+    let steps = scenario.steps.iter().map(|step| step.at);
+    let last = steps.clone().max().unwrap_or_default();
     let later = (1..).map(|nth| last + EACH * nth);
-    all.extend(
-        later
-            .take_while(|at| *at < end)
-            .map(|at| (at, count.at(at))),
-    );
-    all
+    let moments = steps.chain(later.take_while(|at| *at < end));
+    moments
+        .map(|at| {
+            while let Some(due) = todo.pop_front_if(|due| due.at <= at) {
+                count.operation(&due);
+            }
+            (at, count.now())
+        })
+        .collect()
 }
 
-/// What is wrong, as the steps so far have it.
+/// Something that a step does to the world, at once or later.
+struct Due {
+    at: Duration,
+    operation: Operation,
+    /// When the step was, if it is one of several operations of it, and whom it is about.
+    part_of: Option<(Duration, Party)>,
+}
+
+fn operations(scenario: &Scenario) -> VecDeque<Due> {
+    let mut all = Vec::new();
+    for step in &scenario.steps {
+        let at = step.at;
+        match &step.action {
+            Action::Begin(fault) => {
+                for fault in fault.each() {
+                    let party = fault.targets[0]
+                        .party()
+                        .filter(|_| fault.announced().is_some());
+                    all.extend(
+                        fault
+                            .operations()
+                            .into_iter()
+                            .map(|(after, operation)| Due {
+                                at: at + after,
+                                operation,
+                                part_of: party.map(|party| (at, party)),
+                            }),
+                    );
+                }
+            }
+            Action::End(kind, targets) => {
+                let ends = kind.operations_to_end(targets).into_iter();
+                all.extend(ends.map(|operation| Due {
+                    at,
+                    operation,
+                    part_of: None,
+                }));
+            }
+            _ => {}
+        }
+    }
+    all.sort_by_key(|due| due.at);
+    all.into()
+}
+
+/// What is wrong, as the operations so far have it.
 struct Count<'a> {
     scenario: &'a Scenario,
     cuts: BTreeMap<(String, String), i32>,
-    /// When whom a pause freezes.
-    pauses: Vec<(String, Duration, Duration)>,
-    now: Wrong,
+    /// When somebody was killed last.
+    killed: BTreeMap<Party, Duration>,
+    wrong: Wrong,
 }
 
 impl<'a> Count<'a> {
@@ -135,8 +201,8 @@ impl<'a> Count<'a> {
         Self {
             scenario,
             cuts: BTreeMap::new(),
-            pauses: Vec::new(),
-            now: Wrong::default(),
+            killed: BTreeMap::new(),
+            wrong: Wrong::default(),
         }
     }
 
@@ -144,102 +210,86 @@ impl<'a> Count<'a> {
         party.name(&self.scenario.herd).to_string()
     }
 
-    /// Whom a step names: servers alone, or two of them.
-    fn named(&self, targets: &[Target]) -> (Vec<String>, Vec<(String, String)>) {
-        let (mut alone, mut pairs) = (Vec::new(), Vec::new());
-        for target in targets {
-            match target {
-                Target::Party(party) => alone.push(self.name(*party)),
-                Target::Clock(Clocked::Server(id)) => alone.push(self.name(Party::Server(*id))),
-                Target::Direction((a, b)) | Target::Pair(a, b) => {
-                    pairs.push((self.name(*a), self.name(*b)));
-                }
-                Target::Route(Route::Link(at)) => {
-                    let link = &self.scenario.herd.links()[*at];
-                    let [a, b] = [link.a, link.b].map(|id| self.name(Party::Server(id)));
-                    pairs.push((a, b));
-                }
-                // No picture draws those.
-                Target::Route(_) | Target::Clock(Clocked::Client(_)) => {}
-            }
-        }
-        (alone, pairs)
+    fn both(&self, (a, b): (Party, Party)) -> (String, String) {
+        (self.name(a), self.name(b))
     }
 
-    fn step(&mut self, step: &scenario::Step) {
-        let (alone, pairs) = self.named(step.action.targets());
-        let usual = self.scenario.usual();
-        match &step.action {
-            Action::Begin(fault) => match fault.kind.name {
-                "crash" | "power_off" => {
-                    self.now.frozen.retain(|server| !alone.contains(server));
-                    self.now.refusing.retain(|server| !alone.contains(server));
-                    self.pauses.retain(|(server, ..)| !alone.contains(server));
-                    self.now.down.extend(alone);
+    fn operation(&mut self, due: &Due) {
+        // A kill ends whatever was going on.
+        if let Some((begun, party)) = due.part_of
+            && (self.killed.get(&party)).is_some_and(|killed| *killed >= begun)
+        {
+            return;
+        }
+        match &due.operation {
+            Operation::Set(condition, party) => {
+                let name = self.name(*party);
+                let set = match condition {
+                    Condition::Dead | Condition::Unpowered => {
+                        self.killed.insert(*party, due.at);
+                        self.wrong.frozen.remove(&name);
+                        self.wrong.refusing.remove(&name);
+                        &mut self.wrong.down
+                    }
+                    Condition::Frozen => &mut self.wrong.frozen,
+                    Condition::Refusing => &mut self.wrong.refusing,
+                };
+                set.insert(name);
+            }
+            Operation::Clear(condition, party) => {
+                let name = self.name(*party);
+                let set = match condition {
+                    Condition::Dead | Condition::Unpowered => &mut self.wrong.down,
+                    Condition::Frozen => &mut self.wrong.frozen,
+                    Condition::Refusing => &mut self.wrong.refusing,
+                };
+                set.remove(&name);
+            }
+            Operation::Cut(ways) => {
+                for way in ways {
+                    *self.cuts.entry(self.both(*way)).or_default() += 1;
                 }
-                "freeze" => self.now.frozen.extend(alone),
-                "refuse" => self.now.refusing.extend(alone),
-                "pause_gc" => {
-                    let pause = fault.values.duration("pause");
-                    let each = pause + fault.values.duration("gap");
-                    for nth in 0..fault.values.count("pauses") {
-                        let from = step.at + each * nth;
-                        let all = alone.iter().cloned();
-                        self.pauses
-                            .extend(all.map(|server| (server, from, from + pause)));
+            }
+            Operation::Heal(ways) => {
+                for way in ways {
+                    *self.cuts.entry(self.both(*way)).or_default() -= 1;
+                }
+            }
+            Operation::Delay(routes, latency) => {
+                let usual = self.scenario.usual();
+                for route in routes {
+                    // No picture draws the others.
+                    let Route::Link(at) = route else {
+                        continue;
+                    };
+                    let link = &self.scenario.herd.links()[*at];
+                    let pair = self.both((Party::Server(link.a), Party::Server(link.b)));
+                    if usual[route] == *latency {
+                        self.wrong.slow.remove(&pair);
+                    } else {
+                        self.wrong.slow.insert(pair);
                     }
                 }
-                "partition" | "partition_oneway" => {
-                    for way in pairs {
-                        *self.cuts.entry(way).or_default() += 1;
-                    }
-                }
-                "slow" if fault.is_none(&usual) => {
-                    self.now.slow.retain(|pair| !pairs.contains(pair));
-                }
-                "slow" => {
-                    for target in &fault.targets {
-                        let (_, pairs) = self.named(std::slice::from_ref(target));
-                        if fault.clears(target, &usual) {
-                            self.now.slow.retain(|pair| !pairs.contains(pair));
-                        } else {
-                            self.now.slow.extend(pairs);
-                        }
-                    }
-                }
-                "skew" if fault.values.difference("by") == 0 => {
-                    self.now.skewed.retain(|server| !alone.contains(server));
-                }
-                "skew" | "clock_jump" => self.now.skewed.extend(alone),
-                "sever" => {}
-                other => panic!("nobody counts {other}"),
-            },
-            Action::End(kind, _) => match kind.end_word() {
-                Some("restart" | "power_on") => {
-                    self.now.down.retain(|server| !alone.contains(server));
-                }
-                Some("thaw") => self.now.frozen.retain(|server| !alone.contains(server)),
-                Some("accept") => self.now.refusing.retain(|server| !alone.contains(server)),
-                Some("heal") => {
-                    for way in pairs {
-                        *self.cuts.entry(way).or_default() -= 1;
-                    }
-                }
-                other => panic!("nobody counts {other:?}"),
-            },
+            }
+            Operation::SetClock(Clocked::Server(id), skewed) if *skewed == Skewed::default() => {
+                let name = self.name(Party::Server(*id));
+                self.wrong.skewed.remove(&name);
+            }
+            Operation::SetClock(Clocked::Server(id), _)
+            | Operation::Jump(Clocked::Server(id), _) => {
+                let name = self.name(Party::Server(*id));
+                self.wrong.skewed.insert(name);
+            }
             _ => {}
         }
     }
 
-    fn at(&self, at: Duration) -> Wrong {
-        let mut now = self.now.clone();
+    fn now(&self) -> Wrong {
+        let mut now = self.wrong.clone();
         // Nobody looks anything up, so Places is not there.
         let there = |(a, b): &(String, String)| a != "places" && b != "places";
         let open = (self.cuts.iter()).filter(|(way, count)| **count > 0 && there(way));
         now.cut = open.map(|(way, _)| way.clone()).collect();
-        let pauses = self.pauses.iter();
-        let frozen = pauses.filter(|(_, from, to)| *from <= at && at < *to);
-        now.frozen.extend(frozen.map(|(server, ..)| server.clone()));
         now
     }
 }
@@ -253,13 +303,13 @@ fn drawn(run: &Run, at: u64) -> Wrong {
         let servers = fault.lanes.iter().map(|&server| lane(server));
         let pairs = fault.pairs.iter().map(|&(a, b)| (lane(a), lane(b)));
         match fault.kind {
-            FaultKind::Down => wrong.down.extend(servers),
-            FaultKind::Frozen => wrong.frozen.extend(servers),
-            FaultKind::Refusing => wrong.refusing.extend(servers),
-            FaultKind::Skewed => wrong.skewed.extend(servers),
-            FaultKind::Cut => wrong.cut.extend(pairs),
-            FaultKind::Slow => wrong.slow.extend(pairs),
-            FaultKind::Severed => panic!("it takes no time: {fault:?}"),
+            FaultClass::Down => wrong.down.extend(servers),
+            FaultClass::Frozen => wrong.frozen.extend(servers),
+            FaultClass::Refusing => wrong.refusing.extend(servers),
+            FaultClass::Skewed => wrong.skewed.extend(servers),
+            FaultClass::Cut => wrong.cut.extend(pairs),
+            FaultClass::Slow => wrong.slow.extend(pairs),
+            FaultClass::Severed => panic!("it takes no time: {fault:?}"),
         }
     }
     wrong
@@ -360,7 +410,7 @@ fn agree(scenario: &Scenario) {
 fn simulator_trace_page_and_text_agree_on_what_is_wrong_when() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("square.toml"), HERD).expect("written");
-    let steps = prop::collection::vec((0..WORDS.len(), 0..8_usize), 6..24);
+    let steps = prop::collection::vec((0..words().len(), 0..8_usize), 6..24);
     // A scenario begins with a step that can be done.
     let drawn = steps.prop_map(|mut steps| {
         steps.insert(0, (0, 0));
@@ -378,4 +428,37 @@ fn simulator_trace_page_and_text_agree_on_what_is_wrong_when() {
     if let Err(TestError::Fail(why, drawn)) = told {
         panic!("{why}\n{}", scenario(folder.path(), &drawn).source.text);
     }
+}
+
+/// Two faults that overlap, of every pair of kinds, at the same server or its link.
+#[test]
+fn every_pair_of_kinds_is_told_alike_by_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("square.toml"), HERD).expect("written");
+    let all = words();
+    let word = |said: &str| {
+        let says = |word: &String| word.split(" =").next() == Some(said);
+        all.iter()
+            .position(says)
+            .unwrap_or_else(|| panic!("nobody says {said}"))
+    };
+    let (mut pairs, mut both) = (0, 0);
+    for one in FaultKind::all() {
+        for other in FaultKind::all() {
+            let said = [
+                Some(one.name),
+                Some(other.name),
+                one.end_word(),
+                other.end_word(),
+            ];
+            let said = said.into_iter().flatten().map(|said| (word(said), 0));
+            let scenario = scenario(folder.path(), &said.collect::<Vec<_>>());
+            let begun = |step: &&Step| matches!(step.action, Action::Begin(_));
+            both += usize::from(scenario.steps.iter().filter(begun).count() == 2);
+            agree(&scenario);
+            pairs += 1;
+        }
+    }
+    // Who is dead can't be frozen, and so on.
+    assert!(both * 4 > pairs * 3, "{both} of {pairs} can overlap");
 }

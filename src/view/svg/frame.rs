@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{LEFT, NOTE_LENGTH, Picture};
 use crate::journal::EventKind;
-use crate::report::faults::FaultKind;
+use crate::report::faults::FaultClass;
 use crate::report::show;
 use crate::view::markup::{cut, text};
 use crate::view::messages::Class;
@@ -181,7 +181,7 @@ impl Picture<'_> {
                 .iter()
                 .any(|message| message.class == class)
         };
-        let fault = |kind: FaultKind| self.faults.iter().any(|fault| fault.kind == kind);
+        let fault = |kind: FaultClass| self.faults.iter().any(|fault| fault.kind == kind);
         let mark = |wanted: fn(&EventKind<'_>) -> bool| {
             let mut marks = self.drawn.marks.iter();
             marks.any(|event| wanted(&event.what))
@@ -224,16 +224,16 @@ impl Picture<'_> {
                 knew.to_owned(),
                 "changes nothing",
             ),
-            (fault(FaultKind::Down), span("down"), "server down"),
-            (fault(FaultKind::Frozen), span("frozen"), "frozen"),
+            (fault(FaultClass::Down), span("down"), "server down"),
+            (fault(FaultClass::Frozen), span("frozen"), "frozen"),
             (
-                fault(FaultKind::Refusing),
+                fault(FaultClass::Refusing),
                 span("refusing"),
                 "refuses connections",
             ),
-            (fault(FaultKind::Skewed), span("skewed"), "clock wrong"),
+            (fault(FaultClass::Skewed), span("skewed"), "clock wrong"),
             (
-                fault(FaultKind::Cut) || fault(FaultKind::Slow),
+                fault(FaultClass::Cut) || fault(FaultClass::Slow),
                 band.to_owned(),
                 "network cut or slow",
             ),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::Picture;
 use crate::journal::{Event, EventKind};
 use crate::protocol::escape;
-use crate::report::faults::{Fault, FaultKind};
+use crate::report::faults::{Fault, FaultClass};
 use crate::report::show;
 use crate::view::markup::{cut, text};
 use crate::view::messages::{Class, Message};
@@ -197,11 +197,11 @@ impl Picture<'_> {
                 continue;
             };
             let (pattern, word) = match fault.kind {
-                FaultKind::Down => ("down", "down"),
-                FaultKind::Frozen => ("frozen", "still"),
-                FaultKind::Refusing => ("refusing", "refuses"),
-                FaultKind::Skewed => ("skewed", "clock"),
-                FaultKind::Cut | FaultKind::Slow | FaultKind::Severed => continue,
+                FaultClass::Down => ("down", "down"),
+                FaultClass::Frozen => ("frozen", "still"),
+                FaultClass::Refusing => ("refusing", "refuses"),
+                FaultClass::Skewed => ("skewed", "clock"),
+                FaultClass::Cut | FaultClass::Slow | FaultClass::Severed => continue,
             };
             let (top, bottom) = self.extent(fault);
             let shape = striped(pattern, x - 7, top, 14, bottom - top);
