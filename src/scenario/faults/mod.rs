@@ -40,6 +40,8 @@ kinds! {
     sever
     slow
     skew
+    clock_jump
+    pause_gc
 }
 
 /// Everything that there is to say of a kind of fault.

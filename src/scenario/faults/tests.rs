@@ -70,3 +70,16 @@ fn whatever_is_drawn_can_end() {
         assert!(ends, "{kind:?}");
     }
 }
+
+#[test]
+fn pauses_follow_each_other() {
+    let read = scenario("pause_gc = \"Juzang\", pauses = 2, pause = \"100ms\", gap = \"400ms\"");
+    let Action::Begin(fault) = &read.steps[0].action else {
+        panic!("no fault");
+    };
+    let times: Vec<u128> = (fault.operations().iter())
+        .map(|(after, _)| after.as_millis())
+        .collect();
+    assert_eq!(times, [0, 100, 500, 600]);
+    assert_eq!(fault.lasts(), Some(Duration::from_millis(600)));
+}

@@ -1,0 +1,31 @@
+//! Clocks that jump and run on.
+
+use super::{Declaration, End, Field, Holds, Operation, Shape, now};
+
+pub(super) const KIND: Declaration = Declaration {
+    name: "clock_jump",
+    example: "`clock_jump = \"Riley\", jump = \"-3s\"`",
+    models: "a clock that is set while a server runs, as by NTP or by hand",
+    effect: "The clock jumps by `jump` and runs on as before, with whatever else is wrong with it. `skew` with `by = \"0s\"` sets it right.",
+    impact: "readings that a line or an answer tells of",
+    targets: Shape::Clocks,
+    fields: &[Field {
+        name: "jump",
+        holds: Holds::Difference,
+        required: true,
+        about: "How far the clock jumps: `\"+1h\"`, `\"-250ms\"`.",
+    }],
+    fields_say: "how far the clocks jump",
+    family: "skew",
+    state: "is wrong",
+    kills: false,
+    excludes: &[],
+    needs_time: None,
+    drawn: None,
+    events: &["skewed"],
+    begin: |fault| {
+        let by = fault.values.difference("jump");
+        now(fault.clocks().cloned().map(|clocked| Operation::Jump(clocked, by)))
+    },
+    end: End::Family,
+};
