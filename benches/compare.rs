@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_herd::herd::{Address, Herd};
-use proxy_herd::journal::Forgetful;
+use proxy_herd::journal::NullJournal;
 use proxy_herd::load::cpu;
 use proxy_herd::net::tokio::TokioNet;
 use proxy_herd::places::FixedPlaces;
@@ -141,7 +141,7 @@ async fn serve_herd() -> Result<()> {
     let listeners = Listeners::<TokioNet>::bind(&TokioNet, &any, &any).await?;
     announce(listeners.clients.local_addr()?);
     let (_running, stop) = watch::channel(false);
-    let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(Forgetful));
+    let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(NullJournal));
     server::serve(TokioNet, listeners, config, places, journal, stop).await?;
     Ok(())
 }

@@ -26,7 +26,7 @@
 //!
 //! Pure, without a network, a clock, a thread or anything that waits:
 //!
-//! - [`units`], [`diag`], [`document`]: durations; mistakes in files, each in its place; TOML and JSON as one
+//! - [`units`], [`timing`], [`diag`], [`document`]: durations, and those that a server waits; mistakes in files, each in its place; TOML and JSON as one
 //! - [`herd`]: who there is, who is linked with whom, and what is shortest
 //! - [`protocol`]: the two line languages, exactly
 //! - [`journal`]: what happened, as values
@@ -83,6 +83,8 @@ pub mod node;
 #[cfg(feature = "sim")]
 mod parallel;
 pub mod places;
+#[cfg(feature = "sim")]
+pub mod prelude;
 pub mod protocol;
 #[cfg(feature = "sim")]
 pub mod report;
@@ -97,9 +99,12 @@ pub mod shrink;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "sim")]
+pub mod suite;
+#[cfg(feature = "sim")]
 pub mod survey;
 #[cfg(feature = "sim")]
 pub mod sweep;
+pub mod timing;
 #[cfg(feature = "sim")]
 pub mod trace;
 pub mod units;

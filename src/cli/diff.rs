@@ -10,7 +10,6 @@ use super::{Exit, Failure, painted, print, warn};
 use crate::diff::{self, Diff};
 use crate::files;
 use crate::scenario::Scenario;
-use crate::sim;
 use crate::trace::Trace;
 
 /// Say what changed from one run to another
@@ -217,6 +216,6 @@ fn matched(
 }
 
 fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
-    let ran = sim::run_within(scenario, &args.limited.limit());
+    let ran = args.limited.simulator().run(scenario);
     ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
 }

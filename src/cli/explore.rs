@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             any_time: args.any_time,
             origin,
             keep: args.html.as_ref().map_or(0, |_| MOST_ORDERS),
-            limit: args.limited.until(&interrupt),
+            simulator: args.limited.until(&interrupt),
         };
         let exploration = explore_one(&scenario, &options, &interrupt)?;
         if args.json {

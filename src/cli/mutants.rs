@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         orders: args.orders,
         swept: super::run::scenarios(&args.swept)?,
         seeds: args.seeds,
-        limit: args.limited.limit(),
+        simulator: args.limited.simulator(),
         surveyed: args
             .surveyed
             .iter()

@@ -11,7 +11,6 @@ use crate::files::{self, Folders, ends_in, quoted};
 use crate::parallel::in_order;
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
-use crate::sim;
 use crate::trace::Trace;
 use crate::view::{Suite, junit};
 
@@ -215,11 +214,11 @@ fn summary(all: usize, broken: &[String]) -> String {
 }
 
 fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
-    let limit = args.limited.limit();
+    let simulator = args.limited.simulator();
     let ran = if args.once {
-        sim::run_once_within(scenario, &limit)
+        simulator.run_once(scenario)
     } else {
-        sim::run_within(scenario, &limit)
+        simulator.run(scenario)
     };
     ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::interrupt::Interrupt;
-use crate::sim::RunLimit;
+use crate::sim::Simulator;
 use crate::units::parse_duration;
 
 /// The flag.
@@ -16,15 +16,15 @@ pub(super) struct Limited {
 
 impl Limited {
     /// For a command that Ctrl-C ends at once.
-    pub(super) fn limit(&self) -> RunLimit {
+    pub(super) fn simulator(&self) -> Simulator {
         self.run_limit.into()
     }
 
     /// For a command that reports what it has when Ctrl-C ends it.
-    pub(super) fn until(&self, interrupt: &Interrupt) -> RunLimit {
-        RunLimit {
+    pub(super) fn until(&self, interrupt: &Interrupt) -> Simulator {
+        Simulator {
             interrupt: Some(interrupt.flag()),
-            ..self.limit()
+            ..self.simulator()
         }
     }
 }
@@ -52,12 +52,12 @@ mod tests {
     fn given(arguments: &[&str]) -> Result<Duration, String> {
         let arguments = [&["command"], arguments].concat();
         let command = Command::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        Ok(command.limited.limit().wall)
+        Ok(command.limited.simulator().wall)
     }
 
     #[test]
     fn a_minute_is_the_limit_if_no_other_is_given() {
-        assert_eq!(given(&[]), Ok(RunLimit::DEFAULT));
+        assert_eq!(given(&[]), Ok(Simulator::DEFAULT));
         assert_eq!(given(&["--run-limit", "10m"]), Ok(Duration::from_mins(10)));
     }
 

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let interrupt = Interrupt::watch()?;
     let limits = Limits {
         runs: args.runs,
-        run: args.limited.until(&interrupt),
+        simulator: args.limited.until(&interrupt),
     };
     let shrunk = small(&scenario, limits, &interrupt)?;
     match &args.output {

@@ -220,7 +220,7 @@ fn make_small(
 ) -> Result<Vec<SmallScenario>, Failure> {
     let mut small = Vec::new();
     let limits = Limits {
-        run: args.limited.until(interrupt),
+        simulator: args.limited.until(interrupt),
         ..Limits::default()
     };
     let Some(folder) = &args.shrink else {
@@ -284,8 +284,8 @@ fn watched(
         log: Mutex::new(log),
         unwritten: Mutex::new(None),
     };
-    let limit = limited.until(interrupt);
-    let outcomes = sweep::run_all(scenarios, plan, todo, threads, &limit, &watcher);
+    let simulator = limited.until(interrupt);
+    let outcomes = sweep::run_all(scenarios, plan, todo, threads, &simulator, &watcher);
     watcher.bar.finish_and_clear();
     let unwritten = watcher
         .unwritten

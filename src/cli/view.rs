@@ -9,7 +9,6 @@ use super::{Exit, Failure, outputs, print, warn};
 use crate::files::{self, ends_in, quoted};
 use crate::report;
 use crate::scenario::Scenario;
-use crate::sim;
 use crate::trace::Trace;
 use crate::view::{self, ShownRun};
 
@@ -150,14 +149,14 @@ fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<ShownRun
     } else {
         args.seed.clone()
     };
-    let limit = args.limited.limit();
+    let simulator = args.limited.simulator();
     let mut runs = Vec::new();
     for seed in seeds {
         let scenario = scenario.clone().with_seed(seed);
         let ran = if args.once {
-            sim::run_once_within(&scenario, &limit)
+            simulator.run_once(&scenario)
         } else {
-            sim::run_within(&scenario, &limit)
+            simulator.run(&scenario)
         };
         let trace = ran.map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
         runs.push(shown(trace, file));

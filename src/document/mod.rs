@@ -29,7 +29,7 @@ mod wording;
 pub use extended::{Declared, Extended};
 pub use located::{Entries, Located, OneOrMany, Section, TextOr};
 #[cfg(feature = "sim")]
-pub(crate) use schema::schema_of;
+pub(crate) use schema::{property, schema_of, with_properties};
 
 /// More syntax errors than this are rather one misunderstanding than many mistakes.
 const MOST_SYNTAX_ERRORS: usize = 10;

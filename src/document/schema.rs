@@ -16,6 +16,31 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
+/// A schema of a table with more properties.
+pub(crate) fn with_properties(
+    mut schema: Schema,
+    more: impl IntoIterator<Item = (String, Value)>,
+) -> Schema {
+    let mut properties = match schema.remove("properties") {
+        Some(Value::Object(properties)) => properties,
+        _ => serde_json::Map::new(),
+    };
+    properties.extend(more);
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    schema
+}
+
+/// One property, with what is to be said of it.
+pub(crate) fn property<T: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    name: &str,
+    about: &str,
+) -> (String, Value) {
+    let mut schema = generator.subschema_for::<T>();
+    schema.insert("description".to_owned(), about.into());
+    (name.to_owned(), schema.to_value())
+}
+
 /// An optional field may be left out, but TOML has no null and neither have the files: take it out
 /// of the schema wherever it stands beside another type.
 fn forbid_null(schema: &mut Value) {

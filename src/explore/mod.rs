@@ -20,7 +20,7 @@ use siphasher::sip128::SipHasher13;
 use crate::diag::Problems;
 use crate::herd::ServerId;
 use crate::scenario::{Choice, Order, Scenario};
-use crate::sim::{self, RunLimit, SimError};
+use crate::sim::{self, SimError, Simulator};
 use crate::trace::Judgement;
 use crate::trace::fingerprint::Fingerprint;
 
@@ -54,7 +54,7 @@ pub struct Options {
     /// So many orders are kept at most, each with what came of it; none, if not asked for.
     pub keep: usize,
     /// How long one run may take in wall time.
-    pub limit: RunLimit,
+    pub simulator: Simulator,
 }
 
 impl Default for Options {
@@ -69,7 +69,7 @@ impl Default for Options {
             any_time: false,
             origin: None,
             keep: 0,
-            limit: RunLimit::default(),
+            simulator: Simulator::default(),
         }
     }
 }
@@ -236,7 +236,7 @@ pub fn explore_watched(
     let mut tally = Tally::new(&prepared.scenario, options.keep);
     let herd = HerdByHand {
         scenario: &prepared.scenario,
-        limit: &options.limit,
+        simulator: &options.simulator,
     };
     let seen = |order: &[Choice], outcome| tally.add(order, outcome);
     let counts = search::search(&herd, bounds, options.threads, seen, watch);
@@ -246,7 +246,7 @@ pub fn explore_watched(
     })?;
     let mut exploration = tally.finish(counts, prepared.left_out);
     for broken in &mut exploration.broken {
-        shorten(broken, &options.limit)?;
+        shorten(broken, &options.simulator)?;
     }
     exploration.reduced = options.reduce;
     exploration.origin = options
@@ -257,14 +257,14 @@ pub fn explore_watched(
 
 /// Keeps as little of an order as is needed to break the same: what is left out happens as it comes up. An order whose
 /// shorter ones nobody wants to see run any more stays as it was found.
-fn shorten(broken: &mut BrokenOrder, limit: &RunLimit) -> Result<(), SimError> {
+fn shorten(broken: &mut BrokenOrder, simulator: &Simulator) -> Result<(), SimError> {
     let Some(whole) = broken.scenario.deliver.take() else {
         return Ok(());
     };
     let mut kept = whole.choices.len();
     for length in 0..kept {
         let beginning = Beginning(whole.choices[..length].iter().copied().collect());
-        let trace = match sim::run_by_hand(&broken.scenario, beginning, limit) {
+        let trace = match simulator.run_by_hand(&broken.scenario, beginning) {
             Ok((_, trace)) => trace,
             Err(SimError::Interrupted) => break,
             Err(error) => return Err(error),
@@ -297,7 +297,7 @@ impl sim::Chooser for Beginning {
 /// A scenario that goes on by hand, and how long it may.
 struct HerdByHand<'a> {
     scenario: &'a Scenario,
-    limit: &'a RunLimit,
+    simulator: &'a Simulator,
 }
 
 impl System for HerdByHand<'_> {
@@ -306,7 +306,7 @@ impl System for HerdByHand<'_> {
     type Error = SimError;
 
     fn run(&self, walk: Walk<Choice>) -> Result<OneWalk<Self>, SimError> {
-        let (Hand(walk), trace) = sim::run_by_hand(self.scenario, Hand(walk), self.limit)?;
+        let (Hand(walk), trace) = self.simulator.run_by_hand(self.scenario, Hand(walk))?;
         Ok((walk, trace.map(Outcome::of)))
     }
 

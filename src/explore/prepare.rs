@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::diag::{Problem, Problems};
 use crate::herd::ServerId;
-use crate::scenario::{Action, Check, Expect, Expected, Scenario, ServerCheck, Timing};
+use crate::scenario::{Action, Check, Expect, Expected, Scenario, ServerCheck};
+use crate::timing::Timing;
 use crate::units::LatencyRange;
 
 /// Every message takes one tick, so that as little simulated time passes as can.
@@ -57,6 +58,7 @@ pub(super) fn prepare(
         hello_deadline: LONG,
         redial_least: LONG,
         redial_most: LONG,
+        ..Timing::default()
     };
     scenario.end = None;
     scenario.deliver = None;

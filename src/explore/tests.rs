@@ -27,20 +27,19 @@ const AT_C: &str = "{ at = \"1s\", client = \"kiwi\", to = \"C\", send = \"IAMAT
 const CRASH: &str = "{ at = \"1s\", crash = \"B\" },\n";
 const RESTART: &str = "{ at = \"1s\", restart = \"B\" },\n";
 
-const REDUCED: Options = Options {
-    reduce: true,
-    depth: None,
-    preemptions: None,
-    budget: 50_000,
-    threads: NonZeroUsize::MIN,
-    any_time: false,
-    origin: None,
-    keep: 0,
-    limit: RunLimit {
-        wall: RunLimit::DEFAULT,
-        interrupt: None,
-    },
-};
+fn reduced() -> Options {
+    Options {
+        reduce: true,
+        depth: None,
+        preemptions: None,
+        budget: 50_000,
+        threads: NonZeroUsize::MIN,
+        any_time: false,
+        origin: None,
+        keep: 0,
+        simulator: Simulator::default(),
+    }
+}
 
 fn all() -> Options {
     Options::default()
@@ -68,7 +67,7 @@ fn histories(scenario: &Scenario, options: &Options) -> (BTreeSet<String>, usize
     let go_on = |_: &Counts| ControlFlow::Continue(());
     let herd = HerdByHand {
         scenario: &prepared.scenario,
-        limit: &options.limit,
+        simulator: &options.simulator,
     };
     let counts = search::search(&herd, bounds, NonZeroUsize::MIN, seen, go_on).unwrap();
     (found, counts.orders)
@@ -168,7 +167,7 @@ fn leaving_out_what_commutes_leaves_out_no_outcome() {
     ] {
         let scenario = ring(&steps);
         let (full, orders) = histories(&scenario, &all());
-        let (reduced, fewer) = histories(&scenario, &REDUCED);
+        let (reduced, fewer) = histories(&scenario, &reduced());
         assert_eq!(full, reduced, "{steps}");
         assert!(
             fewer < orders && fewer >= full.len(),
@@ -206,14 +205,14 @@ fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
     let older = AT_C.replace("{now}", "{now-1s}");
     let scenario = ring(&format!("{AT_A}{older}"));
     let mistaken = |work: &dyn Fn() -> Exploration| Mistake::TakesOlder.made_by("C", work);
-    let found = mistaken(&|| explored(&scenario, &REDUCED));
+    let found = mistaken(&|| explored(&scenario, &reduced()));
     assert!(found.is_broken());
     let kind = &found.broken[0].kind;
     assert_eq!(kind.broken, "never-back-in-time");
     let broken: usize = found.broken.iter().map(|order| order.orders).sum();
     assert!(broken < found.counts.orders, "{broken}");
     // The true server keeps to the rules in every order.
-    assert!(!explored(&scenario, &REDUCED).is_broken());
+    assert!(!explored(&scenario, &reduced()).is_broken());
 
     for order in &found.broken {
         let replay = parsed(&order.scenario.to_toml());

@@ -71,9 +71,9 @@ pub enum Answered {
 
 /// A journal that forgets: for tests and for a Node that nobody watches.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Forgetful;
+pub struct NullJournal;
 
-impl Journal for Forgetful {
+impl Journal for NullJournal {
     fn open(&self, _: End, _: SocketAddr, _: SocketAddr) -> ConnId {
         ConnId(0)
     }

@@ -383,6 +383,7 @@ fn node(herd: &Herd, id: ServerId) -> Node {
             })
             .collect(),
         bounds: SyncBounds::default(),
+        flood: None,
     })
 }
 

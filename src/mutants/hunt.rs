@@ -6,7 +6,7 @@ use super::Mutant;
 use crate::explore::{self, explore};
 use crate::herd::Herd;
 use crate::scenario::Scenario;
-use crate::sim::{self, RunLimit};
+use crate::sim::Simulator;
 use crate::survey::{self, survey};
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::{self, Unwatched};
@@ -57,7 +57,7 @@ pub struct Ground {
     /// So many seeds of each of them.
     pub seeds: u64,
     /// How long one run of a scenario may take in wall time. A mutant that makes one take longer is found by that.
-    pub limit: RunLimit,
+    pub simulator: Simulator,
 }
 
 /// What came of looking for a mutant.
@@ -92,16 +92,18 @@ type Piece = (usize, Option<Find>);
 pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
     let pieces: Box<dyn Iterator<Item = Piece>> = match finder {
         Finder::Run => {
-            Box::new((ground.scenarios.iter()).map(|scenario| run_one(scenario, &ground.limit)))
+            Box::new((ground.scenarios.iter()).map(|scenario| run_one(scenario, &ground.simulator)))
         }
         Finder::Explore => {
             let explored = ground.explored.iter();
-            Box::new(explored.map(|scenario| explore_one(scenario, ground.orders, &ground.limit)))
+            Box::new(
+                explored.map(|scenario| explore_one(scenario, ground.orders, &ground.simulator)),
+            )
         }
         Finder::Survey => Box::new(ground.surveyed.iter().map(survey_one)),
         Finder::Sweep => {
             let swept = ground.swept.iter();
-            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds, &ground.limit)))
+            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds, &ground.simulator)))
         }
     };
     let look = || {
@@ -125,8 +127,8 @@ pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
     }
 }
 
-fn run_one(scenario: &Scenario, limit: &RunLimit) -> Piece {
-    let fingerprint = match sim::run_once_within(scenario, limit) {
+fn run_one(scenario: &Scenario, simulator: &Simulator) -> Piece {
+    let fingerprint = match simulator.run_once(scenario) {
         Ok(trace) => Fingerprint::of(&trace),
         Err(error) => Some(Fingerprint::of_failure(&error.to_string())),
     };
@@ -139,12 +141,12 @@ fn run_one(scenario: &Scenario, limit: &RunLimit) -> Piece {
 }
 
 /// The first of many orders in which something breaks. Few are tried before many: most mistakes are found in the first ones.
-fn explore_one(scenario: &Scenario, orders: usize, limit: &RunLimit) -> Piece {
+fn explore_one(scenario: &Scenario, orders: usize, simulator: &Simulator) -> Piece {
     let mut ran = 0;
     for budget in [1, orders.min(20), orders] {
         let options = explore::Options {
             budget,
-            limit: limit.clone(),
+            simulator: simulator.clone(),
             ..explore::Options::default()
         };
         let exploration = match explore(scenario, &options) {
@@ -207,7 +209,7 @@ fn survey_one(herd: &Herd) -> Piece {
 }
 
 /// The first seed with which something breaks.
-fn sweep_one(scenario: &Scenario, seeds: u64, limit: &RunLimit) -> Piece {
+fn sweep_one(scenario: &Scenario, seeds: u64, simulator: &Simulator) -> Piece {
     let scenarios = std::slice::from_ref(scenario);
     let plan = Plan::new(scenarios, 0..seeds, true, false, false);
     let outcomes = sweep::run_all(
@@ -215,7 +217,7 @@ fn sweep_one(scenario: &Scenario, seeds: u64, limit: &RunLimit) -> Piece {
         &plan,
         plan.items(Shard::WHOLE),
         1,
-        limit,
+        simulator,
         &Unwatched,
     );
     let runs = outcomes.len();

@@ -24,6 +24,7 @@ mod sync;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::journal::{EventId, EventKind, Ignored, Journal, Source};
@@ -62,6 +63,16 @@ pub struct NodeConfig {
     pub neighbours: Vec<Neighbour>,
     /// How the comparison of stores is bounded.
     pub bounds: SyncBounds,
+    /// Which links a new update is sent over; all but the one that it came by, if not given.
+    pub flood: Option<Arc<dyn Flood>>,
+}
+
+/// A rule of the flood other than the shipped one: over which links a new update is sent on.
+///
+/// What it leaves out is not lost: the comparison of stores finds it, at the latest at the next anti-entropy round.
+pub trait Flood: fmt::Debug + Send + Sync {
+    /// Whether server `me` sends an update to its neighbour `to`. It came from the neighbour `from`, or from a client.
+    fn sends(&self, me: &str, from: Option<&str>, to: &str) -> bool;
 }
 
 /// How the comparison of two stores is bounded.
@@ -283,10 +294,26 @@ impl Node {
         let but = from
             .map(|(from, _)| from)
             .filter(|_| !makes(Mistake::TellsBack));
+        let NodeConfig {
+            name,
+            neighbours,
+            flood,
+            ..
+        } = &self.config;
+        let called = |id: NeighbourId| {
+            neighbours
+                .get(id.0)
+                .map_or("", |neighbour| &*neighbour.name)
+        };
+        let sends = |flood: &Arc<dyn Flood>, to| {
+            let from = from.map(|(from, _)| called(from));
+            flood.sends(name, from, called(to))
+        };
         for (position, link) in self.links.iter_mut().enumerate() {
             let neighbour = NeighbourId(position);
             if let Some(link) = link
                 && Some(neighbour) != but
+                && flood.as_ref().is_none_or(|flood| sends(flood, neighbour))
                 && link.is_told()
                 // Comparing will find what it lacks of this.
                 && !(reason == Reason::Relay && link.put_off.is_some())

@@ -9,7 +9,7 @@ use super::{
     ClientLineAt, Greeted, Greeting, LookUp, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
 };
 use crate::journal::{
-    CloseReason, ConnId, End, EventId, EventKind, Forgetful, Ignored, Journal, Source,
+    CloseReason, ConnId, End, EventId, EventKind, Ignored, Journal, NullJournal, Source,
 };
 use crate::protocol::escape;
 use crate::protocol::peer::{BootId, PeerError};
@@ -66,13 +66,14 @@ fn config(name: &str, neighbours: &[(&str, bool)]) -> NodeConfig {
             })
             .collect(),
         bounds: SyncBounds::default(),
+        flood: None,
     }
 }
 
 /// A Node with one neighbour, Jaquez, whose link is up.
 fn riley() -> Node {
     let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
-    node.link_up(greeted_by(NeighbourId(0)), ConnId(1), GREETED, &Forgetful);
+    node.link_up(greeted_by(NeighbourId(0)), ConnId(1), GREETED, &NullJournal);
     node
 }
 
@@ -86,18 +87,18 @@ fn at() -> ClientLineAt<'static> {
 
 fn say(node: &mut Node, line: &[u8]) -> (String, Option<LookUp>) {
     let mut out = Vec::new();
-    let look_up = node.client_line(line, at(), &Forgetful, &mut out);
+    let look_up = node.client_line(line, at(), &NullJournal, &mut out);
     (escape(&out), look_up)
 }
 
 fn pulled(node: &mut Node) -> String {
     let mut out = Vec::new();
-    node.pull(NeighbourId(0), usize::MAX, NOW, &mut out, &Forgetful);
+    node.pull(NeighbourId(0), usize::MAX, NOW, &mut out, &NullJournal);
     escape(&out)
 }
 
 fn hear(node: &mut Node, line: &str) -> Result<(), PeerError> {
-    let heard = node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &Forgetful);
+    let heard = node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &NullJournal);
     heard.map_err(|(error, _)| error)
 }
 
@@ -135,7 +136,7 @@ fn a_retry_word_for_word_floods_nothing() {
         conn: ConnId(9),
         clock: &|| Timestamp::new(107, 0),
     };
-    node.client_line(b"IAMAT kiwi +34-118 100", later, &Forgetful, &mut out);
+    node.client_line(b"IAMAT kiwi +34-118 100", later, &NullJournal, &mut out);
     assert_eq!(escape(&out), "AT Riley +7.000000000 kiwi +34-118 100\\n");
     assert_eq!(pulled(&mut node), "");
 }
@@ -422,11 +423,11 @@ fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
     // One place in the queue and not thousands: nobody waits while they are marked.
     assert_eq!((link.dirty.turns(), link.status().waiting), (2, 5001));
     let mut told = Vec::new();
-    node.pull(NeighbourId(0), 1, NOW, &mut told, &Forgetful);
-    node.pull(NeighbourId(0), 100, NOW, &mut told, &Forgetful);
+    node.pull(NeighbourId(0), 1, NOW, &mut told, &NullJournal);
+    node.pull(NeighbourId(0), 100, NOW, &mut told, &NullJournal);
     // What is live meanwhile goes first.
     say(&mut node, b"IAMAT c17 +35-118 2");
-    node.pull(NeighbourId(0), usize::MAX, NOW, &mut told, &Forgetful);
+    node.pull(NeighbourId(0), usize::MAX, NOW, &mut told, &NullJournal);
     let told = String::from_utf8(told).expect("ASCII");
     let mut clients: Vec<&str> = told
         .lines()
@@ -523,7 +524,7 @@ impl Cluster {
             clock: &|| Timestamp::new(self.clock, 0),
         };
         let line = format!("IAMAT c{client} +{place}-118 {time}");
-        self.nodes[server].client_line(line.as_bytes(), at, &Forgetful, &mut Vec::new());
+        self.nodes[server].client_line(line.as_bytes(), at, &NullJournal, &mut Vec::new());
     }
 
     fn for_each_link(&mut self, server: usize, mut act: impl FnMut(&mut Node, NeighbourId)) {
@@ -549,9 +550,9 @@ impl Cluster {
                     records,
                     ..greeted_by(neighbour)
                 };
-                self.nodes[me].link_up(greeting, ConnId(0), GREETED, &Forgetful);
+                self.nodes[me].link_up(greeting, ConnId(0), GREETED, &NullJournal);
             } else {
-                self.nodes[me].link_down(neighbour, CloseReason::Ended, None, &Forgetful);
+                self.nodes[me].link_down(neighbour, CloseReason::Ended, None, &NullJournal);
             }
         }
     }
@@ -572,7 +573,7 @@ impl Cluster {
         let mut out = Vec::new();
         let node = &mut self.nodes[me];
         while out.len() < enough && node.has_work(neighbour) {
-            node.pull(neighbour, enough, NOW, &mut out, &Forgetful);
+            node.pull(neighbour, enough, NOW, &mut out, &NullJournal);
         }
         for line in out.split_inclusive(|&byte| byte == b'\n') {
             let is_record = line.starts_with(b"AT ") || line.starts_with(b"HAVE ");
@@ -592,7 +593,7 @@ impl Cluster {
             return false;
         };
         let neighbour = self.neighbour(other, me);
-        let heard = self.nodes[other].peer_line(neighbour, &line, NOW, &Forgetful);
+        let heard = self.nodes[other].peer_line(neighbour, &line, NOW, &NullJournal);
         assert_eq!(heard, Ok(()), "{} to S{other}", escape(&line));
         true
     }
@@ -691,7 +692,7 @@ fn of_a_large_common_store_only_what_differs_is_sent() {
             conn: ConnId(0),
             clock: &|| Timestamp::new(100, 0),
         };
-        herd.nodes[0].client_line(line(client).as_bytes(), at, &Forgetful, &mut Vec::new());
+        herd.nodes[0].client_line(line(client).as_bytes(), at, &NullJournal, &mut Vec::new());
     }
     herd.settle();
     herd.assert_agreed();
@@ -885,7 +886,7 @@ proptest! {
         let state = |lines: &[&String]| {
             let mut node = riley();
             for line in lines {
-                node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &Forgetful).expect("a good line");
+                node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &NullJournal).expect("a good line");
             }
             let mut records: Vec<String> =
                 node.records().map(|(record, _)| escape(record.text())).collect();
@@ -902,8 +903,8 @@ proptest! {
     )) {
         let mut node = riley();
         for line in lines {
-            let _ = node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &Forgetful);
-            node.pull(NeighbourId(0), 100, NOW, &mut Vec::new(), &Forgetful);
+            let _ = node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &NullJournal);
+            node.pull(NeighbourId(0), 100, NOW, &mut Vec::new(), &NullJournal);
         }
     }
 }

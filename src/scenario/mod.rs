@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use crate::diag::{Problems, Source, Span};
 use crate::herd::{Herd, Name, ServerId};
+use crate::timing::Timing;
 use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
 mod broken;
+mod builder;
 mod drawn;
 mod expand;
 mod expects;
@@ -26,10 +28,12 @@ mod raw;
 pub mod reference;
 mod target;
 mod template;
+mod timers;
 mod updates;
 mod validate;
 mod write;
 
+pub use builder::{Builder, HerdOf, Said};
 pub use drawn::{Drawn, Random, Workload};
 pub use expects::{
     Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
@@ -97,36 +101,6 @@ pub struct Scenario {
     pub asks_places: bool,
     /// The file, for whoever wants to show a part of it.
     pub source: Arc<Source>,
-}
-
-/// The servers' own timers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// How often a server says on a quiet link that it is alive.
-    pub heartbeat: Duration,
-    /// How often two linked servers compare what they know.
-    pub audit: Duration,
-    /// How long a server waits for a connection that it dials.
-    pub connect_deadline: Duration,
-    /// How long either end of a new link waits for the other's greeting.
-    pub hello_deadline: Duration,
-    /// How long a server waits before it dials again for the first time.
-    pub redial_least: Duration,
-    /// How long a server waits at most before it dials again; not less than `redial_least`.
-    pub redial_most: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(2),
-            audit: Duration::from_secs(10),
-            connect_deadline: Duration::from_secs(2),
-            hello_deadline: Duration::from_secs(2),
-            redial_least: Duration::from_millis(100),
-            redial_most: Duration::from_secs(2),
-        }
-    }
 }
 
 /// One thing that happens.

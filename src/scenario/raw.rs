@@ -8,6 +8,7 @@ use crate::document::{Entries, Extended, Located, OneOrMany, Section, TextOr};
 use crate::herd::RawHerd;
 use crate::scenario::faults::read::{RawFault, RawMean};
 use crate::scenario::places::PlacesFault;
+use crate::scenario::timers::RawTimer;
 use crate::trace::state::LinkState;
 use crate::units::{DurationText, LatencyRange};
 
@@ -109,22 +110,10 @@ pub(super) struct RawPlaces {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Timing")]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawTiming {
-    /// How often a server says on a quiet link that it is alive, `"2s"` by default. A link that is
-    /// silent for twice as long is dialled again.
-    pub(super) heartbeat: Option<Located<DurationText>>,
-    /// How often two linked servers compare what they know, `"10s"` by default.
-    pub(super) audit: Option<Located<DurationText>>,
-    /// How long a server waits for a connection that it dials, `"2s"` by default.
-    pub(super) connect_deadline: Option<Located<DurationText>>,
-    /// How long either end of a new link waits for the other's greeting, `"2s"` by default.
-    pub(super) hello_deadline: Option<Located<DurationText>>,
-    /// How long a server waits before it dials again for the first time, `"100ms"` by default. The
-    /// wait doubles each time.
-    pub(super) redial_least: Option<Located<DurationText>>,
-    /// How long a server waits at most before it dials again, `"2s"` by default.
-    pub(super) redial_most: Option<Located<DurationText>>,
-}
+pub(super) struct NoTimers {}
+
+/// Timers, by name.
+pub(super) type RawTiming = Extended<NoTimers, RawTimer>;
 
 /// One thing that happens: its time (`at` or `after`), and one of `client`, `workload`, `random` and the words by
 /// which faults begin and end.

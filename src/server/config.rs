@@ -8,6 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::herd::{Address, Herd, ServerId};
 use crate::node::{Keep, Neighbour, NodeConfig, SyncBounds};
 use crate::protocol::peer::BootId;
+use crate::timing::Timing;
 
 /// Everything about one run of one server.
 #[derive(Clone, Debug)]
@@ -25,58 +26,6 @@ pub struct Config {
     pub clients_on: Option<tokio::runtime::Handle>,
     /// Where its jitter comes from.
     seed: u64,
-}
-
-/// How long a server waits for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// A link that has nothing else to say says so this often; after two of them without a word
-    /// from the neighbour it is closed.
-    pub heartbeat: Duration,
-    /// Digests are compared this often, less up to a half.
-    pub audit: Duration,
-    /// A connection that is not made by then is given up.
-    pub connect_deadline: Duration,
-    /// A greeting that did not come by then ends the connection.
-    pub hello_deadline: Duration,
-    /// A client's handshake, where clients are spoken to by TLS, that is not over by then ends the connection.
-    pub handshake_deadline: Duration,
-    /// Who does not take what is written to it for so long is cut off.
-    pub write_deadline: Duration,
-    /// The pause before a neighbour is dialled again, less up to a half; doubled each time,
-    pub redial_least: Duration,
-    /// but never longer than this.
-    pub redial_most: Duration,
-    /// A client's connection on which nothing happens for so long is closed.
-    pub idle: Duration,
-    /// A client that begins a line must end it within this time.
-    pub half_line: Duration,
-    /// The pause when a connection can't be accepted.
-    pub accept_pause: Duration,
-    /// When stopping, clients' connections have so long to finish, and then links as long again.
-    pub drain: Duration,
-    /// So long after the start a server waits to hear from all neighbours before it calls itself ready.
-    pub ready_grace: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(2),
-            audit: Duration::from_secs(10),
-            connect_deadline: Duration::from_secs(2),
-            hello_deadline: Duration::from_secs(2),
-            handshake_deadline: Duration::from_secs(2),
-            write_deadline: Duration::from_secs(10),
-            redial_least: Duration::from_millis(100),
-            redial_most: Duration::from_secs(2),
-            idle: Duration::from_mins(10),
-            half_line: Duration::from_secs(30),
-            accept_pause: Duration::from_millis(100),
-            drain: Duration::from_secs(5),
-            ready_grace: Duration::from_secs(10),
-        }
-    }
 }
 
 /// How much a server takes from anybody.
@@ -153,6 +102,7 @@ impl Config {
                 table_seed: rng.next_u64(),
                 neighbours,
                 bounds: SyncBounds::default(),
+                flood: None,
             },
             addresses,
             timing: Timing::default(),

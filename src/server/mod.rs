@@ -15,6 +15,7 @@ mod look_ups;
 mod neighbours;
 mod peer;
 mod rate;
+mod start;
 mod turn;
 mod until;
 
@@ -40,12 +41,14 @@ use crate::net::{Connection, Net, Proved};
 use crate::node::{Node, Unconfirmed};
 use crate::places::Places;
 
-pub use config::{Config, Limits, Timing};
+pub use crate::timing::Timing;
+pub use config::{Config, Limits};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
 pub use rate::HOLD_BACK;
+pub use start::Start;
 use turn::Gate;
 
 /// How much is written at a time at most, so that no answer waits for a megabyte of others.

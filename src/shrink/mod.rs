@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::files::quoted;
 use crate::scenario::{Action, Expect, Expected, Scenario};
-use crate::sim::{self, RunLimit};
+use crate::sim::{self, Simulator};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
 
@@ -33,14 +33,14 @@ pub struct Limits {
     /// How many smaller scenarios to try at most. What was found until then is what it comes to.
     pub runs: usize,
     /// How long one run may take in wall time. One that takes longer does not fail in the same way.
-    pub run: RunLimit,
+    pub simulator: Simulator,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             runs: 3_000,
-            run: RunLimit::default(),
+            simulator: Simulator::default(),
         }
     }
 }
@@ -126,7 +126,7 @@ pub fn shrink_watched(
     limits: Limits,
     watch: &mut dyn FnMut(&Tried) -> ControlFlow<()>,
 ) -> Result<Shrunk, ShrinkError> {
-    let trace = sim::run_once_within(scenario, &limits.run)?;
+    let trace = limits.simulator.run_once(scenario)?;
     let target = Fingerprint::of(&trace).ok_or(ShrinkError::Held)?;
     let mut shrinker = Shrinker {
         allowed: Fingerprint::all_broken(&trace),
@@ -235,7 +235,7 @@ impl Shrinker<'_> {
             return false;
         };
         self.runs += 1;
-        let Ok(trace) = sim::run_once_within(&read, &self.limits.run) else {
+        let Ok(trace) = self.limits.simulator.run_once(&read) else {
             return false;
         };
         let may_be =

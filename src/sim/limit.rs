@@ -7,46 +7,16 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use super::SimError;
 use super::machines::Machine;
+use super::{SimError, Simulator};
 use crate::node::mistakes;
 use crate::scenario::Scenario;
-
-/// How long one execution of a scenario may take, and who can end it before. A run that is executed twice may take twice
-/// as long.
-#[derive(Clone, Debug)]
-pub struct RunLimit {
-    /// In wall time, while which the process itself runs: one that is suspended does not run into it.
-    pub wall: Duration,
-    /// Whoever sets this wants no more of it. A run that is not over soon afterwards is given up.
-    pub interrupt: Option<Arc<AtomicBool>>,
-}
-
-impl RunLimit {
-    /// In wall time, if nothing else is said: a hundred times what most scenarios take.
-    pub const DEFAULT: Duration = Duration::from_mins(1);
-}
-
-impl Default for RunLimit {
-    fn default() -> Self {
-        Self::from(Self::DEFAULT)
-    }
-}
-
-impl From<Duration> for RunLimit {
-    fn from(wall: Duration) -> Self {
-        Self {
-            wall,
-            interrupt: None,
-        }
-    }
-}
 
 /// So often it is looked whether somebody wants no more of a run. Time is counted in as many pieces, so that a process
 /// that was suspended loses one of them and not a whole run.
@@ -185,7 +155,7 @@ fn start() -> Result<Sender<Work>, SimError> {
 ///
 /// Those of `work`, or that it was not over in time.
 pub(super) fn within<T: Send + 'static>(
-    limit: &RunLimit,
+    simulator: &Simulator,
     seed: u64,
     work: impl FnOnce(&Arc<Progress>) -> Result<T, SimError> + Send + 'static,
 ) -> Result<T, SimError> {
@@ -206,7 +176,7 @@ pub(super) fn within<T: Send + 'static>(
     };
     let gone = || SimError::Failed("the thread that simulates is gone".to_owned());
     thread.send(work).map_err(|_| gone())?;
-    let done = wait(&told, limit, || progress.past(limit.wall, seed));
+    let done = wait(&told, simulator, || progress.past(simulator.wall, seed));
     let done = match done {
         Ok(done) => done,
         Err(error) if progress.leave() => return Err(error),
@@ -225,10 +195,10 @@ pub(super) fn within<T: Send + 'static>(
 /// Waits as long as the limit lets; nothing if nobody is there any more who could tell.
 fn wait<T>(
     told: &Receiver<T>,
-    limit: &RunLimit,
+    simulator: &Simulator,
     past: impl FnOnce() -> SimError,
 ) -> Result<Option<T>, SimError> {
-    let mut left = limit.wall;
+    let mut left = simulator.wall;
     let mut unwanted = Duration::ZERO;
     while !left.is_zero() {
         let piece = LOOKS.min(left);
@@ -237,7 +207,7 @@ fn wait<T>(
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => left -= piece,
         }
-        let interrupt = limit.interrupt.as_ref();
+        let interrupt = simulator.interrupt.as_ref();
         if interrupt.is_some_and(|wanted| wanted.load(Ordering::Relaxed)) {
             unwanted += piece;
             if unwanted >= GRACE {
@@ -250,9 +220,11 @@ fn wait<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::node::mistakes::Mistake;
-    use crate::sim::{run_once, run_once_within};
+    use crate::sim::run_once;
 
     /// Nothing here takes as long unless it hangs.
     const HANGS: Duration = Duration::from_mins(2);
@@ -284,9 +256,9 @@ mod tests {
     }
 
     /// What comes of that while Ada never comes back from what she does when her link is down.
-    fn spinning(limit: RunLimit) -> SimError {
+    fn spinning(limit: Simulator) -> SimError {
         bounded(move || {
-            let run = || run_once_within(&crash(), &limit);
+            let run = || limit.run_once(&crash());
             let failed = Mistake::SpinsWithoutLink.made_by("Ada", run);
             // Whoever waited can go on.
             run_once(&crash()).expect("the true server comes back");
@@ -330,9 +302,10 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_run_that_was_interrupted() {
-        let limit = RunLimit {
+        let limit = Simulator {
             wall: Duration::from_hours(1),
             interrupt: Some(Arc::new(AtomicBool::new(true))),
+            ..Simulator::default()
         };
         let failed = spinning(limit);
         assert!(matches!(failed, SimError::Interrupted), "{failed}");
@@ -340,16 +313,18 @@ mod tests {
 
     #[test]
     fn a_run_that_is_interrupted_when_it_is_nearly_over_counts() {
-        let limit = RunLimit {
+        let limit = Simulator {
             interrupt: Some(Arc::new(AtomicBool::new(true))),
-            ..RunLimit::default()
+            ..Simulator::default()
         };
-        run_once_within(&crash(), &limit).expect("it takes less than what is left to it");
+        limit
+            .run_once(&crash())
+            .expect("it takes less than what is left to it");
     }
 
     #[test]
     fn a_panic_goes_on_where_the_run_is_waited_for() {
-        let panics = || within::<()>(&RunLimit::default(), 1, |_| panic!("a bug"));
+        let panics = || within::<()>(&Simulator::default(), 1, |_| panic!("a bug"));
         let caught = catch_unwind(panics).expect_err("it panics");
         assert_eq!(caught.downcast_ref(), Some(&"a bug"));
         run_once(&crash()).expect("the next one runs");

@@ -16,6 +16,7 @@ mod machines;
 mod net;
 mod random;
 mod recorder;
+mod simulator;
 mod timeline;
 mod wires;
 mod world;
@@ -35,9 +36,10 @@ pub use chooser::Chooser;
 use chooser::{Listed, OrderOutcome};
 pub use google::DELAY_HEADER;
 pub(crate) use judge::TOUCHES;
-pub use limit::RunLimit;
 pub(crate) use limit::stuck;
 use limit::{Progress, within};
+pub use net::{SimNet, SimStream};
+pub use simulator::{Server, Simulator};
 
 /// Why a run gave no trace to be trusted. A broken expectation is no error.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,7 @@ pub enum SimError {
         /// What the second run has there.
         second: String,
     },
-    /// It took longer than its [`RunLimit`] allows: most likely a server never comes back from what it does.
+    /// It took longer than its [`Simulator`] allows: most likely a server never comes back from what it does.
     #[error(
         "the run was left behind after {limit} (seed {seed}, at {at} of simulated time, while {who} was running): {why}; one that \
          is only long needs a higher limit (--run-limit)",
@@ -76,7 +78,7 @@ pub enum SimError {
         /// Whose task was running, if one was.
         who: Option<String>,
     },
-    /// Nobody wants the run any more: see [`RunLimit::interrupt`].
+    /// Nobody wants the run any more: see [`Simulator::interrupt`].
     #[error("the run was interrupted")]
     Interrupted,
 }
@@ -96,19 +98,7 @@ fn why(who: Option<&str>) -> String {
 /// When something inside fails, or when the runs differ. Expectations that don't hold are in the
 /// trace: see [`Trace::verdict`].
 pub fn run(scenario: &Scenario) -> Result<Trace, SimError> {
-    run_within(scenario, &RunLimit::default())
-}
-
-/// As [`run`], with another limit than the usual one. Each of the two executions may take as long.
-///
-/// # Errors
-///
-/// As of [`run`].
-pub fn run_within(scenario: &Scenario, limit: &RunLimit) -> Result<Trace, SimError> {
-    let once = || run_once_within(scenario, limit);
-    let (trace, again) = (once()?, once()?);
-    same(&trace, &again)?;
-    Ok(trace)
+    Simulator::default().run(scenario)
 }
 
 /// Runs a scenario once: half the time, and nobody notices if it can't be repeated.
@@ -117,16 +107,7 @@ pub fn run_within(scenario: &Scenario, limit: &RunLimit) -> Result<Trace, SimErr
 ///
 /// When something inside fails.
 pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
-    run_once_within(scenario, &RunLimit::default())
-}
-
-/// As [`run_once`], with another limit than the usual one.
-///
-/// # Errors
-///
-/// As of [`run_once`].
-pub fn run_once_within(scenario: &Scenario, limit: &RunLimit) -> Result<Trace, SimError> {
-    simulate(scenario, None, limit)
+    Simulator::default().run_once(scenario)
 }
 
 /// Runs a scenario twice, as [`run`] does, with Places answering by the mocks that `mocks` makes for
@@ -142,42 +123,21 @@ pub fn run_with_mocks(
     scenario: &Scenario,
     mocks: impl Fn() -> Vec<Mock>,
 ) -> Result<Trace, SimError> {
-    let once = || simulate(scenario, Some(mocks()), &RunLimit::default());
+    let simulator = Simulator::default();
+    let once = || simulate(scenario, Some(mocks()), &simulator);
     let (trace, again) = (once()?, once()?);
     compare(&trace.to_json_lines(), &again.to_json_lines())?;
     Ok(trace)
 }
 
-/// Runs a scenario once, and by hand: when the herd is up, `chooser` says what happens next, again and again. It comes back
-/// with the trace; none if it gave the run up. What the scenario itself says of the order does not count.
-///
-/// What can be chosen is each message between servers that carries updates, and each step; a step
-/// whose time is later than that of the one before can only be done when nothing is under way.
-///
-/// # Errors
-///
-/// When something inside fails.
-pub fn run_by_hand<C: Chooser + Send + 'static>(
-    scenario: &Scenario,
-    mut chooser: C,
-    limit: &RunLimit,
-) -> Result<(C, Option<Trace>), SimError> {
-    let scenario = scenario.expanded();
-    within(limit, scenario.seed, move |progress| {
-        let execution = world::execute(&scenario, None, Some(&mut chooser), progress)?;
-        let told = |execution| told(&scenario, execution, &Mode::ByHand(None));
-        Ok((chooser, execution.map(told)))
-    })
-}
-
 fn simulate(
     scenario: &Scenario,
     mocks: Option<Vec<Mock>>,
-    limit: &RunLimit,
+    simulator: &Simulator,
 ) -> Result<Trace, SimError> {
-    let scenario = scenario.expanded();
-    within(limit, scenario.seed, move |progress| {
-        here(&scenario, mocks, progress)
+    let (scenario, server) = (scenario.expanded(), simulator.server.clone());
+    within(simulator, scenario.seed, move |progress| {
+        here(&scenario, mocks, &server, progress)
     })
 }
 
@@ -185,11 +145,12 @@ fn simulate(
 fn here(
     scenario: &Scenario,
     mocks: Option<Vec<Mock>>,
+    server: &Server,
     progress: &Arc<Progress>,
 ) -> Result<Trace, SimError> {
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
-    let execution = world::execute(scenario, mocks, chooser, progress)?;
+    let execution = world::execute(scenario, mocks, server, chooser, progress)?;
     let given_up = || SimError::Failed("the run was given up".to_owned());
     let mode = match listed {
         None => Mode::ByTime,

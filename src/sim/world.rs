@@ -20,14 +20,14 @@ use super::machines::{CLIENTS_HOST, Machines, Routes};
 use super::net::{Faults, SimNet};
 use super::recorder::{Recorder, State};
 use super::timeline::{Due, Todo, timeline};
-use super::{Chooser, SimError};
+use super::{Chooser, Server, SimError};
 use crate::herd::ServerId;
-use crate::journal::{Actor, Event, EventKind};
+use crate::journal::{Actor, Event, EventKind, Journal};
 use crate::net::Net as _;
 use crate::places::{FixedPlaces, Places};
 use crate::scenario::{Condition, Operation, Party, Scenario};
 use crate::seed::derive;
-use crate::server::{self, Config, Listeners};
+use crate::server::{Config, Start};
 use by_hand::ByHand;
 
 /// A run that has not become quiet so long after its last step never will.
@@ -70,6 +70,7 @@ enum RunEnd {
 pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
+    server: &Server,
     chooser: Option<&mut dyn Chooser>,
     progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, SimError> {
@@ -84,10 +85,15 @@ pub(super) fn execute(
     let causes = Causes::default();
     let mut alive = Vec::new();
     for id in scenario.herd.ids() {
-        let causes = is_asked.then(|| causes.clone());
-        alive.push(add_server(
-            &mut sim, scenario, id, &recorder, &faults, causes,
-        ));
+        let add = AddServer {
+            scenario,
+            id,
+            server,
+            recorder: &recorder,
+            faults: &faults,
+            causes: is_asked.then(|| causes.clone()),
+        };
+        alive.push(add.to(&mut sim));
     }
     if let Some(google) = &google {
         let (net, address) = (faults.net(machines.of(Party::Places)), google.address());
@@ -160,66 +166,72 @@ fn build(scenario: &Scenario) -> turmoil::Sim<'static> {
         .build()
 }
 
-/// Adds a server's host. What comes back says whether the host runs the server the next time that
-/// it is started.
-fn add_server(
-    sim: &mut turmoil::Sim<'static>,
-    scenario: &Scenario,
+/// A server whose host is added.
+struct AddServer<'a> {
+    scenario: &'a Scenario,
     id: ServerId,
-    recorder: &Recorder,
-    faults: &Faults,
+    server: &'a Server,
+    recorder: &'a Recorder,
+    faults: &'a Faults,
     causes: Option<Causes>,
-) -> Rc<Cell<bool>> {
-    let name = scenario.herd.server(id).name.clone();
-    let journal = recorder.journal(Actor::Server(name.clone()));
-    let herd = Arc::clone(&scenario.herd);
-    let seed = scenario.seed;
-    let timing = scenario.timing;
-    let boots = Cell::new(0);
-    let alive = Rc::new(Cell::new(true));
-    let is_alive = Rc::clone(&alive);
-    let net = faults.net(id.index());
-    sim.host(name.to_string(), move || {
-        let is_alive = is_alive.get();
-        if is_alive {
-            boots.set(boots.get() + 1);
-        }
-        let places = match &causes {
-            None => Arc::new(FixedPlaces::default()) as Arc<dyn Places>,
-            Some(causes) => {
-                let seed = derive(seed, &format!("{name}'s Places"), boots.get());
-                Arc::new(SimPlaces::new(&net, name.clone(), seed, causes.clone()))
+}
+
+impl AddServer<'_> {
+    /// What comes back says whether the host runs the server the next time that it is started.
+    fn to(self, sim: &mut turmoil::Sim<'static>) -> Rc<Cell<bool>> {
+        let Self { id, causes, .. } = self;
+        let name = self.scenario.herd.server(id).name.clone();
+        let journal = self.recorder.journal(Actor::Server(name.clone()));
+        let herd = Arc::clone(&self.scenario.herd);
+        let (seed, timing) = (self.scenario.seed, self.scenario.timing);
+        let boots = Cell::new(0);
+        let alive = Rc::new(Cell::new(true));
+        let is_alive = Rc::clone(&alive);
+        let net = self.faults.net(id.index());
+        let server = self.server.clone();
+        sim.host(name.to_string(), move || {
+            let is_alive = is_alive.get();
+            if is_alive {
+                boots.set(boots.get() + 1);
             }
-        };
-        let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
-        // All clients are on one host.
-        config.limits.clients_per_address = config.limits.client_connections;
-        config.timing.heartbeat = timing.heartbeat;
-        config.timing.audit = timing.audit;
-        config.timing.connect_deadline = timing.connect_deadline;
-        config.timing.hello_deadline = timing.hello_deadline;
-        config.timing.redial_least = timing.redial_least;
-        config.timing.redial_most = timing.redial_most;
-        for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
-            address.host = neighbour.name.to_string();
-        }
-        let (clients, peers) = (herd.server(id).client.clone(), herd.server(id).peer.clone());
-        let journal = Arc::clone(&journal);
-        let net = net.clone();
-        async move {
-            if !is_alive {
-                // The machine is up and its system refuses connections; only the server is gone.
-                std::future::pending::<()>().await;
+            let places = match &causes {
+                None => Arc::new(FixedPlaces::default()) as Arc<dyn Places>,
+                Some(causes) => {
+                    let seed = derive(seed, &format!("{name}'s Places"), boots.get());
+                    Arc::new(SimPlaces::new(&net, name.clone(), seed, causes.clone()))
+                }
+            };
+            let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
+            // All clients are on one host.
+            config.limits.clients_per_address = config.limits.client_connections;
+            config.timing = timing;
+            for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
+                address.host = neighbour.name.to_string();
             }
-            // Nobody stops a simulated server in good order: it crashes, or the run ends.
-            let (_never, stop) = watch::channel(false);
-            let listeners = Listeners::bind(&net, &clients, &peers).await?;
-            let running = server::serve(net.clone(), listeners, config, places, journal, stop);
-            net.task(running).await?;
-            Ok(())
-        }
-    });
-    alive
+            // Nobody stops a simulated server gracefully: it crashes, or the run ends.
+            let (never, stop) = watch::channel(false);
+            let own = herd.server(id);
+            let start = Start {
+                config,
+                clients: own.client.clone(),
+                peers: own.peer.clone(),
+                places,
+                journal: Arc::clone(&journal) as Arc<dyn Journal>,
+                stop,
+            };
+            let (server, net) = (server.clone(), net.clone());
+            async move {
+                if !is_alive {
+                    // The machine is up and its system refuses connections; only the server is gone.
+                    std::future::pending::<()>().await;
+                }
+                let _never = never;
+                net.task(server.start(net.clone(), start)).await?;
+                Ok(())
+            }
+        });
+        alive
+    }
 }
 
 /// Adds the host of Places. What comes back is as for a server.

@@ -1,6 +1,5 @@
 //! One failure set, on the real server in the simulator.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +8,10 @@ use super::seen::{Observation, Update};
 use crate::herd::{Herd, ServerId};
 use crate::journal::EventKind;
 use crate::model::{Arrival, Without};
-use crate::scenario::Scenario;
+use crate::scenario::{Builder, Scenario};
 use crate::sim;
 use crate::trace::propagation::{Propagation, Use};
 use crate::trace::{Judgement, Trace};
-use crate::units::format_duration;
 
 /// Links are up and synchronised after six ways of a message; they have three times as many.
 const TICKS_TO_BEGIN: u32 = 20;
@@ -28,39 +26,41 @@ pub(super) struct Simulation {
 impl Simulation {
     /// The scenario of a failure set: what is to fail fails before any link is up; then one update from each
     /// live server, each after the one before has spread as far as it can.
-    pub(super) fn scenario(&self, without: &Without) -> String {
+    pub(super) fn scenario(&self, without: &Without) -> Builder {
         let herd = &self.herd;
         let (dead, cut) = names(herd, without);
-        let latency = format_duration(self.latency);
-        let mut text = format!(
-            "title = \"{}\"\nherd = \"{}\"\ntick = \"{latency}\"\nlink_latency = \"{latency}\"\nclient_latency = \"{latency}\"\n",
-            title(&dead, &cut),
-            herd.name()
-        );
+        let mut builder = Scenario::builder(herd)
+            .title(&title(&dead, &cut))
+            .with("tick", self.latency)
+            .with("link_latency", self.latency)
+            .with("client_latency", self.latency);
         let own = herd.links().iter().enumerate();
         let own: Vec<String> = (own.filter(|(_, link)| link.latency.is_some()))
-            .map(|(at, _)| format!("\"{}\" = \"{latency}\"", link_name(herd, at)))
+            .map(|(at, _)| link_name(herd, at))
             .collect();
         if !own.is_empty() {
-            let _ = writeln!(text, "latency = {{ {} }}", own.join(", "));
+            let own: Vec<_> = own
+                .iter()
+                .map(|name| (name.as_str(), self.latency))
+                .collect();
+            builder = builder.with("latency", own);
         }
-        text.push_str("steps = [\n");
-        for server in &dead {
-            let _ = writeln!(text, "  {{ at = \"0s\", crash = \"{server}\" }},");
+        for server in dead {
+            builder = builder.at("0s").crash(server);
         }
-        for link in &cut {
-            let _ = writeln!(text, "  {{ at = \"0s\", partition = \"{link}\" }},");
+        for link in cut {
+            builder = builder.at("0s").partition(link);
         }
         for (at, id) in self.origins(without) {
-            let (at, name, client) = (format_duration(at), &herd.server(id).name, client(id));
-            let _ = writeln!(
-                text,
-                "  {{ at = \"{at}\", client = \"{client}\", to = \"{name}\", reply = \"AT {name} *\",\n    \
-                 send = \"IAMAT {client} +34.068930-118.445127 {{now}}\" }},"
-            );
+            let (name, client) = (&*herd.server(id).name, client(id));
+            builder = builder
+                .at(at)
+                .client(&client)
+                .to(name)
+                .send(format!("IAMAT {client} +34.068930-118.445127 {{now}}"))
+                .reply(format!("AT {name} *"));
         }
-        text.push_str("]\n");
-        text
+        builder
     }
 
     /// When each live server gets its update.
@@ -83,9 +83,8 @@ impl Simulation {
             broken: vec![why],
             ..Observation::default()
         };
-        let text = self.scenario(without);
-        let scenario = match Scenario::parse_over(&self.herd, "survey.toml", &text) {
-            Ok((scenario, _)) => scenario,
+        let scenario = match self.scenario(without).build() {
+            Ok(scenario) => scenario,
             Err(problems) => return nothing(format!("no scenario: {}", problems.render(false))),
         };
         let trace = match sim::run_once(&scenario) {

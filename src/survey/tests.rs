@@ -318,7 +318,7 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
         cut: vec![0],
     };
     let (scenario, warnings) =
-        Scenario::parse("again.toml", &simulation.scenario(&set), None).unwrap();
+        Scenario::parse("again.toml", &simulation.scenario(&set).to_toml(), None).unwrap();
     assert_eq!(warnings.render(false), "");
     assert_eq!(scenario.title, "Juzang dead, Riley-Jaquez cut");
     assert_eq!(sim::run(&scenario).unwrap().updates.len(), 4);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::scenario::Scenario;
-use crate::sim::{self, RunLimit, SimError};
+use crate::sim::{self, SimError, Simulator};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::{Judgement, Trace};
 use coverage::Coverage;
@@ -43,7 +43,7 @@ pub struct Options {
     /// On how many threads.
     pub threads: usize,
     /// How long one execution may take in wall time. One that takes longer failed.
-    pub limit: RunLimit,
+    pub simulator: Simulator,
 }
 
 impl Default for Options {
@@ -54,7 +54,7 @@ impl Default for Options {
             paired: false,
             keep_going: false,
             threads: 1,
-            limit: RunLimit::default(),
+            simulator: Simulator::default(),
         }
     }
 }
@@ -87,8 +87,10 @@ pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
     } = *options;
     let plan = Plan::new(scenarios, options.seeds.clone(), swarm, paired, keep_going);
     let todo = plan.items(Shard::WHOLE);
-    let Options { threads, limit, .. } = options;
-    let outcomes = run_all(scenarios, &plan, todo, *threads, limit, &Unwatched);
+    let Options {
+        threads, simulator, ..
+    } = options;
+    let outcomes = run_all(scenarios, &plan, todo, *threads, simulator, &Unwatched);
     Report::new(plan, outcomes)
 }
 
@@ -99,7 +101,7 @@ pub fn run_all(
     plan: &Plan,
     todo: impl IntoIterator<Item = u64>,
     threads: usize,
-    limit: &RunLimit,
+    simulator: &Simulator,
     watch: &dyn Watch,
 ) -> Outcomes {
     let todo: Vec<u64> = todo.into_iter().collect();
@@ -112,7 +114,7 @@ pub fn run_all(
             if behind || watch.is_over() || sim::stuck() >= MOST_STUCK {
                 break;
             }
-            let Some(outcome) = run_one(scenarios, plan, item, limit) else {
+            let Some(outcome) = run_one(scenarios, plan, item, simulator) else {
                 break;
             };
             if outcome.failure.is_some() {
@@ -149,9 +151,14 @@ pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
 }
 
 /// What a run came to; nothing if it was interrupted.
-fn run_one(scenarios: &[Scenario], plan: &Plan, item: u64, limit: &RunLimit) -> Option<Outcome> {
+fn run_one(
+    scenarios: &[Scenario],
+    plan: &Plan,
+    item: u64,
+    simulator: &Simulator,
+) -> Option<Outcome> {
     let expanded = scenario_of(scenarios, plan, item).expanded();
-    let (coverage, failure) = match execute(&expanded, plan.paired, limit) {
+    let (coverage, failure) = match execute(&expanded, plan.paired, simulator) {
         Ok(trace) => (Coverage::of(&expanded, &trace), failure_of(&trace)),
         Err(failure) => (Coverage::default(), Some(failure?)),
     };
@@ -163,12 +170,16 @@ fn run_one(scenarios: &[Scenario], plan: &Plan, item: u64, limit: &RunLimit) -> 
 }
 
 /// Runs a scenario; a panic is a failure like any other. There is none if the run was interrupted.
-fn execute(scenario: &Scenario, paired: bool, limit: &RunLimit) -> Result<Trace, Option<Failure>> {
+fn execute(
+    scenario: &Scenario,
+    paired: bool,
+    simulator: &Simulator,
+) -> Result<Trace, Option<Failure>> {
     let run = || {
         if paired {
-            sim::run_within(scenario, limit)
+            simulator.run(scenario)
         } else {
-            sim::run_once_within(scenario, limit)
+            simulator.run_once(scenario)
         }
     };
     let ran = catch_unwind(AssertUnwindSafe(run));

@@ -52,7 +52,7 @@ fn the_report_is_the_same_on_one_thread_on_two_and_of_four_parts() {
             &plan,
             part,
             1,
-            &RunLimit::default(),
+            &Simulator::default(),
             &Unwatched,
         ));
     }
@@ -145,7 +145,7 @@ fn results_are_read_as_they_were_written_but_for_a_line_that_was_cut_off() {
         &plan,
         plan.items(Shard::WHOLE),
         1,
-        &RunLimit::default(),
+        &Simulator::default(),
         &Unwatched,
     );
     let lines: Vec<String> = outcomes.values().map(results::line).collect();
@@ -225,7 +225,7 @@ fn a_run_that_hangs_is_one_that_failed_and_the_others_are_run() {
         seeds: first as u64..first as u64 + 4,
         keep_going: true,
         threads: 1,
-        limit: std::time::Duration::from_secs(3).into(),
+        simulator: std::time::Duration::from_secs(3).into(),
         ..Options::default()
     };
     let (tell, told) = std::sync::mpsc::channel();

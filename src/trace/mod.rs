@@ -244,6 +244,47 @@ impl Trace {
         }
     }
 
+    /// Says what failed, if anything did.
+    ///
+    /// # Panics
+    ///
+    /// When an expectation or an invariant failed.
+    #[track_caller]
+    pub fn assert_passed(&self) {
+        let failed = self.judgements.iter().filter(|judgement| !judgement.passed);
+        let failed: Vec<String> = failed
+            .map(|it| {
+                let Judgement { about, actual, .. } = it;
+                format!("  {about}: {actual} (expected: {})", it.expected)
+            })
+            .collect();
+        let Header { title, seed, .. } = &self.header;
+        assert!(
+            failed.is_empty(),
+            "\"{title}\" with seed {seed} failed:\n{}",
+            failed.join("\n")
+        );
+    }
+
+    /// The way of an update, by its name in reports: `kiwi`, or `kiwi#2` where a client has several.
+    ///
+    /// # Panics
+    ///
+    /// When there is no update of that name.
+    #[track_caller]
+    pub fn update(&self, name: &str) -> &Propagation {
+        let mut all = self.updates.iter();
+        let found = all.find(|update| update.name == name);
+        found.unwrap_or_else(|| {
+            let known = self.updates.iter().map(|update| update.name.as_str());
+            let known: Vec<&str> = known.collect();
+            panic!(
+                "no update is called `{name}`: there are {}",
+                known.join(", ")
+            )
+        })
+    }
+
     /// The event of this number.
     pub fn event(&self, id: EventId) -> Option<&Event> {
         self.events.get(usize::try_from(id.0.get()).ok()? - 1)

@@ -124,6 +124,17 @@ impl Propagation {
             .find(|arrival| &*arrival.server == server)
     }
 
+    /// Over how many links it first came to `server`, if it did.
+    pub fn hops(&self, server: &str) -> Option<u32> {
+        self.arrival(server).map(|arrival| arrival.hops)
+    }
+
+    /// How long after its origin `server` had it, if it did.
+    pub fn delay(&self, server: &str) -> Option<Duration> {
+        let arrival = self.arrival(server)?;
+        Some(Duration::from_nanos(arrival.delay))
+    }
+
     /// Its first arrivals at servers other than its origin.
     pub fn spread(&self) -> impl Iterator<Item = &Arrival> {
         let is_first = |at: usize, server: &str| {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proxy_herd::herd::{Address, Herd};
-use proxy_herd::journal::Forgetful;
+use proxy_herd::journal::NullJournal;
 use proxy_herd::load::{Cpu, Load, Plan, Summary, Target};
 use proxy_herd::net::tokio::TokioNet;
 use proxy_herd::places::FixedPlaces;
@@ -55,7 +55,7 @@ async fn pair() -> Pair {
         });
         let mut config = Config::new(&herd, me, 1);
         config.addresses = vec![local(peers[1 - me.index()])];
-        let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(Forgetful));
+        let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(NullJournal));
         let stopped = stopped.clone();
         running.spawn(async move {
             let served = server::serve(TokioNet, listeners, config, places, journal, stopped);

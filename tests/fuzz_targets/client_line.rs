@@ -1,6 +1,6 @@
 //! What a client says: each line is answered once, and what is taken in can be told to neighbours.
 
-use proxy_herd::journal::{ConnId, Forgetful};
+use proxy_herd::journal::{ConnId, NullJournal};
 use proxy_herd::node::{Keep, LookUp, Node};
 use proxy_herd::protocol::client::ClientLine;
 use proxy_herd::protocol::escape;
@@ -24,13 +24,13 @@ pub fn client_line(data: &[u8]) {
     for line in lines(data) {
         let mut out = Vec::new();
         if let Some(beginning) = line.get(..LIMIT).filter(|_| line.len() > LIMIT) {
-            node.client_line_too_long(beginning, ConnId(2), &Forgetful, &mut out);
+            node.client_line_too_long(beginning, ConnId(2), &NullJournal, &mut out);
             assert_eq!(escape(&out), escape(&refusal(beginning)));
             break;
         }
         print_and_parse(line);
         let had_room = node.clients() < MOST_CLIENTS || knows(&node, line);
-        let look_up = node.client_line(line, at(), &Forgetful, &mut out);
+        let look_up = node.client_line(line, at(), &NullJournal, &mut out);
         answered_once(&node, line, had_room, &out, look_up);
         assert!(node.clients() <= MOST_CLIENTS);
     }

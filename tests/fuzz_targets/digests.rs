@@ -1,6 +1,6 @@
 //! Comparing what two servers know, with a neighbour that says anything.
 
-use proxy_herd::journal::{CloseReason, Forgetful};
+use proxy_herd::journal::{CloseReason, NullJournal};
 use proxy_herd::node::{NeighbourId, Node};
 use proxy_herd::protocol::peer::PeerLine;
 
@@ -19,7 +19,7 @@ pub fn digests(data: &[u8]) {
         let mut node = riley();
         for client in 0..CLIENTS {
             let line = format!("IAMAT c{client} +1-1 {client}");
-            node.client_line(line.as_bytes(), at(), &Forgetful, &mut Vec::new());
+            node.client_line(line.as_bytes(), at(), &NullJournal, &mut Vec::new());
         }
         link_up(&mut node, neighbour);
         for line in lines(data) {
@@ -35,7 +35,7 @@ pub fn digests(data: &[u8]) {
 
 fn say(node: &mut Node, neighbour: NeighbourId, line: &[u8]) {
     let known = node.clients();
-    if let Err((error, heard)) = node.peer_line(neighbour, line, NOW, &Forgetful) {
+    if let Err((error, heard)) = node.peer_line(neighbour, line, NOW, &NullJournal) {
         assert_eq!(
             node.clients(),
             known,
@@ -45,7 +45,7 @@ fn say(node: &mut Node, neighbour: NeighbourId, line: &[u8]) {
             neighbour,
             CloseReason::Protocol(error),
             Some(heard),
-            &Forgetful,
+            &NullJournal,
         );
         assert!(!node.has_work(neighbour), "something waits for nobody");
         link_up(node, neighbour);

@@ -1,6 +1,6 @@
 //! The greeting: who may have a link, and which, and what is said to who may not.
 
-use proxy_herd::journal::{ConnId, Forgetful};
+use proxy_herd::journal::{ConnId, NullJournal};
 use proxy_herd::node::{Greeted, Greeting, NeighbourId, Node, Refused};
 use proxy_herd::protocol::escape;
 use proxy_herd::protocol::peer::{PeerError, PeerLine, VERSION};
@@ -17,7 +17,7 @@ pub fn handshake(data: &[u8]) {
             Ok(Greeted::Link(greeting)) => {
                 welcome(&node, hello, greeting, dialled);
                 let neighbour = greeting.neighbour;
-                node.link_up(greeting, ConnId(1), EVENT, &Forgetful);
+                node.link_up(greeting, ConnId(1), EVENT, &NullJournal);
                 behind_the_greeting(&mut node, neighbour, hello, lines);
             }
             // Juzang is the one that this server dials.
@@ -56,14 +56,14 @@ fn behind_the_greeting<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
 ) {
     for line in lines {
-        let heard = node.peer_line(neighbour, line, NOW, &Forgetful);
+        let heard = node.peer_line(neighbour, line, NOW, &NullJournal);
         // The question to begin with, an answer, the word that all is answered, and one more round; or a BYE.
         assert!(pull(node, neighbour) <= 4 + node.clients());
         if heard.is_err() {
             break;
         }
     }
-    let again = node.peer_line(neighbour, hello, NOW, &Forgetful);
+    let again = node.peer_line(neighbour, hello, NOW, &NullJournal);
     assert_eq!(
         again.map_err(|(error, _)| error),
         Err(PeerError::Unexpected)

@@ -11,7 +11,7 @@ mod places_answer;
 
 use std::num::NonZeroU64;
 
-use proxy_herd::journal::{ConnId, EventId, Forgetful};
+use proxy_herd::journal::{ConnId, EventId, NullJournal};
 use proxy_herd::node::{
     ClientLineAt, Greeting, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
 };
@@ -57,12 +57,13 @@ fn riley() -> Node {
             most_questions: MOST_QUESTIONS,
             most_at_once: 20,
         },
+        flood: None,
     })
 }
 
 fn link_up(node: &mut Node, neighbour: NeighbourId) {
     let greeting = Greeting::of(neighbour, BootId(2));
-    node.link_up(greeting, ConnId(1), EVENT, &Forgetful);
+    node.link_up(greeting, ConnId(1), EVENT, &NullJournal);
 }
 
 /// A client's line, at a time that never changes.
@@ -83,7 +84,7 @@ fn pull(node: &mut Node, neighbour: NeighbourId) -> usize {
     let mut out = Vec::new();
     let mut pulls = 0;
     while node.has_work(neighbour) {
-        node.pull(neighbour, usize::MAX, NOW, &mut out, &Forgetful);
+        node.pull(neighbour, usize::MAX, NOW, &mut out, &NullJournal);
         pulls += 1;
         assert!(pulls < 1000, "it never comes to an end");
     }

@@ -8,6 +8,8 @@ mod docs;
 #[cfg(feature = "sim")]
 mod drawn;
 #[cfg(feature = "sim")]
+mod examples;
+#[cfg(feature = "sim")]
 mod faked_places;
 #[path = "../fuzz_targets/mod.rs"]
 pub mod fuzz_targets;

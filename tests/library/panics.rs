@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use proxy_herd::herd::{Address, Herd};
-use proxy_herd::journal::Forgetful;
+use proxy_herd::journal::NullJournal;
 use proxy_herd::net::Net;
 use proxy_herd::node::LookUp;
 use proxy_herd::places::Places;
@@ -33,7 +33,7 @@ async fn run<N: Net>(net: N, listeners: Listeners<N>) -> Result<Stopped, ServeEr
         listeners,
         config,
         Arc::new(Broken),
-        Arc::new(Forgetful),
+        Arc::new(NullJournal),
         stop,
     )
     .await

@@ -21,7 +21,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("places", &["herd", "net", "node", "protocol"]),
     (
         "server",
-        &["herd", "journal", "net", "node", "places", "protocol"],
+        &[
+            "herd", "journal", "net", "node", "places", "timing", "protocol",
+        ],
     ),
     ("log", &["herd", "journal", "net"]),
     (
@@ -39,12 +41,21 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "files", "diag", "document", "herd", "journal", "protocol", "seed", "trace", "units",
+            "files", "diag", "document", "herd", "journal", "protocol", "seed", "timing", "trace",
+            "units",
         ],
     ),
     ("files", &[]),
     ("parallel", &[]),
     ("seed", &[]),
+    ("timing", &[]),
+    ("suite", &["parallel", "scenario", "shrink", "sim", "trace"]),
+    (
+        "prelude",
+        &[
+            "herd", "net", "node", "report", "scenario", "server", "sim", "suite", "trace",
+        ],
+    ),
     ("version", &[]),
     (
         "shrink",
@@ -84,7 +95,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "explore",
         &[
             "diag", "herd", "journal", "parallel", "protocol", "report", "scenario", "sim",
-            "trace", "units",
+            "timing", "trace", "units",
         ],
     ),
     (
@@ -108,7 +119,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Folders without a network, a clock, a thread or anything that waits.
 const PURE: &[&str] = &[
     "protocol", "herd", "node", "model", "journal", "scenario", "seed", "trace", "report", "diff",
-    "diag", "document", "units", "version", "view",
+    "diag", "document", "timing", "units", "version", "view",
 ];
 
 /// Files without them, in folders that have some.

@@ -14,7 +14,7 @@ fn around_an_empty_one(records: u32) -> Cluster {
             clock: &|| Timestamp::new(100, 0),
         };
         let line = format!("IAMAT c{client} +34-118 100");
-        herd.nodes[1].client_line(line.as_bytes(), at, &Forgetful, &mut Vec::new());
+        herd.nodes[1].client_line(line.as_bytes(), at, &NullJournal, &mut Vec::new());
     }
     herd.settle();
     herd.sends = 0;
@@ -119,7 +119,7 @@ fn bulk_waits_for_what_is_on_its_way_and_live_does_not() {
     let drained = |node: &mut Node| {
         let mut out = Vec::new();
         while node.has_work(NeighbourId(0)) {
-            node.pull(NeighbourId(0), 64 * 1024, NOW, &mut out, &Forgetful);
+            node.pull(NeighbourId(0), 64 * 1024, NOW, &mut out, &NullJournal);
         }
         String::from_utf8(out).expect("ASCII")
     };
@@ -162,7 +162,7 @@ fn under_updates_that_never_end_a_neighbour_is_filled_all_the_same() {
             );
         }
         let mut out = Vec::new();
-        node.pull(NeighbourId(0), ENOUGH, NOW, &mut out, &Forgetful);
+        node.pull(NeighbourId(0), ENOUGH, NOW, &mut out, &NullJournal);
         told.append(&mut out);
         let link = node.links[0].as_ref().expect("it is up");
         assert!(link.dirty.has_live(), "no end of updates was reached");

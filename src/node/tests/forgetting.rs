@@ -11,7 +11,7 @@ use crate::node::{ForgetError, Keep};
 const LARGEST: u64 = u64::MAX;
 
 fn forget(node: &mut Node, id: &str) -> Result<u32, ForgetError> {
-    let forgotten = node.forget(id.as_bytes(), Timestamp::new(200, 0), &Forgetful)?;
+    let forgotten = node.forget(id.as_bytes(), Timestamp::new(200, 0), &NullJournal)?;
     Ok(forgotten.generation)
 }
 
@@ -99,9 +99,9 @@ fn a_tombstone_lives_as_long_as_any_record_and_what_it_overruled_does_not_outliv
     hear(&mut node, &pinned).expect("a good line");
     // The operator's clock showed 200.
     forget(&mut node, "kiwi").expect("known");
-    assert_eq!(node.expire(Timestamp::new(300, 0), 10, &Forgetful), 0);
+    assert_eq!(node.expire(Timestamp::new(300, 0), 10, &NullJournal), 0);
     assert_eq!(node.forgotten(), 1);
-    assert_eq!(node.expire(Timestamp::new(301, 0), 10, &Forgetful), 1);
+    assert_eq!(node.expire(Timestamp::new(301, 0), 10, &NullJournal), 1);
     assert_eq!((node.clients(), node.forgotten()), (0, 0));
     hear(&mut node, &pinned).expect("a good line");
     assert_eq!(node.clients(), 0, "what pinned it was over before");
@@ -138,7 +138,7 @@ fn a_neighbour_of_version_1_is_told_of_nobody_who_was_forgotten() {
         version: 1,
         ..greeted_by(NeighbourId(0))
     };
-    node.link_up(old, ConnId(2), GREETED, &Forgetful);
+    node.link_up(old, ConnId(2), GREETED, &NullJournal);
     pulled(&mut node);
     // It waits to be told, and is forgotten before it is.
     say(&mut node, b"IAMAT kiwi +1-1 100");
@@ -151,7 +151,7 @@ fn a_neighbour_of_version_1_is_told_of_nobody_who_was_forgotten() {
     say(&mut node, b"IAMAT kiwi +1-1 101");
     assert_eq!(pulled(&mut node), "");
     // Nor when it turns out to lack all.
-    node.link_up(old, ConnId(3), GREETED, &Forgetful);
+    node.link_up(old, ConnId(3), GREETED, &NullJournal);
     pulled(&mut node);
     hear(&mut node, "DIGEST - 0 0000000000000000").expect("a good line");
     let told = pulled(&mut node);

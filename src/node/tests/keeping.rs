@@ -119,7 +119,7 @@ fn what_clients_say_has_a_ceiling_in_bytes_too() {
         time_to_live,
         ..Keep::default()
     });
-    node.expire(Timestamp::new(1000, 0), 10, &Forgetful);
+    node.expire(Timestamp::new(1000, 0), 10, &NullJournal);
     assert_eq!(node.clients(), 0);
     node.keep(Keep {
         most_bytes: 80,
@@ -164,9 +164,9 @@ fn what_is_forgotten_while_it_waits_is_not_sent_and_its_number_serves_again() {
     node.keep(mortal(usize::MAX));
     say(&mut node, b"IAMAT kiwi +1-1 100");
     say(&mut node, b"IAMAT plum +1-1 100");
-    assert_eq!(node.expire(Timestamp::new(1000, 0), 1, &Forgetful), 1);
-    assert_eq!(node.expire(Timestamp::new(1000, 0), 1, &Forgetful), 1);
-    node.expire(Timestamp::new(150, 0), 1, &Forgetful);
+    assert_eq!(node.expire(Timestamp::new(1000, 0), 1, &NullJournal), 1);
+    assert_eq!(node.expire(Timestamp::new(1000, 0), 1, &NullJournal), 1);
+    node.expire(Timestamp::new(150, 0), 1, &NullJournal);
     say(&mut node, b"IAMAT cherry +2-2 100");
     assert_eq!(
         pulled(&mut node),
@@ -180,9 +180,9 @@ fn a_time_to_live_that_is_set_later_holds_for_what_is_there_already() {
     let mut node = riley();
     say(&mut node, b"IAMAT kiwi +1-1 100");
     let late = Timestamp::new(10_000, 0);
-    assert_eq!(node.expire(late, 10, &Forgetful), 0);
+    assert_eq!(node.expire(late, 10, &NullJournal), 0);
     node.keep(mortal(usize::MAX));
-    assert_eq!(node.expire(late, 10, &Forgetful), 1);
+    assert_eq!(node.expire(late, 10, &NullJournal), 1);
     assert_eq!(node.clients(), 0);
 }
 
@@ -206,7 +206,7 @@ proptest! {
             for (_, server, wrong) in forgetting.iter().filter(|(when, ..)| *when == at) {
                 // Clocks differ, and forget too early or too late.
                 herd.nodes[*server].keep(mortal(usize::MAX));
-                herd.nodes[*server].expire(Timestamp::new(end - 100 + wrong, 0), usize::MAX, &Forgetful);
+                herd.nodes[*server].expire(Timestamp::new(end - 100 + wrong, 0), usize::MAX, &NullJournal);
             }
             perform(&mut herd, step);
         }
@@ -215,7 +215,7 @@ proptest! {
         for (node, in_time) in herd.nodes.iter_mut().zip(&in_time) {
             node.keep(mortal(usize::MAX));
             let now = if *in_time { now } else { Timestamp::default() };
-            node.expire(now, usize::MAX, &Forgetful);
+            node.expire(now, usize::MAX, &NullJournal);
         }
         for link in 0..RILEY.len() {
             herd.set_link(link, false);
@@ -223,7 +223,7 @@ proptest! {
         }
         herd.settle();
         for (node, in_time) in herd.nodes.iter_mut().zip(&in_time) {
-            let forgotten = node.expire(now, usize::MAX, &Forgetful);
+            let forgotten = node.expire(now, usize::MAX, &NullJournal);
             prop_assert!(!in_time || forgotten == 0, "a slow neighbour brought back what was over");
         }
         // What a slow one held hid older updates from it that were heard later, and so live longer. It lacks those

@@ -30,14 +30,14 @@ fn a_neighbour_that_comes_is_greeted_and_told_what_is_known() {
         hello(&node, "Juzang"),
         Err("Juzang is no neighbour of Riley".to_owned())
     );
-    let juzang = node.gain(neighbour("Juzang", false), &Forgetful);
+    let juzang = node.gain(neighbour("Juzang", false), &NullJournal);
     assert_eq!(hello(&node, "Juzang"), Ok(juzang));
-    node.link_up(greeted_by(juzang), ConnId(2), GREETED, &Forgetful);
+    node.link_up(greeted_by(juzang), ConnId(2), GREETED, &NullJournal);
     let asks = b"DIGEST - 0 0000000000000000";
-    node.peer_line(juzang, asks, NOW, &Forgetful)
+    node.peer_line(juzang, asks, NOW, &NullJournal)
         .expect("a question");
     let mut out = Vec::new();
-    node.pull(juzang, usize::MAX, NOW, &mut out, &Forgetful);
+    node.pull(juzang, usize::MAX, NOW, &mut out, &NullJournal);
     let told = "HAVE Riley +0.250000000 kiwi +34-118 100 1\\n";
     assert!(escape(&out).contains(told), "{}", escape(&out));
 }
@@ -45,8 +45,8 @@ fn a_neighbour_that_comes_is_greeted_and_told_what_is_known() {
 #[test]
 fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
     let mut node = riley();
-    let juzang = node.gain(neighbour("Juzang", false), &Forgetful);
-    node.link_up(greeted_by(juzang), ConnId(2), GREETED, &Forgetful);
+    let juzang = node.gain(neighbour("Juzang", false), &NullJournal);
+    node.link_up(greeted_by(juzang), ConnId(2), GREETED, &NullJournal);
     say(&mut node, b"IAMAT kiwi +34-118 100");
     let kept = EventLog::default();
     let why = || CloseReason::Refused("no link".into());
@@ -78,12 +78,12 @@ fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
 #[test]
 fn the_id_of_one_that_left_goes_to_one_that_comes_so_ids_never_run_out() {
     let mut node = riley();
-    let juzang = node.gain(neighbour("Juzang", true), &Forgetful);
+    let juzang = node.gain(neighbour("Juzang", true), &NullJournal);
     for round in 0..1000 {
-        node.lose(NeighbourId(0), CloseReason::Ended, &Forgetful);
+        node.lose(NeighbourId(0), CloseReason::Ended, &NullJournal);
         let name = format!("S{round}");
         assert_eq!(
-            node.gain(neighbour(&name, false), &Forgetful),
+            node.gain(neighbour(&name, false), &NullJournal),
             NeighbourId(0)
         );
         assert_eq!(hello(&node, &name), Ok(NeighbourId(0)));
@@ -98,12 +98,12 @@ fn the_id_of_one_that_left_goes_to_one_that_comes_so_ids_never_run_out() {
 fn a_neighbour_that_comes_back_may_be_dialled_from_the_other_end() {
     let mut node = riley();
     assert_eq!(hello(&node, "Jaquez"), Ok(NeighbourId(0)));
-    node.lose(NeighbourId(0), CloseReason::Ended, &Forgetful);
-    let jaquez = node.gain(neighbour("Jaquez", true), &Forgetful);
+    node.lose(NeighbourId(0), CloseReason::Ended, &NullJournal);
+    let jaquez = node.gain(neighbour("Jaquez", true), &NullJournal);
     assert_eq!(
         hello(&node, "Jaquez"),
         Err("Riley dials Jaquez, not the other way round".to_owned())
     );
-    node.link_up(greeted_by(jaquez), ConnId(2), GREETED, &Forgetful);
+    node.link_up(greeted_by(jaquez), ConnId(2), GREETED, &NullJournal);
     assert_eq!(pulled(&mut node), "DIGEST - 0 0000000000000000\\n");
 }

@@ -11,12 +11,12 @@ fn linked(version: u32) -> Node {
         version,
         ..greeted_by(JAQUEZ)
     };
-    node.link_up(greeting, ConnId(1), GREETED, &Forgetful);
+    node.link_up(greeting, ConnId(1), GREETED, &NullJournal);
     node
 }
 
 fn down(node: &mut Node) {
-    node.link_down(JAQUEZ, CloseReason::Ended, None, &Forgetful);
+    node.link_down(JAQUEZ, CloseReason::Ended, None, &NullJournal);
 }
 
 /// Both ends have compared that neither holds anything.
@@ -52,7 +52,7 @@ fn who_leaves_says_what_waits_then_bye_and_is_confirmed() {
     hear(&mut node, "BYE").expect("its confirmation");
     assert!(node.is_confirmed(JAQUEZ));
     down(&mut node);
-    assert_eq!(node.farewell(&Forgetful), []);
+    assert_eq!(node.farewell(&NullJournal), []);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn who_does_not_confirm_is_named_with_what_it_may_lack() {
 fn who_was_not_compared_with_is_sent_what_clients_said_here_and_no_more() {
     let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
     say(&mut node, b"IAMAT kiwi +34-118 100");
-    node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &Forgetful);
+    node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &NullJournal);
     hear(&mut node, "AT Jaquez +0.000000000 plum +34-118 100 1").expect("an update");
     node.leave(JAQUEZ);
     assert_eq!(
@@ -94,7 +94,7 @@ fn who_was_not_compared_with_is_sent_what_clients_said_here_and_no_more() {
     );
     down(&mut node);
     // It may not have heard it, nor what it said itself.
-    assert_eq!(node.farewell(&Forgetful), unconfirmed(2, true));
+    assert_eq!(node.farewell(&NullJournal), unconfirmed(2, true));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_neighbour_of_version_1_confirms_by_the_end_of_the_stream() {
         assert_eq!(node.is_confirmed(JAQUEZ), ends);
         down(&mut node);
         let wanted = if ends { vec![] } else { unconfirmed(1, true) };
-        assert_eq!(node.farewell(&Forgetful), wanted);
+        assert_eq!(node.farewell(&NullJournal), wanted);
     }
 }
 
@@ -135,26 +135,26 @@ fn who_is_left_answers_and_says_nothing_more() {
     assert!(node.record(b"plum").is_some());
     down(&mut node);
     // Whoever left is not waited for, and what was known then was known to it as well as to this server.
-    assert_eq!(node.farewell(&Forgetful), []);
+    assert_eq!(node.farewell(&NullJournal), []);
     say(&mut node, b"IAMAT date +34-118 100");
-    assert_eq!(node.farewell(&Forgetful), unconfirmed(1, true));
+    assert_eq!(node.farewell(&NullJournal), unconfirmed(1, true));
 }
 
 #[test]
 fn what_nobody_else_knows_is_told_at_the_end() {
     let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
-    assert_eq!(node.farewell(&Forgetful), []);
+    assert_eq!(node.farewell(&NullJournal), []);
     say(&mut node, b"IAMAT kiwi +34-118 100");
-    assert_eq!(node.farewell(&Forgetful), unconfirmed(1, false));
+    assert_eq!(node.farewell(&NullJournal), unconfirmed(1, false));
     // Where one neighbour has everything, those out of reach are none of its business.
     let mut node = Node::new(config("Riley", &[("Jaquez", false), ("Juzang", false)]));
-    node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &Forgetful);
+    node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &NullJournal);
     say(&mut node, b"IAMAT kiwi +34-118 100");
     node.leave(JAQUEZ);
     pulled(&mut node);
     hear(&mut node, "BYE").expect("its confirmation");
     down(&mut node);
-    assert_eq!(node.farewell(&Forgetful), []);
+    assert_eq!(node.farewell(&NullJournal), []);
 }
 
 #[test]
@@ -162,14 +162,14 @@ fn what_comes_in_without_end_does_not_keep_a_slow_neighbour_from_its_bye() {
     let mut node = Node::new(config("Riley", &[("Jaquez", false), ("Juzang", false)]));
     let juzang = NeighbourId(1);
     for neighbour in [JAQUEZ, juzang] {
-        node.link_up(greeted_by(neighbour), ConnId(1), GREETED, &Forgetful);
+        node.link_up(greeted_by(neighbour), ConnId(1), GREETED, &NullJournal);
     }
     let relayed = |node: &mut Node, client: &str| {
         let line = format!("AT Juzang +0.000000000 {client} +34-118 100 1");
-        node.peer_line(juzang, line.as_bytes(), NOW, &Forgetful)
+        node.peer_line(juzang, line.as_bytes(), NOW, &NullJournal)
             .expect("an update");
         let mut out = Vec::new();
-        node.pull(JAQUEZ, 1, NOW, &mut out, &Forgetful);
+        node.pull(JAQUEZ, 1, NOW, &mut out, &NullJournal);
         escape(&out)
     };
     node.leave(JAQUEZ);
@@ -191,7 +191,7 @@ fn a_run_that_another_has_followed_is_refused_and_both_are_named() {
         let Ok(Greeted::Link(greeting)) = greet(&node, boot) else {
             panic!("boot {boot} is refused");
         };
-        node.link_up(greeting, ConnId(boot), GREETED, &Forgetful);
+        node.link_up(greeting, ConnId(boot), GREETED, &NullJournal);
     }
     let refused = greet(&node, 7).expect_err("boot 8 came after it");
     assert_eq!(
@@ -211,7 +211,7 @@ fn a_run_that_another_has_followed_is_refused_and_both_are_named() {
     let Ok(Greeted::Link(greeting)) = greet(&node, 9) else {
         panic!("boot 9 is refused");
     };
-    node.link_up(greeting, ConnId(9), GREETED, &Forgetful);
+    node.link_up(greeting, ConnId(9), GREETED, &NullJournal);
     assert!(greet(&node, 7).is_err() && greet(&node, 8).is_err());
 }
 
@@ -225,7 +225,7 @@ fn a_neighbour_of_version_1_is_not_told_of_generations() {
         synchronise(&mut node);
         say(&mut node, b"IAMAT kiwi +34-118 100");
         pulled(&mut node);
-        node.forget(b"kiwi", Timestamp::new(200, 0), &Forgetful)
+        node.forget(b"kiwi", Timestamp::new(200, 0), &NullJournal)
             .expect("it is known");
         say(&mut node, b"IAMAT plum +34-118 100");
         let plum = "AT Riley +0.250000000 plum +34-118 100 1\\n";

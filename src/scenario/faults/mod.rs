@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::builder::{Builder, Said};
 use super::operation::{Condition, Operation};
 use super::target::{Clocked, Party, Route, Skewed, Target, Usual};
 use crate::units::LatencyRange;
@@ -20,28 +21,54 @@ pub(super) use draw::Draw;
 pub use kind::FaultKind;
 pub use values::{Value, Values};
 
-/// Lists the kinds. A new one is a line here and the file that it names, with a declaration `KIND` in it.
+/// Lists the kinds. A new one is a line here and the file that it names, with a declaration `KIND` in it; behind the
+/// arrow stands the word of the step that ends it, if it has one of its own.
 macro_rules! kinds {
-    ($($name:ident)*) => {
+    ($($name:ident $(=> $end:ident)?;)*) => {
         $(mod $name;)*
 
         /// All kinds, in the order in which documents and reports have them.
         static ALL: &[Declaration] = &[$($name::KIND),*];
+
+        /// Steps that begin and end faults. What each does, `docs/scenarios.md` says.
+        impl Builder {
+            $(
+                #[doc = concat!("The step begins `", stringify!($name), "` for these.")]
+                #[must_use]
+                pub fn $name(self, targets: impl Into<Said>) -> Self {
+                    self.with(stringify!($name), targets)
+                }
+
+                $(
+                    #[doc = concat!("The step ends `", stringify!($name), "` for these.")]
+                    #[must_use]
+                    pub fn $end(self, targets: impl Into<Said>) -> Self {
+                        self.with(stringify!($end), targets)
+                    }
+                )?
+            )*
+        }
+
+        /// The words that end kinds, as the list has them.
+        #[cfg(test)]
+        const ENDS: &[Option<&str>] = &[$(kinds!(@end $($end)?)),*];
     };
+    (@end $end:ident) => { Some(stringify!($end)) };
+    (@end) => { None };
 }
 
 kinds! {
-    crash
-    power_off
-    freeze
-    refuse
-    partition
-    partition_oneway
-    sever
-    slow
-    skew
-    clock_jump
-    pause_gc
+    crash => restart;
+    power_off => power_on;
+    freeze => thaw;
+    refuse => accept;
+    partition => heal;
+    partition_oneway;
+    sever;
+    slow;
+    skew;
+    clock_jump;
+    pause_gc;
 }
 
 /// Everything that there is to say of a kind of fault.

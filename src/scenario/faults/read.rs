@@ -5,11 +5,10 @@ use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::MapAccess;
-use serde_json::Value as Json;
 
 use super::{End, FaultKind, Field, Holds};
 use crate::diag::Span;
-use crate::document::{Declared, Located, OneOrMany};
+use crate::document::{Declared, Located, OneOrMany, property, with_properties};
 use crate::scenario::raw::{NoMeans, PlainStep, RawRandom, RawStep};
 use crate::units::{DurationText, LatencyRange};
 
@@ -89,28 +88,6 @@ impl Declared for RawMean {
     fn read<'de, A: MapAccess<'de>>(_: &str, map: &mut A) -> Result<Self, A::Error> {
         map.next_value().map(Self)
     }
-}
-
-/// A schema of a table with more properties.
-fn with_properties(mut schema: Schema, more: impl IntoIterator<Item = (String, Json)>) -> Schema {
-    let mut properties = match schema.remove("properties") {
-        Some(Json::Object(properties)) => properties,
-        _ => serde_json::Map::new(),
-    };
-    properties.extend(more);
-    schema.insert("properties".to_owned(), Json::Object(properties));
-    schema
-}
-
-/// One property, with what is to be said of it.
-fn property<T: JsonSchema>(
-    generator: &mut SchemaGenerator,
-    name: &str,
-    about: &str,
-) -> (String, Json) {
-    let mut schema = generator.subschema_for::<T>();
-    schema.insert("description".to_owned(), about.into());
-    (name.to_owned(), schema.to_value())
 }
 
 impl JsonSchema for RawStep {

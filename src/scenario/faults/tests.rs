@@ -62,6 +62,12 @@ fn no_word_or_field_means_two_things() {
     }
 }
 
+#[test]
+fn the_list_names_what_ends_each_kind() {
+    let declared: Vec<Option<&str>> = FaultKind::all().map(FaultKind::end_word).collect();
+    assert_eq!(declared, ENDS);
+}
+
 /// What is drawn must be over when the random step is.
 #[test]
 fn whatever_is_drawn_can_end() {

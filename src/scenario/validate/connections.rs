@@ -8,7 +8,9 @@ use crate::diag::Problem;
 use crate::document::Section;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::raw::RawTiming;
-use crate::scenario::{Action, Step, Timing};
+use crate::scenario::timers::RawTimer;
+use crate::scenario::{Action, Step};
+use crate::timing::Timing;
 
 /// All clients share the ports of one simulated host, some 45,000, and none is used twice.
 const MOST_CONNECTIONS: u64 = 40_000;
@@ -70,8 +72,8 @@ impl Context<'_> {
         steps: &[Step],
         end: Option<Duration>,
     ) {
-        let written = raw.and_then(|raw| raw.redial_most.as_ref().or(raw.redial_least.as_ref()));
-        let (Some(written), Some(herd)) = (written, self.herd.clone()) else {
+        let written = raw.and_then(|raw| raw.get("redial_most").or(raw.get("redial_least")));
+        let (Some(RawTimer(written)), Some(herd)) = (written, self.herd.clone()) else {
             return;
         };
         let links = herd.ids().map(|id| herd.neighbours(id).count()).max();

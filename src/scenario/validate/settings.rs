@@ -8,7 +8,9 @@ use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, ROOT, Section};
 use crate::herd::{Herd, Names, ServerId, split_link};
 use crate::scenario::raw::{RawScenario, RawTiming};
-use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect, Expected, Timing};
+use crate::scenario::timers::RawTimer;
+use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect, Expected};
+use crate::timing::{LINK_TIMERS, Timing};
 use crate::trace::invariants::Invariant;
 use crate::units::{DurationText, LatencyRange, format_duration};
 
@@ -241,29 +243,15 @@ impl Context<'_> {
         let Some(raw) = raw else {
             return timing;
         };
-        let Timing {
-            heartbeat,
-            audit,
-            connect_deadline,
-            hello_deadline,
-            redial_least,
-            redial_most,
-        } = &mut timing;
-        for (name, written, timer) in [
-            ("heartbeat", &raw.heartbeat, heartbeat),
-            ("audit", &raw.audit, audit),
-            ("connect_deadline", &raw.connect_deadline, connect_deadline),
-            ("hello_deadline", &raw.hello_deadline, hello_deadline),
-            ("redial_least", &raw.redial_least, redial_least),
-            ("redial_most", &raw.redial_most, redial_most),
-        ] {
-            let Some(written) = written else {
+        for timer in LINK_TIMERS {
+            let Some(RawTimer(written)) = raw.get(timer.name) else {
                 continue;
             };
             if written.0.is_zero() {
                 self.error(written.span(), "a timer can't be zero");
             }
-            *timer = self.on_tick(written, &format!("`{name}`"));
+            let duration = self.on_tick(written, &format!("`{}`", timer.name));
+            (timer.set)(&mut timing, duration);
         }
         self.check_redial(raw, &timing);
         timing
@@ -326,8 +314,8 @@ impl Context<'_> {
             redial_most: most,
             ..
         } = *timing;
-        let place = raw.redial_least.as_ref().or(raw.redial_most.as_ref());
-        if let Some(place) = place.filter(|_| least > most) {
+        let place = raw.get("redial_least").or(raw.get("redial_most"));
+        if let Some(RawTimer(place)) = place.filter(|_| least > most) {
             let (least, most) = (format_duration(least), format_duration(most));
             let message = format!("`redial_least` is {least}, longer than `redial_most`, {most}");
             self.error(place.span(), message);

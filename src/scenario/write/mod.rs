@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Action, Drawn, Expected, Party, Scenario, Step, Target, Timing, Whose};
+use super::{Action, Drawn, Expected, Party, Scenario, Step, Target, Whose};
 use crate::herd::{Herd, Link, Name, Server};
+use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
 
 mod expects;
@@ -217,31 +218,15 @@ fn named(herd: &Herd, link: &Link) -> String {
 /// The servers' timers, as far as they are not the usual ones.
 fn timing(timing: &Timing, text: &mut String) {
     let usual = Timing::default();
-    let timers = [
-        ("heartbeat", timing.heartbeat, usual.heartbeat),
-        ("audit", timing.audit, usual.audit),
-        (
-            "connect_deadline",
-            timing.connect_deadline,
-            usual.connect_deadline,
-        ),
-        (
-            "hello_deadline",
-            timing.hello_deadline,
-            usual.hello_deadline,
-        ),
-        ("redial_least", timing.redial_least, usual.redial_least),
-        ("redial_most", timing.redial_most, usual.redial_most),
-    ];
-    let set: Vec<_> = timers
+    let mut set = LINK_TIMERS
         .iter()
-        .filter(|(_, own, usual)| own != usual)
-        .collect();
-    if !set.is_empty() {
+        .filter(|timer| (timer.get)(timing) != (timer.get)(&usual))
+        .peekable();
+    if set.peek().is_some() {
         text.push_str("\n[server]\n");
     }
-    for (name, own, _) in set {
-        let _ = writeln!(text, "{name} = {}", duration(*own));
+    for timer in set {
+        let _ = writeln!(text, "{} = {}", timer.name, duration((timer.get)(timing)));
     }
 }
 
@@ -260,7 +245,7 @@ fn range(latency: LatencyRange) -> String {
 }
 
 /// A list of strings.
-fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
+pub(super) fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items
         .into_iter()
         .map(|item| quoted(item.as_ref()))

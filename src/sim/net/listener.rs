@@ -20,7 +20,7 @@ use crate::net::{Connection, Listener, Net as _};
 ///
 /// As on a real machine it is the system that takes connections, whether the server goes on or stands still;
 /// the server fetches them from there.
-pub(in crate::sim) struct SimListener {
+pub struct SimListener {
     local: SocketAddr,
     taken: Mutex<mpsc::UnboundedReceiver<io::Result<Connection<SimStream>>>>,
     /// The system's side. It ends with the listener.

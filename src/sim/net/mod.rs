@@ -270,7 +270,7 @@ impl Inner {
 
 /// The network as one machine sees it.
 #[derive(Clone)]
-pub(super) struct SimNet {
+pub struct SimNet {
     machine: Machine,
     faults: Faults,
 }
@@ -379,7 +379,7 @@ impl Drop for Dial {
 }
 
 /// A connection that can be reset.
-pub(super) struct SimStream {
+pub struct SimStream {
     stream: Slot,
     id: u64,
     faults: Faults,
