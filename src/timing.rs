@@ -9,7 +9,7 @@ pub struct Timing {
     /// from the neighbour it is closed.
     pub heartbeat: Duration,
     /// Digests are compared this often, less up to a half.
-    pub audit: Duration,
+    pub anti_entropy: Duration,
     /// A connection that is not made by then is given up.
     pub connect_deadline: Duration,
     /// A greeting that did not come by then ends the connection.
@@ -38,7 +38,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(2),
-            audit: Duration::from_secs(10),
+            anti_entropy: Duration::from_secs(10),
             connect_deadline: Duration::from_secs(2),
             hello_deadline: Duration::from_secs(2),
             handshake_deadline: Duration::from_secs(2),
@@ -75,10 +75,10 @@ pub const LINK_TIMERS: [LinkTimer; 6] = [
         set: |timing, duration| timing.heartbeat = duration,
     },
     LinkTimer {
-        name: "audit",
+        name: "anti_entropy",
         about: "How often two linked servers compare what they know, `\"10s\"` by default.",
-        get: |timing| timing.audit,
-        set: |timing, duration| timing.audit = duration,
+        get: |timing| timing.anti_entropy,
+        set: |timing, duration| timing.anti_entropy = duration,
     },
     LinkTimer {
         name: "connect_deadline",

@@ -56,9 +56,9 @@ pub static FAMILIES: &[Family] = &[
     family(
         "gauge",
         "herd_came_up_empty",
-        "Whether nobody has told the server anything from before its start, though it was ready or `ready-grace` was over: a first start, or all is lost",
+        "Whether no neighbour had any record from before this start when the server became ready or `ready-grace` ended: a first start, or all records are lost",
     ),
-    family("gauge", "herd_clients", "Clients whose record is held"),
+    family("gauge", "herd_clients", "Clients whose record is stored"),
     family(
         "gauge",
         "herd_clients_forgotten",
@@ -82,33 +82,33 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_client_lines_total",
-        "Clients' lines by kind and by what became of them",
+        "Clients' lines by kind and outcome",
     ),
     family(
         "histogram",
         "herd_client_latency_seconds",
-        "From when a client's line had come until its answer was written: `at_once`, or `looked_up` where Places was asked; lines behind one that is looked up are not counted",
+        "The time from the arrival of a client's line until its answer was written: `at_once`, or `looked_up` with a look-up at Places; lines behind one that is looked up are not counted",
     ),
     family(
         "counter",
         "herd_updates_total",
-        "Updates from neighbours by what became of them; `known` are duplicates, `tied` lose against a record of the same time",
+        "Updates from neighbours by outcome; `known` are duplicates, `tied` lose against a record of the same time",
     ),
     family(
         "histogram",
         "herd_update_delay_seconds",
-        "This server's clock, when an update from a neighbour was news, less its origin's when it heard the client; includes what the two clocks differ by, and the age of what synchronisation brings; a day at most",
+        "This server's clock when it accepted an update from a neighbour, minus the origin's clock when it received the client's line; includes the difference of the two clocks and the age of synchronised records; up to a day",
     ),
     family(
         "histogram",
         "herd_update_hops",
-        "Links that an update from a neighbour crossed when it was news",
+        "Links that an update from a neighbour crossed before it was accepted",
     ),
     family("gauge", "herd_link_up", "Whether updates flow"),
     family(
         "gauge",
         "herd_link_synchronised",
-        "Whether what was missed before the link came up was made good",
+        "Whether the records missed before the link came up have been exchanged",
     ),
     family(
         "gauge",
@@ -118,17 +118,17 @@ pub static FAMILIES: &[Family] = &[
     family(
         "gauge",
         "herd_link_unconfirmed_records",
-        "Once the server has stopped: records that the neighbour did not confirm to have",
+        "Records that the neighbour had not confirmed when the server stopped",
     ),
     family(
         "gauge",
         "herd_link_roots_agree",
-        "Whether both knew the same when they last compared digests; updates under way make a difference, too",
+        "Whether both ends held the same records in the last anti-entropy round; updates in flight count as differences",
     ),
     family(
         "gauge",
         "herd_link_round_trip_seconds",
-        "How long a line took to the neighbour and its answer back, when last measured; what waited there before is in it",
+        "The last measured round trip of a line to the neighbour, including the time that it queued there",
     ),
     family(
         "gauge",
@@ -163,23 +163,23 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_link_connect_failures_total",
-        "How often the neighbour was dialled in vain: it was not there, or made no link",
+        "Failed attempts to connect: the neighbour was unreachable, or the handshake was rejected",
     ),
     family(
         "counter",
         "herd_look_ups_total",
-        "Look-ups at Places by what became of them",
+        "Look-ups at Places by outcome",
     ),
     family(
         "histogram",
         "herd_places_latency_seconds",
-        "How long a look-up took, with waiting for its turn, retries and pauses",
+        "How long a look-up took, including the wait for its turn, retries and pauses",
     ),
     family("gauge", "herd_connections", "Open connections"),
     family(
         "counter",
         "herd_connections_opened_total",
-        "Connections that were accepted or made",
+        "Connections that were accepted or dialled",
     ),
     family(
         "counter",
@@ -189,12 +189,12 @@ pub static FAMILIES: &[Family] = &[
     family(
         "counter",
         "herd_connections_refused_total",
-        "Connections that were not taken, by reason; for `full` those that wait count once in all",
+        "Connections that were refused, by reason; for `full` those that wait count once in all",
     ),
     family(
         "counter",
         "herd_limits_hit_total",
-        "How often somebody met a limit, by the setting that sets it",
+        "How often a limit was reached, by the setting that sets it",
     ),
     family(
         "counter",
@@ -215,7 +215,7 @@ pub static FAMILIES: &[Family] = &[
 
 /// The table of metrics that the documentation holds.
 pub fn markdown() -> String {
-    let head = "| metric | kind | what it says |\n|---|---|---|\n".to_owned();
+    let head = "| metric | kind | meaning |\n|---|---|---|\n".to_owned();
     FAMILIES.iter().fold(head, |text, family| {
         let Family { name, kind, help } = family;
         text + &format!("| `{name}` | {kind} | {help} |\n")

@@ -51,7 +51,9 @@ pub fn ready(
         return Ok(());
     }
     if !any_up && unwilling {
-        reasons.push("servers are there, but no link comes about: the log says why".to_owned());
+        reasons.push(
+            "neighbours are reachable, but the handshake is rejected: the log says why".to_owned(),
+        );
     }
     Err(reasons)
 }

@@ -162,7 +162,7 @@ fn describe(herd: &Herd, args: &Args, files: &[ToMake]) -> String {
     );
     for file in files {
         let what = match (file.is_private, file.name.as_str()) {
-            (true, _) => "private key: only for the server whose it is",
+            (true, _) => "private key, for its server only",
             (false, "authority.pem") => "what every server trusts",
             (false, "clients.pem") => "certificate for the clients' ports",
             (false, _) => "certificate to show to other servers",

@@ -12,12 +12,12 @@ use crate::files;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 
-/// Say what changed from one run to another
+/// Report what changed from one run to another
 ///
-/// Not a difference of text, but of what happened: who heard of an update from whom, over how many links and
-/// when, what it cost, what clients were answered, which faults came, which expectations held, how links
-/// fared, what servers hold in the end. Each of the two is a trace that `herd run --json` or `--trace` wrote,
-/// or a scenario, which is run now; beside a trace it is run as that was, by seed and `--swarm`.
+/// Compares events, not text: the path, hops, delay and messages of each update, the answers to clients, the faults, the
+/// expectations that passed, the states of links, and the records that servers hold at the end. Each side is a
+/// trace that `herd run --json` or `--trace` wrote, or a scenario, which is run now; beside a trace it runs with the trace's
+/// seed and `--swarm`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

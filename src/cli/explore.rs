@@ -19,10 +19,10 @@ const MOST_ORDERS: usize = 20_000;
 
 /// Run a scenario in every order in which its messages can arrive
 ///
-/// When the herd is up, nothing that carries updates goes from server to server by itself. Each such message waits until
-/// it is chosen, and everything that can be chosen is, in one run or another. Steps of the same time are choices, too:
-/// each is done at every possible moment after the one before. Every message takes 1 ms, and steps have no times of
-/// their own: a reply that names a skew, or that depends on a time, can break by that alone.
+/// Once the herd is up, a message that carries updates is delivered only when the explorer chooses it, and over all runs
+/// every possible choice is made. Steps of the same time are choices as well: each is done at every possible moment after
+/// the step before it. Every message takes 1 ms and steps have no times of their own, so a reply that names a skew, or that
+/// depends on a time, can fail for that reason alone.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -46,29 +46,29 @@ pub(super) struct Args {
     /// Let every step be done at any moment after the one before, not only steps of the same time
     #[arg(long)]
     any_time: bool,
-    /// Of orders that differ only in turns of what commutes, run one
+    /// Run one of all orders that differ only in the order of independent events
     #[arg(long, conflicts_with_all = ["depth", "preemptions"])]
     reduce: bool,
-    /// Vary only the first N choices; what comes later happens in the order in which it came up
+    /// Vary only the first N choices; later events happen in the order in which they became possible
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
-    /// Let at most N choices differ from the order in which everything came up
+    /// Let up to N choices differ from the order in which events became possible
     #[arg(long, value_name = "N")]
     preemptions: Option<usize>,
-    /// Make at most N runs
+    /// Make up to N runs
     #[arg(long, value_name = "N", default_value_t = Options::default().budget, value_parser = at_least_one)]
     budget: usize,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
     limited: Limited,
-    /// Write each kind of order that broke something to this folder, as a scenario that replays it
+    /// Write each kind of failing order to this folder, as a scenario that replays it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the result as JSON, an object for each exploration, instead of the report
     #[arg(long)]
     json: bool,
-    /// Write a page with the tree of orders to this file, too; what goes on the same way is in it once
+    /// Also write a page with the tree of orders to this file, in which equal subtrees appear once
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }

@@ -31,7 +31,7 @@ pub(super) struct Export {
 /// How much of a run is in it.
 #[derive(clap::Args)]
 struct Part {
-    /// Every event and every line, signs of life included (with --svg, --shiviz, --perfetto)
+    /// Include every event and every line, heartbeats as well (with --svg, --shiviz, --perfetto)
     #[arg(long, requires = "format")]
     all: bool,
     /// Draw what happens from this moment of the run on, such as 1s (with --svg)

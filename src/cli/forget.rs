@@ -17,9 +17,9 @@ use crate::units::parse_duration;
 
 /// Have a herd forget what it knows of a client
 ///
-/// The newest time wins, so a client that said one far ahead can say nothing more until that is forgotten. One server is
-/// asked, and tells all others; those that can't be reached are told when they come back, and what they know counts no
-/// more. The client's next IAMAT is taken, whatever its time.
+/// The newest time wins, so a client that sent a time far in the future can't update its location until that record is
+/// forgotten. The command asks one server, which sends a tombstone to all others; a server that is out of reach receives it
+/// when it returns, and its own record no longer counts. The client's next IAMAT is accepted, whatever its time.
 ///
 /// The server must have been given the same token (`herd serve --admin-token-file`).
 #[derive(clap::Args)]
@@ -100,7 +100,7 @@ fn told(client: &str, was: &Was) -> String {
         Some(location) if !was.is_tombstone => {
             let location = safe(location);
             format!(
-                "{client} is forgotten: it was at {location}, by its clock at {time}, told to {origin}\n"
+                "{client} is forgotten: it was at {location} at {time} by its clock, received by {origin}\n"
             )
         }
         _ => format!("{client} was forgotten before: at {time}, by {origin}\n"),
@@ -117,7 +117,7 @@ fn refusal(at: &Address, status: u16, body: &str) -> String {
         401 => "the token's file must hold what the server's `--admin-token-file` does",
         403 => "start the server with `--admin-token-file FILE`, or give it one and send it SIGHUP",
         404 if error.is_none() => "that server is too old to forget a client",
-        404 => "ask a server that knows it: `/records?client=ID` says so",
+        404 => "ask a server that has a record of it: `/records?client=ID` shows it",
         _ => return text,
     };
     let _ = write!(text, "\nhelp: {help}");

@@ -17,8 +17,8 @@ const VARIABLE: &str = "HERD_ADMIN";
 
 /// Ask one server whether it is ready, and exit by the answer
 ///
-/// It asks where the server answers operators (`herd serve --admin`), prints what it hears, and needs nothing else: for
-/// probes in images that have no shell. Ready is a server that clients should be sent to; alive is one whose tasks run.
+/// Asks the server's admin address (`herd serve --admin`) and prints the answer, without a shell or another program: for
+/// probes in minimal images. A server is ready when clients should be sent to it, and alive when its tasks run.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +30,7 @@ Exit codes:
   1  it is not, or it did not answer in time
   2  the command line is wrong")]
 pub(super) struct Args {
-    /// Where the server answers operators [default: the variable `HERD_ADMIN`, or else 127.0.0.1:9600]
+    /// The server's admin address [default: the variable `HERD_ADMIN`, or else 127.0.0.1:9600]
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     admin: Option<Address>,
     /// Ask whether it is alive, not whether it is ready

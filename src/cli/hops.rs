@@ -13,7 +13,7 @@ use crate::units::LatencyRange;
 /// Herds up to this size are measured in the simulator, from every server.
 const SMALL: usize = 20;
 
-/// Measure in how many hops updates reach each server, beside the shortest ways there are
+/// Measure in how many hops updates reach each server, against the shortest paths
 ///
 /// Up to 20 servers run in the simulator, and every origin and server is shown by itself. Of larger herds, and of links
 /// that differ, only the servers' decisions run, on a queue of events without a network: thousands of
@@ -40,16 +40,16 @@ pub(super) struct Args {
     /// How long a message takes on each link: one for all, or a range by which each link has its own
     #[arg(long, value_name = "RANGE", default_value = "20ms", value_parser = latency)]
     latency: LatencyRange,
-    /// What links' latencies follow from, if they are drawn
+    /// The seed from which links' latencies are drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Only from this server
+    /// Send only from this server
     #[arg(long, value_name = "SERVER", conflicts_with = "origins")]
     from: Option<String>,
-    /// From so many servers, evenly spread over the herd's list [default: all up to 20, else 10]
+    /// Send from this number of servers, evenly spread over the herd's list [default: all up to 20, else 10]
     #[arg(long, value_name = "N")]
     origins: Option<usize>,
-    /// On the servers' decisions alone, whatever the size
+    /// Use only the servers' decisions, whatever the size
     #[arg(long)]
     model: bool,
     /// Print JSON

@@ -15,17 +15,17 @@ use crate::net::secure::{CallerTls, Clock, Pem};
 use crate::net::tokio::TokioNet;
 use crate::units::DurationText;
 
-/// Put load on any herd that speaks the client protocol, and measure how it takes it
+/// Put load on any herd that speaks the client protocol, and measure its answers
 ///
-/// Requests follow from the seed, and each answer is held against its request: `wrong` fits no
-/// request, `lost` did not come by the deadline or before its connection ended, `duplicate` came once more. In a closed
-/// loop (the default) a request is sent when there is room for it, and its time counts from then. At a fixed --rate its time
-/// counts from when it was due, sent or not, so that a server that stands still can't hide it; what is not
-/// answered --timeout after it was due is lost. To send when it is due, a core is kept busy.
+/// The seed determines all requests, and each answer is checked against its request: `wrong` matches no request, `lost` did
+/// not arrive by the deadline or before its connection ended, `duplicate` arrived a second time. In a closed loop (the
+/// default) a request is sent when there is room for it, and its latency counts from then. At a fixed --rate the latency
+/// counts from when the request was due, whether it was sent or not, so that a frozen server can't hide it (coordinated
+/// omission); a request without an answer --timeout after it was due is lost. Sending on time keeps a core busy.
 ///
-/// Any spelling of a skew is understood, and answers that end with line feeds, with none, or with their connection. A
-/// server that ends connections behind their first answer gets one for each request. The first thing that is not
-/// understood is shown as it came.
+/// Any spelling of a skew is accepted, and so are answers that end with line feeds, without one, or with their connection.
+/// A server that closes each connection after its first answer gets one connection for each request. The first answer that
+/// can't be parsed is shown as it arrived.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,45 +50,46 @@ pub(super) struct Args {
     /// Connections in all, spread over the servers
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     connections: u32,
-    /// Requests under way on each connection
+    /// Requests in flight on each connection
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     window: u32,
-    /// Make a connection for each request; its time is part of the answer's. Found out by itself where a server ends
-    /// connections behind their first answer
+    /// Open a connection for each request, whose time counts towards the answer's. This is detected where a server closes
+    /// connections after their first answer
     #[arg(long, conflicts_with = "window")]
     reconnect: bool,
     /// Requests a second in all, whatever the servers do [default: a closed loop]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     rate: Option<u64>,
-    /// Ask for so long [default: 10s, without --count]
+    /// How long to send requests [default: 10s, without --count]
     #[arg(short, long, value_name = "TIME")]
     duration: Option<DurationText>,
-    /// Ask so many requests
+    /// How many requests to send
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
-    /// So many of a hundred requests are WHATSAT. Each is one look-up of Places. A connection that has told nobody's place yet
-    /// says one IAMAT before its first WHATSAT, which is not counted
+    /// How many of a hundred requests are WHATSAT, each of which is one look-up at Places. A connection that has sent no IAMAT
+    /// yet sends one before its first WHATSAT, which is not counted
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     whatsat: u8,
     /// How long an answer or a connection may take
     #[arg(long, value_name = "TIME", default_value = "5s")]
     timeout: DurationText,
-    /// Follow so many updates a second to all servers, one after the other. Each is one look-up of Places at each server but one
+    /// Follow this number of updates a second to all servers, one after the other. Each costs one look-up at Places at every
+    /// server but one
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     propagation: u32,
     /// Measure the processor time of this process, a server's on this machine; again for each further one
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
-    /// Ask what follows from this seed. Loads at the same time need different ones
+    /// The seed of all requests. Loads that run at the same time need different seeds
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Threads that make the load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
-    /// Speak TLS, and take the word of the authorities in this PEM file for who the servers are
+    /// Speak TLS, and trust the authorities in this PEM file to sign servers' certificates
     #[arg(long, value_name = "FILE")]
     tls_authorities: Option<PathBuf>,
-    /// Whom each server's certificate must be for [default: the server's name, or its host]
+    /// The name that each server's certificate must be for [default: the server's name, or its host]
     #[arg(long, value_name = "NAME", requires = "tls_authorities")]
     tls_name: Option<String>,
     /// Print the summary as one JSON object, times in nanoseconds

@@ -23,7 +23,7 @@ const EXPLORED: [&str; 6] = [
     "scenarios/faults/sever.toml",
 ];
 
-/// Break the server in many ways, and see what finds it
+/// Plant bugs in the server and see what finds them
 ///
 /// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios until one is
 /// broken, `explore` some of them in every order, `survey` every set of few failures of a herd, and `sweep` a scenario with many
@@ -50,10 +50,10 @@ pub(super) struct Args {
     /// The scenarios for `explore`
     #[arg(long, value_name = "FILE", default_values = EXPLORED)]
     explored: Vec<PathBuf>,
-    /// Explore so many orders of each scenario at most
+    /// Explore up to this number of orders of each scenario
     #[arg(long, value_name = "N", default_value_t = 100)]
     orders: usize,
-    /// The herds for `survey`: every set of at most one dead server and one cut link
+    /// The herds for `survey`, with every set of up to one dead server and up to one cut link
     #[arg(long, value_name = "NAME", default_values = ["riley"])]
     surveyed: Vec<String>,
     /// The scenarios for `sweep`
@@ -63,10 +63,10 @@ pub(super) struct Args {
         default_value = "scenarios/stories/chaos-coarse.toml"
     )]
     swept: Vec<PathBuf>,
-    /// Sweep so many seeds of each scenario at most
+    /// Sweep up to this number of seeds of each scenario
     #[arg(long, value_name = "N", default_value_t = 100)]
     seeds: u64,
-    /// Write what was found, shrunk, into this folder, a file for each mutant
+    /// Write the shrunk failure of each mutant into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]

@@ -14,9 +14,9 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crate::view::{Suite, junit};
 
-/// Run scenarios in the simulator and say what happened
+/// Run scenarios in the simulator and report what happened
 ///
-/// Prints the story of each run, the way of each update, and each expectation, passed or failed.
+/// Prints the story of each run, the path of each update, and each expectation, passed or failed.
 /// Every run is executed twice and compared byte by byte.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// Run with this seed instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// With the faults that the seed chooses, as `herd sweep` does
+    /// Run with the mixture of faults that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
     /// Print the trace, one JSON object a line, instead of the report
@@ -51,19 +51,19 @@ pub(super) struct Args {
     /// Print one line of verdict for each scenario, and what failed
     #[arg(short, long)]
     quiet: bool,
-    /// Tell every event, signs of life included
+    /// Print every event, heartbeats included
     #[arg(long, conflicts_with = "quiet")]
     all: bool,
-    /// Write the trace to this file, too (one scenario only)
+    /// Also write the trace to this file (one scenario only)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Write a page for a browser that shows the run to this file, too (one scenario only)
+    /// Also write a page for a browser that shows the run to this file (one scenario only)
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write what was expected and what came to this file, too, in the form of JUnit, which build servers read
+    /// Also write each expectation and its result to this file, as JUnit XML for build servers
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Execute only once: half the time, but a run that can't be repeated goes unnoticed
+    /// Execute only once: half the time, but a nondeterministic run goes unnoticed
     #[arg(long)]
     once: bool,
     #[command(flatten)]

@@ -9,7 +9,7 @@ use crate::units::parse_duration;
 /// The flag.
 #[derive(clap::Args)]
 pub(super) struct Limited {
-    /// So long one execution of a scenario may take in wall time; one that takes longer failed, as by a server that spins
+    /// The wall time that one execution of a scenario may take; one that takes longer fails, as when a server spins
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = limit)]
     run_limit: Duration,
 }

@@ -30,9 +30,9 @@ const TLS_ALERT: &[u8] = b"\x15\x03";
 
 /// Send lines to a server and print its answers
 ///
-/// All lines go over one connection, each when the one before is answered. Without any, they are read from standard
-/// input. `{now}` in a line is the time, as IAMAT wants it. Where an answer does not come as a whole, what came of it is
-/// printed before the error.
+/// All lines go over one connection, each when the one before is answered. Without lines on the command line, they are read
+/// from standard input. `{now}` in a line stands for the time in the form that IAMAT needs. Where only a part of an answer
+/// arrives, the part is printed before the error.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -56,14 +56,14 @@ pub(super) struct Args {
     /// How long to wait for the connection, and for each answer
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
     timeout: Duration,
-    /// Speak TLS, and take the word of the authorities in this PEM file for who the server is
+    /// Speak TLS, and trust the authorities in this PEM file to sign the server's certificate
     #[arg(long, value_name = "FILE")]
     tls_authorities: Option<PathBuf>,
-    /// Whom the server's certificate must be for [default: SERVER, or its host]
+    /// The name that the server's certificate must be for [default: SERVER, or its host]
     #[arg(long, value_name = "NAME", requires = "tls_authorities")]
     tls_name: Option<String>,
-    /// Print one JSON object for each line: what was sent (`line`), what was answered (`answer`), or what came of that before
-    /// the `error` (`received`), how long it took. What is no UTF-8 is in `line_escaped`, `answer_escaped` or
+    /// Print one JSON object for each line: what was sent (`line`), the answer (`answer`), or the part
+    /// of it that arrived before the `error` (`received`), and how long it took. Bytes that are no UTF-8 are in `line_escaped`, `answer_escaped` or
     /// `received_escaped` instead, with `\xNN` for such bytes and `\\` for a backslash
     #[arg(long)]
     json: bool,

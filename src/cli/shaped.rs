@@ -14,7 +14,7 @@ pub(super) struct WhichHerd {
     /// A herd of this shape: line, ring, star, mesh, `grid:3x4`, `random:D` (D links at each server), `small-world:K,P` (links to K near servers, a share P of them drawn anew)
     #[arg(long)]
     shape: Option<Shape>,
-    /// A herd of so many servers, of the shape that `--shape` gives
+    /// The number of servers of a herd that has the shape of `--shape`
     #[arg(long, value_name = "N", requires = "shape")]
     servers: Option<usize>,
     /// What a drawn shape follows from
@@ -35,7 +35,7 @@ impl WhichHerd {
         let made = sized.and_then(|shape| Ok((shape.herd(self.shape_seed)?, shape.to_string())));
         made.map_err(|error| {
             let help = match error {
-                ShapeError::Unsized(_) => "; `--servers N` says it, too",
+                ShapeError::Unsized(_) => "; or give `--servers N`",
                 _ => "",
             };
             Failure::Input(format!("no herd has the shape `{shape}`: {error}{help}"))

@@ -18,7 +18,7 @@ Example:
 pub(super) struct Args {
     /// The trace
     file: PathBuf,
-    /// Tell every event, signs of life included
+    /// Print every event, heartbeats included
     #[arg(long)]
     all: bool,
     /// Print only the order in which updates spread, with times: what snapshots hold

@@ -16,10 +16,11 @@ use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sim::SimError;
 use crate::sweep::report::Group;
 
-/// Make a run that fails small: the same failure by the fewest steps
+/// Shrink a failing run: the same failure with the fewest steps
 ///
-/// Leaves out steps, servers and clients and moves what is left together, as long as it fails in the same way, and writes what remains
-/// as a scenario that can be run, read and kept. Ctrl-C ends the search, and what was found by then is written; a second one ends it at once.
+/// Removes steps, servers and clients and shortens the time between steps, as long as the run fails with the same
+/// fingerprint, and writes the smallest scenario. Ctrl-C ends the search and writes the smallest scenario found so far; a
+/// second Ctrl-C ends it at once.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,13 +39,13 @@ pub(super) struct Args {
     /// Run with this seed instead of the scenario's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// With the faults that the seed chooses, as `herd sweep` does
+    /// Run with the mixture of faults that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
-    /// Where to write the small scenario [default: standard output]
+    /// Where to write the shrunk scenario [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Try so many smaller scenarios at most
+    /// Try up to this number of smaller scenarios
     #[arg(long, value_name = "N", default_value_t = Limits::default().runs, value_parser = at_least_one)]
     runs: usize,
     #[command(flatten)]

@@ -12,9 +12,9 @@ use crate::view::heat_map;
 
 /// Survey every set of dead servers and cut links, from every server that runs
 ///
-/// Says who is reached, in how many hops and messages, beside the shortest ways that are left; which
-/// failures cut the herd; and what each further link would help. What is missing fails before
-/// any link is up. Ctrl-C ends it with a report of what was surveyed by then.
+/// Reports which servers are reached, in how many hops and messages against the shortest paths that remain, which failures
+/// partition the herd, and what each further link would improve. Servers and links fail before any link is up. Ctrl-C ends
+/// the survey with a report of the failure sets done so far.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,16 +36,16 @@ Exit codes:
 pub(super) struct Args {
     #[command(flatten)]
     which: WhichHerd,
-    /// At most so many servers are dead
+    /// Up to this number of servers are dead
     #[arg(long, value_name = "N", default_value_t = 1)]
     dead: usize,
-    /// At most so many links are cut
+    /// Up to this number of links are cut
     #[arg(long, value_name = "N", default_value_t = 1)]
     cut: usize,
     /// Every set of servers and links there is
     #[arg(long, conflicts_with_all = ["dead", "cut"])]
     all: bool,
-    /// On the servers' decisions alone, without a network: much faster, and not all of the server
+    /// Use only the servers' decisions, without a network: much faster, but it leaves out connections and timers
     #[arg(long)]
     model: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) struct Args {
     /// Print a row of CSV for each failure set, origin and server
     #[arg(long)]
     csv: bool,
-    /// Write a page with a heat map to this file, too: failure sets by origins
+    /// Also write a page with a heat map to this file: failure sets by origins
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }

@@ -24,11 +24,11 @@ use crate::sweep::results::{self, Outcome, Outcomes};
 use crate::sweep::{self, Watch};
 use crate::view::{SmallScenario, sweep_page};
 
-/// Run scenarios with many seeds, on all cores, and say what broke and what never happened
+/// Run scenarios with many seeds, on all cores, and report what failed and what never happened
 ///
-/// Each seed draws what its scenario leaves to chance; and which of the faults of its random steps there are, and how often, so
-/// that rare mixtures come, too (`--plain`: all of them, as written). Failures are grouped by the way in which they fail. The report is
-/// the same on any number of threads, and of any number of parts that were put together.
+/// Each seed draws what its scenario leaves to chance. It also draws which kinds of faults a random step has and at which
+/// rates, so that rare mixtures occur; `--plain` runs all kinds at the rates that are written. Failures are grouped by their
+/// fingerprint. The report is the same for any number of threads, and for any number of shards that are merged.
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -60,7 +60,7 @@ pub(super) struct Args {
     /// The seeds: from the first to before the second, or one
     #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = seeds)]
     seeds: Range<u64>,
-    /// All faults of random steps for each seed, at the rates that are written
+    /// Run all kinds of faults of random steps with each seed, at the rates that are written
     #[arg(long)]
     plain: bool,
     /// Execute each run twice and compare them byte by byte
@@ -73,13 +73,13 @@ pub(super) struct Args {
     threads: Threads,
     #[command(flatten)]
     limited: Limited,
-    /// Only this part of so many: 1/4 to 4/4; needs --state
+    /// Run one shard of the sweep only, 1/4 to 4/4; needs --state
     #[arg(long, value_name = "K/N", value_parser = shard, requires = "state")]
     shard: Option<Shard>,
-    /// Keep the result of each run in this file, and go on from what is in it
+    /// Append the result of each run to this file, and resume from what is in it
     #[arg(long, visible_alias = "resume", value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Make the first failure of each kind small, and write it into this folder as a scenario
+    /// Shrink the first failure of each kind, and write it into this folder as a scenario
     #[arg(long, value_name = "DIR")]
     shrink: Option<PathBuf>,
     #[command(flatten)]
@@ -88,20 +88,20 @@ pub(super) struct Args {
 
 #[derive(clap::Args)]
 struct How {
-    /// Fail, too, if a fault, event or situation that the scenarios can bring about never happened
+    /// Also fail if a fault, event or situation that the scenarios can cause never occurred
     #[arg(long)]
     strict: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Write the report as a page to this file, too
+    /// Also write the report as a page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Put the results of parts together, into the report that one run of all would have printed
+    /// Merge the results of shards into the report that a single sweep would have printed
     #[command(after_help = "\
 Example:
   herd sweep merge part-1.jsonl part-2.jsonl

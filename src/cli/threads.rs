@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 /// The flag.
 #[derive(clap::Args)]
 pub(super) struct Threads {
-    /// On so many threads; what comes of it does not depend on it [default: one for each core]
+    /// The number of threads, which the result does not depend on [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }

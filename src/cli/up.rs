@@ -34,11 +34,12 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// Run a whole herd on this machine, one process for each server
 ///
 /// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT (Ctrl-C); then all servers
-/// stop in good order. A second signal ends them at once if it comes more than a second later. Whatever ends this process ends the servers, too.
+/// stop gracefully. A second signal kills them if it comes more than a second later. The servers end with this process,
+/// whatever ends it.
 ///
-/// It takes every setting of `herd serve` and gives it to all servers. Unless told otherwise, servers write their
-/// `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error. A certificate is for one server, so those
-/// are given as a folder.
+/// It takes every setting of `herd serve` and passes it to all servers. By default servers write their `log-NAME.txt` to the
+/// folder `herd-logs`, and only warnings to standard error. Since each server has a certificate of its own, certificates are
+/// given as a folder.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +55,7 @@ pub(super) struct Args {
     /// A built-in herd, or the path of a herd file
     #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
     herd: String,
-    /// Servers prove who they are by the authority and certificates in this folder, as `herd certs` makes it
+    /// Servers authenticate each other by TLS, with the authority and certificates in this folder, which `herd certs` makes
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
     #[command(flatten)]

@@ -12,10 +12,10 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crate::view::{self, ShownRun};
 
-/// Write one page for a browser that shows runs: who told whom what, when, and what came of it
+/// Write one page for a browser that shows runs: every message, every fault, every update's path, and the verdict
 ///
 /// Takes scenarios, which are run, and traces that `herd run --json` or `--trace` wrote. Of several the page shows one
-/// at a time, and two beside each other, with what differs. The page is one file that needs no network.
+/// at a time, or two side by side with their differences. The page is one file and needs no network.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,13 +35,13 @@ pub(super) struct Args {
     /// output for what is no page]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Run the scenarios with this seed instead of their own; given again, once with each
+    /// Run the scenarios with this seed instead of their own; can be given several times
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Vec<u64>,
     /// Show the page in a browser
     #[arg(long)]
     open: bool,
-    /// Execute scenarios only once: half the time, but a run that can't be repeated goes unnoticed
+    /// Execute scenarios only once: half the time, but a nondeterministic run goes unnoticed
     #[arg(long)]
     once: bool,
     #[command(flatten)]

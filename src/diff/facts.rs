@@ -312,7 +312,7 @@ pub(super) fn faults(trace: &Trace) -> IndexMap<String, Fault> {
     let mut found: IndexMap<String, Fault> = IndexMap::new();
     for event in &trace.events {
         match &event.what {
-            EventKind::Touched { count, of, .. } => {
+            EventKind::Affected { count, of, .. } => {
                 let fault = event.cause.and_then(|cause| names.get(&cause));
                 if let Some(fault) = fault.and_then(|name| found.get_mut(name)) {
                     fault.touched.push(format!("{count} {of}"));

@@ -4,6 +4,13 @@ use std::sync::Arc;
 
 use crate::diag::{Problem, Source, Span, did_you_mean, suggest};
 
+/// What fields were called in earlier versions, and what they are called now.
+const RENAMED: [(&str, &str); 3] = [
+    ("kept", "no_lost_updates"),
+    ("asks", "requests"),
+    ("audit", "anti_entropy"),
+];
+
 /// The problem that a message of serde's is about.
 pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Problem {
     if let Some(rest) = message.strip_prefix("unknown field `") {
@@ -72,11 +79,12 @@ fn unknown_field(source: &Arc<Source>, span: Span, rest: &str) -> Problem {
         .or_else(|| rest.split_once("`, there are "))
         .unwrap_or((rest, ""));
     let fields = expected.split('`').skip(1).step_by(2);
-    Problem::error(source, span, format!("unknown field `{name}`")).help(did_you_mean(
-        name,
-        "fields here",
-        fields,
-    ))
+    let problem = Problem::error(source, span, format!("unknown field `{name}`"));
+    let renamed = RENAMED.iter().find(|(old, _)| *old == name);
+    if let Some((_, new)) = renamed.filter(|(_, new)| fields.clone().any(|field| field == *new)) {
+        return problem.help(format!("it is called `{new}` now"));
+    }
+    problem.help(did_you_mean(name, "fields here", fields))
 }
 
 /// `rest` is what follows the opening backquote in ``unknown variant `x`, expected one of `a`, `b`

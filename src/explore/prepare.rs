@@ -11,7 +11,7 @@ use crate::units::LatencyRange;
 /// Every message takes one tick, so that as little simulated time passes as can.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Signs of life and audits come when everything is long over.
+/// Signs of life and anti-entropy rounds come when everything is long over.
 const NEVER: Duration = Duration::from_hours(1);
 
 /// Whoever lost a link dials again when nothing else is under way: so many ticks can hardly pass
@@ -53,7 +53,7 @@ pub(super) fn prepare(
     scenario.places_latency = constant;
     scenario.timing = Timing {
         heartbeat: NEVER,
-        audit: NEVER,
+        anti_entropy: NEVER,
         connect_deadline: LONG,
         hello_deadline: LONG,
         redial_least: LONG,
@@ -141,7 +141,9 @@ fn ordered(expect: Expect, left_out: &mut Vec<&'static str>) -> Option<Expect> {
                 checks,
             })
         }
-        Expected::Servers { .. } | Expected::Kept(_) | Expected::Invariants(_) => Some(expect.what),
+        Expected::Servers { .. } | Expected::NoLostUpdates(_) | Expected::Invariants(_) => {
+            Some(expect.what)
+        }
         Expected::Links { .. } => {
             left_out.push("link");
             None

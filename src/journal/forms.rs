@@ -142,7 +142,7 @@ fn samples() -> Vec<EventKind<'static>> {
             peer: name(),
             records: number,
         });
-        samples.push(EventKind::Touched {
+        samples.push(EventKind::Affected {
             count: number,
             of: word(),
             lasts: false,

@@ -67,7 +67,7 @@ impl EventKind<'_> {
             Self::Slowed { .. } => "slowed",
             Self::Skewed { .. } => "skewed",
             Self::Chose { .. } => "chose",
-            Self::Touched { .. } => "touched",
+            Self::Affected { .. } => "affected",
             Self::Unanswered { .. } => "unanswered",
         }
     }
@@ -82,7 +82,7 @@ mod tests {
         let events = [
             EventKind::Stopped,
             EventKind::PoweredOff,
-            EventKind::Touched {
+            EventKind::Affected {
                 count: 1,
                 of: "messages".into(),
                 lasts: false,

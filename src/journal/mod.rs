@@ -355,7 +355,7 @@ pub enum EventKind<'a> {
         step: Cow<'a, str>,
     },
     /// A fault, which is the cause, is over, or the run is: what it did to anybody.
-    Touched {
+    Affected {
         /// How often.
         count: u64,
         /// What: `connections`, `messages` and so on.

@@ -104,7 +104,7 @@ impl EventKind<'_> {
             },
             Self::Skewed { by, drift } => EventKind::Skewed { by, drift },
             Self::Chose { step } => EventKind::Chose { step: owned(step) },
-            Self::Touched { count, of, lasts } => EventKind::Touched {
+            Self::Affected { count, of, lasts } => EventKind::Affected {
                 count,
                 of: owned(of),
                 lasts,

@@ -62,7 +62,7 @@ impl EventKind<'_> {
                 from: Some(from),
             } => {
                 let RecordText { client, origin, .. } = record;
-                format!("forgets {client}: {from} says that an operator at {origin} wants that")
+                format!("forgets {client}: {from} relays an operator's request at {origin}")
             }
             Self::Expired { record } => format!("forgets {}: its time is over", update(record)),
             Self::LookUp { client } => format!("asks Places what is near {client}"),
@@ -114,15 +114,15 @@ impl EventKind<'_> {
             Self::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
             Self::Skewed { by, drift } => skewed(*by, *drift),
             Self::Chose { step } => format!("chooses {step}"),
-            Self::Touched { count, of, .. } => touched(*count, of),
+            Self::Affected { count, of, .. } => affected(*count, of),
         }
     }
 }
 
-/// What a fault touched.
-fn touched(count: u64, of: &str) -> String {
+/// What a fault affected.
+fn affected(count: u64, of: &str) -> String {
     let thing = of.strip_suffix('s').filter(|_| count == 1).unwrap_or(of);
-    format!("touched {count} {thing}")
+    format!("affected {count} {thing}")
 }
 
 /// `A ↔ B, C ↔ D`.
@@ -202,11 +202,11 @@ mod tests {
             line: b"IAMAT \xff"[..].into(),
         };
         assert_eq!(line.to_string(), r"←  IAMAT \xff");
-        let touched = EventKind::Touched {
+        let touched = EventKind::Affected {
             count: 1,
             of: "messages".into(),
             lasts: false,
         };
-        assert_eq!(touched.to_string(), "touched 1 message");
+        assert_eq!(touched.to_string(), "affected 1 message");
     }
 }

@@ -286,7 +286,10 @@ impl Summary {
             }));
         }
         if let Some(spread) = spread {
-            lines.push("  (a server is known to know at the latest so long after; it was looked at so often)".to_owned());
+            lines.push(
+                "  (each figure is an upper bound: servers are polled, as often as given)"
+                    .to_owned(),
+            );
             if spread.unreached > 0 {
                 lines.push(format!("never known at a server: {}", spread.unreached));
             }

@@ -48,22 +48,22 @@ impl Mutant {
         mutant(
             Mistake::BreaksNoTie,
             "no-tie-break",
-            "of two records with the same time, the one that came first stays",
+            "of two records with the same time, the first to arrive wins",
         ),
         mutant(
             Mistake::TellsBack,
             "forward-to-sender",
-            "news goes back to the neighbour that brought it",
+            "an update is sent back to the neighbour that it came from",
         ),
         mutant(
             Mistake::SubscribesLate,
             "subscribe-after-digest",
-            "a link gets no news until both stores are compared",
+            "a link receives no new updates until both stores are compared",
         ),
         mutant(
             Mistake::KeepsToItself,
             "no-reflood",
-            "what synchronisation brought is not passed on",
+            "synchronised records are not forwarded",
         ),
         mutant(
             Mistake::ComparesFloats,
@@ -73,27 +73,27 @@ impl Mutant {
         mutant(
             Mistake::ComparesNothing,
             "no-resync",
-            "what waited for a link is dropped with it, and not made good when the link is back",
+            "records queued for a link are dropped with it, and not sent when the link is back",
         ),
         mutant(
             Mistake::TakesOlder,
             "accept-older",
-            "what a client says replaces what is known, even if it is older",
+            "a client's update replaces the stored one even if it is older",
         ),
         mutant(
             Mistake::RaisesNoHops,
             "hops-not-raised",
-            "an update is passed on with the hops that it came with",
+            "an update is forwarded without raising its hops",
         ),
         mutant(
             Mistake::CountsHopsTwice,
             "hops-twice",
-            "an update is passed on with one hop too many",
+            "an update is forwarded with one hop too many",
         ),
         mutant(
             Mistake::WaitsForEver,
             "deaf-heartbeat",
-            "a link on which nothing is heard is never closed",
+            "a silent link is never closed",
         ),
         mutant(
             Mistake::GivesUpEarly,
@@ -113,7 +113,7 @@ impl Mutant {
         mutant(
             Mistake::AsksItsClock,
             "clock-in-merge",
-            "what is in the future by a server's own clock is turned away",
+            "an update in the future of the server's own clock is rejected",
         ),
         mutant(
             Mistake::ReadsFloats,
@@ -123,7 +123,7 @@ impl Mutant {
         mutant(
             Mistake::AnswersWithTheLatest,
             "answer-latest",
-            "a WHATSAT is answered with what is known when Places has answered",
+            "a WHATSAT is answered with the record at the time of Places' answer",
         ),
         mutant(
             Mistake::AnswersTwice,
@@ -133,17 +133,17 @@ impl Mutant {
         mutant(
             Mistake::RefusesInSilence,
             "silent-refusal",
-            "what is no command is not answered",
+            "a line that is no command is not answered",
         ),
         mutant(
             Mistake::IgnoresNeighbours,
             "ignore-neighbours",
-            "what neighbours say is not taken in",
+            "neighbours' updates are ignored",
         ),
         mutant(
             Mistake::NeverSynced,
             "never-synced",
-            "the end of a synchronisation is never said",
+            "the end of a synchronisation is never announced",
         ),
     ];
 

@@ -19,7 +19,7 @@ use super::{NeighbourId, Node};
 
 impl Node {
     /// Compares notes now and then: sends the digest of everything, for the neighbour to look at.
-    pub fn audit(&mut self, neighbour: NeighbourId) {
+    pub fn anti_entropy(&mut self, neighbour: NeighbourId) {
         self.look_at_filling(neighbour);
         self.say_unasked(neighbour, Word::Root);
     }

@@ -742,7 +742,7 @@ fn a_round_that_would_ask_too_much_stops_short_and_comes_again() {
 }
 
 #[test]
-fn a_neighbour_that_lost_a_record_is_found_out_by_the_second_audit() {
+fn a_neighbour_that_lost_a_record_is_found_out_by_the_second_round() {
     let mut herd = Cluster::new(2, &[(0, 1)]);
     herd.set_link(0, true);
     herd.settle();
@@ -750,10 +750,10 @@ fn a_neighbour_that_lost_a_record_is_found_out_by_the_second_audit() {
     herd.write(0, 1, usize::MAX);
     // A line that vanishes without an error: a bug, or a middlebox.
     herd.wires.clear();
-    for audit in 1..=2 {
-        assert_eq!(herd.records(1).len(), 0, "before audit {audit}");
+    for round in 1..=2 {
+        assert_eq!(herd.records(1).len(), 0, "before round {round}");
         for me in 0..2 {
-            herd.nodes[me].audit(NeighbourId(0));
+            herd.nodes[me].anti_entropy(NeighbourId(0));
         }
         herd.settle();
     }
@@ -786,7 +786,7 @@ enum Step {
     Restart {
         server: usize,
     },
-    Audit {
+    AntiEntropy {
         server: usize,
     },
     Ping {
@@ -803,7 +803,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(link, back, enough)| Step::Write { link, back, enough }),
         8 => (0..6usize, any::<bool>()).prop_map(|(link, back)| Step::Deliver { link, back }),
         1 => (0..5usize).prop_map(|server| Step::Restart { server }),
-        2 => (0..5usize).prop_map(|server| Step::Audit { server }),
+        2 => (0..5usize).prop_map(|server| Step::AntiEntropy { server }),
         1 => (0..5usize).prop_map(|server| Step::Ping { server }),
     ]
 }
@@ -828,7 +828,7 @@ fn perform(herd: &mut Cluster, step: &Step) {
             herd.deliver(me, other);
         }
         Step::Restart { server } => herd.restart(server),
-        Step::Audit { server } => herd.for_each_link(server, Node::audit),
+        Step::AntiEntropy { server } => herd.for_each_link(server, Node::anti_entropy),
         Step::Ping { server } => herd.for_each_link(server, Node::ping),
     }
 }

@@ -124,7 +124,7 @@ impl fmt::Display for Report {
         let plural = if *count == 1 { "" } else { "s" };
         write!(
             f,
-            "{count} look-up{plural} at Places came to {status} ({detail}): {advice}"
+            "{count} look-up{plural} at Places ended with {status} ({detail}): {advice}"
         )
     }
 }
@@ -300,7 +300,7 @@ mod tests {
         counts.count(&denied(Denial::OverQueryLimit, &"x".repeat(10_000)));
         let report = counts.last_reports().remove(0).to_string();
         assert!(
-            report.starts_with("1 look-up at Places came to over_query_limit (xxx"),
+            report.starts_with("1 look-up at Places ended with over_query_limit (xxx"),
             "{report}"
         );
         assert!(

@@ -1,4 +1,4 @@
-//! What the harness did to the run, as pictures and reasons tell of it: with words, and with the lanes that it touches.
+//! What the harness did to the run, as pictures and reasons tell of it: with words, and with the lanes that it affects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,13 +45,13 @@ pub struct Fault {
     pub to: Option<u64>,
     /// The number of the event that ended it.
     pub end: Option<u64>,
-    /// The lanes that it touches.
+    /// The lanes that it affects.
     pub lanes: Vec<usize>,
-    /// The ways or links that it touches, by the lanes of their ends.
+    /// The ways or links that it affects, by the lanes of their ends.
     pub pairs: Vec<(usize, usize)>,
-    /// What it did to anybody, such as `touched 11 connections`.
+    /// What it did to anybody, such as `affected 11 connections`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub touched: Option<String>,
+    pub affected: Option<String>,
 }
 
 impl Fault {
@@ -104,7 +104,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
         end: fault.end.map(number),
         lanes: lanes.of_event(fault.begin).into_iter().collect(),
         pairs: Vec::new(),
-        touched: fault.impact.map(|impact| impact.what.to_string()),
+        affected: fault.impact.map(|impact| impact.what.to_string()),
     };
     if fault.parts.is_empty() {
         return vec![whole];
@@ -119,12 +119,12 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
     let parts = by_end.into_iter().map(|(end, pairs)| {
         let lane = |name: &str| lanes.server(name);
         let named = pairs.iter().flat_map(|(a, b)| [lane(a), lane(b)]);
-        let touched: BTreeSet<usize> = named.flatten().collect();
+        let affected: BTreeSet<usize> = named.flatten().collect();
         let between = |(a, b): &(Arc<str>, Arc<str>)| Some((lane(a)?, lane(b)?));
         Fault {
             to: end.map(|(at, _)| at),
             end: end.map(|(_, event)| event),
-            lanes: touched.into_iter().collect(),
+            lanes: affected.into_iter().collect(),
             pairs: pairs.iter().filter_map(between).collect(),
             label: label_of(trace, &fault.begin.what, pairs),
             ..whole.clone()
@@ -178,7 +178,7 @@ fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
             end: again.map(number),
             lanes: lanes.of_event(event).into_iter().collect(),
             pairs: Vec::new(),
-            touched: None,
+            affected: None,
         }
     });
     faults.collect()

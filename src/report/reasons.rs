@@ -48,7 +48,7 @@ impl<'a> Reasons<'a> {
             return Some(format!("equal time, the tie goes to {}", tied.to));
         }
         if update.overtaken.iter().any(|over| &**over == server) {
-            return Some("something newer of the same client came first".to_owned());
+            return Some("a newer update of the same client arrived first".to_owned());
         }
         let begin = self.began(update);
         let events = update.sends.iter().map(|send| send.event);

@@ -84,10 +84,7 @@ impl Narration<'_> {
             .unwrap_or(0);
         let within = show::delay(last);
         match others.len() + 1 {
-            1 if all > 1 => format!(
-                "Only {}, where the client said it, has it.",
-                self.origin.server
-            ),
+            1 if all > 1 => format!("Only its origin {} has it.", self.origin.server),
             have if have >= all => format!("Every server has it within {within}."),
             have => format!("{have} of {all} servers have it, within {within}."),
         }
@@ -148,8 +145,6 @@ impl Narration<'_> {
             _ => String::new(),
         };
         let duplicates = show::count(update.count(Use::Duplicate), "duplicate");
-        format!(
-            "{sends} between servers: {useful} told something new, {duplicates}{where_they_were}{lost}."
-        )
+        format!("{sends} between servers: {useful} useful, {duplicates}{where_they_were}{lost}.")
     }
 }

@@ -125,7 +125,7 @@ fn client_line(event: &Event, times: bool) -> Option<String> {
     let who = event.who.name();
     match &event.what {
         EventKind::LineOut { line, .. } => {
-            Some(format!("{time}{who} says {}", without_clock(&line.0)))
+            Some(format!("{time}{who} sends {}", without_clock(&line.0)))
         }
         EventKind::LineIn { line, .. } => {
             Some(format!("{time}{who} hears {}", without_clock(&line.0)))

@@ -190,7 +190,7 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Slowed { .. }
             | EventKind::Skewed { .. }
             | EventKind::Chose { .. }
-            | EventKind::Touched { .. }
+            | EventKind::Affected { .. }
             | EventKind::Unanswered { .. } => true,
         }
     }
@@ -242,7 +242,7 @@ impl<'a> StoryFilter<'a> {
                 None => words,
             },
             EventKind::LineOut { line, .. } => self.line_out(event, &line.0),
-            EventKind::Touched { .. } => match event.cause.and_then(|id| self.trace.event(id)) {
+            EventKind::Affected { .. } => match event.cause.and_then(|id| self.trace.event(id)) {
                 Some(fault) => format!("{words}: {}", self.what(fault)),
                 None => words,
             },

@@ -35,7 +35,7 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
     }
     if !trace.header.needless.is_empty() {
         let needless = names(&mut trace.header.needless.iter().copied());
-        lines.push(format!("off     `without` is needless: {needless} held"));
+        lines.push(format!("off     `without` is needless: {needless} passed"));
     }
     lines
 }

@@ -49,7 +49,7 @@ pub enum Expected {
     Log(LogCheck),
     /// What clients were last told is kept: of each of them, every server that runs at
     /// the end holds the newest update that was answered, or a newer one.
-    Kept(Whose),
+    NoLostUpdates(Whose),
     /// These invariants, which are held against every run, are what this one is about.
     Invariants(Vec<Invariant>),
 }
@@ -71,7 +71,7 @@ pub enum ServerCheck {
     /// So many questions of clients went on to Places in the whole run.
     LookUps(u64),
     /// So many of its requests reached Places in the whole run.
-    Asks(u64),
+    Requests(u64),
 }
 
 /// Something that must be true of a server at some moment.

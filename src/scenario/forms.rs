@@ -30,7 +30,7 @@ fn all() -> &'static [String] {
     ALL.get_or_init(|| {
         let mut all = forms::forms();
         let printed = all.iter().filter_map(|form| {
-            if form.starts_with("touched ") {
+            if form.starts_with("affected ") {
                 return Some(format!("{form}: {TEXT}"));
             }
             let (arrow, line) = form.split_once("  ")?;
@@ -248,7 +248,7 @@ mod tests {
             let copied = &line[line.find(from).unwrap()..];
             assert!(can(copied), "{copied}");
         }
-        assert!(can("touched 1 connection: CRASHES"));
+        assert!(can("affected 1 connection: CRASHES"));
         assert!(can("accepts kiwi from its client, 0 hops"));
         assert!(can("*"));
     }

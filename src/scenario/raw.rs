@@ -209,7 +209,7 @@ pub(super) struct RawExpect {
     /// must be true of it.
     pub(super) update: Option<Located<String>>,
     /// Servers: a name, a list, or `"all"`. At least one of `holds`, `lacks`, `records`,
-    /// `lookups` and `asks` says what must be true of each.
+    /// `lookups` and `requests` says what must be true of each.
     pub(super) server: Option<OneOrMany>,
     /// Links: `"Riley-Juzang"`, a list, or `"all"`. At least one of `is`, `synchronises_within` and
     /// `brings` says what must be true of each.
@@ -253,7 +253,7 @@ pub(super) struct RawExpect {
     /// How many questions that clients put to the server went on to Places, in the whole run.
     pub(super) lookups: Option<Located<u64>>,
     /// How many of the server's requests reached Places, in the whole run.
-    pub(super) asks: Option<Located<u64>>,
+    pub(super) requests: Option<Located<u64>>,
     /// How the link is then, by the worse of its ends; a synchronised link is also `"up"`.
     pub(super) is: Option<Located<LinkState>>,
     /// From when on to look for the link coming up; from the beginning if not given.
@@ -277,7 +277,7 @@ pub(super) struct RawExpect {
     pub(super) client: Option<OneOrMany>,
     /// `true`: of each of the workload's clients, or of these clients, every server that runs at the
     /// end holds the newest update that was answered, or a newer one.
-    pub(super) kept: Option<Located<bool>>,
+    pub(super) no_lost_updates: Option<Located<bool>>,
     /// Invariants that this run is about: a name or a list. They are held against it anyway; so it
     /// is said that nothing else need be expected.
     pub(super) invariant: Option<OneOrMany>,

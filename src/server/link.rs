@@ -81,7 +81,7 @@ impl<N: Net> Link<'_, N> {
         let timing = self.shared.timing();
         let mut stopping = std::pin::pin!(self.shared.links_stopping());
         let (mut is_told, mut leaves) = (false, false);
-        let mut next_audit = Instant::now() + self.shared.jitter(timing.audit);
+        let mut next_round = Instant::now() + self.shared.jitter(timing.anti_entropy);
         let mut last_word = Instant::now();
         let mut out = Vec::new();
         loop {
@@ -119,7 +119,7 @@ impl<N: Net> Link<'_, N> {
                 std::future::pending::<()>().await;
             }
             let next_ping = last_word + timing.heartbeat;
-            let time = tokio::time::sleep_until(next_ping.min(next_audit));
+            let time = tokio::time::sleep_until(next_ping.min(next_round));
             let work_or_time = or(self.session.notified(), time);
             if leaves {
                 work_or_time.await;
@@ -129,9 +129,9 @@ impl<N: Net> Link<'_, N> {
             }
             let now = Instant::now();
             let mut state = self.shared.state();
-            if now >= next_audit {
-                next_audit = now + self.shared.jitter(timing.audit);
-                state.node.audit(self.neighbour);
+            if now >= next_round {
+                next_round = now + self.shared.jitter(timing.anti_entropy);
+                state.node.anti_entropy(self.neighbour);
             } else if now >= next_ping {
                 state.node.ping(self.neighbour);
             }

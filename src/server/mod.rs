@@ -90,7 +90,7 @@ impl BindError {
         let Address { host, port } = &self.address;
         if Unresolved::is_why(&self.error) {
             return format!(
-                "mend the server's host in the herd file, say by `--{setting}` where to listen, or see that this machine can resolve `{host}` (DNS, /etc/hosts)"
+                "correct the server's host in the herd file, set `--{setting}`, or make `{host}` resolvable on this machine (DNS, /etc/hosts)"
             );
         }
         match self.error.kind() {
@@ -99,15 +99,15 @@ impl BindError {
             ),
             io::ErrorKind::AddrNotAvailable => {
                 format!(
-                    "`{host}` is no address of this machine: run the server where it is, mend the herd file, or say by `--{setting}` where to listen, such as `--{setting} 0.0.0.0:{port}`"
+                    "`{host}` is no address of this machine: run the server there, correct the herd file, or set `--{setting}`, such as `--{setting} 0.0.0.0:{port}`"
                 )
             }
             io::ErrorKind::PermissionDenied => {
                 format!("this user may not listen on port {port}: use one from 1024 on")
             }
-            _ => format!(
-                "mend the server's host or port in the herd file, or say by `--{setting}` where to listen"
-            ),
+            _ => {
+                format!("correct the server's host or port in the herd file, or set `--{setting}`")
+            }
         }
     }
 }

@@ -136,7 +136,7 @@ impl State {
                     stay.push(neighbour.name);
                 }
                 Some(_) => {
-                    let why = format!("the herd says something else of {} now", neighbour.name);
+                    let why = format!("the herd file describes {} differently now", neighbour.name);
                     self.lose(id, why, journal);
                 }
             }

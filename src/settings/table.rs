@@ -92,22 +92,22 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "log-size",
         Count(|s| &mut s.log.size, 4096, 1 << 40),
-        "A `log-NAME.txt` of so many bytes is put aside as `log-NAME.txt.1`",
+        "The size in bytes at which `log-NAME.txt` is rotated to `log-NAME.txt.1`",
     ),
     setting(
         "log-keep",
         Count(|s| &mut s.log.keep, 0, 1000),
-        "So many that were put aside are kept",
+        "How many rotated logs are retained",
     ),
     setting(
         "places-url",
         Url(|s| &mut s.places_url),
-        "Where Nearby Search is asked, `https://HOST[:PORT][/PATH]`, or `http` where the way is safe; if not given, at Google",
+        "The URL of Nearby Search, `https://HOST[:PORT][/PATH]`, or `http` on a trusted network; if not given, Google's",
     ),
     setting(
         "places-api",
         API,
-        "Which version of the Places API is spoken there",
+        "The version of the Places API that this URL serves",
     ),
     setting(
         "places-key-file",
@@ -117,27 +117,27 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "places-field-mask",
         Text(|s| &mut s.places.field_mask),
-        "For the new API: which fields of each place are wanted",
+        "For the new API: the fields of each place that are requested",
     ),
     setting(
         "places-deadline",
         Time(|s| &mut s.places.deadline),
-        "A WHATSAT is answered by then, whatever happens",
+        "The deadline for the answer to a WHATSAT",
     ),
     setting(
         "places-attempt-deadline",
         Time(|s| &mut s.places.attempt_deadline),
-        "One request to Places is given up after this time",
+        "The deadline for one request to Places",
     ),
     setting(
         "places-retries",
         Count(|s| &mut s.places.retries, 0, 100),
-        "How often a look-up is tried again after a failure that may pass",
+        "How often a look-up is retried after a transient failure",
     ),
     setting(
         "places-retry-pause",
         Time(|s| &mut s.places.retry_pause),
-        "The pause before the first retry, less up to a half; doubled each time",
+        "The pause before the first retry, less up to a half; it doubles each time",
     ),
     setting(
         "places-longest-pause",
@@ -147,12 +147,12 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "places-largest-body",
         Count(|s| &mut s.places.largest_body, 1024, 1 << 30),
-        "The largest answer of Places that is taken, in bytes",
+        "The largest answer of Places that is accepted, in bytes",
     ),
     setting(
         "places-in-flight",
         Count(|s| &mut s.places.in_flight, 1, 65_536),
-        "So many requests to Places are under way at a time",
+        "Requests to Places in flight at a time",
     ),
     setting(
         "places-keep-alive",
@@ -182,27 +182,27 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "clients-per-address",
         Count(|s| &mut s.limits.clients_per_address, 1, 1 << 20),
-        "Of these, so many from one address (of IPv6, one /64); further ones are closed",
+        "Clients connected at a time from one address (of IPv6, one /64); further ones are closed",
     ),
     setting(
         "look-ups-per-connection",
         Count(|s| &mut s.limits.look_ups_per_connection, 1, 1 << 10),
-        "Look-ups of one client connection that are under way at a time; beyond that its next line waits",
+        "Look-ups of one client connection in flight at a time; beyond that its next line waits",
     ),
     setting(
         "connection-rate",
         Count(|s| &mut s.limits.connection_rate, 0, 1 << 30),
-        "Lines a second of one client connection, after a burst of as many; beyond that they wait. 0 for no limit",
+        "Lines a second from one client connection, after a burst of as many; further lines wait. 0 for no limit",
     ),
     setting(
         "address-rate",
         Count(|s| &mut s.limits.address_rate, 0, 1 << 30),
-        "The same for all client connections of one address (of IPv6, one /64) together",
+        "Lines a second from all client connections of one address (of IPv6, one /64) together; further lines wait. 0 for no limit",
     ),
     setting(
         "refuse-until-synchronised",
         Switch(|s| &mut s.limits.refuse_until_synchronised),
-        "Close clients' connections until all neighbours have told what they know, at most for `ready-grace`",
+        "Close clients' connections until this server is synchronised with all neighbours, for up to `ready-grace`",
     ),
     setting(
         "peer-connections",
@@ -212,42 +212,42 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "peers-per-address",
         Count(|s| &mut s.limits.peers_per_address, 1, 1 << 16),
-        "Of these, so many from one address; further ones are closed",
+        "Servers connected at a time from one address; further ones are closed",
     ),
     setting(
         "clients",
         Count(|s| &mut s.limits.keep.most_clients, 1, 1 << 31),
-        "Once so many clients are known, new ones are refused; what neighbours tell is taken",
+        "Clients that a server stores; beyond that it refuses new clients, but still stores what neighbours send",
     ),
     setting(
         "record-bytes",
         Count(|s| &mut s.limits.keep.most_bytes, 1, 1 << 40),
-        "The same once their records have so many bytes together, and for longer records of clients that are known",
+        "Bytes of all records that a server stores; beyond that it refuses new clients and longer records, but still stores what neighbours send",
     ),
     setting(
         "time-to-live",
         Life(|s| &mut s.limits.keep.time_to_live),
-        "So long after its server heard it a record is forgotten, the same in the whole herd; if not given, never",
+        "A record is forgotten this long after its origin received it, in the whole herd at once; if not given, never",
     ),
     setting(
         "future-limit",
         Life(|s| &mut s.limits.keep.future_limit),
-        "An IAMAT whose time is further ahead of the server's clock is refused; what neighbours tell is taken",
+        "An IAMAT whose time is further ahead of the server's clock is refused; records from neighbours are stored all the same",
     ),
     setting(
         "idle",
         Time(|s| &mut s.timing.idle),
-        "A client's connection on which nothing happens for so long is closed",
+        "A client's connection that is idle for this long is closed",
     ),
     setting(
         "half-line",
         Time(|s| &mut s.timing.half_line),
-        "A client that begins a line must end it within this time",
+        "A client that begins a line must complete it within this time",
     ),
     setting(
         "write-deadline",
         Time(|s| &mut s.timing.write_deadline),
-        "Who does not take what is written to it for so long is cut off",
+        "A connection whose other end takes nothing for this long is closed",
     ),
     setting(
         "accept-pause",
@@ -257,77 +257,77 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "drain",
         Time(|s| &mut s.timing.drain),
-        "When stopping, clients have so long to finish, and then links as long again",
+        "When stopping, clients have this long to finish, and then links as long again",
     ),
     setting(
         "stop-limit",
         Time(|s| &mut s.stop_limit),
-        "A server that is told to stop has ended by then, however long others take",
+        "A server that is stopping has exited after this time, however slow its clients and neighbours are",
     ),
     setting(
         "ready-grace",
         Time(|s| &mut s.timing.ready_grace),
-        "From the start, all neighbours are waited for so long before the server is ready",
+        "After its start the server waits this long for all neighbours before it is ready",
     ),
     setting(
         "heartbeat",
         Time(|s| &mut s.timing.heartbeat),
-        "A link that has nothing to say says so this often; silence of twice that closes it",
+        "A quiet link sends a heartbeat this often; a link that is silent for twice as long is closed",
     ),
     setting(
-        "audit",
-        Time(|s| &mut s.timing.audit),
-        "Neighbours compare digests this often, less up to a half",
+        "anti-entropy",
+        Time(|s| &mut s.timing.anti_entropy),
+        "The time between two anti-entropy rounds of a link, in which both ends compare digests, less up to a half",
     ),
     setting(
         "connect-deadline",
         Time(|s| &mut s.timing.connect_deadline),
-        "A connection to a neighbour that is not made by then is given up",
+        "The deadline for connecting to a neighbour",
     ),
     setting(
         "hello-deadline",
         Time(|s| &mut s.timing.hello_deadline),
-        "A greeting that did not come by then ends the connection",
+        "The deadline for the greeting of a new link",
     ),
     setting(
         "handshake-deadline",
         Time(|s| &mut s.timing.handshake_deadline),
-        "A client's TLS handshake that is not over by then ends the connection; a server's falls under its greeting",
+        "The deadline for a client's TLS handshake; a server's falls under `hello-deadline`",
     ),
     setting(
         "redial-least",
         Time(|s| &mut s.timing.redial_least),
-        "The pause before a neighbour is dialled again, less up to a half; doubled each time,",
+        "The first pause before a neighbour is dialled again, less up to a half; it doubles each time",
     ),
     setting(
         "redial-most",
         Time(|s| &mut s.timing.redial_most),
-        "but never longer than this",
+        "The longest pause before a neighbour is dialled again",
     ),
     setting(
         "admin",
         At(|s| &mut s.admin),
-        "Where metrics, health and records are served by HTTP, `127.0.0.1:9600`; if not given, nowhere",
+        "The address at which metrics, health and records are served by HTTP, such as `127.0.0.1:9600`; if not given, nowhere",
     ),
     setting(
         "admin-token-file",
         File(|s| &mut s.admin_token_file),
-        "The file that holds the token (16 characters or more) by which operators there may have a client forgotten; if not given, nobody may",
+        "The file that holds the admin token (16 characters or more), which `herd forget` needs; if not given, no client can be forgotten",
     ),
     setting(
         "insecure-admin",
         Switch(|s| &mut s.insecure_admin),
-        "Serves them where other machines reach it, though nobody is asked who they are",
+        "Allows an `admin` address that other machines reach, although it authenticates nobody",
     ),
     setting(
         "peer-authorities",
         File(|s| &mut s.peers.authorities),
-        "Who may name servers: certificates in PEM. With the next two, servers prove who they are by TLS",
+        "The authorities that sign servers' certificates, in PEM. With `peer-certificate` and `peer-key`, servers authenticate each other by TLS",
     ),
     setting(
         "peer-certificate",
         File(|s| &mut s.peers.own.certificate),
-        "This server's certificate, for its own name",
+        "This server's certificate, for its own name, in PEM",
     ),
     setting(
         "peer-key",
@@ -337,12 +337,12 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "peer-secret-file",
         File(|s| &mut s.peers.secret),
-        "A secret of the whole herd, by which servers prove that they belong to it; in place of TLS",
+        "The file that holds a secret which all servers of the herd share and authenticate each other by, instead of by TLS",
     ),
     setting(
         "client-certificate",
         File(|s| &mut s.client_tls.certificate),
-        "With the next one, clients are spoken to by TLS: the certificate that they are shown",
+        "The certificate that clients are shown, in PEM. With `client-key`, clients speak TLS",
     ),
     setting(
         "client-key",
@@ -352,17 +352,17 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "places-authorities",
         File(|s| &mut s.places_authorities),
-        "Authorities that are trusted to name Places, beside those that the machine trusts",
+        "Authorities in PEM that may sign the certificate of Places, beside those that the machine trusts",
     ),
     setting(
         "certificate-warning-days",
         Count(|s| &mut s.certificate_warning_days, 0, 3650),
-        "Certificates that expire within this number of days are warned of, at the start and each day",
+        "Warn of certificates that expire within this number of days, at the start and once a day",
     ),
     setting(
         "insecure-peers",
         Switch(|s| &mut s.insecure_peers),
-        "Listens for servers where other machines reach it, though nothing proves who they are",
+        "Allows a listener for servers that other machines reach, although servers do not authenticate each other",
     ),
 ];
 

@@ -21,31 +21,40 @@ fn env(name: &str, text: &str) -> (String, String) {
 fn a_flag_goes_before_the_environment_that_before_a_file_that_before_the_default() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("herd.toml");
-    std::fs::write(&file, "audit = \"1s\"\nidle = \"1s\"\ndrain = \"1s\"\n").unwrap();
+    std::fs::write(
+        &file,
+        "anti_entropy = \"1s\"\nidle = \"1s\"\ndrain = \"1s\"\n",
+    )
+    .unwrap();
     let environment = [env("HERD_IDLE", "2s"), env("HERD_DRAIN", "2s")];
     let flags = [("drain", "3s".to_owned())];
     let (resolved, warnings) = resolve(Some(&file), &environment, &flags).unwrap();
     assert!(warnings.is_empty(), "{warnings}");
     let timing = &resolved.settings.timing;
-    let seconds = [timing.heartbeat, timing.audit, timing.idle, timing.drain];
+    let seconds = [
+        timing.heartbeat,
+        timing.anti_entropy,
+        timing.idle,
+        timing.drain,
+    ];
     assert_eq!(seconds.map(|time| time.as_secs()), [2, 1, 2, 3]);
     assert_eq!(resolved.origin("heartbeat"), &Origin::Default);
     let name = file.display().to_string();
-    assert_eq!(resolved.origin("audit"), &Origin::File(name, 1));
+    assert_eq!(resolved.origin("anti-entropy"), &Origin::File(name, 1));
     assert_eq!(resolved.origin("idle"), &Origin::Environment);
     assert_eq!(resolved.origin("drain"), &Origin::Flag);
 }
 
 #[test]
 fn all_mistakes_of_a_file_are_told_at_once_each_in_its_place() {
-    let text = "hartbeat = \"1s\"\naudit = \"2 parsecs\"\nidle = 3\nclient_line = 5\n\
+    let text = "hartbeat = \"1s\"\nanti_entropy = \"2 parsecs\"\nidle = 3\nclient_line = 5\n\
                 log_level = \"loud\"\ninsecure_peers = \"yes\"\n";
     let problems = from_file(text).unwrap_err();
     let told = problems.to_string();
     for (place, words) in [
         (":1:1", "unknown field `hartbeat`"),
         (":1:1", "did you mean `heartbeat`?"),
-        (":2:9", "no unit of time"),
+        (":2:16", "no unit of time"),
         (":3:8", "expected a string"),
         (":4:15", "whole number from 64 to 32768"),
         (":5:13", "one of error, warn, info, debug, trace"),
@@ -62,16 +71,16 @@ fn all_mistakes_of_a_file_are_told_at_once_each_in_its_place() {
 #[test]
 fn mistakes_elsewhere_name_the_variable_or_the_flag() {
     let environment = [
-        env("HERD_AUDIT", "often"),
-        env("HERD_ADUIT", "1s"),
+        env("HERD_ANTI_ENTROPY", "often"),
+        env("HERD_ANTI_ENTROPI", "1s"),
         env("HERD_SERVICE_HOST", "x"),
     ];
     let flags = [("drain", "25h".to_owned())];
     let told = resolve(None, &environment, &flags).unwrap_err().to_string();
     for words in [
-        "error: bad `HERD_AUDIT` in the environment",
-        "warning: `HERD_ADUIT` in the environment is no setting",
-        "did you mean `HERD_AUDIT`?",
+        "error: bad `HERD_ANTI_ENTROPY` in the environment",
+        "warning: `HERD_ANTI_ENTROPI` in the environment is no setting",
+        "did you mean `HERD_ANTI_ENTROPY`?",
         "warning: `HERD_SERVICE_HOST`",
         "bad `--drain`: it must be from 1ms to 24h",
     ] {

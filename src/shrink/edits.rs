@@ -158,8 +158,12 @@ pub(super) fn without_server(scenario: &Scenario, gone: ServerId) -> Option<Scen
     });
     let steps = steps.collect::<Option<Vec<Step>>>()?;
     // Whoever expects something of a single server or link means that one.
-    let about_all =
-        |expected: &Expected| matches!(expected, Expected::Invariants(_) | Expected::Kept(_));
+    let about_all = |expected: &Expected| {
+        matches!(
+            expected,
+            Expected::Invariants(_) | Expected::NoLostUpdates(_)
+        )
+    };
     if !scenario
         .expects
         .iter()

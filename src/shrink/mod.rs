@@ -18,9 +18,6 @@ use crate::trace::invariants::Invariant;
 
 pub use search::minimal;
 
-/// What is broken by a fault that touched nothing. It may be left out later.
-const TOUCHED_NOTHING: &str = "touches something";
-
 /// Times between two steps that are worth trying, in milliseconds, the shortest first.
 const GAPS: [u64; 6] = [0, 10, 100, 500, 1_000, 2_000];
 
@@ -238,8 +235,9 @@ impl Shrinker<'_> {
         let Ok(trace) = self.limits.simulator.run_once(&read) else {
             return false;
         };
-        let may_be =
-            |broken: &String| self.allowed.contains(broken) || broken.ends_with(TOUCHED_NOTHING);
+        let may_be = |broken: &String| {
+            self.allowed.contains(broken) || broken.ends_with(sim::HAS_EFFECT.trim_start())
+        };
         Fingerprint::of(&trace).as_ref() == Some(&self.target)
             && Fingerprint::all_broken(&trace).iter().all(may_be)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::{Outcome, Place};
 use super::impact::Impact;
-use super::judge::kept::{self, told_or};
+use super::judge::lost_updates::{self, told_or};
 use crate::protocol::{escape, fields};
 use crate::scenario::{
     Action, ClientStep, Drawn, Expected, FaultKind, Random, Scenario, Step, Whose, Workload,
@@ -36,21 +36,21 @@ fn randoms_in(scenario: &Scenario) -> impl Iterator<Item = (&Step, &Random, &[u3
     })
 }
 
-/// What was touched by faults at random, and what by those that are written.
+/// What was impacts by faults at random, and what by those that are written.
 pub(super) fn split<'t>(
     scenario: &Scenario,
-    touched: &'t [Impact],
+    impacts: &'t [Impact],
 ) -> (Vec<&'t Impact>, Vec<&'t Impact>) {
     let drawn: BTreeSet<usize> = randoms_in(scenario)
         .map(|(step, ..)| step.span.start)
         .collect();
-    let touched = touched.iter();
-    touched.partition(|touch| drawn.contains(&touch.origin.place))
+    let impacts = impacts.iter();
+    impacts.partition(|impact| drawn.contains(&impact.origin.place))
 }
 
-/// Faults at random prove something if any was chosen, and they touched anything at all. Which kinds
-/// are chosen is for the seed to say, and which of them touch something for what happens: that is told.
-pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -> Vec<Judgement> {
+/// Faults at random prove something if any was chosen, and they affected anything at all. The seed
+/// decides which kinds are chosen; the report tells which of them had an effect.
+pub(super) fn randoms(scenario: &Scenario, impacts: &[&Impact], trace: &Trace) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for (step, random, counts) in randoms_in(scenario) {
         let kinds = random.faults.iter().zip(counts);
@@ -65,28 +65,28 @@ pub(super) fn randoms(scenario: &Scenario, touched: &[&Impact], trace: &Trace) -
             invariant: None,
             events: Vec::new(),
         });
-        let mine = touched
+        let mine = impacts
             .iter()
-            .filter(|touch| touch.origin.place == step.span.start);
+            .filter(|impact| impact.origin.place == step.span.start);
         let mine: Vec<&Impact> = mine.copied().collect();
-        let touching = touching(&mine, trace);
+        let effects = effects(&mine, trace);
         judgements.push(Judgement {
             place: Some(place(scenario, step.span.start)),
-            passed: random.maybe || touching.passed,
-            ..touching
+            passed: random.maybe || effects.passed,
+            ..effects
         });
     }
     judgements
 }
 
-/// How many of each kind touched something and what, and which touched nothing.
-fn touching(touched: &[&Impact], trace: &Trace) -> Judgement {
+/// How many of each kind had an effect and on what, and which had none.
+fn effects(impacts: &[&Impact], trace: &Trace) -> Judgement {
     let mut kinds: BTreeMap<FaultKind, (u64, u64, ImpactCounts)> = BTreeMap::new();
-    for touch in touched {
-        let (all, some, sum) = kinds.entry(touch.origin.kind).or_default();
+    for impact in impacts {
+        let (all, some, sum) = kinds.entry(impact.origin.kind).or_default();
         *all += 1;
-        *some += u64::from(touch.count > 0);
-        *sum.entry(touch.what).or_default() += touch.count;
+        *some += u64::from(impact.count > 0);
+        *sum.entry(impact.what).or_default() += impact.count;
     }
     let tell = |(kind, (all, some, sum)): (FaultKind, (u64, u64, ImpactCounts))| {
         let sum: Vec<String> = sum
@@ -96,33 +96,33 @@ fn touching(touched: &[&Impact], trace: &Trace) -> Judgement {
         format!("{some} of {all} by `{}` ({})", kind.name, sum.join(", "))
     };
     let mut told: Vec<String> = kinds.into_iter().map(tell).collect();
-    let held = touched.iter().any(|touch| touch.count > 0);
-    let idle = || touched.iter().filter(|touch| touch.count == 0);
+    let any = impacts.iter().any(|impact| impact.count > 0);
+    let idle = || impacts.iter().filter(|impact| impact.count == 0);
     let names: Vec<String> = idle()
-        .filter_map(|touch| Some((touch, trace.event(touch.event)?)))
-        .map(|(touch, event)| {
+        .filter_map(|impact| Some((impact, trace.event(impact.event)?)))
+        .map(|(impact, event)| {
             let at = format_duration(Duration::from_nanos(event.at));
-            format!("{} at {at}", touch.origin.about)
+            format!("{} at {at}", impact.origin.about)
         })
         .collect();
     if !names.is_empty() {
-        told.push(format!("nothing by {}", names.join(", ")));
+        told.push(format!("none by {}", names.join(", ")));
     }
-    if !held {
-        told = vec!["nothing".to_owned()];
+    if !any {
+        told = vec!["none".to_owned()];
     }
     Judgement {
-        about: "faults at random touch something".to_owned(),
-        passed: held,
-        expected: "something".to_owned(),
+        about: "faults at random have an effect".to_owned(),
+        passed: any,
+        expected: "an effect".to_owned(),
         actual: told.join("; "),
         place: None,
         invariant: None,
-        events: idle().map(|touch| touch.event).collect(),
+        events: idle().map(|impact| impact.event).collect(),
     }
 }
 
-/// How much of what was touched.
+/// How many of what were affected.
 type ImpactCounts = BTreeMap<&'static str, u64>;
 
 fn times(count: u32) -> String {
@@ -144,11 +144,11 @@ pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> 
         judgements.push(load.answered());
         judgements.push(load.right_kind());
         let kept = scenario.expects.iter().filter(|expect| {
-            matches!(&expect.what, Expected::Kept(Whose::Workload(name)) if *name == workload.name)
+            matches!(&expect.what, Expected::NoLostUpdates(Whose::Workload(name)) if *name == workload.name)
         });
         judgements.extend(kept.map(|expect| {
             let is_its = |other: &Step, _: &ClientStep| other.span == step.span;
-            let kept = kept::kept(scenario, &workload.name, is_its, all, trace);
+            let kept = lost_updates::judge(scenario, &workload.name, is_its, all, trace);
             Judgement {
                 place: Some(place(scenario, expect.span.start)),
                 ..kept

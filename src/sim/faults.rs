@@ -173,7 +173,7 @@ impl Breaker {
                 self.count_for(whole, &impact);
                 continue;
             }
-            let what = EventKind::Touched {
+            let what = EventKind::Affected {
                 count: impact.count,
                 of: impact.what.into(),
                 lasts,

@@ -35,7 +35,7 @@ use crate::units::format_duration;
 pub use chooser::Chooser;
 use chooser::{Listed, OrderOutcome};
 pub use google::DELAY_HEADER;
-pub(crate) use judge::TOUCHES;
+pub(crate) use judge::HAS_EFFECT;
 pub(crate) use limit::stuck;
 use limit::{Progress, within};
 pub use net::{SimNet, SimStream};

@@ -103,7 +103,7 @@ impl State {
 /// Signs of life and attempts to reach the dead go on for ever; they don't keep a run going.
 fn is_background(what: &EventKind<'_>) -> bool {
     match what {
-        EventKind::ConnectFailed { .. } | EventKind::Touched { .. } => true,
+        EventKind::ConnectFailed { .. } | EventKind::Affected { .. } => true,
         EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. } => {
             peer::is_heartbeat(&line.0)
         }

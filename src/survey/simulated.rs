@@ -142,7 +142,7 @@ impl Simulation {
 
 /// A fault that touches nothing is none here: the links of the dead may be cut, too.
 fn is_broken(judgement: &Judgement) -> bool {
-    !judgement.passed && !judgement.about.ends_with(sim::TOUCHES)
+    !judgement.passed && !judgement.about.ends_with(sim::HAS_EFFECT)
 }
 
 fn told(judgement: &Judgement) -> String {

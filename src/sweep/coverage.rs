@@ -127,7 +127,7 @@ impl CoverageGoal {
         ];
         wanted.events.extend(always.map(str::to_owned));
         for fault in &faults {
-            wanted.events.insert("touched".to_owned());
+            wanted.events.insert("affected".to_owned());
             let events = fault.events.iter();
             wanted.events.extend(events.map(|kind| (*kind).to_owned()));
         }

@@ -224,12 +224,12 @@ impl Report {
             let _ = if held == runs && *runs > 0 {
                 writeln!(
                     text,
-                    "  `without` is needless in {scenario}: {invariant} held in each of {of} runs"
+                    "  `without` is needless in {scenario}: {invariant} passed in each of {of} runs"
                 )
             } else {
                 writeln!(
                     text,
-                    "  {invariant} held in {counted} of {of} runs of {scenario}"
+                    "  {invariant} passed in {counted} of {of} runs of {scenario}"
                 )
             };
         }

@@ -73,15 +73,17 @@ impl Situation {
             Self::DiesSynchronising => "a server dies while it synchronises",
             Self::CutWhileDown => "the network is cut while a server is down",
             Self::AllLinksDown => "a server has lost all its links",
-            Self::Silent => "a connection ends in silence",
+            Self::Silent => "a connection is closed for silence",
             Self::NoGreeting => "a neighbour does not greet",
             Self::Superseded => "a connection is superseded",
             Self::BothWays => "a link synchronises records both ways",
-            Self::HealedDiffering => "a cut is healed with different records on both sides",
-            Self::CatchesUp => "a server is told what it missed",
+            Self::HealedDiffering => "a partition heals with different records on both sides",
+            Self::CatchesUp => "a server catches up on records that it missed",
             Self::Overtaken => "an update overtakes another",
-            Self::BeforeOthers => "a server hears a client before what it told another",
-            Self::OlderFromClient => "a client tells a server what is older than known",
+            Self::BeforeOthers => {
+                "a client reaches a server before its older update to another server does"
+            }
+            Self::OlderFromClient => "a client sends an update older than the stored one",
             Self::LateAnswer => "a client's answer is late",
             Self::Unanswered => "a client has no answer",
         }

@@ -12,7 +12,7 @@ const SHORT: &str = r#"
     ]
     [[expect]]
     workload = "load"
-    kept = true
+    no_lost_updates = true
 "#;
 
 fn short() -> Scenario {

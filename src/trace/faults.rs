@@ -81,7 +81,7 @@ impl<'a> Faults<'a> {
         let mut all: BTreeMap<EventId, Fault<'a>> = BTreeMap::new();
         for event in events {
             end_parts(&mut all, event);
-            if let EventKind::Touched { lasts, .. } = event.what {
+            if let EventKind::Affected { lasts, .. } = event.what {
                 if let Some(fault) = event.cause.and_then(|cause| all.get_mut(&cause)) {
                     fault.impact = Some(event);
                     fault.end = (!lasts).then_some(event);

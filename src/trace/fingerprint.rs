@@ -196,6 +196,6 @@ mod tests {
         assert_eq!(one, "…: hops to … (accepted)");
         assert_eq!(broken(&hops("Bernard", "Jaquez")), one);
         let cut = "steps = [{ at = \"1s\", partition = \"Riley-Juzang\" }, { at = \"1001ms\", heal = \"all\" }]";
-        assert_eq!(broken(cut), "`partition` touches something (cut)");
+        assert_eq!(broken(cut), "`partition` has an effect (cut)");
     }
 }

@@ -189,7 +189,7 @@ pub enum TraceError {
         words: String,
     },
     /// A trace begins with its header.
-    #[error("line {0} is not a trace's header, and none came before it")]
+    #[error("line {0} is no trace's header, and no header precedes it")]
     NoHeader(usize),
     /// A trace ends with its verdict, which counts the expectations before it. This one was cut.
     #[error("the trace is not whole: it ends before its verdict, or lines of it are missing")]
@@ -198,7 +198,7 @@ pub enum TraceError {
     #[error("this is a trace of format {0}; this build reads format {FORMAT}")]
     Format(u32),
     /// The header's herd is none.
-    #[error("the header tells of no herd that can be: {0}")]
+    #[error("the header describes an impossible herd: {0}")]
     Herd(String),
     /// An event comes out of order, so that causes could not be found.
     #[error("event {0} is out of order")]

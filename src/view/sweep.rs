@@ -92,7 +92,7 @@ fn failure(body: &mut String, report: &Report, group: &Group, small: Option<&Sma
 }
 
 fn coverage(body: &mut String, report: &Report) {
-    body.push_str("<section><h2>What the runs came to</h2>\n");
+    body.push_str("<section><h2>Results of the runs</h2>\n");
     if !report.never.is_empty() {
         body.push_str("<h3 class=\"bad\">Wanted and never seen</h3>\n<ul>\n");
         for what in &report.never {
@@ -104,7 +104,7 @@ fn coverage(body: &mut String, report: &Report) {
     let coverage = &report.coverage;
     table(body, ["fault", "times"], ranked(&coverage.faults));
     table(body, ["event", "times"], ranked(&coverage.events));
-    table(body, ["situation", "in so many runs"], report.situations());
+    table(body, ["situation", "runs"], report.situations());
     body.push_str("</div></section>\n");
 }
 

@@ -102,7 +102,7 @@ fn sentences_say_why_campbell_took_three_hops_and_where_duplicates_were() {
     let all_up = sentences(&ran("all-up"));
     assert_eq!(
         all_up.last().unwrap(),
-        "8 messages between servers: 4 told something new, 4 duplicates (Bernard ↔ Campbell, Bernard ↔ Juzang)."
+        "8 messages between servers: 4 useful, 4 duplicates (Bernard ↔ Campbell, Bernard ↔ Juzang)."
     );
 }
 

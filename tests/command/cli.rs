@@ -183,7 +183,7 @@ fn what_is_no_trace_is_refused_with_its_line() {
     let trace = out(&herd(&["run", "--json", JUZANG]));
     let cut: Vec<&str> = trace.lines().take(100).collect();
     for (text, words) in [
-        (String::new(), "line 1 is not a trace's header"),
+        (String::new(), "line 1 is no trace's header"),
         (cut.join("\n"), "the trace is not whole"),
         (
             trace
@@ -445,7 +445,7 @@ steps = [
     let ran = herd(&["run", "--json", &file]);
     assert_eq!(exit(&ran), 0);
     let warned = err(&ran);
-    let wanted = "warning: nothing is expected of what this step tells the herd";
+    let wanted = "warning: nothing is expected of the update that this step sends";
     assert!(warned.starts_with(wanted), "{warned}");
     assert!(warned.contains(":5:3\n"), "{warned}");
     assert!(warned.contains("`update = \"kiwi\"`"), "{warned}");
@@ -622,7 +622,7 @@ fn what_cannot_be_viewed_is_bad_input_and_says_what_to_do() {
     for (args, wanted) in [
         (vec!["scenarios"], "is a folder"),
         (vec!["no-such-file.toml"], "can't read no-such-file.toml"),
-        (vec![&*cut], "is not a trace's header"),
+        (vec![&*cut], "is no trace's header"),
         (vec![&*cut, "--seed", "1"], "is not run again"),
         (vec![JUZANG, "--open", "-o", "-"], "give it a file"),
         (vec![JUZANG, "--once", "-o", &nowhere], "can't write"),
@@ -791,7 +791,7 @@ fn hops_go_round_what_is_missing_and_a_wrong_name_is_told_with_the_right_one() {
             ["--without", "Riley-Campbell"],
             "there is no link `Riley-Campbell`",
         ),
-        (["--shape", "ring"], "`--servers N` says it, too"),
+        (["--shape", "ring"], "or give `--servers N`"),
         (["--shape", "rong:3"], "there is no shape `rong`"),
         (["--latency", "0ms"], "a message takes some time"),
         (

@@ -428,7 +428,11 @@ async fn what_is_wrong_shows_before_a_server_begins() {
 async fn settings_come_from_everywhere_and_print_as_a_file() {
     let files = Files::new().await;
     let (config, key) = (files.path("settings.toml"), files.path("key"));
-    std::fs::write(&config, "audit = \"7s\"\nplaces_key_file = \"key\"\n").unwrap();
+    std::fs::write(
+        &config,
+        "anti_entropy = \"7s\"\nplaces_key_file = \"key\"\n",
+    )
+    .unwrap();
     std::fs::write(&key, KEY).unwrap();
     let args = [
         "serve",
@@ -444,7 +448,7 @@ async fn settings_come_from_everywhere_and_print_as_a_file() {
     let said = printing.said();
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     for line in [
-        format!("audit = \"7s\" # {config}:1"),
+        format!("anti_entropy = \"7s\" # {config}:1"),
         "idle = \"8s\" # --idle".to_owned(),
         "drain = \"9s\" # HERD_DRAIN".to_owned(),
         format!("# the key to Places is from the file `{key}`"),

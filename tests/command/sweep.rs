@@ -38,7 +38,7 @@ fn a_sweep_says_how_often_a_without_was_needless() {
     assert_eq!(exit(&ran), 0, "{}", out(&ran));
     for invariant in ["agreement", "sends-bounded"] {
         let said =
-            format!("  `without` is needless in short: {invariant} held in each of 4 runs\n");
+            format!("  `without` is needless in short: {invariant} passed in each of 4 runs\n");
         assert!(out(&ran).contains(&said), "{}", out(&ran));
     }
     let json = herd(&["sweep", "--json", "--seeds", "3..7", &file]);

@@ -116,9 +116,9 @@ fn which_of_the_faults_at_random_touch_nothing_is_told() {
     let random = r#"{ at = "1s", random = { refuse = "200ms", sever = "200ms" }, of = ["Riley", "Jaquez"], lasts = "1s", holds = "10ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
     let trace = run(&text, 0);
-    let touched = about(&trace, "faults at random touch something");
+    let touched = about(&trace, "faults at random have an effect");
     assert!(touched.passed);
-    let (told, nothing) = touched.actual.split_once("; nothing by ").expect("some");
+    let (told, nothing) = touched.actual.split_once("; none by ").expect("some");
     assert!(told.contains(" by `sever` ("), "{told}");
     let idle: Vec<&str> = nothing.split(", ").collect();
     assert_eq!(idle.len(), touched.events.len());
@@ -135,18 +135,15 @@ fn faults_at_random_that_touch_nothing_are_broken() {
     let random = r#"{ at = "1s", random = { refuse = "100ms" }, of = "Riley", lasts = "400ms", holds = "50ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
     let trace = run(&text, 0);
-    let touched = about(&trace, "faults at random touch something");
-    assert_eq!(
-        (touched.passed, touched.actual.as_str()),
-        (false, "nothing")
-    );
+    let touched = about(&trace, "faults at random have an effect");
+    assert_eq!((touched.passed, touched.actual.as_str()), (false, "none"));
     assert_eq!(broken(&trace).len(), 1);
     // Links that take again what they took in the beginning carry messages, but that is no fault.
     let random = r#"{ at = "1s", random = { slow = "5ms" }, of = ["Riley", "Jaquez"], lasts = "100ms", holds = "10ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nend = \"4s\"\nsteps = [{random}]");
     let trace = run(&text, 1);
     assert!(about(&trace, "faults are chosen at random").passed);
-    assert!(!about(&trace, "faults at random touch something").passed);
+    assert!(!about(&trace, "faults at random have an effect").passed);
 }
 
 fn loaded(steps: &str, answered: &str) -> String {
@@ -160,7 +157,7 @@ fn loaded(steps: &str, answered: &str) -> String {
         ]
         [[expect]]
         workload = "load"
-        kept = true"#
+        no_lost_updates = true"#
     )
 }
 
@@ -169,7 +166,7 @@ fn a_workload_is_judged_as_a_whole() {
     let trace = run(&loaded("", ", answered = 100"), 0);
     assert_eq!(broken(&trace), [] as [&Judgement; 0]);
     assert_eq!(about(&trace, "load: lines answered").actual, "10 of 10");
-    let kept = about(&trace, "load: what was answered is kept");
+    let kept = about(&trace, "load: no answered update is lost");
     assert_eq!(kept.actual, "the newest of each of 3 at 5 servers");
 
     // Half of its time nobody is there.
@@ -192,7 +189,7 @@ fn a_workload_that_nobody_answers_is_broken() {
         .collect();
     let wanted = [
         ("load: lines answered", "0 of 10"),
-        ("load: what was answered is kept", "no update was answered"),
+        ("load: no answered update is lost", "no update was answered"),
     ];
     assert_eq!(told, wanted);
 }
@@ -205,7 +202,7 @@ fn an_answered_update_that_is_lost_is_told_with_both_records() {
         { at = "3500ms", power_off = "Riley" }, { at = "4s", power_on = "Riley" }, { at = "4s", heal = "all" },"#;
     let trace = run(&loaded(steps, ""), 0);
     let [kept] = broken(&trace).try_into().expect("one is broken");
-    assert_eq!(kept.about, "load: what was answered is kept");
+    assert_eq!(kept.about, "load: no answered update is lost");
     assert_eq!(kept.place.as_deref(), Some("10:9"));
     let begins = "Bernard holds of load-1 Juzang +0.005000000 load-1 +1+1 1621464828.005000000, not Riley +0.005000000 load-1 ";
     assert!(kept.actual.starts_with(begins), "{}", kept.actual);

@@ -263,7 +263,7 @@ fn a_fault_of_places_that_nobody_meets_breaks_the_run() {
         );
         let (scenario, _) = Scenario::parse("one.toml", &text, None).expect("right");
         let broken = broken(&sim::run(&scenario).expect("it runs"));
-        let nothing = broken.len() == 1 && broken[0].ends_with("touches something: nothing");
+        let nothing = broken.len() == 1 && broken[0].ends_with("has an effect: none");
         assert!(nothing, "{fault}: {broken:?}");
     }
 }

@@ -396,7 +396,9 @@ fn agree(scenario: &Scenario) {
     let ended =
         (trace.judgements.iter()).find(|judgement| judgement.about.starts_with("the run ends"));
     let said = &ended.expect("it is judged").actual;
-    let said = said.split_once("not mended: ").map_or("", |(_, said)| said);
+    let said = said
+        .split_once("still in force: ")
+        .map_or("", |(_, said)| said);
     assert_eq!(said, in_words(last).join(", "));
     // Whatever goes wrong in the network, no server does.
     let mut invariants = trace.judgements.iter().filter(|it| it.invariant.is_some());

@@ -74,7 +74,7 @@ fn what_is_not_true_is_broken_with_both_values() {
         (
             r#"within = "39ms""#,
             "kiwi#1: delay to every other server that it reaches",
-            "at most 39ms",
+            "up to 39ms",
             "40ms (Bernard)",
         ),
         ("sends = 7", "kiwi#1: sends", "7", "8"),
@@ -374,7 +374,7 @@ fn a_link_synchronises_in_so_long_and_brings_so_much() {
             "link = \"Juzang-Campbell\"\nsince = \"4s\"\nbrings = 2\nsynchronises_within = \"79ms\"",
             &[[
                 "Juzang-Campbell since 4s: synchronised after",
-                "at most 79ms",
+                "up to 79ms",
                 "80ms",
             ]],
         ),
@@ -386,7 +386,7 @@ fn a_link_synchronises_in_so_long_and_brings_so_much() {
             "link = \"Riley-Jaquez\"\nsince = \"4s\"\nsynchronises_within = \"1m\"",
             &[[
                 "Riley-Jaquez since 4s: synchronised after",
-                "at most 1m",
+                "up to 1m",
                 "it never comes up",
             ]],
         ),
@@ -508,8 +508,8 @@ fn a_fault_that_touches_nobody_breaks_the_run() {
             "`skew` of Lonely",
         ),
     ] {
-        let about = format!("{about} touches something");
-        let wanted = [[about.as_str(), "something", "nothing"]];
+        let about = format!("{about} has an effect");
+        let wanted = [[about.as_str(), "an effect", "none"]];
         assert_eq!(apart(steps), wanted, "{steps}");
     }
 }
@@ -548,8 +548,8 @@ fn a_crash_of_the_last_one_left_touches_nobody() {
           { at = "4s", crash = "Juzang" },
         ]
     "#;
-    let about = "`crash` of Juzang touches something";
-    assert_eq!(broken_in(text), [[about, "something", "nothing"]]);
+    let about = "`crash` of Juzang has an effect";
+    assert_eq!(broken_in(text), [[about, "an effect", "none"]]);
 }
 
 #[test]
@@ -573,12 +573,12 @@ fn requests_to_places_are_counted_for_the_server_that_asks() {
     let text = text.replace("[\"Riley\", \"Riley\"]", "\"Riley\", times = 2");
     assert_eq!(
         broken_in(&format!(
-            "{text}asks = 1\n[[expect]]\nserver = \"Riley\"\nlookups = 2\nasks = 2"
+            "{text}requests = 1\n[[expect]]\nserver = \"Riley\"\nlookups = 2\nrequests = 2"
         )),
         [[""; 3]; 0]
     );
     assert_eq!(
-        broken_in(&format!("{text}asks = 2")),
+        broken_in(&format!("{text}requests = 2")),
         [["Juzang: requests to Places", "2", "1"]]
     );
 }
@@ -657,10 +657,10 @@ fn nothing_is_kept_of_a_client_that_was_never_answered() {
         ]
         [[expect]]
         client = ["kiwi", "plum"]
-        kept = true
+        no_lost_updates = true
     "#;
     let [[about, _, actual]] = broken_in(text).try_into().expect("one");
-    assert_eq!(about, "kiwi, plum: what was answered is kept");
+    assert_eq!(about, "kiwi, plum: no answered update is lost");
     assert_eq!(actual, "no update was answered of kiwi");
 }
 
@@ -740,7 +740,7 @@ fn what_is_not_mended_at_the_end_is_told() {
     assert!(ending.passed);
     assert_eq!(
         ending.actual,
-        "all done; not mended: Bernard → Campbell is cut, Juzang ↔ Riley is cut, Jaquez is frozen"
+        "all done; still in force: Bernard → Campbell is cut, Juzang ↔ Riley is cut, Jaquez is frozen"
     );
 }
 

@@ -141,12 +141,10 @@ fn take<T: PartialEq>(list: &mut Vec<T>, wanted: &T) -> Option<T> {
 }
 
 /// What the scenario's author expected of it, and whether it held: not the invariants, nor that
-/// each fault touches something.
+/// each fault has an effect.
 fn authors_own(trace: &Trace) -> impl Iterator<Item = &Judgement> {
     let placed = trace.judgements.iter().filter(|j| j.place.is_some());
-    placed.filter(|j| {
-        !j.about.ends_with(" touches something") && !j.about.ends_with(" touch something")
-    })
+    placed.filter(|j| !j.about.ends_with(" has an effect") && !j.about.ends_with(" have an effect"))
 }
 
 /// A scenario whose fault could as well not have happened tells of no fault.
@@ -199,7 +197,7 @@ fn contradict(scenario: &mut Scenario) {
             Expected::Servers { checks, .. } => checks.iter_mut().for_each(contradict_server),
             Expected::Links { checks, .. } => checks.iter_mut().for_each(contradict_link),
             // They have no opposite; `tests/library/drawn.rs` and the tests of invariants break them.
-            Expected::Kept(_) | Expected::Invariants(_) => {}
+            Expected::NoLostUpdates(_) | Expected::Invariants(_) => {}
             Expected::Log(log) => log.times = Some(log.times.map_or(0, |times| times + 1)),
         }
     }
@@ -226,7 +224,7 @@ fn contradict_update(check: &mut Check) {
 fn contradict_server(check: &mut ServerCheck) {
     match check {
         ServerCheck::State(check) => contradict_state(check),
-        ServerCheck::LookUps(count) | ServerCheck::Asks(count) => *count += 1,
+        ServerCheck::LookUps(count) | ServerCheck::Requests(count) => *count += 1,
     }
 }
 
@@ -271,7 +269,7 @@ fn every_expectation_of_every_scenario_can_be_broken() {
             // What has no opposite is broken in `tests/library/drawn.rs`.
             let ends = |end| judgement.about.ends_with(end);
             let unopposed =
-                ends(" is kept") || ends(" one to its line") || ends(" chosen at random");
+                ends(" is lost") || ends(" one to its line") || ends(" chosen at random");
             assert!(
                 !judgement.passed || at_its_origin || unopposed,
                 "{}: {judgement:?}",

@@ -15,7 +15,7 @@ fn run(steps: &str) -> Trace {
     std::fs::write(folder.path().join("two.toml"), herd).expect("written");
     let text = format!(
         "title = \"t\"\nherd = \"two.toml\"\nlink_latency = \"200ms\"\nsteps = [\n{steps}\n]\n\
-         [server]\nheartbeat = \"1m\"\naudit = \"10m\"\nhello_deadline = \"10s\"\nconnect_deadline = \"10s\""
+         [server]\nheartbeat = \"1m\"\nanti_entropy = \"10m\"\nhello_deadline = \"10s\"\nconnect_deadline = \"10s\""
     );
     run_text(&text, folder.path())
 }
@@ -47,7 +47,7 @@ fn heard(trace: &Trace, client: &str, server: &str) -> u64 {
 /// What each fault touched, in the order in which they ended.
 fn touched(trace: &Trace) -> Vec<u64> {
     let counts = trace.events.iter().filter_map(|event| match event.what {
-        EventKind::Touched { count, .. } => Some(count),
+        EventKind::Affected { count, .. } => Some(count),
         _ => None,
     });
     counts.collect()

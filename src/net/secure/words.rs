@@ -137,7 +137,7 @@ fn certificate(error: &CertificateError, between: Between) -> String {
             presented,
         } => {
             let help = match between {
-                Between::ClientAndServer => "; `--tls-name` says whom it must be for",
+                Between::ClientAndServer => "; `--tls-name` gives the name that it must be for",
                 _ => "",
             };
             format!(
@@ -190,7 +190,7 @@ fn alerted(alert: AlertDescription, between: Between) -> String {
             format!("{other} says that {own} has expired: renew it (or the clocks differ)")
         }
         Alert::UnknownCA => format!(
-            "{other} does not trust the authority that issued {own}: it must be told to, or another certificate be issued"
+            "{other} does not trust the authority that issued {own}: add that authority there, or have the certificate issued by another"
         ),
         Alert::UnsupportedCertificate => match between {
             Between::Servers => format!("{other} says that {own} {UNFIT}"),
@@ -209,7 +209,7 @@ fn alerted(alert: AlertDescription, between: Between) -> String {
         Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => format!(
             "{other} has no kind of TLS in common with this end, which speaks TLS 1.3 alone"
         ),
-        Alert::UnrecognisedName => format!("{other} says that it is not called so"),
+        Alert::UnrecognisedName => format!("{other} has another name"),
         Alert::UserCanceled | Alert::CloseNotify => format!("{other} gave up the handshake"),
         alert => format!(
             "{other} ended TLS, and gives as its reason: {}",

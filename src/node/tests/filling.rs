@@ -57,8 +57,8 @@ fn whoever_fills_and_dies_is_followed_by_the_next() {
         if is_silent {
             // It lives, and brings nothing more.
             let filler = herd.neighbour(0, 1);
-            herd.nodes[0].audit(filler);
-            herd.nodes[0].audit(filler);
+            herd.nodes[0].anti_entropy(filler);
+            herd.nodes[0].anti_entropy(filler);
             for _ in 0..100_000 {
                 for other in [2, 3] {
                     herd.write(other, 0, usize::MAX);

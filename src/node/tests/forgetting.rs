@@ -126,7 +126,7 @@ fn the_journal_says_who_wanted_a_client_forgotten() {
         words,
         [
             "forgets kiwi: an operator wants that",
-            "forgets plum: Jaquez says that an operator at Jaquez wants that"
+            "forgets plum: Jaquez relays an operator's request at Jaquez"
         ]
     );
 }

@@ -227,10 +227,10 @@ proptest! {
             prop_assert!(!in_time || forgotten == 0, "a slow neighbour brought back what was over");
         }
         // What a slow one held hid older updates from it that were heard later, and so live longer. It lacks those
-        // now, as the audits find out.
+        // now, as the anti-entropy rounds find out.
         for _ in 0..3 {
             for server in 0..5 {
-                herd.for_each_link(server, Node::audit);
+                herd.for_each_link(server, Node::anti_entropy);
             }
             herd.settle();
         }

@@ -7,7 +7,7 @@ pub(super) const KIND: Declaration = Declaration {
     example: "`clock_jump = \"Riley\", jump = \"-3s\"`",
     models: "a clock that is set while a server runs, as by NTP or by hand",
     effect: "The clock jumps by `jump` and runs on as before, with whatever else is wrong with it. `skew` with `by = \"0s\"` sets it right.",
-    impact: "readings that a line or an answer tells of",
+    impact: "readings that show in a line or an answer",
     targets: Shape::Clocks,
     fields: &[Field {
         name: "jump",

@@ -24,7 +24,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| set(fault, Condition::Dead),
     end: End::Step {
         word: "restart",
-        effect: "These servers, which crashed, start again knowing nothing.",
+        effect: "These servers, which crashed, start again and empty.",
         end: |targets| clear(Condition::Dead, targets),
     },
 };

@@ -7,7 +7,7 @@ pub(super) const KIND: Declaration = Declaration {
     example: "`power_off = \"Juzang\"`, `power_on = …`",
     models: "the plug",
     effect: "Its memory is gone and nothing is closed: peers hear silence until their deadlines. What is under way is lost. Who tries to connect hears nothing, and is refused when the power is back.",
-    impact: "connections it had, and that came to nothing",
+    impact: "connections it had, and attempts that failed",
     targets: Shape::Parties,
     fields: &[],
     fields_say: "",
@@ -15,7 +15,7 @@ pub(super) const KIND: Declaration = Declaration {
     state: "is without power",
     kills: true,
     excludes: &[],
-    needs_time: Some("a plug that is pulled, which only silence tells of"),
+    needs_time: Some("a power failure, which only silence shows"),
     drawn: Some(Drawn {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
@@ -24,7 +24,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| set(fault, Condition::Unpowered),
     end: End::Step {
         word: "power_on",
-        effect: "These servers, whose plug was pulled, start again knowing nothing.",
+        effect: "These servers have power again and start empty.",
         end: |targets| clear(Condition::Unpowered, targets),
     },
 };

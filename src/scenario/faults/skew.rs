@@ -13,7 +13,7 @@ pub(super) const KIND: Declaration = Declaration {
     example: "`skew = \"Riley\", by = \"-3s\", drift = \"+1ms\"`",
     models: "a wrong clock",
     effect: "A server's or a client's clock is wrong by `by`, and by `drift` more each second. `by = \"0s\"` sets right what is wrong.",
-    impact: "readings that a line or an answer tells of",
+    impact: "readings that show in a line or an answer",
     targets: Shape::Clocks,
     fields: &[
         Field {

@@ -279,8 +279,8 @@ fn mistakes_in_clients_and_workloads_have_a_place() {
                 "3:34 `a b` is no name for a client",
                 "3:51 `clients` is 10001, but must be 1 to 10000",
                 "3:76 nothing can happen in no time",
-                "3:92 `whatsat` is so many of a hundred, 0 to 100",
-                "3:108 `answered` is so many of a hundred, 1 to 100",
+                "3:92 `whatsat` is a percentage, 0 to 100",
+                "3:108 `answered` is a percentage, 1 to 100",
                 "3:118 `send` goes with `client`, and this step has `workload`",
             ],
         ),
@@ -335,13 +335,13 @@ fn mistakes_in_faults_at_random_have_a_place() {
         (
             "{ at = \"1s\", random = { crash = \"1s\" }, lasts = \"2s\", holds = \"1s\", of = [\"Riley\", \"Jaquez\"] }, \
              { at = \"1s\", crash = \"Juzang\" }, { at = \"3s\", freeze = \"Riley\" }, { at = \"3001ms\", thaw = \"Riley\" }",
-            &["3:139 faults come to `Riley` at random at this time, until 3s"],
+            &["3:139 `Riley` has faults at random until 3s"],
         ),
         (
             "{ at = \"1s\", random = { crash = \"1s\" }, lasts = \"2s\", holds = \"1s\" }, \
              { at = \"2s\", random = { skew = \"1s\" }, lasts = \"2s\", holds = \"1s\", of = \"Juzang\" }, \
              { at = \"4500ms\", sever = \"Riley-Juzang\" }",
-            &["3:80 faults come to `Juzang` at random at this time, until 3s"],
+            &["3:80 `Juzang` has faults at random until 3s"],
         ),
     ];
     for (steps, wanted) in cases {
@@ -363,19 +363,19 @@ fn mistakes_in_what_is_expected_of_workloads_have_a_place() {
     let cases: [(&str, &[&str]); 4] = [
         ("workload = \"load\"", &["4:1 nothing is expected here"]),
         (
-            "workload = \"laod\"\nkept = true",
+            "workload = \"laod\"\nno_lost_updates = true",
             &["5:12 there is no workload `laod`"],
         ),
         (
-            "workload = \"load\"\nkept = true\nsends = 8",
+            "workload = \"load\"\nno_lost_updates = true\nsends = 8",
             &["7:9 `sends` goes with `update`, and this expectation is about `workload`"],
         ),
         (
-            "update = \"load-1\"\nkept = true",
+            "update = \"load-1\"\nno_lost_updates = true",
             &[
                 "4:1 nothing is expected here",
                 "5:10 no IAMAT for `load-1` is sent in this scenario",
-                "6:8 `kept` goes with `workload` and `client`, and this expectation is about `update`",
+                "6:19 `no_lost_updates` goes with `workload` and `client`, and this expectation is about `update`",
             ],
         ),
     ];
@@ -384,8 +384,8 @@ fn mistakes_in_what_is_expected_of_workloads_have_a_place() {
         assert_eq!(problems_of(&text), wanted, "{expect}");
     }
     let scenario = good(&format!(
-        "{LOAD}\n[[expect]]\nworkload = \"load\"\nkept = true"
+        "{LOAD}\n[[expect]]\nworkload = \"load\"\nno_lost_updates = true"
     ));
-    let wanted = Expected::Kept(Whose::Workload("load".into()));
+    let wanted = Expected::NoLostUpdates(Whose::Workload("load".into()));
     assert_eq!(scenario.expects[0].what, wanted);
 }

@@ -88,7 +88,7 @@ fn nothing_takes_longer_than_a_run() {
     }
     for field in [
         "heartbeat",
-        "audit",
+        "anti_entropy",
         "connect_deadline",
         "hello_deadline",
         "redial_most",
@@ -155,9 +155,9 @@ fn a_run_begins_while_clocks_show_ten_digits() {
 #[test]
 fn a_timer_is_whole_ticks() {
     check(&[(
-        &format!("steps = [{KIWI}]\n[server]\naudit = \"1ns\"\nheartbeat = \"2500.5us\""),
+        &format!("steps = [{KIWI}]\n[server]\nanti_entropy = \"1ns\"\nheartbeat = \"2500.5us\""),
         &[
-            "5:9 `audit` is 1ns, which is no multiple of the tick of 1ms",
+            "5:16 `anti_entropy` is 1ns, which is no multiple of the tick of 1ms",
             "6:13 `heartbeat` is 2.5005ms, which is no multiple of the tick of 1ms",
         ],
     )]);
@@ -175,7 +175,7 @@ fn there_are_only_so_many_connections() {
         (
             &format!("steps = [{}]", step(1, "a", "all")),
             &[
-                "3:10 these and what came before are 50000 connections, but 40000 are the most in a run",
+                "3:10 with earlier steps these are 50000 connections, but a run can have up to 40000",
             ],
         ),
         (
@@ -185,7 +185,7 @@ fn there_are_only_so_many_connections() {
                 step(2, "b", "Riley")
             ),
             &[
-                "4:1 these and what came before are 20000 connections to `Riley`, but 16384 are the most to one server",
+                "4:1 with earlier steps these are 20000 connections to `Riley`, but one server can have up to 16384",
             ],
         ),
         (
@@ -196,9 +196,7 @@ fn there_are_only_so_many_connections() {
                 step(3, "c", "Juzang"),
                 step(4, "d", "Bernard")
             ),
-            &[
-                "7:1 these and what came before are 50000 connections, but 40000 are the most in a run",
-            ],
+            &["7:1 with earlier steps these are 50000 connections, but a run can have up to 40000"],
         ),
     ]);
 }
@@ -336,7 +334,7 @@ fn problems_say_what_to_do() {
         (
             "steps = [{ at = \"1s\", workload = \"load\", clients = 5, rate = 9, lasts = \"1s\" }]\n[[expect]]\nupdate = \"load-3\"\nreaches = \"all\""
                 .to_owned(),
-            "expect of all of it `workload = \"load\"`, `kept = true`",
+            "expect of the whole workload `workload = \"load\"`, `no_lost_updates = true`",
         ),
         (
             format!("end = \"1.5us\"\nsteps = [{KIWI}]"),

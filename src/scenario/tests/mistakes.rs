@@ -35,9 +35,9 @@ fn mistakes_in_settings_have_a_place() {
             &["4:17 this happens at 1s, but the run ends at 1s"],
         ),
         (
-            "steps = [{ at = \"1s\", crash = \"all\" }]\n[server]\naudit = \"0s\"\nredial_least = \"5s\"",
+            "steps = [{ at = \"1s\", crash = \"all\" }]\n[server]\nanti_entropy = \"0s\"\nredial_least = \"5s\"",
             &[
-                "5:9 a timer can't be zero",
+                "5:16 a timer can't be zero",
                 "6:16 `redial_least` is 5s, longer than `redial_most`, 2s",
             ],
         ),
@@ -66,7 +66,7 @@ fn mistakes_in_what_places_answers_have_a_place() {
             "status = 99\nplaces = 21",
             &[
                 "5:10 99 is no HTTP status of an answer, 200 to 599",
-                "6:10 the API gives at most 20 places at a time",
+                "6:10 the API returns up to 20 places at a time",
             ],
         ),
         (
@@ -76,8 +76,8 @@ fn mistakes_in_what_places_answers_have_a_place() {
         (
             "times = 0\nexpect = 1\nmaybe = true",
             &[
-                "5:9 a table that answers 0 times says nothing",
-                "6:10 `expect` says how many requests must come, so `maybe` says nothing",
+                "5:9 a table that answers 0 times has no effect",
+                "6:10 `expect` gives the number of requests, so `maybe` has no meaning",
             ],
         ),
         (
@@ -130,6 +130,36 @@ fn mistakes_in_steps_have_a_place() {
             problems_of(&format!("steps = [{steps}]")),
             wanted,
             "{steps}"
+        );
+    }
+}
+
+#[test]
+fn a_field_of_before_is_refused_and_its_new_name_suggested() {
+    let steps = "steps = [{ at = \"1s\", crash = \"Juzang\" }]\n";
+    for (text, old, new) in [
+        (
+            "[[expect]]\nclient = \"kiwi\"\nkept = true",
+            "kept",
+            "no_lost_updates",
+        ),
+        (
+            "[[expect]]\nserver = \"Riley\"\nasks = 1",
+            "asks",
+            "requests",
+        ),
+        ("[server]\naudit = \"5s\"", "audit", "anti_entropy"),
+    ] {
+        let problems = parse(&format!("{HEAD}{steps}{text}"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            problems.contains(&format!("unknown field `{old}`")),
+            "{problems}"
+        );
+        assert!(
+            problems.contains(&format!("it is called `{new}` now")),
+            "{problems}"
         );
     }
 }
@@ -191,7 +221,7 @@ fn mistakes_in_what_a_client_does_have_a_place() {
             "{ at = \"1s\", client = \"a\" }",
             &[
                 "3:10 a client's step needs `to`: the server that it talks to",
-                "3:10 a client's step needs `send`: what it says",
+                "3:10 a client's step needs `send`: the lines that it sends",
             ],
         ),
         (
@@ -206,7 +236,7 @@ fn mistakes_in_what_a_client_does_have_a_place() {
             "{ at = \"1s\", client = \"a\", to = \"Riley\", send = [\"x\", \"y\"], reply = \"{sent}\" }",
             &[
                 "3:78 2 sent, but 1 answered: give a reply for each line",
-                "3:78 `{sent}` is the time that the line tells, but it tells none",
+                "3:78 `{sent}` is the time in the line that was sent, but the line has none",
             ],
         ),
         (

@@ -113,7 +113,7 @@ fn mistakes_in_expectations_of_servers_and_links_have_a_place() {
         ),
         (
             "server = \"Riley\"\nat = \"1s\"\nlookups = 0",
-            &["7:6 `lookups` and `asks` count over the whole run, so `at` says nothing"],
+            &["7:6 `lookups` and `requests` count over the whole run, so `at` has no meaning"],
         ),
         (
             "server = \"Riley\"\nat = \"10s\"\nrecords = 1",
@@ -156,7 +156,7 @@ fn mistakes_in_expectations_of_the_log_have_a_place() {
         ),
         (
             "log = \"*\"\nby = \"Rilye\"",
-            &["6:6 nobody called `Rilye` does anything here"],
+            &["6:6 no server or client is called `Rilye` here"],
         ),
         (
             "log = \"*\"\nby = \"kiwi\"\nfrom = \"2s\"\nuntil = \"1s\"\ntimes = -1",
@@ -181,7 +181,7 @@ fn warnings(steps: &str, expects: &str) -> Vec<String> {
 #[test]
 fn an_update_of_which_nothing_is_expected_is_warned_of() {
     let step = "{ at = \"1s\", client = \"a\", to = \"Riley\", times = 3, send = [\"hello\", \"IAMAT a +1+1 {now}\"] }";
-    let warned = ["3:10 nothing is expected of what this step tells the herd"];
+    let warned = ["3:10 nothing is expected of the update that this step sends"];
     assert_eq!(warnings(step, ""), warned);
     let other =
         "[[expect]]\nlink = \"all\"\nis = \"up\"\n[[expect]]\nserver = \"all\"\nlacks = \"a\"";

@@ -40,7 +40,7 @@ fn a_line_that_needs_no_answer_can_t_be_one_that_may_have_none() {
     assert!(matches!(&scenario.steps[0].action, Action::Client(client) if client.maybe));
     assert_eq!(
         problems_of(&step("no_reply = true, maybe = true")),
-        ["3:88 `no_reply` says that no answer may come, so `maybe` says nothing"]
+        ["3:88 `no_reply` allows no answer, so `maybe` has no meaning"]
     );
     assert_eq!(
         problems_of("steps = [{ at = \"1s\", crash = \"Riley\", maybe = true }]"),
@@ -73,18 +73,19 @@ fn who_says_what_a_run_is_about_need_expect_nothing_else() {
 fn what_is_kept_can_be_expected_of_single_clients() {
     let load =
         "steps = [{ at = \"1s\", workload = \"load\", clients = 3, rate = 9, lasts = \"1s\" }]";
-    let kept = |client: &str| format!("{load}\n[[expect]]\nclient = \"{client}\"\nkept = true");
+    let kept =
+        |client: &str| format!("{load}\n[[expect]]\nclient = \"{client}\"\nno_lost_updates = true");
     let scenario = good(&kept("load-2"));
     let clients = Whose::Clients(vec!["load-2".into()]);
-    assert_eq!(scenario.expects[0].what, Expected::Kept(clients));
+    assert_eq!(scenario.expects[0].what, Expected::NoLostUpdates(clients));
     assert_eq!(
         problems_of(&kept("load-4")),
         ["5:10 there is no client `load-4`"]
     );
     let whole = good(&format!(
-        "{load}\n[[expect]]\nworkload = \"load\"\nkept = true"
+        "{load}\n[[expect]]\nworkload = \"load\"\nno_lost_updates = true"
     ));
-    let Expected::Kept(Whose::Clients(plain)) = &whole.plain().expects[0].what else {
+    let Expected::NoLostUpdates(Whose::Clients(plain)) = &whole.plain().expects[0].what else {
         panic!("{:?}", whole.plain().expects);
     };
     assert!((1..=3).contains(&plain.len()) && plain.iter().all(|name| name.starts_with("load-")));

@@ -115,7 +115,7 @@ impl Context<'_> {
         let message = "a client's step needs `to`: the server that it talks to";
         let to = self.required(step.to.as_ref(), &step.span(), message);
         let to: Option<Vec<ServerId>> = to.and_then(|to| self.servers(to));
-        let message = "a client's step needs `send`: what it says";
+        let message = "a client's step needs `send`: the lines that it sends";
         let send = self.required(step.send.as_ref(), &step.span(), message);
         let no_reply = self.no_reply(step);
         let maybe = self.maybe(step, no_reply);
@@ -204,7 +204,7 @@ impl Context<'_> {
             return false;
         };
         if no_reply {
-            let message = "`no_reply` says that no answer may come, so `maybe` says nothing";
+            let message = "`no_reply` allows no answer, so `maybe` has no meaning";
             self.error(maybe.span(), message);
         }
         true
@@ -248,7 +248,8 @@ impl Context<'_> {
             let pattern = self.text(written, Pattern::parse);
             let clockless = line.as_ref().is_some_and(|line| !line.has_clock());
             if clockless && pattern.as_ref().is_some_and(Pattern::uses_sent) {
-                let message = "`{sent}` is the time that the line tells, but it tells none";
+                let message =
+                    "`{sent}` is the time in the line that was sent, but the line has none";
                 let problem = Problem::error(self.source, written.span(), message);
                 self.report(problem.help("put `{now}` into the line"));
             }

@@ -39,7 +39,7 @@ impl Context<'_> {
             all += to_each * to.len() as u64;
             let message = if all > MOST_CONNECTIONS {
                 format!(
-                    "these and what came before are {all} connections, but {MOST_CONNECTIONS} are the most in a run"
+                    "with earlier steps these are {all} connections, but a run can have up to {MOST_CONNECTIONS}"
                 )
             } else {
                 let most = to.iter().map(|&id| {
@@ -52,7 +52,7 @@ impl Context<'_> {
                 };
                 let name = &herd.server(id).name;
                 format!(
-                    "these and what came before are {many} connections to `{name}`, but {MOST_TO_ONE} are the most to one server"
+                    "with earlier steps these are {many} connections to `{name}`, but one server can have up to {MOST_TO_ONE}"
                 )
             };
             let problem = Problem::error(self.source, step.span.clone(), message);

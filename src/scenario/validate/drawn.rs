@@ -193,7 +193,7 @@ impl Context<'_> {
     fn percent(&mut self, value: Option<&Located<u8>>, field: &str, least: u8) -> Option<u8> {
         let value = value?;
         if !(least..=100).contains(&**value) {
-            let message = format!("`{field}` is so many of a hundred, {least} to 100");
+            let message = format!("`{field}` is a percentage, {least} to 100");
             self.error(value.span(), message);
         }
         Some(**value)
@@ -237,7 +237,7 @@ impl Context<'_> {
                 let concerned = concerned(&other.action, herd);
                 if let Some(id) = concerned.into_iter().find(|id| random.of.contains(id)) {
                     let message = format!(
-                        "faults come to `{}` at random at this time, until {}",
+                        "`{}` has faults at random until {}",
                         herd.server(id).name,
                         format_duration(end)
                     );
@@ -258,7 +258,7 @@ impl Context<'_> {
         name: &Located<String>,
         known: &Known<'_>,
     ) -> Option<Expected> {
-        self.check_kept(raw, "of a workload, give `kept = true`");
+        self.check_no_lost_updates(raw, "of a workload, give `no_lost_updates = true`");
         let steps = known.written?;
         self.check_workload(name, steps);
         let only_asks = |step: &Step| {
@@ -275,17 +275,19 @@ impl Context<'_> {
             );
             self.error(name.span(), message);
         }
-        Some(Expected::Kept(Whose::Workload(name.as_str().into())))
+        Some(Expected::NoLostUpdates(Whose::Workload(
+            name.as_str().into(),
+        )))
     }
 
     /// What is expected of clients.
-    pub(super) fn clients_kept(
+    pub(super) fn no_lost_updates_of(
         &mut self,
         raw: &Section<RawExpect>,
         list: &OneOrMany,
         known: &Known<'_>,
     ) -> Option<Expected> {
-        self.check_kept(raw, "of clients, give `kept = true`");
+        self.check_no_lost_updates(raw, "of clients, give `no_lost_updates = true`");
         let steps = known.steps.as_deref()?;
         let names = clients_of(steps);
         let named = self.named(list, |cx, name| {
@@ -304,11 +306,11 @@ impl Context<'_> {
             found
         })?;
         let clients = named.into_iter().map(|(name, _)| name);
-        Some(Expected::Kept(Whose::Clients(clients.collect())))
+        Some(Expected::NoLostUpdates(Whose::Clients(clients.collect())))
     }
 
-    fn check_kept(&mut self, raw: &Section<RawExpect>, help: &str) {
-        if raw.kept.as_ref().is_none_or(|kept| !**kept) {
+    fn check_no_lost_updates(&mut self, raw: &Section<RawExpect>, help: &str) {
+        if raw.no_lost_updates.as_ref().is_none_or(|kept| !**kept) {
             self.bare(raw, help);
         }
     }

@@ -82,7 +82,7 @@ impl Context<'_> {
             Kind::Server => self.server_expect(raw, raw.server.as_ref()?, known),
             Kind::Link => self.link_expect(raw, raw.link.as_ref()?, known),
             Kind::Workload => self.kept(raw, raw.workload.as_ref()?, known),
-            Kind::Client => self.clients_kept(raw, raw.client.as_ref()?, known),
+            Kind::Client => self.no_lost_updates_of(raw, raw.client.as_ref()?, known),
             Kind::Invariant => {
                 let named = self.invariants(raw.invariant.as_ref());
                 (!named.is_empty()).then_some(Expected::Invariants(named))
@@ -185,7 +185,7 @@ impl Context<'_> {
         });
         let help = match load {
             Some(name) => format!(
-                "what a workload says is drawn; expect of all of it `workload = \"{name}\"`, `kept = true`"
+                "a workload's lines are drawn at random; expect of the whole workload `workload = \"{name}\"`, `no_lost_updates = true`"
             ),
             None => did_you_mean(id, "updates sent", ids.iter().map(String::as_str)),
         };

@@ -120,7 +120,7 @@ impl RawExpect {
             ("lacks", server, list(self.lacks.as_ref())),
             ("records", server, at(self.records.as_ref())),
             ("lookups", server, at(self.lookups.as_ref())),
-            ("asks", server, at(self.asks.as_ref())),
+            ("requests", server, at(self.requests.as_ref())),
             ("is", link, at(self.is.as_ref())),
             ("since", link, at(self.since.as_ref())),
             (
@@ -134,9 +134,9 @@ impl RawExpect {
             ("until", log, at(self.until.as_ref())),
             ("times", log, at(self.times.as_ref())),
             (
-                "kept",
+                "no_lost_updates",
                 &[Kind::Workload, Kind::Client],
-                at(self.kept.as_ref()),
+                at(self.no_lost_updates.as_ref()),
             ),
         ];
         let given = fields.into_iter();

@@ -41,15 +41,16 @@ impl Context<'_> {
         let records = raw.records.as_ref();
         checks.extend(records.map(|count| StateCheck::Records(**count)));
         let lookups = raw.lookups.as_ref().map(|n| ServerCheck::LookUps(**n));
-        let asks = raw.asks.as_ref().map(|n| ServerCheck::Asks(**n));
+        let asks = raw.requests.as_ref().map(|n| ServerCheck::Requests(**n));
         let counts: Vec<_> = [lookups, asks].into_iter().flatten().collect();
         let at_a_moment = raw.holds.is_some() || raw.lacks.is_some() || records.is_some();
         if let (Some(at), false, false) = (&raw.at, at_a_moment, counts.is_empty()) {
-            let message = "`lookups` and `asks` count over the whole run, so `at` says nothing";
+            let message =
+                "`lookups` and `requests` count over the whole run, so `at` has no meaning";
             self.error(at.span(), message);
         }
         if !at_a_moment && counts.is_empty() {
-            let help = "give one of `holds`, `lacks`, `records`, `lookups` and `asks`";
+            let help = "give one of `holds`, `lacks`, `records`, `lookups` and `requests`";
             self.bare(raw, help);
         }
         let checks = checks.into_iter().map(ServerCheck::State);
@@ -146,7 +147,7 @@ impl Context<'_> {
                 |nearest| format!("the nearest is `{nearest}`"),
             );
             let help = format!(
-                "{help}; what a client's line or Places says stands behind how the event begins, as in `→  *`"
+                "{help}; the text of a client's line or of Places follows the event's own words, as in `→  *`"
             );
             self.report(problem.help(help));
         }
@@ -186,7 +187,7 @@ impl Context<'_> {
         names.extend(["network", "places"].map(Name::from));
         if !names.contains(by.as_str()) {
             let names = names.iter().map(|name| &**name);
-            let message = format!("nobody called `{}` does anything here", **by);
+            let message = format!("no server or client is called `{}` here", **by);
             let help = did_you_mean(by, "servers and clients", names);
             self.report(Problem::error(self.source, by.span(), message).help(help));
         }

@@ -44,11 +44,11 @@ impl Context<'_> {
             self.error(written.span(), message);
         }
         if let Some(zero) = raw.times.as_ref().filter(|times| ***times == 0) {
-            self.error(zero.span(), "a table that answers 0 times says nothing");
+            self.error(zero.span(), "a table that answers 0 times has no effect");
         }
         let maybe = raw.maybe.as_ref().is_some_and(|maybe| **maybe);
         if let (Some(expect), true) = (&raw.expect, maybe) {
-            let message = "`expect` says how many requests must come, so `maybe` says nothing";
+            let message = "`expect` gives the number of requests, so `maybe` has no meaning";
             self.error(expect.span(), message);
         }
         let near = match &raw.near {
@@ -122,7 +122,7 @@ impl Context<'_> {
             (Some(body), None, None) => Some(PlacesBody::Given(body.clone().into_bytes())),
             (None, None, Some(places)) => {
                 if **places > MOST_PLACES {
-                    let message = format!("the API gives at most {MOST_PLACES} places at a time");
+                    let message = format!("the API returns up to {MOST_PLACES} places at a time");
                     self.error(places.span(), message);
                 }
                 Some(PlacesBody::Invented(**places))

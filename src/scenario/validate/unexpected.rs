@@ -39,7 +39,7 @@ impl Context<'_> {
         for (place, first) in firsts {
             let step = &steps[first.step];
             if !told.contains(&place) && !has_reply(step) {
-                let message = "nothing is expected of what this step tells the herd";
+                let message = "nothing is expected of the update that this step sends";
                 let id = escape(&first.client_id);
                 let many = updates
                     .iter()
@@ -90,8 +90,8 @@ fn is_about_answers(expect: &Expect) -> bool {
         Expected::Log(_) | Expected::Invariants(_) => true,
         Expected::Servers { checks, .. } => checks
             .iter()
-            .any(|check| matches!(check, ServerCheck::LookUps(_) | ServerCheck::Asks(_))),
-        Expected::Update { .. } | Expected::Links { .. } | Expected::Kept(_) => false,
+            .any(|check| matches!(check, ServerCheck::LookUps(_) | ServerCheck::Requests(_))),
+        Expected::Update { .. } | Expected::Links { .. } | Expected::NoLostUpdates(_) => false,
     }
 }
 
@@ -114,9 +114,10 @@ fn updates_named(expect: &Expect) -> Vec<&UpdateRef> {
                 _ => None,
             })
             .collect(),
-        Expected::Links { .. } | Expected::Log(_) | Expected::Kept(_) | Expected::Invariants(_) => {
-            Vec::new()
-        }
+        Expected::Links { .. }
+        | Expected::Log(_)
+        | Expected::NoLostUpdates(_)
+        | Expected::Invariants(_) => Vec::new(),
     }
 }
 

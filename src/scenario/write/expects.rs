@@ -28,12 +28,12 @@ pub(super) fn fields(scenario: &Scenario, what: &Expected) -> String {
         } => fields.servers(servers, *at, checks),
         Expected::Links { links, checks } => fields.links(links, checks),
         Expected::Log(log) => fields.log(log),
-        Expected::Kept(whose) => {
+        Expected::NoLostUpdates(whose) => {
             match whose {
                 Whose::Workload(name) => fields.line("workload", &quoted(name)),
                 Whose::Clients(names) => fields.line("client", &list(names)),
             }
-            fields.line("kept", "true");
+            fields.line("no_lost_updates", "true");
         }
         Expected::Invariants(named) => {
             let names = named.iter().map(|invariant| invariant.name());
@@ -123,7 +123,7 @@ impl Fields<'_> {
                 ServerCheck::State(StateCheck::Lacks(id)) => lacks.push(escape(id)),
                 ServerCheck::State(StateCheck::Records(count)) => counts.push(("records", *count)),
                 ServerCheck::LookUps(count) => counts.push(("lookups", *count)),
-                ServerCheck::Asks(count) => counts.push(("asks", *count)),
+                ServerCheck::Requests(count) => counts.push(("requests", *count)),
             }
         }
         self.list_line("holds", holds);

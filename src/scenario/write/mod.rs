@@ -61,7 +61,7 @@ impl Scenario {
             })
             .collect();
         for expect in &mut plain.expects {
-            if let Expected::Kept(whose @ Whose::Workload(_)) = &mut expect.what
+            if let Expected::NoLostUpdates(whose @ Whose::Workload(_)) = &mut expect.what
                 && let Whose::Workload(name) = &*whose
                 && let Some(all) = workload(name, &plain.steps)
             {

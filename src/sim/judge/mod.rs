@@ -1,7 +1,7 @@
 //! What was expected, held against what happened.
 
 mod idle;
-pub(super) mod kept;
+pub(super) mod lost_updates;
 mod state;
 mod updates;
 
@@ -33,7 +33,7 @@ pub(super) use updates::sent_updates;
 const MOST_VIOLATIONS: usize = 5;
 
 /// What is expected of every fault; its words stand before this.
-pub(crate) const TOUCHES: &str = " touches something";
+pub(crate) const HAS_EFFECT: &str = " has an effect";
 
 /// What is expected of every invariant.
 const NO_VIOLATION: &str = "no violation";
@@ -57,9 +57,9 @@ pub(super) fn judge(
     for expect in &scenario.expects {
         judgements.extend(judge.expectation(expect, &execution.outcomes));
     }
-    let (drawn, touched) = drawn::split(scenario, &execution.impacts);
+    let (drawn, impacts) = drawn::split(scenario, &execution.impacts);
     match mode {
-        Mode::ByTime => judgements.extend(touched.into_iter().map(|touch| judge.touch(touch))),
+        Mode::ByTime => judgements.extend(impacts.into_iter().map(|impact| judge.impact(impact))),
         // At some moments a fault finds nobody that it could concern.
         Mode::ByHand(followed) => judgements.extend(followed.iter().map(|it| judge.order(it))),
     }
@@ -148,7 +148,7 @@ impl Judge<'_> {
             (_, true) => (answer.is_none(), "no answer".to_owned()),
             (None, false) if answer.is_some_and(idle::is_failed_look_up) => (
                 false,
-                "what Places found, or a `reply` that says what else".to_owned(),
+                "what Places found, or a `reply` that says otherwise".to_owned(),
             ),
             (None, false) => (answer.is_some(), "any answer".to_owned()),
             (Some(pattern), false) => (
@@ -197,8 +197,8 @@ impl Judge<'_> {
             } => self.servers(servers, *at, checks),
             Expected::Links { links, checks } => self.links(links, checks),
             Expected::Log(log) => vec![self.log(log)],
-            Expected::Kept(Whose::Clients(clients)) => {
-                vec![kept::of_clients(
+            Expected::NoLostUpdates(Whose::Clients(clients)) => {
+                vec![lost_updates::of_clients(
                     self.scenario,
                     clients,
                     outcomes,
@@ -206,7 +206,7 @@ impl Judge<'_> {
                 )]
             }
             // Told with the workload, and with the invariants.
-            Expected::Kept(Whose::Workload(_)) | Expected::Invariants(_) => Vec::new(),
+            Expected::NoLostUpdates(Whose::Workload(_)) | Expected::Invariants(_) => Vec::new(),
         };
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));
@@ -265,21 +265,21 @@ impl Judge<'_> {
         }
     }
 
-    /// A fault that touched nothing proves nothing.
-    fn touch(&self, touch: &Impact) -> Judgement {
-        let actual = match touch.count {
-            0 => "nothing".to_owned(),
-            1 => format!("1 {}", touch.what.trim_end_matches('s')),
-            count => format!("{count} {}", touch.what),
+    /// A fault without an effect proves nothing.
+    fn impact(&self, impact: &Impact) -> Judgement {
+        let actual = match impact.count {
+            0 => "none".to_owned(),
+            1 => format!("1 {}", impact.what.trim_end_matches('s')),
+            count => format!("{count} {}", impact.what),
         };
         Judgement {
-            about: format!("{}{TOUCHES}", touch.origin.about),
-            passed: touch.count > 0,
-            expected: "something".to_owned(),
+            about: format!("{}{HAS_EFFECT}", impact.origin.about),
+            passed: impact.count > 0,
+            expected: "an effect".to_owned(),
             actual,
-            place: Some(self.place(touch.origin.place)),
+            place: Some(self.place(impact.origin.place)),
             invariant: None,
-            events: vec![touch.event],
+            events: vec![impact.event],
         }
     }
 
@@ -350,7 +350,7 @@ impl Judge<'_> {
             Vec::new(),
         );
         if let Some(words) = Network::at_the_end(&self.trace.events).words() {
-            judgement.actual = format!("{actual}; not mended: {words}");
+            judgement.actual = format!("{actual}; still in force: {words}");
         }
         judgement
     }
@@ -376,10 +376,7 @@ impl Judge<'_> {
             return None;
         };
         let mut judgement = broken(
-            format!(
-                "{} is told nothing that it did not ask for",
-                first.who.name()
-            ),
+            format!("{} receives no answer without a request", first.who.name()),
             "one answer for each line",
             &format!("also: {line}"),
         );

@@ -38,7 +38,7 @@ impl Judge<'_> {
             let name = self.name(server);
             judgements.extend(checks.iter().map(|check| match (check, &state) {
                 (ServerCheck::LookUps(expected), _) => self.look_ups(name, *expected),
-                (ServerCheck::Asks(expected), _) => self.asks(name, *expected),
+                (ServerCheck::Requests(expected), _) => self.requests(name, *expected),
                 (ServerCheck::State(check), Ok(state)) => {
                     self.server(state, name, &when(at), check)
                 }
@@ -146,7 +146,7 @@ impl Judge<'_> {
     }
 
     /// A request is caused by the look-up that asked for it.
-    fn asks(&self, name: &str, expected: u64) -> Judgement {
+    fn requests(&self, name: &str, expected: u64) -> Judgement {
         let look_up = |event: &Event| self.trace.event(event.cause?);
         let events: Vec<EventId> = (self.trace.events.iter())
             .filter(|event| matches!(event.what, EventKind::PlacesAsked { .. }))
@@ -176,7 +176,7 @@ impl Judge<'_> {
             LinkCheck::Is { at, state } => self.link_is(&name, link, at, state),
             LinkCheck::SynchronisesWithin { since, limit } => {
                 let about = format!("{name} {}: synchronised after", since_when(since));
-                let expected = format!("at most {}", format_duration(limit));
+                let expected = format!("up to {}", format_duration(limit));
                 match self.synchronised(link, since) {
                     Err(why) => broken(about, &expected, &why),
                     Ok(found) => Judgement {

@@ -166,7 +166,7 @@ impl Judge<'_> {
             Some(server) => update.arrival(self.name(server)),
             None => update.spread().max_by_key(|arrival| arrival.delay),
         };
-        let expected = format!("at most {}", format_duration(limit));
+        let expected = format!("up to {}", format_duration(limit));
         match slowest {
             None => broken(about, &expected, "never reached"),
             Some(slowest) => Judgement {

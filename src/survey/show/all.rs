@@ -113,7 +113,7 @@ impl Survey {
                 format_duration(self.latency)
             ),
             format!(
-                "every set of at most {} and {}, missing before any link is up, on {engine}",
+                "every set of up to {} and {}, failed before any link is up, on {engine}",
                 count(self.most.0, "dead server"),
                 count(self.most.1, "cut link")
             ),

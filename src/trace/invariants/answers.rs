@@ -145,7 +145,7 @@ impl<'a> Answers<'a> {
     ) {
         let answer_shown = shown(answer);
         let Some(asked) = asked else {
-            let what = format!("{server} answers what nobody asked: {answer_shown}");
+            let what = format!("{server} sends an answer without a request: {answer_shown}");
             self.found.push(Finding::new(what, [event]));
             return;
         };

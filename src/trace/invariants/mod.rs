@@ -144,24 +144,24 @@ impl Invariant {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::AnsweredOnceInOrder => {
-                "every line of a client is answered once, in order, by what belongs to it"
+                "each line of a client has one answer, in order and of the right kind"
             }
             Self::AnswersAsOfTheirLine => {
-                "an answer tells what its server knew when it heard the line"
+                "an answer reflects what its server held when it received the line"
             }
             Self::SkewIsRight => {
-                "a skew is the server's clock when it heard the line, less the client's time"
+                "a skew is the server's clock when it received the line, minus the client's time"
             }
             Self::NeverBackInTime => "of two records of a client, every server keeps the newer one",
             Self::NothingInvented => {
-                "every record comes from its client and is passed on without a change"
+                "each record was sent by its client and is forwarded unchanged"
             }
             Self::SendsBounded => {
-                "no news is sent twice over a link that stays up, or back to whom it came from"
+                "no update is sent twice over a link that stays up, or back to its sender"
             }
             Self::LinksFailForAReason => "no link goes down without a fault that explains it",
             Self::GracefulStopLosesNothing => {
-                "a server that stops gracefully takes nothing along that it answered"
+                "a server that stops gracefully loses no update that it answered"
             }
             Self::Agreement => {
                 "at the end, servers that can reach each other hold the same records"

@@ -141,12 +141,9 @@ impl Step<'_> {
         });
         let is_origin = *accepted.record.origin.0 == *self.server().as_bytes();
         match (said, is_origin, accepted.hops) {
-            (false, ..) => Some("which no client said".to_owned()),
+            (false, ..) => Some("which no client sent".to_owned()),
             (_, false, _) => Some("as if another server had heard it".to_owned()),
-            (_, _, 1..) => Some(format!(
-                "{} hops away from where it was said",
-                accepted.hops
-            )),
+            (_, _, 1..) => Some(format!("{} hops away from its origin", accepted.hops)),
             (true, true, 0) => None,
         }
     }
@@ -161,7 +158,7 @@ impl Step<'_> {
         let Some((heard, EventKind::LineIn { conn, line })) =
             heard.map(|heard| (heard, &heard.what))
         else {
-            return Some("which nobody told it".to_owned());
+            return Some("which nobody sent to it".to_owned());
         };
         if stores.peer(self.server(), *conn) != Some(from) {
             return Some(format!("which {from} did not tell it"));
@@ -173,7 +170,7 @@ impl Step<'_> {
             _ => false,
         };
         if !says_so {
-            return Some(format!("but {from} said `{}`", shown(&line.0)));
+            return Some(format!("but {from} sent `{}`", shown(&line.0)));
         }
         let was_sent = self.run.cause_of(heard).is_some_and(|sent| {
             let is_sender = matches!(&sent.who, Actor::Server(sender) if sender == from);
@@ -186,16 +183,16 @@ impl Step<'_> {
         let server = self.server();
         let said = shown(sent.record.text());
         let Some(held) = stores.get(server, sent.record.id()) else {
-            let what = format!("{server} tells {to} of {said}, which it does not have");
+            let what = format!("{server} sends {said} to {to} without holding it");
             return Some(Finding::new(what, [self.event]));
         };
         let accepted = accepted(held)?;
         let what = if accepted.record.text() != sent.record.text() {
             let held = shown(&accepted.record.text());
-            format!("{server} has {held} and tells {to} of {said}")
+            format!("{server} holds {held} and sends {said} to {to}")
         } else if accepted.hops.saturating_add(1) != sent.hops {
             let (had, told) = (accepted.hops, sent.hops);
-            format!("{server} has {said} with hops {had} and tells {to} of it with hops {told}")
+            format!("{server} holds {said} with hops {had} and sends it to {to} with hops {told}")
         } else {
             return None;
         };

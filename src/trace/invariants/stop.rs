@@ -34,7 +34,8 @@ pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
     let found = untold.into_iter().filter_map(|Untold { held, stopped }| {
         let (server, record) = (stopped.who.name(), accepted(held)?.record);
         let record = shown(&record.text());
-        let what = format!("{server} takes along {record}, which it answered and nobody else has");
+        let what =
+            format!("{server} stops with {record}, which it answered and no other server holds");
         Some(Finding::new(what, [held, stopped]))
     });
     found.collect()

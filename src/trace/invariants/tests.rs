@@ -157,7 +157,9 @@ fn a_second_answer_is_caught() {
     assert_eq!(broken, [Invariant::AnsweredOnceInOrder]);
     let (what, events) = only(Invariant::AnsweredOnceInOrder, &trace);
     assert!(
-        what.starts_with("Juzang answers what nobody asked: AT Juzang +3600.005000000 kiwi"),
+        what.starts_with(
+            "Juzang sends an answer without a request: AT Juzang +3600.005000000 kiwi"
+        ),
         "{what}"
     );
     assert_eq!(events.len(), 1);
@@ -166,7 +168,7 @@ fn a_second_answer_is_caught() {
     let found = violations(Invariant::AnsweredOnceInOrder, &trace);
     let (what, events) = told(&trace, &found[0]);
     assert!(
-        what.starts_with("Riley answers what nobody asked"),
+        what.starts_with("Riley sends an answer without a request"),
         "{what}"
     );
     assert_eq!(events.len(), 1);
@@ -400,8 +402,8 @@ fn hops_that_nobody_counted_are_caught() {
     assert_eq!(broken, [Invariant::NothingInvented]);
     let (what, events) = only(Invariant::NothingInvented, &trace);
     assert!(
-        what.starts_with("Jaquez has Riley +0.005000000 kiwi")
-            && what.ends_with("with hops 1 and tells Bernard of it with hops 3"),
+        what.starts_with("Jaquez holds Riley +0.005000000 kiwi")
+            && what.ends_with("with hops 1 and sends it to Bernard with hops 3"),
         "{what}"
     );
     assert!(events[0].starts_with("Jaquez accepts"), "{events:?}");
@@ -428,16 +430,16 @@ fn an_update_that_was_altered_is_caught_at_each_step() {
         _ => rewrite(event, "+34-118", "+0+0"),
     };
     let what = altered("origin", &place);
-    assert!(what.ends_with(", which no client said"), "{what}");
+    assert!(what.ends_with(", which no client sent"), "{what}");
     let what = altered("accepts", &place);
     assert!(
-        what.contains(", but Jaquez said `AT Riley")
-            || what.contains(", but Juzang said `AT Riley"),
+        what.contains(", but Jaquez sent `AT Riley")
+            || what.contains(", but Juzang sent `AT Riley"),
         "{what}"
     );
     let what = altered("says", &place);
     assert!(
-        what.starts_with("Jaquez has Riley") && what.contains("+0+0"),
+        what.starts_with("Jaquez holds Riley") && what.contains("+0+0"),
         "{what}"
     );
     let what = altered("accepts", &|event| {
@@ -447,7 +449,7 @@ fn an_update_that_was_altered_is_caught_at_each_step() {
     });
     assert!(what.ends_with(", which Campbell did not tell it"), "{what}");
     let what = altered("accepts", &|event| event.cause = None);
-    assert!(what.ends_with(", which nobody told it"), "{what}");
+    assert!(what.ends_with(", which nobody sent to it"), "{what}");
     let what = altered("origin", &|event| {
         if let EventKind::Accepted { record, .. } = &mut event.what {
             record.origin = Text(b"Juzang"[..].into());

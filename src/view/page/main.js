@@ -258,7 +258,7 @@ class App {
   /** The events that steps stop at: all but those that are hidden, and connections coming and going. The herd coming up is one. */
   findSteps() {
     const { trace, diagram } = this;
-    const silent = new Set(["opened", "closed", "touched", "chose"]);
+    const silent = new Set(["opened", "closed", "affected", "chose"]);
     this.steps = [];
     for (let event = Math.max(trace.raw.came_up[0], 1); event <= trace.count; event++) {
       if (silent.has(trace.kindOf(event))) continue;

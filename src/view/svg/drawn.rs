@@ -154,7 +154,7 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::PlacesAsked { .. }
         | EventKind::LinkUp { .. }
         | EventKind::Started { .. }
-        | EventKind::Touched { .. } => false,
+        | EventKind::Affected { .. } => false,
         EventKind::Synchronised { sent, received, .. } => sent + received > 0,
         EventKind::PlacesTold { status, fault } => *status != 200 || fault.is_some(),
         EventKind::Stopped

@@ -38,7 +38,7 @@ async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
         // So that a client can be pinned at all.
         "--future-limit=8760h",
         "--heartbeat=200ms",
-        "--audit=500ms",
+        "--anti-entropy=500ms",
         "--redial-least=20ms",
         "--redial-most=100ms",
     ];
@@ -83,7 +83,7 @@ async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
     ];
     let forgotten = herd_command(&forget).await;
     assert_eq!(forgotten.status.code(), Some(0), "{}", err(&forgotten));
-    assert!(out(&forgotten).starts_with("kiwi is forgotten: it was at +0-0, "));
+    assert!(out(&forgotten).starts_with("kiwi is forgotten: it was at +0-0 at "));
     let again = herd_command(&[&forget[..], &["--json"]].concat()).await;
     let json: Value = serde_json::from_str(&out(&again)).expect("JSON");
     assert_eq!(

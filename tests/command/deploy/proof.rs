@@ -169,7 +169,7 @@ async fn a_client_speaks_tls_with_the_server_that_it_means_and_no_other() {
     assert_eq!(send(&named).await, answered);
     let (code, said) = send(&[&authority, &address, "hello"]).await;
     assert_eq!(code, Some(1));
-    let words = "the certificate of the server is for Riley, not for 127.0.0.1; `--tls-name` says";
+    let words = "the certificate of the server is for Riley, not for 127.0.0.1; `--tls-name` gives the name";
     assert!(said.contains(words), "{said}");
     let (code, said) = send(&["Riley", "hello"]).await;
     assert_eq!(code, Some(1));
@@ -222,7 +222,7 @@ async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
     bernard.logs("not ready in time").await;
     let (status, why) = admin.get("/readyz").await;
     assert_eq!(status, 503);
-    assert!(why.contains("servers are there, but no link"), "{why}");
+    assert!(why.contains("neighbours are reachable, but the handshake is rejected"), "{why}");
     // Once, however often it is tried, and with whom.
     let said = bernard.said();
     let warnings = said.lines().filter(|line| line.contains("may want TLS"));

@@ -105,7 +105,7 @@ async fn a_neighbour_that_moves_is_dialled_where_it_is_now() {
         .await;
     riley.signal("HUP").await;
     riley
-        .logs("link to Jaquez is down: refused: the herd says something else of Jaquez now")
+        .logs("link to Jaquez is down: refused: the herd file describes Jaquez differently now")
         .await;
     assert_eq!(jaquez.stopped_by("TERM").await, Some(0));
     let (_jaquez, at_jaquez) = serve(&files, "Jaquez").await;

@@ -43,7 +43,7 @@ fn without_faults(mut trace: Trace) -> Trace {
                 | EventKind::Healed { .. }
                 | EventKind::Severed { .. }
                 | EventKind::Slowed { .. }
-                | EventKind::Touched { .. }
+                | EventKind::Affected { .. }
         )
     });
     trace
@@ -87,7 +87,7 @@ fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
     let ends = |event: &&mut Event| {
         matches!(
             event.what,
-            EventKind::Healed { .. } | EventKind::Touched { .. }
+            EventKind::Healed { .. } | EventKind::Affected { .. }
         )
     };
     let end = cut.events[first].at - 900_000_000;

@@ -102,7 +102,7 @@ fn record(time: &'static str) -> RecordText<'static> {
 }
 
 const LOST: &str =
-    "A takes along A +0.000000000 kiwi +1+1 5, which it answered and nobody else has";
+    "A stops with A +0.000000000 kiwi +1+1 5, which it answered and no other server holds";
 
 #[test]
 fn what_was_answered_and_told_to_nobody_is_lost_with_who_stops() {

@@ -23,7 +23,7 @@ pub(in crate::sim) fn of_clients(
 ) -> Judgement {
     let is_theirs = |_: &Step, client: &ClientStep| clients.contains(&client.client);
     let names: Vec<&str> = clients.iter().map(|name| &**name).collect();
-    let judgement = kept(scenario, &names.join(", "), is_theirs, outcomes, trace);
+    let judgement = judge(scenario, &names.join(", "), is_theirs, outcomes, trace);
     let is_unanswered = |name: &&Name| {
         let is_its = |_: &Step, client: &ClientStep| client.client == **name;
         newest(scenario, is_its, outcomes).is_empty()
@@ -41,7 +41,7 @@ pub(in crate::sim) fn of_clients(
 }
 
 /// Of everybody whose steps are `theirs`, called `name`.
-pub(in crate::sim) fn kept(
+pub(in crate::sim) fn judge(
     scenario: &Scenario,
     name: &str,
     theirs: impl Fn(&Step, &ClientStep) -> bool,
@@ -78,7 +78,7 @@ pub(in crate::sim) fn kept(
     let events = lost.into_iter().take(MOST_TOLD);
     let events: BTreeSet<EventId> = events.flat_map(|(_, events)| events).collect();
     Judgement {
-        about: format!("{name}: what was answered is kept"),
+        about: format!("{name}: no answered update is lost"),
         passed: held,
         expected: all,
         actual,
