@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde::Deserialize;
 
 use super::health::{USUAL_ADMIN, address};
@@ -124,17 +125,14 @@ fn refusal(at: &Address, status: u16, body: &str) -> String {
     text
 }
 
-/// The id as a URL can hold it.
+/// The id as a URL can hold it: what RFC 3986 calls unreserved stays.
 fn encoded(id: &[u8]) -> String {
-    let mut text = String::new();
-    for &byte in id {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
+    const RESERVED: AsciiSet = NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    percent_encode(id, &RESERVED).to_string()
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ pub mod situations;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use crate::parallel::in_order;
 use crate::scenario::Scenario;
 use crate::sim::{self, SimError, Simulator};
 use crate::trace::fingerprint::Fingerprint;
@@ -105,38 +104,29 @@ pub fn run_all(
     watch: &dyn Watch,
 ) -> Outcomes {
     let todo: Vec<u64> = todo.into_iter().collect();
-    let next = AtomicUsize::new(0);
-    let first_failure = AtomicU64::new(u64::MAX);
-    let outcomes = Mutex::new(Outcomes::new());
-    let work = || {
-        while let Some(&item) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let behind = !plan.keep_going && item > first_failure.load(Ordering::Relaxed);
-            if behind || watch.is_over() || sim::stuck() >= MOST_STUCK {
-                break;
-            }
-            let Some(outcome) = run_one(scenarios, plan, item, simulator) else {
-                break;
-            };
-            if outcome.failure.is_some() {
-                first_failure.fetch_min(item, Ordering::Relaxed);
-            }
-            watch.finished(&outcome);
-            let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-            outcomes.insert(item, outcome);
+    let run = |at: usize| {
+        if watch.is_over() || sim::stuck() >= MOST_STUCK {
+            return None;
         }
+        let outcome = run_one(scenarios, plan, todo[at], simulator)?;
+        watch.finished(&outcome);
+        Some(outcome)
     };
-    if threads <= 1 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
-        });
-    }
+    let mut outcomes = Outcomes::new();
+    in_order(threads, todo.len(), run, |_, outcome| {
+        // Others that were under way may be over in time.
+        let Some(outcome) = outcome else {
+            return ControlFlow::Continue(());
+        };
+        let failed = outcome.failure.is_some();
+        outcomes.insert(outcome.run, outcome);
+        if failed && !plan.keep_going {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
     outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The scenario of a run, as it runs.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 
 /// Text between tags or in a quoted attribute.
@@ -43,26 +45,8 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
 pub(super) fn policy_hash(text: &str) -> String {
     format!(
         "'sha256-{}'",
-        base64(digest(&SHA256, text.as_bytes()).as_ref())
+        STANDARD.encode(digest(&SHA256, text.as_bytes()))
     )
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let part = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let bits = part(0) << 16 | part(1) << 8 | part(2);
-        for place in 0..4 {
-            let digit = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() {
-                char::from(DIGITS[digit as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }
 
 /// A page without code: its title is text, its body is HTML.
@@ -129,6 +113,5 @@ mod tests {
             policy_hash("alert('Hello, world.');"),
             "'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='"
         );
-        assert_eq!(base64(b"ab"), "YWI=");
     }
 }

@@ -64,7 +64,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "sweep",
         &[
-            "files", "herd", "journal", "protocol", "report", "scenario", "seed", "sim", "trace",
+            "files", "herd", "journal", "parallel", "protocol", "report", "scenario", "seed",
+            "sim", "trace",
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),
