@@ -139,6 +139,24 @@ impl Builder {
         self.table("expect").with("workload", name)
     }
 
+    /// Begins an expectation of clients, by their names in the steps.
+    #[must_use]
+    pub fn expect_client(self, names: impl Into<Said>) -> Self {
+        self.table("expect").with("client", names)
+    }
+
+    /// Says which invariants the run is about.
+    #[must_use]
+    pub fn expect_invariant(self, names: impl Into<Said>) -> Self {
+        self.table("expect").with("invariant", names)
+    }
+
+    /// Begins a table of what Places answers.
+    #[must_use]
+    pub fn places(self) -> Self {
+        self.table("places")
+    }
+
     /// A field of what was begun last; of the scenario itself where nothing was. One that is there already is replaced.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<Said>) -> Self {
@@ -331,6 +349,16 @@ mod tests {
             .to("all")
             .send("IAMAT kiwi +1+1 {now}")
             .with("times", 2)
+            .at("7s")
+            .client("kiwi")
+            .to("Riley")
+            .send("WHATSAT kiwi 10 5")
+            .reply("AT *")
+            .places()
+            .with("places", 3)
+            .expect_client("kiwi")
+            .with("no_lost_updates", true)
+            .expect_invariant(["agreement", "nothing-waits"])
             .expect_server("Riley")
             .with("records", 1)
             .expect_log("link to * is down*")
@@ -338,7 +366,7 @@ mod tests {
         let built = builder.build().unwrap();
         assert_eq!(
             (built.steps.len(), built.expects.len(), built.seed),
-            (6, 2, 7)
+            (7, 4, 7)
         );
         let (read, _) = Scenario::parse("built.toml", &builder.to_toml(), None).unwrap();
         assert_eq!(read.to_toml(), built.to_toml());

@@ -56,3 +56,27 @@ fn the_tables_of_faults_are_made_from_their_declarations() {
     is_made_from_the_code("faults", &scenario::reference::faults());
     is_made_from_the_code("drawn", &scenario::reference::drawn());
 }
+
+/// What `docs/library.md` shows of a file is what the file says.
+#[test]
+fn the_kind_that_the_library_s_documentation_shows_is_the_shipped_one() {
+    let text = std::fs::read_to_string("docs/library.md").expect("it is there");
+    for file in [
+        "src/scenario/faults/refuse.rs",
+        "scenarios/faults/refuse.toml",
+    ] {
+        let shown = std::fs::read_to_string(file).expect("it is there");
+        assert!(
+            text.contains(shown.trim_end()),
+            "docs/library.md shows another {file}"
+        );
+    }
+    let pause = std::fs::read_to_string("src/scenario/faults/pause_gc.rs").expect("it is there");
+    let begins = pause.split("    begin: ").nth(1).expect("it begins");
+    let begins = begins.split("    end: ").next().expect("it ends");
+    let unindented: Vec<&str> = begins
+        .lines()
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    assert!(text.contains(unindented.join("\n").trim_end()), "{begins}");
+}

@@ -51,7 +51,11 @@ async fn a_denial_is_counted_and_logged_without_the_key_and_not_each_time() {
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
     // The first at once, the rest in one line.
     let said = riley.said();
-    assert_eq!(said.matches("ended with request_denied").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("ended with request_denied").count(),
+        2,
+        "{said}"
+    );
     assert!(
         said.contains("WARN") && said.contains("19 look-ups at Places"),
         "{said}"

@@ -222,7 +222,10 @@ async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
     bernard.logs("not ready in time").await;
     let (status, why) = admin.get("/readyz").await;
     assert_eq!(status, 503);
-    assert!(why.contains("neighbours are reachable, but the handshake is rejected"), "{why}");
+    assert!(
+        why.contains("neighbours are reachable, but the handshake is rejected"),
+        "{why}"
+    );
     // Once, however often it is tried, and with whom.
     let said = bernard.said();
     let warnings = said.lines().filter(|line| line.contains("may want TLS"));
