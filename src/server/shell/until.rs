@@ -140,7 +140,7 @@ mod tests {
     use super::Until;
     use crate::journal::CloseReason;
     use crate::server::Timing;
-    use crate::server::lines::{Lines, Next};
+    use crate::server::shell::lines::{Lines, Next};
 
     fn timing() -> Timing {
         Timing {

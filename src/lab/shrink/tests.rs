@@ -2,7 +2,7 @@ use super::*;
 use crate::node::mistakes::Mistake;
 use crate::sweep::{self, Options};
 
-const CHAOS: &str = include_str!("../../scenarios/stories/chaos-coarse.toml");
+const CHAOS: &str = include_str!("../../../scenarios/stories/chaos-coarse.toml");
 
 fn chaos() -> Scenario {
     let (scenario, _) = Scenario::parse("chaos-coarse.toml", CHAOS, None).expect("it is shipped");

@@ -137,7 +137,7 @@ mod tests {
     use super::{
         Duration, EXCHANGE, FIRST_TURN, GREEDY_AT_A_TIME, Gate, LONG_TURN, LOOK_UP, TURN, Turn,
     };
-    use crate::server::lines::{Lines, Next};
+    use crate::server::shell::lines::{Lines, Next};
 
     /// What a connection does with what it read.
     async fn handle(lines: &mut Lines, turn: &mut Turn, gate: &Gate, handled: &AtomicUsize) {

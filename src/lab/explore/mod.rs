@@ -1,7 +1,7 @@
 //! Every order in which a network could deliver the messages of a scenario, run against the real server.
 //!
 //! `search` walks a tree of choices and knows nothing of herds; `prepare` takes time out of a scenario; the
-//! simulator runs it by hand ([`sim::run_by_hand`]), asking at each point what comes next; `outcome` is
+//! simulator runs it by hand ([`Simulator::run_by_hand`](crate::sim::Simulator::run_by_hand)), asking at each point what comes next; `outcome` is
 //! what one order came to, and [`Exploration`] what all came to.
 
 mod orders;

@@ -11,13 +11,16 @@ use crate::files;
 
 /// The herds that are part of the program, with their files.
 const BUILT_IN: [(&str, &str); 5] = [
-    ("riley", include_str!("../../scenarios/herds/riley.toml")),
-    ("hill", include_str!("../../scenarios/herds/hill.toml")),
-    ("clark", include_str!("../../scenarios/herds/clark.toml")),
-    ("bailey", include_str!("../../scenarios/herds/bailey.toml")),
+    ("riley", include_str!("../../../scenarios/herds/riley.toml")),
+    ("hill", include_str!("../../../scenarios/herds/hill.toml")),
+    ("clark", include_str!("../../../scenarios/herds/clark.toml")),
+    (
+        "bailey",
+        include_str!("../../../scenarios/herds/bailey.toml"),
+    ),
     (
         "goloman",
-        include_str!("../../scenarios/herds/goloman.toml"),
+        include_str!("../../../scenarios/herds/goloman.toml"),
     ),
 ];
 

@@ -1,0 +1,461 @@
+//! One server on a network: the only code that waits, and it makes no decision.
+//!
+//! [`Listeners::bind`] takes the ports, [`serve`] runs until it is told to stop. Every task is in a
+//! [`JoinSet`] whose results are looked at, so a panic anywhere ends the server with an error
+//! instead of being lost. The [`Node`] is behind a lock that is never held while anything waits.
+
+mod accept;
+mod client;
+mod config;
+mod dial;
+mod handle;
+mod lines;
+mod link;
+mod look_ups;
+mod neighbours;
+mod peer;
+mod rate;
+mod start;
+mod turn;
+mod until;
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_lite::future::{or, poll_once};
+use parking_lot::{Mutex as FairMutex, MutexGuard as FairMutexGuard};
+use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+
+use crate::herd::Address;
+use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
+use crate::net::tokio::Unresolved;
+use crate::net::{Connection, Net, Proved};
+use crate::node::{Node, Unconfirmed};
+use crate::places::Places;
+
+pub use crate::timing::Timing;
+pub use config::{Config, Limits};
+pub use handle::Handle;
+use handle::{Pulse, Tuning};
+use neighbours::{NewPeer, State};
+use rate::Addresses;
+pub use rate::HOLD_BACK;
+pub use start::Start;
+use turn::Gate;
+
+/// How much is written at a time at most, so that no answer waits for a megabyte of others.
+const CHUNK: usize = 64 * 1024;
+
+/// How much of what somebody goes on to send is read and forgotten before the connection is closed.
+const LINGER_BYTES: u64 = 1 << 20;
+
+/// Why a server ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A task of it panicked, which only a bug can cause. Nothing was stored beyond memory.
+    #[error("a task of the server panicked: {0}")]
+    Panicked(#[from] JoinError),
+}
+
+/// How a server stopped that was told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Neighbours that may lack something of what it knew. Empty where nothing is lost.
+    pub unconfirmed: Vec<Unconfirmed>,
+}
+
+/// Why a server could not begin.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address} for {whom}: {error}")]
+pub struct BindError {
+    address: Address,
+    whom: &'static str,
+    /// What says where to listen instead of the herd file.
+    setting: &'static str,
+    error: io::Error,
+}
+
+impl BindError {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        let setting = self.setting;
+        let Address { host, port } = &self.address;
+        if Unresolved::is_why(&self.error) {
+            return format!(
+                "correct the server's host in the herd file, set `--{setting}`, or make `{host}` resolvable on this machine (DNS, /etc/hosts)"
+            );
+        }
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program has port {port}, perhaps this server itself: end that, or give the server another port, in the herd file or by `--{setting}`"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                format!(
+                    "`{host}` is no address of this machine: run the server there, correct the herd file, or set `--{setting}`, such as `--{setting} 0.0.0.0:{port}`"
+                )
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!("this user may not listen on port {port}: use one from 1024 on")
+            }
+            _ => {
+                format!("correct the server's host or port in the herd file, or set `--{setting}`")
+            }
+        }
+    }
+}
+
+/// Both bound ports of a server.
+pub struct Listeners<N: Net> {
+    /// For clients.
+    pub clients: N::Listener,
+    /// For other servers.
+    pub peers: N::Listener,
+}
+
+impl<N: Net> Listeners<N> {
+    /// Binds both.
+    ///
+    /// # Errors
+    ///
+    /// When one of them can't be bound; the other is free again then.
+    pub async fn bind(net: &N, clients: &Address, peers: &Address) -> Result<Self, BindError> {
+        let failed = |address: &Address, whom, setting| {
+            let address = address.clone();
+            move |error| BindError {
+                address,
+                whom,
+                setting,
+                error,
+            }
+        };
+        let bound = net.listen(clients).await;
+        let clients = bound.map_err(failed(clients, "clients", "listen"))?;
+        let bound = net.listen_for_servers(peers).await;
+        let peers = bound.map_err(failed(peers, "servers", "peer-listen"))?;
+        Ok(Self { clients, peers })
+    }
+}
+
+/// What all tasks of one server share.
+struct Shared<N: Net> {
+    net: N,
+    config: Config,
+    places: Arc<dyn Places>,
+    journal: Arc<dyn Journal>,
+    state: Arc<FairMutex<State>>,
+    /// What may change while the server runs.
+    tuning: watch::Receiver<Tuning>,
+    /// Counts on as long as there is progress.
+    pulse: Arc<Pulse>,
+    /// The neighbours have changed.
+    relinked: Arc<Notify>,
+    rng: Mutex<ChaCha8Rng>,
+    /// Where clients wait that ask for more than their share.
+    gate: Gate,
+    /// How much clients of which address said.
+    addresses: Addresses,
+    stop: watch::Receiver<bool>,
+    /// Links end after the clients, so that neighbours are still told what clients said last.
+    stop_links: watch::Receiver<bool>,
+}
+
+/// Why a connection is over, and the event that made it so, if one did.
+struct Over {
+    why: CloseReason,
+    cause: Option<EventId>,
+}
+
+impl From<CloseReason> for Over {
+    fn from(why: CloseReason) -> Self {
+        Self { why, cause: None }
+    }
+}
+
+/// A handshake that failed has better words for it than the system has.
+fn unproved(why: CloseReason, proved: &Proved) -> CloseReason {
+    match (why, proved.failure()) {
+        (CloseReason::Failed(_), Some(reason)) => CloseReason::Refused(reason.into()),
+        (why, _) => why,
+    }
+}
+
+impl<N: Net> Shared<N> {
+    /// The Node. The lock knows no poison: a panic anywhere ends the server.
+    fn state(&self) -> FairMutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// How long to wait for what, as it is now.
+    fn timing(&self) -> Timing {
+        self.tuning.borrow().timing
+    }
+
+    /// Whether anybody has a handle. Where nobody has, as in the simulator, nothing wakes up only to show that it can.
+    fn is_watched(&self) -> bool {
+        self.tuning.has_changed().is_ok()
+    }
+
+    /// How much to take, as it is now.
+    fn limits(&self) -> Limits {
+        self.tuning.borrow().limits
+    }
+
+    /// Between half of `duration` and all of it.
+    fn jitter(&self, duration: Duration) -> Duration {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let half = u64::try_from(duration.as_nanos() / 2).unwrap_or(u64::MAX / 2);
+        Duration::from_nanos(half + rng.random_range(0..=half))
+    }
+
+    /// Gives a new connection its number and says that it is there.
+    fn opened<S>(&self, end: End, with: PeerRole, connection: &Connection<S>) -> ConnId {
+        let conn = self.journal.open(end, connection.local, connection.remote);
+        self.journal
+            .record(None, EventKind::Opened { conn, end, with });
+        conn
+    }
+
+    /// Completes when clients are to be served no longer.
+    fn stopping(&self) -> impl Future<Output = ()> + use<N> {
+        said(self.stop.clone())
+    }
+
+    /// Completes when clients are gone and links are to end, too.
+    fn links_stopping(&self) -> impl Future<Output = ()> + use<N> {
+        said(self.stop_links.clone())
+    }
+
+    /// Ends a connection so that what was said last still arrives: a system that closes a connection
+    /// with unread bytes resets it, and a reset overtakes what was written.
+    async fn last_words(
+        &self,
+        why: &CloseReason,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) {
+        let was_answered = matches!(
+            why,
+            CloseReason::LineTooLong
+                | CloseReason::HalfLine
+                | CloseReason::Refused(_)
+                | CloseReason::Protocol(_)
+                | CloseReason::Stopping
+        );
+        // An error here changes nothing: the connection ends either way. Plain TCP never waits here; TLS has
+        // a last word to write, which nobody may read.
+        let _ = timeout(self.linger(), writer.shutdown()).await;
+        if was_answered {
+            let mut rest = reader.take(LINGER_BYTES);
+            let mut nowhere = tokio::io::sink();
+            let read_on = tokio::io::copy(&mut rest, &mut nowhere);
+            let _ = timeout(self.linger(), read_on).await;
+        }
+    }
+
+    fn closed(&self, conn: ConnId, Over { why, cause }: Over) {
+        self.journal.record(cause, EventKind::Closed { conn, why });
+    }
+
+    /// How long a connection that is over is still written and read.
+    fn linger(&self) -> Duration {
+        let timing = self.timing();
+        timing.hello_deadline.min(timing.drain)
+    }
+
+    /// Writes all of `bytes`, or says why not.
+    async fn write(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        bytes: &[u8],
+    ) -> Result<(), CloseReason> {
+        let written = async {
+            writer.write_all(bytes).await?;
+            // A stream that encrypts may have taken more than it has passed on.
+            writer.flush().await
+        };
+        let mut written = pin!(written);
+        // Mostly there is room, and no deadline needs to be worked out.
+        let done = match poll_once(written.as_mut()).await {
+            Some(done) => Ok(done),
+            None => timeout(self.timing().write_deadline, written).await,
+        };
+        match done {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err((&error).into()),
+            Err(_) => Err(CloseReason::Slow),
+        }
+    }
+}
+
+/// Completes when `stop` says `true`.
+async fn said(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone can't call anything off any more: that means stop, too.
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+/// What `work` gives, or `None` if `stopping` completes first. Work that is ready goes first.
+async fn unless<T>(stopping: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
+    let work = async { Some(work.await) };
+    let stopping = async {
+        stopping.await;
+        None
+    };
+    or(work, stopping).await
+}
+
+/// Runs a server until `stop` says `true` (or its sender is gone), then ends in good order.
+///
+/// # Errors
+///
+/// When something inside panicked. Whatever clients and peers do is no error.
+pub async fn serve<N: Net>(
+    net: N,
+    listeners: Listeners<N>,
+    config: Config,
+    places: Arc<dyn Places>,
+    journal: Arc<dyn Journal>,
+    stop: watch::Receiver<bool>,
+) -> Result<Stopped, ServeError> {
+    let (serving, _) = begin(net, listeners, config, places, journal, stop);
+    serving.await
+}
+
+/// As [`serve`], with a [`Handle`] to ask the server and to tell it while it runs.
+pub fn begin<N: Net>(
+    net: N,
+    listeners: Listeners<N>,
+    config: Config,
+    places: Arc<dyn Places>,
+    journal: Arc<dyn Journal>,
+    stop: watch::Receiver<bool>,
+) -> (
+    impl Future<Output = Result<Stopped, ServeError>> + Send,
+    Handle,
+) {
+    let (end_links, stop_links) = watch::channel(false);
+    let mut node = Node::new(config.node.clone());
+    node.keep(config.limits.keep);
+    let state = Arc::new(FairMutex::new(State::new(node, &config.addresses)));
+    let (tune, tuning) = watch::channel(Tuning {
+        timing: config.timing,
+        limits: config.limits,
+    });
+    let (pulse, relinked) = (Arc::default(), Arc::default());
+    let handle = Handle {
+        state: Arc::clone(&state),
+        tune,
+        pulse: Arc::clone(&pulse),
+        relinked: Arc::clone(&relinked),
+        journal: Arc::clone(&journal),
+        stop: stop.clone(),
+    };
+    let shared = Arc::new(Shared {
+        net,
+        state,
+        rng: Mutex::new(config.rng()),
+        gate: Gate::default(),
+        addresses: Addresses::default(),
+        config,
+        tuning,
+        pulse,
+        relinked,
+        places,
+        journal,
+        stop,
+        stop_links,
+    });
+    (run(shared, listeners, end_links), handle)
+}
+
+async fn run<N: Net>(
+    shared: Arc<Shared<N>>,
+    listeners: Listeners<N>,
+    end_links: watch::Sender<bool>,
+) -> Result<Stopped, ServeError> {
+    let boot = shared.config.node.boot.to_string().into();
+    shared.journal.record(None, EventKind::Started { boot });
+    let mut tasks = JoinSet::new();
+    let clients = accept::clients(Arc::clone(&shared), listeners.clients);
+    let clients = shared.net.task(async move {
+        let ended = clients.await;
+        end_links.send_replace(true);
+        ended
+    });
+    match &shared.config.clients_on {
+        Some(runtime) => tasks.spawn_on(clients, runtime),
+        None => tasks.spawn(clients),
+    };
+    let peers = accept::peers(Arc::clone(&shared), listeners.peers);
+    tasks.spawn(shared.net.task(peers));
+    if shared.is_watched() || shared.limits().keep.time_to_live.is_some() {
+        tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
+    }
+    loop {
+        let new = shared.state().take_new();
+        for NewPeer {
+            neighbour,
+            peer,
+            dialled,
+        } in new
+        {
+            let shared = Arc::clone(&shared);
+            let net = shared.net.clone();
+            if dialled {
+                tasks.spawn(net.task(dial::keep_dialling(shared, neighbour, peer)));
+            } else {
+                tasks.spawn(net.task(dial::ask_to_be_dialled(shared, neighbour, peer)));
+            }
+        }
+        let ended = async { Some(tasks.join_next().await) };
+        let relinked = async {
+            shared.relinked.notified().await;
+            None
+        };
+        match or(ended, relinked).await {
+            None => {}
+            Some(Some(task)) => task??,
+            Some(None) => break,
+        }
+    }
+    let unconfirmed = shared.state().node.farewell(&*shared.journal);
+    shared.journal.record(None, EventKind::Stopped);
+    Ok(Stopped { unconfirmed })
+}
+
+/// How often records are looked for whose time is over.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
+
+/// So many are forgotten before others may have the lock.
+const FORGET_AT_ONCE: usize = 256;
+
+/// Forgets records whose time is over, as long as the server runs and there is a time to live.
+async fn forget<N: Net>(shared: Arc<Shared<N>>) -> Result<(), ServeError> {
+    let mut tuning = shared.tuning.clone();
+    let mut stopping = std::pin::pin!(shared.links_stopping());
+    loop {
+        let limited = async {
+            let limited = |tuning: &Tuning| tuning.limits.keep.time_to_live.is_some();
+            if tuning.wait_for(limited).await.is_err() {
+                // Nobody can set one any more.
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(FORGET_EVERY).await;
+        };
+        if unless(&mut stopping, limited).await.is_none() {
+            return Ok(());
+        }
+        let now = shared.net.now();
+        let journal = &*shared.journal;
+        while shared.state().node.expire(now, FORGET_AT_ONCE, journal) == FORGET_AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+    }
+}
