@@ -210,7 +210,7 @@ impl<'a> Reasons<'a> {
         };
         match fault.kind {
             FaultClass::Down => format!("{name} was down"),
-            FaultClass::Frozen => format!("{name} stood still"),
+            FaultClass::Frozen => format!("{name} was frozen"),
             FaultClass::Refusing => format!("{name} refused connections"),
             FaultClass::Skewed => format!("the clock of {name} was wrong"),
             FaultClass::Cut => format!("the way was cut ({})", pairs()),

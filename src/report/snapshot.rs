@@ -171,6 +171,8 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
         EventKind::PoweredOn => Some(format!("{time}{who} has power again, starts empty")),
         EventKind::Frozen => Some(format!("{time}{who} freezes")),
         EventKind::Thawed => Some(format!("{time}{who} thaws")),
+        EventKind::Refusing => Some(format!("{time}{who} refuses connections")),
+        EventKind::Accepting => Some(format!("{time}{who} accepts connections again")),
         EventKind::LinkDown { peer, why } => {
             Some(format!("{time}{who} loses the link to {peer}: {why}"))
         }

@@ -78,6 +78,15 @@ impl Broken {
         }
     }
 
+    /// A fault in force that ends by itself and stands against one of this kind.
+    pub(super) fn passing(&self, kind: FaultKind, target: &Target) -> Option<FaultKind> {
+        let mut all = FaultKind::all().filter(|other| other.excludes(kind));
+        all.find(|other| {
+            let active = self.active.get(&(*other, target.clone()));
+            active.is_some_and(|active| active.until.is_some())
+        })
+    }
+
     /// Where another fault is written that ended this one.
     pub(super) fn ended(&self, kind: FaultKind, target: &Target) -> Option<&Span> {
         self.ended.get(&(kind.family(), target.clone()))

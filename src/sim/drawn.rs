@@ -85,8 +85,11 @@ fn effects(impacts: &[&Impact], trace: &Trace) -> Judgement {
     for impact in impacts {
         let (all, some, sum) = kinds.entry(impact.origin.kind).or_default();
         *all += 1;
-        *some += u64::from(impact.count > 0);
+        *some += u64::from(impact.is_any());
         *sum.entry(impact.what).or_default() += impact.count;
+        for (count, what) in &impact.others {
+            *sum.entry(what).or_default() += count;
+        }
     }
     let tell = |(kind, (all, some, sum)): (FaultKind, (u64, u64, ImpactCounts))| {
         let sum: Vec<String> = sum
@@ -96,8 +99,8 @@ fn effects(impacts: &[&Impact], trace: &Trace) -> Judgement {
         format!("{some} of {all} by `{}` ({})", kind.name, sum.join(", "))
     };
     let mut told: Vec<String> = kinds.into_iter().map(tell).collect();
-    let any = impacts.iter().any(|impact| impact.count > 0);
-    let idle = || impacts.iter().filter(|impact| impact.count == 0);
+    let any = impacts.iter().any(|impact| impact.is_any());
+    let idle = || impacts.iter().filter(|impact| !impact.is_any());
     let names: Vec<String> = idle()
         .filter_map(|impact| Some((impact, trace.event(impact.event)?)))
         .map(|(impact, event)| {

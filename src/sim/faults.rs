@@ -117,6 +117,7 @@ impl Breaker {
             event,
             count: measure.at_once(),
             what: measure.unit(),
+            others: Vec::new(),
         };
         let before = measure.read(&self.faults);
         self.active.push(Active {
@@ -165,19 +166,26 @@ impl Breaker {
             .into_iter()
             .partition(|active| over(&active.kind));
         self.active = active;
+        // Parts first: what they affected is the whole's, which may be over with them.
+        let over: Vec<Active> = over;
+        let (parts, mut over): (Vec<Active>, Vec<Active>) =
+            (over.into_iter()).partition(|active| active.whole.is_some());
+        for part in parts {
+            let untold = self.untold(&part);
+            let (mut impact, whole) = (part.impact, part.whole);
+            impact.count += untold;
+            let mut wholes = self.active.iter_mut().chain(&mut over);
+            if let Some(whole) = wholes.find(|fault| Some(fault.impact.event) == whole) {
+                whole.impact.add(&impact);
+            }
+        }
         for active in over {
             let untold = self.untold(&active);
             let mut impact = active.impact;
             impact.count += untold;
-            if let Some(whole) = active.whole {
-                self.count_for(whole, &impact);
-                continue;
-            }
-            let what = EventKind::Affected {
-                count: impact.count,
-                of: impact.what.into(),
-                lasts,
-            };
+            let (count, of) = impact.told();
+            let of = of.into();
+            let what = EventKind::Affected { count, of, lasts };
             self.recorder
                 .journal(Actor::Network)
                 .record(Some(impact.event), what);
@@ -197,15 +205,6 @@ impl Breaker {
             .is_none_or(|part_of| self.whole(part_of).is_some())
     }
 
-    /// Counts what a part of a fault has affected.
-    fn count_for(&mut self, whole: EventId, part: &Impact) {
-        let mut active = self.active.iter_mut();
-        if let Some(fault) = active.find(|fault| fault.impact.event == whole) {
-            fault.impact.count += part.count;
-            fault.impact.what = part.what;
-        }
-    }
-
     /// A fault of several operations begins.
     pub(super) fn compose(&mut self, origin: Origin, fault: String, party: Option<Party>) {
         let Some(number) = origin.part_of else {
@@ -214,12 +213,7 @@ impl Breaker {
         let who = party.map_or(Actor::Network, |party| self.who(party));
         let fault = fault.into();
         let event = self.tell(who, None, EventKind::Composed { fault });
-        self.begin(
-            origin,
-            event,
-            Kind::Composed(number, party),
-            Measure::Messages,
-        );
+        self.begin(origin, event, Kind::Composed(number, party), Measure::Parts);
     }
 
     /// A fault of several operations is over.

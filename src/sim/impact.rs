@@ -14,6 +14,45 @@ pub(super) struct Impact {
     pub(super) count: u64,
     /// What is counted.
     pub(super) what: &'static str,
+    /// What else is, of a fault whose parts affect different things.
+    pub(super) others: Vec<(u64, &'static str)>,
+}
+
+impl Impact {
+    /// Adds what a part of this fault has affected.
+    pub(super) fn add(&mut self, part: &Self) {
+        if self.what.is_empty() {
+            (self.count, self.what) = (part.count, part.what);
+        } else if self.what == part.what {
+            self.count += part.count;
+        } else if let Some((count, _)) = self.others.iter_mut().find(|(_, what)| *what == part.what)
+        {
+            *count += part.count;
+        } else {
+            self.others.push((part.count, part.what));
+        }
+    }
+
+    /// Whether it affected anything.
+    pub(super) fn is_any(&self) -> bool {
+        self.count > 0 || self.others.iter().any(|(count, _)| *count > 0)
+    }
+
+    /// How many of what, as an event says it: what comes to nothing is left out, if anything came to more.
+    pub(super) fn told(&self) -> (u64, String) {
+        let all = [(self.count, self.what)]
+            .into_iter()
+            .chain(self.others.iter().copied());
+        let mut some = all.filter(|(count, _)| *count > 0);
+        let Some((first, what)) = some.next() else {
+            return (0, self.what.to_owned());
+        };
+        let more = some.map(|(count, what)| match count {
+            1 => format!(" and 1 {}", what.trim_end_matches('s')),
+            _ => format!(" and {count} {what}"),
+        });
+        (first, what.to_owned() + &more.collect::<String>())
+    }
 }
 
 /// Where something that is done comes from.
@@ -57,6 +96,8 @@ pub(super) enum Measure {
     Stopped(Machine),
     /// What the fault counts itself as it goes.
     Messages,
+    /// What the fault's parts count.
+    Parts,
     ServerClock(Machine),
     ClientClock(Name),
     Once(u64),
@@ -69,6 +110,7 @@ impl Measure {
             Self::Refused(..) | Self::Lost(..) | Self::Once(_) => "connections",
             Self::Stopped(_) => "wake-ups",
             Self::Messages => "messages",
+            Self::Parts => "",
             Self::ServerClock(_) | Self::ClientClock(_) => "readings",
         }
     }
@@ -92,7 +134,44 @@ impl Measure {
             Self::Stopped(machine) => faults.counts(*machine).stopped,
             Self::ServerClock(machine) => faults.counts(*machine).clock_reads,
             Self::ClientClock(name) => faults.client_reads(name),
-            Self::Once(_) | Self::Messages => 0,
+            Self::Once(_) | Self::Messages | Self::Parts => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn impact(count: u64, what: &'static str) -> Impact {
+        let kind = FaultKind::of("crash").expect("it is one");
+        Impact {
+            origin: Origin {
+                place: 0,
+                kind,
+                about: String::new(),
+                part_of: None,
+            },
+            event: EventId(std::num::NonZeroU64::MIN),
+            count,
+            what,
+            others: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_unit_is_counted_by_itself() {
+        let mut whole = impact(0, "");
+        for (count, what) in [(2, "wake-ups"), (0, "connections"), (1, "wake-ups")] {
+            whole.add(&impact(count, what));
+        }
+        assert_eq!(whole.told(), (3, "wake-ups".to_owned()));
+        whole.add(&impact(1, "connections"));
+        assert_eq!(whole.told(), (3, "wake-ups and 1 connection".to_owned()));
+        assert!(whole.is_any());
+        let mut none = impact(0, "");
+        none.add(&impact(0, "messages"));
+        assert!(!none.is_any());
+        assert_eq!(none.told(), (0, "messages".to_owned()));
     }
 }

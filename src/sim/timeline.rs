@@ -23,6 +23,17 @@ pub(super) enum Todo {
     Tell(Vec<String>),
 }
 
+impl Todo {
+    /// Whether a step begins with it. What a fault goes on to do is none: as with one that lasts, a run may end before.
+    pub(super) fn is_step(&self) -> bool {
+        match self {
+            Self::Decompose(_) => false,
+            Self::Do(_, origin) => (origin.as_ref()).is_none_or(|origin| origin.part_of.is_none()),
+            Self::Compose(..) | Self::Send(_) | Self::Tell(_) => true,
+        }
+    }
+}
+
 /// When, by which step (as a byte of the scenario's file), and what.
 pub(super) type Due = (Duration, usize, Todo);
 

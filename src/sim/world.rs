@@ -129,7 +129,11 @@ pub(super) fn execute(
         events: driver.recorder.take(),
         outcomes: driver.board.take(),
         still_waiting: driver.board.waiting(),
-        undone: driver.todo.len(),
+        undone: driver
+            .todo
+            .iter()
+            .filter(|(.., todo)| todo.is_step())
+            .count(),
         impacts: std::mem::take(&mut driver.breaker.impacts),
         ended_well: ended == RunEnd::Well,
         places: google.map(Google::seen),

@@ -764,3 +764,26 @@ fn servers_that_refuse_connections_must_agree_over_links_that_are_up() {
     assert_eq!(refusing(""), []);
     assert_eq!(refusing("end = \"1035ms\""), [Invariant::Agreement]);
 }
+
+/// A fault of several operations that is still in force at the end has affected what it has, and is no step that was not
+/// done: as any other fault.
+#[test]
+fn a_run_may_end_within_a_fault_of_several_operations() {
+    let text = "title = \"t\"\nherd = \"riley\"\nend = \"1400ms\"\nwithout = [\"nothing-waits\"]\n\
+        steps = [{ at = \"1s\", pause_gc = \"Juzang\", pauses = 5, pause = \"300ms\", gap = \"50ms\" },\n\
+        { at = \"1100ms\", client = \"kiwi\", to = \"Juzang\", send = \"hello\", reply = \"? hello\" }]";
+    let (scenario, _) = Scenario::parse("t.toml", text, None).expect("right");
+    let trace = sim::run(&scenario).expect("it runs");
+    trace.assert_passed();
+    let affected: Vec<String> = (trace.events.iter())
+        .filter(|event| {
+            matches!(
+                event.what,
+                proxy_herd::journal::EventKind::Affected { lasts: true, .. }
+            )
+        })
+        .map(|event| event.what.to_string())
+        .collect();
+    assert_eq!(affected.len(), 1, "{affected:?}");
+    assert!(affected[0].contains(" wake-up"), "{affected:?}");
+}

@@ -82,7 +82,12 @@ fn every_scenario_has_a_snapshot_and_every_snapshot_a_scenario() {
     let snapshots: BTreeSet<String> = entries
         .map(|entry| stem(&entry.expect("readable").path()))
         .collect();
-    assert_eq!(scenarios, snapshots);
+    let orphans: Vec<&String> = snapshots.difference(&scenarios).collect();
+    assert_eq!(orphans, Vec::<&String>::new());
+    // While snapshots are accepted, the test that writes them is still at it.
+    let accepting = std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always");
+    let missing: Vec<&String> = scenarios.difference(&snapshots).collect();
+    assert!(accepting || missing.is_empty(), "{missing:?}");
 }
 
 /// The snapshot has no times in it: other latencies, the same snapshot.

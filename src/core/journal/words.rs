@@ -121,8 +121,9 @@ impl EventKind<'_> {
 
 /// What a fault affected.
 fn affected(count: u64, of: &str) -> String {
-    let thing = of.strip_suffix('s').filter(|_| count == 1).unwrap_or(of);
-    format!("affected {count} {thing}")
+    let (thing, more) = of.split_at(of.find(" and ").unwrap_or(of.len()));
+    let one = thing.strip_suffix('s').filter(|_| count == 1);
+    format!("affected {count} {}{more}", one.unwrap_or(thing))
 }
 
 /// `A ↔ B, C ↔ D`.

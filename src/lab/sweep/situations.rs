@@ -93,7 +93,7 @@ impl Situation {
     pub fn can_come(self, faults: &BTreeSet<FaultKind>) -> bool {
         let any = |is_so: fn(&FaultKind) -> bool| faults.iter().any(is_so);
         let down = any(|kind| kind.kills);
-        let cuts = any(|kind| kind.family == "partition");
+        let cuts = any(|kind| kind.family().name == "partition");
         let frozen = any(|kind| kind.events.contains(&"frozen"));
         match self {
             Self::TwoDown | Self::DiesSynchronising | Self::CatchesUp | Self::AllLinksDown => down,

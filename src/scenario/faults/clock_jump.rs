@@ -1,6 +1,6 @@
 //! Clocks that jump and run on.
 
-use super::{Declaration, End, Field, Holds, Operation, Shape, now};
+use super::{Declaration, End, Field, Holds, Operation, PLAIN, Shape, now};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "clock_jump",
@@ -18,14 +18,11 @@ pub(super) const KIND: Declaration = Declaration {
     fields_say: "how far the clocks jump",
     family: "skew",
     state: "is wrong",
-    kills: false,
-    excludes: &[],
-    needs_time: None,
-    drawn: None,
     events: &["skewed"],
     begin: |fault| {
         let by = fault.values.difference("jump");
         now(fault.clocks().cloned().map(|clocked| Operation::Jump(clocked, by)))
     },
     end: End::Family,
+    ..PLAIN
 };

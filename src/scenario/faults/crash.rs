@@ -1,6 +1,6 @@
 //! A server that is killed.
 
-use super::{Condition, Declaration, Drawn, End, Shape, Values, clear, set};
+use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "crash",
@@ -9,13 +9,8 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "Its memory is gone, its system closes its sockets and refuses new connections. It ends a `freeze` and whatever else only a running server can have.",
     impact: "connections it had, and that were refused",
     targets: Shape::Parties,
-    fields: &[],
-    fields_say: "",
-    family: "crash",
     state: "is down",
     kills: true,
-    excludes: &[],
-    needs_time: None,
     drawn: Some(Drawn {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
@@ -27,4 +22,5 @@ pub(super) const KIND: Declaration = Declaration {
         effect: "These servers, which crashed, start again and empty.",
         end: |targets| clear(Condition::Dead, targets),
     },
+    ..PLAIN
 };

@@ -1,6 +1,6 @@
 //! A server that is frozen.
 
-use super::{Condition, Declaration, Drawn, End, Shape, Values, clear, set};
+use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "freeze",
@@ -9,13 +9,7 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "It does nothing. Its sockets stay open and fill, and its system goes on taking connections. When it thaws it goes on where it was, and its clock has gone on.",
     impact: "wake-ups that had to wait",
     targets: Shape::Parties,
-    fields: &[],
-    fields_say: "",
-    family: "freeze",
     state: "is frozen",
-    kills: false,
-    excludes: &[],
-    needs_time: None,
     drawn: Some(Drawn {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
@@ -27,4 +21,5 @@ pub(super) const KIND: Declaration = Declaration {
         effect: "These servers go on where they were frozen.",
         end: |targets| clear(Condition::Frozen, targets),
     },
+    ..PLAIN
 };

@@ -89,7 +89,7 @@ pub struct Declaration {
     pub fields: &'static [Field],
     /// What the fields say together, as the end of a sentence.
     pub fields_say: &'static str,
-    /// The kind that has the same effect and is ended by the same steps, or this kind itself.
+    /// The kind that has the same effect and is ended by the same steps; this kind itself if not given.
     pub family: &'static str,
     /// What a target is while it lasts: `is down`.
     pub state: &'static str,
@@ -109,6 +109,27 @@ pub struct Declaration {
     /// What ends it.
     pub end: End,
 }
+
+/// What a declaration says unless it says otherwise.
+const PLAIN: Declaration = Declaration {
+    name: "",
+    example: "",
+    models: "",
+    effect: "",
+    impact: "",
+    targets: Shape::Parties,
+    fields: &[],
+    fields_say: "",
+    family: "",
+    state: "",
+    kills: false,
+    excludes: &[],
+    needs_time: None,
+    drawn: None,
+    events: &[],
+    begin: |_| Vec::new(),
+    end: End::AtOnce,
+};
 
 /// By what a kind of fault ends.
 pub enum End {
@@ -264,9 +285,13 @@ impl Fault {
         (self.kind.begin)(self)
     }
 
-    /// What begins it, if it is more than one operation, in words: `pause_gc: pauses 3, pause 50ms`.
+    /// What begins it, if it is more than one operation, in words: `PAUSE_GC (pauses 3, pause 50ms)`.
     pub fn announced(&self) -> Option<String> {
-        (self.operations().len() > 1).then(|| format!("{}: {}", self.kind.name, self.values))
+        let name = self.kind.name.to_uppercase();
+        (self.operations().len() > 1).then(|| match self.values.to_string() {
+            values if values.is_empty() => name,
+            values => format!("{name} ({values})"),
+        })
     }
 
     /// The parties that it happens to.

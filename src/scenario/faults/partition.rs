@@ -1,6 +1,6 @@
 //! A network that is cut both ways.
 
-use super::{Declaration, Drawn, End, Operation, Shape, Target, Values, now, pairs};
+use super::{Declaration, Drawn, End, Operation, PLAIN, Shape, Target, Values, now, pairs};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "partition",
@@ -9,12 +9,7 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "What is due either way waits, and arrives when it is healed. Nothing is lost, and nothing comes sooner than the link can carry it.",
     impact: "messages that waited",
     targets: Shape::BothWays,
-    fields: &[],
-    fields_say: "",
-    family: "partition",
     state: "is cut",
-    kills: false,
-    excludes: &[],
     needs_time: Some("a cut, which is but a late delivery"),
     drawn: Some(Drawn {
         about: "a link between two of the servers, or one of them and all clients",
@@ -31,4 +26,5 @@ pub(super) const KIND: Declaration = Declaration {
         effect: "One cut less between these servers and those in `from`, both ways: what waited flows on when it was the last. `\"all\"` heals every cut.",
         end: |targets| vec![Operation::Heal(pairs(targets))],
     },
+    ..PLAIN
 };

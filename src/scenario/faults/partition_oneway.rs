@@ -1,6 +1,6 @@
 //! A network that is cut one way.
 
-use super::{Declaration, Drawn, End, Operation, Shape, Target, Values, now};
+use super::{Declaration, Drawn, End, Operation, PLAIN, Shape, Target, Values, now};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "partition_oneway",
@@ -9,12 +9,8 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "As `partition`, for what Riley sends to Juzang. What is sent the other way arrives, but no new connection is established either way. With two sides, what those in `from` send to the others waits.",
     impact: "messages that waited",
     targets: Shape::OneWay,
-    fields: &[],
-    fields_say: "",
     family: "partition",
     state: "is cut",
-    kills: false,
-    excludes: &[],
     needs_time: Some("a cut, which is but a late delivery"),
     drawn: Some(Drawn {
         about: "the same pairs; either may be the one that is not heard",
@@ -27,4 +23,5 @@ pub(super) const KIND: Declaration = Declaration {
     events: &["cut", "healed"],
     begin: |fault| now([Operation::Cut(fault.pairs())]),
     end: End::Family,
+    ..PLAIN
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Declaration, End, Field, Holds, Operation, Shape, Values};
+use super::{Condition, Declaration, End, Field, Holds, Operation, PLAIN, Shape, Values};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "pause_gc",
@@ -32,12 +32,9 @@ pub(super) const KIND: Declaration = Declaration {
         },
     ],
     fields_say: "how often and how long the servers pause",
-    family: "pause_gc",
     state: "pauses",
-    kills: false,
     excludes: &["freeze"],
     needs_time: Some("pauses, which take their time"),
-    drawn: None,
     events: &["composed", "frozen", "thawed"],
     begin: |fault| {
         let Some(party) = fault.parties().next() else {
@@ -57,6 +54,7 @@ pub(super) const KIND: Declaration = Declaration {
         let before_last = values.count("pauses").saturating_sub(1);
         each(values) * before_last + values.duration("pause")
     }),
+    ..PLAIN
 };
 
 /// From one pause to the next.

@@ -1,6 +1,6 @@
 //! A server whose plug is pulled.
 
-use super::{Condition, Declaration, Drawn, End, Shape, Values, clear, set};
+use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "power_off",
@@ -9,12 +9,8 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "Its memory is gone and nothing is closed: peers hear silence until their deadlines. What is under way is lost. Who tries to connect hears nothing, and is refused when the power is back.",
     impact: "connections it had, and attempts that failed",
     targets: Shape::Parties,
-    fields: &[],
-    fields_say: "",
-    family: "power_off",
     state: "is without power",
     kills: true,
-    excludes: &[],
     needs_time: Some("a power failure, which only silence shows"),
     drawn: Some(Drawn {
         about: "one server",
@@ -27,4 +23,5 @@ pub(super) const KIND: Declaration = Declaration {
         effect: "These servers have power again and start empty.",
         end: |targets| clear(Condition::Unpowered, targets),
     },
+    ..PLAIN
 };

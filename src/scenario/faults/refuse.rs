@@ -1,6 +1,6 @@
 //! A server that takes no new connections.
 
-use super::{Condition, Declaration, Drawn, End, Shape, Values, clear, set};
+use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "refuse",
@@ -9,13 +9,7 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "New connections to it are refused; open ones stay.",
     impact: "connections that were refused",
     targets: Shape::Parties,
-    fields: &[],
-    fields_say: "",
-    family: "refuse",
     state: "refuses connections",
-    kills: false,
-    excludes: &[],
-    needs_time: None,
     drawn: Some(Drawn {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
@@ -27,4 +21,5 @@ pub(super) const KIND: Declaration = Declaration {
         effect: "These servers take new connections again.",
         end: |targets| clear(Condition::Refusing, targets),
     },
+    ..PLAIN
 };

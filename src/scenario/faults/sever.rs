@@ -1,6 +1,6 @@
 //! Connections that are reset.
 
-use super::{Declaration, Drawn, End, Operation, Shape, Target, Values, now};
+use super::{Declaration, Drawn, End, Operation, PLAIN, Shape, Target, Values, now};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "sever",
@@ -9,13 +9,7 @@ pub(super) const KIND: Declaration = Declaration {
     effect: "Connections between them are reset; new ones work.",
     impact: "connections",
     targets: Shape::Pairs,
-    fields: &[],
-    fields_say: "",
-    family: "sever",
     state: "is severed",
-    kills: false,
-    excludes: &[],
-    needs_time: None,
     drawn: Some(Drawn {
         about: "the connections of a link",
         draw: |draw| {
@@ -27,4 +21,5 @@ pub(super) const KIND: Declaration = Declaration {
     events: &["severed", "link-down"],
     begin: |fault| now([Operation::Sever(fault.pairs())]),
     end: End::AtOnce,
+    ..PLAIN
 };

@@ -1,9 +1,6 @@
 //! Clocks that are wrong.
 
-use super::{
-    Clocked, Declaration, Drawn, End, Field, Holds, Operation, Shape, Skewed, Target, Value,
-    Values, now,
-};
+use super::{Clocked, Declaration, Drawn, End, Field, Holds, Operation, PLAIN, Shape, Skewed, Target, Value, Values, now};
 
 /// A clock can be so many milliseconds wrong.
 const WRONG_MS: std::ops::RangeInclusive<i64> = 1..=2_000;
@@ -30,11 +27,7 @@ pub(super) const KIND: Declaration = Declaration {
         },
     ],
     fields_say: "how wrong the clocks are",
-    family: "skew",
     state: "is wrong",
-    kills: false,
-    excludes: &[],
-    needs_time: None,
     drawn: Some(Drawn {
         about: "a server's clock, wrong by 1ms to 2s, either way",
         draw: |draw| {
@@ -54,6 +47,7 @@ pub(super) const KIND: Declaration = Declaration {
         now(clocks.map(|clocked| Operation::SetClock(clocked, skewed)))
     },
     end: End::Same(|_, _| wrong(0)),
+    ..PLAIN
 };
 
 /// Wrong by so many nanoseconds, and no more with time.

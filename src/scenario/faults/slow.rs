@@ -1,9 +1,6 @@
 //! Links that take longer.
 
-use super::{
-    Declaration, Drawn, End, Field, Holds, LatencyRange, Operation, Shape, Target, Value, Values,
-    now,
-};
+use super::{Declaration, Drawn, End, Field, Holds, LatencyRange, Operation, PLAIN, Shape, Target, Value, Values, now};
 
 /// A link can take so many times as long.
 const SLOWER: std::ops::RangeInclusive<u32> = 2..=10;
@@ -22,10 +19,7 @@ pub(super) const KIND: Declaration = Declaration {
         about: "What a message takes from now on: `\"200ms\"`, or a range.",
     }],
     fields_say: "what the links take from now on",
-    family: "slow",
     state: "is slow",
-    kills: false,
-    excludes: &[],
     needs_time: Some("a latency"),
     drawn: Some(Drawn {
         about: "a link that takes 2 to 10 times what it took in the beginning",
@@ -49,6 +43,7 @@ pub(super) const KIND: Declaration = Declaration {
         let usual = target.route().and_then(|route| usual.get(&route));
         usual.copied().map(taking).unwrap_or_default()
     }),
+    ..PLAIN
 };
 
 fn taking(latency: LatencyRange) -> Values {

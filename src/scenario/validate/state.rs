@@ -281,7 +281,10 @@ impl Context<'_> {
             } else {
                 let message = format!("`{name}` can't `{end}`: there was no `{begin}`");
                 let problem = Problem::error(self.source, span.clone(), message);
-                problem.help(format!("let it `{begin}` first"))
+                problem.help(match broken.passing(kind, target) {
+                    Some(other) => format!("its `{}` ends by itself", other.name),
+                    None => format!("let it `{begin}` first"),
+                })
             };
             self.report(problem);
         }

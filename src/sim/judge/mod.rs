@@ -267,14 +267,14 @@ impl Judge<'_> {
 
     /// A fault without an effect proves nothing.
     fn impact(&self, impact: &Impact) -> Judgement {
-        let actual = match impact.count {
-            0 => "none".to_owned(),
-            1 => format!("1 {}", impact.what.trim_end_matches('s')),
-            count => format!("{count} {}", impact.what),
+        let actual = match impact.told() {
+            (0, _) => "none".to_owned(),
+            (1, what) if !what.contains(' ') => format!("1 {}", what.trim_end_matches('s')),
+            (count, what) => format!("{count} {what}"),
         };
         Judgement {
             about: format!("{}{HAS_EFFECT}", impact.origin.about),
-            passed: impact.count > 0,
+            passed: impact.is_any(),
             expected: "an effect".to_owned(),
             actual,
             place: Some(self.place(impact.origin.place)),
