@@ -7,10 +7,10 @@ use rand::RngExt as _;
 use crate::scenario::{Action, Random, Scenario};
 use crate::seed::stream;
 
-/// A fault comes so many times as seldom as it is written, in halves: from twice as often to four times as seldom.
+/// By what factor a fault becomes rarer than it is written, in halves: from twice as often to a quarter as often.
 const HALVES: std::ops::RangeInclusive<u32> = 1..=8;
 
-/// About so many faults at most, as in a file.
+/// About the maximum number of faults, as in a file.
 const MOST_FAULTS: u32 = 1_000;
 
 impl Scenario {

@@ -5,7 +5,7 @@ use super::{
     Values, now,
 };
 
-/// A clock can be so many milliseconds wrong.
+/// By how many milliseconds a clock can be wrong.
 const WRONG_MS: std::ops::RangeInclusive<i64> = 1..=2_000;
 
 pub(super) const KIND: Declaration = Declaration {
@@ -56,7 +56,7 @@ pub(super) const KIND: Declaration = Declaration {
     end: End::Same(|_, _| wrong(0)),
 };
 
-/// Wrong by so many nanoseconds, and no more with time.
+/// Wrong by `by` nanoseconds, an offset that does not grow with time.
 fn wrong(by: i64) -> Values {
     Values::new([("by", Value::Difference(by)), ("drift", Value::Difference(0))])
 }

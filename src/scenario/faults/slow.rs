@@ -5,7 +5,7 @@ use super::{
     now,
 };
 
-/// A link can take so many times as long.
+/// By what factor a link can be slower.
 const SLOWER: std::ops::RangeInclusive<u32> = 2..=10;
 
 pub(super) const KIND: Declaration = Declaration {
