@@ -13,7 +13,7 @@ use crate::diag::Span;
 pub(super) struct Broken {
     /// Faults in force, by their family and their target.
     active: BTreeMap<(FaultKind, Target), Active>,
-    /// What another fault ended that came to somebody meanwhile, and where that is written.
+    /// Faults that another fault of the same target ended, and where that other one is written.
     ended: BTreeMap<(FaultKind, Target), Span>,
 }
 
