@@ -17,7 +17,7 @@ use crate::protocol::time::Skew;
 struct OpenLine<'a> {
     event: &'a Event,
     line: &'a [u8],
-    /// What the server held then of the client that a WHATSAT asks about.
+    /// What the server held then of the client that a WHATSAT queries.
     known: Option<&'a Event>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> Answers<'a> {
             _ => None,
         };
         let may_be_refused = match refused {
-            // It is told by its beginning, which may look like a right command.
+            // It is recorded by its beginning, which may look like a right command.
             Some(Refusal::TooLong) => true,
             // The server's clock decides, which no trace tells.
             Some(Refusal::FutureTime) => is_iamat(asked.line),
@@ -197,7 +197,7 @@ impl<'a> Answers<'a> {
             },
             (Ok(ClientLine::Whatsat { .. }), tells) => {
                 let known = asked.known.and_then(record).map(RecordText::text);
-                // A line that is too long is told by its beginning, which may look like a question.
+                // A line that is too long is recorded by its beginning, which may look like a query.
                 if known.as_deref() == tells || tells.is_none() && self.is_refused_unread(event) {
                     return;
                 }
