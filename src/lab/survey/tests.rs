@@ -1,4 +1,4 @@
-//! The model held against the simulator, event for event; surveys of good herds and of broken ones.
+//! The model compared with the simulator, event for event; surveys of good herds and of faulty ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
