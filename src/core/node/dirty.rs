@@ -6,8 +6,8 @@ use super::store::ClientIndex;
 use crate::journal::EventId;
 use crate::protocol::peer::{Pace, Prefix};
 
-/// The clients whose latest record the neighbour is to be told, in the order in which they became so: those that are live, and
-/// those that are not.
+/// The clients whose latest record the neighbour is to be sent, in the order in which they became so: those that are
+/// live, and those that are not.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     live: VecDeque<ClientIndex>,
@@ -218,7 +218,7 @@ impl Dirty {
     pub(super) fn pop_bulk(&mut self) -> Option<Waiting> {
         while let Some(turn) = self.bulk.pop_front() {
             let waiting = match turn {
-                // It follows all that was asked for, also what became live meanwhile.
+                // It follows all that was requested, also what became live meanwhile.
                 Turn::Synced(cause) if self.has_live() => {
                     self.synced = Some((cause, self.live.len()));
                     continue;

@@ -46,9 +46,9 @@ pub(super) struct Link {
 /// What both ends still have to do before they compare what they know, while this one is filled by somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PutOff {
-    /// The neighbour has not asked yet, which it will.
+    /// The neighbour has not sent its digest yet, which it will.
     ToBeAsked,
-    /// It asked, by this line, with this digest.
+    /// It sent its digest, by this line.
     Asked(Summary, EventId),
     /// This end will ask, because of this.
     ToAsk(EventId),
@@ -65,7 +65,7 @@ pub(super) enum Parting {
     Said,
     /// The neighbour has confirmed that it stored everything.
     Confirmed,
-    /// The neighbour leaves: it is told `BYE`, because of this line.
+    /// The neighbour leaves: it is sent `BYE`, because of this line.
     Left(EventId),
 }
 
@@ -81,7 +81,7 @@ pub struct LinkStatus {
     /// Nanoseconds by which the neighbour's clock is ahead of this server's, as last measured, give or take half the round
     /// trip.
     pub clock_offset: Option<i64>,
-    /// So many records wait to be sent.
+    /// The number of records that wait to be sent.
     pub waiting: usize,
     /// Both ends are comparing what they know.
     pub comparing: bool,
@@ -125,10 +125,10 @@ pub(super) enum Answer {
 
 /// How far the comparison of both stores has come.
 ///
-/// Every `DIGEST` and `LIST` is a question that has exactly one answer, and answers come in the order of the questions, for
-/// each end says both by one queue. So nothing is answered that was not asked, and nothing twice. An end that has none open
-/// has nothing more to ask for, and the other end can't be made to ask more by its answers: it says
-/// `SYNCED`. When both have said so, they are synchronised.
+/// Every `DIGEST` and `LIST` is a question that has exactly one answer, and answers come in the order of the
+/// questions, for each end sends both by one queue. So nothing is answered without a question, and nothing twice. An
+/// end that has none open has nothing more to request, and the other end can't make it send more questions by its
+/// answers: it says `SYNCED`. When both have said so, they are synchronised.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     /// Our questions that have no answer yet, the oldest first.
@@ -142,7 +142,7 @@ pub(super) struct Round {
 struct Current {
     /// Records sent in answer to questions.
     sent: u64,
-    /// The neighbour has asked for the whole. Two rounds may cross, one begun by each end.
+    /// The neighbour has sent its digest of the whole. Two rounds may cross, one begun by each end.
     was_asked: bool,
     /// A set was not compared to its end, so another round must follow.
     skipped: bool,
@@ -332,7 +332,7 @@ impl Link {
         }
     }
 
-    /// Nothing is said from now on but what is live, and nothing more is asked or answered.
+    /// Nothing is sent from now on but what is live, and no question is sent or answered any more.
     pub(super) fn leave(&mut self) {
         self.parting = Parting::Leaving;
         self.hush();
@@ -350,7 +350,7 @@ impl Link {
     fn hush(&mut self) {
         self.put_off = None;
         self.round = Round::default();
-        // Whoever asked whether all was handled is still told.
+        // Whoever sent a `PING` is still answered.
         self.words
             .retain(|(word, _)| matches!(word, Word::Pong(..)));
     }

@@ -1,8 +1,9 @@
-//! A graceful end: what is answered here and told to nobody yet is told before the server goes.
+//! A graceful end: what is answered here and not sent to any neighbour yet is sent before the server goes.
 //!
-//! A server that leaves sends its neighbours what is live, then `BYE`, and goes on reading until they say `BYE`, too: only then
-//! do they have everything. A neighbour with which it has not compared all it knows is sent what clients told this server,
-//! so that no comparison need come to its end first. In version 1 the end of the stream, both ways, says the same.
+//! A server that leaves sends its neighbours what is live, then `BYE`, and goes on reading until they say `BYE`, too:
+//! only then do they have everything. A neighbour with which it has not compared all it knows is sent what clients
+//! sent this server, so that no comparison need be completed first. In version 1 the end of the stream, both ways,
+//! says the same.
 
 use std::sync::Arc;
 
@@ -66,7 +67,8 @@ pub struct Unconfirmed {
     pub peer: Arc<str>,
     /// Up to this number of the records that this server held may be unknown to it.
     pub records: usize,
-    /// There was a link with it at some time in this run. With whom there never was, nobody counted on.
+    /// There was a link with it at some time in this run. A neighbour without one is not expected to confirm
+    /// anything.
     pub was_linked: bool,
 }
 
@@ -77,7 +79,7 @@ impl Node {
             .all(|(id, _)| self.runs[id.0].was_synchronised)
     }
 
-    /// This server stops, and `neighbour` is told what it must still know, then `BYE`.
+    /// This server stops, and `neighbour` is sent what it must still know, then `BYE`.
     pub fn leave(&mut self, neighbour: NeighbourId) {
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
