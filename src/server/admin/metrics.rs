@@ -81,8 +81,8 @@ struct WithServer {
     linked: bool,
 }
 
-/// A server that made no link is held against this one's readiness for so long. Neighbours dial more often, unless they
-/// are told to be slower.
+/// How long a server that made no link counts against this one's readiness. Neighbours dial more often, unless they
+/// are configured to be slower.
 const LATELY: Duration = Duration::from_mins(1);
 
 /// Of whatever somebody waits for.
@@ -103,7 +103,7 @@ pub struct Metrics {
     pub(super) updates: [Count; OUTCOMES.len()],
     /// Answers to clients, in nanoseconds from when the line had come.
     pub(super) at_once: Histogram<16>,
-    /// The same of answers for which Places was asked.
+    /// The same of answers that needed a request to Places.
     pub(super) looked_up: Histogram<16>,
     /// Look-ups, in nanoseconds.
     pub(super) places: Histogram<16>,
@@ -168,7 +168,7 @@ impl Metrics {
         self.came_up.store(true, Ordering::Relaxed);
     }
 
-    /// A look-up took so long.
+    /// A look-up took this long.
     pub(super) fn looked_up_in(&self, took: Duration) {
         self.places.observe(nanos(took));
     }
@@ -271,7 +271,7 @@ impl Metrics {
         }
     }
 
-    /// Adds an event; `now` is asked only for those that need it.
+    /// Adds an event; `now` is called only for those that need it.
     fn count(&self, what: &EventKind<'_>, now: impl Fn() -> Timestamp) {
         match what {
             EventKind::LineIn { .. } => self.lines_in.add(1),

@@ -14,7 +14,7 @@ use super::notice::{Notice, Outlet, Tell};
 pub struct Queue {
     send: Mutex<Option<Sender<Message>>>,
     counts: Arc<Counts>,
-    /// So many bytes may wait.
+    /// The number of bytes that may wait.
     most: usize,
 }
 
@@ -189,10 +189,10 @@ impl Writing {
     }
 }
 
-/// So many bytes are written at a time, if as many wait.
+/// The number of bytes that are written at a time, if as many wait.
 const AT_ONCE: usize = 8 * 1024;
 
-/// A failing outlet is told of this often at most, however often it works in between.
+/// The shortest time between two reports of a failing outlet, however often it works in between.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
 /// What the thread does.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::{Answer, Denial, Failure, Outcome};
 use crate::protocol::escape;
 
-/// How often look-ups came to what, and what of that is still to be told.
+/// How often look-ups had each status, and what of that is still to be reported.
 #[derive(Debug, Default)]
 pub struct Counts {
     by_status: [AtomicU64; STATUSES.len()],
@@ -21,14 +21,14 @@ pub struct Counts {
     came: Notify,
 }
 
-/// What look-ups that came to one status have to tell.
+/// What is to be reported of look-ups with one status.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// So many were not told of yet.
+    /// The number that was not reported yet.
     untold: u64,
     /// What the last of them said.
     detail: String,
-    /// Nothing is told of it before then.
+    /// Nothing is reported of it before then.
     quiet_until: Option<Instant>,
 }
 
@@ -97,15 +97,15 @@ const fn position(outcome: Outcome) -> usize {
 /// Of each status there is at most one report in this time.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
-/// So many characters of what Places said of a denial are told, its escapes not counted.
+/// The number of characters of what Places said of a denial that are reported, its escapes not counted.
 const MOST_SAID: usize = 300;
 
-/// Look-ups that came to one status since that was last told.
+/// Look-ups with one status since the last report of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The status, as the metrics call it.
     pub status: &'static str,
-    /// How many look-ups came to it.
+    /// How many look-ups had it.
     pub count: u64,
     /// What the last of them said, safe to print.
     pub detail: String,
@@ -155,7 +155,7 @@ impl Counts {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each status, in a word, and how many look-ups came to it.
+    /// Each status, in a word, and how many look-ups had it.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.by_status.iter();
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// What is told now.
+    /// What is reported now.
     async fn told(counts: &Counts) -> Option<Vec<(&'static str, u64, String)>> {
         let reports = poll_once(counts.reports()).await?;
         let reports = reports.into_iter();

@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
-/// How much is asked for at a time.
+/// How many bytes are read at a time.
 const READ: usize = 16 * 1024;
 
 /// What was read and not yet handled.

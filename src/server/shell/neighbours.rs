@@ -62,7 +62,7 @@ impl Peer {
     }
 }
 
-/// A neighbour that is to be dialled, or asked to dial.
+/// A neighbour that is to be dialled, or to be sent a request to dial.
 pub(super) struct NewPeer {
     pub(super) neighbour: NeighbourId,
     pub(super) peer: Arc<Peer>,

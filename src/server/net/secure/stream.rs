@@ -18,7 +18,7 @@ pub(super) type Handshake<S> =
 /// How bytes pass once the handshake is over.
 pub(super) enum Channel<S> {
     Plain(S),
-    /// Between those whose words its errors are told in.
+    /// With the two roles that its errors name.
     Tls(Box<TlsStream<S>>, Between),
 }
 
@@ -54,7 +54,7 @@ impl<S> Stream<S> {
         }
     }
 
-    /// With a handshake, which `proved` is told the outcome of.
+    /// With a handshake, whose outcome `proved` receives.
     pub(super) fn shaking(proved: Proved, handshake: Handshake<S>) -> Self {
         let state = State::Shaking(handshake);
         Self { state, proved }
