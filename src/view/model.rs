@@ -40,7 +40,7 @@ pub struct Run {
     pub seed: String,
     /// The line that `herd run` ends with.
     pub verdict: String,
-    /// How many expectations were broken.
+    /// How many expectations failed.
     pub broken: usize,
     /// How many messages a flood costs when nothing is wrong; none if the herd is not connected.
     pub flood: Option<usize>,
@@ -53,7 +53,7 @@ pub struct Run {
     pub links: Vec<(usize, usize, String)>,
     /// What happened.
     pub events: Events,
-    /// Who said what to whom.
+    /// The messages, each with its sender and its receiver.
     pub messages: Messages,
     /// The records that events tell of.
     pub records: Vec<Record>,
@@ -176,7 +176,7 @@ impl Serialize for ArrivalRow {
 pub struct JudgementRow {
     /// What it is about.
     pub about: String,
-    /// Whether it held.
+    /// Whether it passed.
     pub held: bool,
     /// What was expected.
     pub expected: String,

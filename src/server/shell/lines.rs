@@ -16,7 +16,7 @@ pub(super) struct Lines {
     /// Everything between `start` and here has no LF.
     searched: usize,
     limit: usize,
-    /// When it was first asked since when there is half a line.
+    /// When `half_since()` was first called for the line that was begun and not ended.
     half_since: Option<Instant>,
     /// The last read took as much as there was room for.
     was_full: bool,
