@@ -17,7 +17,7 @@ use super::body::Body;
 use super::totals::Totals;
 use crate::protocol::{decimal, escape, is_space};
 
-/// What a request asks.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestKind {
     Iamat,

@@ -50,7 +50,7 @@ pub struct Plan {
     pub reconnect: bool,
     /// How TLS is spoken, if it is,
     pub tls: Option<CallerTls>,
-    /// and whom each server's certificate must be for, if not for its name or else its host.
+    /// and the name that each server's certificate must be for, if not for its name or else its host.
     pub tls_name: Option<String>,
     /// Requests a second in all; `None` for a closed loop.
     pub rate: Option<u64>,

@@ -1,4 +1,4 @@
-//! When a connection asks.
+//! When a connection sends.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a connection asks: lines that follow from a seed, except for their times.
+//! What a connection sends: lines that follow from a seed, except for their times.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};

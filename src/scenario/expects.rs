@@ -47,8 +47,8 @@ pub enum Expected {
     },
     /// What happened, in words.
     Log(LogCheck),
-    /// What clients were last told is kept: of each of them, every server that runs at
-    /// the end holds the newest update that was answered, or a newer one.
+    /// The last updates of clients are kept: of each of them, every server that runs at the end holds the newest
+    /// update that was answered, or a newer one.
     NoLostUpdates(Whose),
     /// The invariants that this run is about; they are checked against every run.
     Invariants(Vec<Invariant>),

@@ -12,7 +12,7 @@ use crate::diag::Span;
 pub struct PlacesTable {
     /// Where the file says so.
     pub span: Span,
-    /// Only requests around this place, as the API is asked for it: `34.068930,-118.445127`.
+    /// Only requests around this place, as the API is queried for it: `34.068930,-118.445127`.
     pub near: Option<String>,
     /// Only requests with this radius in metres.
     pub radius: Option<u32>,

@@ -152,8 +152,8 @@ pub(super) struct PlainStep {
     pub(super) reply: Option<OneOrMany>,
     /// `true`: no answer may come.
     pub(super) no_reply: Option<Located<bool>>,
-    /// `true`: no answer need come, but if one does it must be as `reply` says. Of a random step: no
-    /// fault need be chosen, nor touch anything.
+    /// `true`: no answer need come, but if one does it must be as `reply` says. Of a random step: no fault need be
+    /// chosen, nor have an effect.
     pub(super) maybe: Option<Located<bool>>,
     /// How often the client does it, each time on a connection of its own; once by default.
     #[schemars(range(min = 1, max = 10000))]
@@ -231,9 +231,9 @@ pub(super) struct RawExpect {
     pub(super) within: Option<Located<DurationText>>,
     /// How many messages between servers carried it.
     pub(super) sends: Option<Located<u64>>,
-    /// How many of them told a server something new.
+    /// How many of them were new to their receiver.
     pub(super) useful: Option<Located<u64>>,
-    /// How many of them told a server what it already knew.
+    /// How many of them were duplicates: their receiver already knew what they said.
     pub(super) duplicates: Option<Located<u64>>,
     /// `true`: the update is answered and changes nothing, so no server accepts it.
     pub(super) ignored: Option<Located<bool>>,

@@ -33,7 +33,8 @@ use by_hand::ByHand;
 /// A run that has not become quiet this long after its last step never will.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
 
-/// Nor does one in which so much has happened: a flood that never ends would else fill the memory long before.
+/// The number of events from which on a run is given up: a flood that never ends would else fill the memory long
+/// before.
 pub(super) const MOST_EVENTS: usize = 2_000_000;
 
 /// What one execution of a scenario gave.

@@ -78,7 +78,7 @@ pub struct Header {
     /// The workloads, whose clients reports describe as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workloads: Vec<WorkloadShape>,
-    /// The invariants that were not judged, because the scenario says so.
+    /// The invariants that were not evaluated, because the scenario says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
     /// Those of them that passed in this run all the same.

@@ -27,8 +27,8 @@ pub struct Propagation {
     pub sent: Option<EventId>,
     /// What the server made of it.
     pub fate: Fate,
-    /// The servers that took it in, in the order in which they did. The first one is its origin. A
-    /// server that was restarted and told again is here again.
+    /// The servers that took it in, in the order in which they did. The first one is its origin. A server that was
+    /// restarted and received it again is here again.
     pub arrivals: Vec<Arrival>,
     /// Servers that never had it because something newer of the same client came first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,7 +64,7 @@ pub struct Arrival {
     pub event: EventId,
     /// How many links it came over.
     pub hops: u32,
-    /// Who told it; none at the origin.
+    /// The server that sent it; none at the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Arc<str>>,
     /// It came by synchronisation and not by the flood.

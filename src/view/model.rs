@@ -65,7 +65,7 @@ pub struct Run {
     pub updates: Vec<Update>,
     /// What was expected, and what came.
     pub judgements: Vec<JudgementRow>,
-    /// The invariants that were not judged.
+    /// The invariants that were not evaluated.
     pub without: Vec<&'static str>,
     /// Every text, once.
     pub texts: IndexSet<String>,
@@ -139,7 +139,7 @@ pub struct Update {
     pub arrivals: Vec<ArrivalRow>,
     /// The lanes of those that never had it, and why, in a few words: a place in the texts.
     pub missing: Vec<(usize, usize)>,
-    /// How many messages between servers told something new, told nothing new, never arrived.
+    /// How many messages between servers were new, were duplicates, never arrived.
     pub sends: [usize; 3],
 }
 
@@ -152,7 +152,7 @@ pub struct ArrivalRow {
     pub event: u64,
     /// Over how many links it came.
     pub hops: u32,
-    /// The lane of who told it; -1 at the origin.
+    /// The lane of the server that sent it; -1 at the origin.
     pub via: i64,
     /// It came by synchronisation.
     pub sync: bool,

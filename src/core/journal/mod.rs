@@ -215,7 +215,7 @@ pub enum EventKind<'a> {
         /// The tombstone that stands for the client from now on.
         #[serde(flatten)]
         record: RecordText<'a>,
-        /// The neighbour that told of it; without one an operator did.
+        /// The neighbour that sent the tombstone; without one an operator did it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Arc<str>>,
     },

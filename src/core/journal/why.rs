@@ -37,7 +37,7 @@ pub enum CloseReason {
     Stopping,
     /// The other end said `BYE` and left, or a server that only wanted to be dialled did.
     Left,
-    /// This server has not been told yet what its neighbours know.
+    /// This server has not received yet what its neighbours know.
     Early,
     /// As many as the limit allows are connected from the same address already.
     Crowded,

@@ -1,4 +1,4 @@
-//! What of the records a neighbour is to be told, and in which order.
+//! Which records are to be sent to a neighbour, and in which order.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ pub(super) struct Dirty {
     /// That all answers were sent, once this number of the places in `live` have been passed: what became live after it was
     /// due is not waited for, or under load it would never be said. Counted with the bulk.
     synced: Option<(EventId, usize)>,
-    /// How many of `live`, and of `bulk`, are to be told.
+    /// How many of `live`, and of `bulk`, are to be sent.
     count_live: usize,
     count_bulk: usize,
 }
@@ -37,8 +37,8 @@ pub(super) struct Part {
     pub(super) under: Prefix,
     /// How many there were.
     pub(super) count: usize,
-    /// Clients with this number or a higher one came after the neighbour turned out to lack the others. They are passed on to
-    /// it anyway, and would be told twice.
+    /// Clients with this number or a higher one came after the neighbour turned out to lack the others. They are
+    /// passed on to it anyway, and would be sent twice.
     pub(super) end: ClientIndex,
     /// The line by which they turned out to be lacking.
     pub(super) cause: EventId,

@@ -1,4 +1,4 @@
-//! One live link, as the Node sees it: what the neighbour is still to be told.
+//! One live link, as the Node sees it: what is still to be sent to the neighbour.
 //!
 //! Nothing here grows with traffic. Updates wait as a set of clients, each with its latest record,
 //! so a slow neighbour costs at most one entry for each client, nothing is lost, and a newer update
@@ -323,7 +323,7 @@ impl Link {
             || (self.dirty.has_bulk() && self.pings.allow_bulk())
     }
 
-    /// What is to be told next, of what is live or else of what is not.
+    /// What is to be sent next, of what is live or else of what is not.
     pub(super) fn pop(&mut self, pace: Pace) -> Option<Waiting> {
         match pace {
             Pace::Live => self.dirty.pop_live(),
@@ -339,7 +339,7 @@ impl Link {
         self.dirty.forget_bulk();
     }
 
-    /// The neighbour leaves, it said by this line: it is answered, and told nothing more.
+    /// The neighbour leaves, it said by this line: it is answered, and sent nothing more.
     pub(super) fn let_go(&mut self, heard: EventId) {
         self.parting = Parting::Left(heard);
         self.hush();
@@ -355,7 +355,7 @@ impl Link {
             .retain(|(word, _)| matches!(word, Word::Pong(..)));
     }
 
-    /// Whether the neighbour is still told what happens.
+    /// Whether the neighbour is still sent what happens.
     pub(super) fn is_told(&self) -> bool {
         matches!(self.parting, Parting::None | Parting::Leaving)
     }

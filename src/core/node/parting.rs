@@ -49,7 +49,7 @@ impl Runs {
 /// What a neighbour had when its link was last up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Parted {
-    /// There was no link yet, or it broke: it may have been told anything or nothing.
+    /// There was no link yet, or it was lost: the neighbour may have received anything or nothing.
     #[default]
     Unknown,
     /// It left by itself, when this number of updates had been accepted here.
@@ -73,7 +73,7 @@ pub struct Unconfirmed {
 }
 
 impl Node {
-    /// Whether every neighbour has told it what it knew, at some time since it began.
+    /// Whether every neighbour has sent it what it knew, at some time since it began.
     pub fn has_heard_all(&self) -> bool {
         self.neighbours()
             .all(|(id, _)| self.runs[id.0].was_synchronised)
@@ -101,8 +101,8 @@ impl Node {
         self.ready.insert(neighbour);
     }
 
-    /// From now on this server tells no neighbour what others tell it. Whoever said it knows it, so nothing is lost, and what waits for a
-    /// slow neighbour comes to an end.
+    /// From now on this server sends no neighbour what others send it. Whoever said it knows it, so nothing is lost,
+    /// and what waits for a slow neighbour comes to an end.
     pub fn relay_no_more(&mut self) {
         self.relays = false;
     }

@@ -34,7 +34,7 @@ impl Pings {
     /// updates never end would never get what it lacks.
     const SHARE: usize = 4;
 
-    /// That begins when so much is due, or an update now and then would open the way.
+    /// How many bytes must be due before that begins, or an update now and then would open the way.
     const LOT: usize = 4 * 1024;
 
     /// Whether records may be sent in bulk.

@@ -437,7 +437,7 @@ fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
     clients.dedup();
     assert_eq!(clients.len(), 5000);
     assert!(told.starts_with("DONE -\n"), "{told}");
-    // The questions whether so much was handled are not counted.
+    // The questions whether what was sent was handled are not counted.
     let mut lines = told.lines().filter(|line| !line.starts_with("PING "));
     let end = lines.position(|line| line.starts_with("SYNCED "));
     assert!(

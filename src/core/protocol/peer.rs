@@ -43,14 +43,14 @@ pub const OLDEST_VERSION: u32 = 1;
 
 /// The most bytes that a line of this language may have, its terminator not counted.
 ///
-/// Larger than any client's line may be configured, so that an update that one server accepts can
-/// always be told to the others.
+/// Larger than any client's line may be configured, so that an update that one server accepts can always be sent to
+/// the others.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
 /// The longest text of a record that fits into a line of this language whatever its hops are.
 const MOST_RECORD: usize = LINE_LIMIT - "HAVE  4294967295".len();
 
-/// So much less where there is a generation.
+/// How much less that is where there is a generation.
 const MOST_GENERATION: usize = " 4294967295".len();
 
 /// The most hashes in one `LIST` or `WANT`.

@@ -112,9 +112,9 @@ pub struct Exploration {
     pub choices: Range,
     /// How each update fared.
     pub updates: Vec<UpdateRange>,
-    /// What was judged of every order.
+    /// The results of the expectations that were evaluated in every order.
     pub judged: Vec<ExpectationTally>,
-    /// What the scenario expects that was not judged, since it depends on the order.
+    /// What the scenario expects that was not evaluated, since it depends on the order.
     pub not_judged: Vec<&'static str>,
     /// Orders in which something failed: one of each kind.
     pub broken: Vec<BrokenOrder>,
@@ -159,7 +159,7 @@ pub struct UpdateRange {
     pub servers: Vec<ServerHops>,
     /// How many messages carried it.
     pub sends: Range,
-    /// How many of them told something new.
+    /// The number of them that were new to their receiver.
     pub useful: Range,
 }
 

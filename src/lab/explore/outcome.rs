@@ -11,9 +11,9 @@ use crate::trace::{Judgement, Trace};
 
 /// The outcome of one order.
 pub(super) struct Outcome {
-    /// What happened at each server, without times: who told it what, in which order, what it took in, when it
-    /// started and ended, and how its links were. Two orders that are equal in this differ in nothing that any server
-    /// could tell.
+    /// What happened at each server, without times: what each neighbour sent it, in which order, what it took in,
+    /// when it started and ended, and how its links were. Two orders that are equal in this differ in nothing that
+    /// any server could tell.
     pub(super) histories: String,
     pub(super) updates: Vec<Update>,
     pub(super) judgements: Vec<Judgement>,

@@ -35,7 +35,7 @@ pub struct Options<'a> {
     pub threads: usize,
     /// When this says so, no further set is begun.
     pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
-    /// Is told how many sets are done.
+    /// Is called with the number of sets that are done.
     pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
 }
 
@@ -139,7 +139,7 @@ impl Survey {
         self.sets.iter().flat_map(|set| &set.spreads)
     }
 
-    /// Whether every set was surveyed, something was seen, and no exception was found.
+    /// Whether every set was surveyed, something was seen, and no deviation was found.
     pub fn held(&self) -> bool {
         !self.is_partial() && self.spreads().next().is_some() && self.exceptions.is_empty()
     }

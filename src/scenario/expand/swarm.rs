@@ -14,9 +14,9 @@ const HALVES: std::ops::RangeInclusive<u32> = 1..=8;
 const MOST_FAULTS: u32 = 1_000;
 
 impl Scenario {
-    /// The same scenario with a mixture of faults of its own, which follows from its seed: of each random step about half the
-    /// kinds of faults, and at least one, each at a rate that is drawn, too. With all kinds at once each hides
-    /// what the others alone would do. That too few come to touch anything is all right then.
+    /// The same scenario with a mixture of faults of its own, which follows from its seed: of each random step about
+    /// half the kinds of faults, and at least one, each at a rate that is drawn, too. With all kinds at once each
+    /// hides what the others alone would do. It is acceptable then that too few of them have an effect.
     #[must_use]
     pub fn swarmed(&self) -> Self {
         let mut swarmed = self.clone();

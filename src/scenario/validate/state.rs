@@ -16,7 +16,7 @@ use crate::scenario::{
 /// The number of cuts that are listed before the message only says that there are more.
 const MOST_TOLD: usize = 6;
 
-/// What to do about a clock that is to be set right and is.
+/// What to do about a step that sets a clock right which is right already.
 const NOT_WRONG: &str = "let a `skew` make it wrong first";
 
 /// Who the clients of a scenario are: by what stands in a step as their name, whether there is one

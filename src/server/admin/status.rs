@@ -21,7 +21,7 @@ pub struct Status {
     pub ready: bool,
     /// Why not, if not.
     pub not_ready_because: Vec<String>,
-    /// It was ready, or had waited long enough, and nobody had told it anything from before its start.
+    /// It was ready, or had waited long enough, and no neighbour had sent it anything from before its start.
     pub came_up_empty: bool,
     /// The number of clients' records that it holds.
     pub records: u64,

@@ -197,7 +197,7 @@ impl Logs {
         self.stderr.finish(patience);
     }
 
-    /// From here on so much is logged on standard error.
+    /// From here on, this level is logged on standard error.
     pub fn set_level(&self, level: Level) {
         // It fails only when nobody logs any more.
         let _ = self.level.modify(|filter| *filter = up_to(level));
@@ -214,8 +214,8 @@ impl Logs {
     }
 }
 
-/// So much of what this program says; of the libraries that it is made of, warnings at most: what else they may find worth
-/// telling, a request with the key in it for example, is not theirs to log.
+/// This level of what this program logs; of the libraries that it is made of, warnings at most: what else they may
+/// find worth logging, a request with the key in it for example, is not theirs to log.
 fn up_to(level: Level) -> Targets {
     let level = LevelFilter::from_level(level);
     Targets::new()

@@ -28,7 +28,7 @@ enum Message {
 struct Counts {
     waiting: AtomicUsize,
     dropped: AtomicU64,
-    /// Of the whole run; the other count begins again when it was told.
+    /// Of the whole run; the other count begins again when it was reported.
     dropped_ever: AtomicU64,
 }
 
@@ -206,7 +206,7 @@ struct Writer<'a, O> {
     /// Half a line was written last.
     is_torn: bool,
     failing: Option<Failing>,
-    /// When it was last told that nothing can be written.
+    /// When it was last reported that writing fails.
     told: Option<Instant>,
 }
 

@@ -69,7 +69,7 @@ impl Quota {
             lines,
         } = &mut *state;
         if *window != window_of(nanos) {
-            // What was left out before is kept, to be told.
+            // What was left out before is kept, to be reported.
             *window = window_of(nanos);
             *of_strangers = 0;
             lines.retain(|_, lines| lines.left_out > 0);

@@ -1,4 +1,4 @@
-//! What became of look-ups: counted, and told to operators at a bounded rate.
+//! What became of look-ups: counted, and reported to operators at a bounded rate.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -162,8 +162,8 @@ impl Counts {
         STATUSES.into_iter().map(|(status, _)| status).zip(counts)
     }
 
-    /// Waits until there is something to tell of look-ups that were not answered: of each status when it first occurs, then
-    /// once a minute at most. One caller at a time.
+    /// Waits until there is something to report of look-ups that were not answered: of each status when it first
+    /// occurs, then once a minute at most. One caller at a time.
     pub async fn reports(&self) -> Vec<Report> {
         loop {
             let reports = self.due(Instant::now());
@@ -181,7 +181,7 @@ impl Counts {
         }
     }
 
-    /// What is still to be told, whenever that would be due: for the end.
+    /// What is still to be reported, whenever that would be due: for the end.
     pub fn last_reports(&self) -> Vec<Report> {
         self.troubles_told(|_| true, Instant::now())
     }
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(told().await, Some(vec![("late", 1, late)]));
         advance(Duration::from_secs(59)).await;
         assert_eq!(told().await, None);
-        // Nothing more need happen for the rest to be told.
+        // Nothing more need happen for the rest to be reported.
         advance(Duration::from_secs(2)).await;
         assert_eq!(
             told().await,

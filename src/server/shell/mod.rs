@@ -163,7 +163,7 @@ struct Shared<N: Net> {
     /// How much clients of which address said.
     addresses: Addresses,
     stop: watch::Receiver<bool>,
-    /// Links end after the clients, so that neighbours are still told what clients said last.
+    /// Links end after the clients, so that neighbours are still sent what clients said last.
     stop_links: watch::Receiver<bool>,
 }
 

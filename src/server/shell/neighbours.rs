@@ -114,7 +114,7 @@ impl State {
         std::mem::take(&mut self.new)
     }
 
-    /// Makes its neighbours those that are `wanted`. Links with those of whom nothing changed go on.
+    /// Makes its neighbours those that are `wanted`. Links with those that did not change go on.
     pub(super) fn relink(&mut self, wanted: Vec<(Neighbour, Address)>, journal: &dyn Journal) {
         let known: Vec<(NeighbourId, Neighbour)> = (self.node.neighbours())
             .map(|(id, neighbour)| (id, neighbour.clone()))

@@ -18,7 +18,7 @@ const CONNECTION_RATE: &str = "connection-rate";
 
 const ADDRESS_RATE: &str = "address-rate";
 
-/// Whoever was silent may say as much at once as in so much time.
+/// The time whose share of lines a connection may send at once after it was silent.
 const BURST: Duration = Duration::from_secs(1);
 
 /// The number of addresses below which nobody looks which of them can be forgotten.
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// How many lines are taken within so much time from who always has more to say.
+    /// How many lines are taken within this time from a client that always has more to send.
     async fn taken(
         pace: &mut Pace,
         addresses: &Addresses,

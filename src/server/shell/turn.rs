@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// So much is done for a connection before others have a turn. To end one costs some hundred nanoseconds, which is little
-/// beside what is done in it, and others wait for a few of them at most.
+/// How much is done for a connection before others have a turn. To end one costs some hundred nanoseconds, which is
+/// little beside what is done in it, and others wait for a few of them at most.
 const TURN: usize = 640;
 
-/// So much is done at most for what was read at once.
+/// How much is done, at most, for what was read at once.
 const LONG_TURN: usize = 2 * TURN;
 
 /// How soon a new connection is checked for whether it goes beyond its share, or a thousand that come at once would
 /// have a thousand turns.
 const FIRST_TURN: usize = 64;
 
-/// So much may be done for a connection beside everybody else for each second in which it is waited for. What goes beyond
-/// is done as fast as can be, but in the order in which such connections come.
+/// How much may be done for a connection beside everybody else for each second in which it is waited for. What goes
+/// beyond is done as fast as can be, but in the order in which such connections come.
 const SHARE: usize = 2048;
 
 /// The number of those that go beyond their share that are ready at a time, which is also the number of turns that
@@ -119,7 +119,7 @@ impl Turn {
     }
 }
 
-/// How much is forgiven in so much time.
+/// How much is forgiven in this time.
 fn forgiven(passed: Duration) -> usize {
     let micros = usize::try_from(passed.as_micros()).unwrap_or(usize::MAX);
     micros.saturating_mul(SHARE) / 1_000_000

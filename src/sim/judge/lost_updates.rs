@@ -1,4 +1,4 @@
-//! Whether what clients were last told is kept: by every server that runs at the end.
+//! Whether the last updates for which clients got an answer are kept by every server that runs at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 

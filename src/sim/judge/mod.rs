@@ -422,7 +422,7 @@ fn broken(about: String, expected: &str, actual: &str) -> Judgement {
 /// An answer that is longer is not shown whole where it is wrong, but as far as it is right, and where not.
 const LONG: usize = 200;
 
-/// So much of an answer is shown on either side.
+/// How much of an answer is shown on either side.
 const AROUND: usize = 60;
 
 fn first_difference(answer: &[u8], right: usize, wanted: &Mismatch) -> String {

@@ -42,8 +42,8 @@ pub enum Invariant {
     /// No server's record of a client gives way to an older one while the server runs, and no newer one is
     /// turned away for it.
     NeverBackInTime,
-    /// Every record was told by a client to its origin, and came from there to whoever holds it
-    /// without a change but for its hops, one more with each link.
+    /// Every record was sent by a client to its origin, and came from there to every server that holds it without a
+    /// change but for its hops, one more with each link.
     NothingInvented,
     /// No server sends the same update twice over a link that stays up, nor back to the neighbour that it came from.
     SendsBounded,

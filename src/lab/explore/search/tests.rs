@@ -12,7 +12,7 @@ struct Writers {
     processes: Vec<Vec<usize>>,
 }
 
-/// What each place was told, in order.
+/// The words that were written to each place, in order.
 type Places = BTreeMap<usize, Vec<(usize, usize)>>;
 
 impl System for Writers {

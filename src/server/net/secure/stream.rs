@@ -60,7 +60,7 @@ impl<S> Stream<S> {
         Self { state, proved }
     }
 
-    /// The channel when the handshake is over; `None` if it failed and that was told already.
+    /// The channel when the handshake is over; `None` if it failed and that was reported already.
     fn poll_open(
         &mut self,
         context: &mut Context<'_>,
