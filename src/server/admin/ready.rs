@@ -19,8 +19,8 @@ pub struct LinkSeen {
 /// reached must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one
 /// neighbour that sent everything will do, and so will none if there is none to be reached. Neighbours that are
 /// reachable, but with which no handshake succeeds (`unwilling`), are another thing: most likely this one has the
-/// wrong secret or certificate. What was synchronised once stays so: a neighbour that dies later takes no server out of rotation. Nor
-/// should clients be sent where none can come in (`shut`).
+/// wrong secret or certificate. What was synchronised once stays so: a neighbour that dies later takes no server out
+/// of rotation. Nor should clients be sent where none can come in (`shut`).
 pub fn ready(
     links: &[LinkSeen],
     unwilling: bool,
