@@ -53,7 +53,7 @@ fn known() -> MutexGuard<'static, Read> {
     READ.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All of a file, of standard input (`-`), or of a pipe, however often it is asked for.
+/// All of a file, of standard input (`-`), or of a pipe, however often it is read.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let is_input = path == Path::new(STANDARD_INPUT);
     if !is_input {

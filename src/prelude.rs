@@ -26,9 +26,9 @@ pub use crate::sim::{Simulator, run};
 pub use crate::suite::{sweep, sweep_with};
 pub use crate::trace::Trace;
 
-/// Holds how each update of a trace spread against a snapshot of the crate `insta`, which the caller has among its own
-/// dependencies: who had it from whom, over how many links, and what its messages were good for. Times are no part of it,
-/// so that a change of latencies alone changes no snapshot.
+/// Compares how each update of a trace spread with a snapshot of the crate `insta`, which the caller has among its
+/// own dependencies: which server had it from which, over how many links, and what its messages were good for. Times
+/// are no part of it, so that a change of latencies alone changes no snapshot.
 ///
 /// The snapshot is called as the test, or as the first argument says.
 #[macro_export]

@@ -103,7 +103,7 @@ pub(super) fn admin_token(settings: &Settings) -> Result<Option<Token>, Failure>
     token.map_err(|error| Failure::Input(error.to_string()))
 }
 
-/// How Places is asked, but for the key: over TLS and through a proxy, where it is so.
+/// How requests to Places are sent, but for the key: over TLS and through a proxy, where it is so.
 pub(super) fn places(settings: &Settings) -> Result<PlacesConfig, Failure> {
     let mut config = settings.places_config();
     let encrypted = settings.places_url().encrypted;

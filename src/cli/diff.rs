@@ -1,4 +1,4 @@
-//! `herd diff`: two runs held against each other.
+//! `herd diff`: compares two runs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

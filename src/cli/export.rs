@@ -43,7 +43,7 @@ struct Part {
 }
 
 impl Export {
-    /// Whether it is asked for.
+    /// Whether it is requested.
     pub(super) fn is_wanted(&self) -> bool {
         self.svg || self.shiviz || self.perfetto
     }

@@ -32,8 +32,8 @@ impl Shares {
         OWN + admin::MOST + links + self.clients + self.peers + self.places
     }
 
-    /// What remains of each with only so many `files`; `None` if that is not enough to serve anybody. Whatever clients do
-    /// there are some for servers, operators and Places; clients get the rest.
+    /// What remains of each with only `files` files; `None` if that is not enough to serve anybody. Whatever clients
+    /// do there are some for servers, operators and Places; clients get the rest.
     fn within(self, files: usize, links: usize) -> Option<Self> {
         let rest = files.checked_sub(OWN + admin::MOST + links)?;
         let peers = self.peers.min((2 * links).max(rest / 4).max(1));
@@ -97,7 +97,7 @@ pub(super) fn share(
     )))
 }
 
-/// How many files this process may have open, if it may not have so many.
+/// How many files this process may have open, if that is fewer than `wanted`.
 #[cfg(unix)]
 fn too_few(wanted: usize) -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -9,7 +9,7 @@ use crate::herd::Address;
 use crate::net::tokio::TokioNet;
 use crate::units::parse_duration;
 
-/// Where a server is asked unless told otherwise.
+/// The address at which a server is queried by default.
 pub(super) const USUAL_ADMIN: &str = "127.0.0.1:9600";
 
 /// What says where, as it says so to the server itself.

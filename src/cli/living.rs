@@ -75,7 +75,7 @@ pub(super) async fn tell_when_ready(
     pending().await
 }
 
-/// Reads the settings again whenever this process is told to.
+/// Reads the settings again whenever this process gets the signal for it.
 pub(super) async fn reload_when_told(
     mut reloads: Reloads,
     mut reload: Reload<'_>,

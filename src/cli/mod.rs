@@ -212,7 +212,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     error.exit()
 }
 
-/// Why a command could not do what it was asked to.
+/// Why a command could not do what it was to do.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     /// Files are wrong, each in its place.
@@ -221,7 +221,7 @@ enum Failure {
     /// Something else about the input is wrong.
     #[error("{0}")]
     Input(String),
-    /// What was asked for was tried and went wrong.
+    /// What was requested was tried and went wrong.
     #[error("{0}")]
     Failed(String),
     /// Nothing about the input is wrong.

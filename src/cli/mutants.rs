@@ -25,10 +25,10 @@ const EXPLORED: [&str; 6] = [
 
 /// Plant bugs in the server and see what finds them
 ///
-/// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios until one is
-/// broken, `explore` some of them in every order, `survey` every set of few failures of a herd, and `sweep` a scenario with many
-/// seeds. What was found is shrunk. The exit code says whether each mutant was found by anybody. All do the same
-/// with the true server, too, in which they must find nothing.
+/// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios
+/// until one fails, `explore` some of them in every order, `survey` every set of few failures of a herd, and `sweep`
+/// a scenario with many seeds. What was found is shrunk. The exit code says whether each mutant was found by anybody.
+/// All do the same with the true server, too, in which they must find nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -1,5 +1,5 @@
-//! Telling the service manager how this process is, as systemd's `sd_notify` does: a datagram to the socket that the
-//! environment names. Without one nobody is told.
+//! Sends the service manager the state of this process, as systemd's `sd_notify` does: a datagram to the socket that
+//! the environment names. Without one nothing is sent.
 
 use std::io;
 #[cfg(unix)]
@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A busy machine does not let a thread run much more often than this needs.
 const SHORTEST_WATCHDOG: Duration = Duration::from_millis(50);
 
-/// Who is told.
+/// The service manager to notify.
 pub(super) struct Manager {
     #[cfg(unix)]
     socket: Option<(UnixDatagram, SocketAddr)>,

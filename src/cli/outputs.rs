@@ -1,5 +1,5 @@
-//! What a command is to write, looked at before it works: what can't be written is told at once, and nothing that was read is
-//! overwritten, by whatever name or link.
+//! What a command is to write, looked at before it works: what can't be written is reported at once, and nothing that
+//! was read is overwritten, by whatever name or link.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::files;
 
-/// Whether all these files can be written, and each is none that this process has read and no other that is written. Each comes
-/// with the flag that names it. What is to be read is read before this is asked.
+/// Whether all these files can be written, and each is none that this process has read and no other that is written.
+/// Each comes with the flag that names it. What is to be read is read before this is called.
 pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
     let outputs: Vec<(&str, &Path)> = (outputs.iter())
         .filter_map(|(flag, file)| Some((*flag, (*file)?)))
@@ -62,7 +62,7 @@ fn put(file: &Path, bytes: &[u8]) -> io::Result<()> {
     });
     let moved = written.and_then(|()| fs::rename(&beside, &place));
     if moved.is_err() {
-        // It may be gone already; what went wrong first is what is told.
+        // It may be gone already; what went wrong first is what is reported.
         let _ = fs::remove_file(&beside);
     }
     moved

@@ -23,7 +23,7 @@ impl Progress {
         }
     }
 
-    /// So many are done.
+    /// Shows that `done` are done.
     pub(super) fn show(&self, done: usize) {
         if !self.shown || self.all == 0 {
             return;

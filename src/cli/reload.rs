@@ -45,7 +45,7 @@ struct Read {
 }
 
 impl Reload<'_> {
-    /// Reads everything again, and says what came of it: in the log, and in a few words here.
+    /// Reads everything again, and reports the outcome: in the log, and in a few words here.
     pub(super) fn now(&mut self) -> &'static str {
         let read = match self.read() {
             Ok(read) => read,

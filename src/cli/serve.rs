@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     done
 }
 
-/// How Places is asked in this process: again whenever the settings say how.
+/// How requests to Places are sent in this process: set anew whenever the settings change it.
 pub(super) struct Asking {
     seed: u64,
     counts: Arc<Counts>,
@@ -150,7 +150,7 @@ impl Asking {
         settings: &Settings,
         key: Option<ApiKey>,
     ) -> Result<Arc<dyn Places>, Failure> {
-        // Without a key nothing is asked, and no authority need be trusted.
+        // Without a key no request is sent, and no authority need be trusted.
         let mut config = match key {
             Some(_) => credentials::places(settings)?,
             None => settings.places_config(),

@@ -117,9 +117,9 @@ pub(super) fn write_shrunk(
     }
     let shrunk = match small(failing, limits.clone(), interrupt) {
         Ok(shrunk) => shrunk,
-        // Whoever asked for it says so.
+        // Whoever interrupted it says so.
         Err(_) if interrupt.is_wanted() => return Ok(None),
-        // What can't be shrunk is told, and the others are shrunk all the same.
+        // What can't be shrunk is reported, and the others are shrunk all the same.
         Err(failure) => {
             tell(&format!("{}: {failure}\n", group.fingerprint))?;
             return Ok(None);

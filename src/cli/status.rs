@@ -13,13 +13,13 @@ use crate::net::tokio::TokioNet;
 use crate::protocol::escape;
 use crate::units::{format_duration, parse_duration};
 
-/// So many servers are asked at a time: each takes a descriptor.
+/// The number of servers that are queried at a time: each takes a descriptor.
 const AT_ONCE: usize = 64;
 
 /// Ask the servers of a herd how they are: links, records, lag, versions
 ///
-/// Each server is asked where it answers operators (`herd serve --admin`). What waits is how many records a server has
-/// still to send to its neighbours: how far they lag behind.
+/// Each server is queried where it answers operators (`herd serve --admin`). What waits is how many records a server
+/// has still to send to its neighbours: how far they lag behind.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,8 @@ Exit codes:
   1  a server did not answer, or is not ready
   2  the command line or the herd file is wrong")]
 pub(super) struct Args {
-    /// A built-in herd, or the path of a herd file: whose servers there are [default: riley, if no --admin is given]
+    /// The herd whose servers are queried: a built-in one, or the path of a herd file [default: riley, if no --admin
+    /// is given]
     #[arg(long, value_name = "NAME|FILE")]
     herd: Option<String>,
     /// Where a server answers operators; again for each further one. With --herd, one is counted up from, and `:PORT` is
@@ -61,7 +62,7 @@ fn maybe_port(text: &str) -> Result<Address, String> {
     }
 }
 
-/// Where a server is asked, and its name where that is known.
+/// Where a server is queried, and its name where that is known.
 #[derive(Clone)]
 struct Target {
     name: Option<Name>,

@@ -21,10 +21,10 @@ static NEVER_WAITS: AtomicBool = AtomicBool::new(false);
 /// Writes what is said then.
 static WRITING: OnceLock<Option<Writing>> = OnceLock::new();
 
-/// So many bytes may wait to be read.
+/// The number of bytes that may wait to be read.
 const MOST_WAITING: usize = 8 << 20;
 
-/// So long is waited for somebody to read the last of them.
+/// How long to wait for somebody to read the last of them.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// From here on all that this process says on standard error has this format. `server` is who says it.
@@ -75,8 +75,8 @@ pub(super) fn warning(text: &str) {
     }
 }
 
-/// Passes a line of a server's process on. In JSON it says itself which one that is, unless the process died of something
-/// that is told by nobody who could know of JSON.
+/// Passes a line of a server's process on. In JSON it says itself which one that is, unless the process died of
+/// something that is reported by nobody who could know of JSON.
 pub(super) fn passed_on(server: &str, line: &str) {
     if !is_json() {
         put(&format!("{server}: {line}\n"));

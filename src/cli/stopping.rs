@@ -1,4 +1,4 @@
-//! The end of a server's process: asked for by a signal, orderly, and at its limit at the latest.
+//! The end of a server's process: on a signal, gracefully, and at its limit at the latest.
 //!
 //! A thread with a runtime of its own sees to it: under a flood the server's own timers, and the task that would hear a
 //! signal, are late by as much as everybody else.
@@ -20,7 +20,7 @@ use crate::herd::Name;
 use crate::log::Logs;
 use crate::units::format_duration;
 
-/// At the limit each log may take so long to write what waits, and a tenth of the limit at most.
+/// How long each log may take at the limit to write what waits, unless a tenth of the limit is less.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How a server's process ends.

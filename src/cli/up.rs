@@ -25,7 +25,7 @@ use super::{Exit, Failure, print, stderr};
 use crate::herd::{Address, Herd, Name, Server};
 use crate::settings::{Origin, Resolved, Settings};
 
-/// A server that is told to stop ends at its limit; who takes so much longer is killed.
+/// How long after its limit a server that was to stop is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A longer line of a server's log is cut.
@@ -203,7 +203,7 @@ pub(super) fn admins(
     (0..herd.servers().len()).map(nth).collect()
 }
 
-/// Which server of the herd listens at that port itself, and for whom.
+/// Which server of the herd listens at that port itself, and whether for clients or for servers.
 fn taken(herd: &Herd, admin: &Address) -> Option<String> {
     let is_taken = |at: &Address| {
         admin.port > 0 && at.port == admin.port && port_is_shared(&at.host, &admin.host)

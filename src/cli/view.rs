@@ -164,7 +164,7 @@ fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<ShownRun
     Ok(runs)
 }
 
-/// A trace is told by its first line, or else by its file's name.
+/// A trace is recognised by its first line, or else by its file's name.
 pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     text.trim_ascii_start().starts_with(b"{\"trace\":") || ends_in(file, "jsonl")

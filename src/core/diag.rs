@@ -1,7 +1,7 @@
-//! Problems with what a user wrote, each told with its file, line, column and text.
+//! Problems with what a user wrote, each reported with its file, line, column and text.
 //!
-//! Everything that reads a file collects [`Problems`] instead of stopping at the first one, so
-//! that a user mends them in one go. Nothing here reads a file but [`Source::read`].
+//! Everything that reads a file collects [`Problems`] instead of stopping at the first one, so that a user fixes them
+//! in one go. Nothing here reads a file but [`Source::read`].
 
 use std::fmt;
 use std::io;

@@ -16,21 +16,21 @@ pub struct Timing {
     pub hello_deadline: Duration,
     /// A client's handshake, where clients are spoken to by TLS, that is not over by then ends the connection.
     pub handshake_deadline: Duration,
-    /// Who does not take what is written to it for so long is cut off.
+    /// How long a peer may leave unread what is written to it before it is cut off.
     pub write_deadline: Duration,
     /// The pause before a neighbour is dialled again, less up to a half; doubled each time,
     pub redial_least: Duration,
     /// but never longer than this.
     pub redial_most: Duration,
-    /// A client's connection on which nothing happens for so long is closed.
+    /// How long nothing may happen on a client's connection before it is closed.
     pub idle: Duration,
     /// A client that begins a line must end it within this time.
     pub half_line: Duration,
     /// The pause when a connection can't be accepted.
     pub accept_pause: Duration,
-    /// When stopping, clients' connections have so long to finish, and then links as long again.
+    /// How long clients' connections have to finish when stopping, and then links as long again.
     pub drain: Duration,
-    /// So long after the start a server waits to hear from all neighbours before it calls itself ready.
+    /// How long after the start a server waits to hear from all neighbours before it calls itself ready.
     pub ready_grace: Duration,
 }
 

@@ -90,8 +90,7 @@ fn nanoseconds(whole: &str, fraction: &str, unit: u128) -> Result<Duration, Dura
         .ok_or(DurationError::TooLong)
 }
 
-/// `0.digits` times `unit`, if it is whole. No unit has so many factors that more digits than
-/// this could come out whole.
+/// `0.digits` times `unit`, if it is whole. No unit has enough factors for more digits than this to come out whole.
 fn part_of(digits: &str, unit: u128) -> Option<u128> {
     if digits.len() > 20 {
         return None;

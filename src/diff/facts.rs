@@ -22,7 +22,7 @@ pub struct UpdateOutcome {
     /// When that took it in, in nanoseconds since the run began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
-    /// Messages that were news to whom they came.
+    /// Messages that were new to their receiver.
     pub useful: usize,
     /// Messages that were not.
     pub duplicate: usize,
@@ -40,7 +40,7 @@ pub struct UpdateOutcome {
 /// How a server first heard of an update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FirstArrival {
-    /// From whom; nobody at its origin.
+    /// The server that sent it; none at its origin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
     /// Over which servers, the origin first.
@@ -49,20 +49,20 @@ pub struct FirstArrival {
     pub hops: u32,
     /// By synchronisation and not by the flood.
     pub sync: bool,
-    /// So many nanoseconds after its origin.
+    /// Nanoseconds after its origin took it in.
     pub delay: u64,
     /// How often it took it in: once more for each time that it had forgotten it.
     pub times: usize,
 }
 
-/// What came of a workload.
+/// The outcome of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Load {
     /// Updates that its clients sent, or were to send.
     pub updates: usize,
     /// Updates that were taken in.
     pub accepted: usize,
-    /// Messages between servers that were news.
+    /// Messages between servers that were new to their receiver.
     pub useful: usize,
     /// Messages that were not.
     pub duplicate: usize,
@@ -73,7 +73,7 @@ pub struct Load {
 /// A client's line and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exchange {
-    /// To whom.
+    /// The server to which it was sent.
     pub to: String,
     /// The line.
     pub line: String,
@@ -92,14 +92,14 @@ pub struct Exchange {
 pub struct Fault {
     /// When, in nanoseconds since the run began.
     pub at: u64,
-    /// What it touched, such as `11 connections`.
+    /// What it affected, such as `11 connections`.
     pub touched: Vec<String>,
 }
 
-/// What came of an expectation.
+/// The outcome of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// Whether it held.
+    /// Whether it passed.
     pub held: bool,
     /// What was expected.
     pub expected: String,

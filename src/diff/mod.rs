@@ -1,4 +1,4 @@
-//! Two runs held against each other: not their text, but what changed between them.
+//! Compares two runs: not their text, but what changed between them.
 //!
 //! [`compare`] is a pure function over two traces. What one run says of itself is taken out of each by the
 //! same functions (`facts`), by name and number and never by an event's id, and what is not the same is
@@ -27,7 +27,7 @@ pub struct Diff {
     pub a: Side,
     /// The second.
     pub b: Side,
-    /// What ran: seed, latencies, versions. That it differs is told and is no difference of what came of it.
+    /// What ran: seed, latencies, versions. That it differs is reported and is no difference of the outcome.
     pub ran: Vec<Changed<String>>,
     /// The ways of updates, by what expectations call them.
     pub updates: Vec<UpdateDiff>,
@@ -47,8 +47,8 @@ pub struct Diff {
     pub held: Vec<HeldDiff>,
     /// How often things happened: messages of each kind, connections, records taken in.
     pub counts: Vec<Changed<u64>>,
-    /// The first event that is not the same, boot ids aside. Two runs can differ in nothing above and still
-    /// do something at another time or in another order; that is told and is no difference.
+    /// The first event that is not the same, boot ids aside. Two runs can differ in nothing above and still do
+    /// something at another time or in another order; that is reported and is no difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Parting>,
 }
@@ -62,7 +62,7 @@ pub struct Side {
     pub seed: u64,
     /// How many events there were.
     pub events: usize,
-    /// What its expectations came to.
+    /// The verdict on its expectations.
     pub verdict: Verdict,
 }
 
@@ -89,7 +89,7 @@ pub struct UpdateDiff {
     pub servers: Vec<Changed<FirstArrival>>,
 }
 
-/// A client of whom some servers hold something else at the end.
+/// A client for which some servers hold something else at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldDiff {
     /// The client.
@@ -129,7 +129,7 @@ pub struct Moment {
 }
 
 impl Diff {
-    /// Whether the same came of both runs: nothing differs but what ran, and perhaps when and in which order
+    /// Whether both runs had the same outcome: nothing differs but what ran, and perhaps when and in which order
     /// things happened of which nobody could tell afterwards.
     pub fn is_same(&self) -> bool {
         self.parts().iter().all(|(_, count)| *count == 0)

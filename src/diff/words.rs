@@ -11,7 +11,7 @@ use crate::report::show;
 use crate::trace::names;
 use crate::trace::propagation::Fate;
 
-/// As many lines of one kind are told; the rest is counted.
+/// The maximum number of lines of one kind that are shown; the rest is counted.
 const MOST_LINES: usize = 60;
 
 pub(super) use show::delay;
@@ -110,7 +110,7 @@ fn quoted(value: &impl std::fmt::Display) -> String {
     }
 }
 
-/// Updates of which the same is to be told are told of together.
+/// Updates of which the same is to be said are described together.
 fn updates(updates: &[UpdateDiff]) -> Vec<String> {
     let mut told: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
     for update in updates {

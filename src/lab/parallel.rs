@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// So many results for each thread may wait for one before them: more would only fill the memory.
+/// The number of results for each thread that may wait for an earlier one: more would only fill the memory.
 const LEAD: usize = 4;
 
 /// Does `work` for each of `0..count` on `threads` threads, and gives each result to `take`, on this thread and in order, as

@@ -10,10 +10,10 @@ use crate::shrink::{Limits, Shrunk, shrink};
 use crate::sim::Simulator;
 use crate::trace::fingerprint::Fingerprint;
 
-/// The first failure is shrunk by so many runs at most, so that a failing test tells soon what it found.
+/// The maximum number of runs to shrink the first failure, so that a failing test soon says what it found.
 const MOST_SHRINKING_RUNS: usize = 300;
 
-/// What came of the seeds of a scenario.
+/// The results of the seeds of a scenario.
 #[derive(Debug)]
 pub struct Seeds {
     /// Which were run.

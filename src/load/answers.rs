@@ -17,24 +17,24 @@ use super::body::Body;
 use super::totals::Totals;
 use crate::protocol::{decimal, escape, is_space};
 
-/// What a request asks.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestKind {
     Iamat,
-    /// An IAMAT without which a WHATSAT could not be asked. It is no part of what is measured.
+    /// An IAMAT without which a WHATSAT could not be sent. It is no part of what is measured.
     Introduction,
     Whatsat {
         bound: u8,
     },
 }
 
-/// So many answered requests are remembered, so that an answer that comes twice is known as that.
+/// The number of answered requests that are remembered, so that a duplicate answer is recognised.
 const REMEMBERED: usize = 32;
 
 /// Nothing that a server says is longer than this.
 const LONGEST: usize = 4 << 20;
 
-/// Of what is not understood so many bytes are shown.
+/// The number of bytes that are shown of what is not understood.
 const SHOWN: usize = 200;
 
 /// An answer that is longer than any.
@@ -98,7 +98,7 @@ enum Fits {
 }
 
 impl Answers {
-    /// Nothing asked. Answers must be those of `server`, where it is known.
+    /// No request sent yet. Answers must be those of `server`, where it is known.
     pub(super) fn new(server: Option<&str>) -> Self {
         Self {
             server: server.map(|name| name.as_bytes().to_vec()),
@@ -131,7 +131,7 @@ impl Answers {
             .map(|request| request.since)
     }
 
-    /// A request is asked, or was due, `since` then. Its answer must end in `tail`.
+    /// A request is sent, or was due, `since` then. Its answer must end in `tail`.
     pub(super) fn expect(&mut self, asked: RequestKind, tail: &[u8], since: Instant) {
         if self.waiting() == 0 && self.start == self.unread.len() {
             // What comes next is the answer to this, whatever came before.
@@ -392,7 +392,7 @@ impl Answers {
         }
     }
 
-    /// So many requests wait no longer.
+    /// `count` requests wait no longer.
     fn skip(&mut self, count: usize) -> u64 {
         for _ in 0..count {
             self.answered_tails += self.requests[self.answered].tail;

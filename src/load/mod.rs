@@ -1,8 +1,8 @@
 //! Load for any herd that speaks the client protocol, and what comes of it.
 //!
-//! What is asked follows from a seed ([`Plan`]); each answer is held against its request. Times count from when a
-//! request was sent or, at a fixed rate, from when it was *due*: a server that stands still for a
-//! second then shows in all the requests of that second, not in the one that happened to be under way.
+//! The requests follow from a seed ([`Plan`]); each answer is checked against its request. Times count from when a
+//! request was sent or, at a fixed rate, from when it was *due*: a server that is frozen for a second then shows in
+//! all the requests of that second, not in the one that happened to be under way.
 
 mod answers;
 mod body;
@@ -37,7 +37,7 @@ pub struct Target {
     pub address: Address,
 }
 
-/// What to do to whom.
+/// Which load to put on which servers.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The servers. Connections are spread over them in turn.
@@ -50,7 +50,7 @@ pub struct Plan {
     pub reconnect: bool,
     /// How TLS is spoken, if it is,
     pub tls: Option<CallerTls>,
-    /// and whom each server's certificate must be for, if not for its name or else its host.
+    /// and the name that each server's certificate must be for, if not for its name or else its host.
     pub tls_name: Option<String>,
     /// Requests a second in all; `None` for a closed loop.
     pub rate: Option<u64>,
@@ -58,15 +58,15 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// or after how many requests.
     pub count: Option<u64>,
-    /// So many of a hundred requests are WHATSAT.
+    /// The percentage of requests that are WHATSAT.
     pub whatsat: u8,
     /// How long an answer, a connection or a probe may take.
     pub timeout: Duration,
-    /// So many updates a second are followed to all servers.
+    /// The number of updates a second that are followed to all servers.
     pub probes: u64,
     /// Processes whose processor time is of interest.
     pub pids: Vec<u32>,
-    /// Where all that is asked follows from, but for the times.
+    /// The seed from which all requests follow, but for their times.
     pub seed: u64,
 }
 
@@ -117,12 +117,12 @@ impl Load {
         Ok(())
     }
 
-    /// Nothing more is asked; [`run`](Self::run) completes when what is under way is answered.
+    /// No more requests are sent; [`run`](Self::run) completes when what is under way is answered.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// What came of it so far.
+    /// The result so far.
     pub fn summary(&self) -> Summary {
         let cpu = self.cpu.iter().map(|(pid, before)| {
             let during = match (before, used(*pid)) {

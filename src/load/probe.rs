@@ -1,8 +1,8 @@
 //! How long an update takes to all servers, seen by a client.
 //!
-//! A client that nobody has heard of tells one server where it is, and all others are asked about
-//! it until they know. Who does not know refuses, which costs no look-up, so the last question alone costs one,
-//! and with no answer of Places in between the time is that of the herd alone.
+//! A client of which no server has heard sends one server its position, and all others are queried for it until they
+//! know. Who does not know refuses, which costs no look-up, so the last query alone costs one, and with no answer of
+//! Places in between the time is that of the herd alone.
 
 use std::io;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::protocol::is_space;
 /// The most that an answer may be long.
 const LONGEST: usize = 4 << 20;
 
-/// A connection to one server on which one line at a time is asked.
+/// A connection to one server on which one line at a time is sent.
 struct Wire {
     stream: Box<dyn Duplex>,
     limit: Duration,
     heard: Vec<u8>,
 }
 
-/// What a server knew when it was asked.
+/// What a server knew when it was queried.
 enum Known {
     No,
     Yes,
@@ -42,7 +42,7 @@ struct Reached {
     look: Duration,
 }
 
-/// Follows so many updates a second as the plan says, one after the other, until the load stops.
+/// Follows as many updates a second as the plan says, one after the other, until the load stops.
 pub(super) async fn run(load: Arc<Load>) {
     let plan = &load.plan;
     let pause = Duration::from_secs(1) / u32::try_from(plan.probes).unwrap_or(u32::MAX).max(1);
@@ -63,7 +63,7 @@ pub(super) async fn run(load: Arc<Load>) {
 
 /// Tells the server at `origin` about a new client, and watches all others learn of it.
 async fn follow(load: &Arc<Load>, id: &str, origin: usize, wires: &mut [Option<Wire>]) {
-    // Everybody is asked once before, so that all connections are there and warm.
+    // Every server is queried once before, so that all connections are there and warm.
     let question = format!("WHATSAT {id} 0 0\n");
     for (target, wire) in load.plan.targets.iter().zip(&mut *wires) {
         if look(load, target, wire, &question).await.is_none() {
@@ -139,8 +139,8 @@ async fn watch(
         match look(&load, target, &mut wire, &question).await {
             None => return (at, wire, None),
             Some(Known::Yes) => {
-                // It knew when the question arrived. When that was is not seen, since the answer waited
-                // for Places; but the question before took so long there and back.
+                // It knew when the query arrived. When that was is not seen, since the answer waited for Places; but
+                // the query before took this long there and back.
                 let known = asked + round_trip.min(asked.elapsed());
                 let reached = Reached {
                     after: known - told,
@@ -160,7 +160,7 @@ async fn watch(
     }
 }
 
-/// Asks `target` whether it knows, on its wire or on a new one; `None` if it can't be asked.
+/// Queries `target`, on its wire or on a new one, to see whether it knows; `None` if that is not possible.
 async fn look(
     load: &Load,
     target: &Target,

@@ -1,4 +1,4 @@
-//! When a connection asks.
+//! When a connection sends.
 
 use std::time::Duration;
 
@@ -79,8 +79,8 @@ impl Schedule {
         self.taken += 1;
     }
 
-    /// Takes all requests that were due before `then`, and says how many there were. In a closed
-    /// loop there are none: what was not asked was not due.
+    /// Takes all requests that were due before `then`, and says how many there were. In a closed loop there are none:
+    /// what was not sent was not due.
     pub(super) fn take_before(&mut self, then: Duration) -> u64 {
         let from = self.taken;
         while self.pace.is_some() && matches!(self.due(then), Due::Since(_)) {

@@ -1,11 +1,12 @@
-//! What a connection asks: lines that follow from a seed, except for their times.
+//! What a connection sends: lines that follow from a seed, except for their times.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::answers::RequestKind;
 
-/// Each connection speaks for so many clients of its own, in turn, so that it knows which place of each is the newest.
+/// The number of clients for which each connection speaks, in turn; they are its own, so that it knows which place of
+/// each is the newest.
 const CLIENTS: usize = 16;
 
 /// How many places a WHATSAT asks for, at most.
@@ -14,7 +15,7 @@ const BOUND: u8 = 5;
 /// The requests of one connection.
 pub(super) struct Script {
     rng: ChaCha8Rng,
-    /// So many of a hundred requests are WHATSAT.
+    /// The percentage of requests that are WHATSAT.
     whatsat: u8,
     /// Hundredths of a WHATSAT that are due, so that any run of requests has its share of them.
     due: u8,
@@ -89,7 +90,7 @@ impl Script {
         (asked, &client.said)
     }
 
-    /// What was said may never have arrived, so nobody is asked about before it is said again.
+    /// What was sent may never have arrived, so no client is queried before it is sent again.
     pub(super) fn forget(&mut self) {
         for client in &mut self.clients {
             client.said.clear();
@@ -121,7 +122,7 @@ fn push_degrees(out: &mut Vec<u8>, rng: &mut ChaCha8Rng, limit: u64) {
     push_number(out, millionths % 1_000_000, 6);
 }
 
-/// At least so many digits. Formatting by the standard library takes longer than all the rest of a request.
+/// At least `least` digits. Formatting by the standard library takes longer than all the rest of a request.
 fn push_number(out: &mut Vec<u8>, mut number: u64, least: usize) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();

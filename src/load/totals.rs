@@ -1,4 +1,4 @@
-//! What came of a load, counted, and told as text or JSON.
+//! The result of a load, counted, and written as text or JSON.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Times {
         self.0.len()
     }
 
-    /// The time within which so many of a hundred came.
+    /// The time within which this percentage of answers came.
     pub(super) fn percentile(&self, of_hundred: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(of_hundred))
     }
@@ -138,7 +138,7 @@ pub enum Cpu {
     Unknown(String),
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// How long it took until the last answer, in nanoseconds.
@@ -153,7 +153,7 @@ pub struct Summary {
     pub lost: u64,
     /// Answers that came once more.
     pub duplicate: u64,
-    /// Requests that still waited when the load was broken off.
+    /// Requests that still waited when the load was interrupted.
     pub unfinished: u64,
     /// Connections made.
     pub connected: u64,
@@ -177,9 +177,9 @@ pub struct Summary {
     pub iamat: Option<Percentiles>,
     /// The same for WHATSAT, Places included.
     pub whatsat: Option<Percentiles>,
-    /// How updates reached other servers, where that was asked for.
+    /// How updates reached other servers, where that was measured.
     pub propagation: Option<Propagation>,
-    /// Processor time of each process that was asked about.
+    /// Processor time of each process that the plan lists.
     pub cpu: Vec<(u32, Cpu)>,
 }
 

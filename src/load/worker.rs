@@ -32,7 +32,7 @@ const WRITE: usize = 64 * 1024;
 /// The pause behind a connection that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Whoever waits looks up so often whether the load was stopped.
+/// How often whoever waits checks whether the load was stopped.
 const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// The system's timers are no finer than this, so shorter waits are waited out awake.
@@ -93,7 +93,7 @@ enum Next {
 
 /// How a connection ended.
 enum End {
-    /// All was asked and answered.
+    /// All was sent and answered.
     Done,
     /// The server ended it, or it broke.
     Closed(String),
@@ -114,7 +114,7 @@ impl Worker<'_> {
         self.schedule.due(now)
     }
 
-    /// Counts what was due so long ago that its deadline has passed before it could be sent.
+    /// Counts what was due long enough ago that its deadline has passed before it could be sent.
     fn lose_overdue(&mut self) {
         let Some(then) = self.now().checked_sub(self.load.plan.timeout) else {
             return;
@@ -395,7 +395,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Says that nothing more will be asked, and listens whether anything comes that should not.
+    /// Says that nothing more will be sent, and listens whether anything comes that should not.
     async fn hear_out(
         &mut self,
         answers: &mut Answers,
@@ -413,8 +413,8 @@ impl Worker<'_> {
     }
 }
 
-/// Waits so long, or less: an alarm is set anew only when it must go off sooner, or has gone off,
-/// since for most answers that come it would be for nothing.
+/// Waits for this time, or less: an alarm is set anew only when it must go off sooner, or has gone off, since for
+/// most answers that come it would be for nothing.
 fn wait(mut alarm: Pin<&mut Sleep>, time: Duration) -> impl Future<Output = ()> {
     let until = Instant::now() + time.saturating_sub(TICK);
     if time > TICK && (alarm.is_elapsed() || until < alarm.deadline()) {

@@ -16,7 +16,7 @@ use crate::trace::faults::{self, Faults, Kind};
 pub enum FaultClass {
     /// A server does not run.
     Down,
-    /// A server stands still.
+    /// A server is frozen.
     Frozen,
     /// A server takes no new connections.
     Refusing,
@@ -76,7 +76,7 @@ pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     all
 }
 
-/// From whom to whom, or between whom.
+/// From which end to which, or between which two.
 type Pair = (Arc<str>, Arc<str>);
 
 /// A fault as a picture shows it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::journal::{Actor, Event};
 use crate::trace::Trace;
 
-/// Somebody to whom things happen in a run.
+/// A machine or client to which things happen in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lane {
     /// What it is.

@@ -1,5 +1,5 @@
-//! Why an update came to a server late, or over a long way, or not at all: what was wrong then. Terminal and
-//! page say the same, from here.
+//! Why an update reached a server late, or over a long way, or not at all: which faults were in force then. Terminal
+//! and page say the same, from here.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::trace::Trace;
 use crate::trace::propagation::{Arrival, Propagation};
 use crate::units::LatencyRange;
 
-/// What was wrong in a run, and what came of it.
+/// The faults of a run, and their effects.
 pub(crate) struct Reasons<'a> {
     pub(super) trace: &'a Trace,
     lanes: &'a Lanes<'a>,
@@ -27,8 +27,8 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    /// Why an update came to a server on the way that it took, as the end of a sentence; nothing if
-    /// that is what was to be expected.
+    /// Why an update reached a server on the way that it took, as the end of a sentence; nothing if that is what was
+    /// to be expected.
     pub(crate) fn of_arrival(&self, update: &Propagation, arrival: &Arrival) -> String {
         let reasons = self.in_the_way(update, arrival);
         let usual = self.undisturbed_delay(update, &arrival.server);
@@ -41,7 +41,7 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    /// Why an update never came to a server, as far as that can be seen.
+    /// Why an update never reached a server, as far as that can be seen.
     pub(crate) fn of_absence(&self, update: &Propagation, server: &str) -> Option<String> {
         let mut tied = update.tied.iter();
         if let Some(tied) = tied.find(|tied| &*tied.server == server) {
@@ -84,8 +84,8 @@ impl<'a> Reasons<'a> {
         (!reasons.is_empty()).then(|| and(&reasons))
     }
 
-    /// Where an update did not get any farther towards a server: the lanes of the two ends of each
-    /// link between one that has it and one of those without it among whom the server is.
+    /// Where an update did not get any farther towards a server: the lanes of the two ends of each link between a
+    /// server that has it and one of those without it, which include that server.
     fn edges(&self, update: &Propagation, server: &str) -> Vec<(usize, usize)> {
         let herd = &self.trace.herd;
         let has = |id: ServerId| update.arrival(&herd.server(id).name).is_some();

@@ -6,7 +6,7 @@ use super::reasons::Reasons;
 use super::{fate, show};
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use};
 
-/// So many names are listed; more are counted.
+/// The maximum number of names that are listed; more are counted.
 const MOST_NAMES: usize = 6;
 
 /// What became of `update`.

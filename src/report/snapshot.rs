@@ -14,7 +14,7 @@ use crate::protocol::{escape, fields};
 use crate::trace::Trace;
 use crate::trace::propagation::{Propagation, Use, alike};
 
-/// What clients and servers say is told up to here; the ways of updates are told whole.
+/// The maximum number of lines of clients and servers that are shown; the ways of updates are always shown whole.
 const MOST_LINES: usize = 100;
 
 /// Causes and order, without times.

@@ -9,7 +9,7 @@ use crate::trace::Trace;
 
 use super::show;
 
-/// How much of a run is told.
+/// How much of a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// What clients say and hear, what becomes of updates, what fails: what a person wants to know.
@@ -68,7 +68,7 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// Which events of a run are told, and in which words.
+/// Which events of a run are shown, and in which words.
 pub struct StoryFilter<'a> {
     trace: &'a Trace,
     detail: Detail,
@@ -76,7 +76,7 @@ pub struct StoryFilter<'a> {
     begins: u64,
     /// What the report calls each update, by its record.
     names: BTreeMap<Vec<u8>, &'a str>,
-    /// Who opened a connection, and whom each expected at the other end.
+    /// Who opened a connection, and which peer each expected at the other end.
     ends: BTreeMap<ConnId, Vec<(&'a Actor, &'a PeerRole)>>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> StoryFilter<'a> {
         (last, format!("{servers} up, {links} synchronised"))
     }
 
-    /// Whether it is told of an event.
+    /// Whether an event is shown.
     pub fn is_told(&self, event: &Event) -> bool {
         if self.detail == Detail::Everything {
             return true;
@@ -195,8 +195,7 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// Whether a workload's client did it, or a server for one: the report tells of all of it
-    /// together.
+    /// Whether a workload's client did it, or a server for one: the report summarises all of it together.
     fn is_of_workload(&self, event: &Event) -> bool {
         let has = |client: &[u8]| {
             let client = String::from_utf8_lossy(client);
@@ -222,7 +221,7 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// What happened; where everything is told, with the event's number and its cause's.
+    /// What happened; where every event is shown, with its number and its cause's.
     pub(super) fn line(&self, event: &Event) -> String {
         let what = self.what(event);
         match (self.detail, event.cause) {
@@ -269,7 +268,7 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// A line. Of one with a body only the first line is told in a story.
+    /// A line. Of one with a body only the first line is shown in a story.
     fn shown(&self, line: &[u8]) -> String {
         let rest = line.split(|&byte| byte == b'\n').count() - 1;
         let first = line.split(|&byte| byte == b'\n').next();

@@ -8,12 +8,11 @@ use super::story::{Detail, StoryFilter};
 use crate::trace::invariants::Invariant;
 use crate::trace::{Judgement, Trace};
 
-/// So many events of a broken expectation are told; the others are counted.
+/// The maximum number of events of a failed expectation that are listed; the others are counted.
 const MOST_EVENTS: usize = 16;
 
-/// Each expectation: held, or broken with what was expected and what came. The invariants that held
-/// are one line; those that were not judged are another,
-/// and one more says which of them held all the same.
+/// Each expectation: passed, or failed with what was expected and what came. The invariants that passed are one line;
+/// those that were not evaluated are another, and one more says which of them passed all the same.
 pub fn judgements(trace: &Trace) -> Vec<String> {
     let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.passed);
     let mut invariants = trace.judgements.iter().filter_map(held).peekable();
@@ -40,7 +39,7 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
     lines
 }
 
-/// An expectation that failed, as the report tells of it.
+/// An expectation that failed, as the report shows it.
 #[derive(Clone, Debug)]
 pub struct Failed<'a> {
     /// The expectation.
@@ -144,7 +143,7 @@ fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &StoryFilter<'_>
     lines
 }
 
-/// What held need not be shown whole: of an answer with a body, the first line.
+/// What passed need not be shown whole: of an answer with a body, the first line.
 fn first_line(text: &str) -> String {
     match text.split_once("\\n") {
         Some((first, _)) => format!("{first} …"),

@@ -33,7 +33,7 @@ pub fn ways(trace: &Trace) -> Vec<String> {
     lines
 }
 
-/// All updates but those of workloads, which are told as a whole.
+/// All updates but those of workloads, which are shown as a whole.
 pub(super) fn told_singly(trace: &Trace) -> Vec<Propagation> {
     let workloads = &trace.header.workloads;
     let in_workload = |update: &Propagation| workloads.iter().any(|load| load.has_update(update));
@@ -126,7 +126,7 @@ pub fn fate(update: &Propagation) -> String {
     }
 }
 
-/// Who first had it from whom, as a tree with the origin at its root.
+/// Which server first had it from which, as a tree with the origin at its root.
 pub(super) fn tree(update: &Propagation) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(origin) = update.arrivals.first() {

@@ -8,12 +8,12 @@ use super::target::{Direction, Target, Usual};
 use super::{Action, Fault, FaultKind, Step, Values};
 use crate::diag::Span;
 
-/// What is wrong with whom.
+/// Which faults are in force, and for which targets.
 #[derive(Default)]
 pub(super) struct Broken {
-    /// Faults in force, by their family and whom they happen to.
+    /// Faults in force, by their family and their target.
     active: BTreeMap<(FaultKind, Target), Active>,
-    /// What another fault ended that came to somebody meanwhile, and where that is written.
+    /// Faults that another fault of the same target ended, and where that other one is written.
     ended: BTreeMap<(FaultKind, Target), Span>,
 }
 
@@ -105,7 +105,7 @@ impl Broken {
             .map(|active| &active.values)
     }
 
-    /// Everybody with whom such a fault is in force, in order: as often as it is.
+    /// Every target for which such a fault is in force, in order: once for each such fault.
     pub(super) fn all(&self, kind: FaultKind) -> impl Iterator<Item = &Target> {
         let family = kind.family();
         let all = self.active.iter();

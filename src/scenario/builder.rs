@@ -79,7 +79,7 @@ impl Builder {
         self.table("steps").with("at", time)
     }
 
-    /// Begins a step so long after the one before.
+    /// Begins a step this long after the previous one.
     #[must_use]
     pub fn after(self, time: impl Into<Said>) -> Self {
         self.table("steps").with("after", time)

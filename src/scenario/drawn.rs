@@ -6,7 +6,7 @@ use super::FaultKind;
 use crate::herd::{Name, ServerId};
 use crate::units::LatencyRange;
 
-/// So many lines of a hundred must be answered where a scenario says nothing of it.
+/// The percentage of lines that must be answered where a scenario does not say.
 const USUALLY_ANSWERED: usize = 50;
 
 /// A stream of clients' lines.
@@ -58,13 +58,13 @@ pub struct Random {
     /// Each kind of fault with the mean time from one to the next, in the order of
     /// [`FaultKind::drawn`]. Never empty, and nothing is in it twice.
     pub faults: Vec<(FaultKind, Duration)>,
-    /// How long faults go on. At the end of it all of them are mended.
+    /// How long faults go on. At its end, all of them are cleared.
     pub lasts: Duration,
     /// How long each fault holds.
     pub holds: LatencyRange,
     /// The servers that anything may happen to.
     pub of: Vec<ServerId>,
-    /// Whether it is all right if no fault is chosen, or none touches anything.
+    /// Whether it is acceptable that no fault is chosen, or that none has an effect.
     pub maybe: bool,
 }
 

@@ -47,10 +47,10 @@ pub enum Expected {
     },
     /// What happened, in words.
     Log(LogCheck),
-    /// What clients were last told is kept: of each of them, every server that runs at
-    /// the end holds the newest update that was answered, or a newer one.
+    /// The last updates of clients are kept: of each of them, every server that runs at the end holds the newest
+    /// update that was answered, or a newer one.
     NoLostUpdates(Whose),
-    /// These invariants, which are held against every run, are what this one is about.
+    /// The invariants that this run is about; they are checked against every run.
     Invariants(Vec<Invariant>),
 }
 
@@ -68,9 +68,9 @@ pub enum Whose {
 pub enum ServerCheck {
     /// At the moment that is looked at.
     State(StateCheck),
-    /// So many questions of clients went on to Places in the whole run.
+    /// The number of client queries that were passed on to Places in the whole run.
     LookUps(u64),
-    /// So many of its requests reached Places in the whole run.
+    /// The number of its requests that reached Places in the whole run.
     Requests(u64),
 }
 
@@ -81,7 +81,7 @@ pub enum StateCheck {
     Holds(UpdateRef),
     /// It holds nothing of the client of this id.
     Lacks(Vec<u8>),
-    /// It holds records of so many clients.
+    /// The number of clients of which it holds records.
     Records(u64),
 }
 
@@ -102,7 +102,7 @@ pub enum LinkCheck {
         /// The longest that it may take.
         limit: Duration,
     },
-    /// In that synchronisation both ends together send so many records.
+    /// The number of records that both ends together send in that synchronisation.
     Brings {
         /// What came before this moment is not looked at.
         since: Duration,
@@ -144,7 +144,7 @@ pub enum Check {
     Reaches(ServerId),
     /// The server does not accept it.
     Misses(ServerId),
-    /// It first comes to the server over so many links.
+    /// The number of links over which it first reaches the server.
     Hops(ServerId, u32),
     /// It first comes to the server by this way, which begins at the origin and ends at the server.
     Path(ServerId, Vec<ServerId>),
@@ -155,11 +155,11 @@ pub enum Check {
         /// The longest that it may take.
         limit: Duration,
     },
-    /// So many messages between servers carried it.
+    /// The number of messages between servers that carried it.
     Sends(u64),
-    /// So many of them told something new.
+    /// The number of those messages that were new to their receiver.
     Useful(u64),
-    /// So many of them told what was known.
+    /// The number of those messages that were duplicates.
     Duplicates(u64),
     /// It is answered and no server accepts it.
     Ignored,

@@ -114,10 +114,10 @@ pub(super) fn nearest(pattern: &Pattern) -> Option<String> {
     is_near.then(|| form.replace([WORD, NUMBER, TEXT], "*"))
 }
 
-/// So much of a hundred a word is like another of which it is a misspelling.
+/// How many per cent a word must have in common with another of which it is a misspelling.
 const LEAST_LIKENESS: usize = 80;
 
-/// How much of a hundred two words have in common.
+/// How many per cent two words have in common.
 fn likeness(a: &str, b: &str) -> usize {
     let longest = a.chars().count().max(b.chars().count()).max(1);
     100 - 100 * strsim::osa_distance(a, b).min(longest) / longest
@@ -163,7 +163,7 @@ impl Positions {
         }
     }
 
-    /// Where one of the bytes that `takes` allows leads to; it is told of a byte's position, too.
+    /// Where one of the bytes that `takes` allows leads to; `takes` gets a byte's position, too.
     fn step(&self, states: &[bool], takes: impl Fn(usize, u8) -> bool) -> Vec<bool> {
         let mut next = self.none();
         for (at, element) in self

@@ -48,7 +48,7 @@ pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
 pub(crate) use updates::planned;
 
-/// A simulated client waits so long for its connection, and then for all its answers together.
+/// How long a simulated client waits for its connection, and then for all its answers together.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The word for all clients.

@@ -17,16 +17,16 @@ pub enum Operation {
     Heal(Vec<Direction>),
     /// Connections between these are reset.
     Sever(Vec<(Party, Party)>),
-    /// Messages take so long on these routes from now on.
+    /// Messages have this latency on these routes from now on.
     Delay(Vec<Route>, LatencyRange),
     /// A clock is so wrong from now on.
     SetClock(Clocked, Skewed),
-    /// A clock jumps by so many nanoseconds, and goes on as before.
+    /// A clock jumps by this number of nanoseconds, and goes on as before.
     Jump(Clocked, i64),
 }
 
 impl Operation {
-    /// The servers to whom it is done; of the network's ways and latencies, none.
+    /// The servers that it acts on; none for operations on the network's routes and latencies.
     pub fn servers(&self) -> Vec<ServerId> {
         match self {
             Self::Set(_, party) | Self::Clear(_, party) => party.server().into_iter().collect(),

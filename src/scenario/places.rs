@@ -12,7 +12,7 @@ use crate::diag::Span;
 pub struct PlacesTable {
     /// Where the file says so.
     pub span: Span,
-    /// Only requests around this place, as the API is asked for it: `34.068930,-118.445127`.
+    /// Only requests around this place, as the API is queried for it: `34.068930,-118.445127`.
     pub near: Option<String>,
     /// Only requests with this radius in metres.
     pub radius: Option<u32>,
@@ -22,7 +22,7 @@ pub struct PlacesTable {
     pub body: PlacesBody,
     /// How long the answer takes, in simulated time, the network's latency aside.
     pub delay: Duration,
-    /// After so many answers the table is used up; if not given, never.
+    /// The number of answers after which the table is used up; if not given, it never is.
     pub times: Option<u64>,
     /// How many requests it must answer, exactly.
     pub expect: Option<u64>,
@@ -37,7 +37,7 @@ pub struct PlacesTable {
 pub enum PlacesBody {
     /// These bytes.
     Given(Vec<u8>),
-    /// So many invented places, in the API's own shape.
+    /// This number of invented places, in the API's own shape.
     Invented(u8),
 }
 

@@ -44,8 +44,8 @@ pub(super) struct RawScenario {
     /// How long a message takes between a server and Places, by default as long as between a client
     /// and a server.
     pub(super) places_latency: Option<Located<LatencyRange>>,
-    /// The latency of single links, `{ "Riley-Juzang" = "200ms" }`. It goes before `link_latency`
-    /// and before the latency in the herd's own file.
+    /// The latency of single links, `{ "Riley-Juzang" = "200ms" }`. It takes precedence over `link_latency` and over
+    /// the latency in the herd's own file.
     pub(super) latency: Option<Entries<Located<LatencyRange>>>,
     /// When the run ends, such as `"8s"`. By default it ends when everything is quiet.
     pub(super) end: Option<Located<DurationText>>,
@@ -67,7 +67,7 @@ pub(super) struct RawScenario {
     /// `nothing-invented`, `sends-bounded`, `links-fail-for-a-reason`,
     /// `graceful-stop-loses-nothing`, `agreement` and `nothing-waits`.
     pub(super) without: Option<OneOrMany>,
-    /// What the Places API answers. Without it every look-up finds nothing, and nothing is asked.
+    /// What the Places API answers. Without it every look-up finds nothing, and no request is sent.
     pub(super) places: Option<Located<Vec<Section<RawPlaces>>>>,
 }
 
@@ -89,12 +89,12 @@ pub(super) struct RawPlaces {
     pub(super) hex: Option<Located<String>>,
     /// The body: a file, relative to this one.
     pub(super) file: Option<Located<String>>,
-    /// The body: so many invented places in the API's own shape, 0 by default.
+    /// The body: the number of invented places in the API's own shape, 0 by default.
     #[schemars(range(max = 20))]
     pub(super) places: Option<Located<u8>>,
     /// How long the answer takes, beside the network's latency.
     pub(super) delay: Option<Located<DurationText>>,
-    /// After so many requests the table is used up. By default it never is.
+    /// The number of requests after which the table is used up. By default it never is.
     #[schemars(range(min = 1))]
     pub(super) times: Option<Located<u64>>,
     /// How many requests must come to this table. By default at least one must.
@@ -131,7 +131,7 @@ pub(super) struct PlainStep {
     pub(super) from: Option<OneOrMany>,
     /// This client connects and sends something: any name, used to tell the story.
     pub(super) client: Option<Located<String>>,
-    /// So many clients do it, `kiwi-1`, `kiwi-2` and so on for `client = "kiwi"`; or so many are
+    /// The number of clients that do it, `kiwi-1`, `kiwi-2` and so on for `client = "kiwi"`; or the number of clients
     /// in a `workload`.
     #[schemars(range(min = 1, max = 10000))]
     pub(super) clients: Option<Located<u32>>,
@@ -152,8 +152,8 @@ pub(super) struct PlainStep {
     pub(super) reply: Option<OneOrMany>,
     /// `true`: no answer may come.
     pub(super) no_reply: Option<Located<bool>>,
-    /// `true`: no answer need come, but if one does it must be as `reply` says. Of a random step: no
-    /// fault need be chosen, nor touch anything.
+    /// `true`: no answer need come, but if one does it must be as `reply` says. Of a random step: no fault need be
+    /// chosen, nor have an effect.
     pub(super) maybe: Option<Located<bool>>,
     /// How often the client does it, each time on a connection of its own; once by default.
     #[schemars(range(min = 1, max = 10000))]
@@ -231,9 +231,9 @@ pub(super) struct RawExpect {
     pub(super) within: Option<Located<DurationText>>,
     /// How many messages between servers carried it.
     pub(super) sends: Option<Located<u64>>,
-    /// How many of them told a server something new.
+    /// How many of them were new to their receiver.
     pub(super) useful: Option<Located<u64>>,
-    /// How many of them told a server what it already knew.
+    /// How many of them were duplicates: their receiver already knew what they said.
     pub(super) duplicates: Option<Located<u64>>,
     /// `true`: the update is answered and changes nothing, so no server accepts it.
     pub(super) ignored: Option<Located<bool>>,
@@ -246,7 +246,7 @@ pub(super) struct RawExpect {
     pub(super) at: Option<Located<DurationText>>,
     /// The updates that the server holds then, each as its client's newest: as in `update`.
     pub(super) holds: Option<OneOrMany>,
-    /// The clients, by their ids, of whom the server holds nothing then.
+    /// The clients, by their ids, of which the server holds no record then.
     pub(super) lacks: Option<OneOrMany>,
     /// Of how many clients the server holds a record then.
     pub(super) records: Option<Located<u64>>,
@@ -278,7 +278,7 @@ pub(super) struct RawExpect {
     /// `true`: of each of the workload's clients, or of these clients, every server that runs at the
     /// end holds the newest update that was answered, or a newer one.
     pub(super) no_lost_updates: Option<Located<bool>>,
-    /// Invariants that this run is about: a name or a list. They are held against it anyway; so it
-    /// is said that nothing else need be expected.
+    /// Invariants that this run is about: a name or a list. They are checked anyway; naming them says that nothing
+    /// else need be expected.
     pub(super) invariant: Option<OneOrMany>,
 }

@@ -22,7 +22,7 @@ pub fn faults() -> String {
     table
 }
 
-/// A table in Markdown of what can be drawn, and to whom it happens.
+/// A table in Markdown of the faults that can be drawn, and of their targets.
 pub fn drawn() -> String {
     let mut table = String::from("| kind | happens to |\n|---|---|\n");
     for kind in FaultKind::drawn() {

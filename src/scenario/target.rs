@@ -30,7 +30,7 @@ impl Target {
         }
     }
 
-    /// From whom to whom, or between whom.
+    /// From which party to which, or between which two.
     pub fn pair(&self) -> Option<(Party, Party)> {
         match self {
             Self::Direction(pair) => Some(*pair),
@@ -103,7 +103,7 @@ impl Party {
     }
 }
 
-/// From whom to whom.
+/// From which party to which: the sender first.
 pub type Direction = (Party, Party);
 
 /// What messages go by.

@@ -152,7 +152,7 @@ enum Part {
     Now(Offset),
     /// The number of the repetition.
     Index,
-    /// The client's name, while nobody knows whose line it is.
+    /// The client's name, while it is not known which client sends the line.
     Client,
 }
 

@@ -12,7 +12,7 @@ use rcgen::{
 use crate::net::secure::is_certifiable;
 use crate::protocol::time::Timestamp;
 
-/// Certificates are good from so long before they are made, for clocks differ.
+/// How long before they are made certificates become valid, for clocks differ.
 const BACKDATED: Duration = Duration::from_hours(1);
 
 /// Why a certificate can't be made.

@@ -79,7 +79,7 @@ impl Chooser for Listed<'_> {
     }
 }
 
-/// What came of a scenario's order.
+/// The outcome of a scenario's order.
 pub(super) struct OrderOutcome {
     /// Where the scenario's file says so, as a byte.
     pub(super) place: usize,

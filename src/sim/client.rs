@@ -44,7 +44,7 @@ pub(super) struct Place {
     pub(super) line: usize,
 }
 
-/// What came of one line so far.
+/// The outcome of one line so far.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) place: Place,
@@ -57,8 +57,8 @@ pub(super) struct Outcome {
     pub(super) waits: bool,
 }
 
-/// Where the driver puts jobs, and finds what came of them: each thing as soon as it happens, since
-/// a run may end at any moment.
+/// Where the driver puts jobs, and finds their outcomes: each one as soon as it is known, since a run may end at any
+/// moment.
 #[derive(Clone, Default)]
 pub(super) struct Board(Arc<Mutex<Inner>>);
 
@@ -93,7 +93,7 @@ impl Board {
         inner.waiting += 1;
     }
 
-    /// This is what came of a line so far.
+    /// Sets the outcome of a line so far.
     fn tell(&self, outcome: Outcome) {
         self.inner().outcomes.insert(outcome.place, outcome);
     }
@@ -108,7 +108,7 @@ impl Board {
         self.inner().pending -= 1;
     }
 
-    /// What came of every line that was sent or could not be.
+    /// The outcome of every line that was sent or could not be.
     pub(super) fn take(&self) -> Vec<Outcome> {
         std::mem::take(&mut self.inner().outcomes)
             .into_values()
@@ -253,8 +253,8 @@ async fn finish(stream: &mut SimStream, mut answers: Answers, conn: ConnId, jour
 }
 
 impl Job {
-    /// What to send now, by the client's clock, which is read only if a line tells of it: what
-    /// nobody reads is touched by no skew.
+    /// What to send now, by the client's clock, which is read only if a line contains it: a skew that nobody reads
+    /// has no effect.
     fn lines(&self, net: &SimNet) -> Vec<Rendered> {
         let lines = self.what.lines.iter();
         let now = if lines.clone().any(|line| line.send.has_clock()) {
@@ -273,7 +273,7 @@ impl Job {
         journal.record(cause, EventKind::Unanswered { to, line });
     }
 
-    /// What came of a line that nobody waits for any more: nothing.
+    /// The outcome of a line that nobody waits for any more: no answer.
     fn outcome(&self, line: usize, sent: Option<EventId>) -> Outcome {
         Outcome {
             place: Place {

@@ -13,7 +13,7 @@ use crate::scenario::{
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
-/// How many answers of the wrong kind are told; the others are counted.
+/// The maximum number of answers of the wrong kind that are listed; the others are counted.
 const MOST_TOLD: usize = 5;
 
 /// Where workloads are written. The steps of their clients have the same places.
@@ -161,7 +161,7 @@ pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> 
     judgements
 }
 
-/// A workload and what came of each line.
+/// A workload and the outcome of each line.
 struct Load<'a> {
     workload: &'a Workload,
     place: String,

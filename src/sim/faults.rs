@@ -28,7 +28,7 @@ struct Active {
 #[derive(PartialEq)]
 enum Kind {
     Host(Condition, Party),
-    /// A fault that is more than one operation, and to whom it happens.
+    /// A fault that is more than one operation, and its target.
     Composed(usize, Option<Party>),
     /// The ways that it still cuts.
     Cut(Vec<Wire>),
@@ -50,7 +50,7 @@ fn is_cut(active: &[Active], wire: Wire) -> bool {
     active.iter().any(cuts)
 }
 
-/// What is broken, and the means to break it.
+/// The faults in force, and the means to begin and end faults.
 pub(super) struct Breaker {
     machines: Machines,
     faults: Faults,
@@ -129,7 +129,7 @@ impl Breaker {
         });
     }
 
-    /// What a fault that ends now has touched since it was last counted.
+    /// The impact of a fault that ends now, since it was last counted.
     fn untold(&self, active: &Active) -> u64 {
         let since = active.measure.read(&self.faults) - active.before;
         let more = match (&active.measure, &active.kind) {
@@ -160,7 +160,7 @@ impl Breaker {
         self.account(|_| true, true);
     }
 
-    /// Says what faults of this kind have touched, and forgets them.
+    /// Records the impact of faults of this kind, and forgets them.
     fn account(&mut self, over: impl Fn(&Kind) -> bool, lasts: bool) {
         let (over, active) = std::mem::take(&mut self.active)
             .into_iter()
@@ -342,7 +342,7 @@ impl Breaker {
         self.wires.see(sim, now, latency);
     }
 
-    /// Delivers what is due between machines that were cut off from each other, and counts what is held up.
+    /// Delivers what is due between machines that were cut off from each other, and counts what is delayed.
     pub(super) fn deliver(&mut self, sim: &turmoil::Sim<'_>, now: Duration) {
         let Self { wires, active, .. } = self;
         wires.deliver(sim, now, |message| {
@@ -422,7 +422,7 @@ impl Breaker {
         self.end(|kind| matches!(kind, Kind::Slow(slow) if slow.is_empty()));
     }
 
-    /// A clock jumps by so many nanoseconds, and goes on as before.
+    /// A clock jumps by this number of nanoseconds, and goes on as before.
     pub(super) fn jump(&mut self, clocked: &Clocked, by: i64, now: Duration, origin: Origin) {
         let error = match clocked {
             Clocked::Server(id) => self.faults.error(id.index(), now),

@@ -89,9 +89,10 @@ impl Origin {
 
 /// How to see what a fault affects. Every measure only grows.
 pub(super) enum Measure {
-    /// Connections that this machine's system refuses, beside so many that it had.
+    /// Connections that this machine's system refuses. The number is that of the connections that it had; they count,
+    /// too.
     Refused(Machine, u64),
-    /// Connections to this machine that come to nothing, beside so many that it had.
+    /// Connections to this machine that are lost. The number is that of the connections that it had; they count, too.
     Lost(Machine, u64),
     Stopped(Machine),
     /// What the fault counts itself as it goes.

@@ -1,9 +1,10 @@
 //! How long a run may take in wall time.
 //!
-//! Simulated time stands still while a server runs, so one that never comes back from a poll would hold a run, and a sweep
-//! with it, for ever. Each run is therefore simulated on another thread than the one that waits for it. No thread can
-//! be ended from outside: past the limit it is left behind with all that it has, and the next run is given a new
-//! one. One that comes back after all sees that it was left and ends by itself. Nothing of wall time is in a trace.
+//! Simulated time is stopped while a server runs, so one that never comes back from a poll would block a run, and a
+//! sweep with it, for ever. Each run is therefore simulated on another thread than the one that waits for it. No
+//! thread can be ended from outside: past the limit it is left behind with all that it has, and the next run is given
+//! a new one. One that comes back after all sees that it was left and ends by itself. Nothing of wall time is in a
+//! trace.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,11 +19,11 @@ use super::{SimError, Simulator};
 use crate::node::mistakes;
 use crate::scenario::Scenario;
 
-/// So often it is looked whether somebody wants no more of a run. Time is counted in as many pieces, so that a process
+/// How often to check whether the run was cancelled. Time is counted in intervals of this length, so that a process
 /// that was suspended loses one of them and not a whole run.
 const LOOKS: Duration = Duration::from_millis(100);
 
-/// So long a run may go on when nobody wants it any more: most are over by then, and count.
+/// How long a run may go on after it was cancelled: most are over by then, and count.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// As much as the first thread of a process has: that is where simulations ran before.

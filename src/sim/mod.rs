@@ -41,7 +41,7 @@ use limit::{Progress, within};
 pub use net::{SimNet, SimStream};
 pub use simulator::{Server, Simulator};
 
-/// Why a run gave no trace to be trusted. A broken expectation is no error.
+/// Why a run gave no trace to be trusted. A failed expectation is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
     /// Something inside failed or panicked.
@@ -113,8 +113,8 @@ pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
 /// Runs a scenario twice, as [`run`] does, with Places answering by the mocks that `mocks` makes for
 /// each run. The scenario's own tables answer first.
 ///
-/// A response is delayed in simulated time by the header [`DELAY_HEADER`]. Requests that no mock
-/// matches, and mocks that are not asked as they expect, are broken judgements in the trace.
+/// A response is delayed in simulated time by the header [`DELAY_HEADER`]. Requests that no mock matches, and mocks
+/// that do not get the requests that they expect, are failed judgements in the trace.
 ///
 /// # Errors
 ///
@@ -169,7 +169,7 @@ fn failed(scenario: &Scenario, at: Duration, error: &dyn std::error::Error) -> S
 enum Mode {
     /// Time.
     ByTime,
-    /// Choices; those of the scenario itself, if they are told of.
+    /// Choices; with an [`OrderOutcome`], those of the scenario's own order.
     ByHand(Option<OrderOutcome>),
 }
 

@@ -24,7 +24,7 @@ impl Default for Recorder {
 #[derive(Default)]
 struct Inner {
     events: Vec<Event>,
-    /// So many there may be.
+    /// The maximum number of events.
     most: usize,
     /// Simulated time while no host is running: when the harness itself does something.
     now: Duration,
@@ -148,7 +148,7 @@ impl Recorder {
         self.inner().events.len()
     }
 
-    /// The servers that did something since there were so many events.
+    /// The servers that did something since there were `count` events.
     pub(super) fn servers_since(&self, count: usize) -> BTreeSet<Arc<str>> {
         let inner = self.inner();
         let new = inner.events.get(count..).unwrap_or_default();

@@ -79,7 +79,7 @@ fn begin(step: &Step, fault: &Fault, number: usize, machines: &Machines) -> Vec<
     begins.into_iter().chain(operations).chain(ends).collect()
 }
 
-/// The steps that a random step came to, as a scenario's file would write them.
+/// The steps that a random step was expanded to, as a scenario's file would write them.
 fn chosen(scenario: &Scenario, random: &Step) -> Vec<String> {
     let chosen = scenario
         .steps

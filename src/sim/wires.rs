@@ -2,7 +2,7 @@
 //!
 //! The simulation can hold a link, both ways at once, and let go of it; then everything that it held arrives at once,
 //! however young. So from the first cut on, what goes between two machines is delivered by hand, each message when it
-//! would have arrived: or, if its way is cut then, as soon as the way is mended.
+//! would have arrived: or, if its direction is cut then, as soon as that direction is healed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -35,7 +35,7 @@ struct Message {
     counted_for: Vec<EventId>,
 }
 
-/// A message that arrives now, unless it is held up.
+/// A message that arrives now, unless it is delayed.
 pub(super) struct HeldUp<'a> {
     /// The way that it goes.
     pub(super) wire: Wire,

@@ -30,10 +30,11 @@ use crate::seed::derive;
 use crate::server::{Config, Start};
 use by_hand::ByHand;
 
-/// A run that has not become quiet so long after its last step never will.
+/// A run that has not become quiet this long after its last step never will.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
 
-/// Nor does one in which so much has happened: a flood that never ends would else fill the memory long before.
+/// The number of events from which on a run is given up: a flood that never ends would else fill the memory long
+/// before.
 pub(super) const MOST_EVENTS: usize = 2_000_000;
 
 /// What one execution of a scenario gave.
@@ -46,7 +47,7 @@ pub(super) struct Execution {
     pub(super) undone: usize,
     /// Clients that still waited for an answer when the run ended.
     pub(super) still_waiting: usize,
-    /// What each fault touched, in the order in which they ended.
+    /// The impact of each fault, in the order in which they ended.
     pub(super) impacts: Vec<Impact>,
     /// For how long it ran.
     pub(super) lasted: Duration,
@@ -54,7 +55,7 @@ pub(super) struct Execution {
     pub(super) places: Option<PlacesObservation>,
 }
 
-/// How a run came to its end.
+/// How a run ended.
 #[derive(PartialEq, Eq)]
 enum RunEnd {
     /// Everything was quiet, or it was the time that the scenario says.

@@ -1,4 +1,4 @@
-//! From when to when each fault of a run lasted, and whom it affected.
+//! From when to when each fault of a run lasted, and which targets it affected.
 //!
 //! Everybody who wants to know it reads it here, and this reads it from the trace alone: the simulator
 //! says of each fault when it began, and says by an event that this one caused when it was over and what it
@@ -40,7 +40,7 @@ impl Kind {
     }
 }
 
-/// From whom to whom, or between whom.
+/// From which party to which, or between which two.
 pub(crate) type Pair<'a> = (&'a str, &'a str);
 
 /// One pair that a fault affects.
@@ -58,7 +58,8 @@ pub(crate) struct Fault<'a> {
     pub(crate) begin: &'a Event,
     /// What ended it; none if it lasted.
     pub(crate) end: Option<&'a Event>,
-    /// Of a fault of the network: whom it affects, and how long each of them. A cut has directions, anything else links.
+    /// Of a fault of the network: what it affects, and how long each of them. A cut has directions, anything else
+    /// links.
     pub(crate) parts: Vec<Part<'a>>,
     /// The event that tells what it affected; none in a trace that was cut before.
     pub(crate) impact: Option<&'a Event>,
@@ -123,7 +124,7 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// Whether an event ends what is only a part of a fault, and of which no impact is told.
+/// Whether an event ends what is only a part of a fault, and of which no impact is recorded.
 fn ends_a_part(event: &Event) -> bool {
     matches!(
         event.what,

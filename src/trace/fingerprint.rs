@@ -1,4 +1,4 @@
-//! What is broken in a run, without names, numbers and times: two runs that broke in the same way have the same.
+//! What failed in a run, without names, numbers and times: two runs that failed in the same way have the same.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,10 +9,10 @@ use super::invariants::{Invariant, Patience, Run};
 use super::{Judgement, Trace};
 use crate::journal::{Actor, EventId};
 
-/// In which way a run is broken.
+/// In which way a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// What was broken: an invariant's name, or an expectation's words without names and numbers.
+    /// What failed: an invariant's name, or an expectation's words without names and numbers.
     pub broken: String,
     /// The kinds of the events that show it first, in alphabetical order.
     pub shape: Vec<String>,
@@ -29,8 +29,8 @@ impl fmt::Display for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of a run that is broken. Where much is, that of the first invariant; for what is wrong with that is mostly why the
-    /// rest is.
+    /// Of a run that failed. Where several checks failed, that of the first invariant; for what is wrong with that is
+    /// mostly why the others failed.
     pub fn of(trace: &Trace) -> Option<Self> {
         let broken = || {
             trace
@@ -57,7 +57,7 @@ impl Fingerprint {
         })
     }
 
-    /// Of a run that came to nothing, for a reason in so many words.
+    /// Of a run that gave no trace, for a reason in these words.
     pub fn of_failure(words: &str) -> Self {
         Self {
             broken: words.to_owned(),
@@ -65,7 +65,7 @@ impl Fingerprint {
         }
     }
 
-    /// Everything that is broken in a run: invariants by their names, expectations by their words without names and
+    /// Everything that failed in a run: invariants by their names, expectations by their words without names and
     /// numbers.
     pub fn all_broken(trace: &Trace) -> BTreeSet<String> {
         let broken = trace
@@ -80,7 +80,7 @@ impl Fingerprint {
     }
 }
 
-/// The events of the first violation that the judgement tells of. All of its events together are those of several.
+/// The events of the first violation that the judgement lists. All of its events together are those of several.
 fn first_violation(trace: &Trace, invariant: Invariant, judgement: &Judgement) -> Vec<EventId> {
     let violations = invariant.violations(&Run {
         header: &trace.header,

@@ -75,18 +75,18 @@ pub struct Header {
     pub links: Vec<LinkShape>,
     /// The versions that the events depend on.
     pub versions: Versions,
-    /// The workloads, whose clients reports tell of as a whole.
+    /// The workloads, whose clients reports describe as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workloads: Vec<WorkloadShape>,
-    /// The invariants that were not judged, because the scenario says so.
+    /// The invariants that were not evaluated, because the scenario says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
-    /// Those of them that held in this run all the same.
+    /// Those of them that passed in this run all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needless: Vec<Invariant>,
 }
 
-/// A link, as a trace's header tells of it.
+/// A link, as a trace's header describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkShape {
     /// The server that dials.
@@ -97,7 +97,7 @@ pub struct LinkShape {
     pub latency: String,
 }
 
-/// A workload, as a trace's header tells of it.
+/// A workload, as a trace's header describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadShape {
     /// Its name.

@@ -286,7 +286,7 @@ impl<'a> History<'a> {
                         continue;
                     }
                     let due = sent.saturating_add(least);
-                    // What has come to a frozen server is not held up by a cut that begins then.
+                    // What has reached a frozen server is not delayed by a cut that begins then.
                     let comes = after(due, &cut).and_then(|comes| after(comes, &frozen));
                     let Some(comes) = comes.filter(|comes| *comes <= hears_to) else {
                         continue;

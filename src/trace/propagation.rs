@@ -1,5 +1,5 @@
-//! The way of each update through the herd, from the events alone: who had it from whom, after how
-//! many hops and how long, and which messages were of use.
+//! The way of each update through the herd, from the events alone: which server had it from which, after how many
+//! hops and how long, and which messages were of use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub struct Propagation {
     pub sent: Option<EventId>,
     /// What the server made of it.
     pub fate: Fate,
-    /// The servers that took it in, in the order in which they did. The first one is its origin. A
-    /// server that was restarted and told again is here again.
+    /// The servers that took it in, in the order in which they did. The first one is its origin. A server that was
+    /// restarted and received it again is here again.
     pub arrivals: Vec<Arrival>,
     /// Servers that never had it because something newer of the same client came first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,7 +64,7 @@ pub struct Arrival {
     pub event: EventId,
     /// How many links it came over.
     pub hops: u32,
-    /// Who told it; none at the origin.
+    /// The server that sent it; none at the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Arc<str>>,
     /// It came by synchronisation and not by the flood.
@@ -94,21 +94,21 @@ pub struct Tied {
 pub struct Send {
     /// Who sent it.
     pub from: Arc<str>,
-    /// To whom.
+    /// The receiver.
     pub to: Arc<str>,
     /// The event of sending it.
     pub event: EventId,
     /// It was sent by synchronisation and not by the flood.
     pub sync: bool,
-    /// What came of it.
+    /// The outcome of the message.
     pub result: Use,
 }
 
-/// What came of a message.
+/// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Use {
-    /// It was news.
+    /// It was new.
     Useful,
     /// It was known, or something that takes precedence was.
     Duplicate,
@@ -124,7 +124,7 @@ impl Propagation {
             .find(|arrival| &*arrival.server == server)
     }
 
-    /// Over how many links it first came to `server`, if it did.
+    /// Over how many links it first reached `server`, if it did.
     pub fn hops(&self, server: &str) -> Option<u32> {
         self.arrival(server).map(|arrival| arrival.hops)
     }
@@ -148,7 +148,7 @@ impl Propagation {
             .map(|(_, arrival)| arrival)
     }
 
-    /// The way on which it first came to `server`: from the origin to it.
+    /// The way on which it first reached `server`: from the origin to it.
     pub fn path(&self, server: &str) -> Vec<Arc<str>> {
         let path = self.path_of(server).into_iter();
         path.map(|arrival| Arc::clone(&arrival.server)).collect()
@@ -426,7 +426,7 @@ impl<'a> Index<'a> {
         })
     }
 
-    /// Whether the message that brought it was sent for another reason than that it was news.
+    /// Whether the message that brought it was sent for another reason than that it was new.
     fn came_by_sync(&self, arrival: &Event) -> bool {
         let heard = arrival.cause.and_then(|cause| self.event(cause));
         let sent = heard

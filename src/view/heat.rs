@@ -7,7 +7,7 @@ use super::html::{escape, framed};
 use crate::report::show::count;
 use crate::survey::{Cutting, FailureSet, Spread, Survey};
 
-/// So many failure sets are shown; the rest is counted.
+/// The maximum number of failure sets that are shown; the rest is counted.
 const MOST_ROWS: usize = 3_000;
 
 const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("heat.css"));

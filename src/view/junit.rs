@@ -22,7 +22,7 @@ pub struct Suite {
 struct Case {
     about: String,
     line: Option<String>,
-    /// What was expected and what came, and the same at length; of an expectation that was broken.
+    /// What was expected and what came, and the same at length; of an expectation that failed.
     failure: Option<(String, String)>,
 }
 

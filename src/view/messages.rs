@@ -1,4 +1,4 @@
-//! Every message of a run: who sent it to whom, whether it arrived, and of what use it was.
+//! Every message of a run: its sender and its receiver, whether it arrived, and of what use it was.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub enum Class {
     Request,
     /// A server answers a client.
     Answer,
-    /// An update that was news where it arrived.
+    /// An update that was new where it arrived.
     Useful,
     /// An update that was known already, or something newer was.
     Duplicate,
@@ -25,7 +25,7 @@ pub enum Class {
     Lost,
     /// Greetings and comparing of notes.
     Sync,
-    /// Signs of life.
+    /// Heartbeats.
     Heartbeat,
     /// Asked of Places, or answered by it.
     Places,
@@ -59,7 +59,7 @@ pub(super) fn messages(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Message> {
     let mut messages: Vec<Message> = events
         .filter_map(|event| index.message(event).or_else(|| index.of_places(event)))
         .collect();
-    // A question to Places that is asked again was sent when it was asked first, as far as anybody knows.
+    // A request to Places that is sent again was sent when it was sent first, as far as anybody knows.
     messages.sort_by_key(|message| message.sent);
     messages
 }
@@ -67,12 +67,12 @@ pub(super) fn messages(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Message> {
 struct Index<'a> {
     trace: &'a Trace,
     lanes: &'a Lanes<'a>,
-    /// What arrived because of a line that was sent, and the first thing that came of its arrival.
+    /// What arrived because of a line that was sent, and the first effect of its arrival.
     heard: BTreeMap<u64, &'a Event>,
     effect: BTreeMap<u64, &'a Event>,
-    /// The last time that Places was asked for each look-up.
+    /// The last request to Places for each look-up.
     asked: BTreeMap<u64, u64>,
-    /// Who opened a connection, and whom each expected at the other end.
+    /// Who opened a connection, and which peer each expected at the other end.
     ends: BTreeMap<ConnId, Vec<(&'a Actor, &'a PeerRole)>>,
     /// The updates that clients sent or servers passed on, by the event of sending; whether by synchronisation.
     updates: BTreeMap<u64, (usize, bool)>,

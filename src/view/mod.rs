@@ -2,8 +2,8 @@
 //! moment. A run as a static picture, and in the formats of other people's tools. Everything here is a pure function of traces, and
 //! the same traces give the same bytes.
 //!
-//! [`model::Run`] is what any picture of a run needs; [`page`] puts it into a page whose own code (`page/`) draws it. The page
-//! asks no network for anything, and nothing of a trace is ever more than text in it.
+//! [`model::Run`] is what any picture of a run needs; [`page`] puts it into a page whose own code (`page/`) draws it.
+//! The page requests nothing from any network, and nothing of a trace is ever more than text in it.
 
 mod heat;
 mod html;
@@ -38,7 +38,7 @@ pub use sweep::{SmallScenario, sweep_page};
 /// The story of a run is in the page up to this many lines; `herd show` has the rest.
 const MOST_STORY: usize = 4_000;
 
-/// So many pairs of runs are compared in words; more are compared by the pictures alone.
+/// The number of pairs of runs that are compared in words; more are compared by the pictures alone.
 const MOST_PAIRS: usize = 6;
 
 /// The page's style, and its code in the order in which the parts need each other.

@@ -40,7 +40,7 @@ pub struct Run {
     pub seed: String,
     /// The line that `herd run` ends with.
     pub verdict: String,
-    /// How many expectations were broken.
+    /// How many expectations failed.
     pub broken: usize,
     /// How many messages a flood costs when nothing is wrong; none if the herd is not connected.
     pub flood: Option<usize>,
@@ -53,7 +53,7 @@ pub struct Run {
     pub links: Vec<(usize, usize, String)>,
     /// What happened.
     pub events: Events,
-    /// Who said what to whom.
+    /// The messages, each with its sender and its receiver.
     pub messages: Messages,
     /// The records that events tell of.
     pub records: Vec<Record>,
@@ -65,7 +65,7 @@ pub struct Run {
     pub updates: Vec<Update>,
     /// What was expected, and what came.
     pub judgements: Vec<JudgementRow>,
-    /// The invariants that were not judged.
+    /// The invariants that were not evaluated.
     pub without: Vec<&'static str>,
     /// Every text, once.
     pub texts: IndexSet<String>,
@@ -139,7 +139,7 @@ pub struct Update {
     pub arrivals: Vec<ArrivalRow>,
     /// The lanes of those that never had it, and why, in a few words: a place in the texts.
     pub missing: Vec<(usize, usize)>,
-    /// How many messages between servers told something new, told nothing new, never arrived.
+    /// How many messages between servers were new, were duplicates, never arrived.
     pub sends: [usize; 3],
 }
 
@@ -152,7 +152,7 @@ pub struct ArrivalRow {
     pub event: u64,
     /// Over how many links it came.
     pub hops: u32,
-    /// The lane of who told it; -1 at the origin.
+    /// The lane of the server that sent it; -1 at the origin.
     pub via: i64,
     /// It came by synchronisation.
     pub sync: bool,
@@ -176,7 +176,7 @@ impl Serialize for ArrivalRow {
 pub struct JudgementRow {
     /// What it is about.
     pub about: String,
-    /// Whether it held.
+    /// Whether it passed.
     pub held: bool,
     /// What was expected.
     pub expected: String,

@@ -10,7 +10,7 @@ const MOST_CHOICES: usize = 300;
 /// What follows a beginning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
-    /// Nothing: what came of it, and whether something was broken.
+    /// Nothing: the outcome, and whether something failed.
     End { came: usize, broken: bool },
     /// Choices, each with what follows it.
     Point(Vec<(usize, usize)>),
@@ -92,7 +92,7 @@ impl Tree {
         self.nodes.len() - 1
     }
 
-    /// How many choices are in the tree: so many lines it has at most.
+    /// The number of choices in the tree, which is the maximum number of its lines.
     pub(super) fn size(&self) -> usize {
         let choices = self.nodes.iter().map(|node| match node {
             Node::End { .. } => 0,

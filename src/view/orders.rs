@@ -1,5 +1,5 @@
-//! An exploration as a page: the tree of orders, in which what goes on the same way is shown once, and what came of them. It
-//! has no code.
+//! An exploration as a page: the tree of orders, in which what goes on the same way is shown once, and their
+//! outcomes. It has no code.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::order_tree::{Node, Tree};
 use crate::explore::{self, Exploration, OrderGroup, Orders};
 use crate::report::show::{count, grouped};
 
-/// So many different outcomes are in the table; the rest is counted.
+/// The maximum number of different outcomes in the table; the rest is counted.
 const MOST_ROWS: usize = 2_000;
 
 /// A tree with more lines is not shown.
@@ -160,7 +160,7 @@ impl Page<'_> {
         )
     }
 
-    /// After how many hops each update came to each server.
+    /// After how many hops each update reached each server.
     fn hops(&self, came: &OrderGroup) -> String {
         let updates = came.hops.iter().zip(&self.exploration.updates);
         let told = updates.map(|((name, hops), range)| {
@@ -351,7 +351,7 @@ mod tests {
             "{page}"
         );
         assert_eq!(page.matches("<tr id=\"e1-o").count(), 35);
-        // Where not even what came of them is kept, the rest is counted.
+        // Where not even their outcomes are kept, the rest is counted.
         let page = orders_page(&[reduced(30, 1)]);
         assert!(page.contains("6 outcomes more are not shown"), "{page}");
         assert!(explored(&Options { keep: 0, ..few }).orders.is_none());

@@ -21,7 +21,7 @@ const WIDTH: u64 = 1_000;
 const EVENTS: u64 = 1;
 const WRONG: u64 = 2;
 
-/// The events of a run that are told, and the arrivals of what is told to be sent, as a JSON text.
+/// The events of a run that are shown, and the arrivals of what is shown as sent, as a JSON text.
 pub fn perfetto(trace: &Trace, detail: Detail) -> String {
     let told = StoryFilter::new(trace, detail);
     let lanes = Lanes::of(trace);
@@ -135,7 +135,8 @@ impl<'a> File<'a> {
     }
 
     /// Faults of one server can overlap without one being inside the other, so they are asynchronous; their ids are
-    /// the process's own, or Perfetto shows them apart from it. What touches several servers is with the one that comes first.
+    /// the process's own, or Perfetto shows them apart from it. What affects several servers is with the one that
+    /// comes first.
     fn span(&mut self, fault: &Fault) {
         let process = fault.lanes.first().map_or(0, |lane| lane + 1);
         let end = self

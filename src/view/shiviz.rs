@@ -18,7 +18,7 @@ const PARSER: &str = r"(?<host>\S+) (?<clock>\{.*\})\n(?<at>\S+) (?<event>.*)";
 /// How many of its events each lane had told when something happened, as far as that could be known.
 type Clock = BTreeMap<usize, u64>;
 
-/// The events of a run that are told, with vector clocks. What is not told counts in no clock, and yet
+/// The events of a run that are shown, with vector clocks. An event that is not shown counts in no clock, and yet
 /// what was known through it is known.
 pub fn shiviz(trace: &Trace, detail: Detail) -> String {
     let told = StoryFilter::new(trace, detail);

@@ -1,4 +1,5 @@
-//! A sweep as a page: the ways in which runs failed, each with its small scenario, and what the runs came to. It has no code.
+//! A sweep as a page: the ways in which runs failed, each with its small scenario, and the coverage of the runs. It
+//! has no code.
 
 use std::fmt::Write as _;
 

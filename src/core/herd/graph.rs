@@ -40,8 +40,8 @@ impl Herd {
         self.hops_over(origin, alive, |_| true)
     }
 
-    /// As [`hops_from`](Self::hops_from), by way of links that are open only: `open` is asked with
-    /// a link's place in [`links`](Self::links).
+    /// As [`hops_from`](Self::hops_from), by way of links that are open only: `open` is called with a link's place in
+    /// [`links`](Self::links).
     pub fn hops_over(
         &self,
         origin: ServerId,
@@ -79,8 +79,8 @@ impl Herd {
         self.least_delay_over(origin, alive, |_, link| Some(latency(link)))
     }
 
-    /// As [`least_delay_from`](Self::least_delay_from), by way of links that have a latency only:
-    /// `latency` is asked with a link and its place in [`links`](Self::links).
+    /// As [`least_delay_from`](Self::least_delay_from), by way of links that have a latency only: `latency` is called
+    /// with a link and its place in [`links`](Self::links).
     pub fn least_delay_over(
         &self,
         origin: ServerId,
@@ -120,13 +120,13 @@ impl Herd {
         self.parts().len() <= 1
     }
 
-    /// The herd's servers grouped by who can reach whom, in the order of the file.
+    /// The herd's servers grouped by which can reach each other, in the order of the file.
     pub(super) fn parts(&self) -> Vec<Vec<ServerId>> {
         self.parts_over(|_| true, |_| true)
     }
 
-    /// The servers that are alive, grouped by who can reach whom over links that are open, in the
-    /// order of the file.
+    /// The servers that are alive, grouped by which can reach each other over links that are open, in the order of
+    /// the file.
     pub fn parts_over(
         &self,
         alive: impl Fn(ServerId) -> bool,

@@ -17,7 +17,7 @@ const MOST_SERVERS: usize = 1_000_000;
 /// More links than this would take the memory that the servers should.
 const MOST_LINKS: usize = 5_000_000;
 
-/// The default ports of the clients of so many servers don't reach those for servers.
+/// The default ports of the clients of this number of servers don't reach those for servers.
 const SERVERS_A_HOST: usize = 10_000;
 
 /// A shape that a herd can have.
@@ -215,7 +215,7 @@ impl Shape {
         }]
     }
 
-    /// The same shape of so many servers.
+    /// The same shape with this number of servers.
     pub fn of(self, servers: usize) -> Result<Self, ShapeError> {
         match self.servers {
             Some(own) if own != servers => Err(ShapeError::TwoSizes(own, servers)),

@@ -45,18 +45,18 @@ pub enum End {
     Acceptor,
 }
 
-/// Where events go. One for each participant; it knows whose it is and what time it is.
+/// Where events go. One for each participant; it knows which participant it belongs to and what time it is.
 ///
 /// Recording can't fail and doesn't wait: a server must not stop because its log does.
 pub trait Journal: Send + Sync {
-    /// A connection came to be; gives it its number.
+    /// A connection opens; gives it its number.
     fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId;
 
     /// Something happened, because of `cause` where that is known.
     fn record(&self, cause: Option<EventId>, what: EventKind<'_>) -> EventId;
 
-    /// So many answers to a client were written so long after their lines had come. That is no event: a trace tells what
-    /// happened, and must not depend on how long a machine takes for it.
+    /// `answers` answers to a client were written, each `took` after its line had come. That is no event: a trace
+    /// records what happened, and must not depend on how long a machine takes for it.
     fn answered(&self, _how: Answered, _answers: u64, _took: Duration) {}
 }
 
@@ -129,9 +129,9 @@ pub enum EventKind<'a> {
         /// Which run of it: see [`BootId`](crate::protocol::peer::BootId).
         boot: Cow<'a, str>,
     },
-    /// A server ended in good order.
+    /// A server ended gracefully.
     Stopped,
-    /// A connection came to be.
+    /// A connection opened.
     Opened {
         /// Its number.
         conn: ConnId,
@@ -157,14 +157,14 @@ pub enum EventKind<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<IpAddr>,
     },
-    /// No connection came to be.
+    /// A connection could not be opened.
     ConnectFailed {
         /// The server that was dialled.
         to: Arc<str>,
         /// Why.
         why: CloseReason,
     },
-    /// A client meets a limit, and its lines wait. It is told once for as long as that goes on.
+    /// A client meets a limit, and its lines wait. It is recorded once for as long as that goes on.
     HeldBack {
         /// By which connection.
         conn: ConnId,
@@ -190,24 +190,24 @@ pub enum EventKind<'a> {
         /// Why.
         why: Refusal,
     },
-    /// An update is news: it is stored and told to the other neighbours.
+    /// An update is new: it is stored and sent to the other neighbours.
     Accepted {
         /// The update.
         #[serde(flatten)]
         record: RecordText<'a>,
         /// 0 at the origin, one more for each link.
         hops: u32,
-        /// From whom.
+        /// The client or server that sent it.
         from: Source,
     },
-    /// An update is no news and changes nothing.
+    /// An update is not new and changes nothing.
     Ignored {
         /// The update.
         #[serde(flatten)]
         record: RecordText<'a>,
-        /// Why it is no news.
+        /// Why it is not new.
         why: Ignored,
-        /// From whom.
+        /// The client or server that sent it.
         from: Source,
     },
     /// A client is forgotten: an operator wants that here, or wanted it elsewhere.
@@ -215,7 +215,7 @@ pub enum EventKind<'a> {
         /// The tombstone that stands for the client from now on.
         #[serde(flatten)]
         record: RecordText<'a>,
-        /// The neighbour that told of it; without one an operator did.
+        /// The neighbour that sent the tombstone; without one an operator did it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Arc<str>>,
     },
@@ -227,7 +227,7 @@ pub enum EventKind<'a> {
     },
     /// A client's question goes to Places.
     LookUp {
-        /// Around whom.
+        /// The client around which to search.
         client: Text<'a>,
     },
     /// The herd has a link with this server from now on.
@@ -274,10 +274,10 @@ pub enum EventKind<'a> {
     Unconfirmed {
         /// The neighbour.
         peer: Arc<str>,
-        /// At most so many records may be unknown to it.
+        /// The maximum number of records that may be unknown to it.
         records: u64,
     },
-    /// Both ends of a link have compared all they know and asked for what they lacked.
+    /// Both ends of a link have compared all they know and requested what they lacked.
     Synchronised {
         /// The neighbour.
         peer: Arc<str>,
@@ -286,7 +286,7 @@ pub enum EventKind<'a> {
         /// How many it was sent.
         received: u64,
     },
-    /// Places was asked.
+    /// A request was sent to Places.
     PlacesAsked {
         /// Method and target of the request, without the key.
         request: Text<'a>,
@@ -312,7 +312,7 @@ pub enum EventKind<'a> {
     PoweredOff,
     /// The harness gave a server its power back.
     PoweredOn,
-    /// The harness made a server stand still.
+    /// The harness froze a server.
     Frozen,
     /// The harness lets a server go on.
     Thawed,
@@ -322,22 +322,22 @@ pub enum EventKind<'a> {
     Accepting,
     /// The harness cut the network: what is sent these ways waits.
     Cut {
-        /// From whom to whom.
+        /// From which machine to which.
         ways: Vec<(Arc<str>, Arc<str>)>,
     },
-    /// The harness mended the network these ways, once for each time that they are named.
+    /// The harness healed the network in these directions, once for each time that they are named.
     Healed {
-        /// From whom to whom.
+        /// From which machine to which.
         ways: Vec<(Arc<str>, Arc<str>)>,
     },
     /// The harness reset all connections between these.
     Severed {
-        /// Between whom.
+        /// The two ends of each.
         pairs: Vec<(Arc<str>, Arc<str>)>,
     },
     /// The harness gave these links another latency.
     Slowed {
-        /// Between whom.
+        /// The two ends of each.
         links: Vec<(Arc<str>, Arc<str>)>,
         /// How long a message takes from now on.
         latency: Cow<'a, str>,
@@ -349,7 +349,7 @@ pub enum EventKind<'a> {
         /// Nanoseconds more each second.
         drift: i64,
     },
-    /// The harness chose a step by the seed. It is told before it happens.
+    /// The harness chose a step by the seed. It is recorded before it happens.
     Chose {
         /// The step as a scenario's file would write it.
         step: Cow<'a, str>,
@@ -368,7 +368,7 @@ pub enum EventKind<'a> {
     Unanswered {
         /// The server that did not answer.
         to: Arc<str>,
-        /// What it was asked.
+        /// The line that was not answered.
         line: Text<'a>,
     },
 }
@@ -406,7 +406,7 @@ impl Actor {
     }
 }
 
-/// One thing that happened: when, to whom, what, and why.
+/// One thing that happened: when, at which machine or client, what, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Its number.

@@ -11,7 +11,7 @@ use crate::protocol::peer::PeerError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CloseReason {
-    /// The other end closed it in good order.
+    /// The other end closed it gracefully.
     Ended,
     /// The system reported an error; this kind.
     Failed(Cow<'static, str>),
@@ -37,11 +37,11 @@ pub enum CloseReason {
     Stopping,
     /// The other end said `BYE` and left, or a server that only wanted to be dialled did.
     Left,
-    /// This server has not been told yet what its neighbours know.
+    /// This server has not received yet what its neighbours know.
     Early,
-    /// So many are connected from the same address already.
+    /// As many as the limit allows are connected from the same address already.
     Crowded,
-    /// So many are connected already.
+    /// As many as the limit allows are connected already.
     Full,
 }
 

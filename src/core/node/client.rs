@@ -12,7 +12,7 @@ use super::mistakes::{self, Mistake, makes};
 /// A question that Places must answer before the client can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {
-    /// Around whom.
+    /// The client around which to search.
     pub client: Vec<u8>,
     /// The first line of the answer, with its terminator.
     pub at_line: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct LookUp {
     pub radius_metres: String,
     /// How many places at most.
     pub bound: u8,
-    /// The line that asked.
+    /// The event of the line with the query.
     pub asked_by: EventId,
 }
 
@@ -33,7 +33,7 @@ pub struct LookUp {
 pub struct ClientLineAt<'a> {
     /// By which connection.
     pub conn: ConnId,
-    /// This server's clock, which is read only for a line whose answer tells of it.
+    /// This server's clock, which is read only for a line whose answer depends on it.
     pub clock: &'a dyn Fn() -> Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! What of the records a neighbour is to be told, and in which order.
+//! Which records are to be sent to a neighbour, and in which order.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use super::store::ClientIndex;
 use crate::journal::EventId;
 use crate::protocol::peer::{Pace, Prefix};
 
-/// The clients whose latest record the neighbour is to be told, in the order in which they became so: those that are live, and
-/// those that are not.
+/// The clients whose latest record the neighbour is to be sent, in the order in which they became so: those that are
+/// live, and those that are not.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     live: VecDeque<ClientIndex>,
@@ -17,7 +17,7 @@ pub(super) struct Dirty {
     /// That all answers were sent, once this number of the places in `live` have been passed: what became live after it was
     /// due is not waited for, or under load it would never be said. Counted with the bulk.
     synced: Option<(EventId, usize)>,
-    /// How many of `live`, and of `bulk`, are to be told.
+    /// How many of `live`, and of `bulk`, are to be sent.
     count_live: usize,
     count_bulk: usize,
 }
@@ -37,8 +37,8 @@ pub(super) struct Part {
     pub(super) under: Prefix,
     /// How many there were.
     pub(super) count: usize,
-    /// Clients with this number or a higher one came after the neighbour turned out to lack the others. They are passed on to
-    /// it anyway, and would be told twice.
+    /// Clients with this number or a higher one came after the neighbour turned out to lack the others. They are
+    /// passed on to it anyway, and would be sent twice.
     pub(super) end: ClientIndex,
     /// The line by which they turned out to be lacking.
     pub(super) cause: EventId,
@@ -218,7 +218,7 @@ impl Dirty {
     pub(super) fn pop_bulk(&mut self) -> Option<Waiting> {
         while let Some(turn) = self.bulk.pop_front() {
             let waiting = match turn {
-                // It follows all that was asked for, also what became live meanwhile.
+                // It follows all that was requested, also what became live meanwhile.
                 Turn::Synced(cause) if self.has_live() => {
                     self.synced = Some((cause, self.live.len()));
                     continue;

@@ -18,7 +18,7 @@ const FILLS: u64 = 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filling {
     by: NeighbourId,
-    /// How many records this server held when it was last looked at.
+    /// How many records this server held at the last check.
     held: usize,
 }
 
@@ -100,7 +100,7 @@ impl Node {
         }
     }
 
-    /// If a neighbour that fills this server brought nothing since this was last asked of it, it is not waited for any longer.
+    /// If a neighbour that fills this server brought nothing since the last call, it is not waited for any longer.
     pub(super) fn look_at_filling(&mut self, by: NeighbourId) {
         let held = self.store.len();
         match &mut self.filling {
@@ -118,13 +118,13 @@ impl Node {
                 continue;
             };
             match link.put_off.take() {
-                // Whoever has not asked yet is answered when it does.
+                // Whoever has not sent its digest yet is answered when it does.
                 None | Some(PutOff::ToBeAsked) => {}
                 // Another one fills this server now, and this one's turn comes after it.
                 Some(waits @ PutOff::ToAsk(_)) if self.filling.is_some() => {
                     link.put_off = Some(waits);
                 }
-                // How much it brings shows when it is asked. The others wait until it has brought it.
+                // How much it brings shows when its round begins. The others wait until it has brought it.
                 Some(PutOff::ToAsk(cause)) => {
                     self.fill(neighbour);
                     self.begin_round(neighbour, cause);

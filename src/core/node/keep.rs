@@ -17,15 +17,15 @@ use crate::protocol::time::Timestamp;
 /// What a server keeps, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Once so many clients are known, clients can't add further ones. Neighbours still can.
+    /// The number of known clients from which on clients can't add further ones. Neighbours still can.
     pub most_clients: usize,
-    /// Once the records have so many bytes together, clients can't add to them. Neighbours still can.
+    /// The number of bytes of all records together from which on clients can't add to them. Neighbours still can.
     pub most_bytes: usize,
-    /// So long after its origin heard it, by the origin's clock, a record is forgotten. The whole herd must have the
+    /// How long after its origin heard it, by the origin's clock, a record is forgotten. The whole herd must have the
     /// same, or its digests differ as long as one remembers what another forgot.
     pub time_to_live: Option<Duration>,
-    /// A client's time may be so far ahead of the server's clock; a later one would win for ever. It does not hold for
-    /// neighbours: their clients were held to it by their own clocks.
+    /// How far a client's time may be ahead of the server's clock; a later one would win for ever. It does not hold
+    /// for neighbours: they applied it to their clients by their own clocks.
     pub future_limit: Option<Duration>,
 }
 
@@ -51,8 +51,8 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// Whether the record's time was over when records were last forgotten. Between two times of forgetting nothing ages, so
-    /// that what is stored and what is taken in are held to the same.
+    /// Whether the record's time was over when records were last forgotten. Between two times of forgetting nothing
+    /// ages, so that one limit applies to what is stored and to what is taken in.
     pub(super) fn is_over(&self, record: &Record) -> bool {
         let limit = self.keep.time_to_live;
         limit.is_some_and(|limit| record.heard_at().saturating_add(limit) < self.now)
@@ -88,8 +88,8 @@ impl Node {
         }
     }
 
-    /// Forgets records whose time is over at `now`, at most so many; how many. What is forgotten is forgotten by all servers,
-    /// each by its own clock.
+    /// Forgets up to `most` records whose time is over at `now`, and returns how many. What is forgotten is forgotten
+    /// by all servers, each by its own clock.
     pub fn expire(&mut self, now: Timestamp, most: usize, journal: &dyn Journal) -> usize {
         // Not the latest that was ever seen: a clock that was far ahead for a moment would make this server refuse all
         // records from then on.
@@ -118,8 +118,8 @@ impl Node {
         limit.is_some_and(|limit| time > clock.saturating_add(limit))
     }
 
-    /// Whether there is no room for what a line of so many bytes says of a client: it is one more, or more is said of it
-    /// than was.
+    /// Whether there is no room for a line of `length` bytes about a client: it is one more client, or the line is
+    /// longer than the one before.
     pub(super) fn has_no_room_for(&self, id: &[u8], length: usize) -> bool {
         let Keep {
             most_clients,

@@ -1,4 +1,4 @@
-//! One live link, as the Node sees it: what the neighbour is still to be told.
+//! One live link, as the Node sees it: what is still to be sent to the neighbour.
 //!
 //! Nothing here grows with traffic. Updates wait as a set of clients, each with its latest record,
 //! so a slow neighbour costs at most one entry for each client, nothing is lost, and a newer update
@@ -46,9 +46,9 @@ pub(super) struct Link {
 /// What both ends still have to do before they compare what they know, while this one is filled by somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PutOff {
-    /// The neighbour has not asked yet, which it will.
+    /// The neighbour has not sent its digest yet, which it will.
     ToBeAsked,
-    /// It asked, by this line, with this digest.
+    /// It sent its digest, by this line.
     Asked(Summary, EventId),
     /// This end will ask, because of this.
     ToAsk(EventId),
@@ -65,7 +65,7 @@ pub(super) enum Parting {
     Said,
     /// The neighbour has confirmed that it stored everything.
     Confirmed,
-    /// The neighbour leaves: it is told `BYE`, because of this line.
+    /// The neighbour leaves: it is sent `BYE`, because of this line.
     Left(EventId),
 }
 
@@ -81,7 +81,7 @@ pub struct LinkStatus {
     /// Nanoseconds by which the neighbour's clock is ahead of this server's, as last measured, give or take half the round
     /// trip.
     pub clock_offset: Option<i64>,
-    /// So many records wait to be sent.
+    /// The number of records that wait to be sent.
     pub waiting: usize,
     /// Both ends are comparing what they know.
     pub comparing: bool,
@@ -125,10 +125,10 @@ pub(super) enum Answer {
 
 /// How far the comparison of both stores has come.
 ///
-/// Every `DIGEST` and `LIST` is a question that has exactly one answer, and answers come in the order of the questions, for
-/// each end says both by one queue. So nothing is answered that was not asked, and nothing twice. An end that has none open
-/// has nothing more to ask for, and the other end can't be made to ask more by its answers: it says
-/// `SYNCED`. When both have said so, they are synchronised.
+/// Every `DIGEST` and `LIST` is a question that has exactly one answer, and answers come in the order of the
+/// questions, for each end sends both by one queue. So nothing is answered without a question, and nothing twice. An
+/// end that has none open has nothing more to request, and the other end can't make it send more questions by its
+/// answers: it says `SYNCED`. When both have said so, they are synchronised.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     /// Our questions that have no answer yet, the oldest first.
@@ -142,7 +142,7 @@ pub(super) struct Round {
 struct Current {
     /// Records sent in answer to questions.
     sent: u64,
-    /// The neighbour has asked for the whole. Two rounds may cross, one begun by each end.
+    /// The neighbour has sent its digest of the whole. Two rounds may cross, one begun by each end.
     was_asked: bool,
     /// A set was not compared to its end, so another round must follow.
     skipped: bool,
@@ -323,7 +323,7 @@ impl Link {
             || (self.dirty.has_bulk() && self.pings.allow_bulk())
     }
 
-    /// What is to be told next, of what is live or else of what is not.
+    /// What is to be sent next, of what is live or else of what is not.
     pub(super) fn pop(&mut self, pace: Pace) -> Option<Waiting> {
         match pace {
             Pace::Live => self.dirty.pop_live(),
@@ -332,14 +332,14 @@ impl Link {
         }
     }
 
-    /// Nothing is said from now on but what is live, and nothing more is asked or answered.
+    /// Nothing is sent from now on but what is live, and no question is sent or answered any more.
     pub(super) fn leave(&mut self) {
         self.parting = Parting::Leaving;
         self.hush();
         self.dirty.forget_bulk();
     }
 
-    /// The neighbour leaves, it said by this line: it is answered, and told nothing more.
+    /// The neighbour leaves, it said by this line: it is answered, and sent nothing more.
     pub(super) fn let_go(&mut self, heard: EventId) {
         self.parting = Parting::Left(heard);
         self.hush();
@@ -350,12 +350,12 @@ impl Link {
     fn hush(&mut self) {
         self.put_off = None;
         self.round = Round::default();
-        // Whoever asked whether all was handled is still told.
+        // Whoever sent a `PING` is still answered.
         self.words
             .retain(|(word, _)| matches!(word, Word::Pong(..)));
     }
 
-    /// Whether the neighbour is still told what happens.
+    /// Whether the neighbour is still sent what happens.
     pub(super) fn is_told(&self) -> bool {
         matches!(self.parting, Parting::None | Parting::Leaving)
     }

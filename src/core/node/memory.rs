@@ -11,7 +11,7 @@ use super::link::Link;
 pub struct Memory {
     /// For what it knows of clients: records, the table by which they are found, their digest.
     pub records: usize,
-    /// For its links: what waits to be said, and what each neighbour is still to be told.
+    /// For its links: what waits to be said, and what is still to be sent to each neighbour.
     pub links: usize,
 }
 

@@ -1,6 +1,5 @@
-//! Mistakes that a server makes when it is told to, so that it is seen whether anything notices: by the
-//! crate's own tests, and with the feature `mutants` by a command. In every other build no server makes any
-//! and nothing of this is left.
+//! Mistakes that a server makes on demand, so that it is seen whether anything notices: by the crate's own tests, and
+//! with the feature `mutants` by a command. In every other build no server makes any and nothing of this is left.
 
 use std::cmp::Ordering;
 
@@ -29,13 +28,13 @@ pub(crate) enum Mistake {
     CountsHopsTwice,
     /// An update is passed on with the hops that it came with.
     RaisesNoHops,
-    /// News is told to the one that brought it, too.
+    /// A new update is sent back to the neighbour that brought it, too.
     TellsBack,
     /// What neighbours say is not taken in.
     IgnoresNeighbours,
     /// What synchronisation brought is not passed on.
     KeepsToItself,
-    /// A link is not told of news before the comparison of both stores is over.
+    /// A link is sent no new updates before the comparison of both stores is over.
     SubscribesLate,
     /// Two servers that both know something do not compare what they know when their link comes up again.
     ComparesNothing,
@@ -140,7 +139,7 @@ mod told {
     /// A mistake that is made.
     #[derive(Clone)]
     struct Made {
-        /// By whom; by all servers if nobody is named.
+        /// The server that makes it; all servers if none is named.
         who: Option<String>,
         mistake: Mistake,
         /// Set when it is made no more.

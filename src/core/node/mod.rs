@@ -1,9 +1,8 @@
 //! One server's decisions: what it stores, floods, synchronises and answers.
 //!
-//! Nothing here waits, reads a clock or touches a socket. Lines and the time are arguments; what is
-//! to be written is pulled out of the Node by whoever can write it, and everything that was decided
-//! is told to a [`Journal`]. So the very same decisions run in production, in the simulator and in
-//! tests that have no network at all.
+//! Nothing here waits, reads a clock or uses a socket. Lines and the time are arguments; what is to be written is
+//! pulled out of the Node by whoever can write it, and everything that was decided is recorded in a [`Journal`]. So
+//! the very same decisions run in production, in the simulator and in tests that have no network at all.
 
 mod client;
 mod dirty;
@@ -78,14 +77,14 @@ pub trait Flood: fmt::Debug + Send + Sync {
 /// How the comparison of two stores is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncBounds {
-    /// Sets of up to so many records on both sides are listed, at most
-    /// [`MOST_HASHES`](crate::protocol::peer::MOST_HASHES); larger ones are cut up.
+    /// The number of records on both sides up to which a set is listed, at most
+    /// [`MOST_HASHES`](crate::protocol::peer::MOST_HASHES); larger sets are cut up.
     pub small: u64,
-    /// While so many questions are open, a set is not cut up: what that would have found is found
-    /// in the next round. Two rounds that cross have up to 32 open for each digit on the way to a
-    /// difference, so less than 512 might never reach a deep one.
+    /// The number of open questions from which on a set is not cut up: what that would have found is found in the
+    /// next round. Two rounds that cross have up to 32 open for each digit on the way to a difference, so less than
+    /// 512 might never reach a deep one.
     pub most_questions: usize,
-    /// So many records are gone through at a time while others wait; of more, a part each time.
+    /// The number of records that are gone through at a time while others wait; of more, a part each time.
     pub most_at_once: u64,
 }
 
@@ -127,13 +126,13 @@ pub struct Node {
     parted: Vec<parting::Parted>,
     /// How many updates were accepted.
     accepted: u64,
-    /// Whether neighbours are told what others say.
+    /// Whether what one neighbour sends is sent on to the others.
     relays: bool,
 }
 
 /// What became of a record.
 struct Merged {
-    /// The client, if the store holds exactly this record now, be it news or not.
+    /// The client, if the store holds exactly this record now, whether it was new or not.
     held: Option<ClientIndex>,
 }
 
@@ -176,7 +175,7 @@ impl Node {
         entries.map(|entry| (&entry.record, entry.hops))
     }
 
-    /// Takes `record` in if it is news, and marks it for every live link but the one it came by.
+    /// Takes `record` in if it is new, and marks it for every live link but the one it came by.
     fn merge(
         &mut self,
         record: Record,

@@ -27,7 +27,8 @@ impl Node {
         NeighbourId(neighbours.len() - 1)
     }
 
-    /// There is no link with `neighbour` any more: it is told nothing, and greeted by no name. What it said stands.
+    /// There is no link with `neighbour` any more: it is sent nothing, and greeted by no name. What it sent before
+    /// stays valid.
     pub fn lose(&mut self, neighbour: NeighbourId, why: CloseReason, journal: &dyn Journal) {
         if !self.left.insert(neighbour) {
             return;

@@ -1,8 +1,9 @@
-//! A graceful end: what is answered here and told to nobody yet is told before the server goes.
+//! A graceful end: what is answered here and not sent to any neighbour yet is sent before the server goes.
 //!
-//! A server that leaves sends its neighbours what is live, then `BYE`, and goes on reading until they say `BYE`, too: only then
-//! do they have everything. A neighbour with which it has not compared all it knows is sent what clients told this server,
-//! so that no comparison need come to its end first. In version 1 the end of the stream, both ways, says the same.
+//! A server that leaves sends its neighbours what is live, then `BYE`, and goes on reading until they say `BYE`, too:
+//! only then do they have everything. A neighbour with which it has not compared all it knows is sent what clients
+//! sent this server, so that no comparison need be completed first. In version 1 the end of the stream, both ways,
+//! says the same.
 
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ impl Runs {
 /// What a neighbour had when its link was last up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Parted {
-    /// There was no link yet, or it broke: it may have been told anything or nothing.
+    /// There was no link yet, or it was lost: the neighbour may have received anything or nothing.
     #[default]
     Unknown,
     /// It left by itself, when this number of updates had been accepted here.
@@ -66,18 +67,19 @@ pub struct Unconfirmed {
     pub peer: Arc<str>,
     /// Up to this number of the records that this server held may be unknown to it.
     pub records: usize,
-    /// There was a link with it at some time in this run. With whom there never was, nobody counted on.
+    /// There was a link with it at some time in this run. A neighbour without one is not expected to confirm
+    /// anything.
     pub was_linked: bool,
 }
 
 impl Node {
-    /// Whether every neighbour has told it what it knew, at some time since it began.
+    /// Whether every neighbour has sent it what it knew, at some time since it began.
     pub fn has_heard_all(&self) -> bool {
         self.neighbours()
             .all(|(id, _)| self.runs[id.0].was_synchronised)
     }
 
-    /// This server stops, and `neighbour` is told what it must still know, then `BYE`.
+    /// This server stops, and `neighbour` is sent what it must still know, then `BYE`.
     pub fn leave(&mut self, neighbour: NeighbourId) {
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
@@ -99,8 +101,8 @@ impl Node {
         self.ready.insert(neighbour);
     }
 
-    /// From now on this server tells no neighbour what others tell it. Whoever said it knows it, so nothing is lost, and what waits for a
-    /// slow neighbour comes to an end.
+    /// From now on this server sends no neighbour what others send it. Whoever said it knows it, so nothing is lost,
+    /// and what waits for a slow neighbour comes to an end.
     pub fn relay_no_more(&mut self) {
         self.relays = false;
     }

@@ -1,4 +1,4 @@
-//! What a neighbour says and is told while its link is up.
+//! The lines that come from a neighbour and go to it while its link is up.
 
 use crate::journal::{CloseReason, ConnId, EventId, EventKind, Journal};
 use crate::protocol::peer::{self, Pace, PeerError, PeerLine, Update};
@@ -132,7 +132,7 @@ impl Node {
     ) {
         let from = Some((neighbour, update.pace));
         let merged = self.merge(update.record, update.hops, from, heard, journal);
-        // What it just said it need not be told. If something newer is held, it is still owed that.
+        // What it just sent need not be sent back. If something newer is held, it is still owed that.
         if let Some(link) = &mut self.links[neighbour.0]
             && let Some(held) = merged.held
             && !makes(&self.config.name, Mistake::TellsBack)
@@ -215,7 +215,8 @@ impl Node {
         self.conclude_round(neighbour, sent, journal);
     }
 
-    /// After so many bytes of bulk asks whether they were handled, before there are too many on their way.
+    /// After a number of bytes of bulk sends a `PING` to learn whether they were handled, before there are too many
+    /// on their way.
     fn ask_whether_handled(
         &mut self,
         neighbour: NeighbourId,
@@ -369,5 +370,6 @@ enum Next {
     Unfolded,
 }
 
-/// So many wholes are unfolded before others may have the lock: they need not give a line, if all that is in them waits already.
+/// The number of wholes that are unfolded before others may have the lock: they need not give a line, if all that is
+/// in them waits already.
 const UNFOLDED_AT_ONCE: usize = 16;

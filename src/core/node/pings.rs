@@ -9,8 +9,8 @@ use crate::protocol::time::Timestamp;
 /// Questions of whether all that was sent so far has been handled.
 #[derive(Debug, Default)]
 pub(super) struct Pings {
-    /// When each was asked, by this server's clock, and how many updates had been accepted by then that the neighbour was
-    /// to be told.
+    /// When each was sent, by this server's clock, and how many updates had been accepted by then that were to be
+    /// sent to the neighbour.
     open: VecDeque<(Timestamp, u64)>,
     /// Bytes of records in bulk, and of live ones, since the last one.
     bulk: usize,
@@ -22,18 +22,19 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    /// So many bytes of bulk are sent between two of these questions. With [`MOST_OPEN`](Self::MOST_OPEN) it bounds what a live
-    /// update can find before it on its way: 256 KiB, which a server takes in within some 10 ms.
+    /// The number of bytes of bulk that are sent between two of these questions. With [`MOST_OPEN`](Self::MOST_OPEN)
+    /// it bounds what a live update can find before it on its way: 256 KiB, which a server takes in within some 10
+    /// ms.
     const BULK: usize = 64 * 1024;
 
-    /// So many may be open while more is sent in bulk.
+    /// The maximum number that may be open while more is sent in bulk.
     const MOST_OPEN: usize = 4;
 
     /// For this number of bytes of live updates one of bulk is sent, whatever is confirmed: a neighbour that is slow because live
     /// updates never end would never get what it lacks.
     const SHARE: usize = 4;
 
-    /// That begins when so much is due, or an update now and then would open the way.
+    /// How many bytes must be due before that begins, or an update now and then would open the way.
     const LOT: usize = 4 * 1024;
 
     /// Whether records may be sent in bulk.
@@ -41,7 +42,7 @@ impl Pings {
         self.open.len() < Self::MOST_OPEN || self.bulk + Self::LOT <= self.live / Self::SHARE
     }
 
-    /// Whether one more may be asked. A neighbour that answers none is shown that this end is there all the same.
+    /// Whether one more may be sent. A neighbour that answers none is shown that this end is there all the same.
     pub(super) fn allow_more(&self) -> bool {
         self.open.len() < 4 * Self::MOST_OPEN
     }

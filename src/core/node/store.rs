@@ -253,8 +253,8 @@ fn held(entries: &[Option<Entry>], index: ClientIndex) -> &Entry {
 
 /// The clients, sorted into leaves by the first digits of their hash.
 ///
-/// A change of a record touches one word. The number of leaves grows with the number of clients,
-/// so that a leaf holds about 1 to 16 of them.
+/// A change of a record changes one word. The number of leaves grows with the number of clients, so that a leaf holds
+/// about 1 to 16 of them.
 struct Digest {
     /// How many hexadecimal digits tell the leaves apart: there are 16^depth.
     depth: u8,

@@ -63,7 +63,7 @@ impl Node {
         Ok(())
     }
 
-    /// Says that nothing more is asked, once that is so.
+    /// Says that this end has no more questions, once that is so.
     pub(super) fn finish_asking(&mut self, neighbour: NeighbourId, heard: EventId) {
         if let Some(link) = &mut self.links[neighbour.0]
             && link.put_off.is_none()
@@ -222,8 +222,8 @@ impl Node {
         Ok(())
     }
 
-    /// Whether there are too many records under `under` to go through them while others wait. What is listed was few when
-    /// that was decided; if so many came since, the next round cuts them up.
+    /// Whether there are too many records under `under` to go through them while others wait. What is listed was few
+    /// when that was decided; if it has grown beyond the bound since, the next round cuts it up.
     fn is_much(&self, under: Prefix) -> bool {
         self.store.summary(under).count > self.config.bounds.most_at_once
     }

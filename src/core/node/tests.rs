@@ -26,7 +26,7 @@ fn greeted_by(neighbour: NeighbourId) -> Greeting {
     Greeting::of(neighbour, BootId(1))
 }
 
-/// A journal that keeps what it is told.
+/// A journal that keeps what is recorded in it.
 #[derive(Default)]
 struct EventLog(Mutex<Vec<EventKind<'static>>>);
 
@@ -359,7 +359,7 @@ fn a_neighbour_that_only_asks_is_refused_more_in_the_end() {
     assert!(refused.is_some());
 }
 
-/// Says that it knows as many as these lines ask about and nothing else, and hears until it is told not to.
+/// Sends these lines to the node, until one of them is an error.
 fn hear_all(node: &mut Node, lines: &[&str]) -> Result<(), PeerError> {
     lines.iter().try_for_each(|line| hear(node, line))
 }
@@ -437,7 +437,7 @@ fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
     clients.dedup();
     assert_eq!(clients.len(), 5000);
     assert!(told.starts_with("DONE -\n"), "{told}");
-    // The questions whether so much was handled are not counted.
+    // The questions whether what was sent was handled are not counted.
     let mut lines = told.lines().filter(|line| !line.starts_with("PING "));
     let end = lines.position(|line| line.starts_with("SYNCED "));
     assert!(

@@ -1,4 +1,4 @@
-//! What clients say, and the shape of what they are told.
+//! What clients send, and the shape of the answers.
 //!
 //! ```text
 //! IAMAT id location time      ->  AT server skew id location time
@@ -29,7 +29,7 @@ pub enum ClientLine<'a> {
     },
     /// "What is near that client?"
     Whatsat {
-        /// Near whom.
+        /// The client around which to search.
         id: &'a [u8],
         /// How far around.
         radius: Radius<'a>,
@@ -72,11 +72,11 @@ pub enum Refusal {
     BadRadius,
     /// No whole number of 0 to 20.
     BadBound,
-    /// A WHATSAT about a client of whom nothing is known here.
+    /// A WHATSAT about a client of which nothing is known here.
     UnknownClient,
     /// Longer than the limit; the connection closes behind the answer.
     TooLong,
-    /// A client of whom nothing is known, and no room for another one.
+    /// A client of which nothing is known, and no room for another one.
     Full,
     /// A time further ahead of the server's clock than the limit: it would win over all that the client says later.
     FutureTime,

@@ -104,7 +104,7 @@ pub(crate) fn decimal(text: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) fn at_most(whole: &[u8], fraction: &[u8], limit: u64) -> bool {
     let zeros = whole.iter().take_while(|&&digit| digit == b'0').count();
     let significant = &whole[zeros..];
-    // Twenty digits and more are past any limit that is asked about; fewer fit.
+    // Twenty digits and more are past any limit that callers pass; fewer fit.
     let value: u64 = match significant {
         [] => 0,
         some => match digits(some) {

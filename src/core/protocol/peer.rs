@@ -6,7 +6,7 @@
 //! | `DIAL version herd server boot records` | instead of `HELLO`, from a server that has just started and is only dialled: dial me now; answered by `BYE` |
 //! | `BYE reason` | why the link is about to close; without a reason, a graceful end: all that I owed you is sent. Answered by `BYE` once what was received is stored |
 //! | `AT server skew id location time hops [generation]` | an update; `hops` is 1 when it comes from its origin; see below |
-//! | `HAVE server skew id location time hops [generation]` | a record that is no news to the herd: it answers a question, or was heard as such an answer |
+//! | `HAVE server skew id location time hops [generation]` | a record that is not new to the herd: it answers a question, or was heard as such an answer |
 //! | `PING clock` | I am alive, and my clock shows this; answered by `PONG` once all that came before it is handled |
 //! | `PONG ping clock` | the answer to the `PING` that said `ping`, and my clock when I heard it |
 //! | `ROOT count hash` | the digest of all my records, for comparing notes now and then |
@@ -43,14 +43,14 @@ pub const OLDEST_VERSION: u32 = 1;
 
 /// The most bytes that a line of this language may have, its terminator not counted.
 ///
-/// Larger than any client's line may be configured, so that an update that one server accepts can
-/// always be told to the others.
+/// Larger than any client's line may be configured, so that an update that one server accepts can always be sent to
+/// the others.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
 /// The longest text of a record that fits into a line of this language whatever its hops are.
 const MOST_RECORD: usize = LINE_LIMIT - "HAVE  4294967295".len();
 
-/// So much less where there is a generation.
+/// How much less that is where there is a generation.
 const MOST_GENERATION: usize = " 4294967295".len();
 
 /// The most hashes in one `LIST` or `WANT`.
@@ -132,8 +132,8 @@ pub fn is_heartbeat(line: &[u8]) -> bool {
     verbs.iter().any(|verb| line.starts_with(verb))
 }
 
-/// The reason of a `BYE` to a `HELLO` of version `theirs`, which is not spoken here. Version 1 said the same words, and who
-/// is told them [knows](is_unspoken) to greet with another version.
+/// The reason of a `BYE` to a `HELLO` of version `theirs`, which is not spoken here. Version 1 said the same words,
+/// and who receives them [knows](is_unspoken) to greet with another version.
 pub fn unspoken(theirs: u32, ours: u32) -> String {
     format!("version {theirs} is not spoken here, {ours} is")
 }
@@ -182,10 +182,10 @@ pub struct Update {
     pub pace: Pace,
 }
 
-/// Whether a record goes before others on a link.
+/// Whether a record takes precedence over others on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pace {
-    /// News, as far as the sender knows: `AT`. It goes before all else.
+    /// A new update, as far as the sender knows: `AT`. It takes precedence over all else.
     Live,
     /// Known to somebody for a while: `HAVE`. It is sent where nothing else waits. Version 1 calls it `AT`, too.
     Bulk,

@@ -2,7 +2,7 @@
 //!
 //! `search` walks a tree of choices and knows nothing of herds; `prepare` takes time out of a scenario; the
 //! simulator runs it by hand ([`Simulator::run_by_hand`](crate::sim::Simulator::run_by_hand)), asking at each point what comes next; `outcome` is
-//! what one order came to, and [`Exploration`] what all came to.
+//! the outcome of one order, and [`Exploration`] that of all orders.
 
 mod orders;
 mod outcome;
@@ -31,7 +31,7 @@ pub use orders::{KeptOrder, OrderGroup, Orders};
 pub use report::{text, verdict};
 pub use search::Counts;
 
-/// Of how many kinds of broken orders one is kept; the others are counted.
+/// The number of kinds of failing orders of which one is kept each; the others are counted.
 const MOST_KINDS: usize = 20;
 
 /// What to explore, and how far.
@@ -39,19 +39,19 @@ const MOST_KINDS: usize = 20;
 pub struct Options {
     /// Of orders that differ only in turns of what commutes, one is run.
     pub reduce: bool,
-    /// Only so many choices are varied, from the beginning.
+    /// The number of choices, from the beginning, that are varied.
     pub depth: Option<usize>,
-    /// At most so many choices differ from the order in which everything came up.
+    /// The maximum number of choices that differ from the order in which everything came up.
     pub preemptions: Option<usize>,
-    /// At most so many runs are made, those that are cut short among them.
+    /// The maximum number of runs, those that are cut short among them.
     pub budget: usize,
-    /// So many threads share the runs. What is found does not depend on it.
+    /// The number of threads that share the runs. What is found does not depend on it.
     pub threads: NonZeroUsize,
     /// Every step can be done at any moment after the one before, not only those of the same time.
     pub any_time: bool,
     /// Where the first client goes, in place of where the scenario sends it.
     pub origin: Option<ServerId>,
-    /// So many orders are kept at most, each with what came of it; none, if not asked for.
+    /// The maximum number of orders that are kept, each with its outcome; 0 keeps none.
     pub keep: usize,
     /// How long one run may take in wall time.
     pub simulator: Simulator,
@@ -88,7 +88,7 @@ pub enum ExploreError {
     Unstable,
 }
 
-/// What came of all orders that were run.
+/// The outcome of all orders that were run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exploration {
     /// The scenario's name.
@@ -106,17 +106,17 @@ pub struct Exploration {
     pub counts: Counts,
     /// Whether nothing was left out.
     pub complete: bool,
-    /// How many different things came of them: what each server was told by whom, in which order.
+    /// How many different outcomes they had: what each server received from which neighbour, in which order.
     pub outcomes: usize,
     /// How few and how many choices an order had.
     pub choices: Range,
     /// How each update fared.
     pub updates: Vec<UpdateRange>,
-    /// What was judged of every order.
+    /// The results of the expectations that were evaluated in every order.
     pub judged: Vec<ExpectationTally>,
-    /// What the scenario expects that was not judged, since it depends on the order.
+    /// What the scenario expects that was not evaluated, since it depends on the order.
     pub not_judged: Vec<&'static str>,
-    /// Orders in which something was broken: one of each kind.
+    /// Orders in which something failed: one of each kind.
     pub broken: Vec<BrokenOrder>,
     /// The orders themselves, if they were to be kept.
     #[serde(skip)]
@@ -124,7 +124,7 @@ pub struct Exploration {
 }
 
 impl Exploration {
-    /// Whether something was broken in any order.
+    /// Whether something failed in any order.
     pub fn is_broken(&self) -> bool {
         !self.broken.is_empty()
     }
@@ -155,11 +155,11 @@ impl Range {
 pub struct UpdateRange {
     /// How it is called.
     pub name: String,
-    /// How it came to each server, in the order of the herd.
+    /// Over how many hops it reached each server, in the order of the herd.
     pub servers: Vec<ServerHops>,
     /// How many messages carried it.
     pub sends: Range,
-    /// How many of them told something new.
+    /// The number of them that were new to their receiver.
     pub useful: Range,
 }
 
@@ -179,25 +179,25 @@ pub struct ServerHops {
 pub struct ExpectationTally {
     /// What.
     pub about: String,
-    /// In how many orders it held.
+    /// The number of orders in which it passed.
     pub held: usize,
-    /// In how many it was broken.
+    /// The number of orders in which it failed.
     pub broken: usize,
 }
 
-/// An order in which something was broken.
+/// An order in which something failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct BrokenOrder {
     /// What happened, one after the other, as a scenario's `deliver` has it: as much of it as it takes to break the same.
     /// Everything else happened in the order in which it came up.
     pub order: Vec<String>,
-    /// In which way it was broken.
+    /// In which way it failed.
     pub kind: Fingerprint,
     /// Which of all orders was the first such one, from 1 in the order in which they were run.
     pub first: usize,
-    /// What was broken.
+    /// What failed.
     pub judgements: Vec<Judgement>,
-    /// How many orders were broken in this way.
+    /// The number of orders that failed in this way.
     pub orders: usize,
     /// The scenario that has this order.
     #[serde(skip)]
@@ -208,14 +208,14 @@ pub struct BrokenOrder {
 ///
 /// # Errors
 ///
-/// When the scenario has steps that are nothing without time, or when something inside fails. What is broken in
-/// some order is in the [`Exploration`].
+/// When the scenario has steps that mean nothing without time, or when something inside fails. What fails in some
+/// order is in the [`Exploration`].
 pub fn explore(scenario: &Scenario, options: &Options) -> Result<Exploration, ExploreError> {
     explore_watched(scenario, options, |_| ControlFlow::Continue(()))
 }
 
-/// As [`explore`], with somebody who is told now and then how far it is, and who can end it: what was found
-/// until then is what comes of it.
+/// As [`explore`], with a callback that gets the progress now and then, and that can end the search: the result is
+/// then what was found until then.
 ///
 /// # Errors
 ///
@@ -255,8 +255,8 @@ pub fn explore_watched(
     Ok(exploration)
 }
 
-/// Keeps as little of an order as is needed to break the same: what is left out happens as it comes up. An order whose
-/// shorter ones nobody wants to see run any more stays as it was found.
+/// Keeps as little of an order as is needed to fail in the same way: what is left out happens as it comes up. An
+/// order stays as it was found when the search for shorter ones was cancelled.
 fn shorten(broken: &mut BrokenOrder, simulator: &Simulator) -> Result<(), SimError> {
     let Some(whole) = broken.scenario.deliver.take() else {
         return Ok(());
@@ -329,11 +329,11 @@ impl sim::Chooser for Hand {
     }
 }
 
-/// What all orders so far came to.
+/// The outcome of all orders so far.
 struct Tally<'a> {
     scenario: &'a Scenario,
     orders: usize,
-    /// Their histories' hashes: of so many orders the texts would be too much to keep.
+    /// Their histories' hashes: the texts of that many orders would be too much to keep.
     outcomes: BTreeSet<u128>,
     choices: Option<Range>,
     updates: Vec<UpdateTally>,

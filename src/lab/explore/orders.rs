@@ -1,4 +1,4 @@
-//! Every order and what came of it, kept for somebody who wants to see them all.
+//! Every order and its outcome, kept for whoever wants to see them all.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use super::outcome::Outcome;
 use crate::herd::Herd;
 use crate::scenario::Choice;
 
-/// Orders, and what came of them. The orders themselves are dropped where there are more than were to be kept.
+/// Orders, and their outcomes. The orders themselves are dropped where there are more than were to be kept.
 #[derive(Clone, Debug)]
 pub struct Orders {
     /// What can be chosen, in words, in the order in which it first was.
     pub words: Vec<String>,
     /// The orders in which they were run; nothing if there were too many.
     pub all: Vec<KeptOrder>,
-    /// What came of them, in the order in which it was first seen.
+    /// Their outcomes, in the order in which each was first seen.
     pub came: Vec<OrderGroup>,
-    /// How many orders came to something that is not kept, since it would be too much.
+    /// The number of orders whose outcome is not kept, since it would be too much.
     pub unkept: usize,
     /// How many are kept at most.
     most: usize,
@@ -29,20 +29,20 @@ pub struct Orders {
 pub struct KeptOrder {
     /// What was chosen, by its place among the words.
     pub choices: Vec<usize>,
-    /// What came of it, by its place among what came.
+    /// Its outcome, as an index into the outcomes.
     pub came: usize,
-    /// Whether something was broken in it.
+    /// Whether something failed in it.
     pub broken: bool,
 }
 
-/// What came of one order or of several: what each server was told by whom, in which order.
+/// The outcome of one order or of several: what each server received from which neighbour, in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderGroup {
-    /// Each update's name, and after how many hops it came to each server, if it did, in the order of the herd.
+    /// Each update's name, and after how many hops it reached each server, if it did, in the order of the herd.
     pub hops: Vec<(String, Vec<Option<u32>>)>,
-    /// How many orders came to this.
+    /// The number of orders with this outcome.
     pub orders: usize,
-    /// In how many of them something was broken.
+    /// The number of them in which something failed.
     pub broken: usize,
     /// The first of them.
     pub first: Vec<usize>,

@@ -1,4 +1,4 @@
-//! What came of one order, as far as orders can differ in it.
+//! The outcome of one order, as far as orders can differ in it.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use crate::trace::fingerprint::Fingerprint;
 use crate::trace::propagation::Use;
 use crate::trace::{Judgement, Trace};
 
-/// What came of one order.
+/// The outcome of one order.
 pub(super) struct Outcome {
-    /// What happened at each server, without times: who told it what, in which order, what it took in, when it
-    /// started and ended, and how its links were. Two orders that are equal in this differ in nothing that any server
-    /// could tell.
+    /// What happened at each server, without times: what each neighbour sent it, in which order, what it took in,
+    /// when it started and ended, and how its links were. Two orders that are equal in this differ in nothing that
+    /// any server could tell.
     pub(super) histories: String,
     pub(super) updates: Vec<Update>,
     pub(super) judgements: Vec<Judgement>,
-    /// In which way it was broken, if it was.
+    /// In which way it failed, if it did.
     pub(super) broken: Option<Fingerprint>,
 }
 
 /// How one update fared.
 pub(super) struct Update {
     pub(super) name: String,
-    /// After how many hops it first came to each server.
+    /// After how many hops it first reached each server.
     pub(super) hops: BTreeMap<String, u32>,
     pub(super) sends: usize,
     pub(super) useful: usize,

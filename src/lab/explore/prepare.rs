@@ -14,8 +14,8 @@ const TICK: Duration = Duration::from_millis(1);
 /// Signs of life and anti-entropy rounds come when everything is long over.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Whoever lost a link dials again when nothing else is under way: so many ticks can hardly pass
-/// while there is anything to choose.
+/// Whoever lost a link dials again when nothing else is under way: this much time can hardly pass while there is
+/// anything to choose.
 const LONG: Duration = Duration::from_millis(500);
 
 /// What is left out of a scenario, since it can't hold in every order.

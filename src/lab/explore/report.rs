@@ -28,7 +28,7 @@ pub fn text(exploration: &Exploration) -> String {
     lines.join("\n") + "\n"
 }
 
-/// In one line: whether everything held, and in how many orders.
+/// In one line: whether everything passed, and in how many orders.
 pub fn verdict(exploration: &Exploration) -> String {
     let word = match (exploration.is_broken(), exploration.counts.orders) {
         (true, _) => "FAILED",

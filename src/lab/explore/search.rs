@@ -4,11 +4,11 @@
 //! comes next. A run follows a given beginning and then takes the first option at each point; the other
 //! options there are beginnings of runs to come. So every way is run exactly once.
 //!
-//! **What commutes.** Two choices that touch nobody in common lead to the same, whichever comes first. With
-//! [`Bounds::reduce`] only one of the two orders is followed, by sleep sets (Godefroid): what was followed from
-//! a point already sleeps in what is followed from there later, until something happens that touches the
-//! same; who sleeps is not chosen, and a run in which all sleep is cut short. So of all orders
-//! that differ in nothing but turns of what commutes, exactly one is run to its end.
+//! **What commutes.** Two choices that affect no process in common lead to the same, whichever comes first. With
+//! [`Bounds::reduce`] only one of the two orders is followed, by sleep sets (Godefroid): what was followed from a
+//! point already sleeps in what is followed from there later, until something happens that affects the same process;
+//! who sleeps is not chosen, and a run in which all sleep is cut short. So of all orders that differ in nothing but
+//! turns of what commutes, exactly one is run to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -19,11 +19,11 @@ use crate::parallel::in_order;
 
 use serde::Serialize;
 
-/// So many runs are made before new ones are thought of, however many threads share them: what is run
-/// next depends on nothing else.
+/// The number of runs that are made before new ones are planned, however many threads share them: what is run next
+/// depends on nothing else.
 const BATCH: usize = 32;
 
-/// Those that a choice touched.
+/// Those that a choice affected.
 pub(super) type Footprint = BTreeSet<usize>;
 
 /// Something that can be run again and again, and does the same when the same is chosen.
@@ -44,7 +44,7 @@ pub(super) trait System: Sync + Sized {
     }
 }
 
-/// What comes of one run: who chose, and what came of it.
+/// The result of one run: who chose, and the outcome.
 pub(super) type OneWalk<S> = (Walk<<S as System>::Choice>, Option<<S as System>::Outcome>);
 
 /// How far to look.
@@ -52,11 +52,11 @@ pub(super) type OneWalk<S> = (Walk<<S as System>::Choice>, Option<<S as System>:
 pub(super) struct Bounds {
     /// Of orders that differ only in what commutes, one is run.
     pub reduce: bool,
-    /// Only so many choices are varied, from the beginning.
+    /// The number of choices, from the beginning, that are varied.
     pub depth: Option<usize>,
-    /// At most so many choices differ from the first option.
+    /// The maximum number of choices that differ from the first option.
     pub deviations: Option<usize>,
-    /// At most so many runs are made.
+    /// The maximum number of runs.
     pub budget: usize,
 }
 
@@ -188,7 +188,7 @@ impl<C: Clone + PartialEq> Walk<C> {
         Some(taken)
     }
 
-    /// Says whom the last choice touched.
+    /// Says what the last choice affected.
     pub(super) fn touched(&mut self, touched: Footprint) {
         // Within the beginning nobody asks.
         let is_behind = self.positions.len() >= self.beginning.positions.len();
@@ -213,7 +213,7 @@ impl<C: Clone + PartialEq> Walk<C> {
     }
 }
 
-/// What came of one run.
+/// The result of one run.
 struct CompletedRun<C, O> {
     outcome: Option<O>,
     chosen: Vec<C>,
@@ -230,10 +230,10 @@ struct Search<C> {
     found: u64,
 }
 
-/// Runs `system` in every order within the bounds. `seen` is told of each run that came to its end, and what was
-/// chosen in it; `watch` is asked now and then whether to go on.
+/// Runs `system` in every order within the bounds. `seen` is called with each run that reached its end, and with what
+/// was chosen in it; `watch` is called now and then and says whether to go on.
 ///
-/// The runs are shared by so many threads; what is seen, and in which order, does not depend on them.
+/// The runs are shared by several threads; what is seen, and in which order, does not depend on their number.
 ///
 /// # Errors
 ///
@@ -359,7 +359,7 @@ impl<C: Clone + PartialEq> Search<C> {
     }
 }
 
-/// What came of one run of a system, or why nothing did.
+/// The result of one run of a system, or why it has none.
 type OneRun<S> = Result<
     CompletedRun<<S as System>::Choice, <S as System>::Outcome>,
     SearchError<<S as System>::Error>,

@@ -1,4 +1,4 @@
-//! Orders of the real server, held against calculations that know nothing of it.
+//! Orders of the real server, compared with calculations that know nothing of it.
 
 mod flood;
 
@@ -51,7 +51,7 @@ fn explored(scenario: &Scenario, options: &Options) -> Exploration {
     explored
 }
 
-/// What came of each order, and how many orders there were.
+/// The outcome of each order, and how many orders there were.
 fn histories(scenario: &Scenario, options: &Options) -> (BTreeSet<String>, usize) {
     let prepared = prepare::prepare(scenario, options.any_time, options.origin).unwrap();
     let bounds = Bounds {

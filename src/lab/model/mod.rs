@@ -38,8 +38,8 @@ const TO_CLIENT: ConnId = ConnId(0);
 /// What all clocks show when a model begins, in seconds since the POSIX epoch.
 const EPOCH: u64 = 1_621_464_827;
 
-/// A flood, and the comparison of empty stores, take a few lines over each link each way. Whatever
-/// takes so many goes on for ever.
+/// A flood, and the comparison of empty stores, take a few lines over each link each way. Whatever takes this many
+/// goes on for ever.
 const MOST_LINES_A_LINK: usize = 1000;
 
 /// Why a model can't go on.
@@ -99,7 +99,7 @@ impl Latency {
         }
     }
 
-    /// Of each of so many links.
+    /// Draws the latency of each of `links` links.
     pub fn draw(&self, links: usize) -> Vec<Duration> {
         let LatencyRange { least, most } = self.range;
         let span = u64::try_from(most.saturating_sub(least).as_nanos()).unwrap_or(u64::MAX);
@@ -129,7 +129,7 @@ pub struct Hearing {
     pub at: u64,
     /// Who.
     pub server: ServerId,
-    /// From whom; none if from the client.
+    /// The sender; none if it is the client.
     pub from: Option<ServerId>,
     /// Over how many links it came.
     pub hops: u32,
@@ -155,12 +155,12 @@ pub struct Arrival {
     pub hops: u32,
     /// Nanoseconds since its origin had it.
     pub delay: u64,
-    /// From whom; none at its origin.
+    /// The server that it came from; none at its origin.
     pub from: Option<ServerId>,
 }
 
 impl Flood {
-    /// How many of the messages were no news.
+    /// The number of messages that were duplicates.
     pub fn duplicates(&self) -> usize {
         let known = self
             .told

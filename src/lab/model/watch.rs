@@ -43,7 +43,7 @@ impl Watch {
         self.noted().now = now;
     }
 
-    /// The updates that were sent, and what was made of them, since this was last asked.
+    /// The number of updates that were sent, and what was made of them, since the last call.
     pub(super) fn take(&self) -> (u64, Vec<Hearing>) {
         let mut noted = self.noted();
         let sends = std::mem::take(&mut noted.sends);

@@ -48,19 +48,19 @@ pub struct Ground {
     pub scenarios: Vec<Scenario>,
     /// For [`Finder::Explore`], in this order.
     pub explored: Vec<Scenario>,
-    /// So many orders of each of them.
+    /// The number of orders of each of them.
     pub orders: usize,
     /// For [`Finder::Survey`], in this order: with one dead server and one cut link at most.
     pub surveyed: Vec<Herd>,
     /// For [`Finder::Sweep`], in this order.
     pub swept: Vec<Scenario>,
-    /// So many seeds of each of them.
+    /// The number of seeds of each of them.
     pub seeds: u64,
     /// How long one run of a scenario may take in wall time. A mutant that makes one take longer is found by that.
     pub simulator: Simulator,
 }
 
-/// What came of looking for a mutant.
+/// The result of looking for a mutant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Hunt {
     /// Who looked.
@@ -77,14 +77,14 @@ pub struct Hunt {
 pub struct Find {
     /// Where it was.
     pub place: String,
-    /// What was broken.
+    /// What failed.
     pub fingerprint: Fingerprint,
     /// How to have it again, where a scenario can say that.
     #[serde(skip)]
     pub scenario: Option<Scenario>,
 }
 
-/// What one piece of work comes to: so many runs, and what was found in the last of them.
+/// The result of one piece of work: the number of runs, and what was found in the last of them.
 type Piece = (usize, Option<Find>);
 
 /// What comes of looking for a mutant in this way, up to the first time that it is found; without one, of looking for

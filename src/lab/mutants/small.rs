@@ -8,7 +8,7 @@ use crate::scenario::Scenario;
 use crate::shrink::{Limits, Shrunk, shrink};
 use crate::sim;
 
-/// A person understands so many steps at a glance; with no more than these nobody looks for a smaller one.
+/// The number of steps that a person understands at a glance; with no more than these nobody looks for a smaller one.
 const FEW_STEPS: usize = 5;
 
 /// The smallest run in which a mutant is found.

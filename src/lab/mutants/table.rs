@@ -1,4 +1,4 @@
-//! Which mutant was found by whom, as a table.
+//! Which mutant was found by which finder, as a table.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::hunt::Hunt;
 use super::{Mutant, Small};
 use crate::report::show;
 
-/// A mutant, and what came of looking for it.
+/// A mutant, and the results of looking for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// Its name.
@@ -15,7 +15,7 @@ pub struct Row {
     pub sentence: &'static str,
     /// It is no mutant, and whoever finds it is wrong.
     pub is_true: bool,
-    /// Who looked, each with what came of it.
+    /// The finders that looked for it, each with its result.
     pub hunts: Vec<Hunt>,
     /// The run in which it was found, shrunk.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ fn row_cells(row: &Row) -> Vec<String> {
     cells
 }
 
-/// `7: burst`, or that so many runs were in vain.
+/// `7: burst`, or the number of runs that found nothing.
 fn hunt_cell(hunt: &Hunt) -> String {
     match &hunt.find {
         Some(find) => format!("{}: {}", hunt.runs, find.place),

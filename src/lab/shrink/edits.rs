@@ -268,7 +268,7 @@ pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
     simpler
 }
 
-/// So many milliseconds, or a tick if that is more.
+/// This number of milliseconds, or a tick if that is more.
 fn in_ticks(tick: Duration, millis: u64) -> Duration {
     let wanted = Duration::from_millis(millis);
     if wanted.as_nanos().is_multiple_of(tick.as_nanos()) {

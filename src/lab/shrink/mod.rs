@@ -21,7 +21,7 @@ pub use search::minimal;
 /// Times between two steps that are worth trying, in milliseconds, the shortest first.
 const GAPS: [u64; 6] = [0, 10, 100, 500, 1_000, 2_000];
 
-/// After so many rounds of leaving out and moving together nothing becomes smaller.
+/// The number of rounds of leaving out and moving together after which nothing becomes smaller.
 const MOST_ROUNDS: usize = 4;
 
 /// How long to search.
@@ -85,7 +85,7 @@ pub enum ShrinkError {
     /// The scenario can't be run at all.
     #[error(transparent)]
     Sim(#[from] sim::SimError),
-    /// Nothing is broken in its run.
+    /// Nothing fails in its run.
     #[error("nothing failed in this run, so there is nothing to shrink")]
     Held,
     /// Neither in plain steps nor as written does a file of it fail in the same way.
@@ -112,8 +112,8 @@ pub fn shrink(scenario: &Scenario, limits: Limits) -> Result<Shrunk, ShrinkError
     shrink_watched(scenario, limits, &mut |_| ControlFlow::Continue(()))
 }
 
-/// Makes a failing run small, while somebody is asked before each try whether to go on. Who does not gets the smallest scenario
-/// that was found.
+/// Shrinks a failing run, and calls `watch` before each try to know whether to go on. When it says no, the result is
+/// the smallest scenario that was found so far.
 ///
 /// # Errors
 ///
@@ -164,8 +164,8 @@ pub fn shrink_watched(
     })
 }
 
-/// The scenario with nothing expected but the invariant that is broken, if it is one. A reply that is expected is broken by many a
-/// change that has nothing to do with it, and would be on a server that is right, too.
+/// The scenario with nothing expected but the invariant that was violated, if it is one. A reply that is expected
+/// fails by many a change that has nothing to do with it, and would on a server that is right, too.
 fn about_one_thing(scenario: Scenario, target: &Fingerprint) -> Scenario {
     let Ok(invariant) = target.broken.parse::<Invariant>() else {
         return scenario;
@@ -195,7 +195,7 @@ fn read_back(scenario: &Scenario) -> Option<Scenario> {
 
 struct Shrinker<'w> {
     target: Fingerprint,
-    /// What else may be broken, since it was before.
+    /// What else may fail, since it did before.
     allowed: BTreeSet<String>,
     runs: usize,
     limits: Limits,
@@ -280,7 +280,7 @@ impl Shrinker<'_> {
             ..scenario.clone()
         };
         let kept = minimal(scenario.expects.clone(), &mut |expects| {
-            // Which invariant is broken is told anyway, but it is said whose file this is.
+            // Which invariant was violated is reported anyway, but the file keeps what it is about.
             let is_told = |expect: &Expect| matches!(expect.what, Expected::Invariants(_));
             let all_told = scenario
                 .expects
@@ -302,7 +302,7 @@ impl Shrinker<'_> {
         edits::with_steps(scenario, steps(&kept))
     }
 
-    /// Each step by itself, such as one that mends what need not be mended.
+    /// Each step by itself, such as one that clears a fault that is no longer in force.
     fn fewer_steps(&mut self, scenario: &Scenario) -> Scenario {
         let all: Vec<usize> = (0..scenario.steps.len()).collect();
         let kept = minimal(all, &mut |kept| {

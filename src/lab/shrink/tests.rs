@@ -76,7 +76,7 @@ fn what_holds_can_t_be_made_small() {
     ));
 }
 
-/// Without expectations of the author that have nothing to do with it, and with the one that is broken.
+/// Without expectations of the author that have nothing to do with it, and with the one that failed.
 #[test]
 fn an_expectation_that_is_broken_is_what_is_kept() {
     let text = r#"

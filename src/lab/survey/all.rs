@@ -16,7 +16,7 @@ use crate::herd::{Herd, ServerId};
 use crate::model::Without;
 use crate::parallel::in_order;
 
-/// So many ways of updates are kept at most: failure sets, times origins, times servers.
+/// The maximum number of ways of updates that are kept: failure sets, times origins, times servers.
 const MOST_WAYS: usize = 20_000_000;
 
 /// The latency of every link. The simulator ticks as slowly.
@@ -25,17 +25,17 @@ const LATENCY: Duration = Duration::from_millis(20);
 /// What is surveyed, and how.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// At most so many servers are dead.
+    /// The maximum number of dead servers.
     pub dead: usize,
-    /// At most so many links are cut.
+    /// The maximum number of cut links.
     pub cut: usize,
     /// What runs the servers.
     pub engine: Engine,
-    /// So many simulations run at a time. With one, they run on the thread that asks.
+    /// The number of simulations that run at a time. With one, they run on the calling thread.
     pub threads: usize,
     /// When this says so, no further set is begun.
     pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
-    /// Is told how many sets are done.
+    /// Is called with the number of sets that are done.
     pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
 }
 
@@ -60,14 +60,14 @@ pub enum SurveyError {
         "{sets} failure sets of {servers} servers are too many: ask for fewer failures at a time"
     )]
     TooMany {
-        /// So many sets.
+        /// The number of failure sets.
         sets: String,
-        /// So many servers.
+        /// The number of servers.
         servers: usize,
     },
 }
 
-/// What came of one failure set.
+/// The result of one failure set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureSet {
     /// The names of dead servers.
@@ -78,7 +78,7 @@ pub struct FailureSet {
     pub cuts_the_herd: bool,
     /// How the update of each live server spread.
     pub spreads: Vec<Spread>,
-    /// What was broken besides.
+    /// What else failed.
     pub broken: Vec<String>,
 }
 
@@ -116,7 +116,7 @@ pub struct Survey {
     pub latency: Duration,
     /// What ran the servers.
     pub engine: Engine,
-    /// At most so many servers were dead, and links cut.
+    /// The maximum numbers of dead servers and of cut links.
     pub most: (usize, usize),
     /// How many sets there are. If not all were surveyed, the survey is partial.
     pub all: usize,
@@ -139,7 +139,7 @@ impl Survey {
         self.sets.iter().flat_map(|set| &set.spreads)
     }
 
-    /// Whether every set was surveyed, something was seen, and no exception was found.
+    /// Whether every set was surveyed, something was seen, and no deviation was found.
     pub fn held(&self) -> bool {
         !self.is_partial() && self.spreads().next().is_some() && self.exceptions.is_empty()
     }
@@ -194,7 +194,7 @@ pub fn survey(herd: &Herd, options: &Options<'_>) -> Result<Survey, SurveyError>
     })
 }
 
-/// What came of each set, in their order; nothing for those that were not begun.
+/// The result of each set, in their order; nothing for those that were not begun.
 fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Option<FailureSet>> {
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),

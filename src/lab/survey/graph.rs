@@ -55,7 +55,7 @@ impl<'h> Graph<'h> {
         self.herd.hops_over(origin, alive, |link| self.open[link])
     }
 
-    /// The servers that run, by who can reach whom.
+    /// The servers that run, grouped by which can reach each other.
     pub(super) fn parts(&self) -> Vec<Vec<ServerId>> {
         let alive = |id: ServerId| self.alive[id.index()];
         self.herd.parts_over(alive, |link| self.open[link])
@@ -69,8 +69,8 @@ impl<'h> Graph<'h> {
         working.map(|(at, _)| at)
     }
 
-    /// An update beside what is possible: when who took it in, and how many messages it took, of
-    /// which so many were no news.
+    /// Compares an update with what is possible: when each server took it in, and how many messages it took, of which
+    /// `duplicates` were not new.
     pub(super) fn compare(
         &self,
         origin: ServerId,

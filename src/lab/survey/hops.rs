@@ -57,7 +57,7 @@ pub struct Hops {
     pub memory: Option<Memory>,
     /// What ran the servers.
     pub engine: Engine,
-    /// What was broken besides.
+    /// What else failed.
     pub broken: Vec<String>,
     /// Whether every link has the same latency, so that the shortest way is the fastest.
     pub equal: bool,
@@ -98,7 +98,7 @@ impl Hops {
     }
 }
 
-/// Sends an update from each origin. On the model `done` is told how many are.
+/// Sends an update from each origin. On the model `done` is called with the number that are done.
 pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Hops {
     let Measure { herd, without, .. } = measure;
     let latency = measure.latency.draw(herd.links().len());

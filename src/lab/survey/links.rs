@@ -6,7 +6,7 @@ use super::graph::Graph;
 use crate::herd::{Herd, ServerId};
 use crate::model::Without;
 
-/// Up to so many servers it is worked out.
+/// The maximum number of servers for which it is worked out.
 const MOST_SERVERS: usize = 60;
 
 /// A link that the herd lacks, and what it would help if it never failed itself.
@@ -14,9 +14,9 @@ const MOST_SERVERS: usize = 60;
 pub struct ExtraLink {
     /// Its ends.
     pub link: String,
-    /// So many failure sets that cut the herd would not.
+    /// The number of failure sets that cut the herd and would not with this link.
     pub saves: usize,
-    /// In all failure sets together, so many more ways there would be from a server that runs to another.
+    /// How many more ordered pairs of running servers could reach each other, in all failure sets together.
     pub more_ways: usize,
     /// The sum of the hops from each server of the intact herd to each other,
     pub hops_before: u64,

@@ -1,5 +1,5 @@
-//! What a herd does with an update when things are missing: from every origin, to every server, in how
-//! many hops, held against what the herd's graph allows.
+//! What a herd does with an update when things are missing: from every origin, to every server, in how many hops,
+//! compared with what the herd's graph allows.
 
 mod all;
 mod graph;

@@ -41,13 +41,14 @@ pub(super) struct Update {
 pub(super) struct Observation {
     /// By live origin, in the order of the herd.
     pub(super) updates: Vec<Update>,
-    /// What was broken besides.
+    /// What else failed.
     pub(super) broken: Vec<String>,
     /// What all servers held in the end, where that was counted.
     pub(super) memory: Option<Memory>,
 }
 
-/// Floods from each origin in turn, on the servers' decisions alone. `done` is told how many floods are.
+/// Floods from each origin in turn, on the servers' decisions alone. `done` is called with the number of floods that
+/// are done.
 pub(super) fn modelled(
     herd: &Herd,
     without: &Without,

@@ -3,7 +3,7 @@
 use crate::herd::Herd;
 use crate::model::Without;
 
-/// How many of so many things are chosen at most: how many ways there are. Very many are `usize::MAX`.
+/// In how many ways up to `most` of `of` things can be chosen. Very many are `usize::MAX`.
 fn choices(of: usize, most: usize) -> usize {
     let mut all = 0_usize;
     let mut ways = 1_usize;

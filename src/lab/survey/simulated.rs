@@ -140,7 +140,7 @@ impl Simulation {
     }
 }
 
-/// A fault that touches nothing is none here: the links of the dead may be cut, too.
+/// A fault that has no effect is none here: the links of the dead may be cut, too.
 fn is_broken(judgement: &Judgement) -> bool {
     !judgement.passed && !judgement.about.ends_with(sim::HAS_EFFECT)
 }

@@ -1,4 +1,4 @@
-//! The model held against the simulator, event for event; surveys of good herds and of broken ones.
+//! The model compared with the simulator, event for event; surveys of good herds and of faulty ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -270,7 +270,7 @@ fn more_sets_than_can_be_surveyed_are_refused() {
     );
 }
 
-/// The first exceptions that a survey of the Riley herd finds while Jaquez makes this mistake.
+/// The first deviations that a survey of the Riley herd finds while Jaquez makes this mistake.
 fn found(mistake: Mistake, engine: Engine) -> Vec<String> {
     let survey = mistake.made_by("Jaquez", || surveyed("riley", 1, 0, engine));
     assert!(!survey.held());

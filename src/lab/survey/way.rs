@@ -13,7 +13,7 @@ pub struct Spread {
     pub sends: u64,
     /// The most that a flood costs among those who can be reached: 2E - N + 1.
     pub most_sends: u64,
-    /// Of these messages, so many were no news.
+    /// The number of these messages that were duplicates.
     pub duplicates: usize,
     /// By server.
     #[serde(skip)]

@@ -1,4 +1,4 @@
-//! What runs came to: which faults, which kinds of events, which situations, and how often.
+//! What happened in runs: which faults, which kinds of events, which situations, and how often.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use crate::trace::Trace;
 /// How often something happened, by its name. What never did is not in it.
 pub type Counts = BTreeMap<String, u64>;
 
-/// What one run came to, or several.
+/// The coverage of one run, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Faults that began, by the word of their step.
     pub faults: Counts,
     /// Events, by their kind.
     pub events: Counts,
-    /// Runs that came to a situation, by its name.
+    /// Runs in which a situation occurred, by its name.
     pub situations: Counts,
-    /// Runs in which an invariant held though the scenario says that it is not judged, by its name.
+    /// Runs in which an invariant passed though the scenario switches it off, by its name.
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
     pub needless: Counts,
 }
@@ -61,7 +61,7 @@ impl Coverage {
         coverage
     }
 
-    /// Adds what another run came to.
+    /// Adds the coverage of another run.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in [
             (&mut self.faults, &other.faults),

@@ -21,7 +21,7 @@ use plan::{Plan, Shard};
 use report::Report;
 use results::{Failure, Outcome, Outcomes};
 
-/// So much of what was wrong is told in a report.
+/// The maximum length, in characters, of what a report says of a failure.
 const MOST_WORDS: usize = 300;
 
 /// With this number of runs left behind no other begins: each may hold a core for as long as the process lives, and runs that have to
@@ -76,7 +76,7 @@ impl Watch for Unwatched {
     fn finished(&self, _: &Outcome) {}
 }
 
-/// Runs the scenarios with every seed, and tells what came of it.
+/// Runs the scenarios with every seed, and reports the results.
 pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
     let Options {
         swarm,
@@ -140,7 +140,7 @@ pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
     }
 }
 
-/// What a run came to; nothing if it was interrupted.
+/// The outcome of a run; nothing if it was interrupted.
 fn run_one(
     scenarios: &[Scenario],
     plan: &Plan,
@@ -194,7 +194,7 @@ fn execute(
     }
 }
 
-/// How a run failed, if an expectation was broken.
+/// How a run failed, if an expectation did.
 pub fn failure_of(trace: &Trace) -> Option<Failure> {
     let fingerprint = Fingerprint::of(trace)?;
     let broken = trace

@@ -39,7 +39,7 @@ pub struct Swept {
     pub file: String,
     /// A hash of all that it says.
     pub digest: String,
-    /// The invariants that it is not held against.
+    /// The invariants that are switched off in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
 }

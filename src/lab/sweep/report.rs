@@ -1,4 +1,4 @@
-//! What a sweep came to, as text and as JSON: by what ran alone, not by where or when.
+//! The results of a sweep, as text and as JSON: they depend on what ran alone, not on where or when.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::trace::invariants::Invariant;
 /// How many seeds of a group are named; the others are counted.
 const MOST_SEEDS: usize = 10;
 
-/// What a sweep came to.
+/// The results of a sweep.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// What was to be run.
@@ -36,16 +36,16 @@ pub struct Report {
     pub strict: bool,
     /// Failures by the way in which they failed, the most common first.
     pub groups: Vec<Group>,
-    /// What the runs came to.
+    /// The coverage of the runs.
     pub coverage: Coverage,
-    /// Of each invariant that a scenario is not held against, in how many of its runs it held all the same.
+    /// For each invariant that a scenario switches off, in how many of its runs it passed all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Without>,
     /// What was wanted and never came. Of a sweep that ended at its first failure nobody can tell.
     pub never: Vec<String>,
 }
 
-/// An invariant that a scenario is not held against.
+/// An invariant that a scenario switches off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Without {
     /// Which.
@@ -54,7 +54,7 @@ pub struct Without {
     pub scenario: String,
     /// How many runs of this scenario there were.
     pub runs: u64,
-    /// In how many of them it held.
+    /// In how many of them it passed.
     pub held: u64,
 }
 
@@ -73,7 +73,7 @@ pub struct Group {
     pub first: Vec<u64>,
 }
 
-/// How often what scenarios are not held against held all the same.
+/// How often invariants that scenarios switch off passed all the same.
 fn without(plan: &Plan, outcomes: &Outcomes) -> Vec<Without> {
     let scenarios = plan.scenarios.iter().enumerate();
     let all = scenarios.flat_map(|(which, swept)| {
@@ -156,7 +156,7 @@ impl Report {
         self.missing_runs > 0
     }
 
-    /// Whether all is well: everything was run and held, and, where it is strict, everything that was wanted came.
+    /// Whether all is well: everything was run and passed, and, where it is strict, everything that was wanted came.
     pub fn is_good(&self) -> bool {
         self.held() && !self.is_partial() && self.runs > 0 && !self.lacks()
     }

@@ -1,4 +1,4 @@
-//! What came of each run, as lines that can be kept, gone on with and put together.
+//! The outcome of each run, as lines that can be kept, continued and merged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use super::coverage::Coverage;
 use super::plan::{FORMAT, Plan};
 use crate::trace::fingerprint::Fingerprint;
 
-/// What came of one run.
+/// The outcome of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Which run of the [`Plan`], from 0.
     pub run: u64,
-    /// What it came to.
+    /// Its coverage.
     pub coverage: Coverage,
     /// How it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ pub enum Situation {
     BothWays,
     /// Two servers have something that the other lacks when the way between them is healed.
     HealedDiffering,
-    /// A server that knows nothing is told what it missed.
+    /// A server that knows nothing is sent what it missed.
     CatchesUp,
     /// An update overtakes an older one of its client between servers.
     Overtaken,

@@ -118,7 +118,7 @@ fn it_stops_at_the_first_failure_and_parts_agree_on_which_that_is() {
     let mut merged = broken_from(5);
     merged.retain(|run, _| *run <= 6);
     assert_eq!(Report::new(plan.clone(), merged).to_text(), whole.to_text());
-    // What is missing before the first failure is told.
+    // What is missing before the first failure is reported.
     let mut partial = broken_from(5);
     partial.remove(&3);
     assert_eq!(Report::new(plan, partial).missing_runs, 1);
@@ -193,7 +193,7 @@ fn what_never_happened_is_told() {
     assert!(report.held(), "{}", report.to_text());
 }
 
-/// So many seconds of a pair of servers, in which with some seeds one of them dies.
+/// A scenario in which, with some seeds, one of a pair of servers dies.
 const LIVES: &str = r#"
     title = "One may die"
     herd = { name = "pair", servers = ["Ada", "Bob"], links = ["Ada-Bob"] }

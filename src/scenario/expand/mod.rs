@@ -10,9 +10,9 @@ use super::drawn::numbered;
 use super::{Action, ClientStep, Drawn, Line, Pattern, Scenario, Step};
 
 impl Scenario {
-    /// The same scenario in plain steps, as it runs: many clients are so many steps, and a
-    /// workload or a random step is followed by what its seed draws. Each step has the place of the
-    /// one that it came from. Expanding a second time changes nothing.
+    /// The same scenario in plain steps, as it runs: a step of N clients becomes N steps, and a workload or a random
+    /// step is followed by what its seed draws. Each step has the place of the one that it was expanded from.
+    /// Expanding a second time changes nothing.
     #[must_use]
     pub fn expanded(&self) -> Self {
         let mut steps = Vec::new();

@@ -1,4 +1,4 @@
-//! Which faults come when, to whom, and for how long.
+//! Which faults come when, for which targets, and for how long.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::scenario::faults::Draw;
 use crate::scenario::{Action, End, Fault, FaultKind, Random, Scenario, Step, Target, Usual};
 use crate::seed::stream;
 
-/// What a random step came to.
+/// The outcome of a random step.
 pub(super) struct Outcome {
     pub(super) steps: Vec<(Duration, Action)>,
     /// How many of each kind were chosen, in the order of [`Random::faults`].

@@ -7,16 +7,16 @@ use rand::RngExt as _;
 use crate::scenario::{Action, Random, Scenario};
 use crate::seed::stream;
 
-/// A fault comes so many times as seldom as it is written, in halves: from twice as often to four times as seldom.
+/// By what factor a fault becomes rarer than it is written, in halves: from twice as often to a quarter as often.
 const HALVES: std::ops::RangeInclusive<u32> = 1..=8;
 
-/// About so many faults at most, as in a file.
+/// About the maximum number of faults, as in a file.
 const MOST_FAULTS: u32 = 1_000;
 
 impl Scenario {
-    /// The same scenario with a mixture of faults of its own, which follows from its seed: of each random step about half the
-    /// kinds of faults, and at least one, each at a rate that is drawn, too. With all kinds at once each hides
-    /// what the others alone would do. That too few come to touch anything is all right then.
+    /// The same scenario with a mixture of faults of its own, which follows from its seed: of each random step about
+    /// half the kinds of faults, and at least one, each at a rate that is drawn, too. With all kinds at once each
+    /// hides what the others alone would do. It is acceptable then that too few of them have an effect.
     #[must_use]
     pub fn swarmed(&self) -> Self {
         let mut swarmed = self.clone();

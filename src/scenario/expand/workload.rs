@@ -1,4 +1,4 @@
-//! What the clients of a workload say, when and to whom.
+//! What the clients of a workload send, when and to which servers.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn question(rng: &mut ChaCha8Rng, about: &str) -> (String, Option<Pattern>) {
     (format!("WHATSAT {name} {radius} {bound}"), None)
 }
 
-/// A latitude or longitude: a sign, so many digits, six decimals.
+/// A latitude or longitude: a sign, `digits` digits, six decimals.
 fn degrees(rng: &mut ChaCha8Rng, most: u32, digits: usize) -> String {
     const MILLIONTHS: u32 = 1_000_000;
     let sign = if rng.random_range(0..2) == 0 {

@@ -1,9 +1,9 @@
 //! The kinds of faults, each in a file of its own, and what all of them are made of.
 //!
-//! A kind is a declaration: what a step says of it, whom it can happen to, what else it goes with, how a sweep draws
-//! it, and which [operations](Operation) begin and end it. Reading, checking, writing, drawing, the JSON Schema and the
-//! tables of the reference are made from declarations alone. The simulated world carries out operations, and knows no
-//! faults.
+//! A kind is a declaration: what a step says of it, which targets it can have, what else it goes with, how a sweep
+//! draws it, and which [operations](Operation) begin and end it. Reading, checking, writing, drawing, the JSON Schema
+//! and the tables of the reference are made from declarations alone. The simulated world carries out operations, and
+//! knows no faults.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ pub enum End {
     Same(fn(&Target, &Usual) -> Values),
     /// It takes no time.
     AtOnce,
-    /// By itself, when it has lasted so long.
+    /// By itself, when it has lasted this long.
     After(fn(&Values) -> Duration),
     /// Only by what ends another kind of its family.
     Family,
@@ -228,7 +228,7 @@ pub enum Holds {
 pub struct Drawn {
     /// What it happens to then.
     pub about: &'static str,
-    /// Draws a fault, if there is anybody whom it can happen to.
+    /// Draws a fault, if it has any possible target.
     pub draw: fn(&mut Draw<'_>) -> Option<Outcome>,
 }
 
@@ -310,7 +310,7 @@ impl Fault {
         self.targets.iter().filter_map(Target::clock)
     }
 
-    /// From whom to whom, or between whom.
+    /// From which party to which, or between which two.
     fn pairs(&self) -> Vec<(Party, Party)> {
         pairs(&self.targets)
     }

@@ -2,7 +2,7 @@
 
 use super::{Clocked, Declaration, Drawn, End, Field, Holds, Operation, PLAIN, Shape, Skewed, Target, Value, Values, now};
 
-/// A clock can be so many milliseconds wrong.
+/// By how many milliseconds a clock can be wrong.
 const WRONG_MS: std::ops::RangeInclusive<i64> = 1..=2_000;
 
 pub(super) const KIND: Declaration = Declaration {
@@ -50,7 +50,7 @@ pub(super) const KIND: Declaration = Declaration {
     ..PLAIN
 };
 
-/// Wrong by so many nanoseconds, and no more with time.
+/// Wrong by `by` nanoseconds, an offset that does not grow with time.
 fn wrong(by: i64) -> Values {
     Values::new([("by", Value::Difference(by)), ("drift", Value::Difference(0))])
 }

@@ -2,7 +2,7 @@
 
 use super::{Declaration, Drawn, End, Field, Holds, LatencyRange, Operation, PLAIN, Shape, Target, Value, Values, now};
 
-/// A link can take so many times as long.
+/// By what factor a link can be slower.
 const SLOWER: std::ops::RangeInclusive<u32> = 2..=10;
 
 pub(super) const KIND: Declaration = Declaration {

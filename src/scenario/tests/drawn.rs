@@ -55,7 +55,7 @@ fn many_clients_take_turns_under_their_own_names() {
 const LOAD: &str = "steps = [{ at = \"1s\", workload = \"load\", clients = 5, to = [\"Riley\", \"Juzang\"], \
     rate = 100, lasts = \"1500ms\", whatsat = 30 }]";
 
-/// The lines of a workload: when, by whom, to whom, what.
+/// The lines of a workload: when, by which client, to which server, what.
 fn lines(scenario: &Scenario) -> Vec<(Duration, String, ServerId, String)> {
     let steps = scenario.expanded().steps.into_iter();
     let lines = steps.filter_map(|step| match step.action {
@@ -83,7 +83,7 @@ fn a_workload_says_a_line_in_each_part_of_its_time() {
         );
         assert!(["load-1", "load-2", "load-3", "load-4", "load-5"].contains(&client.as_str()));
         assert!(["Riley", "Juzang"].contains(&&*scenario.herd.server(*to).name));
-        // Only who has said where it is is asked about.
+        // Only a client that has sent its position is queried.
         if let Some(rest) = line.strip_prefix("WHATSAT ") {
             let about = rest.split(' ').next().unwrap();
             let earlier = said[..usize::try_from(index).unwrap()].iter();
@@ -133,7 +133,7 @@ const RANDOM: &str = "{ at = \"2s\", random = { crash = \"300ms\", power_off = \
 
 #[test]
 fn what_is_chosen_is_right_by_the_rules_of_written_steps() {
-    // All that can be wrong with somebody beforehand, mended only when the random step is over.
+    // Every fault that can be in force beforehand, cleared only when the random step is over.
     let before = "{ at = \"1s\", crash = \"Riley\" }, { at = \"1s\", freeze = \"Jaquez\" }, \
         { at = \"1s\", refuse = \"Juzang\" }, { at = \"1s\", partition_oneway = \"Bernard-Juzang\" }, \
         { at = \"1s\", slow = \"Bernard-Campbell\", latency = \"90ms\" }, \

@@ -223,7 +223,7 @@ fn a_question_to_which_any_answer_will_do_is_warned_of() {
         "[[expect]]\nserver = \"Riley\"\nlookups = 1",
         "[[expect]]\nlog = \"asks Places *\"",
         "[[expect]]\ninvariant = \"answered-once-in-order\"",
-        // A table that nobody asks breaks the run.
+        // A table to which no request comes makes the run fail.
         "[[places]]\nplaces = 1",
     ] {
         assert!(warnings(step, other).is_empty(), "{other}");

@@ -12,7 +12,7 @@ use crate::scenario::raw::{PlainStep, RawStep};
 use crate::scenario::template::TextError;
 use crate::scenario::{Action, ClientStep, FaultKind, Line, Pattern, Template};
 
-/// Each repetition is a connection of its own, and a simulated host has only so many ports.
+/// Each repetition is a connection of its own, and a simulated host has a limited number of ports.
 const MOST_TIMES: u32 = 10_000;
 
 impl Context<'_> {

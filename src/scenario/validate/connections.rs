@@ -1,4 +1,4 @@
-//! How many connections clients open: the simulated network has only so many of them.
+//! How many connections clients open: the simulated network has a limited number of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::timing::Timing;
 /// All clients share the ports of one simulated host, some 45,000, and none is used twice.
 const MOST_CONNECTIONS: u64 = 40_000;
 
-/// So many connections wait at most until a simulated server takes them. All to one server may
-/// have to wait together, behind a cut.
+/// The maximum number of connections that wait until a simulated server accepts them. All connections to one server
+/// may have to wait together, behind a cut.
 const MOST_TO_ONE: u64 = 16_384;
 
-/// A run goes on for so long at most after its last step.
+/// How long a run goes on, at most, after its last step.
 const QUIET_PATIENCE: Duration = Duration::from_mins(1);
 
 impl Context<'_> {
@@ -64,7 +64,7 @@ impl Context<'_> {
 }
 
 impl Context<'_> {
-    /// A server whose neighbours are all out of reach dials each of them that often.
+    /// Checks how often a server whose neighbours are all unreachable dials each of them.
     pub(super) fn check_dials(
         &mut self,
         raw: Option<&Section<RawTiming>>,

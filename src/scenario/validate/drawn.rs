@@ -13,7 +13,7 @@ use crate::scenario::raw::{RawExpect, RawRandom, RawStep};
 use crate::scenario::{Action, Expected, FaultKind, Random, Step, Whose, Workload};
 use crate::units::format_duration;
 
-/// Each line is a connection of its own, and a simulated host has only so many ports.
+/// Each line is a connection of its own, and a simulated host has a limited number of ports.
 const MOST_LINES: u64 = 10_000;
 
 /// What each fault does fills a page of the report, and a run that comes to more tells nobody anything.
@@ -214,8 +214,8 @@ impl Context<'_> {
         }
     }
 
-    /// While faults come and go at random, nothing else breaks or mends the same servers: what is
-    /// written could not know what is drawn.
+    /// While faults come and go at random, nothing else begins or clears a fault on the same servers: what is written
+    /// could not know what is drawn.
     pub(super) fn check_undisturbed(&mut self, steps: &[Step], herd: &Herd) {
         for (index, step) in steps.iter().enumerate() {
             let Action::Random(random) = &step.action else {
@@ -229,7 +229,7 @@ impl Context<'_> {
                 _ => (step.at..=end).contains(&other.at),
             };
             for (other_index, other) in steps.iter().enumerate() {
-                // Of two random steps, the later one is told.
+                // Of two random steps, the later one is reported.
                 let is_random = matches!(other.action, Action::Random(_));
                 if other_index == index || (is_random && other_index < index) || !at_once(other) {
                     continue;

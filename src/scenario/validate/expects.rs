@@ -15,7 +15,7 @@ use crate::scenario::updates::planned;
 use crate::scenario::{Action, Check, Expect, Expected, PlannedUpdate, Step, UpdateRef};
 use crate::units::format_duration;
 
-/// So many updates are listed as candidates before it says that there are more.
+/// The number of updates that are listed as candidates before the message only says that there are more.
 const MOST_CANDIDATES: usize = 8;
 
 /// What one expectation says so far, and where it names which server.
@@ -293,8 +293,8 @@ impl Context<'_> {
         }
     }
 
-    /// A path goes over links. One that does not is a broken expectation and no mistake in the file, as
-    /// the herd may have lost the link since; but it is worth a word.
+    /// A path goes over links. One that does not is a failed expectation and no mistake in the file, as the herd may
+    /// have lost the link since; but it deserves a warning.
     fn check_path(&mut self, path: &[ServerId], place: &Span) {
         let Some(herd) = self.herd.clone() else {
             return;
@@ -408,7 +408,7 @@ fn within(raw: &RawExpect, draft: &mut Draft) {
 }
 
 /// Whether nothing is expected: a check may be missing because its servers are wrong, so
-/// the file is asked, and not the checks.
+/// the file is checked, and not the parsed expectations.
 fn is_bare(raw: &RawExpect) -> bool {
     let nowhere = nowhere(raw).next().is_some();
     let lists = raw.reaches.is_some() || raw.misses.is_some();

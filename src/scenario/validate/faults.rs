@@ -1,4 +1,4 @@
-//! What a step says of a fault: whom it begins or ends for, and its values.
+//! What a step says of a fault: its targets and its values.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::scenario::{Value, Values};
 use crate::units::{DurationError, parse_duration};
 
 impl RawStep {
-    /// The faults that the step says begin or end, each with its word and whom it names, in the order of the kinds.
+    /// The faults that the step says begin or end, each with its word and its targets, in the order of the kinds.
     pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &OneOrMany)> {
         let words = FaultKind::all()
             .flat_map(|kind| [Some(kind.name), kind.end_word()].into_iter().flatten());
@@ -75,7 +75,7 @@ impl Context<'_> {
             }
             Shape::OneWay => {
                 let pairs = self.linked_pairs(list, from)?;
-                // A link names the sender first; two sets name the receivers first, and whom from second.
+                // A link names the sender first; two sets name the receivers first, and the senders second.
                 let backwards = from.is_some() || list.single().is_none();
                 let turn = |(a, b): Direction| if backwards { (b, a) } else { (a, b) };
                 let ways = pairs.into_iter().map(turn).map(Target::Direction);

@@ -62,7 +62,7 @@ impl Context<'_> {
         })
     }
 
-    /// The id of a client that some update is sent of: to lack any other is no news.
+    /// The id of a client that some update is sent of: that a server lacks any other client says nothing.
     fn client_id(&mut self, text: &Located<String>, known: &Known<'_>) -> Option<Vec<u8>> {
         let updates = known.updates.as_deref()?;
         let id = bytes_of(text);

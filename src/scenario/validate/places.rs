@@ -72,7 +72,7 @@ impl Context<'_> {
         })
     }
 
-    /// A place as the API is asked for it: see [`Query`](crate::places::Query).
+    /// A place as the API is queried for it: see [`Query`](crate::places::Query).
     fn near(&mut self, near: &Located<String>) -> Option<String> {
         let Some(location) = Location::parse(near.as_bytes()) else {
             let message = format!("`{}` is no place", **near);

@@ -225,7 +225,7 @@ impl Context<'_> {
         self.error(span, format!("a message takes at least a tick, {tick}"));
     }
 
-    /// A default that does not fit the tick is told at the tick, which is what was written.
+    /// A default that does not fit the tick is reported at the tick, which is what was written.
     fn check_default(&mut self, default: LatencyRange, what: &str) {
         let fits = |tick: Duration| default.least.as_nanos().is_multiple_of(tick.as_nanos());
         let Some(tick) = self.tick.filter(|tick| !fits(*tick)) else {
@@ -273,7 +273,7 @@ impl Context<'_> {
         let at_places = (raw.places_latency.as_ref()).map_or(at_clients.clone(), Located::span);
         let shortest = |ranges: &[LatencyRange]| ranges.iter().map(|range| range.least).min();
         let longest = |ranges: &[LatencyRange]| ranges.iter().map(|range| range.most).max();
-        // Where Places has no latency of its own, that of the clients is told of once.
+        // Where Places has no latency of its own, that of the clients is reported once.
         let own = raw.places_latency.is_some().then_some(places);
         for (ranges, at) in [
             (links, &at_links),

@@ -13,10 +13,10 @@ use crate::scenario::{
     Action, Clocked, Direction, Fault, FaultKind, Party, Shape, Target, Value, Values,
 };
 
-/// So many cuts are told before it says that there are more.
+/// The number of cuts that are listed before the message only says that there are more.
 const MOST_TOLD: usize = 6;
 
-/// What to do about a clock that is to be set right and is.
+/// What to do about a step that sets a clock right which is right already.
 const NOT_WRONG: &str = "let a `skew` make it wrong first";
 
 /// Who the clients of a scenario are: by what stands in a step as their name, whether there is one
@@ -103,7 +103,7 @@ impl Context<'_> {
         fault(named.into_iter().map(|(target, _)| target).collect())
     }
 
-    /// Servers, and Places, to whom it can happen.
+    /// The targets, servers and Places, for which it can happen.
     fn fit(
         &mut self,
         kind: FaultKind,
@@ -227,7 +227,7 @@ impl Context<'_> {
         all.map(|target| (target, place.clone())).collect()
     }
 
-    /// A fault ends; `list` is where it is written for whom.
+    /// A fault ends; `list` is where its targets are written.
     pub(super) fn ends(
         &mut self,
         kind: FaultKind,

@@ -60,7 +60,8 @@ impl Context<'_> {
 }
 
 impl Context<'_> {
-    /// Warns of each step that asks with a WHATSAT whose answer nothing speaks of: that nobody knows the client is one, too.
+    /// Warns of each step that sends a WHATSAT of whose answer no expectation speaks: that no server knows the client
+    /// is an answer, too.
     fn warn_of_any_answer(&mut self, known: &Known<'_>, expects: &[Expect]) {
         if self.has_bodies || expects.iter().any(is_about_answers) {
             return;
@@ -84,7 +85,7 @@ impl Context<'_> {
     }
 }
 
-/// Whether an expectation says something of what clients are told.
+/// Whether an expectation is about the answers to clients.
 fn is_about_answers(expect: &Expect) -> bool {
     match &expect.what {
         Expected::Log(_) | Expected::Invariants(_) => true,

@@ -37,8 +37,8 @@ impl Scenario {
     }
 
     /// The same scenario in steps that all say what happens: what was drawn for workloads and random steps stands for
-    /// them. So single steps can be left out. Each fault must touch something then, but clients of workloads
-    /// still need no answer.
+    /// them. So single steps can be left out. Each fault must have an effect then, but clients of workloads still
+    /// need no answer.
     #[must_use]
     pub fn plain(&self) -> Self {
         let mut plain = self.expanded();

@@ -14,8 +14,8 @@ impl Step {
     /// The step as an inline table of TOML. In place of the step that it was read from it is read
     /// as the same.
     ///
-    /// One step is not written exactly: a `heal` that mends what several cuts of different shape
-    /// left over names everybody concerned.
+    /// One step is not written exactly: a `heal` that heals what several cuts of different shape left over names
+    /// every party concerned.
     pub fn to_toml(&self, herd: &Herd) -> String {
         let mut table = Table::new(herd);
         table.text("at", &format_duration(self.at));

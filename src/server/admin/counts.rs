@@ -39,7 +39,7 @@ impl<const N: usize> Histogram<N> {
         self.observe_many(value, 1);
     }
 
-    /// So many times the same value.
+    /// Adds `value` `times` times.
     pub(super) fn observe_many(&self, value: u64, times: u64) {
         let bucket = self.bounds.iter().position(|&bound| value <= bound);
         bucket

@@ -44,7 +44,7 @@ const LARGEST_HEAD: usize = 16 * 1024;
 /// The pause when a connection can't be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What can be asked for.
+/// The paths that can be requested.
 pub const PATHS: [&str; 6] = [
     "/metrics",
     "/livez",
@@ -319,7 +319,7 @@ async fn converse<N: Net>(net: N, connection: Connection<N::Stream>, admin: Arc<
         .timer(TokioTimer::new())
         .header_read_timeout(DEADLINE)
         .keep_alive(false)
-        // Who has asked and says no more still wants the answer.
+        // Who has sent a request and closes its half of the connection still wants the answer.
         .half_close(true)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(connection.stream), service);

@@ -5,7 +5,7 @@ use super::outcomes::{FULL, FUTURE_TIME};
 use crate::journal::CloseReason;
 use crate::server::HOLD_BACK;
 
-/// A limit that `herd_limits_hit_total` tells of.
+/// A limit that `herd_limits_hit_total` counts.
 pub(super) struct Limit {
     /// Mostly that of the setting.
     pub(super) name: &'static str,

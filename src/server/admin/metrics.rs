@@ -81,8 +81,8 @@ struct WithServer {
     linked: bool,
 }
 
-/// A server that made no link is held against this one's readiness for so long. Neighbours dial more often, unless they
-/// are told to be slower.
+/// How long a server that made no link counts against this one's readiness. Neighbours dial more often, unless they
+/// are configured to be slower.
 const LATELY: Duration = Duration::from_mins(1);
 
 /// Of whatever somebody waits for.
@@ -103,7 +103,7 @@ pub struct Metrics {
     pub(super) updates: [Count; OUTCOMES.len()],
     /// Answers to clients, in nanoseconds from when the line had come.
     pub(super) at_once: Histogram<16>,
-    /// The same of answers for which Places was asked.
+    /// The same of answers that needed a request to Places.
     pub(super) looked_up: Histogram<16>,
     /// Look-ups, in nanoseconds.
     pub(super) places: Histogram<16>,
@@ -118,13 +118,13 @@ pub struct Metrics {
     servers: Mutex<BTreeMap<ConnId, WithServer>>,
     /// How often two servers of one name were met.
     pub(super) namesakes: Count,
-    /// When this server was last told that another one has its name.
+    /// When this server last learned that another one has its name.
     namesake: Mutex<Option<Instant>>,
     /// When there last was a server there, and no link was made with it.
     unwilling: Mutex<Option<Instant>>,
     /// Changes with each event of a link.
     changed: watch::Sender<()>,
-    /// Somebody told what was heard before this server started.
+    /// A neighbour sent what was heard before this server started.
     knows_from_before: AtomicBool,
     /// It was ready, or had waited long enough to be.
     came_up: AtomicBool,
@@ -163,25 +163,25 @@ impl Metrics {
         }
     }
 
-    /// From now on it counts as empty if nobody has told it anything from before its start.
+    /// From now on it counts as empty if no neighbour has sent it anything from before its start.
     pub fn come_up(&self) {
         self.came_up.store(true, Ordering::Relaxed);
     }
 
-    /// A look-up took so long.
+    /// A look-up took this long.
     pub(super) fn looked_up_in(&self, took: Duration) {
         self.places.observe(nanos(took));
     }
 
-    /// A neighbour told what a server heard then.
+    /// A neighbour sent what a server heard then.
     fn hear_of(&self, heard: i128) {
         if heard < self.started.as_nanos() {
             self.knows_from_before.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether it came up, and nobody has told it anything that a server heard before it started. What clients said since
-    /// does not count: a herd that has lost all it knew hears of some clients at once.
+    /// Whether it came up, and no neighbour has sent it anything that a server heard before it started. What clients
+    /// said since does not count: a herd that has lost all it knew hears of some clients at once.
     pub fn came_up_empty(&self) -> bool {
         self.came_up.load(Ordering::Relaxed) && !self.knows_from_before.load(Ordering::Relaxed)
     }
@@ -227,7 +227,7 @@ impl Metrics {
             .is_some_and(|last| last.elapsed() < LATELY)
     }
 
-    /// Whether this server was told lately that another one has its name.
+    /// Whether this server learned lately that another one has its name.
     pub fn has_namesake(&self) -> bool {
         let last = self.namesake.lock();
         let last = *last.unwrap_or_else(PoisonError::into_inner);
@@ -271,7 +271,7 @@ impl Metrics {
         }
     }
 
-    /// Adds an event; `now` is asked only for those that need it.
+    /// Adds an event; `now` is called only for those that need it.
     fn count(&self, what: &EventKind<'_>, now: impl Fn() -> Timestamp) {
         match what {
             EventKind::LineIn { .. } => self.lines_in.add(1),
@@ -300,7 +300,7 @@ impl Metrics {
             }
             EventKind::Ignored { record, why, .. } => {
                 self.updates[ignored(*why)].add(1);
-                // What a client said meanwhile may be newer than what a neighbour tells.
+                // What a client said meanwhile may be newer than what a neighbour sends.
                 if !self.knows_from_before.load(Ordering::Relaxed) {
                     self.hear_of(heard(record));
                 }

@@ -68,7 +68,7 @@ fn kilobytes(status: &str, field: &str) -> Option<u64> {
     rest.trim().strip_suffix("kB")?.trim_end().parse().ok()
 }
 
-/// So many descriptors are open, without the one by which they are counted.
+/// The number of open descriptors, without the one by which they are counted.
 fn open_files() -> Option<usize> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     Some(entries.take(MOST_DESCRIPTORS).count().saturating_sub(1))

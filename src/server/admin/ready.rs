@@ -15,12 +15,12 @@ pub struct LinkSeen {
 
 /// Whether a server is ready, or else why not, one reason a line.
 ///
-/// A server that starts knows nothing, so it waits until each neighbour has told it what it knows. One that can't be reached
-/// must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one neighbour that
-/// told everything will do, and so will none if there is none to be reached. Servers that are there and make no link
-/// (`unwilling`) are another thing: most likely this one has the wrong secret or certificate. What was synchronised once
-/// stays so: a neighbour that dies later takes no server out of rotation. Nor should clients be sent where none can come
-/// in (`shut`).
+/// A server that starts knows nothing, so it waits until each neighbour has sent it what it knows. One that can't be
+/// reached must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one
+/// neighbour that sent everything will do, and so will none if there is none to be reached. Neighbours that are
+/// reachable, but with which no handshake succeeds (`unwilling`), are another thing: most likely this one has the
+/// wrong secret or certificate. What was synchronised once stays so: a neighbour that dies later takes no server out
+/// of rotation. Nor should clients be sent where none can come in (`shut`).
 pub fn ready(
     links: &[LinkSeen],
     unwilling: bool,

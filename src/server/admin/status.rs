@@ -21,9 +21,9 @@ pub struct Status {
     pub ready: bool,
     /// Why not, if not.
     pub not_ready_because: Vec<String>,
-    /// It was ready, or had waited long enough, and nobody had told it anything from before its start.
+    /// It was ready, or had waited long enough, and no neighbour had sent it anything from before its start.
     pub came_up_empty: bool,
-    /// So many clients' records it holds.
+    /// The number of clients' records that it holds.
     pub records: u64,
     /// Its links, in the order of the herd file.
     pub links: Vec<LinkReport>,
@@ -38,7 +38,7 @@ pub struct LinkReport {
     pub up: bool,
     /// What was missed before it came up was made good.
     pub synchronised: bool,
-    /// So many records wait to be sent to the neighbour: how far that lags behind.
+    /// The number of records that wait to be sent to the neighbour: how far that lags behind.
     pub waiting: u64,
     /// Whether both knew the same when they last compared digests.
     #[serde(default)]

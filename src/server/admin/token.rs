@@ -96,7 +96,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The token that is asked for now, if there is one: it can be replaced while a server runs.
+/// The token that is required now, if there is one: it can be replaced while a server runs.
 #[derive(Debug, Default)]
 pub struct TokenSlot(RwLock<Option<Token>>);
 

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The file. What is given to [`write`](Write::write) at once stays together.
 pub struct Rotating {
     path: PathBuf,
-    /// When it has so many bytes it is rotated.
+    /// The size in bytes at which it is rotated.
     most: u64,
     keep: usize,
     tell: Tell,
@@ -48,8 +48,8 @@ impl Open {
 }
 
 impl Rotating {
-    /// Opens the file, or goes on with the one that is there; its folder is made if it is missing. What happens to it later
-    /// is told by `tell`. If it is a pipe, this waits for somebody to read from it.
+    /// Opens the file, or goes on with the one that is there; its folder is made if it is missing. What happens to it
+    /// later is reported by `tell`. If it is a pipe, this waits for somebody to read from it.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Rotating {
         for number in (0..self.keep).rev() {
             let older = self.numbered(number + 1);
             match fs::rename(self.numbered(number), older) {
-                // There need not be so many yet.
+                // There need not be that many yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 renamed => renamed?,
             }
@@ -132,7 +132,7 @@ impl Rotating {
         }
     }
 
-    /// The file that was rotated so many times; 0 is the file itself.
+    /// The file that was rotated `number` times; 0 is the file itself.
     fn numbered(&self, number: usize) -> PathBuf {
         if number == 0 {
             return self.path.clone();

@@ -44,7 +44,7 @@ struct State {
     synchronised: BTreeSet<Name>,
 }
 
-/// A line is cut at so many bytes: what others call themselves, and why they refuse, is theirs to choose.
+/// The number of bytes at which a line is cut: what others call themselves, and why they refuse, is theirs to choose.
 const LONGEST: usize = 400;
 
 struct Connection {
@@ -58,7 +58,7 @@ struct Connection {
 const SOME_EVENT: EventId = EventId(NonZeroU64::MIN);
 
 impl<N: Net> LogJournal<N> {
-    /// The journal of `server`, which begins with so many `links`.
+    /// The journal of `server`, which begins with `links` links.
     pub fn new(net: N, server: Name, links: usize, file: Option<Arc<Queue>>) -> Self {
         Self {
             net,
@@ -130,7 +130,8 @@ impl<N: Net> LogJournal<N> {
             .send_replace(state.synchronised.len() == state.links);
     }
 
-    /// How much an event matters. What others can bring about as often as they like matters so often and no more.
+    /// How much an event matters. What others can bring about as often as they like matters only a limited number of
+    /// times.
     fn level(&self, what: &EventKind<'_>) -> Level {
         let level = self.level_of_one(what);
         if level > Level::INFO {
@@ -163,7 +164,7 @@ impl<N: Net> LogJournal<N> {
             | EventKind::HeldBack { .. }
             | EventKind::Unconfirmed { .. }
             | EventKind::Namesakes { .. } => Level::WARN,
-            // Only who dials knows by then whom it has to do with.
+            // Only who dials knows by then which server it has to do with.
             EventKind::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
                 if unwilling {
                     Level::WARN
@@ -238,7 +239,7 @@ impl<N: Net> LogJournal<N> {
         self.state().missed.insert(Arc::clone(neighbour))
     }
 
-    /// Of a connection to a neighbour of which no link was made, whether that is news.
+    /// Of a connection to a neighbour of which no link was made, whether that is new.
     fn unwilling(&self, conn: ConnId, why: &CloseReason) -> Option<bool> {
         let mut state = self.state();
         let Some(Connection {
@@ -279,7 +280,7 @@ impl<N: Net> LogJournal<N> {
         }
     }
 
-    /// A warning also says whom a connection is with, since somebody will want to find them.
+    /// A warning also says which peer a connection is with, since somebody will want to find it.
     fn warn(&self, what: &EventKind<'_>) {
         let (server, conn) = (&*self.server, connection(what));
         let with = conn.map(|conn| self.other(conn));

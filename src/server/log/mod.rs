@@ -38,9 +38,9 @@ pub struct LogConfig {
     pub format: Format,
     /// The folder of `log-NAME.txt`; without it there is none.
     pub dir: Option<PathBuf>,
-    /// A `log-NAME.txt` of so many bytes is put aside.
+    /// The size in bytes at which a `log-NAME.txt` is rotated.
     pub size: usize,
-    /// So many that were put aside are kept.
+    /// The number of rotated files that are kept.
     pub keep: usize,
 }
 
@@ -66,14 +66,14 @@ pub enum Format {
     Json,
 }
 
-/// So many bytes may wait to be written, to standard error and to the file each.
+/// The number of bytes that may wait to be written, to standard error and to the file each.
 const MOST_WAITING: usize = 8 << 20;
 
-/// At the end, so long is waited for what is not written yet.
+/// How long, at the end, to wait until everything is written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// So long is waited for the file to open before the server goes on without: nobody may read from a pipe yet, and a disk may
-/// be far away.
+/// How long to wait for the file to open before the server goes on without: nobody may read from a pipe yet, and a
+/// disk may be far away.
 const OPENING: Duration = Duration::from_secs(1);
 
 /// The logs of this process. Dropping it writes what still waits, for a bounded time.
@@ -122,7 +122,7 @@ impl LogFile {
 }
 
 impl Logs {
-    /// Begins to log: from here on, what [`tracing`] is told goes to standard error. Once in a process.
+    /// Begins to log: from here on, what [`tracing`] receives goes to standard error. Once in a process.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl Logs {
         self.stderr.finish(patience);
     }
 
-    /// From here on so much is logged on standard error.
+    /// From here on, this level is logged on standard error.
     pub fn set_level(&self, level: Level) {
         // It fails only when nobody logs any more.
         let _ = self.level.modify(|filter| *filter = up_to(level));
@@ -214,8 +214,8 @@ impl Logs {
     }
 }
 
-/// So much of what this program says; of the libraries that it is made of, warnings at most: what else they may find worth
-/// telling, a request with the key in it for example, is not theirs to log.
+/// This level of what this program logs; of the libraries that it is made of, warnings at most: what else they may
+/// find worth logging, a request with the key in it for example, is not theirs to log.
 fn up_to(level: Level) -> Targets {
     let level = LevelFilter::from_level(level);
     Targets::new()
@@ -223,7 +223,7 @@ fn up_to(level: Level) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
 }
 
-/// What stands in a log where so many lines are missing.
+/// The line that stands in a log where `lines` lines are missing.
 pub fn missing(lines: u64) -> String {
     format!("({lines} lines are missing about here: they could not be written, or not in time)")
 }

@@ -15,9 +15,9 @@ impl Outlet for io::Stderr {}
 /// What an operator should know of an outlet; its name comes before it.
 #[derive(Debug)]
 pub enum Notice {
-    /// Nothing can be written from here on. That is told once, until something could be.
+    /// Nothing can be written from here on. That is reported once, until something could be.
     Failing(io::Error),
-    /// Something was written again, and so many lines were lost meanwhile.
+    /// Something was written again; this number of lines was lost meanwhile.
     Works(u64),
     /// A file grows on that should have been rotated.
     NotRotated(io::Error),

@@ -14,7 +14,7 @@ use super::notice::{Notice, Outlet, Tell};
 pub struct Queue {
     send: Mutex<Option<Sender<Message>>>,
     counts: Arc<Counts>,
-    /// So many bytes may wait.
+    /// The number of bytes that may wait.
     most: usize,
 }
 
@@ -28,7 +28,7 @@ enum Message {
 struct Counts {
     waiting: AtomicUsize,
     dropped: AtomicU64,
-    /// Of the whole run; the other count begins again when it was told.
+    /// Of the whole run; the other count begins again when it was reported.
     dropped_ever: AtomicU64,
 }
 
@@ -189,10 +189,10 @@ impl Writing {
     }
 }
 
-/// So many bytes are written at a time, if as many wait.
+/// The number of bytes that are written at a time, if as many wait.
 const AT_ONCE: usize = 8 * 1024;
 
-/// A failing outlet is told of this often at most, however often it works in between.
+/// The shortest time between two reports of a failing outlet, however often it works in between.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
 /// What the thread does.
@@ -206,7 +206,7 @@ struct Writer<'a, O> {
     /// Half a line was written last.
     is_torn: bool,
     failing: Option<Failing>,
-    /// When it was last told that nothing can be written.
+    /// When it was last reported that writing fails.
     told: Option<Instant>,
 }
 

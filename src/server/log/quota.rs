@@ -1,25 +1,26 @@
-//! Lines that others can bring about as often as they like: so many of each kind are logged, and how many more there were
-//! is said once.
+//! Lines that others can bring about as often as they like: a limited number of each kind is logged, and how many
+//! more there were is said once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// For so long lines are counted together.
+/// How long lines are counted together.
 pub const WINDOW: Duration = Duration::from_secs(10);
 
-/// Within a window, so many lines of one kind about one other end are logged,
+/// The number of lines of one kind about one other end that are logged within a window.
 const MOST_OF_ONE: u64 = 5;
 
-/// and so many in all: whoever has a thousand addresses must not fill a disk either. What is about this server's own
-/// neighbours, of which there are few, has no part in that.
+/// The number of lines that are logged within a window about all other ends together: whoever has a thousand
+/// addresses must not fill a disk either. What is about this server's own neighbours, of which there are few, has no
+/// part in that.
 const MOST_OF_STRANGERS: u64 = 50;
 
-/// So many kinds and other ends are told apart within a window; the rest are counted as one.
+/// The number of kinds and other ends that are told apart within a window; the rest are counted as one.
 const MOST_TOLD_APART: usize = 1000;
 
-/// So many of them are named when a window is over.
+/// The number of them that are named when a window is over.
 const MOST_NAMED: usize = 10;
 
 /// What a line is about, as far as lines are alike.
@@ -27,7 +28,7 @@ const MOST_NAMED: usize = 10;
 pub(super) struct Alike {
     /// What happened, without anything that others chose.
     pub(super) what: String,
-    /// A neighbour's name, or the address of somebody of whom no more is known.
+    /// A neighbour's name, or the address of another end of which no more is known.
     pub(super) whom: String,
     pub(super) is_stranger: bool,
 }
@@ -68,7 +69,7 @@ impl Quota {
             lines,
         } = &mut *state;
         if *window != window_of(nanos) {
-            // What was left out before is kept, to be told.
+            // What was left out before is kept, to be reported.
             *window = window_of(nanos);
             *of_strangers = 0;
             lines.retain(|_, lines| lines.left_out > 0);
@@ -97,7 +98,7 @@ impl Quota {
         takes
     }
 
-    /// What was left out since this was last asked, in words; those first of which there were most.
+    /// What was left out since the last call, in words; those first of which there were most.
     pub(super) fn sum_up(&self) -> Vec<String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = state.lines.iter_mut();

@@ -59,8 +59,8 @@ pub trait Net: Clone + Send + Sync + 'static {
     /// This machine's clock.
     fn now(&self) -> Timestamp;
 
-    /// A task of a server as this machine runs it. A simulated machine can stand still, and its
-    /// tasks with it; a real one needs nothing done.
+    /// A task of a server as this machine runs it. A simulated machine can be frozen, and its tasks with it; a real
+    /// one needs nothing done.
     fn task<F>(&self, task: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -77,7 +77,7 @@ pub trait Listener: Send + Sync + 'static {
     /// The next connection. Dropping the future loses none.
     fn accept(&self) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send;
 
-    /// Where it is bound: the port that the system chose, if it was asked to.
+    /// Where it is bound: the port that the system chose, if that was requested.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 

@@ -109,8 +109,9 @@ async fn resolve(at: &Address) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-/// So many may wait to be accepted: as many as the system lets them (on Linux `net.core.somaxconn`), which takes less
-/// than this. Whoever finds no room there tries again after a second, and then after two more.
+/// The number of connections that may wait to be accepted: as many as the system lets them (on Linux
+/// `net.core.somaxconn`), which takes less than this. Whoever finds no room there tries again after a second, and
+/// then after two more.
 const WAITING: u32 = i32::MAX.cast_unsigned();
 
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {

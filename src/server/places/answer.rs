@@ -1,4 +1,4 @@
-//! What a client is told: the places that were found, or what went wrong, in the API's own words.
+//! What a client receives: the places that were found, or what went wrong, in the API's own words.
 //!
 //! Pure. Nothing in here knows the key, so no text of it can hold it.
 
@@ -17,13 +17,13 @@ pub struct Reply {
 /// Why there is no answer to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No key is configured, so nothing was asked.
+    /// No key is configured, so no request was sent.
     NoKey,
     /// No connection, or one that broke before the answer was whole.
     Unreachable,
     /// No whole answer before the deadline.
     Late,
-    /// So many look-ups were under way that this one was not begun before its deadline.
+    /// As many look-ups were under way as the limit allows, until this one's deadline: it was not begun.
     Busy,
     /// The answer is larger than the limit.
     TooLarge,
@@ -61,7 +61,7 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// What a client is told, and what it means.
+/// What a client receives, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The body that the client gets.

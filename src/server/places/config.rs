@@ -1,4 +1,4 @@
-//! How Places is asked.
+//! How requests to Places are sent.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::query::{Api, FIELD_MASK};
 use super::way::{BadProxy, Https, Proxy};
 use crate::herd::Address;
 
-/// Where Places is, how it is asked, and how long and how often.
+/// Where Places is, how requests are sent to it, and how long and how often.
 #[derive(Clone, Debug)]
 pub struct PlacesConfig {
     /// Which version of the API it speaks.
@@ -16,11 +16,11 @@ pub struct PlacesConfig {
     pub address: Address,
     /// TLS; without it, plain HTTP.
     pub https: Option<Https>,
-    /// What it is asked through.
+    /// The proxy through which requests are sent.
     pub proxy: Option<Proxy>,
     /// The path of Nearby Search there.
     pub path: String,
-    /// The key. Without one nothing is asked, and every look-up is answered `REQUEST_DENIED`.
+    /// The key. Without one no request is sent, and every look-up is answered `REQUEST_DENIED`.
     pub key: Option<ApiKey>,
     /// For the new API: which fields of each place are wanted.
     pub field_mask: String,
@@ -28,8 +28,8 @@ pub struct PlacesConfig {
     pub deadline: Duration,
     /// An attempt, connecting included, is given up after this time.
     pub attempt_deadline: Duration,
-    /// How often a look-up is tried again after a failure that may pass: no connection or a broken
-    /// one, an attempt that took too long, a status of 429 or from 500 on, the legacy API's `UNKNOWN_ERROR`.
+    /// How often a look-up is tried again after a failure that may pass: no connection or one that was lost, an
+    /// attempt that took too long, a status of 429 or from 500 on, the legacy API's `UNKNOWN_ERROR`.
     pub retries: usize,
     /// The pause before the first retry, less up to a half; doubled each time. Where Places says how long
     /// to wait (`Retry-After`), it is at least that long.
@@ -38,8 +38,8 @@ pub struct PlacesConfig {
     pub longest_pause: Duration,
     /// The largest body that is taken, in bytes.
     pub largest_body: usize,
-    /// So many requests are under way at a time; further look-ups wait for their turn. One whose turn
-    /// does not come before its deadline is answered `OVER_QUERY_LIMIT`.
+    /// The number of requests that are under way at a time; further look-ups wait for their turn. One whose turn does
+    /// not come before its deadline is answered `OVER_QUERY_LIMIT`.
     pub in_flight: usize,
     /// How long a connection that nobody uses is kept open.
     pub keep_alive: Duration,

@@ -1,4 +1,4 @@
-//! What became of look-ups: counted, and told to operators at a bounded rate.
+//! What became of look-ups: counted, and reported to operators at a bounded rate.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::{Answer, Denial, Failure, Outcome};
 use crate::protocol::escape;
 
-/// How often look-ups came to what, and what of that is still to be told.
+/// How often look-ups had each status, and what of that is still to be reported.
 #[derive(Debug, Default)]
 pub struct Counts {
     by_status: [AtomicU64; STATUSES.len()],
@@ -21,14 +21,14 @@ pub struct Counts {
     came: Notify,
 }
 
-/// What look-ups that came to one status have to tell.
+/// What is to be reported of look-ups with one status.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// So many were not told of yet.
+    /// The number that was not reported yet.
     untold: u64,
     /// What the last of them said.
     detail: String,
-    /// Nothing is told of it before then.
+    /// Nothing is reported of it before then.
     quiet_until: Option<Instant>,
 }
 
@@ -97,15 +97,15 @@ const fn position(outcome: Outcome) -> usize {
 /// Of each status there is at most one report in this time.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
-/// So many characters of what Places said of a denial are told, its escapes not counted.
+/// The number of characters of what Places said of a denial that are reported, its escapes not counted.
 const MOST_SAID: usize = 300;
 
-/// Look-ups that came to one status since that was last told.
+/// Look-ups with one status since the last report of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The status, as the metrics call it.
     pub status: &'static str,
-    /// How many look-ups came to it.
+    /// How many look-ups had it.
     pub count: u64,
     /// What the last of them said, safe to print.
     pub detail: String,
@@ -155,15 +155,15 @@ impl Counts {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each status, in a word, and how many look-ups came to it.
+    /// Each status, in a word, and how many look-ups had it.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.by_status.iter();
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
         STATUSES.into_iter().map(|(status, _)| status).zip(counts)
     }
 
-    /// Waits until there is something to tell of look-ups that were not answered: of each status when it first occurs, then
-    /// once a minute at most. One caller at a time.
+    /// Waits until there is something to report of look-ups that were not answered: of each status when it first
+    /// occurs, then once a minute at most. One caller at a time.
     pub async fn reports(&self) -> Vec<Report> {
         loop {
             let reports = self.due(Instant::now());
@@ -181,7 +181,7 @@ impl Counts {
         }
     }
 
-    /// What is still to be told, whenever that would be due: for the end.
+    /// What is still to be reported, whenever that would be due: for the end.
     pub fn last_reports(&self) -> Vec<Report> {
         self.troubles_told(|_| true, Instant::now())
     }
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// What is told now.
+    /// What is reported now.
     async fn told(counts: &Counts) -> Option<Vec<(&'static str, u64, String)>> {
         let reports = poll_once(counts.reports()).await?;
         let reports = reports.into_iter();
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(told().await, Some(vec![("late", 1, late)]));
         advance(Duration::from_secs(59)).await;
         assert_eq!(told().await, None);
-        // Nothing more need happen for the rest to be told.
+        // Nothing more need happen for the rest to be reported.
         advance(Duration::from_secs(2)).await;
         assert_eq!(
             told().await,

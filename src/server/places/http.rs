@@ -35,13 +35,13 @@ use crate::node::LookUp;
 const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
 
-/// What came of a question.
+/// The outcome of a request.
 type Fetched = Result<Arc<Reply>, Failure>;
 
 /// Asks Places over HTTP.
 ///
-/// The same question that is under way already is not asked again: both get the one answer. Nothing is
-/// kept beyond that. A question that was begun goes on if whoever asked goes away, for others may wait.
+/// A request that is under way already is not sent again: both look-ups get the one answer. Nothing is kept beyond
+/// that. A request that was begun goes on if its client goes away, for others may wait.
 pub struct HttpPlaces<N: Net> {
     asker: Arc<Asker<N>>,
     counts: Arc<Counts>,
@@ -54,8 +54,8 @@ struct Asker<N: Net> {
     config: PlacesConfig,
     client: Client<Connector<N>, Full<Bytes>>,
     in_flight: Semaphore,
-    /// One answer at a time is cut. All who asked the same get it at the same moment, and if hundreds of them cut a
-    /// megabyte each, whoever else wants to be served would wait for all of them.
+    /// One answer at a time is cut. All look-ups of the same request get it at the same moment, and if hundreds of
+    /// them cut a megabyte each, whoever else wants to be served would wait for all of them.
     cutting: Semaphore,
     rng: Mutex<ChaCha8Rng>,
     under_way: Mutex<BTreeMap<Query, WeakSender<Fetched>>>,
@@ -63,7 +63,7 @@ struct Asker<N: Net> {
     trouble: Arc<Trouble>,
 }
 
-/// What came of an attempt, and the pause that Places wants before the next.
+/// The outcome of an attempt, and the pause that Places wants before the next.
 struct Attempt {
     fetched: Result<Reply, Failure>,
     wanted_pause: Option<Duration>,
@@ -169,7 +169,7 @@ impl<N: Net> Places for HttpPlaces<N> {
             let _turn = self.asker.cutting.acquire().await;
             let mut answer = answer::answer(api, fetched, look_up.bound);
             let key = self.asker.config.key.as_ref();
-            // What is told to operators is another text than the one that was looked through: its escapes are gone.
+            // The text for operators is another one than the text that was looked through: its escapes are gone.
             answer.said = (answer.said)
                 .filter(|said| key.is_some_and(|key| !query::shows(said.as_bytes(), key)));
             if answer.outcome == Outcome::Failed(Failure::Unreachable) {
@@ -210,7 +210,7 @@ impl<N: Net> Asker<N> {
         }
     }
 
-    /// Between half of the pause after so many retries and all of it.
+    /// Between half of the pause after `tried` retries and all of it.
     fn pause(&self, tried: usize) -> Duration {
         let doubled = self
             .config
@@ -230,8 +230,8 @@ impl<N: Net> Asker<N> {
         let exchanged = timeout_at(deadline, self.exchange(request)).await;
         match exchanged {
             Err(_) => Failure::Late.into(),
-            // Whoever answers with what was asked, as a proxy may, must not tell clients and logs the key. What comes with
-            // another status is told to nobody as it is.
+            // Whoever answers with the request itself, as a proxy may, must not show the key to clients and logs.
+            // What comes with another status is passed on to nobody as it is.
             Ok(Attempt {
                 fetched: Ok(reply), ..
             }) if reply.status == 200 && query::shows(&reply.body, key) => {
@@ -309,7 +309,7 @@ impl<N: Net> Asker<N> {
 /// The largest body that says more of an error than its status does.
 const LARGEST_ERROR: usize = 64 * 1024;
 
-/// It is waited for so long.
+/// How long to wait for it.
 const ERROR_DEADLINE: Duration = Duration::from_millis(500);
 
 /// What comes with a status that says no, or nothing: the status is an answer without it, too.

@@ -1,7 +1,7 @@
 //! What is near a place: the question that a server asks, and the text that it answers with.
 //!
-//! [`HttpPlaces`] asks the Places API. What it asks ([`Query`]), how the answer is cut ([`trim()`]) and
-//! what a client is told ([`body()`]) are decided by plain functions; only the way between them waits.
+//! [`HttpPlaces`] sends requests to the Places API. What it requests ([`Query`]), how the answer is cut ([`trim()`])
+//! and what a client receives ([`body()`]) are decided by plain functions; only the way between them waits.
 
 mod answer;
 mod config;
@@ -37,7 +37,7 @@ pub const NO_RESULTS: &str =
 pub trait Places: Send + Sync {
     /// The body of the answer: JSON without two LFs in a row and without one at its end.
     ///
-    /// It always answers, and in bounded time: what went wrong is told inside the body.
+    /// It always answers, and in bounded time: what went wrong is said inside the body.
     fn nearby<'a>(
         &'a self,
         look_up: &'a LookUp,
@@ -71,7 +71,7 @@ impl Places for FixedPlaces {
     }
 }
 
-/// Asks whoever was put here last. What was asked before is still answered by whoever was here then.
+/// Passes look-ups to whatever was put here last. A look-up from before is still answered by what was here then.
 pub struct Replaceable(RwLock<Arc<dyn Places>>);
 
 impl Replaceable {

@@ -1,4 +1,4 @@
-//! What is asked of Places: a look-up as the request that either version of the API wants.
+//! What is requested of Places: a look-up as the request that either version of the API wants.
 //!
 //! Pure. A [`Query`] does not hold the key, so it can be compared, kept and shown; the key is put in
 //! when the request is written.
@@ -18,7 +18,7 @@ pub enum Api {
     New,
 }
 
-/// Which fields of each place the new API is asked for.
+/// The fields of each place that are requested of the new API.
 pub const FIELD_MASK: &str =
     "places.id,places.displayName,places.formattedAddress,places.location,places.types";
 

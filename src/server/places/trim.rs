@@ -1,4 +1,4 @@
-//! Cuts an answer of Places to so many places, byte for byte.
+//! Cuts an answer of Places to a number of places, byte for byte.
 //!
 //! Pure. Printing parsed JSON again would change indentation, order, escapes and numbers, so the text is
 //! only measured: `serde_json` says whether it is JSON, and a scanner of our own finds where the

@@ -16,7 +16,7 @@ use crate::net::secure::{Between, CallerTls, Clock, CredentialsError, Pem};
 /// The longest head of a proxy's answer, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
 
-/// TLS to Places: by whose word it is Places.
+/// TLS to Places: which authorities are trusted to vouch for it.
 #[derive(Clone)]
 pub struct Https(CallerTls);
 
@@ -69,7 +69,7 @@ impl fmt::Debug for Https {
     }
 }
 
-/// A proxy that Places is asked through: by `CONNECT` for TLS, and by whole addresses for plain HTTP.
+/// A proxy through which requests to Places go: by `CONNECT` for TLS, and by whole addresses for plain HTTP.
 #[derive(Clone)]
 pub struct Proxy {
     pub(super) address: Address,

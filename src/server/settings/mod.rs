@@ -1,8 +1,8 @@
 //! What a server can be told: each setting is declared once, in [`SETTINGS`], and its flag, its environment variable,
 //! its key in a file, the print of all settings and their table in the documentation follow from that.
 //!
-//! A flag goes before the environment, that before a file, that before the default. [`resolve`] says for each
-//! setting where its value comes from. The key to Places is no setting, so that it can't be printed: see [`key`].
+//! A flag overrides the environment, that a file, that the default. [`resolve`] says for each setting where its value
+//! comes from. The key to Places is no setting, so that it can't be printed: see [`key`].
 
 mod file;
 pub mod key;
@@ -37,7 +37,7 @@ pub struct Settings {
     pub limits: Limits,
     /// However long clients and neighbours take, a server that is told to stop has ended by then.
     pub stop_limit: Duration,
-    /// How Places is asked. Where it is says [`places_url`](Self::places_url), until
+    /// How requests to Places are sent. Where it is says [`places_url`](Self::places_url), until
     /// [`places_config`](Self::places_config) puts both together.
     pub places: PlacesConfig,
     /// Where Places is; if not set, at Google.
@@ -125,7 +125,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How Places is asked, the place included, but without a key.
+    /// How requests to Places are sent, the place included, but without a key.
     pub fn places_config(&self) -> PlacesConfig {
         let url = self.places_url();
         PlacesConfig {

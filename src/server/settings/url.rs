@@ -11,7 +11,7 @@ use crate::places::Api;
 /// `http://HOST[:PORT][/PATH]`, or the same with `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacesUrl {
-    /// Whether what is asked and answered is encrypted.
+    /// Whether requests and answers are encrypted.
     pub encrypted: bool,
     /// The host and the port.
     pub address: Address,

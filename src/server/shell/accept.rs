@@ -1,4 +1,5 @@
-//! Taking connections: so many at a time, so many from one address, and none lost for want of descriptors.
+//! Accepting connections: a limited number at a time, a limited number from one address, and none lost for want of
+//! descriptors.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -218,7 +219,7 @@ where
                 let site = site(connection.remote.ip());
                 let is_crowded = open.from(site) >= most.from_one;
                 if let Some(why) = turned_away(shared, kind, began, is_crowded) {
-                    // Closed without a word: whoever opens so many reads none.
+                    // Closed without a word: whoever opens that many reads none.
                     not_accepted(why, Some(connection.remote.ip()));
                     continue;
                 }

@@ -74,7 +74,7 @@ struct Waiting {
     came: Instant,
     /// When the last answers were written, if nothing was read since.
     written: Option<Instant>,
-    /// So many answers to what came then are to be written, and waited for nothing.
+    /// The number of answers to what came then that are to be written, and waited for nothing.
     at_once: u64,
     /// When the line had come whose look-up's answer is to be written.
     looked_up: Option<Instant>,
@@ -117,7 +117,7 @@ struct Talk<'a, N: Net> {
     turn: Turn,
     waiting: Waiting,
     pace: Pace,
-    /// When it was last recorded that it is held back.
+    /// When the last record was made that it is held back.
     held_back: Option<Instant>,
     /// Why nothing more is read.
     ended: Option<CloseReason>,
@@ -216,8 +216,8 @@ impl<'a, N: Net> Talk<'a, N> {
         then
     }
 
-    /// Handles up to `most` whole lines until there is a reason not to. Answers are appended to what is to be written, or
-    /// to what waits for look-ups. How many lines there were is told, too.
+    /// Handles up to `most` whole lines until there is a reason not to. Answers are appended to what is to be
+    /// written, or to what waits for look-ups. Returns how many lines there were, too.
     fn handle(&mut self, most: usize) -> (Then, usize) {
         let Self {
             shared, conn, turn, ..

@@ -1,4 +1,4 @@
-//! What a server is told before it begins.
+//! The configuration with which a server begins.
 
 use std::time::Duration;
 
@@ -37,10 +37,10 @@ pub struct Limits {
     pub client_line: usize,
     /// Clients connected at a time; further ones wait to be accepted.
     pub client_connections: usize,
-    /// Of these, so many from one address (of IPv6, from one /64); further ones are closed at once.
+    /// The maximum number of these from one address (of IPv6, from one /64); further ones are closed at once.
     pub clients_per_address: usize,
-    /// Look-ups of one client connection that are under way at a time; while there are so many its next line waits
-    /// to be decided.
+    /// The maximum number of look-ups of one client connection that are under way at a time; while it is reached, the
+    /// connection's next line waits to be decided.
     pub look_ups_per_connection: usize,
     /// Lines a second of one client connection; beyond that they wait. 0 is no limit.
     pub connection_rate: usize,
@@ -52,7 +52,7 @@ pub struct Limits {
     pub refuse_until_synchronised: bool,
     /// Servers connected at a time, greeted or not.
     pub peer_connections: usize,
-    /// Of these, so many from one address; further ones are closed at once.
+    /// The maximum number of these from one address; further ones are closed at once.
     pub peers_per_address: usize,
     /// What is kept, and for how long.
     pub keep: Keep,
@@ -79,7 +79,7 @@ impl Default for Limits {
                 most_clients: 1_000_000,
                 most_bytes: 512 << 20,
                 time_to_live: None,
-                // More than any honest clock is wrong by, a wrong time zone included; and a client that is told of in
+                // More than any honest clock is wrong by, a wrong time zone included; and a client whose time is in
                 // milliseconds, or by a clock that was never set, is not taken.
                 future_limit: Some(Duration::from_hours(24)),
             },

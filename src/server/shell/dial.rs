@@ -73,8 +73,8 @@ pub(super) async fn keep_dialling<N: Net>(
     }
 }
 
-/// A server whose name another one has, too, waits this many times the longest pause before it dials again: 30 s
-/// unless it is told otherwise.
+/// A server whose name another one has, too, waits this many times the longest pause before it dials again: 30 s by
+/// default.
 const NAMESAKE_WAITS: u32 = 15;
 
 /// A server that has just started asks a neighbour by which it is dialled to do so now: that one may have been in vain for a while, and
@@ -96,7 +96,7 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
             peer::ask_to_be_dialled(&shared, connection, &peer).await;
         }
     };
-    // Whether it was asked or there is no time for it any more.
+    // Whether the request was sent or there is no time for it any more.
     let _ = unless(or(shared.links_stopping(), peer.left()), asking).await;
     Ok(())
 }

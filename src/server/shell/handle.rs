@@ -1,4 +1,4 @@
-//! What a running server can be asked and told by the process that it runs in.
+//! How the process of a running server reads its state and controls it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
-/// How much is asked for at a time.
+/// How many bytes are read at a time.
 const READ: usize = 16 * 1024;
 
 /// What was read and not yet handled.
@@ -16,7 +16,7 @@ pub(super) struct Lines {
     /// Everything between `start` and here has no LF.
     searched: usize,
     limit: usize,
-    /// When it was first asked since when there is half a line.
+    /// When `half_since()` was first called for the line that was begun and not ended.
     half_since: Option<Instant>,
     /// The last read took as much as there was room for.
     was_full: bool,

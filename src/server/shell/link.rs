@@ -19,7 +19,7 @@ use crate::protocol::peer::PeerError;
 /// How many lines of a neighbour are handled before others may have the lock.
 const AT_ONCE: usize = 16;
 
-/// What came of reading.
+/// The result of reading.
 struct Handled {
     /// How many lines were handled.
     lines: usize,

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::journal::{ConnId, End, EventId, EventKind, Journal};
 
-/// While answers of so many bytes wait for one before them, no further line is decided. The look-ups
-/// that are under way by then still add theirs.
+/// The number of bytes of answers that wait for one before them from which on no further line is decided. The
+/// look-ups that are under way by then still add theirs.
 const MOST_WAITING: usize = 256 * 1024;
 
 /// A whole answer, with its terminator.

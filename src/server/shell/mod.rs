@@ -1,8 +1,8 @@
 //! One server on a network: the only code that waits, and it makes no decision.
 //!
-//! [`Listeners::bind`] takes the ports, [`serve`] runs until it is told to stop. Every task is in a
-//! [`JoinSet`] whose results are looked at, so a panic anywhere ends the server with an error
-//! instead of being lost. The [`Node`] is behind a lock that is never held while anything waits.
+//! [`Listeners::bind`] takes the ports, [`serve`] runs until it is stopped. Every task is in a [`JoinSet`] whose
+//! results are looked at, so a panic anywhere ends the server with an error instead of being lost. The [`Node`] is
+//! behind a lock that is never held while anything waits.
 
 mod accept;
 mod client;
@@ -163,7 +163,7 @@ struct Shared<N: Net> {
     /// How much clients of which address said.
     addresses: Addresses,
     stop: watch::Receiver<bool>,
-    /// Links end after the clients, so that neighbours are still told what clients said last.
+    /// Links end after the clients, so that neighbours are still sent what clients said last.
     stop_links: watch::Receiver<bool>,
 }
 
@@ -311,7 +311,7 @@ async fn unless<T>(stopping: impl Future<Output = ()>, work: impl Future<Output 
     or(work, stopping).await
 }
 
-/// Runs a server until `stop` says `true` (or its sender is gone), then ends in good order.
+/// Runs a server until `stop` says `true` (or its sender is gone), then ends gracefully.
 ///
 /// # Errors
 ///
@@ -430,10 +430,10 @@ async fn run<N: Net>(
     Ok(Stopped { unconfirmed })
 }
 
-/// How often records are looked for whose time is over.
+/// How often to look for records whose time is over.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 
-/// So many are forgotten before others may have the lock.
+/// The number of records that are forgotten before others may have the lock.
 const FORGET_AT_ONCE: usize = 256;
 
 /// Forgets records whose time is over, as long as the server runs and there is a time to live.

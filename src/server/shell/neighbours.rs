@@ -62,7 +62,7 @@ impl Peer {
     }
 }
 
-/// A neighbour that is to be dialled, or asked to dial.
+/// A neighbour that is to be dialled, or to be sent a request to dial.
 pub(super) struct NewPeer {
     pub(super) neighbour: NeighbourId,
     pub(super) peer: Arc<Peer>,
@@ -114,7 +114,7 @@ impl State {
         std::mem::take(&mut self.new)
     }
 
-    /// Makes its neighbours those that are `wanted`. Links with those of whom nothing changed go on.
+    /// Makes its neighbours those that are `wanted`. Links with those that did not change go on.
     pub(super) fn relink(&mut self, wanted: Vec<(Neighbour, Address)>, journal: &dyn Journal) {
         let known: Vec<(NeighbourId, Neighbour)> = (self.node.neighbours())
             .map(|(id, neighbour)| (id, neighbour.clone()))

@@ -1,4 +1,4 @@
-//! How many lines a second are taken from whom: from a connection, and from all of an address together.
+//! How many lines a second are taken: from a connection, and from all of an address together.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,10 +18,10 @@ const CONNECTION_RATE: &str = "connection-rate";
 
 const ADDRESS_RATE: &str = "address-rate";
 
-/// Whoever was silent may say as much at once as in so much time.
+/// The time whose share of lines a connection may send at once after it was silent.
 const BURST: Duration = Duration::from_secs(1);
 
-/// Below so many addresses nobody looks which of them can be forgotten.
+/// The number of addresses below which nobody looks which of them can be forgotten.
 const FEW_ADDRESSES: usize = 1024;
 
 /// What was taken from somebody, as the time at which it is paid off.
@@ -60,7 +60,7 @@ impl Debt {
     }
 }
 
-/// How long it takes to say so many lines at this rate, rounded up.
+/// How long it takes to send `lines` lines at this rate, rounded up.
 fn cost(lines: usize, rate: usize) -> Duration {
     let nanos = (to_u128(lines) * 1_000_000_000).div_ceil(to_u128(rate));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -77,7 +77,7 @@ pub(super) struct Addresses(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     taken: BTreeMap<IpAddr, Arc<Mutex<Debt>>>,
-    /// When there are so many, those that owe nothing and have no connection are forgotten.
+    /// The number of addresses at which those that owe nothing and have no connection are forgotten.
     clean_at: usize,
 }
 
@@ -148,7 +148,7 @@ impl Pace {
         Ok(allowed.min(of_all.map_err(too_fast(ADDRESS_RATE))?))
     }
 
-    /// So many lines were taken.
+    /// `lines` lines were taken.
     pub(super) fn take(&mut self, lines: usize, limits: &Limits) {
         let (own, address) = (limits.connection_rate, limits.address_rate);
         if own == 0 && address == 0 {
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// How many lines are taken within so much time from who always has more to say.
+    /// How many lines are taken within this time from a client that always has more to send.
     async fn taken(
         pace: &mut Pace,
         addresses: &Addresses,

@@ -43,7 +43,7 @@ impl Start {
         }
     }
 
-    /// Takes the ports and runs the server on this network until it is told to stop.
+    /// Takes the ports and runs the server on this network until it is stopped.
     ///
     /// # Errors
     ///

@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// So much is done for a connection before others have a turn. To end one costs some hundred nanoseconds, which is little
-/// beside what is done in it, and others wait for a few of them at most.
+/// How much is done for a connection before others have a turn. To end one costs some hundred nanoseconds, which is
+/// little beside what is done in it, and others wait for a few of them at most.
 const TURN: usize = 640;
 
-/// So much is done at most for what was read at once.
+/// How much is done, at most, for what was read at once.
 const LONG_TURN: usize = 2 * TURN;
 
-/// A connection that is new is asked so soon whether it goes beyond its share, or a thousand that come at once would have
-/// a thousand turns.
+/// How soon a new connection is checked for whether it goes beyond its share, or a thousand that come at once would
+/// have a thousand turns.
 const FIRST_TURN: usize = 64;
 
-/// So much may be done for a connection beside everybody else for each second in which it is waited for. What goes beyond
-/// is done as fast as can be, but in the order in which such connections come.
+/// How much may be done for a connection beside everybody else for each second in which it is waited for. What goes
+/// beyond is done as fast as can be, but in the order in which such connections come.
 const SHARE: usize = 2048;
 
-/// So many of those that go beyond their share are ready at a time, and so many turns others wait for. More would
-/// only wait for the lock of the Node.
+/// The number of those that go beyond their share that are ready at a time, which is also the number of turns that
+/// others wait for. More would only wait for the lock of the Node.
 const GREEDY_AT_A_TIME: usize = 4;
 
 /// Reading and writing once costs as much as some lines.
@@ -32,7 +32,7 @@ const EXCHANGE: usize = 16;
 /// To begin and to end a look-up costs as much as some lines.
 const LOOK_UP: usize = 16;
 
-/// So many bytes of a line cost as much as the line.
+/// The number of bytes of a line that cost as much as the line.
 const BYTES: usize = 128;
 
 /// Where those wait that go beyond their share. It gives turns in the order of their coming.
@@ -63,7 +63,7 @@ impl Turn {
         }
     }
 
-    /// A line of so many bytes was handled.
+    /// A line of `bytes` bytes was handled.
     pub(super) fn line(&mut self, bytes: usize) {
         self.cost += 1 + bytes / BYTES;
     }
@@ -103,8 +103,8 @@ impl Turn {
         permit
     }
 
-    /// The client was waited for, for so long. Only that is forgiven: time in which a connection waits for its turn shows
-    /// how busy the server is, not how modest the client.
+    /// The server waited for the client, for this long. Only that is forgiven: time in which a connection waits for
+    /// its turn shows how busy the server is, not how modest the client.
     pub(super) fn waited(&mut self, time: Duration) {
         self.before = self.before.saturating_sub(forgiven(time));
     }
@@ -119,7 +119,7 @@ impl Turn {
     }
 }
 
-/// How much is forgiven in so much time.
+/// How much is forgiven in this time.
 fn forgiven(passed: Duration) -> usize {
     let micros = usize::try_from(passed.as_micros()).unwrap_or(usize::MAX);
     micros.saturating_mul(SHARE) / 1_000_000

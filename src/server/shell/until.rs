@@ -13,8 +13,8 @@ use super::Timing;
 use super::lines::Lines;
 use crate::journal::CloseReason;
 
-/// Both are set up once for the whole connection, and asked only when they have rung: to do that
-/// for each read would cost more than most lines do.
+/// Both are set up once for the whole connection, and polled only when they have rung: to do that for each read would
+/// cost more than most lines do.
 pub(super) struct Until<S> {
     stopped: Pin<Box<S>>,
     /// Goes off at the deadline or before it, and is set again then.
@@ -47,7 +47,7 @@ impl Wake for Bell {
 impl<S: Future<Output = ()>> Until<S> {
     pub(super) fn new(stopped: S, alarm: Sleep) -> Self {
         let bell = Arc::new(Bell {
-            // Rung, so that both are asked, and hear of the bell, at the first wait.
+            // Rung, so that both are polled, and hear of the bell, at the first wait.
             rung: AtomicBool::new(true),
             wakes: Mutex::new(Waker::noop().clone()),
         });
@@ -60,9 +60,9 @@ impl<S: Future<Output = ()>> Until<S> {
         }
     }
 
-    /// Reads once into `lines`, unless a deadline of `timing` passes or the server is stopped before. What
-    /// is there already is read in any case. After a deadline has passed the next read has one of its own; after
-    /// any other error there is nothing more to wait for. It is `now`: who asked the clock already need not do so again.
+    /// Reads once into `lines`, unless a deadline of `timing` passes or the server is stopped before. What is there
+    /// already is read in any case. After a deadline has passed the next read has one of its own; after any other
+    /// error there is nothing more to wait for. It is `now`: who read the clock already need not do so again.
     pub(super) async fn read(
         &mut self,
         timing: &Timing,
@@ -101,7 +101,7 @@ impl<S: Future<Output = ()>> Until<S> {
 
     fn set_alarm(&mut self, to: Instant) {
         self.alarm.as_mut().reset(to);
-        // It is set anew, and must be asked to go off.
+        // It is set anew, and must be polled to go off.
         self.bell.rung.store(true, Ordering::Relaxed);
     }
 

@@ -1,5 +1,5 @@
-//! The Places client of a simulated server, which also tells the faked Google whose question a request
-//! asks.
+//! The Places client of a simulated server, which also passes to the faked Google which client's query caused a
+//! request.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,8 +15,8 @@ use crate::journal::EventId;
 use crate::places::{Api, ApiKey, HttpPlaces, LookUp, Places, PlacesConfig, Query};
 use crate::sim::net::SimNet;
 
-/// Which look-up is asked for, by server and question. A request says nothing of that: in production
-/// nobody needs to know.
+/// Which look-up a request belongs to, by server and query. A request itself does not say: in production nobody needs
+/// to know.
 #[derive(Clone, Default)]
 pub(in crate::sim) struct Causes(Arc<Mutex<BTreeMap<(Name, String), PendingLookUp>>>);
 

@@ -1,4 +1,4 @@
-//! HTTP on the simulated network, forwarded to a real socket while simulated time stands still.
+//! HTTP on the simulated network, forwarded to a real socket while simulated time is stopped.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub(in crate::sim) const HOST: &str = "_places";
 /// Its port.
 pub(super) const PORT: u16 = 80;
 
-/// Only a mock that never answers takes so long, in real time.
+/// How long an answer may take in real time. Only a mock that never answers takes this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -80,7 +80,7 @@ async fn converse(
         let cause = server.and_then(|server| causes.of(server, question(request.uri())));
         answer(request, google, &*journal, cause, &unasked)
     });
-    // A client that goes away, or an answer that is broken on purpose, ends the connection.
+    // A client that goes away, or an answer that is malformed on purpose, ends the connection.
     let _ = http1::Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
@@ -89,7 +89,7 @@ async fn converse(
     unasked.into_inner().map_or(Ok(()), Err)
 }
 
-/// The fake could not be asked. That is no outage of the simulated Places: nobody planned it, and the run fails.
+/// The fake could not be reached. That is no outage of the simulated Places: nobody planned it, and the run fails.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the faked Places API at {at} on this machine can't be asked: {error}; it wants a loopback device and some descriptors"

@@ -1,7 +1,7 @@
 //! Google, faked: a host of the simulation that serves HTTP and lets wiremock decide what to answer.
 //!
-//! [`wiremock`] needs a real socket. The simulated host forwards each request to it by *blocking* IO, so
-//! that simulated time stands still meanwhile, and takes all delays in simulated time.
+//! [`wiremock`] needs a real socket. The simulated host forwards each request to it by *blocking* IO, so that
+//! simulated time is stopped meanwhile, and takes all delays in simulated time.
 
 mod ask;
 mod bridge;
@@ -21,8 +21,8 @@ use crate::scenario::{PlacesBody, PlacesFault, PlacesTable, Scenario};
 pub(super) use ask::{Causes, SimPlaces};
 pub(super) use bridge::{HOST, serve};
 
-/// A response with this header is given after so many milliseconds of simulated time. `set_delay` of
-/// wiremock would let real time pass.
+/// A response with this header is given after this number of milliseconds of simulated time. `set_delay` of wiremock
+/// would let real time pass.
 pub const DELAY_HEADER: &str = "x-simulated-delay-ms";
 
 /// What the bridge does instead of answering: see [`PlacesFault`].
@@ -34,7 +34,7 @@ pub(super) struct PlacesObservation {
     pub(super) asked: Vec<u64>,
     /// Requests that nothing answered.
     pub(super) unmatched: Vec<String>,
-    /// What wiremock says of mocks that were not asked as they expected.
+    /// What wiremock says of mocks that did not get the requests that they expected.
     pub(super) unmet: Option<String>,
 }
 
@@ -98,7 +98,7 @@ impl Google {
         *self.server.address()
     }
 
-    /// What came of it all.
+    /// What was observed in the whole run.
     pub(super) fn seen(self) -> PlacesObservation {
         // wiremock says it by a panic, here or when the server is dropped.
         let verify = || self.runtime.block_on(self.server.verify());

@@ -27,7 +27,7 @@ pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace, by_hand: bool) -
     }
 }
 
-/// The invariants that are switched off and held all the same.
+/// The invariants that are switched off and passed all the same.
 pub(in crate::sim) fn needless(scenario: &Scenario, mode: &Mode, trace: &Trace) -> Vec<Invariant> {
     let run = run(scenario, trace, mode.is_by_hand());
     let held = |invariant: &Invariant| invariant.violations(&run).is_empty();
@@ -35,7 +35,7 @@ pub(in crate::sim) fn needless(scenario: &Scenario, mode: &Mode, trace: &Trace) 
 }
 
 impl Judge<'_> {
-    /// Who ends a run before the herd is one looked at no herd. Said only when it is broken.
+    /// A run that ends before the herd is up has tested no herd. Reported only on failure.
     pub(super) fn came_up(&self) -> Option<Judgement> {
         let is_ready = |event: &Event| matches!(event.what, EventKind::Synchronised { .. });
         let is_early = self.scenario.end.is_some()
@@ -45,7 +45,7 @@ impl Judge<'_> {
         is_early.then(|| broken(about.to_owned(), "a synchronised link", &self.over()))
     }
 
-    /// Where any answer may fail to come and nothing else is expected, one must come. Said only when it is broken.
+    /// Where any answer may fail to come and nothing else is expected, one must come. Reported only on failure.
     pub(super) fn answered_at_all(&self, outcomes: &[Outcome]) -> Option<Judgement> {
         let mut clients = self
             .scenario
@@ -92,7 +92,7 @@ fn is_own(event: &Event) -> bool {
     !matches!(event.what, EventKind::Started { .. }) && !event.what.is_by_harness()
 }
 
-/// Whether a WHATSAT was answered with no more than that Places could not be asked, or said no.
+/// Whether a WHATSAT was answered with no more than that Places could not be reached, or said no.
 pub(super) fn is_failed_look_up(answer: &[u8]) -> bool {
     let mut parts = answer.splitn(2, |&byte| byte == b'\n');
     let (Some(b'A'), Some(body)) = (parts.next().and_then(|line| line.first()), parts.next())

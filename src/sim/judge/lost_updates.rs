@@ -1,4 +1,4 @@
-//! Whether what clients were last told is kept: by every server that runs at the end.
+//! Whether the last updates for which clients got an answer are kept by every server that runs at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::sim::client::Outcome;
 use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
 
-/// How many updates that were not kept are told; the others are counted.
+/// The maximum number of lost updates that are listed; the others are counted.
 const MOST_TOLD: usize = 5;
 
 /// Of the clients of these names.
@@ -40,7 +40,7 @@ pub(in crate::sim) fn of_clients(
     }
 }
 
-/// Of everybody whose steps are `theirs`, called `name`.
+/// Judges the updates of all clients whose steps are `theirs`, called `name`.
 pub(in crate::sim) fn judge(
     scenario: &Scenario,
     name: &str,

@@ -1,4 +1,4 @@
-//! What was expected, held against what happened.
+//! Compares what was expected with what happened.
 
 mod idle;
 pub(super) mod lost_updates;
@@ -29,7 +29,7 @@ use crate::units::format_duration;
 pub(super) use idle::needless;
 pub(super) use updates::sent_updates;
 
-/// How many violations of an invariant are told; the others are counted.
+/// The maximum number of violations of an invariant that are listed; the others are counted.
 const MOST_VIOLATIONS: usize = 5;
 
 /// What is expected of every fault; its words stand before this.
@@ -214,7 +214,7 @@ impl Judge<'_> {
         judgements
     }
 
-    /// Places was asked as the tables and mocks want it, and for nothing else.
+    /// Places got the requests that the tables and mocks want, and no others.
     fn places(&self, seen: &PlacesObservation) -> Vec<Judgement> {
         let mut judgements = Vec::new();
         for (index, (table, &asked)) in self.scenario.places.iter().zip(&seen.asked).enumerate() {
@@ -283,7 +283,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether `invariant` held; if not, the first ways in which it did not.
+    /// Whether `invariant` passed; if not, its first violations.
     fn invariant(&self, invariant: Invariant) -> Judgement {
         let run = idle::run(self.scenario, self.trace, self.by_hand);
         let violations = invariant.violations(&run);
@@ -321,8 +321,8 @@ impl Judge<'_> {
         Some(self.place(expect.span.start))
     }
 
-    /// A run that ended early, or never, proves nothing. What was not mended excuses much at the
-    /// end, so that is told.
+    /// A run that ended early, or never, proves nothing. Faults that were not cleared excuse much at the end, so they
+    /// are listed.
     fn ending(&self, execution: &Execution) -> Judgement {
         let Execution {
             ended_well,
@@ -355,7 +355,7 @@ impl Judge<'_> {
         judgement
     }
 
-    /// Clients are told nothing that they did not ask for. Said only when it is broken.
+    /// Clients are sent nothing that they did not request. Reported only on failure.
     fn unasked(&self) -> Option<Judgement> {
         let mut open: BTreeMap<ConnId, usize> = BTreeMap::new();
         let mut events: Vec<EventId> = Vec::new();
@@ -422,7 +422,7 @@ fn broken(about: String, expected: &str, actual: &str) -> Judgement {
 /// An answer that is longer is not shown whole where it is wrong, but as far as it is right, and where not.
 const LONG: usize = 200;
 
-/// So much of an answer is shown on either side.
+/// How much of an answer is shown on either side.
 const AROUND: usize = 60;
 
 fn first_difference(answer: &[u8], right: usize, wanted: &Mismatch) -> String {

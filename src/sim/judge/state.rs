@@ -145,7 +145,7 @@ impl Judge<'_> {
         compare(format!("{name}: look-ups"), &expected, &actual, events)
     }
 
-    /// A request is caused by the look-up that asked for it.
+    /// A request is caused by the look-up that sent it.
     fn requests(&self, name: &str, expected: u64) -> Judgement {
         let look_up = |event: &Event| self.trace.event(event.cause?);
         let events: Vec<EventId> = (self.trace.events.iter())
@@ -313,7 +313,7 @@ impl Judge<'_> {
     }
 }
 
-/// How a link came to be synchronised.
+/// How a link was synchronised.
 struct Synchronisation {
     /// Nanoseconds.
     took: u64,

@@ -145,7 +145,7 @@ impl Judge<'_> {
         )
     }
 
-    /// How an update came to a server: the events of taking it in, from the origin on.
+    /// How an update reached a server: the events of taking it in, from the origin on.
     fn on_the_way(&self, update: &Propagation, server: ServerId) -> Vec<EventId> {
         let path = update.path_of(self.name(server)).into_iter();
         path.map(|arrival| arrival.event).collect()
@@ -186,7 +186,7 @@ impl Judge<'_> {
     }
 }
 
-/// What its server made of an update, held against what was expected of it.
+/// Compares what its server made of an update with what was expected.
 fn came_to(update: &Propagation, words: &str, expected: &str) -> Judgement {
     let actual = match update.fate {
         Fate::Ignored(_) => "ignored",

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Faults, Machine};
 
-/// A machine's tasks are polled so often at one moment and no more. The busiest moments of the shipped scenarios want some
-/// thousand; a task that wakes itself for ever would be polled for ever, since simulated time waits for it.
+/// The maximum number of polls of a machine's tasks at one moment. The busiest moments of the shipped scenarios want
+/// some thousand; a task that wakes itself for ever would be polled for ever, since simulated time waits for it.
 const MOST_POLLS: u64 = 5_000_000;
 
 /// How often a machine's tasks were polled at this moment.
@@ -29,8 +29,8 @@ impl Polls {
     }
 }
 
-/// A task that does not go on while its machine stands still. What wakes it meanwhile (time, bytes)
-/// is still there when the machine goes on, as after SIGCONT.
+/// A task that does not go on while its machine is frozen. What wakes it meanwhile (time, bytes) is still there when
+/// the machine goes on, as after SIGCONT.
 pub(super) struct Gated<F> {
     task: Pin<Box<F>>,
     machine: Machine,

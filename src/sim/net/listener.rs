@@ -18,8 +18,8 @@ use crate::net::{Connection, Listener, Net as _};
 
 /// A port that can be closed for a while.
 ///
-/// As on a real machine it is the system that takes connections, whether the server goes on or stands still;
-/// the server fetches them from there.
+/// As on a real machine it is the system that takes connections, whether the server goes on or is frozen; the server
+/// fetches them from there.
 pub struct SimListener {
     local: SocketAddr,
     taken: Mutex<mpsc::UnboundedReceiver<io::Result<Connection<SimStream>>>>,

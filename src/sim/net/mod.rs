@@ -1,5 +1,5 @@
-//! The simulated network with what can be wrong at its ends: machines that stand still, ports that
-//! are closed, connections that are reset, clocks that are wrong.
+//! The simulated network with the faults at its ends: machines that are frozen, ports that are closed, connections
+//! that are reset, clocks that are wrong.
 //!
 //! What can be wrong between the ends (cuts, latencies) is turmoil's, and the driver's to set.
 
@@ -34,7 +34,7 @@ use listener::SimListener;
 #[derive(Clone)]
 pub(super) struct Faults {
     inner: Arc<Mutex<Inner>>,
-    /// Told whose task runs.
+    /// Is notified which machine's task runs.
     progress: Arc<Progress>,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Counts {
     pub(super) stopped: u64,
     /// Connections that its system refused.
     pub(super) refused: u64,
-    /// Connections to it that never came to be, because whoever tried gave up.
+    /// Connections to it that were never established, because whoever tried gave up.
     pub(super) given_up: u64,
     /// Connections to it that are being tried.
     pub(super) pending: u64,
@@ -386,7 +386,7 @@ pub struct SimStream {
 }
 
 impl SimStream {
-    /// Fails if the connection was reset; remembers whom to wake when it is.
+    /// Fails if the connection was reset; remembers which task to wake when it is.
     fn check(&self, context: &Context<'_>, writes: bool) -> io::Result<()> {
         let mut inner = self.faults.inner();
         let Some(open) = inner.streams.get_mut(&self.id) else {

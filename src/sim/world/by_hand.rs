@@ -2,10 +2,10 @@
 //! and so does every step.
 //!
 //! Everything else takes its course. Clients and their servers talk as ever; what goes between servers and carries no
-//! update (greetings, signs of life, questions and words of a synchronisation, the ends of connections) arrives a
-//! tick after it was sent, unless something that waits is before it on its connection; and what is sent to a
-//! server that does not run arrives nowhere. Between two choices so much time passes as all that takes, and no more, unless
-//! there is nothing to choose: only then do timers count.
+//! update (greetings, heartbeats, questions and words of a synchronisation, the ends of connections) arrives a tick
+//! after it was sent, unless something that waits is before it on its connection; and what is sent to a server that
+//! does not run arrives nowhere. Between two choices as much time passes as all that takes, and no more, unless there
+//! is nothing to choose: only then do timers count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

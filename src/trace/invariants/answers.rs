@@ -17,7 +17,7 @@ use crate::protocol::time::Skew;
 struct OpenLine<'a> {
     event: &'a Event,
     line: &'a [u8],
-    /// What the server held then of the client that a WHATSAT asks about.
+    /// What the server held then of the client that a WHATSAT queries.
     known: Option<&'a Event>,
 }
 
@@ -26,12 +26,12 @@ struct Answers<'a> {
     stores: Stores<'a>,
     /// The lines without an answer, by server and open connection with a client.
     open: BTreeMap<(&'a str, ConnId), VecDeque<OpenLine<'a>>>,
-    /// The lines that told of what was too old to be stored.
+    /// The lines with an update that was too old to be stored.
     too_old: BTreeSet<EventId>,
-    /// What became of what an IAMAT told, by its line, until it is answered.
+    /// What became of the update in an IAMAT, by its line, until it is answered.
     made: BTreeMap<EventId, &'a Event>,
     found: Vec<Finding>,
-    /// Answers that tell something else than what was known when their line was heard.
+    /// Answers that say something else than what was known when their line was heard.
     found_of_another_time: Vec<Finding>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> Answers<'a> {
             _ => None,
         };
         let may_be_refused = match refused {
-            // It is told by its beginning, which may look like a right command.
+            // It is recorded by its beginning, which may look like a right command.
             Some(Refusal::TooLong) => true,
             // The server's clock decides, which no trace tells.
             Some(Refusal::FutureTime) => is_iamat(asked.line),
@@ -197,7 +197,7 @@ impl<'a> Answers<'a> {
             },
             (Ok(ClientLine::Whatsat { .. }), tells) => {
                 let known = asked.known.and_then(record).map(RecordText::text);
-                // A line that is too long is told by its beginning, which may look like a question.
+                // A line that is too long is recorded by its beginning, which may look like a query.
                 if known.as_deref() == tells || tells.is_none() && self.is_refused_unread(event) {
                     return;
                 }
@@ -287,7 +287,7 @@ fn is_told_of(id: &[u8], answer: &[u8]) -> bool {
     record.is_some_and(|record| record.id() == id) && lines.next().is_some()
 }
 
-/// What an answer should have told.
+/// What an answer should have said.
 fn other(record: Option<Vec<u8>>, verb: &str) -> String {
     match record {
         Some(record) => format!("and {verb} {}", shown(&record)),

@@ -31,8 +31,8 @@ pub(super) fn agreement(run: &Run<'_>) -> Vec<Finding> {
     found
 }
 
-/// By which events two servers hold what they hold of the first client of whom they hold different
-/// things; nothing if there is none.
+/// By which events two servers hold what they hold of the first client for which they hold different things; nothing
+/// if there is none.
 fn differing<'a>(a: &Held<'a>, b: &Held<'a>) -> Vec<&'a Event> {
     let record = |held: &'a Event| accepted(held).map(|accepted| accepted.record);
     let differs = |client: &&&'a [u8]| {

@@ -1,4 +1,4 @@
-//! Whether there was anything in a run that could have broken an invariant.
+//! Whether there was anything in a run that could have violated an invariant.
 
 use super::{Invariant, Run};
 use crate::journal::{Actor, Event, EventKind};
@@ -8,7 +8,7 @@ use crate::trace::network::Network;
 use crate::trace::state::State;
 
 impl Invariant {
-    /// Why it could not be broken in this run, whatever servers do: nothing happened that it speaks of.
+    /// Why it could not be violated in this run, whatever servers do: nothing happened that it speaks of.
     pub fn idle(self, run: &Run<'_>) -> Option<&'static str> {
         let happens = |it: &dyn Fn(&Event) -> bool| run.events.iter().any(it);
         let is_asked = || happens(&|event| is_line_of_client(event));

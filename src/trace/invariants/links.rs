@@ -8,12 +8,12 @@ use crate::journal::{Actor, CloseReason, ConnId, Event, EventId, EventKind};
 use crate::trace::faults::{Fault, Faults, Kind};
 use crate::units::{LatencyRange, format_duration};
 
-/// So many ticks may pass beside a link's latency: what is sent between two of them counts from the next, and what
+/// How many ticks may pass beside a link's latency: what is sent between two of them counts from the next, and what
 /// arrives is handled in the one behind.
 const TICKS: u64 = 4;
 
-/// Every link that goes down must have been cut, reset or taken over, have lost its other end, or have been silent for so long, for a
-/// reason that the harness knows of. What a server says of it is only the claim to be looked at.
+/// Every link that goes down must have been cut, reset or taken over, have lost its other end, or have been silent
+/// for its timeout, for a reason that the harness knows of. What a server says of it is only the claim to be checked.
 pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
     let mut links = Links {
         run,
@@ -225,8 +225,9 @@ impl<'a> Links<'a> {
         there_and_back.saturating_add(delay) >= patience.hello
     }
 
-    /// Whether `server` can hear nothing of `peer` from one moment to another though both are there: a neighbour says something with each
-    /// heartbeat, and what it says is late by no more than latencies differ and by what is broken meanwhile.
+    /// Whether `server` can hear nothing of `peer` from one moment to another though both are there: a neighbour
+    /// sends something with each heartbeat, and what it sends is late by no more than latencies differ and by the
+    /// faults in force meanwhile.
     fn can_be_silent(&self, server: &'a str, peer: &'a str, from: u64, to: u64) -> bool {
         let Some(patience) = self.run.patience else {
             return true;
@@ -383,7 +384,7 @@ impl<'a> Ways<'a> {
         }
     }
 
-    /// For how long, in all, something held up what the two say from one moment to another.
+    /// For how long, in all, something delayed what the two sent from one moment to another.
     fn delay(&self, way: (&'a str, &'a str), from: u64, to: u64) -> u64 {
         let broken = self.ways.get(&way).map(|way| way.broken.iter());
         let begun = broken.into_iter().flatten();

@@ -30,12 +30,11 @@ use crate::trace::Header;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Invariant {
-    /// Every line that a server hears from a client is answered exactly once, in order, by what
-    /// belongs to it, unless the connection was cut or the server killed before; and what it is told
-    /// is stored by then.
+    /// Every line that a server hears from a client is answered exactly once, in order, by what belongs to it, unless
+    /// the connection was cut or the server killed before; and an update in the line is stored by then.
     AnsweredOnceInOrder,
-    /// What an answer tells is what the server knew when it heard the line: the record that it had of the client whom a
-    /// WHATSAT asks for, byte for byte; the record that it made of an IAMAT then and there.
+    /// What an answer says is what the server knew when it heard the line: the record that it had of the client that
+    /// a WHATSAT queries, byte for byte; the record that it made of an IAMAT then and there.
     AnswersAsOfTheirLine,
     /// The skew of what a client says is the server's clock, however wrong that is, at the moment at which the line was
     /// heard, less the client's time.
@@ -43,10 +42,10 @@ pub enum Invariant {
     /// No server's record of a client gives way to an older one while the server runs, and no newer one is
     /// turned away for it.
     NeverBackInTime,
-    /// Every record was told by a client to its origin, and came from there to whoever holds it
-    /// without a change but for its hops, one more with each link.
+    /// Every record was sent by a client to its origin, and came from there to every server that holds it without a
+    /// change but for its hops, one more with each link.
     NothingInvented,
-    /// Nobody sends the same news twice over a link that stays up, nor back to whom it came from.
+    /// No server sends the same update twice over a link that stays up, nor back to the neighbour that it came from.
     SendsBounded,
     /// No link goes down but by a fault, or because its other end was done with it before.
     LinksFailForAReason,
@@ -93,7 +92,7 @@ impl Patience {
     };
 }
 
-/// How an invariant was broken, once.
+/// How an invariant was violated, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which one.

@@ -30,7 +30,7 @@ pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Finding> {
     found
 }
 
-/// What is wrong with ignoring an update: what is held is not what it was held to be.
+/// What is wrong with ignoring an update: what is held is not what the server said it was.
 fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Finding> {
     let (EventKind::Ignored { record, why, .. }, server) = (&event.what, event.who.name()) else {
         return None;
@@ -58,9 +58,9 @@ fn record_of(event: &Event) -> Option<&RecordText<'static>> {
     Some(accepted(event)?.record)
 }
 
-/// Which of two records of a client is newer (greater), written out once more and not asked of the
-/// servers' own code, which may be wrong: the later time; then the greater bytes of place and of
-/// time; then the smaller skew; then the greater origin.
+/// Which of two records of a client is newer (greater), written out once more and not taken from the servers' own
+/// code, which may be wrong: the later time; then the greater bytes of place and of time; then the smaller skew; then
+/// the greater origin.
 pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
     (number(&a.time.0).cmp(&number(&b.time.0)))
         .then_with(|| a.location.0.cmp(&b.location.0))

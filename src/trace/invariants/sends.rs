@@ -7,8 +7,8 @@ use super::{Finding, Run, shown};
 use crate::journal::{ConnId, Event, EventKind, Source};
 use crate::protocol::peer::PeerLine;
 
-/// Over each link, in each direction, the same update goes at most once while the link is up, and
-/// never back to whom it came from. What a neighbour asked for to synchronise does not count.
+/// Over each link, in each direction, the same update goes at most once while the link is up, and never back to the
+/// neighbour that it came from. What a neighbour requested to synchronise does not count.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut first: BTreeMap<(&str, ConnId, Vec<u8>), &Event> = BTreeMap::new();

@@ -11,8 +11,9 @@ use crate::protocol::peer::PeerLine;
 use crate::trace::faults::{Faults, Kind};
 use crate::trace::state::{LinkState, State};
 
-/// A server that stops gracefully while a neighbour is there to be told must have told it: what it answered and holds by its own
-/// client is then held by a server that runs, or comes to be, be it by the very server that starts again.
+/// A server that stops gracefully while a neighbour is there to receive it must have sent it: what it answered and
+/// holds by its own client is then held by a server that runs, or starts later, be it by the very server that starts
+/// again.
 pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
     if !(run.events.iter()).any(|event| matches!(event.what, EventKind::Stopped)) {
         return Vec::new();

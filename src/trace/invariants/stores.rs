@@ -1,4 +1,4 @@
-//! What each server holds and whom it is linked with, as far as events were shown.
+//! What each server holds and which servers it is linked with, as far as events were shown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::journal::{Actor, ConnId, Event, EventKind, RecordText, Source};
 use crate::protocol::peer::{PeerLine, Update};
 use crate::trace::state::{Held, State};
 
-/// What each running server holds, and whom each connection between servers is with.
+/// What each running server holds, and the peer of each connection between servers.
 #[derive(Default)]
 pub(super) struct Stores<'a> {
     state: State<'a>,
@@ -46,7 +46,7 @@ impl<'a> Stores<'a> {
         self.links.get(&(server, conn)).copied()
     }
 
-    /// If `event` is a server writing an update to a neighbour: to whom, and what.
+    /// If `event` is a server writing an update to a neighbour: to which one, and what.
     pub(super) fn sent(&self, event: &'a Event) -> Option<(&'a Arc<str>, Update)> {
         let (Actor::Server(server), EventKind::LineOut { conn, line }) = (&event.who, &event.what)
         else {

@@ -163,7 +163,7 @@ fn a_second_answer_is_caught() {
         "{what}"
     );
     assert_eq!(events.len(), 1);
-    // Where another line is asked on the same connection, the second answer seems to be to that.
+    // Where another line is sent on the same connection, the second answer seems to be to that.
     let (trace, _) = mistaken(Mistake::AnswersTwice, "Riley", KIWI);
     let found = violations(Invariant::AnsweredOnceInOrder, &trace);
     let (what, events) = told(&trace, &found[0]);
@@ -495,7 +495,7 @@ fn what_is_told_to_synchronise_is_no_flood() {
     let text = std::fs::read_to_string("scenarios/juzang-comes-back.toml").expect("it is shipped");
     let trace = run(&text);
     assert_eq!(violations(Invariant::SendsBounded, &trace), []);
-    // Juzang is told again what it had told Campbell before it crashed. Had it not asked, that would
+    // Campbell sends Juzang again what Juzang had sent it before the crash. Had Juzang not requested that, it would
     // be wrong.
     let sent = position(&trace, |event| {
         let cause = event.cause.and_then(|cause| trace.event(cause));

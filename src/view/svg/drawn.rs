@@ -141,7 +141,7 @@ fn is_marked(what: &EventKind<'_>) -> bool {
     matches!(what, EventKind::Accepted { .. } | EventKind::Ignored { .. })
 }
 
-/// Whether it is told in words what no arrow and no mark says.
+/// Whether an event is described in words, since no arrow and no mark shows it.
 fn is_noted(event: &Event) -> bool {
     match &event.what {
         EventKind::LineOut { .. } => matches!(event.who, Actor::Client(_)),

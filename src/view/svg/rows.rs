@@ -1,4 +1,4 @@
-//! Where moments are: in proportion within a burst, with room for what is told, and quiet stretches folded.
+//! Where moments are: in proportion within a burst, with room for their notes, and quiet stretches folded.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// `moments` have so many lines of notes each; a message usually takes `usual` nanoseconds.
+    /// `moments` have this number of lines of notes each; a message usually takes `usual` nanoseconds.
     pub(super) fn new(moments: &BTreeMap<u64, usize>, usual: u64, top: i64) -> Self {
         let least = if moments.len() > MANY {
             LEAST_OF_MANY

@@ -150,7 +150,7 @@ impl Picture<'_> {
         (from, to.max(from + 6))
     }
 
-    /// What is wrong between servers: a band across the lifelines that it touches.
+    /// The faults between servers: a band across the lifelines that each affects.
     pub(super) fn bands(&self) -> String {
         let mut svg = String::new();
         for fault in self.faults.iter().filter(|fault| !fault.pairs.is_empty()) {
@@ -300,7 +300,7 @@ pub(super) fn tip(class: &str, from: Point, to: Point) -> String {
     )
 }
 
-/// A box on a lifeline whose stripes say what is wrong, without a colour.
+/// A box on a lifeline whose stripes show the fault, without a colour.
 pub(super) fn striped(pattern: &str, x: i64, y: i64, width: i64, height: i64) -> String {
     let mut stripes = String::new();
     let box_of = |class: &str| {

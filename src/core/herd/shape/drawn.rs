@@ -8,7 +8,7 @@ use rand::rngs::ChaCha8Rng;
 use super::{ShapeError, Share};
 use crate::seed::stream;
 
-/// A draw that is not connected is thrown away, so often at most.
+/// The maximum number of draws that are thrown away because they are not connected.
 const MOST_DRAWS: u64 = 100;
 
 /// How often each link is exchanged for another, so that nothing is left of where it began.

@@ -137,7 +137,7 @@ fn bulk_waits_for_what_is_on_its_way_and_live_does_not() {
         "{} bytes",
         more.len()
     );
-    // Nothing is confirmed that was not asked.
+    // A confirmation without a question is an error.
     let wrong = hear(&mut node, "PONG 7.000000000 7.000000000");
     assert_eq!(wrong, Err(PeerError::Unexpected));
 }

@@ -1,4 +1,4 @@
-//! Clients whom an operator has forgotten.
+//! Clients that an operator has forgotten.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::node::Keep;
 
-/// Records live so long here, in seconds.
+/// How long records live here, in seconds.
 const LIFE: u64 = 100;
 
 fn mortal(most_clients: usize) -> Keep {

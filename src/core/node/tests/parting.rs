@@ -1,4 +1,4 @@
-//! A graceful end, two servers of one name, and what a neighbour of the version before is told.
+//! A graceful end, two servers of one name, and what a neighbour of the version before is sent.
 
 use super::*;
 use crate::node::Unconfirmed;
@@ -45,7 +45,7 @@ fn who_leaves_says_what_waits_then_bye_and_is_confirmed() {
         "AT Riley +0.250000000 kiwi +34-118 100 1\\nBYE\\n"
     );
     assert!(node.has_left(JAQUEZ) && !node.is_confirmed(JAQUEZ));
-    // What others say is stored and told nobody, and nobody is asked or answered.
+    // What others send is stored and not sent on, and no question is sent or answered.
     hear(&mut node, "AT Jaquez +0.000000000 plum +34-118 100 1").expect("an update");
     hear(&mut node, "PING 7.000000000").expect("a question");
     assert_eq!(pulled(&mut node), "");

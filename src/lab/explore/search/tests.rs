@@ -12,7 +12,7 @@ struct Writers {
     processes: Vec<Vec<usize>>,
 }
 
-/// What each place was told, in order.
+/// The words that were written to each place, in order.
 type Places = BTreeMap<usize, Vec<(usize, usize)>>;
 
 impl System for Writers {
@@ -37,7 +37,7 @@ impl System for Writers {
             let told = places.entry(place).or_default();
             told.push((process, written[process]));
             written[process] += 1;
-            // Places are numbered behind the processes, who are touched by what they do themselves.
+            // Places are numbered behind the processes, which are affected by what they do themselves.
             walk.touched(Footprint::from([process, self.processes.len() + place]));
         }
     }
@@ -64,7 +64,7 @@ fn writers(processes: &[&[usize]]) -> Writers {
 
 type Orders = Vec<Vec<usize>>;
 
-/// The orders that were run, what came of them, and the counts.
+/// The orders that were run, their outcomes, and the counts.
 fn searched(system: &Writers, bounds: Bounds) -> (Orders, Vec<Places>, Counts) {
     searched_by(system, bounds, 1)
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::herd::{Herd, ServerId};
 
-/// How far a flood is: for each server from whom it first heard, in order everything that it was told by, and what is
-/// under way.
+/// How far a flood is: for each server from which neighbour it first heard, in order everything that it received, and
+/// what is under way.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
     knows: BTreeSet<ServerId>,
@@ -69,7 +69,7 @@ impl<'a> Flood<'a> {
         orders
     }
 
-    /// How many different things can come of it: who was told by whom, in which order.
+    /// The number of different outcomes that it can have: which server received it from which, in which order.
     pub(super) fn outcomes(&self, origin: ServerId) -> usize {
         let mut open = vec![self.begin(origin)];
         let mut seen = BTreeSet::new();

@@ -198,7 +198,7 @@ impl Survey {
         Ok(rows)
     }
 
-    /// In one line: whether it held.
+    /// In one line: whether it passed.
     pub fn verdict(&self) -> String {
         let sums = self.sums();
         let Sums {

@@ -197,7 +197,7 @@ fn cost(flood: &Spread) -> Vec<String> {
     let sum = |numbers: &[u32]| numbers.iter().map(|&number| u64::from(number)).sum();
     let of = u64::try_from(delays.len()).unwrap_or(u64::MAX);
     let mean_delay = delays.iter().sum::<u64>().checked_div(of).unwrap_or(0);
-    // A mean is told to the microsecond.
+    // A mean is given to the microsecond.
     let mean_delay = mean_delay - mean_delay % 1000;
     vec![
         flood.origin.clone(),

@@ -5,10 +5,10 @@ mod hops;
 
 pub(crate) use all::Cutting;
 
-/// So many exceptions are told in text; the others are counted.
+/// The maximum number of deviations from the graph that are listed in text; the others are counted.
 const MOST_TOLD: usize = 20;
 
-/// Of so many columns all but the first are set to the right.
+/// Of `columns` columns all but the first are set to the right.
 fn right(columns: usize) -> Vec<bool> {
     (0..columns).map(|column| column > 0).collect()
 }

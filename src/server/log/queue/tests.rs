@@ -88,13 +88,13 @@ fn one_that_is_not_opened_in_time_is_waited_for_without_stopping_anybody() {
     assert!(!writing.is_open(Duration::from_millis(1)).unwrap());
     writing.queue().put(b"line\n".to_vec());
     drop(let_it);
-    // Whoever still asks is told; otherwise an operator is.
+    // Whoever still waits for the file to open gets the error; otherwise an operator does.
     let error = writing.is_open(Duration::from_secs(10)).unwrap_err();
     assert_eq!(error.to_string(), "gone");
     assert!(told.try_recv().is_err());
 }
 
-/// Has room for so many bytes.
+/// Has room for a limited number of bytes.
 struct Small {
     room: Arc<Mutex<usize>>,
     taken: Arc<Mutex<Vec<u8>>>,

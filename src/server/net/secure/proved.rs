@@ -16,16 +16,16 @@ use super::tls;
 use super::words::{Between, words};
 use crate::protocol::visible;
 
-/// A certificate may expire while its owner is linked: that is looked at so often.
+/// How often to check whether a certificate has expired while its owner is linked.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
-/// The longest reason that is told of a failed handshake, in bytes: the other end may have its words in it.
+/// The longest reason that is given for a failed handshake, in bytes: the other end may have its words in it.
 const LONGEST_REASON: usize = 300;
 
 /// What a handshake proved.
 #[derive(Debug)]
 pub(super) enum Proof {
-    /// Nothing was asked.
+    /// No proof was requested.
     Nothing,
     /// The other end knows this.
     Secret(Secret),
@@ -48,7 +48,7 @@ struct Inner {
     outcome: Mutex<Outcome>,
 }
 
-/// What came of the handshake so far.
+/// The outcome of the handshake so far.
 enum Outcome {
     UnderWay,
     Over(Proof),
@@ -155,7 +155,7 @@ impl fmt::Debug for Proved {
     }
 }
 
-/// What is told of an error: in whole for one of TLS or of a secret, which have the words that help; the
+/// The reason that is given for an error: in whole for one of TLS or of a secret, which have the words that help; the
 /// kind alone for the system's.
 fn reason(error: &io::Error) -> String {
     match error.get_ref() {

@@ -239,7 +239,7 @@ async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Exactly so many bytes in hexadecimal.
+/// Exactly `N` bytes in hexadecimal.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;

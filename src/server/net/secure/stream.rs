@@ -18,7 +18,7 @@ pub(super) type Handshake<S> =
 /// How bytes pass once the handshake is over.
 pub(super) enum Channel<S> {
     Plain(S),
-    /// Between those whose words its errors are told in.
+    /// With the two roles that its errors name.
     Tls(Box<TlsStream<S>>, Between),
 }
 
@@ -54,13 +54,13 @@ impl<S> Stream<S> {
         }
     }
 
-    /// With a handshake, which `proved` is told the outcome of.
+    /// With a handshake, whose outcome `proved` receives.
     pub(super) fn shaking(proved: Proved, handshake: Handshake<S>) -> Self {
         let state = State::Shaking(handshake);
         Self { state, proved }
     }
 
-    /// The channel when the handshake is over; `None` if it failed and that was told already.
+    /// The channel when the handshake is over; `None` if it failed and that was reported already.
     fn poll_open(
         &mut self,
         context: &mut Context<'_>,

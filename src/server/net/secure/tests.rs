@@ -1,4 +1,4 @@
-//! Handshakes without a network: what is never let through, and what is told of it.
+//! Handshakes without a network: what is never let through, and what is reported of it.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -313,7 +313,7 @@ async fn a_certificate_for_one_end_alone_is_refused_at_either_end_and_both_are_t
         let dialled = async {
             let end = End::Dialler("A".to_owned());
             let (channel, _) = shake(Servers::Tls(dialler.clone()), end, mine).await?;
-            // A dialler is told only by what it reads first.
+            // A dialler learns of it only by what it reads first.
             let mut stream = Stream::opened(channel);
             stream.read(&mut [0; 10]).await
         };

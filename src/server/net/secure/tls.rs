@@ -353,7 +353,8 @@ impl CallerTls {
         made.map_err(|error| authorities.wrong(error.to_string()))
     }
 
-    /// The same of authorities that were read already; `protocols` are those that are spoken over TLS, `between` whom.
+    /// The same of authorities that were read already; `protocols` are those that are spoken over TLS, `between` the
+    /// two ends.
     pub(crate) fn trusting(
         roots: RootCertStore,
         clock: Clock,

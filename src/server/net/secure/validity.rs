@@ -74,7 +74,7 @@ impl Validity {
 pub struct Certificates {
     /// All of them, those of one file one after the other.
     pub all: Vec<Validity>,
-    /// So many days.
+    /// How many days before its end.
     pub days: usize,
 }
 

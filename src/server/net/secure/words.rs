@@ -241,7 +241,7 @@ fn name(name: &ServerName<'_>) -> String {
     name.to_str().into_owned()
 }
 
-/// So many of the names in a certificate are told.
+/// The maximum number of names in a certificate that are listed.
 const MOST_NAMES: usize = 3;
 
 /// The names in a certificate, of which there may be many.

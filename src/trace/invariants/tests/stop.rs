@@ -113,7 +113,7 @@ fn what_was_answered_and_told_to_nobody_is_lost_with_who_stops() {
     let found = violations(Invariant::GracefulStopLosesNothing, &told.trace);
     let stopped = *found[0].events.last().expect("events");
     assert_eq!(find(&told.trace, stopped).what, EventKind::Stopped);
-    // Older news of the client is not what was answered.
+    // An older update of the client is not what was answered.
     told.accepts("C", None, "4", Source::Server("B".into()));
     assert_eq!(told.lost(), [LOST]);
     // It may still have been under way.
@@ -133,7 +133,7 @@ fn what_was_told_may_stop_with_who_told_it() {
     told.says("A", "5", false);
     told.leaves("A", "B", 1);
     assert_eq!(told.lost(), [""; 0]);
-    // What a neighbour said is held by the neighbour.
+    // What a neighbour sent is held by the neighbour.
     let mut told = Told::new();
     told.accepts("A", None, "5", Source::Server("B".into()));
     told.leaves("A", "B", 1);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is asked and told behind a question that Places takes long for.
+/// A scenario in which lines wait behind a query for which Places takes long.
 fn behind_a_look_up() -> String {
     std::fs::read_to_string("scenarios/places/lines-behind-a-look-up.toml").expect("it is shipped")
 }
