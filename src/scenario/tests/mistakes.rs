@@ -463,6 +463,16 @@ fn a_fault_between_servers_without_a_link_is_a_mistake_at_its_place() {
         let rest = format!("steps = [{{ at = \"1s\", {fault} }}]");
         assert_eq!(problems_of(&rest), [wanted], "{fault}");
     }
+    // Everybody is on no side of anything.
+    for fault in ["partition", "partition_oneway", "sever", "slow"] {
+        let latency = if fault == "slow" {
+            ", latency = \"1s\""
+        } else {
+            ""
+        };
+        let rest = format!("steps = [{{ at = \"1s\", {fault} = \"all\"{latency} }}]");
+        assert!(parse(&format!("{HEAD}{rest}")).is_err(), "{fault}");
+    }
     // Where one pair of many has a link, the fault has something to do.
     let some = "steps = [{ at = \"1s\", partition = \"Riley\", from = [\"Bernard\", \"Juzang\"] }]";
     assert!(parse(&format!("{HEAD}{some}")).is_ok());

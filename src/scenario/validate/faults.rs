@@ -36,8 +36,9 @@ impl Context<'_> {
     ) -> Option<DraftAction> {
         if let Some(kind) = FaultKind::ended_by(word) {
             let targets = match kind.targets {
+                Shape::BothWays if is_all(list) => DraftTargets::All(list.span()),
                 // What is not linked can be healed with what is.
-                Shape::BothWays if !is_all(list) => {
+                Shape::BothWays => {
                     let pairs = self.pairs(list, step.from.as_ref())?;
                     placed(both_ways(&pairs), list)
                 }
@@ -61,9 +62,7 @@ impl Context<'_> {
         from: Option<&OneOrMany>,
     ) -> Option<DraftTargets> {
         match shape {
-            Shape::Parties | Shape::BothWays | Shape::Clocks if is_all(list) && from.is_none() => {
-                Some(DraftTargets::All(list.span()))
-            }
+            Shape::Parties | Shape::Clocks if is_all(list) => Some(DraftTargets::All(list.span())),
             Shape::Parties => {
                 let named = self.named(list, Self::server_or_places)?.into_iter();
                 let named = named.map(|(party, span)| (Target::Party(party), span));
