@@ -39,15 +39,15 @@ pub struct Builder {
 
 impl Scenario {
     /// A scenario that happens to this herd: the name of a built-in one, the path of a herd file, or a herd.
-    pub fn builder(herd: impl Into<HerdOf>) -> Builder {
+    pub fn builder(herd: impl Into<HerdRef>) -> Builder {
         let builder = Builder {
             herd: None,
             head: Vec::new(),
             tables: Vec::new(),
         };
         match herd.into() {
-            HerdOf::Name(name) => builder.with("herd", name),
-            HerdOf::Herd(herd) => {
+            HerdRef::Name(name) => builder.with("herd", name),
+            HerdRef::Herd(herd) => {
                 let name = herd.name().to_string();
                 Builder {
                     herd: Some(herd),
@@ -75,13 +75,13 @@ impl Builder {
 
     /// Begins a step at a time of the run: `"1s"`.
     #[must_use]
-    pub fn at(self, time: impl Into<Said>) -> Self {
+    pub fn at(self, time: impl Into<FieldValue>) -> Self {
         self.table("steps").with("at", time)
     }
 
     /// Begins a step this long after the previous one.
     #[must_use]
-    pub fn after(self, time: impl Into<Said>) -> Self {
+    pub fn after(self, time: impl Into<FieldValue>) -> Self {
         self.table("steps").with("after", time)
     }
 
@@ -93,19 +93,19 @@ impl Builder {
 
     /// The server, or the servers, that the client talks to.
     #[must_use]
-    pub fn to(self, servers: impl Into<Said>) -> Self {
+    pub fn to(self, servers: impl Into<FieldValue>) -> Self {
         self.with("to", servers)
     }
 
     /// The line, or the lines, that the client sends.
     #[must_use]
-    pub fn send(self, lines: impl Into<Said>) -> Self {
+    pub fn send(self, lines: impl Into<FieldValue>) -> Self {
         self.with("send", lines)
     }
 
     /// What must be answered, to each line.
     #[must_use]
-    pub fn reply(self, patterns: impl Into<Said>) -> Self {
+    pub fn reply(self, patterns: impl Into<FieldValue>) -> Self {
         self.with("reply", patterns)
     }
 
@@ -117,13 +117,13 @@ impl Builder {
 
     /// Begins an expectation of servers.
     #[must_use]
-    pub fn expect_server(self, servers: impl Into<Said>) -> Self {
+    pub fn expect_server(self, servers: impl Into<FieldValue>) -> Self {
         self.table("expect").with("server", servers)
     }
 
     /// Begins an expectation of links.
     #[must_use]
-    pub fn expect_link(self, links: impl Into<Said>) -> Self {
+    pub fn expect_link(self, links: impl Into<FieldValue>) -> Self {
         self.table("expect").with("link", links)
     }
 
@@ -141,13 +141,13 @@ impl Builder {
 
     /// Begins an expectation of clients, by their names in the steps.
     #[must_use]
-    pub fn expect_client(self, names: impl Into<Said>) -> Self {
+    pub fn expect_client(self, names: impl Into<FieldValue>) -> Self {
         self.table("expect").with("client", names)
     }
 
     /// Says which invariants the run is about.
     #[must_use]
-    pub fn expect_invariant(self, names: impl Into<Said>) -> Self {
+    pub fn expect_invariant(self, names: impl Into<FieldValue>) -> Self {
         self.table("expect").with("invariant", names)
     }
 
@@ -159,7 +159,7 @@ impl Builder {
 
     /// A field of what was begun last; of the scenario itself where nothing was. One that is there already is replaced.
     #[must_use]
-    pub fn with(mut self, field: &str, value: impl Into<Said>) -> Self {
+    pub fn with(mut self, field: &str, value: impl Into<FieldValue>) -> Self {
         let fields = self
             .tables
             .last_mut()
@@ -223,26 +223,26 @@ impl Builder {
 
 /// Which herd a scenario happens to.
 #[derive(Clone, Debug)]
-pub enum HerdOf {
+pub enum HerdRef {
     /// One that is built in, or in a file.
     Name(String),
     /// This one.
     Herd(Arc<Herd>),
 }
 
-impl From<&str> for HerdOf {
+impl From<&str> for HerdRef {
     fn from(name: &str) -> Self {
         Self::Name(name.to_owned())
     }
 }
 
-impl From<Herd> for HerdOf {
+impl From<Herd> for HerdRef {
     fn from(herd: Herd) -> Self {
         Self::Herd(Arc::new(herd))
     }
 }
 
-impl From<&Arc<Herd>> for HerdOf {
+impl From<&Arc<Herd>> for HerdRef {
     fn from(herd: &Arc<Herd>) -> Self {
         Self::Herd(Arc::clone(herd))
     }
@@ -250,72 +250,72 @@ impl From<&Arc<Herd>> for HerdOf {
 
 /// What a field says, as TOML writes it.
 #[derive(Clone, Debug)]
-pub struct Said(String);
+pub struct FieldValue(String);
 
-impl From<&str> for Said {
+impl From<&str> for FieldValue {
     fn from(text: &str) -> Self {
         Self(quoted(text))
     }
 }
 
-impl From<String> for Said {
+impl From<String> for FieldValue {
     fn from(text: String) -> Self {
         Self(quoted(&text))
     }
 }
 
-impl From<Duration> for Said {
+impl From<Duration> for FieldValue {
     fn from(duration: Duration) -> Self {
         Self(quoted(&format_duration(duration)))
     }
 }
 
-impl From<bool> for Said {
+impl From<bool> for FieldValue {
     fn from(is_so: bool) -> Self {
         Self(is_so.to_string())
     }
 }
 
-impl From<u64> for Said {
+impl From<u64> for FieldValue {
     fn from(number: u64) -> Self {
         Self(number.to_string())
     }
 }
 
-impl From<u32> for Said {
+impl From<u32> for FieldValue {
     fn from(number: u32) -> Self {
         Self(number.to_string())
     }
 }
 
-impl From<i32> for Said {
+impl From<i32> for FieldValue {
     fn from(number: i32) -> Self {
         Self(number.to_string())
     }
 }
 
-impl<const N: usize> From<[&str; N]> for Said {
+impl<const N: usize> From<[&str; N]> for FieldValue {
     fn from(items: [&str; N]) -> Self {
         Self(list(items))
     }
 }
 
-impl From<Vec<String>> for Said {
+impl From<Vec<String>> for FieldValue {
     fn from(items: Vec<String>) -> Self {
         Self(list(items))
     }
 }
 
-impl<V: Into<Said>, const N: usize> From<[(&str, V); N]> for Said {
+impl<V: Into<FieldValue>, const N: usize> From<[(&str, V); N]> for FieldValue {
     fn from(entries: [(&str, V); N]) -> Self {
         Vec::from(entries).into()
     }
 }
 
-impl<V: Into<Said>> From<Vec<(&str, V)>> for Said {
+impl<V: Into<FieldValue>> From<Vec<(&str, V)>> for FieldValue {
     fn from(entries: Vec<(&str, V)>) -> Self {
         let entries = entries.into_iter().map(|(name, value)| {
-            let value: Said = value.into();
+            let value: FieldValue = value.into();
             format!("{} = {}", quoted(name), value.0)
         });
         Self(format!("{{ {} }}", entries.collect::<Vec<_>>().join(", ")))

@@ -49,14 +49,14 @@ pub enum Expected {
     Log(LogCheck),
     /// The last updates of clients are kept: of each of them, every server that runs at the end holds the newest
     /// update that was answered, or a newer one.
-    NoLostUpdates(Whose),
+    NoLostUpdates(ClientSet),
     /// The invariants that this run is about; they are checked against every run.
     Invariants(Vec<Invariant>),
 }
 
-/// Whose updates must be kept.
+/// The clients whose updates must not be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
+pub enum ClientSet {
     /// Those of a workload's clients. There is exactly one of that name.
     Workload(Name),
     /// Those of these clients, by their names in the steps.

@@ -33,17 +33,17 @@ mod updates;
 mod validate;
 mod write;
 
-pub use builder::{Builder, HerdOf, Said};
+pub use builder::{Builder, FieldValue, HerdRef};
 pub use drawn::{Drawn, Random, Workload};
 pub use expects::{
-    Check, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef, Whose,
+    Check, ClientSet, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef,
 };
 pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
 pub use operation::{Condition, Operation};
 pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
-pub use target::{Clocked, Direction, Party, Route, Skewed, Target, Usual};
+pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
 pub(crate) use updates::planned;

@@ -1,6 +1,6 @@
 //! What is done to a world. A world carries out operations, and knows no faults.
 
-use super::target::{Clocked, Direction, Party, Route, Skewed};
+use super::target::{ClockError, ClockOwner, Direction, Party, Route};
 use crate::herd::ServerId;
 use crate::units::LatencyRange;
 
@@ -20,9 +20,9 @@ pub enum Operation {
     /// Messages have this latency on these routes from now on.
     Delay(Vec<Route>, LatencyRange),
     /// A clock is so wrong from now on.
-    SetClock(Clocked, Skewed),
+    SetClock(ClockOwner, ClockError),
     /// A clock jumps by this number of nanoseconds, and goes on as before.
-    Jump(Clocked, i64),
+    Jump(ClockOwner, i64),
 }
 
 impl Operation {
@@ -34,11 +34,11 @@ impl Operation {
                 let ends = pairs.iter().flat_map(|&(a, b)| [a, b]);
                 ends.filter_map(Party::server).collect()
             }
-            Self::SetClock(Clocked::Server(id), _) | Self::Jump(Clocked::Server(id), _) => {
+            Self::SetClock(ClockOwner::Server(id), _) | Self::Jump(ClockOwner::Server(id), _) => {
                 vec![*id]
             }
-            Self::SetClock(Clocked::Client(_), _)
-            | Self::Jump(Clocked::Client(_), _)
+            Self::SetClock(ClockOwner::Client(_), _)
+            | Self::Jump(ClockOwner::Client(_), _)
             | Self::Cut(_)
             | Self::Heal(_)
             | Self::Delay(..) => Vec::new(),

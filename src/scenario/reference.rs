@@ -10,7 +10,7 @@ pub fn faults() -> String {
         String::from("| step | models | effect | impact that is counted |\n|---|---|---|---|\n");
     for kind in FaultKind::all() {
         let ends = match kind.end {
-            End::Step { effect, .. } => format!(" {effect}"),
+            End::Step { word, effect, .. } => format!(" `{word}`: {effect}"),
             _ => String::new(),
         };
         let _ = writeln!(

@@ -18,7 +18,7 @@ pub enum Target {
     /// What messages go by.
     Route(Route),
     /// A clock.
-    Clock(Clocked),
+    Clock(ClockOwner),
 }
 
 impl Target {
@@ -48,7 +48,7 @@ impl Target {
     }
 
     /// The owner of the clock, if it is one.
-    pub fn clock(&self) -> Option<&Clocked> {
+    pub fn clock(&self) -> Option<&ClockOwner> {
         match self {
             Self::Clock(clocked) => Some(clocked),
             _ => None,
@@ -65,8 +65,8 @@ impl Target {
                 let link = &herd.links()[*at];
                 vec![link.a, link.b]
             }
-            Self::Clock(Clocked::Server(id)) => vec![*id],
-            Self::Route(Route::Clients | Route::Places) | Self::Clock(Clocked::Client(_)) => {
+            Self::Clock(ClockOwner::Server(id)) => vec![*id],
+            Self::Route(Route::Clients | Route::Places) | Self::Clock(ClockOwner::Client(_)) => {
                 Vec::new()
             }
         }
@@ -122,7 +122,7 @@ pub type Usual = BTreeMap<Route, LatencyRange>;
 
 /// Whose clock can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clocked {
+pub enum ClockOwner {
     /// A server's.
     Server(ServerId),
     /// A client's, by its name in the steps.
@@ -131,7 +131,7 @@ pub enum Clocked {
 
 /// How wrong a clock is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skewed {
+pub struct ClockError {
     /// Nanoseconds that it is ahead, from the moment of the step on.
     pub by: i64,
     /// Nanoseconds that it gains each second after that.

@@ -8,7 +8,7 @@ use super::impact::Impact;
 use super::judge::lost_updates::{self, told_or};
 use crate::protocol::{escape, fields};
 use crate::scenario::{
-    Action, ClientStep, Drawn, Expected, FaultKind, Random, Scenario, Step, Whose, Workload,
+    Action, ClientSet, ClientStep, Drawn, Expected, FaultKind, Random, Scenario, Step, Workload,
 };
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
@@ -147,7 +147,7 @@ pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> 
         judgements.push(load.answered());
         judgements.push(load.right_kind());
         let kept = scenario.expects.iter().filter(|expect| {
-            matches!(&expect.what, Expected::NoLostUpdates(Whose::Workload(name)) if *name == workload.name)
+            matches!(&expect.what, Expected::NoLostUpdates(ClientSet::Workload(name)) if *name == workload.name)
         });
         judgements.extend(kept.map(|expect| {
             let is_its = |other: &Step, _: &ClientStep| other.span == step.span;

@@ -10,7 +10,9 @@ use super::recorder::Recorder;
 use super::wires::{Wire, Wires};
 use crate::herd::{Name, ServerId};
 use crate::journal::{Actor, EventId, EventKind};
-use crate::scenario::{Clocked, Condition, Direction, Party, Route, Scenario, Skewed, Usual};
+use crate::scenario::{
+    ClockError, ClockOwner, Condition, Direction, Party, Route, Scenario, Usual,
+};
 use crate::units::LatencyRange;
 
 /// A fault that is not over.
@@ -34,7 +36,7 @@ enum Kind {
     Cut(Vec<Wire>),
     /// The routes that are still slow by it, and how many messages had gone by them before.
     Slow(BTreeMap<Route, u64>),
-    Skew(Clocked),
+    Skew(ClockOwner),
     Moment,
 }
 
@@ -423,12 +425,12 @@ impl Breaker {
     }
 
     /// A clock jumps by this number of nanoseconds, and goes on as before.
-    pub(super) fn jump(&mut self, clocked: &Clocked, by: i64, now: Duration, origin: Origin) {
+    pub(super) fn jump(&mut self, clocked: &ClockOwner, by: i64, now: Duration, origin: Origin) {
         let error = match clocked {
-            Clocked::Server(id) => self.faults.error(id.index(), now),
-            Clocked::Client(name) => self.faults.client_error(name, now),
+            ClockOwner::Server(id) => self.faults.error(id.index(), now),
+            ClockOwner::Client(name) => self.faults.client_error(name, now),
         };
-        let skewed = Skewed {
+        let skewed = ClockError {
             by: error.by.saturating_add(by),
             ..error
         };
@@ -438,8 +440,8 @@ impl Breaker {
     /// A clock is wrong from now on.
     pub(super) fn skew(
         &mut self,
-        clocked: &Clocked,
-        skewed: Skewed,
+        clocked: &ClockOwner,
+        skewed: ClockError,
         now: Duration,
         origin: Origin,
     ) {
@@ -447,23 +449,23 @@ impl Breaker {
         let begun = self.begun(|kind| *kind == it);
         self.end(|kind| *kind == it);
         let (who, measure) = match clocked {
-            Clocked::Server(id) => (
+            ClockOwner::Server(id) => (
                 self.who(Party::Server(*id)),
                 Measure::ServerClock(id.index()),
             ),
-            Clocked::Client(name) => (
+            ClockOwner::Client(name) => (
                 Actor::Client(name.clone()),
                 Measure::ClientClock(name.clone()),
             ),
         };
-        let Skewed { by, drift } = skewed;
+        let ClockError { by, drift } = skewed;
         let event = self.tell(who, begun, EventKind::Skewed { by, drift });
         match clocked {
-            Clocked::Server(id) => self.faults.skew(id.index(), skewed, now),
-            Clocked::Client(name) => self.faults.skew_client(name, skewed, now),
+            ClockOwner::Server(id) => self.faults.skew(id.index(), skewed, now),
+            ClockOwner::Client(name) => self.faults.skew_client(name, skewed, now),
         }
         // Setting a clock right is no fault.
-        if skewed != Skewed::default() {
+        if skewed != ClockError::default() {
             self.begin(origin, event, it, measure);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::google;
 use super::random::Latencies;
 use crate::herd::{Herd, Name};
-use crate::scenario::{Clocked, Direction, Party, Route, Scenario, Target};
+use crate::scenario::{ClockOwner, Direction, Party, Route, Scenario, Target};
 use crate::units::LatencyRange;
 
 /// A machine of the simulation: a server's by the server's position in the herd, the clients' behind
@@ -50,8 +50,8 @@ impl Machines {
     pub(super) fn called(&self, target: &Target) -> Option<Name> {
         match target {
             Target::Party(party) => Some(self.name(*party)),
-            Target::Clock(Clocked::Server(id)) => Some(self.name(Party::Server(*id))),
-            Target::Clock(Clocked::Client(name)) => Some(name.clone()),
+            Target::Clock(ClockOwner::Server(id)) => Some(self.name(Party::Server(*id))),
+            Target::Clock(ClockOwner::Client(name)) => Some(name.clone()),
             Target::Direction(_) | Target::Pair(..) | Target::Route(_) => None,
         }
     }

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 use proxy_herd::journal::{Actor, Event, EventKind};
 use proxy_herd::report::faults::{Fault, FaultClass};
 use proxy_herd::scenario::{
-    Action, Clocked, Condition, FaultKind, Operation, Party, Route, Scenario, Skewed, Step,
+    Action, ClockError, ClockOwner, Condition, FaultKind, Operation, Party, Route, Scenario, Step,
 };
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
@@ -266,12 +266,14 @@ impl<'a> Count<'a> {
                     }
                 }
             }
-            Operation::SetClock(Clocked::Server(id), skewed) if *skewed == Skewed::default() => {
+            Operation::SetClock(ClockOwner::Server(id), skewed)
+                if *skewed == ClockError::default() =>
+            {
                 let name = self.name(Party::Server(*id));
                 self.wrong.skewed.remove(&name);
             }
-            Operation::SetClock(Clocked::Server(id), _)
-            | Operation::Jump(Clocked::Server(id), _) => {
+            Operation::SetClock(ClockOwner::Server(id), _)
+            | Operation::Jump(ClockOwner::Server(id), _) => {
                 let name = self.name(Party::Server(*id));
                 self.wrong.skewed.insert(name);
             }

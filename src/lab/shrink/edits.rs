@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, Clocked, Expected, Fault, Party, Route, Scenario, Step, Target, Usual,
+    Action, ClientStep, ClockOwner, Expected, Fault, Party, Route, Scenario, Step, Target, Usual,
 };
 use crate::units::LatencyRange;
 
@@ -208,8 +208,10 @@ impl Moved<'_> {
                 let moved = self.kept.iter().position(|kept| kept == at)?;
                 Target::Route(Route::Link(moved))
             }
-            Target::Clock(Clocked::Server(id)) => Target::Clock(Clocked::Server(self.server(*id)?)),
-            Target::Route(_) | Target::Clock(Clocked::Client(_)) => target.clone(),
+            Target::Clock(ClockOwner::Server(id)) => {
+                Target::Clock(ClockOwner::Server(self.server(*id)?))
+            }
+            Target::Route(_) | Target::Clock(ClockOwner::Client(_)) => target.clone(),
         })
     }
 

@@ -6,7 +6,7 @@ pub(super) const KIND: Declaration = Declaration {
     name: "clock_jump",
     example: "`clock_jump = \"Riley\", jump = \"-3s\"`",
     models: "a clock that is set while a server runs, as by NTP or by hand",
-    effect: "The clock jumps by `jump` and runs on as before, with whatever else is wrong with it. `skew` with `by = \"0s\"` sets it right.",
+    effect: "The clock jumps by `jump` and then runs on as before; an existing skew stays. `skew` with `by = \"0s\"` corrects it.",
     impact: "readings that show in a line or an answer",
     targets: Shape::Clocks,
     fields: &[Field {

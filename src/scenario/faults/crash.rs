@@ -1,17 +1,17 @@
 //! A server that is killed.
 
-use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
+use super::{Condition, Declaration, RandomDraw, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "crash",
     example: "`crash = \"Juzang\"`, `restart = …`",
     models: "`kill -9`, then a start",
-    effect: "Its memory is gone, its system closes its sockets and refuses new connections. It ends a `freeze` and whatever else only a running server can have.",
+    effect: "The server's process is gone with its memory. Its system closes its sockets and refuses new connections. It ends a `freeze` and every other fault that only a running server can have.",
     impact: "connections it had, and that were refused",
     targets: Shape::Parties,
     state: "is down",
     kills: true,
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
     }),
@@ -19,7 +19,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| set(fault, Condition::Dead),
     end: End::Step {
         word: "restart",
-        effect: "These servers, which crashed, start again and empty.",
+        effect: "The servers start again with an empty store.",
         end: |targets| clear(Condition::Dead, targets),
     },
     ..PLAIN

@@ -1,16 +1,16 @@
 //! A server that is frozen.
 
-use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
+use super::{Condition, Declaration, RandomDraw, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "freeze",
     example: "`freeze = \"Juzang\"`, `thaw = …`",
     models: "SIGSTOP, a moving virtual machine",
-    effect: "It does nothing. Its sockets stay open and fill, and its system goes on taking connections. When it thaws it goes on where it was, and its clock has gone on.",
+    effect: "The server does nothing. Its sockets stay open and fill, and its system goes on accepting connections. After a thaw it continues where it was, and its clock has advanced.",
     impact: "wake-ups that had to wait",
     targets: Shape::Parties,
     state: "is frozen",
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
     }),
@@ -18,7 +18,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| set(fault, Condition::Frozen),
     end: End::Step {
         word: "thaw",
-        effect: "These servers go on where they were frozen.",
+        effect: "The servers continue where they were frozen.",
         end: |targets| clear(Condition::Frozen, targets),
     },
     ..PLAIN

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use super::builder::{Builder, Said};
+use super::builder::{Builder, FieldValue};
 use super::operation::{Condition, Operation};
-use super::target::{Clocked, Party, Route, Skewed, Target, Usual};
+use super::target::{ClockError, ClockOwner, Party, Route, Target, Usual};
 use crate::units::LatencyRange;
 
 mod draw;
@@ -35,14 +35,14 @@ macro_rules! kinds {
             $(
                 #[doc = concat!("The step begins `", stringify!($name), "` for these.")]
                 #[must_use]
-                pub fn $name(self, targets: impl Into<Said>) -> Self {
+                pub fn $name(self, targets: impl Into<FieldValue>) -> Self {
                     self.with(stringify!($name), targets)
                 }
 
                 $(
                     #[doc = concat!("The step ends `", stringify!($name), "` for these.")]
                     #[must_use]
-                    pub fn $end(self, targets: impl Into<Said>) -> Self {
+                    pub fn $end(self, targets: impl Into<FieldValue>) -> Self {
                         self.with(stringify!($end), targets)
                     }
                 )?
@@ -101,7 +101,7 @@ pub struct Declaration {
     /// Why it can't be a step of a run that goes on by hand; nothing if it can.
     pub needs_time: Option<&'static str>,
     /// How the seed draws it; nothing if it doesn't.
-    pub drawn: Option<Drawn>,
+    pub drawn: Option<RandomDraw>,
     /// The kinds of events by which a sweep knows that it came and went.
     pub events: &'static [&'static str],
     /// What begins it: at once, or after some time.
@@ -225,7 +225,7 @@ pub enum Holds {
 }
 
 /// How a kind of fault is drawn.
-pub struct Drawn {
+pub struct RandomDraw {
     /// What it happens to then.
     pub about: &'static str,
     /// Draws a fault, if it has any possible target.
@@ -306,7 +306,7 @@ impl Fault {
     }
 
     /// The owners of clocks.
-    fn clocks(&self) -> impl Iterator<Item = &Clocked> {
+    fn clocks(&self) -> impl Iterator<Item = &ClockOwner> {
         self.targets.iter().filter_map(Target::clock)
     }
 

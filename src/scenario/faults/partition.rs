@@ -1,17 +1,17 @@
 //! A network that is cut both ways.
 
-use super::{Declaration, Drawn, End, Operation, PLAIN, Shape, Target, Values, now, pairs};
+use super::{Declaration, RandomDraw, End, Operation, PLAIN, Shape, Target, Values, now, pairs};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "partition",
     example: "`partition = \"Riley-Juzang\"`, `heal = …`",
     models: "a failed router",
-    effect: "What is due either way waits, and arrives when it is healed. Nothing is lost, and nothing comes sooner than the link can carry it.",
+    effect: "Messages in both directions wait, and arrive once the cut is healed. Nothing is lost, and nothing arrives sooner than the link can carry it.",
     impact: "messages that waited",
     targets: Shape::BothWays,
     state: "is cut",
     needs_time: Some("a cut, which is but a late delivery"),
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "a link between two of the servers, or one of them and all clients",
         draw: |draw| {
             let (a, b) = draw.pair()?;
@@ -23,7 +23,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| now([Operation::Cut(fault.pairs())]),
     end: End::Step {
         word: "heal",
-        effect: "One cut less between these servers and those in `from`, both ways: what waited flows on when it was the last. `\"all\"` heals every cut.",
+        effect: "Removes one cut between these servers and those in `from`, in both directions; what waited is delivered when that was the last one. `\"all\"` heals every cut.",
         end: |targets| vec![Operation::Heal(pairs(targets))],
     },
     ..PLAIN

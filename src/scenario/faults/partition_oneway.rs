@@ -1,18 +1,18 @@
 //! A network that is cut one way.
 
-use super::{Declaration, Drawn, End, Operation, PLAIN, Shape, Target, Values, now};
+use super::{Declaration, RandomDraw, End, Operation, PLAIN, Shape, Target, Values, now};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "partition_oneway",
     example: "`partition_oneway = \"Riley-Juzang\"`, `heal = …`",
     models: "an asymmetric route",
-    effect: "As `partition`, for what Riley sends to Juzang. What is sent the other way arrives, but no new connection is established either way. With two sides, what those in `from` send to the others waits.",
+    effect: "As `partition`, for messages from Riley to Juzang. Messages in the other direction arrive, but no new connection is established in either direction. With two sides, messages from those in `from` to the others wait.",
     impact: "messages that waited",
     targets: Shape::OneWay,
     family: "partition",
     state: "is cut",
     needs_time: Some("a cut, which is but a late delivery"),
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "the same pairs; either may be the one that is not heard",
         draw: |draw| {
             let (a, b) = draw.pair()?;

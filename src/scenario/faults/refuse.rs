@@ -1,6 +1,6 @@
 //! A server that takes no new connections.
 
-use super::{Condition, Declaration, Drawn, End, PLAIN, Shape, Values, clear, set};
+use super::{Condition, Declaration, RandomDraw, End, PLAIN, Shape, Values, clear, set};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "refuse",
@@ -10,7 +10,7 @@ pub(super) const KIND: Declaration = Declaration {
     impact: "connections that were refused",
     targets: Shape::Parties,
     state: "refuses connections",
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "one server",
         draw: |draw| Some((draw.party()?, Values::default())),
     }),

@@ -1,6 +1,6 @@
 //! Connections that are reset.
 
-use super::{Declaration, Drawn, End, Operation, PLAIN, Shape, Target, Values, now};
+use super::{Declaration, RandomDraw, End, Operation, PLAIN, Shape, Target, Values, now};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "sever",
@@ -10,7 +10,7 @@ pub(super) const KIND: Declaration = Declaration {
     impact: "connections",
     targets: Shape::Pairs,
     state: "is severed",
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "the connections of a link",
         draw: |draw| {
             let link = draw.link()?;

@@ -1,6 +1,6 @@
 //! Clocks that are wrong.
 
-use super::{Clocked, Declaration, Drawn, End, Field, Holds, Operation, PLAIN, Shape, Skewed, Target, Value, Values, now};
+use super::{ClockOwner, Declaration, RandomDraw, End, Field, Holds, Operation, PLAIN, Shape, ClockError, Target, Value, Values, now};
 
 /// By how many milliseconds a clock can be wrong.
 const WRONG_MS: std::ops::RangeInclusive<i64> = 1..=2_000;
@@ -9,7 +9,7 @@ pub(super) const KIND: Declaration = Declaration {
     name: "skew",
     example: "`skew = \"Riley\", by = \"-3s\", drift = \"+1ms\"`",
     models: "a wrong clock",
-    effect: "A server's or a client's clock is wrong by `by`, and by `drift` more each second. `by = \"0s\"` sets right what is wrong.",
+    effect: "A server's or a client's clock is wrong by `by`, and by `drift` more each second. `by = \"0s\"` corrects a clock that is wrong.",
     impact: "readings that show in a line or an answer",
     targets: Shape::Clocks,
     fields: &[
@@ -28,18 +28,18 @@ pub(super) const KIND: Declaration = Declaration {
     ],
     fields_say: "how wrong the clocks are",
     state: "is wrong",
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "a server's clock, wrong by 1ms to 2s, either way",
         draw: |draw| {
             let server = draw.server()?;
             let sign = if draw.coin() { 1 } else { -1 };
             let by = sign * draw.number(WRONG_MS) * 1_000_000;
-            Some((vec![Target::Clock(Clocked::Server(server))], wrong(by)))
+            Some((vec![Target::Clock(ClockOwner::Server(server))], wrong(by)))
         },
     }),
     events: &["skewed"],
     begin: |fault| {
-        let skewed = Skewed {
+        let skewed = ClockError {
             by: fault.values.difference("by"),
             drift: fault.values.difference("drift"),
         };

@@ -1,6 +1,6 @@
 //! Links that take longer.
 
-use super::{Declaration, Drawn, End, Field, Holds, LatencyRange, Operation, PLAIN, Shape, Target, Value, Values, now};
+use super::{Declaration, RandomDraw, End, Field, Holds, LatencyRange, Operation, PLAIN, Shape, Target, Value, Values, now};
 
 /// By what factor a link can be slower.
 const SLOWER: std::ops::RangeInclusive<u32> = 2..=10;
@@ -9,7 +9,7 @@ pub(super) const KIND: Declaration = Declaration {
     name: "slow",
     example: "`slow = \"Riley-Juzang\", latency = \"200ms\"`",
     models: "congestion",
-    effect: "Messages take `latency` from now on. What they took in the beginning is no fault, and ends this one.",
+    effect: "Messages take `latency` from now on. A `slow` with the latency of the beginning ends the fault.",
     impact: "messages sent",
     targets: Shape::Routes,
     fields: &[Field {
@@ -21,7 +21,7 @@ pub(super) const KIND: Declaration = Declaration {
     fields_say: "what the links take from now on",
     state: "is slow",
     needs_time: Some("a latency"),
-    drawn: Some(Drawn {
+    drawn: Some(RandomDraw {
         about: "a link that takes 2 to 10 times what it took in the beginning",
         draw: |draw| {
             let link = draw.link()?;

@@ -386,6 +386,6 @@ fn mistakes_in_what_is_expected_of_workloads_have_a_place() {
     let scenario = good(&format!(
         "{LOAD}\n[[expect]]\nworkload = \"load\"\nno_lost_updates = true"
     ));
-    let wanted = Expected::NoLostUpdates(Whose::Workload("load".into()));
+    let wanted = Expected::NoLostUpdates(ClientSet::Workload("load".into()));
     assert_eq!(scenario.expects[0].what, wanted);
 }

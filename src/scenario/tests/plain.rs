@@ -76,7 +76,7 @@ fn what_is_kept_can_be_expected_of_single_clients() {
     let kept =
         |client: &str| format!("{load}\n[[expect]]\nclient = \"{client}\"\nno_lost_updates = true");
     let scenario = good(&kept("load-2"));
-    let clients = Whose::Clients(vec!["load-2".into()]);
+    let clients = ClientSet::Clients(vec!["load-2".into()]);
     assert_eq!(scenario.expects[0].what, Expected::NoLostUpdates(clients));
     assert_eq!(
         problems_of(&kept("load-4")),
@@ -85,7 +85,7 @@ fn what_is_kept_can_be_expected_of_single_clients() {
     let whole = good(&format!(
         "{load}\n[[expect]]\nworkload = \"load\"\nno_lost_updates = true"
     ));
-    let Expected::NoLostUpdates(Whose::Clients(plain)) = &whole.plain().expects[0].what else {
+    let Expected::NoLostUpdates(ClientSet::Clients(plain)) = &whole.plain().expects[0].what else {
         panic!("{:?}", whole.plain().expects);
     };
     assert!((1..=3).contains(&plain.len()) && plain.iter().all(|name| name.starts_with("load-")));

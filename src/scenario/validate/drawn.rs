@@ -10,7 +10,7 @@ use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Name, ServerId};
 use crate::scenario::faults::read::RawMean;
 use crate::scenario::raw::{RawExpect, RawRandom, RawStep};
-use crate::scenario::{Action, Expected, FaultKind, Random, Step, Whose, Workload};
+use crate::scenario::{Action, ClientSet, Expected, FaultKind, Random, Step, Workload};
 use crate::units::format_duration;
 
 /// Each line is a connection of its own, and a simulated host has a limited number of ports.
@@ -275,7 +275,7 @@ impl Context<'_> {
             );
             self.error(name.span(), message);
         }
-        Some(Expected::NoLostUpdates(Whose::Workload(
+        Some(Expected::NoLostUpdates(ClientSet::Workload(
             name.as_str().into(),
         )))
     }
@@ -306,7 +306,9 @@ impl Context<'_> {
             found
         })?;
         let clients = named.into_iter().map(|(name, _)| name);
-        Some(Expected::NoLostUpdates(Whose::Clients(clients.collect())))
+        Some(Expected::NoLostUpdates(ClientSet::Clients(
+            clients.collect(),
+        )))
     }
 
     fn check_no_lost_updates(&mut self, raw: &Section<RawExpect>, help: &str) {

@@ -10,7 +10,7 @@ use crate::herd::{Herd, Name};
 use crate::scenario::broken::Broken;
 use crate::scenario::drawn::numbered;
 use crate::scenario::{
-    Action, Clocked, Direction, Fault, FaultKind, Party, Shape, Target, Value, Values,
+    Action, ClockOwner, Direction, Fault, FaultKind, Party, Shape, Target, Value, Values,
 };
 
 /// The number of cuts that are listed before the message only says that there are more.
@@ -51,7 +51,7 @@ impl Clients {
         let own = one.then(|| Name::from(name));
         let members = (1..=many).map(|number| numbered(name, number));
         let all = own.into_iter().chain(members);
-        all.map(|name| Target::Clock(Clocked::Client(name)))
+        all.map(|name| Target::Clock(ClockOwner::Client(name)))
             .collect()
     }
 }
@@ -191,7 +191,7 @@ impl Context<'_> {
             found.extend(fit);
             any
         };
-        let server = |id| Target::Clock(Clocked::Server(id));
+        let server = |id| Target::Clock(ClockOwner::Server(id));
         let mut problems = Vec::new();
         match targets {
             DraftTargets::All(span) => {

@@ -7,7 +7,7 @@ use super::{duration, key, list, named, quoted};
 use crate::herd::ServerId;
 use crate::protocol::escape;
 use crate::scenario::{
-    Check, Expected, LinkCheck, LogCheck, Scenario, ServerCheck, StateCheck, Whose,
+    Check, ClientSet, Expected, LinkCheck, LogCheck, Scenario, ServerCheck, StateCheck,
 };
 
 /// The lines of an expectation.
@@ -30,8 +30,8 @@ pub(super) fn fields(scenario: &Scenario, what: &Expected) -> String {
         Expected::Log(log) => fields.log(log),
         Expected::NoLostUpdates(whose) => {
             match whose {
-                Whose::Workload(name) => fields.line("workload", &quoted(name)),
-                Whose::Clients(names) => fields.line("client", &list(names)),
+                ClientSet::Workload(name) => fields.line("workload", &quoted(name)),
+                ClientSet::Clients(names) => fields.line("client", &list(names)),
             }
             fields.line("no_lost_updates", "true");
         }

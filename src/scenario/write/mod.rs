@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Action, Drawn, Expected, Party, Scenario, Step, Target, Whose};
+use super::{Action, ClientSet, Drawn, Expected, Party, Scenario, Step, Target};
 use crate::herd::{Herd, Link, Name, Server};
 use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
@@ -61,13 +61,13 @@ impl Scenario {
             })
             .collect();
         for expect in &mut plain.expects {
-            if let Expected::NoLostUpdates(whose @ Whose::Workload(_)) = &mut expect.what
-                && let Whose::Workload(name) = &*whose
+            if let Expected::NoLostUpdates(whose @ ClientSet::Workload(_)) = &mut expect.what
+                && let ClientSet::Workload(name) = &*whose
                 && let Some(all) = workload(name, &plain.steps)
             {
                 let mut clients: Vec<Name> = all;
                 clients.retain(|client| talking.contains(client));
-                *whose = Whose::Clients(clients);
+                *whose = ClientSet::Clients(clients);
             }
         }
         plain.steps.retain(is_plain);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::quoted;
 use crate::herd::{Herd, ServerId, split_all};
 use crate::scenario::{
-    Action, CLIENTS, ClientStep, Clocked, Direction, Drawn, Fault, FaultKind, PLACES, Party,
+    Action, CLIENTS, ClientStep, ClockOwner, Direction, Drawn, Fault, FaultKind, PLACES, Party,
     Random, Route, Shape, Step, Target, Value, Workload,
 };
 use crate::units::format_duration;
@@ -139,8 +139,8 @@ impl<'a> Table<'a> {
             }
             Target::Route(Route::Clients) => CLIENTS.to_owned(),
             Target::Route(Route::Places) => PLACES.to_owned(),
-            Target::Clock(Clocked::Server(id)) => name(*id).to_string(),
-            Target::Clock(Clocked::Client(name)) => name.to_string(),
+            Target::Clock(ClockOwner::Server(id)) => name(*id).to_string(),
+            Target::Clock(ClockOwner::Client(name)) => name.to_string(),
             Target::Direction(_) | Target::Pair(..) => return None,
         })
     }

@@ -19,7 +19,7 @@ use crate::herd::ServerId;
 use crate::journal::{Actor, ConnId, EventId, EventKind};
 use crate::protocol::{escape, visible};
 use crate::scenario::{
-    Action, ClientStep, Expect, Expected, Mismatch, PlannedUpdate, Scenario, Whose, planned,
+    Action, ClientSet, ClientStep, Expect, Expected, Mismatch, PlannedUpdate, Scenario, planned,
 };
 use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
@@ -197,7 +197,7 @@ impl Judge<'_> {
             } => self.servers(servers, *at, checks),
             Expected::Links { links, checks } => self.links(links, checks),
             Expected::Log(log) => vec![self.log(log)],
-            Expected::NoLostUpdates(Whose::Clients(clients)) => {
+            Expected::NoLostUpdates(ClientSet::Clients(clients)) => {
                 vec![lost_updates::of_clients(
                     self.scenario,
                     clients,
@@ -206,7 +206,7 @@ impl Judge<'_> {
                 )]
             }
             // Told with the workload, and with the invariants.
-            Expected::NoLostUpdates(Whose::Workload(_)) | Expected::Invariants(_) => Vec::new(),
+            Expected::NoLostUpdates(ClientSet::Workload(_)) | Expected::Invariants(_) => Vec::new(),
         };
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));

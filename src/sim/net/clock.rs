@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
-use crate::scenario::Skewed;
+use crate::scenario::ClockError;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Clock {
-    skewed: Skewed,
+    skewed: ClockError,
     /// When it became so.
     since: Duration,
     reads: u64,
@@ -15,7 +15,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// It is so wrong from now on.
-    pub(super) fn set(&mut self, skewed: Skewed, now: Duration) {
+    pub(super) fn set(&mut self, skewed: ClockError, now: Duration) {
         (self.skewed, self.since) = (skewed, now);
     }
 
@@ -33,8 +33,8 @@ impl Clock {
     }
 
     /// How wrong it is at this moment of the run, and goes on to be.
-    pub(super) fn error(&self, now: Duration) -> Skewed {
-        Skewed {
+    pub(super) fn error(&self, now: Duration) -> ClockError {
+        ClockError {
             by: i64::try_from(self.nanos_wrong(now)).unwrap_or(i64::MAX),
             drift: self.skewed.drift,
         }

@@ -25,7 +25,7 @@ use crate::herd::{Address, Name};
 use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Net};
 use crate::protocol::time::Timestamp;
-use crate::scenario::Skewed;
+use crate::scenario::ClockError;
 use clock::Clock;
 use gated::{Gated, Polls};
 use listener::SimListener;
@@ -204,25 +204,25 @@ impl Faults {
     }
 
     /// The machine's clock is wrong from now on.
-    pub(super) fn skew(&self, machine: Machine, skewed: Skewed, now: Duration) {
+    pub(super) fn skew(&self, machine: Machine, skewed: ClockError, now: Duration) {
         let clock = &mut self.inner().machines[machine].clock;
         clock.set(skewed, now);
     }
 
     /// A client's clock is wrong from now on.
-    pub(super) fn skew_client(&self, client: &Name, skewed: Skewed, now: Duration) {
+    pub(super) fn skew_client(&self, client: &Name, skewed: ClockError, now: Duration) {
         let mut inner = self.inner();
         let clock = inner.clients.entry(client.clone()).or_default();
         clock.set(skewed, now);
     }
 
     /// How wrong a machine's clock is.
-    pub(super) fn error(&self, machine: Machine, now: Duration) -> Skewed {
+    pub(super) fn error(&self, machine: Machine, now: Duration) -> ClockError {
         self.inner().machines[machine].clock.error(now)
     }
 
     /// How wrong a client's clock is.
-    pub(super) fn client_error(&self, client: &Name, now: Duration) -> Skewed {
+    pub(super) fn client_error(&self, client: &Name, now: Duration) -> ClockError {
         let clock = self.inner().clients.get(client).copied();
         clock.unwrap_or_default().error(now)
     }

@@ -65,12 +65,12 @@ struct Stops<'a> {
 
 /// Something that keeps a server from being told: who has to do with it, and from when to when.
 struct Broken<'a> {
-    whose: Whose<'a>,
+    scope: Scope<'a>,
     begin: u64,
     end: u64,
 }
 
-enum Whose<'a> {
+enum Scope<'a> {
     Server(&'a str),
     Way(&'a str, &'a str),
 }
@@ -84,12 +84,12 @@ fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
             // Who refuses keeps its links, and nobody asks a clock.
             Kind::Refuse | Kind::Skew => {}
             Kind::Crash | Kind::PowerOff | Kind::Freeze => {
-                let (whose, end) = (Whose::Server(fault.begin.who.name()), until(fault.end));
-                broken.push(Broken { whose, begin, end });
+                let (scope, end) = (Scope::Server(fault.begin.who.name()), until(fault.end));
+                broken.push(Broken { scope, begin, end });
             }
             Kind::Cut | Kind::Sever | Kind::Slow => {
                 broken.extend(fault.parts.iter().map(|part| Broken {
-                    whose: Whose::Way(part.pair.0, part.pair.1),
+                    scope: Scope::Way(part.pair.0, part.pair.1),
                     begin,
                     end: until(part.end),
                 }));
@@ -199,9 +199,9 @@ impl<'a> Stops<'a> {
     /// Whether anything was wrong with a link or its ends from one moment to another.
     fn is_broken(&self, a: &str, b: &str, from: u64, to: u64) -> bool {
         self.broken.iter().any(|broken| {
-            let is_theirs = match broken.whose {
-                Whose::Server(name) => name == a || name == b,
-                Whose::Way(one, other) => (one, other) == (a, b) || (one, other) == (b, a),
+            let is_theirs = match broken.scope {
+                Scope::Server(name) => name == a || name == b,
+                Scope::Way(one, other) => (one, other) == (a, b) || (one, other) == (b, a),
             };
             is_theirs && broken.begin <= to && broken.end >= from
         })
