@@ -8,6 +8,7 @@ use super::lanes::Lanes;
 use crate::herd::{Link, ServerId};
 use crate::trace::Trace;
 use crate::trace::propagation::{Arrival, Propagation};
+use crate::trace::state::{LinkState, State};
 use crate::units::LatencyRange;
 
 /// The faults of a run, and their effects.
@@ -159,6 +160,11 @@ impl<'a> Reasons<'a> {
         let in_the_way = |fault: &&Fault| match fault.kind {
             FaultClass::Down => fault.covers(begin, end) && touches(fault, &way),
             FaultClass::Skewed => false,
+            // The links that a server has stay up while it refuses connections.
+            FaultClass::Refusing => {
+                let refuses = fault.overlaps(begin, end) && touches(fault, &way);
+                refuses && [begin, end].iter().any(|at| self.lacks_a_link(fault, *at))
+            }
             // Between servers and others than servers.
             FaultClass::Cut | FaultClass::Slow | FaultClass::Severed if fault.pairs.is_empty() => {
                 false
@@ -174,6 +180,21 @@ impl<'a> Reasons<'a> {
         let faults = self.faults.iter().filter(in_the_way);
         let reasons: BTreeSet<String> = faults.map(|fault| self.was(fault)).collect();
         reasons.into_iter().collect()
+    }
+
+    /// Whether a server that a fault affects has a link that is down at this moment.
+    fn lacks_a_link(&self, fault: &Fault, at: u64) -> bool {
+        let (herd, state) = (&self.trace.herd, State::at(&self.trace.events, at));
+        let lanes = fault
+            .lanes
+            .iter()
+            .filter_map(|lane| self.lanes.list.get(*lane));
+        let servers: Vec<ServerId> = lanes.filter_map(|lane| herd.id(&lane.name)).collect();
+        let mut links = herd.links().iter();
+        links.any(|link| {
+            let own = servers.iter().any(|id| link.other(*id).is_some());
+            own && state.link_state(herd, link) == LinkState::Down
+        })
     }
 
     /// Links that a fault is of; a partition cuts ways on which there is none, too.
@@ -213,8 +234,8 @@ impl<'a> Reasons<'a> {
             FaultClass::Frozen => format!("{name} was frozen"),
             FaultClass::Refusing => format!("{name} refused connections"),
             FaultClass::Skewed => format!("the clock of {name} was wrong"),
-            FaultClass::Cut => format!("the way was cut ({})", pairs()),
-            FaultClass::Slow => format!("the way was slow ({})", pairs()),
+            FaultClass::Cut => format!("the path was cut ({})", pairs()),
+            FaultClass::Slow => format!("the path was slow ({})", pairs()),
             FaultClass::Severed => format!("connections were reset ({})", pairs()),
         }
     }

@@ -414,7 +414,7 @@ fn the_shortest_way_is_one_that_was_open() {
     let (code, stdout, page) = run_and_page("shortest-over-a-cut.toml", &[]);
     assert_eq!(code, Some(0), "{stdout}");
     assert_eq!(row(&stdout, "S8"), ["7", "7", "140ms", "140ms", "S7"]);
-    let why = "S6 → S7 → S8, because the way was cut (S1 ↔ S8).";
+    let why = "S6 → S7 → S8, because the path was cut (S1 ↔ S8).";
     assert!(stdout.contains(why), "{stdout}");
     assert!(page.contains(why), "the page says something else");
 }

@@ -787,3 +787,25 @@ fn a_run_may_end_within_a_fault_of_several_operations() {
     assert_eq!(affected.len(), 1, "{affected:?}");
     assert!(affected[0].contains(" wake-up"), "{affected:?}");
 }
+
+/// Who refuses connections keeps the links that it has, so that is no reason for anything that comes over them.
+#[test]
+fn refusing_connections_is_a_reason_only_where_a_link_is_down() {
+    let late = |steps: &str| {
+        let text = format!(
+            "title = \"t\"\nherd = \"riley\"\nend = \"6s\"\nwithout = [\"nothing-waits\", \"agreement\"]\nsteps = [{steps}\n\
+             {{ at = \"2s\", client = \"kiwi\", to = \"Riley\", send = \"IAMAT kiwi +1+1 {{now}}\" }}]"
+        );
+        let (scenario, _) = Scenario::parse("t.toml", &text, None).expect("right");
+        let trace = sim::run(&scenario).expect("it runs");
+        proxy_herd::report::text(&trace, proxy_herd::report::Detail::Story)
+    };
+    let slow = "{ at = \"1s\", slow = \"Juzang-Campbell\", latency = \"500ms\" },";
+    let refuses = "{ at = \"1s\", refuse = \"Juzang\" },";
+    let told = late(&format!("{slow} {refuses}"));
+    assert!(told.contains("the path was slow"), "{told}");
+    assert!(!told.contains("Juzang refused connections"), "{told}");
+    let severed = "{ at = \"1500ms\", sever = \"Riley\", from = \"Juzang\" },";
+    let told = late(&format!("{refuses} {severed}"));
+    assert!(told.contains("Juzang refused connections"), "{told}");
+}
