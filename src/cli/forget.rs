@@ -36,7 +36,7 @@ Exit codes:
 pub(super) struct Args {
     /// The client's id, as in its IAMAT
     client: OsString,
-    /// Where one of the servers answers operators
+    /// The address of the admin listener of any server of the herd
     #[arg(long, value_name = "HOST:PORT", default_value = USUAL_ADMIN, value_parser = address)]
     admin: Address,
     /// The file that holds the server's admin token

@@ -27,8 +27,8 @@ Examples:
   herd hops --servers 100 --shape small-world:4,0.1 --latency 5ms..80ms --csv
 
 Exit codes:
-  0  every server in reach is reached, by the shortest way
-  1  one is not
+  0  every reachable server received every update over a best path
+  1  some reachable server did not
   2  the command line or the herd's file is bad
   3  something inside failed")]
 pub(super) struct Args {

@@ -73,8 +73,8 @@ pub(super) struct Args {
     /// How long an answer or a connection may take
     #[arg(long, value_name = "TIME", default_value = "5s")]
     timeout: DurationText,
-    /// Follow this number of updates a second to all servers, one after the other. Each costs one look-up at Places at every
-    /// server but one
+    /// Follow this number of updates a second to all servers, one after the other. Each followed update
+    /// causes one look-up at Places at every server but its origin
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     propagation: u32,
     /// Measure the processor time of this process, a server's on this machine; again for each further one

@@ -14,7 +14,7 @@ pub(super) struct WhichHerd {
     /// A herd of this shape: line, ring, star, mesh, `grid:3x4`, `random:D` (D links at each server), `small-world:K,P` (links to K near servers, a share P of them drawn anew)
     #[arg(long)]
     shape: Option<Shape>,
-    /// The number of servers of a herd that has the shape of `--shape`
+    /// How many servers to generate for `--shape`
     #[arg(long, value_name = "N", requires = "shape")]
     servers: Option<usize>,
     /// What a drawn shape follows from

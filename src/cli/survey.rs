@@ -25,8 +25,8 @@ Examples:
   herd survey --html survey.html
 
 Exit codes:
-  0  in every set, who is in reach is reached, by the shortest way
-  1  there are exceptions, or not every set was surveyed
+  0  in every set, every reachable server received every update over a best path
+  1  there are deviations from the graph, or not every set was surveyed
   2  the command line or the herd's file is bad
   3  something inside failed")]
 #[expect(

@@ -42,8 +42,7 @@ Examples:
   herd sweep --keep-going --shrink found --html sweep.html --seeds 0..1000 scenarios/stories/chaos.toml
 
 On the page that --html writes, each failure that --shrink shrunk opens its scenario.
-Ctrl-C ends it with a report of what was run; with --state it can be gone on with. While failures are shrunk it
-writes the smallest one by then. A second Ctrl-C ends it at once.
+Ctrl-C ends it with a report of what was run; with --state it can be gone on with. Ctrl-C while a failure is being shrunk writes the smallest failing scenario found so far. A second Ctrl-C ends it at once.
 
 Exit codes:
   0  every run passed

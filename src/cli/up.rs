@@ -253,8 +253,7 @@ enum Ending {
     AtOnce,
 }
 
-/// Begins a server's process. It ends when its standard input does, or when it has another parent, so it can't outlive
-/// this process.
+/// Begins a server's process. The child exits when its standard input closes or when it is reparented, so it can't outlive this process.
 fn start(herd: &str, name: &str, flags: &[OsString]) -> Result<Child, Failure> {
     let failed = |error| Failure::Failed(format!("can't start {name}: {error}"));
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);

@@ -25,7 +25,7 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DurationError {
     /// It doesn't begin with digits, or has no digits after the point.
-    #[error("a duration is a number and a unit, such as `20ms` or `1.5s`")]
+    #[error("a duration is a number without a sign and a unit, such as `20ms` or `1.5s`")]
     NoNumber,
     /// It ends after the number.
     #[error("a duration needs a unit: one of ns, us, ms, s, m, h")]

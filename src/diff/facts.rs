@@ -51,7 +51,7 @@ pub struct FirstArrival {
     pub sync: bool,
     /// Nanoseconds after its origin took it in.
     pub delay: u64,
-    /// How often it took it in: once more for each time that it had forgotten it.
+    /// How many times this server accepted the update: once, plus once after each time that it lost the record.
     pub times: usize,
 }
 

@@ -430,7 +430,7 @@ fn parting(diff: &Diff) -> Vec<String> {
         None => "the run is over".to_owned(),
     };
     vec![
-        format!("the events part at number {}", parting.event),
+        format!("the runs diverge at event {}", parting.event),
         format!("  A  {}", told(&parting.a)),
         format!("  B  {}", told(&parting.b)),
     ]

@@ -67,7 +67,7 @@ struct Inner {
     outcomes: BTreeMap<Place, Outcome>,
     /// Jobs that are not over: of clients that wait, or have not closed yet.
     pending: usize,
-    /// Jobs that may still be answered.
+    /// Jobs whose answer is outstanding.
     waiting: usize,
 }
 

@@ -89,7 +89,7 @@ fn extra_links(survey: &Survey) -> String {
 const LEGEND: &str = "<ul class=\"legend\">\
     <li><b class=\"d0\">·</b> everybody, in as few hops as with nothing missing</li>\
     <li><b class=\"d1\">+1</b> everybody, and somebody in so many hops more</li>\
-    <li><b class=\"apart\">2</b> so many that run are out of reach from there: the failures cut the herd</li>\
+    <li><b class=\"apart\">2</b> so many that run are out of reach from there: the failures partition the herd</li>\
     <li><b class=\"missed\">!1</b> so many were in reach and not reached</li>\
     <li><b class=\"dead\">✕</b> the origin itself is dead</li>\
     <li><b class=\"cuts\">A</b> a bar before what is missing: that cuts the herd</li></ul>\n";
@@ -240,7 +240,7 @@ mod tests {
             page.contains("<p class=\"verdict-line held\">PASSED: "),
             "{page}"
         );
-        assert!(page.contains("<p>pairs of failures that cut the herd: 8 of 30</p>"));
+        assert!(page.contains("<p>pairs of failures that partition the herd: 8 of 30</p>"));
         assert_eq!(page.matches("<li>").count() - 6, 8);
         assert!(page.contains("<td>Riley-Campbell</td><td>6</td><td>8</td><td>40</td>"));
         survey.extra = Some(Vec::new());

@@ -755,7 +755,7 @@ fn a_survey_says_what_holds_in_which_failure_sets_and_what_cuts_the_herd() {
     let text = out(&ran);
     assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
     for wanted in [
-        "single failures that cut the herd: 2 of 11\n  Holiday-Welsh cut\n  Holiday dead\n",
+        "single failures that partition the herd: 2 of 11\n  Holiday-Welsh cut\n  Holiday dead\n",
         "PASSED: in all 42 failure sets and from all live origins, every server in reach is reached and no other",
     ] {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");

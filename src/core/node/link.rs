@@ -323,7 +323,8 @@ impl Link {
             || (self.dirty.has_bulk() && self.pings.allow_bulk())
     }
 
-    /// What is to be sent next, of what is live or else of what is not.
+    /// Removes and returns the next item to send, a live one or one in bulk, as `pace` says. There is none in bulk while
+    /// the pings do not allow it.
     pub(super) fn pop(&mut self, pace: Pace) -> Option<Waiting> {
         match pace {
             Pace::Live => self.dirty.pop_live(),

@@ -2,7 +2,7 @@
 
 use super::{at_most, decimal};
 
-/// Latitude and longitude as written: `+34.068930-118.445127`. Both signs are there, both are in range.
+/// Latitude and longitude as written: `+34.068930-118.445127`. Latitude and longitude each have an explicit sign and are in range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     text: &'a [u8],

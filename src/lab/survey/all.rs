@@ -74,7 +74,7 @@ pub struct FailureSet {
     pub dead: Vec<String>,
     /// The names of cut links.
     pub cut: Vec<String>,
-    /// Whether servers that run can't reach each other.
+    /// Whether these failures partition the servers that run.
     pub cuts_the_herd: bool,
     /// How the update of each live server spread.
     pub spreads: Vec<Spread>,

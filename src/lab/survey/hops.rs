@@ -80,7 +80,7 @@ impl Hops {
         ways.filter(|way| way.shortest.is_some_and(|hops| hops > 0))
     }
 
-    /// How many ways to other servers there are.
+    /// Counts the routes from an origin to a server that it can reach, over all floods.
     pub fn ways(&self) -> usize {
         self.in_reach().count()
     }

@@ -14,7 +14,7 @@ const MOST_SERVERS: usize = 60;
 pub struct ExtraLink {
     /// Its ends.
     pub link: String,
-    /// The number of failure sets that cut the herd and would not with this link.
+    /// The number of failure sets that partition the herd and would not with this link.
     pub saves: usize,
     /// How many more ordered pairs of running servers could reach each other, in all failure sets together.
     pub more_ways: usize,

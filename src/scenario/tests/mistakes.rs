@@ -355,7 +355,7 @@ fn all_mistakes_are_told_at_once() {
     let wanted = [
         "1:1 unknown field `titel`",
         "4:24 unknown server `Jusang`",
-        "5:10 bad duration `é`: a duration is a number and a unit, such as `20ms` or `1.5s`",
+        "5:10 bad duration `é`: a duration is a number without a sign and a unit, such as `20ms` or `1.5s`",
         "5:15 unknown field `crsh`",
         "6:54 unknown placeholder `{x}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, \
          `{client}` or `{hex:00ff}`, or `{{` for a brace",

@@ -251,7 +251,7 @@ impl Context<'_> {
         }
     }
 
-    /// What is expected of a workload.
+    /// Validates an expectation of a workload: `no_lost_updates = true`.
     pub(super) fn kept(
         &mut self,
         raw: &Section<RawExpect>,
@@ -280,7 +280,7 @@ impl Context<'_> {
         )))
     }
 
-    /// What is expected of clients.
+    /// Validates an expectation of clients: `no_lost_updates = true`.
     pub(super) fn no_lost_updates_of(
         &mut self,
         raw: &Section<RawExpect>,

@@ -374,7 +374,7 @@ fn from_where(address: IpAddr) -> String {
     format!("from {}", site(address))
 }
 
-/// What is left of a text that is too long for a log.
+/// Truncates a text that is too long for a log at a character boundary, and appends `…`.
 fn cut(mut text: String) -> String {
     if text.len() > LONGEST {
         let end = text.floor_char_boundary(LONGEST);

@@ -58,7 +58,7 @@ pub enum Query {
 }
 
 impl Query {
-    /// The question that answers `look_up`.
+    /// The request to Places whose response answers `look_up`.
     ///
     /// The legacy API always gives what it has, and the answer is cut afterwards, so look-ups that
     /// differ in their bound alone are the same question. The new API takes 1 to 20 as a bound; an

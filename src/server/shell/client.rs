@@ -217,7 +217,7 @@ impl<'a, N: Net> Talk<'a, N> {
     }
 
     /// Handles up to `most` whole lines until there is a reason not to. Answers are appended to what is to be
-    /// written, or to what waits for look-ups. Returns how many lines there were, too.
+    /// written, or to what waits for look-ups. Also returns the number of lines that it handled.
     fn handle(&mut self, most: usize) -> (Then, usize) {
         let Self {
             shared, conn, turn, ..

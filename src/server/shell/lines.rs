@@ -93,7 +93,7 @@ impl Lines {
         Next::Line(&self.buffer[start..end])
     }
 
-    /// Whether there are lines, or a line that was begun, that were not handled.
+    /// Whether the buffer holds unhandled input: whole lines, or the start of one.
     pub(super) fn has_more(&self) -> bool {
         self.start < self.buffer.len()
     }

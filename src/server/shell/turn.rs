@@ -93,7 +93,7 @@ impl Turn {
     /// is dropped.
     pub(super) async fn next<'a>(&mut self, gate: &'a Gate) -> Option<SemaphorePermit<'a>> {
         let permit = if self.settle() {
-            // It is never closed.
+            // The semaphore is never closed, so acquiring can't fail.
             gate.0.acquire().await.ok()
         } else {
             None

@@ -53,7 +53,7 @@ fn a_forgotten_client_is_unknown_and_its_next_line_is_taken_whatever_was_said_be
     let (record, _) = node.record(b"kiwi").expect("known");
     assert_eq!((record.location(), record.generation()), (&b"+1-1"[..], 1));
     assert_eq!((node.clients(), node.forgotten()), (1, 0));
-    // It can be pinned again, and freed again.
+    // The client can send the largest time again, which blocks its later updates, and can be forgotten again.
     say(&mut node, format!("IAMAT kiwi +0-0 {LARGEST}").as_bytes());
     assert_eq!(forget(&mut node, "kiwi"), Ok(2));
 }

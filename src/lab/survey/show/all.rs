@@ -63,7 +63,7 @@ impl Sums {
     }
 }
 
-/// Failures of one number that cut the herd.
+/// Failures of one number that partition the herd.
 pub(crate) struct Cutting {
     /// How many there are.
     pub(crate) words: String,
@@ -128,7 +128,7 @@ impl Survey {
         let head = [
             "failures",
             "sets",
-            "cut the herd",
+            "partitioned",
             "updates",
             "in reach",
             "reached",
@@ -145,11 +145,19 @@ impl Survey {
         table(&rows, &right(12))
     }
 
-    /// The failures by ones and twos that cut the herd.
+    /// The failures by ones and twos that partition the herd.
     pub(crate) fn cutting(&self) -> Vec<Cutting> {
         let words = [
-            (1, "single failures that cut the herd", "single failure"),
-            (2, "pairs of failures that cut the herd", "pair of failures"),
+            (
+                1,
+                "single failures that partition the herd",
+                "single failure",
+            ),
+            (
+                2,
+                "pairs of failures that partition the herd",
+                "pair of failures",
+            ),
         ];
         let of_size = |(size, many, none)| {
             let sets = || self.sets.iter().filter(|set| set.size() == size);

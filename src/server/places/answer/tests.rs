@@ -118,7 +118,7 @@ fn a_legacy_body_that_says_no_is_no_answer() {
         ("OVER_DAILY_LIMIT", Denial::OverDailyLimit),
         ("INVALID_REQUEST", Denial::InvalidRequest),
         ("UNKNOWN_ERROR", Denial::UnknownError),
-        // Not documented, and surely no places.
+        // An undocumented status carries no places, so it counts as an unknown error.
         ("NOT_FOUND", Denial::UnknownError),
     ] {
         for list in ["\"results\":[],", ""] {
