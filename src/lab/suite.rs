@@ -130,6 +130,21 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "kiwi: hops to Bernard: 2 (expected: 7)")]
+    fn a_trace_says_what_failed() {
+        let scenario = Scenario::builder("riley")
+            .at("1s")
+            .client("kiwi")
+            .to("Riley")
+            .send("IAMAT kiwi +1+1 {now}")
+            .expect_update("kiwi")
+            .with("hops", [("Bernard", 7)])
+            .build();
+        let trace = crate::sim::run_once(&scenario.unwrap()).unwrap();
+        trace.assert_passed();
+    }
+
+    #[test]
     #[should_panic(expected = "no seed was run")]
     fn no_seed_at_all_passes_nothing() {
         sweep(&jittery(), 3..3).assert_passed();

@@ -210,17 +210,13 @@ impl Scenario {
 
     /// How long messages take in the beginning, by route.
     pub fn usual(&self) -> Usual {
-        self.usual_latencies().collect()
-    }
-
-    /// The same, links in the herd's order first.
-    pub fn usual_latencies(&self) -> impl Iterator<Item = (Route, LatencyRange)> {
         let links = self.link_latency.iter().enumerate();
         let links = links.map(|(at, latency)| (Route::Link(at), *latency));
-        links.chain([
+        let others = [
             (Route::Clients, self.client_latency),
             (Route::Places, self.places_latency),
-        ])
+        ];
+        links.chain(others).collect()
     }
 
     /// The same scenario with another seed.

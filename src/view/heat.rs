@@ -89,7 +89,7 @@ fn extra_links(survey: &Survey) -> String {
 const LEGEND: &str = "<ul class=\"legend\">\
     <li><b class=\"d0\">·</b> everybody, in as few hops as with nothing missing</li>\
     <li><b class=\"d1\">+1</b> everybody, and somebody in so many hops more</li>\
-    <li><b class=\"apart\">2</b> so many that run are out of reach from there: the failures partition the herd</li>\
+    <li><b class=\"apart\">2</b> the number of live servers that can't be reached from there, since the failures partition the herd</li>\
     <li><b class=\"missed\">!1</b> so many were in reach and not reached</li>\
     <li><b class=\"dead\">✕</b> the origin itself is dead</li>\
     <li><b class=\"cuts\">A</b> a bar before what is missing: that cuts the herd</li></ul>\n";

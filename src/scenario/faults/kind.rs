@@ -38,6 +38,11 @@ impl FaultKind {
         }
     }
 
+    /// The words of the steps that begin and end it.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        [Some(self.name), self.end_word()].into_iter().flatten()
+    }
+
     /// What ends it for these, where a step of its own does.
     pub fn operations_to_end(self, targets: &[Target]) -> Vec<Operation> {
         match self.end {

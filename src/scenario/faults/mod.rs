@@ -316,7 +316,8 @@ impl Fault {
     }
 }
 
-fn pairs(targets: &[Target]) -> Vec<(Party, Party)> {
+/// From whom to whom, or between whom, of all targets that are such.
+pub(super) fn pairs(targets: &[Target]) -> Vec<(Party, Party)> {
     targets.iter().filter_map(Target::pair).collect()
 }
 

@@ -36,11 +36,6 @@ impl RawFault {
     }
 }
 
-/// The words of steps that begin and end faults, in the order of the kinds.
-fn words() -> impl Iterator<Item = &'static str> {
-    FaultKind::all().flat_map(|kind| [Some(kind.name), kind.end_word()].into_iter().flatten())
-}
-
 /// The fields of all kinds, each once.
 fn fields() -> Vec<&'static Field> {
     let all = super::ALL.iter().flat_map(|kind| kind.fields);
@@ -57,7 +52,10 @@ impl Declared for RawFault {
     fn names() -> &'static [&'static str] {
         static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
             let fields = fields().into_iter();
-            words().chain(fields.map(|field| field.name)).collect()
+            FaultKind::all()
+                .flat_map(FaultKind::words)
+                .chain(fields.map(|field| field.name))
+                .collect()
         });
         &NAMES
     }

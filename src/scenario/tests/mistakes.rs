@@ -135,6 +135,17 @@ fn mistakes_in_steps_have_a_place() {
 }
 
 #[test]
+fn what_ends_by_itself_is_not_ended_by_another_kind_s_step() {
+    let steps = "steps = [{ at = \"1s\", pause_gc = \"Juzang\", pauses = 1, pause = \"1s\", gap = \"1s\" }, \
+        { at = \"1500ms\", thaw = \"Juzang\" }]";
+    let problems = parse(&format!("{HEAD}{steps}")).unwrap_err().to_string();
+    assert!(
+        problems.contains("its `pause_gc` ends by itself"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn a_field_of_before_is_refused_and_its_new_name_suggested() {
     let steps = "steps = [{ at = \"1s\", crash = \"Juzang\" }]\n";
     for (text, old, new) in [

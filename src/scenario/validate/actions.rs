@@ -50,8 +50,10 @@ impl Context<'_> {
         }
         self.check_drawn_fields(step, action);
         let has_sides = |kind: &FaultKind| kind.targets.has_sides();
-        let words = |kind: FaultKind| [Some(kind.name), kind.end_word()].into_iter().flatten();
-        let with_sides: Vec<&str> = FaultKind::all().filter(has_sides).flat_map(words).collect();
+        let with_sides: Vec<&str> = FaultKind::all()
+            .filter(has_sides)
+            .flat_map(FaultKind::words)
+            .collect();
         let from = step.from.as_ref().map(OneOrMany::span);
         self.check_owners("from", &with_sides, from, action);
         let maybe = step.maybe.as_ref().map(Located::span);

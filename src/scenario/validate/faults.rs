@@ -17,8 +17,7 @@ use crate::units::{DurationError, parse_duration};
 impl RawStep {
     /// The faults that the step says begin or end, each with its word and its targets, in the order of the kinds.
     pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &OneOrMany)> {
-        let words = FaultKind::all()
-            .flat_map(|kind| [Some(kind.name), kind.end_word()].into_iter().flatten());
+        let words = FaultKind::all().flat_map(FaultKind::words);
         words.filter_map(|word| match self.get(word) {
             Some(RawFault::Targets(list)) => Some((word, list)),
             _ => None,

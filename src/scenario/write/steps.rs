@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::quoted;
 use crate::herd::{Herd, ServerId, split_all};
+use crate::scenario::faults::pairs;
 use crate::scenario::{
     Action, CLIENTS, ClientStep, ClockOwner, Direction, Drawn, Fault, FaultKind, PLACES, Party,
     Random, Route, Shape, Step, Target, Value, Workload,
@@ -277,8 +278,4 @@ fn both_ways(here: &[Party], there: &[Party]) -> impl Iterator<Item = Direction>
         .iter()
         .flat_map(|&a| there.iter().map(move |&b| (a, b)));
     pairs.flat_map(|(a, b)| [(a, b), (b, a)])
-}
-
-fn pairs(targets: &[Target]) -> Vec<(Party, Party)> {
-    targets.iter().filter_map(Target::pair).collect()
 }
