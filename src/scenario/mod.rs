@@ -36,7 +36,11 @@ mod write;
 pub use builder::{Builder, FieldValue, HerdRef};
 pub use drawn::{Drawn, Random, Workload};
 pub use expects::{
-    Check, ClientSet, Expect, Expected, LinkCheck, LogCheck, ServerCheck, StateCheck, UpdateRef,
+    Check, ClientSet, Expect, Expected, InvariantExpectation, LinkCheck, LinkExpectation,
+    LogExpectation, ServerCheck, ServerExpectation, StateCheck, UpdateExpectation, UpdateRef,
+};
+pub(crate) use expects::{
+    LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
 };
 pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
 pub use operation::{Condition, Operation};
@@ -46,7 +50,7 @@ pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
-pub(crate) use updates::planned;
+pub(crate) use updates::{clients_of, planned};
 
 /// How long a simulated client waits for its connection, and then for all its answers together.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(5);

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::document::{Entries, Extended, Located, OneOrMany, Section, TextOr};
 use crate::herd::RawHerd;
+use crate::scenario::expects::RawExpect;
 use crate::scenario::faults::read::{RawFault, RawMean};
 use crate::scenario::places::PlacesFault;
 use crate::scenario::timers::RawTimer;
-use crate::trace::state::LinkState;
 use crate::units::{DurationText, LatencyRange};
 
 /// A scenario: a herd, what happens to it, and what is expected to come of it.
@@ -195,90 +195,3 @@ pub(super) struct NoMeans {}
 
 /// Means, by the word of the fault.
 pub(super) type RawRandom = Extended<NoMeans, RawMean>;
-
-/// Something that is expected. It is about one of `update`, `server`, `link`, `log`, `workload`, `client` and
-/// `invariant`; the other fields say what must be true of that.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Expect")]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawExpect {
-    /// The update: the client's id in the IAMAT, `"kiwi.cs.ucla.edu"`. If several are sent for
-    /// that id, `"kiwi.cs.ucla.edu#2"` is the second in order of sending. Bytes that are no text
-    /// are written as reports show them: `'\xff\xfe'`. At least one of `reaches`, `misses`, `hops`,
-    /// `path`, `within`, `sends`, `useful`, `duplicates`, `ignored`, `refused` and `unheard` says what
-    /// must be true of it.
-    pub(super) update: Option<Located<String>>,
-    /// Servers: a name, a list, or `"all"`. At least one of `holds`, `lacks`, `records`,
-    /// `lookups` and `requests` says what must be true of each.
-    pub(super) server: Option<OneOrMany>,
-    /// Links: `"Riley-Juzang"`, a list, or `"all"`. At least one of `is`, `synchronises_within` and
-    /// `brings` says what must be true of each.
-    pub(super) link: Option<OneOrMany>,
-    /// What happened, in the words of `herd run --all`: `"link to Juzang is down*"`. `*` stands for
-    /// any text, `\*` for a star, `\\` for a backslash.
-    pub(super) log: Option<Located<String>>,
-    /// The servers that must learn it: a name, a list, or `"all"`.
-    pub(super) reaches: Option<OneOrMany>,
-    /// The servers that must not learn it: a name, a list, or `"all"`.
-    pub(super) misses: Option<OneOrMany>,
-    /// Over how many links it first comes to a server: `{ Jaquez = 1, Bernard = 2 }`.
-    pub(super) hops: Option<Entries<Located<u32>>>,
-    /// By which way it first comes to a server: `{ Bernard = "Riley-Jaquez-Bernard" }`, or a list
-    /// of names.
-    pub(super) path: Option<Entries<OneOrMany>>,
-    /// How soon it comes to all servers that `reaches`, `hops` and `path` name; if they name none,
-    /// to every server that it comes to.
-    pub(super) within: Option<Located<DurationText>>,
-    /// How many messages between servers carried it.
-    pub(super) sends: Option<Located<u64>>,
-    /// How many of them were new to their receiver.
-    pub(super) useful: Option<Located<u64>>,
-    /// How many of them were duplicates: their receiver already knew what they said.
-    pub(super) duplicates: Option<Located<u64>>,
-    /// `true`: the update is answered and changes nothing, so no server accepts it.
-    pub(super) ignored: Option<Located<bool>>,
-    /// `true`: its server refuses the line, so no server accepts it.
-    pub(super) refused: Option<Located<bool>>,
-    /// `true`: no server hears it, because the one that it is sent to is dead or out of reach.
-    pub(super) unheard: Option<Located<bool>>,
-    /// When to look at a server or a link: after all that happened at that moment. At the end of
-    /// the run if not given.
-    pub(super) at: Option<Located<DurationText>>,
-    /// The updates that the server holds then, each as its client's newest: as in `update`.
-    pub(super) holds: Option<OneOrMany>,
-    /// The clients, by their ids, of which the server holds no record then.
-    pub(super) lacks: Option<OneOrMany>,
-    /// Of how many clients the server holds a record then.
-    pub(super) records: Option<Located<u64>>,
-    /// How many questions that clients put to the server went on to Places, in the whole run.
-    pub(super) lookups: Option<Located<u64>>,
-    /// How many of the server's requests reached Places, in the whole run.
-    pub(super) requests: Option<Located<u64>>,
-    /// How the link is then, by the worse of its ends; a synchronised link is also `"up"`.
-    pub(super) is: Option<Located<LinkState>>,
-    /// From when on to look for the link coming up; from the beginning if not given.
-    pub(super) since: Option<Located<DurationText>>,
-    /// How long it may take from the first time that the link comes up after `since` until both
-    /// ends are synchronised.
-    pub(super) synchronises_within: Option<Located<DurationText>>,
-    /// How many records both ends together send in that synchronisation.
-    pub(super) brings: Option<Located<u64>>,
-    /// Whose events count: a server, a client, `"network"` or `"places"`. Everybody's if not given.
-    pub(super) by: Option<Located<String>>,
-    /// Only what happens from this moment on counts.
-    pub(super) from: Option<Located<DurationText>>,
-    /// Only what happens up to this moment counts.
-    pub(super) until: Option<Located<DurationText>>,
-    /// How often it must happen, exactly; 0 for never. At least once if not given.
-    pub(super) times: Option<Located<u64>>,
-    /// The workload that is meant, by its name.
-    pub(super) workload: Option<Located<String>>,
-    /// Clients, by their names in the steps: `"kiwi"`, `"load-3"`, or a list.
-    pub(super) client: Option<OneOrMany>,
-    /// `true`: of each of the workload's clients, or of these clients, every server that runs at the
-    /// end holds the newest update that was answered, or a newer one.
-    pub(super) no_lost_updates: Option<Located<bool>>,
-    /// Invariants that this run is about: a name or a list. They are checked anyway; naming them says that nothing
-    /// else need be expected.
-    pub(super) invariant: Option<OneOrMany>,
-}

@@ -32,3 +32,8 @@ pub fn drawn() -> String {
     }
     table
 }
+
+/// A table in Markdown of what can be expected of a subject, such as `update`; none if there is no such subject.
+pub fn expectations(subject: &str) -> Option<String> {
+    super::expects::table(subject)
+}

@@ -1,10 +1,10 @@
 //! Which updates a scenario sends, in which order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Action, ClientStep, Scenario, Step};
-use crate::herd::ServerId;
+use crate::herd::{Name, ServerId};
 
 /// An IAMAT that the scenario sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,21 @@ pub(crate) fn planned(steps: &[Step]) -> Vec<PlannedUpdate> {
     updates.sort_by_key(|update| update.at);
     number(&mut updates);
     updates
+}
+
+/// The clients of these steps, by name.
+pub(crate) fn clients_of(steps: &[Step]) -> BTreeSet<Name> {
+    let mut names = BTreeSet::new();
+    for step in steps {
+        match &step.action {
+            Action::Client(client) => names.extend([client.client.clone()]),
+            Action::Workload(load) => {
+                names.extend((1..=load.clients).map(|number| load.client(number)));
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 fn add_step(updates: &mut Vec<PlannedUpdate>, step: usize, at: Duration, client: &ClientStep) {

@@ -18,7 +18,7 @@ use crate::herd::{Address, Name, ServerId};
 use crate::journal::{Actor, CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::{Connection, Net};
 use crate::protocol::answers::Answers;
-use crate::scenario::{CLIENT_PATIENCE, ClientStep, Rendered};
+use crate::scenario::{CLIENT_PATIENCE, ClientStep, LineId, Outcome, Rendered};
 
 /// What a client is to do at one server.
 #[derive(Clone)]
@@ -33,30 +33,6 @@ pub(super) struct Job {
     pub(super) repetition: u32,
 }
 
-/// Which line of a scenario: of which step, to which server, in which repetition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) step: usize,
-    pub(super) to: ServerId,
-    /// From 1.
-    pub(super) repetition: u32,
-    /// From 0.
-    pub(super) line: usize,
-}
-
-/// The outcome of one line so far.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    pub(super) place: Place,
-    /// The event of sending it; none if there was no connection.
-    pub(super) sent: Option<EventId>,
-    /// The text of the first clock in it.
-    pub(super) clock: Option<String>,
-    pub(super) answer: Option<Vec<u8>>,
-    /// An answer may still come.
-    pub(super) waits: bool,
-}
-
 /// Where the driver puts jobs, and finds their outcomes: each one as soon as it is known, since a run may end at any
 /// moment.
 #[derive(Clone, Default)]
@@ -64,7 +40,7 @@ pub(super) struct Board(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
-    outcomes: BTreeMap<Place, Outcome>,
+    outcomes: BTreeMap<LineId, Outcome>,
     /// Jobs that are not over: of clients that wait, or have not closed yet.
     pending: usize,
     /// Jobs whose answer is outstanding.
@@ -95,7 +71,7 @@ impl Board {
 
     /// Sets the outcome of a line so far.
     fn tell(&self, outcome: Outcome) {
-        self.inner().outcomes.insert(outcome.place, outcome);
+        self.inner().outcomes.insert(outcome.line, outcome);
     }
 
     /// A job has all the answers that it will have.
@@ -276,7 +252,7 @@ impl Job {
     /// The outcome of a line that nobody waits for any more: no answer.
     fn outcome(&self, line: usize, sent: Option<EventId>) -> Outcome {
         Outcome {
-            place: Place {
+            line: LineId {
                 step: self.step,
                 to: self.to,
                 repetition: self.repetition,

@@ -3,18 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::client::{Outcome, Place};
 use super::impact::Impact;
-use super::judge::lost_updates::{self, told_or};
 use crate::protocol::{escape, fields};
 use crate::scenario::{
-    Action, ClientSet, ClientStep, Drawn, Expected, FaultKind, Random, Scenario, Step, Workload,
+    Action, ClientStep, Drawn, FaultKind, LineId, MOST_LISTED, Observed, Outcome, Random, Scenario,
+    Step, Workload, first_and_more,
 };
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
-
-/// The maximum number of answers of the wrong kind that are listed; the others are counted.
-const MOST_TOLD: usize = 5;
 
 /// Where workloads are written. The steps of their clients have the same places.
 pub(super) fn places_of_workloads(scenario: &Scenario) -> BTreeSet<usize> {
@@ -137,26 +133,15 @@ fn times(count: u32) -> String {
 }
 
 /// What is thought of each workload: how many lines were answered, and by what.
-pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> Vec<Judgement> {
-    let outcomes: BTreeMap<Place, &Outcome> = (all.iter())
-        .map(|outcome| (outcome.place, outcome))
+pub(super) fn workloads(run: &Observed<'_>) -> Vec<Judgement> {
+    let outcomes: BTreeMap<LineId, &Outcome> = (run.outcomes.iter())
+        .map(|outcome| (outcome.line, outcome))
         .collect();
     let mut judgements = Vec::new();
-    for (step, workload) in workloads_in(scenario) {
-        let load = Load::new(scenario, step, workload, &outcomes);
+    for (step, workload) in workloads_in(run.scenario) {
+        let load = Load::new(run.scenario, step, workload, &outcomes);
         judgements.push(load.answered());
         judgements.push(load.right_kind());
-        let kept = scenario.expects.iter().filter(|expect| {
-            matches!(&expect.what, Expected::NoLostUpdates(ClientSet::Workload(name)) if *name == workload.name)
-        });
-        judgements.extend(kept.map(|expect| {
-            let is_its = |other: &Step, _: &ClientStep| other.span == step.span;
-            let kept = lost_updates::judge(scenario, &workload.name, is_its, all, trace);
-            Judgement {
-                place: Some(place(scenario, expect.span.start)),
-                ..kept
-            }
-        }));
     }
     judgements
 }
@@ -173,18 +158,18 @@ impl<'a> Load<'a> {
         scenario: &'a Scenario,
         drawn: &Step,
         workload: &'a Workload,
-        outcomes: &BTreeMap<Place, &'a Outcome>,
+        outcomes: &BTreeMap<LineId, &'a Outcome>,
     ) -> Self {
         let steps = scenario.steps.iter().enumerate();
         let lines = steps.filter_map(|(index, step)| match &step.action {
             Action::Client(client) if step.span == drawn.span => {
-                let place = Place {
+                let id = LineId {
                     step: index,
                     to: *client.to.first()?,
                     repetition: 1,
                     line: 0,
                 };
-                Some((client, outcomes.get(&place).copied()))
+                Some((client, outcomes.get(&id).copied()))
             }
             _ => None,
         });
@@ -234,10 +219,10 @@ impl<'a> Load<'a> {
             "every answer is one to its line",
             wrong.is_empty(),
             "no other answer".to_owned(),
-            told_or(told.collect(), "no other answer"),
+            first_and_more(told.collect(), "no other answer"),
         );
         let events = wrong.iter().filter_map(|(_, outcome, _)| outcome.sent);
-        judgement.events = events.take(MOST_TOLD).collect();
+        judgement.events = events.take(MOST_LISTED).collect();
         judgement
     }
 }
@@ -291,7 +276,7 @@ mod tests {
             every: Duration::ZERO,
         };
         let outcome = Outcome {
-            place: Place {
+            line: LineId {
                 step: 0,
                 to,
                 repetition: 1,

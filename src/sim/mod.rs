@@ -27,7 +27,7 @@ use std::time::Duration;
 use wiremock::Mock;
 
 use crate::herd::ServerId;
-use crate::scenario::{Action, Drawn, Scenario};
+use crate::scenario::{Action, Drawn, Scenario, sent_updates};
 use crate::trace::propagation::follow;
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 use crate::units::format_duration;
@@ -186,7 +186,7 @@ fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Tr
         .iter()
         .map(|range| range.least)
         .collect();
-    let sent = judge::sent_updates(scenario, &execution.outcomes);
+    let sent = sent_updates(scenario, &execution.outcomes);
     let updates = follow(&scenario.herd, &latency, &execution.events, sent);
     let mut trace = Trace {
         header: header(scenario),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::client::{self, Board, Job, Outcome};
+use super::client::{self, Board, Job};
 use super::faults::Breaker;
 use super::google::{self, Causes, Google, PlacesObservation, SimPlaces};
 use super::impact::{Impact, Origin};
@@ -25,7 +25,7 @@ use crate::herd::ServerId;
 use crate::journal::{Actor, Event, EventKind, Journal};
 use crate::net::Net as _;
 use crate::places::{FixedPlaces, Places};
-use crate::scenario::{Condition, Operation, Party, Scenario};
+use crate::scenario::{Condition, Operation, Outcome, Party, Scenario};
 use crate::seed::derive;
 use crate::server::{Config, Start};
 use by_hand::ByHand;

@@ -57,6 +57,15 @@ fn the_tables_of_faults_are_made_from_their_declarations() {
     is_made_from_the_code("drawn", &scenario::reference::drawn());
 }
 
+#[test]
+fn the_tables_of_expectations_are_made_from_their_declarations() {
+    for subject in ["update", "server", "link", "log", "client"] {
+        let table = scenario::reference::expectations(subject).expect("there is such a kind");
+        is_made_from_the_code(&format!("of {subject}"), &table);
+    }
+    assert_eq!(scenario::reference::expectations("weather"), None);
+}
+
 /// What `docs/library.md` shows of a file is what the file says.
 #[test]
 fn the_kind_that_the_library_s_documentation_shows_is_the_shipped_one() {

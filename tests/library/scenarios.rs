@@ -198,9 +198,9 @@ fn contradict(scenario: &mut Scenario) {
     }
     for expect in &mut scenario.expects {
         match &mut expect.what {
-            Expected::Update { checks, .. } => checks.iter_mut().for_each(contradict_update),
-            Expected::Servers { checks, .. } => checks.iter_mut().for_each(contradict_server),
-            Expected::Links { checks, .. } => checks.iter_mut().for_each(contradict_link),
+            Expected::Update(update) => update.checks.iter_mut().for_each(contradict_update),
+            Expected::Server(servers) => servers.checks.iter_mut().for_each(contradict_server),
+            Expected::Link(links) => links.checks.iter_mut().for_each(contradict_link),
             // They have no opposite; `tests/library/drawn.rs` and the tests of invariants break them.
             Expected::NoLostUpdates(_) | Expected::Invariants(_) => {}
             Expected::Log(log) => log.times = Some(log.times.map_or(0, |times| times + 1)),

@@ -41,8 +41,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "files", "diag", "document", "herd", "journal", "protocol", "seed", "timing", "trace",
-            "units",
+            "files", "diag", "document", "herd", "journal", "protocol", "report", "seed", "timing",
+            "trace", "units",
         ],
     ),
     ("files", &[]),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diag::{Problem, Problems};
 use crate::herd::ServerId;
-use crate::scenario::{Action, Check, Expect, Expected, Scenario, ServerCheck};
+use crate::scenario::{Action, Expect, Scenario};
 use crate::timing::Timing;
 use crate::units::LatencyRange;
 
@@ -69,7 +69,11 @@ pub(super) fn prepare(
     let mut left_out = Vec::new();
     let expects = std::mem::take(&mut scenario.expects);
     scenario.expects = (expects.into_iter())
-        .filter_map(|expect| ordered(expect, &mut left_out))
+        .filter_map(|expect| {
+            let (what, rest) = expect.what.in_any_order();
+            left_out.extend(rest);
+            what.map(|what| Expect { what, ..expect })
+        })
         .collect();
     left_out.sort_unstable();
     left_out.dedup();
@@ -104,54 +108,4 @@ fn retime(scenario: &mut Scenario, any_time: bool) {
         before = Some(step.at);
         step.at = at;
     }
-}
-
-/// What of an expectation can hold in every order; the words for the rest are noted.
-fn ordered(expect: Expect, left_out: &mut Vec<&'static str>) -> Option<Expect> {
-    let what = match expect.what {
-        Expected::Update { update, checks } => {
-            let keep = |check: &Check| {
-                let word = match check {
-                    Check::Misses(_) => "misses",
-                    Check::Hops(..) => "hops",
-                    Check::Path(..) => "path",
-                    Check::Within { .. } => "within",
-                    // Whether its server is dead then is a matter of what came first.
-                    Check::Unheard => "unheard",
-                    _ => return true,
-                };
-                left_out.push(word);
-                false
-            };
-            let checks: Vec<Check> = checks.into_iter().filter(keep).collect();
-            (!checks.is_empty()).then_some(Expected::Update { update, checks })
-        }
-        Expected::Servers {
-            at: Some(_),
-            servers,
-            checks,
-        } => {
-            left_out.push("at");
-            let whole = |check: &ServerCheck| !matches!(check, ServerCheck::State(_));
-            let checks: Vec<_> = checks.into_iter().filter(whole).collect();
-            let at = None;
-            (!checks.is_empty()).then_some(Expected::Servers {
-                servers,
-                at,
-                checks,
-            })
-        }
-        Expected::Servers { .. } | Expected::NoLostUpdates(_) | Expected::Invariants(_) => {
-            Some(expect.what)
-        }
-        Expected::Links { .. } => {
-            left_out.push("link");
-            None
-        }
-        Expected::Log(_) => {
-            left_out.push("log");
-            None
-        }
-    };
-    what.map(|what| Expect { what, ..expect })
 }

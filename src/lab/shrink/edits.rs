@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, ClockOwner, Expected, Fault, Party, Route, Scenario, Step, Target, Usual,
+    Action, ClientStep, ClockOwner, Fault, Party, Route, Scenario, Step, Target, Usual,
 };
 use crate::units::LatencyRange;
 
@@ -158,17 +158,8 @@ pub(super) fn without_server(scenario: &Scenario, gone: ServerId) -> Option<Scen
     });
     let steps = steps.collect::<Option<Vec<Step>>>()?;
     // Whoever expects something of a single server or link means that one.
-    let about_all = |expected: &Expected| {
-        matches!(
-            expected,
-            Expected::Invariants(_) | Expected::NoLostUpdates(_)
-        )
-    };
-    if !scenario
-        .expects
-        .iter()
-        .all(|expect| about_all(&expect.what))
-    {
+    let mut expects = scenario.expects.iter();
+    if !expects.all(|expect| expect.what.is_about_all()) {
         return None;
     }
     Some(Scenario {

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::files::quoted;
-use crate::scenario::{Action, Expect, Expected, Scenario};
+use crate::scenario::{Action, Expect, Expected, InvariantExpectation, Scenario};
 use crate::sim::{self, Simulator};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
@@ -172,7 +172,7 @@ fn about_one_thing(scenario: Scenario, target: &Fingerprint) -> Scenario {
     };
     let expect = Expect {
         span: 0..0,
-        what: Expected::Invariants(vec![invariant]),
+        what: InvariantExpectation(vec![invariant]).into(),
     };
     let mut scenario = scenario;
     for step in &mut scenario.steps {

@@ -31,7 +31,7 @@ fn good(rest: &str) -> Scenario {
 
 fn update_of(expect: &Expect) -> (&UpdateRef, &[Check]) {
     match &expect.what {
-        Expected::Update { update, checks } => (update, checks),
+        Expected::Update(UpdateExpectation { update, checks }) => (update, checks),
         other => panic!("{other:?}"),
     }
 }

@@ -20,13 +20,14 @@ fn every_kind_of_expectation_is_read() {
         text: format!("kiwi#{nth}"),
     };
     let index = (scenario.herd.links().iter()).position(|link| link.other(riley) == Some(juzang));
-    let wanted = [
-        Expected::Servers {
+    let wanted: [Expected; 4] = [
+        ServerExpectation {
             servers: vec![riley, juzang],
             at: three,
             checks: vec![ServerCheck::State(StateCheck::Holds(kiwi(2)))],
-        },
-        Expected::Servers {
+        }
+        .into(),
+        ServerExpectation {
             servers: vec![riley],
             at: None,
             checks: vec![
@@ -34,8 +35,9 @@ fn every_kind_of_expectation_is_read() {
                 ServerCheck::State(StateCheck::Records(0)),
                 ServerCheck::LookUps(1),
             ],
-        },
-        Expected::Links {
+        }
+        .into(),
+        LinkExpectation {
             links: vec![index.unwrap()],
             checks: vec![
                 LinkCheck::Is {
@@ -51,14 +53,16 @@ fn every_kind_of_expectation_is_read() {
                     records: 2,
                 },
             ],
-        },
-        Expected::Log(LogCheck {
+        }
+        .into(),
+        LogExpectation {
             pattern: Pattern::plain("link to * is {up}").unwrap(),
             by: Some("Riley".to_owned()),
             from: one,
             until: Some(Duration::from_secs(2)),
             times: Some(0),
-        }),
+        }
+        .into(),
     ];
     let read: Vec<_> = scenario.expects.into_iter().map(|e| e.what).collect();
     assert_eq!(read, wanted);

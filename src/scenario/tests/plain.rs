@@ -54,7 +54,7 @@ fn who_says_what_a_run_is_about_need_expect_nothing_else() {
     let scenario = good(&format!("{steps}\n[[expect]]\ninvariant = \"agreement\""));
     assert_eq!(
         scenario.expects[0].what,
-        Expected::Invariants(vec![Invariant::Agreement])
+        Expected::from(InvariantExpectation(vec![Invariant::Agreement]))
     );
     let (_, warnings) = parse(&format!("{HEAD}{steps}")).unwrap();
     assert!(!warnings.is_empty());

@@ -1,16 +1,15 @@
 //! Steps that stand for many, and what is expected of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Context;
-use super::expects::Known;
-use crate::diag::{Problem, Span, did_you_mean};
+use crate::diag::{Problem, Span};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Name, ServerId};
 use crate::scenario::faults::read::RawMean;
-use crate::scenario::raw::{RawExpect, RawRandom, RawStep};
-use crate::scenario::{Action, ClientSet, Expected, FaultKind, Random, Step, Workload};
+use crate::scenario::raw::{RawRandom, RawStep};
+use crate::scenario::{Action, FaultKind, Random, Step, Workload};
 use crate::units::format_duration;
 
 /// Each line is a connection of its own, and a simulated host has a limited number of ports.
@@ -250,111 +249,6 @@ impl Context<'_> {
             }
         }
     }
-
-    /// Validates an expectation of a workload: `no_lost_updates = true`.
-    pub(super) fn kept(
-        &mut self,
-        raw: &Section<RawExpect>,
-        name: &Located<String>,
-        known: &Known<'_>,
-    ) -> Option<Expected> {
-        self.check_no_lost_updates(raw, "of a workload, give `no_lost_updates = true`");
-        let steps = known.written?;
-        self.check_workload(name, steps);
-        let only_asks = |step: &Step| {
-            let load = match &step.action {
-                Action::Workload(load) => Some(load),
-                _ => None,
-            };
-            load.is_some_and(|load| load.name == name.as_str().into() && load.whatsat == 100)
-        };
-        if steps.iter().any(only_asks) {
-            let message = format!(
-                "`{}` only asks (`whatsat = 100`), so there is nothing of it to keep",
-                **name
-            );
-            self.error(name.span(), message);
-        }
-        Some(Expected::NoLostUpdates(ClientSet::Workload(
-            name.as_str().into(),
-        )))
-    }
-
-    /// Validates an expectation of clients: `no_lost_updates = true`.
-    pub(super) fn no_lost_updates_of(
-        &mut self,
-        raw: &Section<RawExpect>,
-        list: &OneOrMany,
-        known: &Known<'_>,
-    ) -> Option<Expected> {
-        self.check_no_lost_updates(raw, "of clients, give `no_lost_updates = true`");
-        let steps = known.steps.as_deref()?;
-        let names = clients_of(steps);
-        let named = self.named(list, |cx, name| {
-            let found = names.get(name.as_str()).cloned();
-            if found.is_none() {
-                let message = format!("there is no client `{}`", **name);
-                let help = did_you_mean(name, "clients", names.iter().map(|name| &**name));
-                cx.report(Problem::error(cx.source, name.span(), message).help(help));
-            } else if !tells(steps, name) {
-                let message = format!(
-                    "`{}` sends no IAMAT, so there is nothing of it to keep",
-                    **name
-                );
-                cx.error(name.span(), message);
-            }
-            found
-        })?;
-        let clients = named.into_iter().map(|(name, _)| name);
-        Some(Expected::NoLostUpdates(ClientSet::Clients(
-            clients.collect(),
-        )))
-    }
-
-    fn check_no_lost_updates(&mut self, raw: &Section<RawExpect>, help: &str) {
-        if raw.no_lost_updates.as_ref().is_none_or(|kept| !**kept) {
-            self.bare(raw, help);
-        }
-    }
-
-    fn check_workload(&mut self, name: &Located<String>, steps: &[Step]) {
-        let known = steps.iter().filter_map(|step| match &step.action {
-            Action::Workload(workload) => Some(&*workload.name),
-            _ => None,
-        });
-        if !known.clone().any(|known| known == name.as_str()) {
-            let message = format!("there is no workload `{}`", **name);
-            let help = did_you_mean(name, "workloads", known);
-            self.report(Problem::error(self.source, name.span(), message).help(help));
-        }
-    }
-}
-
-/// Whether a client says where somebody is.
-fn tells(steps: &[Step], name: &str) -> bool {
-    steps.iter().any(|step| match &step.action {
-        Action::Client(client) => {
-            let mut lines = client.lines.iter();
-            &*client.client == name && lines.any(|line| line.send.update_id(1).is_some())
-        }
-        Action::Workload(load) => (1..=load.clients).any(|number| &*load.client(number) == name),
-        _ => false,
-    })
-}
-
-/// The clients of these steps, by name.
-pub(super) fn clients_of(steps: &[Step]) -> BTreeSet<Name> {
-    let mut names = BTreeSet::new();
-    for step in steps {
-        match &step.action {
-            Action::Client(client) => names.extend([client.client.clone()]),
-            Action::Workload(load) => {
-                names.extend((1..=load.clients).map(|number| load.client(number)));
-            }
-            _ => {}
-        }
-    }
-    names
 }
 
 /// The servers with which a step begins or ends something in any way.

@@ -15,10 +15,7 @@ use crate::units::{DurationText, format_duration};
 mod actions;
 mod connections;
 mod drawn;
-mod expects;
 mod faults;
-mod kinds;
-mod observed;
 mod order;
 mod places;
 mod settings;
@@ -59,12 +56,12 @@ pub(super) fn scenario(
 }
 
 /// What all parts of the validation need, and the problems that they found so far.
-struct Context<'s> {
-    source: &'s Arc<Source>,
-    damage: Damage,
+pub(super) struct Context<'s> {
+    pub(super) source: &'s Arc<Source>,
+    pub(super) damage: Damage,
     problems: Problems,
     /// Not there if the herd can't be used. Servers' names are not checked then.
-    herd: Option<Arc<Herd>>,
+    pub(super) herd: Option<Arc<Herd>>,
     /// Not there if it can't be used. Multiples of it are not checked then.
     tick: Option<Duration>,
     /// Where the tick is written.
@@ -72,7 +69,7 @@ struct Context<'s> {
     /// Whether something happens to Places.
     names_places: bool,
     /// Whether the file says what Places answers.
-    has_bodies: bool,
+    pub(super) has_bodies: bool,
     /// What messages take in the beginning.
     usual: Usual,
 }
@@ -139,11 +136,11 @@ impl Context<'_> {
         })
     }
 
-    fn report(&mut self, problem: Problem) {
+    pub(super) fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    fn error(&mut self, span: Span, message: impl Into<String>) {
+    pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.report(Problem::error(self.source, span, message));
     }
 
@@ -191,7 +188,7 @@ impl Context<'_> {
     }
 
     /// A server by name. No name is wrong while the herd is unknown.
-    fn server(&mut self, name: &Located<String>) -> Option<ServerId> {
+    pub(super) fn server(&mut self, name: &Located<String>) -> Option<ServerId> {
         let herd = self.herd.clone()?;
         let found = herd.id(name);
         if found.is_none() {
@@ -209,7 +206,7 @@ impl Context<'_> {
 
     /// What a list names, as `find` knows it, each with the place of its name; none if anything is
     /// wrong with it.
-    fn named<T: PartialEq>(
+    pub(super) fn named<T: PartialEq>(
         &mut self,
         list: &OneOrMany,
         find: impl Fn(&mut Self, &Located<String>) -> Option<T>,
@@ -234,7 +231,7 @@ impl Context<'_> {
     }
 
     /// The servers of a list, or all of the herd's.
-    fn servers(&mut self, list: &OneOrMany) -> Option<Vec<ServerId>> {
+    pub(super) fn servers(&mut self, list: &OneOrMany) -> Option<Vec<ServerId>> {
         if is_all(list) {
             return self.herd.as_ref().map(|herd| herd.ids().collect());
         }
@@ -243,7 +240,7 @@ impl Context<'_> {
     }
 
     /// A moment of the run: a multiple of the tick, and not so late that nobody sees its end.
-    fn moment(&mut self, moment: &Located<DurationText>, what: &str) -> Duration {
+    pub(super) fn moment(&mut self, moment: &Located<DurationText>, what: &str) -> Duration {
         self.check_not_too_late(moment.0, &moment.span());
         self.check_on_tick(moment.0, &moment.span(), what);
         moment.0.min(LONGEST_RUN)

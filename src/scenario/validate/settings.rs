@@ -9,7 +9,7 @@ use crate::document::{Located, OneOrMany, ROOT, Section};
 use crate::herd::{Herd, Names, ServerId, split_link};
 use crate::scenario::raw::{RawScenario, RawTiming};
 use crate::scenario::timers::RawTimer;
-use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect, Expected};
+use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect};
 use crate::timing::{LINK_TIMERS, Timing};
 use crate::trace::invariants::Invariant;
 use crate::units::{DurationText, LatencyRange, format_duration};
@@ -73,9 +73,7 @@ impl Context<'_> {
             self.report(problem.help("switch off those that can't hold, and no others"));
         }
         for expect in expects {
-            if let Expected::Invariants(wanted) = &expect.what
-                && let Some(off) = wanted.iter().find(|wanted| without.contains(wanted))
-            {
+            if let Some(off) = without.iter().find(|off| expect.what.names(**off)) {
                 let message = format!("`{off}` is expected here, and switched off by `without`");
                 self.error(expect.span.clone(), message);
             }
@@ -84,7 +82,7 @@ impl Context<'_> {
     }
 
     /// Invariants by name, each once.
-    pub(super) fn invariants(&mut self, names: Option<&OneOrMany>) -> Vec<Invariant> {
+    pub(in crate::scenario) fn invariants(&mut self, names: Option<&OneOrMany>) -> Vec<Invariant> {
         let mut found: Vec<Invariant> = Vec::new();
         for name in names.map(OneOrMany::items).unwrap_or_default() {
             match name.parse::<Invariant>() {
@@ -188,7 +186,21 @@ impl Context<'_> {
         index
     }
 
-    pub(super) fn no_link(
+    /// The links of a list, or all of the herd's, as indices.
+    pub(in crate::scenario) fn links(&mut self, list: &OneOrMany) -> Option<Vec<usize>> {
+        let herd = self.herd.clone()?;
+        if super::is_all(list) {
+            return Some((0..herd.links().len()).collect());
+        }
+        let named: Vec<_> = list
+            .items()
+            .iter()
+            .map(|name| self.link_index(name))
+            .collect();
+        named.into_iter().collect()
+    }
+
+    pub(in crate::scenario) fn no_link(
         &self,
         herd: &Herd,
         (a, b): (ServerId, ServerId),

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
-use super::expects::Known;
 use crate::diag::Problem;
 use crate::protocol::escape;
+use crate::scenario::expects::Known;
 use crate::scenario::write::quoted;
-use crate::scenario::{
-    Action, ClientStep, Expect, Expected, Line, ServerCheck, StateCheck, Step, UpdateRef,
-};
+use crate::scenario::{Action, ClientStep, Expect, Expected, Line, Step};
 
 impl Context<'_> {
     /// Warns of each step that sends updates of which no expectation names one, and for which no
     /// answer is given. While there are errors, nothing is known of what was meant.
-    pub(super) fn warn_of_unexpected(&mut self, known: &Known<'_>, expects: &[Expect]) {
+    pub(in crate::scenario) fn warn_of_unexpected(
+        &mut self,
+        known: &Known<'_>,
+        expects: &[Expect],
+    ) {
         let (Some(steps), Some(updates)) = (&known.steps, &known.updates) else {
             return;
         };
@@ -22,9 +24,10 @@ impl Context<'_> {
         if self.problems.has_errors() || expects.iter().any(is_about_invariants) {
             return;
         }
-        let named: BTreeSet<(&[u8], usize)> = (expects.iter().flat_map(updates_named))
-            .map(|update| (update.client_id.as_slice(), update.nth))
-            .collect();
+        let named: BTreeSet<(&[u8], usize)> =
+            (expects.iter().flat_map(|expect| expect.what.updates()))
+                .map(|update| (update.client_id.as_slice(), update.nth))
+                .collect();
         // Many clients share what is written as one step.
         let place = |index: usize| steps[index].span.start;
         let told: BTreeSet<usize> = (updates.iter())
@@ -63,7 +66,7 @@ impl Context<'_> {
     /// Warns of each step that sends a WHATSAT of whose answer no expectation speaks: that no server knows the client
     /// is an answer, too.
     fn warn_of_any_answer(&mut self, known: &Known<'_>, expects: &[Expect]) {
-        if self.has_bodies || expects.iter().any(is_about_answers) {
+        if self.has_bodies || expects.iter().any(|expect| expect.what.is_about_answers()) {
             return;
         }
         let asks = |line: &Line| {
@@ -85,40 +88,12 @@ impl Context<'_> {
     }
 }
 
-/// Whether an expectation is about the answers to clients.
-fn is_about_answers(expect: &Expect) -> bool {
-    match &expect.what {
-        Expected::Log(_) | Expected::Invariants(_) => true,
-        Expected::Servers { checks, .. } => checks
-            .iter()
-            .any(|check| matches!(check, ServerCheck::LookUps(_) | ServerCheck::Requests(_))),
-        Expected::Update { .. } | Expected::Links { .. } | Expected::NoLostUpdates(_) => false,
-    }
-}
-
 /// A text as TOML reads it: in quotes between which a backslash is no more than that, if it has one.
 fn as_toml(text: &str) -> String {
     if text.contains(['\\', '"']) && !text.contains('\'') {
         format!("'{text}'")
     } else {
         quoted(text)
-    }
-}
-
-/// The updates that an expectation names.
-fn updates_named(expect: &Expect) -> Vec<&UpdateRef> {
-    match &expect.what {
-        Expected::Update { update, .. } => vec![update],
-        Expected::Servers { checks, .. } => (checks.iter())
-            .filter_map(|check| match check {
-                ServerCheck::State(StateCheck::Holds(update)) => Some(update),
-                _ => None,
-            })
-            .collect(),
-        Expected::Links { .. }
-        | Expected::Log(_)
-        | Expected::NoLostUpdates(_)
-        | Expected::Invariants(_) => Vec::new(),
     }
 }
 

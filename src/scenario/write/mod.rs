@@ -9,7 +9,6 @@ use crate::herd::{Herd, Link, Name, Server};
 use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
 
-mod expects;
 mod places;
 mod steps;
 
@@ -27,7 +26,7 @@ impl Scenario {
         text.push_str("]\n");
         timing(&self.timing, &mut text);
         for expect in &self.expects {
-            let fields = expects::fields(self, &expect.what);
+            let fields = super::expects::fields(self, &expect.what);
             let _ = write!(text, "\n[[expect]]\n{fields}");
         }
         for table in &self.places {
@@ -211,7 +210,7 @@ fn link(herd: &Herd, link: &Link) -> String {
     })
 }
 
-fn named(herd: &Herd, link: &Link) -> String {
+pub(super) fn named(herd: &Herd, link: &Link) -> String {
     format!("{}-{}", herd.server(link.a).name, herd.server(link.b).name)
 }
 
@@ -236,7 +235,7 @@ fn seconds(nanos: u128) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     quoted(&format_duration(duration))
 }
 
@@ -280,7 +279,7 @@ fn inside_quotes(text: &str) -> String {
 }
 
 /// A key of TOML.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
     if !name.is_empty() && name.chars().all(is_bare) {
         name.to_owned()

@@ -1,15 +1,10 @@
 //! What proves nothing: a run in which nothing was put to the test that a scenario is about.
 
 use super::super::Mode;
-use super::super::client::Outcome;
-use super::state::nanos;
-use super::{Judge, broken};
+use super::Judge;
 use crate::journal::{Event, EventKind};
-use crate::scenario::{Action, LogCheck, Scenario};
-use crate::trace::faults::Faults;
+use crate::scenario::{Action, Scenario, failed, nanos};
 use crate::trace::invariants::{Invariant, Patience, Run};
-use crate::trace::network::Network;
-use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
 
 /// A run as its invariants look at it.
@@ -42,11 +37,11 @@ impl Judge<'_> {
             && !self.scenario.herd.links().is_empty()
             && !self.trace.events.iter().any(is_ready);
         let about = "some link is synchronised before the run ends";
-        is_early.then(|| broken(about.to_owned(), "a synchronised link", &self.over()))
+        is_early.then(|| failed(about.to_owned(), "a synchronised link", &self.over()))
     }
 
     /// Where any answer may fail to come and nothing else is expected, one must come. Reported only on failure.
-    pub(super) fn answered_at_all(&self, outcomes: &[Outcome]) -> Option<Judgement> {
+    pub(super) fn answered_at_all(&self) -> Option<Judgement> {
         let mut clients = self
             .scenario
             .steps
@@ -60,36 +55,11 @@ impl Judge<'_> {
         let is_open = self.scenario.expects.is_empty()
             && clients.next().is_some_and(|maybe| maybe)
             && clients.all(|maybe| maybe);
-        let is_answered = || outcomes.iter().any(|outcome| outcome.answer.is_some());
+        let is_answered = || self.outcomes.iter().any(|outcome| outcome.answer.is_some());
         let about = "some client is answered, as nothing else is expected";
         (is_open && !is_answered())
-            .then(|| broken(about.to_owned(), "an answer to a `maybe`", "no answer"))
+            .then(|| failed(about.to_owned(), "an answer to a `maybe`", "no answer"))
     }
-
-    /// Whether the server whose events may not come does not run while they could.
-    pub(super) fn is_gone(&self, log: &LogCheck, counted: impl Fn(&Event) -> bool) -> bool {
-        let Some(by) = log
-            .by
-            .as_deref()
-            .filter(|by| self.scenario.herd.id(by).is_some())
-        else {
-            return false;
-        };
-        let until = log.until.map_or(u64::MAX, nanos);
-        let events = &self.trace.events;
-        let before = events.partition_point(|event| event.at <= until);
-        let last = before.checked_sub(1).map(|last| events[last].id);
-        let is_frozen =
-            last.is_some_and(|last| Network::behind(&Faults::of(events), Some(last)).is_frozen(by));
-        let runs = State::at(events, until).server(by).is_some() && !is_frozen;
-        let acts = |event: &&Event| event.who.name() == by && counted(event) && is_own(event);
-        !runs && !events.iter().any(|event| acts(&event))
-    }
-}
-
-/// Whether a server did it, and it was neither done to it nor its mere start.
-fn is_own(event: &Event) -> bool {
-    !matches!(event.what, EventKind::Started { .. }) && !event.what.is_by_harness()
 }
 
 /// Whether a WHATSAT was answered with no more than that Places could not be reached, or said no.

@@ -1,25 +1,20 @@
 //! Compares what was expected with what happened.
 
 mod idle;
-pub(super) mod lost_updates;
-mod state;
-mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::ops::Deref;
 
 use super::Mode;
 use super::chooser::OrderOutcome;
-use super::client::{Outcome, Place};
 use super::drawn;
 use super::google::PlacesObservation;
 use super::impact::Impact;
 use super::world::{Execution, MOST_EVENTS};
-use crate::herd::ServerId;
 use crate::journal::{Actor, ConnId, EventId, EventKind};
 use crate::protocol::{escape, visible};
 use crate::scenario::{
-    Action, ClientSet, ClientStep, Expect, Expected, Mismatch, PlannedUpdate, Scenario, planned,
+    Action, ClientStep, Expect, LineId, Mismatch, Observed, Outcome, Scenario, compare, failed,
 };
 use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
@@ -27,7 +22,6 @@ use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
 pub(super) use idle::needless;
-pub(super) use updates::sent_updates;
 
 /// The maximum number of violations of an invariant that are listed; the others are counted.
 const MOST_VIOLATIONS: usize = 5;
@@ -46,16 +40,13 @@ pub(super) fn judge(
     trace: &Trace,
 ) -> Vec<Judgement> {
     let judge = Judge {
-        scenario,
-        trace,
-        planned: planned(&scenario.steps),
-        lasted: execution.lasted,
+        run: Observed::new(scenario, trace, execution.lasted, &execution.outcomes),
         by_hand: mode.is_by_hand(),
     };
-    let mut judgements = judge.replies(&execution.outcomes);
-    judgements.extend(drawn::workloads(scenario, &execution.outcomes, trace));
+    let mut judgements = judge.replies();
+    judgements.extend(drawn::workloads(&judge.run));
     for expect in &scenario.expects {
-        judgements.extend(judge.expectation(expect, &execution.outcomes));
+        judgements.extend(judge.expectation(expect));
     }
     let (drawn, impacts) = drawn::split(scenario, &execution.impacts);
     match mode {
@@ -70,7 +61,7 @@ pub(super) fn judge(
     judgements.push(judge.ending(execution));
     judgements.extend(judge.unasked());
     judgements.extend(judge.came_up());
-    judgements.extend(judge.answered_at_all(&execution.outcomes));
+    judgements.extend(judge.answered_at_all());
     if let Some(seen) = &execution.places {
         judgements.extend(judge.places(seen));
     }
@@ -78,10 +69,10 @@ pub(super) fn judge(
 }
 
 /// Every line of a client's step, in the order in which they are judged.
-fn places(step: usize, client: &ClientStep) -> impl Iterator<Item = Place> {
+fn lines(step: usize, client: &ClientStep) -> impl Iterator<Item = LineId> {
     client.to.iter().flat_map(move |&to| {
         (1..=client.times).flat_map(move |repetition| {
-            (0..client.lines.len()).map(move |line| Place {
+            (0..client.lines.len()).map(move |line| LineId {
                 step,
                 to,
                 repetition,
@@ -92,33 +83,26 @@ fn places(step: usize, client: &ClientStep) -> impl Iterator<Item = Place> {
 }
 
 struct Judge<'a> {
-    scenario: &'a Scenario,
-    trace: &'a Trace,
-    /// The updates in order of sending, as in the trace.
-    planned: Vec<PlannedUpdate>,
-    /// How long the run lasted.
-    lasted: Duration,
+    run: Observed<'a>,
     /// Choices decided on the order of messages.
     by_hand: bool,
 }
 
+impl<'a> Deref for Judge<'a> {
+    type Target = Observed<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.run
+    }
+}
+
 impl Judge<'_> {
-    fn name(&self, server: ServerId) -> &str {
-        &self.scenario.herd.server(server).name
-    }
-
-    /// `line:column` of a byte of the scenario's file.
-    fn place(&self, at: usize) -> String {
-        let (line, column) = self.scenario.source.line_column(at);
-        format!("{line}:{column}")
-    }
-
     /// Each line that a client was to send was answered, and as expected. A line that was never
     /// sent, because the run ended first, was not.
-    fn replies(&self, outcomes: &[Outcome]) -> Vec<Judgement> {
-        let outcomes: BTreeMap<Place, &Outcome> = (outcomes.iter())
-            .map(|outcome| (outcome.place, outcome))
-            .collect();
+    fn replies(&self) -> Vec<Judgement> {
+        let outcomes = self.outcomes.iter();
+        let outcomes: BTreeMap<LineId, &Outcome> =
+            outcomes.map(|outcome| (outcome.line, outcome)).collect();
         // Workloads are judged as a whole.
         let drawn = drawn::places_of_workloads(self.scenario);
         let mut judgements = Vec::new();
@@ -129,8 +113,8 @@ impl Judge<'_> {
             if drawn.contains(&what.span.start) {
                 continue;
             }
-            for place in places(step, client) {
-                let mut judgement = self.reply(client, place, outcomes.get(&place).copied());
+            for id in lines(step, client) {
+                let mut judgement = self.reply(client, id, outcomes.get(&id).copied());
                 judgement.place = Some(self.place(what.span.start));
                 judgements.push(judgement);
             }
@@ -138,8 +122,8 @@ impl Judge<'_> {
         judgements
     }
 
-    fn reply(&self, client: &ClientStep, place: Place, outcome: Option<&Outcome>) -> Judgement {
-        let line = &client.lines[place.line];
+    fn reply(&self, client: &ClientStep, id: LineId, outcome: Option<&Outcome>) -> Judgement {
+        let line = &client.lines[id.line];
         let answer = outcome.and_then(|outcome| outcome.answer.as_deref());
         let clock = outcome.and_then(|outcome| outcome.clock.as_deref());
         let is_over = outcome.is_some_and(|outcome| !outcome.waits);
@@ -152,11 +136,11 @@ impl Judge<'_> {
             ),
             (None, false) => (answer.is_some(), "any answer".to_owned()),
             (Some(pattern), false) => (
-                answer.is_some_and(|answer| pattern.matches(answer, place.repetition, clock)),
-                visible(&pattern.show(place.repetition, clock)),
+                answer.is_some_and(|answer| pattern.matches(answer, id.repetition, clock)),
+                visible(&pattern.show(id.repetition, clock)),
             ),
         };
-        let number = (place.repetition as usize - 1) * client.lines.len() + place.line + 1;
+        let number = (id.repetition as usize - 1) * client.lines.len() + id.line + 1;
         let which = if client.lines.len() * client.times as usize > 1 {
             format!(", line {number}")
         } else {
@@ -165,7 +149,7 @@ impl Judge<'_> {
         let actual = match (outcome, answer) {
             (_, Some(answer)) => match &line.reply {
                 Some(pattern) if !held && answer.len() > LONG => {
-                    let (right, wanted) = pattern.difference(answer, place.repetition, clock);
+                    let (right, wanted) = pattern.difference(answer, id.repetition, clock);
                     first_difference(answer, right, &wanted)
                 }
                 _ => escape(answer),
@@ -174,7 +158,7 @@ impl Judge<'_> {
             (_, None) => "no answer before the run ended".to_owned(),
         };
         Judgement {
-            about: format!("{} answers {}{which}", self.name(place.to), client.client),
+            about: format!("{} answers {}{which}", self.name(id.to), client.client),
             passed: held && is_over || silent,
             expected,
             actual,
@@ -187,27 +171,8 @@ impl Judge<'_> {
         }
     }
 
-    fn expectation(&self, expect: &Expect, outcomes: &[Outcome]) -> Vec<Judgement> {
-        let mut judgements = match &expect.what {
-            Expected::Update { update, checks } => self.update(update, checks),
-            Expected::Servers {
-                servers,
-                at,
-                checks,
-            } => self.servers(servers, *at, checks),
-            Expected::Links { links, checks } => self.links(links, checks),
-            Expected::Log(log) => vec![self.log(log)],
-            Expected::NoLostUpdates(ClientSet::Clients(clients)) => {
-                vec![lost_updates::of_clients(
-                    self.scenario,
-                    clients,
-                    outcomes,
-                    self.trace,
-                )]
-            }
-            // Told with the workload, and with the invariants.
-            Expected::NoLostUpdates(ClientSet::Workload(_)) | Expected::Invariants(_) => Vec::new(),
-        };
+    fn expectation(&self, expect: &Expect) -> Vec<Judgement> {
+        let mut judgements = expect.what.judge(&self.run);
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));
         }
@@ -235,7 +200,7 @@ impl Judge<'_> {
         }
         if let Some(first) = seen.unmatched.first() {
             let about = "every request to Places has an answer".to_owned();
-            judgements.push(broken(
+            judgements.push(failed(
                 about,
                 "a table or mock for it",
                 &format!("none for {first}"),
@@ -243,7 +208,7 @@ impl Judge<'_> {
         }
         if let Some(said) = &seen.unmet {
             let about = "mocks are asked as they expect".to_owned();
-            judgements.push(broken(about, "what they expect", said.trim()));
+            judgements.push(failed(about, "what they expect", said.trim()));
         }
         judgements
     }
@@ -316,7 +281,7 @@ impl Judge<'_> {
 
     /// Where the scenario says that it is about an invariant.
     fn said_of(&self, invariant: Invariant) -> Option<String> {
-        let says = |expect: &&Expect| matches!(&expect.what, Expected::Invariants(named) if named.contains(&invariant));
+        let says = |expect: &&Expect| expect.what.names(invariant);
         let expect = self.scenario.expects.iter().find(says)?;
         Some(self.place(expect.span.start))
     }
@@ -375,7 +340,7 @@ impl Judge<'_> {
         let EventKind::LineIn { line, .. } = &first.what else {
             return None;
         };
-        let mut judgement = broken(
+        let mut judgement = failed(
             format!("{} receives no answer without a request", first.who.name()),
             "one answer for each line",
             &format!("also: {line}"),
@@ -388,35 +353,6 @@ impl Judge<'_> {
 fn requests(number: u64) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} request{plural}")
-}
-
-fn compare<T: PartialEq + std::fmt::Display>(
-    about: String,
-    expected: &T,
-    actual: &T,
-    events: Vec<EventId>,
-) -> Judgement {
-    Judgement {
-        about,
-        passed: expected == actual,
-        expected: expected.to_string(),
-        actual: actual.to_string(),
-        place: None,
-        invariant: None,
-        events,
-    }
-}
-
-fn broken(about: String, expected: &str, actual: &str) -> Judgement {
-    Judgement {
-        about,
-        passed: false,
-        expected: expected.to_owned(),
-        actual: actual.to_owned(),
-        place: None,
-        invariant: None,
-        events: Vec::new(),
-    }
 }
 
 /// An answer that is longer is not shown whole where it is wrong, but as far as it is right, and where not.
