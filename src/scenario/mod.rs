@@ -7,18 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diag::{Problems, Source, Span};
-use crate::herd::{Herd, Name, ServerId};
+use crate::diag::{Problems, Source};
+use crate::herd::Herd;
 use crate::timing::Timing;
 use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
 mod broken;
 mod builder;
-mod drawn;
-mod expand;
 mod expects;
 pub mod faults;
+mod fields;
 mod forms;
 mod operation;
 pub(crate) mod order;
@@ -26,15 +25,14 @@ mod pattern;
 mod places;
 mod raw;
 pub mod reference;
+mod steps;
 mod target;
 mod template;
-mod timers;
 mod updates;
 mod validate;
 mod write;
 
 pub use builder::{Builder, FieldValue, HerdRef};
-pub use drawn::{Drawn, Random, Workload};
 pub use expects::{
     Check, ClientSet, Expect, Expected, InvariantExpectation, LinkCheck, LinkExpectation,
     LogExpectation, ServerCheck, ServerExpectation, StateCheck, UpdateExpectation, UpdateRef,
@@ -47,6 +45,8 @@ pub use operation::{Condition, Operation};
 pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
+pub use steps::{Action, ClientStep, Drawn, Line, Random, Step, Workload};
+pub(crate) use steps::{judge_workloads, workloads_in};
 pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};
 pub use updates::PlannedUpdate;
@@ -105,82 +105,6 @@ pub struct Scenario {
     pub asks_places: bool,
     /// The file, for whoever wants to show a part of it.
     pub source: Arc<Source>,
-}
-
-/// One thing that happens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// When, counted from the beginning of the run.
-    pub at: Duration,
-    /// Where the file says so.
-    pub span: Span,
-    /// What happens.
-    pub action: Action,
-}
-
-/// What happens in a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// A fault begins.
-    Begin(Fault),
-    /// A fault of this kind, or of its family, ends for these.
-    End(FaultKind, Vec<Target>),
-    /// A client sends something, or many do.
-    Client(ClientStep),
-    /// Many clients send what the seed draws.
-    Workload(Workload),
-    /// Faults come and go as the seed draws.
-    Random(Random),
-    /// What was drawn for such a step follows, as plain steps with its place.
-    Drawn(Drawn),
-}
-
-impl Action {
-    /// Whom a fault begins or ends for.
-    pub fn targets(&self) -> &[Target] {
-        match self {
-            Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => targets,
-            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => &[],
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn targets_mut(&mut self) -> Option<&mut Vec<Target>> {
-        match self {
-            Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => Some(targets),
-            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => None,
-        }
-    }
-}
-
-/// What a client does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientStep {
-    /// Who it is; where there are many, what stands before their numbers.
-    pub client: Name,
-    /// How many of them do it, if many do.
-    pub clients: Option<u32>,
-    /// Whom it talks to, each on a connection of its own. Never empty.
-    pub to: Vec<ServerId>,
-    /// What it sends on each connection, all at once. Never empty.
-    pub lines: Vec<Line>,
-    /// Whether it is wrong if any answer comes. If not, each line must be answered.
-    pub no_reply: bool,
-    /// Whether it is all right if no answer comes.
-    pub maybe: bool,
-    /// How often it does all that, each time on connections of its own; at least once.
-    pub times: u32,
-    /// The time between two repetitions. Many clients take turns, this far apart, and then begin again.
-    pub every: Duration,
-}
-
-/// A line that a client sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The line.
-    pub send: Template,
-    /// What must be answered; if not given, anything.
-    pub reply: Option<Pattern>,
 }
 
 impl Scenario {

@@ -4,12 +4,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::document::{Entries, Extended, Located, OneOrMany, Section, TextOr};
+use crate::document::{Entries, Located, OneOrMany, Section, Table, TextOr};
 use crate::herd::RawHerd;
 use crate::scenario::expects::RawExpect;
-use crate::scenario::faults::read::{RawFault, RawMean};
+use crate::scenario::fields::{Holds, field, fields};
 use crate::scenario::places::PlacesFault;
-use crate::scenario::timers::RawTimer;
+use crate::scenario::steps::RawStep;
+use crate::timing::LINK_TIMERS;
 use crate::units::{DurationText, LatencyRange};
 
 /// A scenario: a herd, what happens to it, and what is expected to come of it.
@@ -106,92 +107,16 @@ pub(super) struct RawPlaces {
     pub(super) fault: Option<Located<PlacesFault>>,
 }
 
-/// The servers' own timers.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Timing")]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoTimers {}
-
-/// Timers, by name.
-pub(super) type RawTiming = Extended<NoTimers, RawTimer>;
-
-/// One thing that happens: its time (`at` or `after`), and one of `client`, `workload`, `random` and the words by
-/// which faults begin and end.
-///
-/// `{ at = "1s", crash = "Juzang" }`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Step")]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlainStep {
-    /// When it happens, counted from the beginning of the run: `"1s"`.
-    pub(super) at: Option<Located<DurationText>>,
-    /// When it happens, counted from the step before: `"500ms"`.
-    pub(super) after: Option<Located<DurationText>>,
-    /// The other side of a fault that is said of two sides, or of what ends it.
-    pub(super) from: Option<OneOrMany>,
-    /// This client connects and sends something: any name, used to tell the story.
-    pub(super) client: Option<Located<String>>,
-    /// The number of clients that do it, `kiwi-1`, `kiwi-2` and so on for `client = "kiwi"`; or the number of clients
-    /// in a `workload`.
-    #[schemars(range(min = 1, max = 10000))]
-    pub(super) clients: Option<Located<u32>>,
-    /// The server that the client talks to; with a list or `"all"`, each of them on its own
-    /// connection. Of a `workload`, each line goes to one of them; to one of all by default.
-    pub(super) to: Option<OneOrMany>,
-    /// The line that the client sends, or a list of lines, sent at once on one connection.
-    ///
-    /// `{now}` is the client's clock in POSIX seconds with nine decimals, `{now+1.5s}` and
-    /// `{now-10s}` a clock that is wrong, `{i}` the number of the repetition from 1 (also in
-    /// `{now+{i}ms}`), `{client}` the client's name, `{hex:00ff}` raw bytes, `{{` and `}}` braces.
-    pub(super) send: Option<OneOrMany>,
-    /// What is answered, or a list with one answer for each line. Without it any answer will do,
-    /// but one must come.
-    ///
-    /// `*` stands for any bytes, `\*` for a star, `\\` for a backslash, `{sent}` for the time that
-    /// the line's first `{now…}` gave; `{i}`, `{client}`, `{hex:…}`, `{{` and `}}` as in `send`.
-    pub(super) reply: Option<OneOrMany>,
-    /// `true`: no answer may come.
-    pub(super) no_reply: Option<Located<bool>>,
-    /// `true`: no answer need come, but if one does it must be as `reply` says. Of a random step: no fault need be
-    /// chosen, nor have an effect.
-    pub(super) maybe: Option<Located<bool>>,
-    /// How often the client does it, each time on a connection of its own; once by default.
-    #[schemars(range(min = 1, max = 10000))]
-    pub(super) times: Option<Located<u32>>,
-    /// The time between two repetitions, or between two of the `clients`, who take turns. By default
-    /// all happen at once.
-    pub(super) every: Option<Located<DurationText>>,
-    /// The clients of a workload, `load-1`, `load-2` and so on for `"load"`, say for a while what
-    /// the seed draws: an IAMAT at a random place, or a WHATSAT about one of them.
-    pub(super) workload: Option<Located<String>>,
-    /// How many lines a workload says each second, each of them within its own part of that second.
-    #[schemars(range(min = 1))]
-    pub(super) rate: Option<Located<u32>>,
-    /// How long a workload or a random step goes on.
-    pub(super) lasts: Option<Located<DurationText>>,
-    /// How many lines of a hundred of a workload are a WHATSAT; none by default.
-    #[schemars(range(max = 100))]
-    pub(super) whatsat: Option<Located<u8>>,
-    /// How many lines of a hundred of a workload must be answered: half of them by default.
-    #[schemars(range(min = 1, max = 100))]
-    pub(super) answered: Option<Located<u8>>,
-    /// Faults begin at random, each kind on average once in the time given:
-    /// `{ crash = "2s", slow = "1s" }`.
-    pub(super) random: Option<Section<RawRandom>>,
-    /// How long each fault of a random step holds: `"100ms..800ms"`.
-    pub(super) holds: Option<Located<LatencyRange>>,
-    /// The servers that a random step may concern: a name, a list, or `"all"`, the default.
-    pub(super) of: Option<OneOrMany>,
+fields! {
+    /// The servers' own timers.
+    TimerFields,
+    "Timing",
+    "The servers' own timers.",
+    || {
+        let timers = LINK_TIMERS.iter();
+        timers.map(|timer| field(timer.name, Holds::Duration, timer.about)).collect()
+    }
 }
 
-/// A step: what all steps have, and what faults say.
-pub(super) type RawStep = Extended<PlainStep, RawFault>;
-
-/// Kinds of faults, each with the mean time from one to the next.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Random")]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoMeans {}
-
-/// Means, by the word of the fault.
-pub(super) type RawRandom = Extended<NoMeans, RawMean>;
+/// Timers, by name.
+pub(super) type RawTiming = Table<TimerFields>;

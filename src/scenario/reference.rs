@@ -37,3 +37,8 @@ pub fn drawn() -> String {
 pub fn expectations(subject: &str) -> Option<String> {
     super::expects::table(subject)
 }
+
+/// A table in Markdown of what a kind of step says besides its subject, such as `client`; none if there is no such kind.
+pub fn steps(subject: &str) -> Option<String> {
+    super::steps::table(subject)
+}

@@ -6,7 +6,6 @@
 
 mod chooser;
 mod client;
-mod drawn;
 mod faults;
 mod google;
 mod impact;

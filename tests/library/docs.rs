@@ -58,6 +58,15 @@ fn the_tables_of_faults_are_made_from_their_declarations() {
 }
 
 #[test]
+fn the_tables_of_steps_are_made_from_their_declarations() {
+    for subject in ["client", "workload", "random"] {
+        let table = scenario::reference::steps(subject).expect("there is such a kind");
+        is_made_from_the_code(&format!("{subject} steps"), &table);
+    }
+    assert_eq!(scenario::reference::steps("crash"), None);
+}
+
+#[test]
 fn the_tables_of_expectations_are_made_from_their_declarations() {
     for subject in ["update", "server", "link", "log", "client"] {
         let table = scenario::reference::expectations(subject).expect("there is such a kind");

@@ -17,19 +17,19 @@ use crate::files;
 
 mod brackets;
 #[cfg(feature = "sim")]
-mod extended;
-#[cfg(feature = "sim")]
 mod json;
 mod located;
 #[cfg(feature = "sim")]
 mod schema;
+#[cfg(feature = "sim")]
+mod table;
 mod wording;
 
-#[cfg(feature = "sim")]
-pub use extended::{Declared, Extended};
 pub use located::{Entries, Located, OneOrMany, Section, TextOr};
 #[cfg(feature = "sim")]
-pub(crate) use schema::{property, schema_of, with_properties};
+pub(crate) use schema::{property, schema_of, table_of};
+#[cfg(feature = "sim")]
+pub(crate) use table::{Fields, Table};
 
 /// More syntax errors than this are rather one misunderstanding than many mistakes.
 const MOST_SYNTAX_ERRORS: usize = 10;

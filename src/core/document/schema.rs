@@ -16,18 +16,15 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// A schema of a table with more properties.
-pub(crate) fn with_properties(
-    mut schema: Schema,
-    more: impl IntoIterator<Item = (String, Value)>,
-) -> Schema {
-    let mut properties = match schema.remove("properties") {
-        Some(Value::Object(properties)) => properties,
-        _ => serde_json::Map::new(),
-    };
-    properties.extend(more);
-    schema.insert("properties".to_owned(), Value::Object(properties));
-    schema
+/// A schema of a table with these properties and no others.
+pub(crate) fn table_of(about: &str, properties: Vec<(String, Value)>) -> Schema {
+    let properties: serde_json::Map<String, Value> = properties.into_iter().collect();
+    json_schema!({
+        "type": "object",
+        "description": about,
+        "properties": properties,
+        "additionalProperties": false,
+    })
 }
 
 /// One property, with what is to be said of it.

@@ -1,6 +1,7 @@
 //! The invariants that a run is about.
 
-use super::read::{Declaration, Holds, Reading, field};
+use super::read::{Declaration, Reading};
+use crate::scenario::fields::{Holds, field};
 use super::{Expectation, Expected, Fields, Observed};
 use crate::trace::Judgement;
 use crate::trace::invariants::Invariant;

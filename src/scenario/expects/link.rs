@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::observed::compare;
-use super::read::{AT, Declaration, Holds, Reading, field};
+use super::read::{AT, Declaration, Reading};
+use crate::scenario::fields::{Holds, field};
 use super::server::when;
 use super::{Expectation, Expected, Fields, Observed, failed, nanos};
 use crate::document::{Located, OneOrMany};

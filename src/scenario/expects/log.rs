@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::read::{Declaration, Holds, Reading, field};
+use super::read::{Declaration, Reading};
+use crate::scenario::fields::{Holds, field};
 use super::{Expectation, Expected, Fields, Observed, failed, nanos};
 use crate::diag::{Problem, did_you_mean};
 use crate::document::Located;

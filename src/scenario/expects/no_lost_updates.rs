@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observed::MOST_LISTED;
-use super::read::{Declaration, Field, Holds, Reading, field};
+use super::read::{Declaration, Reading};
+use crate::scenario::fields::{Field, Holds, field};
 use super::{Expectation, Expected, Fields, Observed, first_and_more};
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany};

@@ -1,25 +1,17 @@
 //! Expectations as a file says them, what its schema says of that, and how they are read.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
-use serde::de::MapAccess;
-use serde_json::Value;
-
 use super::{Expect, Expected, declarations};
-use crate::diag::{Problem, Span};
-use crate::document::{
-    Declared, Entries, Extended, Located, OneOrMany, Section, property, with_properties,
+use crate::diag::Problem;
+use crate::document::{Located, OneOrMany, Section, Table};
+use crate::scenario::fields::{
+    Field, Fields as _, Holds, RawValue, Written, each_once, field, fields, listed, reference,
 };
-use crate::scenario::expand::each_client;
+use crate::scenario::steps::plain;
 use crate::scenario::updates::planned;
 use crate::scenario::validate::Context;
 use crate::scenario::{PlannedUpdate, Step};
-use crate::trace::state::LinkState;
 use crate::units::{DurationText, format_duration};
 
 /// What a file can say of a kind of expectation.
@@ -32,204 +24,28 @@ pub(super) struct Declaration {
     pub(super) read: fn(&mut Reading<'_, '_, '_>) -> Option<Expected>,
 }
 
-/// A field of an expectation.
-#[derive(Clone, Copy)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) holds: Holds,
-    /// How it is written in the reference, if not by its name alone.
-    example: Option<&'static str>,
-    /// What it says, in a sentence that stands in the schema and in the reference.
-    pub(super) about: &'static str,
-}
-
-/// A field that the reference shows by its name.
-pub(super) const fn field(name: &'static str, holds: Holds, about: &'static str) -> Field {
-    Field {
-        name,
-        holds,
-        example: None,
-        about,
-    }
-}
-
-impl Field {
-    /// The same, shown in the reference with a value.
-    pub(super) const fn written(self, example: &'static str) -> Self {
-        Self {
-            example: Some(example),
-            ..self
-        }
-    }
-}
-
 /// A table in Markdown of what can be expected of a subject; none if there is no such subject.
 pub(in crate::scenario) fn table(subject: &str) -> Option<String> {
     let kind = declarations().find(|kind| kind.subject.name == subject)?;
-    let mut table = String::from("| field | says |\n|---|---|\n");
-    for Field {
-        name,
-        example,
-        about,
-        ..
-    } in kind.fields
-    {
-        let _ = writeln!(table, "| `{}` | {about} |", example.unwrap_or(name));
-    }
-    Some(table)
+    Some(reference(kind.fields))
 }
 
 /// When to look at a server or a link.
 pub(super) const AT: Field = field("at", Holds::Duration, "The moment at which a server or a link is looked at, after all that happened at that moment; by default the end of the run.").written("at = \"3s\"");
 
-/// Lists what fields can hold, and the type that reads it. No type is listed twice.
-macro_rules! holds {
-    ($($(#[$doc:meta])* $name:ident($type:ty),)*) => {
-        /// What a field holds.
-        #[derive(Clone, Copy)]
-        pub(super) enum Holds {
-            $($(#[$doc])* $name,)*
-        }
-
-        /// The value of a field.
-        #[derive(Debug)]
-        pub(in crate::scenario) enum RawValue {
-            $($name($type),)*
-        }
-
-        impl Holds {
-            fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<RawValue, A::Error> {
-                Ok(match self {
-                    $(Self::$name => RawValue::$name(map.next_value()?),)*
-                })
-            }
-
-            fn property(self, generator: &mut SchemaGenerator, name: &str, about: &str) -> (String, Value) {
-                match self {
-                    $(Self::$name => property::<$type>(generator, name, about),)*
-                }
-            }
-        }
-
-        impl RawValue {
-            /// Where it stands; nowhere if it is a table with nothing in it.
-            fn place(&self) -> Option<Span> {
-                match self {
-                    $(Self::$name(value) => value.place(),)*
-                }
-            }
-        }
-
-        $(impl Written for $type {
-            fn of(value: &RawValue) -> Option<&Self> {
-                match value {
-                    RawValue::$name(value) => Some(value),
-                    _ => None,
-                }
-            }
-        })*
-    };
-}
-
-holds! {
-    /// A text.
-    Text(Located<String>),
-    /// A name, or a list of them.
-    Names(OneOrMany),
-    /// A number.
-    Count(Located<u64>),
-    /// `true`.
-    Flag(Located<bool>),
-    /// A duration, or a moment of the run.
-    Duration(Located<DurationText>),
-    /// The state of a link.
-    State(Located<LinkState>),
-    /// A number for each server.
-    Counts(Entries<Located<u32>>),
-    /// A path for each server.
-    Paths(Entries<OneOrMany>),
-}
-
-/// A type of values of fields.
-pub(super) trait Written: Placed {
-    fn of(value: &RawValue) -> Option<&Self>;
-}
-
-/// Something that stands somewhere in a file.
-pub(super) trait Placed {
-    fn place(&self) -> Option<Span>;
-}
-
-impl<T> Placed for Located<T> {
-    fn place(&self) -> Option<Span> {
-        Some(self.span())
-    }
-}
-
-impl Placed for OneOrMany {
-    fn place(&self) -> Option<Span> {
-        Some(self.span())
-    }
-}
-
-impl<T> Placed for Entries<T> {
-    fn place(&self) -> Option<Span> {
-        let (name, _) = self.first()?;
-        Some(name.span())
-    }
-}
-
-/// All fields of all kinds, each once.
-fn fields() -> &'static [Field] {
-    static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+fields! {
+    /// The fields of all kinds of expectations.
+    ExpectFields,
+    "Expect",
+    "Something that is expected. It is about one of `update`, `server`, `link`, `log`, `workload`, `client` and `invariant`; the other fields say what must be true of that.",
+    || {
         let subjects = declarations().map(|kind| &kind.subject);
-        let others = declarations().flat_map(|kind| kind.fields);
-        let mut found: Vec<Field> = Vec::new();
-        for field in subjects.chain(others) {
-            if found.iter().all(|other| other.name != field.name) {
-                found.push(*field);
-            }
-        }
-        found
-    });
-    &FIELDS
-}
-
-impl Declared for RawValue {
-    fn names() -> &'static [&'static str] {
-        static NAMES: LazyLock<Vec<&str>> =
-            LazyLock::new(|| fields().iter().map(|field| field.name).collect());
-        &NAMES
-    }
-
-    fn read<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Self, A::Error> {
-        let field = fields().iter().find(|field| field.name == name);
-        field.map_or(Holds::Text, |field| field.holds).read(map)
+        each_once(subjects.chain(declarations().flat_map(|kind| kind.fields)))
     }
 }
-
-/// Something that is expected. It is about one of `update`, `server`, `link`, `log`, `workload`, `client` and
-/// `invariant`; the other fields say what must be true of that.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Expect")]
-#[serde(deny_unknown_fields)]
-pub(in crate::scenario) struct NoFields {}
 
 /// An expectation as written.
-pub(in crate::scenario) type RawExpect = Extended<NoFields, RawValue>;
-
-impl JsonSchema for RawExpect {
-    fn schema_name() -> Cow<'static, str> {
-        NoFields::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let all = fields().iter();
-        let all = all.map(|field| field.holds.property(generator, field.name, field.about));
-        let all: Vec<_> = all.collect();
-        with_properties(NoFields::json_schema(generator), all)
-    }
-}
+pub(in crate::scenario) type RawExpect = Table<ExpectFields>;
 
 /// What expectations can speak of; nothing of the steps if those are wrong.
 pub(in crate::scenario) struct Known<'a> {
@@ -251,7 +67,7 @@ impl Context<'_> {
         steps: Option<&[Step]>,
         end: Option<Duration>,
     ) -> Vec<Expect> {
-        let plain = steps.map(each_client);
+        let plain = steps.map(plain);
         let known = Known {
             updates: plain.as_deref().map(planned),
             steps: plain,
@@ -299,21 +115,11 @@ impl Context<'_> {
             let subjects: Vec<String> = declarations()
                 .map(|kind| format!("`{}`", kind.subject.name))
                 .collect();
-            let subjects = one_of(&subjects, "or");
+            let subjects = listed(&subjects, "or");
             let message = format!("an expectation needs to be about something: {subjects}");
             self.error(raw.span(), message);
         }
         first.map(|(kind, _)| kind)
-    }
-}
-
-/// `a, b or c`.
-fn one_of(words: &[String], last: &str) -> String {
-    match words {
-        [before @ .., end] if !before.is_empty() => {
-            format!("{} {last} {end}", before.join(", "))
-        }
-        _ => words.concat(),
     }
 }
 
@@ -327,7 +133,7 @@ pub(super) struct Reading<'r, 'c, 's> {
 impl<'r> Reading<'r, '_, '_> {
     /// The value of a field, if it is given. A field that is declared to hold something else is as good as not given.
     pub(super) fn get<T: Written>(&self, field: &str) -> Option<&'r T> {
-        self.raw.get(field).and_then(T::of)
+        self.raw.value(field)
     }
 
     /// The number that a field holds.
@@ -349,16 +155,19 @@ impl<'r> Reading<'r, '_, '_> {
     pub(super) fn needs_one_of(&mut self, fields: &[&str]) {
         if !fields.iter().any(|field| self.has(field)) {
             let written: Vec<String> = (fields.iter())
-                .map(
-                    |name| match self::fields().iter().find(|field| field.name == *name) {
+                .map(|name| {
+                    match ExpectFields::fields()
+                        .iter()
+                        .find(|field| field.name == *name)
+                    {
                         Some(field) if matches!(field.holds, Holds::Flag) => {
                             format!("`{name} = true`")
                         }
                         _ => format!("`{name}`"),
-                    },
-                )
+                    }
+                })
                 .collect();
-            self.nothing_expected(&format!("give one of {}", one_of(&written, "and")));
+            self.nothing_expected(&format!("give one of {}", listed(&written, "and")));
         }
     }
 
@@ -396,7 +205,7 @@ impl<'r> Reading<'r, '_, '_> {
             return;
         }
         // In the order of the declarations, so that problems in one line keep it.
-        for field in fields() {
+        for field in ExpectFields::fields() {
             let owners: Vec<&Declaration> = declarations()
                 .filter(|kind| kind.fields.iter().any(|other| other.name == field.name))
                 .collect();
@@ -407,11 +216,13 @@ impl<'r> Reading<'r, '_, '_> {
             let Some(place) = self.raw.get(field.name).and_then(RawValue::place) else {
                 continue;
             };
-            let words: Vec<_> = owners.iter().map(|owner| owner.subject.name).collect();
+            let words: Vec<String> = (owners.iter())
+                .map(|owner| format!("`{}`", owner.subject.name))
+                .collect();
             let message = format!(
-                "`{}` goes with `{}`, and this expectation is about `{}`",
+                "`{}` goes with {}, and this expectation is about `{}`",
                 field.name,
-                words.join("` and `"),
+                listed(&words, "and"),
                 kind.subject.name
             );
             self.cx.error(place, message);

@@ -14,8 +14,9 @@ use crate::units::LatencyRange;
 
 mod draw;
 mod kind;
-pub(super) mod read;
+
 mod values;
+mod write;
 
 pub(super) use draw::Draw;
 pub use kind::FaultKind;

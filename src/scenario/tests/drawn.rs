@@ -1,6 +1,7 @@
 //! Steps that stand for many: what they come to, how steps are written, and mistakes.
 
 use super::*;
+use crate::herd::ServerId;
 
 /// The steps without their places.
 fn bare(steps: &[Step]) -> Vec<(Duration, &Action)> {
@@ -260,7 +261,7 @@ fn mistakes_in_clients_and_workloads_have_a_place() {
         (
             "{ at = \"1s\", crash = \"Riley\", clients = 2, rate = 3, lasts = \"1s\" }",
             &[
-                "3:50 `clients` goes with `client`, and this step has `crash`",
+                "3:50 `clients` goes with `client` and `workload`, and this step has `crash`",
                 "3:60 `rate` goes with `workload`, and this step has `crash`",
                 "3:71 `lasts` goes with `workload` and `random`, and this step has `crash`",
             ],

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::Context;
 use crate::diag::Problem;
-use crate::document::Section;
+use crate::document::{Located, Section};
 use crate::herd::{Herd, ServerId};
 use crate::scenario::raw::RawTiming;
-use crate::scenario::timers::RawTimer;
 use crate::scenario::{Action, Step};
 use crate::timing::Timing;
+use crate::units::DurationText;
 
 /// All clients share the ports of one simulated host, some 45,000, and none is used twice.
 const MOST_CONNECTIONS: u64 = 40_000;
@@ -24,7 +24,11 @@ const QUIET_PATIENCE: Duration = Duration::from_mins(1);
 
 impl Context<'_> {
     /// None if there are more than the network has.
-    pub(super) fn check_connections(&mut self, steps: &[Step], herd: &Herd) -> Option<()> {
+    pub(in crate::scenario) fn check_connections(
+        &mut self,
+        steps: &[Step],
+        herd: &Herd,
+    ) -> Option<()> {
         let mut all: u64 = 0;
         let mut to_one: BTreeMap<ServerId, u64> = BTreeMap::new();
         for step in steps {
@@ -72,8 +76,11 @@ impl Context<'_> {
         steps: &[Step],
         end: Option<Duration>,
     ) {
-        let written = raw.and_then(|raw| raw.get("redial_most").or(raw.get("redial_least")));
-        let (Some(RawTimer(written)), Some(herd)) = (written, self.herd.clone()) else {
+        let written = raw.and_then(|raw| {
+            let timer = |name| raw.value::<Located<DurationText>>(name);
+            timer("redial_most").or_else(|| timer("redial_least"))
+        });
+        let (Some(written), Some(herd)) = (written, self.herd.clone()) else {
             return;
         };
         let links = herd.ids().map(|id| herd.neighbours(id).count()).max();

@@ -12,15 +12,10 @@ use crate::herd::{self, Herd, RawHerd, ServerId};
 use crate::protocol::visible;
 use crate::units::{DurationText, format_duration};
 
-mod actions;
 mod connections;
-mod drawn;
-mod faults;
 mod order;
 mod places;
 mod settings;
-mod state;
-mod steps;
 mod unexpected;
 
 /// Means every server, where servers are named.
@@ -59,7 +54,7 @@ pub(super) fn scenario(
 pub(super) struct Context<'s> {
     pub(super) source: &'s Arc<Source>,
     pub(super) damage: Damage,
-    problems: Problems,
+    pub(super) problems: Problems,
     /// Not there if the herd can't be used. Servers' names are not checked then.
     pub(super) herd: Option<Arc<Herd>>,
     /// Not there if it can't be used. Multiples of it are not checked then.
@@ -67,11 +62,11 @@ pub(super) struct Context<'s> {
     /// Where the tick is written.
     tick_place: Span,
     /// Whether something happens to Places.
-    names_places: bool,
+    pub(super) names_places: bool,
     /// Whether the file says what Places answers.
     pub(super) has_bodies: bool,
     /// What messages take in the beginning.
-    usual: Usual,
+    pub(super) usual: Usual,
 }
 
 impl Context<'_> {
@@ -145,7 +140,7 @@ impl Context<'_> {
     }
 
     /// The value, or an error at the table that lacks it, unless it was there and was wrong.
-    fn required<'r, T>(
+    pub(super) fn required<'r, T>(
         &mut self,
         value: Option<&'r T>,
         table: &Span,
@@ -200,7 +195,7 @@ impl Context<'_> {
     }
 
     /// The servers of a list, each with the place of its name; none if anything is wrong with it.
-    fn named_servers(&mut self, list: &OneOrMany) -> Option<Vec<(ServerId, Span)>> {
+    pub(super) fn named_servers(&mut self, list: &OneOrMany) -> Option<Vec<(ServerId, Span)>> {
         self.named(list, Self::server)
     }
 
@@ -246,7 +241,7 @@ impl Context<'_> {
         moment.0.min(LONGEST_RUN)
     }
 
-    fn check_not_too_late(&mut self, moment: Duration, span: &Span) {
+    pub(super) fn check_not_too_late(&mut self, moment: Duration, span: &Span) {
         if moment > LONGEST_RUN {
             let (moment, longest) = (format_duration(moment), format_duration(LONGEST_RUN));
             let message = format!("{moment} is later than a run may last, {longest}");
@@ -256,7 +251,7 @@ impl Context<'_> {
 
     /// A duration of the file's, which must be a multiple of the tick and fit into a run. One that
     /// is too long comes back shortened, so that whatever is computed of it can't overflow.
-    fn on_tick(&mut self, duration: &Located<DurationText>, what: &str) -> Duration {
+    pub(super) fn on_tick(&mut self, duration: &Located<DurationText>, what: &str) -> Duration {
         self.in_a_run(duration.0, &duration.span(), what)
     }
 
@@ -298,7 +293,7 @@ fn visible_lines(text: &str) -> String {
 }
 
 /// Whether a list means every server.
-fn is_all(list: &OneOrMany) -> bool {
+pub(super) fn is_all(list: &OneOrMany) -> bool {
     list.single().is_some_and(|name| name.as_str() == ALL)
 }
 

@@ -8,7 +8,6 @@ use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, ROOT, Section};
 use crate::herd::{Herd, Names, ServerId, split_link};
 use crate::scenario::raw::{RawScenario, RawTiming};
-use crate::scenario::timers::RawTimer;
 use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect};
 use crate::timing::{LINK_TIMERS, Timing};
 use crate::trace::invariants::Invariant;
@@ -168,7 +167,7 @@ impl Context<'_> {
         found
     }
 
-    pub(super) fn link_index(&mut self, key: &Located<String>) -> Option<usize> {
+    pub(in crate::scenario) fn link_index(&mut self, key: &Located<String>) -> Option<usize> {
         let herd = self.herd.clone()?;
         let names = Names::new(herd.server_names());
         let (a, b) = match split_link(key, &names, self.source) {
@@ -217,7 +216,7 @@ impl Context<'_> {
     }
 
     /// Both ends of a latency as durations of the file's.
-    pub(super) fn latency_on_tick(
+    pub(in crate::scenario) fn latency_on_tick(
         &mut self,
         latency: LatencyRange,
         span: &Span,
@@ -232,7 +231,7 @@ impl Context<'_> {
     }
 
     /// With no time between, who hears first would be the simulator's own order of hosts.
-    pub(super) fn too_quick(&mut self, span: Span) {
+    pub(in crate::scenario) fn too_quick(&mut self, span: Span) {
         let tick = format_duration(self.tick.unwrap_or(DEFAULT_TICK));
         self.error(span, format!("a message takes at least a tick, {tick}"));
     }
@@ -256,7 +255,7 @@ impl Context<'_> {
             return timing;
         };
         for timer in LINK_TIMERS {
-            let Some(RawTimer(written)) = raw.get(timer.name) else {
+            let Some(written) = raw.value::<Located<DurationText>>(timer.name) else {
                 continue;
             };
             if written.0.is_zero() {
@@ -326,8 +325,9 @@ impl Context<'_> {
             redial_most: most,
             ..
         } = *timing;
-        let place = raw.get("redial_least").or(raw.get("redial_most"));
-        if let Some(RawTimer(place)) = place.filter(|_| least > most) {
+        let timer = |name| raw.value::<Located<DurationText>>(name);
+        let place = timer("redial_least").or_else(|| timer("redial_most"));
+        if let Some(place) = place.filter(|_| least > most) {
             let (least, most) = (format_duration(least), format_duration(most));
             let message = format!("`redial_least` is {least}, longer than `redial_most`, {most}");
             self.error(place.span(), message);

@@ -10,7 +10,6 @@ use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
 
 mod places;
-mod steps;
 
 impl Scenario {
     /// The scenario as a file of TOML, which is read as the same, whether its steps are as written or

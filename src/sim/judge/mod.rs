@@ -1,13 +1,13 @@
 //! Compares what was expected with what happened.
 
 mod idle;
+mod randoms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use super::Mode;
 use super::chooser::OrderOutcome;
-use super::drawn;
 use super::google::PlacesObservation;
 use super::impact::Impact;
 use super::world::{Execution, MOST_EVENTS};
@@ -15,6 +15,7 @@ use crate::journal::{Actor, ConnId, EventId, EventKind};
 use crate::protocol::{escape, visible};
 use crate::scenario::{
     Action, ClientStep, Expect, LineId, Mismatch, Observed, Outcome, Scenario, compare, failed,
+    judge_workloads,
 };
 use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
@@ -44,17 +45,17 @@ pub(super) fn judge(
         by_hand: mode.is_by_hand(),
     };
     let mut judgements = judge.replies();
-    judgements.extend(drawn::workloads(&judge.run));
+    judgements.extend(judge_workloads(&judge.run));
     for expect in &scenario.expects {
         judgements.extend(judge.expectation(expect));
     }
-    let (drawn, impacts) = drawn::split(scenario, &execution.impacts);
+    let (drawn, impacts) = randoms::split(scenario, &execution.impacts);
     match mode {
         Mode::ByTime => judgements.extend(impacts.into_iter().map(|impact| judge.impact(impact))),
         // At some moments a fault finds nobody that it could concern.
         Mode::ByHand(followed) => judgements.extend(followed.iter().map(|it| judge.order(it))),
     }
-    judgements.extend(drawn::randoms(scenario, &drawn, trace));
+    judgements.extend(randoms::randoms(scenario, &drawn, trace));
     let judged = |invariant: &Invariant| !scenario.without.contains(invariant);
     let invariants = Invariant::ALL.into_iter().filter(judged);
     judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
@@ -104,7 +105,7 @@ impl Judge<'_> {
         let outcomes: BTreeMap<LineId, &Outcome> =
             outcomes.map(|outcome| (outcome.line, outcome)).collect();
         // Workloads are judged as a whole.
-        let drawn = drawn::places_of_workloads(self.scenario);
+        let drawn = randoms::places_of_workloads(self.scenario);
         let mut judgements = Vec::new();
         for (step, what) in self.scenario.steps.iter().enumerate() {
             let Action::Client(client) = &what.action else {

@@ -5,7 +5,8 @@ mod read;
 
 use std::time::Duration;
 
-use super::read::{Declaration, Holds, field};
+use super::read::Declaration;
+use crate::scenario::fields::{Holds, field};
 use super::{Expectation, Expected, Fields, Observed, UpdateRef, failed};
 use crate::herd::ServerId;
 use crate::trace::Judgement;

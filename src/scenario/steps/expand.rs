@@ -2,12 +2,8 @@
 //!
 //! Everything here is a pure function of the scenario, its seed among it.
 
-mod random;
-mod swarm;
-mod workload;
-
-use super::drawn::numbered;
-use super::{Action, ClientStep, Drawn, Line, Pattern, Scenario, Step};
+use super::{Action, Drawn, Step, client, random, workload};
+use crate::scenario::Scenario;
 
 impl Scenario {
     /// The same scenario in plain steps, as it runs: a step of N clients becomes N steps, and a workload or a random
@@ -24,7 +20,7 @@ impl Scenario {
                 action,
             };
             match &step.action {
-                Action::Client(client) => steps.extend(clients(step, client)),
+                Action::Client(client) => steps.extend(client::each_client(step, client)),
                 Action::Workload(workload) => {
                     let drawn = Drawn::Workload(workload.clone());
                     steps.push(plain(step.at, Action::Drawn(drawn)));
@@ -52,54 +48,10 @@ impl Scenario {
 }
 
 /// The steps, with one for each client where there are many. No seed has a part in it.
-pub(super) fn each_client(steps: &[Step]) -> Vec<Step> {
+pub(in crate::scenario) fn plain(steps: &[Step]) -> Vec<Step> {
     let each = steps.iter().flat_map(|step| match &step.action {
-        Action::Client(client) => clients(step, client),
+        Action::Client(client) => client::each_client(step, client),
         _ => vec![step.clone()],
     });
     each.collect()
-}
-
-fn clients(step: &Step, what: &ClientStep) -> Vec<Step> {
-    let Some(count) = what.clients else {
-        return vec![Step {
-            action: Action::Client(with_name(what)),
-            ..step.clone()
-        }];
-    };
-    let each = (1..=count).map(|number| {
-        let client = with_name(&ClientStep {
-            client: numbered(&what.client, number),
-            clients: None,
-            every: what.every * count,
-            ..what.clone()
-        });
-        Step {
-            at: step.at + what.every * (number - 1),
-            span: step.span.clone(),
-            action: Action::Client(client),
-        }
-    });
-    each.collect()
-}
-
-/// The same with the client's name in its lines.
-fn with_name(step: &ClientStep) -> ClientStep {
-    let name = &step.client;
-    let names = |line: &Line| {
-        let reply = line.reply.as_ref();
-        line.send.names_client() || reply.is_some_and(Pattern::names_client)
-    };
-    // To read lines again is most of what it takes to expand what is plain.
-    if !step.lines.iter().any(names) {
-        return step.clone();
-    }
-    let lines = step.lines.iter().map(|line| Line {
-        send: line.send.for_client(name),
-        reply: line.reply.as_ref().map(|reply| reply.for_client(name)),
-    });
-    ClientStep {
-        lines: lines.collect(),
-        ..step.clone()
-    }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Context;
-use super::steps::{Draft, DraftAction, DraftTargets};
+use super::numbered;
+use super::read::{Draft, DraftAction, DraftTargets};
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::herd::{Herd, Name};
 use crate::scenario::broken::Broken;
-use crate::scenario::drawn::numbered;
+use crate::scenario::validate::Context;
 use crate::scenario::{
     Action, ClockOwner, Direction, Fault, FaultKind, Party, Shape, Target, Value, Values,
 };

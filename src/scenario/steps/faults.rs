@@ -2,28 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::steps::{DraftAction, DraftTargets};
-use super::{Context, is_all};
+use super::read::{DraftAction, DraftTargets, RawStep};
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Names, ServerId, split_all, split_link};
-use crate::scenario::faults::Holds;
-use crate::scenario::faults::read::RawFault;
-use crate::scenario::raw::RawStep;
+use crate::scenario::faults::{Field, Holds};
+use crate::scenario::fields::RawValue;
+use crate::scenario::validate::{Context, is_all};
 use crate::scenario::{CLIENTS, Direction, FaultKind, PLACES, Party, Route, Shape, Target};
 use crate::scenario::{Value, Values};
-use crate::units::{DurationError, parse_duration};
-
-impl RawStep {
-    /// The faults that the step says begin or end, each with its word and its targets, in the order of the kinds.
-    pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &OneOrMany)> {
-        let words = FaultKind::all().flat_map(FaultKind::words);
-        words.filter_map(|word| match self.get(word) {
-            Some(RawFault::Targets(list)) => Some((word, list)),
-            _ => None,
-        })
-    }
-}
+use crate::units::{DurationError, DurationText, LatencyRange, parse_duration};
 
 impl Context<'_> {
     /// What begins or ends by the word `word` of a step.
@@ -38,19 +26,20 @@ impl Context<'_> {
                 Shape::BothWays if is_all(list) => DraftTargets::All(list.span()),
                 // What is not linked can be healed with what is.
                 Shape::BothWays => {
-                    let pairs = self.pairs(list, step.from.as_ref())?;
+                    let pairs = self.pairs(list, step.value("from"))?;
                     placed(both_ways(&pairs), list)
                 }
-                shape => self.targets(shape, list, step.from.as_ref())?,
+                shape => self.targets(shape, list, step.value("from"))?,
             };
             return Some(DraftAction::End(kind, targets, list.span()));
         }
         let kind = FaultKind::of(word)?;
         let values = self.values(step, kind);
-        let targets = self.targets(kind.targets, list, step.from.as_ref())?;
+        let targets = self.targets(kind.targets, list, step.value("from"))?;
         let values = values?;
-        let first = kind.fields.iter().find_map(|field| step.get(field.name));
-        let place = first.map_or_else(|| list.span(), RawFault::span);
+        let mut fields = kind.fields.iter();
+        let first = fields.find_map(|field| step.get(field.name)?.place());
+        let place = first.unwrap_or_else(|| list.span());
         Some(DraftAction::Begin(kind, targets, values, place))
     }
 
@@ -248,16 +237,13 @@ impl Context<'_> {
         let fields = kind.fields.iter();
         let values: Vec<Option<(&'static str, Value)>> = fields
             .map(|field| {
-                let Some(raw) = step.get(field.name) else {
+                let Some(place) = step.get(field.name).and_then(RawValue::place) else {
                     return (field.holds == Holds::Difference)
                         .then_some((field.name, Value::Difference(0)));
                 };
-                let value = self.value(field.name, raw)?;
+                let value = self.value(step, field)?;
                 if field.required && value == Value::Difference(0) {
-                    self.error(
-                        raw.span(),
-                        format!("`{}` of 0s changes nothing", field.name),
-                    );
+                    self.error(place, format!("`{}` of 0s changes nothing", field.name));
                 }
                 Some((field.name, value))
             })
@@ -266,17 +252,20 @@ impl Context<'_> {
         values.map(Values::new)
     }
 
-    fn value(&mut self, name: &str, raw: &RawFault) -> Option<Value> {
-        Some(match raw {
-            RawFault::Latency(latency) => {
+    fn value(&mut self, step: &RawStep, field: &Field) -> Option<Value> {
+        let name = field.name;
+        Some(match field.holds {
+            Holds::Latency => {
+                let latency = step.value::<Located<LatencyRange>>(name)?;
                 let slower = self.latency_on_tick(**latency, &latency.span(), "this latency");
                 if slower.least.is_zero() {
                     self.too_quick(latency.span());
                 }
                 Value::Latency(slower)
             }
-            RawFault::Difference(text) => Value::Difference(self.signed(text)?),
-            RawFault::Duration(duration) => {
+            Holds::Difference => Value::Difference(self.signed(step.value(name)?)?),
+            Holds::Duration => {
+                let duration = step.value::<Located<DurationText>>(name)?;
                 let what = format!("`{name}`");
                 let read = self.on_tick(duration, &what);
                 if read.is_zero() {
@@ -284,8 +273,7 @@ impl Context<'_> {
                 }
                 Value::Duration(read)
             }
-            RawFault::Count(count) => Value::Count(self.count(count, name)?),
-            RawFault::Targets(_) => return None,
+            Holds::Count => Value::Count(self.count(step.value(name)?, name)?),
         })
     }
 

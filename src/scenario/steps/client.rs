@@ -1,0 +1,387 @@
+//! A client's step: what it sends to which servers, and what must be answered.
+
+use std::time::Duration;
+
+use super::read::{DraftAction, RawStep};
+use super::write::InlineTable;
+use super::{Action, Declaration, MOST_CONNECTIONS, Step, numbered};
+use crate::diag::{Problem, Span};
+use crate::document::{Located, OneOrMany, Section};
+use crate::herd::{Name, ServerId, reserved};
+use crate::protocol::visible;
+use crate::scenario::fields::{Holds, field};
+use crate::scenario::template::TextError;
+use crate::scenario::validate::Context;
+use crate::scenario::{Pattern, Template};
+use crate::units::DurationText;
+
+/// What a client does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientStep {
+    /// Who it is; where there are many, what stands before their numbers.
+    pub client: Name,
+    /// How many of them do it, if many do.
+    pub clients: Option<u32>,
+    /// Whom it talks to, each on a connection of its own. Never empty.
+    pub to: Vec<ServerId>,
+    /// What it sends on each connection, all at once. Never empty.
+    pub lines: Vec<Line>,
+    /// Whether it is wrong if any answer comes. If not, each line must be answered.
+    pub no_reply: bool,
+    /// Whether it is all right if no answer comes.
+    pub maybe: bool,
+    /// How often it does all that, each time on connections of its own; at least once.
+    pub times: u32,
+    /// The time between two repetitions. Many clients take turns, this far apart, and then begin again.
+    pub every: Duration,
+}
+
+/// A line that a client sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The line.
+    pub send: Template,
+    /// What must be answered; if not given, anything.
+    pub reply: Option<Pattern>,
+}
+
+pub(super) const DECLARATION: Declaration = Declaration {
+    subject: field(
+        "client",
+        Holds::Text,
+        "This client connects and sends something: any name, used to tell the story.",
+    ),
+    fields: &[
+        field(
+            "to",
+            Holds::Names,
+            "The server that the client talks to. A list, or `\"all\"`: each server on a connection of its own.",
+        ),
+        field(
+            "send",
+            Holds::Names,
+            "The line that the client sends. A list: all lines in one write, on one connection.",
+        )
+        .details(
+            "`{now}` is the client's clock in POSIX seconds with nine decimals, `{now+1.5s}` and `{now-10s}` a clock \
+             that is wrong, `{i}` the number of the repetition from 1 (also in `{now+{i}ms}`), `{client}` the \
+             client's name, `{hex:00ff}` raw bytes, `{{` and `}}` braces.",
+        ),
+        field(
+            "reply",
+            Holds::Names,
+            "The expected answer, or a list with one for each line. Without it, any answer passes, except one to a WHATSAT which says that Places could not be asked.",
+        )
+        .details(
+            "`*` stands for any bytes, `\\*` for a star, `\\\\` for a backslash, `{sent}` for the time that the \
+             line's first `{now…}` gave; `{i}`, `{client}`, `{hex:…}`, `{{` and `}}` as in `send`.",
+        ),
+        field("no_reply", Holds::Flag, "No answer may come.").written("no_reply = true"),
+        field(
+            "maybe",
+            Holds::Flag,
+            "An answer is optional; one that comes must match `reply`.",
+        )
+        .written("maybe = true"),
+        field(
+            "times",
+            Holds::Number,
+            "The number of repetitions, each on a connection of its own; 1 by default.",
+        )
+        .from(1, MOST_CONNECTIONS),
+        field(
+            "every",
+            Holds::Duration,
+            "The time between two repetitions, or between two of the `clients`, who take turns; by default all happen at once.",
+        )
+        .written("every = \"20ms\""),
+        field(
+            "clients",
+            Holds::Number,
+            "The number of clients that do it: `client = \"kiwi\"` then means `kiwi-1` to `kiwi-50`, also in `skew`. With `every` they take turns at that interval; with `times` they begin again after the last.",
+        )
+        .written("clients = 50")
+        .from(1, MOST_CONNECTIONS),
+    ],
+    read: |cx, step| cx.client(step).map(DraftAction::Client),
+};
+
+impl Context<'_> {
+    fn client(&mut self, step: &Section<RawStep>) -> Option<ClientStep> {
+        let client = self.client_name(step.value::<Located<String>>("client")?);
+        let message = "a client's step needs `to`: the server that it talks to";
+        let to = self.required(step.value::<OneOrMany>("to"), &step.span(), message);
+        let to: Option<Vec<ServerId>> = to.and_then(|to| self.servers(to));
+        let message = "a client's step needs `send`: the lines that it sends";
+        let send = self.required(step.value::<OneOrMany>("send"), &step.span(), message);
+        let no_reply = self.no_reply(step);
+        let maybe = self.maybe(step, no_reply);
+        let lines = send.and_then(|send| self.lines(send, step.value::<OneOrMany>("reply")));
+        let clients = step.value::<Located<u32>>("clients");
+        let many = clients.map(|clients| self.count(clients, "clients"));
+        let times = self.repetitions(step.value::<Located<u32>>("times"));
+        if let (Some(Some(many)), Some(times), Some(place)) = (many, times, clients) {
+            self.check_product(many, times, place.span());
+        }
+        let every = self.every(step);
+        Some(ClientStep {
+            client,
+            clients: match many {
+                Some(many) => Some(many?),
+                None => None,
+            },
+            to: to?,
+            lines: lines?,
+            no_reply,
+            maybe,
+            times: times?,
+            every,
+        })
+    }
+
+    pub(super) fn client_name(&mut self, name: &Located<String>) -> Name {
+        if name.is_empty() || name.contains(char::is_whitespace) || visible(name) != **name {
+            let message = format!("`{}` is no name for a client", name.escape_debug());
+            let problem = Problem::error(self.source, name.span(), message);
+            self.report(
+                problem.help("any text without white space and invisible characters will do"),
+            );
+        }
+        self.check_namesakes(name);
+        Name::from(name.as_str())
+    }
+
+    /// Servers, clients and what else does something are told apart by their names alone: in the story, in the log, and
+    /// where something is expected of one of them.
+    fn check_namesakes(&mut self, name: &Located<String>) {
+        let is_one_of = |server: &str| {
+            let number = server.strip_prefix(name.as_str())?.strip_prefix('-')?;
+            number.parse::<u32>().ok()
+        };
+        let servers = self.herd.iter().flat_map(|herd| herd.servers());
+        let namesake = servers
+            .map(|server| &*server.name)
+            .find(|server| *server == name.as_str() || is_one_of(server).is_some());
+        let message = match (reserved(name), namesake) {
+            (Some(meaning), _) => {
+                format!(
+                    "a client can't be called `{}`, which means {meaning}",
+                    **name
+                )
+            }
+            (None, Some(server)) if server == name.as_str() => {
+                format!("a client can't be called `{server}`, as a server is")
+            }
+            (None, Some(server)) => {
+                format!(
+                    "one of the clients `{}` would be called `{server}`, as a server is",
+                    **name
+                )
+            }
+            (None, None) => return,
+        };
+        let problem = Problem::error(self.source, name.span(), message);
+        self.report(problem.help("give the client another name"));
+    }
+
+    fn no_reply(&mut self, step: &RawStep) -> bool {
+        let Some(no_reply) = step
+            .value::<Located<bool>>("no_reply")
+            .filter(|no_reply| ***no_reply)
+        else {
+            return false;
+        };
+        if let Some(reply) = step.value::<OneOrMany>("reply") {
+            let message = "`no_reply` excludes `reply`";
+            let problem = Problem::error(self.source, no_reply.span(), message);
+            self.report(problem.also(reply.span(), "a reply is expected here"));
+        }
+        true
+    }
+
+    fn maybe(&mut self, step: &RawStep, no_reply: bool) -> bool {
+        let Some(maybe) = step
+            .value::<Located<bool>>("maybe")
+            .filter(|maybe| ***maybe)
+        else {
+            return false;
+        };
+        if no_reply {
+            let message = "`no_reply` allows no answer, so `maybe` has no meaning";
+            self.error(maybe.span(), message);
+        }
+        true
+    }
+
+    fn lines(&mut self, send: &OneOrMany, reply: Option<&OneOrMany>) -> Option<Vec<Line>> {
+        let intact = !self.damage.is_at(&send.span());
+        if send.items().is_empty() && intact {
+            self.error(send.span(), "there is nothing to send");
+        }
+        let templates: Vec<_> = send
+            .items()
+            .iter()
+            .map(|line| self.text(line, Template::parse))
+            .collect();
+        let patterns = match reply {
+            Some(reply) if intact => self.patterns(reply, &templates)?,
+            _ => vec![None; templates.len()],
+        };
+        let complete = templates.into_iter().collect::<Option<Vec<_>>>()?;
+        let lines = complete.into_iter().zip(patterns);
+        let lines: Vec<_> = lines.map(|(send, reply)| Line { send, reply }).collect();
+        (!lines.is_empty()).then_some(lines)
+    }
+
+    /// A pattern for each line; none if there is another number of them, or one of them is wrong.
+    fn patterns(
+        &mut self,
+        reply: &OneOrMany,
+        lines: &[Option<Template>],
+    ) -> Option<Vec<Option<Pattern>>> {
+        let (wanted, given) = (lines.len(), reply.items().len());
+        let intact = !self.damage.is_at(&reply.span());
+        if wanted != given && intact {
+            let message =
+                format!("{wanted} sent, but {given} answered: give a reply for each line");
+            self.error(reply.span(), message);
+        }
+        let mut patterns = Vec::new();
+        for (written, line) in reply.items().iter().zip(lines) {
+            let pattern = self.text(written, Pattern::parse);
+            let clockless = line.as_ref().is_some_and(|line| !line.has_clock());
+            if clockless && pattern.as_ref().is_some_and(Pattern::uses_sent) {
+                let message =
+                    "`{sent}` is the time in the line that was sent, but the line has none";
+                let problem = Problem::error(self.source, written.span(), message);
+                self.report(problem.help("put `{now}` into the line"));
+            }
+            patterns.push(Some(pattern?));
+        }
+        (wanted == given).then_some(patterns)
+    }
+
+    fn text<T>(
+        &mut self,
+        text: &Located<String>,
+        parse: impl Fn(&str) -> Result<T, TextError>,
+    ) -> Option<T> {
+        let parsed = parse(text);
+        parsed
+            .map_err(|error| self.error(text.span(), error.to_string()))
+            .ok()
+    }
+
+    fn repetitions(&mut self, times: Option<&Located<u32>>) -> Option<u32> {
+        times.map_or(Some(1), |times| self.count(times, "times"))
+    }
+
+    fn check_product(&mut self, clients: u32, times: u32, place: Span) {
+        if u64::from(clients) * u64::from(times) > u64::from(MOST_CONNECTIONS) {
+            let message = format!(
+                "{clients} `clients` {times} `times` each is more than {MOST_CONNECTIONS} connections"
+            );
+            self.error(place, message);
+        }
+    }
+
+    fn every(&mut self, step: &Section<RawStep>) -> Duration {
+        let Some(every) = step.value::<Located<DurationText>>("every") else {
+            return Duration::ZERO;
+        };
+        if step.get("times").is_none()
+            && step.get("clients").is_none()
+            && !self.damage.is_at(&step.span())
+        {
+            self.error(
+                every.span(),
+                "`every` needs `times`: how often it is repeated, or `clients`: how many take turns",
+            );
+        }
+        self.on_tick(every, "`every`")
+    }
+}
+
+impl ClientStep {
+    /// Writes it as a step says it.
+    pub(super) fn write(&self, table: &mut InlineTable<'_>) {
+        table.text("client", &self.client);
+        if let Some(clients) = self.clients {
+            table.field("clients", clients);
+        }
+        table.servers("to", &self.to);
+        let sent: Vec<String> = (self.lines.iter())
+            .map(|line| line.send.text().to_owned())
+            .collect();
+        table.lines("send", &sent);
+        let replies: Vec<String> = (self.lines.iter())
+            .filter_map(|line| Some(line.reply.as_ref()?.text().to_owned()))
+            .collect();
+        if !replies.is_empty() {
+            table.lines("reply", &replies);
+        }
+        if self.no_reply {
+            table.field("no_reply", true);
+        }
+        if self.maybe {
+            table.field("maybe", true);
+        }
+        if self.times != 1 || (!self.every.is_zero() && self.clients.is_none()) {
+            table.field("times", self.times);
+        }
+        if !self.every.is_zero() {
+            table.duration("every", self.every);
+        }
+    }
+
+    /// From its first line to its last.
+    pub(super) fn lasts(&self) -> Duration {
+        let connections = self.times.saturating_mul(self.clients.unwrap_or(1));
+        self.every.saturating_mul(connections - 1)
+    }
+}
+
+/// The same for each of its clients, where there are many.
+pub(super) fn each_client(step: &Step, what: &ClientStep) -> Vec<Step> {
+    let Some(count) = what.clients else {
+        return vec![Step {
+            action: Action::Client(with_name(what)),
+            ..step.clone()
+        }];
+    };
+    let each = (1..=count).map(|number| {
+        let client = with_name(&ClientStep {
+            client: numbered(&what.client, number),
+            clients: None,
+            every: what.every * count,
+            ..what.clone()
+        });
+        Step {
+            at: step.at + what.every * (number - 1),
+            span: step.span.clone(),
+            action: Action::Client(client),
+        }
+    });
+    each.collect()
+}
+
+/// The same with the client's name in its lines.
+fn with_name(step: &ClientStep) -> ClientStep {
+    let name = &step.client;
+    let names = |line: &Line| {
+        let reply = line.reply.as_ref();
+        line.send.names_client() || reply.is_some_and(Pattern::names_client)
+    };
+    // To read lines again is most of what it takes to expand what is plain.
+    if !step.lines.iter().any(names) {
+        return step.clone();
+    }
+    let lines = step.lines.iter().map(|line| Line {
+        send: line.send.for_client(name),
+        reply: line.reply.as_ref().map(|reply| reply.for_client(name)),
+    });
+    ClientStep {
+        lines: lines.collect(),
+        ..step.clone()
+    }
+}

@@ -1,0 +1,160 @@
+//! What happens in a scenario: a file for each kind of step that is no fault.
+//!
+//! A file declares the fields of its kind, reads them, writes them and expands them into plain steps.
+
+use std::time::Duration;
+
+use super::{Fault, FaultKind, Target};
+use crate::diag::Span;
+use crate::document::{Located, OneOrMany, Section};
+use crate::herd::{Name, ServerId};
+use crate::scenario::fields::{Field, reference};
+use crate::scenario::validate::Context;
+use crate::units::DurationText;
+
+mod client;
+mod expand;
+mod faults;
+mod random;
+mod read;
+mod state;
+mod swarm;
+mod workload;
+mod write;
+
+pub use client::{ClientStep, Line};
+pub(super) use expand::plain;
+pub(super) use random::Means;
+pub use random::Random;
+use read::DraftAction;
+pub(super) use read::RawStep;
+pub use workload::Workload;
+pub(crate) use workload::{judge_workloads, workloads_in};
+pub(super) use write::InlineTable;
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When, counted from the beginning of the run.
+    pub at: Duration,
+    /// Where the file says so.
+    pub span: Span,
+    /// What happens.
+    pub action: Action,
+}
+
+/// What happens in a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A fault begins.
+    Begin(Fault),
+    /// A fault of this kind, or of its family, ends for these.
+    End(FaultKind, Vec<Target>),
+    /// A client sends something, or many do.
+    Client(ClientStep),
+    /// Many clients send what the seed draws.
+    Workload(Workload),
+    /// Faults come and go as the seed draws.
+    Random(Random),
+    /// What was drawn for such a step follows, as plain steps with its place.
+    Drawn(Drawn),
+}
+
+impl Action {
+    /// Whom a fault begins or ends for.
+    pub fn targets(&self) -> &[Target] {
+        match self {
+            Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => targets,
+            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => &[],
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn targets_mut(&mut self) -> Option<&mut Vec<Target>> {
+        match self {
+            Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => Some(targets),
+            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => None,
+        }
+    }
+}
+
+/// A step that stood for many and was drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drawn {
+    /// A workload.
+    Workload(Workload),
+    /// Faults at random, and how many of each kind were chosen.
+    Random(Random, Vec<u32>),
+}
+
+/// What a file can say of a kind of step.
+struct Declaration {
+    /// The field that says what happens. No other kind has it.
+    subject: Field,
+    /// The fields that say more of it. Other kinds may have the same.
+    fields: &'static [Field],
+    /// Reads a step whose subject is given; none if it is wrong, which is reported.
+    read: fn(&mut Context<'_>, &Section<RawStep>) -> Option<DraftAction>,
+}
+
+/// All kinds but the faults, which have declarations of their own.
+fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    const ALL: &[Declaration] = &[
+        client::DECLARATION,
+        workload::DECLARATION,
+        random::DECLARATION,
+    ];
+    ALL.iter()
+}
+
+/// A table in Markdown of what a kind of step says besides its subject; none if there is no such kind.
+pub(super) fn table(subject: &str) -> Option<String> {
+    let kind = declarations().find(|kind| kind.subject.name == subject)?;
+    Some(reference(kind.fields))
+}
+
+/// Each repetition is a connection of its own, and a simulated host has a limited number of ports.
+const MOST_CONNECTIONS: u32 = 10_000;
+
+/// The name of one of many clients.
+fn numbered(name: &str, number: u32) -> Name {
+    Name::from(format!("{name}-{number}"))
+}
+
+impl Context<'_> {
+    /// A number of connections, or of those who have them.
+    pub(super) fn count(&mut self, number: &Located<u32>, field: &str) -> Option<u32> {
+        if (1..=MOST_CONNECTIONS).contains(&**number) {
+            return Some(**number);
+        }
+        let message = format!(
+            "`{field}` is {}, but must be 1 to {MOST_CONNECTIONS}",
+            **number
+        );
+        self.error(number.span(), message);
+        None
+    }
+
+    /// The servers of a list, or all where it is not given.
+    fn servers_or_all(&mut self, list: Option<&OneOrMany>) -> Option<Vec<ServerId>> {
+        match list {
+            Some(list) => self.servers(list),
+            None => self.herd.as_ref().map(|herd| herd.ids().collect()),
+        }
+    }
+
+    /// How long something goes on that takes time.
+    fn lasts(&mut self, step: &Section<RawStep>, message: &str) -> Option<Duration> {
+        let lasts = self.required(
+            step.value::<Located<DurationText>>("lasts"),
+            &step.span(),
+            message,
+        )?;
+        let duration = self.moment(lasts, "`lasts`");
+        if duration.is_zero() {
+            self.error(lasts.span(), "nothing can happen in no time");
+            return None;
+        }
+        Some(duration)
+    }
+}

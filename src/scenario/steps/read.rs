@@ -1,0 +1,344 @@
+//! Steps as a file says them, in order of time.
+
+use std::time::Duration;
+
+use super::state::{Clients, Moment};
+use super::{Action, ClientStep, Step, client, declarations};
+use crate::diag::{Problem, Span};
+use crate::document::{Located, OneOrMany, Section, Table};
+use crate::herd::Herd;
+use crate::scenario::broken::Broken;
+use crate::scenario::fields::{
+    Field, Fields as _, Holds, RawValue, each_once, field, fields, listed,
+};
+use crate::scenario::validate::Context;
+use crate::scenario::{End, FaultKind, Target, Values, faults};
+use crate::units::{DurationText, format_duration};
+
+const TIMES: [Field; 2] = [
+    field(
+        "at",
+        Holds::Duration,
+        "When it happens, counted from the beginning of the run: `\"1s\"`.",
+    ),
+    field(
+        "after",
+        Holds::Duration,
+        "When it happens, counted from the step before: `\"500ms\"`.",
+    ),
+];
+
+/// The other side of a fault.
+const FROM: Field = field(
+    "from",
+    Holds::Names,
+    "The other side of a fault that is said of two sides, or of what ends it.",
+);
+
+fields! {
+    /// The fields of all kinds of steps.
+    StepFields,
+    "Step",
+    "One thing that happens: its time (`at` or `after`), and one of `client`, `workload`, `random` and the words by which faults begin and end.\n\n`{ at = \"1s\", crash = \"Juzang\" }`",
+    || {
+        let subjects = declarations().map(|kind| kind.subject);
+        let others = declarations().flat_map(|kind| kind.fields).copied();
+        let all: Vec<Field> = (TIMES.into_iter())
+            .chain(subjects)
+            .chain(others)
+            .chain([FROM])
+            .chain(words_of_faults())
+            .chain(fields_of_faults())
+            .collect();
+        each_once(all.iter())
+    }
+}
+
+/// A step as written.
+pub(in crate::scenario) type RawStep = Table<StepFields>;
+
+fn words_of_faults() -> impl Iterator<Item = Field> {
+    FaultKind::all().flat_map(|kind| {
+        let about = format!("{} {}", kind.effect, kind.targets.names());
+        let begins = field(kind.name, Holds::Names, about.leak());
+        let ends = match kind.end {
+            End::Step { word, effect, .. } => Some(field(word, Holds::Names, effect)),
+            _ => None,
+        };
+        [Some(begins), ends].into_iter().flatten()
+    })
+}
+
+fn fields_of_faults() -> impl Iterator<Item = Field> {
+    let fields = FaultKind::all().flat_map(|kind| kind.fields);
+    fields.map(|said| {
+        let holds = match said.holds {
+            faults::Holds::Latency => Holds::Latency,
+            faults::Holds::Difference => Holds::Text,
+            faults::Holds::Duration => Holds::Duration,
+            faults::Holds::Count => Holds::Number,
+        };
+        field(said.name, holds, said.about)
+    })
+}
+
+impl RawStep {
+    /// The faults that the step says begin or end, each with its word and its targets, in the order of the kinds.
+    pub(in crate::scenario) fn faults(&self) -> impl Iterator<Item = (&'static str, &OneOrMany)> {
+        let words = FaultKind::all().flat_map(FaultKind::words);
+        words.filter_map(|word| Some((word, self.value(word)?)))
+    }
+
+    /// What the step says that happens, each with its place: there must be exactly one.
+    fn subjects(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        let faults = self.faults().map(|(word, list)| (word, list.span()));
+        let others = declarations().filter_map(|kind| {
+            let place = self.get(kind.subject.name)?.place()?;
+            Some((kind.subject.name, place))
+        });
+        faults.chain(others)
+    }
+}
+
+/// A step whose servers are not yet known to be up or down.
+pub(super) struct Draft {
+    at: Duration,
+    /// Where its time is written.
+    when: Span,
+    /// The whole step.
+    span: Span,
+    pub(super) action: DraftAction,
+}
+
+/// What happens, as [`Action`].
+pub(super) enum DraftAction {
+    /// A fault begins, with these values, which are written there.
+    Begin(FaultKind, DraftTargets, Values, Span),
+    /// It ends for those who are named there.
+    End(FaultKind, DraftTargets, Span),
+    Ready(Action),
+    Client(ClientStep),
+}
+
+/// Whom a fault begins or ends for.
+pub(super) enum DraftTargets {
+    /// Everybody that it can begin or end for at that time.
+    All(Span),
+    /// These, each with its place.
+    Named(Vec<(Target, Span)>),
+    /// The clocks of those who are called so.
+    Clocks(Vec<(String, Span)>),
+}
+
+impl Context<'_> {
+    /// The steps by time; none if anything about them is wrong.
+    pub(in crate::scenario) fn steps(
+        &mut self,
+        raw: Option<&Located<Vec<Section<RawStep>>>>,
+        end: Option<Duration>,
+    ) -> Option<Vec<Step>> {
+        let raw = self.required(raw, &crate::document::ROOT, "a scenario needs `steps`")?;
+        let intact = !self.damage.is_at(&raw.span());
+        if raw.is_empty() && intact {
+            self.error(raw.span(), "a scenario needs at least one step");
+            return None;
+        }
+        let times = self.times(raw, intact);
+        let mut drafts = Vec::new();
+        for (step, time) in raw.iter().zip(times) {
+            let action = self.action(step);
+            if let (Some(action), Some((at, when))) = (action, time) {
+                let span = step.span();
+                drafts.push(Draft {
+                    at,
+                    when,
+                    span,
+                    action,
+                });
+            }
+        }
+        self.check_before_end(&drafts, end);
+        // While a step is missing, nothing is known of who is up.
+        let complete = intact && drafts.len() == raw.len();
+        let herd = self.herd.clone().filter(|_| complete)?;
+        drafts.sort_by_key(|draft| draft.at);
+        let steps = self.settle(drafts, &herd);
+        self.check_workload_names(&steps);
+        self.check_undisturbed(&steps, &herd);
+        // More steps than can run are not even listed one by one.
+        self.check_connections(&steps, &herd)?;
+        Some(steps)
+    }
+
+    /// The time of each step and where it is written; none if it can't be known.
+    fn times(&mut self, steps: &[Section<RawStep>], intact: bool) -> Vec<Option<(Duration, Span)>> {
+        let mut previous = intact.then_some(Duration::ZERO);
+        let mut times = Vec::new();
+        for step in steps {
+            let time = self.time(step, previous);
+            previous = time.as_ref().map(|(at, _)| *at);
+            times.push(time);
+        }
+        times
+    }
+
+    fn time(
+        &mut self,
+        step: &Section<RawStep>,
+        previous: Option<Duration>,
+    ) -> Option<(Duration, Span)> {
+        match (
+            step.value::<Located<DurationText>>("at"),
+            step.value::<Located<DurationText>>("after"),
+        ) {
+            (Some(at), Some(after)) => {
+                let message = "a step has either `at` or `after`";
+                let problem = Problem::error(self.source, after.span(), message);
+                self.report(problem.also(at.span(), "the time is already given here"));
+                None
+            }
+            (Some(at), None) => Some((self.moment(at, "`at`"), at.span())),
+            (None, Some(after)) => {
+                let delay = self.on_tick(after, "`after`");
+                let at = previous?.saturating_add(delay);
+                self.check_not_too_late(at, &after.span());
+                Some((at, after.span()))
+            }
+            (None, None) => {
+                if !self.damage.is_at(&step.span()) {
+                    self.error(step.span(), "a step needs a time: `at` or `after`");
+                }
+                None
+            }
+        }
+    }
+
+    /// The one thing that a step does; none if it is wrong in any way.
+    fn action(&mut self, step: &Section<RawStep>) -> Option<DraftAction> {
+        let mut subjects = step.subjects();
+        let first = subjects.next();
+        for (name, span) in subjects {
+            self.second_action(name, span, first.as_ref());
+        }
+        let Some((word, _)) = first else {
+            self.no_action(step);
+            return None;
+        };
+        // What is missing may be what the other fields belong to.
+        if !self.damage.is_at(&step.span()) {
+            self.check_fields_fit(step, word);
+        }
+        match declarations().find(|kind| kind.subject.name == word) {
+            Some(kind) => (kind.read)(self, step),
+            None => self.fault(step, word, step.value(word)?),
+        }
+    }
+
+    /// Reports fields that belong to other kinds of steps than this one.
+    fn check_fields_fit(&mut self, step: &Section<RawStep>, word: &str) {
+        for field in StepFields::fields() {
+            let Some(place) = step.get(field.name).and_then(RawValue::place) else {
+                continue;
+            };
+            // Times belong to all steps, and the subjects were looked at before.
+            let owners = owners(field.name);
+            if !owners.is_empty() && !owners.contains(&word) {
+                let owners: Vec<String> = owners.iter().map(|word| format!("`{word}`")).collect();
+                let owners = listed(&owners, "and");
+                let name = field.name;
+                let message = format!("`{name}` goes with {owners}, and this step has `{word}`");
+                self.error(place, message);
+            }
+        }
+    }
+
+    fn second_action(&mut self, name: &str, span: Span, first: Option<&(&str, Span)>) {
+        let message = format!("a step does one thing, and `{name}` is a second one");
+        let mut problem = Problem::error(self.source, span, message);
+        if let Some((first, place)) = first {
+            problem = problem.also(place.clone(), format!("the first is `{first}`"));
+        }
+        self.report(problem.help("make two steps of it; they may have the same time"));
+    }
+
+    fn no_action(&mut self, step: &Section<RawStep>) {
+        if self.damage.is_at(&step.span()) {
+            return;
+        }
+        let mut of_clients = client::DECLARATION.fields.iter();
+        let message = match of_clients.find(|field| step.get(field.name).is_some()) {
+            Some(field) => format!("a step with `{}` needs a `client` who does it", field.name),
+            None => "a step needs something that happens: `client`, `crash`, `partition` and so on"
+                .to_owned(),
+        };
+        self.error(step.span(), message);
+    }
+
+    fn check_before_end(&mut self, drafts: &[Draft], end: Option<Duration>) {
+        for draft in drafts {
+            let last = match &draft.action {
+                DraftAction::Client(client) => client.lasts(),
+                DraftAction::Ready(Action::Workload(workload)) => workload.lasts,
+                DraftAction::Ready(Action::Random(random)) => random.lasts,
+                _ => Duration::ZERO,
+            };
+            let repeats = !last.is_zero();
+            let last = draft.at.saturating_add(last);
+            if repeats {
+                self.check_not_too_late(last, &draft.when);
+            }
+            if end.is_some_and(|end| last >= end) {
+                let (last, end) = (
+                    format_duration(last),
+                    format_duration(end.unwrap_or_default()),
+                );
+                let message = format!("this happens at {last}, but the run ends at {end}");
+                self.error(draft.when.clone(), message);
+            }
+        }
+    }
+
+    /// Goes through the steps in order of time and follows what is wrong.
+    fn settle(&mut self, drafts: Vec<Draft>, herd: &Herd) -> Vec<Step> {
+        let mut broken = Broken::default();
+        let mut steps = Vec::new();
+        let clients = Clients::of(&drafts);
+        for draft in drafts {
+            broken.pass(draft.at);
+            let mut moment = Moment {
+                at: draft.at,
+                herd,
+                clients: &clients,
+                broken: &mut broken,
+            };
+            let action = match draft.action {
+                DraftAction::Begin(kind, targets, values, place) => {
+                    Action::Begin(self.begins(kind, targets, &values, &place, &mut moment))
+                }
+                DraftAction::End(kind, targets, list) => {
+                    Action::End(kind, self.ends(kind, targets, &list, &mut moment))
+                }
+                DraftAction::Ready(action) => action,
+                DraftAction::Client(client) => Action::Client(client),
+            };
+            steps.push(Step {
+                at: draft.at,
+                span: draft.span,
+                action,
+            });
+        }
+        steps
+    }
+}
+
+/// The words of the steps that can have a field.
+fn owners(field: &str) -> Vec<&'static str> {
+    let has = |fields: &[Field]| fields.iter().any(|own| own.name == field);
+    let plain = declarations().filter(|kind| has(kind.fields));
+    let faults = FaultKind::all().filter(|kind| kind.fields.iter().any(|own| own.name == field));
+    let with_sides = FaultKind::all().filter(|kind| field == FROM.name && kind.targets.has_sides());
+    (plain.map(|kind| kind.subject.name))
+        .chain(faults.map(|kind| kind.name))
+        .chain(with_sides.flat_map(FaultKind::words))
+        .collect()
+}
