@@ -54,6 +54,7 @@ fn what_shows_a_mistake_is_small() {
 mod told {
     use super::*;
     use proxy_herd::mutants::Mutant;
+    use proxy_herd::sim::Simulator;
     use proxy_herd::trace::fingerprint::Fingerprint;
 
     #[test]
@@ -70,7 +71,8 @@ mod told {
     fn each_file_breaks_as_it_says_when_all_servers_make_the_mistake() {
         for mutant in Mutant::ALL {
             let scenario = &files()[mutant.name()];
-            let trace = mutant.here(|| sim::run_once(scenario)).expect("it runs");
+            let simulator = mutant.in_place_of_all(Simulator::default());
+            let trace = simulator.run_once(scenario).expect("it runs");
             let told = report::text(&trace, Detail::Story);
             let broken = Fingerprint::of(&trace).unwrap_or_else(|| panic!("{mutant}: {told}"));
             let says = scenario.source.text.lines().next();
@@ -79,22 +81,25 @@ mod told {
     }
 
     #[test]
-    fn a_mistake_is_made_by_whom_it_is_asked_of_and_as_long_as_it_is() {
+    fn a_mistake_is_made_by_the_servers_of_its_simulator_alone() {
         let mutant: Mutant = "hops-twice".parse().expect("a mutant");
         let scenario = &files()["hops-twice"];
-        let broken = || sim::run_once(scenario).expect("it runs").verdict().failed;
-        assert_eq!(mutant.in_place_of("Juzang", broken), 0, "it tells nobody");
-        assert!(mutant.in_place_of("Riley", broken) > 0);
-        assert_eq!(broken(), 0);
-        let caught = std::panic::catch_unwind(|| mutant.here(|| panic!("within")));
-        assert!(caught.is_err());
-        assert_eq!(broken(), 0, "not even when it ends by a panic");
-        let other_thread = mutant.here(|| std::thread::scope(|scope| scope.spawn(broken).join()));
-        assert_eq!(
-            other_thread.expect("it runs"),
-            0,
-            "another thread has its own servers"
-        );
+        let broken = |simulator: &Simulator| {
+            let trace = simulator.run_once(scenario).expect("it runs");
+            trace.verdict().failed
+        };
+        let true_one = Simulator::default();
+        let only = |server: &str| mutant.in_place_of(server, true_one.clone());
+        assert_eq!(broken(&only("Juzang")), 0, "nobody hears of it from there");
+        assert!(broken(&only("Riley")) > 0);
+        assert_eq!(broken(&true_one), 0);
+        // Side by side, on several threads.
+        let all = mutant.in_place_of_all(true_one.clone());
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| broken(&all));
+            assert_eq!(broken(&true_one), 0);
+            assert!(others.join().expect("it runs") > 0);
+        });
     }
 
     #[test]

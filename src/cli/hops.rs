@@ -7,6 +7,7 @@ use super::shaped::{self, WhichHerd};
 use super::{Exit, Failure, flags, painted, print};
 use crate::herd::{Herd, ServerId};
 use crate::model::{Latency, Without};
+use crate::sim::Simulator;
 use crate::survey::{self, Engine, Measure};
 use crate::units::LatencyRange;
 
@@ -82,6 +83,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         },
         origins,
         engine: engine(args, &herd),
+        simulator: Simulator::default(),
     };
     let hops = survey::hops(&measure, |done| progress.show(done));
     drop(progress);

@@ -116,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// Each thread has servers of its own that make mistakes, so it takes one mutant after the other.
+/// Each thread takes one mutant after the other.
 fn hunt_all(subjects: &[Option<Mutant>], ground: &Ground, threads: NonZeroUsize) -> Vec<Row> {
     let mut rows = Vec::new();
     let row = |at: usize| {

@@ -11,6 +11,7 @@ use crate::files::{self, Folders, ends_in, quoted};
 use crate::parallel::in_order;
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
+use crate::sim::Simulator;
 use crate::trace::Trace;
 use crate::view::{Suite, junit};
 
@@ -77,14 +78,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    #[cfg(feature = "mutants")]
-    if let Some(name) = &args.mutant {
-        return super::mutants::named(name)?.here(|| run_all(args));
-    }
-    run_all(args)
-}
-
-fn run_all(args: &Args) -> Result<Exit, Failure> {
+    let simulator = simulator(args)?;
     let files = scenario_files(&args.paths)?;
     for (flag, file) in [("--trace", &args.trace), ("--html", &args.html)] {
         if file.is_some() && files.len() != 1 {
@@ -129,9 +123,9 @@ fn run_all(args: &Args) -> Result<Exit, Failure> {
         }
     };
     let mut failure = None;
-    let run = |index: usize| execute(&scenarios[index], args);
+    let run = |index: usize| execute(&scenarios[index], &simulator, args);
     in_order(
-        threads(args),
+        args.threads.count().get(),
         scenarios.len(),
         run,
         |index, trace| match trace.and_then(|trace| tell(index, trace)) {
@@ -171,13 +165,18 @@ fn as_wanted(scenario: Scenario, args: &Args) -> Scenario {
     }
 }
 
-/// A mistake is made on the thread that was told to make it.
-fn threads(args: &Args) -> usize {
+/// What runs them, with the server that the command line asks for.
+#[cfg_attr(
+    not(feature = "mutants"),
+    expect(clippy::unnecessary_wraps, reason = "a mutant may be unknown")
+)]
+fn simulator(args: &Args) -> Result<Simulator, Failure> {
+    let simulator = args.limited.simulator();
     #[cfg(feature = "mutants")]
-    if args.mutant.is_some() {
-        return 1;
+    if let Some(name) = &args.mutant {
+        return Ok(super::mutants::named(name)?.in_place_of_all(simulator));
     }
-    args.threads.count().get()
+    Ok(simulator)
 }
 
 fn show(trace: &Trace, args: &Args) -> String {
@@ -213,8 +212,7 @@ fn summary(all: usize, broken: &[String]) -> String {
     }
 }
 
-fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
-    let simulator = args.limited.simulator();
+fn execute(scenario: &Scenario, simulator: &Simulator, args: &Args) -> Result<Trace, Failure> {
     let ran = if args.once {
         simulator.run_once(scenario)
     } else {

@@ -84,6 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             threads: args.threads.count().get(),
             stop: Some(&|| interrupt.is_wanted()),
             progress: Some(&|done| progress.show(done)),
+            ..Options::default()
         },
     );
     drop(progress);

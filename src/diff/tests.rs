@@ -3,7 +3,7 @@
 use super::{compare, text};
 use crate::node::mistakes::Mistake;
 use crate::scenario::Scenario;
-use crate::sim;
+use crate::sim::Simulator;
 use crate::trace::Trace;
 
 const KIWI: &str = r#"
@@ -19,8 +19,12 @@ const KIWI: &str = r#"
 "#;
 
 fn run(scenario: &str) -> Trace {
+    run_with(&Simulator::default(), scenario)
+}
+
+fn run_with(simulator: &Simulator, scenario: &str) -> Trace {
     let (scenario, _) = Scenario::parse("test.toml", scenario, None).expect("a right scenario");
-    sim::run_once(&scenario).expect("it runs")
+    simulator.run_once(&scenario).expect("it runs")
 }
 
 /// What is said of what `from` becomes when `of` in it is `to`.
@@ -110,10 +114,8 @@ fn other_latencies_are_told_as_what_is_later_and_as_what_ran() {
 
 #[test]
 fn one_more_duplicate_is_counted() {
-    let (a, b) = (
-        run(KIWI),
-        Mistake::TellsBack.made_by("Jaquez", || run(KIWI)),
-    );
+    let mistaken = Simulator::default().with_mistake(Mistake::TellsBack.made_by("Jaquez"));
+    let (a, b) = (run(KIWI), run_with(&mistaken, KIWI));
     let told = text(&compare(&a, &b));
     assert_says(
         &told,

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use super::machines::Machine;
 use super::{SimError, Simulator};
-use crate::node::mistakes;
 use crate::scenario::Scenario;
 
 /// How often to check whether the run was cancelled. Time is counted in intervals of this length, so that a process
@@ -163,10 +162,8 @@ pub(super) fn within<T: Send + 'static>(
     let progress = Arc::new(Progress::default());
     let (tell, told) = sync_channel(1);
     let theirs = Arc::clone(&progress);
-    let mistake = mistakes::made();
     let work: Work = Box::new(move || {
-        let work = || mistake.here(|| work(&theirs));
-        let done = catch_unwind(AssertUnwindSafe(work));
+        let done = catch_unwind(AssertUnwindSafe(|| work(&theirs)));
         theirs.end();
         // Who left it behind does not listen.
         let _ = tell.send(done);
@@ -259,8 +256,10 @@ mod tests {
     /// What comes of that while Ada never comes back from what she does when her link is down.
     fn spinning(limit: Simulator) -> SimError {
         bounded(move || {
-            let run = || limit.run_once(&crash());
-            let failed = Mistake::SpinsWithoutLink.made_by("Ada", run);
+            let held = Arc::new(());
+            let mistake = Mistake::SpinsWithoutLink.made_by("Ada").while_held(&held);
+            let failed = limit.with_mistake(mistake).run_once(&crash());
+            drop(held);
             // Whoever waited can go on.
             run_once(&crash()).expect("the true server comes back");
             failed.expect_err("it fails")
@@ -293,7 +292,7 @@ mod tests {
     #[test]
     fn one_that_comes_back_after_all_ends_by_itself() {
         spinning(LIMIT.into());
-        // It spins no more since nobody makes the mistake any more; other tests leave such behind, too.
+        // Nobody holds any more what it spins for; other tests leave such behind, too.
         bounded(|| {
             while stuck() > 0 {
                 thread::yield_now();

@@ -12,6 +12,7 @@ use super::chooser::Chooser;
 use super::limit::within;
 use super::net::SimNet;
 use super::{Mode, SimError, same, simulate, told, world};
+use crate::node::mistakes::MadeBy;
 use crate::scenario::Scenario;
 use crate::server::Start;
 use crate::trace::Trace;
@@ -56,6 +57,15 @@ impl Simulator {
             server: Server::new(start),
             ..self
         }
+    }
+
+    /// The same, with a mistake that one of its servers makes, or all. A server of somebody's own makes it as far as it
+    /// is the shipped one, if it was given before.
+    #[cfg(any(test, feature = "mutants"))]
+    #[must_use]
+    pub(crate) fn with_mistake(mut self, mistake: MadeBy) -> Self {
+        self.server.mistake = mistake;
+        self
     }
 
     /// Runs a scenario twice, and gives the trace of both if they are the same to the byte.
@@ -123,7 +133,11 @@ type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// A factory of servers: the shipped one, one that is configured otherwise, or anybody's own.
 #[derive(Clone)]
-pub struct Server(Arc<dyn Fn(SimNet, Start) -> Running + Send + Sync>);
+pub struct Server {
+    factory: Arc<dyn Fn(SimNet, Start) -> Running + Send + Sync>,
+    /// Which of those that it makes is configured to do something wrong.
+    mistake: MadeBy,
+}
 
 impl Server {
     /// A server that begins as `start` says, each time that the scenario starts one. What it starts besides must run in
@@ -136,11 +150,20 @@ impl Server {
         F: Fn(SimNet, Start) -> S + Send + Sync + 'static,
         S: Future<Output = io::Result<()>> + Send + 'static,
     {
-        Self(Arc::new(move |net, with| Box::pin(start(net, with))))
+        Self {
+            factory: Arc::new(move |net, with| Box::pin(start(net, with))),
+            mistake: MadeBy::NONE,
+        }
     }
 
-    pub(super) fn start(&self, net: SimNet, with: Start) -> Running {
-        (self.0)(net, with)
+    pub(super) fn start(&self, net: SimNet, mut with: Start) -> Running {
+        with.config.mistake = self.mistake.at(&with.config.node.name);
+        (self.factory)(net, with)
+    }
+
+    /// Which server makes which mistake, for what runs them without a network.
+    pub(crate) const fn mistake(&self) -> &MadeBy {
+        &self.mistake
     }
 }
 

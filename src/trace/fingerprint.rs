@@ -143,12 +143,22 @@ mod tests {
     use super::*;
     use crate::node::mistakes::Mistake;
     use crate::scenario::Scenario;
-    use crate::sim;
+    use crate::sim::Simulator;
 
     fn run(steps: &str, seed: u64) -> Trace {
+        run_with(&Simulator::default(), steps, seed)
+    }
+
+    /// The run in which `server` makes a mistake.
+    fn mistaken(mistake: Mistake, server: &str, steps: &str, seed: u64) -> Trace {
+        let simulator = Simulator::default().with_mistake(mistake.made_by(server));
+        run_with(&simulator, steps, seed)
+    }
+
+    fn run_with(simulator: &Simulator, steps: &str, seed: u64) -> Trace {
         let text = format!("title = \"t\"\nherd = \"riley\"\nseed = {seed}\n{steps}");
         let (scenario, _) = Scenario::parse("t.toml", &text, None).expect("a right scenario");
-        sim::run_once(&scenario).expect("it runs")
+        simulator.run_once(&scenario).expect("it runs")
     }
 
     fn kiwi(to: &str) -> String {
@@ -165,7 +175,7 @@ mod tests {
     #[test]
     fn it_is_the_same_wherever_and_whenever_the_same_breaks() {
         let broken = |server: &str, to: &str, seed| {
-            let trace = Mistake::TellsBack.made_by(server, || run(&kiwi(to), seed));
+            let trace = mistaken(Mistake::TellsBack, server, &kiwi(to), seed);
             Fingerprint::of(&trace).expect("it is broken").to_string()
         };
         let one = broken("Jaquez", "Riley", 1);
@@ -176,7 +186,7 @@ mod tests {
     #[test]
     fn an_invariant_goes_before_what_was_expected() {
         let steps = kiwi("Riley") + "\n[[expect]]\nupdate = \"kiwi\"\nreaches = \"all\"";
-        let trace = Mistake::IgnoresNeighbours.made_by("Campbell", || run(&steps, 1));
+        let trace = mistaken(Mistake::IgnoresNeighbours, "Campbell", &steps, 1);
         let fingerprint = Fingerprint::of(&trace).expect("it is broken");
         assert_eq!(fingerprint.to_string(), "agreement (accepted)");
         let all: Vec<String> = Fingerprint::all_broken(&trace).into_iter().collect();

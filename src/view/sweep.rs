@@ -148,11 +148,16 @@ mod tests {
     use super::*;
     use crate::node::mistakes::Mistake;
     use crate::scenario::Scenario;
+    use crate::sim::Simulator;
     use crate::sweep::{Options, sweep};
 
     const HOSTILE: &str = "<script>alert(1)</script>\"'&";
 
     fn swept(threads: usize) -> Report {
+        swept_with(Simulator::default(), threads)
+    }
+
+    fn swept_with(simulator: Simulator, threads: usize) -> Report {
         let scenario = "title = \"Two bad seconds\"\nherd = \"riley\"\ntick = \"10ms\"\nclient_latency = \"10ms\"\nsteps = [\n\
              { at = \"500ms\", workload = \"load\", clients = 4, rate = 10, lasts = \"3s\" },\n\
              { at = \"500ms\", random = { crash = \"500ms\", sever = \"500ms\" }, lasts = \"1500ms\", holds = \"100ms..500ms\" },\n]\n";
@@ -161,6 +166,7 @@ mod tests {
             seeds: 0..6,
             keep_going: true,
             threads,
+            simulator,
             ..Options::default()
         };
         sweep(&[scenario], &options)
@@ -192,8 +198,8 @@ mod tests {
 
     #[test]
     fn each_way_has_its_count_its_command_and_its_small_scenario_and_nothing_is_markup() {
-        // On one thread, as the mistake is made on this one.
-        let mut report = Mistake::TellsBack.made_by("Juzang", || swept(1));
+        let mistaken = Simulator::default().with_mistake(Mistake::TellsBack.made_by("Juzang"));
+        let mut report = swept_with(mistaken, 2);
         assert!(!report.held(), "{}", report.to_text());
         let ways = report.groups.len();
         HOSTILE.clone_into(&mut report.groups[0].words);

@@ -7,7 +7,7 @@ use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
 use super::Node;
-use super::mistakes::{self, Mistake, makes};
+use super::mistakes::{self, Mistake};
 
 /// A question that Places must answer before the client can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Node {
                 None
             }
             Ok(ClientLine::Iamat { id, location, time }) => {
-                let clock = if makes(&self.config.name, Mistake::ReadsFloats) {
+                let clock = if self.mistakes.makes(Mistake::ReadsFloats) {
                     mistakes::as_float((at.clock)())
                 } else {
                     (at.clock)()
@@ -76,14 +76,14 @@ impl Node {
                 out.extend_from_slice(b"AT ");
                 out.extend_from_slice(record.text());
                 out.push(b'\n');
-                mistakes::tell_time(|| (at.clock)());
-                if makes(&self.config.name, Mistake::AnswersFirst) {
-                    mistakes::put_off(&self.config.name, record, heard);
+                self.mistakes.note_time(at.clock);
+                if self.mistakes.makes(Mistake::AnswersFirst) {
+                    self.mistakes.put_off(record, heard);
                 } else {
                     self.merge(record, 0, None, heard, journal);
                 }
                 Self::tell_line_out(at.conn, &out[from..], heard, journal);
-                if makes(&self.config.name, Mistake::AnswersTwice) {
+                if self.mistakes.makes(Mistake::AnswersTwice) {
                     let again = out.len();
                     out.extend_from_within(from..);
                     Self::tell_line_out(at.conn, &out[again..], heard, journal);
@@ -97,7 +97,7 @@ impl Node {
                 }
                 look_up
             }
-            Err(_) if makes(&self.config.name, Mistake::RefusesInSilence) => None,
+            Err(_) if self.mistakes.makes(Mistake::RefusesInSilence) => None,
             Err(refusal) => {
                 Self::refuse(line, refusal, at.conn, heard, journal, out);
                 None
@@ -107,7 +107,7 @@ impl Node {
 
     /// Stores what was answered before it was stored: a mistake, of which nothing is left in any build but a test's.
     pub(crate) fn store_late(&mut self, journal: &dyn Journal) {
-        while let Some((record, heard)) = mistakes::take_late(&self.config.name) {
+        while let Some((record, heard)) = self.mistakes.take_late() {
             self.merge(record, 0, None, heard, journal);
         }
     }

@@ -1,5 +1,8 @@
 //! Mistakes that a server makes on demand, so that it is seen whether anything notices: by the crate's own tests, and
 //! with the feature `mutants` by a command. In every other build no server makes any and nothing of this is left.
+//!
+//! A mistake is a part of a server's configuration ([`Made`]), so servers with a mistake and servers without one run
+//! side by side, in one herd or on several threads. What a Node must remember to make one is in the Node ([`Mistakes`]).
 
 use std::cmp::Ordering;
 
@@ -75,187 +78,218 @@ pub(super) fn is_newer_as_float(record: &Record, held: &Record) -> bool {
 }
 
 #[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
-pub(crate) use nobody::*;
+pub(crate) use never::*;
 #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
-pub(crate) use told::*;
+pub(crate) use on_demand::*;
 
-/// What is left of all this where nobody can be told to make a mistake.
+/// What is left of all this where no server can be configured to make a mistake: types without a size, and answers
+/// that are known at compile time.
 #[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
-mod nobody {
+mod never {
     use super::Mistake;
     use crate::journal::EventId;
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
 
-    /// Whether `server` makes `mistake`.
-    pub(crate) const fn makes(_server: &str, _mistake: Mistake) -> bool {
-        false
-    }
+    /// The mistake that a server is configured to make: none.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Made;
 
-    pub(crate) fn put_off(_: &str, _: Record, _: EventId) {}
+    impl Made {
+        pub(crate) const NONE: Self = Self;
 
-    pub(crate) fn take_late(_: &str) -> Option<(Record, EventId)> {
-        None
-    }
-
-    pub(crate) fn tell_time(_: impl FnOnce() -> Timestamp) {}
-
-    pub(crate) fn time() -> Timestamp {
-        Timestamp::default()
-    }
-
-    pub(crate) const fn spin() {}
-
-    /// The mistake that this thread makes, for one that works for it.
-    #[cfg(feature = "sim")]
-    pub(crate) const fn made() -> Carried {
-        Carried
-    }
-
-    #[cfg(feature = "sim")]
-    pub(crate) struct Carried;
-
-    #[cfg(feature = "sim")]
-    impl Carried {
-        /// What `work` gives while this thread makes the mistake, too.
-        pub(crate) fn here<T>(self, work: impl FnOnce() -> T) -> T {
+        pub(crate) const fn makes(&self, _: Mistake) -> bool {
             let Self = self;
-            work()
+            false
+        }
+    }
+
+    /// Which server of a herd makes a mistake: none.
+    #[cfg(feature = "sim")]
+    #[derive(Clone, Debug)]
+    pub(crate) struct MadeBy;
+
+    #[cfg(feature = "sim")]
+    impl MadeBy {
+        pub(crate) const NONE: Self = Self;
+
+        pub(crate) const fn at(&self, _: &str) -> Made {
+            let Self = self;
+            Made
+        }
+    }
+
+    /// What a Node remembers to make a mistake: nothing.
+    pub(crate) struct Mistakes;
+
+    impl From<Made> for Mistakes {
+        fn from(Made: Made) -> Self {
+            Self
+        }
+    }
+
+    impl Mistakes {
+        pub(crate) const fn makes(&self, _: Mistake) -> bool {
+            let Self = self;
+            false
+        }
+
+        pub(crate) fn put_off(&mut self, _: Record, _: EventId) {
+            let Self = self;
+        }
+
+        pub(crate) const fn take_late(&mut self) -> Option<(Record, EventId)> {
+            let Self = self;
+            None
+        }
+
+        pub(crate) fn note_time(&mut self, _: impl FnOnce() -> Timestamp) {
+            let Self = self;
+        }
+
+        pub(crate) const fn time(&self) -> Timestamp {
+            let Self = self;
+            Timestamp::EPOCH
+        }
+
+        pub(crate) const fn spin(&self) {
+            let Self = self;
         }
     }
 }
 
 #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
-mod told {
-    use std::cell::{Cell, RefCell};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+mod on_demand {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Weak};
 
     use super::Mistake;
     use crate::journal::EventId;
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
 
-    /// A mistake that is made.
-    #[derive(Clone)]
-    struct Made {
-        /// The server that makes it; all servers if none is named.
-        who: Option<String>,
-        mistake: Mistake,
-        /// Set when it is made no more.
-        is_over: Arc<AtomicBool>,
+    /// The mistake that a server is configured to make, if any.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Made {
+        mistake: Option<Mistake>,
+        /// A server that spins comes back when nobody holds this any more, so that a test can end it.
+        held: Weak<()>,
     }
 
-    thread_local! {
-        /// The mistake that is made on this thread. A simulation runs on one, which makes what the one makes that waits for it.
-        static HERE: RefCell<Option<Made>> = const { RefCell::new(None) };
-        /// What servers that answer first have not stored yet.
-        static LATE: RefCell<Vec<(String, Record, EventId)>> = const { RefCell::new(Vec::new()) };
-        /// The clock of the server that is at work, for one that asks it.
-        static CLOCK: Cell<Timestamp> = Cell::new(Timestamp::default());
-    }
-
-    /// Whether `server` makes `mistake`.
-    pub(crate) fn makes(server: &str, mistake: Mistake) -> bool {
-        let is_it = |made: &Made| {
-            made.mistake == mistake && made.who.as_deref().is_none_or(|who| who == server)
+    impl Made {
+        /// A true server's.
+        pub(crate) const NONE: Self = Self {
+            mistake: None,
+            held: Weak::new(),
         };
-        HERE.with_borrow(|made| made.as_ref().is_some_and(is_it))
+
+        pub(crate) fn makes(&self, mistake: Mistake) -> bool {
+            self.mistake == Some(mistake)
+        }
+    }
+
+    /// Which server of a herd makes a mistake, if any.
+    #[derive(Clone, Debug)]
+    pub(crate) struct MadeBy {
+        made: Made,
+        /// The only one that makes it; all do, if there is none.
+        server: Option<Arc<str>>,
+    }
+
+    impl MadeBy {
+        /// A true herd's.
+        pub(crate) const NONE: Self = Self {
+            made: Made::NONE,
+            server: None,
+        };
+
+        /// The mistake that `server` is to be configured to make.
+        pub(crate) fn at(&self, server: &str) -> Made {
+            let only = self.server.as_deref();
+            if only.is_none_or(|only| only == server) {
+                self.made.clone()
+            } else {
+                Made::NONE
+            }
+        }
+
+        /// The same; a server that spins does so as long as `held` is held.
+        #[cfg(test)]
+        pub(crate) fn while_held(mut self, held: &Arc<()>) -> Self {
+            self.made.held = Arc::downgrade(held);
+            self
+        }
     }
 
     impl Mistake {
-        /// What `work` gives while `server` makes this mistake, on this thread.
-        pub(crate) fn made_by<T>(self, server: &str, work: impl FnOnce() -> T) -> T {
-            self.made_here(Some(server.to_owned()), work)
-        }
-
-        /// What `work` gives while all servers make this mistake, on this thread.
-        #[cfg(feature = "mutants")]
-        pub(crate) fn made_by_all<T>(self, work: impl FnOnce() -> T) -> T {
-            self.made_here(None, work)
-        }
-
-        fn made_here<T>(self, who: Option<String>, work: impl FnOnce() -> T) -> T {
-            let is_over = Arc::new(AtomicBool::new(false));
-            let made = Made {
-                who,
-                mistake: self,
-                is_over: Arc::clone(&is_over),
-            };
-            let _until_done = Guard {
-                before: HERE.replace(Some(made)),
-                is_over: Some(is_over),
-            };
-            work()
-        }
-    }
-
-    /// Makes the mistake again that was made before, even when work ends by a panic.
-    struct Guard {
-        before: Option<Made>,
-        /// Of the mistake that ends here.
-        is_over: Option<Arc<AtomicBool>>,
-    }
-
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            if let Some(is_over) = &self.is_over {
-                is_over.store(true, Ordering::Relaxed);
+        /// Made by one server.
+        pub(crate) fn made_by(self, server: &str) -> MadeBy {
+            MadeBy {
+                server: Some(server.into()),
+                ..self.made_by_all()
             }
-            HERE.set(self.before.take());
+        }
+
+        /// Made by all servers.
+        pub(crate) fn made_by_all(self) -> MadeBy {
+            MadeBy {
+                made: Made {
+                    mistake: Some(self),
+                    ..Made::NONE
+                },
+                server: None,
+            }
         }
     }
 
-    /// The mistake that this thread makes, for one that works for it.
-    pub(crate) fn made() -> Carried {
-        Carried(HERE.with_borrow(Clone::clone))
+    /// The mistake that a Node makes, and what it remembers for that.
+    pub(crate) struct Mistakes {
+        made: Made,
+        /// What was answered and is not stored yet.
+        late: VecDeque<(Record, EventId)>,
+        /// What the server's clock showed last.
+        clock: Timestamp,
     }
 
-    /// A mistake on its way to another thread.
-    pub(crate) struct Carried(Option<Made>);
-
-    impl Carried {
-        /// What `work` gives while this thread makes the mistake, too.
-        pub(crate) fn here<T>(self, work: impl FnOnce() -> T) -> T {
-            let _until_done = Guard {
-                before: HERE.replace(self.0),
-                is_over: None,
-            };
-            work()
+    impl From<Made> for Mistakes {
+        fn from(made: Made) -> Self {
+            Self {
+                made,
+                late: VecDeque::new(),
+                clock: Timestamp::EPOCH,
+            }
         }
     }
 
-    /// Does not come back while the mistake is made on the thread that it was carried from.
-    pub(crate) fn spin() {
-        let is_over = HERE.with_borrow(|made| made.as_ref().map(|made| Arc::clone(&made.is_over)));
-        while is_over
-            .as_ref()
-            .is_some_and(|is_over| !is_over.load(Ordering::Relaxed))
-        {
-            std::hint::spin_loop();
+    impl Mistakes {
+        pub(crate) fn makes(&self, mistake: Mistake) -> bool {
+            self.made.makes(mistake)
         }
-    }
 
-    /// A record that `server` has answered and not stored.
-    pub(crate) fn put_off(server: &str, record: Record, heard: EventId) {
-        LATE.with_borrow_mut(|late| late.push((server.to_owned(), record, heard)));
-    }
+        /// A record that is answered now and stored later.
+        pub(crate) fn put_off(&mut self, record: Record, heard: EventId) {
+            self.late.push_back((record, heard));
+        }
 
-    /// The next one of them. A server that starts has none.
-    pub(crate) fn take_late(server: &str) -> Option<(Record, EventId)> {
-        LATE.with_borrow_mut(|late| {
-            let at = late.iter().position(|(who, ..)| who == server)?;
-            let (_, record, heard) = late.remove(at);
-            Some((record, heard))
-        })
-    }
+        /// The next one of them.
+        pub(crate) fn take_late(&mut self) -> Option<(Record, EventId)> {
+            self.late.pop_front()
+        }
 
-    /// Shows the server that is at work from here on what its clock says.
-    pub(crate) fn tell_time(clock: impl FnOnce() -> Timestamp) {
-        CLOCK.set(clock());
-    }
+        /// Remembers what the clock shows, for a server that asks it.
+        pub(crate) fn note_time(&mut self, clock: impl FnOnce() -> Timestamp) {
+            self.clock = clock();
+        }
 
-    pub(crate) fn time() -> Timestamp {
-        CLOCK.get()
+        pub(crate) fn time(&self) -> Timestamp {
+            self.clock
+        }
+
+        /// Does not come back as long as somebody holds the other end of the mistake.
+        pub(crate) fn spin(&self) {
+            while self.made.held.strong_count() > 0 {
+                std::hint::spin_loop();
+            }
+        }
     }
 }

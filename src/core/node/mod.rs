@@ -32,7 +32,7 @@ use crate::protocol::record::Record;
 
 use dirty::Reason;
 use link::Link;
-use mistakes::{Mistake, makes};
+use mistakes::{Made, Mistake, Mistakes};
 use store::{ClientIndex, Store};
 
 pub use client::{ClientLineAt, LookUp};
@@ -128,6 +128,8 @@ pub struct Node {
     accepted: u64,
     /// Whether what one neighbour sends is sent on to the others.
     relays: bool,
+    /// What it does wrong; in no build but a test's is there anything of this.
+    mistakes: Mistakes,
 }
 
 /// What became of a record.
@@ -142,8 +144,6 @@ impl Node {
         let links = config.neighbours.iter().map(|_| None).collect();
         let runs = config.neighbours.iter().map(|_| parting::Runs::default());
         let parted = config.neighbours.iter().map(|_| parting::Parted::default());
-        // A run of a server begins with nothing, be it ever so late.
-        while mistakes::take_late(&config.name).is_some() {}
         Self {
             store: Store::new(&config.herd, config.table_seed),
             links,
@@ -155,7 +155,17 @@ impl Node {
             parted: parted.collect(),
             accepted: 0,
             relays: true,
+            mistakes: Made::NONE.into(),
             config,
+        }
+    }
+
+    /// The same server, with the mistake that it is configured to make. None of this is left in any build but a test's.
+    #[must_use]
+    pub(crate) fn making(self, mistake: Made) -> Self {
+        Self {
+            mistakes: mistake.into(),
+            ..self
         }
     }
 
@@ -189,7 +199,7 @@ impl Node {
             Some((neighbour, _)) => Source::Server(self.name_of(neighbour)),
         };
         let in_future =
-            makes(&self.config.name, Mistake::AsksItsClock) && record.time() > mistakes::time();
+            self.mistakes.makes(Mistake::AsksItsClock) && record.time() > self.mistakes.time();
         if in_future || self.kept.is_over(&record) {
             let what = EventKind::Ignored {
                 record: (&record).into(),
@@ -265,7 +275,7 @@ impl Node {
 
     /// Whether `record` is to be stored in the place of `held`.
     fn replaces(&self, record: &Record, held: &Record, from_server: bool) -> bool {
-        let makes = |mistake| makes(&self.config.name, mistake);
+        let makes = |mistake| self.mistakes.makes(mistake);
         if makes(Mistake::BreaksNoTie) {
             return record.time() > held.time();
         }
@@ -280,7 +290,7 @@ impl Node {
         if from.is_some() && !self.relays {
             return;
         }
-        let makes = |mistake| makes(&self.config.name, mistake);
+        let makes = |mistake| self.mistakes.makes(mistake);
         let by_sync =
             |from: NeighbourId| self.links[from.0].as_ref().is_some_and(Link::is_comparing);
         if makes(Mistake::KeepsToItself) && from.is_some_and(|(from, _)| by_sync(from)) {

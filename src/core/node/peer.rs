@@ -6,7 +6,7 @@ use crate::protocol::time::Timestamp;
 
 use super::dirty::{Reason, Waiting};
 use super::link::{Link, Parting, Word};
-use super::mistakes::{self, Mistake, makes};
+use super::mistakes::Mistake;
 use super::store::ClientIndex;
 use super::{Greeting, NeighbourId, Node};
 
@@ -49,8 +49,8 @@ impl Node {
             self.note_parting(neighbour, &link);
             let peer = self.name_of(neighbour);
             journal.record(cause, EventKind::LinkDown { peer, why });
-            if makes(&self.config.name, Mistake::SpinsWithoutLink) {
-                mistakes::spin();
+            if self.mistakes.makes(Mistake::SpinsWithoutLink) {
+                self.mistakes.spin();
             }
             self.filled(neighbour);
         }
@@ -77,6 +77,7 @@ impl Node {
             line: line.into(),
         };
         let heard = journal.record(None, line_in);
+        self.mistakes.note_time(|| now);
         let handled = self.handle_peer_line(neighbour, line, heard, now, journal);
         handled.map_err(|error| (error, heard))
     }
@@ -94,7 +95,7 @@ impl Node {
             return Err(PeerError::Unexpected);
         };
         match PeerLine::parse(line)? {
-            PeerLine::At(_) if makes(&self.config.name, Mistake::IgnoresNeighbours) => Ok(()),
+            PeerLine::At(_) if self.mistakes.makes(Mistake::IgnoresNeighbours) => Ok(()),
             PeerLine::At(update) => {
                 self.hear(neighbour, update, heard, journal);
                 Ok(())
@@ -135,7 +136,7 @@ impl Node {
         // What it just sent need not be sent back. If something newer is held, it is still owed that.
         if let Some(link) = &mut self.links[neighbour.0]
             && let Some(held) = merged.held
-            && !makes(&self.config.name, Mistake::TellsBack)
+            && !self.mistakes.makes(Mistake::TellsBack)
         {
             link.dirty.unmark(held);
         }
@@ -320,7 +321,7 @@ impl Node {
     ) -> Option<Written> {
         let link = self.links[neighbour.0].as_mut()?;
         let entry = self.store.entry(client);
-        let makes = |mistake| makes(&self.config.name, mistake);
+        let makes = |mistake| self.mistakes.makes(mistake);
         let links = match entry.hops {
             1.. if makes(Mistake::RaisesNoHops) => 0,
             _ if makes(Mistake::CountsHopsTwice) => 2,

@@ -13,7 +13,7 @@ use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
 use super::dirty::{Part, Reason};
 use super::link::{Answer, Parting, Question, Round, Word};
-use super::mistakes::{Mistake, makes};
+use super::mistakes::Mistake;
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
@@ -68,7 +68,7 @@ impl Node {
         if let Some(link) = &mut self.links[neighbour.0]
             && link.put_off.is_none()
             && link.round.is_due()
-            && !makes(&self.config.name, Mistake::NeverSynced)
+            && !self.mistakes.makes(Mistake::NeverSynced)
         {
             link.dirty.push_synced(heard);
         }
@@ -90,7 +90,7 @@ impl Node {
 
     /// The digest of all clients under `under`.
     fn summary(&self, under: Prefix) -> Summary {
-        if !makes(&self.config.name, Mistake::MissesABucket) {
+        if !self.mistakes.makes(Mistake::MissesABucket) {
             return self.store.summary(under);
         }
         (self.under(under)).fold(Summary::default(), |sum, client| Summary {
@@ -101,7 +101,7 @@ impl Node {
 
     /// All clients under `under`.
     fn under(&self, under: Prefix) -> impl Iterator<Item = ClientIndex> {
-        let misses = makes(&self.config.name, Mistake::MissesABucket);
+        let misses = self.mistakes.makes(Mistake::MissesABucket);
         let is_missed =
             move |client: &ClientIndex| misses && self.store.entry(*client).place >> 60 == 0;
         self.store
@@ -112,7 +112,7 @@ impl Node {
     /// Whether it answers a digest of everything as if it were its own, though it is not.
     fn lets_it_be(&self, under: Prefix, ours: Summary, theirs: Summary) -> bool {
         let both_know = ours.count > 0 && theirs.count > 0;
-        both_know && under.is_empty() && makes(&self.config.name, Mistake::ComparesNothing)
+        both_know && under.is_empty() && self.mistakes.makes(Mistake::ComparesNothing)
     }
 
     /// Roots that differ once differ because of what is under way; twice running, something is lost.

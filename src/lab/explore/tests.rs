@@ -204,8 +204,12 @@ fn the_whole_exploration_does_not_depend_on_threads() {
 fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
     let older = AT_C.replace("{now}", "{now-1s}");
     let scenario = ring(&format!("{AT_A}{older}"));
-    let mistaken = |work: &dyn Fn() -> Exploration| Mistake::TakesOlder.made_by("C", work);
-    let found = mistaken(&|| explored(&scenario, &reduced()));
+    let mistaken = Simulator::default().with_mistake(Mistake::TakesOlder.made_by("C"));
+    let options = Options {
+        simulator: mistaken.clone(),
+        ..reduced()
+    };
+    let found = explored(&scenario, &options);
     assert!(found.is_broken());
     let kind = &found.broken[0].kind;
     assert_eq!(kind.broken, "never-back-in-time");
@@ -216,9 +220,7 @@ fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
 
     for order in &found.broken {
         let replay = parsed(&order.scenario.to_toml());
-        let trace = Mistake::TakesOlder
-            .made_by("C", || sim::run(&replay))
-            .unwrap();
+        let trace = mistaken.run(&replay).unwrap();
         assert_eq!(Fingerprint::of(&trace).as_ref(), Some(&order.kind));
         let broken = trace
             .judgements

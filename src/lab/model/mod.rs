@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::herd::{Herd, ServerId};
 use crate::journal::{ConnId, EventId};
+use crate::node::mistakes::MadeBy;
 use crate::node::{
     ClientLineAt, Greeting, Memory, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
 };
@@ -216,12 +217,26 @@ impl<'h> Model<'h> {
         latency: &[Duration],
         without: &Without,
     ) -> Result<Self, ModelError> {
+        Self::with_mistake(herd, latency, without, &MadeBy::NONE)
+    }
+
+    /// The same, with the mistake that one of the servers makes, or all.
+    ///
+    /// # Errors
+    ///
+    /// When the Nodes do something that correct ones don't.
+    pub(crate) fn with_mistake(
+        herd: &'h Herd,
+        latency: &[Duration],
+        without: &Without,
+        mistake: &MadeBy,
+    ) -> Result<Self, ModelError> {
         let Some(first) = herd.ids().next() else {
             unreachable!("a herd has at least one server");
         };
         let mut model = Self {
             herd,
-            nodes: herd.ids().map(|id| node(herd, id)).collect(),
+            nodes: herd.ids().map(|id| node(herd, id, mistake)).collect(),
             ends: ends(herd, latency, without),
             coming: BinaryHeap::new(),
             now: 0,
@@ -369,9 +384,10 @@ fn hops_of(update: &[u8]) -> u32 {
         .unwrap_or(u32::MAX)
 }
 
-fn node(herd: &Herd, id: ServerId) -> Node {
+fn node(herd: &Herd, id: ServerId, mistake: &MadeBy) -> Node {
     let name = herd.server(id).name.clone();
-    Node::new(NodeConfig {
+    let mistake = mistake.at(&name);
+    let node = Node::new(NodeConfig {
         herd: herd.name().clone(),
         boot: BootId(derive(0, &name, 1)),
         table_seed: derive(0, &name, 2),
@@ -384,7 +400,8 @@ fn node(herd: &Herd, id: ServerId) -> Node {
             .collect(),
         bounds: SyncBounds::default(),
         flood: None,
-    })
+    });
+    node.making(mistake)
 }
 
 fn ends(herd: &Herd, latency: &[Duration], without: &Without) -> Vec<Vec<End>> {

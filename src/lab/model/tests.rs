@@ -104,10 +104,9 @@ mod mistaken {
     #[test]
     fn a_server_that_ignores_its_neighbours_is_seen_not_to_be_reached() {
         let herd = riley();
-        let flood = Mistake::IgnoresNeighbours.made_by("Jaquez", || {
-            let mut model = Model::new(&herd, &EQUAL, &Without::default()).unwrap();
-            model.flood(herd.id("Riley").unwrap()).unwrap()
-        });
+        let mistake = Mistake::IgnoresNeighbours.made_by("Jaquez");
+        let model = Model::with_mistake(&herd, &EQUAL, &Without::default(), &mistake);
+        let flood = model.unwrap().flood(herd.id("Riley").unwrap()).unwrap();
         assert_eq!(flood.arrivals[herd.id("Jaquez").unwrap().index()], None);
     }
 }

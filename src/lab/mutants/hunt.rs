@@ -88,43 +88,42 @@ pub struct Find {
 type Piece = (usize, Option<Find>);
 
 /// What comes of looking for a mutant in this way, up to the first time that it is found; without one, of looking for
-/// something wrong with the true server. All runs are those of this thread.
+/// something wrong with the true server. It all runs on one thread.
 pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
+    let simulator = ground.simulator.clone();
+    let simulator = &match mutant {
+        Some(mutant) => mutant.in_place_of_all(simulator),
+        None => simulator,
+    };
     let pieces: Box<dyn Iterator<Item = Piece>> = match finder {
         Finder::Run => {
-            Box::new((ground.scenarios.iter()).map(|scenario| run_one(scenario, &ground.simulator)))
+            Box::new((ground.scenarios.iter()).map(|scenario| run_one(scenario, simulator)))
         }
         Finder::Explore => {
             let explored = ground.explored.iter();
-            Box::new(
-                explored.map(|scenario| explore_one(scenario, ground.orders, &ground.simulator)),
-            )
+            Box::new(explored.map(|scenario| explore_one(scenario, ground.orders, simulator)))
         }
-        Finder::Survey => Box::new(ground.surveyed.iter().map(survey_one)),
+        Finder::Survey => {
+            Box::new((ground.surveyed.iter()).map(|herd| survey_one(herd, simulator)))
+        }
         Finder::Sweep => {
             let swept = ground.swept.iter();
-            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds, &ground.simulator)))
+            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds, simulator)))
         }
     };
-    let look = || {
-        let mut hunt = Hunt {
-            finder,
-            runs: 0,
-            find: None,
-        };
-        for (runs, find) in pieces {
-            hunt.runs += runs;
-            hunt.find = find;
-            if hunt.find.is_some() {
-                break;
-            }
-        }
-        hunt
+    let mut hunt = Hunt {
+        finder,
+        runs: 0,
+        find: None,
     };
-    match mutant {
-        Some(mutant) => mutant.here(look),
-        None => look(),
+    for (runs, find) in pieces {
+        hunt.runs += runs;
+        hunt.find = find;
+        if hunt.find.is_some() {
+            break;
+        }
     }
+    hunt
 }
 
 fn run_one(scenario: &Scenario, simulator: &Simulator) -> Piece {
@@ -181,12 +180,13 @@ fn explore_one(scenario: &Scenario, orders: usize, simulator: &Simulator) -> Pie
 }
 
 /// The first set of failures in which something is not as it must be. The herd with nothing missing comes first.
-fn survey_one(herd: &Herd) -> Piece {
+fn survey_one(herd: &Herd, simulator: &Simulator) -> Piece {
     let mut ran = 0;
     for most in [0, 1] {
         let options = survey::Options {
             dead: most,
             cut: most,
+            simulator: simulator.clone(),
             ..survey::Options::default()
         };
         let Ok(surveyed) = survey(herd, &options) else {

@@ -12,6 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::node::mistakes::Mistake;
+use crate::sim::Simulator;
 
 pub use small::Small;
 pub use table::{Row, text, to_json};
@@ -157,15 +158,16 @@ impl Mutant {
         self.sentence
     }
 
-    /// What `work` gives while `server` is this mutant, in simulations on this thread.
-    pub fn in_place_of<T>(self, server: &str, work: impl FnOnce() -> T) -> T {
-        self.mistake.made_by(server, work)
+    /// A simulator in which `server` is this mutant.
+    #[must_use]
+    pub fn in_place_of(self, server: &str, simulator: Simulator) -> Simulator {
+        simulator.with_mistake(self.mistake.made_by(server))
     }
 
-    /// What `work` gives while all servers are this mutant, in simulations on this thread. Those on other threads have
-    /// their own servers, so work that has threads of its own is to be given one.
-    pub fn here<T>(self, work: impl FnOnce() -> T) -> T {
-        self.mistake.made_by_all(work)
+    /// A simulator in which all servers are this mutant.
+    #[must_use]
+    pub fn in_place_of_all(self, simulator: Simulator) -> Simulator {
+        simulator.with_mistake(self.mistake.made_by_all())
     }
 }
 

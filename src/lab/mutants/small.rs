@@ -6,7 +6,7 @@ use super::Mutant;
 use super::hunt::Hunt;
 use crate::scenario::Scenario;
 use crate::shrink::{Limits, Shrunk, shrink};
-use crate::sim;
+use crate::sim::{self, Simulator};
 
 /// The number of steps that a person understands at a glance; with no more than these nobody looks for a smaller one.
 const FEW_STEPS: usize = 5;
@@ -29,10 +29,14 @@ impl Mutant {
     /// What was found, shrunk: of the first hunt in which that leaves few steps, or else of the one that leaves the
     /// fewest; and nothing that the true server breaks, too.
     pub fn made_small(self, hunts: &[Hunt]) -> Option<Small> {
+        let limits = Limits {
+            simulator: self.in_place_of_all(Simulator::default()),
+            ..Limits::default()
+        };
         let finds = hunts.iter().filter_map(|hunt| hunt.find.as_ref());
         let mut best: Option<Shrunk> = None;
         for scenario in finds.filter_map(|find| find.scenario.as_ref()) {
-            let Ok(shrunk) = self.here(|| shrink(scenario, Limits::default())) else {
+            let Ok(shrunk) = shrink(scenario, limits.clone()) else {
                 continue;
             };
             // What breaks on the true server shows nothing.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::node::mistakes::Mistake;
+use crate::sim::Simulator;
 use crate::sweep::{self, Options};
 
 const CHAOS: &str = include_str!("../../../scenarios/stories/chaos-coarse.toml");
@@ -13,22 +14,26 @@ fn chaos() -> Scenario {
 /// holds when it is not.
 fn found_and_made_small(mistake: Mistake, server: &str) -> Shrunk {
     let scenarios = [chaos()];
-    let shrunk = mistake.made_by(server, || {
-        let report = sweep::sweep(
-            &scenarios,
-            &Options {
-                seeds: 0..20,
-                ..Options::default()
-            },
-        );
-        let first = report.groups.first().expect("the sweep finds it");
-        let failing = sweep::scenario_of(&scenarios, &report.plan, first.first[0]);
-        shrink(&failing, Limits::default()).expect("it can be shrunk")
-    });
+    let simulator = Simulator::default().with_mistake(mistake.made_by(server));
+    let report = sweep::sweep(
+        &scenarios,
+        &Options {
+            seeds: 0..20,
+            simulator: simulator.clone(),
+            ..Options::default()
+        },
+    );
+    let first = report.groups.first().expect("the sweep finds it");
+    let failing = sweep::scenario_of(&scenarios, &report.plan, first.first[0]);
+    let limits = Limits {
+        simulator: simulator.clone(),
+        ..Limits::default()
+    };
+    let shrunk = shrink(&failing, limits).expect("it can be shrunk");
     let text = shrunk.file("small.toml");
     let (scenario, _) =
         Scenario::parse("small.toml", &text, None).expect("what is written can be read");
-    let trace = mistake.made_by(server, || sim::run(&scenario).expect("it runs"));
+    let trace = simulator.run(&scenario).expect("it runs");
     assert_eq!(
         Fingerprint::of(&trace),
         Some(shrunk.fingerprint.clone()),

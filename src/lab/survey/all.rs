@@ -15,6 +15,7 @@ use super::way::Spread;
 use crate::herd::{Herd, ServerId};
 use crate::model::Without;
 use crate::parallel::in_order;
+use crate::sim::Simulator;
 
 /// The maximum number of ways of updates that are kept: failure sets, times origins, times servers.
 const MOST_WAYS: usize = 20_000_000;
@@ -23,7 +24,7 @@ const MOST_WAYS: usize = 20_000_000;
 const LATENCY: Duration = Duration::from_millis(20);
 
 /// What is surveyed, and how.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Options<'a> {
     /// The maximum number of dead servers.
     pub dead: usize,
@@ -37,6 +38,8 @@ pub struct Options<'a> {
     pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
     /// Is called with the number of sets that are done.
     pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
+    /// Which server [`Engine::Simulator`] runs, and how long one run may take in wall time.
+    pub simulator: Simulator,
 }
 
 impl Default for Options<'_> {
@@ -48,6 +51,7 @@ impl Default for Options<'_> {
             threads: 1,
             stop: None,
             progress: None,
+            simulator: Simulator::default(),
         }
     }
 }
@@ -199,6 +203,7 @@ fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Opti
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
         latency: LATENCY,
+        simulator: options.simulator.clone(),
     };
     let is_stopped = || options.stop.is_some_and(|stop| stop());
     let mut done: Vec<Option<FailureSet>> = vec![None; sets.len()];
@@ -226,7 +231,10 @@ fn survey_one(simulation: &Simulation, set: &Without, engine: Engine) -> Failure
     let origins: Vec<ServerId> = herd.ids().filter(|id| set.is_alive(*id)).collect();
     let seen = match engine {
         Engine::Simulator => simulation.run(set),
-        Engine::Model => modelled(herd, set, &latency, &origins, &mut |_| {}),
+        Engine::Model => {
+            let mistake = simulation.simulator.server.mistake();
+            modelled(herd, set, &latency, &origins, mistake, &mut |_| {})
+        }
     };
     let graph = Graph::new(herd, set, latency);
     let (dead, cut) = names(herd, set);

@@ -11,6 +11,7 @@ use super::way::{RouteFigures, Spread};
 use crate::herd::{Herd, ServerId};
 use crate::model::{Latency, Without};
 use crate::node::Memory;
+use crate::sim::Simulator;
 use crate::units::format_duration;
 
 /// Whether each link has the same latency is seen from its range.
@@ -31,6 +32,8 @@ pub struct Measure<'h> {
     pub origins: Vec<ServerId>,
     /// What runs the servers. The simulator does it with equal latencies of whole milliseconds only.
     pub engine: Engine,
+    /// Which server [`Engine::Simulator`] runs, and how long one run may take in wall time.
+    pub simulator: Simulator,
 }
 
 /// What was measured.
@@ -103,10 +106,14 @@ pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Hops {
     let Measure { herd, without, .. } = measure;
     let latency = measure.latency.draw(herd.links().len());
     let seen = match measure.engine {
-        Engine::Model => modelled(herd, without, &latency, &measure.origins, &mut done),
+        Engine::Model => {
+            let (origins, mistake) = (&measure.origins, measure.simulator.server.mistake());
+            modelled(herd, without, &latency, origins, mistake, &mut done)
+        }
         Engine::Simulator => Simulation {
             herd: Arc::new(Herd::clone(herd)),
             latency: measure.latency.range.least,
+            simulator: measure.simulator.clone(),
         }
         .run(without),
     };

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::herd::{Herd, ServerId};
 use crate::model::{Arrival, Model, Without};
 use crate::node::Memory;
+use crate::node::mistakes::MadeBy;
 
 /// What runs the servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,10 +55,11 @@ pub(super) fn modelled(
     without: &Without,
     latency: &[Duration],
     origins: &[ServerId],
+    mistake: &MadeBy,
     done: &mut dyn FnMut(usize),
 ) -> Observation {
     let mut seen = Observation::default();
-    let mut model = match Model::new(herd, latency, without) {
+    let mut model = match Model::with_mistake(herd, latency, without, mistake) {
         Ok(model) => model,
         Err(error) => {
             seen.broken.push(error.to_string());

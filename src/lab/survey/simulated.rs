@@ -9,7 +9,7 @@ use crate::herd::{Herd, ServerId};
 use crate::journal::EventKind;
 use crate::model::{Arrival, Without};
 use crate::scenario::{Builder, Scenario};
-use crate::sim;
+use crate::sim::{self, Simulator};
 use crate::trace::propagation::{Propagation, Use};
 use crate::trace::{Judgement, Trace};
 
@@ -21,6 +21,7 @@ pub(super) struct Simulation {
     pub(super) herd: Arc<Herd>,
     /// Of every link, and the tick.
     pub(super) latency: Duration,
+    pub(super) simulator: Simulator,
 }
 
 impl Simulation {
@@ -87,7 +88,7 @@ impl Simulation {
             Ok(scenario) => scenario,
             Err(problems) => return nothing(format!("no scenario: {}", problems.render(false))),
         };
-        let trace = match sim::run_once(&scenario) {
+        let trace = match self.simulator.run_once(&scenario) {
             Ok(trace) => trace,
             Err(error) => return nothing(error.to_string()),
         };

@@ -13,7 +13,7 @@ use crate::model::{Hearing, Latency, Model, Reaction, Without};
 use crate::node::mistakes::Mistake;
 use crate::protocol::peer::PeerLine;
 use crate::scenario::Scenario;
-use crate::sim;
+use crate::sim::{self, Simulator};
 use crate::trace::Trace;
 
 const LATENCY: std::time::Duration = std::time::Duration::from_millis(20);
@@ -153,11 +153,22 @@ fn the_model_does_what_the_simulator_does_event_for_event() {
 
 /// A survey on one thread, of which every figure is there.
 fn surveyed(herd: &str, dead: usize, cut: usize, engine: Engine) -> Survey {
+    surveyed_with(Simulator::default(), herd, dead, cut, engine)
+}
+
+fn surveyed_with(
+    simulator: Simulator,
+    herd: &str,
+    dead: usize,
+    cut: usize,
+    engine: Engine,
+) -> Survey {
     let (herd, _) = Herd::load(herd, None).unwrap();
     let options = Options {
         dead,
         cut,
         engine,
+        simulator,
         ..Options::default()
     };
     survey(&herd, &options).unwrap()
@@ -272,7 +283,8 @@ fn more_sets_than_can_be_surveyed_are_refused() {
 
 /// The first deviations that a survey of the Riley herd finds while Jaquez makes this mistake.
 fn found(mistake: Mistake, engine: Engine) -> Vec<String> {
-    let survey = mistake.made_by("Jaquez", || surveyed("riley", 1, 0, engine));
+    let mistaken = Simulator::default().with_mistake(mistake.made_by("Jaquez"));
+    let survey = surveyed_with(mistaken, "riley", 1, 0, engine);
     assert!(!survey.held());
     let words = survey
         .exceptions
@@ -312,6 +324,7 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
         latency: LATENCY,
+        simulator: Simulator::default(),
     };
     let set = Without {
         dead: vec![herd.id("Juzang").unwrap()],
@@ -326,6 +339,10 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
 
 /// Hops from every server that runs, with every link as slow as every other.
 fn measured(herd: &Herd, without: Without, engine: Engine) -> Hops {
+    measured_with(Simulator::default(), herd, without, engine)
+}
+
+fn measured_with(simulator: Simulator, herd: &Herd, without: Without, engine: Engine) -> Hops {
     let origins = herd.ids().filter(|id| without.is_alive(*id)).collect();
     let measure = Measure {
         herd,
@@ -333,6 +350,7 @@ fn measured(herd: &Herd, without: Without, engine: Engine) -> Hops {
         latency: Latency::equal(LATENCY),
         origins,
         engine,
+        simulator,
     };
     hops(&measure, |_| {})
 }
@@ -364,9 +382,9 @@ fn hops_of_a_herd_with_things_missing_stand_beside_the_shortest_ways() {
 #[test]
 fn hops_that_are_not_the_shortest_are_shown_and_break() {
     let (herd, _) = Herd::load("riley", None).unwrap();
-    let hops = Mistake::CountsHopsTwice.made_by("Jaquez", || {
-        measured(&herd, Without::default(), Engine::Simulator)
-    });
+    let mistake = Mistake::CountsHopsTwice.made_by("Jaquez");
+    let mistaken = Simulator::default().with_mistake(mistake);
+    let hops = measured_with(mistaken, &herd, Without::default(), Engine::Simulator);
     assert!(!hops.held());
     let text = hops.to_text();
     assert!(text.contains("3>2"), "{text}");
@@ -392,6 +410,7 @@ fn in_a_large_herd_every_update_takes_the_best_way_and_costs_what_the_formula_sa
                 latency,
                 origins: origins.clone(),
                 engine: Engine::Model,
+                simulator: Simulator::default(),
             },
             |_| {},
         );

@@ -60,18 +60,14 @@ fn the_report_is_the_same_on_one_thread_on_two_and_of_four_parts() {
     assert_eq!(Report::new(plan, merged).to_text(), one.to_text());
 }
 
-/// A server that passes nothing on of what neighbours say, when it matters.
-fn mistaken<T>(work: impl FnOnce() -> T) -> T {
-    Mistake::TellsBack.made_by("Juzang", work)
-}
-
 #[test]
 fn a_mistake_is_found_and_its_runs_are_one_group() {
-    let keep_going = Options {
+    let mistaken = Options {
         keep_going: true,
+        simulator: Simulator::default().with_mistake(Mistake::TellsBack.made_by("Juzang")),
         ..options(0..6)
     };
-    let report = mistaken(|| sweep(&[short()], &keep_going));
+    let report = sweep(&[short()], &mistaken);
     let [group] = report.groups.as_slice() else {
         panic!("{}", report.to_text());
     };
@@ -221,21 +217,24 @@ fn a_run_that_hangs_is_one_that_failed_and_the_others_are_run() {
     };
     let first = hangs.windows(4).position(one_of).expect("there are some");
     let hanging = first + (1..3).find(|at| hangs[first + at]).expect("one of them");
+    // As long as the test holds this.
+    let held = std::sync::Arc::new(());
+    let mistake = Mistake::SpinsWithoutLink.made_by("Ada").while_held(&held);
     let options = Options {
         seeds: first as u64..first as u64 + 4,
         keep_going: true,
         threads: 1,
-        simulator: std::time::Duration::from_secs(3).into(),
+        simulator: Simulator::from(std::time::Duration::from_secs(3)).with_mistake(mistake),
         ..Options::default()
     };
     let (tell, told) = std::sync::mpsc::channel();
     let swept = std::thread::Builder::new().spawn(move || {
-        let sweep = || sweep(&[scenario], &options);
-        let _ = tell.send(Mistake::SpinsWithoutLink.made_by("Ada", sweep));
+        let _ = tell.send(sweep(&[scenario], &options));
     });
     swept.expect("a thread");
     // It takes four seconds; a sweep that hangs fails the test, and does not hang it.
     let report = told.recv_timeout(std::time::Duration::from_mins(2));
+    drop(held);
     let report = report.expect("it does not hang");
     let text = report.to_text();
     assert_eq!((report.runs, report.failures()), (4, 1), "{text}");

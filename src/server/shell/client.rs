@@ -20,7 +20,7 @@ use super::until::Until;
 use super::{CHUNK, Limits, Shared, unless, unproved};
 use crate::journal::{Answered, CloseReason, ConnId, End, EventKind, Journal, PeerRole};
 use crate::net::{Connection, Net, Proved, site};
-use crate::node::mistakes::{Mistake, makes};
+use crate::node::mistakes::Mistake;
 use crate::node::{ClientLineAt, LookUp};
 
 pub(super) async fn serve_client<N: Net>(
@@ -378,7 +378,7 @@ const SAME_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is answered before it is stored is stored now. No server does that but by mistake.
 fn store_late<N: Net>(shared: &Shared<N>) {
-    if makes(&shared.config.node.name, Mistake::AnswersFirst) {
+    if shared.config.mistake.makes(Mistake::AnswersFirst) {
         let mut state = shared.state();
         state.node.store_late(&*shared.journal);
         state.wake();
@@ -394,7 +394,7 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
     look_up.asked_by = cause;
     async move {
         let body = shared.places.nearby(&look_up).await;
-        if makes(&shared.config.node.name, Mistake::AnswersWithTheLatest)
+        if shared.config.mistake.makes(Mistake::AnswersWithTheLatest)
             && let Some((latest, _)) = shared.state().node.record(&look_up.client)
         {
             look_up.at_line = [b"AT ", latest.text(), b"\n"].concat();

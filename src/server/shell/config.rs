@@ -6,6 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::herd::{Address, Herd, ServerId};
+use crate::node::mistakes::Made;
 use crate::node::{Keep, Neighbour, NodeConfig, SyncBounds};
 use crate::protocol::peer::BootId;
 use crate::timing::Timing;
@@ -24,6 +25,8 @@ pub struct Config {
     /// Where clients are served; if not given, where everything else of the server runs. Where it is another runtime,
     /// clients that keep it busy leave threads of their own to links.
     pub clients_on: Option<tokio::runtime::Handle>,
+    /// What it does wrong: nothing, but where a test wants it to.
+    pub(crate) mistake: Made,
     /// Where its jitter comes from.
     seed: u64,
 }
@@ -108,6 +111,7 @@ impl Config {
             timing: Timing::default(),
             limits: Limits::default(),
             clients_on: None,
+            mistake: Made::NONE,
             seed: rng.next_u64(),
         }
     }

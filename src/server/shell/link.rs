@@ -12,7 +12,7 @@ use super::neighbours::{Peer, State};
 use super::{CHUNK, Over, Shared, unless};
 use crate::journal::{CloseReason, ConnId, EventId, EventKind};
 use crate::net::Net;
-use crate::node::mistakes::{self, Mistake, makes};
+use crate::node::mistakes::Mistake;
 use crate::node::{Greeting, NeighbourId};
 use crate::protocol::peer::PeerError;
 
@@ -143,7 +143,7 @@ impl<N: Net> Link<'_, N> {
         lines: &mut Lines,
         reader: &mut (impl AsyncRead + Unpin),
     ) -> Over {
-        let makes = |mistake| makes(&self.shared.config.node.name, mistake);
+        let makes = |mistake| self.shared.config.mistake.makes(mistake);
         let silence = if makes(Mistake::WaitsForEver) {
             std::time::Duration::from_secs(1_000_000)
         } else if makes(Mistake::GivesUpEarly) {
@@ -183,7 +183,6 @@ impl<N: Net> Link<'_, N> {
             return Err(CloseReason::Superseded.into());
         }
         let now = self.shared.net.now();
-        mistakes::tell_time(|| now);
         let mut handled = 0;
         let mut failed = None;
         while handled < AT_ONCE && failed.is_none() {

@@ -341,7 +341,7 @@ pub fn begin<N: Net>(
     Handle,
 ) {
     let (end_links, stop_links) = watch::channel(false);
-    let mut node = Node::new(config.node.clone());
+    let mut node = Node::new(config.node.clone()).making(config.mistake.clone());
     node.keep(config.limits.keep);
     let state = Arc::new(FairMutex::new(State::new(node, &config.addresses)));
     let (tune, tuning) = watch::channel(Tuning {

@@ -12,7 +12,7 @@ use crate::journal::{Actor, CloseReason, Event, EventId, EventKind, Source, Text
 use crate::node::mistakes::Mistake;
 use crate::protocol::escape;
 use crate::scenario::Scenario;
-use crate::sim;
+use crate::sim::Simulator;
 use crate::trace::Trace;
 
 /// Two updates of one client, the older one second and elsewhere; a question; and nonsense.
@@ -27,13 +27,18 @@ const KIWI: &str = r#"
 "#;
 
 fn run(scenario: &str) -> Trace {
+    run_with(&Simulator::default(), scenario)
+}
+
+fn run_with(simulator: &Simulator, scenario: &str) -> Trace {
     let (scenario, _) = Scenario::parse("test.toml", scenario, None).expect("a right scenario");
-    sim::run_once(&scenario).expect("it runs")
+    simulator.run_once(&scenario).expect("it runs")
 }
 
 /// The run in which `server` makes a mistake, and the invariants that it breaks.
 fn mistaken(mistake: Mistake, server: &str, scenario: &str) -> (Trace, Vec<Invariant>) {
-    let trace = mistake.made_by(server, || run(scenario));
+    let simulator = Simulator::default().with_mistake(mistake.made_by(server));
+    let trace = run_with(&simulator, scenario);
     let broken = trace
         .judgements
         .iter()
