@@ -1,67 +1,68 @@
-//! Mistakes that a server makes on demand, so that it is seen whether anything notices: by the crate's own tests, and
-//! with the feature `mutants` by a command. In every other build no server makes any and nothing of this is left.
+//! Mistakes that a server makes on demand, to test whether anything notices them. They exist in the
+//! crate's own tests and with the feature `mutants`; in every other build no server makes any, and
+//! no code of them is left.
 
 use std::cmp::Ordering;
 
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
-/// Something that a server does wrong.
+/// A wrong behaviour of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mistake {
     /// An IAMAT is answered twice.
     AnswersTwice,
-    /// What is no command is not answered.
+    /// An invalid line is not answered.
     RefusesInSilence,
     /// An IAMAT is answered before its record is stored.
     AnswersFirst,
-    /// What a client says replaces what is known, even if it is older. (If what neighbours say did, too, two
-    /// records would chase each other for ever.)
+    /// A client's update replaces the stored record even if it is older. (If neighbours' updates
+    /// did so, too, two records would replace each other for ever.)
     TakesOlder,
     /// Of two records with the same time, neither is newer.
     BreaksNoTie,
     /// Times are compared as binary floating-point numbers.
     ComparesFloats,
-    /// What is in the future by the server's own clock is not taken in.
+    /// A record whose time is ahead of the server's own clock is ignored.
     AsksItsClock,
-    /// An update is passed on with one link too many.
+    /// An update is forwarded with one hop too many.
     CountsHopsTwice,
-    /// An update is passed on with the hops that it came with.
+    /// An update is forwarded with the hops that it arrived with.
     RaisesNoHops,
-    /// A new update is sent back to the neighbour that brought it, too.
+    /// A new update is also sent back to the neighbour that sent it.
     TellsBack,
-    /// What neighbours say is not taken in.
+    /// Neighbours' updates are ignored.
     IgnoresNeighbours,
-    /// What synchronisation brought is not passed on.
+    /// Records that arrive during set reconciliation are not forwarded.
     KeepsToItself,
-    /// A link is sent no new updates before the comparison of both stores is over.
+    /// A link gets no new updates before set reconciliation has completed.
     SubscribesLate,
-    /// Two servers that both know something do not compare what they know when their link comes up again.
+    /// Two servers that both hold records do not reconcile them when their link comes up again.
     ComparesNothing,
     /// The digest leaves out one sixteenth of all clients.
     MissesABucket,
-    /// The end of a synchronisation is never said.
+    /// `SYNCED` is never sent.
     NeverSynced,
-    /// A link on which nothing is heard is never closed.
+    /// A silent link is never closed.
     WaitsForEver,
-    /// A server that has lost a link never comes back from what it does then.
+    /// A server that loses a link hangs.
     SpinsWithoutLink,
     /// A link is closed after half a heartbeat of silence.
     GivesUpEarly,
     /// The clock is read as a binary floating-point number.
     ReadsFloats,
-    /// A WHATSAT is answered with what is known when Places has answered.
+    /// A WHATSAT is answered with the record that is held when Places has answered.
     AnswersWithTheLatest,
 }
 
-/// What a clock shows to who reads it as a binary floating-point number of seconds.
+/// The clock's reading, rounded to a binary floating-point number of seconds.
 pub(super) fn as_float(clock: Timestamp) -> Timestamp {
     let seconds: f64 = clock.to_string().parse().unwrap_or_default();
     Timestamp::parse(format!("{seconds:.9}").as_bytes()).unwrap_or(clock)
 }
 
-/// Which of two records is newer for who compares times as binary floating-point numbers, and breaks ties as
-/// everybody does.
+/// Whether `record` is newer than `held` by times as binary floating-point numbers; place and time
+/// break a tie.
 pub(super) fn is_newer_as_float(record: &Record, held: &Record) -> bool {
     let time = |record: &Record| -> f64 {
         let text = str::from_utf8(record.time_text()).unwrap_or_default();
@@ -79,7 +80,7 @@ pub(crate) use nobody::*;
 #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
 pub(crate) use told::*;
 
-/// What is left of all this where nobody can be told to make a mistake.
+/// Stubs for builds in which no server can make a mistake.
 #[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
 mod nobody {
     use super::Mistake;
@@ -106,7 +107,7 @@ mod nobody {
 
     pub(crate) const fn spin() {}
 
-    /// The mistake that this thread makes, for one that works for it.
+    /// The mistake of this thread, for another thread that works for it.
     #[cfg(feature = "sim")]
     pub(crate) const fn made() -> Carried {
         Carried
@@ -117,7 +118,7 @@ mod nobody {
 
     #[cfg(feature = "sim")]
     impl Carried {
-        /// What `work` gives while this thread makes the mistake, too.
+        /// Runs `work`; there is no mistake to carry over.
         pub(crate) fn here<T>(self, work: impl FnOnce() -> T) -> T {
             let Self = self;
             work()
@@ -136,22 +137,23 @@ mod told {
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
 
-    /// A mistake that is made.
+    /// A mistake in force.
     #[derive(Clone)]
     struct Made {
-        /// The server that makes it; all servers if none is named.
+        /// The server that makes it; `None` for all servers.
         who: Option<String>,
         mistake: Mistake,
-        /// Set when it is made no more.
+        /// Set when the mistake ends.
         is_over: Arc<AtomicBool>,
     }
 
     thread_local! {
-        /// The mistake that is made on this thread. A simulation runs on one, which makes what the one makes that waits for it.
+        /// The mistake in force on this thread. A simulation's thread takes over that of the thread
+        /// which waits for it.
         static HERE: RefCell<Option<Made>> = const { RefCell::new(None) };
-        /// What servers that answer first have not stored yet.
+        /// Records that servers with `AnswersFirst` have answered but not stored yet.
         static LATE: RefCell<Vec<(String, Record, EventId)>> = const { RefCell::new(Vec::new()) };
-        /// The clock of the server that is at work, for one that asks it.
+        /// What the clock of the running server shows, for `AsksItsClock`.
         static CLOCK: Cell<Timestamp> = Cell::new(Timestamp::default());
     }
 
@@ -164,12 +166,12 @@ mod told {
     }
 
     impl Mistake {
-        /// What `work` gives while `server` makes this mistake, on this thread.
+        /// Runs `work` while `server` makes this mistake, on this thread.
         pub(crate) fn made_by<T>(self, server: &str, work: impl FnOnce() -> T) -> T {
             self.made_here(Some(server.to_owned()), work)
         }
 
-        /// What `work` gives while all servers make this mistake, on this thread.
+        /// Runs `work` while all servers make this mistake, on this thread.
         #[cfg(feature = "mutants")]
         pub(crate) fn made_by_all<T>(self, work: impl FnOnce() -> T) -> T {
             self.made_here(None, work)
@@ -190,10 +192,10 @@ mod told {
         }
     }
 
-    /// Makes the mistake again that was made before, even when work ends by a panic.
+    /// Restores the mistake that was in force before, even if the work panics.
     struct Guard {
         before: Option<Made>,
-        /// Of the mistake that ends here.
+        /// The flag of the mistake that ends here.
         is_over: Option<Arc<AtomicBool>>,
     }
 
@@ -206,16 +208,16 @@ mod told {
         }
     }
 
-    /// The mistake that this thread makes, for one that works for it.
+    /// The mistake of this thread, for another thread that works for it.
     pub(crate) fn made() -> Carried {
         Carried(HERE.with_borrow(Clone::clone))
     }
 
-    /// A mistake on its way to another thread.
+    /// A mistake to be carried over to another thread.
     pub(crate) struct Carried(Option<Made>);
 
     impl Carried {
-        /// What `work` gives while this thread makes the mistake, too.
+        /// Runs `work` while this thread makes the carried mistake, too.
         pub(crate) fn here<T>(self, work: impl FnOnce() -> T) -> T {
             let _until_done = Guard {
                 before: HERE.replace(self.0),
@@ -225,7 +227,7 @@ mod told {
         }
     }
 
-    /// Does not come back while the mistake is made on the thread that it was carried from.
+    /// Loops until the mistake ends on the thread that it was carried from.
     pub(crate) fn spin() {
         let is_over = HERE.with_borrow(|made| made.as_ref().map(|made| Arc::clone(&made.is_over)));
         while is_over
@@ -236,12 +238,12 @@ mod told {
         }
     }
 
-    /// A record that `server` has answered and not stored.
+    /// Holds back a record that `server` has answered.
     pub(crate) fn put_off(server: &str, record: Record, heard: EventId) {
         LATE.with_borrow_mut(|late| late.push((server.to_owned(), record, heard)));
     }
 
-    /// The next one of them. A server that starts has none.
+    /// Takes the oldest record that `server` holds back.
     pub(crate) fn take_late(server: &str) -> Option<(Record, EventId)> {
         LATE.with_borrow_mut(|late| {
             let at = late.iter().position(|(who, ..)| who == server)?;
@@ -250,7 +252,7 @@ mod told {
         })
     }
 
-    /// Shows the server that is at work from here on what its clock says.
+    /// Notes what the clock of the running server shows.
     pub(crate) fn tell_time(clock: impl FnOnce() -> Timestamp) {
         CLOCK.set(clock());
     }
