@@ -1,4 +1,4 @@
-//! A table some of whose fields are declared elsewhere, as values, and not as fields of a struct.
+//! A table, some of whose fields are declared elsewhere as values, and not as fields of a struct.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,16 +8,16 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-/// What a declared field can hold.
+/// The value of a declared field.
 pub trait Declared: Sized {
     /// The names of all declared fields.
     fn names() -> &'static [&'static str];
 
-    /// Reads the value of the field `name`, which is one of them.
+    /// Reads the value of the declared field `name`.
     fn read<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Self, A::Error>;
 }
 
-/// A table: the fields of `T`, and those that are declared.
+/// A table that has the fields of `T` and declared fields.
 #[derive(Debug)]
 pub struct Extended<T, V> {
     plain: T,
@@ -25,13 +25,13 @@ pub struct Extended<T, V> {
 }
 
 impl<T, V> Extended<T, V> {
-    /// The declared field of this name, if it is given.
+    /// The declared field of this name, if the file has it.
     pub fn get(&self, name: &str) -> Option<&V> {
         let mut all = self.declared.iter();
         all.find_map(|(other, value)| (*other == name).then_some(value))
     }
 
-    /// The declared fields that are given, in the order of the file.
+    /// The declared fields that the file has, in its order.
     pub fn declared(&self) -> impl Iterator<Item = (&'static str, &V)> {
         self.declared.iter().map(|(name, value)| (*name, value))
     }
@@ -68,7 +68,7 @@ impl<'de, T: Deserialize<'de>, V: Declared> Deserialize<'de> for Extended<T, V> 
     }
 }
 
-/// Gives the declared fields of a map to one, and all others to whoever reads it.
+/// Deserializes a map: it collects the declared fields, and passes all others to a reader.
 struct Splitting<'f, A, V> {
     map: A,
     found: &'f mut Vec<(&'static str, V)>,
@@ -102,7 +102,7 @@ impl<'de, A: MapAccess<'de>, V: Declared> Deserializer<'de> for Splitting<'_, A,
 struct Split<'f, A, V> {
     map: A,
     found: &'f mut Vec<(&'static str, V)>,
-    /// The fields of whoever reads it.
+    /// The fields of the reader.
     own: &'static [&'static str],
 }
 
@@ -115,7 +115,7 @@ impl<'de, A: MapAccess<'de>, V: Declared> MapAccess<'de> for Split<'_, A, V> {
     ) -> Result<Option<K::Value>, A::Error> {
         let mut seed = Some(seed);
         loop {
-            // The key is looked at where it is read, so that what is wrong with it has its place.
+            // The key is checked where it is read, so that a mistake in it has its place.
             let key = Key {
                 own: self.own,
                 declared: V::names(),
@@ -166,7 +166,7 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<'_, K> {
     }
 }
 
-/// As serde says it, whose words are put into plain ones later.
+/// The message as serde words it, which is later put into plain words.
 fn unknown(name: &str, known: &[&str]) -> String {
     format!(
         "unknown field `{name}`, expected one of `{}`",
