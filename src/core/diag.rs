@@ -1,7 +1,7 @@
 //! Problems with what a user wrote, each reported with its file, line, column and text.
 //!
-//! Everything that reads a file collects [`Problems`] instead of stopping at the first one, so that a user fixes them
-//! in one go. Nothing here reads a file but [`Source::read`].
+//! Everything that reads a file collects [`Problems`] instead of stopping at the first one, so that
+//! a user fixes them in one go. Nothing here reads a file but [`Source::read`].
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use crate::files;
 /// A place in a [`Source`], in bytes.
 pub type Span = Range<usize>;
 
-/// A file's text, and what the user called it.
+/// A file's text, and the name that the user gave the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
     /// The path as the user typed it, or another name to show.
@@ -33,8 +33,8 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        // The same file means the same wherever it was checked out: what a line ends with is no part of a text of
-        // several lines. Nothing but an escape puts CR LF into one.
+        // A file means the same wherever it was checked out, so line endings become LF even in a
+        // text of several lines. Only an escape puts CR LF into a text.
         if text.contains("\r\n") {
             text = text.replace("\r\n", "\n");
         }
@@ -42,7 +42,7 @@ impl Source {
         Arc::new(Self { name, text })
     }
 
-    /// Reads a file, or standard input (`-`). The error has no place, and names the path.
+    /// Reads a file, or standard input (`-`). The error names the path, and has no place.
     pub fn read(path: &Path) -> Result<Arc<Self>, Box<Problem>> {
         let name = path.display().to_string();
         let bytes = files::read(path).map_err(|e| Box::new(Problem::unreadable(&name, &e)))?;
@@ -72,7 +72,7 @@ impl Source {
     }
 }
 
-/// How bad a [`Problem`] is.
+/// The severity of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// The file can't be used.
@@ -81,14 +81,14 @@ pub enum Severity {
     Warning,
 }
 
-/// One thing that is wrong, and where.
+/// One mistake in what a user wrote, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// Whether the problem is an error or a warning.
     pub severity: Severity,
     /// What is wrong: one line, in lower case, without a full stop.
     pub message: String,
-    /// Where it is written, unless it is no part of a file.
+    /// The file that it is in; `None` outside files.
     pub source: Option<Arc<Source>>,
     /// The offending text within the source.
     pub span: Option<Span>,
@@ -96,7 +96,7 @@ pub struct Problem {
     pub label: Option<String>,
     /// Another place in the same source that the problem is about, with a few words.
     pub also: Option<(Span, String)>,
-    /// What to do about it.
+    /// How to solve the problem.
     pub help: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl Problem {
         }
     }
 
-    /// An error that is in no file: a name on the command line, or a file that can't be read.
+    /// An error outside files: a bad name on the command line, or a file that can't be read.
     pub fn without_place(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -155,7 +155,7 @@ impl Problem {
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds how to solve the problem.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -168,7 +168,7 @@ impl Problem {
         Some(source.line_column(span.start))
     }
 
-    /// By file, then by place; what has no place comes first.
+    /// Sorts by file, then by place; a problem without a place comes first.
     fn order(&self) -> (Option<&str>, Option<usize>) {
         let name = self.source.as_ref().map(|source| source.name.as_str());
         (name, self.span.as_ref().map(|span| span.start))
@@ -214,12 +214,12 @@ impl Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// No problems yet.
+    /// An empty list of problems.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
@@ -229,12 +229,12 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// The number of problems, warnings included.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether any of them is an error.
+    /// Whether any problem is an error.
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(|p| p.severity == Severity::Error)
     }
@@ -246,8 +246,7 @@ impl Problems {
         sorted
     }
 
-    /// The value with what are then only warnings, or the problems if one of them is an error or
-    /// there is no value.
+    /// The value and the warnings, or all problems if one is an error or there is no value.
     pub fn accept<T>(self, value: Option<T>) -> Result<(T, Problems), Problems> {
         match value {
             Some(value) if !self.has_errors() => Ok((value, self)),
@@ -255,8 +254,8 @@ impl Problems {
         }
     }
 
-    /// All of them as text, the way rustc shows its own: message, place, the offending text
-    /// underlined, help. It ends in a line feed unless it is empty.
+    /// All problems as text in the form of rustc: message, place, the offending text underlined,
+    /// help. The text ends in a line feed unless it is empty.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
@@ -299,18 +298,20 @@ impl fmt::Display for Problems {
     }
 }
 
-/// As it is displayed: whoever unwraps a file that is wrong wants to read what is wrong with it, and not the whole file.
+/// Shows the same as `Display`: a failed `unwrap` should show the problems of a file, and not the
+/// whole file.
 impl fmt::Debug for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `unwrap` has begun a line.
+        // The panic message of `unwrap` has begun a line.
         write!(f, "\n{self}")
     }
 }
 
 impl std::error::Error for Problems {}
 
-/// The candidate that was probably meant, if one is close: equal but for case, or with at most
-/// one letter in three wrong (swapped neighbours count as one). The first of equals wins.
+/// The candidate that was probably meant, if one is close: equal but for case, or with at most one
+/// letter in three wrong (two swapped letters count as one). Of equally close candidates, the first
+/// one wins.
 pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let allowed = name.chars().count() / 3;
@@ -325,8 +326,8 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Help for an unknown name: the close one, else all that there are. `what` is a plural, such as
-/// `servers`.
+/// Help for an unknown name: the close candidate, or else all candidates. `what` is a plural, such
+/// as `servers`.
 pub fn did_you_mean<'a, I>(name: &str, what: &str, candidates: I) -> String
 where
     I: IntoIterator<Item = &'a str>,

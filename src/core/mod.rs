@@ -1,4 +1,4 @@
-//! What everything else stands on: pure, without a network, a clock, a thread or anything that waits.
+//! The base of everything else: pure code, without a network, a clock, a thread or waiting.
 
 pub mod diag;
 pub mod document;

@@ -1,36 +1,38 @@
-//! How long a server waits for what, in production and in a scenario.
+//! The timers and deadlines of a server, in production and in a scenario.
 
 use std::time::Duration;
 
-/// How long a server waits for what.
+/// The timers and deadlines of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// A link that has nothing else to say says so this often; after two of them without a word
-    /// from the neighbour it is closed.
+    /// A link with nothing else to send gets a heartbeat this often. A link closes after two of
+    /// these intervals without a line from the neighbour.
     pub heartbeat: Duration,
-    /// Digests are compared this often, less up to a half.
+    /// The interval between two comparisons of digests, less up to a half of it at random.
     pub anti_entropy: Duration,
-    /// A connection that is not made by then is given up.
+    /// An attempt to connect that takes longer than this is given up.
     pub connect_deadline: Duration,
-    /// A greeting that did not come by then ends the connection.
+    /// A connection whose greeting takes longer than this is closed.
     pub hello_deadline: Duration,
-    /// A client's handshake, where clients are spoken to by TLS, that is not over by then ends the connection.
+    /// A client's connection whose TLS handshake takes longer than this is closed.
     pub handshake_deadline: Duration,
-    /// How long a peer may leave unread what is written to it before it is cut off.
+    /// How long a peer may leave unread what is written to it, before its connection is closed.
     pub write_deadline: Duration,
-    /// The pause before a neighbour is dialled again, less up to a half; doubled each time,
+    /// The first pause before a neighbour is dialled again, less up to a half of it at random. The
+    /// pause doubles each time.
     pub redial_least: Duration,
-    /// but never longer than this.
+    /// The limit to which the pause before a neighbour is dialled again doubles.
     pub redial_most: Duration,
-    /// How long nothing may happen on a client's connection before it is closed.
+    /// How long a client's connection may be idle before it is closed.
     pub idle: Duration,
     /// A client that begins a line must end it within this time.
     pub half_line: Duration,
-    /// The pause when a connection can't be accepted.
+    /// The pause after a connection could not be accepted.
     pub accept_pause: Duration,
-    /// How long clients' connections have to finish when stopping, and then links as long again.
+    /// How long a graceful stop waits for clients' connections, and then as long again for links.
     pub drain: Duration,
-    /// How long after the start a server waits to hear from all neighbours before it calls itself ready.
+    /// How long after its start a server waits for synchronisation with all neighbours before it is
+    /// ready without it.
     pub ready_grace: Duration,
 }
 
@@ -54,19 +56,19 @@ impl Default for Timing {
     }
 }
 
-/// A timer of the links between servers, which a scenario can set, too.
+/// A timer of the links between servers that a scenario can also set.
 pub struct LinkTimer {
-    /// What a scenario's file calls it.
+    /// The timer's name in a scenario file.
     pub name: &'static str,
-    /// What it is, in a sentence or two.
+    /// The timer's description, in a sentence or two.
     pub about: &'static str,
-    /// The timer.
+    /// Reads the timer.
     pub get: fn(&Timing) -> Duration,
-    /// Sets it.
+    /// Sets the timer.
     pub set: fn(&mut Timing, Duration),
 }
 
-/// The timers of links.
+/// The timers of links that a scenario can also set.
 pub const LINK_TIMERS: [LinkTimer; 6] = [
     LinkTimer {
         name: "heartbeat",

@@ -24,22 +24,22 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// Why a text is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DurationError {
-    /// It doesn't begin with digits, or has no digits after the point.
+    /// The text does not begin with digits, or has no digits after the point.
     #[error("a duration is a number without a sign and a unit, such as `20ms` or `1.5s`")]
     NoNumber,
-    /// It ends after the number.
+    /// The text ends after the number.
     #[error("a duration needs a unit: one of ns, us, ms, s, m, h")]
     NoUnit,
-    /// It ends in something that is no unit.
+    /// The text ends in an unknown unit.
     #[error("`{0}` is no unit of time: use ns, us, ms, s, m or h")]
     UnknownUnit(String),
-    /// It has a fraction of a nanosecond.
+    /// The duration has a fraction of a nanosecond.
     #[error("a duration can't be finer than a nanosecond")]
     TooFine,
-    /// It is longer than can be counted.
+    /// The duration is longer than a [`Duration`] can be.
     #[error("this duration is too long")]
     TooLong,
-    /// It is a range whose second half is the shorter one.
+    /// The second duration of a range is the shorter one.
     #[error("a range is written with the least latency first")]
     Backwards,
 }
@@ -90,7 +90,8 @@ fn nanoseconds(whole: &str, fraction: &str, unit: u128) -> Result<Duration, Dura
         .ok_or(DurationError::TooLong)
 }
 
-/// `0.digits` times `unit`, if it is whole. No unit has enough factors for more digits than this to come out whole.
+/// `0.digits` times `unit`, if it is whole. No unit has enough factors for more than 20 digits to
+/// come out whole.
 fn part_of(digits: &str, unit: u128) -> Option<u128> {
     if digits.len() > 20 {
         return None;
@@ -150,12 +151,12 @@ impl FromStr for DurationText {
     }
 }
 
-/// How long something takes on its way: always the same, or anything between two durations.
+/// A latency: always the same, or anything between two durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LatencyRange {
-    /// The shortest that it can be.
+    /// The shortest latency.
     pub least: Duration,
-    /// The longest that it can be; not less than `least`.
+    /// The longest latency, not less than `least`.
     pub most: Duration,
 }
 
@@ -195,7 +196,7 @@ impl fmt::Display for LatencyRange {
     }
 }
 
-/// Reads a string by `FromStr`, so that a file's error keeps the words of the parser's.
+/// Reads a string by `FromStr`, so that an error in a file keeps the words of the parser.
 struct TextVisitor<T> {
     expected: &'static str,
     parsed: std::marker::PhantomData<T>,

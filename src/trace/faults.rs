@@ -1,15 +1,16 @@
-//! From when to when each fault of a run lasted, and which targets it affected.
+//! The interval of each fault of a run, and the targets that it affected.
 //!
-//! Everybody who wants to know it reads it here, and this reads it from the trace alone: the simulator
-//! says of each fault when it began, and says by an event that this one caused when it was over and what it
-//! affected. What ends what is the simulator's affair; nothing here knows, for instance, that a crash ends a freeze.
+//! This module is the only source of these facts, and reads them from the trace alone. The
+//! simulator records an event when a fault begins, and another one, which the first caused, when
+//! the fault is over, with its impact. Which event ends which fault is decided by the simulator;
+//! this module does not know, for instance, that a crash ends a freeze.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::{Event, EventId, EventKind};
 
-/// What kind of fault it is.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Crash,
@@ -23,8 +24,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// What an event begins, if it begins a fault. To set a clock right is none; whether a latency is one
-    /// shows when it ends.
+    /// The kind of the fault that an event begins, if it begins one. Setting a clock right is no
+    /// fault; whether a changed latency is a fault shows when it ends.
     fn begun_by(event: &Event) -> Option<Self> {
         Some(match event.what {
             EventKind::Crashed => Self::Crash,
@@ -40,14 +41,14 @@ impl Kind {
     }
 }
 
-/// From which party to which, or between which two.
+/// A direction from one party to another, or the two ends of a link.
 pub(crate) type Pair<'a> = (&'a str, &'a str);
 
-/// One pair that a fault affects.
+/// One direction or link that a fault affects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) pair: Pair<'a>,
-    /// What ended it for this pair; none if it lasted.
+    /// The event that ended the fault for this pair; `None` if it lasted.
     pub(crate) end: Option<&'a Event>,
 }
 
@@ -56,17 +57,17 @@ pub(crate) struct Part<'a> {
 pub(crate) struct Fault<'a> {
     pub(crate) kind: Kind,
     pub(crate) begin: &'a Event,
-    /// What ended it; none if it lasted.
+    /// The event that ended the fault; `None` if it lasted.
     pub(crate) end: Option<&'a Event>,
-    /// Of a fault of the network: what it affects, and how long each of them. A cut has directions, anything else
-    /// links.
+    /// The directions of a cut, or the links of another fault of the network, each with its own
+    /// end.
     pub(crate) parts: Vec<Part<'a>>,
-    /// The event that tells what it affected; none in a trace that was cut before.
+    /// The event that records the impact; `None` in a trace that was truncated before.
     pub(crate) impact: Option<&'a Event>,
 }
 
 impl Fault<'_> {
-    /// Whose fault it is, unless it is the network's.
+    /// The server or client that the fault affects, or else `network`.
     pub(crate) fn owner(&self) -> &str {
         self.begin.who.name()
     }
@@ -77,7 +78,7 @@ impl Fault<'_> {
 pub(crate) struct Faults<'a>(Vec<Fault<'a>>);
 
 impl<'a> Faults<'a> {
-    /// Of a whole run.
+    /// The faults of a whole run.
     pub(crate) fn of(events: &'a [Event]) -> Self {
         let mut all: BTreeMap<EventId, Fault<'a>> = BTreeMap::new();
         for event in events {
@@ -87,7 +88,7 @@ impl<'a> Faults<'a> {
                     fault.impact = Some(event);
                     fault.end = (!lasts).then_some(event);
                 } else if !lasts {
-                    // The end of a whole is the end of its parts.
+                    // The end of a composed fault is the end of its parts.
                     let parts = (all.values_mut())
                         .filter(|part| part.begin.cause == event.cause && part.end.is_none());
                     parts.for_each(|part| part.end = Some(event));
@@ -114,7 +115,7 @@ impl<'a> Faults<'a> {
             }
         }
         let mut all: Vec<Fault<'a>> = all.into_values().collect();
-        // A usual latency is no fault, and affects nobody.
+        // A return to the usual latency is no fault, and has no impact.
         all.retain(|fault| fault.kind != Kind::Slow || fault.impact.is_some());
         Self(all)
     }
@@ -124,7 +125,7 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// Whether an event ends what is only a part of a fault, and of which no impact is recorded.
+/// Whether an event ends a fault that is only a part of another, for which no impact is recorded.
 fn ends_a_part(event: &Event) -> bool {
     matches!(
         event.what,
@@ -132,7 +133,7 @@ fn ends_a_part(event: &Event) -> bool {
     )
 }
 
-/// Whom an event affects, if it affects pairs.
+/// The pairs that an event affects, if it affects pairs.
 fn parts(begin: &Event) -> Vec<Part<'_>> {
     let (EventKind::Cut { ways: pairs }
     | EventKind::Severed { pairs }
@@ -144,7 +145,8 @@ fn parts(begin: &Event) -> Vec<Part<'_>> {
     pairs.map(|pair| Part { pair, end: None }).collect()
 }
 
-/// A heal says which cut it heals. A link has one latency: a new one ends the one before.
+/// Ends parts of earlier faults. The cause of a heal is the cut that it heals. A link has one
+/// latency, so a new one ends the one before.
 fn end_parts<'a>(all: &mut BTreeMap<EventId, Fault<'a>>, event: &'a Event) {
     let end = |fault: &mut Fault<'a>, pairs: &[(Arc<str>, Arc<str>)]| {
         let named = |pair: Pair<'_>| pairs.iter().any(|(a, b)| (&**a, &**b) == pair);

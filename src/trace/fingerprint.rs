@@ -1,4 +1,5 @@
-//! What failed in a run, without names, numbers and times: two runs that failed in the same way have the same.
+//! How a run failed, without names, numbers and times: two runs that failed in the same way have
+//! the same fingerprint.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,12 +10,12 @@ use super::invariants::{Invariant, Patience, Run};
 use super::{Judgement, Trace};
 use crate::journal::{Actor, EventId};
 
-/// In which way a run failed.
+/// How a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// What failed: an invariant's name, or an expectation's words without names and numbers.
     pub broken: String,
-    /// The kinds of the events that show it first, in alphabetical order.
+    /// The kinds of the events that show the failure first, in alphabetical order.
     pub shape: Vec<String>,
 }
 
@@ -29,8 +30,8 @@ impl fmt::Display for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of a run that failed. Where several checks failed, that of the first invariant; for what is wrong with that is
-    /// mostly why the others failed.
+    /// The fingerprint of a run, or `None` if the run passed. If several checks failed, the first
+    /// invariant counts, since its cause is mostly why the others failed.
     pub fn of(trace: &Trace) -> Option<Self> {
         let broken = || {
             trace
@@ -57,7 +58,7 @@ impl Fingerprint {
         })
     }
 
-    /// Of a run that gave no trace, for a reason in these words.
+    /// The fingerprint of a run that gave no trace, for a reason in these words.
     pub fn of_failure(words: &str) -> Self {
         Self {
             broken: words.to_owned(),
@@ -65,8 +66,8 @@ impl Fingerprint {
         }
     }
 
-    /// Everything that failed in a run: invariants by their names, expectations by their words without names and
-    /// numbers.
+    /// Everything that failed in a run: invariants by their names, expectations by their words
+    /// without names and numbers.
     pub fn all_broken(trace: &Trace) -> BTreeSet<String> {
         let broken = trace
             .judgements
@@ -80,13 +81,15 @@ impl Fingerprint {
     }
 }
 
-/// The events of the first violation that the judgement lists. All of its events together are those of several.
+/// The events of the first violation that the judgement lists. The judgement's own events are those
+/// of several violations.
 fn first_violation(trace: &Trace, invariant: Invariant, judgement: &Judgement) -> Vec<EventId> {
     let violations = invariant.violations(&Run {
         header: &trace.header,
         herd: &trace.herd,
         events: &trace.events,
-        // If it was not so, there are violations here that nobody told of.
+        // If the run ended otherwise, this finds violations that the judgement does not list; they
+        // are skipped.
         until_quiet: true,
         patience: Some(Patience::ENDLESS),
     });
@@ -102,7 +105,7 @@ fn shape(trace: &Trace, events: &[EventId]) -> Vec<String> {
     kinds.into_iter().map(str::to_owned).collect()
 }
 
-/// A judgement's words with `…` for each word that names somebody or counts something.
+/// The words of a judgement, with `…` in place of each name and number.
 fn without_names(trace: &Trace, about: &str) -> String {
     let servers: Vec<&str> = trace.herd.server_names().collect();
     let mut others: BTreeSet<&str> = (trace.events.iter())
@@ -127,7 +130,7 @@ fn without_names(trace: &Trace, about: &str) -> String {
             true => "…".to_owned(),
             false => word.to_owned(),
         };
-        // A list of names is as long as it is.
+        // A list of names becomes one `…`, however long it is.
         if words
             .last()
             .is_none_or(|last| *last != word || !word.starts_with('…'))

@@ -1,10 +1,10 @@
-//! A run, written down: one JSON object a line, and readable again.
+//! A run, written as one JSON object a line, and readable again.
 //!
 //! ```text
 //! {"trace":"header", …}        what ran: herd, latencies, seed, tick, epoch, versions
 //! {"trace":"event", …}         what happened, in order
-//! {"trace":"update", …}        the way of each update that a client sent
-//! {"trace":"expectation", …}   what was expected, what came, and whether it passed
+//! {"trace":"update", …}        how each update that a client sent spread
+//! {"trace":"expectation", …}   what was expected, the outcome, and whether it passed
 //! {"trace":"verdict", …}
 //! ```
 
@@ -28,60 +28,60 @@ use crate::journal::{Event, EventId};
 use invariants::Invariant;
 use propagation::Propagation;
 
-/// The form of traces that this build writes and reads.
+/// The version of the trace format that this build writes and reads.
 pub const FORMAT: u32 = 2;
 
-/// A run: what ran, what happened, and what was thought of it.
+/// A run: what ran, what happened, and whether it passed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// What ran.
+    /// The scenario, the herd and the seed of the run.
     pub header: Header,
-    /// The herd that it ran on.
+    /// The herd of the run.
     pub herd: Arc<Herd>,
-    /// What happened, in order.
+    /// All events, in order.
     pub events: Vec<Event>,
-    /// The way of each update that a client sent, in order of sending.
+    /// How each update that a client sent spread, in order of sending.
     pub updates: Vec<Propagation>,
-    /// What was expected and what came.
+    /// The judgement of each expectation and invariant.
     pub judgements: Vec<Judgement>,
 }
 
-/// What ran: enough to run it again and get the same.
+/// What ran: enough to repeat the run with the same events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The form of this trace.
+    /// The version of this trace's format.
     pub format: u32,
     /// The scenario file's name without folder and extension.
     pub scenario: String,
-    /// Its title.
+    /// The scenario's title.
     pub title: String,
-    /// What there is to see in it.
+    /// What there is to see in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// The seed that everything random follows from.
+    /// The seed from which all randomness follows.
     pub seed: u64,
-    /// Whether its faults are the mixture that the seed chose, as in a sweep.
+    /// Whether the faults are the mixture that the seed chose, as in a sweep.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub swarm: bool,
-    /// The step of simulated time, in nanoseconds. A coarser one stretches latencies.
+    /// The step of simulated time, in nanoseconds. A coarser step stretches latencies.
     pub tick: u64,
-    /// What all clocks showed in the beginning: nanoseconds since 1970.
+    /// What all clocks showed at the beginning: nanoseconds since 1970.
     pub epoch: String,
     /// The herd's name.
     pub herd: String,
-    /// Its servers.
+    /// The herd's servers.
     pub servers: Vec<String>,
-    /// Its links.
+    /// The herd's links.
     pub links: Vec<LinkShape>,
     /// The versions that the events depend on.
     pub versions: Versions,
     /// The workloads, whose clients reports describe as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workloads: Vec<WorkloadShape>,
-    /// The invariants that were not evaluated, because the scenario says so.
+    /// The invariants that were not evaluated, because the scenario excludes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
-    /// Those of them that passed in this run all the same.
+    /// The invariants of `without` that passed in this run all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needless: Vec<Invariant>,
 }
@@ -93,21 +93,21 @@ pub struct LinkShape {
     pub a: String,
     /// The server that is dialled.
     pub b: String,
-    /// How long a message takes, such as `20ms` or `10ms..30ms`.
+    /// The latency of a message, such as `20ms` or `10ms..30ms`.
     pub latency: String,
 }
 
 /// A workload, as a trace's header describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadShape {
-    /// Its name.
+    /// The workload's name.
     pub name: String,
-    /// How many clients it has: `name-1`, `name-2` and so on.
+    /// How many clients the workload has: `name-1`, `name-2` and so on.
     pub clients: u32,
 }
 
 impl WorkloadShape {
-    /// Whether a client is one of its own.
+    /// Whether a client belongs to the workload.
     pub fn has_client(&self, client: &str) -> bool {
         let number = client.strip_prefix(&self.name);
         let number = number.and_then(|rest| rest.strip_prefix('-'));
@@ -117,7 +117,7 @@ impl WorkloadShape {
         })
     }
 
-    /// Whether an update is one of its clients'.
+    /// Whether a client of the workload sent the update.
     pub fn has_update(&self, update: &Propagation) -> bool {
         let name = update.name.rsplit_once('#').map(|(client, _)| client);
         self.has_client(&update.name) || name.is_some_and(|client| self.has_client(client))
@@ -127,41 +127,41 @@ impl WorkloadShape {
 /// The versions that the events depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
-    /// This crate's.
+    /// The version of this crate.
     #[serde(rename = "proxy-herd")]
     pub proxy_herd: String,
-    /// The language between servers.
+    /// The version of the protocol between servers.
     pub protocol: u32,
 }
 
-/// One thing that was expected, and what came.
+/// An expectation or an invariant, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// What it is about, such as `kiwi.cs.ucla.edu: hops to Bernard`.
+    /// What was judged, such as `kiwi.cs.ucla.edu: hops to Bernard`.
     pub about: String,
-    /// Whether it was as expected.
+    /// Whether the outcome was as expected.
     pub passed: bool,
     /// What was expected.
     pub expected: String,
-    /// What came.
+    /// The outcome.
     pub actual: String,
-    /// Where the scenario says so: `line:column`.
+    /// The place of the expectation in the scenario: `line:column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// The invariant that it is about, if it is about one.
+    /// The invariant that was judged; `None` for an expectation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invariant: Option<Invariant>,
-    /// The events that show it.
+    /// The events that show the outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventId>,
 }
 
-/// What all judgements come to.
+/// How many judgements passed, and how many failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// How many expectations passed.
+    /// How many judgements passed.
     pub passed: usize,
-    /// How many failed.
+    /// How many judgements failed.
     pub failed: usize,
 }
 
@@ -178,35 +178,37 @@ enum Line {
 /// Why a text is no trace.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// A line is not what a trace's line looks like.
+    /// A line is no valid line of a trace.
     #[error("line {line}, column {column}: {words}")]
     Line {
         /// The line's number, from 1.
         line: usize,
-        /// The byte in it, from 1.
+        /// The byte in the line, from 1.
         column: usize,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         words: String,
     },
     /// A trace begins with its header.
     #[error("line {0} is no trace's header, and no header precedes it")]
     NoHeader(usize),
-    /// A trace ends with its verdict, which counts the expectations before it. This one was cut.
+    /// A trace ends with its verdict, which counts the expectations before it. This trace was
+    /// truncated.
     #[error("the trace is not whole: it ends before its verdict, or lines of it are missing")]
     Incomplete,
-    /// Another build wrote it in a form that this one does not read.
+    /// Another build wrote the trace in a format that this one does not read.
     #[error("this is a trace of format {0}; this build reads format {FORMAT}")]
     Format(u32),
-    /// The header's herd is none.
+    /// The header describes no valid herd.
     #[error("the header describes an impossible herd: {0}")]
     Herd(String),
-    /// An event comes out of order, so that causes could not be found.
+    /// An event is out of order, so that causes could not be found.
     #[error("event {0} is out of order")]
     Order(u64),
 }
 
 impl TraceError {
-    /// JSON counts the lines of the one line that it was given.
+    /// An error in a line of the trace. JSON gets each line by itself, so that its own line number
+    /// is useless.
     fn at(line: usize, error: &serde_json::Error) -> Self {
         let words = error.to_string();
         let words = words.split(" at line ").next().unwrap_or_default();
@@ -219,7 +221,7 @@ impl TraceError {
 }
 
 impl Header {
-    /// The herd again, checked as a herd file is.
+    /// The herd that the header describes, checked as a herd file is.
     fn herd(&self) -> Result<Herd, TraceError> {
         let links: Vec<serde_json::Value> = (self.links.iter())
             .map(|link| serde_json::json!({ "between": format!("{}-{}", link.a, link.b), "latency": link.latency }))
@@ -234,7 +236,7 @@ impl Header {
 }
 
 impl Trace {
-    /// What all judgements come to.
+    /// Counts the judgements that passed and those that failed.
     pub fn verdict(&self) -> Verdict {
         let judgements = self.judgements.iter();
         let passed = judgements.filter(|judgement| judgement.passed).count();
@@ -244,7 +246,7 @@ impl Trace {
         }
     }
 
-    /// Says what failed, if anything did.
+    /// Panics with all that failed, if anything did.
     ///
     /// # Panics
     ///
@@ -266,7 +268,7 @@ impl Trace {
         );
     }
 
-    /// The way of an update, by its name in reports: `kiwi`, or `kiwi#2` where a client has several.
+    /// How an update spread, by its name in reports: `kiwi`, or `kiwi#2` if a client sent several.
     ///
     /// # Panics
     ///
@@ -290,7 +292,7 @@ impl Trace {
         self.events.get(usize::try_from(id.0.get()).ok()? - 1)
     }
 
-    /// The whole trace, one JSON object a line.
+    /// The whole trace, as one JSON object a line.
     pub fn to_json_lines(&self) -> String {
         let mut text = String::new();
         write_line(&mut text, &Line::Header(self.header.clone()));
@@ -307,7 +309,7 @@ impl Trace {
         text
     }
 
-    /// Reads what [`to_json_lines`](Self::to_json_lines) wrote: one run, or several behind each other.
+    /// Reads what [`to_json_lines`](Self::to_json_lines) wrote: one run, or several in a row.
     ///
     /// # Errors
     ///
@@ -315,7 +317,7 @@ impl Trace {
     pub fn from_json_lines(text: &str) -> Result<Vec<Self>, TraceError> {
         let mut done = Vec::new();
         let mut current: Option<Self> = None;
-        // Editors and shells of some systems put a byte-order mark there.
+        // Editors and shells of some systems write a byte-order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, text) in text.lines().enumerate() {
             let read = |error| TraceError::at(index + 1, &error);
@@ -365,7 +367,7 @@ impl Trace {
 }
 
 fn write_line(text: &mut String, line: &Line) {
-    // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
+    // These types have no map with unusual keys and no `Serialize` that fails, so this can't fail.
     let json = serde_json::to_string(line).unwrap_or_default();
     let _ = writeln!(text, "{json}");
 }

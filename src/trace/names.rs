@@ -1,6 +1,7 @@
-//! How updates are called together.
+//! Titles of groups of updates.
 
-/// `update kiwi`, or `updates kiwi #1 to #7, #9` for several of one client, or `updates kiwi1 to kiwi7, plum`.
+/// `update kiwi`; `updates kiwi #1 to #7, #9` for several of one client;
+/// `updates kiwi1 to kiwi7, plum`.
 pub(crate) fn title<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut runs: Vec<Run<'_>> = Vec::new();
     let names: Vec<&str> = names.collect();
@@ -23,10 +24,10 @@ pub(crate) fn title<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("updates {}", named.join(", "))
 }
 
-/// Names that count on: `kiwi#1`, `kiwi#2`, or `kiwi1`, `kiwi2`.
+/// A range of names that count on: `kiwi#1`, `kiwi#2`, or `kiwi1`, `kiwi2`.
 struct Run<'a> {
     stem: &'a str,
-    /// Whether `#` is before the number: then it counts the updates of the client `stem`.
+    /// Whether `#` precedes the number, which then counts the updates of the client `stem`.
     of_client: bool,
     first: Option<u64>,
     last: Option<u64>,
@@ -66,7 +67,7 @@ impl<'a> Run<'a> {
             && self.last.and_then(|last: u64| last.checked_add(1)) == next.first
     }
 
-    /// The run behind the one `before`.
+    /// The range in words, without its stem if the range `before` has the same.
     fn named(&self, before: Option<&Self>) -> String {
         let stem = self.stem;
         let (Some(first), Some(last)) = (self.first, self.last) else {

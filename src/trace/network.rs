@@ -1,4 +1,4 @@
-//! What stands between servers, as the harness put it there.
+//! The faults that keep servers from reaching each other, at one moment of a run.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::state::{LinkState, State};
 use crate::herd::{Herd, Link, ServerId};
 use crate::journal::{Event, EventId};
 
-/// What is cut, frozen or refused at some moment.
+/// What is cut, frozen or refused at one moment.
 pub(crate) struct Network<'a> {
     /// Directions that are cut.
     cuts: BTreeSet<Pair<'a>>,
@@ -16,12 +16,12 @@ pub(crate) struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// How it was at the end of a run.
+    /// The faults in force at the end of a run.
     pub(crate) fn at_the_end(events: &'a [Event]) -> Self {
         Self::behind(&Faults::of(events), None)
     }
 
-    /// How it was behind the event `last`; without one, at the end.
+    /// The faults in force after the event `last`; without one, at the end.
     pub(crate) fn behind(faults: &Faults<'a>, last: Option<EventId>) -> Self {
         let owners = |kind| {
             let faults = faults.iter().filter(move |fault| fault.kind == kind);
@@ -45,8 +45,8 @@ impl<'a> Network<'a> {
         self.frozen.contains(server)
     }
 
-    /// Whether what the two servers of a link send each other arrives, and is heard. Who refuses
-    /// connections keeps those that are there.
+    /// Whether messages between the two servers of a link arrive and are handled. A server that
+    /// refuses connections keeps those that it has.
     pub(crate) fn can_talk(&self, herd: &Herd, state: &State<'_>, link: &Link) -> bool {
         let [a, b] = [link.a, link.b].map(|id| &*herd.server(id).name);
         let is_cut = self.cuts.contains(&(a, b)) || self.cuts.contains(&(b, a));
@@ -56,7 +56,7 @@ impl<'a> Network<'a> {
         !(is_cut || is_frozen || refuses && is_down())
     }
 
-    /// The servers that `from` can reach over others that run.
+    /// The servers that `from` can reach over other servers that run.
     pub(crate) fn reach(
         &self,
         herd: &Herd,
@@ -80,7 +80,7 @@ impl<'a> Network<'a> {
         reached
     }
 
-    /// What is still in force, in words; nothing if all is well.
+    /// The faults in force, in words; `None` if there are none.
     pub(crate) fn words(&self) -> Option<String> {
         let mut words: Vec<String> = Vec::new();
         for &(a, b) in &self.cuts {
@@ -96,7 +96,7 @@ impl<'a> Network<'a> {
     }
 }
 
-/// Whether what began and ended with these events was in force behind the event `last`.
+/// Whether a fault that began and ended with these events was in force after the event `last`.
 fn holds(begin: &Event, end: Option<&Event>, last: Option<EventId>) -> bool {
     match last {
         None => end.is_none(),

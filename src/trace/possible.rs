@@ -1,8 +1,8 @@
-//! What a network could have done: over how few links, and how soon, an update could have come from
-//! one server to another, as the network was at that time.
+//! What a network could have done: over how few links, and how soon, an update could have reached
+//! one server from another, given the state of the network at that time.
 //!
-//! Nothing here is later or farther than what can really happen, so whatever arrives is beside a
-//! figure that it can't beat. Where two things happen at one moment, both are taken to be so then.
+//! Each figure is a lower bound: no update arrives earlier or over fewer links. If the network
+//! changes at a moment, both its states count as possible at that moment.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,31 +14,33 @@ use crate::herd::{Herd, ServerId};
 use crate::journal::{Event, EventId, EventKind};
 use crate::units::LatencyRange;
 
-/// Over how many links and after how many nanoseconds; none where no way was open.
+/// The fewest links and the least number of nanoseconds; `None` if no path was open.
 pub(super) type Least = (Option<u32>, Option<u64>);
 
-/// What is possible to every server, by the origin and by how many changes of the network were before.
+/// The least figures for every server, by the origin and the number of changes of the network
+/// before.
 type Known = BTreeMap<(ServerId, usize), Rc<Vec<Least>>>;
 
-/// A stretch of time, in nanoseconds, and the event that began it.
+/// An interval of time, in nanoseconds, and the event that began it.
 #[derive(Clone, Copy)]
 struct Stretch<T> {
     began: EventId,
     from: u64,
-    /// The event that ended it and when; none if it lasted.
+    /// The event that ended it, and when; `None` if it lasted.
     ended: Option<(EventId, u64)>,
     what: T,
 }
 
 impl<T: Copy> Stretch<T> {
-    /// When it ended, as far as was known at the event `last`; none if it had not begun then.
+    /// The beginning and the end, as far as known at the event `last`; `None` if it had not begun
+    /// then.
     fn known(&self, last: EventId) -> Option<(u64, u64)> {
         let end = self.ended.filter(|(event, _)| *event <= last);
         (self.began <= last).then(|| (self.from, end.map_or(u64::MAX, |(_, at)| at)))
     }
 }
 
-/// What happened to one thing, in order of the beginnings.
+/// The intervals of one thing, in order of their beginnings.
 struct Course<T>(Vec<Stretch<T>>);
 
 impl<T> Default for Course<T> {
@@ -48,7 +50,7 @@ impl<T> Default for Course<T> {
 }
 
 impl Course<()> {
-    /// One more, which may begin before the last has ended.
+    /// Adds an interval, which may begin before the last one has ended.
     fn push(&mut self, begin: &Event, end: Option<&Event>) {
         self.0.push(Stretch {
             began: begin.id,
@@ -76,7 +78,7 @@ impl<T: Copy> Course<T> {
         }
     }
 
-    /// The stretches that were in force at `since` or later, as far as was known at `last`.
+    /// The intervals that were in force at `since` or later, as far as known at the event `last`.
     fn since(&self, since: u64, last: EventId) -> impl Iterator<Item = (u64, u64, T)> {
         let stretches = self.0.iter();
         stretches.filter_map(move |stretch| {
@@ -86,24 +88,26 @@ impl<T: Copy> Course<T> {
     }
 }
 
-/// How the network was, from the beginning of a run to its end.
+/// The states of the network, from the beginning of a run to its end.
 pub(super) struct History<'a> {
     herd: &'a Herd,
     runs: Vec<Course<()>>,
     frozen: Vec<Course<()>>,
-    /// Of each direction that is cut, each time that it is, in order of the beginnings.
+    /// For each direction the intervals in which it was cut, in order of their beginnings.
     cuts: BTreeMap<(ServerId, ServerId), Course<()>>,
-    /// The least that each link took, by its place in the herd's links.
+    /// The least latency of each link since its changes, by the link's index in the herd.
     latency: Vec<Course<u64>>,
     usual: Vec<u64>,
-    /// Every event after which something of this was otherwise.
+    /// Every event that changed the state of the network.
     changes: Vec<EventId>,
-    /// While nothing changes, all updates of a server can do the same.
+    /// A cache: while the network does not change, the figures are the same for all updates of an
+    /// origin.
     known: RefCell<Known>,
 }
 
 impl<'a> History<'a> {
-    /// Of a run with these events. `latency` is the least that each link takes in the beginning.
+    /// The history of a run with these events. `latency` is the least latency of each link at the
+    /// beginning.
     pub(super) fn new(herd: &'a Herd, latency: &[Duration], events: &[Event]) -> Self {
         let mut frozen: Vec<Course<()>> = herd.ids().map(|_| Course::default()).collect();
         let mut cuts: BTreeMap<_, Course<()>> = BTreeMap::new();
@@ -134,7 +138,7 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Takes in the next event.
+    /// Applies the next event.
     pub(super) fn learn(&mut self, event: &Event) {
         let server = self.herd.id(event.who.name()).map(ServerId::index);
         match (&event.what, server) {
@@ -142,7 +146,7 @@ impl<'a> History<'a> {
             (EventKind::Crashed | EventKind::PoweredOff | EventKind::Stopped, Some(server)) => {
                 self.runs[server].end(event);
             }
-            // From when to when is known already.
+            // The intervals of these faults are known already.
             (
                 EventKind::Frozen
                 | EventKind::Thawed
@@ -171,8 +175,8 @@ impl<'a> History<'a> {
         links.find_map(|(index, link)| (link.other(a) == Some(b)).then_some(index))
     }
 
-    /// The least with which an update that `origin` took in could be where `arrival` happened, by
-    /// what had happened to the network until then.
+    /// The fewest links and the least time in which an update that the event `origin` accepted
+    /// could reach the server of `arrival`, given the changes of the network until then.
     pub(super) fn least(&self, origin: &Event, arrival: &Event) -> Least {
         let ends = (
             self.herd.id(origin.who.name()),
@@ -196,8 +200,9 @@ impl<'a> History<'a> {
         least[to.index()]
     }
 
-    /// For each server the earliest moment over one link more at a time. To get to the server `to`
-    /// only its present run counts, for what an earlier one had is gone; but that may have passed it on.
+    /// For each server the earliest moment of an arrival, over one more link each round. At the
+    /// server `to` only its present run counts, since what an earlier run held is lost; but an
+    /// earlier run may have forwarded it.
     fn search(&self, from: ServerId, at: u64, last: EventId, to: Option<ServerId>) -> Vec<Least> {
         let mut earliest: Vec<Option<u64>> = vec![None; self.runs.len()];
         let mut hops: Vec<Option<u32>> = earliest.iter().map(|_| None).collect();
@@ -205,7 +210,7 @@ impl<'a> History<'a> {
         let mut present: Least = (None, None);
         let mut better = vec![from];
         for round in 1_u32.. {
-            // Of this round only what the round before found counts, or a link would be free.
+            // Each round uses only what the round before found, or a link would be free.
             let before = earliest.clone();
             let mut next: Vec<ServerId> = Vec::new();
             for here in better {
@@ -249,9 +254,9 @@ impl<'a> History<'a> {
             .collect()
     }
 
-    /// When a message could arrive that is sent by a link at `at` or later. It is sent at once, or
-    /// when something changes: a connection needs both servers to run when a message is sent. What is
-    /// due over a cut, or comes to a server that is frozen, waits.
+    /// When a message could arrive that is sent over a link at `at` or later. It is sent at once,
+    /// or when something changes: both servers must run when it is sent. A message that is due over
+    /// a cut, or that reaches a frozen server, waits.
     fn carries(
         &self,
         (here, there): (ServerId, ServerId),
@@ -286,7 +291,8 @@ impl<'a> History<'a> {
                         continue;
                     }
                     let due = sent.saturating_add(least);
-                    // What has reached a frozen server is not delayed by a cut that begins then.
+                    // A message that has reached a frozen server is not delayed by a cut that
+                    // begins then.
                     let comes = after(due, &cut).and_then(|comes| after(comes, &frozen));
                     let Some(comes) = comes.filter(|comes| *comes <= hears_to) else {
                         continue;
@@ -299,8 +305,8 @@ impl<'a> History<'a> {
     }
 }
 
-/// The first moment from `due` on that is within none of these stretches, which are in order of
-/// their beginnings; none if one of them lasts.
+/// The first moment from `due` on that is within none of these intervals, which are in order of
+/// their beginnings; `None` if one of them lasts.
 fn after(due: u64, waits: &[(u64, u64)]) -> Option<u64> {
     let mut comes = due;
     for &(from, to) in waits {

@@ -1,5 +1,5 @@
-//! The way of each update through the herd, from the events alone: which server had it from which, after how many
-//! hops and how long, and which messages were of use.
+//! The propagation of each update through the herd, by the events alone: which server received it
+//! from which, after how many hops and how long, and which messages were useful.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,90 +15,91 @@ use crate::protocol::client::Refusal;
 use crate::protocol::peer::PeerLine;
 use crate::protocol::record::Record;
 
-/// An update, and what became of it.
+/// An update, and how it spread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Propagation {
-    /// How expectations and reports call it: the client's id, with `#2` and so on where it sent several.
+    /// The update's name in expectations and reports: the client's id, with `#2` and so on if the
+    /// client sent several.
     pub name: String,
-    /// The server that it was sent to.
+    /// The server that the client sent the update to.
     pub to: Arc<str>,
-    /// The event of the client sending it; none if the client had no connection.
+    /// The event of the client sending the update; `None` if the client had no connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<EventId>,
-    /// What the server made of it.
+    /// What the server `to` did with the update.
     pub fate: Fate,
-    /// The servers that took it in, in the order in which they did. The first one is its origin. A server that was
-    /// restarted and received it again is here again.
+    /// The servers that accepted the update, in order; the first one is its origin. A server that
+    /// was restarted and received the update again is listed again.
     pub arrivals: Vec<Arrival>,
-    /// Servers that never had it because something newer of the same client came first.
+    /// Servers that never accepted the update because a newer one of the same client came first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overtaken: Vec<Arc<str>>,
-    /// Servers that never had it because another of the same client and time came first, to which
-    /// the tie goes.
+    /// Servers that never accepted the update because another one of the same client and time came
+    /// first, which wins the tie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tied: Vec<Tied>,
-    /// The messages between servers that carried it, in order of sending.
+    /// The messages between servers that carried the update, in order of sending.
     pub sends: Vec<Send>,
 }
 
-/// What the server that a client spoke to made of an update.
+/// What the server that a client sent an update to did with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
-    /// It took it in.
+    /// The server accepted it.
     Accepted,
-    /// It answered and changed nothing.
+    /// The server answered it and changed nothing.
     Ignored(Ignored),
-    /// It did not understand it.
+    /// The server refused it.
     Refused(Refusal),
-    /// It never heard it.
+    /// The server never received it.
     Unheard,
 }
 
-/// A server takes an update in.
+/// The arrival of an update at a server that accepts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// The server.
+    /// The server that accepted the update.
     pub server: Arc<str>,
-    /// The event of taking it in.
+    /// The event of accepting the update.
     pub event: EventId,
-    /// How many links it came over.
+    /// How many links the update crossed.
     pub hops: u32,
-    /// The server that sent it; none at the origin.
+    /// The neighbour that sent the update; `None` at the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Arc<str>>,
-    /// It came by synchronisation and not by the flood.
+    /// Whether set reconciliation brought the update, and not the flood.
     pub sync: bool,
-    /// Nanoseconds since the origin took it in.
+    /// Nanoseconds since the origin accepted the update.
     pub delay: u64,
-    /// The fewest links that it could have come over, as the network was while it was on its way.
+    /// The fewest links that the update could have crossed, given the network's state meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortest: Option<u32>,
-    /// The shortest time in nanoseconds in which links alone could have brought it, likewise. It is
-    /// never more than `delay`.
+    /// The least time in nanoseconds in which the update could have arrived, given the network's
+    /// state meanwhile. It is never more than `delay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fastest: Option<u64>,
 }
 
-/// A server holds another update of the same time, to which the tie goes.
+/// A server holds another update of the same time, which wins the tie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tied {
-    /// The server.
+    /// The server that holds the other update.
     pub server: Arc<str>,
-    /// What the other update is called.
+    /// The name of the other update.
     pub to: String,
 }
 
 /// A message that carries an update from one server to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
-    /// Who sent it.
+    /// The server that sent the message.
     pub from: Arc<str>,
-    /// The receiver.
+    /// The neighbour that the message was sent to.
     pub to: Arc<str>,
-    /// The event of sending it.
+    /// The event of sending the message.
     pub event: EventId,
-    /// It was sent by synchronisation and not by the flood.
+    /// Whether set reconciliation sent the message, and not the flood.
     pub sync: bool,
     /// The outcome of the message.
     pub result: Use,
@@ -108,34 +109,34 @@ pub struct Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Use {
-    /// It was new.
+    /// The update was new to the receiver.
     Useful,
-    /// It was known, or something that takes precedence was.
+    /// The receiver held the update, or one that takes precedence.
     Duplicate,
-    /// It did not arrive.
+    /// The message did not arrive.
     Lost,
 }
 
 impl Propagation {
-    /// When `server` first took it in, if it did.
+    /// The first arrival at `server`, if there was one.
     pub fn arrival(&self, server: &str) -> Option<&Arrival> {
         self.arrivals
             .iter()
             .find(|arrival| &*arrival.server == server)
     }
 
-    /// Over how many links it first reached `server`, if it did.
+    /// Over how many links the update first reached `server`, if it did.
     pub fn hops(&self, server: &str) -> Option<u32> {
         self.arrival(server).map(|arrival| arrival.hops)
     }
 
-    /// How long after its origin `server` had it, if it did.
+    /// How long after its origin `server` first accepted the update, if it did.
     pub fn delay(&self, server: &str) -> Option<Duration> {
         let arrival = self.arrival(server)?;
         Some(Duration::from_nanos(arrival.delay))
     }
 
-    /// Its first arrivals at servers other than its origin.
+    /// The first arrivals at servers other than the origin.
     pub fn spread(&self) -> impl Iterator<Item = &Arrival> {
         let is_first = |at: usize, server: &str| {
             self.arrivals[..at]
@@ -148,19 +149,19 @@ impl Propagation {
             .map(|(_, arrival)| arrival)
     }
 
-    /// The way on which it first reached `server`: from the origin to it.
+    /// The path on which the update first reached `server`, from the origin on.
     pub fn path(&self, server: &str) -> Vec<Arc<str>> {
         let path = self.path_of(server).into_iter();
         path.map(|arrival| Arc::clone(&arrival.server)).collect()
     }
 
-    /// The same, as arrivals.
+    /// The path on which the update first reached `server`, as arrivals.
     pub fn path_of(&self, server: &str) -> Vec<&Arrival> {
         let mut path = Vec::new();
         let mut next = self.arrival(server);
         while let Some(arrival) = next {
             path.push(arrival);
-            // Its teller may have had it, forgotten it, and had it again.
+            // The sender may have lost the update and accepted it again: the latest time counts.
             next = arrival.via.as_deref().and_then(|via| {
                 let mut earlier = self.arrivals.iter().rev();
                 earlier.find(|other| other.event < arrival.event && *other.server == *via)
@@ -170,8 +171,8 @@ impl Propagation {
         path
     }
 
-    /// What a report of it says, but for its name and the numbers of events: two updates that
-    /// spread alike have the same.
+    /// The propagation without the update's name, the numbers of events and, if `times` is false,
+    /// the times: it is equal for two updates that spread alike.
     fn shape(&self, times: bool) -> Self {
         let mut shape = self.clone();
         let none = EventId(std::num::NonZeroU64::MIN);
@@ -188,7 +189,7 @@ impl Propagation {
         shape
     }
 
-    /// How many messages had this result.
+    /// How many messages had this outcome.
     pub fn count(&self, result: Use) -> usize {
         self.sends
             .iter()
@@ -197,8 +198,8 @@ impl Propagation {
     }
 }
 
-/// Updates that spread alike, together with how to call them all, in order of the first of each.
-/// Only such are together that `also` says the same of.
+/// Groups updates that spread alike and have the same `also`: a common title, and the first update
+/// of each group. Groups are in order of their first updates.
 pub(crate) fn alike<T: PartialEq>(
     updates: &[Propagation],
     times: bool,
@@ -220,11 +221,11 @@ pub(crate) fn alike<T: PartialEq>(
 
 /// An update that a client sent, or was to send.
 pub struct Sent {
-    /// How it is called.
+    /// The update's name.
     pub name: String,
-    /// The server that it was sent to.
+    /// The server that the client sent the update to.
     pub to: Arc<str>,
-    /// The event of sending it.
+    /// The event of sending the update; `None` if the client had no connection.
     pub event: Option<EventId>,
 }
 
@@ -242,7 +243,7 @@ pub fn follow(
         let origin = index.event(update.arrivals.first()?.event)?;
         record_of(origin).map(RecordText::text)
     };
-    // Which update a tie goes to is known when all were followed.
+    // Which update wins a tie can be named once all updates were followed.
     let names: BTreeMap<Vec<u8>, String> = (updates.iter())
         .filter_map(|update| Some((key(update)?, update.name.clone())))
         .collect();
@@ -253,20 +254,20 @@ pub fn follow(
     updates
 }
 
-/// The events, with the questions that following asks answered quickly.
+/// The events, indexed for following updates.
 struct Index<'a> {
     herd: &'a Herd,
-    /// How the network was.
+    /// The states of the network.
     history: History<'a>,
     events: &'a [Event],
-    /// The events that an event caused.
+    /// The events that each event caused.
     effects: BTreeMap<EventId, Vec<&'a Event>>,
-    /// Who is at the other end of a server's link.
+    /// The server at the other end of a link, by a server and its connection.
     peers: BTreeMap<(&'a Actor, ConnId), &'a Arc<str>>,
-    /// The arrivals and messages of each update, by its record's text.
+    /// The arrivals and messages of each update, by the text of its record.
     arrivals: BTreeMap<Vec<u8>, Vec<&'a Event>>,
     sends: BTreeMap<Vec<u8>, Vec<&'a Event>>,
-    /// The newest that each server ever took in of each client.
+    /// The newest record of each client that each server ever accepted.
     newest: BTreeMap<&'a [u8], BTreeMap<&'a str, Record>>,
 }
 
@@ -357,7 +358,7 @@ impl<'a> Index<'a> {
         let Some(events) = self.arrivals.get(key) else {
             return Vec::new();
         };
-        // An update is taken in by its origin before anybody else can hear of it.
+        // The origin accepts an update before any other server can receive it.
         let origin = events[0];
         events
             .iter()
@@ -365,14 +366,14 @@ impl<'a> Index<'a> {
             .collect()
     }
 
-    /// The servers that took in something newer of the same client and never this.
+    /// The servers that accepted a newer update of the same client and never this one.
     fn overtaken(&self, key: &[u8]) -> Vec<Arc<str>> {
         let newer = self.instead(key).into_iter();
         let newer = newer.filter(|(_, record, instead)| !instead.ties(record));
         newer.map(|(server, ..)| server).collect()
     }
 
-    /// Those that took in another of the same client and time, and what that is called.
+    /// The servers that accepted another update of the same client and time, and its name.
     fn tied(&self, key: &[u8], names: &BTreeMap<Vec<u8>, String>) -> Vec<Tied> {
         let tied = self.instead(key).into_iter();
         let tied = tied.filter(|(_, record, instead)| instead.ties(record));
@@ -387,7 +388,8 @@ impl<'a> Index<'a> {
         .collect()
     }
 
-    /// The servers that took in what takes precedence over this and never this; this, and that.
+    /// The servers that accepted an update that takes precedence over this one, and never this one:
+    /// with the record of this one, and that of the other.
     fn instead(&self, key: &[u8]) -> Vec<(Arc<str>, Record, &Record)> {
         let (Some(record), Some(arrivals)) = (Record::parse(key), self.arrivals.get(key)) else {
             return Vec::new();
@@ -426,7 +428,8 @@ impl<'a> Index<'a> {
         })
     }
 
-    /// Whether the message that brought it was sent for another reason than that it was new.
+    /// Whether the message that brought the update was sent for another reason than that it was
+    /// new.
     fn came_by_sync(&self, arrival: &Event) -> bool {
         let heard = arrival.cause.and_then(|cause| self.event(cause));
         let sent = heard
@@ -447,11 +450,11 @@ impl<'a> Index<'a> {
         !cause.is_some_and(|cause| matches!(cause.what, EventKind::Accepted { .. }))
     }
 
-    /// The fewest links and the shortest time in which it could have come to where `arrival`
-    /// happened, as the network was.
+    /// The fewest links and the least time in which the update could have reached the server of
+    /// `arrival`, given the state of the network.
     fn possible(&self, origin: &Event, arrival: &Event) -> Least {
         if origin.who == arrival.who && origin.id != arrival.id {
-            // An origin that forgot: what was possible depends on who still had it.
+            // If an origin lost the update, the least depends on which servers still held it.
             return (None, None);
         }
         self.history.least(origin, arrival)

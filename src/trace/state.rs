@@ -1,4 +1,4 @@
-//! What every server held, and how its links were, at any moment of a run: by its events alone.
+//! What every server held, and the state of its links, at any moment of a run, by its events alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use serde::Deserialize;
 use crate::herd::{Herd, Link};
 use crate::journal::{Actor, Event, EventKind};
 
-/// What one server holds of each client: the event of accepting it.
+/// What one server holds of each client: the event that accepted the record.
 pub type Held<'a> = BTreeMap<&'a [u8], &'a Event>;
 
-/// The servers that run, as far as events were shown.
+/// The servers that run, according to the events so far.
 #[derive(Clone, Debug, Default)]
 pub struct State<'a> {
     servers: BTreeMap<&'a str, Server<'a>>,
@@ -21,19 +21,19 @@ pub struct State<'a> {
 /// A server that runs.
 #[derive(Clone, Debug)]
 pub struct Server<'a> {
-    /// The event of its start.
+    /// The event that started the server.
     pub started: &'a Event,
-    /// What it has accepted since.
+    /// What the server has accepted since it started.
     pub held: Held<'a>,
     links: BTreeMap<&'a str, LinkEnd<'a>>,
 }
 
-/// One end of a link, as that end sees it.
+/// One end of a link, as its server records it.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkEnd<'a> {
-    /// How it is.
+    /// The state of the link.
     pub state: LinkState,
-    /// The event that says so.
+    /// The event that set the state.
     pub by: &'a Event,
 }
 
@@ -50,7 +50,7 @@ pub enum LinkState {
 }
 
 impl LinkState {
-    /// In one word.
+    /// The state in one word.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Down => "down",
@@ -61,7 +61,7 @@ impl LinkState {
 }
 
 impl<'a> State<'a> {
-    /// How it was at a moment, in nanoseconds: after all that happened then.
+    /// The state at a moment, in nanoseconds: after all events of that moment.
     pub fn at(events: &'a [Event], moment: u64) -> Self {
         let mut state = Self::default();
         for event in events.iter().take_while(|event| event.at <= moment) {
@@ -70,7 +70,7 @@ impl<'a> State<'a> {
         state
     }
 
-    /// Takes in the next event. A run of a server begins and ends with nothing.
+    /// Applies the next event. A server holds nothing when it starts, and nothing after it ended.
     pub fn learn(&mut self, event: &'a Event) {
         let Actor::Server(name) = &event.who else {
             return;
@@ -117,13 +117,13 @@ impl<'a> State<'a> {
         self.servers.iter().map(|(name, server)| (*name, server))
     }
 
-    /// A server, if it runs.
+    /// The server of this name, if it runs.
     pub fn server(&self, name: &str) -> Option<&Server<'a>> {
         self.servers.get(name)
     }
 
-    /// How a link is by the worse of its ends: down as long as an end does not run, or does not
-    /// know that it is up.
+    /// The state of a link, by the worse of its ends: down as long as an end does not run, or has
+    /// not recorded that the link is up.
     pub fn link_state(&self, herd: &Herd, link: &Link) -> LinkState {
         let [a, b] = [link.a, link.b].map(|id| &*herd.server(id).name);
         let end = |name: &str, peer: &str| {
@@ -135,7 +135,8 @@ impl<'a> State<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Its end of the link with a neighbour, if anything happened to it since the start.
+    /// This server's end of the link with a neighbour; `None` if no event has set its state since
+    /// the start.
     pub fn link(&self, peer: &str) -> Option<LinkEnd<'a>> {
         self.links.get(peer).copied()
     }

@@ -1,10 +1,11 @@
-//! Which bracket of a TOML file was never closed. The parser takes what follows for a part of the list, and blames that.
+//! Finds the bracket of a TOML file that was never closed. The parser takes what follows for a part
+//! of the list, and reports that instead.
 
 use std::sync::Arc;
 
 use crate::diag::{Problem, Source};
 
-/// The first list or inline table in which a line begins as only a new table or field does.
+/// The first list or inline table within which a line begins as only a new table or field does.
 pub(super) fn unclosed(source: &Arc<Source>) -> Option<Problem> {
     let text = source.text.as_str();
     let mut open: Vec<usize> = Vec::new();
@@ -30,7 +31,8 @@ pub(super) fn unclosed(source: &Arc<Source>) -> Option<Problem> {
     None
 }
 
-/// How long what a text begins with is: a string, a comment, or else one character. None for a string that does not end.
+/// The length of the first token of a text: a string, a comment, or else one character. `None` for
+/// a string that does not end.
 fn token(text: &str) -> Option<usize> {
     let first = text.chars().next()?;
     match first {
@@ -71,7 +73,8 @@ fn problem(source: &Arc<Source>, bracket: usize, before: usize) -> Problem {
         .help(format!("write `{end}` where it ends"))
 }
 
-/// A header has its line for itself; a list in a list begins further right, or goes on behind its brackets.
+/// Whether a line is the header of a table. A header has its line for itself; a list within a list
+/// is indented, or continues after its brackets.
 fn is_table(line: &str) -> bool {
     let code = line.split('#').next().unwrap_or_default().trim_end();
     let name = code

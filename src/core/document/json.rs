@@ -1,4 +1,4 @@
-//! JSON as the same tree that TOML gives.
+//! Reads JSON into the tree that TOML gives.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Damage, ROOT};
 use crate::diag::{Problem, Problems, Source, Span};
 
-/// Plain JSON, without the liberties that the parser allows otherwise.
+/// Plain JSON, without the extensions that the parser allows by default.
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
@@ -40,7 +40,7 @@ pub(super) fn read<'a>(
         )),
         Ok(result) => match result.value {
             Some(Value::Object(mut root)) => {
-                // Editors look for the schema there; it says nothing to us.
+                // Editors look for the schema there; the program ignores it.
                 let _ = root.take("$schema");
                 let mut converter = Converter {
                     source,
@@ -76,7 +76,8 @@ struct Converter<'a, 'p> {
 }
 
 impl<'a> Converter<'a, '_> {
-    /// An object as a table, without the entries that a table can't have.
+    /// An object as a table. Duplicate keys, and values that TOML does not have, are reported and
+    /// left out.
     fn object(&mut self, object: Object<'a>, own: &Span) -> DeTable<'a> {
         let mut table = DeTable::new();
         for property in object.properties {
@@ -94,7 +95,8 @@ impl<'a> Converter<'a, '_> {
         table
     }
 
-    /// A value, unless there is none of its kind in TOML. `container` is where it stands.
+    /// A value, unless TOML has none of its kind. `container` is the place of the table or list
+    /// around it.
     fn value(&mut self, value: Value<'a>, container: &Span) -> Option<Spanned<DeValue<'a>>> {
         let span = place(value.range());
         let converted = match value {
@@ -124,7 +126,7 @@ impl<'a> Converter<'a, '_> {
         Some(Spanned::new(span, converted))
     }
 
-    /// Reports something and leaves it out.
+    /// Reports an entry that is left out.
     fn refuse(&mut self, span: Span, message: &str, container: &Span) {
         self.problems
             .push(Problem::error(self.source, span, message));

@@ -1,4 +1,4 @@
-//! Values that remember where they stand, and the few shapes that files use.
+//! Values that know their place in a file, and the few shapes that files use.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,25 +15,25 @@ use crate::diag::{Source, Span};
 pub struct Located<T>(Spanned<T>);
 
 impl<T> Located<T> {
-    /// A value at a place.
+    /// A value at this place.
     pub fn new(span: Span, value: T) -> Self {
         Self(Spanned::new(span, value))
     }
 
-    /// Where the value stands; a string's quotes are part of it.
+    /// The place of the value, with the quotes of a string.
     pub fn span(&self) -> Span {
         self.0.span()
     }
 }
 
 impl Located<String> {
-    /// The place of a part of a string. If the string is written with escapes, the place of the
-    /// whole of it, as the part can't be found then.
+    /// The place of a part of a string. If the string is written with escapes, the part can't be
+    /// found, and the place is that of the whole string.
     pub fn part(&self, source: &Source, part: Range<usize>) -> Span {
         let whole = self.span();
         let written = source.text.get(whole.clone()).unwrap_or_default();
         let text: &str = self;
-        // A bare key stands without quotes.
+        // A bare key has no quotes.
         let quote = usize::from(written != text);
         let plain = quote..quote + text.len();
         if written.get(plain) != Some(text) || written.len() != text.len() + 2 * quote {
@@ -71,7 +71,7 @@ impl<T> Deref for Section<T> {
     }
 }
 
-/// A value that only a table makes.
+/// A value that can be read from a table only.
 struct OnlyTable<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OnlyTable<T> {
@@ -104,8 +104,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Section<T> {
 
 /// One string, or a list of strings.
 ///
-/// The visitor is written by hand because an untagged enum loses both the message and the place
-/// of what is wrong inside.
+/// The visitor is written by hand because an untagged enum loses both the message and the place of
+/// a mistake in a string.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OneOrMany {
     span: Span,
@@ -128,13 +128,13 @@ impl OneOrMany {
         }
     }
 
-    /// Where the string or the list stands.
+    /// The place of the string or the list.
     pub fn span(&self) -> Span {
         self.span.clone()
     }
 }
 
-/// What a [`OneOrMany`] is before the place of a lone string is known.
+/// A [`OneOrMany`] before the place of a lone string is known.
 enum Unplaced {
     One(String),
     Many(Vec<Located<String>>),
@@ -184,12 +184,12 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// A string as the short form of a table.
+/// A table, or a string as its short form.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TextOr<T> {
-    /// The short form.
+    /// The string, as the short form.
     Text(String),
-    /// The table.
+    /// The table, written out.
     Table(T),
 }
 

@@ -1,9 +1,9 @@
-//! A TOML or JSON file read into a type, with every problem found at once and placed.
+//! Reads a TOML or JSON file into a type, and finds every problem and its place at once.
 //!
 //! Both formats become the same tree with places, so both give the same diagnostics. Serde stops at
 //! the first error; here the offending node is cut out of the tree and the rest is read again,
-//! until nothing is wrong any more. What was cut is remembered as damage, so that whoever
-//! validates the value does not complain about a hole that was made here.
+//! until nothing is wrong. What was cut is remembered as damage, so that a validator does not
+//! report a field as missing that was cut here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) use schema::{property, schema_of, table_of};
 #[cfg(feature = "sim")]
 pub(crate) use table::{Fields, Table};
 
-/// More syntax errors than this are rather one misunderstanding than many mistakes.
+/// More syntax errors than this are one misunderstanding rather than many mistakes.
 const MOST_SYNTAX_ERRORS: usize = 10;
 
 /// Each round of reading finds one problem, so this bounds the work on a hopeless file.
@@ -40,7 +40,7 @@ const MOST_ROUNDS: usize = 100;
 /// The top level of a file has no place of its own; problems with it point at the file's start.
 pub const ROOT: Span = 0..0;
 
-/// What was read, and what is missing from it because it was wrong.
+/// A value, and what was cut from it because it was wrong.
 #[derive(Debug)]
 pub struct Parsed<T> {
     /// The value, without the parts that were wrong.
@@ -54,20 +54,21 @@ pub struct Parsed<T> {
 pub struct Damage(Vec<Span>);
 
 impl Damage {
-    /// Whether something was cut from the table or list at this place ([`ROOT`] for the top
-    /// level), so that what it lacks may have been there.
+    /// Whether something was cut from the table or list at this place ([`ROOT`] for the top level),
+    /// so that a field which it lacks may have been cut.
     pub fn is_at(&self, span: &Span) -> bool {
         self.0.contains(span)
     }
 
-    /// Whether anything was cut at all.
+    /// Whether anything was cut.
     pub fn is_any(&self) -> bool {
         !self.0.is_empty()
     }
 }
 
-/// Reads a file: JSON if its name ends in `.json` or, where it has no ending, if it begins as JSON does; else TOML 1.1. All problems are added to
-/// `problems`; there is no value if the file is no TOML or JSON at all.
+/// Reads a file as JSON if its name ends in `.json`, or if the name has no ending and the text
+/// begins as JSON does; else as TOML 1.1. All problems are added to `problems`. The value is `None`
+/// if the file is neither TOML nor JSON.
 pub fn parse<T: DeserializeOwned>(
     source: &Arc<Source>,
     problems: &mut Problems,
@@ -84,7 +85,7 @@ pub fn parse<T: DeserializeOwned>(
 
 fn is_json(source: &Source) -> bool {
     let name = Path::new(&source.name);
-    // A pipe's name says nothing. No TOML begins with a bracket of this kind.
+    // A pipe's name has no ending. No TOML file begins with this bracket.
     files::ends_in(name, "json")
         || name.extension().is_none() && source.text.trim_start().starts_with('{')
 }
@@ -112,8 +113,8 @@ fn read_toml<'a>(source: &'a Arc<Source>, problems: &mut Problems) -> Option<DeT
     None
 }
 
-/// The parser goes on after an error, and then often stumbles over the same mistake again. One
-/// error a line is kept; after a bracket that was never closed, only the first and that one.
+/// The parser goes on after an error, and often fails again by the same mistake. One error is kept
+/// for each line; if a bracket was never closed, only the first error and that one.
 fn syntax_problems(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Problem> {
     let mut found: Vec<_> = errors
         .iter()
@@ -121,7 +122,8 @@ fn syntax_problems(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Prob
         .collect();
     found.sort_by_key(|(span, _)| span.start);
     if let Some(problem) = brackets::unclosed(source) {
-        // What stands before it may be another mistake; what follows was read as a part of it.
+        // An error before the bracket may be another mistake; what follows was read as part of the
+        // list.
         found.retain(|(span, _)| Some(span.start) < problem.span.as_ref().map(|span| span.start));
         let before = found
             .into_iter()
@@ -152,7 +154,8 @@ fn syntax_problem(source: &Arc<Source>, span: Span, message: &str) -> Problem {
     }
 }
 
-/// A missing comma is found where the next thing begins, often a line later than where it belongs.
+/// Where to report an error. The parser finds a missing comma where the next token begins, often a
+/// line after its place.
 fn point_at(source: &Source, span: Span, message: &str) -> Span {
     let before = source.text[..span.start].trim_end();
     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -163,7 +166,7 @@ fn point_at(source: &Source, span: Span, message: &str) -> Span {
     span
 }
 
-/// Reads the tree again and again, each time without what was wrong the last time.
+/// Reads the tree again and again, each time without the part that failed last.
 fn deserialize<T: DeserializeOwned>(
     mut tree: DeTable<'_>,
     source: &Arc<Source>,
@@ -183,7 +186,8 @@ fn deserialize<T: DeserializeOwned>(
         };
         let span = error.span().unwrap_or(ROOT);
         let problem = wording::problem(source, span.clone(), error.message());
-        // A table and the only list it is in can share a place, and then one mistake is met twice.
+        // A table and the only list that it is in can have the same place, so that one mistake is
+        // found twice.
         if !found.contains(&problem) {
             found.push(problem);
         }
@@ -196,17 +200,17 @@ fn deserialize<T: DeserializeOwned>(
     value
 }
 
-/// What cutting something out of a tree did to it.
+/// The effect of cutting something out of a tree.
 struct Cut {
-    /// The tables and lists that are not as they were written.
+    /// The tables and lists that are incomplete now.
     damaged: Vec<Span>,
-    /// The innermost of them is empty now, so that to the one around it it looks as if it had
-    /// never been given.
+    /// Whether the innermost table or list is empty now, so that it looks to the one around it as
+    /// if it had never been written.
     emptied: bool,
 }
 
 impl Cut {
-    /// Goes on to the table or list around.
+    /// Continues with the table or list around the cut.
     fn within(mut self, around: &Span) -> Self {
         if self.emptied {
             self.damaged.push(around.clone());
@@ -216,7 +220,7 @@ impl Cut {
     }
 }
 
-/// Cuts the entry whose key or value is at `target`, the deepest if several are.
+/// Cuts the entry whose key or value is at `target`, the innermost if there are several.
 fn cut_from_table(table: &mut DeTable<'_>, own: &Span, target: &Span) -> Option<Cut> {
     for (_, value) in table.iter_mut() {
         if let Some(cut) = cut_from_value(value, target) {
@@ -257,7 +261,7 @@ fn cut_from_value(value: &mut Spanned<DeValue<'_>>, target: &Span) -> Option<Cut
     }
 }
 
-/// The array without one element; it has no method to take one out.
+/// The array without one element, since `DeArray` has no method to remove one.
 fn without<'i>(array: &toml::de::DeArray<'i>, index: usize) -> toml::de::DeArray<'i> {
     let kept = array.iter().enumerate().filter(|(i, _)| *i != index);
     kept.map(|(_, element)| element.clone()).collect()

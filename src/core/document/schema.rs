@@ -1,4 +1,4 @@
-//! JSON Schemas of what files may hold, made from the types that read them.
+//! JSON Schemas of the files, made from the types that read them.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ pub(crate) fn table_of(about: &str, properties: Vec<(String, Value)>) -> Schema 
     })
 }
 
-/// One property, with what is to be said of it.
+/// One property, with its description.
 pub(crate) fn property<T: JsonSchema>(
     generator: &mut SchemaGenerator,
     name: &str,
@@ -38,8 +38,8 @@ pub(crate) fn property<T: JsonSchema>(
     (name.to_owned(), schema.to_value())
 }
 
-/// An optional field may be left out, but TOML has no null and neither have the files: take it out
-/// of the schema wherever it stands beside another type.
+/// Removes null from a schema wherever it stands beside another type. An optional field may be left
+/// out, but no file can write null for it, since TOML has none.
 fn forbid_null(schema: &mut Value) {
     match schema {
         Value::Object(map) => {

@@ -18,7 +18,7 @@ struct Step {
     crash: Option<OneOrMany>,
 }
 
-/// The problems as `line:column message`, and what could be read.
+/// The problems as `line:column message`, and the value that was read.
 fn read(name: &str, text: &str) -> (Vec<String>, Option<Parsed<File>>) {
     let source = Source::new(name, text);
     let mut problems = Problems::new();
@@ -102,7 +102,7 @@ fn a_missing_comma_is_one_problem_where_the_comma_belongs() {
 fn an_unclosed_list_does_not_bury_its_cause() {
     let (told, _) = read("a.toml", "a = [1, 2\nb = 3\nc = 4\nd = 5\n");
     assert_eq!(told, ["1:5 this list is not closed before line 2"]);
-    // Where nothing shows that it has ended, the parser's word is kept.
+    // If nothing shows where the list ends, the parser's message is kept.
     let (told, _) = read("a.toml", "a = [1, 2\n");
     assert_eq!(told, ["1:10 unclosed array, expected `]`"]);
     let (told, _) = read(

@@ -1,17 +1,17 @@
-//! Serde's messages in plain words.
+//! Puts serde's messages into plain words.
 
 use std::sync::Arc;
 
 use crate::diag::{Problem, Source, Span, did_you_mean, suggest};
 
-/// What fields were called in earlier versions, and what they are called now.
+/// Names of fields in earlier versions, and what these fields are called now.
 const RENAMED: [(&str, &str); 3] = [
     ("kept", "no_lost_updates"),
     ("asks", "requests"),
     ("audit", "anti_entropy"),
 ];
 
-/// The problem that a message of serde's is about.
+/// The problem that a message of serde describes.
 pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Problem {
     if let Some(rest) = message.strip_prefix("unknown field `") {
         return unknown_field(source, span, rest);
@@ -48,7 +48,7 @@ pub(super) fn problem(source: &Arc<Source>, span: Span, message: &str) -> Proble
     problem
 }
 
-/// A date or a time that is written there without quotes, which serde takes for a table.
+/// A date or a time that is written without quotes, which serde takes for a table.
 fn date<'a>(source: &'a Source, span: &Span) -> Option<&'a str> {
     let written = source.text.get(span.clone())?;
     let mut beginning = written.bytes().take_while(|byte| !byte.is_ascii_digit());
@@ -56,7 +56,7 @@ fn date<'a>(source: &'a Source, span: &Span) -> Option<&'a str> {
     is_date.then_some(written)
 }
 
-/// What to write instead of a table's header with the wrong number of brackets.
+/// Help for a table's header with the wrong number of brackets.
 fn header_help(source: &Source, span: &Span, wanted: Option<&str>) -> Option<&'static str> {
     let written = source.text.get(span.clone())?;
     let header = source.text[..span.start].ends_with(['\n', '\r']) || span.start == 0;
@@ -101,7 +101,7 @@ fn unknown_word(source: &Arc<Source>, span: Span, rest: &str) -> Problem {
     }
 }
 
-/// What a file should say, without Rust's names.
+/// What a file should have, without Rust's names.
 fn wanted(expected: &str) -> &str {
     match expected {
         "a sequence" | "sequence" => "a list",
@@ -114,7 +114,7 @@ fn wanted(expected: &str) -> &str {
     }
 }
 
-/// What a file does say, without Rust's names.
+/// What a file has, without Rust's names.
 fn met(found: &str) -> String {
     match found.split_once(' ') {
         None if found == "sequence" => "a list".to_owned(),

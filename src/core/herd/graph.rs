@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Herd, Link, ServerId};
 
 impl Herd {
-    /// The links of this server, each with its place in [`links`](Self::links), in that order.
+    /// The links of this server, each with its index in [`links`](Self::links), in that order.
     pub fn links_of(&self, id: ServerId) -> impl Iterator<Item = (usize, &Link)> {
         let links = self.links_of[id.0].iter();
         links.map(|&index| (index, &self.links[index]))
@@ -18,7 +18,8 @@ impl Herd {
         links.filter_map(move |(_, link)| link.other(id))
     }
 
-    /// The servers linked to this one, in the order of the links, each with whether this one dials it.
+    /// The servers linked to this one, in the order of the links, each with whether this server
+    /// dials it.
     pub fn dials_of(&self, id: ServerId) -> impl Iterator<Item = (ServerId, bool)> {
         let links = self.links_of(id);
         links.filter_map(move |(_, link)| Some((link.other(id)?, link.a == id)))
@@ -30,8 +31,8 @@ impl Herd {
         links.find(|link| link.other(a) == Some(b))
     }
 
-    /// For each server the least number of links from `origin`, by way of servers that are alive
-    /// only; none for those that can't be reached, nor for any if the origin is dead.
+    /// For each server the least number of links from `origin` by way of living servers; `None` for
+    /// a server that can't be reached, and for all if the origin is dead.
     pub fn hops_from(
         &self,
         origin: ServerId,
@@ -40,7 +41,7 @@ impl Herd {
         self.hops_over(origin, alive, |_| true)
     }
 
-    /// As [`hops_from`](Self::hops_from), by way of links that are open only: `open` is called with a link's place in
+    /// As [`hops_from`](Self::hops_from), by way of open links only: `open` gets a link's index in
     /// [`links`](Self::links).
     pub fn hops_over(
         &self,
@@ -67,9 +68,8 @@ impl Herd {
         hops
     }
 
-    /// For each server the least delay from `origin`, by way of servers that are alive only, if
-    /// each link takes what `latency` says; none for those that can't be reached, nor for any if
-    /// the origin is dead.
+    /// For each server the least delay from `origin` by way of living servers, if each link takes
+    /// its `latency`; `None` for a server that can't be reached, and for all if the origin is dead.
     pub fn least_delay_from(
         &self,
         origin: ServerId,
@@ -79,8 +79,8 @@ impl Herd {
         self.least_delay_over(origin, alive, |_, link| Some(latency(link)))
     }
 
-    /// As [`least_delay_from`](Self::least_delay_from), by way of links that have a latency only: `latency` is called
-    /// with a link and its place in [`links`](Self::links).
+    /// As [`least_delay_from`](Self::least_delay_from), by way of links that have a latency only:
+    /// `latency` gets a link's index in [`links`](Self::links), and the link.
     pub fn least_delay_over(
         &self,
         origin: ServerId,
@@ -108,9 +108,9 @@ impl Herd {
         delays
     }
 
-    /// What one update costs in a connected herd in which nothing fails, in messages between
-    /// servers: the origin tells all its neighbours, and every other server all but one of its
-    /// own. That is 2E - N + 1 with E links and N servers.
+    /// How many messages between servers one update costs in a connected herd without faults: the
+    /// origin sends it to all its neighbours, and every other server to all but one of its own.
+    /// That is 2E - N + 1 with E links and N servers.
     pub fn fault_free_sends(&self) -> usize {
         (2 * self.links.len() + 1).saturating_sub(self.servers.len())
     }
@@ -120,12 +120,12 @@ impl Herd {
         self.parts().len() <= 1
     }
 
-    /// The herd's servers grouped by which can reach each other, in the order of the file.
+    /// The herd's servers, grouped by which can reach each other, in the order of the file.
     pub(super) fn parts(&self) -> Vec<Vec<ServerId>> {
         self.parts_over(|_| true, |_| true)
     }
 
-    /// The servers that are alive, grouped by which can reach each other over links that are open, in the order of
+    /// The living servers, grouped by which can reach each other over open links, in the order of
     /// the file.
     pub fn parts_over(
         &self,

@@ -1,4 +1,4 @@
-//! Herds by name or path.
+//! Finds herds by name, path or shape.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::shape::Shape;
 use crate::diag::{Problem, Problems, Source, did_you_mean};
 use crate::files;
 
-/// The herds that are part of the program, with their files.
+/// The built-in herds, with their files.
 const BUILT_IN: [(&str, &str); 5] = [
     ("riley", include_str!("../../../scenarios/herds/riley.toml")),
     ("hill", include_str!("../../../scenarios/herds/hill.toml")),
@@ -24,21 +24,21 @@ const BUILT_IN: [(&str, &str); 5] = [
     ),
 ];
 
-/// Why there is no such herd file. Nothing was read.
+/// Why a herd's file could not be found or read.
 pub(crate) struct LoadError {
     /// What is wrong, naming the herd or the path.
     pub(crate) message: String,
-    /// What to do about it.
+    /// How to solve the problem.
     pub(crate) help: Option<String>,
 }
 
 impl Herd {
-    /// The names of the herds that are part of the program.
+    /// The names of the built-in herds.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> + Clone {
         BUILT_IN.iter().map(|(name, _)| *name)
     }
 
-    /// A herd that is part of the program.
+    /// A built-in herd, or `None` if none has this name.
     ///
     /// ```
     /// let riley = proxy_herd::herd::Herd::builtin("riley").expect("it is built in");
@@ -49,9 +49,10 @@ impl Herd {
         Self::parse(&source).ok().map(|(herd, _)| herd)
     }
 
-    /// Reads a herd: a path if `reference` has a `/`, is `-` (standard input) or ends in `.toml` or `.json`, a shape such as
-    /// `ring:8` (with the feature `sim`), else the name of a built-in herd. A path is relative to the folder `relative_to`, if there is one. Next
-    /// to the herd come the warnings.
+    /// Reads a herd, and returns it with its warnings. The `reference` is a path if it has a `/`,
+    /// is `-` (standard input) or ends in `.toml` or `.json`; a shape such as `ring:8` (with the
+    /// feature `sim`); else the name of a built-in herd. A path is relative to the folder
+    /// `relative_to`, if there is one.
     pub fn load(reference: &str, relative_to: Option<&Path>) -> Result<(Self, Problems), Problems> {
         let source = find(reference, relative_to).map_err(|error| {
             let mut problem = Problem::without_place(error.message);
@@ -82,7 +83,7 @@ pub(crate) fn find(reference: &str, relative_to: Option<&Path>) -> Result<Arc<So
     })
 }
 
-/// The file of a herd of this shape.
+/// The text of a herd file of this shape.
 #[cfg(feature = "sim")]
 fn shaped(reference: &str) -> Result<Arc<Source>, LoadError> {
     let shape = reference.parse::<Shape>().and_then(Shape::check);

@@ -1,6 +1,6 @@
 //! A herd: its servers, their addresses, and which of them are linked.
 //!
-//! A [`Herd`] is only made from a file (or text) that was checked as a whole, so whoever holds one
+//! A [`Herd`] is only made from a file (or text) that was checked as a whole, so that its users
 //! need not check again: names and addresses are unique, and every link joins two different
 //! servers.
 
@@ -26,21 +26,21 @@ pub(crate) use self::{
 #[cfg(feature = "sim")]
 pub use shape::{Shape, ShapeError};
 
-/// A server's or a client's name. Cheap to copy.
+/// A server's or a client's name. Cheap to clone.
 pub type Name = Arc<str>;
 
-/// A server of a herd: its place in the herd's list.
+/// A server of a herd: its index in the herd's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerId(usize);
 
 impl ServerId {
-    /// The server's place in [`Herd::servers`], from 0.
+    /// The server's index in [`Herd::servers`], from 0.
     pub const fn index(self) -> usize {
         self.0
     }
 }
 
-/// Where to connect to.
+/// A TCP address to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address {
     /// A host's name or IP address, IPv6 without brackets.
@@ -50,7 +50,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// `HOST:PORT`, IPv6 with or without brackets. The port may be 0 here, by which the system is let choose one.
+    /// Parses `HOST:PORT`, IPv6 with or without brackets. The port may be 0 here, so that the
+    /// system chooses one.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let host = host.trim_matches(['[', ']']).to_owned();
@@ -73,22 +74,22 @@ impl fmt::Display for Address {
 /// One server of a herd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Its name, unique in the herd even when case is ignored.
+    /// The server's name, unique in the herd even when case is ignored.
     pub name: Name,
-    /// Where it listens for clients.
+    /// The address at which it listens for clients.
     pub client: Address,
-    /// Where it listens for other servers.
+    /// The address at which it listens for other servers.
     pub peer: Address,
 }
 
-/// Two servers that talk to each other.
+/// A link between two servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// The server that dials: the one listed first in the link.
     pub a: ServerId,
     /// The server that is dialled.
     pub b: ServerId,
-    /// How long a message takes either way, if the herd says so.
+    /// The latency of a message in either direction, if the herd file gives one.
     pub latency: Option<LatencyRange>,
 }
 
@@ -103,14 +104,14 @@ impl Link {
     }
 }
 
-/// A herd, checked.
+/// A herd, whose file was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Herd {
     name: Name,
     about: Option<String>,
     servers: Vec<Server>,
     links: Vec<Link>,
-    /// For each server its links, as indices, in the order of the file.
+    /// For each server the indices of its links, in the order of the file.
     links_of: Vec<Vec<usize>>,
 }
 
@@ -130,7 +131,7 @@ impl Herd {
         }
     }
 
-    /// Reads a herd from the text of a file. Next to the herd come the warnings.
+    /// Reads a herd from the text of a file, and returns it with its warnings.
     pub fn parse(source: &Arc<Source>) -> Result<(Self, Problems), Problems> {
         validate::parse(source)
     }
@@ -154,18 +155,18 @@ impl Herd {
         Self::parse(&Source::new(name, text)).map(|(herd, _)| herd)
     }
 
-    /// The herd's name; servers of differently named herds refuse each other.
+    /// The herd's name; servers of herds with different names refuse each other.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// Whether it is exactly the built-in herd of its name.
+    /// Whether this herd is exactly the built-in one of its name.
     #[cfg(feature = "sim")]
     pub(crate) fn is_builtin(&self) -> bool {
         Self::builtin(&self.name).is_some_and(|builtin| builtin == *self)
     }
 
-    /// What its author says about it.
+    /// What the author says about the herd.
     pub fn about(&self) -> Option<&str> {
         self.about.as_deref()
     }
@@ -185,8 +186,9 @@ impl Herd {
         (0..self.servers.len()).map(ServerId)
     }
 
-    /// A server of this herd. An id of another herd may name nobody here; that is a bug of the
-    /// caller's, and panics.
+    /// A server of this herd.
+    ///
+    /// An id of another herd may name no server here; that is a bug of the caller, and panics.
     pub fn server(&self, id: ServerId) -> &Server {
         &self.servers[id.0]
     }

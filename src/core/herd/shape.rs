@@ -1,4 +1,4 @@
-//! Herds by their shape: a line, a ring, a grid, or one that is drawn.
+//! Herds by their shape: a line, a ring, a grid, or one with random links.
 
 mod drawn;
 
@@ -14,10 +14,11 @@ use crate::diag::{Problems, Source};
 /// More servers than this have no addresses of their own on one machine.
 const MOST_SERVERS: usize = 1_000_000;
 
-/// More links than this would take the memory that the servers should.
+/// More links than this would take the memory that the servers need.
 const MOST_LINKS: usize = 5_000_000;
 
-/// The default ports of the clients of this number of servers don't reach those for servers.
+/// With this number of servers on a host, the default ports for clients don't reach those for
+/// servers.
 const SERVERS_A_HOST: usize = 10_000;
 
 /// A shape that a herd can have.
@@ -32,7 +33,7 @@ const SERVERS_A_HOST: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     kind: Kind,
-    /// How many servers, if that was said.
+    /// The number of servers, if the text gives it.
     servers: Option<usize>,
 }
 
@@ -47,29 +48,29 @@ enum Kind {
     SmallWorld { near: usize, rewired: Share },
 }
 
-/// A share of all, in millionths.
+/// A fraction of 1, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share(u32);
 
-/// Why a text is no shape, or why no herd has it.
+/// Why a text is no shape, or why no herd has that shape.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShapeError {
     /// There is no shape of this name.
     #[error("there is no shape `{0}`")]
     Unknown(String),
-    /// What stands behind the colon is not what this shape takes.
+    /// The text behind the colon is not what this shape takes; this is how it is written.
     #[error("it is written {0}")]
     Misread(&'static str),
-    /// It was not said how many servers.
+    /// The text gives no number of servers; this is how it is written.
     #[error("it does not say how many servers: {0}")]
     Unsized(&'static str),
-    /// Two numbers of servers were given.
+    /// Two different numbers of servers were given.
     #[error("the shape has {0} servers, but {1} are asked for")]
     TwoSizes(usize, usize),
-    /// No herd can have this shape.
+    /// No herd can have this shape, for this reason.
     #[error("{0}")]
     Impossible(String),
-    /// The herd that was made of it is wrong, which is a bug.
+    /// The herd that was made of the shape is invalid, which is a bug.
     #[error("the herd made of it is wrong: {0}")]
     Bad(#[from] Problems),
 }
@@ -83,7 +84,7 @@ impl ShapeError {
 impl FromStr for Share {
     type Err = ();
 
-    /// A decimal from 0 to 1 with up to six digits behind the point.
+    /// Parses a decimal from 0 to 1 with up to six digits behind the point.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -104,7 +105,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// Each shape's name, and how it is written.
+/// Each shape's name, and how the shape is written.
 const WRITTEN: [(&str, &str); 7] = [
     ("line", "`line:N`"),
     ("ring", "`ring:N`"),
@@ -197,7 +198,7 @@ impl Shape {
     pub const HELP: &str = "`line:N`, `ring:N`, `star:N`, `mesh:N`, `grid:RxC`, `random:D,N` (D links at each server) and \
                             `small-world:K,P,N` (links to K near servers, a share P of them drawn anew)";
 
-    /// Whether a text that names a herd means a shape, right or wrong.
+    /// Whether the reference to a herd means a shape, valid or not.
     pub(super) fn is_meant(text: &str) -> bool {
         let name = text.split_once(':').map(|(name, _)| name);
         name.is_some_and(|name| WRITTEN.iter().any(|(known, _)| *known == name))
@@ -215,7 +216,7 @@ impl Shape {
         }]
     }
 
-    /// The same shape with this number of servers.
+    /// This shape with this number of servers; an error if the shape has another number.
     pub fn of(self, servers: usize) -> Result<Self, ShapeError> {
         match self.servers {
             Some(own) if own != servers => Err(ShapeError::TwoSizes(own, servers)),
@@ -226,7 +227,7 @@ impl Shape {
         }
     }
 
-    /// The shape itself, if a herd can have it.
+    /// Returns the shape itself, if a herd can have it.
     pub(super) fn check(self) -> Result<Self, ShapeError> {
         let Some(servers) = self.servers else {
             return Err(ShapeError::Unsized(self.name().1));
@@ -284,7 +285,7 @@ impl Shape {
         })
     }
 
-    /// A herd of this shape, as the text of a herd file. What is drawn follows from `seed`. Servers are
+    /// The text of a herd file of this shape, whose random links follow from `seed`. Servers are
     /// called `S1`, `S2` and so on.
     pub fn to_toml(self, seed: u64) -> Result<String, ShapeError> {
         let servers = self.check()?.servers.unwrap_or_default();
@@ -316,7 +317,7 @@ impl Shape {
         Ok(text)
     }
 
-    /// A herd of this shape. What is drawn follows from `seed`.
+    /// A herd of this shape, whose random links follow from `seed`.
     pub fn herd(self, seed: u64) -> Result<Herd, ShapeError> {
         let source = Source::new(self.to_string(), self.to_toml(seed)?);
         let (herd, _) = Herd::parse(&source)?;

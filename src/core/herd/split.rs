@@ -1,4 +1,4 @@
-//! Servers' names out of strings such as `Riley-Jaquez`, where names may have a `-` themselves.
+//! Splits strings such as `Riley-Jaquez` into servers' names, which may have a `-` themselves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::ServerId;
 use crate::diag::{Problem, Source, did_you_mean};
 use crate::document::Located;
 
-/// The names of a herd's servers, found quickly.
+/// The names of a herd's servers, with an index.
 pub(crate) struct Names<'a> {
     list: Vec<&'a str>,
     ids: BTreeMap<&'a str, ServerId>,
@@ -18,7 +18,7 @@ pub(crate) struct Names<'a> {
 impl<'a> Names<'a> {
     pub(crate) fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
         let list: Vec<&str> = names.into_iter().collect();
-        // Of two of the same name, which a file may have by mistake, the first one counts.
+        // If a file has two servers of the same name by mistake, the first one counts.
         let ids = list.iter().enumerate().rev();
         Self {
             ids: ids.map(|(at, name)| (*name, ServerId(at))).collect(),
@@ -57,7 +57,7 @@ pub(crate) fn split_link(
     }
 }
 
-/// The problems of a link of which no split gives two servers.
+/// The problems of a link that no split turns into two servers.
 fn unknown_ends(
     text: &Located<String>,
     dashes: &[usize],
@@ -65,7 +65,7 @@ fn unknown_ends(
     source: &Arc<Source>,
 ) -> Vec<Problem> {
     let known = |name: &str| names.find(name).is_some();
-    // A split of which one half is right tells which half is wrong.
+    // A split with one known half shows which half is wrong.
     let half_right = |at: &&usize| known(&text[..**at]) || known(&text[**at + 1..]);
     let Some(at) = dashes.iter().find(half_right).or(dashes.first()) else {
         let message = format!("`{}` names no two servers", **text);
@@ -87,8 +87,8 @@ fn unknown_ends(
         .collect()
 }
 
-/// All ways to read a text as servers' names joined by `-`, but no more than two of them: more
-/// than one is too many.
+/// The ways to read a text as servers' names joined by `-`, up to two: a second one shows that the
+/// text is ambiguous.
 #[cfg(feature = "sim")]
 pub(crate) fn split_all(text: &str, herd: &Herd) -> Vec<Vec<ServerId>> {
     let dashes = text.match_indices('-').map(|(at, _)| at);

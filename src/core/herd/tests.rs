@@ -157,7 +157,7 @@ fn every_bad_name_has_its_place() {
                  `-`, beginning with a letter",
             ],
         ),
-        // What is wrong with a server is reported once, and not again for each of its links.
+        // A mistake in a server is reported once, and not again for each of its links.
         (
             "name = \"x\"\nservers = [{ nam = \"A\" }, \"B\"]\nlinks = [\"A-B\"]",
             &["2:14 unknown field `nam`"],

@@ -1,4 +1,4 @@
-//! From a herd file as written to a [`Herd`], telling all that is wrong at once.
+//! Validates a herd file as written into a [`Herd`], and reports all mistakes at once.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -15,7 +15,8 @@ const FIRST_PORT: i64 = 12200;
 const PEER_PORT_OFFSET: i64 = 10_000;
 const LONGEST_NAME: usize = 64;
 
-/// What these words mean in scenarios, so that neither a server nor a client may be called so.
+/// Words that mean something in scenarios, with their meaning; no server or client may have one as
+/// its name.
 const RESERVED: [(&str, &str); 4] = [
     ("all", "every server"),
     ("clients", "all clients"),
@@ -32,7 +33,8 @@ pub(super) fn parse(source: &Arc<Source>) -> Result<(Herd, Problems), Problems> 
     validator.herd(&parsed.value)
 }
 
-/// A herd that is written within another file, at `place`. `damage` is that of the whole file.
+/// Validates a herd that is written within another file, at `place`. `damage` is that of the whole
+/// file.
 #[cfg(feature = "sim")]
 pub(crate) fn within(
     source: &Arc<Source>,
@@ -45,14 +47,15 @@ pub(crate) fn within(
 
 struct Validator<'s> {
     source: &'s Arc<Source>,
-    /// Where the herd is written.
+    /// The place of the herd in the file.
     root: Span,
     damage: &'s Damage,
     problems: Problems,
     servers: Vec<Server>,
-    /// Where each of `servers` is written.
+    /// The place of each of `servers` in the file.
     places: Vec<Span>,
-    /// Whether `servers` holds all that the file lists. If not, an unknown name proves nothing.
+    /// Whether `servers` holds all servers that the file lists. If not, an unknown name proves
+    /// nothing.
     complete: bool,
 }
 
@@ -144,7 +147,7 @@ impl<'s> Validator<'s> {
         }
     }
 
-    /// A server, and where its name is written.
+    /// A server, and the place of its name.
     fn one_server(
         &mut self,
         raw: &Located<TextOr<RawServer>>,
@@ -182,7 +185,7 @@ impl<'s> Validator<'s> {
         Some((server, place))
     }
 
-    /// The client port and the peer port, written or not.
+    /// The client port and the peer port, by default if they are not written.
     fn ports(
         &mut self,
         (client, peer): (Option<&Located<i64>>, Option<&Located<i64>>),
@@ -215,7 +218,8 @@ impl<'s> Validator<'s> {
         client.zip(other)
     }
 
-    /// `taken` are the earlier servers by their names in small letters.
+    /// Reports a name that an earlier server has, too. `taken` are the earlier servers by their
+    /// names in small letters.
     fn check_name_unique(
         &mut self,
         server: &Server,
@@ -243,8 +247,8 @@ impl<'s> Validator<'s> {
             .push(problem.also(earlier, "first listed here"));
     }
 
-    /// Complains about the first of a server's two addresses that is taken: the other is usually
-    /// taken for the same reason.
+    /// Reports the first of a server's two addresses that is taken: the other is usually taken for
+    /// the same reason.
     fn check_addresses_unique(
         &mut self,
         server: &Server,
@@ -252,7 +256,7 @@ impl<'s> Validator<'s> {
         place: &Span,
         taken: &mut BTreeMap<Address, Span>,
     ) {
-        // A port may be among what was cut, and then its default proves nothing.
+        // A port may be among what was cut, so the default that replaces it proves nothing.
         if self.damage.is_any() {
             return;
         }
@@ -298,7 +302,7 @@ impl<'s> Validator<'s> {
         links
     }
 
-    /// A link, and where its servers are written.
+    /// A link, and the place of its servers.
     fn one_link(
         &mut self,
         raw: &Located<TextOr<RawLink>>,
@@ -322,7 +326,7 @@ impl<'s> Validator<'s> {
         match split_link(&text, names, self.source) {
             Ok((a, b)) => Some((Link { a, b, latency }, text.span())),
             Err(found) => {
-                // A name may be that of a server that is itself wrong.
+                // The name may be that of a server which was left out as wrong.
                 if self.complete {
                     self.problems.extend(found);
                 }
@@ -342,14 +346,14 @@ fn is_host(host: &str) -> bool {
     is_name && (!host.contains(':') || host.parse::<Ipv6Addr>().is_ok())
 }
 
-/// What a word means in scenarios and in what runs tell, if nobody may be called so.
+/// The meaning of a word in scenarios and reports, if no server or client may have it as its name.
 pub(crate) fn reserved(name: &str) -> Option<&'static str> {
     let found = RESERVED.iter().find(|(word, _)| *word == name);
     found.map(|(_, meaning)| *meaning)
 }
 
-/// Whether a herd or a server can be called that. Names go into the line protocol and into file
-/// names, so they are kept plain.
+/// Checks the name of a herd or a server. Names go into the line protocol and into file names, so
+/// they are kept plain.
 fn check_name(name: &str, what: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -367,7 +371,7 @@ fn check_name(name: &str, what: &str) -> Result<(), String> {
     ))
 }
 
-/// Points at the first server that the first one can't reach, and names all parts.
+/// A warning at the first server that the first one of the file can't reach, which names all parts.
 fn disconnected(source: &Arc<Source>, herd: &Herd, places: &[Span]) -> Problem {
     let parts = herd.parts();
     let part = |ids: &Vec<ServerId>| {

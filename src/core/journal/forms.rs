@@ -1,5 +1,5 @@
-//! What the words of events can look like, rendered by the code that writes them. Whoever looks for events by their words
-//! can so tell a misspelt word from one that did not come.
+//! The forms of events' words, rendered by the code that writes the words. A search for events by
+//! their words can so tell a misspelt word from an event that did not happen.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,15 +18,16 @@ pub const WORD: char = '\u{e000}';
 /// Stands in a form for a number, decimal or hexadecimal, a time or a location.
 pub const NUMBER: char = '\u{e001}';
 
-/// Stands in a form for any text: what somebody else decides on.
+/// Stands in a form for any text that is chosen elsewhere, such as an error of the system.
 pub const TEXT: char = '\u{e002}';
 
-// What samples have in place of the marks: bytes that every writer takes as they are.
+// What samples have in place of the marks: bytes that every writer copies unchanged.
 const WORD_SAMPLE: &str = "WORDQ";
 const TEXT_SAMPLE: &str = "TEXTQ";
 const NUMBER_SAMPLE: u16 = 4242;
 
-/// The forms of all events' words, each once, with [`WORD`], [`NUMBER`] and [`TEXT`] where words differ.
+/// The forms of all events' words, each once, with [`WORD`], [`NUMBER`] and [`TEXT`] where words
+/// vary.
 pub fn forms() -> Vec<String> {
     let with_time = |_: &RecordText<'_>| format!("{WORD_SAMPLE} of {NUMBER_SAMPLE}");
     let named = |_: &RecordText<'_>| WORD_SAMPLE.to_owned();
@@ -47,7 +48,7 @@ fn marked(words: &str) -> String {
         .replace(&NUMBER_SAMPLE.to_string(), &NUMBER.to_string())
 }
 
-/// Events of every kind, and of a kind several where its words differ.
+/// A sample of every kind of event, and several if the words of a kind differ.
 #[expect(
     clippy::too_many_lines,
     reason = "a sample of each event, and nothing else"
@@ -241,7 +242,7 @@ fn whys() -> Vec<CloseReason> {
     ];
     let mut whys = vec![
         CloseReason::Ended,
-        // The system has words of its own, which differ from one to the next.
+        // The system's errors have words of their own, which differ from one system to the next.
         CloseReason::Failed(Cow::Borrowed(TEXT_SAMPLE)),
         CloseReason::Silent,
         CloseReason::HalfLine,
@@ -261,7 +262,7 @@ fn whys() -> Vec<CloseReason> {
     whys
 }
 
-/// Lines of clients and to them, which may say anything, and lines between servers.
+/// Clients' lines and the answers to them, which may have any text, and lines between servers.
 fn lines() -> Vec<String> {
     let (word, number) = (WORD_SAMPLE, NUMBER_SAMPLE);
     let mut lines = vec![
@@ -273,7 +274,7 @@ fn lines() -> Vec<String> {
         format!("AT {word} {number} {word} {number} {number}\n{TEXT_SAMPLE}"),
     ];
     lines.extend(between_servers().iter().map(|line| {
-        // Whatever is neither a verb nor a name is a number, or the dash of a prefix without digits.
+        // A word that is neither a verb nor a name is a number, or the dash of an empty prefix.
         let line = String::from_utf8_lossy(&line.to_bytes()).into_owned();
         let words = line.split(' ').map(|word| {
             let is_number = word == "-" || word.contains(|c: char| c.is_ascii_digit());
@@ -285,7 +286,7 @@ fn lines() -> Vec<String> {
         });
         words.collect::<Vec<_>>().join(" ")
     }));
-    // However many hashes there are.
+    // A list may have any number of hashes.
     lines.extend(["LIST", "WANT"].map(|verb| format!("{verb} {number} {TEXT_SAMPLE}")));
     lines
 }
@@ -294,7 +295,7 @@ fn between_servers() -> Vec<PeerLine<'static>> {
     let name = WORD_SAMPLE.as_bytes();
     let hello = |records| Hello {
         version: 2,
-        // Of two names one behind the other any two words could be a part.
+        // With two names in a row, any two words would match a part of the form.
         herd: TEXT_SAMPLE.as_bytes(),
         server: name,
         boot: BootId(1),

@@ -3,8 +3,8 @@
 use super::EventKind;
 
 impl EventKind<'_> {
-    /// Whether the harness did it to a server, to Places, to a clock or to the network. What it chose at random, and what that
-    /// affected, follows as such.
+    /// Whether the event is a fault or the end of one: something that the harness did to a server,
+    /// to Places, to a clock or to the network. Random choices and impacts do not count.
     pub const fn is_by_harness(&self) -> bool {
         matches!(
             self,

@@ -1,9 +1,9 @@
-//! What happened, as values, recorded once. Text, logs, traces, metrics and pictures are all made
-//! from these events; nothing else is.
+//! Events: what happened, as values, recorded once. Text, logs, traces, metrics and pictures are
+//! made from these events.
 //!
-//! A server (and, in the simulator, a client and the harness itself) tells its [`Journal`] what it
-//! did and what made it do so. An [`Event`] that was caused by another names it, and a line that
-//! arrives names the line that was sent, so the way of an update can be followed backwards exactly.
+//! A server (in the simulator also a client and the harness) records in its [`Journal`] what it
+//! did, and which event caused that. The cause of a line that arrives is the line that was sent, so
+//! that the path of an update can be followed backwards exactly.
 
 pub mod forms;
 mod kinds;
@@ -25,51 +25,52 @@ use crate::protocol::client::Refusal;
 pub use text::{RecordText, Text};
 pub use why::CloseReason;
 
-/// An event's number in its journal: 1, 2, 3 and so on in the order in which things happened.
+/// An event's number in its journal: 1, 2, 3 and so on, in the order in which things happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(pub NonZeroU64);
 
-/// A connection's number in its journal. Where one journal sees both ends, both have the same number.
+/// A connection's number in its journal. If one journal records both ends, both have the same
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConnId(pub u64);
 
-/// Which end of a connection somebody is.
+/// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// The one that connected.
+    /// The end that connected.
     Dialler,
-    /// The one that was connected to.
+    /// The end that was connected to.
     Acceptor,
 }
 
-/// Where events go. One for each participant; it knows which participant it belongs to and what time it is.
+/// Receives the events of one participant. It knows which participant that is, and the time.
 ///
 /// Recording can't fail and doesn't wait: a server must not stop because its log does.
 pub trait Journal: Send + Sync {
-    /// A connection opens; gives it its number.
+    /// Returns the number of a connection that opens.
     fn open(&self, end: End, local: SocketAddr, remote: SocketAddr) -> ConnId;
 
-    /// Something happened, because of `cause` where that is known.
+    /// Records an event, and its `cause` if that is known.
     fn record(&self, cause: Option<EventId>, what: EventKind<'_>) -> EventId;
 
-    /// `answers` answers to a client were written, each `took` after its line had come. That is no event: a trace
-    /// records what happened, and must not depend on how long a machine takes for it.
+    /// Counts `answers` answers to a client, each written `took` after its line had arrived. That
+    /// is no event, since a trace must not depend on the speed of a machine.
     fn answered(&self, _how: Answered, _answers: u64, _took: Duration) {}
 }
 
-/// What an answer to a client had to wait for.
+/// What the answer to a client had to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// Nothing.
+    /// Nothing: the answer was written at once.
     AtOnce,
-    /// Places.
+    /// The answer of Places.
     LookedUp,
 }
 
-/// A journal that forgets: for tests and for a Node that nobody watches.
+/// A journal that drops every event, for tests and for a Node without an observer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullJournal;
 
@@ -83,25 +84,25 @@ impl Journal for NullJournal {
     }
 }
 
-/// Whom a server learned something from.
+/// The sender of an update.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// The client itself: this server is the update's origin.
+    /// The client itself, so that this server is the update's origin.
     Client,
-    /// A neighbour.
+    /// The neighbour of this name.
     Server(Arc<str>),
 }
 
-/// Who is expected at the other end of a connection.
+/// What is known of the other end of a connection when it opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PeerRole {
-    /// Some client: it came in by the listener for clients.
+    /// A client: it connected to the listener for clients.
     Client,
-    /// Some server: it came in by the listener for servers and has not said its name.
+    /// A server that connected to the listener for servers, and has not sent its name yet.
     Peer,
-    /// This server: it was dialled.
+    /// The server that was dialled.
     Server(Arc<str>),
 }
 
@@ -109,181 +110,182 @@ pub enum PeerRole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ignored {
-    /// Exactly this record is known.
+    /// Exactly this record is stored already.
     Known,
-    /// A record that [supersedes](crate::protocol::record::Record::supersedes) it is known, by its
-    /// time.
+    /// The stored record [supersedes](crate::protocol::record::Record::supersedes) the update by
+    /// its generation or time.
     Older,
-    /// A record of the same time is known, and all servers agree that it takes precedence.
+    /// The stored record has the same time, and wins the tie as it does at every server.
     Tied,
-    /// Its time to live is over.
+    /// The time to live of the update is over.
     Expired,
 }
 
-/// What somebody did, or what was done to somebody.
+/// What an [`Actor`] did, or what was done to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum EventKind<'a> {
-    /// A server runs.
+    /// A server started.
     Started {
-        /// Which run of it: see [`BootId`](crate::protocol::peer::BootId).
+        /// Identifies this run of the server: see [`BootId`](crate::protocol::peer::BootId).
         boot: Cow<'a, str>,
     },
-    /// A server ended gracefully.
+    /// A server stopped gracefully.
     Stopped,
     /// A connection opened.
     Opened {
-        /// Its number.
+        /// The connection's number.
         conn: ConnId,
-        /// Which end this is.
+        /// Which end recorded the event.
         end: End,
-        /// Who is expected at the other end.
+        /// What is known of the other end.
         with: PeerRole,
     },
-    /// A connection is no more.
+    /// A connection closed.
     Closed {
-        /// Its number.
+        /// The connection's number.
         conn: ConnId,
-        /// Why.
+        /// Why the connection closed.
         why: CloseReason,
     },
-    /// A connection that wanted to come in did not, or has to wait.
+    /// A connection was not accepted, or has to wait.
     NotAccepted {
-        /// Who is expected there.
+        /// What is known of the other end.
         with: PeerRole,
-        /// Why.
+        /// Why the connection was not accepted, or has to wait.
         why: CloseReason,
-        /// The address that it came from, where it came that far.
+        /// The address of the other end, if it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<IpAddr>,
     },
-    /// A connection could not be opened.
+    /// A server could not be connected to.
     ConnectFailed {
         /// The server that was dialled.
         to: Arc<str>,
-        /// Why.
+        /// Why connecting failed.
         why: CloseReason,
     },
-    /// A client meets a limit, and its lines wait. It is recorded once for as long as that goes on.
+    /// A client's lines wait, because the client meets a limit. The event is recorded once for as
+    /// long as that goes on.
     HeldBack {
-        /// By which connection.
+        /// The client's connection.
         conn: ConnId,
         /// The setting that sets the limit.
         limit: Cow<'a, str>,
     },
     /// A line arrived.
     LineIn {
-        /// By which connection.
+        /// The connection on which the line arrived.
         conn: ConnId,
         /// The line without its terminator.
         line: Text<'a>,
     },
     /// A line was written. An answer of several lines is one event.
     LineOut {
-        /// To which connection.
+        /// The connection to which the line was written.
         conn: ConnId,
         /// The line without its terminator.
         line: Text<'a>,
     },
-    /// A client's line is answered with `?`.
+    /// A client's line is refused, which means answered with `?`.
     Refused {
-        /// Why.
+        /// Why the line is refused.
         why: Refusal,
     },
-    /// An update is new: it is stored and sent to the other neighbours.
+    /// A new update was stored, and goes to the other neighbours.
     Accepted {
         /// The update.
         #[serde(flatten)]
         record: RecordText<'a>,
-        /// 0 at the origin, one more for each link.
+        /// How many links the update crossed: 0 at its origin.
         hops: u32,
         /// The client or server that sent it.
         from: Source,
     },
-    /// An update is not new and changes nothing.
+    /// An update changed nothing, because it is stale, a duplicate or expired.
     Ignored {
         /// The update.
         #[serde(flatten)]
         record: RecordText<'a>,
-        /// Why it is not new.
+        /// Why the update changed nothing.
         why: Ignored,
         /// The client or server that sent it.
         from: Source,
     },
-    /// A client is forgotten: an operator wants that here, or wanted it elsewhere.
+    /// A client was forgotten, as an operator requested here or at another server.
     Forgotten {
         /// The tombstone that stands for the client from now on.
         #[serde(flatten)]
         record: RecordText<'a>,
-        /// The neighbour that sent the tombstone; without one an operator did it.
+        /// The neighbour that sent the tombstone; `None` if an operator requested it here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Arc<str>>,
     },
-    /// An update's time to live is over, and it is forgotten.
+    /// The time to live of a record was over, and the server removed it.
     Expired {
         /// The update.
         #[serde(flatten)]
         record: RecordText<'a>,
     },
-    /// A client's question goes to Places.
+    /// A client's query goes to Places.
     LookUp {
         /// The client around which to search.
         client: Text<'a>,
     },
-    /// The herd has a link with this server from now on.
+    /// The herd has a link between this server and the neighbour from now on.
     Linked {
         /// The neighbour.
         peer: Arc<str>,
     },
-    /// The herd has no link with this server any more.
+    /// The herd has no link between this server and the neighbour any more.
     Unlinked {
-        /// Who was a neighbour.
+        /// The former neighbour.
         peer: Arc<str>,
     },
-    /// A neighbour was greeted; updates flow from now on.
+    /// The handshake with a neighbour succeeded; updates flow from now on.
     LinkUp {
         /// The neighbour.
         peer: Arc<str>,
-        /// By which connection.
+        /// The connection of the link.
         conn: ConnId,
     },
-    /// A neighbour is out of reach.
+    /// The link with a neighbour closed.
     LinkDown {
         /// The neighbour.
         peer: Arc<str>,
-        /// Why.
+        /// Why the link closed.
         why: CloseReason,
     },
     /// Two servers have one name, and each takes a neighbour's link from the other.
     Namesakes {
-        /// Their name.
+        /// The name that both have.
         name: Arc<str>,
-        /// This server is one of them.
+        /// Whether this server is one of the two.
         mine: bool,
-        /// The run that has the link, or had it last, and by which connection, as far as that is known here.
+        /// The boot id of the run that has the link, or had it last.
         linked: Cow<'a, str>,
-        /// That connection, if the link is up here.
+        /// The connection of the run that has the link, if the link is up here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         linked_by: Option<ConnId>,
-        /// The run that is refused.
+        /// The boot id of the run that is refused.
         refused: Cow<'a, str>,
-        /// The connection by which it is.
+        /// The connection on which that run is refused.
         conn: ConnId,
     },
-    /// This server has stopped, and a neighbour did not confirm that it has everything.
+    /// This server has stopped, and a neighbour did not confirm that it holds everything.
     Unconfirmed {
         /// The neighbour.
         peer: Arc<str>,
-        /// The maximum number of records that may be unknown to it.
+        /// The maximum number of records that the neighbour may lack.
         records: u64,
     },
-    /// Both ends of a link have compared all they know and requested what they lacked.
+    /// A round of set reconciliation with a neighbour has completed.
     Synchronised {
         /// The neighbour.
         peer: Arc<str>,
-        /// How many records this end sent that the other lacked.
+        /// How many records this end sent because the neighbour lacked them.
         sent: u64,
-        /// How many it was sent.
+        /// How many records the neighbour sent because this end lacked them.
         received: u64,
     },
     /// A request was sent to Places.
@@ -291,76 +293,77 @@ pub enum EventKind<'a> {
         /// Method and target of the request, without the key.
         request: Text<'a>,
     },
-    /// Places answered, or did something else.
+    /// Places answered, or the harness applied a fault to the answer.
     PlacesTold {
-        /// The HTTP status that it answers with, or would have.
+        /// The HTTP status of the answer, even if a fault kept it from arriving.
         status: u16,
-        /// What goes wrong with the answer.
+        /// The fault that the harness applied to the answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<Cow<'a, str>>,
     },
-    /// The harness begins a fault that is more than one thing done, each of which is an event that this one causes.
+    /// The harness begins a fault that consists of others; each of these is an event with this one
+    /// as its cause.
     Composed {
-        /// The fault, in the words of its step.
+        /// The fault, as its step describes it.
         fault: Cow<'a, str>,
     },
     /// The harness killed a server.
     Crashed,
-    /// The harness starts a server again.
+    /// The harness restarted a server.
     Restarted,
-    /// The harness pulled a server's plug.
+    /// The harness cut a server's power.
     PoweredOff,
-    /// The harness gave a server its power back.
+    /// The harness restored a server's power.
     PoweredOn,
     /// The harness froze a server.
     Frozen,
-    /// The harness lets a server go on.
+    /// The harness thawed a frozen server.
     Thawed,
     /// The harness closed a server's ports to new connections.
     Refusing,
-    /// The harness opened them again.
+    /// The harness opened a server's ports to new connections again.
     Accepting,
-    /// The harness cut the network: what is sent these ways waits.
+    /// The harness cut the network: messages in these directions wait.
     Cut {
-        /// From which machine to which.
+        /// Each direction, from one machine to another.
         ways: Vec<(Arc<str>, Arc<str>)>,
     },
-    /// The harness healed the network in these directions, once for each time that they are named.
+    /// The harness healed the network in these directions, each as many times as it is listed.
     Healed {
-        /// From which machine to which.
+        /// Each direction, from one machine to another.
         ways: Vec<(Arc<str>, Arc<str>)>,
     },
-    /// The harness reset all connections between these.
+    /// The harness reset all connections between these pairs of machines.
     Severed {
-        /// The two ends of each.
+        /// The two machines of each pair.
         pairs: Vec<(Arc<str>, Arc<str>)>,
     },
-    /// The harness gave these links another latency.
+    /// The harness changed the latency of these links.
     Slowed {
-        /// The two ends of each.
+        /// The two ends of each link.
         links: Vec<(Arc<str>, Arc<str>)>,
-        /// How long a message takes from now on.
+        /// The new latency of a message.
         latency: Cow<'a, str>,
     },
-    /// The harness set a clock wrong.
+    /// The harness set a clock wrong, or right again.
     Skewed {
-        /// Nanoseconds ahead.
+        /// Nanoseconds by which the clock is ahead.
         by: i64,
-        /// Nanoseconds more each second.
+        /// Nanoseconds that the clock gains each second.
         drift: i64,
     },
-    /// The harness chose a step by the seed. It is recorded before it happens.
+    /// The harness chose a step by the seed. The event is recorded before the step is performed.
     Chose {
-        /// The step as a scenario's file would write it.
+        /// The step as a scenario file would write it.
         step: Cow<'a, str>,
     },
-    /// A fault, which is the cause, is over, or the run is: what it did to anybody.
+    /// A fault ended, or the run did: the impact of the fault, which is the cause.
     Affected {
-        /// How often.
+        /// How many things the fault affected.
         count: u64,
-        /// What: `connections`, `messages` and so on.
+        /// What it affected: `connections`, `messages` and so on.
         of: Cow<'a, str>,
-        /// The fault was still in force when the run ended.
+        /// Whether the fault was still in force when the run ended.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         lasts: bool,
     },
@@ -374,29 +377,30 @@ pub enum EventKind<'a> {
 }
 
 impl<'a> EventKind<'a> {
-    /// A client is forgotten, as this neighbour says, or as an operator here wants.
+    /// A client was forgotten: the neighbour `from` sent the tombstone, or an operator requested it
+    /// here if `from` is `None`.
     pub fn forgotten(tombstone: impl Into<RecordText<'a>>, from: Option<Arc<str>>) -> Self {
         let record = tombstone.into();
         Self::Forgotten { record, from }
     }
 }
 
-/// Who did something.
+/// The participant that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Actor {
-    /// This server.
+    /// The server of this name.
     Server(Arc<str>),
-    /// This client.
+    /// The client of this name.
     Client(Arc<str>),
-    /// Nobody in particular: the harness did it to the network.
+    /// The network, to which the harness did something.
     Network,
     /// The Places API.
     Places,
 }
 
 impl Actor {
-    /// The name alone.
+    /// The participant's name, without its kind.
     pub fn name(&self) -> &str {
         match self {
             Self::Server(name) | Self::Client(name) => name,
@@ -406,19 +410,19 @@ impl Actor {
     }
 }
 
-/// One thing that happened: when, at which machine or client, what, and why.
+/// One event: when and to whom it happened, what it is, and why it happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its number.
+    /// The event's number.
     pub id: EventId,
     /// Nanoseconds since the journal began.
     pub at: u64,
-    /// Who did it.
+    /// The participant that the event is about.
     pub who: Actor,
-    /// The event that made it happen, where there is one.
+    /// The event that caused this one, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<EventId>,
-    /// What it was.
+    /// What happened.
     #[serde(flatten)]
     pub what: EventKind<'static>,
 }

@@ -1,11 +1,11 @@
-//! Events that outlive what they tell of.
+//! Events that own their data, so that they outlive what they describe.
 
 use std::borrow::Cow;
 
 use super::EventKind;
 
 impl EventKind<'_> {
-    /// The same, owning what it borrowed.
+    /// The same event, owning what it borrowed.
     #[expect(
         clippy::too_many_lines,
         reason = "an arm for each event, and nothing else"

@@ -1,4 +1,4 @@
-//! Bytes and records as events carry them: borrowed where that will do.
+//! Bytes and records as events carry them: borrowed where that suffices.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::protocol::record::Record;
 use crate::protocol::{escape, unescape};
 
-/// Bytes that need not be UTF-8; in JSON a string in which nothing is lost (see [`escape`]).
+/// Bytes that need not be UTF-8. In JSON they are a string that loses nothing (see [`escape`]).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<'a>(pub Cow<'a, [u8]>);
 
 impl Text<'_> {
-    /// The same, owning its bytes.
+    /// The same bytes, owned.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
     }
@@ -55,15 +55,15 @@ impl<'de> Deserialize<'de> for Text<'_> {
 /// A record's five fields, as an event carries them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordText<'a> {
-    /// The client.
+    /// The client's id.
     pub client: Text<'a>,
-    /// Where, as it wrote it.
+    /// The location, as the client wrote it.
     pub location: Text<'a>,
-    /// When by its clock, as it wrote it.
+    /// The time by the client's clock, as the client wrote it.
     pub time: Text<'a>,
-    /// The server that it told.
+    /// The server that received the record from the client.
     pub origin: Text<'a>,
-    /// That server's clock less the client's time.
+    /// The origin's clock less the client's time.
     pub skew: Text<'a>,
 }
 
@@ -80,7 +80,7 @@ impl<'a> From<&'a Record> for RecordText<'a> {
 }
 
 impl RecordText<'_> {
-    /// The record's own text, `server skew id location time`: it tells one update from another.
+    /// The record's own text, `server skew id location time`, which distinguishes updates.
     pub fn text(&self) -> Vec<u8> {
         let fields = [
             &self.origin,
@@ -92,7 +92,7 @@ impl RecordText<'_> {
         fields.map(|field| field.0.as_ref()).join(&b' ')
     }
 
-    /// The same, owning its bytes.
+    /// The same record, owning its bytes.
     pub fn into_owned(self) -> RecordText<'static> {
         RecordText {
             client: self.client.into_owned(),

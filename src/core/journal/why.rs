@@ -13,58 +13,59 @@ use crate::protocol::peer::PeerError;
 pub enum CloseReason {
     /// The other end closed it gracefully.
     Ended,
-    /// The system reported an error; this kind.
+    /// The system reported an error of this kind.
     Failed(Cow<'static, str>),
-    /// Nothing was heard for as long as one may be silent.
+    /// Nothing arrived for as long as a connection may be silent.
     Silent,
     /// A line was begun and not ended in time.
     HalfLine,
     /// A line was longer than the limit.
     LineTooLong,
-    /// The other end did not take what was written in time.
+    /// The other end did not read in time what was written.
     Slow,
-    /// The other end said something that has no place in the protocol.
+    /// The other end violated the protocol.
     Protocol(PeerError),
-    /// The greeting was refused, by this end or (with its own words) by the other.
+    /// This end refused the greeting, or the other end did, with this reason.
     Refused(Cow<'static, str>),
-    /// No greeting came in time.
+    /// No greeting arrived in time.
     NoHello,
-    /// A client did not begin to speak TLS in time.
+    /// A client did not complete its TLS handshake in time.
     NoHandshake,
-    /// A newer connection of the same neighbour took its place.
+    /// A newer connection of the same neighbour superseded this one.
     Superseded,
     /// This server is stopping.
     Stopping,
-    /// The other end said `BYE` and left, or a server that only wanted to be dialled did.
+    /// The other end stopped gracefully, or the connection served only for a `DIAL`.
     Left,
-    /// This server has not received yet what its neighbours know.
+    /// This server is not synchronised with its neighbours yet.
     Early,
-    /// As many as the limit allows are connected from the same address already.
+    /// The limit of connections from one address is reached.
     Crowded,
-    /// As many as the limit allows are connected already.
+    /// The limit of connections is reached.
     Full,
 }
 
-/// `EMFILE` and `ENFILE`: the same numbers on every Unix.
+/// `EMFILE` and `ENFILE`, which have the same numbers on every Unix.
 const NO_MORE_FILES: i32 = 24;
 const NO_MORE_FILES_ANYWHERE: i32 = 23;
 
 const NO_FILES: &str = "too many open files";
 
 impl CloseReason {
-    /// Whether it is for want of descriptors, of this process or of the machine.
+    /// Whether this process or the machine is out of descriptors.
     pub fn is_want_of_files(&self) -> bool {
         matches!(self, Self::Failed(why) if why == NO_FILES)
     }
 }
 
-/// Kinds of errors whose name says nothing: the error itself has better words. One of them can't be named otherwise.
+/// Kinds of errors whose name says nothing, unlike the error's own words. They are compared as
+/// text, since Rust has no stable name for one of them.
 const WORDLESS: [&str; 2] = ["other error", "uncategorized error"];
 
 impl From<&std::io::Error> for CloseReason {
     fn from(error: &std::io::Error) -> Self {
-        // The kind alone: its words are the same on every system, and no address shows in it. What an operator can do
-        // something about may have no kind.
+        // The kind alone: its words are the same on every system, and no address shows in it. A
+        // want of descriptors, which an operator can do something about, has no kind everywhere.
         let code = error.raw_os_error();
         if matches!(code, Some(NO_MORE_FILES | NO_MORE_FILES_ANYWHERE)) {
             return Self::Failed(Cow::Borrowed(NO_FILES));
@@ -114,7 +115,7 @@ mod tests {
         let reset = Error::new(ErrorKind::ConnectionReset, "10.0.0.1 is gone");
         assert_eq!(told(reset), "connection reset");
         assert_eq!(told(Error::other("no such host")), "no such host");
-        // `EPROTO` of Linux, which has no kind; and no more descriptors.
+        // `EPROTO` of Linux has no kind; error 24 is the want of descriptors.
         let unknown = told(Error::from_raw_os_error(71));
         assert!(!unknown.contains("uncategorized"), "{unknown}");
         assert_eq!(told(Error::from_raw_os_error(24)), "too many open files");

@@ -1,4 +1,4 @@
-//! Events in plain words. Stories, logs and expectations of a log all say the same.
+//! Events in plain words, which stories, logs and expectations of a log share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{EventKind, Ignored, PeerRole, RecordText, Source};
 use crate::units::format_duration;
 
-/// What happened, in words that need no other event: an update is called by its client and time,
-/// a line has no other end than its connection's.
+/// Describes an event in words that need no other event: an update is named by its client and time,
+/// and a line without the other end of its connection.
 impl fmt::Display for EventKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words(&|record| format!("{} of {}", record.client, record.time)))
@@ -16,7 +16,7 @@ impl fmt::Display for EventKind<'_> {
 }
 
 impl EventKind<'_> {
-    /// The same words, with updates called as `update` says.
+    /// The same words, with updates named as `update` says.
     #[expect(
         clippy::too_many_lines,
         reason = "an arm for each event, and nothing else"
@@ -119,7 +119,7 @@ impl EventKind<'_> {
     }
 }
 
-/// What a fault affected.
+/// The impact of a fault: a number and what it counts.
 fn affected(count: u64, of: &str) -> String {
     let (thing, more) = of.split_at(of.find(" and ").unwrap_or(of.len()));
     let one = thing.strip_suffix('s').filter(|_| count == 1);
@@ -132,7 +132,7 @@ fn between(pairs: &[(Arc<str>, Arc<str>)]) -> String {
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-/// `A ↔ B, C → D`: both ways where both are there.
+/// `A ↔ B, C → D`: a double arrow if both directions are listed.
 fn arrows(ways: &[(Arc<str>, Arc<str>)]) -> String {
     let back = |a: &Arc<str>, b: &Arc<str>| ways.iter().position(|(from, to)| from == b && to == a);
     let arrows = ways
@@ -165,7 +165,7 @@ fn skewed(by: i64, drift: i64) -> String {
     }
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection, in words.
 impl fmt::Display for PeerRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

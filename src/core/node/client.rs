@@ -1,4 +1,4 @@
-//! What clients say, and what they are answered.
+//! Clients' lines, and the answers to them.
 
 use crate::journal::{ConnId, EventId, EventKind, Journal};
 use crate::protocol::client::{ClientLine, Refusal, write_refusal};
@@ -9,7 +9,7 @@ use crate::protocol::time::Timestamp;
 use super::Node;
 use super::mistakes::{self, Mistake};
 
-/// A question that Places must answer before the client can be.
+/// A query to Places, for which a client's answer waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {
     /// The client around which to search.
@@ -20,28 +20,28 @@ pub struct LookUp {
     pub latitude: Vec<u8>,
     /// The longitude, as the client wrote it.
     pub longitude: Vec<u8>,
-    /// How far around, in metres, exactly.
+    /// The radius in metres, exactly.
     pub radius_metres: String,
-    /// How many places at most.
+    /// The maximum number of places.
     pub bound: u8,
     /// The event of the line with the query.
     pub asked_by: EventId,
 }
 
-/// Where a client's line came from.
+/// Where and when a client's line arrived.
 #[derive(Clone, Copy)]
 pub struct ClientLineAt<'a> {
-    /// By which connection.
+    /// The client's connection.
     pub conn: ConnId,
-    /// This server's clock, which is read only for a line whose answer depends on it.
+    /// Reads this server's clock. It is called only for a line whose answer depends on it.
     pub clock: &'a dyn Fn() -> Timestamp,
 }
 
 impl Node {
     /// Handles one line of a client, without its terminator, and appends the whole answer to `out`.
     ///
-    /// A WHATSAT can't be answered from here alone: nothing is appended then, and the look-up is
-    /// returned that the answer waits for.
+    /// A WHATSAT about a known client appends nothing: its answer waits for the look-up that is
+    /// returned.
     pub fn client_line(
         &mut self,
         line: &[u8],
@@ -105,14 +105,14 @@ impl Node {
         }
     }
 
-    /// Stores what was answered before it was stored: a mistake, of which nothing is left in any build but a test's.
+    /// Stores the records that `Mistake::AnswersFirst` held back. Without mistakes there are none.
     pub(crate) fn store_late(&mut self, journal: &dyn Journal) {
         while let Some((record, heard)) = self.mistakes.take_late() {
             self.merge(record, 0, None, heard, journal);
         }
     }
 
-    /// Answers the beginning of a line that is longer than the limit.
+    /// Refuses a line that is longer than the limit, by its beginning.
     pub fn client_line_too_long(
         &mut self,
         beginning: &[u8],

@@ -1,4 +1,4 @@
-//! Which records are to be sent to a neighbour, and in which order.
+//! The dirty set of a link: which records are to be sent to the neighbour, and in which order.
 
 use std::collections::VecDeque;
 
@@ -6,23 +6,23 @@ use super::store::ClientIndex;
 use crate::journal::EventId;
 use crate::protocol::peer::{Pace, Prefix};
 
-/// The clients whose latest record the neighbour is to be sent, in the order in which they became so: those that are
-/// live, and those that are not.
+/// The clients whose latest record is to be sent to the neighbour, in the order in which they were
+/// marked: one queue of live updates, and one of bulk.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     live: VecDeque<ClientIndex>,
     bulk: VecDeque<Turn>,
-    /// By client; shorter than the number of clients where the rest is clean.
+    /// Indexed by client; clients beyond its end are clean.
     marks: Vec<Mark>,
-    /// That all answers were sent, once this number of the places in `live` have been passed: what became live after it was
-    /// due is not waited for, or under load it would never be said. Counted with the bulk.
+    /// A `SYNCED`, due once this number of places in `live` has been passed. It does not wait for
+    /// what becomes live later, or it would never be sent under load. It counts as bulk.
     synced: Option<(EventId, usize)>,
-    /// How many of `live`, and of `bulk`, are to be sent.
+    /// How much of `live`, and of `bulk`, is to be sent; places of unmarked clients do not count.
     count_live: usize,
     count_bulk: usize,
 }
 
-/// A place in the queue for bulk.
+/// A place in the queue of bulk.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Client(ClientIndex),
@@ -30,39 +30,39 @@ enum Turn {
     Synced(EventId),
 }
 
-/// Many clients at once, all of which the neighbour turned out to lack: looked up when their turn comes, a part at a time,
-/// so that nobody waits while a million are marked.
+/// A set of clients that the neighbour lacks as a whole. It is looked up in its turn, a part at a
+/// time, so that nothing waits while a million clients are marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) under: Prefix,
-    /// How many there were.
+    /// How many records the set had when it was queued.
     pub(super) count: usize,
-    /// Clients with this number or a higher one came after the neighbour turned out to lack the others. They are
-    /// passed on to it anyway, and would be sent twice.
+    /// Clients with this index or a higher one came after the neighbour was found to lack the set.
+    /// The flood sends them, so here they would be sent twice.
     pub(super) end: ClientIndex,
-    /// The line by which they turned out to be lacking.
+    /// The line that showed the lack.
     pub(super) cause: EventId,
 }
 
-/// What waits in a queue of a link.
+/// An item of a link's queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
-    /// This client's latest record.
+    /// The latest record of this client.
     Client(ClientIndex, Reason),
-    /// The latest records of these.
+    /// The latest records of a set of clients.
     Part(Part),
-    /// The word that all answers were sent, due because of this line.
+    /// `SYNCED`, due because of this line.
     Synced(EventId),
 }
 
 /// Why a record is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It is new here.
+    /// The record is new here, and live.
     Flood,
-    /// It is new here, but came in bulk.
+    /// The record is new here, but arrived in bulk.
     Relay,
-    /// The neighbour turned out to lack it, by this line.
+    /// Set reconciliation found, by this line, that the neighbour lacks the record.
     Sync(EventId),
 }
 
@@ -75,8 +75,8 @@ impl Reason {
     }
 }
 
-/// What is to be done about a client, and in which queues it has a place. A place stays where it is, whatever becomes of the
-/// client meanwhile, so that none need be searched for.
+/// Why a client's record is to be sent, if it is, and which queues hold a place for the client. A
+/// place stays in its queue even if the client is unmarked, so that no queue is ever searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
     owed: Option<Reason>,
@@ -93,7 +93,7 @@ impl Dirty {
         self.count_bulk > 0
     }
 
-    /// How many records and words wait.
+    /// How many records wait, and `SYNCED` if it does.
     pub(super) fn count(&self) -> usize {
         self.count_live + self.count_bulk
     }
@@ -108,7 +108,7 @@ impl Dirty {
         self.live.len() + self.bulk.len()
     }
 
-    /// Bytes behind it that it has room for.
+    /// Heap bytes of the queues, by capacity.
     pub(super) fn heap(&self) -> usize {
         self.live.capacity() * size_of::<ClientIndex>()
             + self.bulk.capacity() * size_of::<Turn>()
@@ -124,7 +124,7 @@ impl Dirty {
         }
     }
 
-    /// As [`mark`](Self::mark) for what the neighbour lacks, but it is this client's turn before all others of the bulk.
+    /// As [`mark`](Self::mark) for a record that the neighbour lacks, but ahead of all other bulk.
     pub(super) fn mark_first(&mut self, client: ClientIndex, cause: EventId) {
         if self.note(client, Reason::Sync(cause)) {
             self.bulk.push_front(Turn::Client(client));
@@ -136,13 +136,13 @@ impl Dirty {
         self.count_bulk += part.count;
     }
 
-    /// As [`mark_part`](Self::mark_part), but before all others of the bulk.
+    /// As [`mark_part`](Self::mark_part), but ahead of all other bulk.
     pub(super) fn mark_part_first(&mut self, part: Part) {
         self.bulk.push_front(Turn::Part(part));
         self.count_bulk += part.count;
     }
 
-    /// Whether the client needs a place in the queue of `reason`.
+    /// Marks the client, and returns whether it needs a place in the queue of `reason`.
     fn note(&mut self, client: ClientIndex, reason: Reason) -> bool {
         let at = client.position();
         if at >= self.marks.len() {
@@ -150,7 +150,7 @@ impl Dirty {
         }
         let mark = &mut self.marks[at];
         match (mark.owed, reason.pace()) {
-            // What is live by now is sent so, whatever it was queued for.
+            // A record that becomes live is sent as live, whatever it was queued for.
             (Some(owed), Pace::Live) if owed.pace() == Pace::Bulk => {
                 self.count_bulk -= 1;
                 self.count_live += 1;
@@ -167,7 +167,7 @@ impl Dirty {
         !std::mem::replace(place, true)
     }
 
-    /// The neighbour knows it already.
+    /// The client's record need not be sent: the neighbour has it already, or it has expired.
     pub(super) fn unmark(&mut self, client: ClientIndex) {
         let mark = self.marks.get_mut(client.position());
         match mark.and_then(|mark| mark.owed.take()).map(Reason::pace) {
@@ -182,7 +182,7 @@ impl Dirty {
         self.count_bulk += 1;
     }
 
-    /// Nothing is sent in bulk any more.
+    /// Drops all that waits in bulk.
     pub(super) fn forget_bulk(&mut self) {
         for turn in std::mem::take(&mut self.bulk) {
             if let Turn::Client(client) = turn {
@@ -207,7 +207,7 @@ impl Dirty {
             }
             let mark = &mut self.marks[client.position()];
             mark.in_live = false;
-            // What was unmarked and then owed again in bulk has its turn there.
+            // A client that was unmarked and then marked for bulk has its turn there.
             if let Some(reason) = mark.owed.take_if(|owed| owed.pace() == Pace::Live) {
                 self.count_live -= 1;
                 return Some(Waiting::Client(client, reason));
@@ -218,7 +218,7 @@ impl Dirty {
     pub(super) fn pop_bulk(&mut self) -> Option<Waiting> {
         while let Some(turn) = self.bulk.pop_front() {
             let waiting = match turn {
-                // It follows all that was requested, also what became live meanwhile.
+                // `SYNCED` follows everything that was requested, also what became live meanwhile.
                 Turn::Synced(cause) if self.has_live() => {
                     self.synced = Some((cause, self.live.len()));
                     continue;

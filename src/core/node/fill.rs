@@ -1,9 +1,11 @@
-//! A server that knows little beside neighbours that know much: it is filled by one of them at a time.
+//! A server that lacks much is filled by one neighbour at a time.
 //!
-//! Compared with all of them at once, it would be sent the same million records by each. So while one fills it, comparing with
-//! the others is put off, and records that come in bulk are not passed on to those: whatever they lack of it is found when it is
-//! their turn. Live updates go their way meanwhile. Nobody waits in a ring, since who fills another holds more than
-//! that one; and should a neighbour that fills bring nothing more, the others are not put off any longer.
+//! Reconciling with all neighbours at once would bring the same million records from each. While
+//! one neighbour fills this server, reconciliation with the others is therefore postponed, and
+//! records that arrive in bulk are not relayed to them: their own turn finds what they lack. Live
+//! updates are flooded meanwhile. No ring of servers can wait for itself, since a server that fills
+//! another holds more records than that one. If the neighbour that fills brings nothing more, the
+//! next has its turn.
 
 use crate::journal::EventId;
 use crate::protocol::peer::{Prefix, Summary};
@@ -11,26 +13,28 @@ use crate::protocol::peer::{Prefix, Summary};
 use super::link::PutOff;
 use super::{NeighbourId, Node};
 
-/// A neighbour fills this server if it holds more than twice as many records, and this many more.
+/// A neighbour fills this server if it holds twice as many records, plus more than this number.
 const FILLS: u64 = 1024;
 
-/// Who fills this server.
+/// The neighbour that fills this server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filling {
     by: NeighbourId,
-    /// How many records this server held at the last check.
+    /// How many records this server held at the last check of progress.
     held: usize,
 }
 
 impl Node {
-    /// Whether a neighbour that holds `theirs` records has much more than this server.
+    /// Whether a neighbour that holds `theirs` records holds so many more that it fills this
+    /// server.
     fn is_filled_by(&self, theirs: u64) -> bool {
         let ours = self.store.summary(Prefix::ROOT).count;
         theirs > ours.saturating_mul(2).saturating_add(FILLS)
     }
 
-    /// A link is up with a neighbour that holds `theirs` records, if it says so: compares what both know, if this end is the one
-    /// that asks. That is put off while another neighbour fills this server.
+    /// Begins set reconciliation on a link that has just come up, if this end dialled it. `theirs`
+    /// is the number of records that the neighbour's greeting claims. If the neighbour would fill
+    /// this server while another does, reconciliation is postponed.
     pub(super) fn compare(&mut self, neighbour: NeighbourId, theirs: Option<u64>, up: EventId) {
         let asks = self.config.neighbours[neighbour.0].dialled;
         let fills = theirs.is_some_and(|theirs| self.is_filled_by(theirs));
@@ -50,7 +54,7 @@ impl Node {
         }
     }
 
-    /// Asks a neighbour whether it knows the same.
+    /// Begins a round: queries the neighbour with the digest of the whole store.
     pub(super) fn begin_round(&mut self, neighbour: NeighbourId, cause: EventId) {
         if let Some(link) = &mut self.links[neighbour.0] {
             link.begin_round(cause);
@@ -69,7 +73,8 @@ impl Node {
         }
     }
 
-    /// A neighbour asks with the digest of everything, by this line: whether it is answered later.
+    /// Whether to answer later a neighbour's digest of its whole store, which arrived as the line
+    /// `heard`.
     pub(super) fn answers_later(
         &mut self,
         neighbour: NeighbourId,
@@ -92,15 +97,15 @@ impl Node {
         false
     }
 
-    /// A neighbour has no more to bring, or its link is down: if it was the one that filled this server, it is the turn
-    /// of those that were put off.
+    /// A neighbour has no more to send, or its link is down. If it filled this server, the
+    /// postponed neighbours have their turn.
     pub(super) fn filled(&mut self, by: NeighbourId) {
         if self.filling.is_some_and(|filling| filling.by == by) {
             self.put_off_no_longer();
         }
     }
 
-    /// If a neighbour that fills this server brought nothing since the last call, it is not waited for any longer.
+    /// Ends the filling by a neighbour that has brought nothing since the last call.
     pub(super) fn look_at_filling(&mut self, by: NeighbourId) {
         let held = self.store.len();
         match &mut self.filling {
@@ -118,13 +123,14 @@ impl Node {
                 continue;
             };
             match link.put_off.take() {
-                // Whoever has not sent its digest yet is answered when it does.
+                // A neighbour that has not sent its digest yet is answered when it does.
                 None | Some(PutOff::ToBeAsked) => {}
-                // Another one fills this server now, and this one's turn comes after it.
+                // Another neighbour fills this server by now, so this one waits for the next turn.
                 Some(waits @ PutOff::ToAsk(_)) if self.filling.is_some() => {
                     link.put_off = Some(waits);
                 }
-                // How much it brings shows when its round begins. The others wait until it has brought it.
+                // How much this neighbour brings shows only in its round, so the others wait for
+                // its end.
                 Some(PutOff::ToAsk(cause)) => {
                     self.fill(neighbour);
                     self.begin_round(neighbour, cause);
@@ -133,7 +139,8 @@ impl Node {
                     if self.answers_later(neighbour, theirs, heard) {
                         continue;
                     }
-                    // It fails where too much waits to be said to a neighbour. To this one nothing was answered yet.
+                    // An answer fails only where too many lines wait for a neighbour; for this one
+                    // none waits yet.
                     let answered = self.answer_digest(neighbour, Prefix::ROOT, theirs, heard);
                     debug_assert_eq!(answered, Ok(()));
                     self.finish_asking(neighbour, heard);

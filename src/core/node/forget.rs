@@ -1,41 +1,44 @@
-//! Having a client forgotten, which an operator wants when a record of it would win for ever.
+//! Forgetting a client, which an operator wants when one of its records would win for ever.
 //!
-//! A record is replaced by a tombstone of the next generation, which wins over whatever was said in the generations before
-//! it, wherever that still is and whenever it comes back. The tombstone is flooded and synchronised as any record, and what
-//! the client says afterwards belongs to its generation and replaces it.
+//! A tombstone of the next generation replaces the record. It is newer than every record of earlier
+//! generations, wherever such a record still is and whenever it comes back. The tombstone is
+//! flooded and synchronised as any record. The client's next update belongs to its generation and
+//! replaces it.
 
 use super::Node;
 use crate::journal::{EventKind, Journal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
-/// What was forgotten.
+/// The outcome of forgetting a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forgotten {
-    /// What was known. If that was a tombstone, nothing has changed.
+    /// The record that was held. If it was a tombstone, nothing has changed.
     pub was: Record,
-    /// The generation that begins.
+    /// The generation of the tombstone.
     pub generation: u32,
 }
 
 /// Why a client can't be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForgetError {
-    /// There is no record of it here. One elsewhere may come later, so whoever knows it should be told.
+    /// This server holds no record of the client. One may arrive later, so send the request to a
+    /// server that holds it.
     #[error("nothing is known of this client")]
     Unknown,
-    /// There is no later generation. Only a neighbour that lies can bring that about.
+    /// There is no later generation, which only a lying neighbour can cause.
     #[error("this client has been forgotten as often as can be")]
     TooOften,
 }
 
 impl Node {
-    /// Has the whole herd forget what it knows of a client, whose next line is taken as if it were the first. `clock` is this
-    /// server's.
+    /// Makes the whole herd forget a client, whose next update is accepted as if it were the first.
+    /// `clock` is this server's.
     ///
     /// # Errors
     ///
-    /// When nothing is known of it here, or it can't be overruled. Nothing changed then.
+    /// If no record of the client is held here, or no later generation is left. Nothing changed
+    /// then.
     pub fn forget(
         &mut self,
         id: &[u8],

@@ -1,4 +1,5 @@
-//! Who may have a link, and in which words: what is decided of the first line of a connection between servers.
+//! The handshake: the first line of a connection between servers decides whether a link opens, or
+//! which reason the refusal gives.
 
 use std::sync::Arc;
 
@@ -8,30 +9,30 @@ use crate::protocol::peer::{self, BootId, Hello, PeerError, PeerLine};
 
 use super::{NeighbourId, Node};
 
-/// What the first line of a connection between servers is for.
+/// What the first line of a connection between servers asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Greeted {
-    /// A link.
+    /// A link, by a valid `HELLO`.
     Link(Greeting),
-    /// This neighbour, which this server dials, wants it to do so now.
+    /// A connection at once from this server to this neighbour, by a valid `DIAL`.
     DialMe(NeighbourId),
 }
 
-/// Who greeted, and how it wants to go on.
+/// The content of a valid `HELLO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Greeting {
-    /// The neighbour.
+    /// The neighbour that sent the greeting.
     pub neighbour: NeighbourId,
-    /// The version of the language that both speak.
+    /// The version of the protocol that both ends speak.
     pub version: u32,
-    /// Which run of the neighbour this is.
+    /// The boot id of the neighbour, new at each restart.
     pub boot: BootId,
-    /// How many records the neighbour holds, if it says so.
+    /// The number of records that the neighbour holds; `None` in version 1.
     pub records: Option<u64>,
 }
 
 impl Greeting {
-    /// The greeting of a neighbour that speaks as this build does, in its run `boot`.
+    /// The greeting of a neighbour of this build's version, in its run `boot`.
     pub fn of(neighbour: NeighbourId, boot: BootId) -> Self {
         Self {
             neighbour,
@@ -45,22 +46,22 @@ impl Greeting {
 /// Why a greeting is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The words for a `BYE`.
+    /// The reason for a `BYE`.
     pub reason: String,
-    /// There are two servers of this name.
+    /// Set if two running servers have the same name.
     pub namesakes: Option<Namesakes>,
 }
 
-/// Two servers that have one name: each took the link from the other.
+/// Two servers with one name, which took the link from each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namesakes {
-    /// Their name.
+    /// The name of both servers.
     pub name: Arc<str>,
     /// The run that has the link, or had it last.
     pub linked: BootId,
-    /// By which connection, while the link is up.
+    /// The connection of `linked`, while its link is up.
     pub conn: Option<ConnId>,
-    /// The run that had it before, and wants it again.
+    /// The run that had the link before, and greeted again.
     pub refused: BootId,
 }
 
@@ -72,12 +73,13 @@ impl From<String> for Refused {
 }
 
 impl Node {
-    /// The greeting to send, without its terminator, in `version` of the language.
+    /// The `HELLO` to send, without its terminator, in `version` of the protocol.
     pub fn hello(&self, version: u32) -> Vec<u8> {
         PeerLine::Hello(self.who(version)).to_bytes()
     }
 
-    /// What to send instead to a neighbour that this server is dialled by: that it should do so now.
+    /// The `DIAL` to send, without its terminator, to a neighbour that dials this server: it asks
+    /// to be dialled at once.
     pub fn dial_me(&self) -> Vec<u8> {
         PeerLine::Dial(self.who(peer::VERSION)).to_bytes()
     }
@@ -92,12 +94,13 @@ impl Node {
         }
     }
 
-    /// Decides whether whoever sent `line` may have a link, and which. `dialled` is the neighbour
-    /// that this end meant to reach and the version that it greeted with, if it is the end that dialled.
+    /// Decides whether the sender of `line` may open a link, and as which neighbour. At the end
+    /// that dialled, `dialled` holds the neighbour that it meant to reach and the version that it
+    /// greeted with.
     ///
     /// # Errors
     ///
-    /// Why it may not. Nothing changed.
+    /// Why the sender may not; nothing changed.
     pub fn greet(
         &self,
         line: &[u8],

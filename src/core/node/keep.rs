@@ -1,9 +1,11 @@
-//! What a server keeps, and for how long: ceilings for clients and bytes, and a time to live for records.
+//! Retention: ceilings on the number of clients and bytes, and a time to live for records.
 //!
-//! The ceilings, and how far ahead a time may be, hold where clients speak and never between servers, which would disagree
-//! for ever. A record's time is over when its origin heard it longer ago than the time to live: by the record alone, so that every server says the
-//! same of it, whenever and by whatever way it came. One that is over is not taken in again from a neighbour that was
-//! slower to forget it, and nobody knows the difference between one that was forgotten and one that never came.
+//! The ceilings, and the limit on times in the future, apply to clients' updates alone: servers
+//! that refused each other's records would disagree for ever. A record expires when its origin
+//! received it longer ago than the time to live. The record alone decides that, so every server
+//! decides alike, whenever and by whatever route the record arrived. An expired record is not
+//! accepted again from a neighbour that expires it later, and its client is as unknown as one that
+//! never sent anything.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,18 +16,22 @@ use crate::journal::{EventKind, Journal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
-/// What a server keeps, and for how long.
+/// Limits on what a server stores, and for how long. The default has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// The number of known clients from which on clients can't add further ones. Neighbours still can.
+    /// From this number of known clients on, updates of new clients are refused, but not those of
+    /// neighbours.
     pub most_clients: usize,
-    /// The number of bytes of all records together from which on clients can't add to them. Neighbours still can.
+    /// Clients' updates that would bring the records together above this number of bytes are
+    /// refused, but not those of neighbours.
     pub most_bytes: usize,
-    /// How long after its origin heard it, by the origin's clock, a record is forgotten. The whole herd must have the
-    /// same, or its digests differ as long as one remembers what another forgot.
+    /// A record expires this long after its origin received it, by the origin's clock. All servers
+    /// of a herd must have the same value; otherwise their digests differ as long as one holds what
+    /// another has expired.
     pub time_to_live: Option<Duration>,
-    /// How far a client's time may be ahead of the server's clock; a later one would win for ever. It does not hold
-    /// for neighbours: they applied it to their clients by their own clocks.
+    /// How far a client's time may be ahead of the server's clock, since a later one would win for
+    /// ever. Records from neighbours are exempt: each server applied the limit to its own clients
+    /// by its own clock.
     pub future_limit: Option<Duration>,
 }
 
@@ -40,19 +46,19 @@ impl Default for Keep {
     }
 }
 
-/// The rules, and what they need to know.
+/// The limits, and the state that expiry needs.
 #[derive(Default)]
 pub(super) struct Retention {
     keep: Keep,
-    /// What the time was when records were last forgotten.
+    /// The time at the last [`Node::expire`].
     now: Timestamp,
-    /// If records have a time to live: all clients, by when their record was heard.
+    /// All clients by when their record was heard; empty without a time to live.
     by_age: BTreeSet<(Timestamp, ClientIndex)>,
 }
 
 impl Retention {
-    /// Whether the record's time was over when records were last forgotten. Between two times of forgetting nothing
-    /// ages, so that one limit applies to what is stored and to what is taken in.
+    /// Whether the record had expired at the last [`Node::expire`]. Nothing ages between two such
+    /// calls, so that one limit applies to stored and to arriving records.
     pub(super) fn is_over(&self, record: &Record) -> bool {
         let limit = self.keep.time_to_live;
         limit.is_some_and(|limit| record.heard_at().saturating_add(limit) < self.now)
@@ -64,7 +70,7 @@ impl Retention {
         }
     }
 
-    /// The record of `client` is about to be replaced.
+    /// Removes the age of a record that is about to be replaced.
     pub(super) fn replace(&mut self, record: Option<&Record>, client: Option<ClientIndex>) {
         if let (Some(record), Some(client), true) =
             (record, client, self.keep.time_to_live.is_some())
@@ -75,7 +81,7 @@ impl Retention {
 }
 
 impl Node {
-    /// Changes what is kept, and for how long.
+    /// Replaces the limits. A first time to live also applies to records that are already stored.
     pub fn keep(&mut self, keep: Keep) {
         let had_ages = self.kept.keep.time_to_live.is_some();
         self.kept.keep = keep;
@@ -88,11 +94,11 @@ impl Node {
         }
     }
 
-    /// Forgets up to `most` records whose time is over at `now`, and returns how many. What is forgotten is forgotten
-    /// by all servers, each by its own clock.
+    /// Removes up to `most` records that are expired at `now`, and returns how many. It sends
+    /// nothing, because every server expires the same records by its own clock.
     pub fn expire(&mut self, now: Timestamp, most: usize, journal: &dyn Journal) -> usize {
-        // Not the latest that was ever seen: a clock that was far ahead for a moment would make this server refuse all
-        // records from then on.
+        // The latest time that was ever seen would not do: a clock that was far ahead for a moment
+        // would make this server refuse all records from then on.
         self.kept.now = now;
         let mut forgotten = 0;
         while forgotten < most
@@ -112,14 +118,14 @@ impl Node {
         forgotten
     }
 
-    /// Whether a client's time is further ahead of this `clock` than it may be.
+    /// Whether a client's `time` is further ahead of this server's `clock` than the limit.
     pub(super) fn is_too_early(&self, clock: Timestamp, time: Timestamp) -> bool {
         let limit = self.kept.keep.future_limit;
         limit.is_some_and(|limit| time > clock.saturating_add(limit))
     }
 
-    /// Whether there is no room for a line of `length` bytes about a client: it is one more client, or the line is
-    /// longer than the one before.
+    /// Whether a ceiling forbids a client's line of `length` bytes: the client is new, or the line
+    /// is longer than its record.
     pub(super) fn has_no_room_for(&self, id: &[u8], length: usize) -> bool {
         let Keep {
             most_clients,
@@ -132,7 +138,7 @@ impl Node {
             return false;
         }
         let known = self.store.find(id);
-        // A client that was forgotten is one more when it comes back.
+        // A forgotten client did not count, so it counts as new when it comes back.
         let known = known.filter(|&client| !self.store.entry(client).record.is_tombstone());
         known.is_none_or(|client| too_much && self.store.entry(client).record.text().len() < length)
     }

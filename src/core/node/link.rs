@@ -1,12 +1,13 @@
 //! One live link, as the Node sees it: what is still to be sent to the neighbour.
 //!
-//! Nothing here grows with traffic. Updates wait as a set of clients, each with its latest record,
-//! so a slow neighbour costs at most one entry for each client, nothing is lost, and a newer update
-//! overtakes an older one. Questions wait as prefixes, and there is a limit to how many.
+//! Nothing here grows with traffic. Updates wait as a dirty set of clients, each with its latest
+//! record, so a slow neighbour costs at most one entry for each client, nothing is lost, and a
+//! newer update overtakes an older one. Queries wait as prefixes, and their number is bounded.
 //!
-//! What is live goes first, then questions and answers, then records in bulk: a million records that a neighbour lacks
-//! must not keep it from hearing what happens now. How much bulk is on its way is limited by what the neighbour has
-//! confirmed ([`Pings`]), or a second of it would wait in the buffers between both, before every live update.
+//! Live updates go first, then queries and answers, then records in bulk: a million records that a
+//! neighbour lacks must not delay the updates of this moment. The bulk in flight is limited by what
+//! the neighbour has confirmed ([`Pings`]); otherwise a second of it would wait in the buffers of
+//! both ends, ahead of every live update.
 
 use std::collections::VecDeque;
 
@@ -19,78 +20,78 @@ use crate::journal::{ConnId, EventId};
 use crate::protocol::peer::{BootId, Pace, PeerError, Prefix, Summary};
 use crate::protocol::time::Timestamp;
 
-/// What the Node keeps for a neighbour while the link is up.
+/// A neighbour's state while its link is up.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) conn: ConnId,
-    /// The version of the language that both speak.
+    /// The version of the protocol that both ends speak.
     pub(super) version: u32,
-    /// Which run of the neighbour this is.
+    /// The run of the neighbour.
     pub(super) boot: BootId,
-    /// Lines that are no updates and wait to be written, each with what made them due.
+    /// Queued lines other than updates, each with the event that made it due.
     pub(super) words: VecDeque<(Word, Option<EventId>)>,
     pub(super) dirty: Dirty,
     pub(super) round: Round,
-    /// The digest roots differed when last compared.
+    /// Whether the digest roots differed when last compared.
     pub(super) differed: bool,
-    /// Whether the neighbour's last root was ours, too.
+    /// Whether the neighbour's last `ROOT` equalled ours; `None` before the first.
     pub(super) agreed: Option<bool>,
-    /// Whether both have compared all they know since the link is up.
+    /// Whether a round of set reconciliation has completed on this link.
     pub(super) was_synchronised: bool,
-    /// What was put off until this server has been filled by another neighbour.
+    /// Reconciliation that is postponed until another neighbour has filled this server.
     pub(super) put_off: Option<PutOff>,
     pub(super) pings: Pings,
     pub(super) parting: Parting,
 }
 
-/// What both ends still have to do before they compare what they know, while this one is filled by somebody else.
+/// Where reconciliation resumes that was postponed while another neighbour fills this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PutOff {
-    /// The neighbour has not sent its digest yet, which it will.
+    /// The neighbour will send its digest.
     ToBeAsked,
-    /// It sent its digest, by this line.
+    /// The neighbour sent this digest, by this line.
     Asked(Summary, EventId),
-    /// This end will ask, because of this.
+    /// This end will send its digest, because of this event.
     ToAsk(EventId),
 }
 
-/// How far a graceful end has come.
+/// How far a graceful stop has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Parting {
     #[default]
     None,
-    /// This server stops: what is live is still sent, then `BYE`.
+    /// This server stops: live updates are still sent, then `BYE`.
     Leaving,
-    /// `BYE` is sent, and nothing more is.
+    /// Everything is sent, and `BYE` after it.
     Said,
     /// The neighbour has confirmed that it stored everything.
     Confirmed,
-    /// The neighbour leaves: it is sent `BYE`, because of this line.
+    /// The neighbour stops, as this line says; `BYE` is the last line to it.
     Left(EventId),
 }
 
-/// How a link is that is up.
+/// The status of a link that is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkStatus {
-    /// The version of the language that both speak.
+    /// The version of the protocol that both ends speak.
     pub version: u32,
-    /// Which run of the neighbour it is with.
+    /// The run of the neighbour.
     pub boot: BootId,
-    /// How long a line takes there and its answer back, as last measured. Version 1 can't.
+    /// The time from the last answered `PING` to its `PONG`; version 1 has no `PONG`.
     pub round_trip: Option<Duration>,
-    /// Nanoseconds by which the neighbour's clock is ahead of this server's, as last measured, give or take half the round
-    /// trip.
+    /// Nanoseconds by which the neighbour's clock is ahead of this server's, as last measured, give
+    /// or take half the round trip.
     pub clock_offset: Option<i64>,
-    /// The number of records that wait to be sent.
+    /// The number of records that wait to be sent, and one more if `SYNCED` waits.
     pub waiting: usize,
-    /// Both ends are comparing what they know.
+    /// Whether a round of set reconciliation is under way.
     pub comparing: bool,
-    /// Whether both knew the same when they last compared digests; not said before they first did.
+    /// Whether both stores were equal when their roots were last compared; `None` before that.
     pub agreed: Option<bool>,
 }
 
-/// A line that is no update. The synchronisation's are filled in when they are written: by then
-/// the store may know more.
+/// A line other than an update. Lines of the set reconciliation get their content when they are
+/// written, since the store may have changed by then.
 #[derive(Debug)]
 pub(super) enum Word {
     Ping,
@@ -103,54 +104,56 @@ pub(super) enum Word {
     Want(Prefix, Vec<u64>),
 }
 
-/// A question to the neighbour that has no answer yet.
+/// A query to the neighbour without an answer yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Question {
-    /// `DIGEST`: is yours the same? Answered by `DONE`, by `LIST`, or by the digests of the sixteen parts, of which so
-    /// many came.
+    /// `DIGEST`: is your set the same? The answer is `DONE`, `LIST`, or the digests of the sixteen
+    /// parts; the number counts those that have arrived.
     Digest(Prefix, u8),
-    /// `LIST`: which of these do you want? Answered by `WANT`.
+    /// `LIST`: which of these records do you lack? The answer is `WANT`.
     List(Prefix),
 }
 
-/// What a neighbour says in answer to a question.
+/// A neighbour's answer to a query.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     Done(Prefix),
     Listed(Prefix),
     Wanted(Prefix),
-    /// The digest of one of the sixteen parts, which come in their order.
+    /// The digest of one of the sixteen parts, which arrive in order.
     Part(Prefix),
 }
 
-/// How far the comparison of both stores has come.
+/// The state of the set reconciliation with a neighbour.
 ///
-/// Every `DIGEST` and `LIST` is a question that has exactly one answer, and answers come in the order of the
-/// questions, for each end sends both by one queue. So nothing is answered without a question, and nothing twice. An
-/// end that has none open has nothing more to request, and the other end can't make it send more questions by its
-/// answers: it says `SYNCED`. When both have said so, they are synchronised.
+/// Every `DIGEST` and `LIST` is a query that has exactly one answer. Answers come in the order of
+/// the queries, since each end sends both by one queue, so a line that answers no query, or one
+/// again, is an error. An end without open queries sends `SYNCED`: it needs nothing more, and no
+/// line of the other end can make it send another query. When both ends have sent `SYNCED`, they
+/// are synchronised.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    /// Our questions that have no answer yet, the oldest first.
+    /// Our queries without an answer yet, the oldest first.
     open: VecDeque<Question>,
-    /// None between two rounds.
+    /// `None` between two rounds.
     current: Option<Current>,
 }
 
 /// A round under way.
 #[derive(Debug, Default)]
 struct Current {
-    /// Records sent in answer to questions.
+    /// Records sent to answer the neighbour's queries.
     sent: u64,
-    /// The neighbour has sent its digest of the whole. Two rounds may cross, one begun by each end.
+    /// Whether the neighbour has sent the digest of its whole store. Two rounds may cross, one
+    /// begun by each end.
     was_asked: bool,
-    /// A set was not compared to its end, so another round must follow.
+    /// Whether a bound left a set uncompared, so that another round must follow.
     skipped: bool,
-    /// `SYNCED` waits behind the records that answer the neighbour's questions, or is written.
+    /// Whether `SYNCED` waits behind the records that answer the neighbour's queries, or is sent.
     finishing: bool,
-    /// `SYNCED` was written, with this count.
+    /// The count in our `SYNCED`, once it is written.
     said: Option<u64>,
-    /// The neighbour's `SYNCED` came, with its count.
+    /// The count in the neighbour's `SYNCED`, once it has arrived.
     heard: Option<u64>,
 }
 
@@ -163,7 +166,7 @@ impl Round {
         self.current = Some(Current::default());
     }
 
-    /// The neighbour asks for the whole. In one round it may do so once.
+    /// Notes the neighbour's digest of its whole store; a second one in the same round is an error.
     pub(super) fn asked_for_all(&mut self) -> Result<(), PeerError> {
         let current = self.current.get_or_insert_default();
         if std::mem::replace(&mut current.was_asked, true) {
@@ -186,7 +189,7 @@ impl Round {
         }
     }
 
-    /// An answer came; one that does not answer the oldest question has no place in the protocol.
+    /// Matches an answer with the oldest open query; an answer that does not fit is an error.
     pub(super) fn answered(&mut self, answer: Answer) -> Result<(), PeerError> {
         let is_whole = match (self.open.front_mut(), answer) {
             (Some(Question::Digest(asked, 0)), Answer::Done(under) | Answer::Listed(under))
@@ -209,14 +212,14 @@ impl Round {
         Ok(())
     }
 
-    /// A record is sent in answer to a question.
+    /// Counts a record that is sent to answer a query.
     pub(super) fn send(&mut self) {
         if let Some(current) = &mut self.current {
             current.sent += 1;
         }
     }
 
-    /// Whether `SYNCED` is due now, which it is once.
+    /// Whether `SYNCED` is due now, which happens once in a round.
     pub(super) fn is_due(&mut self) -> bool {
         let no_question_is_open = self.open.is_empty();
         let Some(current) = &mut self.current else {
@@ -225,7 +228,7 @@ impl Round {
         no_question_is_open && !std::mem::replace(&mut current.finishing, no_question_is_open)
     }
 
-    /// `SYNCED` is being written: with this count.
+    /// The count for the `SYNCED` that is being written.
     pub(super) fn say(&mut self) -> u64 {
         let current = self.current.get_or_insert_default();
         *current.said.insert(current.sent)
@@ -237,7 +240,8 @@ impl Round {
         }
     }
 
-    /// Both counts, sent and received, and whether another round must follow, once both ends are done.
+    /// If both ends have sent `SYNCED`, ends the round, and returns the records sent, those
+    /// received, and whether another round must follow.
     pub(super) fn take_finished(&mut self) -> Option<(u64, u64, bool)> {
         let current = self.current.as_ref()?;
         let finished = (current.said?, current.heard?, current.skipped);
@@ -276,12 +280,12 @@ impl Link {
         }
     }
 
-    /// Whether both ends are comparing what they know.
+    /// Whether a round of set reconciliation is under way.
     pub(super) fn is_comparing(&self) -> bool {
         self.round.is_active()
     }
 
-    /// Begins comparing what both know.
+    /// Begins a round: queries with the digest of the whole store.
     pub(super) fn begin_round(&mut self, cause: EventId) {
         self.round.begin();
         self.round.ask(Question::Digest(Prefix::ROOT, 0));
@@ -289,9 +293,9 @@ impl Link {
             .push_back((Word::Digest(Prefix::ROOT), Some(cause)));
     }
 
-    /// Queues a line that is no update. An honest neighbour has at most `most` and a fan-out of
-    /// questions open, and each answer is at most sixteen lines; one that asks on and on without
-    /// reading the answers is refused.
+    /// Queues a line other than an update. An honest neighbour has at most `most` queries and a
+    /// fan-out of further ones open, and each answer has at most sixteen lines; a neighbour that
+    /// queries on and on without reading the answers is refused.
     pub(super) fn say(
         &mut self,
         word: Word,
@@ -305,7 +309,7 @@ impl Link {
         Ok(())
     }
 
-    /// Bytes behind it that it has room for.
+    /// Heap bytes of the queues, by capacity.
     pub(super) fn heap(&self) -> usize {
         let words = self.words.capacity() * size_of::<(Word, Option<EventId>)>();
         words + self.dirty.heap()
@@ -316,15 +320,15 @@ impl Link {
         self.has_waiting() || self.parting == Parting::Leaving
     }
 
-    /// Whether anything waits that can be written now, but for a last `BYE`.
+    /// Whether anything but a last `BYE` can be written now.
     pub(super) fn has_waiting(&self) -> bool {
         !self.words.is_empty()
             || self.dirty.has_live()
             || (self.dirty.has_bulk() && self.pings.allow_bulk())
     }
 
-    /// Removes and returns the next item to send, a live one or one in bulk, as `pace` says. There is none in bulk while
-    /// the pings do not allow it.
+    /// Removes and returns the next record of this `pace`. There is none in bulk while the pings do
+    /// not allow it.
     pub(super) fn pop(&mut self, pace: Pace) -> Option<Waiting> {
         match pace {
             Pace::Live => self.dirty.pop_live(),
@@ -333,14 +337,14 @@ impl Link {
         }
     }
 
-    /// Nothing is sent from now on but what is live, and no question is sent or answered any more.
+    /// Begins a graceful stop: from now on nothing is sent but live updates and `PONG`s.
     pub(super) fn leave(&mut self) {
         self.parting = Parting::Leaving;
         self.hush();
         self.dirty.forget_bulk();
     }
 
-    /// The neighbour leaves, it said by this line: it is answered, and sent nothing more.
+    /// The neighbour stops, as the line `heard` says: `BYE` answers it and is the last line to it.
     pub(super) fn let_go(&mut self, heard: EventId) {
         self.parting = Parting::Left(heard);
         self.hush();
@@ -351,12 +355,12 @@ impl Link {
     fn hush(&mut self) {
         self.put_off = None;
         self.round = Round::default();
-        // Whoever sent a `PING` is still answered.
+        // A neighbour that sent a `PING` still gets its `PONG`.
         self.words
             .retain(|(word, _)| matches!(word, Word::Pong(..)));
     }
 
-    /// Whether the neighbour is still sent what happens.
+    /// Whether new updates are still sent to the neighbour.
     pub(super) fn is_told(&self) -> bool {
         matches!(self.parting, Parting::None | Parting::Leaving)
     }

@@ -5,18 +5,18 @@ use serde::Serialize;
 use super::Node;
 use super::link::Link;
 
-/// Bytes that a Node holds, counted from what it has room for. What the allocator adds to each piece is
-/// not in it.
+/// Bytes that a Node holds, counted by capacity, without the allocator's overhead for each
+/// allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
-    /// For what it knows of clients: records, the table by which they are found, their digest.
+    /// Bytes for clients: their records, the hash table and the digest.
     pub records: usize,
-    /// For its links: what waits to be said, and what is still to be sent to each neighbour.
+    /// Bytes for links: queued lines, and the dirty set of each neighbour.
     pub links: usize,
 }
 
 impl Node {
-    /// How much memory it holds.
+    /// Counts the memory held now; the count visits every leaf of the digest.
     pub fn memory(&self) -> Memory {
         let slots = self.links.capacity() * size_of::<Option<Link>>();
         let links = self.links.iter().flatten().map(Link::heap);

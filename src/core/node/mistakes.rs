@@ -9,62 +9,62 @@ use std::cmp::Ordering;
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
 
-/// Something that a server does wrong.
+/// A wrong behaviour of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mistake {
     /// An IAMAT is answered twice.
     AnswersTwice,
-    /// What is no command is not answered.
+    /// An invalid line is not answered.
     RefusesInSilence,
     /// An IAMAT is answered before its record is stored.
     AnswersFirst,
-    /// What a client says replaces what is known, even if it is older. (If what neighbours say did, too, two
-    /// records would chase each other for ever.)
+    /// A client's update replaces the stored record even if it is older. (If neighbours' updates
+    /// did so, too, two records would replace each other for ever.)
     TakesOlder,
     /// Of two records with the same time, neither is newer.
     BreaksNoTie,
     /// Times are compared as binary floating-point numbers.
     ComparesFloats,
-    /// What is in the future by the server's own clock is not taken in.
+    /// A record whose time is ahead of the server's own clock is ignored.
     AsksItsClock,
-    /// An update is passed on with one link too many.
+    /// An update is forwarded with one hop too many.
     CountsHopsTwice,
-    /// An update is passed on with the hops that it came with.
+    /// An update is forwarded with the hops that it arrived with.
     RaisesNoHops,
-    /// A new update is sent back to the neighbour that brought it, too.
+    /// A new update is also sent back to the neighbour that sent it.
     TellsBack,
-    /// What neighbours say is not taken in.
+    /// Neighbours' updates are ignored.
     IgnoresNeighbours,
-    /// What synchronisation brought is not passed on.
+    /// Records that arrive during set reconciliation are not forwarded.
     KeepsToItself,
-    /// A link is sent no new updates before the comparison of both stores is over.
+    /// A link gets no new updates before set reconciliation has completed.
     SubscribesLate,
-    /// Two servers that both know something do not compare what they know when their link comes up again.
+    /// Two servers that both hold records do not reconcile them when their link comes up again.
     ComparesNothing,
     /// The digest leaves out one sixteenth of all clients.
     MissesABucket,
-    /// The end of a synchronisation is never said.
+    /// `SYNCED` is never sent.
     NeverSynced,
-    /// A link on which nothing is heard is never closed.
+    /// A silent link is never closed.
     WaitsForEver,
-    /// A server that has lost a link never comes back from what it does then.
+    /// A server that loses a link hangs.
     SpinsWithoutLink,
     /// A link is closed after half a heartbeat of silence.
     GivesUpEarly,
     /// The clock is read as a binary floating-point number.
     ReadsFloats,
-    /// A WHATSAT is answered with what is known when Places has answered.
+    /// A WHATSAT is answered with the record that is held when Places has answered.
     AnswersWithTheLatest,
 }
 
-/// What a clock shows to who reads it as a binary floating-point number of seconds.
+/// The clock's reading, rounded to a binary floating-point number of seconds.
 pub(super) fn as_float(clock: Timestamp) -> Timestamp {
     let seconds: f64 = clock.to_string().parse().unwrap_or_default();
     Timestamp::parse(format!("{seconds:.9}").as_bytes()).unwrap_or(clock)
 }
 
-/// Which of two records is newer for who compares times as binary floating-point numbers, and breaks ties as
-/// everybody does.
+/// Whether `record` is newer than `held` by times as binary floating-point numbers; place and time
+/// break a tie.
 pub(super) fn is_newer_as_float(record: &Record, held: &Record) -> bool {
     let time = |record: &Record| -> f64 {
         let text = str::from_utf8(record.time_text()).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! One server's decisions: what it stores, floods, synchronises and answers.
 //!
-//! Nothing here waits, reads a clock or uses a socket. Lines and the time are arguments; what is to be written is
-//! pulled out of the Node by whoever can write it, and everything that was decided is recorded in a [`Journal`]. So
-//! the very same decisions run in production, in the simulator and in tests that have no network at all.
+//! Nothing here waits, reads a clock or uses a socket. Lines and the time are arguments; the task
+//! that can write to a link pulls its lines out of the Node ([`Node::pull`]), and every decision is
+//! recorded in a [`Journal`]. So the same decisions run in production, in the simulator and in
+//! tests without a network.
 
 mod client;
 mod dirty;
@@ -43,48 +44,54 @@ pub use link::LinkStatus;
 pub use memory::Memory;
 pub use parting::Unconfirmed;
 
-/// A neighbour's position in [`NodeConfig::neighbours`]. That of one that left is given to one that comes.
+/// A neighbour's position in [`NodeConfig::neighbours`]. A neighbour that joins gets the id of one
+/// that left, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NeighbourId(pub usize);
 
-/// What a Node must know before it can decide anything.
+/// A Node's identity, its neighbours and its bounds.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
     /// The herd's name; servers of another herd are refused.
     pub herd: Arc<str>,
     /// This server's name.
     pub name: Arc<str>,
-    /// Which run of it.
+    /// Identifies this run of the server; new at each restart.
     pub boot: BootId,
-    /// Makes the table of clients unpredictable to them. Changes nothing that anybody can see.
+    /// Seeds the hash table of clients, so that no client can choose ids that collide in it.
+    /// Nothing observable depends on it.
     pub table_seed: u64,
-    /// The servers that this one has a link with when it begins.
+    /// The neighbours at the start; [`Node::gain`] and [`Node::lose`] change them later.
     pub neighbours: Vec<Neighbour>,
-    /// How the comparison of stores is bounded.
+    /// The bounds of the set reconciliation.
     pub bounds: SyncBounds,
-    /// Which links a new update is sent over; all but the one that it came by, if not given.
+    /// Which links a new update is sent over; without a rule, all links but the one it arrived by.
     pub flood: Option<Arc<dyn Flood>>,
 }
 
-/// A rule of the flood other than the shipped one: over which links a new update is sent on.
+/// A replacement for the shipped rule of the flood: over which links a server forwards a new
+/// update.
 ///
-/// What it leaves out is not lost: the comparison of stores finds it, at the latest at the next anti-entropy round.
+/// An update that the rule withholds is not lost: set reconciliation finds it, at the latest by
+/// anti-entropy.
 pub trait Flood: fmt::Debug + Send + Sync {
-    /// Whether server `me` sends an update to its neighbour `to`. It came from the neighbour `from`, or from a client.
+    /// Whether server `me` sends an update to its neighbour `to`. `from` is the neighbour that sent
+    /// the update, `None` if a client did.
     fn sends(&self, me: &str, from: Option<&str>, to: &str) -> bool;
 }
 
-/// How the comparison of two stores is bounded.
+/// The bounds of the set reconciliation between two stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncBounds {
-    /// The number of records on both sides up to which a set is listed, at most
+    /// A set is listed if neither side holds more than this number of its records, at most
     /// [`MOST_HASHES`](crate::protocol::peer::MOST_HASHES); larger sets are cut up.
     pub small: u64,
-    /// The number of open questions from which on a set is not cut up: what that would have found is found in the
-    /// next round. Two rounds that cross have up to 32 open for each digit on the way to a difference, so less than
-    /// 512 might never reach a deep one.
+    /// From this number of open queries on, a set that differs is not cut up; the next round finds
+    /// the difference. Two rounds that cross have up to 32 queries open for each digit on the way
+    /// to a difference, so a bound below 512 might never reach a deep one.
     pub most_questions: usize,
-    /// The number of records that are gone through at a time while others wait; of more, a part each time.
+    /// The maximum number of records to go through at once, since clients wait meanwhile. Larger
+    /// sets are gone through in parts.
     pub most_at_once: u64,
 }
 
@@ -101,9 +108,10 @@ impl Default for SyncBounds {
 /// A server at the other end of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its name.
+    /// The neighbour's name in the herd.
     pub name: Arc<str>,
-    /// Whether this end dials it. One end of each link does: the one that the herd names first.
+    /// Whether this end dials the neighbour. The server that the herd file names first in a link
+    /// dials.
     pub dialled: bool,
 }
 
@@ -111,35 +119,36 @@ pub struct Neighbour {
 pub struct Node {
     config: NodeConfig,
     store: Store,
-    /// By [`NeighbourId`]; `None` while that link is down.
+    /// Indexed by [`NeighbourId`]; `None` while the link is down.
     links: Vec<Option<Link>>,
-    /// Those that are no neighbours any more. Their ids stay valid, and go to those that come.
+    /// Ids of neighbours that left. These ids stay valid until neighbours that join get them.
     left: BTreeSet<NeighbourId>,
-    /// What is kept, and for how long.
+    /// The ceilings and the time to live of records.
     kept: keep::Retention,
-    /// Links that got something to write since [`take_ready`](Self::take_ready) was last called.
+    /// Links that got something to write since the last [`take_ready`](Self::take_ready).
     ready: BTreeSet<NeighbourId>,
-    /// The neighbour that this server gets most of what it lacks from.
+    /// The neighbour that fills this server, while it lacks much.
     filling: Option<fill::Filling>,
-    /// By [`NeighbourId`]: its runs, and how it stood when its link was last up.
+    /// Indexed by [`NeighbourId`], as `parted` is: the neighbour's runs, and how its last link
+    /// ended.
     runs: Vec<parting::Runs>,
     parted: Vec<parting::Parted>,
-    /// How many updates were accepted.
+    /// The number of updates accepted since the start.
     accepted: u64,
-    /// Whether what one neighbour sends is sent on to the others.
+    /// Whether updates from one neighbour are forwarded to the others.
     relays: bool,
     /// What it does wrong; in no build but a test's is there anything of this.
     mistakes: Mistakes,
 }
 
-/// What became of a record.
+/// The outcome of merging a record into the store.
 struct Merged {
-    /// The client, if the store holds exactly this record now, whether it was new or not.
+    /// The client, if the store now holds exactly the merged record, be it new or a duplicate.
     held: Option<ClientIndex>,
 }
 
 impl Node {
-    /// A server that knows nobody's place and has no link up.
+    /// A server with an empty store and no link.
     pub fn new(config: NodeConfig) -> Self {
         let links = config.neighbours.iter().map(|_| None).collect();
         let runs = config.neighbours.iter().map(|_| parting::Runs::default());
@@ -174,18 +183,19 @@ impl Node {
         self.store.len() - self.store.tombstones()
     }
 
-    /// How many clients it knows to be forgotten.
+    /// The number of tombstones.
     pub fn forgotten(&self) -> usize {
         self.store.tombstones()
     }
 
-    /// Everything it knows, tombstones included; as long as nothing is forgotten, in the order in which it first heard of each client.
+    /// All records, tombstones included, each with its hops. As long as none has expired, they are
+    /// in the order in which their clients became known.
     pub fn records(&self) -> impl Iterator<Item = (&Record, u32)> {
         let entries = self.store.entries();
         entries.map(|entry| (&entry.record, entry.hops))
     }
 
-    /// Takes `record` in if it is new, and marks it for every live link but the one it came by.
+    /// Stores `record` if it is newer, and marks it for every live link but the one it arrived by.
     fn merge(
         &mut self,
         record: Record,
@@ -216,7 +226,7 @@ impl Node {
         let known = self.store.find(record.id());
         let held = known.map(|client| (client, &self.store.entry(client).record));
         let record = match (from, held) {
-            // What a client says belongs to the generation that its server knows of.
+            // A client's update belongs to the generation of the record that its server holds.
             (None, Some((_, held))) if held.generation() > 0 => {
                 record.in_generation(held.generation())
             }
@@ -255,7 +265,8 @@ impl Node {
         Merged { held: Some(client) }
     }
 
-    /// Stores a record that is newer than what is `known`, and marks it for every live link but the one it came by.
+    /// Stores a record that is newer than that of `known`, and marks it for every live link but the
+    /// one it arrived by.
     fn take_in(
         &mut self,
         known: Option<ClientIndex>,
@@ -273,7 +284,7 @@ impl Node {
         client
     }
 
-    /// Whether `record` is to be stored in the place of `held`.
+    /// Whether `record` replaces `held`: if it is newer, unless a mistake decides otherwise.
     fn replaces(&self, record: &Record, held: &Record, from_server: bool) -> bool {
         let makes = |mistake| self.mistakes.makes(mistake);
         if makes(Mistake::BreaksNoTie) {
@@ -324,7 +335,7 @@ impl Node {
                 && Some(neighbour) != but
                 && flood.as_ref().is_none_or(|flood| sends(flood, neighbour))
                 && link.is_told()
-                // Comparing will find what it lacks of this.
+                // The postponed reconciliation finds which of these records the neighbour lacks.
                 && !(reason == Reason::Relay && link.put_off.is_some())
                 && !(makes(Mistake::SubscribesLate) && link.is_comparing())
             {
@@ -334,7 +345,7 @@ impl Node {
         }
     }
 
-    /// What it knows of a client, be it that it is forgotten, and how many links that crossed on its way here.
+    /// A client's record, which may be a tombstone, and how many links it crossed on its way here.
     pub fn record(&self, id: &[u8]) -> Option<(&Record, u32)> {
         let entry = self.store.entry(self.store.find(id)?);
         Some((&entry.record, entry.hops))
@@ -345,7 +356,7 @@ impl Node {
         self.links[neighbour.0].as_ref().is_some_and(Link::has_work)
     }
 
-    /// Calls `wake` for each link that got something to write since this was last called.
+    /// Calls `wake` for each link that got something to write since the last call.
     pub fn take_ready(&mut self, mut wake: impl FnMut(NeighbourId)) {
         while let Some(neighbour) = self.ready.pop_first() {
             wake(neighbour);

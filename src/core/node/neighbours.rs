@@ -1,4 +1,5 @@
-//! Who the neighbours are. A herd that changes gives a Node some and takes others away.
+//! Which servers are the neighbours. A changed herd file adds some to a running Node and removes
+//! others.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use super::{Neighbour, NeighbourId, Node};
 use crate::journal::{CloseReason, EventKind, Journal};
 
 impl Node {
-    /// There is a link with this server from now on; it is down. Whoever left makes room, so there are never more ids
-    /// than there were neighbours at a time.
+    /// Adds a neighbour, whose link is down. It gets the id of a neighbour that left, if there is
+    /// one, so there are never more ids than there were neighbours at one time.
     pub fn gain(&mut self, neighbour: Neighbour, journal: &dyn Journal) -> NeighbourId {
         let peer = Arc::clone(&neighbour.name);
         journal.record(None, EventKind::Linked { peer });
@@ -27,8 +28,8 @@ impl Node {
         NeighbourId(neighbours.len() - 1)
     }
 
-    /// There is no link with `neighbour` any more: it is sent nothing, and greeted by no name. What it sent before
-    /// stays valid.
+    /// Removes `neighbour`: its link closes, nothing more is sent to it, and its greetings are
+    /// refused. Records that it sent before stay valid.
     pub fn lose(&mut self, neighbour: NeighbourId, why: CloseReason, journal: &dyn Journal) {
         if !self.left.insert(neighbour) {
             return;
@@ -39,19 +40,19 @@ impl Node {
         self.ready.remove(&neighbour);
     }
 
-    /// The neighbours that there are.
+    /// The current neighbours, without those that left.
     pub fn neighbours(&self) -> impl Iterator<Item = (NeighbourId, &Neighbour)> {
         let all = self.config.neighbours.iter().enumerate();
         all.map(|(position, neighbour)| (NeighbourId(position), neighbour))
             .filter(|(id, _)| !self.left.contains(id))
     }
 
-    /// Whether there is a link with `neighbour`.
+    /// Whether the link with `neighbour` is up.
     pub fn is_up(&self, neighbour: NeighbourId) -> bool {
         self.links[neighbour.0].is_some()
     }
 
-    /// How the link with each neighbour is.
+    /// Each neighbour's name, and the status of its link unless that is down.
     pub fn links(&self) -> impl Iterator<Item = (Arc<str>, Option<LinkStatus>)> {
         self.neighbours().map(|(id, neighbour)| {
             let link = self.links[id.0].as_ref();
@@ -59,7 +60,7 @@ impl Node {
         })
     }
 
-    /// Who the neighbour is, or was before it left.
+    /// The neighbour's name. After it left, the name stays until the id is reused.
     pub fn name_of(&self, neighbour: NeighbourId) -> Arc<str> {
         Arc::clone(&self.config.neighbours[neighbour.0].name)
     }

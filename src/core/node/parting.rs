@@ -1,9 +1,11 @@
-//! A graceful end: what is answered here and not sent to any neighbour yet is sent before the server goes.
+//! Graceful stop: updates that were answered here and not sent to any neighbour yet are sent before
+//! the server ends.
 //!
-//! A server that leaves sends its neighbours what is live, then `BYE`, and goes on reading until they say `BYE`, too:
-//! only then do they have everything. A neighbour with which it has not compared all it knows is sent what clients
-//! sent this server, so that no comparison need be completed first. In version 1 the end of the stream, both ways,
-//! says the same.
+//! A server that stops sends its neighbours what is live, then `BYE`, and reads on until each of
+//! them answers `BYE`: only then does that neighbour hold everything. A neighbour with which no
+//! round of set reconciliation has completed is sent the records of this server's own clients, so
+//! that no round need complete first. In version 1 the end of the stream, in both directions, takes
+//! the place of `BYE`.
 
 use std::sync::Arc;
 
@@ -16,18 +18,19 @@ use super::link::{Link, Parting, Word};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
-/// The runs of a neighbour that had a link with this one.
+/// The runs of a neighbour that had a link with this server.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    /// One of them and this server have compared all they knew.
+    /// Whether one of the runs has completed a round of set reconciliation with this server.
     pub(super) was_synchronised: bool,
     last: Option<BootId>,
-    /// Those before it, the oldest first.
+    /// The runs before the last, oldest first.
     former: Vec<BootId>,
 }
 
 impl Runs {
-    /// How many are remembered. Two servers of one name show it by the second.
+    /// How many former runs are remembered. The second run is enough to expose two servers with one
+    /// name.
     const MOST: usize = 16;
 
     pub(super) fn began(&mut self, boot: BootId) {
@@ -40,46 +43,47 @@ impl Runs {
         }
     }
 
-    /// The run that came after `boot`, if another did: a run that is over can't come back.
+    /// The last run, if `boot` is an earlier one. A restarted server has a new boot id, so an
+    /// earlier run that greets again is another server of the same name.
     pub(super) fn successor_of(&self, boot: BootId) -> Option<BootId> {
         self.last.filter(|_| self.former.contains(&boot))
     }
 }
 
-/// What a neighbour had when its link was last up.
+/// What a neighbour held when its link last ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Parted {
     /// There was no link yet, or it was lost: the neighbour may have received anything or nothing.
     #[default]
     Unknown,
-    /// It left by itself, when this number of updates had been accepted here.
+    /// The neighbour stopped when this number of updates had been accepted here.
     Left(u64),
-    /// This server left, and it confirmed to have everything.
+    /// This server stopped, and the neighbour confirmed that it holds everything.
     Confirmed,
-    /// This server left, and it may lack up to this number of records.
+    /// This server stopped, and the neighbour may lack up to this number of records.
     Unconfirmed(usize),
 }
 
-/// How a neighbour parted with a server that has stopped.
+/// A neighbour that has not confirmed everything to a server that has stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
-    /// The neighbour.
+    /// The neighbour's name.
     pub peer: Arc<str>,
-    /// Up to this number of the records that this server held may be unknown to it.
+    /// The neighbour may lack up to this number of the records that this server held.
     pub records: usize,
-    /// There was a link with it at some time in this run. A neighbour without one is not expected to confirm
+    /// Whether the neighbour had a link with this run. Without one it is not expected to confirm
     /// anything.
     pub was_linked: bool,
 }
 
 impl Node {
-    /// Whether every neighbour has sent it what it knew, at some time since it began.
+    /// Whether a round of set reconciliation with every neighbour has completed since the start.
     pub fn has_heard_all(&self) -> bool {
         self.neighbours()
             .all(|(id, _)| self.runs[id.0].was_synchronised)
     }
 
-    /// This server stops, and `neighbour` is sent what it must still know, then `BYE`.
+    /// Stops gracefully towards `neighbour`: sends what it must still get, then `BYE`.
     pub fn leave(&mut self, neighbour: NeighbourId) {
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
@@ -101,31 +105,33 @@ impl Node {
         self.ready.insert(neighbour);
     }
 
-    /// From now on this server sends no neighbour what others send it. Whoever said it knows it, so nothing is lost,
-    /// and what waits for a slow neighbour comes to an end.
+    /// Stops forwarding neighbours' updates. The servers that sent them hold them, so nothing is
+    /// lost, and the queue of a slow neighbour comes to an end.
     pub fn relay_no_more(&mut self) {
         self.relays = false;
     }
 
-    /// Whether all is said to a neighbour that this server leaves, so that nothing but its confirmation is waited for.
+    /// Whether everything is sent to a neighbour that this server leaves, so that only a
+    /// confirmation is waited for.
     pub fn has_left(&self, neighbour: NeighbourId) -> bool {
         let link = self.links[neighbour.0].as_ref();
         link.is_some_and(|link| matches!(link.parting, Parting::Said | Parting::Confirmed))
     }
 
-    /// Whether a neighbour that this server leaves has everything.
+    /// Whether a neighbour that this server leaves has confirmed that it holds everything.
     pub fn is_confirmed(&self, neighbour: NeighbourId) -> bool {
         let link = self.links[neighbour.0].as_ref();
         link.is_some_and(|link| link.parting == Parting::Confirmed)
     }
 
-    /// Whether a neighbour said that it leaves.
+    /// Whether the neighbour has announced by `BYE` that it stops.
     pub fn is_left_by(&self, neighbour: NeighbourId) -> bool {
         let link = self.links[neighbour.0].as_ref();
         link.is_some_and(|link| matches!(link.parting, Parting::Left(_)))
     }
 
-    /// A neighbour to which everything was said has ended the stream without an error. In version 1 that confirms it.
+    /// A neighbour ended its stream without an error. In version 1 that confirms everything, once
+    /// it was sent.
     pub fn hear_end(&mut self, neighbour: NeighbourId) {
         if let Some(link) = &mut self.links[neighbour.0]
             && link.version == 1
@@ -150,7 +156,7 @@ impl Node {
         self.filled(neighbour);
     }
 
-    /// Says `BYE` once nothing else waits. Version 1 has no such word: the stream ends.
+    /// Appends `BYE` once nothing else waits. In version 1 the stream ends instead.
     pub(super) fn write_bye(
         &mut self,
         neighbour: NeighbourId,
@@ -170,7 +176,7 @@ impl Node {
         Some((conn, None))
     }
 
-    /// A link is over: what its neighbour has of what this server holds.
+    /// Notes, when a link ends, how much its neighbour holds of what this server does.
     pub(super) fn note_parting(&mut self, neighbour: NeighbourId, link: &Link) {
         self.parted[neighbour.0] = match link.parting {
             Parting::None => Parted::Unknown,
@@ -180,7 +186,7 @@ impl Node {
         };
     }
 
-    /// Up to how many records may be unknown to the neighbour of this link.
+    /// Up to how many records the neighbour of this link may lack.
     fn unconfirmed(&self, link: &Link) -> usize {
         if !link.was_synchronised {
             return self.store.len();
@@ -191,16 +197,18 @@ impl Node {
             .min(self.store.len())
     }
 
-    /// This server has stopped: tells the journal of each neighbour that may lack something, and gives them back.
+    /// Records in the journal, once this server has stopped, each neighbour that may lack records,
+    /// and returns them.
     ///
-    /// A neighbour that was out of reach is named only if nobody else confirmed to have everything: then what this server
-    /// alone knew is gone with it.
+    /// A neighbour that was unreachable is included only if no other confirmed everything: then
+    /// what this server alone held is lost.
     pub fn farewell(&self, journal: &dyn Journal) -> Vec<Unconfirmed> {
         let parted = || {
             let neighbours = self.neighbours();
             neighbours.map(|(id, known)| (id, known, self.parted[id.0]))
         };
-        // Whoever left when nothing had come since had all, as well as whoever confirmed it.
+        // A neighbour holds everything if it confirmed that, or if nothing was accepted since it
+        // stopped.
         let has_all = [Parted::Confirmed, Parted::Left(self.accepted)];
         let anybody_has_all = parted().any(|(_, _, parted)| has_all.contains(&parted));
         let unconfirmed = parted().filter_map(|(id, known, parted)| {

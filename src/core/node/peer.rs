@@ -1,4 +1,4 @@
-//! The lines that come from a neighbour and go to it while its link is up.
+//! The lines from a neighbour and to it while its link is up.
 
 use crate::journal::{CloseReason, ConnId, EventId, EventKind, Journal};
 use crate::protocol::peer::{self, Pace, PeerError, PeerLine, Update};
@@ -11,13 +11,14 @@ use super::store::ClientIndex;
 use super::{Greeting, NeighbourId, Node};
 
 impl Node {
-    /// A neighbour was greeted on `conn`: updates flow from now on. The end that dialled begins
-    /// comparing what both know. A link that was up already is superseded.
+    /// Opens the link with the neighbour that greeted on `conn`: updates flow from now on, and the
+    /// end that dialled begins set reconciliation. A link that was up already is superseded. A
+    /// neighbour that has left gets no link.
     ///
-    /// Subscribing comes first and comparing second: the other way round an update that arrives in
-    /// between would fall through. One that left gets no link.
+    /// The link is subscribed to updates before reconciliation begins; the other way round, an
+    /// update that arrives in between would be missed.
     ///
-    /// `greeted` is the event of hearing the greeting.
+    /// `greeted` is the event of the greeting's arrival.
     pub fn link_up(
         &mut self,
         greeting: Greeting,
@@ -37,7 +38,7 @@ impl Node {
         self.compare(neighbour, greeting.records, up);
     }
 
-    /// The link is gone, and with it what waited for it: synchronisation will find what is missing.
+    /// Closes the link, and drops what waits for it: set reconciliation finds what is missing.
     pub fn link_down(
         &mut self,
         neighbour: NeighbourId,
@@ -56,12 +57,12 @@ impl Node {
         }
     }
 
-    /// Handles one line of a neighbour whose link is up, without its terminator.
+    /// Handles one line, without its terminator, of a neighbour whose link is up.
     ///
     /// # Errors
     ///
-    /// When the line has no place in the protocol, with the event of hearing it. The link must be
-    /// closed then; what lines before it said stands.
+    /// If the line violates the protocol; the event is its arrival. The caller must close the link,
+    /// and the effects of earlier lines stay.
     pub fn peer_line(
         &mut self,
         neighbour: NeighbourId,
@@ -107,7 +108,7 @@ impl Node {
             }
             PeerLine::Pong { ping, clock } => {
                 link.pings.answered(ping, clock, now)?;
-                // Bulk may have waited for this.
+                // Bulk may have waited for this `PONG`.
                 self.ready.insert(neighbour);
                 Ok(())
             }
@@ -115,10 +116,11 @@ impl Node {
                 self.hear_bye(neighbour, heard);
                 Ok(())
             }
-            // A heartbeat of version 1; or a refusal, which the connection's end follows and closes the link.
+            // A heartbeat of version 1, or a refusal: the connection's end follows that and closes
+            // the link.
             PeerLine::Ping { .. } | PeerLine::Bye { .. } => Ok(()),
             PeerLine::Hello(_) | PeerLine::Dial(_) => Err(PeerError::Unexpected),
-            // Who leaves has no questions any more, and answers none.
+            // Once one end stops, no query is sent or answered.
             _ if link.parting != Parting::None => Ok(()),
             sync => self.sync_line(neighbour, sync, heard, journal),
         }
@@ -133,7 +135,8 @@ impl Node {
     ) {
         let from = Some((neighbour, update.pace));
         let merged = self.merge(update.record, update.hops, from, heard, journal);
-        // What it just sent need not be sent back. If something newer is held, it is still owed that.
+        // The neighbour has the record that it just sent. If a newer one is held, that stays
+        // marked.
         if let Some(link) = &mut self.links[neighbour.0]
             && let Some(held) = merged.held
             && !self.mistakes.makes(Mistake::TellsBack)
@@ -142,12 +145,13 @@ impl Node {
         }
     }
 
-    /// Appends lines for `neighbour`, each with its terminator, until nothing waits, `out` holds about
-    /// `enough` bytes, or looking up what waits took long enough; then there may be more though nothing was appended. They
-    /// count as sent: a link that fails afterwards is synchronised anew.
+    /// Appends lines for `neighbour`, each with its terminator, until nothing waits, `out` holds
+    /// about `enough` bytes, or looking up what waits took long enough; in that last case there may
+    /// be more although nothing was appended. Appended lines count as sent: a link that fails
+    /// afterwards is synchronised anew.
     ///
-    /// What is live goes first. Where it never ends, a share of the rest goes with it each time, so that questions are
-    /// answered, and what a neighbour lacks reaches it some day.
+    /// Live updates go first. If they never end, a share of the rest goes with them each time, so
+    /// that queries are answered, and a neighbour gets what it lacks in the end.
     pub fn pull(
         &mut self,
         neighbour: NeighbourId,
@@ -164,7 +168,7 @@ impl Node {
         }
         let enough = enough.max(out.len().saturating_add(share));
         self.pull_some(neighbour, enough, now, out, journal, Self::write_word_due);
-        // So much at most, and less where there was much else: what becomes live meanwhile waits for it.
+        // Bulk gets this share and no more, since whatever becomes live meanwhile waits behind it.
         let enough = out.len().saturating_add(share);
         let mut unfolded = 0;
         while out.len() < enough && unfolded < UNFOLDED_AT_ONCE {
@@ -181,7 +185,7 @@ impl Node {
         self.pull_some(neighbour, usize::MAX, now, out, journal, Self::write_bye);
     }
 
-    /// Appends what `write` gives, line by line, until it gives nothing or `out` holds `enough` bytes.
+    /// Appends the lines of `write` until it has none or `out` holds `enough` bytes.
     fn pull_some(
         &mut self,
         neighbour: NeighbourId,
@@ -200,7 +204,7 @@ impl Node {
         }
     }
 
-    /// The line from `from` on is said.
+    /// Terminates the line in `out[from..]`, and records it as sent.
     fn wrote(
         &mut self,
         neighbour: NeighbourId,
@@ -216,8 +220,8 @@ impl Node {
         self.conclude_round(neighbour, sent, journal);
     }
 
-    /// After a number of bytes of bulk sends a `PING` to learn whether they were handled, before there are too many
-    /// on their way.
+    /// Appends a `PING` after a number of bytes of bulk: the `PONG` tells that they were handled,
+    /// before too many are in flight.
     fn ask_whether_handled(
         &mut self,
         neighbour: NeighbourId,
@@ -248,7 +252,7 @@ impl Node {
                     return self.write_record(neighbour, client, reason, out);
                 }
                 Waiting::Synced(cause) => return self.write_synced(neighbour, cause, out),
-                // It is bulk.
+                // Parts wait in bulk alone.
                 Waiting::Part(_) => return None,
             }
         }
@@ -305,7 +309,7 @@ impl Node {
         Some((link.conn, Some(cause)))
     }
 
-    /// Version 1 has no word for generations: what is sent to a neighbour that speaks it is not of one.
+    /// Whether the link's version can express the client's record: version 1 has no generations.
     fn can_say(&self, neighbour: NeighbourId, client: ClientIndex) -> bool {
         let link = self.links[neighbour.0].as_ref();
         let generation = self.store.entry(client).record.generation();
@@ -339,7 +343,8 @@ impl Node {
         Some((link.conn, Some(cause)))
     }
 
-    /// Asks whether all that was said so far is handled; in version 1 just says that this end is there.
+    /// Appends a `PING` that asks for a `PONG`, or a mere heartbeat in version 1 or if too many are
+    /// open.
     fn write_ping(
         &mut self,
         neighbour: NeighbourId,
@@ -350,7 +355,8 @@ impl Node {
         let link = self.links[neighbour.0].as_mut()?;
         let asks = link.version > 1 && link.pings.allow_more();
         if asks {
-            // What waits was not said. It may be more than one update of a client, which is one record.
+            // Updates that wait are not sent yet. Several updates of one client may wait as one
+            // record.
             let told = accepted.saturating_sub(link.dirty.live() as u64);
             link.pings.ask(now, told);
         }
@@ -360,17 +366,18 @@ impl Node {
     }
 }
 
-/// By which connection a line was appended, and because of what.
+/// The connection of an appended line, and the event that caused it.
 pub(super) type Written = (ConnId, Option<EventId>);
 
-/// What was next of the bulk for a neighbour.
+/// The outcome of the next item of bulk.
 enum Next {
-    /// A line was appended, by this connection and because of this.
+    /// A line was appended: its connection and its cause.
     Written(ConnId, Option<EventId>),
-    /// What waited as a whole waits as its parts now, or is nothing for this neighbour.
+    /// A part was replaced by smaller ones or by its records, or the neighbour cannot get the
+    /// record.
     Unfolded,
 }
 
-/// The number of wholes that are unfolded before others may have the lock: they need not give a line, if all that is
-/// in them waits already.
+/// The number of parts that are unfolded before others may have the lock. A part need not give a
+/// line, if all of its records wait already.
 const UNFOLDED_AT_ONCE: usize = 16;

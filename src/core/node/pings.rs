@@ -1,4 +1,4 @@
-//! What a neighbour has confirmed, how long that took, and what its clock shows.
+//! `PING`s to a neighbour: what it has confirmed, the round trip, and the offset of its clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,35 +6,36 @@ use std::time::Duration;
 use crate::protocol::peer::PeerError;
 use crate::protocol::time::Timestamp;
 
-/// Questions of whether all that was sent so far has been handled.
+/// The `PING`s of a link. A `PONG` confirms that everything before its `PING` has been handled.
 #[derive(Debug, Default)]
 pub(super) struct Pings {
-    /// When each was sent, by this server's clock, and how many updates had been accepted by then that were to be
-    /// sent to the neighbour.
+    /// Open `PING`s: when each was sent, by this server's clock, and how many of the updates
+    /// accepted by then did not wait for the neighbour any more.
     open: VecDeque<(Timestamp, u64)>,
-    /// Bytes of records in bulk, and of live ones, since the last one.
+    /// Bytes sent since the last `PING`: records in bulk here, live ones below.
     bulk: usize,
     live: usize,
-    /// How many updates of those accepted so far the neighbour has confirmed.
+    /// How many of the accepted updates the neighbour has confirmed.
     pub(super) confirmed: u64,
-    /// What the last answer said of the way and of the neighbour's clock.
+    /// The round trip and the offset of the neighbour's clock in nanoseconds, by the last `PONG`.
     pub(super) measured: Option<(Duration, i64)>,
 }
 
 impl Pings {
-    /// The number of bytes of bulk that are sent between two of these questions. With [`MOST_OPEN`](Self::MOST_OPEN)
-    /// it bounds what a live update can find before it on its way: 256 KiB, which a server takes in within some 10
-    /// ms.
+    /// The bytes of bulk between two `PING`s. With [`MOST_OPEN`](Self::MOST_OPEN) it bounds the
+    /// bulk in flight ahead of a live update: 256 KiB, which a server handles in some 10 ms.
     const BULK: usize = 64 * 1024;
 
-    /// The maximum number that may be open while more is sent in bulk.
+    /// The number of open `PING`s at which bulk stops.
     const MOST_OPEN: usize = 4;
 
-    /// For this number of bytes of live updates one of bulk is sent, whatever is confirmed: a neighbour that is slow because live
-    /// updates never end would never get what it lacks.
+    /// For this number of bytes of live updates one byte of bulk is sent even without a
+    /// confirmation: a neighbour that confirms late because live updates never end would otherwise
+    /// never get what it lacks.
     const SHARE: usize = 4;
 
-    /// How many bytes must be due before that begins, or an update now and then would open the way.
+    /// The number of bytes by which bulk must be behind its share before the share releases it.
+    /// Without this, an occasional live update would let bulk pass.
     const LOT: usize = 4 * 1024;
 
     /// Whether records may be sent in bulk.
@@ -42,12 +43,13 @@ impl Pings {
         self.open.len() < Self::MOST_OPEN || self.bulk + Self::LOT <= self.live / Self::SHARE
     }
 
-    /// Whether one more may be sent. A neighbour that answers none is shown that this end is there all the same.
+    /// Whether one more `PING` may ask for a `PONG`. A neighbour that answers none still gets
+    /// heartbeats.
     pub(super) fn allow_more(&self) -> bool {
         self.open.len() < 4 * Self::MOST_OPEN
     }
 
-    /// More was sent in bulk; whether it is time to ask.
+    /// Counts bytes of bulk, and returns whether a `PING` is due.
     pub(super) fn sent_bulk(&mut self, bytes: usize) -> bool {
         self.bulk += bytes;
         self.bulk >= Self::BULK && self.open.len() < Self::MOST_OPEN
@@ -62,7 +64,7 @@ impl Pings {
         self.open.push_back((clock, told));
     }
 
-    /// An answer came.
+    /// Matches a `PONG` with the oldest open `PING`, and measures by it.
     pub(super) fn answered(
         &mut self,
         ping: Timestamp,
@@ -75,7 +77,7 @@ impl Pings {
         }
         self.confirmed = told;
         let way = now.as_nanos().saturating_sub(asked.as_nanos());
-        // A clock that was set meanwhile tells nothing.
+        // If this server's clock was set back meanwhile, nothing can be measured.
         if let Ok(way) = u64::try_from(way) {
             let middle = asked.as_nanos() + i128::from(way) / 2;
             let offset = theirs.as_nanos().saturating_sub(middle);

@@ -7,53 +7,54 @@ use crate::journal::EventId;
 use crate::protocol::peer::{Prefix, Summary};
 use crate::protocol::record::Record;
 
-/// A client's number in its store, as long as that holds a record of it. Then another client may get the number.
+/// A client's index in the store. It is valid as long as the store holds a record of the client;
+/// after that another client may get it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClientIndex(u32);
 
 impl ClientIndex {
-    /// As an index into something that has one element for each client.
+    /// As an index into a vector that has one element for each client.
     pub(crate) fn position(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A record, and how it came here.
+/// A record, and how it arrived here.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) record: Record,
-    /// How many links it crossed on its way here.
+    /// How many links the record crossed on its way here.
     pub(crate) hops: u32,
-    /// The event by which it was accepted.
+    /// The event that accepted the record.
     pub(crate) accepted: EventId,
     /// The keyed hash of the whole record.
     pub(crate) hash: u64,
-    /// The keyed hash of the client, by which the digest sorts.
+    /// The keyed hash of the client's id, by which the digest sorts.
     pub(crate) place: u64,
 }
 
 /// Records by client, found by hash, and the summary of any [`Prefix`].
 ///
-/// Nothing iterates over the table, so the order of its hashes is seen by nobody.
+/// Nothing iterates over the table, so the order of its hashes is not observable.
 pub(crate) struct Store {
-    /// By [`ClientIndex`]; nothing where a record was removed.
+    /// Indexed by [`ClientIndex`]; `None` where a record was removed.
     entries: Vec<Option<Entry>>,
-    /// Numbers that are free again.
+    /// Indices of removed clients, to be reused.
     free: Vec<ClientIndex>,
     table: HashTable<ClientIndex>,
-    /// Private to this run, so that no client can choose ids that collide.
+    /// Keyed for this run alone, so that no client can choose ids that collide.
     table_hash: SipHasher13,
-    /// The same in the whole herd, or digests could not be compared.
+    /// Keyed alike in the whole herd, or digests could not be compared.
     digest_hash: SipHasher13,
     digest: Digest,
-    /// How long all records are together.
+    /// The length of all records together, in bytes.
     bytes: usize,
     /// How many of the records are tombstones.
     tombstones: usize,
 }
 
 impl Store {
-    /// An empty store. `herd` keys the digest; `table_seed` the look-ups.
+    /// An empty store. `herd` keys the digest, `table_seed` the hash table.
     pub(crate) fn new(herd: &str, table_seed: u64) -> Self {
         let key = SipHasher13::new_with_keys(0, 0).hash(herd.as_bytes());
         Self {
@@ -68,17 +69,17 @@ impl Store {
         }
     }
 
-    /// How many bytes the records have together.
+    /// The length of all records together, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many records there are.
+    /// How many records there are, tombstones included.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
 
-    /// How many of them say that their client is forgotten.
+    /// How many of the records are tombstones.
     pub(crate) fn tombstones(&self) -> usize {
         self.tombstones
     }
@@ -87,7 +88,7 @@ impl Store {
         self.entries.iter().flatten()
     }
 
-    /// Bytes behind it that it has room for, and the texts of its records.
+    /// Heap bytes of the store: capacities, and the texts of its records.
     pub(super) fn heap(&self) -> usize {
         let entries = self.entries.capacity() * size_of::<Option<Entry>>();
         let free = self.free.capacity() * size_of::<ClientIndex>();
@@ -98,15 +99,16 @@ impl Store {
         entries + self.bytes + free + leaves + members.sum::<usize>() + table
     }
 
-    /// The numbers of all clients.
+    /// The indices of all clients.
     pub(crate) fn indices(&self) -> impl Iterator<Item = ClientIndex> {
         let held = (0..).map(ClientIndex).zip(&self.entries);
         held.filter_map(|(index, entry)| entry.as_ref().map(|_| index))
     }
 
-    /// A number that no client has or had. Those that come have it or a higher one, or that of one that was removed.
+    /// The lowest index that is neither in use nor to be reused. A new client gets it, or a reused
+    /// one.
     pub(crate) fn end(&self) -> ClientIndex {
-        // Four thousand million clients would fill the memory of any machine first.
+        // Four billion clients would fill the memory of any machine before this overflows.
         ClientIndex(u32::try_from(self.entries.len()).unwrap_or(u32::MAX))
     }
 
@@ -121,11 +123,11 @@ impl Store {
         found.copied()
     }
 
-    /// The keyed hash of a record that is not (yet) in the store.
+    /// The keyed hash of a record, which need not be in the store.
     pub(crate) fn hash_of(&self, record: &Record) -> u64 {
         match record.generation() {
             0 => self.digest_hash.hash(record.text()),
-            // A sixth field, which no record of generation 0 has.
+            // The generation is hashed as a sixth field, which no record of generation 0 has.
             generation => {
                 let generation = format!(" {generation}");
                 let whole = [record.text(), generation.as_bytes()].concat();
@@ -134,9 +136,10 @@ impl Store {
         }
     }
 
-    /// Puts `record` in the place of what is known of its client.
+    /// Stores `record` in the place of its client's earlier one.
     ///
-    /// `known` is what [`find`](Self::find) said of it: this does not decide which one is newer.
+    /// `known` is the result of [`find`](Self::find). The caller has decided that `record` is
+    /// newer.
     pub(crate) fn put(
         &mut self,
         known: Option<ClientIndex>,
@@ -192,7 +195,7 @@ impl Store {
         index
     }
 
-    /// Takes a client's record out. Its number may be given to another client from here on.
+    /// Removes a client's record. Its index may go to another client from here on.
     pub(crate) fn remove(&mut self, index: ClientIndex) -> Option<Record> {
         let entry = self.entries[index.position()].take()?;
         let hash = self.table_hash.hash(entry.record.id());
@@ -204,7 +207,7 @@ impl Store {
         self.bytes -= entry.record.text().len();
         self.tombstones -= usize::from(entry.record.is_tombstone());
         if self.free.len() == self.entries.len() {
-            // Nobody has a number any more, so all of them may begin anew, without the room that the most clients needed.
+            // No index is in use any more, so the store starts over, without the room of its peak.
             self.entries = Vec::new();
             self.free = Vec::new();
             self.table = HashTable::new();
@@ -245,7 +248,7 @@ impl Store {
     }
 }
 
-/// The entry of a number that is in use.
+/// The entry of an index that is in use.
 fn held(entries: &[Option<Entry>], index: ClientIndex) -> &Entry {
     let entry = entries[index.position()].as_ref();
     entry.expect("who keeps a number gives it up when its record is removed")
@@ -253,10 +256,10 @@ fn held(entries: &[Option<Entry>], index: ClientIndex) -> &Entry {
 
 /// The clients, sorted into leaves by the first digits of their hash.
 ///
-/// A change of a record changes one word. The number of leaves grows with the number of clients, so that a leaf holds
-/// about 1 to 16 of them.
+/// A changed record changes one word. The number of leaves grows with the number of clients, so
+/// that a leaf holds about 1 to 16 of them.
 struct Digest {
-    /// How many hexadecimal digits tell the leaves apart: there are 16^depth.
+    /// How many hexadecimal digits distinguish the leaves: there are 16^depth.
     depth: u8,
     leaves: Vec<Leaf>,
     /// XOR of all records' hashes.
@@ -266,7 +269,7 @@ struct Digest {
 #[derive(Clone, Default)]
 struct Leaf {
     members: Vec<ClientIndex>,
-    /// XOR of their records' hashes.
+    /// XOR of the hashes of the members' records.
     hash: u64,
 }
 
@@ -281,10 +284,11 @@ impl Default for Digest {
 }
 
 impl Digest {
-    /// Past this many digits the leaves would cost more memory than they save work.
+    /// With more digits than this, the leaves would cost more memory than they save work.
     const DEEPEST: u8 = 6;
 
-    /// The record of a client at `place` became another: their hashes differ by `difference`.
+    /// Applies a changed record of the client at `place`; `difference` is the XOR of the old and
+    /// the new hash.
     fn change(&mut self, place: u64, difference: u64) {
         self.all ^= difference;
         let leaf = self.leaf_of(place);

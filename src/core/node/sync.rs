@@ -1,10 +1,10 @@
-//! Comparing what two servers know, and sending what one of them lacks.
+//! Range-based set reconciliation: finds what one of two servers lacks, and sends it.
 //!
-//! The exchange has no state but the questions that are open, in their order. A digest of a set of clients is compared with one's own;
-//! where they differ, the set is cut in sixteen and each part is compared in turn, until a part is
-//! small enough to be listed. One record that is missing among ten million costs some kilobytes.
-//! What is sent goes through the same queue as the flood, so nothing is said twice and nothing
-//! overtakes.
+//! The exchange has no state but the open queries, in order. Each end compares the digest of a set
+//! of clients with its own; where they differ, the set is cut into sixteen parts and each part is
+//! compared, until a part is small enough to be listed. One record that is missing among ten
+//! million costs some kilobytes. Records are sent through the queues of the flood, so none is sent
+//! twice, and an older one never overtakes a newer one.
 
 use std::collections::BTreeSet;
 
@@ -18,13 +18,13 @@ use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
 impl Node {
-    /// Compares notes now and then: sends the digest of everything, for the neighbour to look at.
+    /// Begins an anti-entropy round: queues `ROOT`, the digest of the whole store.
     pub fn anti_entropy(&mut self, neighbour: NeighbourId) {
         self.look_at_filling(neighbour);
         self.say_unasked(neighbour, Word::Root);
     }
 
-    /// Shows the neighbour that this end is alive.
+    /// Queues a heartbeat.
     pub fn ping(&mut self, neighbour: NeighbourId) {
         self.say_unasked(neighbour, Word::Ping);
     }
@@ -33,13 +33,13 @@ impl Node {
         if let Some(link) = &mut self.links[neighbour.0]
             && link.parting == Parting::None
         {
-            // A link with so much to say is anything but silent.
+            // A full queue drops the line: a link with so much to send is not silent.
             let _ = link.say(word, None, self.config.bounds.most_questions);
             self.ready.insert(neighbour);
         }
     }
 
-    /// Handles a line of the synchronisation.
+    /// Handles a line of the set reconciliation.
     pub(super) fn sync_line(
         &mut self,
         neighbour: NeighbourId,
@@ -63,7 +63,7 @@ impl Node {
         Ok(())
     }
 
-    /// Says that this end has no more questions, once that is so.
+    /// Queues `SYNCED` once this end has no open query.
     pub(super) fn finish_asking(&mut self, neighbour: NeighbourId, heard: EventId) {
         if let Some(link) = &mut self.links[neighbour.0]
             && link.put_off.is_none()
@@ -109,13 +109,14 @@ impl Node {
             .filter(move |client| !is_missed(client))
     }
 
-    /// Whether it answers a digest of everything as if it were its own, though it is not.
+    /// Whether the server answers, by mistake, that two roots are equal though they differ.
     fn lets_it_be(&self, under: Prefix, ours: Summary, theirs: Summary) -> bool {
         let both_know = ours.count > 0 && theirs.count > 0;
         both_know && under.is_empty() && self.mistakes.makes(Mistake::ComparesNothing)
     }
 
-    /// Roots that differ once differ because of what is under way; twice running, something is lost.
+    /// Roots that differ once may differ by updates in flight; if they differ twice in a row, a
+    /// record is lost.
     fn hear_root(&mut self, neighbour: NeighbourId, theirs: Summary, heard: EventId) {
         let differs = theirs != self.summary(Prefix::ROOT);
         let Some(link) = &mut self.links[neighbour.0] else {
@@ -162,7 +163,7 @@ impl Node {
         if ours == theirs || self.lets_it_be(under, ours, theirs) {
             self.say(neighbour, Word::Done(under), heard)?;
         } else if theirs.count == 0 {
-            // It has nothing there, so it lacks all of ours, and there is nothing to ask it.
+            // The neighbour holds nothing there, so it lacks all of ours and has nothing to list.
             self.owe_all(neighbour, under, heard);
             self.say(neighbour, Word::Done(under), heard)?;
         } else if ours.count == 0 || is_small(ours.count.max(theirs.count), under, bounds.small) {
@@ -217,18 +218,19 @@ impl Node {
             self.round(neighbour)?.skip();
             return Ok(());
         }
-        // A record that was replaced meanwhile is not found; its successor was flooded.
+        // A record that was replaced meanwhile is not found; the flood sent its successor.
         self.owe(neighbour, under, heard, |hash| wanted.contains(&hash));
         Ok(())
     }
 
-    /// Whether there are too many records under `under` to go through them while others wait. What is listed was few
-    /// when that was decided; if it has grown beyond the bound since, the next round cuts it up.
+    /// Whether there are too many records under `under` to go through while clients wait. A set
+    /// that is listed was small when that was decided; if it has outgrown the bound since, the next
+    /// round cuts it up.
     fn is_much(&self, under: Prefix) -> bool {
         self.store.summary(under).count > self.config.bounds.most_at_once
     }
 
-    /// Marks all our records under `under`: the neighbour has none there.
+    /// Marks all our records under `under`, where the neighbour has none.
     fn owe_all(&mut self, neighbour: NeighbourId, under: Prefix, heard: EventId) {
         if !self.is_much(under) {
             return self.owe(neighbour, under, heard, |_| true);
@@ -249,7 +251,7 @@ impl Node {
         }
     }
 
-    /// Puts the records of a part in its place in the queue; of one that has many, its sixteen parts.
+    /// Replaces a part in the queue by its records, or by its sixteen parts if it has many.
     pub(super) fn unfold(&mut self, neighbour: NeighbourId, part: Part) {
         let Part {
             under, end, cause, ..
@@ -278,7 +280,8 @@ impl Node {
         }
     }
 
-    /// Marks our records under `under` whose hash the neighbour turned out to lack.
+    /// Marks those of our records under `under` that the neighbour lacks, as `lacks` says of a
+    /// hash.
     fn owe(
         &mut self,
         neighbour: NeighbourId,
@@ -296,7 +299,7 @@ impl Node {
         }
     }
 
-    /// Appends a line that is no update, as the store stands now.
+    /// Appends a line other than an update, with the store's present content.
     pub(super) fn write_word(&mut self, neighbour: NeighbourId, word: Word, out: &mut Vec<u8>) {
         let line = match word {
             Word::Ping => PeerLine::Ping { clock: None },
@@ -317,8 +320,8 @@ impl Node {
         line.write_to(out);
     }
 
-    /// The hashes of all records under `under`, as far as a line holds them. More than that may
-    /// have come since it was decided to list them; then another round must follow.
+    /// The hashes of all records under `under`, up to the limit of a line. If there are more,
+    /// because records arrived since the decision to list them, another round must follow.
     fn list(&mut self, neighbour: NeighbourId, under: Prefix) -> Vec<u64> {
         let mut hashes: Vec<u64> = (self.under(under))
             .map(|client| self.store.entry(client).hash)
@@ -333,7 +336,8 @@ impl Node {
         hashes
     }
 
-    /// When both ends have said that they are done: says so, and begins again if it must.
+    /// If both ends have sent `SYNCED`, records the synchronisation, or begins another round where
+    /// one must follow.
     pub(super) fn conclude_round(
         &mut self,
         neighbour: NeighbourId,
@@ -362,7 +366,8 @@ impl Node {
     }
 }
 
-/// Whether a set of `count` records is listed and not cut up: it is small, or can't be cut.
+/// Whether a set of `count` records is listed and not cut up: it is small, or its prefix is
+/// complete.
 fn is_small(count: u64, under: Prefix, small: u64) -> bool {
     count <= small || under.children().next().is_none()
 }

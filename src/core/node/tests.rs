@@ -1,4 +1,5 @@
-//! A Node's rules by plain calls, and thousands of random histories of small herds without a network.
+//! Tests a Node's rules by plain calls, and thousands of random histories of small herds without a
+//! network.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -15,18 +16,18 @@ use crate::protocol::escape;
 use crate::protocol::peer::{BootId, PeerError};
 use crate::protocol::time::Timestamp;
 
-/// An event to be greeted by.
+/// Stands for the event of a greeting's arrival.
 const GREETED: EventId = EventId(std::num::NonZeroU64::MIN);
 
-/// What the clock shows while servers talk.
+/// What the clock shows for every line between servers.
 const NOW: Timestamp = Timestamp::EPOCH;
 
-/// The greeting of a neighbour that speaks as this build does.
+/// The greeting of a neighbour of this build's version.
 fn greeted_by(neighbour: NeighbourId) -> Greeting {
     Greeting::of(neighbour, BootId(1))
 }
 
-/// A journal that keeps what is recorded in it.
+/// A journal that keeps its events.
 #[derive(Default)]
 struct EventLog(Mutex<Vec<EventKind<'static>>>);
 
@@ -158,10 +159,10 @@ fn a_slow_neighbour_is_told_only_the_latest_of_each_client() {
 fn what_a_neighbour_says_it_is_not_told_in_return() {
     let mut node = riley();
     say(&mut node, b"IAMAT kiwi +34-118 100");
-    // It says something newer while an older one waits for it.
+    // Jaquez sends a newer record while an older one waits to be sent there.
     hear(&mut node, "AT Jaquez +0.000000000 kiwi +35-118 101 1").expect("a good line");
     assert_eq!(pulled(&mut node), "");
-    // It says something older while a newer one waits for it: that is still owed.
+    // Jaquez sends an older record while a newer one waits: the newer one is still to be sent.
     say(&mut node, b"IAMAT kiwi +36-118 102");
     hear(&mut node, "AT Jaquez +0.000000000 kiwi +35-118 101 1").expect("a good line");
     assert_eq!(
@@ -256,7 +257,7 @@ fn only_a_neighbour_of_this_herd_and_version_is_greeted() {
             "HELLO 2 riley Jaquez 00000000000000aa 7",
             greeting(2, Some(7)),
         ),
-        // Whoever speaks more is answered with what is spoken here, and knows what to do.
+        // A neighbour with a higher version is answered with the version of this build.
         (
             "HELLO 3 riley Jaquez 00000000000000aa 7 new",
             greeting(2, Some(7)),
@@ -314,13 +315,13 @@ fn the_end_that_dials_is_not_dialled_and_reaches_whom_it_meant() {
         reversed,
         Err("Riley dials Jaquez, not the other way round".to_owned())
     );
-    // Nobody answers with more than it was greeted with.
+    // The version of an answer may not be higher than that of the greeting.
     let more = greet(
         b"HELLO 2 riley Jaquez 00000000000000aa 0",
         Some((NeighbourId(0), 1)),
     );
     assert_eq!(more, Err("version 2 is not spoken here, 1 is".to_owned()));
-    // It may ask to be dialled, though.
+    // A `DIAL` of Jaquez is welcome, though.
     let dial = greet(b"DIAL 2 riley Jaquez 00000000000000aa 0", None);
     assert_eq!(dial, Ok(false));
 }
@@ -354,7 +355,7 @@ fn a_neighbour_that_only_asks_is_refused_more_in_the_end() {
     for second in 0..100 {
         say(&mut node, format!("IAMAT c{second} +34-118 1").as_bytes());
     }
-    // It never reads an answer; what waits for it stays bounded.
+    // The neighbour never reads an answer; what waits for it stays bounded.
     let refused = (0..100_000).find(|_| hear(&mut node, "DIGEST - 999 0000000000000001").is_err());
     assert!(refused.is_some());
 }
@@ -375,12 +376,12 @@ fn only_what_was_asked_is_answered_in_its_order_and_once() {
     };
     for (answers, is_good) in [
         (parts("0123456789abcdef"), true),
-        // The same part again and again, each time with all records under it in answer.
+        // The same part twice: a lying neighbour wants all records under it each time.
         (parts("00"), false),
         (parts("1"), false),
         (parts("02"), false),
         (parts("0123456789abcdef0"), false),
-        // Half an answer of one kind, and then another.
+        // Half an answer of one kind, and then one of another kind.
         (
             vec![format!("DIGEST 0 {other}"), "DONE -".to_owned()],
             false,
@@ -397,7 +398,7 @@ fn only_what_was_asked_is_answered_in_its_order_and_once() {
             say(&mut node, format!("IAMAT c{client} +34-118 1").as_bytes());
         }
         pulled(&mut node);
-        // Roots that differ twice make this end ask for everything.
+        // Roots that differ twice make this end begin a round.
         let root = format!("ROOT {other}");
         hear_all(&mut node, &[&root, &root]).expect("good lines");
         let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
@@ -420,12 +421,13 @@ fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
     pulled(&mut node);
     hear(&mut node, "DIGEST - 0 0000000000000000").expect("a good line");
     let link = node.links[0].as_ref().expect("it is up");
-    // One place in the queue and not thousands: nobody waits while they are marked.
+    // The set has one place in the queue and not thousands: clients do not wait while they are
+    // marked.
     assert_eq!((link.dirty.turns(), link.status().waiting), (2, 5001));
     let mut told = Vec::new();
     node.pull(NeighbourId(0), 1, NOW, &mut told, &NullJournal);
     node.pull(NeighbourId(0), 100, NOW, &mut told, &NullJournal);
-    // What is live meanwhile goes first.
+    // An update that becomes live meanwhile goes first.
     say(&mut node, b"IAMAT c17 +35-118 2");
     node.pull(NeighbourId(0), usize::MAX, NOW, &mut told, &NullJournal);
     let told = String::from_utf8(told).expect("ASCII");
@@ -437,7 +439,7 @@ fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
     clients.dedup();
     assert_eq!(clients.len(), 5000);
     assert!(told.starts_with("DONE -\n"), "{told}");
-    // The questions whether what was sent was handled are not counted.
+    // `PING`s are not counted.
     let mut lines = told.lines().filter(|line| !line.starts_with("PING "));
     let end = lines.position(|line| line.starts_with("SYNCED "));
     assert!(
@@ -448,16 +450,16 @@ fn who_lacks_everything_is_told_it_in_parts_and_each_record_once() {
         .lines()
         .position(|line| line.starts_with("AT ") && line.contains("+35-118 2"));
     assert!(live.is_some_and(|live| live < 10), "{live:?}");
-    // Its part was not looked up yet when it was told.
+    // The part of c17 was not looked up yet when the update was sent, so it may be sent twice.
     assert!(told.matches("+35-118 2").count() <= 2);
 }
 
-/// Some Nodes and what is under way between them; no network, no time.
+/// Some Nodes and the lines in flight between them; no network, no time.
 struct Cluster {
     nodes: Vec<Node>,
     /// `(from, to)` of each link, and whether it is up.
     links: Vec<(usize, usize, bool)>,
-    /// Lines under way, by direction.
+    /// Lines in flight, by direction.
     wires: BTreeMap<(usize, usize), VecDeque<Vec<u8>>>,
     sends: usize,
     clock: u64,
@@ -497,12 +499,12 @@ impl Cluster {
         })
     }
 
-    /// Sets how the comparison of stores is bounded, as long as no link is up.
+    /// Restarts all servers with these bounds of the set reconciliation.
     fn set_bounds(&mut self, (small, most_questions): (u64, usize)) {
         self.bounds = SyncBounds {
             small,
             most_questions,
-            // Few, so that parts are met, too.
+            // A low bound, so that sets are also sent in parts.
             most_at_once: 4 * small,
         };
         for me in 0..self.nodes.len() {
@@ -567,7 +569,7 @@ impl Cluster {
         self.nodes[server] = Self::fresh(server, &edges, self.bounds);
     }
 
-    /// `me` writes what waits for `other`, at most some bytes of it.
+    /// Puts what waits at `me` for `other` on its wire, up to about `enough` bytes.
     fn write(&mut self, me: usize, other: usize, enough: usize) {
         let neighbour = self.neighbour(me, other);
         let mut out = Vec::new();
@@ -583,7 +585,7 @@ impl Cluster {
         }
     }
 
-    /// One line arrives, if one is under way.
+    /// Delivers one line, if one is in flight.
     fn deliver(&mut self, me: usize, other: usize) -> bool {
         let Some(line) = self
             .wires
@@ -598,7 +600,7 @@ impl Cluster {
         true
     }
 
-    /// Everything flows until nothing is left to say.
+    /// Writes and delivers until nothing is left to send.
     fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 100_000, "the herd never becomes quiet");
@@ -642,7 +644,7 @@ fn a_bare_flood_costs_what_the_formula_says_from_every_origin() {
         herd.settle();
         assert_eq!(herd.sends, 0, "nothing to synchronise");
         herd.update(origin, 1, 100, 34);
-        // Everybody writes before anybody hears: as many sends as there can be.
+        // All servers write before any receives, which gives as many sends as there can be.
         for _ in 0..10 {
             let links = herd.links.clone();
             for &(a, b, _) in &links {
@@ -705,7 +707,8 @@ fn of_a_large_common_store_only_what_differs_is_sent() {
     herd.set_link(0, true);
     herd.settle();
     herd.assert_agreed();
-    // Three clients differ. A hash does not tell which of two records is newer, so both may travel.
+    // Three clients differ. A hash does not show which of two records is newer, so both may be
+    // sent.
     assert!((3..=6).contains(&herd.sends), "{} sends", herd.sends);
 }
 
@@ -719,7 +722,7 @@ fn a_list_that_outgrows_its_line_brings_another_round() {
     herd.set_link(0, true);
     herd.write(0, 1, usize::MAX);
     herd.deliver(0, 1);
-    // S1 has decided to list what it has; before it writes, it learns more than a line holds.
+    // S1 has decided to list its records; before it writes, it gets more than a line holds.
     for client in 31..=90 {
         herd.update(1, client, 100, 34);
     }
@@ -748,7 +751,7 @@ fn a_neighbour_that_lost_a_record_is_found_out_by_the_second_round() {
     herd.settle();
     herd.update(0, 1, 100, 34);
     herd.write(0, 1, usize::MAX);
-    // A line that vanishes without an error: a bug, or a middlebox.
+    // A line vanishes without an error, by a bug or a middlebox.
     herd.wires.clear();
     for round in 1..=2 {
         assert_eq!(herd.records(1).len(), 0, "before round {round}");
@@ -761,7 +764,7 @@ fn a_neighbour_that_lost_a_record_is_found_out_by_the_second_round() {
     assert_eq!(herd.records(1).len(), 1);
 }
 
-/// One thing that can happen to a herd.
+/// One step of a random history.
 #[derive(Clone, Debug)]
 enum Step {
     Update {
@@ -839,9 +842,9 @@ proptest! {
     #[test]
     fn after_any_history_a_connected_herd_agrees_when_it_is_quiet(
         steps in prop::collection::vec(step(), 0..120),
-        // A spanning tree of the Riley herd: not all links need be up to agree.
+        // If false, only a spanning tree of the Riley herd is up in the end, which must suffice.
         all_links in any::<bool>(),
-        // Enough records to be cut up, and bounds at which rounds stop short.
+        // Enough records for sets to be cut up, and bounds at which rounds stop short.
         preloaded in prop::collection::vec((0..5usize, 0..200u8), 0..100),
         bounds in prop::sample::select(vec![(32, 4096), (2, 4096), (2, 100)]),
     ) {
@@ -881,7 +884,7 @@ proptest! {
             let other = other.index(lines.len());
             shuffled.swap(at, other);
         }
-        // Idempotent: everything arrives twice.
+        // The merge is idempotent: everything arrives twice.
         let twice: Vec<&String> = shuffled.iter().chain(&lines).collect();
         let state = |lines: &[&String]| {
             let mut node = riley();

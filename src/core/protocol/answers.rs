@@ -1,37 +1,37 @@
-//! A client's side of a conversation: where an answer ends.
+//! A client's side of the protocol: where an answer ends.
 
-/// What a client heard, bytes into answers.
+/// Splits the bytes that a client receives into answers.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     buffer: Vec<u8>,
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its text, without what ended it.
+    /// The answer's text, without the line feeds that ended it.
     pub text: Vec<u8>,
-    /// The line feeds that ended it.
+    /// The line feeds that ended the answer.
     pub end: &'static [u8],
 }
 
 impl Answers {
-    /// Where bytes that arrive are put, at its end.
+    /// The buffer to whose end arriving bytes are appended.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// What has arrived and is no whole answer yet.
+    /// Bytes that have arrived and are no complete answer yet.
     pub fn rest(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// The next answer, which is to `line`, if it is there as a whole.
+    /// The next answer, which is to `line`, once it is complete.
     ///
-    /// An answer is a line. Only the one to a WHATSAT goes on behind an AT line, to a blank line.
+    /// An answer is one line. Only an AT line that answers a WHATSAT goes on, up to a blank line.
     pub fn next(&mut self, line: &[u8]) -> Option<Answer> {
         let may_be_long = super::fields(line).next() == Some(b"WHATSAT");
-        // Until three bytes are there, nobody knows which of the two it is.
+        // Before three bytes have arrived, an AT line can't be told from a refusal.
         if may_be_long && self.buffer.len() < 3 && !self.buffer.contains(&b'\n') {
             return None;
         }
@@ -48,7 +48,7 @@ impl Answers {
 mod tests {
     use super::{Answer, Answers};
 
-    /// The answers to `lines`, heard byte by byte.
+    /// The answers to `lines`, received byte by byte.
     fn heard(bytes: &str, lines: &[&str]) -> Vec<String> {
         let mut answers = Answers::default();
         let mut lines = lines.iter();

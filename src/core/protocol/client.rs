@@ -1,4 +1,4 @@
-//! What clients send, and the shape of the answers.
+//! Clients' lines, and the form of the answers to them.
 //!
 //! ```text
 //! IAMAT id location time      ->  AT server skew id location time
@@ -12,38 +12,38 @@ use super::location::{Location, Radius};
 use super::time::Timestamp;
 use super::{digits, exactly, fields};
 
-/// The most places that a client may ask for.
+/// The maximum number of places that a client may request.
 pub const MOST_PLACES: u8 = 20;
 
 /// A client's valid command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientLine<'a> {
-    /// "I am there, and my clock says this."
+    /// The client reports its location and the time by its clock.
     Iamat {
-        /// Who: any bytes without white space.
+        /// The client's id: any bytes without white space.
         id: &'a [u8],
-        /// Where.
+        /// The client's location.
         location: Location<'a>,
-        /// When, by the client's clock.
+        /// The time, by the client's clock.
         time: Time<'a>,
     },
-    /// "What is near that client?"
+    /// The places near a client are requested.
     Whatsat {
         /// The client around which to search.
         id: &'a [u8],
-        /// How far around.
+        /// The radius of the search.
         radius: Radius<'a>,
-        /// How many places at most, 0 to 20.
+        /// The maximum number of places, 0 to 20.
         bound: u8,
     },
 }
 
-/// A time together with how the client wrote it, since the text is echoed.
+/// A time together with its text, since the text is echoed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time<'a> {
-    /// As written.
+    /// The text, as the client wrote it.
     pub text: &'a [u8],
-    /// What it means.
+    /// The time that the text means.
     pub value: Timestamp,
 }
 
@@ -58,27 +58,28 @@ impl<'a> Time<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
-    /// No field at all.
+    /// The line has no field.
     Empty,
     /// The first word is neither `IAMAT` nor `WHATSAT`.
     UnknownCommand,
-    /// A known command with too few or too many fields.
+    /// The command is known, but has too few or too many fields.
     FieldCount,
-    /// No location of two signed decimals within range.
+    /// The location is not two signed decimals within range.
     BadLocation,
-    /// No time: not digits with an optional fraction of 1 to 9 digits.
+    /// The time is not digits with an optional fraction of 1 to 9 digits.
     BadTime,
-    /// No radius of 0 to 50 kilometres.
+    /// The radius is not within 0 to 50 kilometres.
     BadRadius,
-    /// No whole number of 0 to 20.
+    /// The bound is not a whole number from 0 to 20.
     BadBound,
-    /// A WHATSAT about a client of which nothing is known here.
+    /// A WHATSAT is about a client that this server does not know.
     UnknownClient,
-    /// Longer than the limit; the connection closes behind the answer.
+    /// The line is longer than the limit; the connection closes after the answer.
     TooLong,
-    /// A client of which nothing is known, and no room for another one.
+    /// A ceiling of this server leaves no room for a new client or a longer record.
     Full,
-    /// A time further ahead of the server's clock than the limit: it would win over all that the client says later.
+    /// The time is further ahead of the server's clock than the limit. It would win over all later
+    /// updates of the client.
     FutureTime,
 }
 
@@ -156,7 +157,7 @@ pub(crate) fn join(out: &mut Vec<u8>, words: &[&[u8]]) {
     }
 }
 
-/// Appends the answer to a line that is no command: `? `, the line's own bytes, LF.
+/// Appends the answer to a line that is refused: `? `, the line's own bytes, LF.
 pub fn write_refusal(out: &mut Vec<u8>, line: &[u8]) {
     out.extend_from_slice(b"? ");
     out.extend_from_slice(line);

@@ -1,8 +1,10 @@
-//! A place on Earth as a client writes it (ISO 6709, decimal degrees), and how far to look around it.
+//! A location on Earth as a client writes it (ISO 6709, decimal degrees), and the radius of a
+//! search around it.
 
 use super::{at_most, decimal};
 
-/// Latitude and longitude as written: `+34.068930-118.445127`. Latitude and longitude each have an explicit sign and are in range.
+/// Latitude and longitude as written: `+34.068930-118.445127`. Each has an explicit sign, and is in
+/// range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     text: &'a [u8],
@@ -23,7 +25,7 @@ impl<'a> Location<'a> {
         })
     }
 
-    /// The whole, as written.
+    /// Latitude and longitude, as written.
     pub fn text(self) -> &'a [u8] {
         self.text
     }
@@ -39,7 +41,7 @@ impl<'a> Location<'a> {
     }
 }
 
-/// A sign and a decimal of at most `limit`.
+/// Whether the text is a sign and a decimal of at most `limit`.
 fn degrees(text: &[u8], limit: u64) -> bool {
     let Some((b'+' | b'-', rest)) = text.split_first() else {
         return false;
@@ -56,7 +58,7 @@ pub struct Radius<'a> {
 }
 
 impl<'a> Radius<'a> {
-    /// The largest radius that a client may ask for, in kilometres.
+    /// The largest radius that a client may request, in kilometres.
     pub const MOST_KILOMETRES: u64 = 50;
 
     /// Parses an unsigned decimal of at most 50.
@@ -69,12 +71,12 @@ impl<'a> Radius<'a> {
         })
     }
 
-    /// In kilometres, as written.
+    /// The kilometres, as written.
     pub fn text(self) -> &'a [u8] {
         self.text
     }
 
-    /// In metres, exactly: the decimal point moved by three, without needless zeros.
+    /// The metres, exactly: the decimal point moved by three, without needless zeros.
     pub fn metres(self) -> String {
         let mut digits: Vec<u8> = [self.whole, self.fraction].concat();
         let point = self.whole.len() + 3;

@@ -1,7 +1,7 @@
-//! The two line languages: what clients say ([`client`]) and what servers say to each other ([`peer`]).
+//! The two line languages: that of clients ([`client`]) and that between servers ([`peer`]).
 //!
 //! Everything here is pure: bytes in, values out, and back. Nothing need be UTF-8. Text that is
-//! echoed to somebody is kept as it was written; only its meaning is parsed.
+//! echoed is kept as it was written; only its meaning is parsed.
 
 pub mod answers;
 pub mod client;
@@ -31,15 +31,15 @@ pub fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// How many bytes stand before the first white space, or the end. Each line is looked through for it, so eight bytes are at a
-/// time: byte by byte it was a tenth of all that an update costs outside the system.
+/// The number of bytes before the first white space, or the end. Each line is searched for it,
+/// eight bytes at a time: byte by byte it was a tenth of what an update costs outside the system.
 fn until_space(text: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let mut at = 0;
     while let Some(eight) = text[at..].first_chunk() {
         let eight = u64::from_le_bytes(*eight);
-        // The high bit of each byte below 0x21, if not of others behind the first such byte
-        // (Bit Twiddling Hacks, "Determine if a word has a byte less than n").
+        // The high bit of each byte below 0x21 is set; behind the first such byte, other high bits
+        // may be set, too (Bit Twiddling Hacks, "Determine if a word has a byte less than n").
         let low = eight.wrapping_sub(EACH * 0x21) & !eight & (EACH * 0x80);
         if low == 0 {
             at += 8;
@@ -49,7 +49,7 @@ fn until_space(text: &[u8]) -> usize {
         if is_space(text[at]) {
             return at;
         }
-        // Another control character is no space.
+        // Another control character is not white space.
         at += 1;
     }
     let rest = text[at..].iter().position(|&byte| is_space(byte));
@@ -85,8 +85,7 @@ pub(crate) fn digits<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
 
 /// Splits an unsigned decimal into its whole part and its fraction, both digits alone.
 ///
-/// The fraction is empty where there is no point; a point with nothing before or behind it is no
-/// decimal.
+/// The fraction is empty without a point; a point with nothing before or behind it is no decimal.
 pub(crate) fn decimal(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (whole, rest) = text.split_at(digits(text));
@@ -104,7 +103,7 @@ pub(crate) fn decimal(text: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) fn at_most(whole: &[u8], fraction: &[u8], limit: u64) -> bool {
     let zeros = whole.iter().take_while(|&&digit| digit == b'0').count();
     let significant = &whole[zeros..];
-    // Twenty digits and more are past any limit that callers pass; fewer fit.
+    // A number that overflows is above any limit that callers pass.
     let value: u64 = match significant {
         [] => 0,
         some => match digits(some) {
@@ -115,7 +114,7 @@ pub(crate) fn at_most(whole: &[u8], fraction: &[u8], limit: u64) -> bool {
     value < limit || (value == limit && fraction.iter().all(|&digit| digit == b'0'))
 }
 
-/// Bytes as text for people and for JSON, losing nothing.
+/// Bytes as text for people and for JSON, without loss.
 ///
 /// Printable UTF-8 stays; a backslash is doubled; everything else is `\n`, `\r`, `\t` or `\xNN`.
 pub fn escape(bytes: &[u8]) -> String {
@@ -124,7 +123,8 @@ pub fn escape(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         let mut rest = chunk.valid();
         loop {
-            // Most text needs no escape, and a log may have a megabyte of it: that is copied in one go.
+            // Most text needs no escape, and a log may have a megabyte of it, so such text is
+            // copied at once.
             let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
             let plain = rest.bytes().take_while(is_plain).count();
             text.push_str(&rest[..plain]);
@@ -154,8 +154,8 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
-/// Text for people, on one line and as it looks: what [`escape`] would write for control and
-/// invisible characters, and everything else, backslashes too, as it is.
+/// Text for people, on one line: control and invisible characters as [`escape`] writes them, and
+/// everything else, backslashes too, as it is.
 pub fn visible(text: &str) -> String {
     escape(text.as_bytes()).replace("\\\\", "\\")
 }
@@ -167,7 +167,7 @@ fn is_invisible(character: char) -> bool {
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The bytes that [`escape`] was given, or `None` where `text` is nothing that it writes.
+/// The bytes that [`escape`] was given, or `None` if `text` has an escape that it never writes.
 pub fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

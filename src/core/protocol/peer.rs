@@ -1,29 +1,31 @@
-//! What servers say to each other: lines again, so that a person can read them.
+//! The lines between servers, which a person can read.
 //!
 //! | line | means |
 //! |---|---|
-//! | `HELLO version herd server boot records` | who is there, both ways, before anything else, and how many records it holds |
-//! | `DIAL version herd server boot records` | instead of `HELLO`, from a server that has just started and is only dialled: dial me now; answered by `BYE` |
-//! | `BYE reason` | why the link is about to close; without a reason, a graceful end: all that I owed you is sent. Answered by `BYE` once what was received is stored |
-//! | `AT server skew id location time hops [generation]` | an update; `hops` is 1 when it comes from its origin; see below |
-//! | `HAVE server skew id location time hops [generation]` | a record that is not new to the herd: it answers a question, or was heard as such an answer |
-//! | `PING clock` | I am alive, and my clock shows this; answered by `PONG` once all that came before it is handled |
-//! | `PONG ping clock` | the answer to the `PING` that said `ping`, and my clock when I heard it |
-//! | `ROOT count hash` | the digest of all my records, for comparing notes now and then |
+//! | `HELLO version herd server boot records` | the first line of each end: which run of which server it is, and how many records it holds |
+//! | `DIAL version herd server boot records` | instead of `HELLO`, from a server that has just started and never dials the other: dial me now; answered by `BYE` |
+//! | `BYE reason` | why the link is about to close; without a reason, a graceful stop: everything due to you is sent. Answered by `BYE` once everything that was received is stored |
+//! | `AT server skew id location time hops [generation]` | an update; `hops` is 1 when the line comes from its origin; for generations see below |
+//! | `HAVE server skew id location time hops [generation]` | a record that is not new to the herd: it answers a query, or was itself received as `HAVE` |
+//! | `PING clock` | a heartbeat, with my clock; answered by `PONG` once everything before it is handled |
+//! | `PONG ping clock` | the answer to the `PING` that had the clock `ping`, and my clock when I received it |
+//! | `ROOT count hash` | the digest of all my records, for anti-entropy |
 //! | `DIGEST prefix count hash` | the digest of my records under `prefix`: is yours the same? |
-//! | `DONE prefix` | answer to `DIGEST`: nothing more is needed of you there |
-//! | `LIST prefix hash…` | answer to `DIGEST`: these are all my records there |
+//! | `DONE prefix` | answer to `DIGEST`: I need nothing more of you under `prefix` |
+//! | `LIST prefix hash…` | answer to `DIGEST`: these are all my records under `prefix` |
 //! | `WANT prefix hash…` | answer to `LIST`: of these, send me those |
-//! | `SYNCED count` | I have no more questions, and sent `count` records to answer yours |
+//! | `SYNCED count` | I have no open queries, and sent `count` records to answer yours |
 //!
-//! A generation says how often an operator had the client forgotten; only one that is not 0 is written. An `AT` with `-` for
-//! a location is a tombstone, which begins its generation. Both are new in version 2 and not sent to who speaks 1.
+//! A generation counts how often an operator had the client forgotten; only one that is not 0 is
+//! written. An `AT` with `-` for a location is a tombstone, which begins its generation. Both are
+//! new in version 2, and are not sent to a neighbour of version 1.
 //!
 //! A prefix is up to 16 hexadecimal digits of a client's hash, `-` for none; hashes are 16 digits.
 //! Clocks are POSIX seconds with nine digits of fraction.
 //!
-//! Version 1 had no `DIAL`, `HAVE` and `PONG`, no number of records in `HELLO`, no clock in `PING`, and every `BYE` was a
-//! refusal. It is still spoken with who speaks no more: the end that was dialled answers with the lower of both versions.
+//! Version 1 had no `DIAL`, `HAVE` and `PONG`, no number of records in `HELLO`, no clock in `PING`,
+//! and every `BYE` was a refusal. Servers that know no later version are still spoken to in it: the
+//! end that was dialled answers with the lower of both versions.
 
 use std::fmt;
 
@@ -35,28 +37,30 @@ use super::{digits, exactly, fields, is_space};
 
 pub use super::prefix::Prefix;
 
-/// The version of this language that this build speaks, and the highest that it understands.
+/// The version of the protocol between servers that this build speaks, and the highest that it
+/// understands.
 pub const VERSION: u32 = 2;
 
-/// The lowest version that this build still speaks.
+/// The lowest version of the protocol that this build still speaks.
 pub const OLDEST_VERSION: u32 = 1;
 
-/// The most bytes that a line of this language may have, its terminator not counted.
+/// The maximum length in bytes of a line between servers, without its terminator.
 ///
-/// Larger than any client's line may be configured, so that an update that one server accepts can always be sent to
-/// the others.
+/// This limit is larger than that of a client's line can be, so that an update that one server
+/// accepts can always be sent to the others.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
-/// The longest text of a record that fits into a line of this language whatever its hops are.
+/// The maximum length in bytes of a record's text that fits into a line whatever its hops are.
 const MOST_RECORD: usize = LINE_LIMIT - "HAVE  4294967295".len();
 
-/// How much less that is where there is a generation.
+/// The number of bytes that a generation takes in a line, with the space before it.
 const MOST_GENERATION: usize = " 4294967295".len();
 
-/// The most hashes in one `LIST` or `WANT`.
+/// The maximum number of hashes in one `LIST` or `WANT`.
 pub const MOST_HASHES: usize = 64;
 
-/// One run of one server: it tells a restarted server from one that was only out of reach.
+/// Identifies one run of one server: it distinguishes a restarted server from one that was
+/// unreachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub u64);
 
@@ -66,10 +70,11 @@ impl fmt::Display for BootId {
     }
 }
 
-/// How many records, and the XOR of their hashes: equal for equal sets, different for nearly all others.
+/// The number of records in a set and the XOR of their hashes: equal for equal sets, different for
+/// nearly all others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Summary {
-    /// How many.
+    /// The number of records.
     pub count: u64,
     /// XOR of the records' keyed hashes; 0 for none.
     pub hash: u64,
@@ -117,7 +122,8 @@ pub enum PeerLine<'a> {
     },
 }
 
-/// The version of a `HELLO` or `DIAL`, whatever else it says: another version may say more or less.
+/// The version of a `HELLO` or `DIAL`, whatever fields follow: another version may have more or
+/// fewer.
 pub fn hello_version(line: &[u8]) -> Option<u32> {
     let mut words = fields(line);
     match words.next() {
@@ -126,29 +132,30 @@ pub fn hello_version(line: &[u8]) -> Option<u32> {
     }
 }
 
-/// Whether a line is said now and then on every link, whether anything happens or not.
+/// Whether servers send this line at intervals on every link, even if nothing happens.
 pub fn is_heartbeat(line: &[u8]) -> bool {
     let verbs: [&[u8]; 3] = [b"PING", b"PONG ", b"ROOT "];
     verbs.iter().any(|verb| line.starts_with(verb))
 }
 
-/// The reason of a `BYE` to a `HELLO` of version `theirs`, which is not spoken here. Version 1 said the same words,
-/// and who receives them [knows](is_unspoken) to greet with another version.
+/// The reason of a `BYE` to a `HELLO` of version `theirs`, which is not spoken here. Version 1 used
+/// the same words, by which the receiver [knows](is_unspoken) to greet with another version.
 pub fn unspoken(theirs: u32, ours: u32) -> String {
     format!("version {theirs} is not spoken here, {ours} is")
 }
 
-/// Whether the reason of a `BYE` says that version `ours` is not spoken there, but the oldest one is.
+/// Whether the reason of a `BYE` says that version `ours` is not spoken there, but the oldest one
+/// is.
 pub fn is_unspoken(reason: &str, ours: u32) -> bool {
     ours != OLDEST_VERSION && reason == unspoken(ours, OLDEST_VERSION)
 }
 
-/// The reason of a `BYE` to a server whose name another one has, too, which took the link from it.
+/// The reason of a `BYE` to a server whose link another server of the same name took over.
 pub fn namesakes(name: &str, linked: BootId, refused: BootId) -> String {
     format!("{NAMESAKES}{name}: boot {linked} has the link, this is boot {refused}")
 }
 
-/// Which run has the link, if the reason of a `BYE` is that two servers have one name.
+/// The boot id that has the link, if the reason of a `BYE` is that two servers have one name.
 pub fn namesake(reason: &str) -> Option<&str> {
     let (_, rest) = reason.strip_prefix(NAMESAKES)?.split_once(": boot ")?;
     rest.split(' ').next()
@@ -156,43 +163,44 @@ pub fn namesake(reason: &str) -> Option<&str> {
 
 const NAMESAKES: &str = "two servers are called ";
 
-/// Who is at the other end.
+/// The content of a `HELLO` or `DIAL`: which server is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
-    /// The language's version; a server refuses one that it can't speak.
+    /// The version of the protocol; a server refuses one that it can't speak.
     pub version: u32,
     /// The herd's name.
     pub herd: &'a [u8],
     /// The server's name.
     pub server: &'a [u8],
-    /// Which run of it.
+    /// The run of the server.
     pub boot: BootId,
-    /// How many records it holds, which version 1 does not say.
+    /// The number of records that the server holds; `None` in version 1.
     pub records: Option<u64>,
 }
 
-/// A record on its way, and how many links it has crossed.
+/// A record in flight, and how many links it has crossed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// What is known of the client.
+    /// The newest record of the client.
     pub record: Record,
-    /// 1 when it comes straight from the server that the client spoke to.
+    /// 1 when the record comes straight from its origin, one more for each further link.
     pub hops: u32,
-    /// Whether it is in a hurry.
+    /// The priority of the record on a link.
     pub pace: Pace,
 }
 
-/// Whether a record takes precedence over others on a link.
+/// The priority of a record on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pace {
-    /// A new update, as far as the sender knows: `AT`. It takes precedence over all else.
+    /// A new update, as far as the sender knows: `AT`. It goes before all else.
     Live,
-    /// Known to somebody for a while: `HAVE`. It is sent where nothing else waits. Version 1 calls it `AT`, too.
+    /// A record that some server has held for a while: `HAVE`. It is sent if nothing else waits.
+    /// Version 1 calls it `AT`, too.
     Bulk,
 }
 
 impl Pace {
-    /// The verb of a record's line in a version of the language.
+    /// The verb of a record's line in a version of the protocol.
     fn verb(self, version: u32) -> &'static [u8] {
         match self {
             Self::Bulk if version > 1 => b"HAVE",
@@ -201,25 +209,25 @@ impl Pace {
     }
 }
 
-/// Why a line is none of this language.
+/// Why a line violates the protocol between servers.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum PeerError {
-    /// The first word is none that servers use.
+    /// The first word is no verb of this protocol.
     #[error("unknown verb")]
     UnknownVerb,
-    /// A known verb, but its fields don't parse.
+    /// The verb is known, but its fields don't parse.
     #[error("malformed line")]
     Malformed,
-    /// A well-formed line that has no place here: a second `HELLO`, an answer to no question.
+    /// The line is well-formed, but has no place here: a second `HELLO`, or an answer to no query.
     #[error("unexpected line")]
     Unexpected,
-    /// Longer than [`LINE_LIMIT`].
+    /// The line is longer than [`LINE_LIMIT`].
     #[error("line too long")]
     TooLong,
-    /// More questions than an honest neighbour can have open.
+    /// More queries wait than an honest neighbour can have open.
     #[error("too many questions")]
     TooManyQuestions,
 }
@@ -307,7 +315,7 @@ impl<'a> PeerLine<'a> {
     }
 }
 
-/// Without the white space at both ends.
+/// Removes the white space at both ends.
 fn trim(mut line: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = line
         && is_space(*first)
@@ -322,7 +330,8 @@ fn trim(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// Appends the verb, the record's own text, the hops and a generation, without a copy of the record, as `version` says it.
+/// Appends the verb, the record's own text, the hops and a generation in a version of the protocol,
+/// without copying the record.
 pub fn write_at(out: &mut Vec<u8>, record: &Record, hops: u32, pace: Pace, version: u32) {
     let verb = pace.verb(version);
     join(out, &[verb, record.text(), hops.to_string().as_bytes()]);
@@ -365,7 +374,7 @@ fn parse_hello<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<Hello<'a
     let is_whole = match version {
         ..=1 => records.is_none(),
         2 => records.is_some() && words.next().is_none(),
-        // What a later version adds is behind what this one knows.
+        // A later version adds its fields behind those of this version.
         3.. => records.is_some(),
     };
     is_whole.then_some(())?;
@@ -401,8 +410,8 @@ fn parse_at<'a>(mut words: impl Iterator<Item = &'a [u8]>, pace: Pace) -> Option
         ),
     };
     words.next().is_none().then_some(())?;
-    // What could not be passed on must not be taken in: the next server would refuse this one's
-    // line, and again after each synchronisation.
+    // A record that could not be forwarded must not be accepted: the next server would refuse this
+    // one's line, and again after each synchronisation.
     let record = Record::from_fields([server, skew, id, location, time], generation)
         .filter(|record| record.text().len() <= most)?;
     Some(Update {

@@ -1,8 +1,8 @@
-//! Sets of clients, as servers call them when they compare what they know.
+//! Sets of clients, as set reconciliation names them.
 
 use std::fmt;
 
-/// A set of clients: those whose hash begins with these hexadecimal digits.
+/// The set of clients whose hash begins with these hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
     /// The digits, in the highest bits; the rest is zero.
@@ -11,13 +11,13 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// All clients.
+    /// The set of all clients.
     pub const ROOT: Self = Self { bits: 0, digits: 0 };
 
-    /// How many digits a hash has, and so how long a prefix can be.
+    /// How many digits a hash has, which is the length of the longest prefix.
     pub const MOST_DIGITS: u8 = 16;
 
-    /// How many digits there are to go on with.
+    /// How many prefixes are one digit longer than a given one.
     pub const FAN_OUT: u8 = 16;
 
     /// How many digits this prefix has.
@@ -30,22 +30,22 @@ impl Prefix {
         self.digits == 0
     }
 
-    /// The smallest hash that begins so.
+    /// The smallest hash that begins with this prefix.
     pub fn first(self) -> u64 {
         self.bits
     }
 
-    /// Whether `hash` begins so.
+    /// Whether `hash` begins with this prefix.
     pub fn contains(self, hash: u64) -> bool {
         self.digits == 0 || (hash ^ self.bits) >> (64 - 4 * u32::from(self.digits)) == 0
     }
 
-    /// The sixteen prefixes that are one digit longer; none where there is no longer one.
+    /// The sixteen prefixes that are one digit longer; none if this one is as long as a hash.
     pub fn children(self) -> impl DoubleEndedIterator<Item = Self> {
         (0..Self::FAN_OUT).filter_map(move |digit| self.child(digit))
     }
 
-    /// The prefix that is longer by this digit, if there is one.
+    /// The prefix that is longer by this digit; `None` if that would exceed a hash.
     pub fn child(self, digit: u8) -> Option<Self> {
         if self.digits == Self::MOST_DIGITS || digit >= Self::FAN_OUT {
             return None;
@@ -85,7 +85,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// Lower-case hexadecimal digits alone: one spelling for each number.
+/// Parses lower-case hexadecimal digits alone, so that a number of a given length has one spelling.
 pub(super) fn hex(text: &[u8]) -> Option<u64> {
     let plain = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     if !text.iter().all(plain) {

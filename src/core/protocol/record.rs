@@ -1,6 +1,6 @@
-//! What a herd knows of one client: the newest IAMAT, and which server heard it.
+//! A client's record: the newest IAMAT, and which server received it.
 //!
-//! A record keeps its canonical text, `server skew id location time`: exactly what stands behind
+//! A record keeps its canonical text, `server skew id location time`, which is exactly what follows
 //! `AT ` in the answer to a client. So answering and forwarding copy bytes and format nothing.
 
 use std::cmp::Ordering;
@@ -11,23 +11,25 @@ use super::location::Location;
 use super::time::{Skew, Timestamp};
 use super::{escape, exactly, fields};
 
-/// A client's newest known place. Ordered by the [merge rule](Record::supersedes), not derived.
+/// A client's newest known location, ordered by the [merge rule](Record::supersedes).
 ///
-/// Or a tombstone, where an operator had the client forgotten: it has no place, and the time is when that was.
+/// If an operator had the client forgotten, the record is a tombstone: it has no location, and its
+/// time is that of the operator's request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     text: Box<[u8]>,
-    /// Where each of the five fields ends in `text`; each next one begins a space later.
+    /// The end of each of the five fields in `text`; the next field begins one byte later.
     ends: [u32; 5],
     time: Timestamp,
-    /// How often the client had been forgotten when this was heard: see [`generation`](Self::generation).
+    /// How often the client had been forgotten when this record was received: see
+    /// [`generation`](Self::generation).
     generation: u32,
 }
 
-/// What a tombstone has for a location.
+/// A tombstone's location.
 const NOWHERE: &[u8] = b"-";
 
-/// What it has for a skew: its time is the server's own.
+/// A tombstone's skew: its time is by the server's own clock.
 const NO_SKEW: &[u8] = b"+0.000000000";
 
 impl Record {
@@ -53,22 +55,22 @@ impl Record {
         )
     }
 
-    /// The tombstone by which `server` begins a generation of the client when its clock shows `clock`. Only generation 0 has
-    /// none.
+    /// The tombstone by which `server` begins a generation of the client when its clock shows
+    /// `clock`. Generation 0 has no tombstone.
     pub fn tombstone(server: &str, clock: Timestamp, id: &[u8], generation: u32) -> Self {
         let time = clock.to_string();
         let parts = [server.as_bytes(), NO_SKEW, id, NOWHERE, time.as_bytes()];
         Self::from_parts(parts, clock, generation)
     }
 
-    /// The same record in another generation.
+    /// This record in another generation.
     #[must_use]
     pub fn in_generation(self, generation: u32) -> Self {
         Self { generation, ..self }
     }
 
     fn from_parts(parts: [&[u8]; 5], time: Timestamp, generation: u32) -> Self {
-        // Exactly as much as it takes, or a boxed slice would be made by copying it once more.
+        // Exactly the needed capacity, or the boxed slice would be made by another copy.
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut text = Vec::with_capacity(length + parts.len() - 1);
         let mut ends = [0; 5];
@@ -88,13 +90,13 @@ impl Record {
         }
     }
 
-    /// Parses the five fields `server skew id location time`, each as strictly as where it was born.
+    /// Parses the five fields `server skew id location time`, each as strictly as at the origin.
     pub fn parse(text: &[u8]) -> Option<Self> {
         Self::from_fields(exactly(fields(text))?, 0)
     }
 
-    /// As [`parse`](Self::parse), from fields that were split already, in a generation. In those from 1 on it may be a
-    /// tombstone.
+    /// As [`parse`](Self::parse), from fields that are split already, in a generation. From
+    /// generation 1 on, the record may be a tombstone.
     pub fn from_fields(parts: [&[u8]; 5], generation: u32) -> Option<Self> {
         let [server, skew, _, location, time] = parts;
         if !is_name(server) {
@@ -110,13 +112,14 @@ impl Record {
         Some(Self::from_parts(parts, time, generation))
     }
 
-    /// How often an operator had had the client forgotten when this was heard: 0 for nearly all. All of a generation is newer
-    /// than all of those before it, whatever times clients gave.
+    /// How often an operator had had the client forgotten when this record was received: 0 for
+    /// nearly all. All records of a generation are newer than those of earlier ones, whatever times
+    /// clients gave.
     pub fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// Whether it says that the client is forgotten, and not where it is.
+    /// Whether this record says that the client is forgotten, and not where it is.
     pub fn is_tombstone(&self) -> bool {
         self.location() == NOWHERE
     }
@@ -129,61 +132,64 @@ impl Record {
         &self.text[from..self.ends[index] as usize]
     }
 
-    /// `server skew id location time`.
+    /// The fields `server skew id location time`, with a space between them.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// The server that heard it from the client.
+    /// The server that received the record from the client.
     pub fn origin(&self) -> &[u8] {
         self.field(0)
     }
 
-    /// That server's clock less the client's time, as text.
+    /// The origin's clock less the client's time, as text.
     pub fn skew_text(&self) -> &[u8] {
         self.field(1)
     }
 
-    /// The client.
+    /// The client's id.
     pub fn id(&self) -> &[u8] {
         self.field(2)
     }
 
-    /// Where it is, as it wrote it.
+    /// The location, as the client wrote it; `-` in a tombstone.
     pub fn location(&self) -> &[u8] {
         self.field(3)
     }
 
-    /// When, by its own clock, as it wrote it.
+    /// The time by the client's clock, as the client wrote it.
     pub fn time_text(&self) -> &[u8] {
         self.field(4)
     }
 
-    /// When, by its own clock.
+    /// The time by the client's clock.
     pub fn time(&self) -> Timestamp {
         self.time
     }
 
-    /// When its origin heard it, by the origin's clock: the time plus the skew, which the client's clock does not touch.
+    /// When the origin received the record, by the origin's clock: the time plus the skew, in which
+    /// the client's clock cancels out.
     pub fn heard_at(&self) -> Timestamp {
         let skew = Skew::parse(self.skew_text()).map_or(0, Skew::as_nanos);
         let heard = self.time.as_nanos().saturating_add(skew);
-        // A skew that leads to before 1970 is a lie, whatever it says.
+        // A false skew may lead to before 1970, which then counts as 1970.
         Timestamp::from_nanos(u128::try_from(heard).unwrap_or_default())
     }
 
     /// Whether this record replaces `other` of the same client.
     ///
     /// The merge is the maximum of a total order, so it is commutative, associative and idempotent,
-    /// and servers that were told different things with the same time still agree. It never asks a
-    /// clock. The later generation first, and in it anything before the tombstone that began it; then newer time; then the
-    /// bytes of place and time; then the *smaller* skew, so that a
-    /// client that repeats a line word for word (a retry) changes nothing; then the origin.
+    /// and servers that received different records with the same time still agree. It reads no
+    /// clock. The later generation wins. Within a generation any record wins over the tombstone
+    /// that began it; then the newer time; then the greater bytes of location and time; then the
+    /// *smaller* skew, so that a client's retry, word for word, changes nothing; then the greater
+    /// origin.
     pub fn supersedes(&self, other: &Self) -> bool {
         self.order(other) == Ordering::Greater
     }
 
-    /// Whether no time says which of this and `other` is newer, so that something else decides.
+    /// Whether neither generation nor time decides which of this and `other` is newer, so that the
+    /// tie is broken otherwise.
     pub fn ties(&self, other: &Self) -> bool {
         let rank = |record: &Self| (record.generation, record.is_tombstone(), record.time);
         rank(self) == rank(other)

@@ -1,4 +1,4 @@
-//! What is exact about the two languages, and that no bytes make a parser panic.
+//! The two line languages are exact, and no bytes make a parser panic.
 
 use proptest::prelude::*;
 
@@ -352,7 +352,7 @@ fn time_text() -> impl Strategy<Value = String> {
     "[0-9]{1,18}(\\.[0-9]{1,9})?"
 }
 
-/// Records as clients make them, later ones as they are in a herd that had clients forgotten, and tombstones.
+/// Records as clients make them, records of later generations, and tombstones.
 fn record() -> impl Strategy<Value = Record> {
     let any_generation = prop_oneof![Just(1), Just(u32::MAX), any::<u32>()];
     prop_oneof![
@@ -410,7 +410,7 @@ fn clock() -> impl Strategy<Value = Timestamp> {
     (any::<u64>(), 0..1_000_000_000u32).prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos))
 }
 
-/// As both versions say it, and one that is still to come.
+/// A greeting of either version, or of one that is still to come.
 fn hello() -> impl Strategy<Value = Hello<'static>> {
     (1..=3u32, any::<u64>(), any::<u64>()).prop_map(|(version, boot, records)| Hello {
         version,

@@ -1,5 +1,5 @@
-//! Moments and differences, exact to the nanosecond. Never a binary float: `1621464827.959498503`
-//! does not fit into one.
+//! Times and differences, exact to the nanosecond. Binary floats are never used:
+//! `1621464827.959498503` does not fit into one.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl Timestamp {
         nanos: 0,
     };
 
-    /// A time of `seconds` and `nanos` (less than a second's worth; more carries over).
+    /// A time of `seconds` and `nanos`, of which a second or more carries over.
     pub fn new(seconds: u64, nanos: u32) -> Self {
         Self {
             seconds: seconds.saturating_add(u64::from(nanos / 1_000_000_000)),
@@ -32,7 +32,7 @@ impl Timestamp {
 
     /// Parses digits with an optional fraction of 1 to 9 digits. No sign, no exponent, no `nan`.
     ///
-    /// Seconds past [`u64::MAX`] are no time.
+    /// Seconds past [`u64::MAX`] are an error.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (whole, fraction) = decimal(text)?;
         if fraction.len() > 9 {
@@ -49,7 +49,7 @@ impl Timestamp {
         })
     }
 
-    /// This time plus `duration`, held at the largest time there is.
+    /// This time plus `duration`, at most the largest time there is.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Timestamp {
     /// The time that is `nanos` after 1970.
     pub fn from_nanos(nanos: u128) -> Self {
         let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
-        // A remainder below a thousand million fits.
+        // A remainder below a billion fits into 32 bits.
         let below = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
         Self {
             seconds,
@@ -121,7 +121,7 @@ impl Skew {
 }
 
 impl Skew {
-    /// What [`Display`](fmt::Display) prints.
+    /// The text that [`Display`](fmt::Display) prints.
     pub fn text(self) -> SkewText {
         let (mut seconds, mut nanos) = self.split();
         let mut text = SkewText {
@@ -140,8 +140,8 @@ impl Skew {
         text
     }
 
-    /// Seconds and nanoseconds, without sign. Dividing 128 bits is slow, and only the skew of a
-    /// clock that is wrong by centuries needs it.
+    /// Seconds and nanoseconds, without sign. Only the skew of a clock that is wrong by centuries
+    /// needs a division of 128 bits, which is slow.
     fn split(self) -> (u64, u64) {
         const SECOND: u64 = 1_000_000_000;
         let nanos = self.0.unsigned_abs();
@@ -172,7 +172,7 @@ impl SkewText {
     /// A sign, the digits of the largest `u64`, a point and nine digits.
     const LONGEST: usize = 1 + 20 + 1 + 9;
 
-    /// The text.
+    /// The text of the skew, in ASCII.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.from..]
     }
@@ -182,9 +182,9 @@ impl SkewText {
         self.bytes[self.from] = byte;
     }
 
-    /// Puts the last digit of `number` in front and gives the digits before it.
+    /// Puts the last digit of `number` in front, and returns the digits before it.
     fn push_digit(&mut self, number: u64) -> u64 {
-        // A remainder below ten fits.
+        // A remainder below ten fits into 8 bits.
         self.push_front(b'0' + u8::try_from(number % 10).unwrap_or_default());
         number / 10
     }

@@ -1,4 +1,5 @@
-//! Whether every line of a client is answered once, in order, by what belongs to it, and as of when it was heard.
+//! Whether every line of a client is answered once, in order, by an answer that fits it and the
+//! moment at which the server received it.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,25 +14,26 @@ use crate::protocol::client::{ClientLine, Refusal};
 use crate::protocol::record::Record;
 use crate::protocol::time::Skew;
 
-/// A line that a server heard from a client.
+/// A line that a server received from a client.
 struct OpenLine<'a> {
     event: &'a Event,
     line: &'a [u8],
-    /// What the server held then of the client that a WHATSAT queries.
+    /// For a WHATSAT, what the server held of the queried client when the line arrived.
     known: Option<&'a Event>,
 }
 
 struct Answers<'a> {
     run: &'a Run<'a>,
     stores: Stores<'a>,
-    /// The lines without an answer, by server and open connection with a client.
+    /// The lines without an answer, by server and open connection of a client.
     open: BTreeMap<(&'a str, ConnId), VecDeque<OpenLine<'a>>>,
-    /// The lines with an update that was too old to be stored.
+    /// The lines whose update was not stored because it had expired.
     too_old: BTreeSet<EventId>,
-    /// What became of the update in an IAMAT, by its line, until it is answered.
+    /// By the event of an IAMAT, whether its update was accepted or ignored, until the line is
+    /// answered.
     made: BTreeMap<EventId, &'a Event>,
     found: Vec<Finding>,
-    /// Answers that say something else than what was known when their line was heard.
+    /// Answers that do not reflect what the server held when it received their line.
     found_of_another_time: Vec<Finding>,
 }
 
@@ -121,14 +123,14 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// A client's line was made a record of.
+    /// Notes what a server did with the update in a client's line.
     fn makes(&mut self, event: &'a Event) {
         if let Some(line) = event.cause {
             self.made.insert(line, event);
         }
     }
 
-    /// By what the server knows what it can say to a WHATSAT that it hears now.
+    /// The record that the server must use for its answer, if the line that arrives is a WHATSAT.
     fn known(&self, server: &str, line: &[u8]) -> Option<&'a Event> {
         match ClientLine::parse(line) {
             Ok(ClientLine::Whatsat { id, .. }) => self.stores.get(server, id),
@@ -155,9 +157,9 @@ impl<'a> Answers<'a> {
             _ => None,
         };
         let may_be_refused = match refused {
-            // It is recorded by its beginning, which may look like a right command.
+            // The line is recorded by its beginning, which may look like a valid command.
             Some(Refusal::TooLong) => true,
-            // The server's clock decides, which no trace tells.
+            // The server's clock decides, and no trace records it.
             Some(Refusal::FutureTime) => is_iamat(asked.line),
             _ => false,
         };
@@ -172,7 +174,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Holds an answer against what the server knew when it heard the line.
+    /// Compares an answer with what the server held when it received the line.
     fn as_of_its_line(
         &mut self,
         server: &str,
@@ -197,7 +199,8 @@ impl<'a> Answers<'a> {
             },
             (Ok(ClientLine::Whatsat { .. }), tells) => {
                 let known = asked.known.and_then(record).map(RecordText::text);
-                // A line that is too long is recorded by its beginning, which may look like a query.
+                // A line that is too long is recorded by its beginning, which may look like a
+                // query.
                 if known.as_deref() == tells || tells.is_none() && self.is_refused_unread(event) {
                     return;
                 }
@@ -218,7 +221,7 @@ impl<'a> Answers<'a> {
         matches!(cause, Some(EventKind::Refused { why: told }) if *told == why)
     }
 
-    /// Whether the server holds what it answers an IAMAT with, or something newer.
+    /// Whether the server holds the record with which it answers an IAMAT, or a newer one.
     fn is_stored(&self, server: &str, asked: &OpenLine<'_>, answer: &[u8]) -> bool {
         let record = answer.strip_prefix(b"AT ").and_then(Record::parse);
         let Some(record) = record.filter(|_| is_iamat(asked.line)) else {
@@ -240,8 +243,8 @@ impl<'a> Answers<'a> {
         self.found.push(Finding::new(what, events));
     }
 
-    /// What a client hears is what its server wrote, or its beginning where the connection was cut.
-    /// A client that gave up hears all that still comes as one.
+    /// A client receives what its server wrote, or the beginning of it if the connection was cut. A
+    /// client that gave up receives all that still arrives as one line.
     fn at_client(&mut self, event: &'a Event) {
         let EventKind::LineIn { line, .. } = &event.what else {
             return;
@@ -263,8 +266,8 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// Whether a connection's end came from outside, so that an answer could not be written any more.
-/// All other ends come behind the answers.
+/// Whether the connection was closed from outside, so that an answer could not be written any more.
+/// In all other cases the answers come before the end.
 fn was_cut(why: &CloseReason) -> bool {
     matches!(why, CloseReason::Failed(_) | CloseReason::Slow)
 }
@@ -279,7 +282,7 @@ fn is_answer(server: &str, asked: &OpenLine<'_>, answer: &[u8]) -> bool {
     }
 }
 
-/// `AT server skew id location time` of this client, and something behind it.
+/// Whether an answer is `AT server skew id location time` of this client, with something behind it.
 fn is_told_of(id: &[u8], answer: &[u8]) -> bool {
     let mut lines = answer.splitn(2, |&byte| byte == b'\n');
     let record = lines.next().and_then(|line| line.strip_prefix(b"AT "));
@@ -287,7 +290,7 @@ fn is_told_of(id: &[u8], answer: &[u8]) -> bool {
     record.is_some_and(|record| record.id() == id) && lines.next().is_some()
 }
 
-/// What an answer should have said.
+/// What an answer should have contained, for a report.
 fn other(record: Option<Vec<u8>>, verb: &str) -> String {
     match record {
         Some(record) => format!("and {verb} {}", shown(&record)),
@@ -295,7 +298,7 @@ fn other(record: Option<Vec<u8>>, verb: &str) -> String {
     }
 }
 
-/// The record that a server took in or turned away.
+/// The record that a server accepted or ignored.
 fn record(event: &Event) -> Option<&RecordText<'static>> {
     match &event.what {
         EventKind::Accepted { record, .. } | EventKind::Ignored { record, .. } => Some(record),
@@ -303,7 +306,8 @@ fn record(event: &Event) -> Option<&RecordText<'static>> {
     }
 }
 
-/// `AT server skew id location time`, with a skew that only the server can know.
+/// Whether an answer is `AT server skew id location time`, with any skew, since only the server
+/// knows it.
 fn is_echo(server: &str, fields: [&[u8]; 3], answer: &[u8]) -> bool {
     let before = format!("AT {server} ");
     let behind = [b" ", fields.join(&b' ').as_slice()].concat();

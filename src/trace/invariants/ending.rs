@@ -1,4 +1,4 @@
-//! What must be so when a run has ended.
+//! What must hold at the end of a run.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,8 +31,8 @@ pub(super) fn agreement(run: &Run<'_>) -> Vec<Finding> {
     found
 }
 
-/// By which events two servers hold what they hold of the first client for which they hold different things; nothing
-/// if there is none.
+/// The events that accepted the two servers' records of the first client for which these differ;
+/// empty if there is none.
 fn differing<'a>(a: &Held<'a>, b: &Held<'a>) -> Vec<&'a Event> {
     let record = |held: &'a Event| accepted(held).map(|accepted| accepted.record);
     let differs = |client: &&&'a [u8]| {
@@ -48,9 +48,9 @@ fn differing<'a>(a: &Held<'a>, b: &Held<'a>) -> Vec<&'a Event> {
 
 #[derive(Default)]
 struct Waiting<'a> {
-    /// A client's lines without an answer, by the events of sending them.
+    /// Clients' lines without an answer, by the events that sent them.
     lines: BTreeMap<EventId, &'a Event>,
-    /// Which of them are on which connection.
+    /// The lines on each connection whose answer has not arrived, in order.
     by_conn: BTreeMap<(&'a str, ConnId), VecDeque<EventId>>,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Waiting<'a> {
                     self.lines.remove(&first);
                 }
             }
-            // Its cause is the line, if there was a connection to write it to.
+            // The event's cause is the line, if there was a connection to write it to.
             EventKind::Unanswered { .. } => {
                 if let Some(sent) = event.cause {
                     self.lines.remove(&sent);
@@ -119,7 +119,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// What is wrong with a link, as `a` sees it.
+/// What is wrong with the link with `b`, as `a` sees it.
 fn unready(state: &State<'_>, a: &str, b: &str) -> Option<Finding> {
     let (here, _) = (state.server(a)?, state.server(b)?);
     let Some(end) = here.link(b) else {

@@ -1,4 +1,4 @@
-//! Whether there was anything in a run that could have violated an invariant.
+//! Vacuity: whether anything in a run could have violated an invariant.
 
 use super::{Invariant, Run};
 use crate::journal::{Actor, Event, EventKind};
@@ -8,7 +8,8 @@ use crate::trace::network::Network;
 use crate::trace::state::State;
 
 impl Invariant {
-    /// Why it could not be violated in this run, whatever servers do: nothing happened that it speaks of.
+    /// Why no server could violate the invariant in this run, so that it passes vacuously; `None`
+    /// if one could.
     pub fn idle(self, run: &Run<'_>) -> Option<&'static str> {
         let happens = |it: &dyn Fn(&Event) -> bool| run.events.iter().any(it);
         let is_asked = || happens(&|event| is_line_of_client(event));
@@ -56,7 +57,8 @@ fn is_line_of_client(event: &Event) -> bool {
     )
 }
 
-/// What a server hears, if it looks like a client's command. A server's line is none.
+/// The command that a server receives, if the line is a valid one of a client. A line between
+/// servers is none.
 fn command(event: &Event) -> Option<ClientLine<'_>> {
     match (&event.who, &event.what) {
         (Actor::Server(_), EventKind::LineIn { line, .. }) => ClientLine::parse(&line.0).ok(),

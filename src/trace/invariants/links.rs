@@ -1,4 +1,4 @@
-//! Whether every link that goes down had a reason to, outside of the server that closed it.
+//! Whether every link that goes down had a reason outside of the server that closed it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,12 +8,13 @@ use crate::journal::{Actor, CloseReason, ConnId, Event, EventId, EventKind};
 use crate::trace::faults::{Fault, Faults, Kind};
 use crate::units::{LatencyRange, format_duration};
 
-/// How many ticks may pass beside a link's latency: what is sent between two of them counts from the next, and what
-/// arrives is handled in the one behind.
+/// How many ticks may pass in addition to a link's latency: a message that is sent between two
+/// ticks counts from the next one, and one that arrives is handled in the tick after it.
 const TICKS: u64 = 4;
 
-/// Every link that goes down must have been cut, reset or taken over, have lost its other end, or have been silent
-/// for its timeout, for a reason that the harness knows of. What a server says of it is only the claim to be checked.
+/// Every link that goes down must have been cut, reset or superseded, have lost its other end, or
+/// have been silent for its timeout, for a reason that the harness knows of. The reason that a
+/// server gives is only the claim to be checked.
 pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
     let mut links = Links {
         run,
@@ -40,9 +41,9 @@ fn pair<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
 /// A connection between two servers.
 struct Conn<'a> {
     opened: &'a Event,
-    /// Who is done with it, and by which event.
+    /// The servers that have closed it, and by which event.
     over: Vec<(&'a str, &'a Event)>,
-    /// What each end heard last.
+    /// When each end last received a line.
     heard: Vec<(&'a str, u64)>,
 }
 
@@ -58,13 +59,13 @@ struct Links<'a> {
     ways: Ways<'a>,
     stops: Stops<'a>,
     conns: BTreeMap<ConnId, Conn<'a>>,
-    /// By server and neighbour.
+    /// The ends that are up, by server and neighbour.
     up: BTreeMap<(&'a str, &'a str), Up<'a>>,
-    /// When each server was last killed or lost its power, or ended by itself.
+    /// When each server was last killed, lost its power, or stopped.
     died: BTreeMap<&'a str, EventId>,
     /// When all connections between two servers were last reset.
     reset: BTreeMap<(&'a str, &'a str), EventId>,
-    /// When one of two servers was last told that they are no neighbours any more.
+    /// When one of two servers last removed the other from its neighbours.
     parted: BTreeMap<(&'a str, &'a str), EventId>,
     found: Vec<Finding>,
 }
@@ -126,7 +127,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// A server is done with a connection.
+    /// Notes that a server has closed a connection.
     fn over(&mut self, server: &'a str, conn: ConnId, by: &'a Event) {
         if let Some(conn) = self.conns.get_mut(&conn)
             && !conn.over.iter().any(|(who, _)| *who == server)
@@ -135,7 +136,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// What is wrong with `server` taking its link with `peer` for down.
+    /// What is wrong with `server` closing its link with `peer`, if anything is.
     fn wrong(
         &mut self,
         server: &'a str,
@@ -166,14 +167,15 @@ impl<'a> Links<'a> {
                 is_left || self.can_be_silent(server, peer, heard, down.at)
             }
             CloseReason::Slow => {
-                // It does not take what is written to it, or a stop is over that waited for it.
+                // The neighbour does not read what is written to it, or a stop that waited for it
+                // is over.
                 is_left
                     || self.stops.follows(server, down)
                     || self.ways.delay((server, peer), opened.at, down.at) > 0
             }
-            // An error may be the answer to what was written to who is gone.
+            // An error may be the answer to what was written to a server that is gone.
             CloseReason::Ended | CloseReason::Failed(_) => is_left || is_reset,
-            // The neighbour dialled again, so it was done with the connection before.
+            // The neighbour dialled again, so it had closed the connection before.
             CloseReason::Superseded => is_left,
             CloseReason::Stopping => self.stops.follows(server, down),
             CloseReason::Left => self.stops.follows(peer, down) || is_left,
@@ -186,14 +188,15 @@ impl<'a> Links<'a> {
         })
     }
 
-    /// When `server` last heard anything by the connection of a link.
+    /// When `server` last received a line by the connection of a link.
     fn last_heard(&self, server: &str, up: Up<'_>) -> u64 {
         let heard = self.conns.get(&up.conn).map(|conn| conn.heard.iter());
         let own = heard.and_then(|mut heard| heard.find(|(who, _)| *who == server));
         own.map_or(up.event.at, |&(_, at)| at.max(up.event.at))
     }
 
-    /// Whether the other end was done with the connection before, for a reason that is looked at by itself.
+    /// Whether the other end had closed the connection before, for a reason that is checked by
+    /// itself.
     fn is_left(&self, server: &'a str, peer: &'a str, conn: ConnId, down: &Event) -> bool {
         let Some(known) = self.conns.get(&conn) else {
             return false;
@@ -208,13 +211,14 @@ impl<'a> Links<'a> {
         if matches!(by.what, EventKind::LinkDown { .. }) {
             return true;
         }
-        // It greeted and got no answer: that is no link that goes down, so it is looked at here.
+        // The peer sent a greeting and got no answer. Since no link goes down at the peer, the
+        // reason is checked here.
         let both = pair(server, peer);
         let is_reset = (self.reset.get(&both)).is_some_and(|reset| *reset > opened.id);
         is_reset || self.is_late(server, peer, opened.at, down.at)
     }
 
-    /// Whether a greeting can be waited for in vain.
+    /// Whether the answer to a greeting can arrive after the deadline.
     fn is_late(&self, server: &'a str, peer: &'a str, from: u64, to: u64) -> bool {
         let Some(patience) = self.run.patience else {
             return true;
@@ -225,18 +229,18 @@ impl<'a> Links<'a> {
         there_and_back.saturating_add(delay) >= patience.hello
     }
 
-    /// Whether `server` can hear nothing of `peer` from one moment to another though both are there: a neighbour
-    /// sends something with each heartbeat, and what it sends is late by no more than latencies differ and by the
-    /// faults in force meanwhile.
+    /// Whether `server` can receive nothing from `peer` from one moment to another although both
+    /// run: a neighbour sends something with each heartbeat, and what it sends is late by no more
+    /// than the spread of latencies and the faults in force meanwhile.
     fn can_be_silent(&self, server: &'a str, peer: &'a str, from: u64, to: u64) -> bool {
         let Some(patience) = self.run.patience else {
             return true;
         };
         let (least, most) = self.ways.latency((server, peer), from);
-        // What was heard last was sent before.
+        // The last line that arrived was sent before it arrived.
         let from = from.saturating_sub(most);
         let delay = self.ways.delay((server, peer), from, to);
-        // The first word of a link comes when a greeting has gone there and its answer back.
+        // The first line of a link arrives after the greeting and its answer.
         let usual = (patience.heartbeat.saturating_add(most - least)).max(most.saturating_mul(2));
         let longest = usual.saturating_add(delay).saturating_add(self.ways.ticks);
         longest >= patience.silence()
@@ -244,7 +248,7 @@ impl<'a> Links<'a> {
 }
 
 impl Patience {
-    /// How long nothing must be heard until a link is given up.
+    /// How long a link must be silent until it is closed.
     fn silence(self) -> u64 {
         self.heartbeat.saturating_mul(2)
     }
@@ -254,7 +258,7 @@ fn shown(nanoseconds: u64) -> String {
     format_duration(Duration::from_nanos(nanoseconds))
 }
 
-/// Which servers stopped gracefully, and when.
+/// The starts and ends of each server's runs, and which of these events are graceful stops.
 struct Stops<'a>(BTreeMap<&'a str, Vec<(EventId, bool)>>);
 
 impl<'a> Stops<'a> {
@@ -273,7 +277,7 @@ impl<'a> Stops<'a> {
         Self(ends)
     }
 
-    /// Whether the run of `server` in which `event` happened, or was heard of, ended gracefully.
+    /// Whether the run of `server` at the time of `event` ended gracefully.
     fn follows(&self, server: &str, event: &Event) -> bool {
         let ends = self.0.get(server).map_or(&[][..], Vec::as_slice);
         let next = ends.partition_point(|(id, _)| *id < event.id);
@@ -281,22 +285,23 @@ impl<'a> Stops<'a> {
     }
 }
 
-/// From when to when something was wrong.
+/// When a fault began and ended.
 type Interval = (u64, u64);
 
-/// What was wrong between two neighbours, as far as one of them may still have to do with it.
+/// The faults and latencies between two neighbours, as far as one of them may still depend on
+/// these.
 #[derive(Default)]
 struct Way {
-    /// What holds up what they say, in order of its beginning.
+    /// The intervals of faults that delay messages, in order of their beginnings.
     broken: VecDeque<Interval>,
-    /// From when on a message took how long, at least and at most.
+    /// The moment from which a message took at least and at most these times, in nanoseconds.
     latency: VecDeque<(u64, u64, u64)>,
 }
 
-/// All ways between neighbours.
+/// The faults and latencies between all neighbours, by direction.
 struct Ways<'a> {
     ways: BTreeMap<(&'a str, &'a str), Way>,
-    /// What the steps of simulated time add to a message's time.
+    /// What the ticks of simulated time add to a message's time.
     ticks: u64,
 }
 
@@ -316,7 +321,7 @@ impl<'a> Ways<'a> {
     }
 
     fn slow(&mut self, (a, b): (&'a str, &'a str), from: u64, latency: &str) {
-        // A latency that can't be read excuses nothing.
+        // A latency that can't be parsed excuses nothing.
         let Ok(LatencyRange { least, most }) = latency.parse() else {
             return;
         };
@@ -341,7 +346,7 @@ impl<'a> Ways<'a> {
                 }
             }
             Kind::Cut => {
-                // Both ways of a link, or one of them, are one cut.
+                // If one fault cuts both directions of a link, that is one interval.
                 let mut pairs: BTreeMap<(&str, &str), u64> = BTreeMap::new();
                 for part in &fault.parts {
                     let end = pairs.entry(pair(part.pair.0, part.pair.1)).or_default();
@@ -351,8 +356,9 @@ impl<'a> Ways<'a> {
                     self.broken(both, (fault.begin.at, end));
                 }
             }
-            // Whoever is gone has left the connection. What resets it, and how slow it is, is looked at apart.
-            // Connections that are there stay, and nothing of a link asks a clock.
+            // A server that is gone has closed the connection. Resets and latencies are checked
+            // separately. A server that refuses connections keeps its links, and no link depends on
+            // a clock.
             Kind::Refuse | Kind::Skew | Kind::Crash | Kind::PowerOff | Kind::Sever | Kind::Slow => {
             }
         }
@@ -364,8 +370,8 @@ impl<'a> Ways<'a> {
         }
     }
 
-    /// From here on nobody asks for what was before this moment. So what is gone through each time is what there was
-    /// since one link began.
+    /// Drops what ended before this moment, which nothing looks up from here on. So each look-up
+    /// goes through the time since one link began, and no more.
     fn forget(&mut self, way: (&'a str, &'a str), before: u64) {
         let Some(way) = self.ways.get_mut(&way) else {
             return;
@@ -374,7 +380,7 @@ impl<'a> Ways<'a> {
         while way.latency.get(1).is_some_and(|next| next.0 <= before) {
             way.latency.pop_front();
         }
-        // What lasts may stand before what is over.
+        // A fault that lasts may stand before one that is over.
         let begun = way.broken.partition_point(|(begin, _)| *begin <= before);
         let lasting: Vec<Interval> = (way.broken.drain(..begun))
             .filter(|(_, end)| *end >= before)
@@ -384,7 +390,7 @@ impl<'a> Ways<'a> {
         }
     }
 
-    /// For how long, in all, something delayed what the two sent from one moment to another.
+    /// For how long, in all, faults delayed messages between the two from one moment to another.
     fn delay(&self, way: (&'a str, &'a str), from: u64, to: u64) -> u64 {
         let broken = self.ways.get(&way).map(|way| way.broken.iter());
         let begun = broken.into_iter().flatten();
@@ -394,7 +400,7 @@ impl<'a> Ways<'a> {
         })
     }
 
-    /// How long a message took at least and at most, of those that arrived from this moment on.
+    /// The least and the greatest latency of messages that arrived from this moment on.
     fn latency(&self, way: (&'a str, &'a str), from: u64) -> (u64, u64) {
         let Some(way) = self.ways.get(&way) else {
             return (0, 0);

@@ -1,8 +1,8 @@
-//! What must hold of every run, whatever happens in it.
+//! What must hold in every run, whatever happens in it.
 //!
-//! Each [`Invariant`] is a pure function over what happened. It trusts the events' causes and
-//! nothing that a server thinks of itself: what a server holds follows from what it accepted, and
-//! what it may say follows from that.
+//! Each [`Invariant`] is a pure function of a run's events. It trusts the events' causes, and
+//! nothing that a server claims: what a server holds follows from what it accepted, and what it may
+//! send follows from what it holds.
 
 mod answers;
 mod ending;
@@ -26,90 +26,95 @@ use crate::journal::{Event, EventId};
 use crate::protocol::escape;
 use crate::trace::Header;
 
-/// Something that must hold of every run.
+/// A property that must hold in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Invariant {
-    /// Every line that a server hears from a client is answered exactly once, in order, by what belongs to it, unless
-    /// the connection was cut or the server killed before; and an update in the line is stored by then.
+    /// Every line that a server receives from a client is answered exactly once, in order, and by
+    /// an answer that fits it, unless the connection was cut or the server killed before. An update
+    /// in the line is stored by then.
     AnsweredOnceInOrder,
-    /// What an answer says is what the server knew when it heard the line: the record that it had of the client that
-    /// a WHATSAT queries, byte for byte; the record that it made of an IAMAT then and there.
+    /// An answer reflects what the server held when it received the line: for a WHATSAT, its record
+    /// of the queried client, byte for byte; for an IAMAT, the record that it made of it at that
+    /// moment.
     AnswersAsOfTheirLine,
-    /// The skew of what a client says is the server's clock, however wrong that is, at the moment at which the line was
-    /// heard, less the client's time.
+    /// The skew of a client's update is the server's clock, however wrong that is, at the moment at
+    /// which the line was received, less the client's time.
     SkewIsRight,
-    /// No server's record of a client gives way to an older one while the server runs, and no newer one is
-    /// turned away for it.
+    /// While a server runs, its record of a client is never replaced by an older one, and no newer
+    /// one is ignored.
     NeverBackInTime,
-    /// Every record was sent by a client to its origin, and came from there to every server that holds it without a
-    /// change but for its hops, one more with each link.
+    /// A client sent every record to its origin, and from there it reached every server that holds
+    /// it, unchanged but for its hops, one more with each link.
     NothingInvented,
-    /// No server sends the same update twice over a link that stays up, nor back to the neighbour that it came from.
+    /// No server sends the same update twice over a link that stays up, or back to the neighbour
+    /// that sent it.
     SendsBounded,
-    /// No link goes down but by a fault, or because its other end was done with it before.
+    /// No link goes down but by a fault, or because its other end closed it first.
     LinksFailForAReason,
-    /// A server that stops gracefully while a link of its is up and sound leaves nothing behind that it
-    /// answered and nobody else has.
+    /// A server that stops gracefully while one of its links is up and works leaves behind no
+    /// update that it answered and no other server holds.
     GracefulStopLosesNothing,
     /// Servers that run at the end and can reach each other hold the same records.
     Agreement,
-    /// At the end no client waits, and where a run ends by itself, every link between running
+    /// At the end no client waits, and if the run ends by itself, every link between running
     /// servers is up and synchronised.
     NothingWaits,
 }
 
-/// A run, as far as invariants look at it.
+/// The part of a run that invariants depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// What ran.
+    /// The scenario, the herd and the seed of the run.
     pub header: &'a Header,
-    /// The herd that it ran on.
+    /// The herd of the run.
     pub herd: &'a Herd,
-    /// What happened, in order.
+    /// All events, in order.
     pub events: &'a [Event],
-    /// The run was to end by itself, when everything is quiet; not at a given time, at which links
-    /// may be in any state.
+    /// Whether the run was to end by itself, when everything is quiet. At a given time, links may
+    /// be in any state.
     pub until_quiet: bool,
-    /// How long servers wait; none where somebody chose the order of messages, and each was under way for as long as that took.
+    /// The deadlines of servers; `None` if the order of messages was chosen by hand, so that each
+    /// was in flight for as long as that took.
     pub patience: Option<Patience>,
 }
 
 /// How long a server waits for a neighbour, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// A link that has nothing else to say says so this often; after two of them without a word it is given up.
+    /// The interval of heartbeats on a quiet link. A link closes after two intervals without a
+    /// line.
     pub heartbeat: u64,
-    /// Whoever was not greeted by then gives a connection up.
+    /// The deadline of a greeting, after which the connection closes.
     pub hello: u64,
 }
 
 impl Patience {
-    /// More than anybody has: no link is ever given up in time.
+    /// Deadlines that never pass: every link that closes for silence closes too early.
     pub const ENDLESS: Self = Self {
         heartbeat: u64::MAX,
         hello: u64::MAX,
     };
 }
 
-/// How an invariant was violated, once.
+/// One violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which one.
+    /// The invariant.
     pub invariant: Invariant,
-    /// What was wrong.
+    /// What was wrong, in words for a report.
     pub what: String,
-    /// The events that show it, in order.
+    /// The events that show the violation, in order.
     pub events: Vec<EventId>,
 }
 
-/// No invariant is called so.
+/// There is no invariant of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown invariant `{0}`")]
 pub struct UnknownInvariant(pub String);
 
 impl Invariant {
-    /// All of them, in the order in which they are judged.
+    /// All invariants, in order of evaluation.
     pub const ALL: [Self; 10] = [
         Self::AnsweredOnceInOrder,
         Self::AnswersAsOfTheirLine,
@@ -123,7 +128,7 @@ impl Invariant {
         Self::NothingWaits,
     ];
 
-    /// How scenarios and reports call it.
+    /// The invariant's name in scenarios and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AnsweredOnceInOrder => "answered-once-in-order",
@@ -139,7 +144,7 @@ impl Invariant {
         }
     }
 
-    /// What it says, for a report.
+    /// What the invariant requires, for a report.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::AnsweredOnceInOrder => {
@@ -169,10 +174,10 @@ impl Invariant {
         }
     }
 
-    /// Every way in which `run` breaks it, in order of time.
+    /// All violations of the invariant in `run`, in order of time.
     ///
     /// Takes time linear in the events, but for look-ups in maps; [`Agreement`](Self::Agreement)
-    /// compares each two servers' records besides.
+    /// also compares the records of each two servers.
     pub fn violations(self, run: &Run<'_>) -> Vec<Violation> {
         let found = match self {
             Self::AnsweredOnceInOrder => answers::answered_once_in_order(run),
@@ -217,7 +222,7 @@ impl Run<'_> {
         self.events.get(found.ok()?)
     }
 
-    /// The event that made `event` happen.
+    /// The event that caused `event`.
     fn cause_of(&self, event: &Event) -> Option<&Event> {
         self.event(event.cause?)
     }

@@ -1,4 +1,4 @@
-//! Whether records only ever get newer, and whether each one is what its client said.
+//! Whether records only ever get newer, and whether each one is what its client sent.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Finding> {
     found
 }
 
-/// What is wrong with ignoring an update: what is held is not what the server said it was.
+/// What is wrong with ignoring an update: the record that is held does not justify the server's
+/// reason.
 fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Finding> {
     let (EventKind::Ignored { record, why, .. }, server) = (&event.what, event.who.name()) else {
         return None;
@@ -58,9 +59,9 @@ fn record_of(event: &Event) -> Option<&RecordText<'static>> {
     Some(accepted(event)?.record)
 }
 
-/// Which of two records of a client is newer (greater), written out once more and not taken from the servers' own
-/// code, which may be wrong: the later time; then the greater bytes of place and of time; then the smaller skew; then
-/// the greater origin.
+/// Which of two records of a client is newer (greater). This does not use the servers' own code,
+/// which may be wrong: the later time; then the greater bytes of location and of time; then the
+/// smaller skew; then the greater origin.
 pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
     (number(&a.time.0).cmp(&number(&b.time.0)))
         .then_with(|| a.location.0.cmp(&b.location.0))
@@ -69,7 +70,7 @@ pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
         .then_with(|| a.origin.0.cmp(&b.origin.0))
 }
 
-/// A decimal number with nine digits of fraction at most, in thousand-millionths.
+/// A decimal number with up to nine digits of fraction, in billionths.
 pub(super) fn number(text: &[u8]) -> i128 {
     let (is_negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -86,9 +87,9 @@ pub(super) fn number(text: &[u8]) -> i128 {
     if is_negative { -number } else { number }
 }
 
-/// Looks at each step of a record's way by itself. A server that takes one in has it from its own
-/// client or word for word from a neighbour's line, and a server writes nothing but what it took in
-/// before: so each record goes back to its client, cause by cause.
+/// Checks each step of a record's path by itself. A server that accepts a record has it from its
+/// own client or word for word from a neighbour's line, and a server writes only what it accepted
+/// before: so each record leads back to its client, cause by cause.
 pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut found = Vec::new();
@@ -104,7 +105,7 @@ pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
     found
 }
 
-/// A record's step to a server, or away from it.
+/// The step of a record to a server, or from it to a neighbour.
 struct Step<'a> {
     run: &'a Run<'a>,
     event: &'a Event,

@@ -1,4 +1,4 @@
-//! Whether a flood costs no more than the links allow.
+//! Whether a flood costs no more messages than the links allow.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,9 @@ use super::{Finding, Run, shown};
 use crate::journal::{ConnId, Event, EventKind, Source};
 use crate::protocol::peer::PeerLine;
 
-/// Over each link, in each direction, the same update goes at most once while the link is up, and never back to the
-/// neighbour that it came from. What a neighbour requested to synchronise does not count.
+/// Over each link, in each direction, the same update is sent at most once while the link is up,
+/// and never back to the neighbour that sent it. Records that a neighbour requested by set
+/// reconciliation do not count.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut first: BTreeMap<(&str, ConnId, Vec<u8>), &Event> = BTreeMap::new();
@@ -48,7 +49,7 @@ fn came_from(held: &Event, neighbour: &str, text: &[u8]) -> bool {
     })
 }
 
-/// Whether `sent` answers a line of the synchronisation that came by the same link.
+/// Whether `sent` answers a line of the set reconciliation that came by the same link.
 fn was_asked_for(run: &Run<'_>, sent: &Event, conn: ConnId) -> bool {
     let Some(cause) = run.cause_of(sent).filter(|cause| cause.who == sent.who) else {
         return false;

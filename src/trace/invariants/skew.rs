@@ -1,4 +1,4 @@
-//! Whether the skews that servers report are those of their clocks when they heard the lines.
+//! Whether the skews that servers report are those of their clocks when they received the lines.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,15 @@ use crate::journal::{Actor, Event, EventId, EventKind, Source};
 use crate::protocol::client::ClientLine;
 use crate::protocol::time::Skew;
 
-/// What was last done to a server's clock: nanoseconds ahead, nanoseconds more each second, and when.
+/// The last setting of a server's clock: nanoseconds ahead, nanoseconds gained each second, and
+/// when it was set.
 type Set = (i64, i64, u64);
 
-/// A server's clock shows what the harness made of it, and a line is heard at one moment, so a skew is right to the
-/// nanosecond or not at all: in the record that the server makes of the line, and in its answer.
+/// A server's clock shows what the harness set, and a line arrives at one moment, so a skew is
+/// right to the nanosecond or wrong: in the record that the server makes of the line, and in its
+/// answer.
 pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Finding> {
-    // A trace that does not say what clocks showed in the beginning is no reason to call a skew wrong.
+    // If a trace lacks what clocks showed at the beginning, no skew can be called wrong.
     let Ok(epoch) = run.header.epoch.parse::<i128>() else {
         return Vec::new();
     };
@@ -45,22 +47,22 @@ pub(super) fn skew_is_right(run: &Run<'_>) -> Vec<Finding> {
     found
 }
 
-/// What is right to say of a line.
+/// The right skew of a line.
 struct Right<'a> {
     heard: &'a Event,
-    /// The client's.
+    /// The client's time.
     time: &'a [u8],
     skew: i128,
 }
 
-/// What a clock shows, in nanoseconds since 1970. None goes back behind that.
+/// What a clock shows, in nanoseconds since 1970. No clock goes back before 1970.
 fn shows(epoch: i128, (by, drift, since): Set, at: u64) -> i128 {
     let run = i128::from(at.saturating_sub(since));
     let drifted = run * i128::from(drift) / 1_000_000_000;
     (epoch + i128::from(at) + i128::from(by) + drifted).max(0)
 }
 
-/// The client's time in an IAMAT that is heard.
+/// The client's time in an IAMAT that arrives.
 fn time_of(event: &Event) -> Option<&[u8]> {
     let EventKind::LineIn { line, .. } = &event.what else {
         return None;
@@ -79,7 +81,7 @@ fn skew_of(event: &Event) -> Option<&[u8]> {
         }
         EventKind::LineOut { line, .. } => {
             let mut fields = line.0.strip_prefix(b"AT ")?.split(|&byte| byte == b' ');
-            // What is none is no answer, which is said elsewhere.
+            // An answer without a skew violates another invariant.
             fields.nth(1).filter(|skew| Skew::parse(skew).is_some())
         }
         _ => None,

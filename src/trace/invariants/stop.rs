@@ -1,4 +1,4 @@
-//! Whether a server that stops gracefully leaves what it answered to somebody.
+//! Whether a server that stops gracefully leaves what it answered to another server.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +11,9 @@ use crate::protocol::peer::PeerLine;
 use crate::trace::faults::{Faults, Kind};
 use crate::trace::state::{LinkState, State};
 
-/// A server that stops gracefully while a neighbour is there to receive it must have sent it: what it answered and
-/// holds by its own client is then held by a server that runs, or starts later, be it by the very server that starts
-/// again.
+/// A server that stops gracefully while a neighbour can receive must have sent it what it answered:
+/// each record that it holds from its own client is then held by a server that runs or starts
+/// later, even if that is the same server.
 pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
     if !(run.events.iter()).any(|event| matches!(event.what, EventKind::Stopped)) {
         return Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// What a server that has ended answered, as long as nobody is seen to hold it.
+/// A record that a stopped server answered, as long as no server is seen to hold it.
 struct Untold<'a> {
     held: &'a Event,
     stopped: &'a Event,
@@ -52,18 +52,19 @@ struct Stops<'a> {
     state: State<'a>,
     /// The lines that were answered.
     answered: BTreeSet<EventId>,
-    /// When a server began to leave a neighbour.
+    /// When a server sent `BYE` to a neighbour.
     leaving: BTreeMap<(&'a str, &'a str), u64>,
-    /// Whom a link's connection is with.
+    /// The neighbour on each connection of a link.
     conns: BTreeMap<(&'a str, ConnId), &'a str>,
-    /// The neighbours whose ends of a link were up when a server's own end went down, and since when it had been leaving.
+    /// For each server, the neighbours whose end of a link was up when its own end went down, and
+    /// when it had sent them `BYE`, or else when its own end went down.
     left: BTreeMap<&'a str, BTreeMap<&'a str, u64>>,
     broken: Vec<Broken<'a>>,
-    /// By client.
+    /// The records that may be lost, by client.
     untold: BTreeMap<&'a [u8], Vec<Untold<'a>>>,
 }
 
-/// Something that keeps a server from being told: who has to do with it, and from when to when.
+/// A fault that may keep a server from receiving: its scope, its beginning and its end.
 struct Broken<'a> {
     scope: Scope<'a>,
     begin: u64,
@@ -81,7 +82,7 @@ fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
     for fault in Faults::of(run.events).iter() {
         let begin = fault.begin.at;
         match fault.kind {
-            // Who refuses keeps its links, and nobody asks a clock.
+            // A server that refuses connections keeps its links, and no message depends on a clock.
             Kind::Refuse | Kind::Skew => {}
             Kind::Crash | Kind::PowerOff | Kind::Freeze => {
                 let (scope, end) = (Scope::Server(fault.begin.who.name()), until(fault.end));
@@ -131,7 +132,7 @@ impl<'a> Stops<'a> {
                     }
                 }
                 EventKind::Accepted { .. } => self.comes_to_hold(event),
-                // What is to be forgotten need not be kept.
+                // A record that is forgotten or expired need not be held.
                 EventKind::Forgotten { record, .. } | EventKind::Expired { record } => {
                     self.untold.remove(&*record.client.0);
                 }
@@ -142,14 +143,14 @@ impl<'a> Stops<'a> {
         self.state.learn(event);
     }
 
-    /// Whether `server` takes its link with `peer` for up.
+    /// Whether `server` has recorded its link with `peer` as up.
     fn is_up(&self, server: &str, peer: &str) -> bool {
         let server = self.state.server(server);
         let end = server.and_then(|server| server.link(peer));
         end.is_some_and(|end| end.state != LinkState::Down)
     }
 
-    /// Somebody holds what may have been lost.
+    /// A server accepts a record that may have been lost.
     fn comes_to_hold(&mut self, event: &'a Event) {
         let Some(new) = accepted(event) else {
             return;
@@ -196,7 +197,7 @@ impl<'a> Stops<'a> {
         }
     }
 
-    /// Whether anything was wrong with a link or its ends from one moment to another.
+    /// Whether a fault affected a link or its ends from one moment to another.
     fn is_broken(&self, a: &str, b: &str, from: u64, to: u64) -> bool {
         self.broken.iter().any(|broken| {
             let is_theirs = match broken.scope {

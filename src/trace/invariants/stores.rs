@@ -1,4 +1,4 @@
-//! What each server holds and which servers it is linked with, as far as events were shown.
+//! What each server holds and with which servers it is linked, according to the events so far.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) struct Stores<'a> {
     links: BTreeMap<(&'a str, ConnId), &'a Arc<str>>,
 }
 
-/// An `Accepted`, by its parts.
+/// The fields of an `Accepted`.
 pub(super) struct Accepted<'a> {
     pub(super) record: &'a RecordText<'static>,
     pub(super) hops: u32,
@@ -22,7 +22,7 @@ pub(super) struct Accepted<'a> {
 }
 
 impl<'a> Stores<'a> {
-    /// Takes in what an event says of its server.
+    /// Applies an event.
     pub(super) fn learn(&mut self, event: &'a Event) {
         self.state.learn(event);
         if let (Actor::Server(server), EventKind::LinkUp { peer, conn }) = (&event.who, &event.what)
@@ -31,12 +31,12 @@ impl<'a> Stores<'a> {
         }
     }
 
-    /// The event by which `server` has what it holds of `client`.
+    /// The event that accepted the record which `server` holds of `client`.
     pub(super) fn get(&self, server: &str, client: &[u8]) -> Option<&'a Event> {
         self.of(server)?.get(client).copied()
     }
 
-    /// What a server that runs holds.
+    /// What a running server holds.
     pub(super) fn of(&self, server: &str) -> Option<&Held<'a>> {
         Some(&self.state.server(server)?.held)
     }
@@ -46,7 +46,7 @@ impl<'a> Stores<'a> {
         self.links.get(&(server, conn)).copied()
     }
 
-    /// If `event` is a server writing an update to a neighbour: to which one, and what.
+    /// If `event` is a server writing an update to a neighbour: the neighbour and the update.
     pub(super) fn sent(&self, event: &'a Event) -> Option<(&'a Arc<str>, Update)> {
         let (Actor::Server(server), EventKind::LineOut { conn, line }) = (&event.who, &event.what)
         else {
@@ -60,7 +60,7 @@ impl<'a> Stores<'a> {
     }
 }
 
-/// The parts of an `Accepted`.
+/// The fields of an `Accepted`.
 pub(super) fn accepted(event: &Event) -> Option<Accepted<'_>> {
     match &event.what {
         EventKind::Accepted { record, hops, from } => Some(Accepted {

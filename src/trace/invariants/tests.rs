@@ -1,5 +1,5 @@
-//! Every invariant is seen to break: by real runs with a server that makes a mistake, and by true
-//! traces in which a test changed something.
+//! Each invariant is shown violated: by real runs in which a server makes a mistake, and by correct
+//! traces that a test altered.
 
 use std::num::NonZeroU64;
 
@@ -15,7 +15,7 @@ use crate::scenario::Scenario;
 use crate::sim::Simulator;
 use crate::trace::Trace;
 
-/// Two updates of one client, the older one second and elsewhere; a question; and nonsense.
+/// Two updates of one client, the older one second and elsewhere; a query; and an invalid line.
 const KIWI: &str = r#"
     title = "a test"
     herd = "riley"
@@ -35,7 +35,7 @@ fn run_with(simulator: &Simulator, scenario: &str) -> Trace {
     simulator.run_once(&scenario).expect("it runs")
 }
 
-/// The run in which `server` makes a mistake, and the invariants that it breaks.
+/// The run in which `server` makes a mistake, and the invariants that it violates.
 fn mistaken(mistake: Mistake, server: &str, scenario: &str) -> (Trace, Vec<Invariant>) {
     let simulator = Simulator::default().with_mistake(mistake.made_by(server));
     let trace = run_with(&simulator, scenario);
@@ -87,7 +87,7 @@ fn find(trace: &Trace, id: EventId) -> &Event {
     event.expect("a violation names events of its trace")
 }
 
-/// The place of the first event that is so.
+/// The index of the first event for which `is_it` is true.
 fn position(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
     let found = trace.events.iter().position(is_it);
     found.expect("there is one")
@@ -106,7 +106,7 @@ fn answers(event: &Event, server: &str, beginning: &[u8]) -> bool {
         && matches!(&event.what, EventKind::LineOut { line, .. } if line.0.starts_with(beginning))
 }
 
-/// Changes the line of an event.
+/// Replaces text in the line of an event.
 fn rewrite(event: &mut Event, from: &str, to: &str) {
     let (EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. }) = &mut event.what else {
         panic!("no line: {event:?}");
@@ -116,7 +116,7 @@ fn rewrite(event: &mut Event, from: &str, to: &str) {
     *line = Text(text.replace(from, to).into_bytes().into());
 }
 
-/// `trace` with a copy of the event at `of` put in at `at`. Later events keep their causes.
+/// `trace` with a copy of the event at `of` inserted at `at`. Later events keep their causes.
 fn repeated(mut trace: Trace, of: usize, at: usize) -> Trace {
     let copy = trace.events[of].clone();
     trace.events.insert(at, copy);
@@ -168,7 +168,8 @@ fn a_second_answer_is_caught() {
         "{what}"
     );
     assert_eq!(events.len(), 1);
-    // Where another line is sent on the same connection, the second answer seems to be to that.
+    // If another line follows on the same connection, the second answer is not taken for its
+    // answer.
     let (trace, _) = mistaken(Mistake::AnswersTwice, "Riley", KIWI);
     let found = violations(Invariant::AnsweredOnceInOrder, &trace);
     let (what, events) = told(&trace, &found[0]);
@@ -182,7 +183,7 @@ fn a_second_answer_is_caught() {
 #[test]
 fn an_iamat_that_is_answered_before_it_is_stored_is_caught() {
     let (trace, broken) = mistaken(Mistake::AnswersFirst, "Riley", KIWI);
-    // Nor had it decided by then.
+    // The update was not accepted before the answer either, which violates the second invariant.
     let wanted = [
         Invariant::AnsweredOnceInOrder,
         Invariant::AnswersAsOfTheirLine,
@@ -227,7 +228,7 @@ fn answers_in_another_order_or_to_another_line_are_caught() {
     );
     assert_eq!(events[1], "Riley says ? hello");
 
-    // The time, the skew, who answers, the id: each is looked at.
+    // The location, the skew, the server, the id and the verb are each checked.
     for (from, to) in [
         ("+34-118", "+34-119"),
         ("+0.005000000", "0.005000000"),
@@ -238,7 +239,7 @@ fn answers_in_another_order_or_to_another_line_are_caught() {
         let mut trace = run(KIWI);
         rewrite(&mut trace.events[first], from, to);
         let found = violations(Invariant::AnsweredOnceInOrder, &trace);
-        // The client is told so, too.
+        // The client receives another answer than the altered one, which is the second violation.
         assert_eq!(found.len(), 2, "{from} to {to}: {found:?}");
     }
 }
@@ -257,7 +258,7 @@ fn an_answer_to_a_whatsat_is_what_the_server_holds() {
         let (_, events) = told(&trace, &found[0]);
         assert!(events[0].starts_with("Campbell accepts "), "{events:?}");
         assert_eq!(events[1], "Campbell hears WHATSAT kiwi 10 5");
-        // Another server's record of the client would be an answer, too.
+        // Another server's record of the client would be an answer that fits, too.
         let found = violations(Invariant::AnsweredOnceInOrder, &trace);
         let answers = found
             .iter()
@@ -291,7 +292,7 @@ fn only_a_connection_that_was_cut_excuses_silence() {
         if let EventKind::Closed { why: told, .. } = &mut trace.events[closed].what {
             *told = why;
         }
-        // The client heard nothing then.
+        // The client received nothing then.
         trace.events.retain(|event| {
             !matches!((&event.who, &event.what), (Actor::Client(_), EventKind::LineIn { line, .. }) if *line.0 == *b"? hello")
         });
@@ -324,8 +325,8 @@ fn a_server_that_goes_back_in_time_is_caught() {
 
 #[test]
 fn the_order_of_records_with_the_same_time_is_not_taken_from_the_servers() {
-    // The same time: less of a place, less of a time's spelling, and then a greater skew must not
-    // replace what is known, whatever the server thinks.
+    // With the same time, a smaller location, a smaller spelling of the time or a greater skew must
+    // not replace the record, whatever the server decides.
     for second in [
         "IAMAT kiwi +33-118 5.5",
         "IAMAT kiwi +34-118 05.50",
@@ -353,7 +354,7 @@ fn the_order_of_records_with_the_same_time_is_not_taken_from_the_servers() {
 
 #[test]
 fn a_newer_record_that_is_turned_away_is_caught() {
-    // Read as a binary floating-point number, the second time is the first.
+    // As binary floating-point numbers, both times are equal.
     let scenario = r#"
         title = "a test"
         herd = "riley"
@@ -362,7 +363,7 @@ fn a_newer_record_that_is_turned_away_is_caught() {
           { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34-118 1621464827.959498503" },
         ]"#;
     let (trace, broken) = mistaken(Mistake::ComparesFloats, "Riley", scenario);
-    // What was answered was not stored, either.
+    // The update that was answered was not stored, either.
     let wanted = [Invariant::AnsweredOnceInOrder, Invariant::NeverBackInTime];
     assert_eq!(broken, wanted);
     let (what, events) = only(Invariant::NeverBackInTime, &trace);
@@ -371,7 +372,7 @@ fn a_newer_record_that_is_turned_away_is_caught() {
         "{what}"
     );
     assert_eq!(events.len(), 2);
-    // A server that goes by its own clock has nothing that is newer.
+    // A server that ignores updates by its own clock holds nothing that is newer.
     let (trace, _) = mistaken(
         Mistake::AsksItsClock,
         "Riley",
@@ -500,8 +501,8 @@ fn what_is_told_to_synchronise_is_no_flood() {
     let text = std::fs::read_to_string("scenarios/juzang-comes-back.toml").expect("it is shipped");
     let trace = run(&text);
     assert_eq!(violations(Invariant::SendsBounded, &trace), []);
-    // Campbell sends Juzang again what Juzang had sent it before the crash. Had Juzang not requested that, it would
-    // be wrong.
+    // Campbell sends Juzang again what Juzang had sent it before the crash. Without Juzang's
+    // request this would be a violation.
     let sent = position(&trace, |event| {
         let cause = event.cause.and_then(|cause| trace.event(cause));
         let cause = cause.map(|cause| &cause.what);
@@ -545,7 +546,7 @@ fn a_link_that_is_never_synchronised_is_caught() {
     let (what, events) = told(&trace, &found[0]);
     assert_eq!(what, "Bernard is not synchronised with Jaquez");
     assert_eq!(events, ["Bernard is linked with Jaquez"]);
-    // Bernard's three links, from both ends.
+    // Bernard's three links, each from both ends.
     assert_eq!(found.len(), 6);
 }
 

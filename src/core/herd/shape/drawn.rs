@@ -1,4 +1,4 @@
-//! Shapes that are drawn: each link of them follows from a seed.
+//! Shapes with random links, which follow from a seed.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use rand::rngs::ChaCha8Rng;
 use super::{ShapeError, Share};
 use crate::seed::stream;
 
-/// The maximum number of draws that are thrown away because they are not connected.
+/// The maximum number of draws. A draw that is not connected is thrown away.
 const MOST_DRAWS: u64 = 100;
 
-/// How often each link is exchanged for another, so that nothing is left of where it began.
+/// How often each link is exchanged for another, so that no trace of the initial ring is left.
 const EXCHANGES_A_LINK: usize = 10;
 
-/// Links as they are drawn: no server is linked with itself, no two twice.
+/// The links of a draw: no server is linked with itself, and no two servers are linked twice.
 struct Graph {
     links: Vec<(usize, usize)>,
     /// Both ends of each link, the smaller first.
@@ -42,7 +42,8 @@ impl Graph {
         self.links[at] = (a, b);
     }
 
-    /// Exchanges the ends of two links, if that can be: every server keeps its number of links.
+    /// Exchanges the ends of two links, if the new links are allowed. Every server keeps its number
+    /// of links.
     fn exchange(&mut self, one: usize, two: usize, crosswise: bool) {
         let ((a, b), (c, d)) = (self.links[one], self.links[two]);
         let (c, d) = if crosswise { (d, c) } else { (c, d) };
@@ -74,15 +75,15 @@ impl Graph {
     }
 }
 
-/// A number below `most`, each as likely as the others but for what can't be seen.
+/// A number below `most`, uniform up to a bias that is too small to notice.
 fn below(rng: &mut ChaCha8Rng, most: usize) -> usize {
     let most = u128::try_from(most).unwrap_or(u128::MAX);
     // The upper half of a product is below the factor, so this fits.
     usize::try_from((u128::from(rng.next_u64()) * most) >> 64).unwrap_or_default()
 }
 
-/// Each server linked with those up to `near / 2` away in a ring, and, if `near` is odd, with the
-/// one opposite.
+/// The links of each server with those up to `near / 2` away in a ring, and, if `near` is odd, with
+/// the opposite one.
 fn ring_of(near: usize, servers: usize) -> Vec<(usize, usize)> {
     let side =
         (1..=near / 2).flat_map(|far| (0..servers).map(move |at| (at, (at + far) % servers)));
@@ -111,7 +112,7 @@ pub(super) fn check_random(degree: usize, servers: usize) -> Result<(), ShapeErr
     Ok(())
 }
 
-/// A random graph in which each server has `degree` links.
+/// A random connected graph in which each server has `degree` links.
 pub(super) fn random(
     degree: usize,
     servers: usize,
@@ -150,8 +151,8 @@ pub(super) fn check_small_world(near: usize, servers: usize) -> Result<(), Shape
     Ok(())
 }
 
-/// A ring in which each server is linked with `near` others, and a share of the links leads
-/// elsewhere.
+/// A ring in which each server is linked with `near` others, after a share of the links was rewired
+/// at random.
 pub(super) fn small_world(
     near: usize,
     rewired: Share,

@@ -18,7 +18,7 @@ fn error(text: &str) -> String {
     made.unwrap_err().to_string()
 }
 
-/// The most hops between any two.
+/// The most hops between any two servers.
 fn diameter(herd: &Herd) -> u32 {
     let far = |id: ServerId| herd.hops_from(id, |_| true).into_iter().max().flatten();
     herd.ids().filter_map(far).max().unwrap()

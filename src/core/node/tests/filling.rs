@@ -1,8 +1,9 @@
-//! A server that lacks much is filled by one neighbour at a time, and hears what is live all the while.
+//! A server that lacks much is filled by one neighbour at a time, and gets live updates meanwhile.
 
 use super::*;
 
-/// S0 lacks everything, its three neighbours hold the same, and are linked with each other.
+/// S0 is empty and alone; its three neighbours hold the same records, and are linked with each
+/// other.
 fn around_an_empty_one(records: u32) -> Cluster {
     let mut herd = Cluster::new(4, &[(0, 1), (2, 0), (0, 3), (1, 2), (2, 3)]);
     for link in [3, 4] {
@@ -43,7 +44,7 @@ fn whoever_fills_and_dies_is_followed_by_the_next() {
         for link in [killed, (killed + 1) % 3, (killed + 2) % 3] {
             herd.set_link(link, true);
         }
-        // Some of it is under way, and some is there.
+        // Some records are in flight, and some have arrived.
         for _ in 0..20 {
             for other in [1, 2, 3] {
                 herd.write(other, 0, 500);
@@ -55,7 +56,7 @@ fn whoever_fills_and_dies_is_followed_by_the_next() {
         let known = herd.nodes[0].clients();
         assert!((1..3000).contains(&known), "{known}");
         if is_silent {
-            // It lives, and brings nothing more.
+            // The neighbour that fills S0 lives, and sends nothing more.
             let filler = herd.neighbour(0, 1);
             herd.nodes[0].anti_entropy(filler);
             herd.nodes[0].anti_entropy(filler);
@@ -74,7 +75,7 @@ fn whoever_fills_and_dies_is_followed_by_the_next() {
             herd.set_link(killed, false);
             herd.settle();
             herd.assert_agreed();
-            // The two that are left do not both send the rest.
+            // The two remaining neighbours do not both send the rest.
             assert!(herd.sends < 3600, "{} sends", herd.sends);
         }
         assert_eq!(herd.nodes[0].clients(), 3000, "{killed} {is_silent}");
@@ -84,7 +85,7 @@ fn whoever_fills_and_dies_is_followed_by_the_next() {
 #[test]
 fn what_is_live_passes_a_server_that_is_filled() {
     let mut herd = around_an_empty_one(3000);
-    // S3 is reached by S0 alone.
+    // S3 has a link with S0 alone.
     herd.set_link(4, false);
     for link in [0, 1, 2] {
         herd.set_link(link, true);
@@ -98,7 +99,7 @@ fn what_is_live_passes_a_server_that_is_filled() {
         }
     }
     herd.update(1, 200, 5000, 40);
-    // A line or two of bulk may have been written before.
+    // A line or two of bulk may go ahead of the update.
     for (from, to) in [(1, 0), (0, 3)] {
         herd.write(from, to, 1);
         while herd.deliver(from, to) {}
@@ -137,7 +138,7 @@ fn bulk_waits_for_what_is_on_its_way_and_live_does_not() {
         "{} bytes",
         more.len()
     );
-    // A confirmation without a question is an error.
+    // A `PONG` that answers no open `PING` is an error.
     let wrong = hear(&mut node, "PONG 7.000000000 7.000000000");
     assert_eq!(wrong, Err(PeerError::Unexpected));
 }
@@ -152,7 +153,7 @@ fn under_updates_that_never_end_a_neighbour_is_filled_all_the_same() {
     pulled(&mut node);
     hear(&mut node, "DIGEST - 0 0000000000000000").expect("a question");
     let (mut told, mut number) = (Vec::new(), 0);
-    // More than a pull takes comes between two of them, and the neighbour confirms nothing.
+    // Between two pulls more updates arrive than one takes, and the neighbour confirms nothing.
     for _ in 0..600 {
         for _ in 0..400 {
             number += 1;
@@ -172,7 +173,7 @@ fn under_updates_that_never_end_a_neighbour_is_filled_all_the_same() {
         .split_once("SYNCED ")
         .expect("it is told all it lacked");
     assert_eq!(before.matches(" c").count(), 20_000);
-    // What is live is said as such, and not once more with what was lacking.
+    // Live updates are sent as `AT`, and not once more in bulk.
     for line in before.lines().filter(|line| line.contains(" live")) {
         assert!(line.starts_with("AT "), "{line}");
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::node::{ForgetError, Keep};
 
-/// The largest time that there is: nothing that a client says is newer.
+/// The largest time that there is: no update of a client is newer.
 const LARGEST: u64 = u64::MAX;
 
 fn forget(node: &mut Node, id: &str) -> Result<u32, ForgetError> {
@@ -35,10 +35,11 @@ fn a_forgotten_client_is_unknown_and_its_next_line_is_taken_whatever_was_said_be
         pulled(&mut node),
         "AT Riley +0.000000000 kiwi - 200.000000000 1 1\\n"
     );
-    // A second time changes nothing.
+    // Forgetting the client a second time changes nothing.
     assert_eq!(forget(&mut node, "kiwi"), Ok(1));
     assert_eq!(pulled(&mut node), "");
-    // What is said by the right clock is taken, and what pinned it is older than that.
+    // An update by the right clock is accepted, and the record that pinned the client is older than
+    // it.
     let (answer, _) = say(&mut node, b"IAMAT kiwi +1-1 100");
     assert_eq!(answer, "AT Riley +0.250000000 kiwi +1-1 100\\n");
     assert_eq!(
@@ -53,7 +54,8 @@ fn a_forgotten_client_is_unknown_and_its_next_line_is_taken_whatever_was_said_be
     let (record, _) = node.record(b"kiwi").expect("known");
     assert_eq!((record.location(), record.generation()), (&b"+1-1"[..], 1));
     assert_eq!((node.clients(), node.forgotten()), (1, 0));
-    // The client can send the largest time again, which blocks its later updates, and can be forgotten again.
+    // The client can send the largest time again, which blocks its later updates, and can be
+    // forgotten again.
     say(&mut node, format!("IAMAT kiwi +0-0 {LARGEST}").as_bytes());
     assert_eq!(forget(&mut node, "kiwi"), Ok(2));
 }
@@ -91,13 +93,13 @@ fn a_tombstone_lives_as_long_as_any_record_and_what_it_overruled_does_not_outliv
         time_to_live: Some(Duration::from_secs(100)),
         ..Keep::default()
     });
-    // Heard at 100, whatever the time says.
+    // The origin received it at 100, whatever its time says.
     let pinned = format!(
         "AT Jaquez -{}.000000000 kiwi +0-0 {LARGEST} 1",
         LARGEST - 100
     );
     hear(&mut node, &pinned).expect("a good line");
-    // The operator's clock showed 200.
+    // The clock of the operator's server showed 200.
     forget(&mut node, "kiwi").expect("known");
     assert_eq!(node.expire(Timestamp::new(300, 0), 10, &NullJournal), 0);
     assert_eq!(node.forgotten(), 1);
@@ -140,7 +142,7 @@ fn a_neighbour_of_version_1_is_told_of_nobody_who_was_forgotten() {
     };
     node.link_up(old, ConnId(2), GREETED, &NullJournal);
     pulled(&mut node);
-    // It waits to be told, and is forgotten before it is.
+    // kiwi's record waits to be sent, and a tombstone replaces it before that.
     say(&mut node, b"IAMAT kiwi +1-1 100");
     forget(&mut node, "kiwi").expect("known");
     say(&mut node, b"IAMAT plum +1-1 100");
@@ -150,7 +152,7 @@ fn a_neighbour_of_version_1_is_told_of_nobody_who_was_forgotten() {
     );
     say(&mut node, b"IAMAT kiwi +1-1 101");
     assert_eq!(pulled(&mut node), "");
-    // Nor when it turns out to lack all.
+    // A neighbour of version 1 that lacks everything does not get kiwi's record in bulk either.
     node.link_up(old, ConnId(3), GREETED, &NullJournal);
     pulled(&mut node);
     hear(&mut node, "DIGEST - 0 0000000000000000").expect("a good line");
@@ -182,7 +184,7 @@ proptest! {
                 }
             }
         }
-        // A part of the herd is cut off while the client is pinned for good.
+        // A record pins the client for good while a part of the herd is cut off.
         herd.update(server, 0, LARGEST, 34);
         for link in 0..RILEY.len() {
             let in_tree = [0, 1, 2, 4].contains(&link);
@@ -191,7 +193,7 @@ proptest! {
         herd.settle();
         herd.assert_agreed();
         prop_assert!(forget(&mut herd.nodes[server], "c0").is_ok());
-        // Somebody is down while it is forgotten, and comes back with all it knew.
+        // A server is cut off after the client is forgotten, and comes back with all its records.
         let cut: Vec<usize> = (0..RILEY.len()).filter(|&link| {
             let (a, b, up) = herd.links[link];
             up && (a == back || b == back)

@@ -1,4 +1,4 @@
-//! What is kept, and for how long.
+//! Ceilings and the time to live of records.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::node::Keep;
 
-/// How long records live here, in seconds.
+/// The time to live of records here, in seconds.
 const LIFE: u64 = 100;
 
 fn mortal(most_clients: usize) -> Keep {
@@ -44,7 +44,7 @@ fn a_new_client_over_the_ceiling_is_refused_and_nobody_else() {
     ] {
         assert_eq!(say(&mut node, line.as_bytes()).0, answer);
     }
-    // Between servers there is no ceiling: they would disagree for ever.
+    // Neighbours' updates have no ceiling, since servers that refused them would disagree for ever.
     hear(&mut node, "AT Jaquez +0.000000000 d +1-1 100 1").expect("a good line");
     assert_eq!(node.clients(), 3);
 }
@@ -57,7 +57,7 @@ fn a_time_too_far_ahead_is_refused_where_clients_speak_and_nowhere_else() {
         ..Keep::default()
     });
     let kept = EventLog::default();
-    // The clock shows 100.25.
+    // The server's clock shows 100.25.
     for (time, is_taken) in [
         ("160.250000001", false),
         ("18446744073709551615.999999999", false),
@@ -97,7 +97,8 @@ fn what_clients_say_has_a_ceiling_in_bytes_too() {
         ("IAMAT kiwi +1-1 100".to_owned(), true),
         (format!("IAMAT {long} +1-1 100"), false),
         ("IAMAT plum +1-1 100".to_owned(), true),
-        // No room for a third, and none for more about the first, but for as much.
+        // There is no room for a third client or a longer record of the first, but for one as long
+        // as before.
         ("IAMAT fig +1-1 100".to_owned(), false),
         (format!("IAMAT kiwi +1.{}-1 101", "0".repeat(60)), false),
         ("IAMAT kiwi +2-2 102".to_owned(), true),
@@ -105,14 +106,14 @@ fn what_clients_say_has_a_ceiling_in_bytes_too() {
         let (answer, _) = say(&mut node, line.as_bytes());
         assert_eq!(answer.starts_with("AT "), is_taken, "{line}");
     }
-    // Between servers there is no ceiling.
+    // Neighbours' updates have no ceiling.
     hear(
         &mut node,
         &format!("AT Jaquez +0.000000000 {long} +1-1 100 1"),
     )
     .expect("a good line");
     assert_eq!(node.clients(), 3);
-    // What is forgotten makes room.
+    // Expired records make room.
     let time_to_live = Some(Duration::from_secs(LIFE));
     node.keep(Keep {
         most_bytes: 80,
@@ -134,7 +135,7 @@ fn a_record_is_forgotten_when_its_time_is_over_and_not_taken_in_again() {
     let mut node = riley();
     node.keep(mortal(usize::MAX));
     let kept = EventLog::default();
-    // Heard at 100.25, whatever the client's clock said.
+    // Riley heard it at 100.25, whatever the client's clock said.
     say(&mut node, b"IAMAT kiwi +1-1 7");
     pulled(&mut node);
     let line = "AT Riley +93.250000000 kiwi +1-1 7 3";
@@ -146,7 +147,7 @@ fn a_record_is_forgotten_when_its_time_is_over_and_not_taken_in_again() {
         say(&mut node, b"WHATSAT kiwi 1 1").0,
         "? WHATSAT kiwi 1 1\\n"
     );
-    // A neighbour that is slower to forget says it again.
+    // A neighbour that expires the record later sends it again.
     node.peer_line(NeighbourId(0), line.as_bytes(), NOW, &kept)
         .expect("a good line");
     assert_eq!((node.clients(), pulled(&mut node).as_str()), (0, ""));
@@ -191,10 +192,10 @@ proptest! {
 
     #[test]
     fn servers_that_forget_at_different_times_agree_in_the_end(
-        // Each update with how long before the end its server heard it, in seconds; the life is 100.
+        // Each step with the age of its update at the end, in seconds; the time to live is 100.
         steps in prop::collection::vec((step(), 0..200u64), 0..100),
         forgetting in prop::collection::vec((0..100usize, 0..5usize, 0..250u64), 0..20),
-        // Who forgets in time, and who is slow.
+        // Which servers expire their records in time; the others are slow.
         in_time in prop::collection::vec(any::<bool>(), 5),
         bounds in prop::sample::select(vec![(32, 4096), (2, 4096), (2, 100)]),
     ) {
@@ -204,13 +205,13 @@ proptest! {
         for (at, (step, age)) in steps.iter().enumerate() {
             herd.clock = end - age;
             for (_, server, wrong) in forgetting.iter().filter(|(when, ..)| *when == at) {
-                // Clocks differ, and forget too early or too late.
+                // Clocks differ, so that records expire too early or too late.
                 herd.nodes[*server].keep(mortal(usize::MAX));
                 herd.nodes[*server].expire(Timestamp::new(end - 100 + wrong, 0), usize::MAX, &NullJournal);
             }
             perform(&mut herd, step);
         }
-        // Now all clocks are right, and all servers have the same rule.
+        // Now all clocks are right, and all servers have the same time to live.
         let now = Timestamp::new(end, 0);
         for (node, in_time) in herd.nodes.iter_mut().zip(&in_time) {
             node.keep(mortal(usize::MAX));
@@ -226,8 +227,8 @@ proptest! {
             let forgotten = node.expire(now, usize::MAX, &NullJournal);
             prop_assert!(!in_time || forgotten == 0, "a slow neighbour brought back what was over");
         }
-        // What a slow one held hid older updates from it that were heard later, and so live longer. It lacks those
-        // now, as the anti-entropy rounds find out.
+        // Expired records that a slow server still held hid updates from it that are older but were
+        // heard later, and so live longer. It lacks those now; anti-entropy rounds find them.
         for _ in 0..3 {
             for server in 0..5 {
                 herd.for_each_link(server, Node::anti_entropy);
@@ -239,7 +240,8 @@ proptest! {
             for (record, _) in node.records() {
                 prop_assert!(record.heard_at() >= Timestamp::new(end - LIFE, 0));
             }
-            // All links are up and whole, so everything that is held can be looked up by its client.
+            // Each stored record can be looked up by its client, although indices were freed and
+            // reused.
             let ids: Vec<Vec<u8>> = node.records().map(|(record, _)| record.id().to_vec()).collect();
             prop_assert_eq!(ids.len(), node.clients());
             for id in ids {

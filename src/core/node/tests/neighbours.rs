@@ -1,4 +1,4 @@
-//! Neighbours that come and go while a server runs.
+//! Neighbours that join and leave while a server runs.
 
 use super::*;
 
@@ -58,11 +58,11 @@ fn a_neighbour_that_leaves_is_told_nothing_more_and_others_notice_nothing() {
     assert_eq!(woken, [juzang]);
     assert_eq!(names(&node), ["Juzang"]);
     assert!(hello(&node, "Jaquez").is_err());
-    // What it said already and was not heard yet comes too late; so does a greeting that was under way.
+    // A line of Jaquez that was in flight arrives too late, and so does a greeting.
     hear(&mut node, "AT Jaquez +0.000000000 plum +1-1 5 1").expect_err("it is no neighbour");
     node.link_up(greeted_by(NeighbourId(0)), ConnId(3), GREETED, &kept);
     assert!(!node.has_work(NeighbourId(0)));
-    // It leaves once.
+    // Removing the neighbour again changes nothing.
     node.lose(NeighbourId(0), why(), &kept);
     let told =
         kept.find(|what| (!matches!(what, EventKind::LineIn { .. })).then(|| what.to_string()));
@@ -90,7 +90,7 @@ fn the_id_of_one_that_left_goes_to_one_that_comes_so_ids_never_run_out() {
         assert_eq!(names(&node), [&*name, "Juzang"]);
     }
     assert_eq!(node.name_of(juzang), "Juzang".into());
-    // It begins as a link that never was up: with nothing to say.
+    // The reused id begins as a link that never was up: with nothing to send.
     assert_eq!(pulled(&mut node), "");
 }
 

@@ -1,4 +1,4 @@
-//! A graceful end, two servers of one name, and what a neighbour of the version before is sent.
+//! Graceful stops, two servers with one name, and what a neighbour of the version before is sent.
 
 use super::*;
 use crate::node::Unconfirmed;
@@ -19,7 +19,7 @@ fn down(node: &mut Node) {
     node.link_down(JAQUEZ, CloseReason::Ended, None, &NullJournal);
 }
 
-/// Both ends have compared that neither holds anything.
+/// Completes a round of set reconciliation between two empty stores.
 fn synchronise(node: &mut Node) {
     hear(node, "DIGEST - 0 0000000000000000").expect("a question");
     hear(node, "SYNCED 0").expect("its end");
@@ -45,7 +45,7 @@ fn who_leaves_says_what_waits_then_bye_and_is_confirmed() {
         "AT Riley +0.250000000 kiwi +34-118 100 1\\nBYE\\n"
     );
     assert!(node.has_left(JAQUEZ) && !node.is_confirmed(JAQUEZ));
-    // What others send is stored and not sent on, and no question is sent or answered.
+    // Neighbours' updates are stored and not forwarded, and no query is sent or answered.
     hear(&mut node, "AT Jaquez +0.000000000 plum +34-118 100 1").expect("an update");
     hear(&mut node, "PING 7.000000000").expect("a question");
     assert_eq!(pulled(&mut node), "");
@@ -65,7 +65,7 @@ fn who_does_not_confirm_is_named_with_what_it_may_lack() {
     node.ping(JAQUEZ);
     pulled(&mut node);
     hear(&mut node, &format!("PONG {NOW} {NOW}")).expect("an answer");
-    // Three more, of two clients.
+    // Jaquez confirms none of three more updates, of two clients.
     for client in ["plum", "kiwi", "kiwi"] {
         say(&mut node, format!("IAMAT {client} +34-118 100").as_bytes());
     }
@@ -93,7 +93,7 @@ fn who_was_not_compared_with_is_sent_what_clients_said_here_and_no_more() {
         "AT Riley +0.250000000 kiwi +34-118 100 1\\nBYE\\n"
     );
     down(&mut node);
-    // It may not have heard it, nor what it said itself.
+    // Neither record is confirmed, although Jaquez sent one of them.
     assert_eq!(node.farewell(&NullJournal), unconfirmed(2, true));
 }
 
@@ -134,7 +134,7 @@ fn who_is_left_answers_and_says_nothing_more() {
     assert_eq!(pulled(&mut node), "BYE\\n");
     assert!(node.record(b"plum").is_some());
     down(&mut node);
-    // Whoever left is not waited for, and what was known then was known to it as well as to this server.
+    // A neighbour that stopped is not waited for, and it held whatever this server held then.
     assert_eq!(node.farewell(&NullJournal), []);
     say(&mut node, b"IAMAT date +34-118 100");
     assert_eq!(node.farewell(&NullJournal), unconfirmed(1, true));
@@ -146,7 +146,7 @@ fn what_nobody_else_knows_is_told_at_the_end() {
     assert_eq!(node.farewell(&NullJournal), []);
     say(&mut node, b"IAMAT kiwi +34-118 100");
     assert_eq!(node.farewell(&NullJournal), unconfirmed(1, false));
-    // Where one neighbour has everything, those out of reach are none of its business.
+    // If one neighbour confirmed everything, unreachable neighbours are not named.
     let mut node = Node::new(config("Riley", &[("Jaquez", false), ("Juzang", false)]));
     node.link_up(greeted_by(JAQUEZ), ConnId(1), GREETED, &NullJournal);
     say(&mut node, b"IAMAT kiwi +34-118 100");
@@ -207,7 +207,7 @@ fn a_run_that_another_has_followed_is_refused_and_both_are_named() {
         (namesakes.linked, namesakes.conn),
         (BootId(8), Some(ConnId(8)))
     );
-    // A third run is welcome, and then neither of the two is.
+    // A third run is accepted, and then both earlier runs are refused.
     let Ok(Greeted::Link(greeting)) = greet(&node, 9) else {
         panic!("boot 9 is refused");
     };

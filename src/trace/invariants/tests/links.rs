@@ -1,4 +1,4 @@
-//! Links that go down: for a reason, and for none.
+//! Links that go down with and without a reason.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn links(trace: &Trace, patience: Option<Patience>) -> Vec<Violation> {
     })
 }
 
-/// Something happens to a herd whose servers wait a second for each other.
+/// Runs these steps in a herd whose links close after a second of silence.
 fn broken(steps: &str) -> Trace {
     run(&format!(
         r#"
@@ -31,7 +31,7 @@ fn broken(steps: &str) -> Trace {
     ))
 }
 
-/// The trace as if the harness had done nothing.
+/// The trace as if the harness had caused no fault.
 fn without_faults(mut trace: Trace) -> Trace {
     trace.events.retain(|event| {
         !matches!(
@@ -66,7 +66,7 @@ fn a_link_that_goes_down_by_a_fault_does_so_for_a_reason() {
         let downs = downs.filter(|event| matches!(event.what, EventKind::LinkDown { .. }));
         assert!(downs.count() > 0, "{steps}");
         assert_eq!(links(&trace, Some(HALF_A_SECOND)), [], "{steps}");
-        // Without it, it is nothing but a server that loses a link.
+        // Without the fault, a server loses a link for no reason.
         let found = links(&without_faults(trace), Some(HALF_A_SECOND));
         assert!(!found.is_empty(), "{steps}");
         assert!(
@@ -82,7 +82,7 @@ fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
     let first = position(&cut, |event| {
         matches!(event.what, EventKind::LinkDown { .. })
     });
-    // It was healed soon.
+    // The cut was healed 900 ms before the link went down.
     let mut short = cut.clone();
     let ends = |event: &&mut Event| {
         matches!(

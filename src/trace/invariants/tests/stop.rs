@@ -1,4 +1,4 @@
-//! Servers that stop gracefully, which no simulated one does: by events made by hand.
+//! Servers that stop gracefully, by handmade events: no simulated server does so.
 
 use crate::diag;
 use crate::herd::Herd;
@@ -6,7 +6,7 @@ use crate::journal::{ConnId, RecordText};
 
 use super::*;
 
-/// Events of a herd of three in a row, a millisecond apart.
+/// Handmade events of a herd of three servers in a row, a millisecond apart.
 struct Told {
     trace: Trace,
 }
@@ -49,7 +49,7 @@ impl Told {
         id
     }
 
-    /// A client's line comes to a server, which takes it in and answers it, or does not.
+    /// A server receives a client's line, accepts the update, and answers if `is_answered`.
     fn says(&mut self, server: &str, time: &'static str, is_answered: bool) {
         let (conn, line) = (ConnId(9), Text(b"IAMAT kiwi +1+1 1"[..].into()));
         let heard = self.tell(server, None, EventKind::LineIn { conn, line });
@@ -66,7 +66,7 @@ impl Told {
         self.tell(server, cause, EventKind::Accepted { record, hops, from });
     }
 
-    /// A server leaves its neighbour and ends.
+    /// A server says `BYE` to its neighbour and stops.
     fn leaves(&mut self, server: &str, peer: &str, conn: u64) {
         self.tell(server, None, bye(conn));
         self.down(server, peer, CloseReason::Stopping);
@@ -113,10 +113,10 @@ fn what_was_answered_and_told_to_nobody_is_lost_with_who_stops() {
     let found = violations(Invariant::GracefulStopLosesNothing, &told.trace);
     let stopped = *found[0].events.last().expect("events");
     assert_eq!(find(&told.trace, stopped).what, EventKind::Stopped);
-    // An older update of the client is not what was answered.
+    // An older update of the client is not the one that was answered.
     told.accepts("C", None, "4", Source::Server("B".into()));
     assert_eq!(told.lost(), [LOST]);
-    // It may still have been under way.
+    // The update may still have been in flight.
     told.accepts("B", None, "5", Source::Server("A".into()));
     assert_eq!(told.lost(), [""; 0]);
 }
@@ -128,12 +128,12 @@ fn what_was_told_may_stop_with_who_told_it() {
     told.accepts("B", None, "5", Source::Server("A".into()));
     told.leaves("A", "B", 1);
     assert_eq!(told.lost(), [""; 0]);
-    // What was not answered was promised to nobody.
+    // An update without an answer was promised to nobody.
     let mut told = Told::new();
     told.says("A", "5", false);
     told.leaves("A", "B", 1);
     assert_eq!(told.lost(), [""; 0]);
-    // What a neighbour sent is held by the neighbour.
+    // The neighbour that sent an update holds it.
     let mut told = Told::new();
     told.accepts("A", None, "5", Source::Server("B".into()));
     told.leaves("A", "B", 1);

@@ -1,8 +1,8 @@
-//! What answers tell: the right record, of the right moment, with the right skew.
+//! Answers must have the right record, of the right moment, with the right skew.
 
 use super::*;
 
-/// A scenario in which lines wait behind a query for which Places takes long.
+/// A scenario in which lines wait behind a query whose look-up at Places takes long.
 fn behind_a_look_up() -> String {
     std::fs::read_to_string("scenarios/places/lines-behind-a-look-up.toml").expect("it is shipped")
 }
@@ -95,7 +95,7 @@ fn an_answer_with_another_skew_than_its_record_is_caught() {
     let answer = position(&trace, |event| answers(event, "Juzang", b"AT Juzang "));
     rewrite(&mut trace.events[answer], "+3600.005", "+3600.006");
     let (what, _) = only(Invariant::AnswersAsOfTheirLine, &trace);
-    // It is as new as what is known, and told right but for the skew.
+    // The answer is as new as the record that is held, and right but for the skew.
     assert!(
         what.contains(", and made of that Juzang +3600.005000000 kiwi +35-118 "),
         "{what}"
@@ -116,7 +116,7 @@ fn a_clock_that_is_read_as_a_binary_number_is_caught() {
     let (trace, broken) = mistaken(Mistake::ReadsFloats, "Riley", KIWI);
     assert_eq!(broken, [Invariant::SkewIsRight]);
     let found = violations(Invariant::SkewIsRight, &trace);
-    // What it makes of the line, and what it answers.
+    // Both the record of the line and the answer are wrong.
     let [first, second] = found.as_slice() else {
         panic!("{found:?}");
     };
@@ -138,7 +138,7 @@ fn a_skew_is_that_of_a_wrong_clock_as_well() {
     );
     let trace = run(&scenario);
     assert_eq!(trace.verdict().failed, 0, "{:?}", trace.judgements);
-    // Nobody knows of a clock what the harness does not say.
+    // Only the harness's events tell that a clock is wrong.
     for server in ["Riley", "Juzang"] {
         let mut silent = trace.clone();
         let skewed =
