@@ -103,8 +103,8 @@ impl Script {
     }
 }
 
-/// Appends the line of a request. `said` is the text after the skew in its answer: `id location
-/// time`.
+/// Appends the line of a request. `said` is the text after the skew in its answer, which is
+/// `id location time`.
 pub(super) fn push_request(asked: RequestKind, said: &[u8], out: &mut Vec<u8>) {
     if let RequestKind::Whatsat { bound } = asked {
         out.extend_from_slice(b"WHATSAT ");

@@ -26,21 +26,21 @@ pub use handshake::handshake;
 pub use peer_line::peer_line;
 pub use places_answer::places_answer;
 
-/// The neighbour that dials.
+/// The neighbour that dials Riley.
 const JAQUEZ: NeighbourId = NeighbourId(0);
-/// The neighbour that is dialled.
+/// The neighbour that Riley dials.
 const JUZANG: NeighbourId = NeighbourId(1);
 
-/// An event to be caused by; nobody looks.
+/// A cause for events. No target checks it.
 const EVENT: EventId = EventId(NonZeroU64::MIN);
 
-/// What the clock shows while servers talk.
+/// The clock of each server.
 const NOW: Timestamp = Timestamp::EPOCH;
 
-/// So many questions are open at most: few, so that short inputs get there.
+/// The limit on open queries, which is small so that short inputs reach it.
 const MOST_QUESTIONS: usize = 64;
 
-/// Riley of the herd `riley`, with no link up.
+/// The node of Riley in the herd `riley`, with no link up.
 fn riley() -> Node {
     let neighbours = [("Jaquez", false), ("Juzang", true)];
     let neighbours = neighbours.map(|(name, dialled)| Neighbour {
