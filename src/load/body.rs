@@ -1,4 +1,4 @@
-//! Finds the end of the body after an AT line without its terminator, since herds send different
+//! Finds the end of the body after an AT line by its own content, since herds send different
 //! numbers of line feeds after it, or none.
 
 /// The deepest nesting of brackets. No answer of Places exceeds it, and `serde_json` has the same

@@ -35,8 +35,7 @@ use crate::version;
 /// many and sends nothing keeps nobody out.
 pub const MOST: usize = 16;
 
-/// The time limit for a connection, from the first byte of its request to the last byte of its
-/// answer.
+/// The time limit for a connection, from when it is accepted to the last byte of its answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The limit on the size of a request's head, in bytes.

@@ -5,7 +5,7 @@ use crate::journal::CloseReason;
 /// The history of a link since the server started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSeen {
-    /// The neighbour.
+    /// The name of the neighbour.
     pub peer: String,
     /// The link is up now.
     pub up: bool,

@@ -34,7 +34,7 @@ pub struct Status {
 /// The status of a link, as one of its ends sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkReport {
-    /// The neighbour.
+    /// The name of the neighbour.
     pub peer: String,
     /// The link is up, so updates flow.
     pub up: bool,
@@ -46,8 +46,8 @@ pub struct LinkReport {
     /// Whether both ends held the same records when they last compared digests.
     #[serde(default)]
     pub agree: Option<bool>,
-    /// The round trip of a line, in nanoseconds. It is `None` if the neighbour's version does not
-    /// measure it.
+    /// The round trip of a line, in nanoseconds. It is `None` before the first measurement, and
+    /// with a neighbour of an older version.
     #[serde(default)]
     pub round_trip_nanos: Option<u64>,
     /// Nanoseconds by which the neighbour's clock is ahead, plus or minus half the round trip.

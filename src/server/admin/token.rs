@@ -25,9 +25,9 @@ pub enum TokenError {
     /// The file can't be read.
     #[error("can't read the admin token in `{}`: {error}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
     /// The file's content is not a valid token.

@@ -20,7 +20,7 @@ use crate::net::{Net, site};
 
 /// Logs events with [`tracing`], and lines and links also in `log-NAME.txt`.
 ///
-/// An event below the level of the log costs a comparison. All events have the same id here,
+/// An event of a line costs a comparison if no log shows it. All events have the same id here,
 /// because no log line refers to another event.
 pub struct LogJournal<N> {
     net: N,

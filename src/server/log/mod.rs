@@ -56,13 +56,13 @@ impl Default for LogConfig {
     }
 }
 
-/// How the log on standard error is written.
+/// The format of the log on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people, coloured on a terminal.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 

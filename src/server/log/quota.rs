@@ -43,7 +43,7 @@ pub struct Quota {
 
 #[derive(Default)]
 struct State {
-    /// Windows since 1970.
+    /// The number of the current window, counted from 1970.
     window: i128,
     of_strangers: u64,
     lines: BTreeMap<Alike, Lines>,

@@ -8,9 +8,9 @@ use super::trim::{Trimmed, trim};
 /// A complete HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
-    /// The body.
+    /// The body of the response.
     pub body: Vec<u8>,
 }
 

@@ -13,7 +13,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest duration. A longer one is most likely a mistake.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// The longest time to live: a year.
+/// The longest time to live, one year.
 const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
 
 pub(super) fn duration(text: &str) -> Result<Duration, BadValue> {

@@ -88,7 +88,7 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
 ) -> Result<(), ServeError> {
     let timing = shared.timing();
     let asking = async {
-        // If all servers start at the same time, the link is up before this pause is over.
+        // If all servers start at the same time, the link is usually up by then.
         tokio::time::sleep(timing.redial_least / 2).await;
         if shared.state().node.is_up(neighbour) {
             return;

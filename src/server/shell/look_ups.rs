@@ -334,7 +334,7 @@ mod tests {
             let out = released(&mut look_ups, &NullJournal).await;
             released_lines += out.lines().filter(|line| line.is_empty()).count();
         }
-        // Each look-up's answer has an empty line, too.
+        // The answer of each look-up ends with an empty line, too.
         assert_eq!(released_lines, lines + 1 + lines / 1000);
         assert_eq!((look_ups.waiting, look_ups.under_way), (0, 0));
     }

@@ -1,9 +1,8 @@
-//! One server on a network. This is the only asynchronous code of a server, and it makes no
-//! decisions.
+//! One server on a network. This part is asynchronous, and leaves all decisions to the [`Node`].
 //!
 //! [`Listeners::bind`] binds the ports, and [`serve`] runs until it is stopped. Every task is in a
 //! [`JoinSet`] whose results are checked, so a panic anywhere ends the server with an error. The
-//! [`Node`] is behind a lock that is never held over an await.
+//! Node is behind a lock that is never held over an await.
 
 mod accept;
 mod client;

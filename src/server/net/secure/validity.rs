@@ -87,7 +87,8 @@ impl Certificates {
             .collect()
     }
 
-    /// When the first certificate of each file expires, in POSIX seconds, by the setting that names the file.
+    /// When the first certificate of each file expires, in POSIX seconds, by the setting that names
+    /// the file.
     pub fn first_ends(&self) -> Vec<(&'static str, i64)> {
         let mut ends: Vec<(&'static str, i64)> = Vec::new();
         for Validity { setting, until, .. } in &self.all {
