@@ -1,5 +1,5 @@
-//! What the server costs beside a bare program that does the least, in requests per second of the
-//! *server's* CPU, so that a slow load generator hides nothing.
+//! The cost of the server compared with a bare program that does the minimum. The unit is requests
+//! per second of the *server's* CPU, so a slow load generator does not matter.
 //!
 //! ```sh
 //! cargo bench --bench compare                 # 5 rounds
@@ -8,11 +8,11 @@
 //! cargo bench --bench compare -- --propagation
 //! ```
 //!
-//! All servers run on one core and one thread each, as processes of their own; the load comes from another core.
-//! Each round measures all of them one after the other, and ratios are taken within a round, so that whatever
-//! else the machine does meanwhile strikes both. Redis and NATS run beside them where they are installed.
+//! Each server is a process with one thread on one core; the load comes from another core. Each
+//! round measures all of them in turn, and ratios are taken within a round, so that other activity
+//! of the machine affects both sides. Redis and NATS are measured, too, where they are installed.
 //!
-//! With `--propagation` it is five servers of each kind that are compared: see `compare/propagation.rs`.
+//! With `--propagation` it compares five servers of each kind: see `compare/propagation.rs`.
 
 #[path = "compare/flood.rs"]
 mod flood;
@@ -76,7 +76,7 @@ fn main() -> Result<()> {
         }
         Some(_) => local.block_on(&runtime, serve_herd()),
         None => {
-            // Without `--bench` it is `cargo test` that runs this: then a moment must do.
+            // `cargo test` runs this without `--bench`, so one short round is enough.
             let quick = args.iter().any(|arg| arg == "--quick" || arg == "--test")
                 || !args.iter().any(|arg| arg == "--bench");
             let number = |flag, or: f64| match after(flag) {
@@ -98,7 +98,8 @@ fn main() -> Result<()> {
     }
 }
 
-/// Says where it listens, and ends when whoever started it does.
+/// Prints the address, and ends this process when its standard input ends, as it does with its
+/// parent.
 fn announce(address: SocketAddr) {
     println!("{address}");
     #[expect(
@@ -117,7 +118,8 @@ async fn serve_limit() -> Result<()> {
     Ok(limit::serve(listener).await?)
 }
 
-/// `ports`: which of the five it is, and where each of them listens for the others.
+/// Serves one of the five flooding servers: `ports` contains its number, then the port of each for
+/// the others.
 async fn serve_flood(ports: &[u16]) -> Result<()> {
     let (me, ports) = ports.split_first().ok_or("which of them is it?")?;
     let clients = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -131,7 +133,7 @@ async fn serve_herd() -> Result<()> {
     let herd = Herd::from_links("bench", &["A-B"])?;
     let me = herd.id("A").ok_or("there is A")?;
     let mut config = Config::new(&herd, me, 1);
-    // One server alone: nobody is dialled and nobody is told.
+    // This server is alone, so it has no neighbours to dial or to flood.
     config.node.neighbours.clear();
     config.addresses.clear();
     let any = Address {
@@ -146,7 +148,7 @@ async fn serve_herd() -> Result<()> {
     Ok(())
 }
 
-/// Begins a process of this very program, and hears where it listens.
+/// Starts a process of this program, and reads the address that it prints.
 fn announced(command: &mut Command) -> Result<(Child, SocketAddr)> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn()?;
@@ -156,7 +158,7 @@ fn announced(command: &mut Command) -> Result<(Child, SocketAddr)> {
     Ok((child, line.trim().parse()?))
 }
 
-/// A server in a process of its own, which ends with this value.
+/// A server in a process of its own, which is killed when this value is dropped.
 struct Running {
     name: &'static str,
     dialect: Dialect,
@@ -172,7 +174,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// One of this very program's servers.
+    /// Starts one of this program's own servers.
     fn own(name: &'static str, pinned: bool) -> Result<Self> {
         let program = std::env::current_exe()?;
         let mut command = on_core(0, program.as_os_str().to_str().ok_or("a path")?, pinned);
@@ -186,7 +188,7 @@ impl Running {
         })
     }
 
-    /// Another program, if it is installed.
+    /// Starts another program, if it is installed.
     async fn other(
         name: &'static str,
         dialect: Dialect,
@@ -198,7 +200,7 @@ impl Running {
             println!("{name} is not installed: left out");
             return None;
         }
-        // A free port, for as long as nobody else takes it.
+        // The port is free unless another process takes it first.
         let free = TcpListener::bind(("127.0.0.1", 0)).await.ok()?;
         let address = free.local_addr().ok()?;
         drop(free);
@@ -226,7 +228,7 @@ impl Running {
     }
 }
 
-/// `program` on one core, where that can be arranged.
+/// Runs `program` on one core, if `pinned`.
 fn on_core(core: usize, program: &str, pinned: bool) -> Command {
     if !pinned {
         return Command::new(program);
@@ -236,7 +238,7 @@ fn on_core(core: usize, program: &str, pinned: bool) -> Command {
     command
 }
 
-/// Puts this process, which makes the load, on the second core. Whether it could.
+/// Pins this process, which generates the load, to the second core. Returns whether that worked.
 fn pin_myself() -> bool {
     let me = std::process::id().to_string();
     let mut command = Command::new("taskset");
@@ -306,7 +308,7 @@ fn tell(servers: &[Running], measured: &[Vec<Measured>]) {
     }
 }
 
-/// Least, median and most.
+/// The minimum, the median and the maximum.
 fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,5 +1,5 @@
-//! The limit: a bare program that answers IAMAT and does nothing else that a server must. It knows
-//! no links, deadlines, limits, journal or WHATSAT, and what is wrong it answers with `?`.
+//! The limit: a bare program that only answers IAMAT. It has no links, deadlines, limits, journal
+//! or WHATSAT, and answers any other line with `?`.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,7 +16,7 @@ use proxy_herd::net::{Net as _, tokio::TokioNet};
 )]
 pub(crate) type Map = std::collections::HashMap<Vec<u8>, (i128, Vec<u8>)>;
 
-/// Serves for ever, on the thread that calls it.
+/// Serves for ever, on the calling thread.
 pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
     let map = std::rc::Rc::new(std::cell::RefCell::new(Map::new()));
     let mut tasks = JoinSet::new();
@@ -45,7 +45,7 @@ async fn converse(mut stream: TcpStream, map: &std::cell::RefCell<Map>) -> io::R
     Ok(())
 }
 
-/// Answers all whole lines, and says how long they are.
+/// Answers all whole lines, and returns their length in bytes.
 fn handle(bytes: &[u8], now: i128, map: &mut Map, skew: &mut String, out: &mut Vec<u8>) -> usize {
     each_line(bytes, |line| {
         if answer(line, now, map, skew, out).is_none() {
@@ -56,7 +56,7 @@ fn handle(bytes: &[u8], now: i128, map: &mut Map, skew: &mut String, out: &mut V
     })
 }
 
-/// Calls `take` with each whole line, and says how long they are together.
+/// Calls `take` with each whole line, and returns their length in bytes.
 pub(crate) fn each_line(bytes: &[u8], mut take: impl FnMut(&[u8])) -> usize {
     let mut start = 0;
     while let Some(length) = memchr::memchr(b'\n', &bytes[start..]) {
@@ -66,7 +66,7 @@ pub(crate) fn each_line(bytes: &[u8], mut take: impl FnMut(&[u8])) -> usize {
     start
 }
 
-/// Answers one IAMAT; whether it was news.
+/// Answers one IAMAT, and returns whether it was new.
 pub(crate) fn answer(
     line: &[u8],
     now: i128,
@@ -105,7 +105,7 @@ pub(crate) fn answer(
     Some(is_news)
 }
 
-/// The newest wins; whether this is the newest.
+/// Stores a location if it is newer than the client's last, and returns whether it is.
 pub(crate) fn take(map: &mut Map, id: &[u8], location: &[u8], time_nanos: i128) -> bool {
     match map.get_mut(id) {
         None => {
@@ -121,7 +121,7 @@ pub(crate) fn take(map: &mut Map, id: &[u8], location: &[u8], time_nanos: i128) 
     true
 }
 
-/// Seconds with a fraction of nine digits, as the generator writes them.
+/// Parses seconds with a fraction of nine digits, as the generator writes them, into nanoseconds.
 pub(crate) fn nanos(time: &[u8]) -> Option<i128> {
     let point = time.iter().position(|&byte| byte == b'.')?;
     let whole: u64 = std::str::from_utf8(&time[..point]).ok()?.parse().ok()?;

@@ -1,6 +1,8 @@
-//! How long a browser takes over the page of a run of 100,000 events: to open it, and to draw it while it is moved.
+//! How long a browser takes for the page of a run with 100,000 events: to open it, and to redraw it
+//! while it is panned.
 //!
-//! `cargo bench --bench view`, with Chromium and its driver on the path. It measures in the page, by the page's clock.
+//! Run it by `cargo bench --bench view`, with Chromium and its driver on the path. It measures in
+//! the page, by the page's clock.
 
 #[path = "../tests/command/browser/driver.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -13,7 +15,7 @@ use driver::Browser;
 use proxy_herd::view::{self, ShownRun};
 use serde_json::{Value, json};
 
-/// Longest and middle time of these, in milliseconds.
+/// The median and the longest of some times, in milliseconds.
 fn times(values: &Value) -> String {
     let values = values.as_array().cloned().unwrap_or_default();
     let mut values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
@@ -23,7 +25,7 @@ fn times(values: &Value) -> String {
     format!("median {middle:.1} ms, longest {last:.1} ms")
 }
 
-/// Moves the diagram for 30 frames, and gives the time from each to the next.
+/// Pans the diagram for 30 frames, and returns the time between each two.
 const PAN: &str = "
     const [done] = arguments;
     const view = window.herdView;

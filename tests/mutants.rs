@@ -1,5 +1,5 @@
-//! Each mistake that a server could make has a small scenario in `tests/mutants/` that shows it: in a few steps, and
-//! in nothing that the true server does. `herd mutants --out tests/mutants` wrote them.
+//! Each mistake of a server has a small scenario in `tests/mutants/`, which fails with the mistake
+//! in a few steps and passes without it. `herd mutants --out tests/mutants` wrote these files.
 
 #![cfg(feature = "sim")]
 
@@ -10,10 +10,10 @@ use proxy_herd::report::{self, Detail};
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 
-/// A person understands so many steps at a glance.
+/// The largest number of steps that a person understands at a glance.
 const MOST_STEPS: usize = 5;
 
-/// Every file of the folder, by the name of the mutant that it is about.
+/// The scenario of each mutant, by the mutant's name.
 fn files() -> BTreeMap<String, Scenario> {
     let folder = Path::new("tests/mutants")
         .read_dir()
@@ -21,7 +21,7 @@ fn files() -> BTreeMap<String, Scenario> {
     let files = folder.map(|entry| {
         let path = entry.expect("readable").path();
         let name = path.file_stem().expect("a file has a name");
-        // There may be warnings: a herd that was shrunk can have fallen apart.
+        // Warnings are allowed, since a herd that was shrunk can be partitioned.
         let (scenario, _) = Scenario::load(&path).expect("a right scenario");
         (name.to_string_lossy().into_owned(), scenario)
     });

@@ -1,6 +1,7 @@
-//! A bare flood: what it takes at least to tell all servers what a client told one. Newest wins, news goes to every
-//! link but the one it came by, and all that a read brought is written at once. There is no greeting, no digest, no
-//! deadline, no limit, and no end to what may wait for a slow neighbour.
+//! A bare flood: the minimum that brings an update from one server to all. The newest location
+//! wins, a new one goes to every link except the one that it came from, and all updates of one read
+//! are written at once. There is no greeting, digest, deadline or limit, not even on the queue of a
+//! slow neighbour.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use proxy_herd::net::{Net as _, tokio::TokioNet};
 
 use crate::limit::{self, Map};
 
-/// The links of the five servers: the first one dials the second.
+/// The links of the five servers. The first server of each pair dials the second.
 pub(crate) const LINKS: [(usize, usize); 6] = [(0, 1), (0, 2), (4, 1), (4, 2), (4, 3), (2, 3)];
 
 /// The ports that server `me` dials.
@@ -36,14 +37,14 @@ struct Node {
     linked: Cell<usize>,
 }
 
-/// What waits for a neighbour.
+/// The bytes that wait for a neighbour.
 #[derive(Default)]
 struct Link {
     out: RefCell<Vec<u8>>,
     more: Notify,
 }
 
-/// Serves for ever, on the thread that calls it.
+/// Serves for ever, on the calling thread.
 pub(crate) async fn serve(
     clients: TcpListener,
     servers: TcpListener,
@@ -80,7 +81,7 @@ pub(crate) async fn serve(
 }
 
 impl Node {
-    /// Tells every link but one what is news.
+    /// Queues new updates for every link except `but`.
     fn tell(&self, news: &[u8], but: Option<usize>) {
         if news.is_empty() {
             return;
@@ -137,7 +138,7 @@ async fn write(writer: &mut OwnedWriteHalf, link: &Link) -> io::Result<()> {
         link.more.notified().await;
         std::mem::swap(&mut out, &mut link.out.borrow_mut());
         if writer.write_all(&out).await.is_err() {
-            // Whoever reads sees the end, too.
+            // The reading half sees the end, too.
             return pending().await;
         }
         out.clear();
@@ -162,7 +163,7 @@ async fn read(reader: &mut OwnedReadHalf, node: &Node, number: usize) -> io::Res
     Ok(())
 }
 
-/// Whether `AT server skew id location time` is; nothing of any other line.
+/// Whether `AT server skew id location time` is new, or `None` for any other line.
 fn is_news(line: &[u8], map: &mut Map) -> Option<bool> {
     let mut fields = line.strip_prefix(b"AT ")?.splitn(5, |&byte| byte == b' ');
     let (_server, _skew) = (fields.next()?, fields.next()?);

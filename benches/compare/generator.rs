@@ -1,5 +1,5 @@
-//! Load for any server that answers each request with one line: as many requests under way on each
-//! connection as its window has room for, one write for each read.
+//! Load on any server that answers each request with one line. Each connection has as many requests
+//! in flight as its window allows, and writes once for each read.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use proxy_herd::load::cpu;
 use proxy_herd::net::{Net as _, tokio::TokioNet};
 
-/// How many connections, and how many requests under way on each.
+/// The number of connections, and of requests in flight on each.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) title: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct Load {
     pub(crate) window: usize,
 }
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy)]
 pub(crate) enum Dialect {
     Iamat,
@@ -29,11 +29,11 @@ pub(crate) enum Dialect {
     NatsPub,
 }
 
-/// Each connection speaks for so many clients in turn.
+/// The number of clients that each connection uses in turn.
 const CLIENTS: usize = 16;
 
 impl Dialect {
-    /// Appends a request that is answered by one line.
+    /// Appends a request whose answer is one line.
     fn write(self, out: &mut Vec<u8>, connection: usize, number: u64, time: &[u8]) {
         let client = number % CLIENTS as u64;
         let mut put = |text: std::fmt::Arguments<'_>| {
@@ -70,7 +70,7 @@ impl Dialect {
     }
 }
 
-/// What a server did in a round.
+/// The result of a round for one server.
 #[derive(Clone, Copy)]
 pub(crate) struct Measured {
     pub(crate) requests: u64,
@@ -94,7 +94,7 @@ fn per_second(requests: u64, time: Duration) -> f64 {
     requests as f64 / time.as_secs_f64().max(0.01)
 }
 
-/// Loads the server for `time`, after a warm-up of a fifth of it that counts for nothing.
+/// Loads the server for `time`, after a warm-up of a fifth of it that is not counted.
 pub(crate) async fn run(
     server: SocketAddr,
     pid: u32,

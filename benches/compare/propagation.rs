@@ -1,20 +1,21 @@
-//! How long it takes until all five servers of a herd have an update, and how many a second all five get.
+//! How long an update takes to all five servers of a herd, and how many per second reach all five.
 //!
 //! ```sh
 //! cargo bench --bench compare -- --propagation            # 5 rounds of one second each
 //! cargo bench --bench compare -- --propagation --rounds 9 --seconds 3
 //! ```
 //!
-//! Each update is said to one server, and somebody listens at each of the five, so that it is the same that is measured
-//! for all: from before the update is written until the last of the five listeners has read it. At a herd a listener is
-//! what a neighbour is: it greets, and is told all news. At NATS it subscribes.
+//! Each update is sent to one server, and a listener is connected to each of the five. The time is
+//! measured for all kinds alike: from before the update is written until the last of the five
+//! listeners has read it. To a herd a listener looks like a neighbour: it greets, and gets all new
+//! updates. To NATS it is a subscriber.
 //!
 //! - `flood`: five processes of the bare program of `flood.rs`, each on one thread;
 //! - `herd`: five processes of the real binary, `herd serve`, with its defaults;
-//! - `nats`: five processes of `nats-server`, if that is installed, in a cluster. NATS passes an update on once and no
-//!   further, so its cluster is a full mesh: ten links where the others have six.
+//! - `nats`: five processes of `nats-server`, if that is installed, in a cluster. NATS forwards an
+//!   update over one hop only, so its cluster is a full mesh: ten links where the others have six.
 //!
-//! Nothing is pinned. Rounds go from one to the next, and ratios are taken within a round.
+//! Nothing is pinned. Each round measures all kinds in turn, and ratios are taken within a round.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -30,40 +31,41 @@ use super::{Result, announced, spread};
 
 const SERVERS: [&str; 5] = ["Riley", "Jaquez", "Juzang", "Campbell", "Bernard"];
 
-/// Updates a second when it is the time that is measured.
+/// The updates per second when latency is measured.
 const RATE: u64 = 10_000;
 
-/// So many updates are under way at most when it is the throughput that is measured.
+/// The number of updates in flight when throughput is measured.
 const WINDOW: u64 = 16 * 1024;
 
-/// Updates are about so many clients in turn: more than are ever under way, so that none overtakes another.
+/// The number of clients that updates are about, in turn. It exceeds the updates in flight, so none
+/// overtakes another.
 const CLIENTS: u64 = 100_000;
 
-/// What takes longer does not come.
+/// The time limit for an update. A later one counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// All updates have this second; the number of an update is its nanoseconds.
+/// The whole seconds in all updates. The nanoseconds are the update's number.
 const SECOND: &[u8] = b" 1700000000.";
 
-/// What is spoken.
+/// The protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Speech {
     Herd,
     Nats,
 }
 
-/// Five servers, which end with this value.
+/// Five servers, which are killed when this value is dropped.
 struct Five {
     name: &'static str,
     speech: Speech,
-    /// Where updates are said.
+    /// The address that updates are sent to.
     origin: SocketAddr,
-    /// Where somebody listens.
+    /// The addresses that listeners connect to.
     ears: Vec<SocketAddr>,
     /// The number of the next update.
     next: u64,
     processes: Vec<Child>,
-    /// The herd file, as long as it is needed.
+    /// The herd file, kept until the servers end.
     _file: Option<tempfile::NamedTempFile>,
 }
 
@@ -76,7 +78,7 @@ impl Drop for Five {
     }
 }
 
-/// Ports that are free, as long as nobody else takes them.
+/// Ports that are free unless another process takes them first.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     let mut bound = Vec::new();
@@ -197,7 +199,7 @@ impl Five {
     }
 }
 
-/// A connection to a server that may still be about to begin.
+/// Connects to a server that may not have started yet.
 fn connect(to: SocketAddr) -> Result<TcpStream> {
     let began = Instant::now();
     loop {
@@ -220,7 +222,7 @@ fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Appends the update of this number.
+/// Appends the update with this number.
 fn write(speech: Speech, out: &mut Vec<u8>, number: u64) {
     let client = number % CLIENTS;
     let place = "+34.068930-118.445127";
@@ -239,25 +241,25 @@ fn write(speech: Speech, out: &mut Vec<u8>, number: u64) {
     written.expect("a Vec takes all");
 }
 
-/// The number of the update in this line, if there is one.
+/// The number of the update in this line, if it contains one.
 fn number(line: &[u8]) -> Option<u64> {
     let from = memchr::memmem::find(line, SECOND)? + SECOND.len();
     let digits = line.get(from..from + 9)?.iter();
     Some(digits.fold(0, |number, digit| 10 * number + u64::from(digit & 0xf)))
 }
 
-/// What all threads of one measurement share. Times are nanoseconds since it began.
+/// The state that all threads of a measurement share. Times are nanoseconds since it began.
 struct Shared {
     began: Instant,
-    /// Updates from this number on belong to this measurement,
+    /// The first number of this measurement's updates.
     base: u64,
-    /// and count from this number on; known when one got everywhere.
+    /// The first number that counts. It is set when an update has reached every listener.
     first: AtomicU64,
-    /// Who has heard anything.
+    /// Whether each listener has received any update.
     reached: [AtomicBool; 5],
-    /// So many will be sent; known when all are.
+    /// The number of updates that count. It is set when all are sent.
     count: AtomicU64,
-    /// How many each listener has heard.
+    /// The number of updates that each listener has received.
     heard: [AtomicU64; 5],
 }
 
@@ -273,7 +275,8 @@ impl Shared {
     }
 }
 
-/// Listens at one server until it has heard everything; when it heard each update.
+/// Listens at one server until it has received everything, and returns when it received each
+/// update.
 fn listen(to: SocketAddr, ear: usize, speech: Speech, shared: &Shared) -> Result<Vec<u64>> {
     let mut stream = connect(to)?;
     match speech {
@@ -325,16 +328,16 @@ fn listen(to: SocketAddr, ear: usize, speech: Speech, shared: &Shared) -> Result
     Ok(arrived)
 }
 
-/// How updates are sent.
+/// The pace at which updates are sent.
 #[derive(Clone, Copy)]
 enum Pace {
-    /// So many a second.
+    /// A number of updates per second.
     Rate(u64),
-    /// As many as have room in the window.
+    /// As many as the window has room for.
     Window,
 }
 
-/// Sends for `time`; when each was sent.
+/// Sends updates for `time`, and returns when each was sent.
 fn send(five: &Five, pace: Pace, time: Duration, shared: &Shared) -> Result<Vec<u64>> {
     let mut stream = connect(five.origin)?;
     if five.speech == Speech::Nats {
@@ -342,7 +345,7 @@ fn send(five: &Five, pace: Pace, time: Duration, shared: &Shared) -> Result<Vec<
     }
     let mut answers = stream.try_clone()?;
     std::thread::scope(|scope| {
-        // Answers are of no interest, but must be taken.
+        // Answers are not used, but must be read.
         scope.spawn(move || {
             let mut buffer = vec![0; 256 * 1024];
             while answers.read(&mut buffer).is_ok_and(|read| read > 0) {}
@@ -353,14 +356,14 @@ fn send(five: &Five, pace: Pace, time: Duration, shared: &Shared) -> Result<Vec<
     })
 }
 
-/// Sends updates until one gets everywhere: servers must find each other, and a greeting or a subscription takes a moment to
-/// get about. The number of the next.
+/// Sends updates until one has reached all listeners, since servers must connect first, and
+/// greetings and subscriptions take time. Returns the number of the next update.
 fn find_everybody(stream: &mut TcpStream, speech: Speech, shared: &Shared) -> Result<u64> {
     let began = Instant::now();
     for number in shared.base.. {
         let reached = &shared.reached;
         if reached.iter().all(|ear| ear.load(Ordering::Relaxed)) {
-            // What is still under way does not count.
+            // Updates that are still in flight don't count.
             pause(Duration::from_millis(50));
             return Ok(number);
         }
@@ -406,7 +409,8 @@ fn send_on(
         out.clear();
     }
     shared.count.store(sent.len() as u64, Ordering::Release);
-    // The connection stays until all is heard: to close it with unread answers would take them back.
+    // The connection stays open until all updates have arrived, since closing it with unread
+    // answers would reset it and lose updates.
     let waits = Instant::now();
     while shared.slowest() < sent.len() as u64 && waits.elapsed() < PATIENCE {
         pause(Duration::from_millis(5));
@@ -414,13 +418,13 @@ fn send_on(
     Ok(sent)
 }
 
-/// What came of one measurement.
+/// The result of a measurement.
 struct Seen {
-    /// How long each update took to the last of the five, in nanoseconds, sorted.
+    /// The time of each update to the last of the five, in nanoseconds, sorted.
     took: Vec<u64>,
-    /// How many did not get everywhere.
+    /// The number of updates that did not reach all five.
     lost: usize,
-    /// From the first that was sent until the last arrived.
+    /// The time from the first update that was sent to the last that arrived.
     whole: Duration,
 }
 
@@ -499,14 +503,14 @@ impl Seen {
     }
 }
 
-/// What the rounds of one kind of servers gave.
+/// The results of all rounds for one kind of server.
 #[derive(Default)]
 struct Rounds {
     timed: Vec<Seen>,
     loaded: Vec<Seen>,
 }
 
-/// Measures all that are there, one after the other in each round.
+/// Measures all kinds of servers in turn, in each round.
 pub(crate) fn compare(rounds: f64, time: Duration) -> Result<()> {
     let mut all = vec![Five::flood()?, Five::herd()?];
     all.extend(Five::nats()?);

@@ -1,4 +1,4 @@
-//! The targets, as `tests/library/fuzzed.rs` has them too.
+//! The fuzz targets, shared with `tests/library/fuzzed.rs`.
 
 #[path = "../../tests/fuzz_targets/mod.rs"]
 pub mod targets;

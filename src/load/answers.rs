@@ -1,11 +1,12 @@
-//! Which answer belongs to which request, and whether it is right.
+//! Matches answers with requests, and checks them.
 //!
-//! A server answers the lines of a connection in their order, and what stands behind the skew of an
-//! AT line tells each IAMAT from all others, so an answer that is missing, comes twice or fits nothing is
-//! seen as that, and those behind it still find their requests.
+//! A server answers the lines of a connection in order. The text after the skew of an AT line, its
+//! *tail*, distinguishes each IAMAT from all others. So a missing, duplicate or wrong answer is
+//! recognised, and the answers after it still match their requests.
 //!
-//! Herds differ in what the protocol lets nobody rely on: how a skew is spelled, how much white space
-//! there is, whether a line feed ends an answer. So an answer ends where what it must say ends.
+//! Herds differ in how they print a skew, in white space, and in whether a line feed ends an
+//! answer; the protocol guarantees none of these. So an answer ends where its required content
+//! ends.
 
 use std::collections::VecDeque;
 
@@ -17,49 +18,49 @@ use super::body::Body;
 use super::totals::Totals;
 use crate::protocol::{decimal, escape, is_space};
 
-/// The kinds of requests.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestKind {
     Iamat,
-    /// An IAMAT without which a WHATSAT could not be sent. It is no part of what is measured.
+    /// An IAMAT that only prepares a WHATSAT. It is not part of the measurement.
     Introduction,
     Whatsat {
         bound: u8,
     },
 }
 
-/// The number of answered requests that are remembered, so that a duplicate answer is recognised.
+/// The number of answered requests that are kept to recognise duplicate answers.
 const REMEMBERED: usize = 32;
 
-/// Nothing that a server says is longer than this.
+/// The limit on an answer, in bytes. No server sends a longer one.
 const LONGEST: usize = 4 << 20;
 
-/// The number of bytes that are shown of what is not understood.
+/// The number of bytes of a wrong answer that are shown.
 const SHOWN: usize = 200;
 
-/// An answer that is longer than any.
+/// An answer exceeds the limit without an end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Endless;
 
-/// The requests of one connection that wait for their answers, and what arrived.
+/// The requests of one connection that wait for answers, and the bytes that arrived.
 pub(super) struct Answers {
-    /// The server that answers, where that is known.
+    /// The name of the server that must answer, if it is known.
     server: Option<Vec<u8>>,
-    /// Oldest first: those that were answered not long ago, then those that wait.
+    /// Requests in order: first the ones answered last, then those that wait.
     requests: VecDeque<Request>,
-    /// How many of them are answered,
+    /// The number of answered requests at the front of `requests`.
     answered: usize,
-    /// and how long their tails are.
+    /// The length of their tails, in bytes.
     answered_tails: usize,
-    /// What must be behind the skews, one after the other.
+    /// The tails of all `requests`, concatenated.
     tails: VecDeque<u8>,
     unread: Vec<u8>,
-    /// Everything before was understood.
+    /// All bytes before this position were handled.
     start: usize,
     inside: Inside,
-    /// The body that begins at `start`, where one does.
+    /// The body that begins at `start`, if one does.
     body: Body,
-    /// How many requests had their answers.
+    /// The number of requests with a right answer.
     good: u64,
 }
 
@@ -69,36 +70,36 @@ struct Request {
     since: Instant,
 }
 
-/// A request that waits, to be made once more.
+/// A request without an answer, to be repeated on another connection.
 pub(super) struct Again {
     pub(super) asked: RequestKind,
-    /// What must be behind the skew.
+    /// The text that its answer must have after the skew.
     pub(super) tail: Vec<u8>,
     pub(super) since: Instant,
 }
 
-/// Where the next byte belongs.
+/// The context of the next byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
-    /// To a new answer.
+    /// A new answer begins.
     Nothing,
-    /// Behind an answer that may or may not have a line feed.
+    /// An answer has ended, but its line feed may follow.
     Line,
-    /// Behind the AT line that the oldest request waits for, which asks for a body, too.
+    /// The AT line for the oldest request has ended, which needs a body, too.
     Body,
-    /// Behind an answer that fits nothing: what is no beginning of an answer belongs to it.
+    /// A wrong answer has begun. Bytes that can't begin an answer belong to it.
     Nonsense,
 }
 
-/// What an AT line answers.
+/// The request that an AT line answers.
 enum Fits {
-    /// The request at this place.
+    /// The waiting request at this position.
     Waiting(usize),
     Answered,
 }
 
 impl Answers {
-    /// No request sent yet. Answers must be those of `server`, where it is known.
+    /// The state of a new connection. If `server` is known, answers must come from it.
     pub(super) fn new(server: Option<&str>) -> Self {
         Self {
             server: server.map(|name| name.as_bytes().to_vec()),
@@ -114,27 +115,27 @@ impl Answers {
         }
     }
 
-    /// How many requests wait.
+    /// The number of requests that wait.
     pub(super) fn waiting(&self) -> usize {
         self.requests.len() - self.answered
     }
 
-    /// How many requests had their answers.
+    /// The number of requests with a right answer.
     pub(super) fn good(&self) -> u64 {
         self.good
     }
 
-    /// Since when the oldest one waits.
+    /// Since when the oldest request waits.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.requests
             .get(self.answered)
             .map(|request| request.since)
     }
 
-    /// A request is sent, or was due, `since` then. Its answer must end in `tail`.
+    /// Adds a request that was sent, or was due, at `since`. Its answer must end with `tail`.
     pub(super) fn expect(&mut self, asked: RequestKind, tail: &[u8], since: Instant) {
         if self.waiting() == 0 && self.start == self.unread.len() {
-            // What comes next is the answer to this, whatever came before.
+            // What arrives next must be the answer to this request, even after garbage.
             self.inside = Inside::Nothing;
         }
         self.tails.extend(tail);
@@ -142,7 +143,7 @@ impl Answers {
         self.requests.push_back(Request { asked, tail, since });
     }
 
-    /// Gives up all requests that wait, so that they can be made elsewhere.
+    /// Removes all waiting requests, so that they can be repeated on another connection.
     pub(super) fn take_waiting(&mut self) -> VecDeque<Again> {
         let mut from = self.answered_tails;
         let waiting = self.requests.drain(self.answered..);
@@ -160,17 +161,17 @@ impl Answers {
         again
     }
 
-    /// Where bytes that arrive are put, at its end.
+    /// The buffer for bytes that arrive, to be appended at its end.
     pub(super) fn unread(&mut self) -> &mut Vec<u8> {
         self.unread.drain(..self.start);
         self.start = 0;
         &mut self.unread
     }
 
-    /// Understands what has arrived, `now`, and counts it.
+    /// Handles what has arrived at the time `now`, and counts it.
     pub(super) fn settle(&mut self, now: Instant, totals: &mut Totals) -> Result<(), Endless> {
         loop {
-            // The buffer is lent out while its lines change everything else.
+            // The buffer is moved out while its lines change all other fields.
             let unread = std::mem::take(&mut self.unread);
             let understood = self.understand(&unread[self.start..], now, totals);
             self.unread = unread;
@@ -185,16 +186,16 @@ impl Answers {
         }
     }
 
-    /// Nothing more arrives, or not in time: what is there is all there is of it.
+    /// Handles the rest, after which nothing arrives, or not in time.
     pub(super) fn end(&mut self, now: Instant, totals: &mut Totals) {
-        // An unterminated rest is a line, too.
+        // An unterminated rest counts as a line.
         self.unread.push(b'\n');
         if self.settle(now, totals).is_ok() {
             self.give_up(totals);
         }
     }
 
-    /// What is left is no answer.
+    /// Counts the rest as a wrong answer.
     fn give_up(&mut self, totals: &mut Totals) {
         let mut rest = self.unread.split_off(self.start);
         rest.truncate(rest.trim_ascii_end().len());
@@ -207,7 +208,7 @@ impl Answers {
         self.inside = Inside::Nonsense;
     }
 
-    /// Understands one answer, or the part of one that can stand alone, and says how long it is.
+    /// Handles an answer, or a part that can stand alone, and returns its length.
     fn understand(&mut self, bytes: &[u8], now: Instant, totals: &mut Totals) -> Option<usize> {
         let first = *bytes.first()?;
         let begins_another = matches!(first, b'A' | b'?');
@@ -219,7 +220,7 @@ impl Answers {
         }
         match self.inside {
             Inside::Body if begins_another => {
-                // So the AT line was the same as that of the request, but another's.
+                // The AT line belongs to an earlier IAMAT with the same tail, so it is a duplicate.
                 totals.duplicate += 1;
                 self.inside = Inside::Nothing;
             }
@@ -244,7 +245,7 @@ impl Answers {
         Some(length + 1)
     }
 
-    /// An AT line came that fits. Says how long the end is that it has.
+    /// Handles an AT line that answers a request. Returns the length of its line feed.
     fn at_line(
         &mut self,
         fits: &Fits,
@@ -268,7 +269,7 @@ impl Answers {
                 self.inside = Inside::Nonsense;
             }
         }
-        // The common end, here for speed.
+        // This handles the common line feed early, for speed.
         let ends = next == Some(&b'\n');
         if ends && self.inside == Inside::Line {
             self.inside = Inside::Nothing;
@@ -276,7 +277,7 @@ impl Answers {
         usize::from(ends)
     }
 
-    /// The body behind an AT line.
+    /// Handles the body after an AT line, and returns its length.
     fn body(&mut self, bytes: &[u8], now: Instant, totals: &mut Totals) -> Option<usize> {
         let length = self.body.length(bytes)?;
         let body = &bytes[..length];
@@ -294,7 +295,7 @@ impl Answers {
         Some(length)
     }
 
-    /// The request whose answer is at the beginning of `bytes`, and where what it had to say ends.
+    /// Finds the request that the beginning of `bytes` answers, and the end of that answer.
     fn find(&self, bytes: &[u8]) -> Option<(Fits, usize)> {
         let said = self.head(bytes)?;
         let ends = |from, length| {
@@ -306,7 +307,7 @@ impl Answers {
         {
             return Some((Fits::Waiting(self.answered), end));
         }
-        // Only where something went wrong must all others be looked at.
+        // All other requests are compared only if something went wrong.
         let mut from = 0;
         self.requests.iter().enumerate().find_map(|(at, request)| {
             let end = ends(from, request.tail);
@@ -320,7 +321,7 @@ impl Answers {
         })
     }
 
-    /// How long an AT line is up to what is behind its skew.
+    /// The length of an AT line up to its tail.
     fn head(&self, bytes: &[u8]) -> Option<usize> {
         let mut fields = Fields { bytes, at: 0 };
         let is_at = fields.next()? == b"AT";
@@ -330,7 +331,7 @@ impl Answers {
         (is_at && is_server && is_skew(skew)).then_some(fields.at)
     }
 
-    /// Where the tail of `length` at `from` ends at the beginning of `bytes`, if that is what they say.
+    /// The end of the tail at `from` with `length` bytes, if `bytes` begin with it.
     fn ends(&self, from: usize, length: usize, bytes: &[u8]) -> Option<usize> {
         let (front, back) = self.tails.as_slices();
         let (first, second) = match from.checked_sub(front.len()) {
@@ -361,7 +362,7 @@ impl Answers {
         Some(at)
     }
 
-    /// The oldest request has its answer.
+    /// Counts a right answer to the oldest request.
     fn good_one(&mut self, now: Instant, totals: &mut Totals) {
         let Request { asked, since, .. } = self.requests[self.answered];
         totals.answered(asked, now.saturating_duration_since(since), now);
@@ -370,7 +371,7 @@ impl Answers {
         self.skip(1);
     }
 
-    /// Something came that the oldest request, if there is one, did not ask for.
+    /// Counts a wrong answer, to the oldest request if one waits.
     fn wrong(&mut self, answer: &[u8], totals: &mut Totals) {
         totals.wrong += 1;
         totals.show(|| {
@@ -392,7 +393,7 @@ impl Answers {
         }
     }
 
-    /// `count` requests wait no longer.
+    /// Marks `count` requests as answered, and returns `count`.
     fn skip(&mut self, count: usize) -> u64 {
         for _ in 0..count {
             self.answered_tails += self.requests[self.answered].tail;
@@ -409,14 +410,14 @@ impl Answers {
     }
 }
 
-/// The fields at the beginning of a line, each with the blanks behind it.
+/// The fields at the beginning of a line, each with the blanks after it.
 struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Fields<'a> {
-    /// The next one; `None` while no blank ends it.
+    /// The next field, or `None` if no blank ends it yet.
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&byte| is_space(byte))?;
@@ -432,7 +433,8 @@ fn is_blank(byte: u8) -> bool {
     is_space(byte) && byte != b'\n'
 }
 
-/// Whether an AT line can end before `rest`: white space is behind it, a body, another answer, or nothing.
+/// Whether an AT line can end before `rest`: before white space, a body, another answer, or the
+/// end.
 fn may_end(rest: &[u8]) -> bool {
     match rest {
         [] | [b'{' | b'[' | b'A' | b'?', ..] => true,
@@ -440,7 +442,8 @@ fn may_end(rest: &[u8]) -> bool {
     }
 }
 
-/// Whether that is a number, however it is spelled: with a sign, two or none, with a fraction, an exponent, or neither.
+/// Whether a text is a number in any spelling: with up to two signs, and with or without fraction
+/// and exponent.
 fn is_skew(text: &[u8]) -> bool {
     let signs = text.iter().take_while(|byte| matches!(byte, b'+' | b'-'));
     let mut parts = text[signs.count().min(2)..].splitn(2, |byte| matches!(byte, b'e' | b'E'));
@@ -463,7 +466,7 @@ fn begins_answer(line: &[u8]) -> bool {
     line.starts_with(b"AT ") || line.starts_with(b"?")
 }
 
-/// What came, as it came, for people: escaped, and only the first part of it.
+/// The first bytes of an answer, escaped for people.
 fn excerpt(bytes: &[u8]) -> String {
     let shown = escape(&bytes[..bytes.len().min(SHOWN)]);
     match bytes.len().checked_sub(SHOWN) {
@@ -472,7 +475,7 @@ fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
-/// How many places a body names, in either form of the API.
+/// The number of places in a body, in the form of either API.
 fn places(body: &[u8]) -> Option<usize> {
     #[derive(Deserialize)]
     struct Body {

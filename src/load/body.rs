@@ -1,35 +1,37 @@
-//! Where the body behind an AT line ends, whatever ends it: herds disagree about how many line feeds
-//! come behind it, and some send none.
+//! Finds the end of the body after an AT line by its own content, since herds send different
+//! numbers of line feeds after it, or none.
 
-/// Deeper brackets are no answer of Places, and the JSON parser has the same limit.
+/// The deepest nesting of brackets. No answer of Places exceeds it, and `serde_json` has the same
+/// limit.
 const DEEPEST: usize = 128;
 
-/// A body of which some has arrived. Each byte is looked at once, however it arrives.
+/// A body that arrives in parts. Each byte is examined once.
 #[derive(Default)]
 pub(super) struct Body {
-    /// Everything before was looked at.
+    /// All bytes before this position were examined.
     at: usize,
-    /// The brackets that are open.
+    /// The closing brackets that are still missing.
     open: Vec<u8>,
     inside: Inside,
-    /// Where the first blank line ends, which is where a body that is no JSON ends.
+    /// The end of the first blank line. A body that is not JSON ends there.
     blank: Option<usize>,
 }
 
-/// Where the next byte belongs.
+/// The context of the next byte.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Inside {
     #[default]
     Structure,
     Text,
-    /// Behind a backslash in a text.
+    /// After a backslash in a text.
     Escape,
-    /// A body that is no JSON.
+    /// In a body that is not JSON.
     Nonsense,
 }
 
 impl Body {
-    /// The body's length, once all of it is in `bytes`, which begin with it and only ever grow.
+    /// The body's length, once it is complete. `bytes` must begin with the body and only grow
+    /// between calls.
     pub(super) fn length(&mut self, bytes: &[u8]) -> Option<usize> {
         while let Some(&byte) = bytes.get(self.at) {
             if self.blank.is_none() && byte == b'\n' && bytes[..self.at].ends_with(b"\n") {
@@ -47,7 +49,7 @@ impl Body {
         self.blank.filter(|_| self.inside == Inside::Nonsense)
     }
 
-    /// Where one is behind `byte`.
+    /// The context after `byte`.
     fn behind(&mut self, byte: u8) -> Inside {
         let is_first = self.at == 1;
         match self.inside {
@@ -57,12 +59,12 @@ impl Body {
                 b'"' => Inside::Structure,
                 b'\\' => Inside::Escape,
                 b' '.. => Inside::Text,
-                // A control character, which a text has only escaped.
+                // Control characters must be escaped in a JSON string.
                 _ => Inside::Nonsense,
             },
             Inside::Structure => match byte {
                 b'{' | b'[' if self.open.len() < DEEPEST => {
-                    // In ASCII the closing bracket comes two behind the opening one.
+                    // In ASCII a closing bracket's code is that of the opening one plus two.
                     self.open.push(byte + 2);
                     Inside::Structure
                 }
@@ -86,7 +88,7 @@ impl Body {
 mod tests {
     use super::Body;
 
-    /// How long the body is at the beginning of `text`, however it arrives.
+    /// The length of the body at the beginning of `text`, for several ways of splitting the text.
     fn length(text: &str) -> Option<usize> {
         let all = [1, 3, text.len().max(1)].map(|cut| {
             let mut body = Body::default();

@@ -1,4 +1,4 @@
-//! A connection to a server under load, encrypted or not.
+//! A connection to a server under load, with or without TLS.
 
 use std::io;
 
@@ -9,18 +9,18 @@ use tokio_rustls::client::TlsStream;
 use super::{Plan, Target};
 use crate::net::{Net as _, tokio::TokioNet};
 
-/// A connection. Most loads are not encrypted, and those pay nothing for this.
+/// A connection. The variants spare plain connections the cost of a box.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Either of them, where speed is no matter.
+/// The traits of a connection, for code where speed does not matter.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 impl Stream {
-    /// A connection to `target` as the plan says. Whoever waits sets a deadline.
+    /// Connects to `target` as the plan requires. The caller sets a deadline.
     pub(super) async fn connect(plan: &Plan, target: &Target) -> io::Result<Self> {
         let stream = TokioNet.connect(&target.address).await?.stream;
         let Some(tls) = &plan.tls else {
@@ -40,7 +40,8 @@ impl Stream {
     }
 }
 
-/// Whether a server ended the connection, with a reset or without a farewell, as many do.
+/// Whether an error means that the server ended the connection, by a reset or without a TLS
+/// `close_notify`, as many do.
 pub(super) fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(

@@ -1,25 +1,25 @@
-//! The processor time of another process on this machine.
+//! The CPU time of another process on this machine.
 
 use std::fs;
 use std::io;
 use std::time::Duration;
 
-/// The kernel counts in hundredths of a second here on every architecture that this runs on.
+/// The unit of times in `/proc` (`USER_HZ`), on every supported architecture.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// How long the process `pid` has kept a processor busy so far, its system calls included.
+/// The CPU time of process `pid` so far, system calls included.
 ///
 /// # Errors
 ///
-/// When there is no such process, or no `/proc` to ask.
+/// When the process does not exist, or the system has no `/proc`.
 pub fn used(pid: u32) -> io::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let unknown = || io::Error::new(io::ErrorKind::InvalidData, "unknown form");
     parse(&stat).ok_or_else(unknown)
 }
 
-/// User and system time. The second field is the process's name in brackets and may hold anything,
-/// blanks and brackets too, so what counts is behind the last bracket.
+/// Parses user and system time. The second field is the process's name in brackets. It may contain
+/// anything, even blanks and brackets, so parsing starts after the last bracket.
 fn parse(stat: &str) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut times = rest.split_ascii_whitespace().skip(11);

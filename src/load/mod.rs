@@ -1,8 +1,9 @@
-//! Load for any herd that speaks the client protocol, and what comes of it.
+//! Load on any herd that implements the client protocol, and its results.
 //!
-//! The requests follow from a seed ([`Plan`]); each answer is checked against its request. Times count from when a
-//! request was sent or, at a fixed rate, from when it was *due*: a server that is frozen for a second then shows in
-//! all the requests of that second, not in the one that happened to be under way.
+//! The requests are derived from a seed ([`Plan`]), and each answer is checked against its request.
+//! Latency counts from when a request was sent or, at a fixed rate, from when it was *due*. A
+//! server that is frozen for a second then shows in all requests of that second, not only in one in
+//! flight (coordinated omission).
 
 mod answers;
 mod body;
@@ -31,57 +32,59 @@ pub use totals::{Cpu, Percentiles, Propagation, Summary};
 /// A server to put under load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Its name, if it is known: then nobody else may answer.
+    /// The server's name, if it is known. Then answers of another server are wrong.
     pub name: Option<Name>,
-    /// Where it listens for clients.
+    /// The server's address for clients.
     pub address: Address,
 }
 
-/// Which load to put on which servers.
+/// The load, and the servers that it is for.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The servers. Connections are spread over them in turn.
+    /// The servers. Connections are spread over them round-robin.
     pub targets: Vec<Target>,
-    /// Connections in all.
+    /// The number of connections in all.
     pub connections: usize,
-    /// Requests under way on each of them.
+    /// The number of requests in flight on each connection.
     pub window: usize,
-    /// A connection for each request. Where a server ends connections behind their first answer, it comes to that anyway.
+    /// Whether each request gets its own connection. That also happens if a server closes
+    /// connections after their first answer.
     pub reconnect: bool,
-    /// How TLS is spoken, if it is,
+    /// The credentials for TLS, or `None` for plain TCP.
     pub tls: Option<CallerTls>,
-    /// and the name that each server's certificate must be for, if not for its name or else its host.
+    /// The name that every server's certificate must be for. By default it is the server's name, or
+    /// else its host.
     pub tls_name: Option<String>,
-    /// Requests a second in all; `None` for a closed loop.
+    /// The requests per second in all, or `None` for a closed loop.
     pub rate: Option<u64>,
-    /// When it ends;
+    /// The time after which the load ends.
     pub duration: Option<Duration>,
-    /// or after how many requests.
+    /// The number of requests after which the load ends.
     pub count: Option<u64>,
     /// The percentage of requests that are WHATSAT.
     pub whatsat: u8,
-    /// How long an answer, a connection or a probe may take.
+    /// The time limit for an answer, a connect, or a probe.
     pub timeout: Duration,
-    /// The number of updates a second that are followed to all servers.
+    /// The number of updates per second that are followed to all servers.
     pub probes: u64,
-    /// Processes whose processor time is of interest.
+    /// The processes whose CPU time is reported.
     pub pids: Vec<u32>,
-    /// The seed from which all requests follow, but for their times.
+    /// The seed of all requests, except for their times.
     pub seed: u64,
 }
 
-/// A load under way.
+/// A running load.
 pub struct Load {
     plan: Plan,
     began: Instant,
-    /// What the processes had used before.
+    /// The CPU time of each process before the load.
     cpu: Vec<(u32, Result<Duration, String>)>,
     totals: Mutex<Totals>,
     stop: AtomicBool,
 }
 
 impl Load {
-    /// The load begins now; [`run`](Self::run) makes it.
+    /// Creates a load, whose clock starts now. [`run`](Self::run) performs it.
     pub fn new(plan: Plan) -> Arc<Self> {
         let cpu = plan.pids.iter().map(|&pid| (pid, used(pid))).collect();
         Arc::new(Self {
@@ -93,11 +96,11 @@ impl Load {
         })
     }
 
-    /// Makes the load until it is over, and what is under way answered or given up.
+    /// Runs the load until it ends and every request in flight is answered or lost.
     ///
     /// # Errors
     ///
-    /// When something inside panicked, which only a bug can cause.
+    /// When a task panicked, which only a bug can cause.
     pub async fn run(self: &Arc<Self>) -> Result<(), JoinError> {
         let mut tasks = JoinSet::new();
         for number in 0..self.plan.connections {
@@ -117,12 +120,13 @@ impl Load {
         Ok(())
     }
 
-    /// No more requests are sent; [`run`](Self::run) completes when what is under way is answered.
+    /// Stops sending requests. [`run`](Self::run) completes when those in flight are answered or
+    /// lost.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// The result so far.
+    /// The results so far.
     pub fn summary(&self) -> Summary {
         let cpu = self.cpu.iter().map(|(pid, before)| {
             let during = match (before, used(*pid)) {
@@ -138,7 +142,7 @@ impl Load {
         Summary::new(&self.totals(), self.began, cpu.collect())
     }
 
-    /// One line for a terminal.
+    /// The results so far, in one line for a terminal.
     pub fn progress(&self) -> String {
         let totals = self.totals();
         let seconds = self.began.elapsed().as_secs();
@@ -164,7 +168,7 @@ impl Load {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Only a panic elsewhere poisons the lock, and that ends the load anyway.
+    /// Locks the totals. Only a panic elsewhere poisons the lock, and that ends the load anyway.
     fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! How long an update takes to all servers, seen by a client.
+//! Measures how long an update takes to reach all servers, as a client sees it.
 //!
-//! A client of which no server has heard sends one server its position, and all others are queried for it until they
-//! know. Who does not know refuses, which costs no look-up, so the last query alone costs one, and with no answer of
-//! Places in between the time is that of the herd alone.
+//! A new client sends one server its location, and all others are queried for that client until
+//! they know it. A server that does not know the client refuses without a look-up, so only the last
+//! query causes one. Since no answer of Places comes before, the time is that of the herd alone.
 
 use std::io;
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use super::{Load, Plan, Target};
 use crate::net::{Net as _, tokio::TokioNet};
 use crate::protocol::is_space;
 
-/// The most that an answer may be long.
+/// The limit on an answer, in bytes.
 const LONGEST: usize = 4 << 20;
 
-/// A connection to one server on which one line at a time is sent.
+/// A connection to one server that sends one line at a time.
 struct Wire {
     stream: Box<dyn Duplex>,
     limit: Duration,
     heard: Vec<u8>,
 }
 
-/// What a server knew when it was queried.
+/// The answer of a server to a query.
 enum Known {
     No,
     Yes,
 }
 
-/// What was found out about one server.
+/// The time at which a server knew an update.
 struct Reached {
-    /// From the IAMAT until it knew, at the latest.
+    /// The time from the IAMAT until the server knew it, an upper bound.
     after: Duration,
-    /// Between the last two looks.
+    /// The time between the last two queries.
     look: Duration,
 }
 
-/// Follows as many updates a second as the plan says, one after the other, until the load stops.
+/// Follows updates one after the other, at the plan's rate, until the load stops.
 pub(super) async fn run(load: Arc<Load>) {
     let plan = &load.plan;
     let pause = Duration::from_secs(1) / u32::try_from(plan.probes).unwrap_or(u32::MAX).max(1);
@@ -61,9 +61,9 @@ pub(super) async fn run(load: Arc<Load>) {
     }
 }
 
-/// Tells the server at `origin` about a new client, and watches all others learn of it.
+/// Sends the server at `origin` a new client's location, and watches all others learn it.
 async fn follow(load: &Arc<Load>, id: &str, origin: usize, wires: &mut [Option<Wire>]) {
-    // Every server is queried once before, so that all connections are there and warm.
+    // Every server is queried first, so that all connections are open and warm.
     let question = format!("WHATSAT {id} 0 0\n");
     for (target, wire) in load.plan.targets.iter().zip(&mut *wires) {
         if look(load, target, wire, &question).await.is_none() {
@@ -81,14 +81,15 @@ async fn follow(load: &Arc<Load>, id: &str, origin: usize, wires: &mut [Option<W
         if at != origin {
             watching.spawn(watch(load, at, wire, question, told));
         } else if let Some(mut wire) = wire {
-            // Written and not waited for: the herd spreads it while the answer is on its way.
+            // The answer is not awaited, because the herd spreads the update meanwhile.
             let written = wire.say(&iamat).await;
             let iamat = iamat.clone();
             watching.spawn(async move {
                 if written.is_ok() && wire.hear(&iamat).await.is_ok() {
                     return (at, Some(wire), None);
                 }
-                // The server ended the connection behind the answer before, so it heard nothing.
+                // The server closed the connection after its previous answer, so the IAMAT did not
+                // arrive.
                 let (plan, target) = (&load.plan, &load.plan.targets[at]);
                 let said = async { Wire::new(plan, target).await?.ask(&iamat).await };
                 let wire = timeout(plan.timeout, said).await.ok().and_then(Result::ok);
@@ -98,7 +99,7 @@ async fn follow(load: &Arc<Load>, id: &str, origin: usize, wires: &mut [Option<W
     }
     let mut longest = Some(Duration::ZERO);
     while let Some(watched) = watching.join_next().await {
-        // A panic in there is a bug of this file's, and is passed on as one.
+        // A panic in such a task is a bug of this file, so it is resumed.
         let (at, wire, reached) = match watched {
             Ok(watched) => watched,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -123,7 +124,7 @@ async fn follow(load: &Arc<Load>, id: &str, origin: usize, wires: &mut [Option<W
     }
 }
 
-/// Asks one server until it knows.
+/// Queries one server until it knows the update.
 async fn watch(
     load: Arc<Load>,
     at: usize,
@@ -139,8 +140,8 @@ async fn watch(
         match look(&load, target, &mut wire, &question).await {
             None => return (at, wire, None),
             Some(Known::Yes) => {
-                // It knew when the query arrived. When that was is not seen, since the answer waited for Places; but
-                // the query before took this long there and back.
+                // It knew at the latest when the query arrived. The answer waited for Places and
+                // does not show when that was, but the previous query's round trip is a bound.
                 let known = asked + round_trip.min(asked.elapsed());
                 let reached = Reached {
                     after: known - told,
@@ -152,7 +153,7 @@ async fn watch(
             Some(Known::No) => round_trip = asked.elapsed(),
         }
         last = asked;
-        // Looking ever less often keeps the share of what is not seen, and spares the servers.
+        // Pauses that grow keep the relative error constant, and spare the servers.
         let pause = told.elapsed() / 8;
         if pause >= Duration::from_millis(1) {
             sleep(pause).await;
@@ -160,7 +161,7 @@ async fn watch(
     }
 }
 
-/// Queries `target`, on its wire or on a new one, to see whether it knows; `None` if that is not possible.
+/// Queries `target`, over its open connection or a new one. Returns `None` if that fails.
 async fn look(
     load: &Load,
     target: &Target,
@@ -174,7 +175,7 @@ async fn look(
             *wire = Some(open);
             return Ok(known);
         }
-        // Many servers end a connection behind their first answer.
+        // Many servers close a connection after its first answer.
         let (known, open) = Wire::new(&load.plan, target).await?.ask(question).await?;
         *wire = Some(open);
         Ok::<_, io::Error>(known)
@@ -199,7 +200,7 @@ impl Wire {
         })
     }
 
-    /// Asks, and hears the answer.
+    /// Sends a line, and reads its answer.
     async fn ask(mut self, question: &str) -> io::Result<(Known, Self)> {
         self.say(question).await?;
         let known = self.hear(question).await?;
@@ -211,7 +212,7 @@ impl Wire {
         self.stream.flush().await
     }
 
-    /// Hears the whole answer to `line`.
+    /// Reads the whole answer to `line`.
     async fn hear(&mut self, line: &str) -> io::Result<Known> {
         let hearing = async {
             let mut body = Body::default();
@@ -233,8 +234,9 @@ impl Wire {
     }
 }
 
-/// How long the answer to `line` is that `heard` begins with, once all of it is there. Its end need be no line feed: a refusal is
-/// a copy of the line, what answers an IAMAT says the same as it, and a body of JSON shows where it ends.
+/// The length of the answer to `line` at the beginning of `heard`, once it is complete. Its end
+/// need not be a line feed: a refusal copies the line, the answer to an IAMAT repeats its text, and
+/// a JSON body has brackets.
 fn whole(heard: &[u8], line: &str, body: &mut Body) -> Option<usize> {
     let line = line.trim_end();
     let copy = heard.strip_prefix(b"? ");

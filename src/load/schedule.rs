@@ -1,22 +1,23 @@
-//! When a connection sends.
+//! When each request of a connection is due.
 
 use std::time::Duration;
 
-/// When each request of one connection is due, counted from the beginning of the load.
+/// The schedule of one connection, with times since the beginning of the load.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    /// How long from one request to the next, and the first one's time; `None` in a closed loop, where the next
-    /// is due as soon as there is room for it.
+    /// The times at a fixed rate, or `None` in a closed loop, where the next request is due as soon
+    /// as there is room.
     pace: Option<Pace>,
-    /// Requests so far.
+    /// The number of requests that were taken so far.
     taken: u64,
-    /// Requests at most.
+    /// The number of requests at which the schedule ends.
     count: Option<u64>,
-    /// Nothing is due from here on.
+    /// The time at which the schedule ends.
     until: Option<Duration>,
 }
 
-/// Requests due at `(number * connections + connection) / rate` seconds.
+/// The request `number` of a connection is due at `(number * connections + connection) / rate`
+/// seconds.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     rate: u64,
@@ -24,20 +25,20 @@ struct Pace {
     connection: u64,
 }
 
-/// What is due.
+/// When the next request is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// A request was due at this moment, now or before.
+    /// It is due since this time.
     Since(Duration),
-    /// The next one is due then.
+    /// It will be due at this time.
     At(Duration),
-    /// No more.
+    /// There is none.
     Never,
 }
 
 impl Schedule {
-    /// The part of the connection `connection` of `connections` in a load of `rate` requests a
-    /// second (or a closed loop), which ends after `count` requests or when `until` comes.
+    /// The schedule of connection `connection` of `connections`, in a load of `rate` requests per
+    /// second (or a closed loop). The load ends after `count` requests, or at the time `until`.
     pub(super) fn new(
         connection: usize,
         connections: usize,
@@ -58,7 +59,7 @@ impl Schedule {
         }
     }
 
-    /// What is due at `now`.
+    /// When the next request is due, seen at the time `now`.
     pub(super) fn due(&self, now: Duration) -> Due {
         if self.count.is_some_and(|count| self.taken >= count) {
             return Due::Never;
@@ -74,13 +75,13 @@ impl Schedule {
         }
     }
 
-    /// The next request was made, or will not be.
+    /// Takes the next request, because it was sent or is lost.
     pub(super) fn take(&mut self) {
         self.taken += 1;
     }
 
-    /// Takes all requests that were due before `then`, and says how many there were. In a closed loop there are none:
-    /// what was not sent was not due.
+    /// Takes all requests that were due at the time `then`, and returns their number. In a closed
+    /// loop it is zero, since a request is not due before it is sent.
     pub(super) fn take_before(&mut self, then: Duration) -> u64 {
         let from = self.taken;
         while self.pace.is_some() && matches!(self.due(then), Due::Since(_)) {
@@ -89,7 +90,7 @@ impl Schedule {
         self.taken - from
     }
 
-    /// Ends it, and says how many of a given count were still to be made.
+    /// Ends the schedule, and returns the number of requests left of a count.
     pub(super) fn end(&mut self) -> u64 {
         let count = self.count.unwrap_or(self.taken);
         self.count = Some(self.taken);

@@ -1,15 +1,15 @@
-//! What a connection sends: lines that follow from a seed, except for their times.
+//! The lines that a connection sends. They are derived from a seed, except for their times.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::answers::RequestKind;
 
-/// The number of clients for which each connection speaks, in turn; they are its own, so that it knows which place of
-/// each is the newest.
+/// The number of clients of each connection, which take turns. No other connection uses them, so it
+/// knows the newest location of each.
 const CLIENTS: usize = 16;
 
-/// How many places a WHATSAT asks for, at most.
+/// The bound on places in each WHATSAT.
 const BOUND: u8 = 5;
 
 /// The requests of one connection.
@@ -17,27 +17,30 @@ pub(super) struct Script {
     rng: ChaCha8Rng,
     /// The percentage of requests that are WHATSAT.
     whatsat: u8,
-    /// Hundredths of a WHATSAT that are due, so that any run of requests has its share of them.
+    /// The percentage that has accumulated since the last WHATSAT. At 100 one is due, so any run of
+    /// requests has its share.
     due: u8,
     clients: Vec<Client>,
     turn: usize,
-    /// The time of the newest IAMAT, in nanoseconds since 1970. No two have the same.
+    /// The time of the newest IAMAT, in nanoseconds since 1970. Each IAMAT has a different one.
     newest: u64,
 }
 
 struct Client {
     id: Vec<u8>,
-    /// What the newest IAMAT said, `id location time`; empty before the first.
+    /// The newest IAMAT as `id location time`. It is empty before the first.
     said: Vec<u8>,
 }
 
 impl Script {
-    /// The requests of the connection `number`.
+    /// The requests of connection `number`.
     pub(super) fn new(seed: u64, number: usize, whatsat: u8) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // Connections draw from streams of their own, so how many there are changes nothing for each.
+        // Each connection draws from its own stream, so the number of connections changes nothing
+        // for each.
         rng.set_stream(number as u64);
-        // Somewhere else on each connection, so that few requests on each of many have their share, too.
+        // The first WHATSAT comes at a different position on each connection, so many connections
+        // with few requests also have their share.
         let due = rng.random_range(0..100);
         let client = |client| Client {
             id: format!("load-{seed}-{number}-{client}").into_bytes(),
@@ -53,10 +56,11 @@ impl Script {
         }
     }
 
-    /// Appends the next request to `out` and says what it asks, and what must be behind the skew
-    /// in its answer. `clock` is in nanoseconds since 1970.
+    /// Appends the next request to `out`. Returns its kind, and the text after the skew in its
+    /// answer. `clock` is in nanoseconds since 1970.
     ///
-    /// Before a client's first IAMAT nobody can ask where it is, so a WHATSAT may want an introduction before it.
+    /// No server knows a client before its first IAMAT, so an introduction may come before a
+    /// WHATSAT.
     pub(super) fn next(&mut self, clock: u64, out: &mut Vec<u8>) -> (RequestKind, &[u8]) {
         let is_due = self.due + self.whatsat >= 100;
         let is_known = |at: &usize| is_due && !self.clients[*at].said.is_empty();
@@ -90,7 +94,8 @@ impl Script {
         (asked, &client.said)
     }
 
-    /// What was sent may never have arrived, so no client is queried before it is sent again.
+    /// Makes all clients unknown, after a failure. An IAMAT may not have arrived, so none is
+    /// queried before its next one.
     pub(super) fn forget(&mut self) {
         for client in &mut self.clients {
             client.said.clear();
@@ -98,7 +103,8 @@ impl Script {
     }
 }
 
-/// The line that asks so, where the answer must say `said`: `id location time`.
+/// Appends the line of a request. `said` is the text after the skew in its answer, which is
+/// `id location time`.
 pub(super) fn push_request(asked: RequestKind, said: &[u8], out: &mut Vec<u8>) {
     if let RequestKind::Whatsat { bound } = asked {
         out.extend_from_slice(b"WHATSAT ");
@@ -112,7 +118,7 @@ pub(super) fn push_request(asked: RequestKind, said: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Something below `limit` degrees with six decimals, either way.
+/// Appends an angle of less than `limit` degrees, with sign and six decimals.
 fn push_degrees(out: &mut Vec<u8>, rng: &mut ChaCha8Rng, limit: u64) {
     let drawn = rng.random_range(0..2 * limit * 1_000_000);
     out.push(if drawn % 2 == 0 { b'+' } else { b'-' });
@@ -122,13 +128,14 @@ fn push_degrees(out: &mut Vec<u8>, rng: &mut ChaCha8Rng, limit: u64) {
     push_number(out, millionths % 1_000_000, 6);
 }
 
-/// At least `least` digits. Formatting by the standard library takes longer than all the rest of a request.
+/// Appends a number with at least `least` digits. The standard library's formatting takes longer
+/// than the rest of a request.
 fn push_number(out: &mut Vec<u8>, mut number: u64, least: usize) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
     while number > 0 || digits.len() - from < least {
         from -= 1;
-        // A remainder below ten fits.
+        // A remainder is less than ten, so it fits.
         digits[from] = b'0' + u8::try_from(number % 10).unwrap_or_default();
         number /= 10;
     }
@@ -176,7 +183,7 @@ mod tests {
         assert_eq!(times, ["1.999999999", "2.000000000", "2.000000001"]);
     }
 
-    /// IAMATs, introductions and WHATSATs of the first requests of a connection.
+    /// Counts IAMATs, introductions and WHATSATs among the first requests of a connection.
     fn kinds(script: &mut Script, count: usize) -> [usize; 3] {
         let mut kinds = [0; 3];
         for _ in 0..count {

@@ -1,4 +1,4 @@
-//! The result of a load, counted, and written as text or JSON.
+//! The results of a load, as text or JSON.
 
 use std::time::Duration;
 
@@ -9,48 +9,48 @@ use tokio::time::Instant;
 use super::answers::RequestKind;
 use crate::units::format_duration;
 
-/// The longest time that a histogram can hold, in nanoseconds. Longer ones count as this.
+/// The longest time that a histogram can hold, in nanoseconds. Longer times count as this.
 const LONGEST: u64 = 3_600_000_000_000;
 
-/// Everything that was counted so far.
+/// All counts so far.
 #[derive(Default)]
 pub(super) struct Totals {
     pub(super) sent: u64,
-    /// Requests that wait for their answers at this moment.
+    /// The number of requests that wait for their answers now.
     pub(super) waiting: u64,
     pub(super) wrong: u64,
     pub(super) lost: u64,
     pub(super) duplicate: u64,
-    /// Connections that were made.
+    /// The number of connections that were opened.
     pub(super) connected: u64,
-    /// Connections that were not.
+    /// The number of connects that failed.
     pub(super) refused: u64,
-    /// Connections that ended before all was answered.
+    /// The number of connections that ended before all requests were answered.
     pub(super) broken: u64,
-    /// Connections that the server ended behind their first answer.
+    /// The number of connections that the server closed after their first answer.
     pub(super) closing: u64,
-    /// Requests that were made once more because of that.
+    /// The number of requests that were repeated because of that.
     pub(super) again: u64,
-    /// IAMATs that only made a WHATSAT possible, and were answered.
+    /// The number of answered IAMATs that only prepared a WHATSAT.
     pub(super) introduced: u64,
-    /// Why a connection was not made or ended, the last time.
+    /// The error of the last connection that failed.
     pub(super) trouble: Option<String>,
     /// The first wrong answer.
     pub(super) example: Option<String>,
     pub(super) iamat: Times,
     pub(super) whatsat: Times,
     pub(super) last_answer: Option<Instant>,
-    /// From a probe's IAMAT until another server knew it.
+    /// The time from a probe's IAMAT until another server knew it.
     pub(super) reached: Times,
-    /// From a probe's IAMAT until all of them did.
+    /// The time from a probe's IAMAT until all servers knew it.
     pub(super) reached_all: Times,
-    /// Between two looks at a server: no time of the two above is finer.
+    /// The time between two queries to a server. The two times above are no finer.
     pub(super) looks: Times,
-    /// Probes times servers that never knew.
+    /// The number of times that a server did not learn of a probe.
     pub(super) unreached: u64,
 }
 
-/// Times, as a histogram of three digits.
+/// A histogram of times, with three significant digits.
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
@@ -63,7 +63,7 @@ impl Times {
         self.0.len()
     }
 
-    /// The time within which this percentage of answers came.
+    /// The time within which this percentage of answers arrived.
     pub(super) fn percentile(&self, of_hundred: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(of_hundred))
     }
@@ -89,7 +89,7 @@ impl Default for Times {
 }
 
 impl Totals {
-    /// A good answer came `after` its request was sent or due.
+    /// Counts a right answer that arrived `after` its request was sent or due.
     pub(super) fn answered(&mut self, asked: RequestKind, after: Duration, now: Instant) {
         self.last_answer = Some(now);
         match asked {
@@ -99,7 +99,7 @@ impl Totals {
         }
     }
 
-    /// Something was not understood. The first such thing is shown.
+    /// Stores a wrong answer as the example, if it is the first.
     pub(super) fn show(&mut self, what: impl FnOnce() -> String) {
         if self.example.is_none() {
             self.example = Some(what());
@@ -111,88 +111,89 @@ impl Totals {
     }
 }
 
-/// Times in nanoseconds within which a share of the answers came.
+/// Percentiles of times, in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Percentiles {
-    /// How many times there are.
+    /// The number of times.
     pub count: u64,
-    /// Half of them.
+    /// The median.
     pub p50: u64,
-    /// 90 of 100.
+    /// The 90th percentile.
     pub p90: u64,
-    /// 99 of 100.
+    /// The 99th percentile.
     pub p99: u64,
-    /// 999 of 1000.
+    /// The 99.9th percentile.
     pub p999: u64,
-    /// All.
+    /// The maximum.
     pub max: u64,
 }
 
-/// What a process did, as far as its system says so.
+/// The CPU time of a process, if the system reports it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cpu {
-    /// Nanoseconds of processor time during the load.
+    /// CPU time during the load, in nanoseconds.
     Used(u64),
-    /// Why it is not known.
+    /// Why it is unknown.
     Unknown(String),
 }
 
-/// The result of a load.
+/// The results of a load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// How long it took until the last answer, in nanoseconds.
+    /// The time until the last answer, in nanoseconds.
     pub elapsed: u64,
-    /// Requests written.
+    /// The number of requests that were sent.
     pub sent: u64,
-    /// Answers that fit their requests.
+    /// The number of right answers.
     pub answered: u64,
-    /// Answers that fit no request.
+    /// The number of answers that match no request.
     pub wrong: u64,
-    /// Requests without an answer by the deadline, or whose connection ended before.
+    /// The number of requests without an answer before their deadline or the end of their
+    /// connection.
     pub lost: u64,
-    /// Answers that came once more.
+    /// The number of repeated answers.
     pub duplicate: u64,
-    /// Requests that still waited when the load was interrupted.
+    /// The number of requests that still waited when the load was interrupted.
     pub unfinished: u64,
-    /// Connections made.
+    /// The number of connections that were opened.
     pub connected: u64,
-    /// Connections that could not be made.
+    /// The number of connects that failed.
     pub refused: u64,
-    /// Connections that ended too early.
+    /// The number of connections that ended too early.
     pub broken: u64,
-    /// Connections that the server ended behind their first answer. Each further request then had a connection of
-    /// its own.
+    /// The number of connections that the server closed after their first answer. Each further
+    /// request then had its own connection.
     pub closing: u64,
-    /// Requests that were made once more, because the connection that they were made on ended so.
+    /// The number of requests that were repeated because their connection was closed in that way.
     pub again: u64,
-    /// IAMATs that were answered and are not counted above: they told where a client is that the next WHATSAT asks
-    /// about.
+    /// The number of answered IAMATs that are not counted above, because they only made a client
+    /// known for a WHATSAT.
     pub introduced: u64,
-    /// Why a connection could not be made or ended too early, the last time.
+    /// The error of the last connection that failed or ended too early.
     pub trouble: Option<String>,
-    /// The first wrong answer, and what it was to answer.
+    /// The first wrong answer, with its request.
     pub example: Option<String>,
-    /// From when an IAMAT was sent, or due at a fixed rate, until its answer was here.
+    /// The latency of IAMAT, from when it was sent, or due at a fixed rate, to its answer.
     pub iamat: Option<Percentiles>,
-    /// The same for WHATSAT, Places included.
+    /// The latency of WHATSAT, which includes Places.
     pub whatsat: Option<Percentiles>,
-    /// How updates reached other servers, where that was measured.
+    /// How updates reached other servers, if the load had probes.
     pub propagation: Option<Propagation>,
-    /// Processor time of each process that the plan lists.
+    /// The CPU time of each process that the plan lists.
     pub cpu: Vec<(u32, Cpu)>,
 }
 
-/// How updates reached other servers.
+/// How updates reached other servers. All times are upper bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Propagation {
-    /// From when an IAMAT was sent until another server knew it, at the latest.
+    /// The time from when an IAMAT was sent until another server knew it.
     pub each: Option<Percentiles>,
-    /// From when an IAMAT was sent until all servers knew it, at the latest.
+    /// The time from when an IAMAT was sent until all servers knew it.
     pub all: Option<Percentiles>,
-    /// Between two looks at a server. Nothing above is finer.
+    /// The time between two queries to a server, which is the resolution of the times above.
     pub looks: Option<Percentiles>,
-    /// How often a server did not know of an update by the deadline.
+    /// The number of times that a server did not know an update by the deadline.
     pub unreached: u64,
 }
 
@@ -229,18 +230,18 @@ impl Summary {
         }
     }
 
-    /// Whether everything was answered as it should be.
+    /// Whether every request was answered correctly.
     pub fn is_good(&self) -> bool {
         let unreached = self.propagation.as_ref().map_or(0, |them| them.unreached);
         self.connected > 0 && self.wrong + self.lost + self.duplicate + unreached == 0
     }
 
-    /// Good answers a second.
+    /// Right answers per second.
     pub fn rate(&self) -> f64 {
         per_second(self.answered, self.elapsed)
     }
 
-    /// For people.
+    /// The results as text for people.
     pub fn text(&self) -> String {
         let Self {
             sent,
@@ -305,7 +306,7 @@ impl Summary {
         lines.join("\n") + "\n"
     }
 
-    /// How connections were, and what was the matter with them and with answers.
+    /// The lines about connections, with the last error and the first wrong answer.
     fn connections(&self) -> Vec<String> {
         let mut lines = vec![format!(
             "connections: {} made, {} refused, {} ended too early",
@@ -351,7 +352,7 @@ fn per_second(count: u64, nanos: u64) -> f64 {
     count as f64 * 1e9 / nanos.max(1) as f64
 }
 
-/// A time with three digits that count.
+/// A time with three significant digits.
 pub(super) fn rounded(nanos: u64) -> String {
     let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2));
     format_duration(Duration::from_nanos(nanos / unit * unit))

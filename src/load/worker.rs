@@ -1,8 +1,8 @@
-//! One connection after the other on which requests are made: all that have room in one write,
-//! all answers of one read at once.
+//! A worker sends requests over one connection after another. It writes all requests that have room
+//! at once, and handles all answers of a read at once.
 //!
-//! Many servers end each connection behind its first answer. A worker finds that out by itself, makes the requests
-//! that were under way once more, and has a connection for each from then on.
+//! Many servers close each connection after its first answer. A worker detects that, repeats the
+//! requests that were in flight, and then uses one connection per request.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -23,22 +23,22 @@ use super::totals::Totals;
 use super::{Load, Target};
 use crate::net::{Net as _, tokio::TokioNet};
 
-/// How much is read at a time.
+/// The room for each read, in bytes.
 const READ: usize = 64 * 1024;
 
-/// How much is written at a time.
+/// The number of bytes at which no further request is added to a write.
 const WRITE: usize = 64 * 1024;
 
-/// The pause behind a connection that failed.
+/// The pause after a failed connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often whoever waits checks whether the load was stopped.
+/// How often a waiting worker checks whether the load was stopped.
 const LOOK_UP: Duration = Duration::from_millis(200);
 
-/// The system's timers are no finer than this, so shorter waits are waited out awake.
+/// The resolution of timers. Shorter waits yield in a loop instead.
 const TICK: Duration = Duration::from_millis(2);
 
-/// Makes the requests of the connection `number`.
+/// Runs the worker with this number.
 pub(super) async fn run(load: Arc<Load>, number: usize) {
     let plan = &load.plan;
     let target = &plan.targets[number % plan.targets.len()];
@@ -70,34 +70,34 @@ struct Worker<'a> {
     target: &'a Target,
     script: Script,
     schedule: Schedule,
-    /// Whether each request has a connection of its own.
+    /// Whether each request gets a connection of its own.
     one_each: bool,
-    /// A request that a connection of its own is made for, due since then.
+    /// When a request was due that waits for a connection of its own.
     owed: Option<Instant>,
-    /// Requests whose connection ended behind its first answer.
+    /// Requests to repeat, because the server closed their connection after its first answer.
     again: VecDeque<Again>,
-    /// When there was a connection last,
+    /// When the last connection ended. Before the first one it is when the worker began.
     connected: Instant,
-    /// if there ever was one.
+    /// Whether any connect has succeeded.
     ever: bool,
 }
 
-/// What a connection waited for.
+/// The result of waiting on a connection.
 enum Next {
     Wrote(io::Result<usize>),
     Flushed(io::Result<()>),
     Read(io::Result<usize>),
-    /// Something may be due, or too late.
+    /// A request may be due, or an answer overdue.
     Time,
 }
 
-/// How a connection ended.
+/// The reason why a connection ended.
 enum End {
-    /// All was sent and answered.
+    /// All requests were sent and answered.
     Done,
-    /// The server ended it, or it broke.
+    /// The server closed the connection, or reset it.
     Closed(String),
-    /// There was no use in going on.
+    /// The worker gave the connection up.
     GivenUp(String),
 }
 
@@ -106,7 +106,7 @@ impl Worker<'_> {
         self.load.began.elapsed()
     }
 
-    /// What is due. Nothing any more once the load was stopped.
+    /// When the next request is due. After a stop none is.
     fn due(&self, now: Duration) -> Due {
         if self.load.stopped() {
             return Due::Never;
@@ -114,7 +114,7 @@ impl Worker<'_> {
         self.schedule.due(now)
     }
 
-    /// Counts what was due long enough ago that its deadline has passed before it could be sent.
+    /// Counts requests as lost whose deadline passed before they could be sent.
     fn lose_overdue(&mut self) {
         let Some(then) = self.now().checked_sub(self.load.plan.timeout) else {
             return;
@@ -125,7 +125,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Waits until there is something to connect for; whether there is.
+    /// Waits until a connection is needed, and returns whether one is.
     async fn has_more(&mut self) -> bool {
         loop {
             self.lose_overdue();
@@ -152,7 +152,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Makes a connection and all requests that it lives for.
+    /// Connects, and sends as many requests as the connection allows.
     async fn connection(&mut self) {
         let limit = self.load.plan.timeout;
         let connected = timeout(limit, Stream::connect(&self.load.plan, self.target)).await;
@@ -169,7 +169,8 @@ impl Worker<'_> {
             Err(error) => {
                 let mut lost = u64::from(self.owed.take().is_some());
                 lost += std::mem::take(&mut self.again).len() as u64;
-                // Who was there once may come back until the time is over, but a count has no time.
+                // A server that was reachable once may come back until the time is over. A load
+                // with a count has no end, so it gives up.
                 let may_come_back = self.ever && self.load.plan.duration.is_some();
                 if !may_come_back && self.connected.elapsed() > limit {
                     lost += self.schedule.end();
@@ -189,7 +190,8 @@ impl Worker<'_> {
         count(&mut totals);
     }
 
-    /// Requests and answers, until there are no more of either. Whether the connection was as it should be.
+    /// Sends requests and handles answers until none are left. Returns whether the connection ended
+    /// as it should.
     async fn converse(&mut self, stream: Stream) -> bool {
         let mut answers = Answers::new(self.target.name.as_deref());
         let end = match stream {
@@ -262,7 +264,7 @@ impl Worker<'_> {
             }
         };
         let mut out = Vec::new();
-        // What TLS holds back is on its way only when it was flushed.
+        // TLS sends buffered bytes only when it is flushed.
         let mut unflushed = false;
         let mut has_asked = false;
         let mut alarm = pin!(sleep_until(Instant::now() + LOOK_UP));
@@ -301,7 +303,7 @@ impl Worker<'_> {
                     }
                 }
                 Next::Read(Ok(0)) => return End::Closed("closed by the server".to_owned()),
-                // What it said before is still to be read.
+                // Answers that arrived before the error are still read.
                 Next::Wrote(Err(error)) | Next::Flushed(Err(error)) if is_end(&error) => {
                     let _ = timeout(limit, self.hear(answers, reader)).await;
                     return broken(error);
@@ -320,7 +322,7 @@ impl Worker<'_> {
         }
     }
 
-    /// How long nothing can happen but that something arrives.
+    /// The longest wait in which only arriving bytes need a reaction.
     fn wait_for(&self, due: Due) -> Duration {
         let look_up = LOOK_UP.min(self.load.plan.timeout);
         match due {
@@ -329,8 +331,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Appends all requests that are due and have room to `out`, and says what is due behind them. Where each has a
-    /// connection of its own, that is one.
+    /// Appends all requests that are due and have room to `out`, and returns when the next is due.
+    /// With one connection per request it appends one.
     fn ask(&mut self, answers: &mut Answers, out: &mut Vec<u8>) -> Due {
         if let Some(Again { asked, tail, since }) = self.again.pop_front() {
             push_request(asked, &tail, out);
@@ -359,7 +361,7 @@ impl Worker<'_> {
             if what == RequestKind::Introduction {
                 introductions += 1;
                 if due.is_none() {
-                    // What is due has the next connection.
+                    // The request that is due goes over the next connection.
                     self.owed = Some(since);
                     break Due::Never;
                 }
@@ -386,7 +388,7 @@ impl Worker<'_> {
         settled
     }
 
-    /// Reads all that still comes.
+    /// Reads answers until the server closes the connection.
     async fn hear(&mut self, answers: &mut Answers, reader: &mut (impl AsyncRead + Unpin)) {
         while matches!(reader.read_buf(answers.unread()).await, Ok(1..)) {
             if self.settle(answers).is_err() {
@@ -395,14 +397,14 @@ impl Worker<'_> {
         }
     }
 
-    /// Says that nothing more will be sent, and listens whether anything comes that should not.
+    /// Closes the sending half, then reads any answers that should not come.
     async fn hear_out(
         &mut self,
         answers: &mut Answers,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
     ) {
-        // A server that does not close then only makes this take longer.
+        // A server that does not close its half only delays the end.
         let patience = self.load.plan.timeout.min(Duration::from_secs(1));
         let rest = async {
             if writer.shutdown().await.is_ok() {
@@ -413,8 +415,8 @@ impl Worker<'_> {
     }
 }
 
-/// Waits for this time, or less: an alarm is set anew only when it must go off sooner, or has gone off, since for
-/// most answers that come it would be for nothing.
+/// Waits up to `time`. The timer is reset only if it has fired or must fire earlier, since for most
+/// answers a reset would be wasted.
 fn wait(mut alarm: Pin<&mut Sleep>, time: Duration) -> impl Future<Output = ()> {
     let until = Instant::now() + time.saturating_sub(TICK);
     if time > TICK && (alarm.is_elapsed() || until < alarm.deadline()) {

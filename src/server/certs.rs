@@ -1,5 +1,5 @@
-//! A certificate authority for trying a herd out: it issues what servers need to prove who they are, and
-//! its own key is forgotten with it.
+//! A certificate authority for trying TLS out. It issues certificates for a herd's servers, and its
+//! own key is never exported.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use rcgen::{
 use crate::net::secure::is_certifiable;
 use crate::protocol::time::Timestamp;
 
-/// How long before they are made certificates become valid, for clocks differ.
+/// How long before their creation certificates become valid, because clocks differ.
 const BACKDATED: Duration = Duration::from_hours(1);
 
 /// Why a certificate can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CertsError {
-    /// The server's name is no host's name. Nothing was made.
+    /// No certificate can contain the server's name. Nothing was created.
     #[error(
         "no certificate can name {0}: between points there must be 1 to 63 letters, digits, `_` or `-`, \
          without `-` at an end, and the last part must be more than digits; rename the server, or let \
@@ -30,14 +30,14 @@ pub enum CertsError {
     Made(#[from] rcgen::Error),
 }
 
-/// An authority, and how long what it issues is good.
+/// An authority, and the validity of the certificates that it issues.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     from: Duration,
     until: Duration,
 }
 
-/// A certificate and its private key, both as PEM. The key does not show.
+/// A certificate and its private key, both in PEM.
 pub struct Issued {
     /// The certificate.
     pub certificate: String,
@@ -46,14 +46,15 @@ pub struct Issued {
 }
 
 impl Authority {
-    /// A new authority for `herd`. It and what it issues are good from `now` (and somewhat before)
-    /// for `lifetime`.
+    /// Creates an authority for `herd`. Its certificates are valid for `lifetime` from `now`, and
+    /// for an hour before.
     pub fn new(herd: &str, now: Timestamp, lifetime: Duration) -> Result<Self, CertsError> {
         let seconds = u64::try_from(now.as_nanos() / 1_000_000_000).unwrap_or_default();
         let now = Duration::from_secs(seconds);
         let (from, until) = (now.saturating_sub(BACKDATED), now.saturating_add(lifetime));
         let key = KeyPair::generate()?;
-        // Two authorities of one name would be taken for each other until signatures are compared.
+        // The name contains a part of the key's digest, because two authorities of one name would
+        // be confused until a signature is checked.
         let digest = ring::digest::digest(&ring::digest::SHA256, key.public_key_raw());
         let id = digest.as_ref().iter().take(4);
         let id = id.fold(0, |id: u32, &byte| id << 8 | u32::from(byte));
@@ -72,12 +73,12 @@ impl Authority {
         })
     }
 
-    /// The authority's own certificate, as PEM: what those trust who trust it.
+    /// The authority's own certificate in PEM, for the list of trusted authorities.
     pub fn certificate(&self) -> String {
         self.issuer.pem()
     }
 
-    /// For the server called `name`, to show to other servers.
+    /// Issues a certificate for connections of the server `name` with other servers.
     ///
     /// # Errors
     ///
@@ -86,11 +87,11 @@ impl Authority {
         self.servers(&[name])
     }
 
-    /// For somebody who may be any of these servers: only a test wants that.
+    /// Issues one certificate for several servers. Only tests need this.
     ///
     /// # Errors
     ///
-    /// When no certificate can be for a server of one of these names.
+    /// When a certificate can't contain one of these names.
     pub fn servers(&self, names: &[&str]) -> Result<Issued, CertsError> {
         let mut sans = Vec::new();
         for &name in names {
@@ -107,11 +108,12 @@ impl Authority {
         self.issue(names.first().copied().unwrap_or_default(), sans, &usages)
     }
 
-    /// For the listener that takes clients at this host (a name or an IP address) and on this machine.
+    /// Issues a certificate for a listener that accepts clients at these hosts (names or IP
+    /// addresses).
     ///
     /// # Errors
     ///
-    /// When the cryptography fails.
+    /// When a host can't be a DNS name, or the cryptography fails.
     pub fn clients(&self, hosts: &[&str]) -> Result<Issued, CertsError> {
         let mut sans = Vec::new();
         for &host in hosts {
@@ -144,7 +146,7 @@ impl Authority {
 }
 
 fn params(name: &str, from: Duration, until: Duration) -> CertificateParams {
-    // A year of more than four digits is none to a certificate.
+    // A certificate can't contain a year of more than four digits.
     let most = Duration::from_hours(24 * 365 * 7000);
     let start = date_time_ymd(1970, 1, 1);
     let mut params = CertificateParams::default();

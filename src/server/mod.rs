@@ -1,5 +1,5 @@
-//! Everything that a server in production needs: the network, Places, the server itself, its log, who watches it, and its
-//! settings.
+//! Everything that a server in production needs: the network, Places, the server itself, its log,
+//! its monitoring, and its settings.
 
 pub mod admin;
 pub mod certs;

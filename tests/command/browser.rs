@@ -1,8 +1,8 @@
-//! The page of `herd view` in a real browser: what it draws, lights and steps through is held against the trace itself; and
-//! the pages of the reports.
+//! The page of `herd view` in a real browser, compared with the trace: drawing, selection and
+//! navigation. The pages of reports are tested, too.
 //!
-//! One browser shows all pages, one after the other. Where there is no Chromium with its driver this says so, and in CI it
-//! fails.
+//! One browser shows all pages in turn. Without Chromium and its driver the test is skipped, which
+//! CI does not allow.
 
 mod driver;
 mod opening;
@@ -17,14 +17,14 @@ use proxy_herd::trace::Trace;
 use proxy_herd::view::{self, ShownRun};
 use runs::ran;
 
-/// A browser, and a folder for what it shows.
+/// A browser, and a folder for its pages.
 struct Stage {
     browser: Browser,
     folder: tempfile::TempDir,
 }
 
 impl Stage {
-    /// Opens the page of these runs. It is drawn when this is done.
+    /// Opens the page of these runs, and waits until it is drawn.
     fn show(&self, traces: &[&Trace]) {
         self.show_page(&page(traces));
     }
@@ -40,7 +40,7 @@ impl Stage {
         assert_eq!(ready, true, "the page is drawn");
     }
 
-    /// What an expression gives in the page; `view` in it is the page's own door for tests.
+    /// The value of an expression in the page. Its `view` is the page's interface for tests.
     fn view(&self, expression: &str) -> serde_json::Value {
         let body = format!("const view = window.herdView; return {expression};");
         self.browser.ask(&body, &serde_json::json!([]))
@@ -58,7 +58,7 @@ fn page(traces: &[&Trace]) -> String {
     view::page(&runs)
 }
 
-/// Says so, but in CI, where nothing is skipped.
+/// Skips the test, except in CI, where this fails.
 fn skipped(why: &str) {
     let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!in_ci, "in CI nothing is skipped: {why}");

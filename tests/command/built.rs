@@ -1,4 +1,4 @@
-//! Which build a program says that it is: by git, by the environment, by neither.
+//! The build that a program reports, from git, from the environment, or unknown.
 
 use std::path::Path;
 use std::process::Command;
@@ -59,7 +59,7 @@ fn a_repository_knows_the_commit_its_day_and_whether_sources_were_changed() {
     assert_eq!(first.date, "2024-02-29");
     assert_eq!(first.commit.len(), 12, "{}", first.commit);
     assert_eq!(found(folder, &[]), Ok(first));
-    // What the program is not made of makes no other build.
+    // A file that is no source does not change the build.
     std::fs::write(folder.join("notes.txt"), "").expect("written");
     assert!(!found(folder, &[]).expect("a build").commit.contains('-'));
     let mut commits = Vec::new();
@@ -71,7 +71,8 @@ fn a_repository_knows_the_commit_its_day_and_whether_sources_were_changed() {
         commits.push(found(folder, &[]).expect("a build").commit);
     }
     assert!(!commits.concat().contains("dirty") && commits[0] != commits[1]);
-    // The environment overrides, and the day of another commit is not this one's.
+    // The environment overrides git, and then the date is unknown, since it is that of another
+    // commit.
     let told = found(folder, &[("HERD_COMMIT", "v1.2")]).expect("a build");
     assert_eq!((&*told.commit, &*told.date), ("v1.2", "unknown"));
 }

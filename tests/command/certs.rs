@@ -1,4 +1,4 @@
-//! `herd certs` as its user sees it: files, who may read them, and that they work.
+//! `herd certs` as its user sees it: its files, their permissions, and that they work.
 
 use std::fs;
 use std::path::Path;
@@ -111,7 +111,7 @@ fn a_server_that_no_certificate_can_name_is_told_before_anything_is_written() {
 fn where_there_is_no_room_nothing_is_left_in_the_way_of_the_next_try() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("certs");
-    // No file may grow to a kilobyte, as on a disk that is full.
+    // No file may grow to a kilobyte, so writing fails as on a full disk.
     let failed = Command::new("sh")
         .args([
             "-c",

@@ -8,10 +8,10 @@ use proxy_herd::trace::{FORMAT, Trace};
 
 use crate::ran::{err, exit, herd, out};
 
-/// Runs `herd` in the folder of this crate.
+/// A shipped scenario. The path is relative to the folder of this crate, in which tests run.
 const JUZANG: &str = "scenarios/juzang-goes-down.toml";
 
-/// A folder with a scenario that was changed from the shipped one.
+/// A folder with a changed copy of that scenario, and its path.
 fn changed(from: &str, to: &str) -> (tempfile::TempDir, String) {
     let text = std::fs::read_to_string(JUZANG).expect("it is shipped");
     assert!(text.contains(from), "nothing would change");
@@ -228,7 +228,7 @@ fn another_seed_is_another_run() {
     assert_ne!(run("1"), run("2"));
 }
 
-/// Scenario files in a folder and those in it, herds left out.
+/// The number of scenario files in a folder and its subfolders, without herd files.
 fn count(folder: &Path) -> usize {
     let entries = folder.read_dir().expect("there");
     let paths = entries.map(|entry| entry.expect("readable").path());
@@ -261,7 +261,7 @@ fn a_schema_is_json_and_knows_the_fields() {
     }
 }
 
-/// The subcommands, as the help lists them.
+/// The subcommands in the help.
 fn subcommands() -> Vec<String> {
     let help = out(&herd(&["--help"]));
     let (_, list) = help.split_once("Commands:\n").expect("there are some");
@@ -359,7 +359,7 @@ fn build_servers_read_which_expectations_failed() {
         xml.contains(&format!("<testsuites tests=\"{cases}\" failures=\"1\">")),
         "{xml}"
     );
-    // An output does not overwrite what is read.
+    // An output must not overwrite an input.
     let refused = herd(&["run", "--junit", &file, &file]);
     assert_eq!(exit(&refused), 2);
     assert_eq!(std::fs::read_to_string(&file).expect("it is there"), WRONG);
@@ -368,7 +368,7 @@ fn build_servers_read_which_expectations_failed() {
 #[test]
 fn scenarios_are_told_in_the_order_of_the_files_on_any_number_of_threads() {
     let (_folder, wrong) = written(WRONG);
-    // The first takes the longest.
+    // The first scenario takes longest.
     let files = [
         "scenarios/stories/flapping-link.toml",
         "scenarios/all-up.toml",
@@ -449,7 +449,7 @@ steps = [
     assert!(warned.starts_with(wanted), "{warned}");
     assert!(warned.contains(":5:3\n"), "{warned}");
     assert!(warned.contains("`update = \"kiwi\"`"), "{warned}");
-    // A trace is what happened: it knows nothing of the file's shortcomings.
+    // A trace does not contain the warnings about the scenario's file.
     assert!(!out(&ran).contains("expected of what"), "{}", out(&ran));
 }
 
@@ -539,7 +539,7 @@ fn what_cannot_be_compared_is_bad_input_and_says_what_to_do() {
         assert_eq!(exit(&ran), 2, "{args:?}: {}", err(&ran));
         assert!(err(&ran).contains(words), "{args:?}: {}", err(&ran));
     }
-    // Of several runs, the one of the scenario is taken.
+    // Of several runs, the one with the same scenario is compared.
     let taken = herd(&["diff", both, JUZANG]);
     assert_eq!(exit(&taken), 0);
     assert!(
@@ -547,14 +547,14 @@ fn what_cannot_be_compared_is_bad_input_and_says_what_to_do() {
         "{}",
         err(&taken)
     );
-    // In whichever order.
+    // The order of runs in the file does not matter.
     let turned = folder.path().join("turned.jsonl");
     let two = herd(&["run", "--json", "--once", "scenarios/all-up.toml", JUZANG]);
     std::fs::write(&turned, out(&two)).expect("written");
     let turned = herd(&["diff", both, turned.to_str().expect("UTF-8")]);
     assert_eq!(exit(&turned), 0, "{}{}", out(&turned), err(&turned));
     assert_eq!(out(&turned).matches("SAME: ").count(), 2);
-    // What is called a trace is told of as one.
+    // A file with the extension of a trace is reported as a bad trace.
     for text in ["", "\n", "{}\n"] {
         let empty = folder.path().join("empty.jsonl");
         std::fs::write(&empty, text).expect("written");
@@ -710,7 +710,7 @@ fn an_exploration_tells_all_orders_and_what_share_it_covered() {
 
 #[test]
 fn an_order_that_breaks_an_expectation_is_written_and_breaks_it_again() {
-    // What A's client says is overtaken in some orders only.
+    // In some orders only, the update of A's client is overtaken.
     let (folder, file) = written(&CROSSING.replace("kiwi#2", "kiwi#1"));
     let found = folder.path().join("found");
     let found = found.to_str().expect("UTF-8");
@@ -737,7 +737,7 @@ fn the_orders_of_one_flood_are_told_for_each_server_that_it_begins_at() {
     let text = out(&all);
     for server in ["A", "B", "C"] {
         let wanted = format!("PASSED: scenario, from {server}, ");
-        // Once with the report, and once in the summary.
+        // The verdict is in the report, and again in the summary.
         assert_eq!(text.matches(&wanted).count(), 2, "{text}");
     }
     let unknown = herd(&["explore", &file, "--origin", "D"]);
@@ -844,7 +844,7 @@ steps = [
     assert!(out(&shown).contains("seed 2 (faults chosen by it)"));
     let same = herd(&["diff", &trace, &scenario]);
     assert_eq!(exit(&same), 0, "{}{}", out(&same), err(&same));
-    // Without it the file has no word of it, and it is another run.
+    // Without the flag the trace does not mention the swarm, and the run differs.
     let args = ["run", "--once", "--quiet", "--seed", "2", "--trace"];
     herd(&[&args[..], &[&plain, &scenario]].concat());
     let text = std::fs::read_to_string(&plain).expect("it was written");
@@ -853,7 +853,7 @@ steps = [
     let words = "in B: faults as written instead of chosen by the seed (--swarm)";
     assert!(out(&other).contains(words), "{}", out(&other));
     assert_eq!(exit(&other), 1);
-    // A trace does not say where its scenario lies.
+    // A trace does not contain the path of its scenario.
     let viewed = herd(&["view", &trace, "-o", "-"]);
     assert!(!out(&viewed).contains("herd run --s"));
 }

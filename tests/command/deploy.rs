@@ -1,4 +1,5 @@
-//! The production server as its operator meets it: processes of the real binary, signals, sockets, files.
+//! The production server as an operator uses it: processes of the real binary, signals, sockets,
+//! files.
 
 mod asking;
 mod containers;
@@ -28,10 +29,10 @@ use crate::ran::{err, out};
 
 const GOOGLE: &str = "{\n   \"html_attributions\" : [],\n   \"results\" : [\n      {\n         \"name\" : \"Caf\\u00e9\"\n      }\n   ],\n   \"status\" : \"OK\"\n}\n\n\n";
 
-/// Not shaped like a key of Google's, and nowhere else in these tests.
+/// A key that differs from Google's in form, and appears nowhere else in these tests.
 const KEY: &str = "nobody-may-see-this";
 
-/// A server that answers every Nearby Search like Google.
+/// A fake Google that answers every Nearby Search.
 async fn google() -> MockServer {
     let google = MockServer::start().await;
     Mock::given(method("GET"))
@@ -81,7 +82,7 @@ async fn five_processes_tell_the_seeds_story() {
     });
     assert_eq!(found.await, format!("{told}{}\n\n", GOOGLE.trim_end()));
 
-    // Juzang is dead, and the herd still agrees.
+    // Juzang is killed, and the other servers still agree.
     assert_eq!(herd[2].stopped_by("KILL").await, None);
     let plum = files
         .ask("Riley", "IAMAT plum +40.5-100.25 {now}")
@@ -97,7 +98,7 @@ async fn five_processes_tell_the_seeds_story() {
     };
     knows_plum("Campbell").await;
 
-    // It comes back empty, and is told.
+    // Juzang restarts without records, and gets them from its neighbours.
     herd[2] = files.serve("Juzang", &settings);
     herd[2].logs("all links are synchronised").await;
     knows_plum("Juzang").await;
@@ -116,7 +117,7 @@ async fn five_processes_tell_the_seeds_story() {
     files.gone().await;
     let written = files.everything();
     assert!(said.contains("asks Places at") && written.contains("WHATSAT plum"));
-    // Of what the libraries would tell at that level, nothing: requests have the key in them.
+    // Libraries log nothing at that level, since requests contain the key.
     let of_hyper = "idle connection";
     assert!(!said.contains(of_hyper), "{said}");
     assert!(
@@ -234,7 +235,7 @@ async fn whatever_ends_up_ends_its_servers() {
     up.says("all links are synchronised").await;
     assert_eq!(up.stopped_by("KILL").await, None);
     files.gone().await;
-    // Its last words are written when its ports are closed already.
+    // Bernard writes its last lines after it has closed its ports.
     eventually("Bernard's last words", async || {
         let log = std::fs::read_to_string(files.path("logs/log-Bernard.txt")).ok()?;
         log.contains("server Bernard: stops").then_some(())
@@ -242,14 +243,14 @@ async fn whatever_ends_up_ends_its_servers() {
     .await;
 }
 
-/// The processes whose parent is `parent`.
+/// The children of the process `parent`.
 #[cfg(target_os = "linux")]
 fn children(parent: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("a system that tells");
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_child = |pid: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        // Behind the name, which may hold anything, come the state and the parent.
+        // The state and the parent follow the name, which may contain anything.
         let parent_of = stat.ok().and_then(|stat| {
             let (_, behind) = stat.rsplit_once(')')?;
             behind.split(' ').nth(2)?.parse().ok()
@@ -272,7 +273,7 @@ async fn who_holds_the_servers_input_open_does_not_keep_them_alive() {
         let input = format!("/proc/{pid}/fd/0");
         std::fs::OpenOptions::new().write(true).open(input)
     };
-    // The end of a pipe that `up` has, in another process.
+    // This process holds the other end of the pipes that `up` has.
     let held: Result<Vec<_>, _> = servers.iter().map(open).collect();
     let held = held.expect("pipes can be opened once more");
     assert_eq!(up.stopped_by("KILL").await, None);
@@ -334,7 +335,7 @@ async fn a_herd_goes_on_if_nobody_reads_what_up_says() {
         .await
         .unwrap();
     let mut up = Process::unheard(&["up", "--herd", &herd, "--log-dir", &logs]);
-    // By then it had two things to say.
+    // When this line is there, `up` has written two lines.
     up.logs("can't listen on").await;
     for client in ["kiwi", "plum", "pear"] {
         eventually("Riley answers", async || {
@@ -507,7 +508,7 @@ async fn send_prints_exact_answers_and_exits_1_without_one() {
     assert_eq!((&objects[1]["answer"], objects.len()), (&"? x".into(), 2));
     assert!(objects[1]["nanoseconds"].as_u64().unwrap() > 0);
 
-    // The server closes the connection behind a line that is too long.
+    // The server closes the connection after a line that is too long.
     let long = "x".repeat(5000);
     let sent = files.send("Riley", &[&long, "too late"]).await;
     assert_eq!(out(&sent), format!("? {}\n", &long[..4096]));
@@ -552,7 +553,8 @@ async fn send_gives_up_on_a_server_that_is_silent() {
     );
 }
 
-/// What `herd send` says when it is answered so, and then the connection ends in one way or the other, or stays.
+/// Runs `herd send` against a server that writes `part` of an answer, and then resets, closes or
+/// keeps the connection.
 async fn answered_in_part(part: &'static [u8], then: &str, more: &[&str]) -> std::process::Output {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
@@ -562,7 +564,7 @@ async fn answered_in_part(part: &'static [u8], then: &str, more: &[&str]) -> std
     let args = [&["send", "--timeout", "200ms", &address], more].concat();
     let answering = async {
         let (mut stream, _) = listener.accept().await.expect("it works");
-        // Of a line nobody has read the rest, the system makes a reset when the connection ends.
+        // A connection that ends with unread bytes is reset by the system.
         stream.read_exact(&mut [0; 1]).await.expect("it works");
         stream.write_all(part).await.expect("it works");
         match then {
@@ -588,7 +590,7 @@ async fn what_came_of_an_answer_is_shown_before_the_error() {
     ] {
         let sent = answered_in_part(b"AT Riley +0.1 ki\xff", then, &["x y"]).await;
         assert_eq!(sent.status.code(), Some(1));
-        // A reset may overtake what was sent before it.
+        // A reset can overtake bytes that were sent before it.
         if then != "resets" || !sent.stdout.is_empty() {
             assert_eq!(sent.stdout, b"AT Riley +0.1 ki\xff\n", "{then}");
             let said = "no whole answer to `x y`, only the 17 bytes above: ";

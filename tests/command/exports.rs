@@ -1,4 +1,5 @@
-//! Runs as pictures and in the formats of other tools: what was written is read again here, by other means.
+//! Runs as pictures and in the formats of other tools. Each export is read back here, independently
+//! of the code that wrote it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 use crate::ran::herd;
 
 const JUZANG: &str = "scenarios/juzang-goes-down.toml";
-/// Two servers cut off from each other, so that some messages are long under way, and some duplicates.
+/// A scenario that cuts the herd in two, so some messages are held up, and some are duplicates.
 const HALVES: &str = "scenarios/faults/partition.toml";
 
 fn ran(file: &str) -> Trace {
@@ -25,7 +26,7 @@ fn picture(trace: &Trace, detail: Detail, window: Window) -> String {
     view::svg(trace, detail, window).svg
 }
 
-/// A trace in which everybody who can is called something that wants to be more than text.
+/// A trace whose names contain markup, quotes and control characters.
 fn hostile() -> Trace {
     let name = "</script><script>alert(1)</script>\"'&<b>\u{202e}]]>";
     let text = ran(JUZANG).to_json_lines();
@@ -44,8 +45,8 @@ fn number(event: &Event) -> usize {
     usize::try_from(event.id.0.get()).expect("it counts events")
 }
 
-/// For each event, by its number, the numbers of all that happened before it: what the same participant did
-/// earlier, causes, and what was before those.
+/// For each event, by its number, the numbers of all events that happened before it: earlier events
+/// of the same participant, causes, and the events before those.
 fn happened_before(trace: &Trace) -> Vec<BTreeSet<usize>> {
     let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new()];
     let mut latest: BTreeMap<&Actor, usize> = BTreeMap::new();
@@ -100,7 +101,7 @@ fn every_message_of_the_story_is_one_arrow() {
         .count();
     let all = picture(&ran(JUZANG), Detail::Everything, Window::ALL);
     let legend = all.rfind("<g transform=\"translate(20 ").expect("a legend");
-    // Lines that would lie on each other are one, which says how many.
+    // Lines that would overlap are drawn as one, with their number.
     let many = all[..legend].split("<text class=\"many\"").skip(1);
     let many = many.filter_map(|rest| rest.split(['×', '<']).nth(1)?.parse::<usize>().ok());
     let arrows = all[..legend].matches("<line class=\"way ").count();
@@ -173,7 +174,8 @@ fn runs_of_no_event_and_of_one_are_drawn() {
     }
 }
 
-/// Who, the clock, when and what, of each event of a log for `ShiViz`: as its first line says.
+/// Parses a log for `ShiViz` as its first line says: the host, the clock, and the text of each
+/// event.
 fn parsed_log(log: &str) -> Vec<(String, BTreeMap<String, u64>, String)> {
     let mut lines = log.lines();
     let parser = r"(?<host>\S+) (?<clock>\{.*\})\n(?<at>\S+) (?<event>.*)";
@@ -294,7 +296,8 @@ fn a_crash_is_a_span_for_perfetto_until_the_run_ends() {
     let named = |phase| {
         let mut rows = with_phase(&json, phase);
         let row = rows.find(|row| row["name"] == "Juzang is down: it crashed")?;
-        // An id of its process's own: else Perfetto shows it apart from Juzang's events.
+        // The id is local to a process, since Perfetto would otherwise show the row apart from
+        // Juzang's events.
         assert!(
             row["id2"]["local"].is_string() && row.get("id").is_none(),
             "{row}"

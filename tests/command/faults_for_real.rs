@@ -1,9 +1,9 @@
-//! What a scenario's faults do is what the real ones do: a herd of two servers runs in the simulator, and again as two
-//! processes on two machines with a router between them. The same goes wrong in both, and both servers must say the
-//! same of their links, in the same order.
+//! Simulated faults compared with real ones. A herd of two servers runs in the simulator, and again
+//! as two processes on two machines with a router between them. Both suffer the same fault, and
+//! each server must log the same about its links, in the same order.
 //!
-//! The machines are network namespaces of Linux. Where a system gives none to its users, these tests say so loudly and
-//! prove nothing.
+//! The machines are network namespaces of Linux. If a system does not give them to its users, these
+//! tests report that they prove nothing.
 
 mod lab;
 
@@ -18,7 +18,7 @@ use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use tempfile::TempDir;
 
-/// A dials B.
+/// A herd in which A dials B.
 const HERD: &str = r#"
 name = "two"
 servers = [
@@ -28,7 +28,8 @@ servers = [
 links = ["A-B"]
 "#;
 
-/// Quicker than usual, so that silence is noticed soon; the same in both worlds.
+/// Timers that are shorter than usual, so that silence is noticed soon. They are the same in both
+/// worlds.
 const TIMERS: [(&str, &str); 5] = [
     ("heartbeat", "500ms"),
     ("connect-deadline", "600ms"),
@@ -37,21 +38,22 @@ const TIMERS: [(&str, &str); 5] = [
     ("redial-most", "200ms"),
 ];
 
-/// When it goes wrong and when it is mended, in the simulator: in between, nothing new is said any more.
+/// The seconds at which a fault begins and ends in the simulator. They leave time for the servers
+/// to become quiet in between.
 const WRONG_AT: u64 = 3;
 const MENDED_AT: u64 = 10;
 
-/// What a line of a log says of links, if it does.
+/// The part of a log line that is about links, if it is.
 fn of_links(line: &str) -> Option<String> {
     let starts = ["link to ", "synchronised with ", "can't connect to "];
     let start = starts.iter().find_map(|start| line.find(start))?;
     let said = &line[start..];
-    // Behind the words come the log's own fields, and how many records were told, which is none.
+    // The log's own fields follow, and the number of records, which is zero.
     let end = [" server=", ": 0 sent"].map(|end| said.find(end).unwrap_or(said.len()));
     Some(said[..end[0].min(end[1])].to_owned())
 }
 
-/// Adds what was said, unless it was said just before, or nothing was up yet.
+/// Appends a line, unless it repeats the one before, or no link was up yet.
 fn say(said: String, all: &mut Vec<String>) {
     let too_early = all.is_empty() && !said.ends_with("is up");
     if !too_early && all.last() != Some(&said) {
@@ -59,14 +61,14 @@ fn say(said: String, all: &mut Vec<String>) {
     }
 }
 
-/// What a server says of its links.
+/// The lines of a server about its links.
 #[derive(Debug)]
 struct Told {
     until_mended: Vec<String>,
     in_all: Vec<String>,
 }
 
-/// What `host` says in the simulator, where two steps happen.
+/// The lines of `host` in the simulator, with a fault and its end.
 fn simulated(host: Host, wrong: &str, mended: Option<&str>) -> Told {
     let folder = folder();
     let step = |at: u64, what: &str| format!("{{ at = \"{at}s\", {what} }}");
@@ -111,23 +113,23 @@ fn simulated(host: Host, wrong: &str, mended: Option<&str>) -> Told {
     told
 }
 
-/// A folder with the herd's file in it.
+/// A folder with the herd file.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("two.toml"), HERD).expect("it is written");
     folder
 }
 
-/// Two machines, and a server on each of them.
+/// Two machines with a server on each.
 struct World {
     folder: TempDir,
     a: Server,
     b: Server,
-    // Behind the servers, which end first.
+    // It is dropped after the servers.
     lab: Lab,
 }
 
-/// None where there can be none, which is said.
+/// Returns `None` after a report, if namespaces are not available.
 fn world() -> Option<World> {
     let lab = match Lab::new() {
         Ok(lab) => lab,
@@ -167,24 +169,24 @@ fn crash_is_kill_9() {
 fn power_off_is_a_machine_that_is_gone_without_a_word() {
     let Some(mut world) = world() else { return };
     let told = simulated(Host::A, "power_off = \"B\"", Some("power_on = \"B\""));
-    // First nothing gets out any more; so nobody hears what B's system says when B ends.
+    // The cut comes first, so nothing that B's system sends at the end of B arrives.
     world.lab.cut_to(Host::A);
     world.lab.cut_to(Host::B);
     world.b.kill();
     world.a.wait_for(&told.until_mended);
-    // What B's system still wants to say of the old connections dies with them.
+    // B's system may still have segments of the old connections, which this discards.
     world.lab.sever(Host::B, Host::A);
     world.lab.heal_to(Host::A);
     world.lab.heal_to(Host::B);
-    // The machine is there again before the server is: its system refuses whoever dials.
+    // The machine is back before its server, so its system refuses connections for a while.
     let refused = told.in_all.len() - 2;
     world.a.wait_for(&told.in_all[..refused]);
     world.start_b_again();
     world.a.wait_for(&told.in_all);
 }
 
-/// Only what A says is compared whole. When B goes on, connections that A gave up long ago wait there to be taken, and
-/// deadlines are over: what it notices first is chance in life.
+/// Only A's lines are compared completely. When B is thawed, connections that A gave up wait in its
+/// backlog, and its deadlines have passed, so what it notices first is random in reality.
 #[test]
 fn freeze_is_sigstop() {
     let Some(world) = world() else { return };
@@ -213,8 +215,9 @@ fn partition_is_a_router_that_loses_both_ways() {
     world.b.wait_for(&b.in_all);
 }
 
-/// In one point a scenario's one-way cut is kinder than life: what the other way carries needs no acknowledgement. In
-/// life TCP gets none and soon stops sending there, too, so that silence is noticed before the orderly end arrives.
+/// In one point a simulated one-way cut differs from a real one: its other direction needs no
+/// acknowledgements. Real TCP gets none and soon stops sending there, too, so silence is noticed
+/// before an end of the stream arrives.
 #[test]
 fn a_one_way_partition_is_a_router_that_loses_one_way() {
     for (to, step) in [
@@ -238,7 +241,7 @@ fn a_one_way_partition_is_a_router_that_loses_one_way() {
     }
 }
 
-/// Why a link is down is not said.
+/// Removes the reason for which a link is down.
 fn without_reason(said: &mut String) {
     if said.starts_with("link to ")
         && let Some(at) = said.find(':')
@@ -252,14 +255,14 @@ fn sever_is_a_reset_of_all_connections() {
     for (host, other) in [(Host::A, Host::B), (Host::B, Host::A)] {
         let Some(world) = world() else { return };
         let told = simulated(host, "sever = \"A-B\"", None);
-        // Where it is done the system says so in other words than at the other end.
+        // The system reports a different error at the end that resets the connection.
         world.lab.sever(other, host);
         let server = if host == Host::A { &world.a } else { &world.b };
         server.wait_for(&told.in_all);
     }
 }
 
-/// A partition shorter than the deadlines breaks nothing and loses nothing.
+/// A partition that is shorter than the deadlines ends no link and loses no update.
 #[test]
 fn what_is_sent_while_a_router_fails_arrives_when_it_is_back() {
     let Some(world) = world() else { return };
@@ -276,7 +279,7 @@ fn what_is_sent_while_a_router_fails_arrives_when_it_is_back() {
     assert_eq!([world.a.words(), world.b.words()], before);
 }
 
-/// A program that stops listening and goes on with the connections that it has.
+/// A program that closes its listener keeps its open connections.
 #[test]
 fn refuse_is_a_port_that_nobody_listens_at_any_more() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -288,7 +291,7 @@ fn refuse_is_a_port_that_nobody_listens_at_any_more() {
     open.write_all(b"still there?").expect("it stays");
     let mut heard = [0; 12];
     taken.read_exact(&mut heard).expect("it stays");
-    // The same in the simulator: who comes anew hears the same error, and the link of A and B stays.
+    // In the simulator a new connection gets the same error, and the link of A and B stays.
     let text = "title = \"t\"\nherd = \"riley\"\nsteps = [
         { at = \"1s\", refuse = \"Juzang\" },
         { at = \"2s\", client = \"kiwi\", to = \"Juzang\", send = \"hello\", no_reply = true },

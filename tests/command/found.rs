@@ -1,5 +1,5 @@
-//! Inputs that once went wrong, each for a kind of them: what a command reads is never overwritten, nothing that it was given is
-//! passed over, and what it prints to be copied can be copied.
+//! Inputs that once failed, one for each kind of bug: an input file is never overwritten, no
+//! argument is ignored, and printed commands can be copied.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// Copies of files of `tests/found`.
+/// A folder with copies of files in `tests/found`.
 fn folder(files: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for file in files {
@@ -28,7 +28,7 @@ fn text(file: &str) -> String {
     fs::read_to_string(path).expect("it is there")
 }
 
-/// The base scenario, broken in whatever order and with whatever seed.
+/// The base scenario, changed so that it fails in any order and with any seed.
 fn broken() -> String {
     let right = text("base.toml");
     let broken = right.replace("{now}\" }", "{now}\", reply = \"no\" }");
@@ -51,7 +51,7 @@ fn herd(folder: &TempDir, args: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
-/// The same with a pipe as standard input.
+/// Runs `herd` with a pipe as standard input.
 fn piped(folder: &TempDir, args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut command = command(folder, args);
     command
@@ -60,7 +60,7 @@ fn piped(folder: &TempDir, args: &[&str], input: &str) -> (Option<i32>, String, 
         .stderr(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
     let mut stdin = child.stdin.take().expect("it is piped");
-    // Who does not read all of it has said why.
+    // A command that fails early may not read all of it.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     said(&child.wait_with_output().expect("it ends"))
@@ -112,7 +112,7 @@ fn no_output_overwrites_what_is_read_by_whatever_name() {
 fn what_is_written_into_a_folder_overwrites_nothing_that_is_read() {
     let folder = folder(&["base.toml"]);
     let path = |name: &str| folder.path().join(name);
-    // The way in which it fails names the file that it is shrunk to.
+    // The fingerprint of the failure is in the name of the file.
     fs::create_dir(path("out")).unwrap();
     fs::write(path("a.toml"), broken()).unwrap();
     let sweep = ["sweep", "--seeds", "0..1", "--shrink", "out", "a.toml"];
@@ -120,7 +120,7 @@ fn what_is_written_into_a_folder_overwrites_nothing_that_is_read() {
     assert_eq!(code, Some(1), "{stdout}");
     let made = fs::read_dir(path("out")).unwrap();
     let made = made.last().expect("one file").unwrap().path();
-    // Now another scenario in the same sweep is that file.
+    // Another scenario of the same sweep now has that name.
     fs::write(&made, text("base.toml")).unwrap();
     let given = [
         "sweep", "--seeds", "0..1", "--shrink", "out", "a.toml", "out",
@@ -146,7 +146,7 @@ fn what_was_there_is_replaced_as_a_whole() {
             .contains("one update")
     );
     assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
-    // Nothing is left beside it.
+    // No temporary file is left beside it.
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
 }
 
@@ -276,7 +276,8 @@ fn columns_stand_under_each_other_in_any_script() {
         let line = format!("1.005  {who}{}→ ", " ".repeat(pad));
         assert!(story.contains(&line), "{line}: {story}");
     };
-    // Of eight columns, as many as `Campbell` has, and two between: two for each of these signs, one for those.
+    // Names are padded to the width of `Campbell`, which is eight columns, plus two. The first name
+    // has double-width characters.
     starts("日本語", 4);
     starts("éé", 8);
     let args = ["view", "--svg", "-o", "names.svg", "wide-names.toml"];
@@ -297,11 +298,11 @@ fn a_wrong_reply_shows_where_it_is_wrong() {
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }
-    // Whole answers are told by --all.
+    // Only `--all` shows whole answers.
     for line in told.lines() {
         assert!(line.chars().count() < 300, "{line}");
     }
-    // Where nobody knows who asks, no place is anywhere.
+    // Without a client's location no place is anywhere.
     let (code, told, stderr) = herd(&folder, &["run", "--all", "places-in-paris.toml"]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
@@ -326,13 +327,13 @@ fn a_machine_that_has_no_room_for_the_faked_places_is_no_outage_of_theirs() {
             Some(3) => failed += 1,
             _ => assert_eq!(code, Some(0), "{descriptors}: {stdout}{stderr}"),
         }
-        // The last ones are enough.
+        // The last limits are large enough.
         assert!(descriptors < 100 || code == Some(0), "{stderr}");
     }
     assert!(failed > 0, "there was always room");
 }
 
-/// Runs a command line that `herd` printed, by a shell.
+/// Runs a command line that `herd` printed, in a shell.
 fn copied(folder: &TempDir, line: &str) -> Option<i32> {
     let line = line.trim().strip_prefix("herd ").expect("a command");
     let script = format!("\"$HERD\" {line}");
@@ -379,7 +380,7 @@ fn a_command_that_is_printed_can_be_copied() {
     }
 }
 
-/// What a run prints, its exit code, and the page of it.
+/// Runs a scenario, and returns the exit code, the output, and the page.
 fn run_and_page(file: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let folder = folder(&[file]);
     let args: Vec<&str> = (["run", "--html", "page.html"].iter().chain(args))
@@ -502,7 +503,7 @@ fn a_broken_expectation_says_why_and_shows_its_events() {
         .take(4)
         .collect();
     assert_eq!(events.len(), 4, "{stdout}");
-    // They are lines as `--all` has them.
+    // These lines are the same as with `--all`.
     for line in events {
         let what = line.find('[').map_or(line, |at| &line[at..]);
         assert!(all.lines().any(|line| line.ends_with(what)), "{line}");
@@ -518,7 +519,7 @@ fn duplicates_that_break_an_expectation_are_listed() {
     assert_eq!(listed.count(), 2, "{stdout}");
 }
 
-/// What a scenario of `tests/found` comes to, and all that is said of it.
+/// Runs a scenario of `tests/found`, and returns the exit code and all output.
 fn judged(file: &str) -> (Option<i32>, String) {
     let (code, stdout, stderr) = herd(&folder(&[file]), &["run", "--quiet", file]);
     (code, stdout + &stderr)
@@ -575,7 +576,7 @@ fn a_line_that_all_prints_matches_when_it_is_copied() {
     assert_eq!(broken.count(), expects.len(), "{stdout}");
 }
 
-/// What nothing was held against did not hold.
+/// An expectation that nothing was compared with does not pass.
 #[test]
 fn what_was_never_put_to_the_test_breaks_the_run() {
     for (file, about) in [

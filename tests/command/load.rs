@@ -1,5 +1,4 @@
-//! `herd load` against servers that do what they should, and against some that don't: each thing
-//! that it counts is seen to be counted.
+//! `herd load` against correct servers, and against incorrect ones that show each of its counts.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
@@ -23,7 +22,7 @@ fn local(port: u16) -> Address {
     Address { host, port }
 }
 
-/// A herd of two that runs as long as this value lives.
+/// A herd of two servers, which runs as long as this value lives.
 struct Pair {
     targets: Vec<Target>,
     _stop: watch::Sender<bool>,
@@ -69,7 +68,7 @@ async fn pair() -> Pair {
     }
 }
 
-/// What a fake server does about a line. Lines are counted from 1, over all connections.
+/// How a fake server answers a line. Lines are counted from 1, over all connections.
 #[derive(Clone, Copy)]
 enum Answer {
     Good,
@@ -78,7 +77,7 @@ enum Answer {
     Twice,
     Stall(Duration),
     Close,
-    /// Good, and once more when the client has said that it will ask nothing more.
+    /// Answers correctly, and repeats the answer after the client has closed its sending half.
     AgainAtTheEnd,
 }
 
@@ -88,7 +87,7 @@ struct Fake {
     _running: JoinSet<()>,
 }
 
-/// A server of its own making, which answers by `rule`.
+/// Starts a fake server that answers by `rule`.
 async fn fake(rule: fn(usize) -> Answer) -> Fake {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -154,7 +153,7 @@ async fn answer_by(
     let _ = writer.write_all(at_the_end.as_bytes()).await;
 }
 
-/// A hundred requests on one connection, four at a time.
+/// The plan for a hundred requests on one connection, four at a time.
 fn hundred(targets: Vec<Target>) -> Plan {
     Plan {
         targets,
@@ -189,7 +188,8 @@ fn of_ten(number: usize, what: Answer) -> Answer {
     if number % 10 == 5 { what } else { Answer::Good }
 }
 
-/// Answered, wrong, lost, duplicate, ended too early.
+/// The numbers of answered, wrong, lost and duplicate requests, and of connections that ended too
+/// early.
 fn counts(summary: &Summary) -> [u64; 5] {
     let Summary {
         answered,
@@ -294,7 +294,7 @@ async fn what_is_not_answered_in_time_is_lost() {
     assert_eq!(counts(&made(plan).await), [50, 0, 2, 0, 2]);
 }
 
-/// A third of a second in which nothing is answered.
+/// A third of a second without any answer.
 const STALL: Duration = Duration::from_millis(333);
 
 #[tokio::test]
@@ -344,21 +344,21 @@ async fn nobody_there_is_said_and_ends() {
     assert!(!summary.is_good());
 }
 
-/// How a herd of somebody else's spells what it says.
+/// How another herd's servers format their answers.
 #[derive(Clone, Copy)]
 struct Dialect {
     at: &'static str,
     skew: &'static str,
-    /// Between the fields.
+    /// The separator between fields.
     blank: &'static str,
-    /// Behind an AT line that answers an IAMAT,
+    /// The end of an AT line that answers an IAMAT.
     end: &'static str,
-    /// behind one that a body follows,
+    /// The end of an AT line before a body.
     head: &'static str,
-    /// and behind a body.
+    /// The end of a body.
     tail: &'static str,
     body: &'static str,
-    /// A connection has one answer.
+    /// The server closes a connection after its first answer.
     closes: bool,
 }
 
@@ -373,7 +373,7 @@ const PLAIN: Dialect = Dialect {
     closes: false,
 };
 
-/// A server that speaks so.
+/// Starts a fake server with this dialect.
 async fn foreign(dialect: Dialect) -> Fake {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -476,7 +476,7 @@ async fn any_herd_is_measured_however_it_spells_its_answers() {
             tail: "\n\n\n",
             ..PLAIN
         },
-        // No line feed anywhere but between an AT line and its body.
+        // The only line feed is between an AT line and its body.
         Dialect {
             end: "",
             tail: "",
@@ -573,7 +573,7 @@ async fn what_is_not_understood_is_shown_once_as_it_came_and_the_run_goes_on() {
             },
             "answered AT Fake soon load-1-0-1 ",
         ),
-        // Without a line feed it is only known when nothing more comes.
+        // Without a line feed the end is known only when nothing follows in time.
         (
             Dialect {
                 at: "Hello\u{e9}",
@@ -614,7 +614,7 @@ async fn what_is_not_understood_is_shown_once_as_it_came_and_the_run_goes_on() {
 
 #[tokio::test]
 async fn updates_are_followed_in_any_dialect() {
-    // Both ports are one server's, so that the second one knows what the first one was told.
+    // Both targets are the same server, so the second knows each update that the first received.
     for (closes, end, tail) in [(false, "\n", "\n"), (true, "", ""), (false, "", "")] {
         let fake = foreign(Dialect {
             end,

@@ -1,6 +1,7 @@
-//! What the command `herd` does, as its user sees it: processes of the real binary, their files, sockets and signals.
+//! Tests of the command `herd` as its user sees it: processes of the real binary, with their files,
+//! sockets and signals.
 //!
-//! One program, since each one more costs seconds to link.
+//! They are one program, because each further program takes seconds to link.
 
 #[cfg(feature = "sim")]
 mod browser;

@@ -1,12 +1,13 @@
-//! What a test says that can prove nothing on this machine.
+//! The report of a test that can prove nothing on this machine.
 
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// Says it past cargo, which shows nothing that a test prints by `print!` and that passes. The gate counts these lines.
+/// Reports that a test is skipped, on standard error, because cargo hides what a passing test
+/// prints by `print!`. The gate counts these lines.
 ///
-/// It goes to the standard error that there is. One that is opened anew by its name has a place in the file of its own,
-/// and what others say next is written over it.
+/// It uses the inherited standard error. Opening it again by its name would give it its own file
+/// position, and later lines would overwrite this one.
 pub(crate) fn skipped(why: impl Display) {
     let said = format!("\nSKIPPED, and nothing is proved: {why}\n");
     let told = std::io::stderr().write_all(said.as_bytes());

@@ -1,4 +1,5 @@
-//! `herd sweep` and `herd shrink` as their user sees them, and the examples that spread a sweep over machines.
+//! `herd sweep` and `herd shrink` as their user sees them, and the examples that distribute a sweep
+//! over machines.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +20,7 @@ steps = [
 ]
 "#;
 
-/// A folder with a scenario in it, and the scenario's path.
+/// A folder with a scenario in it, and the path of the scenario.
 fn folder(text: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("short.toml");
@@ -94,7 +95,7 @@ fn parts_put_together_print_what_one_run_prints() {
         "{}",
         out(&half)
     );
-    // Everything is there: nothing is run again, and the file stays as it is.
+    // All results are in the file, so nothing runs again, and the file does not change.
     let before = fs::read(&one).expect("it is there");
     let again = herd(&[
         "sweep", "--seeds", "3..9", "--shard", "1/2", "--state", &one, &file,
@@ -131,7 +132,7 @@ fn a_sweep_that_was_cut_short_goes_on_where_it_was() {
     let whole = out(&sweep());
     let text = fs::read_to_string(state).expect("it is there");
     assert_eq!(text.lines().count(), 5);
-    // As when it was killed in the middle of a line.
+    // The file ends as if the sweep was killed in the middle of a line.
     let cut = text.len() - text.lines().last().expect("a line").len() / 2;
     fs::write(state, &text[..cut]).expect("written");
     assert_eq!(out(&sweep()), whole);
@@ -279,7 +280,7 @@ fn nothing_that_is_read_is_overwritten_and_what_cannot_be_written_is_told_before
     herd(&[&run[..], &["--trace", &trace]].concat());
     let kept = |file: &str| fs::read_to_string(file).expect("it is there");
     let before = [kept(&file), kept(&trace)];
-    // Each would take hours, if it were begun.
+    // Each of these commands would take hours if it began to run.
     let long = ["sweep", "--seeds", "0..100000000"];
     let nowhere = ["--html", "/nonexistent/page.html"];
     let in_a_file = format!("{file}/folder");
@@ -349,7 +350,7 @@ fn a_page_opens_small_scenarios_and_is_the_same_of_threads_and_parts() {
     assert_eq!(small.matches("<details>").count(), 1);
 }
 
-/// Ctrl-C: a report of what was run, which says that it is not all.
+/// After Ctrl-C the report covers the seeds that ran, and says that it is incomplete.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_sweep_leaves_a_report_that_says_so() {
@@ -369,7 +370,7 @@ fn an_interrupted_sweep_leaves_a_report_that_says_so() {
     ]);
     command.arg(&state).arg(&file).stdout(Stdio::piped());
     let mut running = command.spawn().expect("it starts");
-    // Once a result is kept it runs, and is interrupted.
+    // The sweep is interrupted while it runs, after it has stored a few results.
     while fs::read_to_string(&state).map_or(0, |text| text.lines().count()) < 3 {
         assert!(
             running.try_wait().expect("it is ours").is_none(),
@@ -389,7 +390,8 @@ fn an_interrupted_sweep_leaves_a_report_that_says_so() {
     assert!(text.contains("PASSED: "), "{text}");
 }
 
-/// Ctrl-C while a failure is shrunk: the smallest scenario by then is written, and it is said that it may not be the smallest.
+/// Ctrl-C while a failure is shrunk writes the smallest scenario so far, and says that a smaller
+/// one may exist.
 #[cfg(unix)]
 #[test]
 fn making_small_can_be_interrupted_and_leaves_what_was_found() {
@@ -397,7 +399,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     use std::process::Stdio;
 
     let chaos = fs::read_to_string("scenarios/stories/chaos-coarse.toml").expect("it is shipped");
-    // So large that the signal is there before a few runs are over.
+    // The scenario is so large that the signal arrives before a few runs are over.
     let crowd = chaos.replace("rate = 10, lasts = \"4s\"", "rate = 200, lasts = \"4s\"");
     let (folder, file) = folder(&format!("{crowd}\n[[expect]]\nlog = \"→  never said\"\n"));
     let found = folder.path().join("found");
@@ -407,7 +409,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     let mut running = command.spawn().expect("it starts");
     let mut told = BufReader::new(running.stdout.take().expect("a pipe"));
     let mut text = String::new();
-    // The report is there: now it is shrunk, which takes long.
+    // After the report the failure is shrunk, which takes long.
     while !text.contains("\nFAILED: 1 of 1 runs") {
         assert_ne!(told.read_line(&mut text).expect("a line"), 0, "{text}");
     }
@@ -416,7 +418,7 @@ fn making_small_can_be_interrupted_and_leaves_what_was_found() {
     rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it is told");
     told.read_to_string(&mut text).expect("UTF-8");
     assert_eq!(running.wait().expect("it ends").code(), Some(1), "{text}");
-    // It may come just before the search is begun.
+    // The signal may also arrive just before the search begins.
     if !text.contains(": interrupted, so it is not shrunk: herd shrink --swarm --seed 0 ") {
         assert!(
             text.ends_with("; interrupted, so a smaller one may be possible\n"),
@@ -438,7 +440,8 @@ fn yaml(name: &str) -> Value {
     serde_norway::from_str(&example(name)).expect("YAML")
 }
 
-/// Whether the words behind `herd sweep` in an example are a command line that would run: here of a sweep of one seed.
+/// Checks that the words after `herd sweep` in an example are a valid command line, by a sweep of
+/// few seeds.
 fn understood(words: &str, part: &str) {
     let (folder, file) = folder(SHORT);
     let mut args: Vec<String> = vec!["sweep".to_owned()];
@@ -467,7 +470,7 @@ fn understood(words: &str, part: &str) {
             }
             other => panic!("what is {other:?} in {words:?}?"),
         }
-        // What the example says there is for its own machine, and may have blanks in it.
+        // The example's own value is for its machine and may contain blanks, so it is skipped.
         while rest
             .peek()
             .is_some_and(|next| !next.starts_with("--") && !is_toml(next))

@@ -1,4 +1,4 @@
-//! What a client says: each line is answered once, and what is taken in can be told to neighbours.
+//! A client's lines: each gets one answer, and each stored record fits into a line between servers.
 
 use proxy_herd::journal::{ConnId, NullJournal};
 use proxy_herd::node::{Keep, LookUp, Node};
@@ -7,13 +7,13 @@ use proxy_herd::protocol::escape;
 
 use super::{JAQUEZ, at, lines, link_up, pull, riley};
 
-/// The limit that a server has unless it is told another one.
+/// The default limit on a client's line, in bytes.
 const LIMIT: usize = 4096;
 
-/// So few that short inputs get there.
+/// The limit on clients, which is small so that short inputs reach it.
 const MOST_CLIENTS: usize = 4;
 
-/// A connection of a client that says `data`.
+/// A connection of a client that sends `data`.
 pub fn client_line(data: &[u8]) {
     let mut node = riley();
     node.keep(Keep {
@@ -59,7 +59,7 @@ fn refusal(line: &[u8]) -> Vec<u8> {
     [b"? ", line, b"\n"].concat()
 }
 
-/// Either one line was written, or a look-up waits whose answer will be the only one.
+/// Checks that either one answer was written, or a look-up was begun, whose answer is the only one.
 fn answered_once(node: &Node, line: &[u8], had_room: bool, out: &[u8], look_up: Option<LookUp>) {
     let refused = || {
         assert_eq!(escape(out), escape(&refusal(line)));

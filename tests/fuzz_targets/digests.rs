@@ -1,4 +1,4 @@
-//! Comparing what two servers know, with a neighbour that says anything.
+//! Range-based set reconciliation with a neighbour that sends anything.
 
 use proxy_herd::journal::{CloseReason, NullJournal};
 use proxy_herd::node::{NeighbourId, Node};
@@ -6,14 +6,17 @@ use proxy_herd::protocol::peer::PeerLine;
 
 use super::{JAQUEZ, JUZANG, MOST_QUESTIONS, NOW, at, lines, link_up, pull, riley};
 
-/// So many clients are known at first, so that digests are cut up and lists are long enough.
+/// The number of clients that are known at first. It is large enough for digests to be split, and
+/// for lists.
 const CLIENTS: usize = 40;
 
-/// Lines that wait for a neighbour that asks and does not read: no updates, the refusal's own limit.
+/// The limit on lines other than updates that wait for a neighbour that sends queries and does not
+/// read.
 const MOST_WORDS: usize = 32 * (MOST_QUESTIONS + 16);
 
-/// Lines of a neighbour whose link is up. At an empty line it reads what waits for it; after a line that has no place in the
-/// protocol the link is closed, and is up again. Once with the end that begins, once with the other.
+/// Feeds `data` as the lines of a neighbour whose link is up. At an empty line the neighbour reads
+/// what waits for it. After a line that violates the protocol the link is closed, then opened
+/// again. This happens once with the dialler, once with the other end.
 pub fn digests(data: &[u8]) {
     for neighbour in [JAQUEZ, JUZANG] {
         let mut node = riley();
@@ -56,10 +59,11 @@ fn say(node: &mut Node, neighbour: NeighbourId, line: &[u8]) {
     }
 }
 
-/// However much was asked, what waits has a limit: each record once, and so many other lines.
+/// Checks that the waiting lines are bounded, however many queries came: each record once, and a
+/// limited number of other lines.
 fn read(node: &mut Node, neighbour: NeighbourId) {
     let count = pull(node, neighbour);
-    // A fan-out that began below the limit, SYNCED, and the beginning of another round.
+    // A split that began below the limit, SYNCED, and the beginning of another round are added.
     let most = node.clients() + MOST_WORDS + 18;
     assert!(count <= most, "{count} lines, {most} at most");
 }

@@ -1,4 +1,4 @@
-//! The greeting: who may have a link, and which, and what is said to who may not.
+//! The greeting: which servers get a link, and the reason that others get.
 
 use proxy_herd::journal::{ConnId, NullJournal};
 use proxy_herd::node::{Greeted, Greeting, NeighbourId, Node, Refused};
@@ -7,7 +7,8 @@ use proxy_herd::protocol::peer::{PeerError, PeerLine, VERSION};
 
 use super::{EVENT, JAQUEZ, JUZANG, NOW, lines, pull, riley};
 
-/// A connection of a server that says `data`: accepted, and as the answer to having dialled either neighbour.
+/// A connection of a server whose lines are `data`: once accepted, and once as the answer of each
+/// neighbour that was dialled.
 pub fn handshake(data: &[u8]) {
     for dialled in [None, Some(JAQUEZ), Some(JUZANG)] {
         let mut node = riley();
@@ -20,7 +21,7 @@ pub fn handshake(data: &[u8]) {
                 node.link_up(greeting, ConnId(1), EVENT, &NullJournal);
                 behind_the_greeting(&mut node, neighbour, hello, lines);
             }
-            // Juzang is the one that this server dials.
+            // This server dials Juzang, so only Juzang may send DIAL.
             Ok(Greeted::DialMe(neighbour)) => assert_eq!((neighbour, dialled), (JUZANG, None)),
             Err(Refused { reason, .. }) => {
                 assert!(reason.len() < 1000, "{reason}");
@@ -44,11 +45,12 @@ fn welcome(node: &Node, hello: &[u8], greeting: Greeting, dialled: Option<Neighb
     assert_eq!(said.herd, b"riley");
     assert_eq!(greeting.version, said.version.min(VERSION));
     assert_eq!(said.server, node.name_of(greeting.neighbour).as_bytes());
-    // Juzang is dialled; were it let in as well, there would be two links with it.
+    // This server dials Juzang. If it also accepted a greeting from Juzang, there would be two
+    // links.
     assert_eq!(greeting.neighbour, dialled.unwrap_or(JAQUEZ));
 }
 
-/// Nobody is greeted twice, and nothing that follows is more than an answer to what is known: nothing.
+/// Checks that a second greeting is an error, and that a server without records sends few lines.
 fn behind_the_greeting<'a>(
     node: &mut Node,
     neighbour: NeighbourId,
@@ -57,7 +59,7 @@ fn behind_the_greeting<'a>(
 ) {
     for line in lines {
         let heard = node.peer_line(neighbour, line, NOW, &NullJournal);
-        // The question to begin with, an answer, the word that all is answered, and one more round; or a BYE.
+        // They are the first query, an answer, SYNCED, and one more round, or a BYE.
         assert!(pull(node, neighbour) <= 4 + node.clients());
         if heard.is_err() {
             break;

@@ -1,7 +1,8 @@
-//! What must hold whatever bytes arrive: one function for each place where bytes arrive.
+//! Properties that hold for any bytes, with one function for each place where bytes arrive.
 //!
-//! A target takes any bytes and panics if something is wrong. `fuzz/` gives them to libFuzzer, `tests/fuzzed.rs` runs them
-//! as property tests; both take this folder as it is, so nothing of it is in the crate.
+//! A target takes any bytes and panics if a property fails. `fuzz/` gives them to libFuzzer, and
+//! `tests/library/fuzzed.rs` runs them as property tests. Both include this folder by its path, so
+//! the crate contains none of it.
 
 mod client_line;
 mod digests;
@@ -25,21 +26,21 @@ pub use handshake::handshake;
 pub use peer_line::peer_line;
 pub use places_answer::places_answer;
 
-/// The neighbour that dials.
+/// The neighbour that dials Riley.
 const JAQUEZ: NeighbourId = NeighbourId(0);
-/// The neighbour that is dialled.
+/// The neighbour that Riley dials.
 const JUZANG: NeighbourId = NeighbourId(1);
 
-/// An event to be caused by; nobody looks.
+/// A cause for events. No target checks it.
 const EVENT: EventId = EventId(NonZeroU64::MIN);
 
-/// What the clock shows while servers talk.
+/// The clock of each server.
 const NOW: Timestamp = Timestamp::EPOCH;
 
-/// So many questions are open at most: few, so that short inputs get there.
+/// The limit on open queries, which is small so that short inputs reach it.
 const MOST_QUESTIONS: usize = 64;
 
-/// Riley of the herd `riley`, with no link up.
+/// The node of Riley in the herd `riley`, with no link up.
 fn riley() -> Node {
     let neighbours = [("Jaquez", false), ("Juzang", true)];
     let neighbours = neighbours.map(|(name, dialled)| Neighbour {
@@ -66,7 +67,7 @@ fn link_up(node: &mut Node, neighbour: NeighbourId) {
     node.link_up(greeting, ConnId(1), EVENT, &NullJournal);
 }
 
-/// A client's line, at a time that never changes.
+/// The arrival of a client's line, with a clock that is always the same.
 fn at() -> ClientLineAt<'static> {
     ClientLineAt {
         conn: ConnId(2),
@@ -74,12 +75,13 @@ fn at() -> ClientLineAt<'static> {
     }
 }
 
-/// Bytes as a stream has them: lines, and an unterminated rest.
+/// Splits bytes into lines as a stream would, with an unterminated rest.
 fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|&byte| byte == b'\n')
 }
 
-/// Takes all that waits for `neighbour`, each line of which must be one that it understands; how many lines.
+/// Takes all lines that wait for `neighbour`, checks that each can be parsed, and returns their
+/// number.
 fn pull(node: &mut Node, neighbour: NeighbourId) -> usize {
     let mut out = Vec::new();
     let mut pulls = 0;

@@ -1,4 +1,5 @@
-//! What servers say to each other: what can be read can be written, and reads the same again.
+//! The lines between servers: a line that can be parsed is printed so that it parses as the same
+//! value.
 
 use std::cmp::Ordering;
 
@@ -8,7 +9,7 @@ use proxy_herd::protocol::record::Record;
 
 use super::lines;
 
-/// Lines of the language between servers, each by itself.
+/// Parses each line of `data` as one between servers.
 pub fn peer_line(data: &[u8]) {
     for line in lines(data) {
         let line = &line[..line.len().min(LINE_LIMIT)];

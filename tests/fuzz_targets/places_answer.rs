@@ -1,14 +1,15 @@
-//! What Places answers: cut, it is JSON as before, with fewer places and nothing else changed.
+//! An answer of Places: after the cut it is still JSON, with fewer places and no other change.
 
 use proxy_herd::places::{Api, Reply, body, trim};
 use proxy_herd::protocol::client::MOST_PLACES;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-/// The statuses that are told differently, and one that is not.
+/// The statuses with an error of their own, and one without.
 const STATUSES: [u16; 6] = [200, 400, 401, 403, 429, 500];
 
-/// An answer over HTTP: the first byte says how many places are wanted and with which status it comes, the rest is the body.
+/// An answer over HTTP. The first byte gives the bound on places and the status, the rest is the
+/// body.
 pub fn places_answer(data: &[u8]) {
     let (first, text) = data.split_first().unwrap_or((&0, &[]));
     let wanted = first % (MOST_PLACES + 1);
@@ -41,7 +42,7 @@ fn cut(text: &[u8], list: &str, bound: usize) {
     has_no_blank_line(&cut);
     let again = trim(&cut, list, bound).map(|again| again.text);
     assert_eq!(again.as_ref(), Ok(&cut), "cutting twice is cutting once");
-    // Some JSON has no value: numbers past any float, half of a pair of surrogates.
+    // Some valid JSON has no `Value`: numbers that exceed any float, or half of a surrogate pair.
     if let Ok(mut value) = serde_json::from_slice::<Value>(text) {
         if let Some(places) = value.get_mut(list).and_then(Value::as_array_mut) {
             places.truncate(bound);
@@ -55,7 +56,7 @@ fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// Two line feeds end an answer to a client.
+/// Checks for blank lines, because two line feeds end an answer to a client.
 fn has_no_blank_line(text: &[u8]) {
     assert!(!text.windows(2).any(|two| two == b"\n\n"));
     assert!(!text.ends_with(b"\n"));

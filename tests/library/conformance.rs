@@ -1,8 +1,8 @@
-//! The conformance suite: stories about servers and whoever talks to them, each written once and
-//! told on real sockets and in the simulator, so that the simulator stays honest.
+//! The conformance suite: stories about servers, their clients and neighbours. Each is written once
+//! and runs on real sockets and in the simulator, so that the simulator stays true to reality.
 //!
-//! A story waits for things to happen, never for time to pass; only what must end by a deadline of
-//! the server's takes real time.
+//! A story waits for events and not for time. Only a story about a deadline of the server takes
+//! real time.
 
 mod clients;
 mod guarded;
@@ -17,8 +17,8 @@ mod tls_stories;
 mod wire;
 mod world;
 
-/// Makes four tests of each story: on real sockets, open and where servers prove a secret or show
-/// certificates, and in the simulator.
+/// Makes four tests of each story: on real sockets without authentication, with a secret, and with
+/// TLS, and in the simulator.
 macro_rules! stories {
     ($($module:ident: $($story:ident)*;)*) => {
         mod tokio {
@@ -115,7 +115,7 @@ stories! {
         the_same_seed_and_the_same_lines_make_the_same_lines;
 }
 
-/// What only real sockets do.
+/// Stories that only real sockets allow.
 mod only_tokio {
     #[test]
     fn connections_that_are_gone_before_they_are_accepted_delay_nobody() {
@@ -125,7 +125,7 @@ mod only_tokio {
     }
 }
 
-/// What only the simulator can do to a network.
+/// Stories about faults that only the simulator can cause.
 #[cfg(feature = "sim")]
 mod only_turmoil {
     #[test]
@@ -155,7 +155,7 @@ mod only_turmoil {
     }
 }
 
-/// What only happens where servers prove who they are.
+/// Stories about authentication.
 mod only_guarded {
     macro_rules! told_under {
         ($kind:ident, $module:ident: $($story:ident)*) => {

@@ -1,4 +1,4 @@
-//! Every example in `docs/scenarios.md` is a right file, and every scenario in it holds.
+//! Every example in `docs/scenarios.md` is a valid file, and every scenario in it passes.
 
 use proxy_herd::diag::Source;
 use proxy_herd::herd::Herd;
@@ -31,8 +31,8 @@ fn every_example_of_the_reference_works() {
     assert!(scenarios >= 2, "the examples were not found");
 }
 
-/// The part of the reference between the comments `name: begin` and `name: end` is this table. Where snapshots are
-/// accepted (`INSTA_UPDATE=always`), so is the table.
+/// Checks that the reference contains this table between the comments that mark its `name`. With
+/// `INSTA_UPDATE=always` it writes the table, as insta does with snapshots.
 fn is_made_from_the_code(name: &str, table: &str) {
     const FILE: &str = "docs/scenarios.md";
     let text = std::fs::read_to_string(FILE).expect("it is there");

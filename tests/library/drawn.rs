@@ -1,5 +1,5 @@
-//! Steps that stand for many, in the simulator: what is chosen stands in the trace and can be
-//! pasted into the file, and every judgement of them can fail.
+//! Steps that stand for many, in the simulator: the drawn steps are in the trace and can be pasted
+//! into the file, and each judgement about them can fail.
 
 use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
@@ -39,7 +39,7 @@ fn with_random(random: &str) -> String {
     )
 }
 
-/// Everything that happened but for its number, and its cause's, and what was chosen.
+/// The chosen steps, and all other events without their ids and causes.
 fn happened(trace: &Trace) -> (Vec<String>, Vec<Event>) {
     let (chosen, others): (Vec<Event>, Vec<Event>) = (trace.events.iter().cloned())
         .partition(|event| matches!(event.what, EventKind::Chose { .. }));
@@ -112,7 +112,7 @@ fn a_seed_that_chooses_no_fault_at_all_is_broken() {
 
 #[test]
 fn which_of_the_faults_at_random_touch_nothing_is_told() {
-    // Riley's links are up, so nobody is refused; links that are reset are dialled again.
+    // Riley's links are up, so it refuses no connect. Links that were reset are dialled again.
     let random = r#"{ at = "1s", random = { refuse = "200ms", sever = "200ms" }, of = ["Riley", "Jaquez"], lasts = "1s", holds = "10ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
     let trace = run(&text, 0);
@@ -131,14 +131,14 @@ fn which_of_the_faults_at_random_touch_nothing_is_told() {
 
 #[test]
 fn faults_at_random_that_touch_nothing_are_broken() {
-    // Nobody connects to Riley, whose two links are up, while it refuses connections.
+    // While Riley refuses connections its two links are up, so no server connects to it.
     let random = r#"{ at = "1s", random = { refuse = "100ms" }, of = "Riley", lasts = "400ms", holds = "50ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nsteps = [{random}]");
     let trace = run(&text, 0);
     let touched = about(&trace, "faults at random have an effect");
     assert_eq!((touched.passed, touched.actual.as_str()), (false, "none"));
     assert_eq!(broken(&trace).len(), 1);
-    // Links that take again what they took in the beginning carry messages, but that is no fault.
+    // Links that get their original latency again carry messages, but that is no fault.
     let random = r#"{ at = "1s", random = { slow = "5ms" }, of = ["Riley", "Jaquez"], lasts = "100ms", holds = "10ms" }"#;
     let text = format!("title = \"t\"\nherd = \"riley\"\nend = \"4s\"\nsteps = [{random}]");
     let trace = run(&text, 1);
@@ -169,7 +169,7 @@ fn a_workload_is_judged_as_a_whole() {
     let kept = about(&trace, "load: no answered update is lost");
     assert_eq!(kept.actual, "the newest of each of 3 at 5 servers");
 
-    // Half of its time nobody is there.
+    // Riley is down for half of the workload.
     let steps = r#"{ at = "1s", crash = "Riley" }, { at = "2500ms", restart = "Riley" },"#;
     assert_eq!(broken(&run(&loaded(steps, ""), 0)), [] as [&Judgement; 0]);
     let trace = run(&loaded(steps, ", answered = 60"), 0);
@@ -196,7 +196,7 @@ fn a_workload_that_nobody_answers_is_broken() {
 
 #[test]
 fn an_answered_update_that_is_lost_is_told_with_both_records() {
-    // Riley alone knows of the workload when it forgets everything.
+    // Only Riley has the workload's updates when it loses all records.
     let steps = r#"{ at = "1s", client = "x", to = "Juzang", send = "IAMAT load-1 +1+1 {now}", reply = "AT *" },
         { at = "1500ms", partition = "Riley", from = ["Jaquez", "Juzang"] },
         { at = "3500ms", power_off = "Riley" }, { at = "4s", power_on = "Riley" }, { at = "4s", heal = "all" },"#;

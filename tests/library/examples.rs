@@ -1,4 +1,4 @@
-//! Each program in `examples/` runs to its end; what it asserts is there.
+//! Each program in `examples/` runs to its end, with all its assertions.
 
 #[path = "../../examples/changed_flood.rs"]
 mod changed_flood;

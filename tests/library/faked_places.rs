@@ -1,5 +1,5 @@
-//! Google, faked inside the simulation: by a scenario's tables and by a library user's mocks; and what may not
-//! pass unseen.
+//! The fake Google of a simulation, from a scenario's tables or a library user's mocks, and the
+//! mistakes with it that must fail a run.
 
 use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
@@ -24,7 +24,7 @@ fn scenario(tables: &str) -> Scenario {
     scenario
 }
 
-/// What the judgements that are broken are about.
+/// The failed judgements, each with the actual value.
 fn broken(trace: &Trace) -> Vec<String> {
     let broken = trace
         .judgements
@@ -39,7 +39,7 @@ fn run(tables: &str) -> Trace {
     sim::run(&scenario(tables)).expect("it runs")
 }
 
-/// The answer to the question.
+/// The answer to the WHATSAT.
 fn answer(trace: &Trace) -> String {
     let lines = trace
         .events
@@ -53,7 +53,7 @@ fn answer(trace: &Trace) -> String {
     answers.next().expect("an answer")
 }
 
-/// When something first happened, in milliseconds.
+/// When such an event first happened, in milliseconds.
 fn when(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> u64 {
     let found = trace.events.iter().find(|event| is_it(event));
     found.expect("it happened").at / 1_000_000
@@ -151,7 +151,7 @@ fn ten_megabytes_are_too_large_in_the_simulation_too() {
     assert!(answer(&trace).contains("too large"), "{}", answer(&trace));
 }
 
-/// The question with something in the way of it.
+/// Runs the scenario with further steps.
 fn in_the_way(steps: &str, tables: &str) -> Trace {
     let text = STEPS.replace("\n]\n", &format!("\n  {steps}\n]\n"));
     let (scenario, _) =
@@ -159,7 +159,7 @@ fn in_the_way(steps: &str, tables: &str) -> Trace {
     sim::run(&scenario).expect("it runs")
 }
 
-/// When Places was asked, in milliseconds.
+/// When requests reached Places, in milliseconds.
 fn asked(trace: &Trace) -> Vec<u64> {
     let asked = |event: &&Event| matches!(event.what, EventKind::PlacesAsked { .. });
     let times = trace.events.iter().filter(asked);
@@ -181,7 +181,7 @@ fn a_request_names_the_look_up_that_asks_it_and_so_does_its_repetition() {
 #[test]
 fn a_server_that_stands_still_asks_nothing_again_until_it_goes_on() {
     let hangs = "[[places]]\nfault = \"hang\"\nexpect = 2";
-    // The first attempt's time is over after two seconds.
+    // The first attempt times out after two seconds.
     assert_eq!(asked(&in_the_way("", hangs))[0] / 100, 20);
     assert!(asked(&in_the_way("", hangs))[1] < 4_500);
     let freeze = r#"{ at = "2500ms", freeze = "Campbell" }, { at = "5s", thaw = "Campbell" },"#;
@@ -210,7 +210,7 @@ fn everything_that_can_be_wrong_with_a_server_can_be_wrong_with_places() {
         let trace = in_the_way(&steps, maybe);
         assert_eq!(broken(&trace), [""; 0], "{begin}");
         assert!(answer(&trace).contains(said), "{begin}: {}", answer(&trace));
-        // It is back: nothing of it is asked there and then.
+        // After the fault, a further look-up works.
         let again = format!(
             "{steps} {{ at = \"8s\", client = \"plum\", to = \"Campbell\", send = \"WHATSAT kiwi 11 1\" }},"
         );
@@ -233,7 +233,7 @@ fn a_slow_way_to_places_and_a_reset_one_are_seen() {
     let slow = r#"{ at = "1500ms", slow = "places", latency = "100ms" },"#;
     let trace = in_the_way(slow, table);
     assert_eq!(broken(&trace), [""; 0]);
-    // Connecting takes one latency, and the request another.
+    // The connect takes one latency, and the request another.
     let told = when(&trace, |event| {
         matches!(event.what, EventKind::PlacesTold { .. })
     });

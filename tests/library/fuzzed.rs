@@ -1,4 +1,4 @@
-//! The fuzz targets without a fuzzer: their seeds, bytes made of seeds, and bytes made of nothing.
+//! The fuzz targets without a fuzzer, on their seeds, on mutations of seeds, and on random bytes.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::fuzz_targets;
 
 type Target = fn(&[u8]);
 
-/// What a line or an answer is made of, beside what seeds are made of.
+/// Tokens of lines and answers, which mutations insert.
 const WORDS: &[&str] = &[
     "\n",
     "\n\n",
@@ -68,14 +68,14 @@ const WORDS: &[&str] = &[
     "\u{e9}",
 ];
 
-/// A change of some bytes.
+/// A mutation of some bytes.
 #[derive(Clone, Debug)]
 enum Change {
     Flip(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
     Repeat(Index, usize),
-    /// Goes on as another seed does.
+    /// Continues with the bytes of another seed.
     Splice(Index, Index, Index),
 }
 
@@ -151,7 +151,7 @@ fn run(name: &str, target: Target) {
         2 => words(0..60),
         1 => vec(any::<u8>(), 0..300),
     ];
-    // What fails is told shrunk; whoever repairs it adds it to the seeds.
+    // A failing input is reported after shrinking. Whoever fixes the bug adds it to the seeds.
     let config = Config {
         cases: 1000,
         failure_persistence: None,
@@ -191,7 +191,7 @@ fn no_answer_of_places_breaks_it() {
     run("places_answer", fuzz_targets::places_answer);
 }
 
-/// The same targets here, in the fuzzer's manifest, its folder, and among the seeds.
+/// The targets are the same here, in the fuzzer's manifest, in its folder, and among the seeds.
 #[test]
 fn no_target_is_left_out() {
     let names = |folder: &str| -> Vec<String> {

@@ -1,5 +1,5 @@
-//! From when to when something is wrong: for scenarios drawn at random, what the simulator does, what the trace says, what a
-//! page draws and what the report says in words are held against a count of the steps.
+//! The intervals of faults. For random scenarios, the simulator's effects, the trace, the page and
+//! the report must agree with a simple count of the steps.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -34,7 +34,7 @@ without = ["nothing-waits"]
 server = { heartbeat = "200ms" }
 "#;
 
-/// What a step can say, for one or two servers, beside what the kinds give as examples.
+/// Steps for one or two servers, in addition to the examples of each kind of fault.
 const WORDS: &[&str] = &[
     "partition = \"{link}\"",
     "partition = \"{link}\"",
@@ -68,7 +68,7 @@ const WORDS: &[&str] = &[
     "pause_gc = \"{server}\", pauses = 2, pause = \"250ms\", gap = \"250ms\"",
 ];
 
-/// What a kind gives as an example, for one or two servers.
+/// The example of a kind, with placeholders for one or two servers.
 fn example(kind: FaultKind) -> String {
     let code = kind.example.split('`').nth(1).expect("an example is code");
     let code = code.replace("Riley-Juzang", "{link}");
@@ -81,7 +81,7 @@ fn words() -> Vec<String> {
     plain.chain(FaultKind::all().map(example)).collect()
 }
 
-/// A scenario of those of the steps that are right where they stand.
+/// A scenario of the drawn steps, without those that are invalid at their position.
 fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
     let words = words();
     let mut right = None;
@@ -106,7 +106,7 @@ fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
     right.unwrap_or_else(|| panic!("the first step can always be done: {drawn:?}"))
 }
 
-/// Everything that is wrong at some moment.
+/// All conditions that are in force at some moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Wrong {
     cut: BTreeSet<(String, String)>,
@@ -117,14 +117,14 @@ struct Wrong {
     skewed: BTreeSet<String>,
 }
 
-/// By a count of what the steps do to the world: what is wrong behind each, and at each moment at which there could have
-/// been one.
+/// The conditions in force after each step and each later operation, from a simple count of the
+/// operations.
 fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
     let mut todo = operations(scenario);
     let mut count = Count::new(scenario);
     let end = scenario.end.expect("it has one");
     let steps = scenario.steps.iter().map(|step| step.at);
-    // Whatever is done later changes what is wrong, too.
+    // Some operations of a step happen later, and change the conditions then.
     let later = todo.iter().map(|due| due.at).filter(|at| *at < end);
     let moments: BTreeSet<Duration> = steps.chain(later).collect();
     (moments.into_iter())
@@ -137,11 +137,11 @@ fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
         .collect()
 }
 
-/// Something that a step does to the world, at once or later.
+/// An operation of a step, at once or later.
 struct Due {
     at: Duration,
     operation: Operation,
-    /// When the step was, if it is one of several operations of it, and whom it is about.
+    /// If a step has several operations: the step's time, and the party that it affects.
     part_of: Option<(Duration, Party)>,
 }
 
@@ -182,11 +182,11 @@ fn operations(scenario: &Scenario) -> VecDeque<Due> {
     all.into()
 }
 
-/// What is wrong, as the operations so far have it.
+/// A count of the operations so far.
 struct Count<'a> {
     scenario: &'a Scenario,
     cuts: BTreeMap<(String, String), i32>,
-    /// When somebody was killed last.
+    /// When each party was last killed.
     killed: BTreeMap<Party, Duration>,
     wrong: Wrong,
 }
@@ -210,7 +210,7 @@ impl<'a> Count<'a> {
     }
 
     fn operation(&mut self, due: &Due) {
-        // A kill ends whatever was going on.
+        // A kill cancels the later operations of faults on its target.
         if let Some((begun, party)) = due.part_of
             && (self.killed.get(&party)).is_some_and(|killed| *killed >= begun)
         {
@@ -253,7 +253,7 @@ impl<'a> Count<'a> {
             Operation::Delay(routes, latency) => {
                 let usual = self.scenario.usual();
                 for route in routes {
-                    // No picture draws the others.
+                    // Pictures show only links.
                     let Route::Link(at) = route else {
                         continue;
                     };
@@ -283,7 +283,7 @@ impl<'a> Count<'a> {
 
     fn now(&self) -> Wrong {
         let mut now = self.wrong.clone();
-        // Nobody looks anything up, so Places is not there.
+        // No client sends WHATSAT, so Places is not among the lanes.
         let there = |(a, b): &(String, String)| a != "places" && b != "places";
         let open = (self.cuts.iter()).filter(|(way, count)| **count > 0 && there(way));
         now.cut = open.map(|(way, _)| way.clone()).collect();
@@ -291,7 +291,7 @@ impl<'a> Count<'a> {
     }
 }
 
-/// What a page draws at a moment.
+/// The conditions that a page draws at a moment.
 fn drawn(run: &Run, at: u64) -> Wrong {
     let mut wrong = Wrong::default();
     let lane = |at: usize| run.lanes[at].name.clone();
@@ -323,7 +323,8 @@ fn server(who: &Actor) -> Option<&str> {
     }
 }
 
-/// Nobody hears what is cut, or does anything while down or frozen, and what is slow takes its time.
+/// Checks that nothing arrives over a cut, that servers do nothing while down or frozen, and that
+/// slow links are slow.
 fn does_what_it_says(trace: &Trace, from: u64, to: u64, wrong: &Wrong) {
     let within = |event: &&Event| event.at > from + trace.header.tick && event.at < to;
     for event in trace.events.iter().filter(within) {
@@ -344,14 +345,14 @@ fn does_what_it_says(trace: &Trace, from: u64, to: u64, wrong: &Wrong) {
         assert!(!wrong.cut.contains(&way), "cut: {event:?}");
         let slow = [way.clone(), (way.1, way.0)];
         if sent.at > from + trace.header.tick && slow.iter().any(|way| wrong.slow.contains(way)) {
-            // What is sent within a tick is under way since the tick's beginning.
+            // A message is in flight since the beginning of the tick in which it was sent.
             let took = event.at - sent.at + trace.header.tick;
             assert!(took >= 60_000_000, "slow: {event:?}");
         }
     }
 }
 
-/// What is wrong at the end, as the report has it.
+/// The conditions at the end, in the words of the report.
 fn in_words(wrong: &Wrong) -> Vec<String> {
     let mut words = Vec::new();
     for (a, b) in &wrong.cut {
@@ -385,7 +386,7 @@ fn agree(scenario: &Scenario) {
         let mut wrong = wrong.clone();
         let (from, to) = (nanos(*from), nanos(to));
         does_what_it_says(&trace, from, to, &wrong);
-        // Pictures show servers.
+        // Pictures show servers, but not clients.
         wrong.cut.retain(|(a, b)| a != "clients" && b != "clients");
         assert_eq!(
             drawn(run, from + (to - from) / 2),
@@ -402,10 +403,10 @@ fn agree(scenario: &Scenario) {
         .split_once("still in force: ")
         .map_or("", |(_, said)| said);
     assert_eq!(said, in_words(last).join(", "));
-    // Whatever goes wrong in the network, no server does.
+    // No server violates an invariant, whatever fails in the network.
     let mut invariants = trace.judgements.iter().filter(|it| it.invariant.is_some());
     assert_eq!(invariants.find(|it| !it.passed), None);
-    // Whoever reads the trace again sees the same.
+    // A trace that is read again gives the same faults.
     let read = Trace::from_json_lines(&trace.to_json_lines()).expect("a trace");
     assert_eq!(Run::of(&read[0], "drawn.toml", "").faults, run.faults);
 }
@@ -415,7 +416,7 @@ fn simulator_trace_page_and_text_agree_on_what_is_wrong_when() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("square.toml"), HERD).expect("written");
     let steps = prop::collection::vec((0..words().len(), 0..8_usize), 6..24);
-    // A scenario begins with a step that can be done.
+    // Each scenario begins with a valid step.
     let drawn = steps.prop_map(|mut steps| {
         steps.insert(0, (0, 0));
         steps
@@ -434,7 +435,7 @@ fn simulator_trace_page_and_text_agree_on_what_is_wrong_when() {
     }
 }
 
-/// Two faults that overlap, of every pair of kinds, at the same server or its link.
+/// Two overlapping faults of every pair of kinds, on the same server or its link.
 #[test]
 fn every_pair_of_kinds_is_told_alike_by_all() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -463,6 +464,6 @@ fn every_pair_of_kinds_is_told_alike_by_all() {
             pairs += 1;
         }
     }
-    // Who is dead can't be frozen, and so on.
+    // Some pairs exclude each other: a dead server, for example, can't be frozen.
     assert!(both * 4 > pairs * 3, "{both} of {pairs} can overlap");
 }

@@ -1,4 +1,4 @@
-//! Every kind of expectation can fail, and says what came instead.
+//! Every kind of expectation can fail, and reports the actual value.
 
 use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
@@ -18,7 +18,7 @@ const KIWI: &str = r#"
     EXPECT
 "#;
 
-/// Runs the scenario above with some of it filled in; what was broken.
+/// Runs the scenario above with its gaps filled in, and returns the failed judgements.
 fn broken(reply: &str, end: &str, expect: &str) -> Vec<Judgement> {
     let text = KIWI
         .replace(", REPLY", reply)
@@ -152,13 +152,13 @@ fn a_line_that_nobody_answers_is_broken_even_when_nothing_was_said_of_it() {
     let actual: Vec<(&str, &str)> = (broken.iter())
         .map(|judgement| (judgement.expected.as_str(), judgement.actual.as_str()))
         .collect();
-    // It did not reach Campbell, as was expected; that its client has no answer was not.
+    // The update did not reach Campbell, as expected. That its client got no answer fails the run.
     assert_eq!(actual, [("any answer", "no answer")]);
 }
 
 #[test]
 fn a_run_that_ends_too_early_is_broken() {
-    // The second step's client has no answer yet when the run ends.
+    // The second step's client has no answer when the run ends.
     let found = broken("", "end = \"2003ms\"", "sends = 8");
     let abouts: Vec<&str> = found
         .iter()
@@ -193,7 +193,7 @@ fn what_reaches_nobody_else_is_not_within_any_time() {
     assert_eq!(broken[0].actual, "never reached");
 }
 
-/// Juzang is dead while Riley and Campbell are told something, and comes back.
+/// Juzang is down while Riley and Campbell receive updates, then restarts.
 const JUZANG: &str = r#"
     title = "a test"
     herd = "riley"
@@ -208,7 +208,8 @@ const JUZANG: &str = r#"
     [[expect]]
 "#;
 
-/// What was broken of a scenario: what it is about, what was expected, what came.
+/// Runs a scenario, and returns each failed judgement: its subject, the expected and the actual
+/// value.
 fn broken_in(text: &str) -> Vec<[String; 3]> {
     let herds = Some(std::path::Path::new("tests"));
     let (scenario, _) = Scenario::parse("test.toml", text, herds).expect("a right scenario");
@@ -217,7 +218,7 @@ fn broken_in(text: &str) -> Vec<[String; 3]> {
     broken.map(|j| [j.about, j.expected, j.actual]).collect()
 }
 
-/// Holds each expectation against the run above.
+/// Checks each expectation in the run above.
 fn observed(cases: &[(&str, &[[&str; 3]])]) {
     for (expect, wanted) in cases {
         assert_eq!(broken_in(&format!("{JUZANG}{expect}")), *wanted, "{expect}");
@@ -227,7 +228,8 @@ fn observed(cases: &[(&str, &[[&str; 3]])]) {
 #[test]
 fn what_a_server_holds_is_looked_at_when_asked_for() {
     observed(&[
-        // Heard at 1.010, a link away at 1.030; what happens at the moment itself counts.
+        // Riley receives the update at 1.010 s, Juzang at 1.030 s. An event at the moment itself
+        // counts.
         (
             "server = \"Juzang\"\nat = \"1030ms\"\nholds = \"kiwi#1\"",
             &[],
@@ -247,7 +249,7 @@ fn what_a_server_holds_is_looked_at_when_asked_for() {
                 ["Juzang at the end: its record of kiwi", "kiwi#1", "kiwi#2"],
             ],
         ),
-        // It begins again with nothing.
+        // Juzang restarts without records.
         (
             "server = \"Juzang\"\nat = \"4020ms\"\nlacks = [\"kiwi\", \"plum\"]",
             &[],
@@ -345,7 +347,7 @@ fn a_link_is_as_its_worse_end_says() {
             "link = [\"Riley-Juzang\", \"Riley-Jaquez\"]\nat = \"3s\"\nis = \"up\"",
             &[["Riley-Juzang at 3s", "up", "down"]],
         ),
-        // Juzang knows that it is up, and Riley does not.
+        // Juzang has seen the link come up, but Riley has not.
         (
             "link = \"Riley-Juzang\"\nat = \"4140ms\"\nis = \"down\"",
             &[],
@@ -369,7 +371,7 @@ fn a_link_synchronises_in_so_long_and_brings_so_much() {
             "link = \"Riley-Juzang\"\nsince = \"4s\"\nsynchronises_within = \"80ms\"\nbrings = 0",
             &[],
         ),
-        // The first of its links to be up tells Juzang everything.
+        // The first of Juzang's links to come up transfers everything.
         (
             "link = \"Juzang-Campbell\"\nsince = \"4s\"\nbrings = 2\nsynchronises_within = \"79ms\"",
             &[[
@@ -453,14 +455,14 @@ fn what_happens_is_counted_by_its_words() {
     ]);
 }
 
-/// Runs these steps in a herd in which nobody is linked with Lonely.
+/// Runs these steps in a herd in which Lonely has no link.
 fn apart(steps: &str) -> Vec<[String; 3]> {
     broken_in(&format!(
         "title = \"apart\"\nherd = \"herds/apart.toml\"\nsteps = [\n{steps}\n]"
     ))
 }
 
-/// That a fault happened is nothing; each is measured by what it did to somebody.
+/// It is not enough that a fault happened. Its impact counts, on others.
 #[test]
 fn a_fault_that_touches_nobody_breaks_the_run() {
     let both = "{ at = \"1s\", crash = [\"North\", \"South\"] },";
@@ -501,7 +503,7 @@ fn a_fault_that_touches_nobody_breaks_the_run() {
              { at = \"2s\", client = \"kiwi\", to = \"Lonely\", send = \"hello\" }",
             "`skew` of kiwi",
         ),
-        // An answer in which no clock shows.
+        // An answer that contains no time does not show the clock.
         (
             "{ at = \"1s\", skew = \"Lonely\", by = \"+1h\" },
              { at = \"2s\", client = \"kiwi\", to = \"Lonely\", send = \"hello\" }",
@@ -514,7 +516,7 @@ fn a_fault_that_touches_nobody_breaks_the_run() {
     }
 }
 
-/// The same faults touch somebody as soon as somebody is there.
+/// The same faults pass when they affect a client or a neighbour.
 #[test]
 fn the_same_faults_hold_where_somebody_is_touched() {
     let talk =
@@ -537,7 +539,7 @@ fn the_same_faults_hold_where_somebody_is_touched() {
     }
 }
 
-/// In a herd, too: whoever it was linked with is long dead.
+/// A crash has no effect in a herd either, if all neighbours were dead before.
 #[test]
 fn a_crash_of_the_last_one_left_touches_nobody() {
     let text = r#"
@@ -583,7 +585,7 @@ fn requests_to_places_are_counted_for_the_server_that_asks() {
     );
 }
 
-/// What a scenario is about must have been put to the test.
+/// An invariant that an expectation names must have been exercised.
 #[test]
 fn an_invariant_that_nothing_could_break_does_not_hold() {
     let quiet = "end = \"1s\"\nsteps = [{ at = \"500ms\", partition = \"Riley-Juzang\" }]";
@@ -619,7 +621,7 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
             "no server sent an update to another".to_owned(),
         ),
     ];
-    // No simulated server is told to stop.
+    // No step stops a simulated server gracefully.
     let unstopped = (
         Invariant::GracefulStopLosesNothing,
         "no server stopped gracefully".to_owned(),
@@ -664,7 +666,7 @@ fn nothing_is_kept_of_a_client_that_was_never_answered() {
     assert_eq!(actual, "no update was answered of kiwi");
 }
 
-/// The judgements of a scenario of the herd `riley`.
+/// The judgements of a scenario with the herd `riley`.
 fn judged(rest: &str) -> Vec<Judgement> {
     let text = format!("title = \"a test\"\nherd = \"riley\"\n{rest}");
     let (scenario, _) = Scenario::parse("test.toml", &text, None).expect("a right scenario");
@@ -673,7 +675,7 @@ fn judged(rest: &str) -> Vec<Judgement> {
 
 #[test]
 fn a_client_that_has_its_answer_waits_for_none_when_the_run_ends_before_it_closes() {
-    // The answer comes at 1015ms, and the end of the connection 5ms later at the earliest.
+    // The answer arrives at 1015 ms, and the end of the connection 5 ms later or more.
     let judgements = judged(
         r#"
         end = "1020ms"
@@ -765,8 +767,8 @@ fn servers_that_refuse_connections_must_agree_over_links_that_are_up() {
     assert_eq!(refusing("end = \"1035ms\""), [Invariant::Agreement]);
 }
 
-/// A fault of several operations that is still in force at the end has affected what it has, and is no step that was not
-/// done: as any other fault.
+/// A fault of several operations may still be in force at the end, like any other fault. Its impact
+/// counts, and its later operations are not missed steps.
 #[test]
 fn a_run_may_end_within_a_fault_of_several_operations() {
     let text = "title = \"t\"\nherd = \"riley\"\nend = \"1400ms\"\nwithout = [\"nothing-waits\"]\n\
@@ -788,7 +790,7 @@ fn a_run_may_end_within_a_fault_of_several_operations() {
     assert!(affected[0].contains(" wake-up"), "{affected:?}");
 }
 
-/// Who refuses connections keeps the links that it has, so that is no reason for anything that comes over them.
+/// A server that refuses connections keeps its links, so it delays no update that comes over them.
 #[test]
 fn refusing_connections_is_a_reason_only_where_a_link_is_down() {
     let late = |steps: &str| {

@@ -1,6 +1,6 @@
-//! What the library does, called in the process of the test.
+//! Tests that call the library in their own process.
 //!
-//! One program, since each one more costs seconds to link.
+//! They are one program, because each further program takes seconds to link.
 
 mod conformance;
 #[cfg(feature = "sim")]

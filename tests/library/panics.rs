@@ -1,4 +1,4 @@
-//! A panic in any task ends the server with an error, and a simulation with it: none is swallowed.
+//! A panic in any task ends the server with an error, and a simulation with it. None is lost.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use proxy_herd::server::{Config, Listeners, ServeError, Stopped, serve};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 
-/// Places with a bug in it.
+/// A source of answers that panics.
 struct Broken;
 
 impl Places for Broken {
@@ -22,7 +22,7 @@ impl Places for Broken {
     }
 }
 
-/// Runs a server until it ends, which it only does by a panic.
+/// Runs a server until it ends, which only a panic causes.
 async fn run<N: Net>(net: N, listeners: Listeners<N>) -> Result<Stopped, ServeError> {
     let herd = Herd::from_links("pair", &["A-B"]).expect("a right herd");
     let me = herd.id("B").expect("it has a B");
@@ -61,7 +61,7 @@ async fn on_real_sockets() {
             .await
             .expect("connected");
         client.write_all(ASK).await.expect("written");
-        // The connection stays open until the server is gone.
+        // The connection stays open until the server has ended.
         std::future::pending::<()>().await;
     };
     let ended = futures_lite::future::or(async { Some(run(net, listeners).await) }, async {

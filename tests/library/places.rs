@@ -1,4 +1,5 @@
-//! Places asked over real sockets: what a client is told on each of Google's bad days, and what Places gets to see.
+//! Look-ups at Places over real sockets: the answer that a client gets after each kind of failure,
+//! and the requests that Places receives.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -26,16 +27,16 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const KEY: &str = "TheKeyThatNobodySees";
 
-/// Long enough for whatever a test waits for to happen, if it happens at all.
+/// A deadline that no test reaches.
 const PATIENT: Duration = Duration::from_secs(30);
 
-/// Short: for tests that wait until it is over.
+/// A short time, for tests that wait until it has passed.
 const HASTY: Duration = Duration::from_millis(150);
 
 /// Two places, in the API's own shape.
 const BODY: &str = "{\n   \"html_attributions\" : [],\n   \"results\" : [\n      {\n         \"name\" : \"One\"\n      },\n      {\n         \"name\" : \"Two\"\n      }\n   ],\n   \"status\" : \"OK\"\n}\n";
 
-/// The same, cut to one.
+/// The same answer, cut to one place.
 const BODY_OF_ONE: &str = "{\n   \"html_attributions\" : [],\n   \"results\" : [\n      {\n         \"name\" : \"One\"\n      }\n   ],\n   \"status\" : \"OK\"\n}";
 
 fn look_up(radius: &str, bound: u8) -> LookUp {
@@ -65,7 +66,7 @@ fn places<N: Net>(net: N, config: PlacesConfig) -> HttpPlaces<N> {
     HttpPlaces::new(net, config, ChaCha8Rng::seed_from_u64(1))
 }
 
-/// What `places` says, which never holds the key.
+/// The body of a look-up. It checks that nothing shows the key.
 async fn ask<N: Net>(places: &HttpPlaces<N>, look_up: &LookUp) -> String {
     let query = Query::new(Api::New, look_up);
     assert!(!format!("{query:?}{look_up:?}").contains(KEY));
@@ -76,7 +77,7 @@ async fn ask<N: Net>(places: &HttpPlaces<N>, look_up: &LookUp) -> String {
     body
 }
 
-/// The status in a body that names no place and says why.
+/// The status in a body that reports an error and has no places.
 fn failure(body: &str) -> String {
     let value: Value = serde_json::from_str(body).expect("JSON");
     assert_eq!(value["results"], json!([]), "{body}");
@@ -85,7 +86,7 @@ fn failure(body: &str) -> String {
     value["status"].as_str().expect("a status").to_owned()
 }
 
-/// Google, answering every request with `answer`, and expecting `requests` of them.
+/// A fake Google that answers every request with `answer`, and expects `requests` of them.
 async fn google(answer: ResponseTemplate, requests: u64) -> MockServer {
     let google = MockServer::start().await;
     let mock = Mock::given(method("GET")).respond_with(answer);
@@ -93,7 +94,7 @@ async fn google(answer: ResponseTemplate, requests: u64) -> MockServer {
     google
 }
 
-/// What a client is told when Google answers with `answer` to each of `requests` requests.
+/// The body for a client when a fake Google answers each of `requests` requests with `answer`.
 async fn told(answer: ResponseTemplate, requests: u64) -> String {
     let google = google(answer, requests).await;
     let places = places(TokioNet, config(Api::Legacy, google.address().port()));
@@ -169,7 +170,7 @@ async fn http_statuses_become_words_of_the_api() {
     }
 }
 
-/// An error of the new API.
+/// An error in the form of the new API.
 fn rpc_error(status: u16, word: &str, reason: &str) -> ResponseTemplate {
     let details =
         json!([{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason }]);
@@ -314,7 +315,7 @@ async fn a_slow_answer_within_the_deadline_is_as_good_as_any() {
 
 #[tokio::test]
 async fn without_an_answer_in_time_a_client_is_told_so() {
-    // The system accepts connections for it, and nobody ever answers.
+    // The system accepts connections for this listener, but no program answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let mut config = config(Api::Legacy, port(&silent));
     config.deadline = HASTY;
@@ -410,7 +411,7 @@ async fn the_same_question_under_way_is_asked_once_and_each_gets_its_own_cut() {
         let results = value["results"].as_array().expect("an array");
         assert_eq!(results.len(), usize::from(bound).min(2));
     }
-    // What was answered is not kept.
+    // No answer was cached, so this sends another request.
     ask(&places, &look_up("10000", 1)).await;
 }
 
@@ -427,7 +428,8 @@ fn port(listener: &TcpListener) -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// Reads a request to the blank line behind its headers; `false` at the end of the stream.
+/// Reads a request up to the blank line after its headers, and returns `false` at the end of the
+/// stream.
 async fn read_head(stream: &mut TcpStream) -> io::Result<bool> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -438,7 +440,7 @@ async fn read_head(stream: &mut TcpStream) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Runs `work` while `serve` runs beside it.
+/// Runs `work` and `serve` concurrently.
 async fn beside<T>(
     serve: impl Future<Output = io::Result<()>>,
     work: impl Future<Output = T>,
@@ -473,7 +475,7 @@ async fn an_answer_that_breaks_off_is_tried_again_and_then_told() {
     assert_eq!(requests.load(Ordering::SeqCst), 3);
 }
 
-/// Answers every request on a connection with no results, when `gate` lets it.
+/// Answers every request on a connection with an empty list, at the gate if there is one.
 async fn answer_all(mut stream: TcpStream, gate: Option<Arc<Barrier>>) -> io::Result<()> {
     while read_head(&mut stream).await? {
         if let Some(gate) = &gate {
@@ -509,7 +511,8 @@ async fn so_many_requests_are_under_way_at_a_time_and_no_more() {
     let mut config = config(Api::Legacy, port(&listener));
     config.in_flight = 2;
     let places = places(TokioNet, config);
-    // Nobody is answered before two ask; six askers come in pairs then, on two connections.
+    // No request is answered before two are in flight, so six look-ups use two connections in
+    // pairs.
     let gate = Arc::new(Barrier::new(2));
     let connections = AtomicUsize::new(0);
     let serve = async {
@@ -559,7 +562,7 @@ async fn whose_turn_does_not_come_is_told_of_the_limit() {
     );
 }
 
-/// A network with a bug in it.
+/// A network that panics when it connects.
 #[derive(Clone)]
 struct Broken;
 

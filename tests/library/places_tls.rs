@@ -1,4 +1,5 @@
-//! Places asked by TLS and through proxies: who is believed to be Places, and what others get to see.
+//! Look-ups at Places over TLS and through proxies: which certificates are accepted, and what
+//! others can read.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -52,12 +53,12 @@ fn https(trusted: &Authority) -> Https {
     Https::new(Some(&trusted), Clock::of(&TokioNet)).expect("an authority")
 }
 
-/// What a client is told, with no retries; the key is never in it.
+/// The body of a look-up without retries. It checks that nothing shows the key.
 async fn ask(port: u16, https: Option<Https>, proxy: Option<Proxy>) -> String {
     asked(port, https, proxy).await.0
 }
 
-/// The same, and what operators are told.
+/// The same body, and the reports to operators.
 async fn asked(port: u16, https: Option<Https>, proxy: Option<Proxy>) -> (String, String) {
     let host = "localhost".to_owned();
     let key = ApiKey::new(KEY).expect("a key");
@@ -81,16 +82,16 @@ fn is_unreachable(body: &str) -> bool {
     body.contains("UNKNOWN_ERROR") && body.contains("Places can't be reached.")
 }
 
-/// Somebody who listens; its task ends with it.
+/// A fake server, which ends when it is dropped.
 struct Somebody {
     port: u16,
-    /// What it was told, head by head.
+    /// The heads of the requests that it received.
     heard: mpsc::UnboundedReceiver<String>,
     _tasks: JoinSet<()>,
 }
 
 impl Somebody {
-    /// Listens, and deals with each connection as `serve` does.
+    /// Starts a server that handles each connection with `serve`.
     async fn new<F: Future<Output = ()> + Send>(
         serve: impl Fn(TcpStream, mpsc::UnboundedSender<String>) -> F + Send + 'static,
     ) -> Self {
@@ -110,7 +111,7 @@ impl Somebody {
         }
     }
 
-    /// Places by TLS, with this certificate.
+    /// Starts a fake Places with TLS and this certificate.
     async fn places(issued: Issued) -> Self {
         let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes());
@@ -133,7 +134,7 @@ impl Somebody {
         .await
     }
 
-    /// A proxy that connects to whatever it is asked for, or answers like `refusal`.
+    /// Starts a proxy that connects to any requested target, or answers with `refusal`.
     async fn proxy(refusal: Option<&'static str>) -> Self {
         Self::new(move |mut stream, tell| async move {
             let head = head(&mut stream).await;
@@ -209,7 +210,7 @@ async fn who_only_says_that_it_is_places_is_not_given_the_key() {
         assert!(told.contains(words), "{told}");
         assert!(places.heard.try_recv().is_err(), "it was asked");
     }
-    // And one that does not speak TLS at all.
+    // The last case is a server that does not use TLS.
     let mut plain = Somebody::new(|mut stream, tell| async move {
         let mut first = vec![0; 1000];
         let read = stream.read(&mut first).await.expect("something");

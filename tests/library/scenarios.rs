@@ -1,4 +1,4 @@
-//! Every scenario that is shipped: it holds, and its updates spread as its snapshot says.
+//! Every shipped scenario passes, and its updates spread as in its snapshot.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,7 +43,8 @@ fn every_scenario_holds_and_spreads_as_its_snapshot_says() {
     });
 }
 
-/// By its events no update came sooner, or over fewer links, than the network of that time could carry it.
+/// Checks that no update arrived earlier, or over fewer links, than the network at that time
+/// allowed.
 fn nothing_beats_what_was_possible(trace: &Trace) {
     let arrivals = trace.updates.iter().flat_map(|update| {
         let arrivals = update.arrivals.iter().enumerate();
@@ -62,8 +63,8 @@ fn nothing_beats_what_was_possible(trace: &Trace) {
     }
 }
 
-/// With these seeds a cut begins behind what a frozen server has got already, and a server has passed
-/// on what its next run does not know.
+/// With these seeds a cut begins after a message reached a frozen server, and a server has
+/// forwarded an update that its next run does not have.
 #[test]
 fn nothing_beats_what_was_possible_while_much_is_wrong() {
     let (mut scenario, _) = Scenario::load("scenarios/stories/chaos.toml").expect("right");
@@ -84,13 +85,13 @@ fn every_scenario_has_a_snapshot_and_every_snapshot_a_scenario() {
         .collect();
     let orphans: Vec<&String> = snapshots.difference(&scenarios).collect();
     assert_eq!(orphans, Vec::<&String>::new());
-    // While snapshots are accepted, the test that writes them is still at it.
+    // While snapshots are accepted, the test that writes them may still run.
     let accepting = std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always");
     let missing: Vec<&String> = scenarios.difference(&snapshots).collect();
     assert!(accepting || missing.is_empty(), "{missing:?}");
 }
 
-/// The snapshot has no times in it: other latencies, the same snapshot.
+/// A snapshot contains no times, so other latencies give the same snapshot.
 #[test]
 fn a_snapshot_survives_a_change_of_latency() {
     let text = std::fs::read_to_string("scenarios/juzang-goes-down.toml").expect("it is there");
@@ -102,7 +103,7 @@ fn a_snapshot_survives_a_change_of_latency() {
     assert_eq!(spread("\"20ms\""), spread("\"150ms\""));
 }
 
-/// Numbers drawn from the seed are the same on every machine, or this fails on one of them.
+/// Numbers that are drawn from a seed are the same on every machine. Otherwise this fails on some.
 #[test]
 fn latencies_drawn_from_a_seed_are_the_same_everywhere() {
     let (scenario, _) = Scenario::load("scenarios/jittery-links.toml").expect("right");
@@ -117,7 +118,7 @@ fn latencies_drawn_from_a_seed_are_the_same_everywhere() {
     insta::assert_snapshot!(delays.join(", "), @"Riley 0, Jaquez 22, Juzang 88, Bernard 90, Campbell 124");
 }
 
-/// The scenario without one of its faults, and without what mends it.
+/// The scenario without one of its faults, and without the step that ends it.
 fn without_fault(scenario: &Scenario, at: usize) -> Scenario {
     let mut less = scenario.clone();
     let Action::Begin(fault) = less.steps.remove(at).action else {
@@ -139,20 +140,20 @@ fn without_fault(scenario: &Scenario, at: usize) -> Scenario {
     less
 }
 
-/// Takes `wanted` out of a list once, if it is there.
+/// Removes `wanted` from a list once, if it is there.
 fn take<T: PartialEq>(list: &mut Vec<T>, wanted: &T) -> Option<T> {
     let at = list.iter().position(|one| one == wanted)?;
     Some(list.remove(at))
 }
 
-/// What the scenario's author expected of it, and whether it held: not the invariants, nor that
-/// each fault has an effect.
+/// The expectations in the scenario file, without the invariants, and without the check that each
+/// fault has an effect.
 fn authors_own(trace: &Trace) -> impl Iterator<Item = &Judgement> {
     let placed = trace.judgements.iter().filter(|j| j.place.is_some());
     placed.filter(|j| !j.about.ends_with(" has an effect") && !j.about.ends_with(" have an effect"))
 }
 
-/// A scenario whose fault could as well not have happened tells of no fault.
+/// A scenario should fail without its fault. Otherwise it says nothing about that fault.
 #[test]
 fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
     let mut idle = Vec::new();
@@ -160,7 +161,7 @@ fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
         let (scenario, _) = Scenario::load(&file).expect("right");
         let usual = scenario.usual();
         for (at, step) in scenario.steps.iter().enumerate() {
-            // Of a random step it is judged in its own run whether each kind of fault was chosen.
+            // The run of a random step judges by itself whether each kind of fault was chosen.
             let is_fault = match &step.action {
                 Action::Begin(fault) => !fault.is_none(&usual),
                 _ => false,
@@ -178,7 +179,7 @@ fn each_fault_changes_the_outcome_of_a_scenario_made_for_it() {
     assert_eq!(idle, [""; 0], "nobody misses these faults");
 }
 
-/// The same expectations the other way round: a check that holds both ways checks nothing.
+/// Negates every expectation. A check that passes in both forms checks nothing.
 fn contradict(scenario: &mut Scenario) {
     for step in &mut scenario.steps {
         if let Action::Workload(workload) = &mut step.action {
@@ -216,7 +217,7 @@ fn contradict_update(check: &mut Check) {
         Check::Path(_, path) => path.push(path[0]),
         Check::Within { limit, .. } => *limit = Duration::ZERO,
         Check::Sends(count) | Check::Useful(count) | Check::Duplicates(count) => *count += 1,
-        // What is accepted by somebody costs something or comes to somebody.
+        // An update that a server accepts costs a message, or reaches a server.
         Check::Ignored | Check::Refused | Check::Unheard => {
             *check = Check::Within {
                 server: None,
@@ -269,9 +270,9 @@ fn every_expectation_of_every_scenario_can_be_broken() {
         contradict(&mut scenario);
         let trace = sim::run_once(&scenario).expect("runs");
         for judgement in authors_own(&trace) {
-            // Where an update is told it is at once.
+            // The origin has an update at once.
             let at_its_origin = judgement.actual.starts_with("0s (");
-            // What has no opposite is broken in `tests/library/drawn.rs`.
+            // Expectations without an opposite fail in `tests/library/drawn.rs`.
             let ends = |end| judgement.about.ends_with(end);
             let unopposed =
                 ends(" is lost") || ends(" one to its line") || ends(" chosen at random");
@@ -284,7 +285,7 @@ fn every_expectation_of_every_scenario_can_be_broken() {
     }
 }
 
-/// In which order tokio drops a server's tasks depends on what else the process has run.
+/// tokio drops a server's tasks in an order that depends on the process's history.
 #[test]
 fn a_crash_closes_connections_in_the_order_in_which_they_were_opened() {
     let text = r#"

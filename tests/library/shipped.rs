@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// All of them, sorted by path.
+/// The paths of all shipped scenarios, sorted.
 pub(crate) fn scenarios() -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(Path::new("scenarios"), &mut files);

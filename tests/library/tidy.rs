@@ -1,9 +1,9 @@
-//! What no compiler holds: which folder may know which, and what pure folders don't touch.
+//! Rules that no compiler checks: which part may import which, and what pure parts may not use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each part of the crate and the other parts that it may name. A new part needs a line here.
+/// Each part of the crate, and the other parts that it may import. A new part needs a line here.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("units", &["document"]),
     ("diag", &["files"]),
@@ -117,13 +117,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Folders without a network, a clock, a thread or anything that waits.
+/// Parts without a network, a clock, a thread, or anything asynchronous.
 const PURE: &[&str] = &[
     "protocol", "herd", "node", "model", "journal", "scenario", "seed", "trace", "report", "diff",
     "diag", "document", "timing", "units", "version", "view",
 ];
 
-/// Files without them, in folders that have some.
+/// Pure files in parts that are not pure.
 const PURE_FILES: &[&str] = &[
     "src/server/places/answer.rs",
     "src/server/places/key.rs",
@@ -131,7 +131,7 @@ const PURE_FILES: &[&str] = &[
     "src/server/places/trim.rs",
 ];
 
-/// Words by which a pure folder would betray itself.
+/// Words that a pure part may not contain.
 const IMPURE: &[&str] = &[
     "tokio::",
     "async fn",
@@ -142,11 +142,12 @@ const IMPURE: &[&str] = &[
     "TcpStream",
 ];
 
-/// Folders that hold several parts.
+/// Folders that contain several parts.
 const FOLDERS: &[&str] = &["core", "server", "lab"];
 
-/// The part of the crate that a source file belongs to: `src/core/herd/file.rs` and `src/core/herd.rs` to `herd`. The
-/// server itself is `src/server/shell/`; a file that only names the parts of a folder has none.
+/// The part of the crate that a source file belongs to: `src/core/herd/file.rs` and
+/// `src/core/herd.rs` to `herd`. The part `server` is in `src/server/shell/`. A file that only
+/// lists a folder's parts belongs to none.
 fn part(file: &Path) -> String {
     let inside = file.strip_prefix("src").expect("a file of src");
     let mut names = inside
@@ -163,12 +164,12 @@ fn part(file: &Path) -> String {
     }
 }
 
-/// What stands on what: a folder imports only those before it, and itself.
+/// The layers, in order: a folder imports only itself and folders before it.
 const LAYERS: &[&str] = &[
     "core", "server", "trace", "report", "scenario", "sim", "lab", "diff", "view", "load", "cli",
 ];
 
-/// The layer of a part; none of what is small and beside them.
+/// The layer of a part, or `None` if the part belongs to no layer.
 fn layer(part: &str) -> Option<usize> {
     let is_file = |folder: &str| {
         let inside = if part == "server" { "shell" } else { part };
@@ -197,7 +198,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Source lines that are code, without tests (which may know everything).
+/// The lines of code in a file, without tests, which may import everything.
 fn code(file: &Path) -> Vec<(usize, String)> {
     let name = file
         .file_name()
@@ -215,8 +216,8 @@ fn code(file: &Path) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// The lines of a file, with their numbers, but for those items that are there for tests alone. Each of these ends, as rustfmt
-/// puts it, in the first line that is indented as it is and closes something or ends a statement.
+/// The lines of a file with their numbers, without items for tests. As rustfmt formats them, such
+/// an item ends in the first line with the same indentation that ends in `;`, `}` or `,`.
 fn without_tests(text: &str) -> Vec<(usize, &str)> {
     let mut lines = (1..).zip(text.lines());
     let mut kept = Vec::new();
@@ -238,7 +239,7 @@ fn without_tests(text: &str) -> Vec<(usize, &str)> {
     kept
 }
 
-/// The parts that a line names, as in `crate::herd::Herd` or `use crate::{diag, herd};`.
+/// The parts that a line imports or names, as in `crate::herd::Herd` or `use crate::{diag, herd};`.
 fn named(line: &str) -> Vec<String> {
     let mut parts = Vec::new();
     for rest in line.split("crate::").skip(1) {
@@ -316,7 +317,7 @@ fn pure_folders_have_no_network_clock_or_thread() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The tests above can fail.
+/// The checks above can fail.
 #[test]
 fn the_checks_see_what_they_look_for() {
     assert_eq!(named("use crate::herd::Herd;"), ["herd"]);
@@ -347,7 +348,7 @@ fn no_file_is_too_long_to_live_in() {
     }
 }
 
-/// The project's own text files, without what tools build and fetch.
+/// The project's own text files, without those that tools create or fetch.
 fn texts(folder: &Path) -> Vec<PathBuf> {
     const TEXT: &[&str] = &[
         "rs", "md", "toml", "css", "js", "html", "yml", "yaml", "sh", "snap", "service",
@@ -371,7 +372,7 @@ fn texts(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Lines that git left where it could not put two changes together.
+/// The lines with conflict markers of git.
 fn conflicts(text: &str) -> Vec<usize> {
     let lines = text.lines().zip(1..);
     let left =
@@ -416,14 +417,14 @@ fn the_map_shows_every_part() {
     assert_eq!(missing("| `src/core/herd/` |").len(), MAY_KNOW.len() - 1);
 }
 
-/// Where the links of a Markdown text lead, without those to other sites.
+/// The targets of the links in a Markdown text, without links to other sites.
 fn links(text: &str) -> Vec<&str> {
     let ends = text.split("](").skip(1);
     let links = ends.filter_map(|rest| rest.split(')').next());
     links.filter(|link| !link.contains("://")).collect()
 }
 
-/// The names by which one can link to the headings of a Markdown text.
+/// The anchors of the headings in a Markdown text.
 fn anchors(text: &str) -> Vec<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let names = headings.map(|line| {

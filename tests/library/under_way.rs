@@ -1,5 +1,5 @@
-//! What is under way when a network fails: nothing arrives sooner than it can, nothing that may pass is held up, and
-//! each fault counts what it held up, and nothing else.
+//! Messages in flight when a network fails: none arrives before its latency has passed, none is
+//! held up without cause, and each fault's impact counts exactly the messages that it held up.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use proxy_herd::scenario::Scenario;
 use proxy_herd::sim;
 use proxy_herd::trace::Trace;
 
-/// Two servers with a slow link on which nobody gives signs of life.
+/// Runs these steps with two servers on a slow link, without heartbeats.
 fn run(steps: &str) -> Trace {
     let folder = tempfile::tempdir().expect("a folder");
     let herd = "name = \"two\"\nservers = [\"A\", \"B\"]\nlinks = [\"A-B\"]";
@@ -26,14 +26,14 @@ fn run_text(text: &str, folder: &Path) -> Trace {
     sim::run(&scenario).expect("it runs")
 }
 
-/// A client tells `server` at this time, in milliseconds, where it is.
+/// A step in which a client sends its location to `server` at this time, in milliseconds.
 fn tells(client: &str, at: u64, server: &str) -> String {
     format!(
         "{{ at = \"{at}ms\", client = \"{client}\", to = \"{server}\", send = \"IAMAT {client} +1+1 {{now}}\", reply = \"AT *\" }},"
     )
 }
 
-/// When `server` heard of a client from its neighbour, in milliseconds.
+/// When `server` received a client's update from its neighbour, in milliseconds.
 fn heard(trace: &Trace, client: &str, server: &str) -> u64 {
     let found = trace.events.iter().find(|event| {
         let by_server = matches!(&event.who, Actor::Server(name) if **name == *server);
@@ -44,7 +44,7 @@ fn heard(trace: &Trace, client: &str, server: &str) -> u64 {
     found.expect("it heard").at / 1_000_000
 }
 
-/// What each fault touched, in the order in which they ended.
+/// The impact of each fault, in the order in which they ended.
 fn touched(trace: &Trace) -> Vec<u64> {
     let counts = trace.events.iter().filter_map(|event| match event.what {
         EventKind::Affected { count, .. } => Some(count),
@@ -55,17 +55,17 @@ fn touched(trace: &Trace) -> Vec<u64> {
 
 #[test]
 fn nothing_arrives_sooner_than_the_link_can_carry_it() {
-    // Sent at 3.010, due at 3.210.
+    // The update is sent at 3.010 s, and is due at 3.210 s.
     let kiwi = tells("kiwi", 3000, "A");
     for (cut, from, until, arrives, count) in [
-        // Healed while it is on its way: nothing was held up.
+        // The cut is healed before the message is due, so nothing was held up.
         ("partition = \"A-B\"", 3100, 3150, 3210, 0),
-        // Cut before it was sent.
+        // The cut is there before the message is sent.
         ("partition = \"A-B\"", 2990, 3015, 3210, 0),
-        // Cut when it was due.
+        // The cut is there when the message is due.
         ("partition = \"A-B\"", 3100, 3300, 3300, 1),
         ("partition_oneway = \"A-B\"", 3100, 3300, 3300, 1),
-        // The other way may pass, however long the cut holds.
+        // The cut is in the other direction, so it holds nothing up.
         ("partition_oneway = \"B-A\"", 3100, 3150, 3210, 0),
         ("partition_oneway = \"B-A\"", 3205, 3208, 3210, 0),
         ("partition_oneway = \"B-A\"", 2990, 3011, 3210, 0),
@@ -97,7 +97,7 @@ fn a_later_message_on_a_quicker_link_moves_no_earlier_one() {
     let cut = run(&steps("{ at = \"2900ms\", partition_oneway = \"B-A\" },"));
     for client in ["kiwi", "plum"] {
         assert_eq!(heard(&cut, client, "B"), heard(&free, client, "B"));
-        // TCP keeps the order.
+        // TCP keeps the order, so the later message also arrives then.
         assert_eq!(heard(&free, client, "B"), 3910);
     }
 }
@@ -115,7 +115,7 @@ fn a_run_goes_on_while_something_is_under_way_on_a_link_that_was_slow() {
 
 #[test]
 fn a_cut_counts_what_it_holds_up_and_no_other_does() {
-    // The second cut is healed at once; the first still holds the way.
+    // The second cut is healed at once, but the first still blocks that direction.
     let steps = format!(
         "{{ at = \"3s\", partition = \"A-B\" }}, {{ at = \"3200ms\", partition = \"A\", from = [\"B\", \"clients\"] }}, \
          {{ at = \"3201ms\", heal = \"A\", from = [\"B\", \"clients\"] }}, {} {{ at = \"4500ms\", heal = \"A-B\" }},",
@@ -124,7 +124,7 @@ fn a_cut_counts_what_it_holds_up_and_no_other_does() {
     let trace = run(&steps);
     assert_eq!(touched(&trace)[0], 0);
     assert!(touched(&trace)[1] > 0);
-    // Healed in pieces, each piece is over when it is healed.
+    // If a cut is healed in pieces, each piece ends when it is healed.
     let pieces = format!(
         "{{ at = \"3s\", partition = \"A\", from = [\"B\", \"clients\"] }}, {{ at = \"3s\", heal = \"A-B\" }}, {} \
          {{ at = \"5s\", heal = \"A\", from = \"clients\" }},",
@@ -135,7 +135,7 @@ fn a_cut_counts_what_it_holds_up_and_no_other_does() {
 
 #[test]
 fn a_connection_that_can_not_come_to_be_is_held_up() {
-    // The client's SYN arrives; what answers it would not.
+    // The client's SYN arrives, but the answer to it would not.
     let steps = format!(
         "{{ at = \"3s\", partition_oneway = \"A-clients\" }}, {} {{ at = \"5s\", heal = \"all\" }},",
         tells("kiwi", 3100, "A")
@@ -163,9 +163,9 @@ fn refused_is_who_was_refused() {
         format!("{{ at = \"{at}ms\", client = \"x\", to = \"A\", send = \"hello\", {more} }},")
     };
     for (from, until, more, count) in [
-        // On its way when the port closes.
+        // The SYN is in flight when the port closes.
         (3002, 4000, "no_reply = true", 1),
-        // On its way when the port is closed, and there when it is open again.
+        // The SYN is in flight while the port is closed, and arrives after it was opened again.
         (3000, 3001, "reply = \"? hello\"", 0),
     ] {
         let steps = format!(

@@ -1,4 +1,4 @@
-//! A scenario that is written as a file is read as the same: it runs the same, to the byte.
+//! A scenario that is written to a file and read again gives the same run, byte for byte.
 
 use proxy_herd::journal::{Event, EventKind};
 use proxy_herd::scenario::Scenario;
@@ -12,7 +12,7 @@ fn scenarios() -> Vec<Scenario> {
     shipped::scenarios().into_iter().map(load).collect()
 }
 
-/// What a scenario is when it was written and read, without a folder in which its herd or bodies could be.
+/// Writes a scenario and reads it again, without a folder for its herd or bodies.
 fn again(scenario: &Scenario) -> Scenario {
     let text = scenario.to_toml();
     let name = format!("{}.toml", scenario.name);
@@ -22,7 +22,7 @@ fn again(scenario: &Scenario) -> Scenario {
     }
 }
 
-/// The bytes of a trace. Where the file says so is another place in another file.
+/// The bytes of a trace, without the places of expectations, which differ between files.
 fn bytes(trace: &Trace) -> String {
     let mut trace = trace.clone();
     for judgement in &mut trace.judgements {
@@ -61,7 +61,8 @@ fn what_was_expanded_reads_back_as_what_it_was_expanded_from() {
     }
 }
 
-/// What happened, without what the harness says of what it drew. Events have other numbers then.
+/// The events of a run without those that record choices. Event ids are left out, since they differ
+/// then.
 fn story(trace: &Trace) -> Vec<String> {
     let told = trace
         .events

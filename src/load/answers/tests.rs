@@ -6,8 +6,8 @@ fn at(tail: &str) -> String {
     format!("AT Riley +0.000000001 {tail}\n")
 }
 
-/// Good, wrong, lost, duplicate and still waiting, after the requests `asked` (in capitals: WHATSAT) and these bytes,
-/// however they are cut.
+/// Counts good, wrong, lost, duplicate and still waiting, after the requests `asked` (in capitals:
+/// WHATSAT) and these bytes, for several ways of splitting the bytes.
 fn counted(asked: &[&str], bytes: &str) -> [u64; 5] {
     let all = [bytes.len().max(1), 1, 7].map(|cut| {
         let mut answers = Answers::new(Some("Riley"));
@@ -114,7 +114,8 @@ fn what_comes_behind_an_answer_is_wrong_and_no_request_pays_for_it() {
     }
 }
 
-/// What is shown, and wrong and still waiting, when nothing more comes behind `bytes`, or not in time.
+/// The example, the wrong answers and the waiting requests when nothing follows `bytes` before the
+/// deadline.
 fn ended(asked: RequestKind, bytes: &[u8]) -> (Option<String>, u64, usize) {
     let mut answers = Answers::new(None);
     let mut totals = Totals::default();

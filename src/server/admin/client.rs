@@ -1,4 +1,4 @@
-//! Asking a server's admin listener, as `herd status` and `herd health` do.
+//! The client of a server's admin listener, for `herd status` and `herd health`.
 
 use std::future::pending;
 use std::time::Duration;
@@ -16,33 +16,33 @@ use super::Token;
 use crate::herd::Address;
 use crate::net::Net;
 
-/// A larger answer is none of an admin listener's.
+/// The largest body that is read, in bytes. No admin listener sends more.
 const LARGEST_BODY: usize = 4 << 20;
 
-/// What was answered.
+/// The reply to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// All of the body.
+    /// The whole body.
     pub body: Bytes,
 }
 
-/// Why there was no answer.
+/// Why a request got no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody is there.
+    /// The connection can't be opened.
     #[error("{0}")]
     Connect(#[from] std::io::Error),
-    /// Whoever is there took too long.
+    /// The deadline passed first.
     #[error("no answer in time")]
     Late,
-    /// It answered, but not as an admin listener does.
+    /// The reply is not what an admin listener sends.
     #[error("what answers there is no admin listener of a server")]
     NotHttp,
 }
 
-/// Asks for `path` at `at`, and waits until `patience` is over.
+/// Requests `path` from the admin listener at `at`. `patience` limits the whole exchange.
 pub async fn get<N: Net>(
     net: &N,
     at: &Address,
@@ -53,7 +53,8 @@ pub async fn get<N: Net>(
     asked.unwrap_or(Err(AskError::Late))
 }
 
-/// Has `path` done at `at` for who shows `token`, and waits until `patience` is over.
+/// Posts to `path` at the admin listener at `at`, and shows `token`. `patience` limits the whole
+/// exchange.
 pub async fn post<N: Net>(
     net: &N,
     at: &Address,
@@ -80,7 +81,7 @@ async fn exchange<N: Net>(
     if let Some(token) = token {
         let shown = HeaderValue::try_from(token.authorization());
         let mut shown = shown.map_err(|_| AskError::NotHttp)?;
-        // So that no debug output of the headers holds it.
+        // Debug output of the headers then hides the token.
         shown.set_sensitive(true);
         request = request.method(Method::POST).header(AUTHORIZATION, shown);
     }
@@ -95,7 +96,7 @@ async fn exchange<N: Net>(
         Ok(Reply { status, body })
     };
     let driven = async {
-        // How it ends shows in the answer, or in that there is none.
+        // The reply, or its absence, shows how the connection ended.
         let _ = connection.await;
         pending().await
     };

@@ -1,8 +1,8 @@
-//! Numbers that only grow, and how values are spread: atomics, so that counting waits for nobody.
+//! Counters and histograms. They are atomics, so counting never waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that only grows.
+/// A counter, which only grows.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 
@@ -16,7 +16,7 @@ impl Count {
     }
 }
 
-/// How values are spread over `N` buckets, each up to its bound, and one above them all.
+/// A histogram of `N` buckets, each up to its bound inclusive, and one bucket above them all.
 #[derive(Debug)]
 pub(super) struct Histogram<const N: usize> {
     pub(super) bounds: [u64; N],
@@ -39,7 +39,7 @@ impl<const N: usize> Histogram<N> {
         self.observe_many(value, 1);
     }
 
-    /// Adds `value` `times` times.
+    /// Adds `value` to the histogram `times` times.
     pub(super) fn observe_many(&self, value: u64, times: u64) {
         let bucket = self.bounds.iter().position(|&bound| value <= bound);
         bucket
@@ -49,7 +49,7 @@ impl<const N: usize> Histogram<N> {
     }
 }
 
-/// Bounds in microseconds, in nanoseconds.
+/// Converts bounds from microseconds to nanoseconds.
 pub(super) const fn micros<const N: usize>(mut bounds: [u64; N]) -> [u64; N] {
     let mut at = 0;
     while at < N {

@@ -1,13 +1,13 @@
-//! All metrics by name, and their table for the documentation.
+//! The list of all metrics, and their table for the documentation.
 
-/// A metric, and what it says.
+/// A metric's name, kind and help.
 #[derive(Debug)]
 pub struct Family {
-    /// Its name.
+    /// The name of the metric.
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// What it says, in a few words.
+    /// The meaning of its value, for the `HELP` line and the documentation.
     pub help: &'static str,
 }
 
@@ -213,7 +213,7 @@ pub static FAMILIES: &[Family] = &[
     ),
 ];
 
-/// The table of metrics that the documentation holds.
+/// The table of all metrics for the documentation, in Markdown.
 pub fn markdown() -> String {
     let head = "| metric | kind | meaning |\n|---|---|---|\n".to_owned();
     FAMILIES.iter().fold(head, |text, family| {

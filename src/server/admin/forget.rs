@@ -1,4 +1,4 @@
-//! `POST /forget?client=ID`: what an operator can change, if it shows the token.
+//! `POST /forget?client=ID`: an operator with the token makes the herd forget a client.
 
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
@@ -9,7 +9,7 @@ use crate::node::ForgetError;
 use crate::protocol::escape;
 use crate::protocol::time::Timestamp;
 
-/// Has the herd forget a client. `now` is this server's clock.
+/// Replaces the client's record by a tombstone. `now` is this server's clock.
 pub(super) fn answer(admin: &Admin, request: &Request<Incoming>, now: Timestamp) -> Answer {
     if *request.method() != Method::POST {
         return Answer::plain(StatusCode::METHOD_NOT_ALLOWED, "only POST\n");

@@ -1,4 +1,4 @@
-//! The admin listener: HTTP/1.1, one request a connection, and bounds on everything.
+//! The admin listener: HTTP/1.1 with one request per connection, and a limit on everything.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -31,17 +31,17 @@ use crate::protocol::time::Timestamp;
 use crate::server::Handle;
 use crate::version;
 
-/// Connections at a time. For a further one the oldest is closed, so that whoever holds many and asks nothing keeps
-/// nobody out.
+/// The limit on open connections. A further connection closes the oldest, so a client that opens
+/// many and sends nothing keeps nobody out.
 pub const MOST: usize = 16;
 
-/// From the first byte of a request to the last of its answer.
+/// The time limit for a connection, from when it is accepted to the last byte of its answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A request's head must fit.
+/// The limit on the size of a request's head, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// The pause when a connection can't be accepted.
+/// The pause after an accept that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The paths that can be requested.
@@ -54,34 +54,34 @@ pub const PATHS: [&str; 6] = [
     "/forget?client=ID",
 ];
 
-/// What there is to tell of a server.
+/// Everything that the admin listener reports about a server.
 pub struct Admin {
     /// The herd's name.
     pub herd: Name,
-    /// The server's name there.
+    /// The server's name in the herd.
     pub name: Name,
-    /// When it began.
+    /// When the server began.
     pub began: Instant,
-    /// The server.
+    /// The server that runs.
     pub server: Handle,
-    /// What its events add up to.
+    /// The counts of its events.
     pub metrics: Arc<Metrics>,
-    /// What became of look-ups.
+    /// The counts of look-ups by outcome.
     pub look_ups: Arc<Counts>,
-    /// The queues of its logs, each with what it is called.
+    /// The queues of its logs, each with the log's name.
     pub logs: Vec<(&'static str, Arc<Queue>)>,
-    /// What of the log on standard error was left out.
+    /// The limits on its log lines; it counts lines that were left out.
     pub quota: Arc<Quota>,
-    /// The certificates of its files.
+    /// The certificates that the server loaded from files.
     pub certificates: watch::Receiver<Certificates>,
-    /// From when on it need not wait for all neighbours to be ready.
+    /// When the grace ends: from then on the server can be ready without all neighbours.
     pub grace_ends: Instant,
-    /// What an operator must show to change anything.
+    /// The token that a request must show to change anything.
     pub token: TokenSlot,
 }
 
 impl Admin {
-    /// Whether the server is ready now, or else why not.
+    /// Whether the server is ready now; an error gives the reasons, one per line.
     pub fn readiness(&self) -> Result<(), Vec<String>> {
         if self.metrics.has_namesake() && !self.server.is_stopping() {
             return Err(vec![
@@ -98,7 +98,7 @@ impl Admin {
         )
     }
 
-    /// `now` is the server's clock.
+    /// Answers a request. `now` is the server's clock.
     fn answer(&self, request: &Request<Incoming>, now: impl Fn() -> Timestamp) -> Answer {
         if request.uri().path() == "/forget" {
             return forget::answer(self, request, now());
@@ -112,7 +112,7 @@ impl Admin {
                 kind: "text/plain; version=0.0.4; charset=utf-8",
                 body: text::scrape(self),
             },
-            // Whoever reads this sees that tasks still run, and that the lock around the Node can be had.
+            // An answer shows that tasks still run, and that the lock around the Node can be taken.
             "/livez" => {
                 self.server.clients();
                 Answer::plain(StatusCode::OK, "alive\n")
@@ -192,7 +192,7 @@ impl Admin {
     }
 }
 
-/// A record as operators read it.
+/// A record as JSON for operators.
 fn shown(record: &Record, hops: u32) -> serde_json::Value {
     let mut json = serde_json::json!({
         "client": escape(record.id()),
@@ -202,21 +202,21 @@ fn shown(record: &Record, hops: u32) -> serde_json::Value {
         "skew": escape(record.skew_text()),
         "hops": hops,
     });
-    // Nearly all clients were never forgotten.
+    // Nearly all records are of generation 0, so it is not shown.
     if record.generation() > 0 {
         json["generation"] = record.generation().into();
     }
     json
 }
 
-/// The client that a request is about, if it names one.
+/// The client in a request's query, if there is one.
 pub(super) fn client_of(request: &Request<Incoming>) -> Option<Vec<u8>> {
     let pairs = request.uri().query().unwrap_or_default().split('&');
     let mut named = pairs.filter_map(|pair| pair.strip_prefix("client="));
     named.next().and_then(decoded)
 }
 
-/// Takes `%41` and the like apart; a `+` is a plus, for ids have no blanks.
+/// Decodes `%41` and the like. A `+` stays a plus, since ids contain no blanks.
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
@@ -230,7 +230,7 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
     (!decoded.is_empty()).then_some(decoded)
 }
 
-/// What is answered.
+/// An answer to an admin request, before it is written as HTTP.
 pub(super) struct Answer {
     status: StatusCode,
     kind: &'static str,
@@ -253,7 +253,7 @@ impl Answer {
                 kind: "application/json",
                 body: json + "\n",
             },
-            // Only maps whose keys are no strings can't be written, and there are none.
+            // This error needs a map whose keys are not strings, and no value here has one.
             Err(error) => Self::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }
@@ -271,18 +271,18 @@ impl Answer {
     }
 }
 
-/// Answers until it is dropped.
+/// Serves admin requests until the future is dropped.
 ///
 /// # Errors
 ///
-/// When a task of it panicked.
+/// When a task of a connection panicked.
 pub async fn serve<N: Net>(
     net: N,
     listener: N::Listener,
     admin: Arc<Admin>,
 ) -> Result<Infallible, JoinError> {
     let mut connections = JoinSet::new();
-    // The oldest first; some may be over.
+    // The tasks of connections, oldest first. Some may have ended.
     let mut open = VecDeque::new();
     loop {
         let ended = async {
@@ -319,11 +319,11 @@ async fn converse<N: Net>(net: N, connection: Connection<N::Stream>, admin: Arc<
         .timer(TokioTimer::new())
         .header_read_timeout(DEADLINE)
         .keep_alive(false)
-        // Who has sent a request and closes its half of the connection still wants the answer.
+        // A client that closes its half of the connection after the request still gets the answer.
         .half_close(true)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(connection.stream), service);
-    // Whoever asks too slowly, or no HTTP, gets no answer.
+    // A client that sends too slowly, or no HTTP, gets no answer.
     let _ = timeout(DEADLINE, conversation).await;
 }
 

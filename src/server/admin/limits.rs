@@ -1,4 +1,4 @@
-//! How often each limit was met.
+//! How often each limit was reached.
 
 use super::metrics::Metrics;
 use super::outcomes::{FULL, FUTURE_TIME};
@@ -7,13 +7,14 @@ use crate::server::HOLD_BACK;
 
 /// A limit that `herd_limits_hit_total` counts.
 pub(super) struct Limit {
-    /// Mostly that of the setting.
+    /// The name of the setting that sets the limit, for most limits.
     pub(super) name: &'static str,
-    /// How often it was met; the number is that of look-ups which were turned away because too many were in flight.
+    /// How often the limit was reached. The number is the count of look-ups that failed because too
+    /// many were in flight.
     pub(super) hits: fn(&Metrics, u64) -> u64,
 }
 
-/// Their names, as the metric shows them.
+/// The names of all limits, as the metric shows them.
 pub fn limits() -> impl Iterator<Item = &'static str> {
     LIMITS.iter().map(|limit| limit.name)
 }

@@ -1,4 +1,5 @@
-//! A server's events, added up. A count is an atomic; an event of a line costs one or two of them and no memory.
+//! Counters of a server's events. Each is an atomic, so an event of a line costs one or two of them
+//! and no memory.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::net::Net;
 use crate::protocol::time::{Skew, Timestamp};
 use crate::server::HOLD_BACK;
 
-/// Connections with clients, or with servers.
+/// Counters of connections with clients, or with servers.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     pub(super) opened: Count,
@@ -43,7 +44,7 @@ impl Connections {
     }
 }
 
-/// What there was of a link.
+/// Counters of a link.
 #[derive(Debug, Default)]
 pub(super) struct LinkCounts {
     pub(super) ups: Count,
@@ -52,13 +53,14 @@ pub(super) struct LinkCounts {
     pub(super) synchronisations: Count,
     pub(super) sent: Count,
     pub(super) received: Count,
-    /// The last synchronisation: nanoseconds since 1970, and how many records it sent and brought.
+    /// When the last synchronisation ended, in nanoseconds since 1970, and the number of records
+    /// that it sent and received.
     pub(super) last: AtomicI64,
     pub(super) last_sent: AtomicU64,
     pub(super) last_received: AtomicU64,
-    /// Records that the neighbour did not confirm to have when this server stopped.
+    /// The number of records that the neighbour had not confirmed when this server stopped.
     pub(super) unconfirmed: AtomicU64,
-    /// Whether it was synchronised since it came up.
+    /// 1 if the link has been synchronised since it came up, otherwise 0.
     pub(super) whole: AtomicU64,
 }
 
@@ -72,66 +74,67 @@ impl LinkCounts {
     }
 }
 
-/// A connection with a server.
+/// An open connection with a server.
 #[derive(Debug)]
 struct WithServer {
-    /// Who was dialled, if this server did that.
+    /// The neighbour that this server dialled, or `None` if the other end dialled.
     dialled: Option<Name>,
-    /// A link was made of it.
+    /// The connection became a link.
     linked: bool,
 }
 
-/// How long a server that made no link counts against this one's readiness. Neighbours dial more often, unless they
-/// are configured to be slower.
+/// How long a rejected handshake counts against readiness. Neighbours dial more often than this,
+/// unless they are configured to be slower.
 const LATELY: Duration = Duration::from_mins(1);
 
-/// Of whatever somebody waits for.
+/// The bounds of histograms of latency, in nanoseconds.
 const LATENCIES: [u64; 16] = micros([
     50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 5_000_000,
 ]);
 
-/// What a server's events add up to.
+/// Counters of all of a server's events.
 #[derive(Debug)]
 pub struct Metrics {
     pub(super) started: Timestamp,
-    /// By neighbour: those that there are.
+    /// The current neighbours, each with its link's counters.
     links: Mutex<Vec<(Name, Arc<LinkCounts>)>>,
     pub(super) lines_in: Count,
     pub(super) lines_out: Count,
     pub(super) client_lines: [Count; LINES.len()],
     pub(super) updates: [Count; OUTCOMES.len()],
-    /// Answers to clients, in nanoseconds from when the line had come.
+    /// The time from a line's arrival to its answer, in nanoseconds, without look-ups.
     pub(super) at_once: Histogram<16>,
-    /// The same of answers that needed a request to Places.
+    /// The time from a line's arrival to its answer, in nanoseconds, for answers that needed
+    /// Places.
     pub(super) looked_up: Histogram<16>,
-    /// Look-ups, in nanoseconds.
+    /// The time of a look-up, in nanoseconds.
     pub(super) places: Histogram<16>,
     pub(super) delay: Histogram<16>,
     pub(super) hops: Histogram<8>,
     pub(super) expired: Count,
-    /// By the setting that holds back.
+    /// How often each limit in [`HOLD_BACK`] made a connection wait.
     pub(super) held_back: [Count; HOLD_BACK.len()],
     pub(super) with_clients: Connections,
     pub(super) with_servers: Connections,
-    /// Those connections that are open and are with servers. Few, and of no interest to a line.
+    /// The open connections with servers. They are few, and no event of a line needs them.
     servers: Mutex<BTreeMap<ConnId, WithServer>>,
     /// How often two servers of one name were met.
     pub(super) namesakes: Count,
     /// When this server last learned that another one has its name.
     namesake: Mutex<Option<Instant>>,
-    /// When there last was a server there, and no link was made with it.
+    /// When a handshake with a server was last rejected, by either end.
     unwilling: Mutex<Option<Instant>>,
-    /// Changes with each event of a link.
+    /// Notifies its receivers of each event of a link.
     changed: watch::Sender<()>,
-    /// A neighbour sent what was heard before this server started.
+    /// A neighbour sent a record from before this server started.
     knows_from_before: AtomicBool,
-    /// It was ready, or had waited long enough to be.
+    /// The server became ready, or its grace ended.
     came_up: AtomicBool,
 }
 
 impl Metrics {
-    /// Nothing has happened yet, and it is `started`.
+    /// Creates the counters. `started` is the server's clock at its start.
     pub fn new(started: Timestamp, neighbours: impl IntoIterator<Item = Name>) -> Self {
         let links = neighbours.into_iter().map(|name| (name, Arc::default()));
         Self {
@@ -163,30 +166,31 @@ impl Metrics {
         }
     }
 
-    /// From now on it counts as empty if no neighbour has sent it anything from before its start.
+    /// Marks the end of the start: from now on the server counts as empty if no neighbour has sent
+    /// it a record from before its start.
     pub fn come_up(&self) {
         self.came_up.store(true, Ordering::Relaxed);
     }
 
-    /// A look-up took this long.
+    /// Adds the time that a look-up took.
     pub(super) fn looked_up_in(&self, took: Duration) {
         self.places.observe(nanos(took));
     }
 
-    /// A neighbour sent what a server heard then.
+    /// Notes when the origin heard a record that a neighbour sent, in nanoseconds since 1970.
     fn hear_of(&self, heard: i128) {
         if heard < self.started.as_nanos() {
             self.knows_from_before.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether it came up, and no neighbour has sent it anything that a server heard before it started. What clients
-    /// said since does not count: a herd that has lost all it knew hears of some clients at once.
+    /// Whether the server has come up without any record from before its start. Newer records do
+    /// not count, since even in a herd that has lost all records clients send updates at once.
     pub fn came_up_empty(&self) -> bool {
         self.came_up.load(Ordering::Relaxed) && !self.knows_from_before.load(Ordering::Relaxed)
     }
 
-    /// How each link was so far.
+    /// The state of each link, with whether it was ever synchronised.
     pub fn links(&self) -> Vec<LinkSeen> {
         let links = self.link_counts().into_iter();
         let seen = links.map(|(peer, counts)| LinkSeen {
@@ -197,7 +201,7 @@ impl Metrics {
         seen.collect()
     }
 
-    /// What there was of the link with each neighbour.
+    /// The counters of each link.
     pub(super) fn link_counts(&self) -> Vec<(Name, Arc<LinkCounts>)> {
         self.linked().clone()
     }
@@ -206,7 +210,7 @@ impl Metrics {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes whenever something happens to a link.
+    /// A receiver that is notified of each event of a link.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -221,20 +225,21 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a server was there lately and no link was made with it, whichever of the two did not want to.
+    /// Whether a handshake with a server was rejected within the last minute, by either end.
     pub fn saw_unwilling(&self) -> bool {
         self.last_unwilling()
             .is_some_and(|last| last.elapsed() < LATELY)
     }
 
-    /// Whether this server learned lately that another one has its name.
+    /// Whether this server learned within the last minute that another one has its name.
     pub fn has_namesake(&self) -> bool {
         let last = self.namesake.lock();
         let last = *last.unwrap_or_else(PoisonError::into_inner);
         last.is_some_and(|last| last.elapsed() < LATELY)
     }
 
-    /// A connection with a server is no more.
+    /// Counts the end of a connection with a server. A handshake that failed counts against
+    /// readiness.
     fn closed(&self, with: &WithServer, why: &CloseReason) {
         let in_vain = match (&with.dialled, why) {
             _ if with.linked => false,
@@ -246,7 +251,7 @@ impl Metrics {
                 | CloseReason::Left,
             ) => false,
             (Some(_), _) => true,
-            // Anybody can connect and say nothing, or nonsense.
+            // Anybody can connect and send nothing, or garbage.
             (None, why) => matches!(why, CloseReason::Refused(_)),
         };
         if in_vain {
@@ -271,7 +276,7 @@ impl Metrics {
         }
     }
 
-    /// Adds an event; `now` is called only for those that need it.
+    /// Counts an event. `now` is called only for events that need the time.
     fn count(&self, what: &EventKind<'_>, now: impl Fn() -> Timestamp) {
         match what {
             EventKind::LineIn { .. } => self.lines_in.add(1),
@@ -300,7 +305,8 @@ impl Metrics {
             }
             EventKind::Ignored { record, why, .. } => {
                 self.updates[ignored(*why)].add(1);
-                // What a client said meanwhile may be newer than what a neighbour sends.
+                // A client may have sent a newer update in the meantime, so an ignored record also
+                // counts.
                 if !self.knows_from_before.load(Ordering::Relaxed) {
                     self.hear_of(heard(record));
                 }
@@ -396,20 +402,23 @@ impl Metrics {
     }
 }
 
-/// More count for these: an update that lies about its way must not spoil the sum of all others.
+/// The largest number of hops that is counted as it is. An update with a false number must not
+/// spoil the sum of all others.
 const MOST_HOPS: u64 = 1000;
 
-/// More counts for this: a record that lies about its time must not spoil the sum of all others.
+/// The longest delay that is counted as it is, in nanoseconds. A record with a false time must not
+/// spoil the sum of all others.
 const LONGEST_DELAY: i128 = 24 * 3600 * 1_000_000_000;
 
-/// The origin's clock when it heard the client, in nanoseconds since 1970.
+/// The origin's clock when it received the client's line, in nanoseconds since 1970.
 fn heard(record: &RecordText<'_>) -> i128 {
     let time = Timestamp::parse(&record.time.0).unwrap_or_default();
     let skew = Skew::parse(&record.skew.0).map_or(0, Skew::as_nanos);
     time.as_nanos() + skew
 }
 
-/// This clock less the origin's when it `heard` the client, in nanoseconds; 0 if this clock is behind that one.
+/// The clock `now` minus the origin's when it `heard` the client, in nanoseconds; 0 if this is
+/// negative.
 fn delay(heard: i128, now: Timestamp) -> u64 {
     let delay = now.as_nanos() - heard;
     u64::try_from(delay.clamp(0, LONGEST_DELAY)).unwrap_or_default()
@@ -419,7 +428,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Adds events up, and passes them on.
+/// A journal that counts events and passes them on.
 pub struct Watched<N, J> {
     net: N,
     metrics: Arc<Metrics>,
@@ -427,7 +436,7 @@ pub struct Watched<N, J> {
 }
 
 impl<N: Net, J: Journal> Watched<N, J> {
-    /// Adds what is recorded to `metrics` and passes it on to `next`.
+    /// Counts events in `metrics` and passes them on to `next`.
     pub fn new(net: N, metrics: Arc<Metrics>, next: J) -> Self {
         Self { net, metrics, next }
     }

@@ -1,8 +1,8 @@
-//! Watching a server: what its events add up to ([`Metrics`]), whether it is ready ([`ready`]), and a small HTTP server
-//! that says both ([`serve`]), with who asks it ([`get`]).
+//! Monitoring of a server: counted events ([`Metrics`]), readiness ([`ready`]), a small HTTP server
+//! that reports both ([`serve`]), and its client ([`get`]).
 //!
-//! Nothing here decides anything, and nothing that a server does waits for it. Whoever shows the [`Token`] can have a client
-//! forgotten ([`post`]).
+//! Nothing here makes decisions for the server, and the server waits for nothing here. An operator
+//! with the [`Token`] can make the herd forget a client ([`post`]).
 
 mod client;
 mod counts;

@@ -1,9 +1,9 @@
-//! The words by which metrics call what became of lines, updates and connections.
+//! The labels of metrics for the outcomes of lines, updates and connections.
 
 use crate::journal::{CloseReason, Ignored};
 use crate::protocol::client::Refusal;
 
-/// What may become of a client's line, by its kind.
+/// The kinds of clients' lines, each with a possible outcome. A count's index is the position here.
 pub(super) const LINES: [(&str, &str); 16] = [
     ("iamat", "accepted"),
     ("iamat", "known"),
@@ -45,7 +45,7 @@ pub(super) const FULL: usize = 14;
 
 pub(super) const FUTURE_TIME: usize = 15;
 
-/// What may become of an update.
+/// The outcomes of an update from a neighbour. A count's index is the position here.
 pub(super) const OUTCOMES: [&str; 5] = ["accepted", "known", "older", "expired", "tied"];
 
 pub(super) const fn ignored(why: Ignored) -> usize {
@@ -57,7 +57,7 @@ pub(super) const fn ignored(why: Ignored) -> usize {
     }
 }
 
-/// Why connections end or are not taken.
+/// The reasons why a connection was closed or refused. A count's index is the position here.
 pub(super) const REASONS: [&str; 16] = [
     "ended",
     "failed",

@@ -1,28 +1,29 @@
-//! What the system says of this process, under the names that Prometheus' own libraries use. Where there is no `/proc`, as
-//! outside Linux, what only stands there is left out.
+//! Statistics of this process from the system, under the names that Prometheus' own libraries use.
+//! Values that come from `/proc` are missing on systems without it.
 
 use std::fs::File;
 use std::io::Read as _;
 
-/// `/proc/self/status` has some 60 lines and fits several times.
+/// The number of bytes to read of `/proc/self/status`, whose 60 lines or so need far less.
 const LARGEST: u64 = 16 * 1024;
 
-/// More open descriptors than this are not counted one by one: a process that has them has no limit worth a metric.
+/// Descriptors are counted up to this number. A process that has more of them has no limit worth a
+/// metric.
 const MOST_DESCRIPTORS: usize = 1 << 20;
 
-/// What the system says now.
+/// The statistics at one moment. A value that the system does not give is `None`.
 #[derive(Debug, Default)]
 pub(super) struct Process {
-    /// By all threads, in user space and in the system, in nanoseconds.
+    /// CPU time of all threads, in user space and in the system, in nanoseconds.
     pub(super) cpu: Option<u64>,
     pub(super) resident_bytes: Option<u64>,
     pub(super) virtual_bytes: Option<u64>,
     pub(super) open_files: Option<usize>,
-    /// The soft limit; none if there is none.
+    /// The soft limit on descriptors, or `None` if there is no limit.
     pub(super) most_files: Option<u64>,
 }
 
-/// Asks the system. It reads files that are none and never wait.
+/// Reads the statistics. The files in `/proc` are not on a disk, so reading them never blocks.
 pub(super) fn ask() -> Process {
     let status = status();
     let bytes = |field| kilobytes(&status, field)?.checked_mul(1024);
@@ -55,20 +56,20 @@ fn of_the_system() -> Process {
 fn status() -> String {
     let mut text = String::new();
     if let Ok(file) = File::open("/proc/self/status") {
-        // What can't be read is not told.
+        // A file that can't be read leaves its values out.
         let _ = file.take(LARGEST).read_to_string(&mut text);
     }
     text
 }
 
-/// The number behind `field`, such as `VmRSS:`.
+/// The number after `field`, such as `VmRSS:`, in kilobytes.
 fn kilobytes(status: &str, field: &str) -> Option<u64> {
     let mut lines = status.lines();
     let rest = lines.find_map(|line| line.strip_prefix(field))?;
     rest.trim().strip_suffix("kB")?.trim_end().parse().ok()
 }
 
-/// The number of open descriptors, without the one by which they are counted.
+/// The number of open descriptors, without the one that lists them.
 fn open_files() -> Option<usize> {
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     Some(entries.take(MOST_DESCRIPTORS).count().saturating_sub(1))
@@ -95,7 +96,7 @@ mod tests {
             .collect();
         let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
         let after = ask();
-        // Other tests open and close files meanwhile.
+        // Other tests open and close files at the same time.
         assert!(after.open_files.expect("counted") > held.len());
         assert!(after.resident_bytes.expect("told") > memory.len() as u64);
         assert!(after.virtual_bytes > after.resident_bytes);

@@ -1,26 +1,27 @@
-//! Whether a server should be sent clients.
+//! Readiness: whether a load balancer should send clients to a server.
 
 use crate::journal::CloseReason;
 
-/// What there was of a link since the server started.
+/// The history of a link since the server started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSeen {
-    /// The neighbour.
+    /// The name of the neighbour.
     pub peer: String,
-    /// It is up.
+    /// The link is up now.
     pub up: bool,
-    /// It was synchronised at least once in this run.
+    /// The link was synchronised at least once since the server started.
     pub synchronised: bool,
 }
 
-/// Whether a server is ready, or else why not, one reason a line.
+/// Whether a server is ready; an error gives the reasons, one per line.
 ///
-/// A server that starts knows nothing, so it waits until each neighbour has sent it what it knows. One that can't be
-/// reached must not hold it up for ever, nor one that is up but never gets done: once the grace is over, one
-/// neighbour that sent everything will do, and so will none if there is none to be reached. Neighbours that are
-/// reachable, but with which no handshake succeeds (`unwilling`), are another thing: most likely this one has the
-/// wrong secret or certificate. What was synchronised once stays so: a neighbour that dies later takes no server out
-/// of rotation. Nor should clients be sent where none can come in (`shut`).
+/// A server starts empty, so it waits until each neighbour has sent its records. A neighbour that
+/// is unreachable, or never finishes, must not delay the server for ever. After the grace one
+/// synchronised neighbour is therefore enough, and none is needed if none is up. If neighbours are
+/// reachable but reject the handshake (`unwilling`), the server stays not ready, since most likely
+/// its secret or certificate is wrong. A link that was synchronised once counts for good, so a
+/// neighbour that dies later takes no server out of rotation. A server whose listener accepts no
+/// clients (`shut`) is not ready either.
 pub fn ready(
     links: &[LinkSeen],
     unwilling: bool,

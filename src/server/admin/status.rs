@@ -1,63 +1,67 @@
-//! How a server is, as one value: what `/status` tells and `herd status` reads.
+//! A server's status as one value, which `/status` writes and `herd status` reads.
 
 use serde::{Deserialize, Serialize};
 
-/// How a server is. Fields may come with later versions, so who reads this passes over what it does not know.
+/// A server's status. Later versions may add fields, so a reader ignores those that it does not
+/// know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// Its herd.
+    /// The herd's name.
     pub herd: String,
-    /// Its name there.
+    /// The server's name in the herd.
     pub server: String,
-    /// Of the package.
+    /// The version of the package.
     pub version: String,
-    /// That it was built from, or `unknown`.
+    /// The commit that the program was built from, or `unknown`.
     pub commit: String,
     /// The commit's day, or `unknown`.
     pub date: String,
-    /// How long it has run.
+    /// The time since the server began, in whole seconds.
     pub up_seconds: u64,
     /// Whether clients should be sent to it.
     pub ready: bool,
-    /// Why not, if not.
+    /// The reasons why the server is not ready. The list is empty if it is.
     pub not_ready_because: Vec<String>,
-    /// It was ready, or had waited long enough, and no neighbour had sent it anything from before its start.
+    /// The server became ready or its grace ended, and no neighbour had sent it any record from
+    /// before its start.
     pub came_up_empty: bool,
-    /// The number of clients' records that it holds.
+    /// The number of clients whose record the server holds.
     pub records: u64,
-    /// Its links, in the order of the herd file.
+    /// The server's links, in the order of the herd file.
     pub links: Vec<LinkReport>,
 }
 
-/// How a link is, as one of its ends sees it.
+/// The status of a link, as one of its ends sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkReport {
-    /// The neighbour.
+    /// The name of the neighbour.
     pub peer: String,
-    /// Updates flow.
+    /// The link is up, so updates flow.
     pub up: bool,
-    /// What was missed before it came up was made good.
+    /// The records that were missed before the link came up have been exchanged.
     pub synchronised: bool,
-    /// The number of records that wait to be sent to the neighbour: how far that lags behind.
+    /// The number of records that wait to be sent to the neighbour, so it shows how far the
+    /// neighbour lags.
     pub waiting: u64,
-    /// Whether both knew the same when they last compared digests.
+    /// Whether both ends held the same records when they last compared digests.
     #[serde(default)]
     pub agree: Option<bool>,
-    /// How long a line takes there and its answer back, in nanoseconds; not said by a neighbour of an older version.
+    /// The round trip of a line, in nanoseconds. It is `None` before the first measurement, and
+    /// with a neighbour of an older version.
     #[serde(default)]
     pub round_trip_nanos: Option<u64>,
-    /// Nanoseconds by which the neighbour's clock is ahead, give or take half the round trip.
+    /// Nanoseconds by which the neighbour's clock is ahead, plus or minus half the round trip.
     #[serde(default)]
     pub clock_offset_nanos: Option<i64>,
 }
 
 impl Status {
-    /// Records that wait to be sent to any neighbour.
+    /// The number of records that wait to be sent, over all links.
     pub fn waiting(&self) -> u64 {
         self.links.iter().map(|link| link.waiting).sum()
     }
 
-    /// How many links are up.
+    /// The number of links that are up.
     pub fn links_up(&self) -> usize {
         self.links.iter().filter(|link| link.up).count()
     }

@@ -12,12 +12,12 @@ use super::outcomes::{LINES, OUTCOMES, REASONS};
 use super::process;
 use crate::version;
 
-/// A text that grows. Writing into a string can't fail.
+/// The text of a scrape. Writing into a string can't fail.
 #[derive(Default)]
 struct Text(String);
 
 impl Text {
-    /// Begins a metric.
+    /// Begins a metric with its `HELP` and `TYPE` lines.
     fn family(&mut self, name: &'static str) -> Samples<'_> {
         if let Some(Family { kind, help, .. }) = FAMILIES.iter().find(|family| family.name == name)
         {
@@ -34,7 +34,8 @@ struct Samples<'a> {
 }
 
 impl Samples<'_> {
-    /// One sample. No label's value needs an escape: they are words of this program and names of servers.
+    /// Adds one sample. Labels are words of this program or names of servers, so their values need
+    /// no escapes.
     fn put(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) -> &mut Self {
         self.named(self.name, labels, &value)
     }
@@ -58,7 +59,7 @@ impl Samples<'_> {
         self
     }
 
-    /// A histogram, whose bounds and sum are printed by `unit`.
+    /// Adds the samples of a histogram. `unit` prints its bounds and its sum.
     fn histogram<const N: usize>(
         &mut self,
         labels: &[(&str, &str)],
@@ -83,14 +84,14 @@ impl Samples<'_> {
     }
 }
 
-/// Nanoseconds as seconds, exactly.
+/// Prints nanoseconds as seconds, exactly.
 fn seconds(nanos: u64) -> String {
     let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
     let text = text.trim_end_matches('0');
     text.strip_suffix('.').unwrap_or(text).to_owned()
 }
 
-/// Everything there is to say now.
+/// The answer to `/metrics`.
 pub(super) fn scrape(admin: &Admin) -> String {
     let mut text = Text::default();
     let build = [
@@ -266,7 +267,7 @@ fn connections(text: &mut Text, admin: &Admin) {
         let mut samples = text.family(name);
         for (with, connections) in both {
             for (reason, count) in REASONS.iter().zip(counts(connections)) {
-                // Most reasons never occur, and some can't.
+                // Most reasons never occur, and some are impossible.
                 if count.get() > 0 {
                     samples.put(&[("with", with), ("reason", reason)], count.get());
                 }

@@ -1,4 +1,4 @@
-//! How long look-ups take, as who waits for them sees it.
+//! The latency of look-ups, including the wait for a permit and retries.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 use super::Metrics;
 use crate::places::{LookUp, Places};
 
-/// Asks somebody else, and measures how long that takes.
+/// Passes look-ups on, and measures how long each takes.
 pub struct Timed {
     metrics: Arc<Metrics>,
     next: Arc<dyn Places>,
 }
 
 impl Timed {
-    /// Asks `next`, and tells `metrics`.
+    /// Passes look-ups on to `next`, and adds their times to `metrics`.
     pub fn new(metrics: Arc<Metrics>, next: Arc<dyn Places>) -> Self {
         Self { metrics, next }
     }

@@ -1,4 +1,4 @@
-//! The token by which an operator shows that it may change what a server knows.
+//! The token that authorises an operator to change a server's records.
 
 use std::fmt;
 use std::io::{self, Read as _};
@@ -7,30 +7,30 @@ use std::sync::{PoisonError, RwLock};
 
 use ring::hmac::{self, HMAC_SHA256};
 
-/// A token may not be shorter, in bytes, or it could be guessed.
+/// The shortest token in bytes, since a shorter one could be guessed.
 const SHORTEST: usize = 16;
 
-/// A file with more in it holds no token: a header would not take it either.
+/// The longest token in bytes, so that it fits into a header.
 const LONGEST: usize = 4096;
 
-/// A token of an operator. It does not show.
+/// An operator's token. Its debug output hides the text.
 #[derive(Clone)]
 pub struct Token {
     text: String,
 }
 
-/// Why a file holds no token. No message shows what was found there.
+/// Why a file holds no token. No message shows the file's content.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file can't be read.
     #[error("can't read the admin token in `{}`: {error}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
-    /// Something else is in it.
+    /// The file's content is not a valid token.
     #[error(
         "there is no admin token in `{}`: it is {SHORTEST} to {LONGEST} visible ASCII characters without blanks, \
          such as `openssl rand -hex 32` prints",
@@ -40,7 +40,7 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// Takes the token if it can be one: it must not be guessed, and fit into a header as it is.
+    /// Checks that a text is long enough not to be guessed, and fits into a header as it is.
     fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let fits = (SHORTEST..=LONGEST).contains(&text.len())
@@ -50,11 +50,11 @@ impl Token {
         })
     }
 
-    /// The token in the file at `path`. White space at its ends is no part of it.
+    /// Reads the token from the file at `path`, without white space at its ends.
     ///
     /// # Errors
     ///
-    /// When the file can't be read, or holds something else.
+    /// When the file can't be read, or its content is not a valid token.
     pub fn load(path: &Path) -> Result<Self, TokenError> {
         let unreadable = |error| TokenError::Unreadable {
             path: path.to_owned(),
@@ -62,7 +62,7 @@ impl Token {
         };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
-        // More than fits, so that a longer one is not taken for its beginning.
+        // The limit leaves room for white space, but still exposes a token that is too long.
         let most = LONGEST as u64 + 16;
         file.take(most)
             .read_to_end(&mut bytes)
@@ -71,13 +71,13 @@ impl Token {
         text.ok_or_else(|| TokenError::NoToken(path.to_owned()))
     }
 
-    /// What stands behind `authorization:` in a request that shows the token.
+    /// The value of the header `authorization` in a request with this token.
     pub(super) fn authorization(&self) -> String {
         format!("Bearer {}", self.text)
     }
 
-    /// Whether `shown`, the value of an `authorization` header, shows this token. How long that takes says nothing of the
-    /// token: what is compared are MACs by it.
+    /// Whether `shown`, the value of an `authorization` header, contains this token. The comparison
+    /// takes constant time because it compares MACs.
     pub(super) fn is_shown_by(&self, shown: &[u8]) -> bool {
         const SCHEME: &[u8] = b"bearer ";
         let Some((scheme, shown)) = shown.split_at_checked(SCHEME.len()) else {
@@ -96,17 +96,17 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The token that is required now, if there is one: it can be replaced while a server runs.
+/// The token that is required now, if any. It can be replaced while the server runs.
 #[derive(Debug, Default)]
 pub struct TokenSlot(RwLock<Option<Token>>);
 
 impl TokenSlot {
-    /// Asks for `token` until another one is put here.
+    /// Requires `token`, until it is replaced.
     pub fn new(token: Option<Token>) -> Self {
         Self(RwLock::new(token))
     }
 
-    /// Asks for `token` from now on; without one nobody may change anything.
+    /// Requires `token` from now on. Without a token, all changes are rejected.
     pub fn replace(&self, token: Option<Token>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = token;
     }

@@ -1,5 +1,5 @@
-//! A log file that is rotated when it has grown large: `log-Riley.txt` becomes `log-Riley.txt.1`, that
-//! `log-Riley.txt.2`, and so on.
+//! A log file that is rotated at a certain size: `log-Riley.txt` becomes `log-Riley.txt.1`, that
+//! one becomes `log-Riley.txt.2`, and so on.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::notice::{Notice, Outlet, Tell};
 
-/// Whether the file was removed is looked up this often at most, when something is written.
+/// The shortest time between two checks whether the file was removed. A write makes the check.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The file. What is given to [`write`](Write::write) at once stays together.
+/// A log file that rotates itself. The bytes of one [`write`](Write::write) are never split between
+/// two files.
 pub struct Rotating {
     path: PathBuf,
     /// The size in bytes at which it is rotated.
@@ -21,17 +22,18 @@ pub struct Rotating {
     keep: usize,
     tell: Tell,
     open: Open,
-    /// When it was last seen to be there.
+    /// When the file was last checked for removal.
     seen: Instant,
-    /// It was told that it can't be opened again.
+    /// The operator knows already that the removed file can't be created again.
     is_lost: bool,
 }
 
-/// The file while it is open.
+/// The open file, with its size so far.
 struct Open {
     file: File,
     size: u64,
-    /// A pipe or a device is never rotated: its name would go, and a file would take its place.
+    /// The size at which to rotate. A pipe or a device is never rotated, since a plain file would
+    /// take its place.
     rotates_at: Option<u64>,
 }
 
@@ -48,12 +50,11 @@ impl Open {
 }
 
 impl Rotating {
-    /// Opens the file, or goes on with the one that is there; its folder is made if it is missing. What happens to it
-    /// later is reported by `tell`. If it is a pipe, this waits for somebody to read from it.
-    ///
+    /// Opens the file for appending, and creates it and its folder if they are missing. Later
+    /// failures are reported by `tell`. Opening a pipe waits until somebody reads from it.
     /// # Errors
     ///
-    /// When the folder or the file can't be opened. They are named.
+    /// When the folder or the file can't be opened. The error names it.
     pub fn open(path: PathBuf, most: u64, keep: usize, tell: Tell) -> io::Result<Self> {
         let open = begin(&path, most)?;
         Ok(Self {
@@ -67,7 +68,8 @@ impl Rotating {
         })
     }
 
-    /// Rotates the file and begins a new one. If that fails, the old one goes on under its name.
+    /// Rotates the file and begins a new one. After a failure the old file is still written, under
+    /// its old name if rotated files are kept.
     fn rotate(&mut self) -> io::Result<()> {
         if self.keep == 0 {
             fs::remove_file(&self.path)?;
@@ -75,7 +77,7 @@ impl Rotating {
         for number in (0..self.keep).rev() {
             let older = self.numbered(number + 1);
             match fs::rename(self.numbered(number), older) {
-                // There need not be that many yet.
+                // Fewer files than `keep` may exist yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 renamed => renamed?,
             }
@@ -87,7 +89,7 @@ impl Rotating {
             }
             Err(error) => {
                 if self.keep > 0 {
-                    // Or each further attempt would push one of the older files out.
+                    // Without this, each further attempt would push out one of the older files.
                     let _ = fs::rename(self.numbered(1), &self.path);
                 }
                 Err(error)
@@ -101,14 +103,15 @@ impl Rotating {
             return;
         }
         if let Err(error) = self.rotate() {
-            // A file that can't be rotated is better too large than lost. It is tried again when as much has come again.
+            // A file that is too large is better than lost lines. The next attempt follows when the
+            // file has grown by another such size.
             self.open.rotates_at = Some(size.saturating_add(self.most));
             (self.tell)(&Notice::NotRotated(error));
         }
     }
 
-    /// What is written into a file without a name is lost, so that one is begun anew. (A file that was moved has a name, and
-    /// whoever moved it says by SIGHUP when he is done.)
+    /// Creates the file again if it has no name left, since its lines would be lost. A file that
+    /// was moved still has a name, and the program that moved it sends SIGHUP.
     fn begin_anew_if_removed(&mut self) {
         if self.seen.elapsed() < LOOK {
             return;
@@ -132,7 +135,7 @@ impl Rotating {
         }
     }
 
-    /// The file that was rotated `number` times; 0 is the file itself.
+    /// The path of the file that was rotated `number` times. Zero stands for the current file.
     fn numbered(&self, number: usize) -> PathBuf {
         if number == 0 {
             return self.path.clone();
@@ -161,7 +164,7 @@ fn is_removed(metadata: &Metadata) -> bool {
 
 #[cfg(not(unix))]
 fn is_removed(_: &Metadata) -> bool {
-    // An open file can't be removed there.
+    // Here, the system does not let an open file be removed.
     false
 }
 
@@ -220,7 +223,7 @@ mod tests {
 
     use super::{Outlet as _, Rotating};
 
-    /// A file of this size, and what it tells.
+    /// A file that rotates at `most` bytes, and the notices that it reports.
     fn rotating(path: &Path, most: u64, keep: usize) -> (Rotating, Arc<Mutex<Vec<String>>>) {
         let told: Arc<Mutex<Vec<String>>> = Arc::default();
         let tell = {
@@ -263,7 +266,7 @@ mod tests {
     fn one_that_can_not_be_rotated_grows_on_and_says_so_once_a_size() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log-A.txt");
-        // A folder that is not empty is in the way.
+        // A folder that is not empty blocks the rotated file's name.
         fs::create_dir_all(folder.path().join("log-A.txt.1/x")).unwrap();
         let (mut file, told) = rotating(&path, 8, 1);
         for _ in 0..5 {
@@ -293,7 +296,8 @@ mod tests {
         file.write_all(b"three\n").unwrap();
         assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
-        // Now that it can't be, the old one goes on.
+        // A folder at its path keeps the file from being opened again, so lines go into the old
+        // one.
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         file.reopen();
@@ -314,7 +318,7 @@ mod tests {
         tokio::time::advance(super::LOOK).await;
         file.write_all(b"two\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
-        // And with its folder, where a file is in the way now.
+        // The folder is removed, too, and a plain file blocks its name.
         drop(fs::remove_dir_all(folder.path()));
         fs::write(folder.path(), "").unwrap();
         for _ in 0..3 {

@@ -18,10 +18,10 @@ use crate::herd::Name;
 use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::{Net, site};
 
-/// Tells events to [`tracing`], and lines and links to `log-NAME.txt`.
+/// Logs events with [`tracing`], and lines and links also in `log-NAME.txt`.
 ///
-/// Where nobody listens an event costs a comparison. Events have no numbers here: nothing in a log refers to another
-/// event.
+/// An event of a line costs a comparison if no log shows it. All events have the same id here,
+/// because no log line refers to another event.
 pub struct LogJournal<N> {
     net: N,
     server: Name,
@@ -34,31 +34,34 @@ pub struct LogJournal<N> {
 
 #[derive(Default)]
 struct State {
-    /// How many links there are to be.
+    /// The number of links in the herd file.
     links: usize,
     open: BTreeMap<ConnId, Connection>,
-    /// Neighbours that could not be reached since they last were: that is said once.
+    /// Neighbours that were unreachable since their last link. Only the first failure is logged at
+    /// INFO.
     missed: BTreeSet<Name>,
-    /// Neighbours that took a connection and made no link of it since they last made one, and why: that is said once, too.
+    /// Neighbours that closed a connection before the handshake was complete, since their last
+    /// link, with the reason. A repeated reason is not logged as a warning again.
     unwilling: BTreeMap<Name, String>,
     synchronised: BTreeSet<Name>,
 }
 
-/// The number of bytes at which a line is cut: what others call themselves, and why they refuse, is theirs to choose.
+/// The number of bytes at which a text in a log is cut: a peer chooses its name and its reasons for
+/// refusing, so it could choose long ones.
 const LONGEST: usize = 400;
 
 struct Connection {
     remote: SocketAddr,
     with: Option<PeerRole>,
-    /// A link was made of it.
+    /// The connection became a link.
     linked: bool,
 }
 
-/// Every event has this number.
+/// The id of every event.
 const SOME_EVENT: EventId = EventId(NonZeroU64::MIN);
 
 impl<N: Net> LogJournal<N> {
-    /// The journal of `server`, which begins with `links` links.
+    /// The journal of `server`, whose herd file gives it `links` links.
     pub fn new(net: N, server: Name, links: usize, file: Option<Arc<Queue>>) -> Self {
         Self {
             net,
@@ -74,12 +77,12 @@ impl<N: Net> LogJournal<N> {
         }
     }
 
-    /// How much is logged of what others bring about.
+    /// The limits on log lines that peers and clients can cause.
     pub fn quota(&self) -> Arc<Quota> {
         Arc::clone(&self.quota)
     }
 
-    /// Says whether all links are synchronised.
+    /// Whether all links are synchronised, as a value that can be watched.
     pub fn whole(&self) -> watch::Receiver<bool> {
         self.whole.subscribe()
     }
@@ -88,7 +91,7 @@ impl<N: Net> LogJournal<N> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps up with who is at the other end, and which links are whole.
+    /// Updates the state of connections and links.
     fn follow(&self, what: &EventKind<'_>) {
         match what {
             EventKind::Opened { conn, with, .. } => {
@@ -122,7 +125,7 @@ impl<N: Net> LogJournal<N> {
         }
     }
 
-    /// Changes what is known of links, and sees whether all are whole now.
+    /// Changes the state of links, then publishes whether all are synchronised.
     fn relate(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         change(&mut state);
@@ -130,8 +133,8 @@ impl<N: Net> LogJournal<N> {
             .send_replace(state.synchronised.len() == state.links);
     }
 
-    /// How much an event matters. What others can bring about as often as they like matters only a limited number of
-    /// times.
+    /// The level of an event. An event that others can cause as often as they like is lowered to
+    /// DEBUG beyond its quota.
     fn level(&self, what: &EventKind<'_>) -> Level {
         let level = self.level_of_one(what);
         if level > Level::INFO {
@@ -164,7 +167,8 @@ impl<N: Net> LogJournal<N> {
             | EventKind::HeldBack { .. }
             | EventKind::Unconfirmed { .. }
             | EventKind::Namesakes { .. } => Level::WARN,
-            // Only who dials knows by then which server it has to do with.
+            // Only the end that dialled knows the other server's name before the handshake is
+            // complete.
             EventKind::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
                 if unwilling {
                     Level::WARN
@@ -182,7 +186,8 @@ impl<N: Net> LogJournal<N> {
         }
     }
 
-    /// What an event has in common with others that are counted together; nothing of those that nobody else brings about.
+    /// The class of events that are counted together with this one. It is `None` for events that
+    /// only this server causes.
     fn alike(&self, what: &EventKind<'_>) -> Option<Alike> {
         let about = |name: &str, what: &str| Alike {
             what: what.to_owned(),
@@ -229,17 +234,18 @@ impl<N: Net> LogJournal<N> {
         })
     }
 
-    /// Says how much was left out since this last was.
+    /// Logs how many lines were left out since the last such report.
     fn sum_up(&self) {
         sum_up(&self.server, &self.quota);
     }
 
-    /// Whether it is the first time since this neighbour was last reached that it can't be.
+    /// Whether this is the first failed connect to a neighbour since their last link.
     fn misses(&self, neighbour: &Name) -> bool {
         self.state().missed.insert(Arc::clone(neighbour))
     }
 
-    /// Of a connection to a neighbour of which no link was made, whether that is new.
+    /// Whether a neighbour closed a connection before it became a link, for a new reason. It is
+    /// `None` for all other connections.
     fn unwilling(&self, conn: ConnId, why: &CloseReason) -> Option<bool> {
         let mut state = self.state();
         let Some(Connection {
@@ -267,7 +273,7 @@ impl<N: Net> LogJournal<N> {
         matches!(with, Some(PeerRole::Peer | PeerRole::Server(_)))
     }
 
-    /// Tells `tracing`.
+    /// Logs an event with `tracing`.
     fn trace(&self, what: &EventKind<'_>) {
         let server = &*self.server;
         let conn = connection(what).map(|ConnId(number)| number);
@@ -280,7 +286,8 @@ impl<N: Net> LogJournal<N> {
         }
     }
 
-    /// A warning also says which peer a connection is with, since somebody will want to find it.
+    /// Logs a warning with the address of the connection's peer, since an operator needs that to
+    /// find it.
     fn warn(&self, what: &EventKind<'_>) {
         let (server, conn) = (&*self.server, connection(what));
         let with = conn.map(|conn| self.other(conn));
@@ -312,7 +319,8 @@ impl<N: Net> LogJournal<N> {
         tracing::warn!(server, conn, with, "{}{hint}", cut(what.to_string()));
     }
 
-    /// Tells `log-NAME.txt`: all input and output, and connections with other servers made and dropped.
+    /// Writes an event to `log-NAME.txt`: all lines in and out, and the links with other servers as
+    /// they go up and down.
     fn write(&self, file: &Queue, what: &EventKind<'_>) {
         match what {
             EventKind::LineIn { conn, line } => {
@@ -346,7 +354,7 @@ impl<N: Net> LogJournal<N> {
         file.put(format!("{now} {what} {whom}: {text}\n").into_bytes());
     }
 
-    /// Who is at the other end of a connection.
+    /// The peer of a connection, for people: its role and address as far as known.
     fn other(&self, conn: ConnId) -> String {
         let state = self.state();
         match state.open.get(&conn) {
@@ -363,7 +371,7 @@ impl<N: Net> LogJournal<N> {
     }
 }
 
-/// Says in the log what was left out of it since this last was said.
+/// Logs how many lines the quota left out since the last such report.
 pub fn sum_up(server: &str, quota: &Quota) {
     for line in quota.sum_up() {
         tracing::warn!(server, "{line}");
@@ -384,8 +392,8 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Whether an event is one of the few that each line brings about: they are nearly all there are, matter to nobody but who
-/// follows lines, and change nothing of what is known here of connections and links.
+/// Whether an event belongs to a single line. Nearly all events do, and they change no state of
+/// connections and links here.
 const fn is_of_a_line(what: &EventKind<'_>) -> bool {
     matches!(
         what,
@@ -396,7 +404,7 @@ const fn is_of_a_line(what: &EventKind<'_>) -> bool {
     )
 }
 
-/// The connection that an event is about.
+/// The connection of an event.
 const fn connection(what: &EventKind<'_>) -> Option<ConnId> {
     match what {
         EventKind::Opened { conn, .. }

@@ -1,8 +1,8 @@
-//! What a server in production says about itself: the log on standard error, and `log-NAME.txt` with every line in and
-//! out.
+//! The logs of a server in production: events on standard error, and every line in and out in
+//! `log-NAME.txt`.
 //!
-//! Both are written by threads of their own, behind queues that have a bound: a server never waits for its log. What
-//! finds no room is dropped, counted, and the count is logged.
+//! A thread of its own writes each of them, behind a bounded queue, so a server never waits for its
+//! log. Lines that find the queue full are dropped, and their count is logged.
 
 mod file;
 mod journal;
@@ -29,14 +29,14 @@ pub use notice::{Notice, Outlet, Tell};
 pub use queue::{Queue, Writing};
 pub use quota::{Quota, WINDOW};
 
-/// What is logged and where.
+/// The level and format of the log, and the files that it is written to.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// How much goes to standard error.
+    /// The level of the log on standard error.
     pub level: Level,
-    /// How it is written there.
+    /// The format of the log on standard error.
     pub format: Format,
-    /// The folder of `log-NAME.txt`; without it there is none.
+    /// The folder of `log-NAME.txt`. Without a folder that file is not written.
     pub dir: Option<PathBuf>,
     /// The size in bytes at which a `log-NAME.txt` is rotated.
     pub size: usize,
@@ -56,38 +56,38 @@ impl Default for LogConfig {
     }
 }
 
-/// How the log on standard error is written.
+/// The format of the log on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people, coloured on a terminal.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 
-/// The number of bytes that may wait to be written, to standard error and to the file each.
+/// The number of bytes that can wait in each queue: one for standard error, one for the file.
 const MOST_WAITING: usize = 8 << 20;
 
-/// How long, at the end, to wait until everything is written.
+/// The time limit for writing what still waits when [`Logs`] is dropped.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// How long to wait for the file to open before the server goes on without: nobody may read from a pipe yet, and a
-/// disk may be far away.
+/// The time that a server waits for the file to open. After it the server goes on and lines wait,
+/// since a pipe may have no reader yet, and a disk may be slow.
 const OPENING: Duration = Duration::from_secs(1);
 
-/// The logs of this process. Dropping it writes what still waits, for a bounded time.
+/// The logs of this process. Dropping it writes what still waits, for at most two seconds each.
 pub struct Logs {
     stderr: Writing,
     level: reload::Handle<Targets, Registry>,
     file: Option<LogFile>,
 }
 
-/// `log-NAME.txt`.
+/// `log-NAME.txt` and its thread.
 struct LogFile {
     writing: Writing,
     path: PathBuf,
-    /// It was when the server began.
+    /// The file was open when the server began.
     is_open: bool,
 }
 
@@ -122,11 +122,12 @@ impl LogFile {
 }
 
 impl Logs {
-    /// Begins to log: from here on, what [`tracing`] receives goes to standard error. Once in a process.
+    /// Begins to log: from here on, what [`tracing`] receives goes to standard error. A process can
+    /// call this once.
     ///
     /// # Errors
     ///
-    /// When the folder or the file can't be opened.
+    /// When the folder or the file can't be opened, or when the process logs already.
     pub fn start(config: &LogConfig, server: &Name) -> io::Result<Self> {
         let name = Arc::clone(server);
         let file = match &config.dir {
@@ -137,7 +138,7 @@ impl Logs {
             Format::Text => missing,
             Format::Json => missing_as_json,
         };
-        // What standard error does not take can be told nowhere; it is counted.
+        // A failure of standard error can be reported nowhere, so it is only counted.
         let untold = Arc::new(|_: &Notice| {});
         let open = || Ok(io::stderr());
         let stderr = Writing::start("log", MOST_WAITING, open, missing_there, untold)?;
@@ -179,14 +180,14 @@ impl Logs {
         })
     }
 
-    /// Begins `log-NAME.txt` anew if it was moved away, as programs do that rotate logs.
+    /// Reopens `log-NAME.txt` by its name, after a program such as logrotate has moved it away.
     pub fn reopen(&self) {
         if let Some(file) = &self.file {
             file.writing.queue().reopen();
         }
     }
 
-    /// Takes no more lines, and writes what waits; for each log no longer than `patience`.
+    /// Accepts no more lines, and writes what waits, for at most `patience` for each log.
     pub fn finish(&self, patience: Duration) {
         if let Some(LogFile { writing, path, .. }) = &self.file
             && !writing.finish(patience)
@@ -197,25 +198,25 @@ impl Logs {
         self.stderr.finish(patience);
     }
 
-    /// From here on, this level is logged on standard error.
+    /// Changes the level of the log on standard error.
     pub fn set_level(&self, level: Level) {
-        // It fails only when nobody logs any more.
+        // This fails only when the subscriber is gone.
         let _ = self.level.modify(|filter| *filter = up_to(level));
     }
 
-    /// Where the log on standard error goes.
+    /// The queue of the log on standard error.
     pub fn stderr(&self) -> Arc<Queue> {
         self.stderr.queue()
     }
 
-    /// Where the lines in and out of the server go, if they go anywhere.
+    /// The queue of `log-NAME.txt`, if the configuration asks for that file.
     pub fn file(&self) -> Option<Arc<Queue>> {
         self.file.as_ref().map(|file| file.writing.queue())
     }
 }
 
-/// This level of what this program logs; of the libraries that it is made of, warnings at most: what else they may
-/// find worth logging, a request with the key in it for example, is not theirs to log.
+/// A filter that passes this level of the program's own events, but only warnings and errors of
+/// libraries: a library could log a request with the key in it.
 fn up_to(level: Level) -> Targets {
     let level = LevelFilter::from_level(level);
     Targets::new()
@@ -223,21 +224,22 @@ fn up_to(level: Level) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
 }
 
-/// The line that stands in a log where `lines` lines are missing.
+/// The line that a log shows in place of `lines` dropped lines.
 pub fn missing(lines: u64) -> String {
     format!("({lines} lines are missing about here: they could not be written, or not in time)")
 }
 
-/// The same in JSON.
+/// The line that a JSON log shows in place of `lines` dropped lines.
 pub fn missing_as_json(lines: u64) -> String {
     let fields = serde_json::json!({ "message": missing(lines), "missing_lines": lines });
     json_line(Level::WARN, &fields)
 }
 
-/// A line as the log has it in JSON, for what is to stand there and does not come by [`tracing`]. `fields` has a `message`.
+/// A line of the JSON log for text that does not come through [`tracing`]. `fields` has a
+/// `message`.
 pub fn json_line(level: Level, fields: &serde_json::Value) -> String {
     let mut timestamp = String::new();
-    // Without a clock there is no time; the rest is worth telling.
+    // Without a clock the line has no time. The rest is still worth logging.
     let _ = SystemTime.format_time(&mut fmt::format::Writer::new(&mut timestamp));
     let line = serde_json::json!({
         "timestamp": timestamp,

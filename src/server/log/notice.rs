@@ -1,38 +1,39 @@
-//! Where a log goes, and what an operator should know of that.
+//! Destinations of a log, and the reports about them to an operator.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// Where a thread writes to.
+/// The destination of a log: standard error or a file.
 pub trait Outlet: Write {
-    /// Begins anew what was moved away, if there is such a thing.
+    /// Reopens a file by its name, since another program moved it away. Other destinations do
+    /// nothing.
     fn reopen(&mut self) {}
 }
 
 impl Outlet for io::Stderr {}
 
-/// What an operator should know of an outlet; its name comes before it.
+/// A report about an outlet to an operator. Its text follows the outlet's name.
 #[derive(Debug)]
 pub enum Notice {
-    /// Nothing can be written from here on. That is reported once, until something could be.
+    /// Writing fails from here on. The outlet reports this once, until a write succeeds.
     Failing(io::Error),
-    /// Something was written again; this number of lines was lost meanwhile.
+    /// Writing succeeds again, after this number of lines was lost.
     Works(u64),
-    /// A file grows on that should have been rotated.
+    /// A file reached its size and can't be rotated, so it grows on.
     NotRotated(io::Error),
-    /// A file that was moved away was begun anew.
+    /// A file that another program moved away was reopened by its name.
     Reopened,
-    /// It could not be, and the old one is still written.
+    /// A file can't be reopened by its name, so lines go on into the moved one.
     NotReopened(io::Error),
-    /// A file that was removed was begun anew.
+    /// A file that somebody removed was created again.
     Removed,
-    /// It could not be: all lines are lost.
+    /// A file that somebody removed can't be created again, so all lines are lost.
     Lost(io::Error),
 }
 
 impl Notice {
-    /// Whether something is wrong from here on.
+    /// Whether this reports a failure, rather than a recovery.
     pub fn is_bad(&self) -> bool {
         !matches!(self, Self::Works(_) | Self::Reopened | Self::Removed)
     }
@@ -60,5 +61,6 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Tells an operator. It is called by the thread that writes, and must not wait for that.
+/// Reports a notice to an operator. The thread that writes the log calls it, so it must not wait
+/// for that thread.
 pub type Tell = Arc<dyn Fn(&Notice) + Send + Sync>;

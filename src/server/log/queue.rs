@@ -1,4 +1,4 @@
-//! Lines on their way to somewhere slow: a bounded queue and the thread that empties it.
+//! A bounded queue of log lines in front of a slow outlet, and the thread that empties it.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,15 +10,16 @@ use tokio::time::Instant;
 
 use super::notice::{Notice, Outlet, Tell};
 
-/// Where lines are put. Never waits: what finds no room is dropped and counted.
+/// The sending half of the queue. It never blocks: a line that finds no room is dropped and
+/// counted.
 pub struct Queue {
     send: Mutex<Option<Sender<Message>>>,
     counts: Arc<Counts>,
-    /// The number of bytes that may wait.
+    /// The number of bytes that can wait.
     most: usize,
 }
 
-/// What the thread is given to do.
+/// A request to the thread that writes.
 enum Message {
     Lines(Vec<u8>),
     Reopen,
@@ -28,7 +29,7 @@ enum Message {
 struct Counts {
     waiting: AtomicUsize,
     dropped: AtomicU64,
-    /// Of the whole run; the other count begins again when it was reported.
+    /// The count for the whole run. The other count restarts when a report has shown it.
     dropped_ever: AtomicU64,
 }
 
@@ -40,7 +41,7 @@ impl Counts {
 }
 
 impl Queue {
-    /// Puts whole lines, with their terminators.
+    /// Queues whole lines, with their terminators.
     pub fn put(&self, lines: Vec<u8>) {
         if lines.is_empty() {
             return;
@@ -54,7 +55,7 @@ impl Queue {
         }
     }
 
-    /// Has the outlet opened anew, behind what was put so far.
+    /// Reopens the outlet once all lines that are queued so far are written.
     pub(super) fn reopen(&self) {
         self.send(Message::Reopen);
     }
@@ -64,12 +65,12 @@ impl Queue {
         send.as_ref().is_some_and(|send| send.send(message).is_ok())
     }
 
-    /// How many lines were dropped since the beginning.
+    /// The number of lines that were dropped since the server began.
     pub fn dropped(&self) -> u64 {
         self.counts.dropped_ever.load(Ordering::Relaxed)
     }
 
-    /// A line to write into; it is put when it is dropped.
+    /// A line to write into, which is queued when it is dropped.
     pub fn line(self: &Arc<Self>) -> Line {
         Line {
             queue: Arc::clone(self),
@@ -78,7 +79,7 @@ impl Queue {
     }
 }
 
-/// A line that is being written.
+/// A line that is being composed.
 pub struct Line {
     queue: Arc<Queue>,
     text: Vec<u8>,
@@ -101,7 +102,7 @@ impl Drop for Line {
     }
 }
 
-/// A thread that writes what is put into its queue.
+/// The thread that writes what is put into its queue.
 pub struct Writing {
     queue: Arc<Queue>,
     opened: Mutex<Receiver<io::Error>>,
@@ -109,8 +110,9 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Begins to write to what `open` opens; at most `most` bytes may wait. Where lines were dropped, `missing` says so in a
-    /// line of its own; if the outlet takes none, `tell` does.
+    /// Starts a thread that calls `open` and writes to the outlet behind a queue of `most` bytes.
+    /// The outlet gets a line made by `missing` in place of dropped lines; a failure of the outlet
+    /// is reported by `tell`.
     pub fn start<O: Outlet>(
         name: &str,
         most: usize,
@@ -127,8 +129,9 @@ impl Writing {
             counts: Arc::clone(&counts),
             most,
         });
-        // A thread, because opening and writing a file or a pipe may block, and a server must not wait for its log. It
-        // decides nothing, and nothing in a simulation logs.
+        // This is a thread, because opening or writing a file or a pipe can block, and a server
+        // must not wait for its log. The thread makes no decisions, and nothing in a simulation
+        // logs.
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -138,13 +141,14 @@ impl Writing {
                         Writer::new(outlet, &counts, missing, tell).follow(&messages);
                     }
                     Err(error) => {
-                        // Whoever began this waits for the error, or else hears of it like this.
+                        // The caller gets the error if it still waits in `is_open`. Otherwise the
+                        // operator gets it.
                         if let Err(mpsc::SendError(error)) = fail.send(error) {
                             tell(&Notice::Lost(error));
                         }
                     }
                 }
-                // Nobody may be waiting for the end.
+                // The receiver may be gone.
                 let _ = end.send(());
             })?;
         Ok(Self {
@@ -154,11 +158,12 @@ impl Writing {
         })
     }
 
-    /// Waits until the outlet is open, but no longer than `patience`, and says whether it is. Lines can be put meanwhile.
+    /// Waits up to `patience` until the outlet is open, and returns whether it is. Lines can be
+    /// queued meanwhile.
     ///
     /// # Errors
     ///
-    /// When it can't be opened.
+    /// When the outlet can't be opened.
     pub fn is_open(&self, patience: Duration) -> io::Result<bool> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         match opened.recv_timeout(patience) {
@@ -168,12 +173,13 @@ impl Writing {
         }
     }
 
-    /// Where lines are put.
+    /// The queue of this thread.
     pub fn queue(&self) -> Arc<Queue> {
         Arc::clone(&self.queue)
     }
 
-    /// Takes no more lines and waits until those that were put are written, but no longer than `patience`. Whether they are.
+    /// Closes the queue, waits up to `patience` until its lines are written, and returns whether
+    /// they are.
     pub fn finish(&self, patience: Duration) -> bool {
         let mut send = self
             .queue
@@ -189,28 +195,29 @@ impl Writing {
     }
 }
 
-/// The number of bytes that are written at a time, if as many wait.
+/// The number of queued bytes that one write collects.
 const AT_ONCE: usize = 8 * 1024;
 
-/// The shortest time between two reports of a failing outlet, however often it works in between.
+/// The shortest time between two reports that an outlet fails, however often it recovers in
+/// between.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
-/// What the thread does.
+/// The state of the thread.
 struct Writer<'a, O> {
     outlet: O,
     counts: &'a Counts,
     missing: fn(u64) -> String,
     tell: Tell,
-    /// Whole lines that were taken from the queue.
+    /// Whole lines that left the queue and are not written yet.
     batch: Vec<u8>,
-    /// Half a line was written last.
+    /// The last write ended in the middle of a line.
     is_torn: bool,
     failing: Option<Failing>,
-    /// When it was last reported that writing fails.
+    /// When a failure was last reported.
     told: Option<Instant>,
 }
 
-/// Nothing can be written.
+/// A failure that lasts: no write has succeeded since it began.
 struct Failing {
     lost: u64,
     is_told: bool,
@@ -230,7 +237,7 @@ impl<'a, O: Outlet> Writer<'a, O> {
         }
     }
 
-    /// Writes until nobody can put any more. What can't be written is dropped and counted, too.
+    /// Writes until every sender is gone. Lines that can't be written are dropped and counted.
     fn follow(&mut self, messages: &Receiver<Message>) {
         loop {
             let next = match messages.try_recv() {
@@ -266,7 +273,7 @@ impl<'a, O: Outlet> Writer<'a, O> {
         if self.counts.dropped.load(Ordering::Relaxed) == 0 {
             return;
         }
-        // What is still to be written came before.
+        // The lines in the batch are older than the dropped ones, so they go first.
         self.flush();
         let dropped = self.counts.dropped.swap(0, Ordering::Relaxed);
         let line = (self.missing)(dropped) + "\n";
@@ -275,7 +282,7 @@ impl<'a, O: Outlet> Writer<'a, O> {
         }
     }
 
-    /// Writes what was taken, or drops it.
+    /// Writes the batch. Lines that fail to be written are dropped.
     fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
@@ -293,12 +300,12 @@ impl<'a, O: Outlet> Writer<'a, O> {
             }
             Err((written, error)) => self.failed(&batch[written..], error),
         }
-        // Its memory is used again.
+        // The next batch uses the same memory.
         self.batch = batch;
         self.batch.clear();
     }
 
-    /// These lines are lost, the first one perhaps in part.
+    /// Counts lines as lost, the first of which may be written in part, and reports the failure.
     fn failed(&mut self, lines: &[u8], error: io::Error) {
         let lost = memchr::memchr_iter(b'\n', lines).count();
         let lost = u64::try_from(lost).unwrap_or(u64::MAX);
@@ -316,10 +323,10 @@ impl<'a, O: Outlet> Writer<'a, O> {
         }
     }
 
-    /// Writes all of `bytes`, or says how many it could, and why no more.
+    /// Writes all of `bytes`. An error comes with the number of bytes that were written before it.
     fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         if self.is_torn {
-            // So that the next line is one.
+            // This ends the torn line, so that the next one begins on a line of its own.
             self.outlet.write_all(b"\n").map_err(|error| (0, error))?;
             self.is_torn = false;
         }

@@ -1,39 +1,40 @@
-//! Lines that others can bring about as often as they like: a limited number of each kind is logged, and how many
-//! more there were is said once.
+//! A limit on log lines that others can cause as often as they like. Some lines of each class are
+//! logged, and the rest are counted and reported together.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long lines are counted together.
+/// The length of a window. Lines within a window are counted together.
 pub const WINDOW: Duration = Duration::from_secs(10);
 
-/// The number of lines of one kind about one other end that are logged within a window.
+/// The number of lines within a window for one class and one peer.
 const MOST_OF_ONE: u64 = 5;
 
-/// The number of lines that are logged within a window about all other ends together: whoever has a thousand
-/// addresses must not fill a disk either. What is about this server's own neighbours, of which there are few, has no
-/// part in that.
+/// The number of lines within a window for all strangers together, since an attacker with a
+/// thousand addresses could fill a disk. Lines about neighbours do not count, because a server has
+/// few.
 const MOST_OF_STRANGERS: u64 = 50;
 
-/// The number of kinds and other ends that are told apart within a window; the rest are counted as one.
+/// The number of classes and peers that are counted apart within a window. The rest are counted as
+/// one class.
 const MOST_TOLD_APART: usize = 1000;
 
-/// The number of them that are named when a window is over.
+/// The number of classes that a report names.
 const MOST_NAMED: usize = 10;
 
-/// What a line is about, as far as lines are alike.
+/// The class of a line: lines of one class and one peer share a limit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Alike {
-    /// What happened, without anything that others chose.
+    /// What happened, without any text that a peer chose.
     pub(super) what: String,
-    /// A neighbour's name, or the address of another end of which no more is known.
+    /// A neighbour's name, or the address of a stranger.
     pub(super) whom: String,
     pub(super) is_stranger: bool,
 }
 
-/// What was logged within this window and what was left out.
+/// The numbers of lines that were logged and left out in the current window.
 #[derive(Default)]
 pub struct Quota {
     state: Mutex<State>,
@@ -42,7 +43,7 @@ pub struct Quota {
 
 #[derive(Default)]
 struct State {
-    /// Windows since 1970.
+    /// The number of the current window, counted from 1970.
     window: i128,
     of_strangers: u64,
     lines: BTreeMap<Alike, Lines>,
@@ -55,12 +56,12 @@ struct Lines {
 }
 
 impl Quota {
-    /// How many lines were left out since the beginning.
+    /// The number of lines that were left out since the server began.
     pub fn left_out(&self) -> u64 {
         self.left_out.load(Ordering::Relaxed)
     }
 
-    /// Whether one more line of this kind is to be logged at this time, in nanoseconds since 1970.
+    /// Whether one more line of this class is to be logged now. `nanos` counts from 1970.
     pub(super) fn takes(&self, alike: Alike, nanos: i128) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State {
@@ -69,7 +70,7 @@ impl Quota {
             lines,
         } = &mut *state;
         if *window != window_of(nanos) {
-            // What was left out before is kept, to be reported.
+            // Counts that no report has shown yet outlive their window.
             *window = window_of(nanos);
             *of_strangers = 0;
             lines.retain(|_, lines| lines.left_out > 0);
@@ -98,7 +99,7 @@ impl Quota {
         takes
     }
 
-    /// What was left out since the last call, in words; those first of which there were most.
+    /// Reports the lines that were left out since the last call, largest counts first.
     pub(super) fn sum_up(&self) -> Vec<String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = state.lines.iter_mut();

@@ -1,8 +1,8 @@
-//! The network as a server sees it: listen, connect, and what time it is.
+//! The network that a server uses: it listens, connects, and tells the time.
 //!
-//! The shell is written once, over this trait. [One module](self::tokio) puts it on real sockets,
-//! another into the simulator, and one conformance suite (`tests/library/conformance.rs`) holds both to
-//! the same behaviour, so that the simulator stays honest.
+//! The shell is written once, over this trait. [One module](self::tokio) implements it with real
+//! sockets, another with simulated ones, and one conformance suite (`tests/library/conformance.rs`)
+//! tests both, so that the simulator stays true to reality.
 
 pub mod secure;
 pub mod tokio;
@@ -20,24 +20,24 @@ use crate::protocol::time::Timestamp;
 
 pub use secure::Proved;
 
-/// A network, and the clock of the machine on it.
+/// A network, and this machine's clock.
 pub trait Net: Clone + Send + Sync + 'static {
-    /// A connection.
+    /// An open connection: a stream of bytes in both directions.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-    /// A bound port.
+    /// A bound port that accepts connections.
     type Listener: Listener<Stream = Self::Stream>;
 
-    /// Binds `at`; port 0 lets the system choose.
+    /// Binds `at`. With port 0 the system chooses the port.
     fn listen(&self, at: &Address) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
-    /// Connects to `to`. There is no deadline in here: whoever waits sets one.
+    /// Connects to `to`. There is no deadline here, so the caller sets one.
     fn connect(
         &self,
         to: &Address,
     ) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send;
 
-    /// Binds `at` for other servers. A network on which servers prove who they are has them do so on
-    /// what comes in here; on others this is [`listen`](Self::listen).
+    /// Binds `at` for other servers, which must prove their identity if this network requires it.
+    /// By default this is [`listen`](Self::listen).
     fn listen_for_servers(
         &self,
         at: &Address,
@@ -45,8 +45,8 @@ pub trait Net: Clone + Send + Sync + 'static {
         self.listen(at)
     }
 
-    /// Connects to the server called `name` at `to`, which has to prove that it is that one where
-    /// servers prove who they are; elsewhere this is [`connect`](Self::connect).
+    /// Connects to the server called `name` at `to`, which must prove its identity if this network
+    /// requires it. By default this is [`connect`](Self::connect).
     fn dial(
         &self,
         name: &str,
@@ -56,11 +56,11 @@ pub trait Net: Clone + Send + Sync + 'static {
         self.connect(to)
     }
 
-    /// This machine's clock.
+    /// The time by this machine's clock.
     fn now(&self) -> Timestamp;
 
-    /// A task of a server as this machine runs it. A simulated machine can be frozen, and its tasks with it; a real
-    /// one needs nothing done.
+    /// Wraps a task of a server. A simulated machine can be frozen, so its tasks are wrapped to
+    /// freeze with it. On a real machine the task stays as it is.
     fn task<F>(&self, task: F) -> impl Future<Output = F::Output> + Send + 'static
     where
         F: Future + Send + 'static,
@@ -69,33 +69,33 @@ pub trait Net: Clone + Send + Sync + 'static {
     }
 }
 
-/// A bound port that connections come in by.
+/// A bound port that accepts connections.
 pub trait Listener: Send + Sync + 'static {
-    /// A connection.
+    /// The stream of an accepted connection.
     type Stream;
 
-    /// The next connection. Dropping the future loses none.
+    /// Accepts the next connection. Dropping the future loses none.
     fn accept(&self) -> impl Future<Output = io::Result<Connection<Self::Stream>>> + Send;
 
-    /// Where it is bound: the port that the system chose, if that was requested.
+    /// The bound address. It contains the port that the system chose if port 0 was requested.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
-/// A stream and both its ends.
+/// A stream, the addresses of its ends, and the proof of the other end's identity.
 #[derive(Debug)]
 pub struct Connection<S> {
-    /// The bytes, both ways.
+    /// The bytes in both directions.
     pub stream: S,
-    /// This end.
+    /// The address of this end.
     pub local: SocketAddr,
-    /// The other end.
+    /// The address of the other end.
     pub remote: SocketAddr,
-    /// What the other end proved itself to be.
+    /// The identity that the other end has proved.
     pub proved: Proved,
 }
 
 impl<S> Connection<S> {
-    /// The same connection with its stream wrapped, and with what will be `proved` by that.
+    /// The same connection with its stream wrapped. The handshake of that stream fills `proved`.
     fn map<T>(self, proved: Proved, wrap: impl FnOnce(S) -> T) -> Connection<T> {
         Connection {
             stream: wrap(self.stream),
@@ -106,7 +106,8 @@ impl<S> Connection<S> {
     }
 }
 
-/// Who counts as one: an address; of IPv6 the 64 bits that a site gets, since it has all addresses behind them.
+/// The unit by which limits count clients: an IPv4 address, or an IPv6 /64, since one site has all
+/// addresses in it.
 pub fn site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

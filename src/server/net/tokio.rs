@@ -14,11 +14,12 @@ use crate::protocol::time::Timestamp;
 pub struct TokioNet;
 
 impl TokioNet {
-    /// A number that nobody can guess, from the system: what is random about one run of a server follows from it.
+    /// A random seed from the system, which nobody can guess. All randomness of a server's run is
+    /// derived from it.
     ///
     /// # Errors
     ///
-    /// When the system has no randomness to give.
+    /// When the system can't provide randomness.
     #[expect(
         clippy::disallowed_types,
         reason = "this is the one place where production takes randomness from the system"
@@ -57,7 +58,7 @@ impl Net for TokioNet {
     )]
     fn now(&self) -> Timestamp {
         use std::time::SystemTime;
-        // A clock set before 1970 shows 1970.
+        // A clock that is set before 1970 counts as 1970.
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         since.map_or_else(
             |_| Timestamp::default(),
@@ -66,18 +67,18 @@ impl Net for TokioNet {
     }
 }
 
-/// A host's name has no address, so nothing was connected to or bound. The system's error for that is of no kind, so
-/// whoever told of it by its kind alone would say nothing.
+/// A host name that can't be resolved, so nothing was connected or bound. The system's error has no
+/// kind, so a message by its kind alone would be empty.
 #[derive(Debug, thiserror::Error)]
 #[error("the host name `{host}` can't be resolved: {reason}")]
 pub struct Unresolved {
     host: String,
-    /// In the resolver's own words.
+    /// The resolver's own message.
     reason: String,
 }
 
 impl Unresolved {
-    /// Whether this is why `error` came about.
+    /// Whether an unresolved name is the cause of `error`.
     pub fn is_why(error: &io::Error) -> bool {
         let inner = error.get_ref();
         inner
@@ -86,10 +87,10 @@ impl Unresolved {
     }
 }
 
-/// What the standard library puts before the resolver's words.
+/// The prefix that the standard library puts before the resolver's message.
 const OF_THE_LIBRARY: &str = "failed to lookup address information: ";
 
-/// All addresses of a host, which are tried in their order.
+/// All addresses of a host, in the order in which they are tried.
 async fn resolve(at: &Address) -> io::Result<Vec<SocketAddr>> {
     let unresolved = |reason: &str| {
         io::Error::other(Unresolved {
@@ -109,9 +110,9 @@ async fn resolve(at: &Address) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-/// The number of connections that may wait to be accepted: as many as the system lets them (on Linux
-/// `net.core.somaxconn`), which takes less than this. Whoever finds no room there tries again after a second, and
-/// then after two more.
+/// The backlog of a listener. It is larger than any system allows, so the system's own limit
+/// applies (on Linux `net.core.somaxconn`). A client that finds the backlog full retries its SYN
+/// after one second, and again two seconds later.
 const WAITING: u32 = i32::MAX.cast_unsigned();
 
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
@@ -119,8 +120,8 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // A server that is started again must not wait for connections of the one before it to be forgotten. Elsewhere the
-    // option lets two programs have one port.
+    // A restarted server must not wait until the system forgets its predecessor's connections. On
+    // other systems this option would let two programs share a port.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(at)?;
@@ -140,10 +141,11 @@ impl Listener for TcpListener {
     }
 }
 
-/// The system no longer knows the `remote` end of a connection that was reset before it was
-/// accepted. That one shows when it is used; accepting the next one must not suffer from it.
+/// `remote` is an argument, since the system no longer knows the remote end of a connection that
+/// was reset before it was accepted. Such a connection fails when it is used, but it must not make
+/// accepting fail.
 fn describe(remote: SocketAddr, stream: TcpStream) -> io::Result<Connection<TcpStream>> {
-    // Answers are written whole, so waiting for more to send would only delay them.
+    // Each answer is written at once, so Nagle's algorithm would only delay it.
     let _ = stream.set_nodelay(true);
     Ok(Connection {
         local: stream.local_addr()?,
@@ -171,7 +173,7 @@ mod tests {
         let listener = TokioNet.listen(&address).await.unwrap();
         let at = TcpListener::local_addr(&listener).unwrap();
         let mut waiting = Vec::new();
-        // Whoever finds no room is not connected before somebody is accepted, and nobody is.
+        // The listener accepts nothing, so a connect that finds the backlog full does not complete.
         let connect = async {
             for _ in 0..many {
                 waiting.push(TcpStream::connect(at).await.unwrap());

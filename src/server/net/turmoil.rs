@@ -9,7 +9,7 @@ use super::{Connection, Listener, Net, Proved};
 use crate::herd::Address;
 use crate::protocol::time::Timestamp;
 
-/// The network of the simulated host on which it is used. Hosts are found by name.
+/// The network of the simulated host that runs the caller. Host names are those of the simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct TurmoilNet;
 
@@ -18,7 +18,7 @@ impl Net for TurmoilNet {
     type Listener = TcpListener;
 
     async fn listen(&self, at: &Address) -> io::Result<TcpListener> {
-        // A simulated host has one address, and turmoil binds no other way.
+        // A simulated host has one address, and turmoil's listeners bind the unspecified one.
         TcpListener::bind((Ipv4Addr::UNSPECIFIED, at.port)).await
     }
 

@@ -1,79 +1,80 @@
-//! What a client receives: the places that were found, or what went wrong, in the API's own words.
+//! The body that a client receives: places, or an error in the API's own words.
 //!
-//! Pure. Nothing in here knows the key, so no text of it can hold it.
+//! All functions are pure. None of them knows the key, so no text that they write can contain it.
 
 use super::query::Api;
 use super::trim::{Trimmed, trim};
 
-/// An answer over HTTP, whole.
+/// A complete HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
-    /// The body.
+    /// The body of the response.
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer to give.
+/// Why a look-up got no usable answer from Places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// No key is configured, so no request was sent.
     NoKey,
-    /// No connection, or one that broke before the answer was whole.
+    /// The connection could not be opened, or broke before the answer was complete.
     Unreachable,
-    /// No whole answer before the deadline.
+    /// No complete answer came before the deadline.
     Late,
-    /// As many look-ups were under way as the limit allows, until this one's deadline: it was not begun.
+    /// The limit of look-ups in flight was reached until this one's deadline, so no request was
+    /// sent.
     Busy,
     /// The answer is larger than the limit.
     TooLarge,
-    /// The look-up can't be written as a request.
+    /// The look-up can't be written as a request, for example because its location is too long.
     Unaskable,
-    /// An HTTP status other than 200 that is none of Places' own refusals.
+    /// The HTTP status is not 200, and is not one by which Places refuses.
     Status(u16),
-    /// Status 200, and a body that the API does not document.
+    /// The HTTP status is 200, but the body is not documented by the API.
     Malformed,
 }
 
-/// How Places itself says no, by the legacy API's words. The new API's are translated.
+/// A refusal by Places, in the legacy API's words. Those of the new API are translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// The key is bad or restricted, or its project lacks the API or billing. Trying again can't help.
+    /// The key is bad or restricted, or its project lacks the API or billing. A retry can't help.
     RequestDenied,
-    /// Too many requests for the quota of the key's project.
+    /// The quota of the key's project is used up.
     OverQueryLimit,
-    /// The day's budget is spent, or there is no billing. Trying again can't help.
+    /// The daily budget is used up, or there is no billing. A retry can't help.
     OverDailyLimit,
-    /// The request is wrong. Trying again can't help.
+    /// The request is invalid. A retry can't help.
     InvalidRequest,
-    /// An error at Google's end. The API documents that trying again may help.
+    /// An error at Google's end. The API documents that a retry may help.
     UnknownError,
 }
 
-/// What became of a look-up.
+/// The outcome of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Places were found, or Places said that there are none.
+    /// Places answered, possibly with an empty list.
     Answered,
-    /// Places said no.
+    /// Places refused the request.
     Denied(Denial),
-    /// There was no answer, or none that could be used.
+    /// Places gave no answer, or no usable one.
     Failed(Failure),
 }
 
-/// What a client receives, and what it means.
+/// The body for a client, and the outcome that it reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The body that the client gets.
+    /// The body for the client.
     pub body: Vec<u8>,
-    /// What became of the look-up.
+    /// The outcome of the look-up.
     pub outcome: Outcome,
-    /// What Places itself said of a denial. Anybody may have written it: it may even hold the key.
+    /// The message of a denial, as Places sent it. It is untrusted, and may even contain the key.
     pub said: Option<String>,
 }
 
 impl Failure {
-    /// The API's own word for it.
+    /// The status that a client reads, one of the API's own.
     fn word(self) -> &'static str {
         match self {
             Self::NoKey => "REQUEST_DENIED",
@@ -85,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// What happened. Nothing in it needs an escape in JSON.
+    /// The message for the client. Nothing in it needs an escape in JSON.
     pub(super) fn message(self) -> String {
         let text = match self {
             Self::NoKey => "This server has no key for Places.",
@@ -102,7 +103,7 @@ impl Failure {
 }
 
 impl Denial {
-    /// All of them.
+    /// All denials, to find one by its word.
     const ALL: [Self; 5] = [
         Self::RequestDenied,
         Self::OverQueryLimit,
@@ -111,7 +112,7 @@ impl Denial {
         Self::UnknownError,
     ];
 
-    /// The legacy API's word for it.
+    /// The legacy API's status for this denial.
     fn word(self) -> &'static str {
         match self {
             Self::RequestDenied => "REQUEST_DENIED",
@@ -122,7 +123,8 @@ impl Denial {
         }
     }
 
-    /// What happened, where Places does not say it to the client itself. Nothing in it needs an escape in JSON.
+    /// The message for the client, if Places sent none that it can read. Nothing in it needs an
+    /// escape in JSON.
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::RequestDenied => "Places does not accept this server's key.",
@@ -133,7 +135,7 @@ impl Denial {
         }
     }
 
-    /// What an HTTP status says by itself.
+    /// The denial that an HTTP status means without a body.
     fn of_http(status: u16) -> Option<Self> {
         match status {
             400 => Some(Self::InvalidRequest),
@@ -144,7 +146,7 @@ impl Denial {
     }
 }
 
-/// What either API says of itself in a body, beside its places.
+/// The fields of a body that report an error, in either API.
 #[derive(Default, serde::Deserialize)]
 struct ApiStatus {
     status: Option<String>,
@@ -152,8 +154,8 @@ struct ApiStatus {
     error: Option<RpcError>,
 }
 
-/// How Google's newer APIs write an error, whatever the HTTP status. A field that is not what is documented makes the
-/// whole no error of theirs.
+/// An error in the form of Google's newer APIs, which comes with any HTTP status. A field of
+/// another type than documented makes the body no such error.
 #[derive(serde::Deserialize)]
 struct RpcError {
     #[serde(default)]
@@ -171,11 +173,11 @@ struct RpcDetail {
 }
 
 impl RpcError {
-    /// What the error is in the legacy API's words, if that follows from it.
+    /// The denial that this error means, if that is known.
     fn denial(&self) -> Option<Denial> {
         let mut reasons = self.details.iter().map(|detail| detail.reason.as_str());
-        // A bad key is called an invalid argument, and only the reason (or, without details, the message) tells it from a
-        // request that is wrong.
+        // A bad key is reported as an invalid argument. Only the reason, or else the message,
+        // distinguishes it from an invalid request.
         let is_key = reasons.any(|reason| reason.starts_with("API_KEY_"));
         if is_key || self.message.starts_with("API key ") {
             return Some(Denial::RequestDenied);
@@ -195,12 +197,13 @@ impl RpcError {
 }
 
 impl ApiStatus {
-    /// What can be read of it; nothing of what is no JSON.
+    /// Parses a body. A body that is not JSON has no fields.
     fn of(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
 
-    /// The legacy API's status, if it says no. Another word than those that it documents is an error of an unknown kind.
+    /// The denial in a body of the legacy API, if any. An undocumented status counts as an unknown
+    /// error.
     fn legacy_denial(&self) -> Option<Denial> {
         let word = self.status.as_deref()?;
         if matches!(word, "" | "OK" | "ZERO_RESULTS") {
@@ -211,7 +214,7 @@ impl ApiStatus {
     }
 }
 
-/// A body in the legacy API's own shape that says what went wrong and names no place.
+/// A body in the legacy API's shape with an error and no places.
 fn without_places(word: &str, message: &str) -> Vec<u8> {
     format!(
         "{{\n   \"error_message\" : \"{message}\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"{word}\"\n}}"
@@ -230,7 +233,7 @@ impl From<Failure> for Answer {
 }
 
 impl Answer {
-    /// Places said no, and not in a body that a client could read.
+    /// The answer for a denial whose own body a client could not read.
     fn denied(denial: Denial, said: Option<String>) -> Self {
         Self {
             body: without_places(denial.word(), denial.message()),
@@ -240,15 +243,15 @@ impl Answer {
     }
 }
 
-/// The body that a client gets: the API's own, with at most `bound` places, or one of the legacy
-/// API's shape that says what went wrong. No two LFs in a row, none at its end.
+/// The body that a client gets: the API's own with up to `bound` places, or an error in the legacy
+/// API's shape. It has no two LFs in a row, and none at its end.
 ///
-/// A body that says itself what went wrong (`OVER_QUERY_LIMIT` and the like) is the API's own.
+/// A body of the legacy API that reports an error itself (such as `OVER_QUERY_LIMIT`) is passed on.
 pub fn body(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Vec<u8> {
     answer(api, fetched, bound).body
 }
 
-/// As [`body`], with what it means.
+/// Like [`body`], but also returns the outcome.
 pub fn answer(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Answer {
     match fetched {
         Err(failure) => failure.into(),
@@ -264,7 +267,7 @@ pub fn answer(api: Api, fetched: Result<&Reply, Failure>, bound: u8) -> Answer {
     }
 }
 
-/// What a body with HTTP status 200 says.
+/// The answer for a body with HTTP status 200.
 fn answered(api: Api, body: &[u8], bound: u8) -> Answer {
     let Ok(Trimmed { text, has_list }) = trim(body, api.list(), bound.into()) else {
         return Failure::Malformed.into();
@@ -276,7 +279,7 @@ fn answered(api: Api, body: &[u8], bound: u8) -> Answer {
     }
     let denial = match api {
         Api::Legacy => said.legacy_denial(),
-        // The new API says no by an error alone.
+        // The new API refuses only by an `error`.
         Api::New => None,
     };
     match denial {
@@ -285,7 +288,7 @@ fn answered(api: Api, body: &[u8], bound: u8) -> Answer {
             outcome: Outcome::Denied(denial),
             said: said.error_message,
         },
-        // The new API leaves its list out when it would be empty.
+        // The new API omits an empty list.
         None if has_list || api == Api::New => Answer {
             body: text,
             outcome: Outcome::Answered,
@@ -295,14 +298,14 @@ fn answered(api: Api, body: &[u8], bound: u8) -> Answer {
     }
 }
 
-/// Whether a reply says no in a way that may pass within moments: too many requests or an error at Google's end by its HTTP
-/// status, or the legacy API's word for the latter. Its word for too many requests is about quotas of a minute or a day:
-/// a retry would only use up more.
+/// Whether a refusal may pass within moments, so that a retry can help. That is so for HTTP
+/// statuses of too many requests and of server errors, and for the legacy API's `UNKNOWN_ERROR`.
+/// Its `OVER_QUERY_LIMIT` is about quotas of a minute or a day, so a retry would only use up more.
 pub(super) fn may_pass(api: Api, reply: &Reply) -> bool {
     let word = Denial::UnknownError.word();
     match reply.status {
         429 | 500.. => true,
-        // Few bodies hold the word, and only those are read once more.
+        // Few bodies contain the word, so few are parsed again.
         200 if api == Api::Legacy
             && memchr::memmem::find(&reply.body, word.as_bytes()).is_some() =>
         {

@@ -1,4 +1,4 @@
-//! How requests to Places are sent.
+//! The settings of requests to Places.
 
 use std::time::Duration;
 
@@ -7,46 +7,47 @@ use super::query::{Api, FIELD_MASK};
 use super::way::{BadProxy, Https, Proxy};
 use crate::herd::Address;
 
-/// Where Places is, how requests are sent to it, and how long and how often.
+/// The address of Places, and the settings, deadlines and limits of requests to it.
 #[derive(Clone, Debug)]
 pub struct PlacesConfig {
-    /// Which version of the API it speaks.
+    /// The version of the API that is used.
     pub api: Api,
-    /// Where it listens.
+    /// The address of the API.
     pub address: Address,
-    /// TLS; without it, plain HTTP.
+    /// TLS to the API, or `None` for plain HTTP.
     pub https: Option<Https>,
-    /// The proxy through which requests are sent.
+    /// The proxy through which requests are sent, if any.
     pub proxy: Option<Proxy>,
-    /// The path of Nearby Search there.
+    /// The path of Nearby Search at that address.
     pub path: String,
-    /// The key. Without one no request is sent, and every look-up is answered `REQUEST_DENIED`.
+    /// The key. Without it no request is sent, and every look-up is answered `REQUEST_DENIED`.
     pub key: Option<ApiKey>,
-    /// For the new API: which fields of each place are wanted.
+    /// The fields of each place that are requested, for the new API only.
     pub field_mask: String,
-    /// A look-up is answered by then, whatever happens.
+    /// The time limit for a look-up. When it is over the client gets an error.
     pub deadline: Duration,
-    /// An attempt, connecting included, is given up after this time.
+    /// The time limit for an attempt, including the connect.
     pub attempt_deadline: Duration,
-    /// How often a look-up is tried again after a failure that may pass: no connection or one that was lost, an
-    /// attempt that took too long, a status of 429 or from 500 on, the legacy API's `UNKNOWN_ERROR`.
+    /// The number of retries after a failure that may pass: a failed or lost connection, an attempt
+    /// that took too long, a status of 429 or from 500 on, or the legacy API's `UNKNOWN_ERROR`.
     pub retries: usize,
-    /// The pause before the first retry, less up to a half; doubled each time. Where Places says how long
-    /// to wait (`Retry-After`), it is at least that long.
+    /// The pause before the first retry, which doubles with each further retry. Up to half of it is
+    /// subtracted as jitter. A pause that Places requests (`Retry-After`) is the minimum.
     pub retry_pause: Duration,
-    /// If Places wants a longer pause than this, there is no retry.
+    /// The longest pause. If Places requests a longer one, there is no retry.
     pub longest_pause: Duration,
-    /// The largest body that is taken, in bytes.
+    /// The largest body that is accepted, in bytes.
     pub largest_body: usize,
-    /// The number of requests that are under way at a time; further look-ups wait for their turn. One whose turn does
-    /// not come before its deadline is answered `OVER_QUERY_LIMIT`.
+    /// The number of requests that can be in flight at a time. Further look-ups wait; one that
+    /// still waits at its deadline is answered `OVER_QUERY_LIMIT`.
     pub in_flight: usize,
-    /// How long a connection that nobody uses is kept open.
+    /// How long an idle connection is kept open.
     pub keep_alive: Duration,
 }
 
 impl PlacesConfig {
-    /// The defaults, for Google's own Places, through the proxy that the environment wants for it, if any.
+    /// The defaults for Google's own Places, through the proxy that the environment names for it,
+    /// if any.
     pub fn google(api: Api, key: Option<ApiKey>, https: Https) -> Result<Self, BadProxy> {
         let (host, port) = (api.host().to_owned(), 443);
         let mut config = Self::new(api, Address { host, port }, key);
@@ -55,7 +56,7 @@ impl PlacesConfig {
         Ok(config)
     }
 
-    /// The defaults, for Places at `address`, plain HTTP.
+    /// The defaults for Places at `address`, over plain HTTP.
     pub fn new(api: Api, address: Address, key: Option<ApiKey>) -> Self {
         Self {
             api,

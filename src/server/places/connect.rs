@@ -1,4 +1,4 @@
-//! Connections to Places over any [`Net`], in the shape that hyper wants them.
+//! Connections to Places over any [`Net`], in the form that hyper's client requires.
 
 use std::future::Future;
 use std::io;
@@ -19,15 +19,15 @@ use crate::net::Net;
 
 /// A connection to Places.
 pub(super) enum Stream<S> {
-    /// As the network gives it.
+    /// A stream without TLS to Places itself.
     Plain(S),
-    /// To a proxy that passes requests on.
+    /// A stream without TLS to a proxy that forwards requests.
     Proxied(S),
-    /// TLS, whoever passes its bytes on.
+    /// A stream with TLS to Places, directly or through a proxy's tunnel.
     Tls(Box<TlsStream<S>>),
 }
 
-/// What all kinds of streams do.
+/// The traits that all kinds of streams implement.
 trait Bytes: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Bytes for S {}
@@ -73,13 +73,13 @@ impl<S> Connection for Stream<S> {
     fn connected(&self) -> Connected {
         match self {
             Self::Plain(_) | Self::Tls(_) => Connected::new(),
-            // Requests name the whole address.
+            // This makes requests name the whole address.
             Self::Proxied(_) => Connected::new().proxy(true),
         }
     }
 }
 
-/// Connects to Places wherever the request's URI points: there is one address.
+/// Connects to the configured address and ignores the URI of the request.
 #[derive(Clone)]
 pub(super) struct Connector<N> {
     pub(super) net: N,
@@ -89,8 +89,9 @@ pub(super) struct Connector<N> {
     pub(super) trouble: Arc<Trouble>,
 }
 
-/// Why there was no connection the last time that one was made, if there was none. hyper's own error for that is dropped:
-/// what it holds need not be free of the key. Nobody who connects knows the key yet.
+/// The error of the last attempt to connect, or `None` if it succeeded. hyper's own error is
+/// dropped, since it might contain the key. This text can't, because connecting does not involve
+/// the key.
 #[derive(Debug, Default)]
 pub(super) struct Trouble(Mutex<Option<String>>);
 
@@ -133,7 +134,7 @@ impl<N: Net> Service<Uri> for Connector<N> {
         Poll::Ready(Ok(()))
     }
 
-    /// There is no deadline in here: each attempt has one.
+    /// This has no deadline of its own, because each attempt has one.
     fn call(&mut self, _: Uri) -> Self::Future {
         let connector = self.clone();
         Box::pin(async move {

@@ -1,4 +1,4 @@
-//! What became of look-ups: counted, and reported to operators at a bounded rate.
+//! Counts of look-ups by outcome, and reports of failures to operators at a bounded rate.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,27 +12,28 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::{Answer, Denial, Failure, Outcome};
 use crate::protocol::escape;
 
-/// How often look-ups had each status, and what of that is still to be reported.
+/// Counts of look-ups by status, and the failures that are still to be reported.
 #[derive(Debug, Default)]
 pub struct Counts {
     by_status: [AtomicU64; STATUSES.len()],
     troubles: Mutex<[Trouble; STATUSES.len()]>,
-    /// A trouble came.
+    /// Wakes the caller of [`reports`](Counts::reports) at each failure.
     came: Notify,
 }
 
-/// What is to be reported of look-ups with one status.
+/// The unreported failures of one status.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// The number that was not reported yet.
+    /// The number of look-ups that no report has included yet.
     untold: u64,
-    /// What the last of them said.
+    /// The message of the last one.
     detail: String,
-    /// Nothing is reported of it before then.
+    /// The next report is due no earlier than this.
     quiet_until: Option<Instant>,
 }
 
-/// Each status in a word, and what an operator can do about it.
+/// The name of each status, and advice for an operator. A status without advice is counted and
+/// never reported.
 const STATUSES: [(&str, &str); 14] = [
     ("answered", ""),
     (
@@ -55,7 +56,7 @@ const STATUSES: [(&str, &str); 14] = [
         "unknown_error",
         "it is an error at Google's end, and trying again did not help",
     ),
-    // Said at the start.
+    // A server reports this when it starts.
     ("no_key", ""),
     (
         "unreachable",
@@ -94,22 +95,22 @@ const fn position(outcome: Outcome) -> usize {
     }
 }
 
-/// Of each status there is at most one report in this time.
+/// The shortest time between two reports of one status.
 const REPORT_EVERY: Duration = Duration::from_mins(1);
 
-/// The number of characters of what Places said of a denial that are reported, its escapes not counted.
+/// The number of characters of a denial's message that are reported, before escaping.
 const MOST_SAID: usize = 300;
 
-/// Look-ups with one status since the last report of it.
+/// The look-ups with one status since the last report of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The status, as the metrics call it.
+    /// The name of the status, as in the metrics.
     pub status: &'static str,
-    /// How many look-ups had it.
+    /// The number of look-ups with this status.
     pub count: u64,
-    /// What the last of them said, safe to print.
+    /// The message of the last one, escaped for printing.
     pub detail: String,
-    /// What an operator can do.
+    /// Advice for the operator.
     pub advice: &'static str,
 }
 
@@ -130,7 +131,7 @@ impl fmt::Display for Report {
 }
 
 impl Counts {
-    /// Counts the outcome of a look-up. What is in `answer` must not hold the key.
+    /// Counts the outcome of a look-up. The message in `answer` must not contain the key.
     pub(super) fn count(&self, answer: &Answer) {
         let position = position(answer.outcome);
         self.by_status[position].fetch_add(1, Ordering::Relaxed);
@@ -155,15 +156,15 @@ impl Counts {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each status, in a word, and how many look-ups had it.
+    /// The name of each status, with its number of look-ups.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.by_status.iter();
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
         STATUSES.into_iter().map(|(status, _)| status).zip(counts)
     }
 
-    /// Waits until there is something to report of look-ups that were not answered: of each status when it first
-    /// occurs, then once a minute at most. One caller at a time.
+    /// Waits until reports of failed look-ups are due. A status is reported when it first occurs,
+    /// and then at most once a minute. Only one task may wait here.
     pub async fn reports(&self) -> Vec<Report> {
         loop {
             let reports = self.due(Instant::now());
@@ -181,7 +182,7 @@ impl Counts {
         }
     }
 
-    /// What is still to be reported, whenever that would be due: for the end.
+    /// All outstanding reports, whether due or not, for the end of the server.
     pub fn last_reports(&self) -> Vec<Report> {
         self.troubles_told(|_| true, Instant::now())
     }
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    /// What is reported now.
+    /// The reports that are due now.
     async fn told(counts: &Counts) -> Option<Vec<(&'static str, u64, String)>> {
         let reports = poll_once(counts.reports()).await?;
         let reports = reports.into_iter();
@@ -254,13 +255,13 @@ mod tests {
         for _ in 0..1000 {
             counts.count(&denied(Denial::RequestDenied, "worse"));
         }
-        // Another kind of trouble does not wait for that one.
+        // Failures of another status are reported without a wait.
         counts.count(&Failure::Late.into());
         let late = "Places did not answer in time.".to_owned();
         assert_eq!(told().await, Some(vec![("late", 1, late)]));
         advance(Duration::from_secs(59)).await;
         assert_eq!(told().await, None);
-        // Nothing more need happen for the rest to be reported.
+        // The rest is reported when it is due, without a further failure.
         advance(Duration::from_secs(2)).await;
         assert_eq!(
             told().await,

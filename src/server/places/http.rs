@@ -35,35 +35,36 @@ use crate::node::LookUp;
 const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
 
-/// The outcome of a request.
+/// The result of a request, which all look-ups with the same query share.
 type Fetched = Result<Arc<Reply>, Failure>;
 
-/// Asks Places over HTTP.
+/// Sends look-ups to Places over HTTP.
 ///
-/// A request that is under way already is not sent again: both look-ups get the one answer. Nothing is kept beyond
-/// that. A request that was begun goes on if its client goes away, for others may wait.
+/// Look-ups with the same query share one request while it is in flight; no answer is cached after
+/// that. A request outlives the client that caused it, since others may wait for it.
 pub struct HttpPlaces<N: Net> {
     asker: Arc<Asker<N>>,
     counts: Arc<Counts>,
-    /// hyper's connections and the questions under way. They end when this is dropped.
+    /// hyper's connections and the requests in flight. They end when this is dropped.
     tasks: Tasks<N>,
 }
 
-/// What all questions share.
+/// The state that all requests share.
 struct Asker<N: Net> {
     config: PlacesConfig,
     client: Client<Connector<N>, Full<Bytes>>,
     in_flight: Semaphore,
-    /// One answer at a time is cut. All look-ups of the same request get it at the same moment, and if hundreds of
-    /// them cut a megabyte each, whoever else wants to be served would wait for all of them.
+    /// A permit to cut an answer, of which there is one. Hundreds of look-ups can get the same
+    /// answer at once, and if each cut a megabyte right away, all other clients would wait for
+    /// them.
     cutting: Semaphore,
     rng: Mutex<ChaCha8Rng>,
     under_way: Mutex<BTreeMap<Query, WeakSender<Fetched>>>,
-    /// Why there was no connection last.
+    /// The error of the last attempt to connect.
     trouble: Arc<Trouble>,
 }
 
-/// The outcome of an attempt, and the pause that Places wants before the next.
+/// The result of an attempt, and the pause that Places requests before the next one.
 struct Attempt {
     fetched: Result<Reply, Failure>,
     wanted_pause: Option<Duration>,
@@ -78,13 +79,13 @@ impl From<Failure> for Attempt {
     }
 }
 
-/// A poisoned lock is a panic elsewhere, which ends the server anyway.
+/// Locks a mutex. Poisoning needs a panic elsewhere, which ends the server anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<N: Net> HttpPlaces<N> {
-    /// Asks by `config`, over `net`. The pauses before retries are drawn from `rng`.
+    /// Sends requests by `config` over `net`. `rng` gives the jitter of retries.
     pub fn new(net: N, config: PlacesConfig, rng: ChaCha8Rng) -> Self {
         let tasks = Tasks::new(net.clone());
         let trouble = Arc::default();
@@ -118,22 +119,23 @@ impl<N: Net> HttpPlaces<N> {
         }
     }
 
-    /// Counts what becomes of look-ups there, beside what others do.
+    /// Counts look-ups in `counts`, which others may share.
     #[must_use]
     pub fn counted_by(self, counts: Arc<Counts>) -> Self {
         Self { counts, ..self }
     }
 
-    /// What Places says to `query`, by whoever asks first.
+    /// The response of Places to `query`, from a request that this caller or an earlier one began.
     async fn fetch(&self, query: Query) -> Fetched {
         let answer = self.answer_to(query).recv().await;
-        // Only a panic of the question's task ends it without one.
+        // A request's task ends without a response only if it panics.
         answer.expect("a question's task gives an answer")
     }
 
-    /// Where the answer will be: a question that is under way is joined, another one begun.
+    /// A receiver of the response: a request in flight is joined, otherwise one is begun.
     ///
-    /// A broadcast wakes who waits in the order of their coming; a `watch` would do so in random order.
+    /// It is a broadcast, which wakes its receivers in order of arrival; a `watch` wakes them in
+    /// random order.
     fn answer_to(&self, query: Query) -> broadcast::Receiver<Fetched> {
         let mut under_way = lock(&self.asker.under_way);
         let known = under_way.get(&query).and_then(WeakSender::upgrade);
@@ -147,7 +149,7 @@ impl<N: Net> HttpPlaces<N> {
         self.tasks.spawn(async move {
             let fetched = asker.ask(&query, deadline).await.map(Arc::new);
             lock(&asker.under_way).remove(&query);
-            // Nobody may be waiting any more.
+            // The receivers may all be gone.
             let _ = tell.send(fetched);
         });
         answer
@@ -165,15 +167,17 @@ impl<N: Net> Places for HttpPlaces<N> {
             let fetched = self.fetch(Query::new(api, look_up)).await;
             self.tasks.look_after();
             let fetched = fetched.as_deref().map_err(|&failure| failure);
-            // It is never closed.
+            // This semaphore is never closed.
             let _turn = self.asker.cutting.acquire().await;
             let mut answer = answer::answer(api, fetched, look_up.bound);
             let key = self.asker.config.key.as_ref();
-            // The text for operators is another one than the text that was looked through: its escapes are gone.
+            // The body was checked before its escapes were decoded, so the message is checked
+            // again.
             answer.said = (answer.said)
                 .filter(|said| key.is_some_and(|key| !query::shows(said.as_bytes(), key)));
             if answer.outcome == Outcome::Failed(Failure::Unreachable) {
-                // In words of the network's own: a name that is not resolved, a certificate that is not trusted.
+                // The network's own error says more, such as a name that does not resolve or a
+                // certificate that is not trusted.
                 answer.said = self.asker.trouble.last();
             }
             self.counts.count(&answer);
@@ -183,11 +187,12 @@ impl<N: Net> Places for HttpPlaces<N> {
 }
 
 impl<N: Net> Asker<N> {
-    /// Waits for its turn and asks, again where that can help, all before `deadline`.
+    /// Waits for a permit, then sends the request, with retries where they can help, all before
+    /// `deadline`.
     async fn ask(&self, query: &Query, deadline: Instant) -> Result<Reply, Failure> {
         let key = self.config.key.as_ref().ok_or(Failure::NoKey)?;
         let turn = timeout_at(deadline, self.in_flight.acquire()).await;
-        // The semaphore is never closed. The turn is held until all is over, pauses too.
+        // The semaphore is never closed. The permit is held until the end, including pauses.
         let _turn = turn.map_err(|_| Failure::Busy)?;
         if Instant::now() >= deadline {
             return Err(Failure::Busy);
@@ -210,7 +215,7 @@ impl<N: Net> Asker<N> {
         }
     }
 
-    /// Between half of the pause after `tried` retries and all of it.
+    /// The pause before the next retry: random, between half of the doubled pause and all of it.
     fn pause(&self, tried: usize) -> Duration {
         let doubled = self
             .config
@@ -221,7 +226,7 @@ impl<N: Net> Asker<N> {
         half + Duration::from_nanos(lock(&self.rng).random_range(0..=most))
     }
 
-    /// Asks once, within the time of an attempt.
+    /// Sends the request once, within the time limit of an attempt.
     async fn attempt(&self, query: &Query, key: &ApiKey, deadline: Instant) -> Attempt {
         let Some(request) = self.request(query, key) else {
             return Failure::Unaskable.into();
@@ -230,8 +235,8 @@ impl<N: Net> Asker<N> {
         let exchanged = timeout_at(deadline, self.exchange(request)).await;
         match exchanged {
             Err(_) => Failure::Late.into(),
-            // Whoever answers with the request itself, as a proxy may, must not show the key to clients and logs.
-            // What comes with another status is passed on to nobody as it is.
+            // A proxy, for example, may echo the request, but the key must not reach clients and
+            // logs. Bodies with another status are never passed on as they are.
             Ok(Attempt {
                 fetched: Ok(reply), ..
             }) if reply.status == 200 && query::shows(&reply.body, key) => {
@@ -241,7 +246,7 @@ impl<N: Net> Asker<N> {
         }
     }
 
-    /// The request, unless the location is so long that no URI holds it.
+    /// The HTTP request, or `None` if the location is too long for a URI.
     fn request(&self, query: &Query, key: &ApiKey) -> Option<Request<Full<Bytes>>> {
         let target = query.target(&self.config.path, key);
         let scheme = self.config.https.as_ref().map_or("http", |_| "https");
@@ -250,7 +255,7 @@ impl<N: Net> Asker<N> {
             Query::Legacy(_) => Request::get(uri).body(Full::default()),
             Query::New(body) => {
                 let mut key = HeaderValue::from_str(key.expose()).ok()?;
-                // So that no debug output of the headers holds it either.
+                // Debug output of the headers then hides the key.
                 key.set_sensitive(true);
                 Request::post(uri)
                     .header(CONTENT_TYPE, "application/json")
@@ -260,7 +265,7 @@ impl<N: Net> Asker<N> {
             }
         }
         .ok()?;
-        // By TLS it is the tunnel that the proxy wants it for.
+        // With TLS the proxy gets the authorisation when the tunnel is opened.
         if let (None, Some(proxy)) = (&self.config.https, &self.config.proxy)
             && let Some(authorization) = &proxy.authorization
         {
@@ -270,8 +275,8 @@ impl<N: Net> Asker<N> {
         Some(request)
     }
 
-    /// One request and its whole answer. hyper's errors are dropped: whatever they hold need not
-    /// be free of the key.
+    /// Sends one request and reads its whole response. hyper's errors are dropped, since they might
+    /// contain the key.
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Attempt {
         let Ok(response) = self.client.request(request).await else {
             return Failure::Unreachable.into();
@@ -282,7 +287,7 @@ impl<N: Net> Asker<N> {
             let body = if status.is_client_error() {
                 error_body(response.into_body()).await
             } else {
-                // It says nothing that the status does not.
+                // The body of a server error adds nothing to its status.
                 Vec::new()
             };
             let status = status.as_u16();
@@ -306,13 +311,13 @@ impl<N: Net> Asker<N> {
     }
 }
 
-/// The largest body that says more of an error than its status does.
+/// The limit on the body of an error, in bytes.
 const LARGEST_ERROR: usize = 64 * 1024;
 
-/// How long to wait for it.
+/// The time limit for reading the body of an error.
 const ERROR_DEADLINE: Duration = Duration::from_millis(500);
 
-/// What comes with a status that says no, or nothing: the status is an answer without it, too.
+/// The body of an error, or nothing if it is late or too large: the status suffices then.
 async fn error_body(body: Incoming) -> Vec<u8> {
     let body = Limited::new(body, LARGEST_ERROR).collect();
     match timeout(ERROR_DEADLINE, body).await {
@@ -321,7 +326,7 @@ async fn error_body(body: Incoming) -> Vec<u8> {
     }
 }
 
-/// Whether trying again may give something else.
+/// Whether a retry may give another result.
 fn may_pass(api: Api, fetched: &Result<Reply, Failure>) -> bool {
     match fetched {
         Ok(reply) => answer::may_pass(api, reply),
@@ -329,7 +334,7 @@ fn may_pass(api: Api, fetched: &Result<Reply, Failure>) -> bool {
     }
 }
 
-/// How long Places wants to be left alone, if it says so in seconds.
+/// The pause that Places requests, if it is given in seconds.
 fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))

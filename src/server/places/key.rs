@@ -1,20 +1,20 @@
-//! The key to Places, which nobody may see.
+//! The key to the Places API, which is secret.
 
 use std::fmt;
 
-/// A key of the Places API. It shows as `***`, and there is no way to serialise it.
+/// A key to the Places API. It is printed as `***`, and it can't be serialised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// Some text is no key: empty, or with something else in it than visible ASCII characters.
+/// A text can't be a key: it is empty, or contains anything but visible ASCII characters.
 ///
-/// It does not say what the text was.
+/// The error leaves the text out, since it may be a mistyped key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a Places key is one or more visible ASCII characters without blanks")]
 pub struct BadKey;
 
 impl ApiKey {
-    /// Takes the key if it can be one: it must fit into a header as it is.
+    /// Checks that the text fits into a header as it is.
     pub fn new(text: impl Into<String>) -> Result<Self, BadKey> {
         let text = text.into();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -23,7 +23,7 @@ impl ApiKey {
         Ok(Self(text))
     }
 
-    /// The key itself, to be put into a request and nowhere else.
+    /// The text of the key. It belongs into a request and nowhere else.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }

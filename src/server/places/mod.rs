@@ -1,7 +1,8 @@
-//! What is near a place: the question that a server asks, and the text that it answers with.
+//! Look-ups of what is near a location, as JSON of the Places API.
 //!
-//! [`HttpPlaces`] sends requests to the Places API. What it requests ([`Query`]), how the answer is cut ([`trim()`])
-//! and what a client receives ([`body()`]) are decided by plain functions; only the way between them waits.
+//! [`HttpPlaces`] sends requests to the API. Pure functions decide what it requests ([`Query`]),
+//! where the answer is cut ([`trim()`]) and what a client receives ([`body()`]); only the exchange
+//! between them is asynchronous.
 
 mod answer;
 mod config;
@@ -29,30 +30,29 @@ pub use query::{Api, FIELD_MASK, Query};
 pub use trim::{TrimError, Trimmed, trim};
 pub use way::{BadProxy, Https, Proxy};
 
-/// A body in the API's own shape that names no place.
+/// A body in the API's own shape, without any place.
 pub const NO_RESULTS: &str =
     "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}";
 
-/// Somebody who knows what is near a place.
+/// A source of answers to look-ups.
 pub trait Places: Send + Sync {
-    /// The body of the answer: JSON without two LFs in a row and without one at its end.
+    /// The body for a client: JSON without two LFs in a row and without an LF at its end.
     ///
-    /// It always answers, and in bounded time: what went wrong is said inside the body.
+    /// It always comes, within a bounded time; an error is reported inside the body.
     fn nearby<'a>(
         &'a self,
         look_up: &'a LookUp,
     ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>>;
 }
 
-/// Answers every question with the same body.
+/// Answers every look-up with the same body.
 #[derive(Clone, Debug)]
 pub struct FixedPlaces {
     body: Vec<u8>,
 }
 
 impl FixedPlaces {
-    /// Answers with `body`, which must have no two LFs in a row and none at its end; what does not
-    /// fit is taken out.
+    /// Answers with `body`. Repeated LFs are reduced to one, and an LF at its end is removed.
     pub fn new(body: &[u8]) -> Self {
         let body = trim::without_blank_lines(body);
         Self { body }
@@ -71,16 +71,17 @@ impl Places for FixedPlaces {
     }
 }
 
-/// Passes look-ups to whatever was put here last. A look-up from before is still answered by what was here then.
+/// Passes look-ups to one [`Places`] at a time, which can be replaced. A look-up under way keeps
+/// the one that it began with.
 pub struct Replaceable(RwLock<Arc<dyn Places>>);
 
 impl Replaceable {
-    /// Asks `places` until somebody else is put here.
+    /// Passes look-ups to `places` until it is replaced.
     pub fn new(places: Arc<dyn Places>) -> Self {
         Self(RwLock::new(places))
     }
 
-    /// Puts `places` here.
+    /// Passes further look-ups to `places`.
     pub fn replace(&self, places: Arc<dyn Places>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = places;
     }

@@ -1,7 +1,7 @@
-//! What is requested of Places: a look-up as the request that either version of the API wants.
+//! A look-up as a request to either version of the API.
 //!
-//! Pure. A [`Query`] does not hold the key, so it can be compared, kept and shown; the key is put in
-//! when the request is written.
+//! All functions are pure. A [`Query`] does not contain the key, so it can be compared, stored and
+//! printed. The key is added when the request is written.
 
 use std::fmt::Write as _;
 
@@ -11,19 +11,19 @@ use crate::node::LookUp;
 /// A version of the Nearby Search API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Api {
-    /// `GET …/nearbysearch/json`, with everything in the query, the key too.
+    /// `GET …/nearbysearch/json`. Everything is in the query, the key included.
     #[default]
     Legacy,
-    /// `POST …/places:searchNearby`, with a JSON body, and the key in a header.
+    /// `POST …/places:searchNearby`. The body is JSON, and the key is in a header.
     New,
 }
 
-/// The fields of each place that are requested of the new API.
+/// The fields of each place that are requested from the new API.
 pub const FIELD_MASK: &str =
     "places.id,places.displayName,places.formattedAddress,places.location,places.types";
 
 impl Api {
-    /// Where Google serves it.
+    /// The path at which Google serves this version.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Legacy => "/maps/api/place/nearbysearch/json",
@@ -31,7 +31,7 @@ impl Api {
         }
     }
 
-    /// The host at which Google serves it, by TLS.
+    /// The host at which Google serves this version, over TLS.
     pub const fn host(self) -> &'static str {
         match self {
             Self::Legacy => "maps.googleapis.com",
@@ -39,7 +39,7 @@ impl Api {
         }
     }
 
-    /// The key of the array that holds the places in an answer.
+    /// The name of the array of places in an answer.
     pub(super) const fn list(self) -> &'static str {
         match self {
             Self::Legacy => "results",
@@ -48,21 +48,21 @@ impl Api {
     }
 }
 
-/// A question to Places, without the key. Equal questions have equal answers.
+/// A request to Places without the key. Equal requests get equal answers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Query {
-    /// For a GET: what follows the question mark, but for the key.
+    /// The query string of a GET, without the key.
     Legacy(String),
-    /// For a POST: the body.
+    /// The body of a POST.
     New(String),
 }
 
 impl Query {
-    /// The request to Places whose response answers `look_up`.
+    /// The request to Places that answers `look_up`.
     ///
-    /// The legacy API always gives what it has, and the answer is cut afterwards, so look-ups that
-    /// differ in their bound alone are the same question. The new API takes 1 to 20 as a bound; an
-    /// answer to a look-up with bound 0 is cut afterwards.
+    /// The legacy API has no bound, so the answer is cut afterwards, and look-ups that differ only
+    /// in their bound are equal requests. The new API accepts a bound of 1 to 20, so for bound 0
+    /// one place is requested and cut afterwards.
     pub fn new(api: Api, look_up: &LookUp) -> Self {
         match api {
             Api::Legacy => {
@@ -82,7 +82,7 @@ impl Query {
         }
     }
 
-    /// The version of the API that it is for.
+    /// The version of the API that the request is for.
     pub fn api(&self) -> Api {
         match self {
             Self::Legacy(_) => Api::Legacy,
@@ -90,7 +90,8 @@ impl Query {
         }
     }
 
-    /// The target of the request: `path`, and for the legacy API the question and the key.
+    /// The target of the request: the path, and for the legacy API also the query string with the
+    /// key.
     pub(super) fn target(&self, path: &str, key: &ApiKey) -> String {
         match self {
             Self::Legacy(question) => {
@@ -103,12 +104,12 @@ impl Query {
     }
 }
 
-/// Whether the key is in an answer, as it is, as a request has it, or as JSON writes it.
+/// Whether an answer contains the key: as it is, encoded as in a URL, or escaped as in JSON.
 pub(super) fn shows(body: &[u8], key: &ApiKey) -> bool {
     let mut encoded = String::new();
     push_encoded(&mut encoded, key.expose());
     let quoted = serde_json::Value::from(key.expose()).to_string();
-    // Between the quotes.
+    // This removes the quotes.
     let escaped = &quoted[1..quoted.len() - 1];
     let slashed = escaped.replace('/', "\\/");
     let is_in = |key: &str| memchr::memmem::find(body, key.as_bytes()).is_some();
@@ -117,13 +118,14 @@ pub(super) fn shows(body: &[u8], key: &ApiKey) -> bool {
         .any(is_in)
 }
 
-/// A coordinate as the client wrote it, without a leading plus sign (which means a blank in a query).
+/// A coordinate as the client wrote it, without a leading plus sign, which would mean a space in a
+/// query string.
 fn unsigned(text: &[u8]) -> String {
-    // Coordinates are signs, digits and points: see `Location`.
+    // `Location` allows only signs, digits and points in a coordinate.
     String::from_utf8_lossy(text.strip_prefix(b"+").unwrap_or(text)).into_owned()
 }
 
-/// A coordinate as JSON writes numbers: no plus sign, no needless zeros in front.
+/// A coordinate as a JSON number, without a plus sign or leading zeros.
 fn number(text: &[u8]) -> String {
     let text = unsigned(text);
     let (sign, digits) = match text.strip_prefix('-') {
@@ -139,7 +141,7 @@ fn number(text: &[u8]) -> String {
     format!("{sign}{zero}{digits}")
 }
 
-/// Appends `text` as it may stand in a query.
+/// Appends `text` with the escapes that a query string needs.
 fn push_encoded(target: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

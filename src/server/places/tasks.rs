@@ -1,5 +1,4 @@
-//! The tasks that look-ups need beside the one that waits for the answer: none outlives its owner, and no
-//! panic in one is lost.
+//! The background tasks of look-ups. None outlives its owner, and no panic in one is lost.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,13 +7,14 @@ use tokio::task::JoinSet;
 
 use crate::net::Net;
 
-/// Owns tasks, which run as `net` runs a server's: they end when it is dropped.
+/// Owns tasks, which `net` runs like those of a server. They end when it is dropped.
 pub(super) struct Tasks<N> {
     net: N,
     set: Arc<Mutex<JoinSet<()>>>,
 }
 
-/// Lets hyper begin tasks without keeping their owner alive, which the tasks themselves would else do.
+/// Spawns hyper's tasks. It holds its owner weakly, since the tasks would otherwise keep the owner
+/// alive.
 #[derive(Clone)]
 pub(super) struct Executor<N> {
     net: N,
@@ -42,11 +42,11 @@ impl<N: Net> Tasks<N> {
         lock(&self.set).spawn(self.net.task(task));
     }
 
-    /// Forgets the tasks that ended.
+    /// Removes the tasks that ended.
     ///
     /// # Panics
     ///
-    /// When one of them panicked: then that panic goes on here.
+    /// When a task panicked. Its panic is resumed here.
     pub(super) fn look_after(&self) {
         while let Some(ended) = self.next_ended() {
             if let Err(error) = ended
@@ -57,7 +57,7 @@ impl<N: Net> Tasks<N> {
         }
     }
 
-    /// Not part of the loop's head, so that no lock is held while a panic goes on.
+    /// This is no part of the loop's head, because the lock must be free while a panic unwinds.
     fn next_ended(&self) -> Option<Result<(), tokio::task::JoinError>> {
         lock(&self.set).try_join_next()
     }
@@ -65,7 +65,7 @@ impl<N: Net> Tasks<N> {
 
 impl<N: Net, F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor<N> {
     fn execute(&self, task: F) {
-        // Without an owner there is nobody left to answer.
+        // Without an owner, no look-up waits for the task.
         if let Some(set) = self.set.upgrade() {
             lock(&set).spawn(self.net.task(task));
         }

@@ -1,8 +1,8 @@
 //! Cuts an answer of Places to a number of places, byte for byte.
 //!
-//! Pure. Printing parsed JSON again would change indentation, order, escapes and numbers, so the text is
-//! only measured: `serde_json` says whether it is JSON, and a scanner of our own finds where the
-//! places in it begin and end.
+//! The functions are pure. Printing parsed JSON would change indentation, order, escapes and
+//! numbers, so the text is only measured: `serde_json` checks that it is JSON, and a scanner finds
+//! where the places begin and end.
 
 use std::ops::Range;
 
@@ -11,28 +11,29 @@ use serde::de::IgnoredAny;
 /// Why an answer can't be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrimError {
-    /// It is no JSON object in UTF-8.
+    /// It is not a JSON object in UTF-8.
     NotAnObject,
-    /// Its list of places is something else than an array.
+    /// Its list of places is not an array.
     NotAList,
 }
 
-/// An answer, cut.
+/// An answer after the cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trimmed {
-    /// The text.
+    /// The text that remains.
     pub text: Vec<u8>,
-    /// Whether there was a list of places at all.
+    /// Whether the answer contains a list of places.
     pub has_list: bool,
 }
 
-/// Leaves at most `bound` elements of the array under `list` at the top of the object `body`, then
-/// makes one of two or more LFs in a row, and takes the LFs at the end away. Nothing else changes.
+/// Keeps up to `bound` elements of the array `list` at the top of the object `body`. It also
+/// reduces LFs in a row to one and removes those at the end. All other bytes stay.
 ///
-/// If `list` is there more than once, which JSON's readers see differently, each is cut.
+/// An object that contains `list` repeatedly is read differently by different parsers, so each of
+/// them is cut.
 pub fn trim(body: &[u8], list: &str, bound: usize) -> Result<Trimmed, TrimError> {
     let text = std::str::from_utf8(body).map_err(|_| TrimError::NotAnObject)?;
-    // The scanner relies on this being JSON, so that it need not know all of its grammar.
+    // The scanner relies on valid JSON, and so needs only a part of its grammar.
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| TrimError::NotAnObject)?;
     let mut scanner = Scanner { body, at: 0 };
     if scanner.peek() != Some(b'{') {
@@ -72,8 +73,8 @@ pub(super) fn without_blank_lines(body: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// What must go from the array at `array` so that `bound` elements remain. With the last element that stays
-/// stays what followed the last of all, so the bracket keeps its place.
+/// The range to cut from the array at `array` so that `bound` elements remain, if there are more.
+/// White space after the last element stays, so the closing bracket keeps its place.
 fn surplus(body: &[u8], array: Range<usize>, bound: usize) -> Option<Range<usize>> {
     let inside = &body[..array.end];
     let elements = Scanner {
@@ -88,19 +89,19 @@ fn surplus(body: &[u8], array: Range<usize>, bound: usize) -> Option<Range<usize
     })
 }
 
-/// Whether the JSON string `text` spells `key`, with escapes or without.
+/// Whether the JSON string `text` means `key`, with or without escapes.
 fn is_key(text: &str, key: &str) -> bool {
     serde_json::from_str::<String>(text).is_ok_and(|spelled| spelled == key)
 }
 
-/// Where a member of an object is.
+/// The positions of a member of an object.
 struct Member {
     key: Range<usize>,
     value: Range<usize>,
 }
 
-/// Finds where values begin and end in text that is known to be JSON. On other text it finds
-/// nonsense, but it always ends.
+/// Finds where values begin and end in text that is valid JSON. On other text it finds wrong
+/// positions, but it always ends.
 struct Scanner<'a> {
     body: &'a [u8],
     at: usize,
@@ -153,7 +154,7 @@ impl Scanner<'_> {
         elements
     }
 
-    /// Steps over the value that begins here, however deep it is.
+    /// Skips the value that begins here. It needs no stack for nested values.
     fn value(&mut self) -> Range<usize> {
         let start = self.at;
         let mut depth = 0_usize;
@@ -178,7 +179,7 @@ impl Scanner<'_> {
         start..self.at
     }
 
-    /// Steps over a string.
+    /// Skips a string.
     fn string(&mut self) {
         self.at += 1;
         while let Some(&byte) = self.body.get(self.at) {
@@ -190,9 +191,9 @@ impl Scanner<'_> {
         self.at = self.at.min(self.body.len());
     }
 
-    /// Steps over a number or a word.
+    /// Skips a number or a word.
     fn scalar(&mut self) {
-        // At least one byte, so that whatever stands here the scan goes on.
+        // At least one byte is skipped, so the scan always makes progress.
         self.at += 1;
         while let Some(byte) = self.body.get(self.at) {
             if b" \t\r\n,]}:".contains(byte) {

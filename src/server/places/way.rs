@@ -1,4 +1,4 @@
-//! The way to Places on real networks: TLS, and a proxy where the machine's environment names one.
+//! Connections to Places on real networks: TLS, and the proxy that the environment names.
 
 use std::fmt;
 use std::io;
@@ -13,24 +13,25 @@ use tokio_rustls::client::TlsStream;
 use crate::herd::Address;
 use crate::net::secure::{Between, CallerTls, Clock, CredentialsError, Pem};
 
-/// The longest head of a proxy's answer, in bytes.
+/// The limit on the head of a proxy's answer, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
 
-/// TLS to Places: which authorities are trusted to vouch for it.
+/// TLS to Places, with the certificate authorities that it trusts.
 #[derive(Clone)]
 pub struct Https(CallerTls);
 
 impl Https {
-    /// Takes the word of the authorities that this machine trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` say
-    /// where they are, if not in the usual places), and of `more`. Certificates are judged by `clock`.
+    /// Trusts the authorities of this machine and those in `more`. `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` name the machine's files, if they are not in the usual places. `clock`
+    /// decides whether a certificate is valid now.
     ///
     /// # Errors
     ///
-    /// When there is no authority at all, or `more` holds none.
+    /// When there is no authority at all, or `more` contains none.
     pub fn new(more: Option<&Pem>, clock: Clock) -> Result<Self, CredentialsError> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
-        // One that can't be read is not one that is trusted; the others are.
+        // A certificate that can't be read is not trusted; the others are.
         roots.add_parsable_certificates(native.certs);
         Self::trusting(roots, more, clock)
     }
@@ -54,7 +55,7 @@ impl Https {
         Ok(Self(tls.map_err(|error| wrong(error.to_string()))?))
     }
 
-    /// The handshake with `host`.
+    /// Completes the TLS handshake with `host`.
     pub(super) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -69,14 +70,16 @@ impl fmt::Debug for Https {
     }
 }
 
-/// A proxy through which requests to Places go: by `CONNECT` for TLS, and by whole addresses for plain HTTP.
+/// A proxy for requests to Places. With TLS it opens a tunnel (`CONNECT`); without TLS it gets
+/// requests with the whole address.
 #[derive(Clone)]
 pub struct Proxy {
     pub(super) address: Address,
     pub(super) authorization: Option<HeaderValue>,
 }
 
-/// A proxy's address can't be used. It does not say what the address was, for it may hold a password.
+/// A proxy's address can't be used. The error leaves the address out, since it may contain a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the proxy's address (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) can't be used: it must be \
@@ -85,17 +88,18 @@ pub struct Proxy {
 pub struct BadProxy;
 
 impl Proxy {
-    /// The proxy at `address`, as the environment's variables have it.
+    /// The proxy at `address`, in the form that the environment's variables have.
     pub fn new(address: &str) -> Result<Self, BadProxy> {
         let matcher = Matcher::builder().all(address).build();
-        // Without exceptions, every destination will do.
+        // No destination is excluded here, so any one serves to find the proxy.
         let found = matcher.intercept(&Uri::from_static("http://places"));
         found.as_ref().ok_or(BadProxy).and_then(Self::from_found)
     }
 
-    /// The proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`) wants for `to`.
+    /// The proxy that the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`) names
+    /// for `to`.
     pub fn from_env(to: &Address, is_https: bool) -> Result<Option<Self>, BadProxy> {
-        // As for the other variables: the first one that is there, be it empty.
+        // As with the other variables, the first one that is set counts, even if it is empty.
         let mut exceptions = ["NO_PROXY", "no_proxy"].into_iter();
         let exceptions = exceptions.find_map(|name| std::env::var(name).ok());
         let exceptions = exceptions.unwrap_or_default();
@@ -138,7 +142,7 @@ impl Proxy {
         })
     }
 
-    /// Has the proxy connect to `to`; from then on what is said is said to that.
+    /// Opens a tunnel through the proxy to `to`. After that the stream leads to `to`.
     pub(super) async fn tunnel<S>(&self, mut stream: S, to: &Address) -> io::Result<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -153,7 +157,7 @@ impl Proxy {
         stream.write_all(&request).await?;
         stream.flush().await?;
         let mut head = Vec::new();
-        // Nobody speaks before this end does, so nothing behind the head is lost.
+        // The destination sends nothing before this end does, so no bytes after the head are lost.
         while !head.ends_with(b"\r\n\r\n") {
             if head.len() >= LARGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
                 return Err(io::Error::other("the proxy gave no answer"));
@@ -168,8 +172,9 @@ impl Proxy {
     }
 }
 
-/// Whether a `NO_PROXY` names this destination. The matcher knows names, addresses and networks; it does not know that `*`
-/// means addresses, too, and it knows no ports, no brackets and no blanks in place of commas.
+/// Whether `NO_PROXY` names this destination. hyper-util's matcher handles names, addresses and
+/// networks. It does not handle ports, brackets, blanks in place of commas, or `*` for addresses,
+/// so this function does.
 fn is_excepted(exceptions: &str, to: &Address, uri: &Uri) -> bool {
     let entries = exceptions.split(|at: char| at == ',' || at.is_whitespace());
     let mut for_port = Vec::new();
@@ -181,7 +186,7 @@ fn is_excepted(exceptions: &str, to: &Address, uri: &Uri) -> bool {
         if host == "*" {
             return true;
         }
-        // `*.example.org` is another spelling of `.example.org`.
+        // `*.example.org` means the same as `.example.org`.
         let host = host.strip_prefix('*').unwrap_or(host);
         for_port.push(host.trim_end_matches('.'));
     }
@@ -191,7 +196,8 @@ fn is_excepted(exceptions: &str, to: &Address, uri: &Uri) -> bool {
     matcher.build().intercept(uri).is_none()
 }
 
-/// The host of an entry without brackets, and its port if it has one. An IPv6 address need not be in brackets.
+/// The host of an entry without brackets, and its port, if any. An IPv6 address may lack the
+/// brackets.
 fn split_port(entry: &str) -> (&str, Option<&str>) {
     if let Some((host, rest)) = entry
         .strip_prefix('[')
@@ -251,13 +257,13 @@ mod tests {
     fn what_no_proxy_names_is_asked_without_one_however_it_is_written() {
         let matcher = Matcher::builder().all("http://proxy:3128").build();
         for (exceptions, excepted, others) in [
-            // Everything: addresses, too.
+            // `*` matches everything, addresses included.
             ("*", &["places", "127.0.0.1", "::1"][..], &[][..]),
             (" a , * ", &["places", "127.0.0.1", "::1"], &[]),
             ("*:443", &["places", "127.0.0.1"], &[]),
             ("*:80", &[], &["places", "127.0.0.1"]),
             ("", &[], &["places", "127.0.0.1", "::1"]),
-            // Blanks, case, dots.
+            // Blanks, case and dots vary.
             ("one places", &["places"], &["two"]),
             ("a,\tPLACES,", &["places"], &["placess"]),
             (
@@ -275,7 +281,7 @@ mod tests {
                 &["example.org", "a.example.org"],
                 &["example.com"],
             ),
-            // Ports, addresses, networks.
+            // Entries have ports, or are addresses or networks.
             (
                 "places:443,127.0.0.1:443",
                 &["places", "127.0.0.1"],

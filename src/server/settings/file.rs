@@ -1,4 +1,4 @@
-//! Settings from a file.
+//! Reads settings from a file.
 
 use std::fmt;
 use std::path::Path;
@@ -11,13 +11,13 @@ use super::{Origin, Resolved, Settings};
 use crate::diag::{Problems, Source, Span};
 use crate::document::{self, Located};
 
-/// All keys, as serde wants them for its message about one that is unknown.
+/// All keys, for serde's message about an unknown one.
 static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let keys = SETTINGS.iter().map(Setting::key);
     keys.map(|key| &*String::leak(key)).collect()
 });
 
-/// Puts what a file says into `resolved`; what is wrong goes to `problems`, each in its place.
+/// Applies a file's settings to `resolved`. Mistakes go to `problems`, with their places.
 pub(super) fn apply(
     source: &Arc<Source>,
     base: &Path,
@@ -30,20 +30,20 @@ pub(super) fn apply(
     for given in parsed.value.0 {
         let (line, _) = source.line_column(given.key.start);
         let origin = Origin::File(source.name.clone(), line);
-        // It was checked where it was read, so that the document knows the place.
+        // The value was checked while the file was parsed, which gives each mistake its place.
         let set = resolved.set(given.position, &given.text, base, origin);
         debug_assert!(set.is_ok(), "a value is right or wrong everywhere");
     }
 }
 
-/// The settings of a file.
+/// The settings in a file.
 struct File(Vec<Entry>);
 
-/// One of them.
+/// A setting in a file.
 struct Entry {
-    /// Which, in the table.
+    /// The position of the setting in the table.
     position: usize,
-    /// Where its key stands.
+    /// The place of its key in the file.
     key: Span,
     text: String,
 }
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for File {
     }
 }
 
-/// Reads a key.
+/// Deserializes a key into the setting's position.
 struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
@@ -91,7 +91,7 @@ impl<'de> DeserializeSeed<'de> for Key {
     }
 }
 
-/// Reads the value of a setting, as the text that a flag would have.
+/// Deserializes a setting's value into the text that a flag would have.
 struct Value(&'static Setting);
 
 impl Value {

@@ -1,5 +1,5 @@
-//! Where the key to Places comes from. It is never a flag, which every user of the machine could read, and never part
-//! of a settings file.
+//! The source of the key to Places. It is never a flag, which every user of the machine could read,
+//! and never part of a settings file.
 
 use std::fmt;
 use std::fs;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::Settings;
 use crate::places::ApiKey;
 
-/// Settings that name a file which a service manager may hand over instead, and what it is called there. The key to Places
-/// is another.
+/// The settings whose file a service manager can hand over, and the file's name there. The key to
+/// Places has its own constant.
 pub(super) const HANDED_OVER: &[(&str, &str)] = &[
     ("peer-authorities", "peer-authorities"),
     ("peer-certificate", "peer-certificate"),
@@ -21,40 +21,40 @@ pub(super) const HANDED_OVER: &[(&str, &str)] = &[
     ("places-authorities", "places-authorities"),
 ];
 
-/// The environment variable that holds the key itself.
+/// The environment variable that contains the key.
 pub const VARIABLE: &str = "PLACES_API_KEY";
 
-/// The environment variable that holds the folder in which a service manager hands files to a service.
+/// The environment variable with the folder where a service manager puts files for a service.
 pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// The name of the key among the credentials that systemd hands to a service, whose folder is in `CREDENTIALS_DIRECTORY`.
+/// The name of the key's file in the folder `CREDENTIALS_DIRECTORY` of systemd.
 pub const CREDENTIAL: &str = "places-api-key";
 
-/// A file with more in it is no key.
+/// The number of bytes that are read of a key's file.
 const LONGEST: u64 = 4096;
 
-/// Why there is no key where one was said to be. No message shows what was found there.
+/// Why a source contains no key. No message shows the source's content.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A file can't be read.
     #[error("can't read the key to Places in `{}`: {error}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         error: io::Error,
     },
-    /// Something else than a key is there.
+    /// The content can't be a key.
     #[error("there is no key in {0}: a key is one or more visible ASCII characters without blanks")]
     NoKey(KeyPlace),
 }
 
-/// Where a key was found.
+/// The source of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlace {
-    /// In this file.
+    /// The key is in this file.
     File(PathBuf),
-    /// In the environment.
+    /// The key is in the environment variable.
     Variable,
 }
 
@@ -67,11 +67,12 @@ impl fmt::Display for KeyPlace {
     }
 }
 
-/// The key, from the file that the settings name, else from the environment, else from the service manager's credentials.
+/// Finds the key: in the file that the settings name, else in the environment variable, else among
+/// the service manager's credentials.
 ///
 /// # Errors
 ///
-/// When there is something, but no key. Nothing at all is no error.
+/// When a source exists but contains no key. No source at all is no error.
 pub fn find(
     settings: &Settings,
     variable: Option<&str>,
@@ -101,7 +102,7 @@ fn read(path: &Path) -> Result<(ApiKey, KeyPlace), KeyError> {
     let file = fs::File::open(path).map_err(unreadable)?;
     let read = io::Read::read_to_string(&mut io::Read::take(file, LONGEST), &mut text);
     match read {
-        // An error about bytes that are no text is dropped: a key is none of them.
+        // The error for bytes that are not UTF-8 is dropped, since a key is ASCII.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(KeyError::NoKey(place())),
         Err(error) => Err(unreadable(error)),
         Ok(_) => match ApiKey::new(text.trim()) {

@@ -1,8 +1,10 @@
-//! What a server can be told: each setting is declared once, in [`SETTINGS`], and its flag, its environment variable,
-//! its key in a file, the print of all settings and their table in the documentation follow from that.
+//! The settings of a server. Each is declared once, in [`SETTINGS`]. Its flag, its environment
+//! variable, its key in a file, its line in the print of all settings and its row in the
+//! documentation are derived from that.
 //!
-//! A flag overrides the environment, that a file, that the default. [`resolve`] says for each setting where its value
-//! comes from. The key to Places is no setting, so that it can't be printed: see [`key`].
+//! A flag overrides the environment, which overrides a file, which overrides the default.
+//! [`resolve`] also returns the source of each value. The key to Places is not a setting, so it
+//! can't be printed: see [`key`].
 
 mod file;
 pub mod key;
@@ -25,71 +27,72 @@ pub use show::{markdown, print};
 pub use table::{Kind, SETTINGS, Setting};
 pub use url::PlacesUrl;
 
-/// What the environment variables of all settings begin with.
+/// The prefix of all settings' environment variables.
 pub const PREFIX: &str = "HERD_";
 
-/// Everything that can be set, checked one by one and against each other.
+/// The values of all settings, checked one by one and against each other.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long a server waits for what.
+    /// The timers and deadlines of a server.
     pub timing: Timing,
-    /// How much it takes from anybody.
+    /// The limits on what a server accepts.
     pub limits: Limits,
-    /// However long clients and neighbours take, a server that is told to stop has ended by then.
+    /// The time limit of a graceful stop, however slow clients and neighbours are.
     pub stop_limit: Duration,
-    /// How requests to Places are sent. Where it is says [`places_url`](Self::places_url), until
-    /// [`places_config`](Self::places_config) puts both together.
+    /// The settings of requests to Places. Their address and path are those of
+    /// [`places_url`](Self::places_url) only in [`places_config`](Self::places_config).
     pub places: PlacesConfig,
-    /// Where Places is; if not set, at Google.
+    /// The URL of Places, or `None` for Google's.
     pub places_url: Option<PlacesUrl>,
-    /// The file that holds the key.
+    /// The file with the key to Places.
     pub places_key_file: Option<PathBuf>,
-    /// What is logged and where.
+    /// The settings of the logs.
     pub log: LogConfig,
-    /// Where clients are listened for; if not set, where the herd file has them connect to.
+    /// The address to listen at for clients, or `None` for the one in the herd file.
     pub listen: Option<Address>,
-    /// Where servers are listened for; if not set, where the herd file has them dial.
+    /// The address to listen at for servers, or `None` for the one in the herd file.
     pub peer_listen: Option<Address>,
-    /// Where operators ask how the server is; if not set, nowhere.
+    /// The address of the admin listener, or `None` for no listener.
     pub admin: Option<Address>,
-    /// The file that holds the token by which they may change something; without it nobody may.
+    /// The file with the token that authorises changes. Without it all changes are rejected.
     pub admin_token_file: Option<PathBuf>,
-    /// They may be listened for where others than this machine reach it.
+    /// The admin listener may be reachable from other machines.
     pub insecure_admin: bool,
-    /// Servers may be listened for where others than this machine reach it.
+    /// The listener for servers may be reachable from other machines, even without authentication.
     pub insecure_peers: bool,
-    /// Where the files are by which servers prove who they are.
+    /// The files by which servers authenticate each other.
     pub peers: PeerFiles,
-    /// Where the certificate and the key are that clients are shown; without them they are spoken to in the clear.
+    /// The certificate and the key for TLS with clients. Without them clients' connections are
+    /// plain.
     pub client_tls: KeyFiles,
-    /// Authorities that are trusted to name Places, beside those that the machine trusts.
+    /// Authorities that are trusted for Places, in addition to those of this machine.
     pub places_authorities: Option<PathBuf>,
-    /// Certificates that expire within this number of days are warned of.
+    /// The number of days before a certificate expires at which warnings begin.
     pub certificate_warning_days: usize,
 }
 
-/// The files of a certificate and its key. Either both are given, or none.
+/// The files of a certificate and its key. Both are set, or neither.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFiles {
-    /// The chain of certificates.
+    /// The file with the certificate, followed by intermediate ones.
     pub certificate: Option<PathBuf>,
-    /// The private key.
+    /// The file with the private key.
     pub key: Option<PathBuf>,
 }
 
-/// The files by which servers prove who they are: a secret, or everything else, or nothing.
+/// The files by which servers authenticate each other: a secret, or all the others, or none.
 #[derive(Clone, Debug, Default)]
 pub struct PeerFiles {
-    /// A secret that the whole herd shares.
+    /// The secret that the whole herd shares.
     pub secret: Option<PathBuf>,
-    /// Who may name servers.
+    /// The authorities that issue servers' certificates.
     pub authorities: Option<PathBuf>,
-    /// What this server shows.
+    /// The certificate and the key of this server.
     pub own: KeyFiles,
 }
 
 impl PeerFiles {
-    /// Whether servers have to prove anything.
+    /// Whether servers must authenticate.
     pub fn is_given(&self) -> bool {
         self.secret.is_some() || self.authorities.is_some()
     }
@@ -104,7 +107,7 @@ impl Default for Settings {
         Self {
             timing: Timing::default(),
             limits: Limits::default(),
-            // Less than service managers wait for, mostly 30 s.
+            // Service managers wait longer than this, mostly 30 s.
             stop_limit: Duration::from_secs(25),
             places: PlacesConfig::new(Api::default(), nowhere, None),
             places_url: None,
@@ -125,7 +128,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How requests to Places are sent, the place included, but without a key.
+    /// The settings of requests to Places, with the address and path of its URL, but without the
+    /// key.
     pub fn places_config(&self) -> PlacesConfig {
         let url = self.places_url();
         PlacesConfig {
@@ -135,13 +139,13 @@ impl Settings {
         }
     }
 
-    /// Where Places is.
+    /// The URL of Places.
     pub fn places_url(&self) -> PlacesUrl {
         let google = || PlacesUrl::google(self.places.api);
         self.places_url.clone().unwrap_or_else(google)
     }
 
-    /// What is wrong with settings that are right one by one.
+    /// The first contradiction between settings that are valid one by one.
     fn check(&self) -> Option<Problem> {
         let ordered = [
             (
@@ -166,7 +170,7 @@ impl Settings {
         self.check_files()
     }
 
-    /// Files that are nothing without each other, or too much with each other.
+    /// The first file that lacks its counterpart, or excludes another.
     fn check_files(&self) -> Option<Problem> {
         let PeerFiles {
             secret,
@@ -199,7 +203,7 @@ impl Settings {
     }
 }
 
-/// The settings that differ between two that take effect only when a server starts.
+/// The names of changed settings that take effect only at a server's start.
 pub fn need_a_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
     let fixed = SETTINGS
         .iter()
@@ -208,39 +212,40 @@ pub fn need_a_restart(before: &Settings, after: &Settings) -> Vec<&'static str> 
     changed.map(|setting| setting.name).collect()
 }
 
-/// Where a setting's value comes from.
+/// The source of a setting's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// The setting has its default.
     #[default]
     Default,
-    /// A file, at this line.
+    /// A file set it, in this line.
     File(String, usize),
-    /// A file of the service manager's, in `$CREDENTIALS_DIRECTORY`.
+    /// The service manager handed over a file in `$CREDENTIALS_DIRECTORY`.
     Credential,
-    /// The environment variable of the setting.
+    /// The setting's environment variable set it.
     Environment,
-    /// The setting's flag.
+    /// The setting's flag set it.
     Flag,
 }
 
-/// All settings, and where each comes from.
+/// All settings, and the source of each value.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// The settings.
+    /// The values of all settings.
     pub settings: Settings,
-    /// By position in [`SETTINGS`].
+    /// The source of each value, by position in [`SETTINGS`].
     origins: Vec<Origin>,
 }
 
 impl Resolved {
-    /// Where the setting of this name comes from; unknown ones are nobody's.
+    /// The source of the setting called `name`. An unknown name has the source `Default`.
     pub fn origin(&self, name: &str) -> &Origin {
         let position = SETTINGS.iter().position(|setting| setting.name == name);
         position.map_or(&Origin::Default, |position| &self.origins[position])
     }
 
-    /// Names the files that a service manager has handed to this process, where nobody else named any.
+    /// Uses the files that a service manager handed to this process, for settings that nothing else
+    /// set.
     fn take_credentials(&mut self, folder: &Path) {
         for (position, setting) in SETTINGS.iter().enumerate() {
             let credential = key::HANDED_OVER
@@ -269,7 +274,7 @@ impl Resolved {
     }
 }
 
-/// Why a text is no value of a setting.
+/// Why a text is not a valid value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadValue(String);
@@ -280,11 +285,12 @@ impl BadValue {
     }
 }
 
-/// Puts all sources together; `environment` is what of it is about settings, and [`key::CREDENTIALS`]. Next to the settings come the warnings.
+/// Combines all sources. `environment` contains the variables with the prefix, and
+/// [`key::CREDENTIALS`]. Warnings are returned next to the settings.
 ///
 /// # Errors
 ///
-/// All that is wrong, at once.
+/// All problems at once.
 pub fn resolve(
     file: Option<&Path>,
     environment: &[(String, String)],
@@ -340,7 +346,8 @@ pub fn resolve(
     problems.accept(Some(resolved))
 }
 
-/// A warning only: others may use the prefix, too, as Kubernetes does for a service called `herd`.
+/// A variable with the prefix and an unknown name. It is only a warning, since others use the
+/// prefix, too, such as Kubernetes for a service called `herd`.
 fn unknown_variable(variable: &str) -> Problem {
     let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     let mut problem =

@@ -1,11 +1,12 @@
-//! All settings, printed: as a file that says the same, and as the documentation's table.
+//! Prints all settings: as a file with the same values, and as a table for the documentation.
 
 use std::fmt;
 
 use super::key::KeyPlace;
 use super::{Origin, Resolved, SETTINGS, Setting, Settings};
 
-/// The settings as a file that says the same, each with where its value comes from. Of the key, only that.
+/// The settings as a file with the same values, and the source of each value as a comment. Of the
+/// key to Places it shows only the source.
 pub fn print(resolved: &Resolved, key: Option<&KeyPlace>) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (setting, origin) in SETTINGS.iter().zip(&resolved.origins) {
@@ -25,7 +26,7 @@ pub fn print(resolved: &Resolved, key: Option<&KeyPlace>) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Where a setting's value comes from, in words.
+/// The source of a setting's value, for the printed file.
 struct From<'a> {
     setting: &'a Setting,
     origin: &'a Origin,
@@ -43,7 +44,7 @@ impl fmt::Display for From<'_> {
     }
 }
 
-/// The table of settings that the documentation holds.
+/// The table of settings for the documentation, in Markdown.
 pub fn markdown() -> String {
     let mut lines = vec![
         "| setting | default | meaning |".to_owned(),

@@ -1,4 +1,4 @@
-//! The table of settings, and what their kinds have in common.
+//! The table of settings, and the kinds of values that they have.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::places::Api;
 use crate::server::Limits;
 use crate::units::format_duration;
 
-/// Settings that take effect when a server starts, and not again when it reloads them.
+/// The settings that take effect when a server starts, but not when it reloads them.
 pub(super) const AT_START: &[&str] = &[
     "log-format",
     "log-dir",
@@ -28,43 +28,43 @@ pub(super) const AT_START: &[&str] = &[
     "insecure-peers",
 ];
 
-/// One thing that can be set.
+/// The declaration of a setting.
 #[derive(Debug)]
 pub struct Setting {
-    /// Its name, as its flag has it; in a file it is written with `_`.
+    /// The name of its flag. In a file `_` replaces `-`.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// Its meaning in a few words.
     pub about: &'static str,
-    /// What its values look like, and where they go.
+    /// The kind of its values.
     pub kind: Kind,
 }
 
-/// What a setting's values look like, and which part of [`Settings`] they are.
+/// The kind of a setting's values, with an accessor to its field in [`Settings`].
 #[derive(Debug)]
 pub enum Kind {
     /// A duration, such as `20ms`.
     Duration(fn(&mut Settings) -> &mut Duration),
-    /// A long duration, or none.
+    /// A long duration, such as a time to live, or nothing.
     Life(fn(&mut Settings) -> &mut Option<Duration>),
-    /// A host and a port of this machine, or none; port 0 lets the system choose.
+    /// A host and a port of this machine, or nothing. With port 0 the system chooses.
     Address(fn(&mut Settings) -> &mut Option<Address>),
-    /// A whole number within these bounds.
+    /// A whole number from the first bound to the second.
     Count(fn(&mut Settings) -> &mut usize, usize, usize),
-    /// Yes or no.
+    /// A value of `true` or `false`.
     Switch(fn(&mut Settings) -> &mut bool),
-    /// Any text without blanks.
+    /// A text of visible ASCII characters.
     Text(fn(&mut Settings) -> &mut String),
-    /// The path of a file or a folder; in a file it is relative to that.
+    /// The path of a file or a folder, or nothing. In a settings file it is relative to that file.
     Path(fn(&mut Settings) -> &mut Option<PathBuf>),
-    /// Where Places is.
+    /// The URL of Places, or nothing.
     Url(fn(&mut Settings) -> &mut Option<PlacesUrl>),
-    /// One of these words.
+    /// A word from a fixed list.
     Choice {
-        /// The words.
+        /// The allowed words.
         among: &'static [&'static str],
-        /// Which of them it is.
+        /// Returns the word in use.
         get: fn(&Settings) -> String,
-        /// Makes it one of them.
+        /// Sets one of the words.
         set: fn(&mut Settings, &str),
     },
 }
@@ -76,7 +76,7 @@ const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting
 use Kind::Duration as Time;
 use Kind::{Address as At, Choice, Count, Life, Path as File, Switch, Text, Url};
 
-/// All of them.
+/// All settings, in the order of documentation and print.
 pub static SETTINGS: &[Setting] = &[
     setting("log-level", LEVEL, "How much is logged on standard error"),
     setting(
@@ -401,12 +401,12 @@ const API: Kind = Choice {
 };
 
 impl Setting {
-    /// Its key in a file.
+    /// The setting's key in a file.
     pub fn key(&self) -> String {
         self.name.replace('-', "_")
     }
 
-    /// What it is, and for a number between which bounds it is.
+    /// The meaning of the setting, with the bounds of a number.
     pub fn about(&self) -> String {
         match self.kind {
             Count(_, least, most) => format!("{} ({least} to {most})", self.about),
@@ -414,12 +414,12 @@ impl Setting {
         }
     }
 
-    /// Its environment variable.
+    /// The setting's environment variable.
     pub fn variable(&self) -> String {
         PREFIX.to_owned() + &self.key().to_ascii_uppercase()
     }
 
-    /// Checks a value and puts it into `settings`. A path is relative to `base`.
+    /// Parses a value and stores it in `settings`. A path is relative to `base`.
     pub fn set(&self, settings: &mut Settings, text: &str, base: &Path) -> Result<(), BadValue> {
         match &self.kind {
             Kind::Duration(of) => *of(settings) = duration(text)?,
@@ -443,9 +443,9 @@ impl Setting {
         Ok(())
     }
 
-    /// The value as a file has it, or `None` if it has none.
+    /// The value in the form of a file, or `None` if nothing is set.
     pub fn get(&self, settings: &Settings) -> Option<String> {
-        // One accessor serves for both ways; it wants a value that it could change.
+        // The same accessor reads and writes, so it needs a mutable value.
         let mut settings = settings.clone();
         Some(match &self.kind {
             Kind::Duration(of) => quoted(&format_duration(*of(&mut settings))),
@@ -462,7 +462,7 @@ impl Setting {
 }
 
 impl Kind {
-    /// What stands for a value in help.
+    /// The placeholder for a value in help texts.
     pub const fn placeholder(&self) -> &'static str {
         match self {
             Kind::Duration(_) | Life(_) => "DURATION",
@@ -476,7 +476,7 @@ impl Kind {
         }
     }
 
-    /// What a value is, to be put behind `it`.
+    /// A description of valid values, to follow the word `it`.
     pub(super) fn wanted(&self) -> String {
         match self {
             Kind::Duration(_) => "is a duration such as `1.5s`, from 1ms to 24h".to_owned(),

@@ -5,7 +5,7 @@ use super::key::{KeyError, KeyPlace, find};
 use super::{Origin, Resolved, SETTINGS, Settings, print, resolve};
 use crate::diag::Problems;
 
-/// What comes of a file of this text and nothing else.
+/// Resolves the settings of a file with this text, without other sources.
 fn from_file(text: &str) -> Result<(Resolved, Problems), Problems> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("herd.toml");
@@ -169,7 +169,7 @@ fn files_of_a_service_manager_count_where_nobody_else_names_any() {
         line.unwrap().ends_with("# $CREDENTIALS_DIRECTORY"),
         "{printed}"
     );
-    // They fit together with the others, or not, as any file does.
+    // Such files must match the other settings like any file.
     let told = resolve(None, &environment, &flags[..1])
         .unwrap_err()
         .to_string();

@@ -1,4 +1,4 @@
-//! Where Places is, as people write it.
+//! The URL of Places, as users write it.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use super::BadValue;
 use crate::herd::Address;
 use crate::places::Api;
 
-/// `http://HOST[:PORT][/PATH]`, or the same with `https`.
+/// A URL `http://HOST[:PORT][/PATH]`, or the same with `https`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacesUrl {
-    /// Whether requests and answers are encrypted.
+    /// Whether the scheme is `https`.
     pub encrypted: bool,
     /// The host and the port.
     pub address: Address,
@@ -20,7 +20,7 @@ pub struct PlacesUrl {
 }
 
 impl PlacesUrl {
-    /// Where Google serves this version of the API.
+    /// The URL at which Google serves this version of the API.
     pub fn google(api: Api) -> Self {
         let host = match api {
             Api::Legacy => "maps.googleapis.com",
@@ -36,8 +36,8 @@ impl PlacesUrl {
         }
     }
 
-    /// Reads one. What belongs into no URL of this kind is refused: a query may hold a key, and a user's name a
-    /// password. No message repeats the text.
+    /// Parses a URL. User, query and fragment are rejected, since they may contain a password or a
+    /// key, and no message repeats the text.
     pub(super) fn parse(text: &str) -> Result<Self, BadValue> {
         let shape = || BadValue::new("a URL of Places is such as `http://127.0.0.1:8080/path`");
         let uri: Uri = text.parse().map_err(|_| shape())?;

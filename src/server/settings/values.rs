@@ -1,4 +1,4 @@
-//! What texts are values of settings, kind by kind.
+//! The parsers for each kind of setting.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,13 +7,13 @@ use super::BadValue;
 use crate::herd::Address;
 use crate::units::parse_duration;
 
-/// Shorter times would keep a server busy with nothing else.
+/// The shortest duration. Timers below it would keep a server busy with nothing else.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Longer times are rather mistakes.
+/// The longest duration. A longer one is most likely a mistake.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// The longest time to live: a year.
+/// The longest time to live, one year.
 const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
 
 pub(super) fn duration(text: &str) -> Result<Duration, BadValue> {
@@ -59,7 +59,7 @@ pub(super) fn path(text: &str, base: &Path) -> Result<PathBuf, BadValue> {
     Ok(base.join(text))
 }
 
-/// A string as TOML writes it; what JSON escapes, TOML escapes the same way.
+/// A string in TOML. The escapes of JSON are valid there.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

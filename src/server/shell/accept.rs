@@ -1,5 +1,5 @@
-//! Accepting connections: a limited number at a time, a limited number from one address, and none lost for want of
-//! descriptors.
+//! Accepting connections, with limits on all connections and on those of one address. It continues
+//! when descriptors run out.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -19,26 +19,26 @@ use super::{Limits, ServeError, Shared, client, peer, unless};
 use crate::journal::{CloseReason, EventKind, PeerRole};
 use crate::net::{Connection, Listener, Net, site};
 
-/// How many connections a listener takes.
+/// The limits on a listener's connections.
 struct Most {
     in_all: usize,
     from_one: usize,
 }
 
-/// What tells one listener from another.
+/// The differences between the two listeners.
 #[derive(Clone, Copy)]
 struct Kind {
     with: fn() -> PeerRole,
     most: fn(&Limits) -> Most,
     beat: Beat,
-    /// When there are too many, the oldest that has not shown who it is makes room, so that strangers who say nothing keep
-    /// no server out.
+    /// At the limit, a new connection replaces the oldest one that has not completed its greeting.
+    /// So strangers that send nothing keep no server out.
     makes_room: bool,
-    /// It may be closed until the neighbours have told what they know.
+    /// Connections may be refused until the neighbours have sent their records.
     may_wait_for_herd: bool,
 }
 
-/// A connection's place among those that a listener takes.
+/// The slot of a connection, among the limited number of a listener.
 #[derive(Default)]
 pub(super) struct Place {
     is_kept: AtomicBool,
@@ -46,29 +46,29 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// From here on it is not taken away.
+    /// Protects the slot: from now on it can't be taken away.
     pub(super) fn keep(&self) {
         self.is_kept.store(true, Ordering::Relaxed);
     }
 
-    /// Completes when it is needed for somebody else.
+    /// Completes when the slot is taken for another connection.
     pub(super) async fn lost(&self) {
         self.lost.notified().await;
     }
 }
 
-/// The places that may be taken away, the oldest first.
+/// The slots that can be taken away, oldest first.
 #[derive(Default)]
 struct Unproved(VecDeque<Weak<Place>>);
 
 impl Unproved {
     fn add(&mut self, place: &Arc<Place>) {
-        // Those that are over are of no interest any more.
+        // Slots of closed connections are removed here.
         self.0.retain(|place| place.strong_count() > 0);
         self.0.push_back(Arc::downgrade(place));
     }
 
-    /// The oldest, if there is any.
+    /// The oldest slot that is in use and unprotected, if any.
     fn oldest(&mut self) -> Option<Arc<Place>> {
         while let Some(place) = self.0.front() {
             let place = place.upgrade();
@@ -81,7 +81,7 @@ impl Unproved {
         None
     }
 
-    /// Takes the place of the oldest away.
+    /// Takes away the oldest slot.
     fn make_room(&mut self) {
         if let Some(oldest) = self.oldest() {
             oldest.lost.notify_one();
@@ -127,15 +127,15 @@ pub(super) async fn peers<N: Net>(
     accept(&shared, stopping, &listener, kind, peer::serve_peer).await
 }
 
-/// What a listener waits for.
+/// The events that a listener waits for.
 enum Next<S> {
-    /// The task of a connection from this address ended: well, or by a panic.
+    /// The task of a connection from this address ended, normally or by a panic.
     Ended(Result<IpAddr, JoinError>),
     Accepted(io::Result<Connection<S>>),
     Pulse,
 }
 
-/// How many connections there are from where.
+/// The number of open connections of each address.
 #[derive(Default)]
 struct Open(BTreeMap<IpAddr, usize>);
 
@@ -158,7 +158,7 @@ impl Open {
     }
 }
 
-/// Accepts connections within the limits of `kind`, and runs `handle` on each in a task of its own.
+/// Accepts connections within the limits of `kind`, and runs `handle` on each in its own task.
 async fn accept<N, H, F>(
     shared: &Arc<Shared<N>>,
     stopping: impl Future<Output = ()>,
@@ -182,7 +182,7 @@ where
         let what = EventKind::NotAccepted { with, why, from };
         shared.journal.record(None, what);
     };
-    // Why nobody can come in, until somebody could.
+    // The last error for lack of descriptors, until accepting works again.
     let mut want_of_files = None;
     loop {
         let most = (kind.most)(&shared.limits());
@@ -219,7 +219,8 @@ where
                 let site = site(connection.remote.ip());
                 let is_crowded = open.from(site) >= most.from_one;
                 if let Some(why) = turned_away(shared, kind, began, is_crowded) {
-                    // Closed without a word: whoever opens that many reads none.
+                    // The connection is closed without a line, since a client that opens so many
+                    // reads none.
                     not_accepted(why, Some(connection.remote.ip()));
                     continue;
                 }
@@ -237,7 +238,7 @@ where
                     site
                 }));
             }
-            // Out of descriptors, or a client that was gone already: neither ends the server.
+            // Descriptors ran out, or the client has left already. Neither ends the server.
             Next::Accepted(Err(error)) => {
                 let why = CloseReason::from(&error);
                 want_of_files = why.is_want_of_files().then(|| why.clone());
@@ -245,16 +246,16 @@ where
                 not_accepted(why, None);
                 tokio::time::sleep(shared.timing().accept_pause).await;
             }
-            // Whoever comes is waited for, so there are descriptors again.
+            // Accepting waited for a whole pulse without an error, so there are descriptors again.
             Next::Pulse => want_of_files = None,
         }
     }
-    // Each connection was told to stop as well and finishes what it has in hand.
+    // Each connection sees the same stop, and finishes the lines that it has read.
     let patience = shared.timing().drain + shared.linger();
     drain(connections, patience).await
 }
 
-/// Why a connection is not taken, if it is not, by a listener that `began` then.
+/// Why a connection is refused, or `None` if it is accepted. `began` is when the listener began.
 fn turned_away<N: Net>(
     shared: &Shared<N>,
     kind: Kind,
@@ -267,14 +268,15 @@ fn turned_away<N: Net>(
     is_crowded.then_some(CloseReason::Crowded)
 }
 
-/// Whether no client is served yet by a server that `began` then.
+/// Whether clients are still refused because neighbours' records are missing. `began` is when the
+/// listener began.
 fn waits_for_herd<N: Net>(shared: &Shared<N>, began: Instant) -> bool {
     shared.limits().refuse_until_synchronised
         && began.elapsed() < shared.timing().ready_grace
         && !shared.state().node.has_heard_all()
 }
 
-/// The next one that ends.
+/// Waits for the next task that ends.
 async fn ended(connections: &mut JoinSet<IpAddr>) -> Result<IpAddr, JoinError> {
     match connections.join_next().await {
         Some(ended) => ended,
@@ -282,7 +284,7 @@ async fn ended(connections: &mut JoinSet<IpAddr>) -> Result<IpAddr, JoinError> {
     }
 }
 
-/// Completes when a listener that waits is to show that it does, where anybody looks.
+/// Completes when a listener that waits should count, or never if there is no handle.
 async fn pulse<N: Net>(shared: &Shared<N>) {
     if !shared.is_watched() {
         std::future::pending::<()>().await;
@@ -290,7 +292,7 @@ async fn pulse<N: Net>(shared: &Shared<N>) {
     tokio::time::sleep(shared.pulse.every()).await;
 }
 
-/// Waits for connections that are ending, but not for ever.
+/// Waits until the remaining connections have ended, for up to `patience`.
 async fn drain(mut connections: JoinSet<IpAddr>, patience: Duration) -> Result<(), ServeError> {
     let drained = timeout(patience, async {
         while let Some(ended) = connections.join_next().await {
@@ -299,7 +301,7 @@ async fn drain(mut connections: JoinSet<IpAddr>, patience: Duration) -> Result<(
         Ok(())
     });
     let drained = drained.await;
-    // Whoever is left says nothing more from here on.
+    // Connections that are left are aborted, so they send nothing more.
     connections.shutdown().await;
     drained.unwrap_or(Ok(()))
 }

@@ -1,4 +1,4 @@
-//! A client's connection: read what is there, decide every whole line, write once.
+//! A client's connection: it reads what has arrived, handles every whole line, and writes once.
 
 use std::cell::OnceCell;
 use std::future::{Future, pending};
@@ -40,7 +40,7 @@ pub(super) async fn serve_client<N: Net>(
     shared.closed(conn, why.into());
 }
 
-/// Drives the client's handshake to its end, where there is one.
+/// Completes the client's handshake, if TLS is used.
 async fn shake<N: Net>(
     shared: &Shared<N>,
     proved: &Proved,
@@ -54,29 +54,29 @@ async fn shake<N: Net>(
     shaken.map_err(|error| CloseReason::from(&error))
 }
 
-/// What to do behind the lines that were handled.
+/// The next step after some lines were handled.
 enum Then {
-    /// Every whole line was handled.
+    /// Every whole line was handled, so read more.
     Read,
-    /// There may be more, but the answers so far should be written first, or others have a turn.
+    /// Lines may be left, but the answers are written first, or others get a turn.
     Again,
-    /// There may be more, but the client says more than it may.
+    /// Lines may be left, but the client exceeds its rate.
     Pause(TooFast),
-    /// There may be more, but so much waits for Places that no line is handled before there is room.
+    /// Lines may be left, but too many answers wait for Places.
     Wait,
-    /// Nothing more is handled: the connection ends when all is answered.
+    /// No further line is handled. The connection ends when all lines are answered.
     Close(CloseReason),
 }
 
-/// How long a client waits: by one look at the clock for each read, and one for each write.
+/// The latency of answers, with one reading of the clock for each read and each write.
 struct Waiting {
-    /// When the last bytes had come.
+    /// When the last bytes arrived.
     came: Instant,
     /// When the last answers were written, if nothing was read since.
     written: Option<Instant>,
-    /// The number of answers to what came then that are to be written, and waited for nothing.
+    /// The number of answers in the write buffer that needed no look-up, and waited for none.
     at_once: u64,
-    /// When the line had come whose look-up's answer is to be written.
+    /// The arrival of the line whose looked-up answer is in the write buffer.
     looked_up: Option<Instant>,
 }
 
@@ -90,7 +90,7 @@ impl Waiting {
         }
     }
 
-    /// All is written.
+    /// All answers are written, so their latencies are reported.
     fn end(&mut self, journal: &dyn Journal) {
         let now = Instant::now();
         self.written = Some(now);
@@ -104,7 +104,7 @@ impl Waiting {
     }
 }
 
-/// A conversation with a client.
+/// The state of a conversation with a client.
 struct Talk<'a, N: Net> {
     shared: &'a Shared<N>,
     conn: ConnId,
@@ -112,16 +112,16 @@ struct Talk<'a, N: Net> {
     limits: Limits,
     lines: Lines,
     look_ups: LookUps<'a>,
-    /// What is to be written.
+    /// The write buffer.
     out: Vec<u8>,
     turn: Turn,
     waiting: Waiting,
     pace: Pace,
-    /// When the last record was made that it is held back.
+    /// When it was last recorded that a limit holds the client back.
     held_back: Option<Instant>,
-    /// Why nothing more is read.
+    /// Why no further bytes are read, once that is so.
     ended: Option<CloseReason>,
-    /// Why nothing more is handled.
+    /// Why no further lines are handled, once that is so.
     over: Option<CloseReason>,
 }
 
@@ -188,9 +188,9 @@ impl<'a, N: Net> Talk<'a, N> {
         }
     }
 
-    /// Handles lines that were read, when it is this connection's turn.
+    /// Handles lines of the read buffer, when it is this connection's turn.
     async fn decide(&mut self) -> Then {
-        // Where whoever could change something is gone, nothing changes.
+        // Without a handle the settings can't change.
         if self.tuning.has_changed().unwrap_or(false) {
             self.limits = self.tuning.borrow_and_update().limits;
         }
@@ -204,26 +204,26 @@ impl<'a, N: Net> Talk<'a, N> {
             return Then::Close(why);
         }
         let most = match self.pace.allowed(&self.limits, &self.shared.addresses) {
-            // A server that stops has no time for the patient.
+            // A stopping server does not pause for a client.
             Err(too_fast) if !*self.shared.stop.borrow() => return Then::Pause(too_fast),
             Err(_) => usize::MAX,
             Ok(most) => most,
         };
         let (then, handled) = self.handle(most);
         self.pace.take(handled, &self.limits);
-        // What is written may have to wait for who reads it, and nobody should wait for that.
+        // A write may wait for a slow reader, so the permit is released before.
         drop(permit);
         then
     }
 
-    /// Handles up to `most` whole lines until there is a reason not to. Answers are appended to what is to be
-    /// written, or to what waits for look-ups. Also returns the number of lines that it handled.
+    /// Handles up to `most` whole lines, and returns how many it handled. Answers go to the write
+    /// buffer, or behind look-ups that are in flight.
     fn handle(&mut self, most: usize) -> (Then, usize) {
         let Self {
             shared, conn, turn, ..
         } = self;
         let shared: &'a Shared<N> = shared;
-        // One look at the clock, if any, for all that came at once.
+        // The clock is read at most once for all these lines.
         let clock = OnceCell::new();
         let at = ClientLineAt {
             conn: *conn,
@@ -277,7 +277,7 @@ impl<'a, N: Net> Talk<'a, N> {
         (then, handled)
     }
 
-    /// Writes the answers that nothing stands before.
+    /// Writes the answers that wait for no look-up before them.
     async fn answer(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), CloseReason> {
         let (look_ups, out) = (&mut self.look_ups, &mut self.out);
         if !look_ups.is_empty() {
@@ -295,14 +295,15 @@ impl<'a, N: Net> Talk<'a, N> {
         }
         self.waiting.end(&*self.shared.journal);
         out.clear();
-        // An answer of Places may have been a megabyte, and ten thousand clients may stay connected.
+        // An answer of Places may have a megabyte. Ten thousand clients can be connected, so a
+        // large buffer is freed.
         if out.capacity() > 4 * CHUNK {
             *out = Vec::new();
         }
         Ok(())
     }
 
-    /// Reads once, unless an answer is to be written before. After an error there is nothing more to do.
+    /// Reads once, unless an answer can be written before. After an error the connection is over.
     async fn read<S: Future<Output = ()>>(
         &mut self,
         until: &mut Until<S>,
@@ -332,8 +333,8 @@ impl<'a, N: Net> Talk<'a, N> {
             Some(Ok(_)) => {
                 self.waiting.came = came;
                 self.turn.exchange();
-                // Once told to stop, what is there is read and no more: a client that never
-                // pauses must not keep the server from ending.
+                // After a stop, available bytes are read once and no more. Otherwise a client that
+                // never pauses would keep the server from ending.
                 self.ended = self.shared.stop.borrow().then_some(CloseReason::Stopping);
             }
             // A client that waits for an answer may be silent.
@@ -344,8 +345,8 @@ impl<'a, N: Net> Talk<'a, N> {
         Ok(())
     }
 
-    /// Lets a client wait that says too much; not longer than it takes until an answer is to be written, or the
-    /// server stops.
+    /// Lets a client wait that exceeds its rate. The pause ends early when an answer can be
+    /// written, or the server stops.
     async fn pause(&mut self, TooFast { limit, until }: TooFast) {
         self.hold_back(limit);
         let answer = async {
@@ -355,11 +356,11 @@ impl<'a, N: Net> Talk<'a, N> {
             self.look_ups.ready(false, 0).await;
         };
         let time_or_answer = or(answer, sleep_until(until));
-        // When it stops, it does not pause again.
+        // If the server stops, the next call of `decide` does not pause again.
         let _ = unless(self.shared.stopping(), time_or_answer).await;
     }
 
-    /// Records that the client meets a limit, once for as long as that goes on.
+    /// Records that a limit holds the client back, once for as long as that lasts.
     fn hold_back(&mut self, limit: &'static str) {
         let now = Instant::now();
         let goes_on = |last: Instant| now.duration_since(last) < SAME_AGAIN;
@@ -373,10 +374,10 @@ impl<'a, N: Net> Talk<'a, N> {
     }
 }
 
-/// A client that meets a limit again within this time goes on to do so.
+/// The hold-back counts as lasting if the limit is reached again within this time.
 const SAME_AGAIN: Duration = Duration::from_secs(10);
 
-/// What is answered before it is stored is stored now. No server does that but by mistake.
+/// Stores records that were answered before. Only a server with the mistake `AnswersFirst` does so.
 fn store_late<N: Net>(shared: &Shared<N>) {
     if shared.config.mistake.makes(Mistake::AnswersFirst) {
         let mut state = shared.state();
@@ -385,7 +386,7 @@ fn store_late<N: Net>(shared: &Shared<N>) {
     }
 }
 
-/// Asks Places for the answer to a WHATSAT: the AT line, what Places says, two LFs.
+/// Requests the answer to a WHATSAT: the AT line, the body from Places, and two LFs.
 fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = Answer> + Send {
     let client = look_up.client.as_slice().into();
     let cause = shared

@@ -1,4 +1,4 @@
-//! The configuration with which a server begins.
+//! The configuration with which a server starts.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use crate::node::{Keep, Neighbour, NodeConfig, SyncBounds};
 use crate::protocol::peer::BootId;
 use crate::timing::Timing;
 
-/// Everything about one run of one server.
+/// The configuration for one run of one server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What its decisions depend on.
+    /// The part that the Node's decisions depend on.
     pub node: NodeConfig,
-    /// Where each neighbour listens for servers, in the order of the Node's neighbours.
+    /// The address at which each neighbour listens for servers, in the order of the Node's
+    /// neighbours.
     pub addresses: Vec<Address>,
-    /// How long it waits for what.
+    /// Its timers and deadlines.
     pub timing: Timing,
-    /// How much it takes from anybody.
+    /// Its limits on clients and servers.
     pub limits: Limits,
-    /// Where clients are served; if not given, where everything else of the server runs. Where it is another runtime,
-    /// clients that keep it busy leave threads of their own to links.
+    /// The runtime for clients, or `None` for the runtime of the server itself. With a runtime of
+    /// their own, clients that keep it busy don't delay links.
     pub clients_on: Option<tokio::runtime::Handle>,
     /// What it does wrong: nothing, but where a test wants it to.
     pub(crate) mistake: Made,
@@ -31,38 +32,39 @@ pub struct Config {
     seed: u64,
 }
 
-/// How much a server takes from anybody.
+/// The limits on what a server accepts from clients and servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest line of a client, in bytes, its terminator not counted. At most
-    /// [`MOST_CLIENT_LINE`](Self::MOST_CLIENT_LINE), so that the update that it makes fits into a
-    /// line between servers.
+    /// The limit on a client's line, in bytes without its terminator. It is at most
+    /// [`MOST_CLIENT_LINE`](Self::MOST_CLIENT_LINE), so that the update fits into a line between
+    /// servers.
     pub client_line: usize,
-    /// Clients connected at a time; further ones wait to be accepted.
+    /// The number of clients that can be connected. Further ones wait to be accepted.
     pub client_connections: usize,
-    /// The maximum number of these from one address (of IPv6, from one /64); further ones are closed at once.
+    /// The number of clients from one address (of IPv6, one /64). Further ones are closed at once.
     pub clients_per_address: usize,
-    /// The maximum number of look-ups of one client connection that are under way at a time; while it is reached, the
-    /// connection's next line waits to be decided.
+    /// The number of look-ups of one client connection that can be in flight. At the limit the next
+    /// line of the connection waits.
     pub look_ups_per_connection: usize,
-    /// Lines a second of one client connection; beyond that they wait. 0 is no limit.
+    /// The lines per second of one client connection. Further lines wait. 0 means no limit.
     pub connection_rate: usize,
-    /// Lines a second of all client connections of one address (of IPv6, one /64) together; beyond that they wait. 0 is
-    /// no limit.
+    /// The lines per second of all client connections of one address (of IPv6, one /64). Further
+    /// lines wait. 0 means no limit.
     pub address_rate: usize,
-    /// Whether clients are refused until all neighbours have told what they know, or the grace for that is over: a server
-    /// that has just started calls clients unknown that the herd knows.
+    /// Whether to refuse clients until all neighbours have sent their records, or the grace for
+    /// that is over. Otherwise a server that has just started answers that clients of the herd are
+    /// unknown.
     pub refuse_until_synchronised: bool,
-    /// Servers connected at a time, greeted or not.
+    /// The number of connections from servers, before and after the greeting.
     pub peer_connections: usize,
-    /// The maximum number of these from one address; further ones are closed at once.
+    /// The number of connections from servers of one address. Further ones are closed at once.
     pub peers_per_address: usize,
-    /// What is kept, and for how long.
+    /// The limits on stored records, and their time to live.
     pub keep: Keep,
 }
 
 impl Limits {
-    /// The most that [`client_line`](Self::client_line) can be; more is taken for this.
+    /// The upper bound of [`client_line`](Self::client_line), which replaces larger values.
     pub const MOST_CLIENT_LINE: usize = 32 * 1024;
 }
 
@@ -82,8 +84,8 @@ impl Default for Limits {
                 most_clients: 1_000_000,
                 most_bytes: 512 << 20,
                 time_to_live: None,
-                // More than any honest clock is wrong by, a wrong time zone included; and a client whose time is in
-                // milliseconds, or by a clock that was never set, is not taken.
+                // This exceeds the error of any honest clock, even in a wrong time zone, but
+                // rejects times in milliseconds.
                 future_limit: Some(Duration::from_hours(24)),
             },
         }
@@ -91,9 +93,9 @@ impl Default for Limits {
 }
 
 impl Config {
-    /// The configuration of server `me` of `herd`. All that is random about this run follows from
-    /// `seed`, so each run should have its own: in production from the system, in the simulator
-    /// from the scenario.
+    /// The configuration of server `me` of `herd`. All randomness of its run is derived from
+    /// `seed`, so each run needs its own: in production from the system, in the simulator from the
+    /// scenario.
     pub fn new(herd: &Herd, me: ServerId, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (neighbours, addresses) = neighbours(herd, me).unzip();
@@ -121,7 +123,7 @@ impl Config {
     }
 }
 
-/// The neighbours of server `me` of `herd`, and where each listens for servers.
+/// The neighbours of server `me` of `herd`, each with its address for servers.
 pub(super) fn neighbours(herd: &Herd, me: ServerId) -> impl Iterator<Item = (Neighbour, Address)> {
     herd.links().iter().filter_map(move |link| {
         let other = herd.server(link.other(me)?);

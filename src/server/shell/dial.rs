@@ -1,5 +1,5 @@
-//! Keeping a link up from the end that dials: try for ever, less and less often, with jitter so
-//! that a herd that restarts does not dial in step.
+//! Keeps a link up from the end that dials. It redials for ever with exponential back-off, and with
+//! jitter so that a restarted herd does not dial in step.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn keep_dialling<N: Net>(
         let since = Instant::now();
         let mut most = timing.redial_most;
         match connected {
-            // A session sees for itself that it is to end, and says what it still has to say.
+            // The session itself notices the stop, and writes its remaining lines.
             Ok(Ok(connection)) => {
                 let dialled = Dialled {
                     neighbour,
@@ -44,12 +44,13 @@ pub(super) async fn keep_dialling<N: Net>(
                 let spoken = std::mem::replace(&mut version, VERSION);
                 match serve_dialled(&shared, connection, dialled).await {
                     CloseReason::Refused(reason) if is_unspoken(&reason, spoken) => {
-                        // It is there and waits for nothing but older words.
+                        // The neighbour is reachable and speaks only the older version, so there is
+                        // no pause.
                         version = OLDEST_VERSION;
                         continue;
                     }
                     CloseReason::Refused(reason) if namesake(&reason).is_some() => {
-                        // Somebody has to come and end one of the two.
+                        // An operator has to end one of the two servers.
                         most *= NAMESAKE_WAITS;
                         pause = most;
                     }
@@ -73,12 +74,13 @@ pub(super) async fn keep_dialling<N: Net>(
     }
 }
 
-/// A server whose name another one has, too, waits this many times the longest pause before it dials again: 30 s by
-/// default.
+/// A server whose name another server also uses waits this many times the longest pause before it
+/// redials, so 30 s by default.
 const NAMESAKE_WAITS: u32 = 15;
 
-/// A server that has just started asks a neighbour by which it is dialled to do so now: that one may have been in vain for a while, and
-/// waits long by now. Whoever has not started yet, or speaks only version 1, dials by itself.
+/// Sends a neighbour that dials this server a request to do so now, because after failed attempts
+/// it may be in a long pause. A neighbour that starts later, or speaks only version 1, dials by
+/// itself.
 pub(super) async fn ask_to_be_dialled<N: Net>(
     shared: Arc<Shared<N>>,
     neighbour: NeighbourId,
@@ -86,7 +88,7 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
 ) -> Result<(), ServeError> {
     let timing = shared.timing();
     let asking = async {
-        // Where all begin at the same time, this is needless.
+        // If all servers start at the same time, the link is usually up by then.
         tokio::time::sleep(timing.redial_least / 2).await;
         if shared.state().node.is_up(neighbour) {
             return;
@@ -96,7 +98,7 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
             peer::ask_to_be_dialled(&shared, connection, &peer).await;
         }
     };
-    // Whether the request was sent or there is no time for it any more.
+    // The request was sent, or the server stops. In both cases nothing is left to do.
     let _ = unless(or(shared.links_stopping(), peer.left()), asking).await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How the process of a running server reads its state and controls it.
+//! The handle by which the process of a running server reads its state and controls it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,19 +14,20 @@ use crate::journal::{CloseReason, Journal};
 use crate::node::{ForgetError, Forgotten, LinkStatus};
 use crate::protocol::time::Timestamp;
 
-/// What may change while a server runs.
+/// The settings that can change while a server runs.
 #[derive(Clone, Copy)]
 pub(super) struct Tuning {
     pub(super) timing: Timing,
     pub(super) limits: Limits,
 }
 
-/// Counts on as long as a server gets on: each listener for itself, since each can get stuck for itself.
+/// Counters that grow while a server makes progress. Each listener has one, since each can get
+/// stuck alone.
 pub(super) struct Pulse {
     beats: [AtomicU64; 2],
-    /// In milliseconds: a listener that waits counts on this often.
+    /// The time in milliseconds after which a listener that waits counts.
     every: AtomicU64,
-    /// Why nobody can come in by each.
+    /// Why a listener accepts no connections, for each listener that does not.
     shut: [Mutex<Option<CloseReason>>; 2],
 }
 
@@ -40,7 +41,7 @@ impl Default for Pulse {
     }
 }
 
-/// A listener, as its pulse sees it.
+/// A listener, as an index into the arrays of [`Pulse`].
 #[derive(Clone, Copy)]
 pub(super) enum Beat {
     Clients = 0,
@@ -52,7 +53,7 @@ impl Pulse {
         self.beats[beat as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// From here on nobody can come in by this listener, for this reason; or somebody can again.
+    /// Sets or clears the reason why this listener accepts no connections.
     pub(super) fn shut(&self, beat: Beat, why: Option<CloseReason>) {
         let shut = self.shut[beat as usize].lock();
         *shut.unwrap_or_else(PoisonError::into_inner) = why;
@@ -63,7 +64,7 @@ impl Pulse {
     }
 }
 
-/// A running server, from outside.
+/// A handle to a running server.
 #[derive(Clone)]
 pub struct Handle {
     pub(super) state: Arc<FairMutex<State>>,
@@ -83,17 +84,18 @@ impl Handle {
         ask(&self.state())
     }
 
-    /// How many clients it knows.
+    /// The number of clients whose record it holds.
     pub fn clients(&self) -> usize {
         self.ask(|state| state.node.clients())
     }
 
-    /// How many clients it knows to be forgotten.
+    /// The number of clients whose tombstone it holds.
     pub fn forgotten(&self) -> usize {
         self.ask(|state| state.node.forgotten())
     }
 
-    /// Has the whole herd forget a client: see [`Node::forget`](crate::node::Node::forget). `clock` is this server's.
+    /// Makes the whole herd forget a client, see [`Node::forget`](crate::node::Node::forget).
+    /// `clock` is this server's.
     pub fn forget(&self, id: &[u8], clock: Timestamp) -> Result<Forgotten, ForgetError> {
         let mut state = self.state();
         let forgotten = state.node.forget(id, clock, &*self.journal);
@@ -101,12 +103,13 @@ impl Handle {
         forgotten
     }
 
-    /// How the link with each neighbour is; nothing of one that is down.
+    /// The status of the link with each neighbour, or `None` if the link is down.
     pub fn links(&self) -> Vec<(Name, Option<LinkStatus>)> {
         self.ask(|state| state.node.links().collect())
     }
 
-    /// What it knows of a client, as `server skew id location time`, and how many links that crossed.
+    /// A client's record, as `server skew id location time`, and the number of links that it has
+    /// crossed.
     pub fn record(&self, id: &[u8]) -> Option<(crate::protocol::record::Record, u32)> {
         self.ask(|state| {
             let (record, hops) = state.node.record(id)?;
@@ -114,39 +117,42 @@ impl Handle {
         })
     }
 
-    /// Whether it was told to stop.
+    /// Whether the server is stopping.
     pub fn is_stopping(&self) -> bool {
         *self.stop.borrow()
     }
 
-    /// Makes it wait and take as this says from now on. What waits already, waits as it began to.
+    /// Changes timers and limits from now on. A wait under way keeps the deadline with which it
+    /// began.
     pub fn tune(&self, timing: Timing, limits: Limits) {
         self.state().node.keep(limits.keep);
         self.tune.send_replace(Tuning { timing, limits });
     }
 
-    /// Gives it the neighbours that `herd` gives to `me`. Links with those that it had already, dialled by the same end
-    /// at the same address, are not disturbed; others end at once, and new ones are dialled or waited for.
+    /// Replaces the neighbours by those of `me` in `herd`. A link stays up if the same end dials
+    /// the same neighbour at the same address. Other links end at once, and new ones are dialled or
+    /// awaited.
     pub fn relink(&self, herd: &Herd, me: ServerId) {
         let wanted = config::neighbours(herd, me).collect();
         self.state().relink(wanted, &*self.journal);
         self.relinked.notify_one();
     }
 
-    /// Why no client can come in, as long as none can.
+    /// Why no client is accepted, or `None` if clients are accepted.
     pub fn shut(&self) -> Option<CloseReason> {
         let shut = self.pulse.shut[Beat::Clients as usize].lock();
         shut.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes listeners that wait count on this often, in whole milliseconds, once they have counted on the next time.
+    /// Sets the time, in whole milliseconds, after which a listener that waits counts. It takes
+    /// effect after the listener's next count.
     pub fn pulse_every(&self, pause: Duration) {
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
         self.pulse.every.store(millis, Ordering::Relaxed);
     }
 
-    /// How far each listener has counted. Whoever sees each of them counting on sees a server that takes connections
-    /// and whose decisions are not stuck, since this waits for one.
+    /// The counter of each listener. A server whose counters both grow accepts connections. Its
+    /// decisions are not stuck either, since this call takes the Node's lock.
     pub fn pulse(&self) -> [u64; 2] {
         self.clients();
         let [clients, peers] = &self.pulse.beats;

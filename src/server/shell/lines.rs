@@ -1,40 +1,40 @@
-//! Bytes into lines, with a bound on how many bytes a line may have.
+//! Splits bytes into lines of limited length.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
-/// How many bytes are read at a time.
+/// The room for each read, in bytes.
 const READ: usize = 16 * 1024;
 
-/// What was read and not yet handled.
+/// The bytes that were read and not handled yet.
 pub(super) struct Lines {
     buffer: Vec<u8>,
-    /// Everything before was handled.
+    /// All bytes before this position were handled.
     start: usize,
-    /// Everything between `start` and here has no LF.
+    /// There is no LF between `start` and this position.
     searched: usize,
     limit: usize,
-    /// When `half_since()` was first called for the line that was begun and not ended.
+    /// When `half_since()` was first called for the current incomplete line.
     half_since: Option<Instant>,
-    /// The last read took as much as there was room for.
+    /// The last read filled its room.
     was_full: bool,
 }
 
-/// What the buffer holds next.
+/// The result of [`Lines::next`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'a> {
     /// A line, without its terminator.
     Line(&'a [u8]),
-    /// The beginning, up to the limit, of a line that is longer.
+    /// The first bytes, up to the limit, of a line that is too long.
     TooLong(&'a [u8]),
-    /// No whole line.
+    /// There is no whole line.
     Nothing,
 }
 
 impl Lines {
-    /// Lines of at most `limit` bytes, the terminator not counted.
+    /// Splits into lines of up to `limit` bytes without their terminator.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             buffer: Vec::new(),
@@ -46,8 +46,8 @@ impl Lines {
         }
     }
 
-    /// As [`read_now`](Self::read_now), of a neighbour. If there was more last time than could be read, everybody else has a
-    /// turn before.
+    /// Like [`read_now`](Self::read_now), but for a neighbour. If the last read filled its room,
+    /// other tasks get a turn first.
     pub(super) async fn read(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -58,7 +58,8 @@ impl Lines {
         self.read_now(reader).await
     }
 
-    /// Reads once; 0 at the end of the stream. Dropping the future loses nothing. It waits for nothing but the other end.
+    /// Reads once, and returns 0 at the end of the stream. Dropping the future loses nothing. It
+    /// waits only for the other end.
     pub(super) async fn read_now(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -72,10 +73,10 @@ impl Lines {
         Ok(read)
     }
 
-    /// The next line.
+    /// Takes the next line out of the buffer.
     pub(super) fn next(&mut self) -> Next<'_> {
         let unsearched = &self.buffer[self.searched..];
-        // A line that was within the limit so far ends at most one byte past it.
+        // Bytes that were searched in vain are not searched again.
         let Some(found) = memchr::memchr(b'\n', unsearched) else {
             self.searched = self.buffer.len();
             if self.searched - self.start > self.limit {
@@ -98,13 +99,13 @@ impl Lines {
         self.start < self.buffer.len()
     }
 
-    /// Since when there is a line that was begun and not ended, however much it grew meanwhile.
+    /// The time since which the last line is incomplete, however much it has grown since.
     pub(super) fn half_since(&mut self) -> Option<Instant> {
         self.has_more()
             .then(|| *self.half_since.get_or_insert_with(Instant::now))
     }
 
-    /// At the end of the stream an unterminated rest is a line, too.
+    /// Completes an unterminated last line at the end of the stream.
     pub(super) fn end(&mut self) {
         if self.has_more() {
             self.buffer.push(b'\n');

@@ -1,4 +1,5 @@
-//! A link with a neighbour: read and write at the same time until one of them ends, or this server does.
+//! A link with a neighbour. It reads and writes concurrently until one of them ends, or this server
+//! stops.
 
 use std::sync::Arc;
 
@@ -16,26 +17,26 @@ use crate::node::mistakes::Mistake;
 use crate::node::{Greeting, NeighbourId};
 use crate::protocol::peer::PeerError;
 
-/// How many lines of a neighbour are handled before others may have the lock.
+/// The number of a neighbour's lines that are handled before other tasks get the lock.
 const AT_ONCE: usize = 16;
 
-/// The result of reading.
+/// The result of handling some lines.
 struct Handled {
-    /// How many lines were handled.
+    /// The number of lines.
     lines: usize,
-    /// The neighbour confirmed to have everything, and this server leaves.
+    /// This server is leaving, and the neighbour has confirmed that it has everything.
     is_over: bool,
 }
 
-/// A link that is up, and the session that it belongs to.
+/// A link, and the session that owns it.
 pub(super) struct Link<'a, N: Net> {
     pub(super) shared: &'a Shared<N>,
     pub(super) neighbour: NeighbourId,
-    /// Of the language that both speak.
+    /// The version of the protocol that both ends speak.
     pub(super) version: u32,
     pub(super) peer: Arc<Peer>,
     pub(super) conn: ConnId,
-    /// Woken when there is something to write, or when a newer session has taken the link.
+    /// Notifies the link that there is something to write, or that a newer session has replaced it.
     pub(super) session: Arc<Notify>,
 }
 
@@ -44,7 +45,7 @@ impl<N: Net> Link<'_, N> {
         let journal = &*self.shared.journal;
         let mut state = self.shared.state();
         if self.peer.why_left().is_some() {
-            // It left while it was greeted. The session sees so at once.
+            // The neighbour was removed during the greeting. The session notices that at once.
             return;
         }
         state.node.link_up(greeting, self.conn, heard, journal);
@@ -55,7 +56,8 @@ impl<N: Net> Link<'_, N> {
         state.wake();
     }
 
-    /// The link is down. If either end left it, that is why, whatever became of the connection.
+    /// Marks the link as down. If either end has left, that is the reason, not the connection's
+    /// error.
     pub(super) fn down(&self, over: &mut Over) {
         let mut state = self.shared.state();
         if self.is_current(&state) {
@@ -92,7 +94,8 @@ impl<N: Net> Link<'_, N> {
                 if !self.is_current(&state) {
                     return CloseReason::Superseded.into();
                 }
-                // A link that always has something to say must see it, too.
+                // The flag is checked here, too, since a link that always has lines to write never
+                // waits below.
                 if !leaves && (is_told || *self.shared.stop_links.borrow()) {
                     leaves = true;
                     state.node.leave(self.neighbour);
@@ -114,7 +117,8 @@ impl<N: Net> Link<'_, N> {
                 continue;
             }
             if has_left && self.version == 1 {
-                // It has no word for this: the end of what is written is one, and the neighbour's end confirms it.
+                // Version 1 has no BYE that confirms. The end of the stream replaces it, and the
+                // neighbour confirms by ending its own.
                 let _ = timeout(self.shared.linger(), writer.shutdown()).await;
                 std::future::pending::<()>().await;
             }
@@ -161,7 +165,7 @@ impl<N: Net> Link<'_, N> {
                     Err(over) => return over,
                 }
             }
-            // Only whole lines count as a sign of life.
+            // Only whole lines count as heartbeats.
             match timeout_at(last_line + silence, lines.read(reader)).await {
                 Err(_) => return CloseReason::Silent.into(),
                 Ok(Ok(0)) => {
@@ -174,8 +178,8 @@ impl<N: Net> Link<'_, N> {
         }
     }
 
-    /// Handles some whole lines that were read; how many. Not all at once: clients wait for the
-    /// same lock.
+    /// Handles some of the lines that were read, and returns how many. Others get the lock in
+    /// between, because clients need it, too.
     fn handle(&self, lines: &mut Lines) -> Result<Handled, Over> {
         let journal = &*self.shared.journal;
         let mut state = self.shared.state();

@@ -1,4 +1,5 @@
-//! The look-ups of one connection: they run side by side, and their answers keep the order of the lines.
+//! The look-ups of one connection. They run concurrently, and their answers keep the order of the
+//! lines.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -13,18 +14,18 @@ use tokio::time::Instant;
 
 use crate::journal::{ConnId, End, EventId, EventKind, Journal};
 
-/// The number of bytes of answers that wait for one before them from which on no further line is decided. The
-/// look-ups that are under way by then still add theirs.
+/// The number of bytes of waiting answers at which no further line is handled. Look-ups in flight
+/// still add their answers.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// A whole answer, with its terminator.
+/// A complete answer, with its terminator.
 pub(super) struct Answer {
-    /// The event that made it so.
+    /// The event that caused it.
     pub(super) cause: EventId,
     pub(super) text: Vec<u8>,
 }
 
-/// A look-up that will answer.
+/// A look-up in flight.
 type UnderWay<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 enum LookUp<'a> {
@@ -32,33 +33,34 @@ enum LookUp<'a> {
     Answered(Answer),
 }
 
-/// The answer of a WHATSAT, and those of the lines behind it up to the next WHATSAT.
+/// The look-up of a WHATSAT, and the answers to the lines after it up to the next WHATSAT.
 struct Slot<'a> {
-    /// When the WHATSAT had come.
+    /// When the WHATSAT arrived.
     since: Instant,
     look_up: LookUp<'a>,
-    /// What was decided when the lines came, ready to be written.
+    /// The answers that are complete and wait for this look-up.
     behind: Vec<u8>,
     not_recorded: NotRecorded,
 }
 
-/// Of each answer that waits, what caused it and how long it is with its terminator.
+/// The cause of each waiting answer, and its length with the terminator. They are not recorded
+/// before they are written.
 type NotRecorded = Mutex<Vec<(EventId, usize)>>;
 
 impl Slot<'_> {
-    /// How many bytes wait behind the look-up.
+    /// The number of bytes that wait behind the look-up.
     fn behind(&mut self) -> usize {
         let not_recorded = (self.not_recorded.get_mut()).unwrap_or_else(PoisonError::into_inner);
         self.behind.len() + not_recorded.len() * size_of::<(EventId, usize)>()
     }
 }
 
-/// All that waits on a connection, in the order of the lines.
+/// All waiting answers of a connection, in the order of its lines.
 #[derive(Default)]
 pub(super) struct LookUps<'a> {
     slots: VecDeque<Slot<'a>>,
     under_way: usize,
-    /// How many bytes wait, but for those behind the last look-up, which grow.
+    /// The number of waiting bytes, without those behind the last look-up, which still grow.
     waiting: usize,
 }
 
@@ -68,13 +70,13 @@ impl<'a> LookUps<'a> {
         self.slots.is_empty()
     }
 
-    /// Whether one more line may be decided, where up to `most` look-ups are under way at a time.
+    /// Whether another line may be handled, with up to `most` look-ups in flight.
     pub(super) fn has_room(&mut self, most: usize) -> bool {
         let behind_last = self.slots.back_mut().map_or(0, Slot::behind);
         self.under_way < most && self.waiting + behind_last < MOST_WAITING
     }
 
-    /// A WHATSAT came at `since`; `look_up` gives its answer. It begins when this is next polled.
+    /// Adds the look-up of a WHATSAT that arrived at `since`. It starts when it is next polled.
     pub(super) fn begin(
         &mut self,
         since: Instant,
@@ -90,7 +92,7 @@ impl<'a> LookUps<'a> {
         });
     }
 
-    /// Where answers go that have to wait, and who is to hear of them: `None` while none has to.
+    /// The buffer and the journal for answers that have to wait, or `None` if no answer waits.
     pub(super) fn behind<'b>(
         &'b mut self,
         journal: &'b dyn Journal,
@@ -103,8 +105,8 @@ impl<'a> LookUps<'a> {
         Some((&mut last.behind, withheld))
     }
 
-    /// If the first look-up is answered, moves its answer to `out`, and those behind it up to the next look-up.
-    /// They are out with that, so the journal hears of them now. Gives when the WHATSAT had come.
+    /// Moves the answer of the first look-up, if it is complete, and those behind it to `out`, and
+    /// records them now. Returns when the WHATSAT arrived.
     pub(super) fn release(
         &mut self,
         conn: ConnId,
@@ -139,7 +141,7 @@ impl<'a> LookUps<'a> {
         Some(slot.since)
     }
 
-    /// Lets all look-ups get on as far as they can now.
+    /// Polls all look-ups once.
     pub(super) async fn get_on(&mut self) {
         poll_fn(|context| {
             self.poll_all(context);
@@ -148,8 +150,8 @@ impl<'a> LookUps<'a> {
         .await;
     }
 
-    /// Completes when an answer can be written, or, for a connection that `wants_room` for `most` look-ups, when
-    /// there is room; at once if nothing is under way.
+    /// Completes when an answer can be written, or if none waits. With `wants_room` it also
+    /// completes when there is room, with up to `most` look-ups in flight.
     pub(super) async fn ready(&mut self, wants_room: bool, most: usize) {
         poll_fn(|context| {
             self.poll_all(context);
@@ -164,8 +166,8 @@ impl<'a> LookUps<'a> {
         .await;
     }
 
-    /// What `work` gives; the look-ups get on meanwhile. If they did not, one that has got its turn among those of
-    /// all connections would keep it for as long as somebody does not read.
+    /// Awaits `work` while the look-ups make progress. Otherwise a look-up with a permit of the
+    /// server-wide limit would keep it for as long as its client does not read.
     pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let get_on = poll_fn(|context| {
             self.poll_all(context);
@@ -192,7 +194,7 @@ impl<'a> LookUps<'a> {
     }
 }
 
-/// A journal for lines whose answers have to wait: it hears of everything but them.
+/// A journal for lines whose answers have to wait. It passes on all events except these answers.
 pub(super) struct Withheld<'a> {
     journal: &'a dyn Journal,
     not_recorded: &'a NotRecorded,
@@ -208,9 +210,9 @@ impl Journal for Withheld<'_> {
             return self.journal.record(cause, what);
         };
         let mut not_recorded = (self.not_recorded.lock()).unwrap_or_else(PoisonError::into_inner);
-        // The terminator is no part of the event, but of the answer.
+        // An event has no terminator, but the answer has.
         not_recorded.push((heard, line.0.len() + 1));
-        // Nothing is caused by an answer.
+        // No event is caused by an answer, so any id will do.
         heard
     }
 }
@@ -233,7 +235,7 @@ mod tests {
     const CONN: ConnId = ConnId(1);
     const CAUSE: EventId = EventId(NonZeroU64::MIN);
 
-    /// A look-up that is answered when the other end says so.
+    /// Begins a look-up, whose answer the test sends.
     fn held(look_ups: &mut LookUps<'_>) -> oneshot::Sender<&'static str> {
         let (tell, told) = oneshot::channel::<&'static str>();
         look_ups.begin(Instant::now(), async {
@@ -246,7 +248,7 @@ mod tests {
         tell
     }
 
-    /// The answer of a line that needs no look-up.
+    /// Adds the answer to a line that needs no look-up.
     fn answer(look_ups: &mut LookUps<'_>, journal: &dyn Journal, line: &str) {
         let (behind, withheld) = look_ups.behind(journal).expect("a look-up is under way");
         behind.extend_from_slice(format!("{line}\n").as_bytes());
@@ -261,7 +263,7 @@ mod tests {
         String::from_utf8(out).expect("text")
     }
 
-    /// The lines that are out, as a journal hears of them.
+    /// A journal of the lines that were written.
     #[derive(Default)]
     struct Out(Mutex<Vec<String>>);
 
@@ -324,7 +326,7 @@ mod tests {
                 held(&mut look_ups).send("a body").expect("it waits");
             }
         }
-        // Even of answers of one byte, what it costs to remember them counts.
+        // The bookkeeping of each answer counts, so even answers of one byte have a bound.
         assert!(lines < MOST_WAITING / 16, "{lines} lines");
         first.send("first").expect("it waits");
         let mut released_lines = 0;
@@ -332,7 +334,7 @@ mod tests {
             let out = released(&mut look_ups, &NullJournal).await;
             released_lines += out.lines().filter(|line| line.is_empty()).count();
         }
-        // Each look-up's answer has an empty line, too.
+        // The answer of each look-up ends with an empty line, too.
         assert_eq!(released_lines, lines + 1 + lines / 1000);
         assert_eq!((look_ups.waiting, look_ups.under_way), (0, 0));
     }
@@ -348,7 +350,7 @@ mod tests {
             Answer { cause: CAUSE, text }
         });
         look_ups.get_on().await;
-        // The turn goes to the look-up, which must not keep it from somebody else.
+        // The look-up gets the permit, and must give it back for others.
         drop(taken);
         let others = Cell::new(false);
         let somebody_else = async {

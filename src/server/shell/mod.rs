@@ -1,8 +1,8 @@
-//! One server on a network: the only code that waits, and it makes no decision.
+//! One server on a network. This part is asynchronous, and leaves all decisions to the [`Node`].
 //!
-//! [`Listeners::bind`] takes the ports, [`serve`] runs until it is stopped. Every task is in a [`JoinSet`] whose
-//! results are looked at, so a panic anywhere ends the server with an error instead of being lost. The [`Node`] is
-//! behind a lock that is never held while anything waits.
+//! [`Listeners::bind`] binds the ports, and [`serve`] runs until it is stopped. Every task is in a
+//! [`JoinSet`] whose results are checked, so a panic anywhere ends the server with an error. The
+//! Node is behind a lock that is never held over an await.
 
 mod accept;
 mod client;
@@ -51,40 +51,44 @@ pub use rate::HOLD_BACK;
 pub use start::Start;
 use turn::Gate;
 
-/// How much is written at a time at most, so that no answer waits for a megabyte of others.
+/// The number of bytes of waiting answers from which on they are written, so that no answer waits
+/// for a megabyte of others.
 const CHUNK: usize = 64 * 1024;
 
-/// How much of what somebody goes on to send is read and forgotten before the connection is closed.
+/// The number of bytes that are read and dropped before a connection is closed, if its peer goes on
+/// sending.
 const LINGER_BYTES: u64 = 1 << 20;
 
-/// Why a server ended other than by being told to.
+/// Why a server ended without being stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A task of it panicked, which only a bug can cause. Nothing was stored beyond memory.
+    /// A task of the server panicked, which only a bug can cause. Its records are lost, since they
+    /// were in memory only.
     #[error("a task of the server panicked: {0}")]
     Panicked(#[from] JoinError),
 }
 
-/// How a server stopped that was told to.
+/// The outcome of a graceful stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// Neighbours that may lack something of what it knew. Empty where nothing is lost.
+    /// The neighbours that may lack some of the server's records. The list is empty if nothing is
+    /// lost.
     pub unconfirmed: Vec<Unconfirmed>,
 }
 
-/// Why a server could not begin.
+/// Why a server could not bind its ports.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen on {address} for {whom}: {error}")]
 pub struct BindError {
     address: Address,
     whom: &'static str,
-    /// What says where to listen instead of the herd file.
+    /// The setting that overrides the address in the herd file.
     setting: &'static str,
     error: io::Error,
 }
 
 impl BindError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn help(&self) -> String {
         let setting = self.setting;
         let Address { host, port } = &self.address;
@@ -112,20 +116,20 @@ impl BindError {
     }
 }
 
-/// Both bound ports of a server.
+/// The two bound ports of a server.
 pub struct Listeners<N: Net> {
-    /// For clients.
+    /// The port for clients.
     pub clients: N::Listener,
-    /// For other servers.
+    /// The port for other servers.
     pub peers: N::Listener,
 }
 
 impl<N: Net> Listeners<N> {
-    /// Binds both.
+    /// Binds both ports.
     ///
     /// # Errors
     ///
-    /// When one of them can't be bound; the other is free again then.
+    /// When a port can't be bound. The other port is then free again.
     pub async fn bind(net: &N, clients: &Address, peers: &Address) -> Result<Self, BindError> {
         let failed = |address: &Address, whom, setting| {
             let address = address.clone();
@@ -144,30 +148,31 @@ impl<N: Net> Listeners<N> {
     }
 }
 
-/// What all tasks of one server share.
+/// The state that all tasks of a server share.
 struct Shared<N: Net> {
     net: N,
     config: Config,
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
     state: Arc<FairMutex<State>>,
-    /// What may change while the server runs.
+    /// The settings that can change while the server runs.
     tuning: watch::Receiver<Tuning>,
-    /// Counts on as long as there is progress.
+    /// The progress of the listeners, for the watchdog.
     pulse: Arc<Pulse>,
-    /// The neighbours have changed.
+    /// Notifies the main task that the neighbours have changed.
     relinked: Arc<Notify>,
     rng: Mutex<ChaCha8Rng>,
-    /// Where clients wait that ask for more than their share.
+    /// The queue of connections that exceed their share of work.
     gate: Gate,
-    /// How much clients of which address said.
+    /// The rate limits of clients' addresses.
     addresses: Addresses,
     stop: watch::Receiver<bool>,
-    /// Links end after the clients, so that neighbours are still sent what clients said last.
+    /// Stops the links. It follows after all clients have ended, so that neighbours get the last
+    /// updates.
     stop_links: watch::Receiver<bool>,
 }
 
-/// Why a connection is over, and the event that made it so, if one did.
+/// Why a connection ended, and the event that caused this, if any.
 struct Over {
     why: CloseReason,
     cause: Option<EventId>,
@@ -179,7 +184,8 @@ impl From<CloseReason> for Over {
     }
 }
 
-/// A handshake that failed has better words for it than the system has.
+/// The reason why a connection ended. If its handshake failed, the handshake's reason replaces the
+/// system's error, which says less.
 fn unproved(why: CloseReason, proved: &Proved) -> CloseReason {
     match (why, proved.failure()) {
         (CloseReason::Failed(_), Some(reason)) => CloseReason::Refused(reason.into()),
@@ -188,34 +194,35 @@ fn unproved(why: CloseReason, proved: &Proved) -> CloseReason {
 }
 
 impl<N: Net> Shared<N> {
-    /// The Node. The lock knows no poison: a panic anywhere ends the server.
+    /// Locks the Node. The lock can't be poisoned, since a panic anywhere ends the server.
     fn state(&self) -> FairMutexGuard<'_, State> {
         self.state.lock()
     }
 
-    /// How long to wait for what, as it is now.
+    /// The current timers and deadlines.
     fn timing(&self) -> Timing {
         self.tuning.borrow().timing
     }
 
-    /// Whether anybody has a handle. Where nobody has, as in the simulator, nothing wakes up only to show that it can.
+    /// Whether a [`Handle`] exists. Without one, as in the simulator, nothing wakes up to show
+    /// progress.
     fn is_watched(&self) -> bool {
         self.tuning.has_changed().is_ok()
     }
 
-    /// How much to take, as it is now.
+    /// The current limits.
     fn limits(&self) -> Limits {
         self.tuning.borrow().limits
     }
 
-    /// Between half of `duration` and all of it.
+    /// A random time between half of `duration` and all of it.
     fn jitter(&self, duration: Duration) -> Duration {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let half = u64::try_from(duration.as_nanos() / 2).unwrap_or(u64::MAX / 2);
         Duration::from_nanos(half + rng.random_range(0..=half))
     }
 
-    /// Gives a new connection its number and says that it is there.
+    /// Gives a new connection its number, and records that it is open.
     fn opened<S>(&self, end: End, with: PeerRole, connection: &Connection<S>) -> ConnId {
         let conn = self.journal.open(end, connection.local, connection.remote);
         self.journal
@@ -223,18 +230,19 @@ impl<N: Net> Shared<N> {
         conn
     }
 
-    /// Completes when clients are to be served no longer.
+    /// Completes when the server stops serving clients.
     fn stopping(&self) -> impl Future<Output = ()> + use<N> {
         said(self.stop.clone())
     }
 
-    /// Completes when clients are gone and links are to end, too.
+    /// Completes when links should end, after all clients have ended.
     fn links_stopping(&self) -> impl Future<Output = ()> + use<N> {
         said(self.stop_links.clone())
     }
 
-    /// Ends a connection so that what was said last still arrives: a system that closes a connection
-    /// with unread bytes resets it, and a reset overtakes what was written.
+    /// Ends a connection so that its last lines arrive. A system that closes a connection with
+    /// unread bytes resets it, and a reset overtakes written bytes. So further input is read and
+    /// dropped first.
     async fn last_words(
         &self,
         why: &CloseReason,
@@ -249,8 +257,8 @@ impl<N: Net> Shared<N> {
                 | CloseReason::Protocol(_)
                 | CloseReason::Stopping
         );
-        // An error here changes nothing: the connection ends either way. Plain TCP never waits here; TLS has
-        // a last word to write, which nobody may read.
+        // An error changes nothing, since the connection ends either way. Plain TCP never waits
+        // here, but TLS writes a last message, and the peer may not read it.
         let _ = timeout(self.linger(), writer.shutdown()).await;
         if was_answered {
             let mut rest = reader.take(LINGER_BYTES);
@@ -264,13 +272,13 @@ impl<N: Net> Shared<N> {
         self.journal.record(cause, EventKind::Closed { conn, why });
     }
 
-    /// How long a connection that is over is still written and read.
+    /// How long a connection that ends is still written and read.
     fn linger(&self) -> Duration {
         let timing = self.timing();
         timing.hello_deadline.min(timing.drain)
     }
 
-    /// Writes all of `bytes`, or says why not.
+    /// Writes all of `bytes` before the deadline, or returns why it failed.
     async fn write(
         &self,
         writer: &mut (impl AsyncWrite + Unpin),
@@ -278,11 +286,11 @@ impl<N: Net> Shared<N> {
     ) -> Result<(), CloseReason> {
         let written = async {
             writer.write_all(bytes).await?;
-            // A stream that encrypts may have taken more than it has passed on.
+            // An encrypting stream may buffer bytes that it has accepted.
             writer.flush().await
         };
         let mut written = pin!(written);
-        // Mostly there is room, and no deadline needs to be worked out.
+        // Usually the stream has room, and no timer is needed.
         let done = match poll_once(written.as_mut()).await {
             Some(done) => Ok(done),
             None => timeout(self.timing().write_deadline, written).await,
@@ -295,13 +303,13 @@ impl<N: Net> Shared<N> {
     }
 }
 
-/// Completes when `stop` says `true`.
+/// Completes when `stop` is `true`.
 async fn said(mut stop: watch::Receiver<bool>) {
-    // A sender that is gone can't call anything off any more: that means stop, too.
+    // A sender that was dropped also means stop, since it can't stop the server later.
     let _ = stop.wait_for(|&stop| stop).await;
 }
 
-/// What `work` gives, or `None` if `stopping` completes first. Work that is ready goes first.
+/// The result of `work`, or `None` if `stopping` completes first. If both are ready, `work` wins.
 async fn unless<T>(stopping: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
     let work = async { Some(work.await) };
     let stopping = async {
@@ -311,11 +319,11 @@ async fn unless<T>(stopping: impl Future<Output = ()>, work: impl Future<Output 
     or(work, stopping).await
 }
 
-/// Runs a server until `stop` says `true` (or its sender is gone), then ends gracefully.
+/// Runs a server until `stop` is `true` or its sender is dropped, then stops it gracefully.
 ///
 /// # Errors
 ///
-/// When something inside panicked. Whatever clients and peers do is no error.
+/// When a task panicked. No client or peer can cause an error.
 pub async fn serve<N: Net>(
     net: N,
     listeners: Listeners<N>,
@@ -328,7 +336,7 @@ pub async fn serve<N: Net>(
     serving.await
 }
 
-/// As [`serve`], with a [`Handle`] to ask the server and to tell it while it runs.
+/// Like [`serve`], but also returns a [`Handle`] that reads and controls the running server.
 pub fn begin<N: Net>(
     net: N,
     listeners: Listeners<N>,
@@ -430,13 +438,13 @@ async fn run<N: Net>(
     Ok(Stopped { unconfirmed })
 }
 
-/// How often to look for records whose time is over.
+/// How often expired records are removed.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 
-/// The number of records that are forgotten before others may have the lock.
+/// The number of records that are removed before other tasks get the lock.
 const FORGET_AT_ONCE: usize = 256;
 
-/// Forgets records whose time is over, as long as the server runs and there is a time to live.
+/// Removes expired records while the server runs, if there is a time to live.
 async fn forget<N: Net>(shared: Arc<Shared<N>>) -> Result<(), ServeError> {
     let mut tuning = shared.tuning.clone();
     let mut stopping = std::pin::pin!(shared.links_stopping());
@@ -444,7 +452,7 @@ async fn forget<N: Net>(shared: Arc<Shared<N>>) -> Result<(), ServeError> {
         let limited = async {
             let limited = |tuning: &Tuning| tuning.limits.keep.time_to_live.is_some();
             if tuning.wait_for(limited).await.is_err() {
-                // Nobody can set one any more.
+                // No handle is left that could set a time to live.
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep(FORGET_EVERY).await;

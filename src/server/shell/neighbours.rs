@@ -1,4 +1,4 @@
-//! Whom this server has links with, and what a herd that changed makes of that while it runs.
+//! The neighbours of a server, and how they change when the herd file changes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,12 +8,12 @@ use crate::herd::{Address, Name};
 use crate::journal::{CloseReason, Journal};
 use crate::node::{Neighbour, NeighbourId, Node};
 
-/// A neighbour, as long as the herd says the same of it.
+/// A neighbour. A change of its entry in the herd file creates a new value.
 pub(super) struct Peer {
     pub(super) name: Name,
-    /// Where it listens for servers.
+    /// The address at which it listens for servers.
     pub(super) address: Address,
-    /// Why it is no neighbour any more.
+    /// Why it is no longer a neighbour, once it is none.
     left: OnceLock<String>,
     leaving: Notify,
     wants_to_be_dialled: Notify,
@@ -30,58 +30,59 @@ impl Peer {
         })
     }
 
-    /// Why it is no neighbour any more, if it is not.
+    /// Why it is no longer a neighbour, or `None` if it still is.
     pub(super) fn why_left(&self) -> Option<String> {
         self.left.get().cloned()
     }
 
-    /// Completes when it is no neighbour any more.
+    /// Completes when it is no longer a neighbour.
     pub(super) async fn left(&self) {
-        // Whoever asks to be told before looking misses nothing.
+        // The future exists before the check, so a notification between the two is not lost.
         let leaving = self.leaving.notified();
         if self.left.get().is_none() {
             leaving.await;
         }
     }
 
-    /// It has just started and wants to be dialled. If that is being tried, or there is a link still of the run before, it is
-    /// remembered: the next pause is none.
+    /// A neighbour that has just started requests to be dialled. The request is stored while a dial
+    /// or the link of its previous run lasts. Then the next pause is skipped.
     pub(super) fn dial_now(&self) {
         self.wants_to_be_dialled.notify_one();
     }
 
-    /// Completes when it said that it wants to be dialled.
+    /// Completes when the neighbour has requested to be dialled.
     pub(super) async fn wants_to_be_dialled(&self) {
         self.wants_to_be_dialled.notified().await;
     }
 
     fn leave(&self, why: String) {
-        // It leaves once.
+        // This happens once for each neighbour.
         let _ = self.left.set(why);
         self.leaving.notify_waiters();
     }
 }
 
-/// A neighbour that is to be dialled, or to be sent a request to dial.
+/// A neighbour for which a task must start: it dials the neighbour, or requests to be dialled by
+/// it.
 pub(super) struct NewPeer {
     pub(super) neighbour: NeighbourId,
     pub(super) peer: Arc<Peer>,
     pub(super) dialled: bool,
 }
 
-/// The Node, and who is to be woken when it has something to write.
+/// The Node, and the sessions to wake when it has lines for them.
 pub(super) struct State {
     pub(super) node: Node,
-    /// By neighbour: who has that id now, or had it last.
+    /// The neighbour that has each id, or had it last.
     pub(super) peers: Vec<Arc<Peer>>,
-    /// By neighbour: the session that the link belongs to, while it is up.
+    /// The session that owns the link of each neighbour, while it is up.
     pub(super) sessions: Vec<Option<Arc<Notify>>>,
-    /// Neighbours for which nothing is done yet.
+    /// The neighbours for which no task has started yet.
     new: Vec<NewPeer>,
 }
 
 impl State {
-    /// The state of a server that begins, whose neighbours listen at these `addresses`.
+    /// The state of a server that starts. Its neighbours listen at these `addresses`.
     pub(super) fn new(node: Node, addresses: &[Address]) -> Self {
         let peers = node.neighbours().zip(addresses);
         let peers = peers.map(|((_, neighbour), at)| Peer::new(neighbour.name.clone(), at.clone()));
@@ -99,7 +100,7 @@ impl State {
         }
     }
 
-    /// Wakes the sessions of all links that got something to write.
+    /// Wakes the sessions of all links that have something to write.
     pub(super) fn wake(&mut self) {
         let Self { node, sessions, .. } = self;
         node.take_ready(|NeighbourId(position)| {
@@ -109,12 +110,12 @@ impl State {
         });
     }
 
-    /// Those for which something is to be done from now on, each given once.
+    /// The neighbours for which a task must start. Each is returned once.
     pub(super) fn take_new(&mut self) -> Vec<NewPeer> {
         std::mem::take(&mut self.new)
     }
 
-    /// Makes its neighbours those that are `wanted`. Links with those that did not change go on.
+    /// Replaces the neighbours by those `wanted`. Links with unchanged neighbours stay up.
     pub(super) fn relink(&mut self, wanted: Vec<(Neighbour, Address)>, journal: &dyn Journal) {
         let known: Vec<(NeighbourId, Neighbour)> = (self.node.neighbours())
             .map(|(id, neighbour)| (id, neighbour.clone()))
@@ -128,7 +129,8 @@ impl State {
                     format!("no link with {} any more", neighbour.name),
                     journal,
                 ),
-                // Where a server that dials listens is nothing to the one that is dialled.
+                // The end that is dialled does not need the other's address, so a change of it does
+                // not matter.
                 Some((new, address))
                     if *new == neighbour
                         && (!new.dialled || *address == self.peers[id.0].address) =>

@@ -1,4 +1,4 @@
-//! A connection with another server: whoever it is greets, and then there is a link or a reason why not.
+//! A connection with another server. After the greeting it becomes a link, or ends with a reason.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::node::{Greeted, Greeting, Namesakes, NeighbourId, Refused};
 use crate::protocol::escape;
 use crate::protocol::peer::{self, LINE_LIMIT, PeerError, PeerLine};
 
-/// A connection that came in by the listener for servers.
+/// Serves a connection that the listener for servers has accepted.
 pub(super) async fn serve_peer<N: Net>(
     shared: Arc<Shared<N>>,
     connection: Connection<N::Stream>,
@@ -28,7 +28,7 @@ pub(super) async fn serve_peer<N: Net>(
     run(&shared, conn, connection, None, &place).await;
 }
 
-/// Whom this end meant to reach, and how it greets.
+/// The neighbour that this end dialled, and the version of its greeting.
 #[derive(Clone, Copy)]
 pub(super) struct Dialled<'a> {
     pub(super) neighbour: NeighbourId,
@@ -36,7 +36,7 @@ pub(super) struct Dialled<'a> {
     pub(super) version: u32,
 }
 
-/// A connection to a neighbour that was dialled; returns why it is over when it is.
+/// Serves a connection to a neighbour that this end dialled, and returns why it ended.
 pub(super) async fn serve_dialled<N: Net>(
     shared: &Shared<N>,
     connection: Connection<N::Stream>,
@@ -47,7 +47,7 @@ pub(super) async fn serve_dialled<N: Net>(
     run(shared, conn, connection, Some(dialled), &Place::default()).await
 }
 
-/// Asks a neighbour by which this server is dialled to do so now, over a connection that is for nothing else.
+/// Sends a request to a neighbour to dial this server now. The connection serves no other purpose.
 pub(super) async fn ask_to_be_dialled<N: Net>(
     shared: &Shared<N>,
     connection: Connection<N::Stream>,
@@ -69,7 +69,8 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
         talk.say(&mut writer, &dial_me, None).await?;
         let (line, heard) = talk.hear(&mut Lines::new(LINE_LIMIT), &mut reader).await?;
         match PeerLine::parse(&line) {
-            // Version 1 does not know what is wanted of it, and says so. It dials when it does.
+            // Version 1 does not know the request and refuses it, also by BYE. It dials at its next
+            // attempt.
             Ok(PeerLine::Bye { .. }) => Ok(heard),
             Ok(_) => Err(CloseReason::Protocol(PeerError::Unexpected).into()),
             Err(error) => Err(CloseReason::Protocol(error).into()),
@@ -109,19 +110,19 @@ async fn run<N: Net>(
     let mut over = talk.converse(&mut reader, &mut writer, dialled).await;
     over.why = unproved(over.why, &proved);
     if let CloseReason::Protocol(error) = over.why {
-        // The neighbour should know why; whether it still listens is its own affair.
+        // The neighbour should get the reason, but it may no longer read.
         let reason = error.to_string();
         let _ = talk.say_bye(&mut writer, &reason, over.cause).await;
     }
     let last_words = shared.last_words(&over.why, &mut reader, &mut writer);
-    // Who lost its place is not even heard out.
+    // A connection that has lost its slot gets no grace.
     let _ = unless(place.lost(), last_words).await;
     let why = over.why.clone();
     shared.closed(conn, over);
     why
 }
 
-/// The lines before a link is up, and behind it.
+/// The lines of a connection outside a link: the greeting, and BYE.
 struct Talk<'a, N: Net> {
     shared: &'a Shared<N>,
     conn: ConnId,
@@ -130,7 +131,7 @@ struct Talk<'a, N: Net> {
 }
 
 impl<N: Net> Talk<'_, N> {
-    /// Greets, then reads and writes until one of the two ends.
+    /// Greets, then reads and writes until either ends.
     async fn converse(
         &self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -159,20 +160,21 @@ impl<N: Net> Talk<'_, N> {
             session: Arc::new(Notify::new()),
         };
         link.up(greeting, heard);
-        // Writing comes first, so that all that one line caused is on its way before the next is
-        // read.
+        // Writing is polled first, so all effects of a line are on their way before the next line
+        // is read.
         let session = or(link.write(writer), link.read(&mut lines, reader));
         let too_late = async {
             shared.links_stopping().await;
             let half = shared.timing().drain / 2;
             tokio::time::sleep(half).await;
-            // What comes in without end must not keep what waits from coming to one.
+            // Otherwise an endless stream of incoming updates would keep the queue from getting
+            // empty.
             shared.state().node.relay_no_more();
             tokio::time::sleep(half).await;
         };
         let ending = or(too_late, link.peer.left());
         let session = async { Ok(unless(ending, session).await) };
-        // Who may no longer speak is not heard to the end of what was read already.
+        // Revocation is polled first, so lines that were already read are no longer handled.
         let revoked = async { Err(self.proved.revoked().await) };
         let (mut over, bye) = match (or(revoked, session).await, link.peer.why_left()) {
             (Ok(over), None) => (over.unwrap_or_else(|| CloseReason::Slow.into()), None),
@@ -183,13 +185,13 @@ impl<N: Net> Talk<'_, N> {
         };
         link.down(&mut over);
         if let Some(reason) = bye {
-            // Whether it still listens is its own affair.
+            // The neighbour may no longer read.
             let _ = self.say_bye(writer, &reason, None).await;
         }
         over
     }
 
-    /// Both say `HELLO`: the one that dialled first, the other only to a neighbour.
+    /// Exchanges `HELLO`. The dialler sends it first, and the other end only to a neighbour.
     async fn greet(
         &self,
         lines: &mut Lines,
@@ -236,7 +238,7 @@ impl<N: Net> Talk<'_, N> {
         }
     }
 
-    /// Whose greeting this is, if it is a neighbour's.
+    /// Identifies the neighbour that sent this greeting.
     fn recognise(
         &self,
         line: &[u8],
@@ -249,7 +251,7 @@ impl<N: Net> Talk<'_, N> {
             Greeted::Link(greeting) => greeting.neighbour,
             Greeted::DialMe(neighbour) => neighbour,
         };
-        // An id may have got to another neighbour while this one was dialled.
+        // The id may belong to another neighbour since this one was dialled.
         let peer = dialled.map_or(&state.peers[neighbour.0], |dialled| dialled.peer);
         match self.proved.refusal(&peer.name) {
             Some(reason) => Err(reason.into()),
@@ -257,7 +259,7 @@ impl<N: Net> Talk<'_, N> {
         }
     }
 
-    /// A neighbour has a link with another server of this one's name.
+    /// Records that a neighbour has a link with another server of this one's name.
     fn has_a_namesake(&self, linked: &str, heard: EventId) {
         let config = &self.shared.config.node;
         let what = EventKind::Namesakes {
@@ -271,7 +273,7 @@ impl<N: Net> Talk<'_, N> {
         self.shared.journal.record(Some(heard), what);
     }
 
-    /// Two servers have the name of one neighbour.
+    /// Records that two servers use the name of one neighbour.
     fn met_namesakes(&self, namesakes: Namesakes, heard: EventId) {
         let what = EventKind::Namesakes {
             name: namesakes.name,

@@ -1,4 +1,4 @@
-//! How many lines a second are taken: from a connection, and from all of an address together.
+//! Rate limits for lines: of one connection, and of all connections of one address.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 
-/// The settings that a client may be held back by, as they are called.
+/// The settings whose limits can hold a client back.
 pub const HOLD_BACK: [&str; 3] = [LOOK_UPS, CONNECTION_RATE, ADDRESS_RATE];
 
 pub(super) const LOOK_UPS: &str = "look-ups-per-connection";
@@ -18,13 +18,13 @@ const CONNECTION_RATE: &str = "connection-rate";
 
 const ADDRESS_RATE: &str = "address-rate";
 
-/// The time whose share of lines a connection may send at once after it was silent.
+/// A connection that was silent can send the lines of this time at once.
 const BURST: Duration = Duration::from_secs(1);
 
-/// The number of addresses below which nobody looks which of them can be forgotten.
+/// Below this number of addresses none is removed.
 const FEW_ADDRESSES: usize = 1024;
 
-/// What was taken from somebody, as the time at which it is paid off.
+/// A rate limit as in GCRA: it stores when the lines so far are paid off.
 #[derive(Debug)]
 struct Debt {
     paid: Instant,
@@ -37,7 +37,8 @@ impl Debt {
         }
     }
 
-    /// How many lines may be taken at `now`, or else when one may be. A `rate` of 0 is no limit.
+    /// The number of lines that are allowed at `now`, or the time at which one is. A `rate` of 0
+    /// means no limit.
     fn allowed(&self, rate: usize, now: Instant) -> Result<usize, Instant> {
         if rate == 0 {
             return Ok(usize::MAX);
@@ -45,7 +46,7 @@ impl Debt {
         let free = BURST.saturating_sub(self.paid.duration_since(now));
         let lines = free.as_nanos() * to_u128(rate) / 1_000_000_000;
         if lines == 0 {
-            // The owed time is more than what it takes to say all lines of a burst but one.
+            // The debt exceeds a burst minus one line here, so the difference is not negative.
             return Err((self.paid + cost(1, rate))
                 .checked_sub(BURST)
                 .unwrap_or(now));
@@ -60,7 +61,7 @@ impl Debt {
     }
 }
 
-/// How long it takes to send `lines` lines at this rate, rounded up.
+/// The time that `lines` lines take at this rate, rounded up.
 fn cost(lines: usize, rate: usize) -> Duration {
     let nanos = (to_u128(lines) * 1_000_000_000).div_ceil(to_u128(rate));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -70,14 +71,14 @@ fn to_u128(number: usize) -> u128 {
     number as u128
 }
 
-/// What was taken from addresses.
+/// The rate limits of addresses.
 #[derive(Debug, Default)]
 pub(super) struct Addresses(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     taken: BTreeMap<IpAddr, Arc<Mutex<Debt>>>,
-    /// The number of addresses at which those that owe nothing and have no connection are forgotten.
+    /// The number of addresses at which those without debt and connection are removed.
     clean_at: usize,
 }
 
@@ -86,7 +87,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Addresses {
-    /// What was taken from an address. It outlives connections, or whoever connects anew would owe nothing.
+    /// The rate limit of an address. It outlives connections, since a client could otherwise
+    /// reconnect to clear its debt.
     fn of(&self, address: IpAddr, now: Instant) -> Arc<Mutex<Debt>> {
         let mut known = lock(&self.0);
         if known.taken.len() >= known.clean_at.max(FEW_ADDRESSES) {
@@ -99,25 +101,25 @@ impl Addresses {
     }
 }
 
-/// How fast a connection may be.
+/// The rate limits of a connection.
 #[derive(Debug)]
 pub(super) struct Pace {
     own: Debt,
     address: IpAddr,
-    /// Of the address, from when its rate first has a limit.
+    /// The rate limit of the address, from when it is first needed.
     shared: Option<Arc<Mutex<Debt>>>,
 }
 
-/// Which limit is met, and until when.
+/// The limit that is exceeded, and until when the client has to wait.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooFast {
-    /// The setting.
+    /// The name of the setting.
     pub(super) limit: &'static str,
     pub(super) until: Instant,
 }
 
 impl Pace {
-    /// That of a connection from `address`.
+    /// The limits of a new connection from `address`.
     pub(super) fn new(address: IpAddr) -> Self {
         Self {
             own: Debt::nothing(),
@@ -126,7 +128,7 @@ impl Pace {
         }
     }
 
-    /// How many lines may be taken now.
+    /// The number of lines that are allowed now.
     pub(super) fn allowed(
         &mut self,
         limits: &Limits,
@@ -148,7 +150,7 @@ impl Pace {
         Ok(allowed.min(of_all.map_err(too_fast(ADDRESS_RATE))?))
     }
 
-    /// `lines` lines were taken.
+    /// Counts `lines` lines that were handled.
     pub(super) fn take(&mut self, lines: usize, limits: &Limits) {
         let (own, address) = (limits.connection_rate, limits.address_rate);
         if own == 0 && address == 0 {
@@ -182,7 +184,7 @@ mod tests {
         }
     }
 
-    /// How many lines are taken within this time from a client that always has more to send.
+    /// Counts the lines within this time of a client that always has more to send.
     async fn taken(
         pace: &mut Pace,
         addresses: &Addresses,
@@ -209,7 +211,7 @@ mod tests {
         for rate in [1, 3, 7, 1000, 1_000_000] {
             let (limits, mut pace) = (limits(rate, 0), Pace::new(HERE));
             let lines = taken(&mut pace, &addresses, &limits, Duration::from_secs(10)).await;
-            // A pause is a millisecond too long at most.
+            // Each pause may be up to a millisecond too long.
             let least = 11 * rate - rate / 50 - 2;
             assert!(
                 (least..=11 * rate).contains(&lines),

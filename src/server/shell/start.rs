@@ -1,4 +1,4 @@
-//! What a server is given when it starts.
+//! The arguments for the start of a server.
 
 use std::io;
 use std::sync::Arc;
@@ -11,26 +11,27 @@ use crate::journal::{Journal, NullJournal};
 use crate::net::Net;
 use crate::places::{FixedPlaces, Places};
 
-/// Everything that a server is given when it starts.
+/// Everything that a server needs to start.
 #[derive(Clone)]
 pub struct Start {
-    /// Who it is, and how it is to do what.
+    /// The server's identity, its neighbours, timers and limits.
     pub config: Config,
-    /// Where it listens for clients.
+    /// The address for clients.
     pub clients: Address,
-    /// Where it listens for servers.
+    /// The address for other servers.
     pub peers: Address,
-    /// Who knows what is near a place.
+    /// The source of answers to look-ups.
     pub places: Arc<dyn Places>,
-    /// Where it records what happens.
+    /// The journal that records the server's events.
     pub journal: Arc<dyn Journal>,
-    /// Says `true` when it is to stop.
+    /// Stops the server when it becomes `true`.
     pub stop: watch::Receiver<bool>,
 }
 
 impl Start {
-    /// Server `me` of `herd` as the herd file has it, which asks no Places, records nothing, and runs until `stop` says
-    /// `true`. All that is random about this run follows from `seed`.
+    /// Server `me` of `herd`, with the addresses of the herd file. It sends no requests to Places,
+    /// records nothing, and runs until `stop` is `true`. All randomness of its run is derived from
+    /// `seed`.
     pub fn new(herd: &Herd, me: ServerId, seed: u64, stop: watch::Receiver<bool>) -> Self {
         let server = herd.server(me);
         Self {
@@ -43,11 +44,11 @@ impl Start {
         }
     }
 
-    /// Takes the ports and runs the server on this network until it is stopped.
+    /// Binds the ports and runs the server on this network until it is stopped.
     ///
     /// # Errors
     ///
-    /// When a port can't be had, or something inside panicked.
+    /// When a port can't be bound, or a task panicked.
     pub async fn serve<N: Net>(self, net: N) -> io::Result<()> {
         let bound = Listeners::bind(&net, &self.clients, &self.peers).await;
         let listeners = bound.map_err(|error| io::Error::new(error.error.kind(), error))?;

@@ -1,41 +1,43 @@
-//! Whose turn it is: whoever asks for more than its share waits behind those who don't.
+//! Fairness between clients: a connection that exceeds its share of work waits behind those that
+//! don't.
 //!
-//! Bytes are no measure: 16 KiB may be sixteen thousand lines. What a connection costs is counted in units of about
-//! what an empty line costs.
+//! Bytes don't measure work, since 16 KiB can hold sixteen thousand lines. The unit of work is
+//! about the cost of an empty line.
 
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How much is done for a connection before others have a turn. To end one costs some hundred nanoseconds, which is
-/// little beside what is done in it, and others wait for a few of them at most.
+/// The work for a connection before others get a turn. Ending a turn costs some hundred
+/// nanoseconds, little beside its work, and other connections wait for a few turns at most.
 const TURN: usize = 640;
 
-/// How much is done, at most, for what was read at once.
+/// The limit on a turn that handles the lines of one large read.
 const LONG_TURN: usize = 2 * TURN;
 
-/// How soon a new connection is checked for whether it goes beyond its share, or a thousand that come at once would
-/// have a thousand turns.
+/// The work for a new connection before the first check of its share. Otherwise a thousand new
+/// connections would get a thousand whole turns.
 const FIRST_TURN: usize = 64;
 
-/// How much may be done for a connection beside everybody else for each second in which it is waited for. What goes
-/// beyond is done as fast as can be, but in the order in which such connections come.
+/// The work that a connection can cause for each second in which the server waits for its client.
+/// Work beyond this share is done as fast as possible, but such connections take turns in order of
+/// arrival.
 const SHARE: usize = 2048;
 
-/// The number of those that go beyond their share that are ready at a time, which is also the number of turns that
-/// others wait for. More would only wait for the lock of the Node.
+/// The number of connections beyond their share that can be ready at a time. Other connections wait
+/// for as many turns. A larger number would only wait for the Node's lock.
 const GREEDY_AT_A_TIME: usize = 4;
 
-/// Reading and writing once costs as much as some lines.
+/// The cost of one read and one write.
 const EXCHANGE: usize = 16;
 
-/// To begin and to end a look-up costs as much as some lines.
+/// The cost of beginning and ending a look-up.
 const LOOK_UP: usize = 16;
 
-/// The number of bytes of a line that cost as much as the line.
+/// The number of bytes whose cost equals that of an empty line.
 const BYTES: usize = 128;
 
-/// Where those wait that go beyond their share. It gives turns in the order of their coming.
+/// The queue of connections that exceed their share, in order of arrival.
 #[derive(Debug)]
 pub(super) struct Gate(Semaphore);
 
@@ -45,17 +47,17 @@ impl Default for Gate {
     }
 }
 
-/// What a connection has cost.
+/// The work that a connection has caused.
 #[derive(Debug)]
 pub(super) struct Turn {
-    /// In this turn,
+    /// The work in this turn.
     cost: usize,
-    /// and in those before, less what was forgiven.
+    /// The work in earlier turns, less what was forgiven.
     before: usize,
 }
 
 impl Turn {
-    /// The first turn of a connection.
+    /// The first turn of a connection, which is short.
     pub(super) fn new() -> Self {
         Self {
             cost: TURN - FIRST_TURN,
@@ -63,34 +65,34 @@ impl Turn {
         }
     }
 
-    /// A line of `bytes` bytes was handled.
+    /// Counts a line of `bytes` bytes.
     pub(super) fn line(&mut self, bytes: usize) {
         self.cost += 1 + bytes / BYTES;
     }
 
-    /// A look-up was begun.
+    /// Counts a look-up.
     pub(super) fn look_up(&mut self) {
         self.cost += LOOK_UP;
     }
 
-    /// There was something to read, and answers were written.
+    /// Counts a read and the write of its answers.
     pub(super) fn exchange(&mut self) {
         self.cost += EXCHANGE;
     }
 
-    /// Whether others should have a turn before more is read.
+    /// Whether other connections should get a turn before the next read.
     pub(super) fn is_over(&self) -> bool {
         self.cost >= TURN
     }
 
-    /// Whether others should have a turn though there is more of what was read: to answer a part of it first costs one more
-    /// write than to answer all at once.
+    /// Whether other connections should get a turn although lines of the last read are left. This
+    /// limit is higher, because answering a part of them first costs another write.
     pub(super) fn is_long_over(&self) -> bool {
         self.cost >= LONG_TURN
     }
 
-    /// Begins the next turn, when all others that are ready have had one. It is over at the latest when what comes back
-    /// is dropped.
+    /// Waits until all other ready connections have had a turn, then begins the next one. The turn
+    /// ends when the permit is dropped, if there is one.
     pub(super) async fn next<'a>(&mut self, gate: &'a Gate) -> Option<SemaphorePermit<'a>> {
         let permit = if self.settle() {
             // The semaphore is never closed, so acquiring can't fail.
@@ -98,28 +100,29 @@ impl Turn {
         } else {
             None
         };
-        // Whoever has a place keeps it while it is ready: that is what keeps others from being ready, too.
+        // The permit is kept while this connection is ready, since it limits the number of ready
+        // ones.
         tokio::task::yield_now().await;
         permit
     }
 
-    /// The server waited for the client, for this long. Only that is forgiven: time in which a connection waits for
-    /// its turn shows how busy the server is, not how modest the client.
+    /// Forgives work for time in which the server waited for the client. The wait for a turn
+    /// forgives nothing, because it shows a busy server, not a modest client.
     pub(super) fn waited(&mut self, time: Duration) {
         self.before = self.before.saturating_sub(forgiven(time));
     }
 
-    /// Adds up what the connection has cost; whether that is more than its share.
+    /// Adds the turn's work to the total, and returns whether the total exceeds the share.
     fn settle(&mut self) -> bool {
         self.before += std::mem::take(&mut self.cost);
         let is_greedy = self.before > SHARE;
-        // Whoever stops has its share again after two seconds.
+        // This cap gives a connection its whole share back after two idle seconds.
         self.before = self.before.min(2 * SHARE);
         is_greedy
     }
 }
 
-/// How much is forgiven in this time.
+/// The work that is forgiven for this time.
 fn forgiven(passed: Duration) -> usize {
     let micros = usize::try_from(passed.as_micros()).unwrap_or(usize::MAX);
     micros.saturating_mul(SHARE) / 1_000_000
@@ -139,7 +142,7 @@ mod tests {
     };
     use crate::server::shell::lines::{Lines, Next};
 
-    /// What a connection does with what it read.
+    /// Handles the lines of one read like a client's connection.
     async fn handle(lines: &mut Lines, turn: &mut Turn, gate: &Gate, handled: &AtomicUsize) {
         loop {
             if turn.is_long_over() {
@@ -229,7 +232,7 @@ mod tests {
                 }
             });
         }
-        // All have gone beyond their share by then.
+        // By now all of them exceed their share.
         while turns.load(Ordering::Relaxed) < 10_000 {
             yield_now().await;
         }
@@ -242,7 +245,8 @@ mod tests {
             }
             assert!(modest.next(&gate).await.is_none());
             let waited = turns.load(Ordering::Relaxed) - before;
-            // Those that were ready, and those that are by then.
+            // These are the turns of connections that were ready before, and that became ready
+            // since.
             assert!(waited <= 3 * GREEDY_AT_A_TIME, "for {waited} turns");
         }
         greedy.shutdown().await;
@@ -257,7 +261,7 @@ mod tests {
             }
             turn.next(&gate).await.is_some()
         };
-        // None at first, then as many as there was time for, less the one by which it went beyond.
+        // At first no turn is within the share. Then the idle time forgives some, up to a maximum.
         for (seconds, modest) in [(0, 0), (1, 2), (2, 3), (100, 3)] {
             turn.waited(Duration::from_secs(seconds));
             let mut turns = 0;

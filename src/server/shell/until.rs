@@ -1,4 +1,4 @@
-//! What a client's next bytes are waited for against: the end of the server's time, and the client's own.
+//! Reading from a client, until its deadline passes or the server stops.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -13,20 +13,21 @@ use super::Timing;
 use super::lines::Lines;
 use crate::journal::CloseReason;
 
-/// Both are set up once for the whole connection, and polled only when they have rung: to do that for each read would
-/// cost more than most lines do.
+/// The stop and the deadline of a connection. They are set up once, and polled only after they
+/// fired, since polling both for each read would cost more than most lines do.
 pub(super) struct Until<S> {
     stopped: Pin<Box<S>>,
-    /// Goes off at the deadline or before it, and is set again then.
+    /// A timer that fires at the deadline or earlier. If it fires early, it is reset to the
+    /// deadline.
     alarm: Pin<Box<Sleep>>,
     bell: Arc<Bell>,
-    /// Rings the bell.
+    /// A waker that rings the bell.
     ringing: Waker,
-    /// Whom the bell wakes.
+    /// The task that the bell wakes.
     task: Waker,
 }
 
-/// Remembers that it was rung, since whoever it wakes may be at something else.
+/// A flag that remembers a wake-up, since the task may be waiting for something else at that time.
 struct Bell {
     rung: AtomicBool,
     wakes: Mutex<Waker>,
@@ -47,7 +48,8 @@ impl Wake for Bell {
 impl<S: Future<Output = ()>> Until<S> {
     pub(super) fn new(stopped: S, alarm: Sleep) -> Self {
         let bell = Arc::new(Bell {
-            // Rung, so that both are polled, and hear of the bell, at the first wait.
+            // The bell has rung at first, so that the first wait polls both and registers the
+            // waker.
             rung: AtomicBool::new(true),
             wakes: Mutex::new(Waker::noop().clone()),
         });
@@ -60,9 +62,10 @@ impl<S: Future<Output = ()>> Until<S> {
         }
     }
 
-    /// Reads once into `lines`, unless a deadline of `timing` passes or the server is stopped before. What is there
-    /// already is read in any case. After a deadline has passed the next read has one of its own; after any other
-    /// error there is nothing more to wait for. It is `now`: who read the clock already need not do so again.
+    /// Reads once into `lines`, unless a deadline of `timing` passes or the server stops before.
+    /// Available bytes are read in any case. After a deadline another read may follow, with a
+    /// deadline of its own; after any other error the connection is over. `now` is an argument to
+    /// spare a reading of the clock.
     pub(super) async fn read(
         &mut self,
         timing: &Timing,
@@ -88,7 +91,7 @@ impl<S: Future<Output = ()>> Until<S> {
                 return Poll::Pending;
             }
             if self.poll_passed(deadline).is_ready() {
-                // The alarm that went off rings no more until it is set again.
+                // A timer that fired stays silent until it is polled and reset.
                 self.bell.rung.store(true, Ordering::Relaxed);
                 return Poll::Ready(Err(late.take().unwrap_or(CloseReason::Silent)));
             }
@@ -101,11 +104,11 @@ impl<S: Future<Output = ()>> Until<S> {
 
     fn set_alarm(&mut self, to: Instant) {
         self.alarm.as_mut().reset(to);
-        // It is set anew, and must be polled to go off.
+        // A timer that was reset must be polled to fire again.
         self.bell.rung.store(true, Ordering::Relaxed);
     }
 
-    /// From now on the bell wakes `task`.
+    /// Makes the bell wake `task` from now on.
     fn wake(&mut self, task: &Waker) {
         if !self.task.will_wake(task) {
             self.task.clone_from(task);
@@ -115,7 +118,7 @@ impl<S: Future<Output = ()>> Until<S> {
         }
     }
 
-    /// Whether `deadline` has passed, by an alarm that is set for any time.
+    /// Whether `deadline` has passed. The timer may be set to any time.
     fn poll_passed(&mut self, deadline: Instant) -> Poll<()> {
         let mut context = Context::from_waker(&self.ringing);
         while self.alarm.as_mut().poll(&mut context).is_ready() {
@@ -161,9 +164,9 @@ mod tests {
         let waited = poll_once(until.read(&timing(), Instant::now(), &mut lines, &mut near)).await;
         assert!(waited.is_none());
         drop(stop);
-        // The wake is spent on this.
+        // This wait consumes the wake-up.
         sleep(Duration::from_secs(1)).await;
-        // What is there already is read first.
+        // Available bytes are read before the stop is reported.
         far.write_all(b"one\n").await.expect("there is room");
         assert_eq!(
             until
@@ -228,7 +231,7 @@ mod tests {
             .await;
         assert_eq!(read, Err(CloseReason::Silent));
         assert_eq!(began.elapsed().as_secs(), 16);
-        // Who had a reason to be silent is waited for as long again.
+        // After a deadline a further read waits as long again.
         let read = until
             .read(&timing(), Instant::now(), &mut lines, &mut near)
             .await;

@@ -1,4 +1,5 @@
-//! A real browser: Chromium without a window, told what to do over the `WebDriver` protocol, which is JSON over HTTP.
+//! A real browser: headless Chromium, controlled over the `WebDriver` protocol, which is JSON over
+//! HTTP.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,22 +9,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// A browser with one page. It ends with this value.
+/// A browser with one page. It ends when this value is dropped.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
-    /// Held open, so that the driver can go on talking to it.
+    /// The driver's output, which stays open so that the driver can write to it.
     _said: BufReader<ChildStdout>,
-    /// Where the browser keeps things; gone with this value.
+    /// The browser's profile, which is removed with this value.
     profile: tempfile::TempDir,
 }
 
-/// Longer than a page may take, and a slow machine.
+/// A limit that no page reaches, even on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Browser {
-    /// A browser of this size in pixels, or why there is none.
+    /// Starts a browser of this size in pixels, or returns why it can't.
     pub(crate) fn start(width: u32, height: u32) -> Result<Self, String> {
         let mut command = Command::new("chromedriver");
         let command = command.arg("--port=0").stdin(Stdio::null());
@@ -54,7 +55,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" },
-            // An alert stays open, so that it is seen.
+            // An alert stays open, so that a test can detect it.
             "unhandledPromptBehavior": "ignore",
             "timeouts": { "script": 60_000, "pageLoad": 60_000 },
         } } });
@@ -70,7 +71,7 @@ impl Browser {
         self.post("/url", &json!({ "url": url }));
     }
 
-    /// What the body of a function gives; `arguments` are as given.
+    /// Runs the body of a function with `arguments`, and returns its result.
     pub(crate) fn ask(&self, body: &str, arguments: &Value) -> Value {
         self.post(
             "/execute/sync",
@@ -78,12 +79,12 @@ impl Browser {
         )
     }
 
-    /// The same of a function that is done when it calls its last argument.
+    /// Runs the body of a function that returns its result by calling its last argument.
     pub(crate) fn wait_for(&self, body: &str) -> Value {
         self.post("/execute/async", &json!({ "script": body, "args": [] }))
     }
 
-    /// Types these keys, one after the other.
+    /// Types these keys in order.
     pub(crate) fn keys(&self, keys: &[&str]) {
         let strokes = keys.iter().flat_map(|key| {
             [
@@ -96,7 +97,7 @@ impl Browser {
         self.post("/actions", &json!({ "actions": actions }));
     }
 
-    /// Clicks at a place of what is in sight.
+    /// Clicks at this position of the viewport.
     pub(crate) fn click(&self, x: i64, y: i64) {
         let mouse = json!({ "type": "pointer", "id": "mouse", "actions": [
             { "type": "pointerMove", "x": x, "y": y, "duration": 0 },
@@ -106,12 +107,12 @@ impl Browser {
         self.post("/actions", &json!({ "actions": [mouse] }));
     }
 
-    /// Gives the window another size in pixels.
+    /// Resizes the window, in pixels.
     pub(crate) fn resize(&self, width: u32, height: u32) {
         self.post("/window/rect", &json!({ "width": width, "height": height }));
     }
 
-    /// What the console was told since it was last asked, but for what is only information.
+    /// The warnings and errors on the console since the last call.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", &json!({ "type": "browser" }));
         let entries = log.as_array().cloned().unwrap_or_default();
@@ -120,7 +121,7 @@ impl Browser {
         bad.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Whether a dialogue is open.
+    /// Whether a dialog is open.
     pub(crate) fn has_alert(&self) -> bool {
         self.call("GET", &format!("{}/alert/text", self.session), &Value::Null)
             .is_ok()
@@ -157,7 +158,7 @@ impl Browser {
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: {length}\r\n\r\n{body}",
             self.port
         )?;
-        // The driver keeps the connection, whatever it is asked for.
+        // The driver keeps connections open, whatever a request says.
         let mut stream = BufReader::new(stream);
         let mut length = 0;
         let mut line = String::new();
@@ -175,7 +176,7 @@ impl Browser {
     }
 }
 
-/// The port that chromedriver says it listens on.
+/// The port that chromedriver announces.
 fn announced(said: &mut BufReader<ChildStdout>) -> Option<u16> {
     let mut lines = said.lines().map_while(Result::ok);
     lines.find_map(|line| {

@@ -1,4 +1,5 @@
-//! What a reader sees first: what broke, where messages went in vain, and figures as the terminal writes them.
+//! What a page shows first: failed expectations, where duplicates went, and numbers as in the
+//! terminal.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::runs::ran;
 
-/// Two updates; what is expected of the second does not hold.
+/// Two updates, of which the second fails its expectation.
 const SECOND_BREAKS: &str = r#"
 title = "Plum is well, kiwi is not"
 herd = "riley"
@@ -25,7 +26,7 @@ expect = [
 ]
 "#;
 
-/// Texts that no table has room for on a phone.
+/// A scenario with texts that are wider than a phone.
 const LONG: &str = r#"
 title = "Long"
 herd = "riley"
@@ -35,14 +36,14 @@ update = "a-client-whose-name-is-longer-than-any-column-is-wide.example.org"
 reaches = "all"
 "#;
 
-/// More messages than are counted without a comma.
+/// A scenario with so many messages that their number has a comma.
 const BUSY: &str = r#"
 title = "Busy"
 herd = "riley"
 steps = [{ at = "1s", workload = "load", clients = 10, rate = 100, lasts = "4s" }]
 "#;
 
-/// A herd in which most of a flood is duplicates.
+/// A herd in which most messages of a flood are duplicates.
 const LARGE: &str = r#"
 title = "Large"
 herd = "random:4,30"
@@ -75,11 +76,11 @@ pub(crate) fn what_broke(stage: &Stage) {
     assert_eq!(told, json!(0), "nothing broke");
 }
 
-/// On a phone nothing that a server holds, and no figure, is off the side.
+/// On a phone no record and no number extends past the screen.
 pub(crate) fn on_a_phone(stage: &Stage) {
     stage.browser.resize(390, 800);
     stage.show(&[&run(LONG)]);
-    // No browser's window is as narrow as a phone's.
+    // A browser's window can't be as narrow as a phone.
     stage.view("document.documentElement.style.zoom = innerWidth / 390");
     let out = "[...document.querySelectorAll('.scroll .table tr > *, .scroll .table svg')].filter((each) => \
                each.getBoundingClientRect().width > 0 && \
@@ -91,7 +92,7 @@ pub(crate) fn on_a_phone(stage: &Stage) {
     stage.browser.resize(1400, 1000);
 }
 
-/// On the map a duplicate has an arrow of its own beside the link, and the legend says so.
+/// On the map a duplicate has its own arrow beside the link, and the legend explains it.
 pub(crate) fn in_vain(stage: &Stage) {
     let trace = ran("all-up");
     let sends = trace.updates.iter().flat_map(|update| &update.sends);
@@ -116,7 +117,7 @@ pub(crate) fn in_vain(stage: &Stage) {
         );
         assert_eq!(arrow["dashed"], true);
     }
-    // Where there are many of them, they are fainter than what was of use.
+    // Many duplicates are drawn fainter than useful messages.
     stage.show(&[&run(LARGE)]);
     let opacity =
         stage.view("Number(getComputedStyle(document.querySelector('#herd .vain.went')).opacity)");

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::Stage;
 use super::stories::{assert_quiet, assert_usable_by_all};
 
-/// A scenario whose messages have few orders, and some of them break it: an update is overwritten before it is there.
+/// A scenario with few orders of messages. Some orders fail, because one update overwrites the
+/// other before it arrives.
 const CROSSING: &str = r#"
 title = "Two updates <b>cross</b> in a ring"
 herd = { name = "ring", servers = ["A", "B", "C"], links = ["A-B", "B-C", "A-C"] }
@@ -19,7 +20,7 @@ steps = [
 expect = [{ update = "kiwi#1", reaches = "all" }]
 "#;
 
-/// One that no run holds, and that is soon shrunk.
+/// A scenario that fails in every run, and is shrunk quickly.
 const FAILING: &str = r#"
 title = "Two bad seconds"
 herd = "riley"
@@ -36,7 +37,7 @@ pub(crate) fn reports(stage: &Stage) {
     let cells = "document.querySelectorAll('.heat td').length";
     let page = written(stage, None, &["survey", "--model"]);
     seen(stage, &page, "a survey");
-    // Riley's five servers; 42 sets with at most one server and one link.
+    // A survey of Riley's five servers has 42 failure sets of up to one server and one link.
     assert_eq!(stage.view(cells), json!(42 * 5));
 
     let page = written(stage, Some(CROSSING), &["explore"]);
@@ -63,7 +64,7 @@ pub(crate) fn reports(stage: &Stage) {
     assert_eq!(shown, json!(small), "the file is as the page shows it");
 }
 
-/// The page of a command's report, of a scenario if there is one.
+/// Runs a command, with a scenario if there is one, and returns the page of its report.
 fn written(stage: &Stage, scenario: Option<&str>, command: &[&str]) -> std::path::PathBuf {
     let page = stage.folder.path().join("report.html");
     let mut herd = Command::new(env!("CARGO_BIN_EXE_herd"));
@@ -79,7 +80,7 @@ fn written(stage: &Stage, scenario: Option<&str>, command: &[&str]) -> std::path
     page
 }
 
-/// It opens in silence, in both themes nobody is kept out, and on a phone it is no wider than that.
+/// Checks that a page opens without warnings, is accessible in both themes, and fits on a phone.
 fn seen(stage: &Stage, page: &std::path::Path, what: &str) {
     stage.browser.open(page);
     fs::remove_file(page).expect("it was there: the next report writes its own");
@@ -90,7 +91,7 @@ fn seen(stage: &Stage, page: &std::path::Path, what: &str) {
         json!(2),
         "{what}"
     );
-    // Also what is folded away.
+    // Folded parts are checked, too.
     stage.view("document.querySelectorAll('details').forEach((each) => { each.open = true; })");
     assert_usable_by_all(stage, what);
     let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
@@ -101,14 +102,14 @@ fn seen(stage: &Stage, page: &std::path::Path, what: &str) {
         "{narrow:?}: no browser's window is narrower than 500"
     );
     assert_eq!(stage.view(wide), json!(0), "{what}: wider than a phone");
-    // A cell that wraps out of sight would make its row high, and empty to who sees the rest.
+    // A cell that extends past the screen could make its row high for no visible reason.
     let out = "[...document.querySelectorAll('.wide tbody > tr > *')].filter((each) => \
                each.getBoundingClientRect().right > innerWidth).map((each) => each.textContent)";
     assert_eq!(stage.view(out), json!([]), "{what}: off a phone's side");
     stage.browser.resize(1400, 1000);
 }
 
-/// A reference in the tree of orders leads to a point, which opens.
+/// A link in the tree of orders leads to a point, and opens it.
 fn follow_a_point(stage: &Stage) {
     let closed = "document.querySelectorAll('details').forEach((each) => { each.open = false; })";
     stage.view(closed);

@@ -1,4 +1,4 @@
-//! Runs to be shown: of the simulator, and made up.
+//! Runs for tests of pages, simulated or made up.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ pub(crate) fn ran(name: &str) -> Trace {
     sim::run_once(&scenario).expect("it runs")
 }
 
-/// The run of a scenario with other names in it.
+/// The run of a shipped scenario, with other names in it.
 pub(crate) fn renamed(name: &str, changes: &[(&str, &str)]) -> Trace {
     let mut text = ran(name).to_json_lines();
     for (from, to) in changes {
@@ -28,7 +28,7 @@ fn read(text: &str) -> Trace {
     traces.into_iter().next().expect("one run")
 }
 
-/// The first events of a run, and what nobody judged.
+/// The first events of a run, without updates and judgements.
 pub(crate) fn beginning(of: &Trace, events: usize) -> Trace {
     let mut trace = of.clone();
     (trace.updates, trace.judgements) = (Vec::new(), Vec::new());
@@ -36,8 +36,9 @@ pub(crate) fn beginning(of: &Trace, events: usize) -> Trace {
     trace
 }
 
-/// A ring of so many servers, in which clients say so many times where they are, so many nanoseconds apart; each
-/// server passes it on to the next. Every line is an event of sending and one of arriving.
+/// A ring of `servers`, in which clients send `updates` locations, `apart` nanoseconds from each
+/// other, and each server forwards them to the next. Every line has an event for sending and one
+/// for arriving.
 pub(crate) fn made_up(servers: usize, updates: usize, apart: u64) -> Trace {
     let mut made = Made::new(servers);
     for update in 0..updates {
@@ -99,7 +100,8 @@ impl Made {
         self.events
     }
 
-    /// A client tells a server, and that the next ones, as far as the ring goes or four servers.
+    /// A client sends an update to a server, which the next servers forward, up to four or the
+    /// whole ring.
     fn update(&mut self, number: usize, at: u64) {
         let client = format!("client{}", number % 7);
         let (first, time) = (number % self.servers, format!("{number}.000000000"));

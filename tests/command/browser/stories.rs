@@ -1,4 +1,4 @@
-//! What holds of the page, told as stories.
+//! Properties of the page, as stories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,10 +14,10 @@ use super::opening::{figures, in_vain, on_a_phone, what_broke};
 use super::reports::reports;
 use super::runs::{beginning, made_up, ran, renamed};
 
-/// A story, and what it tells.
+/// The name of a story, and the story.
 type Story = (&'static str, fn(&Stage));
 
-/// All of them.
+/// All stories.
 pub(crate) const ALL: &[Story] = &[
     (
         "a page opens in silence and asks nobody for anything",
@@ -74,7 +74,7 @@ fn silence(stage: &Stage) {
     }
 }
 
-/// Of a run whose scenario nobody knows the place of, no command is said to run it again.
+/// Without a command to run the scenario again, the page shows none.
 fn again(stage: &Stage) {
     let command = "document.querySelector('.command')?.textContent ?? null";
     let mut run = ShownRun {
@@ -95,7 +95,8 @@ fn again(stage: &Stage) {
     assert_quiet(stage, "without a command");
 }
 
-/// No complaint in the console, no request but for the page, no dialogue.
+/// Checks that the console has no warning, that only the page was requested, and that no dialog is
+/// open.
 pub(crate) fn assert_quiet(stage: &Stage, what: &str) {
     assert_eq!(stage.browser.complaints(), Vec::<String>::new(), "{what}");
     let requests =
@@ -142,7 +143,7 @@ fn messages(stage: &Stage) {
             let arrival = heard.get(&sent).copied().unwrap_or(0);
             assert_eq!(message["heard"], json!(arrival), "{name}: {message}");
         }
-        // With everything shown and the whole run in sight, all of them are drawn.
+        // With every kind of message shown and the whole run in view, all messages are drawn.
         stage.view("view.options({ fold: true, sync: true, heartbeats: true }), view.fit()");
         assert_eq!(
             stage.view("view.drawn().messages"),
@@ -152,7 +153,7 @@ fn messages(stage: &Stage) {
     }
 }
 
-/// The events that an event made happen, through others or at once, those that made it happen, and itself.
+/// The event itself, all its causes, and all events that it caused, directly or through others.
 fn related(trace: &Trace, event: u64) -> BTreeSet<u64> {
     let cause = |event: u64| {
         let found = trace.events.iter().find(|other| number(other) == event);
@@ -188,14 +189,14 @@ fn lights(stage: &Stage) {
     }
 }
 
-/// What a mouse clicks on is what is selected.
+/// A click on a message selects it.
 fn click_on_an_update(stage: &Stage, messages: &Value) {
     let all = messages.as_array().expect("messages");
     let first = all
         .iter()
         .position(|message| message["class"] == "useful")
         .expect("an update");
-    // The page is another when nothing is selected: places count from then on.
+    // The layout changes with the selection, so positions are taken after it is cleared.
     stage.view("view.select(null), view.fit()");
     stage.view("document.querySelector('#diagram canvas').scrollIntoView({ block: 'center', behavior: 'instant' })");
     let place = stage.view(&format!(
@@ -278,7 +279,7 @@ fn hostile(stage: &Stage) {
     let plain = ran("juzang-goes-down");
     stage.show(&[&plain]);
     let elements = |stage: &Stage| {
-        // By then a page has had the time to begin with everything.
+        // By now a page that draws everything at first would have done so.
         stage.view("view.moveToEvent(140)");
         stage
             .browser
@@ -359,7 +360,7 @@ fn extremes(stage: &Stage) {
         assert_eq!(stage.view("view.drawn().messages"), messages, "{what}");
         assert_quiet(stage, what);
     }
-    // Two runs beside each other.
+    // Two runs are shown beside each other.
     stage.show(&[&ran("all-up"), &plain]);
     assert_quiet(stage, "two runs");
     assert_eq!(stage.view("view.traces().length"), json!(2));
@@ -386,7 +387,7 @@ fn keyboard(stage: &Stage) {
         .map(number);
     assert_eq!(Some(event(stage)), fault, "f goes to the next fault");
     tabs(stage);
-    // In the diagram, arrows go from message to message, and Enter lights one.
+    // In the diagram, arrow keys move between messages, and Enter selects one.
     stage.view("document.querySelector('#diagram canvas').focus(), view.select(null)");
     stage.browser.keys(&[RIGHT, ENTER]);
     assert!(
@@ -397,7 +398,7 @@ fn keyboard(stage: &Stage) {
     assert_eq!(stage.view("view.selected()"), Value::Null);
 }
 
-/// By Tab one comes to everything that can be used, and on, and sees where one is.
+/// Tab reaches every usable element, leaves it again, and shows the focus.
 fn tabs(stage: &Stage) {
     stage.view("(document.activeElement.blur(), window.reached = new Set(), 0)");
     for _ in 0..150 {
@@ -423,7 +424,7 @@ fn tabs(stage: &Stage) {
     assert!(stage.view(&format!("{usable}.length")).as_u64() > Some(8));
 }
 
-/// Where `.ci/run` puts it.
+/// The place where `.ci/run` installs axe-core.
 const AXE: &str = "target/axe/node_modules/axe-core/axe.min.js";
 
 fn axe(stage: &Stage) {
@@ -433,7 +434,7 @@ fn axe(stage: &Stage) {
     }
 }
 
-/// In both themes axe finds nothing that keeps people out of the open page.
+/// In both themes axe finds no barrier in the open page.
 pub(crate) fn assert_usable_by_all(stage: &Stage, what: &str) {
     let Ok(axe) = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE)) else {
         super::skipped(

@@ -1,4 +1,4 @@
-//! `herd status` and `herd health`: what a herd says of itself to who has nothing but the program.
+//! `herd status` and `herd health`, which need nothing but the program.
 
 use proxy_herd::version;
 use serde_json::Value;
@@ -78,7 +78,7 @@ async fn status_shows_who_does_not_answer_and_who_is_not_ready() {
     let files = Files::new().await;
     let mut riley = files.serve("Riley", &[&ANYWHERE[..], &["--ready-grace=1m"]].concat());
     let at_riley = riley.admin().await;
-    // It takes connections and says nothing.
+    // This listener completes connections, but nothing answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at_silent = silent.local_addr().expect("bound").to_string();
     let herd = files.herd();
@@ -129,7 +129,7 @@ async fn what_is_no_admin_listener_is_called_so() {
     let stranger = async {
         for answer in [&b"? GET /status HTTP/1.1\n"[..], b"SSH-2.0-x\r\n"] {
             let (mut stream, _) = listener.accept().await.expect("a connection");
-            // Whoever heard enough may be gone.
+            // The client may have closed the connection when it had read enough.
             let _ = stream.write_all(answer).await;
         }
     };
@@ -162,7 +162,8 @@ async fn health_is_an_exit_code_for_ready_and_for_alive() {
     })
     .await;
     drop(jaquez);
-    // The server's own variable says where, and everywhere is here, too.
+    // The server's own environment variable gives the address, and the unspecified address includes
+    // this machine.
     let (_, port) = at.rsplit_once(':').expect("a port");
     let everywhere = format!("0.0.0.0:{port}");
     let mut health = Process::start(&["health"], &[("HERD_ADMIN", &everywhere)]);

@@ -1,4 +1,4 @@
-//! What is shipped for containers, read as a container engine would read it: none need be here.
+//! The shipped files for containers, read as a container engine would. No engine is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::deploy::herd::{Process, herd_command, stop_limit};
 
 const FOLDER: &str = "deploy/compose";
 
-/// As much of a compose file as ours uses; what is not here is a mistake.
+/// The parts of a compose file that ours uses. Anything else is an error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Compose {
@@ -36,7 +36,7 @@ struct Mounted {
     target: String,
 }
 
-/// How it is asked, and when.
+/// The command of a health check, and its times.
 #[derive(Deserialize)]
 struct HealthCheck {
     test: Vec<String>,
@@ -83,7 +83,7 @@ fn port(text: &str) -> u16 {
 }
 
 impl Service {
-    /// The path on this machine of a file that the container sees.
+    /// The path on this machine of a file in the container.
     fn outside(&self, inside: &str) -> PathBuf {
         let found = self.volumes.iter().find_map(|volume| {
             let (outside, rest) = volume.split_once(':')?;
@@ -92,7 +92,7 @@ impl Service {
         found.unwrap_or_else(|| panic!("{inside} is in no container"))
     }
 
-    /// Which port of the container is to be had at which of the machine's.
+    /// The ports of the container, with the ports of this machine that lead to them.
     fn published(&self) -> BTreeMap<u16, u16> {
         let published = self.ports.iter().map(|published| {
             let here = published.strip_prefix("127.0.0.1:").expect("here alone");
@@ -102,8 +102,8 @@ impl Service {
         published.collect()
     }
 
-    /// Puts the files that the container sees as its secrets into a folder; `made` is where the project's compose file
-    /// has them made.
+    /// Copies the files of the container's secrets into a folder. `made` contains them in place of
+    /// the project's folder.
     fn mount(&self, secrets: &BTreeMap<String, SecretFile>, made: &Path) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for Mounted { source, target } in &self.secrets {
@@ -116,7 +116,7 @@ impl Service {
         folder
     }
 
-    /// Runs the very command of the container, but for the files' places, and lets it print what comes of it.
+    /// Runs the command of the container, with other paths, and checks the settings that it prints.
     async fn is_understood(&self, secrets: &Path) {
         let [serve, name, herd, file] = &*self.command else {
             panic!("{:?}", self.command);
@@ -160,11 +160,12 @@ impl Service {
         let seconds = self.stop_grace_period.strip_suffix('s').expect("seconds");
         assert!(u64::from(port(seconds)) > stop_limit().as_secs());
         assert_eq!(self.healthcheck.test, ["CMD", "/herd", "health"]);
-        // 10,000 clients and 256 servers by default.
+        // The default limits are 10,000 clients and 256 servers.
         assert!(self.ulimits["nofile"] > 10_256);
     }
 
-    /// Clients and operators reach it from this machine, and servers only each other.
+    /// Checks that clients and operators reach the server from this machine, and that its port for
+    /// servers is not published.
     fn publishes(&self, server: &Server) -> Vec<u16> {
         let (_, admin) = self.environment["HERD_ADMIN"]
             .rsplit_once(':')
@@ -210,7 +211,7 @@ async fn each_server_of_the_shipped_herd_has_a_service_that_runs_it() {
         assert!(service.outside(&service.command[3]).ends_with("herd.toml"));
         let secrets = service.mount(&compose.secrets, made.path());
         service.is_understood(secrets.path()).await;
-        // Its own certificate, and no other's: with another's it would not begin.
+        // A server needs its own certificate, since it would not start with another's.
         let own = format!("certs/{}.key", server.name);
         let key = service
             .secrets
@@ -270,7 +271,7 @@ fn the_image_is_built_from_what_the_server_needs_and_nothing_else() {
             .status();
         assert!(copied.expect("it runs").success(), "{named}");
     }
-    // Cargo wants all targets that the manifest names, whichever it builds.
+    // Cargo requires all targets in the manifest, whichever it builds.
     let manifest = std::fs::read_to_string(folder.path().join("Cargo.toml")).expect("UTF-8");
     let manifest: toml::Table = manifest.parse().expect("TOML");
     let benches = manifest["bench"].as_array().expect("some");
@@ -282,7 +283,8 @@ fn the_image_is_built_from_what_the_server_needs_and_nothing_else() {
         );
     }
     assert!(folder.path().join("Cargo.lock").is_file());
-    // The compiler finds all files that the sources name, but for the tests', which an image is built without.
+    // The compiler needs all files that the sources include, except in tests, which an image is
+    // built without.
     let mut named = 0;
     let sources = sources(&folder.path().join("src")).into_iter();
     for source in sources.filter(|source| !source.ends_with("tests.rs")) {
@@ -301,7 +303,7 @@ fn the_image_is_built_from_what_the_server_needs_and_nothing_else() {
     assert!(named >= 5, "only {named} files");
 }
 
-/// All files in a folder, and in its folders.
+/// All files in a folder and its subfolders.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let paths = entries.map(|entry| entry.expect("readable").path());

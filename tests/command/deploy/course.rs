@@ -1,15 +1,16 @@
-//! The real server as the clients of the course meet it: a line a connection, half-closed, read once.
+//! The real server with clients like those of the course, which send one line per connection,
+//! half-close, and read once.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::deploy::herd::{Files, within};
 
-/// Says this, ends what it says, and hears all until the server closes.
+/// Sends some bytes, closes the sending half, and returns all bytes until the server closes.
 async fn told(at: &str, bytes: &[u8]) -> Vec<u8> {
     let talk = async {
         let mut stream = TcpStream::connect(at).await.expect("a connection");
-        // Whoever said too much is answered before all of it was read.
+        // A line that is too long is answered before it is read completely.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
@@ -22,7 +23,8 @@ async fn told(at: &str, bytes: &[u8]) -> Vec<u8> {
     within("an answer", talk).await
 }
 
-/// What an answer says behind the skew, if it is an AT line of Riley's (and what may follow) with a skew of nine digits.
+/// The text after the skew of an answer, if the answer is an AT line of Riley with nine digits in
+/// its skew.
 fn at_riley(answer: &[u8]) -> Option<&str> {
     let answer = std::str::from_utf8(answer).ok()?;
     let (skew, told) = answer.strip_prefix("AT Riley ")?.split_once(' ')?;
@@ -37,7 +39,7 @@ async fn lines_are_taken_or_copied_as_the_course_has_it() {
     let mut riley = files.serve("Riley", &[]);
     riley.logs("listens at").await;
     let at = files.address("Riley");
-    // With or without its end.
+    // The line may lack its terminator, or have white space before it.
     for end in ["", "\n", "\r\n", "\x0b\n", " \t\x0c\n"] {
         let answer = told(&at, format!("IAMAT a +34-118 5{end}").as_bytes()).await;
         assert_eq!(at_riley(&answer), Some("a +34-118 5\n"), "{end:?}");
@@ -91,7 +93,7 @@ async fn lines_are_taken_or_copied_as_the_course_has_it() {
     }
     let longer = told(&at, format!("{long}y\nIAMAT a +1-1 5\n").as_bytes()).await;
     assert_eq!(String::from_utf8_lossy(&longer), format!("? {long}\n"));
-    // Nothing said is nothing answered.
+    // Without a line there is no answer.
     assert_eq!(told(&at, b"").await, b"");
     let two = told(&at, b"IAMAT a +1-1 5\n\nIAMAT b +2-2 5").await;
     assert_eq!(two.split(|&byte| byte == b'\n').count(), 4);

@@ -1,4 +1,4 @@
-//! What the documentation lists, held against the code.
+//! The lists in the documentation, compared with the code.
 
 use proxy_herd::{admin, settings};
 
@@ -34,7 +34,7 @@ fn a_limit_is_called_as_the_setting_that_sets_it() {
     }
 }
 
-/// Each word of the shipped files that begins so, as far as it is one.
+/// The words of a text that start with `beginning`, and are longer.
 fn words(text: &str, beginning: &str) -> Vec<String> {
     let split = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let words = text.split(split);
@@ -54,7 +54,8 @@ async fn what_is_shipped_names_settings_and_flags_that_there_are() {
         "deploy/kubernetes/herd.yaml",
     ] {
         let text = std::fs::read_to_string(file).expect("it is shipped");
-        // These are about the build, and what Kubernetes would make of a service's name.
+        // These variables are about the build, and about what Kubernetes derives from a service's
+        // name.
         let others = ["HERD_COMMIT", "HERD_PORT"];
         let variables = words(&text, settings::PREFIX).into_iter();
         for variable in variables.filter(|name| !others.contains(&&**name)) {
@@ -79,7 +80,7 @@ async fn what_is_shipped_names_settings_and_flags_that_there_are() {
 fn systemd_understands_the_unit() {
     let folder = tempfile::tempdir().unwrap();
     let unit = std::fs::read_to_string("deploy/herd@.service").unwrap();
-    // It wants a program that is there.
+    // systemd-analyze requires that the program exists.
     let unit = unit.replace("/usr/local/bin/herd", env!("CARGO_BIN_EXE_herd"));
     let path = folder.path().join("herd@.service");
     std::fs::write(&path, unit).unwrap();
@@ -95,7 +96,7 @@ fn systemd_understands_the_unit() {
     assert!(verify.status.success() && about_it.is_none(), "{said}");
 }
 
-/// The values of a key of the unit.
+/// The values of a key in the unit.
 fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     let lines = unit.lines();
     let values = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -114,7 +115,7 @@ fn the_unit_hands_over_what_is_secret_and_leaves_time_to_stop() {
         let (id, from) = credential
             .split_once(':')
             .unwrap_or((credential, credential));
-        // A path that is not there would keep the server from starting; a name that is not there does not.
+        // A missing path would keep the unit from starting, but a missing credential name does not.
         assert!(!from.contains('/'), "{credential}");
         id
     });
@@ -130,7 +131,7 @@ fn the_unit_hands_over_what_is_secret_and_leaves_time_to_stop() {
         "places-api-key",
     ];
     assert_eq!(ids, known);
-    // What differs from server to server is called by the server's name.
+    // Credentials that differ between servers contain the server's name.
     for own in [
         "peer-certificate",
         "peer-key",
@@ -151,7 +152,7 @@ async fn files_are_found_under_the_names_that_the_unit_gives_them() {
     let folder = tempfile::tempdir().unwrap();
     for credential in values(&unit, "LoadCredential") {
         let id = credential.split(':').next().unwrap();
-        // One of the two ways by which servers prove who they are.
+        // The secret is the alternative to certificates, so only one of them may be there.
         if id != "peer-secret" {
             std::fs::write(folder.path().join(id), "x").unwrap();
         }

@@ -1,4 +1,4 @@
-//! What goes wrong outside of a server is told in words that help: names that nobody knows, certificates.
+//! Errors from outside of a server have helpful messages: unknown host names, and certificates.
 
 use proxy_herd::net::Net as _;
 use proxy_herd::net::tokio::TokioNet;
@@ -9,12 +9,13 @@ use rcgen::{
 
 use super::herd::{Files, Process, eventually, herd_command};
 
-/// No resolver knows it, and none needs a network to say so: a part of a name has at most 63 letters.
+/// A host name that no resolver accepts, even without a network, because a label has up to 63
+/// letters.
 fn unknown_host() -> String {
     format!("{}.invalid", "x".repeat(64))
 }
 
-/// A herd whose servers are at these hosts, each linked with the first.
+/// A herd file with servers at these hosts, each linked with the first.
 fn herd_at(files: &Files, hosts: [&str; 2]) -> String {
     let servers = ["A", "B"].map(|name| {
         let host = hosts[usize::from(name == "B")];
@@ -38,20 +39,20 @@ async fn a_name_that_is_not_resolved_is_told_in_the_resolvers_words() {
     let files = Files::new().await;
     let host = unknown_host();
     let words = format!("the host name `{host}` can't be resolved: ");
-    // A neighbour's.
+    // A neighbour's host name can't be resolved.
     let herd = herd_at(&files, ["127.0.0.1", &host]);
     let mut a = Process::start(
         &["serve", "A", "--herd", &herd, "--connect-deadline=25s"],
         &[],
     );
     a.logs(&format!("can't connect to B: {words}")).await;
-    // The server's own.
+    // The server's own host name can't be resolved.
     let mut b = Process::start(&["serve", "B", "--herd", &herd], &[]);
     assert_eq!(b.ended().await, Some(1));
     for words in [&*words, "resolvable on this machine"] {
         assert!(b.said().contains(words), "{}", b.said());
     }
-    // A client's, and a load's.
+    // A target of `herd send` or `herd load` can't be resolved.
     let (there, asked) = (format!("{host}:12200"), "--timeout=2s");
     for (command, more) in [("send", ["x", asked]), ("load", ["--count=1", asked])] {
         let failed = herd_command(&[&[command, &there], &more[..]].concat()).await;
@@ -63,10 +64,10 @@ async fn a_name_that_is_not_resolved_is_told_in_the_resolvers_words() {
     assert!(!said.contains("uncategorized"), "{said}");
 }
 
-/// An authority that issues what nobody should be shown.
+/// An authority that issues certificates with mistakes.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// For which end a certificate is.
+/// The extended key usages of a certificate.
 const SERVER: ExtendedKeyUsagePurpose = ExtendedKeyUsagePurpose::ServerAuth;
 const CLIENT: ExtendedKeyUsagePurpose = ExtendedKeyUsagePurpose::ClientAuth;
 
@@ -81,7 +82,7 @@ impl Authority {
         Self(issuer)
     }
 
-    /// Writes a certificate for these names and uses, good for so many days.
+    /// Writes a certificate for this name and these usages, valid for `days` days.
     fn issue(&self, files: &Files, name: &str, usages: &[ExtendedKeyUsagePurpose], days: u32) {
         let mut params = CertificateParams::default();
         let san = SanType::DnsName(name.try_into().expect("a name"));
@@ -102,7 +103,7 @@ impl Authority {
     }
 }
 
-/// The flags by which a server shows its certificate to servers.
+/// The flags by which a server shows its certificate to other servers.
 fn proof(files: &Files, name: &str) -> Vec<String> {
     vec![
         format!("--peer-authorities={}", files.path("authority.pem")),
@@ -130,7 +131,8 @@ async fn a_server_does_not_begin_with_a_certificate_for_one_end_alone() {
                      extended key usages";
         assert!(riley.said().contains(words), "{}", riley.said());
     }
-    // Without any it is for everything; and a reload is refused whole.
+    // A certificate without extended key usages suits both ends. A reload with a bad certificate
+    // changes nothing.
     authority.issue(&files, "Riley", &[], 99);
     let mut riley = serve(&files, "Riley");
     riley.logs("listens at").await;
@@ -152,7 +154,7 @@ async fn a_certificate_that_expires_soon_is_warned_of_and_when_it_does_is_a_metr
         .await;
     let sample = "herd_certificate_expires_timestamp_seconds{setting=\"peer-certificate\"}";
     let first = admin.metric(sample).await.expect("a sample");
-    // Renewed, and read again.
+    // The certificate is renewed, and the server reloads it.
     authority.issue(&files, "Riley", &[SERVER, CLIENT], 99);
     riley.signal("HUP").await;
     riley.logs("settings are reloaded").await;
@@ -169,7 +171,8 @@ async fn a_client_is_told_in_words_why_there_is_no_tls() {
     let files = Files::new().await;
     let authority = Authority::new(&files);
     authority.issue(&files, "localhost", &[SERVER], 99);
-    // The authority's own in a server's place, as `openssl req -x509` makes one.
+    // This is the authority's own certificate in place of a server's, as `openssl req -x509` makes
+    // one.
     std::fs::write(files.path("own.key"), authority.0.key().serialize_pem()).expect("written");
     let send = async |file: &str| {
         let file = files.path(file);
@@ -211,7 +214,7 @@ async fn a_client_is_told_in_words_why_there_is_no_tls() {
     riley
         .logs("the client does not trust the authority that issued this server's certificate")
         .await;
-    // Who speaks no TLS to a port where it is spoken.
+    // A client without TLS connects to a port that requires it.
     let talk = async || files.ask("Riley", "x").await.is_none().then_some(());
     eventually("no answer", talk).await;
     riley.logs("what the client sends is no TLS").await;

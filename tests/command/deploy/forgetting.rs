@@ -1,4 +1,4 @@
-//! A client that an operator has forgotten, in a herd of real processes.
+//! An operator forgets a client in a herd of real processes.
 
 use serde_json::Value;
 
@@ -7,13 +7,13 @@ use crate::ran::{err, out};
 
 const TOKEN: &str = "an-operators-own-token";
 
-/// What a server says of a client: with which status, and in which words.
+/// The answer of a server about a client: the HTTP status, and the JSON.
 async fn record(admin: &Admin, client: &str) -> (u16, Value) {
     let (status, json) = admin.get(&format!("/records?client={client}")).await;
     (status, serde_json::from_str(&json).unwrap_or_default())
 }
 
-/// Waits until a server says of kiwi that it is there.
+/// Waits until a server's record of kiwi has this location.
 async fn knows(name: &str, admin: &Admin, location: &str) {
     eventually(&format!("kiwi at {location}, at {name}"), async || {
         let (status, record) = record(admin, "kiwi").await;
@@ -35,7 +35,7 @@ async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
         "--admin=127.0.0.1:0",
         "--admin-token-file",
         &token,
-        // So that a client can be pinned at all.
+        // This limit allows the update far in the future that the test is about.
         "--future-limit=8760h",
         "--heartbeat=200ms",
         "--anti-entropy=500ms",
@@ -71,7 +71,7 @@ async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
         "it is pinned"
     );
 
-    // Bernard hears nothing of it, and has all it knew when it goes on.
+    // Bernard is frozen during the forgetting, and has its old records when it continues.
     herd[4].signal("STOP").await;
     let forget = [
         "forget",
@@ -106,7 +106,7 @@ async fn a_pinned_client_is_freed_for_good_by_asking_one_server() {
             "{name}"
         );
     }
-    // Older than what pinned it, and taken everywhere.
+    // This update is older than the forgotten one, but every server accepts it.
     files
         .ask("Bernard", "IAMAT kiwi +34-118 {now}")
         .await

@@ -1,4 +1,4 @@
-//! Processes of the real binary, and how to wait for what they do. Every wait has a bound.
+//! Processes of the real binary, and waiting for what they do. Every wait has a time limit.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -16,20 +16,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Nothing that is waited for takes so long.
+/// The time limit for every wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const SERVERS: [&str; 5] = ["Riley", "Jaquez", "Juzang", "Campbell", "Bernard"];
 
 const LINKS: &str = r#"["Riley-Jaquez", "Riley-Juzang", "Bernard-Jaquez", "Bernard-Juzang", "Bernard-Campbell", "Juzang-Campbell"]"#;
 
-/// Waits for something, but not for ever.
+/// Waits for something up to the time limit.
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = timeout(PATIENCE, work).await;
     done.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
-/// Asks again and again until there is an answer.
+/// Repeats a query until it has a result.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {
@@ -42,11 +42,11 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
     within(what, asking).await
 }
 
-/// A port that nobody has. Not from the system's own range: a connection that a server makes could get such a port while
-/// the server that is to have it is down.
+/// A free port outside the system's ephemeral range. An outgoing connection could get an ephemeral
+/// port while the server for that port is down.
 pub(crate) async fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Other processes that run these tests begin elsewhere.
+    // Other test processes begin with other ports.
     let begin = std::process::id() * 101;
     loop {
         let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -57,7 +57,7 @@ pub(crate) async fn free_port() -> u16 {
     }
 }
 
-/// A herd file in a folder of its own, and where its servers are.
+/// A herd file in its own folder, and the ports of its servers.
 pub(crate) struct Files {
     pub(crate) folder: TempDir,
     host: String,
@@ -90,7 +90,7 @@ impl Files {
         self.write(&format!("{links:?}"));
     }
 
-    /// Gives a server other ports, from the next herd file on.
+    /// Gives a server other ports, which the next herd file contains.
     pub(crate) async fn move_away(&mut self, server: &str) {
         let moved = self.ports.iter_mut().find(|(name, ..)| *name == server);
         let (_, port, peer_port) = moved.expect("a server of the herd");
@@ -121,12 +121,12 @@ impl Files {
         self.path("herd.toml")
     }
 
-    /// Where a server listens for clients.
+    /// The address at which a server listens for clients.
     pub(crate) fn address(&self, server: &str) -> String {
         format!("127.0.0.1:{}", self.port(server))
     }
 
-    /// Where it listens for servers.
+    /// The address at which a server listens for servers.
     pub(crate) fn peer_address(&self, server: &str) -> String {
         let found = self.ports.iter().find(|(name, ..)| *name == server);
         format!("127.0.0.1:{}", found.expect("a server of the herd").2)
@@ -141,7 +141,7 @@ impl Files {
         LINKS.contains(&format!("{a}-{b}")) || LINKS.contains(&format!("{b}-{a}"))
     }
 
-    /// Begins `herd serve NAME` with more arguments.
+    /// Starts `herd serve NAME` with further arguments.
     pub(crate) fn serve(&self, name: &str, more: &[&str]) -> Process {
         let herd = self.herd();
         Process::start(&[&["serve", name, "--herd", &herd], more].concat(), &[])
@@ -153,14 +153,14 @@ impl Files {
         herd_command(&[&["send", "--herd", &herd, server, "--"], lines].concat()).await
     }
 
-    /// What `herd send` prints, if all lines were answered.
+    /// The output of `herd send`, if all lines were answered.
     pub(crate) async fn ask(&self, server: &str, line: &str) -> Option<String> {
         let sent = self.send(server, &[line]).await;
         let text = String::from_utf8(sent.stdout).expect("UTF-8");
         sent.status.success().then_some(text)
     }
 
-    /// Waits until nobody listens at any port of the herd.
+    /// Waits until no port of the herd accepts connections.
     pub(crate) async fn gone(&self) {
         for (name, port, peer_port) in &self.ports {
             for port in [port, peer_port] {
@@ -173,7 +173,7 @@ impl Files {
         }
     }
 
-    /// All text in the folder, of all files in all folders.
+    /// The text of all files in the folder and its subfolders.
     pub(crate) fn everything(&self) -> String {
         fn read(folder: &Path, all: &mut String) {
             for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -195,7 +195,7 @@ fn command(args: &[&str]) -> Command {
     of_program(env!("CARGO_BIN_EXE_herd"), args)
 }
 
-/// A program without the environment of whoever runs the tests.
+/// A command without the variables that the tests' environment has for `herd`.
 fn of_program(program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).kill_on_drop(true);
@@ -213,14 +213,14 @@ fn of_program(program: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command that ends by itself.
+/// Runs a command to its end.
 pub(crate) async fn herd_command(args: &[&str]) -> Output {
     within("a command", command(args).stdin(Stdio::null()).output())
         .await
         .expect("it runs")
 }
 
-/// Runs a command with this as its standard input.
+/// Runs a command to its end, with this standard input.
 pub(crate) async fn herd_command_with(args: &[&str], input: &str) -> Output {
     let mut command = command(args);
     command
@@ -236,7 +236,7 @@ pub(crate) async fn herd_command_with(args: &[&str], input: &str) -> Output {
         .expect("it runs")
 }
 
-/// A process that runs until it is told to end, and what it says.
+/// A process that runs until it is stopped, with its output.
 pub(crate) struct Process {
     child: Child,
     out: watch::Receiver<String>,
@@ -249,19 +249,19 @@ impl Process {
         Self::spawn(command(args), environment)
     }
 
-    /// Begins the command with so many open files allowed.
+    /// Starts the command with this limit on open files.
     pub(crate) fn with_few_files(most: usize, args: &[&str]) -> Self {
         Self::limited(&format!("-n {most}"), args)
     }
 
-    /// Begins the command within a limit, as `ulimit` has it.
+    /// Starts the command under a limit, in the form of `ulimit`'s arguments.
     pub(crate) fn limited(limit: &str, args: &[&str]) -> Self {
         let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
         let begin = ["-c", &script, env!("CARGO_BIN_EXE_herd")];
         Self::spawn(of_program("sh", &[&begin, args].concat()), &[])
     }
 
-    /// Begins the command with a standard output that nobody reads any more.
+    /// Starts the command with a standard output whose reader is gone.
     pub(crate) fn unheard(args: &[&str]) -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -293,27 +293,27 @@ impl Process {
         }
     }
 
-    /// Waits until it has said this on standard error.
+    /// Waits until its standard error contains these words.
     pub(crate) async fn logs(&mut self, words: &str) {
         wait(&mut self.err, words).await;
     }
 
-    /// Waits until it has said this on standard output.
+    /// Waits until its standard output contains these words.
     pub(crate) async fn says(&mut self, words: &str) {
         wait(&mut self.out, words).await;
     }
 
-    /// All it said so far.
+    /// All its output so far.
     pub(crate) fn said(&self) -> String {
         format!("{}{}", *self.out.borrow(), *self.err.borrow())
     }
 
-    /// What it said on standard error so far.
+    /// Its standard error so far.
     pub(crate) fn logged(&self) -> String {
         self.err.borrow().clone()
     }
 
-    /// Waits until it says where operators ask it, and gives that.
+    /// Waits until it prints the address of its admin listener, and returns that.
     pub(crate) async fn admin(&mut self) -> Admin {
         self.logs("admin at ").await;
         let said = self.said();
@@ -330,10 +330,10 @@ impl Process {
         self.child.id().expect("it runs")
     }
 
-    /// Sends all of them at once.
+    /// Sends all these signals at once.
     pub(crate) async fn signals(&self, names: &[&str]) {
         let pid = self.pid();
-        // The shell's own `kill`, which is everywhere.
+        // The shell's own `kill` exists on every system.
         let kills = names.iter().map(|name| format!("kill -{name} {pid}"));
         let kills: Vec<String> = kills.collect();
         let kill = Command::new("sh")
@@ -343,10 +343,10 @@ impl Process {
         assert!(kill.expect("a shell").success());
     }
 
-    /// Waits for its end, and gives its exit code: none if a signal ended it.
+    /// Waits for its end, and returns its exit code, or `None` if a signal ended it.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let status = within("the end of a process", self.child.wait()).await;
-        // What it said last may still be under way.
+        // Its last output may not have been read yet.
         let last = async { while self.reading.join_next().await.is_some() {} };
         within("the end of its output", last).await;
         status.expect("a status").code()
@@ -358,11 +358,11 @@ impl Process {
     }
 }
 
-/// Where operators ask a server.
+/// The address of a server's admin listener.
 pub(crate) struct Admin(pub(crate) String);
 
 impl Admin {
-    /// Asks for a path: the status, and the body.
+    /// Requests a path, and returns the status and the body.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = exchange(&self.0, request.as_bytes()).await;
@@ -374,7 +374,7 @@ impl Admin {
         (status.unwrap_or_default(), body.to_owned())
     }
 
-    /// The value of a sample, by its name and labels as they are printed.
+    /// The value of a sample, by its printed name and labels.
     pub(crate) async fn metric(&self, sample: &str) -> Option<f64> {
         let (_, text) = self.get("/metrics").await;
         let mut lines = text.lines();
@@ -382,13 +382,13 @@ impl Admin {
         Some(value.parse().expect("a number"))
     }
 
-    /// Waits until a sample is at least this.
+    /// Waits until a sample has at least this value.
     pub(crate) async fn reaches(&self, sample: &str, least: f64) {
         let reached = async || (self.metric(sample).await? >= least).then_some(());
         eventually(&format!("{sample} {least}"), reached).await;
     }
 
-    /// Waits until a limit was met.
+    /// Waits until a limit was reached.
     pub(crate) async fn meets(&self, limit: &str) {
         let sample = format!("herd_limits_hit_total{{limit=\"{limit}\"}}");
         self.reaches(&sample, 1.0).await;
@@ -401,14 +401,14 @@ impl Admin {
     }
 }
 
-/// Says something, and hears all until the other end closes.
+/// Sends some bytes, and returns all bytes until the other end closes.
 pub(crate) async fn exchange(at: &str, bytes: &[u8]) -> String {
     let exchange = async {
         let Ok(mut stream) = TcpStream::connect(at).await else {
             return String::new();
         };
         let mut answer = Vec::new();
-        // Whoever was told enough may close before all was said.
+        // The other end may close before it has read everything.
         let _ = stream.write_all(bytes).await;
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
@@ -440,7 +440,7 @@ async fn wait(said: &mut watch::Receiver<String>, words: &str) {
     );
 }
 
-/// A program that is on the path, or where the gate puts it.
+/// A program on the path, or else where the gate installs it.
 pub(crate) fn program(name: &str, here: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
@@ -448,7 +448,7 @@ pub(crate) fn program(name: &str, here: &str) -> Option<PathBuf> {
     found.or_else(|| Some(PathBuf::from(here)).filter(|program| program.is_file()))
 }
 
-/// By when a server that is told to stop has ended, unless its settings say otherwise.
+/// The default time limit of a graceful stop.
 pub(crate) fn stop_limit() -> Duration {
     proxy_herd::settings::Settings::default().stop_limit
 }

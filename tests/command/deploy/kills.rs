@@ -1,8 +1,8 @@
-//! `kill -9` of any server at any time under load, again and again: when it is quiet all servers hold the same records, and
-//! every answered update that had reached a second server is there.
+//! SIGKILL of any server at any time under load, repeatedly. After that all servers hold the same
+//! records, and every answered update that had reached a second server is there.
 //!
-//! Nothing is on a disk, so no herd survives that all who hold an update die at once. What is promised is held against
-//! this: never are more than two servers dead or not yet told again what the others know.
+//! Records are in memory only, so an update is lost if all servers that hold it are killed at once.
+//! The test therefore never has more than two servers that are down or not yet synchronised.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,13 +25,14 @@ const SETTINGS: [&str; 3] = [
     "--heartbeat=300ms",
 ];
 
-/// So many servers may be dead or not yet told again.
+/// The number of servers that may be down or not yet synchronised.
 const MOST_WITHOUT: usize = 2;
 
-/// Where the herd stands, for clients: what they note is noted of a life of a server and not of the server.
+/// The state of the herd for clients. They note the life of a server, that is one of its runs, and
+/// not the server.
 #[derive(Clone, Default)]
 struct Lives {
-    /// The life of each server that runs; no two lives have the same number.
+    /// The life of each server that runs. No two lives have the same number.
     running: [Option<usize>; SERVERS.len()],
     kills: usize,
 }
@@ -39,9 +40,9 @@ struct Lives {
 struct Server {
     process: Option<Process>,
     life: usize,
-    /// It was told what the others know, or was there from the beginning.
+    /// It has synchronised with its neighbours, or was there from the beginning.
     told: bool,
-    /// If it is dead: when it begins again.
+    /// When it restarts, if it is down.
     back: Instant,
 }
 
@@ -49,7 +50,7 @@ struct Herd {
     files: Arc<Files>,
     servers: Vec<Server>,
     lives: watch::Sender<Lives>,
-    /// By life, the number of the kill that ended it.
+    /// The number of the kill that ended each life.
     ended: BTreeMap<usize, usize>,
     begun: usize,
 }
@@ -79,7 +80,7 @@ impl Herd {
         herd
     }
 
-    /// Begins those again that were dead for long enough, or all.
+    /// Restarts the servers that were down long enough, or all.
     fn start_again(&mut self, all: bool) {
         for (index, server) in self.servers.iter_mut().enumerate() {
             if server.process.is_some() || !all && server.back > Instant::now() {
@@ -87,13 +88,13 @@ impl Herd {
             }
             self.begun += 1;
             server.life = self.begun;
-            // First of all: no client is to meet this life under the name of another.
+            // This comes first, so that no client notes this life under an earlier one's number.
             (self.lives).send_modify(|lives| lives.running[index] = Some(server.life));
             server.process = Some(self.files.serve(SERVERS[index], &SETTINGS));
         }
     }
 
-    /// Both compared what they know since the later of them began.
+    /// Whether two neighbours have synchronised since the later of them started.
     fn have_compared(&self, a: usize, b: usize) -> bool {
         let (later, other) = if self.servers[a].life > self.servers[b].life {
             (a, b)
@@ -104,7 +105,7 @@ impl Herd {
         said.is_some_and(|said| said.contains(&format!("synchronised with {}", SERVERS[other])))
     }
 
-    /// Who runs was told what the others know once it compared with all its neighbours that were.
+    /// Marks running servers as synchronised, once they are with all neighbours that were.
     fn notice_who_was_told(&mut self) {
         for (index, name) in SERVERS.iter().enumerate() {
             if self.servers[index].told || self.servers[index].process.is_none() {
@@ -139,7 +140,7 @@ impl Herd {
         server.back = back;
     }
 
-    /// Kills so many servers, each at some time.
+    /// Kills this number of servers, each at a random time.
     async fn suffer(&mut self, kills: usize, random: &mut ChaCha8Rng) {
         for _ in 0..kills {
             sleep(Duration::from_millis(random.random_range(0..60))).await;
@@ -160,17 +161,17 @@ impl Herd {
     }
 }
 
-/// An answered update that was seen at a second server.
+/// An answered update that a second server was seen to hold.
 struct Seen {
     client: String,
     time: u64,
-    /// The life that answered it, and the one that was seen to hold it.
+    /// The life that answered it, and the life that was seen to hold it.
     lives: [usize; 2],
-    /// So many had been killed when it was seen.
+    /// The number of kills before it was seen.
     kills: usize,
 }
 
-/// Connections with all servers, as far as there are any.
+/// Connections with all servers that run.
 struct Talk {
     files: Arc<Files>,
     streams: [Option<BufReader<TcpStream>>; SERVERS.len()],
@@ -183,7 +184,7 @@ impl Talk {
         Self { files, streams }
     }
 
-    /// Says lines, and gives the first line of each answer; nothing if one of them is not answered.
+    /// Sends lines, and returns the first line of each answer, or `None` if one is not answered.
     async fn ask(&mut self, server: usize, lines: &[String]) -> Option<Vec<String>> {
         let mut stream = match self.streams[server].take() {
             Some(stream) => stream,
@@ -203,7 +204,7 @@ impl Talk {
                 if !answer.ends_with('\n') {
                     return None;
                 }
-                // What Places says follows, up to an empty line.
+                // The body from Places follows, up to an empty line.
                 if line.starts_with("WHATSAT") && answer.starts_with("AT ") {
                     let mut rest = String::new();
                     while stream.read_line(&mut rest).await.ok()? > 1 {}
@@ -218,7 +219,7 @@ impl Talk {
     }
 }
 
-/// The time of the record that an answer shows.
+/// The time of the record in an answer.
 fn time_of(answer: &str) -> Option<u64> {
     let record = answer.strip_prefix("AT ")?;
     record.rsplit(' ').next()?.parse().ok()
@@ -228,8 +229,8 @@ fn whatsat(client: &str) -> String {
     format!("WHATSAT {client} 1 0")
 }
 
-/// Tells any server where clients are, each client at a few times and then never again, so that what is lost stays lost; and
-/// asks others until one of them has heard it.
+/// Sends locations of clients to any server, and queries other servers until one of them holds
+/// each. A client gets a few updates and then none, so that a lost one stays lost.
 async fn load(
     who: usize,
     files: Arc<Files>,
@@ -261,7 +262,7 @@ async fn load(
                     continue;
                 }
                 let now = lives.borrow();
-                // Both answered in these lives if they live still.
+                // Both answers came from these lives if the lives still run.
                 if let (Some(a), Some(b)) = (before[origin], before[second])
                     && [now.running[origin], now.running[second]] == [Some(a), Some(b)]
                 {
@@ -279,7 +280,7 @@ async fn load(
     (clients, all)
 }
 
-/// What each server holds of these clients.
+/// The records of these clients at each server.
 async fn held(files: &Arc<Files>, clients: &[String]) -> Option<[Vec<String>; SERVERS.len()]> {
     let mut held = [const { Vec::new() }; SERVERS.len()];
     let mut talk = Talk::new(files);
@@ -310,7 +311,7 @@ async fn killed_again_and_again_a_herd_agrees_and_keeps_what_two_servers_held() 
         .into_iter()
         .unzip();
     let (clients, seen) = (clients.concat(), seen.into_iter().flatten());
-    // The last that was seen of each is its newest.
+    // The last update that was seen of each client is its newest.
     let newest: BTreeMap<String, Seen> = seen.map(|seen| (seen.client.clone(), seen)).collect();
     assert!(newest.len() > kills, "only {} were seen", newest.len());
 
@@ -327,7 +328,8 @@ async fn killed_again_and_again_a_herd_agrees_and_keeps_what_two_servers_held() 
         if time_of(answer).is_some_and(|time| time >= seen.time) {
             continue;
         }
-        // Both were the very next to be killed, perhaps before either could tell a third.
+        // Both lives that held it were the next to be killed, so no third server may have received
+        // it.
         let next = |life| (herd.ended.get(life)).is_some_and(|&kill| kill <= seen.kills + 2);
         if seen.lives.iter().all(next) {
             with_both += 1;

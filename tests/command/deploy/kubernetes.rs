@@ -1,4 +1,5 @@
-//! The manifests for Kubernetes, read as it would read them, and held against the settings and the herd file.
+//! The manifests for Kubernetes, read as Kubernetes would, and compared with the settings and the
+//! herd file.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -44,7 +45,7 @@ fn list(value: &Value) -> &Vec<Value> {
     value.as_sequence().expect("a list")
 }
 
-/// What of a list has this name.
+/// The element of a list with this name.
 fn named<'a>(values: &'a Value, name: &str) -> &'a Value {
     let found = list(values).iter().find(|value| value["name"] == name);
     found.unwrap_or_else(|| panic!("no {name}"))
@@ -95,7 +96,7 @@ fn each_server_of_the_herd_file_is_a_pod_that_others_find() {
     }
     let headless = resource("Service", service);
     assert_eq!(headless["spec"]["clusterIP"], "None");
-    // A server is ready only when it has found others.
+    // A server becomes ready only after it has found others, so names must resolve before.
     assert_eq!(headless["spec"]["publishNotReadyAddresses"], true);
     let clients = resource("Service", "herd");
     assert!(clients["spec"]["publishNotReadyAddresses"].is_null());
@@ -136,7 +137,8 @@ fn ports_are_those_of_the_herd_file_wherever_they_are_named() {
             assert_eq!(of_service["port"], port(name), "{service}");
         }
     }
-    // Whoever may not reach a port is shut out by the policy alone: each port is in it, and only clients' is open to all.
+    // Only the policy protects the ports, so it lists each port, and only that of clients is open
+    // to all.
     let policy = resource("NetworkPolicy", "herd");
     for rule in list(&policy["spec"]["ingress"]) {
         let ports = list(&rule["ports"]);
@@ -161,7 +163,7 @@ fn probes_ask_the_server_and_it_has_time_to_stop() {
     assert_eq!(command("readinessProbe"), ["/herd", "health"]);
     assert_eq!(command("livenessProbe"), ["/herd", "health", "--live"]);
     for probe in ["readinessProbe", "livenessProbe"] {
-        // It waits for three seconds itself.
+        // The command itself waits for three seconds.
         assert!(container[probe]["timeoutSeconds"].as_u64() > Some(3));
     }
     let grace = pod()["spec"]["terminationGracePeriodSeconds"].as_u64();
@@ -173,7 +175,7 @@ fn probes_ask_the_server_and_it_has_time_to_stop() {
     assert_eq!(pod()["spec"]["enableServiceLinks"], false);
 }
 
-/// Puts the files that `herd certs` makes where the manifest has the pod called `name` see them.
+/// Copies the files of `herd certs` to the paths at which the pod `name` mounts them.
 fn mount(name: &str, made: &std::path::Path, to: &std::path::Path) {
     let pod = pod();
     let volume = named(&pod["spec"]["volumes"], "credentials");
@@ -263,7 +265,7 @@ async fn a_pod_runs_its_own_server_with_its_own_certificate() {
             let key = variable.trim_start_matches("HERD_").to_ascii_lowercase();
             from(&key, &format!("# {variable}"));
         }
-        // With these files it begins: nobody has to be let in who proves nothing.
+        // With these files the server starts on all addresses, since its peers must authenticate.
         let here = [
             "--listen=127.0.0.1:0",
             "--peer-listen=0.0.0.0:0",

@@ -1,4 +1,5 @@
-//! Beginning, reloading, stopping: what a service manager and an operator do to a server, and what clients notice.
+//! The start, the reload and the stop of a server by a service manager or an operator, and what
+//! clients notice.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::deploy::KEY;
 use crate::deploy::herd::{Files, Process, SERVERS, eventually, within};
 
-/// Tells a server where clients are, each time another client, until told to stop, with a pause after each answer.
-/// Reconnects for ever. Gives back those that were answered.
+/// Sends updates of ever new clients to a server until `stop`, with a pause after each answer. It
+/// reconnects for ever, and returns the clients that were answered.
 async fn load(at: String, who: String, pause: Duration, stop: Arc<AtomicBool>) -> BTreeSet<String> {
     let mut answered = BTreeSet::new();
     let mut number = 0;
@@ -45,12 +46,13 @@ async fn load(at: String, who: String, pause: Duration, stop: Arc<AtomicBool>) -
     answered
 }
 
-/// Which of the clients a server does not know.
+/// The clients that a server does not know.
 async fn unknown(at: &str, ids: &BTreeSet<String>) -> Option<Vec<String>> {
     let mut stream = BufReader::new(TcpStream::connect(at).await.ok()?);
     let mut unknown = Vec::new();
     for id in ids {
-        // Not answered by Places: there is no key. The answer's first line says what is wanted.
+        // Places does not answer, because there is no key, but the first line of the answer is
+        // enough.
         let line = format!("WHATSAT {id} 1 0\n");
         stream.write_all(line.as_bytes()).await.ok()?;
         let mut answer = String::new();
@@ -95,7 +97,7 @@ async fn a_server_that_stops_under_load_loses_no_update_that_it_answered() {
         .flatten()
         .collect();
     assert!(answered.len() >= 100);
-    // All was said before it ended: nothing is waited for here.
+    // Everything was sent before the server ended, so no wait is needed here.
     let missing = unknown(&files.address("Jaquez"), &answered).await;
     assert_eq!(missing, Some(Vec::new()), "of {} answered", answered.len());
     drop(jaquez);
@@ -119,8 +121,8 @@ async fn a_rolling_restart_under_load_loses_nothing() {
         loads.spawn(load(
             files.address(name),
             name.to_lowercase(),
-            // As fast as can be, all five would be busy with nothing else, and a server that comes back catches up as slowly
-            // as this machine is slow.
+            // Without a pause, all five servers would be fully busy, and a restarted server would
+            // catch up very slowly on a slow machine.
             Duration::from_millis(1),
             Arc::clone(&stop),
         ));
@@ -142,7 +144,7 @@ async fn a_rolling_restart_under_load_loses_nothing() {
         .flatten()
         .collect();
     assert!(answered.len() >= 100, "{}", answered.len());
-    // Some of them, or this takes as long as the load did.
+    // A sample is enough, since checking all would take as long as the load did.
     let step = 1 + answered.len() / 500;
     let some: BTreeSet<String> = answered.into_iter().step_by(step).collect();
     for name in SERVERS {
@@ -152,7 +154,7 @@ async fn a_rolling_restart_under_load_loses_nothing() {
     }
 }
 
-/// A server that asks Places for a client, and Places is slow.
+/// A server with a look-up in flight at a slow Places.
 struct Busy {
     riley: Process,
     client: Process,
@@ -216,7 +218,7 @@ async fn a_later_signal_ends_a_server_that_waits_for_its_last_client() {
     let mut busy = Busy::new(Duration::from_mins(1), &["--drain=1m"]).await;
     busy.riley.signal("TERM").await;
     busy.riley.logs("stopping: SIGTERM").await;
-    // Within this time it would be the same one.
+    // A second signal within this time would count as the same one.
     sleep(Duration::from_secs(1)).await;
     assert_eq!(busy.riley.stopped_by("INT").await, Some(1));
     let said = busy.riley.said();
@@ -255,7 +257,7 @@ async fn settings_are_reloaded_whole_or_not_at_all() {
     };
     assert!(refuses("IAMAT plum +1-1 5").await);
 
-    // One mistake, and nothing else of the file is taken.
+    // One mistake in the file keeps all its other settings from taking effect, too.
     write("clients = 2\nidel = \"1s\"\n");
     riley.signal("HUP").await;
     riley.logs("reloads nothing, all stays as it is").await;
@@ -312,7 +314,7 @@ async fn the_service_manager_is_told_how_it_goes() {
     riley.signal("HUP").await;
     assert!(hears("RELOADING=1").await.contains("MONOTONIC_USEC="));
     hears("READY=1").await;
-    // One that stands still says nothing more, and that is how the manager sees it.
+    // A frozen server sends no more notifications, so the service manager notices it.
     hears("WATCHDOG=1").await;
     riley.signal("STOP").await;
     let mut bytes = [0; 64];
@@ -359,7 +361,7 @@ async fn a_watchdog_of_less_than_a_second_is_fed_in_time() {
         last = next;
     }
     gaps.sort();
-    // Those that a busy machine delays apart.
+    // A busy machine may delay the largest gaps, so they don't count.
     assert!(gaps[4] < Duration::from_millis(400), "{gaps:?}");
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
 }

@@ -1,4 +1,4 @@
-//! Every limit met by a process of the real server, which serves others all the while.
+//! Each limit is reached in a process of the real server, which serves other clients all the while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn begin(name: &str, files: &Files, more: &[&str]) -> (Process, Admin) {
     (server, admin)
 }
 
-/// A client that stays.
+/// A client that stays connected.
 struct Client(TcpStream);
 
 impl Client {
@@ -41,7 +41,7 @@ impl Client {
         self.0.write_all(bytes).await.expect("it is open");
     }
 
-    /// The next line that it is answered, without its terminator; nothing at the end.
+    /// Reads the next line of an answer, without its terminator, or an empty one at the end.
     async fn hears(&mut self) -> String {
         let hears = async {
             let mut line = Vec::new();
@@ -60,7 +60,7 @@ impl Client {
         assert_eq!(self.hears().await, "? hello");
     }
 
-    /// Nothing more comes.
+    /// Waits until the server closes the connection.
     async fn is_closed(&mut self) {
         let closed = async {
             let mut bytes = [0; 4096];
@@ -87,7 +87,7 @@ async fn one_address_gets_so_many_connections_and_no_more() {
         )
         .await;
     first.is_served().await;
-    // A place that is left can be had again.
+    // A slot that becomes free can be used again.
     drop(second);
     admin
         .reaches(
@@ -141,7 +141,7 @@ async fn who_is_too_slow_or_says_too_much_is_cut_off() {
     let mut silent = Client::new(&files.peer_address("Riley")).await;
     let long = exchange(&at, &vec![b'x'; 1 << 20]).await;
     assert_eq!(long, format!("? {}\n", "x".repeat(4096)));
-    // It says more and more and never reads.
+    // This client sends more and more lines and never reads.
     let mut deaf = Client::new(&at).await;
     let lines = [vec![b'x'; 4000], b"\n".to_vec()].concat().repeat(100);
     within("somebody deaf is cut off", async {
@@ -227,11 +227,11 @@ async fn strangers_that_say_nothing_keep_no_neighbour_out() {
         strangers.push(Client::new(&at).await);
     }
     admin.meets("peer-connections").await;
-    // The first of them made room for the last.
+    // The first stranger was closed for the last one.
     strangers[0].is_closed().await;
     let mut riley = files.serve("Riley", &[]);
     riley.logs("synchronised with Jaquez").await;
-    // A link that is up is not taken away.
+    // A link that is up keeps its slot.
     for _ in 0..20 {
         strangers.push(Client::new(&at).await);
     }
@@ -272,7 +272,8 @@ async fn strangers_at_the_port_for_servers_do_not_fill_the_log() {
     );
 }
 
-/// So many lines alike may be logged since then: some in each window, on a machine however slow.
+/// The limit on similar log lines since that time: a few for each window, however slow the machine
+/// is.
 fn most(since: tokio::time::Instant) -> u64 {
     5 * (since.elapsed().as_secs() / 10 + 2)
 }
@@ -329,7 +330,7 @@ async fn clients_that_are_too_many_do_not_fill_the_log() {
     let _first = Client::new(&at).await;
     let since = tokio::time::Instant::now();
     for round in 1..=200 {
-        // One is taken, so the next one that is not is news.
+        // A connection is accepted in between, so the next refusal is a new event.
         let mut taken = Client::new(&at).await;
         taken.is_served().await;
         Client::new(&at).await.is_closed().await;
@@ -375,7 +376,8 @@ async fn so_many_look_ups_are_under_way() {
     for _ in 0..200 {
         others.push(Client::new(&at).await);
     }
-    // All different. One is asked; the deadlines of those that are asked in the same millisecond end together.
+    // All look-ups differ, so each needs its own request. One is in flight; the deadlines of those
+    // that began in the same millisecond end together.
     for (at, other) in others.iter_mut().enumerate() {
         other
             .says(format!("WHATSAT kiwi 1.{at} 1\n").as_bytes())
@@ -388,7 +390,7 @@ async fn so_many_look_ups_are_under_way() {
         .await;
 }
 
-/// Lets a process that runs have so many files open.
+/// Changes the limit on open files of a running process.
 #[cfg(target_os = "linux")]
 fn may_have(process: &Process, files: u64) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -400,7 +402,7 @@ fn may_have(process: &Process, files: u64) {
     prlimit(pid, Resource::Nofile, limit).expect("it may be lowered");
 }
 
-/// The one that it gets next: with this as its limit it gets none.
+/// The number of the process's next descriptor. With this as its limit it can't get it.
 #[cfg(target_os = "linux")]
 fn next_descriptor(process: &Process) -> u64 {
     let folder = std::fs::read_dir(format!("/proc/{}/fd", process.pid())).expect("it runs");
@@ -416,7 +418,7 @@ fn next_descriptor(process: &Process) -> u64 {
 #[tokio::test]
 async fn without_descriptors_who_is_there_is_served_and_others_later() {
     let files = Files::new().await;
-    // Nor does dialling neighbours that are not there take and give back descriptors meanwhile.
+    // Dials of neighbours that don't run must not use descriptors meanwhile.
     let flags = [
         "--client-connections=100",
         "--redial-least=1h",
@@ -426,7 +428,7 @@ async fn without_descriptors_who_is_there_is_served_and_others_later() {
     let at = files.address("Riley");
     let mut early = Client::new(&at).await;
     early.is_served().await;
-    // A dial that is under way has a descriptor, which is free again when it has failed.
+    // A dial in progress has a descriptor, which is free when the dial has failed.
     for neighbour in ["Jaquez", "Juzang"] {
         riley.logs(&format!("can't connect to {neighbour}")).await;
     }
@@ -518,7 +520,7 @@ async fn who_has_too_few_descriptors_for_anybody_does_not_begin() {
 async fn thousands_that_say_nothing_cost_the_others_nothing() {
     use rustix::process::{Resource, getrlimit};
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Their other ends are in this process, which has more open than these.
+    // The other ends of these connections are in this process, which has further descriptors.
     let many = usize::try_from(allowed)
         .unwrap_or(usize::MAX)
         .saturating_sub(500)
@@ -538,7 +540,7 @@ async fn thousands_that_say_nothing_cost_the_others_nothing() {
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
 }
 
-/// Says nonsense to each listener, again and again.
+/// Sends garbage to each listener, repeatedly.
 async fn harass(listeners: &[String]) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for round in 0..30 {
@@ -546,7 +548,8 @@ async fn harass(listeners: &[String]) {
             let mut bytes = vec![0; 3000];
             rng.fill_bytes(&mut bytes);
             if round % 2 == 0 {
-                // Where TLS is spoken this is the head of a handshake, so that more of it is looked at.
+                // With TLS this is the head of a handshake record, so more of the garbage is
+                // parsed.
                 bytes[..5].copy_from_slice(&[0x16, 3, 1, 0x0b, 0xb3]);
             }
             let mut stream = TcpStream::connect(at).await.expect("a connection");
@@ -594,7 +597,7 @@ async fn random_bytes_where_tls_is_spoken_end_nothing_but_their_connection() {
     let flags = of_juzang.iter().chain(&clients).map(String::as_str);
     let flags: Vec<&str> = flags.chain(["--handshake-deadline=500ms"]).collect();
     let (mut juzang, admin) = begin("Juzang", &files, &flags).await;
-    // It says nothing, so no handshake comes of it.
+    // This client sends nothing, so its handshake does not complete.
     let mut mute = Client::new(&files.address("Juzang")).await;
     mute.is_closed().await;
     admin.meets("handshake-deadline").await;
@@ -605,7 +608,7 @@ async fn random_bytes_where_tls_is_spoken_end_nothing_but_their_connection() {
             30.0,
         )
         .await;
-    // A neighbour gets its link, and a client its answer.
+    // A neighbour still gets a link, and a client an answer.
     let mut riley = files.serve("Riley", &of_riley.each_ref().map(String::as_str));
     riley.logs("synchronised with Juzang").await;
     let authority = std::fs::read(files.path("tls/authority.pem")).expect("it is there");
@@ -621,7 +624,7 @@ async fn random_bytes_where_tls_is_spoken_end_nothing_but_their_connection() {
     assert_eq!(juzang.stopped_by("TERM").await, Some(0));
 }
 
-/// TLS as whoever trusts `authority` and has no certificate.
+/// A TLS client that trusts `authority` and has no certificate.
 fn trusting(authority: &[u8]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(authority);
@@ -647,7 +650,7 @@ async fn whoever_says_more_than_its_rate_is_answered_later() {
         assert_eq!(hasty.hears().await, "? hello");
     }
     admin.meets("connection-rate").await;
-    // Another connection of the same address has what is left of that one's rate.
+    // Another connection from the same address shares the rate that is left.
     let mut second = Client::new(&at).await;
     second.says(&b"hello\n".repeat(20)).await;
     hasty.says(&b"hello\n".repeat(20)).await;
@@ -698,7 +701,7 @@ async fn whoever_asks_for_more_at_a_time_than_it_may_is_answered_all_the_same() 
 fn each_limit_that_is_counted_is_met_by_a_test_here() {
     let tests = include_str!("limits.rs");
     for limit in limits() {
-        // By name, or in the list of who is too slow.
+        // A limit is tested by name, or in the list of slow clients.
         let met = format!("admin.meets(\"{limit}\")");
         let listed = format!("        \"{limit}\",\n");
         assert!(tests.contains(&met) || tests.contains(&listed), "{limit}");

@@ -1,4 +1,4 @@
-//! Listening at one address and being dialled at another.
+//! Servers that listen at one address and are dialled at another.
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use crate::deploy::herd::{Files, eventually, free_port, herd_command};
 use crate::ran::err;
 
-/// What a NAT does: takes connections at one port of this machine, and passes them on to another.
+/// Forwards connections from one port of this machine to another, as a NAT does.
 async fn forward(tasks: &mut JoinSet<()>, from: &str, to: u16) {
     let listener = TcpListener::bind(from).await.expect("a free port");
     tasks.spawn(async move {
@@ -15,7 +15,7 @@ async fn forward(tasks: &mut JoinSet<()>, from: &str, to: u16) {
         loop {
             let (mut outside, _) = listener.accept().await.expect("a connection");
             connections.spawn(async move {
-                // Whoever is not there yet is tried again by who connects.
+                // If no server listens yet, the dialler retries.
                 if let Ok(mut inside) = TcpStream::connect(("127.0.0.1", to)).await {
                     let _ = copy_bidirectional(&mut outside, &mut inside).await;
                 }
@@ -36,7 +36,7 @@ async fn a_server_behind_a_nat_is_dialled_where_the_herd_file_says() {
         format!("--listen=127.0.0.1:{port}"),
         format!("--peer-listen=127.0.0.1:{peer_port}"),
     );
-    // At its own address in the herd file it could not listen: the NAT has that.
+    // Its address in the herd file is taken by the NAT.
     let mut jaquez = files.serve("Jaquez", &[&listen, &peer_listen]);
     let said = format!("listens at 127.0.0.1:{port} for clients and at 127.0.0.1:{peer_port}");
     jaquez.logs(&said).await;
@@ -48,7 +48,8 @@ async fn a_server_behind_a_nat_is_dialled_where_the_herd_file_says() {
         answer.starts_with("AT Riley ").then_some(())
     });
     knows.await;
-    // Another place in the herd file is where others connect to from now on, and nothing to this server.
+    // Another address in the herd file changes where others dial, but not where this server
+    // listens.
     let mut moved = files;
     moved.move_away("Jaquez").await;
     moved.link(&["Riley-Jaquez"]);
@@ -81,7 +82,7 @@ async fn wherever_it_is_told_to_listen_servers_must_prove_themselves_if_others_r
     let mut proved = files.serve("Riley", &[&everywhere[..], &[&secret]].concat());
     proved.logs("listens at 0.0.0.0:").await;
     assert_eq!(proved.stopped_by("TERM").await, Some(0));
-    // Clients prove nothing anyway.
+    // Clients never authenticate, so their listener needs no exception.
     let clients_alone = ["--listen", "0.0.0.0:0"];
     let mut riley = files.serve("Riley", &clients_alone);
     riley.logs("listens at 0.0.0.0:").await;
@@ -90,7 +91,7 @@ async fn wherever_it_is_told_to_listen_servers_must_prove_themselves_if_others_r
 
 #[tokio::test]
 async fn a_server_that_is_elsewhere_by_the_herd_file_is_told_how_to_listen_here() {
-    // An address for documentation, which no machine has.
+    // This address is reserved for documentation, so no machine has it.
     let files = Files::at("192.0.2.1").await;
     let herd = files.herd();
     let serve = ["serve", "Riley", "--herd", &herd];

@@ -1,11 +1,11 @@
-//! Logs when something is wrong with where they go: a disk that is full, a pipe that nobody reads, a file that is gone.
+//! Logs with a failing destination: a full disk, a pipe without a reader, a removed file.
 
 use std::fs::{self, OpenOptions};
 
 use super::herd::{Files, Process, eventually, exchange, herd_command};
 use crate::ran::err;
 
-/// Waits until `log-Riley.txt` in the folder has these words.
+/// Waits until this file in the folder contains these words.
 async fn written(files: &Files, file: &str, words: &str) {
     eventually(&format!("{words} in {file}"), async || {
         let text = fs::read_to_string(files.path(file)).ok()?;
@@ -14,15 +14,15 @@ async fn written(files: &Files, file: &str, words: &str) {
     .await;
 }
 
-/// Has a server log so many lines in and as many out.
+/// Makes a server log this number of lines in, and as many out.
 async fn talk(files: &Files, lines: usize) {
     let text = "a line of some length\n".repeat(lines - 1) + &"x".repeat(5000);
-    // The server closes for the last one, which is too long, so that all of them are answered by then.
+    // The last line is too long, so the server closes after it, and all lines are answered by then.
     let answer = exchange(&files.address("Riley"), text.as_bytes()).await;
     assert_eq!(answer.lines().count(), lines, "{answer:.200}");
 }
 
-/// Has a server log a line.
+/// Makes a server log a line.
 async fn say(files: &Files, line: &str) {
     files.ask("Riley", line).await.expect("an answer");
 }
@@ -52,7 +52,7 @@ async fn a_full_disk_is_told_once_and_counted() {
     assert_eq!(told.len(), 1, "{said}");
     let words = "its lines are dropped and counted until it can: No space left on device";
     assert!(told[0].contains(words), "{said}");
-    // A device is not rotated away.
+    // A device is never rotated.
     let link = fs::read_link(files.path("logs/log-Riley.txt")).unwrap();
     assert_eq!(link, std::path::Path::new("/dev/full"));
 }
@@ -73,7 +73,7 @@ async fn a_limit_of_file_sizes_is_a_full_disk_and_ends_nobody() {
     assert_eq!(said.matches("can't be written").count(), 1, "{said}");
 }
 
-/// A pipe where `log-Riley.txt` should be.
+/// Creates a pipe with the name of `log-Riley.txt`.
 fn pipe(files: &Files) -> String {
     fs::create_dir(files.path("logs")).expect("a folder");
     let path = files.path("logs/log-Riley.txt");
@@ -91,7 +91,7 @@ async fn a_pipe_that_nobody_reads_keeps_no_server_from_serving_or_stopping() {
     talk(&files, 10).await;
     assert_eq!(riley.stopped_by("TERM").await, Some(0), "{}", riley.said());
     riley.logs("does not take what still waits for it").await;
-    // And one whose reader is stuck: it holds some 64 kB.
+    // The reader of this pipe is stuck, and the pipe holds some 64 kB.
     let stuck = OpenOptions::new().read(true).write(true).open(&path);
     let stuck = stuck.expect("a pipe that is open");
     let mut riley = files.serve("Riley", &["--log-dir", &logs]);
@@ -144,7 +144,7 @@ async fn a_log_file_that_was_moved_away_is_opened_anew_on_sighup() {
     fs::rename(files.path("logs/log-Riley.txt"), &moved).unwrap();
     say(&files, "still in the old one").await;
     written(&files, "logs/moved", "still in the old one").await;
-    // That the settings have a mistake does not matter here.
+    // A mistake in the settings does not keep the log from being reopened.
     fs::write(&settings, "nonsense = 1\n").unwrap();
     riley.signal("HUP").await;
     riley.logs("log-Riley.txt is opened anew").await;
@@ -153,7 +153,7 @@ async fn a_log_file_that_was_moved_away_is_opened_anew_on_sighup() {
     written(&files, "logs/log-Riley.txt", "in the new one").await;
     let old = fs::read_to_string(&moved).unwrap();
     assert!(!old.contains("in the new one"), "{old}");
-    // Gone with its folder: it is begun anew by itself.
+    // The folder is removed with the file, and both are created again.
     fs::remove_dir_all(&logs).unwrap();
     eventually("a new log", async || {
         say(&files, "begun anew").await;
@@ -165,7 +165,7 @@ async fn a_log_file_that_was_moved_away_is_opened_anew_on_sighup() {
         .await;
 }
 
-/// Each line of a log is an object as the log's own are, and there are some.
+/// Checks that each line of a log is an object with the fields of the log's own lines.
 fn assert_json(log: &str) -> Vec<serde_json::Value> {
     assert!(!log.is_empty());
     let line = |line: &str| {
@@ -245,7 +245,7 @@ async fn a_log_in_json_is_json_while_a_herd_runs_too() {
         };
         assert!(lines.iter().any(is_there), "{words}");
     }
-    // And one that is told to reload.
+    // This server also reloads.
     let environment = [("HERD_ADUIT", "1s"), ("HERD_LOG_FORMAT", "json")];
     let mut riley = Process::start(&["serve", "Riley", "--herd", &herd], &environment);
     riley.logs("listens at").await;

@@ -1,4 +1,4 @@
-//! What an operator gets to see of a Places that says no, and how it is reached.
+//! What an operator sees when Places refuses requests, and how Places is reached.
 
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::deploy::KEY;
 use crate::deploy::herd::{Files, Process};
 
-/// Places, saying this to everybody.
+/// A fake Places that gives every request this answer.
 async fn places(answer: ResponseTemplate) -> MockServer {
     let google = MockServer::start().await;
     let mock = Mock::given(method("GET")).respond_with(answer);
@@ -49,7 +49,7 @@ async fn a_denial_is_counted_and_logged_without_the_key_and_not_each_time() {
         .logs("look-up at Places ended with request_denied (The provided API key is invalid.): check the key")
         .await;
     assert_eq!(riley.stopped_by("TERM").await, Some(0));
-    // The first at once, the rest in one line.
+    // The first refusal is logged at once, and the others later in one line.
     let said = riley.said();
     assert_eq!(
         said.matches("ended with request_denied").count(),
@@ -84,7 +84,7 @@ async fn no_proxy_is_asked_if_none_is_to_be() {
     ] {
         let environment = [
             ("PLACES_API_KEY", KEY),
-            // Nobody is there.
+            // No proxy listens there.
             ("HTTP_PROXY", "http://127.0.0.1:1"),
             ("NO_PROXY", no_proxy),
         ];

@@ -1,5 +1,5 @@
-//! Servers that prove who they are, as an operator sets them up: `herd certs`, a secret, and what happens to whoever
-//! proves nothing.
+//! Authentication of servers as an operator sets it up: `herd certs`, a secret, and the failure of
+//! servers without credentials.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use proxy_herd::protocol::time::Timestamp;
 
 use super::herd::{Files, Process, SERVERS, eventually, exchange, herd_command};
 
-/// The files that `herd certs` makes for a herd.
+/// Files of a herd, with the certificates that `herd certs` makes.
 async fn certified() -> Files {
     let files = Files::new().await;
     let made = herd_command(&[
@@ -40,12 +40,12 @@ fn serve(files: &Files, name: &str, flags: &[String]) -> Process {
     files.serve(name, &flags)
 }
 
-/// What a server says of a client that may be known or not.
+/// The answer of a server to a WHATSAT about a client.
 async fn asked(files: &Files, server: &str, client: &str) -> Option<String> {
     files.ask(server, &format!("WHATSAT {client} 10 5")).await
 }
 
-/// A stranger that reaches the port of servers, and what it would have them believe.
+/// A stranger connects to the port for servers and sends a forged update. It must have no effect.
 async fn spoof(files: &Files, server: &str) {
     let lines = b"HELLO 1 test Jaquez 0123456789abcdef\nAT 0 Jaquez +0.1 evil +1-1 5\n";
     exchange(&files.peer_address(server), lines).await;
@@ -74,7 +74,7 @@ async fn servers_with_certificates_are_a_herd_and_nobody_else_gets_in() {
     let at = SERVERS.iter().position(|name| *name == "Juzang");
     let juzang = &mut herd[at.expect("a server")];
     assert_eq!(juzang.stopped_by("TERM").await, Some(0));
-    // A certificate of the herd, but for another server.
+    // This certificate is of the same herd, but for another server.
     *juzang = start("Juzang", "Campbell");
     assert_eq!(juzang.ended().await, Some(2));
     assert!(
@@ -82,7 +82,7 @@ async fn servers_with_certificates_are_a_herd_and_nobody_else_gets_in() {
         "{}",
         juzang.said()
     );
-    // One for this server, but by somebody whom the others don't trust.
+    // This certificate is for this server, but from an authority that the others don't trust.
     let foreign = files.path("foreign");
     let made = herd_command(&["certs", "--herd", &files.herd(), "--out", &foreign]).await;
     assert!(made.status.success());
@@ -112,17 +112,17 @@ async fn servers_with_a_secret_are_a_herd_until_one_of_them_has_another() {
     riley.logs("synchronised with Jaquez").await;
     jaquez.logs("synchronised with Riley").await;
     spoof(&files, "Riley").await;
-    // A secret that is gone must not open the door.
+    // A missing secret must not disable authentication.
     std::fs::remove_file(files.path("mine")).expect("it was there");
     riley.signal("HUP").await;
     riley.logs("reloads nothing").await;
-    // Another one closes the link at once.
+    // Another secret ends the link at once.
     secret("mine", "another secret of some length\n");
     riley.signal("HUP").await;
     riley.logs("settings are reloaded").await;
     riley.logs("link to Jaquez is down").await;
     jaquez.logs("link to Riley is down").await;
-    // And back.
+    // The first secret brings the link back.
     secret("mine", "correct horse battery staple\n");
     riley.signal("HUP").await;
     let again =
@@ -207,7 +207,7 @@ async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
     let files = certified().await;
     let mut jaquez = serve(&files, "Jaquez", &proof(&files, "Jaquez"));
     jaquez.logs("listens at").await;
-    // Bernard dials; neither Juzang nor Campbell is there.
+    // Bernard dials its neighbours, of which Juzang and Campbell don't run.
     let quick = [
         "--ready-grace=500ms".to_owned(),
         "--redial-least=20ms".to_owned(),
@@ -226,17 +226,17 @@ async fn a_server_that_proves_nothing_says_so_and_is_not_ready() {
         why.contains("neighbours are reachable, but the handshake is rejected"),
         "{why}"
     );
-    // Once, however often it is tried, and with whom.
+    // The warning is logged once, however often Bernard retries, and names the peer.
     let said = bernard.said();
     let warnings = said.lines().filter(|line| line.contains("may want TLS"));
     let warnings: Vec<&str> = warnings.collect();
     assert_eq!(warnings.len(), 1, "{said}");
     assert!(warnings[0].contains("Jaquez (127.0.0.1:"), "{warnings:?}");
     jaquez.logs("it may not speak TLS").await;
-    // The one that is dialled sees no name, and is not ready either.
+    // The end that is dialled does not learn the other's name. It is not ready either.
     let other = format!("--peer-secret-file={}", files.path("other"));
     std::fs::write(files.path("other"), "a secret of some length").expect("written");
-    // Its ports must be free again.
+    // The ports of the killed server must be free before the next one starts.
     assert_eq!(jaquez.stopped_by("KILL").await, None);
     let mut jaquez = files.serve("Jaquez", &[&other, "--ready-grace=500ms", &quick[3]]);
     let admin = jaquez.admin().await;
@@ -261,13 +261,13 @@ async fn a_server_whose_certificate_has_expired_gets_no_link_and_the_others_do()
     write("tls/authority.pem", &(trusted + &old.certificate()));
     let [mut riley, mut juzang, mut bernard] =
         ["Riley", "Juzang", "Bernard"].map(|name| serve(&files, name, &proof(&files, name)));
-    // Bernard dials Juzang, and so does Riley.
+    // Both Bernard and Riley dial Juzang.
     juzang
         .logs("refused: the certificate of the other server, or of its authority, expired on 20")
         .await;
     let told = "refused: the other server says that this server's certificate (`peer-certificate`) has expired: renew it";
     bernard.logs(told).await;
-    // It says so itself, too.
+    // Bernard also logs that its own certificate has expired.
     bernard
         .logs("tls/Bernard.pem (`peer-certificate`) expired on 20")
         .await;
@@ -282,7 +282,7 @@ async fn certificates_are_reloaded_whole_or_not_at_all() {
     let [mut riley, jaquez] =
         ["Riley", "Jaquez"].map(|name| serve(&files, name, &proof(&files, name)));
     riley.logs("synchronised with Jaquez").await;
-    // No certificate; and one whose key is another's.
+    // The first file contains no certificate; the second contains another certificate's key.
     let (certificate, key) = (files.path("tls/Riley.pem"), files.path("tls/Riley.key"));
     let good = std::fs::read(&certificate).expect("it is there");
     std::fs::write(&certificate, "nothing\n").expect("written");
@@ -296,7 +296,8 @@ async fn certificates_are_reloaded_whole_or_not_at_all() {
     let refused = async || (riley.said().matches("reloads nothing").count() == 2).then_some(());
     eventually("another refusal", refused).await;
     assert!(!riley.said().contains("is down"), "{}", riley.said());
-    // All by another authority: the link ends, and is there again when both have read theirs.
+    // All certificates are replaced by those of another authority. The link ends, and comes back
+    // when both servers have reloaded.
     let (herd, tls) = (files.herd(), files.path("tls"));
     let made = herd_command(&["certs", "--force", "--herd", &herd, "--out", &tls]).await;
     assert!(made.status.success());

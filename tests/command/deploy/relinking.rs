@@ -8,7 +8,7 @@ const ADMIN: [&str; 3] = [
     "--ready-grace=1m",
 ];
 
-/// Begins a server, and says where operators ask it.
+/// Starts a server, and returns the address of its admin listener.
 async fn serve(files: &Files, name: &str) -> (Process, Admin) {
     let mut server = files.serve(name, &ADMIN);
     let admin = server.admin().await;
@@ -38,7 +38,8 @@ async fn links_come_and_go_with_the_herd_file_and_the_others_notice_nothing() {
     let (mut juzang, at_juzang) = serve(&files, "Juzang").await;
     at_jaquez.is_ready().await;
 
-    // Riley leaves Jaquez for Juzang. Whoever has not read the file yet refuses it, and is asked again.
+    // Riley replaces its link with Jaquez by one with Juzang. Juzang refuses until it has reloaded
+    // the file, and is dialled again.
     files.link(&["Riley-Juzang", "Juzang-Jaquez"]);
     riley.signal("HUP").await;
     riley.logs("has no link with Jaquez any more").await;
@@ -59,7 +60,7 @@ async fn links_come_and_go_with_the_herd_file_and_the_others_notice_nothing() {
     told(&files, "Riley", "kiwi").await;
     knows(&files, "Jaquez", "kiwi").await;
 
-    // Metrics and readiness know the neighbours that there are, and the link that stayed never went down.
+    // Metrics and readiness follow the neighbours, and the link that stayed never went down.
     for (admin, sample, value) in [
         (&at_riley, "herd_link_up{peer=\"Jaquez\"}", None),
         (&at_riley, "herd_link_up{peer=\"Juzang\"}", Some(1.0)),
@@ -98,7 +99,7 @@ async fn a_neighbour_that_moves_is_dialled_where_it_is_now() {
     at_riley.is_ready().await;
     files.move_away("Jaquez").await;
     files.link(&["Riley-Jaquez"]);
-    // Jaquez itself can't move while it runs, and says so.
+    // Jaquez itself can't change its ports while it runs, and logs that.
     jaquez.signal("HUP").await;
     jaquez
         .logs("takes effect when the server is started again: where the herd file has it listen for clients")
@@ -144,7 +145,7 @@ async fn a_herd_file_that_is_wrong_or_of_others_changes_nothing() {
     let said = riley.said();
     assert_eq!(said.matches("reloads nothing").count(), 3, "{said}");
     assert!(!said.contains("is down"), "{said}");
-    // One that says the same in other words is good, and disturbs nobody.
+    // A file with the same content in other words is accepted, and disturbs no link.
     std::fs::write(files.herd(), format!("# the same\n{good}")).unwrap();
     riley.signal("HUP").await;
     riley.logs("settings are reloaded").await;

@@ -1,4 +1,4 @@
-//! The alarms and the dashboard that are shipped, held against what a server tells, and fired.
+//! The shipped alerts and dashboard, compared with a server's metrics, and fired.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -51,7 +51,7 @@ fn rules() -> Vec<Rule> {
         .collect()
 }
 
-/// What is asked of Prometheus by the dashboard.
+/// The queries of the dashboard to Prometheus.
 fn questions() -> Vec<String> {
     let dashboard: serde_json::Value = serde_json::from_str(&read(DASHBOARD)).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels");
@@ -74,7 +74,7 @@ fn questions() -> Vec<String> {
     exprs.chain(queries).collect()
 }
 
-/// Of each metric that a question names: the labels that it is asked by.
+/// The metrics in a query, each with the labels that the query uses.
 fn asked(question: &str) -> Vec<(String, Vec<String>)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -103,7 +103,7 @@ fn asked(question: &str) -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// Of each sample that a server tells: its labels.
+/// The samples of a scrape, each with its labels.
 fn told(scrape: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in scrape.lines().filter(|line| !line.starts_with('#')) {
@@ -140,7 +140,7 @@ async fn all_that_rules_and_dashboard_ask_for_is_told_by_a_server() {
     let (mut riley, _jaquez) = (serve("Riley"), serve("Jaquez"));
     let admin = riley.admin().await;
     admin.is_ready().await;
-    // A connection that has ended, and digests that were compared.
+    // These metrics need a closed connection and an anti-entropy round.
     files
         .ask("Riley", "IAMAT kiwi +1-1 5")
         .await
@@ -154,7 +154,7 @@ async fn all_that_rules_and_dashboard_ask_for_is_told_by_a_server() {
     admin
         .reaches("herd_link_roots_agree{peer=\"Jaquez\"}", 0.0)
         .await;
-    // And a clock that was measured.
+    // This metric needs a measured clock offset.
     let offset = "herd_link_clock_offset_seconds{peer=\"Jaquez\"}";
     admin.reaches(offset, -30.0).await;
     let told = told(&admin.get("/metrics").await.1);
@@ -166,7 +166,7 @@ async fn all_that_rules_and_dashboard_ask_for_is_told_by_a_server() {
                 .get(&name)
                 .unwrap_or_else(|| panic!("no {name}: {question}"));
             for label in labels {
-                // Prometheus adds these two.
+                // Prometheus adds the labels `job` and `instance`.
                 let is_known = label == "job" || label == "instance" || known.contains(&label);
                 assert!(is_known, "{name} has no {label}: {question}");
             }

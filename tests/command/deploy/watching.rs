@@ -1,4 +1,4 @@
-//! What operators ask a server: metrics, health, records.
+//! Monitoring by operators: metrics, health, records.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::ran::err;
 
 const ANYWHERE: [&str; 2] = ["--admin", "127.0.0.1:0"];
 
-/// What a scrape names, each line being what the format allows.
+/// The names of metrics in a scrape. It checks that each line has the allowed form.
 fn families(scrape: &str) -> BTreeSet<String> {
     let mut families = BTreeSet::new();
     for line in scrape.lines() {
@@ -38,9 +38,10 @@ fn families(scrape: &str) -> BTreeSet<String> {
     families
 }
 
-/// What the server counted that was told of one client, asked about it, and asked about another.
+/// Checks the counts of a server that got one client's update, a WHATSAT about it, and one about
+/// another client.
 async fn counts(admin: &Admin) {
-    // This is counted when the client may have its answer already.
+    // This may be counted after the client has its answer.
     let latency = "herd_client_latency_seconds_count{answer";
     admin
         .reaches(&format!("{latency}=\"at_once\"}}"), 2.0)
@@ -79,7 +80,7 @@ async fn counts(admin: &Admin) {
     }
 }
 
-/// What a neighbour knows of the client and the update.
+/// Checks what a neighbour counts and stores of the update.
 async fn tells_of(there: &Admin, told: &str) {
     there
         .reaches("herd_updates_total{outcome=\"accepted\"}", 1.0)
@@ -152,7 +153,7 @@ async fn metrics_health_and_records_tell_what_happened() {
 
     tells_of(&jaquez.admin().await, &told).await;
 
-    // A neighbour that dies takes nobody out of rotation.
+    // The death of a neighbour does not make a server unready.
     drop(juzang);
     admin
         .reaches("herd_link_downs_total{peer=\"Juzang\"}", 1.0)
@@ -190,7 +191,8 @@ async fn strangers_at_the_admin_listener_harm_nobody() {
         let answer = exchange(&admin.0, request).await;
         assert!(answer.contains(status), "{answer}");
     }
-    // More that say nothing than are served at a time: the first make room, and clients do not notice.
+    // More silent connections than the limit: the oldest are closed for new ones, and clients
+    // notice nothing.
     let mut silent = Vec::new();
     for _ in 0..40 {
         silent.push(TcpStream::connect(&admin.0).await.unwrap());
@@ -252,7 +254,7 @@ async fn who_holds_connections_and_asks_nothing_keeps_no_operator_out() {
     let mut held = Vec::new();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(&admin.0).await.expect("a connection");
-        // Those that came first are closed by the end.
+        // The first connections are closed before the end.
         let _ = stream.write_all(b"GET /livez HT").await;
         held.push(stream);
     }
@@ -260,7 +262,7 @@ async fn who_holds_connections_and_asks_nothing_keeps_no_operator_out() {
     let answer = tokio::time::timeout(Duration::from_secs(9), asked).await;
     let answer = answer.expect("an answer before any deadline of those that say nothing");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    // Whoever has asked and says no more is answered, too.
+    // A client that closes its sending half after the request is answered, too.
     let mut stream = TcpStream::connect(&admin.0).await.expect("a connection");
     let request = b"GET /livez HTTP/1.1\r\n\r\n";
     stream.write_all(request).await.expect("it is open");
@@ -290,16 +292,16 @@ async fn a_herd_that_came_up_empty_says_so_until_somebody_remembers() {
         .ask("Jaquez", "IAMAT kiwi +1-1 5")
         .await
         .expect("an answer");
-    // That a client has spoken since brings nothing back.
+    // A client's newer update does not bring old records back.
     assert_eq!(at_jaquez.metric(empty).await, Some(1.0));
-    // Whoever comes later is told what was known before.
+    // A server that starts later gets the records from before its start.
     let now = ["--ready-grace=1m"];
     let mut riley = files.serve("Riley", &[&ANYWHERE[..], &now].concat());
     let at_riley = riley.admin().await;
     at_riley.is_ready().await;
     assert_eq!(at_riley.metric(empty).await, Some(0.0));
     assert!(!riley.said().contains("came up empty"), "{}", riley.said());
-    // All at once: nobody remembers, whatever clients say then.
+    // If all servers restart at once, all records are lost, whatever clients send afterwards.
     for server in [&mut riley, &mut jaquez] {
         assert_eq!(server.stopped_by("TERM").await, Some(0));
     }
@@ -325,7 +327,8 @@ async fn latency_is_from_when_a_line_came_until_its_answer_is_written() {
     let args = ["serve", "Riley", "--herd", &herd, "--places-url", &url];
     let mut riley = Process::start(&[&args[..], &ANYWHERE].concat(), &[("PLACES_API_KEY", KEY)]);
     let admin = riley.admin().await;
-    // All at once, and one of them waits: those before it do not, and what is behind it is not counted.
+    // All lines arrive at once, and two of them need a look-up. The lines before these don't wait,
+    // and the lines after them are not counted.
     let mut lines = "IAMAT kiwi +1-1 5\n".repeat(3) + "WHATSAT kiwi 1 1\nWHATSAT kiwi 2 1\n?\n";
     lines += &"?\n".repeat(40);
     exchange_all(&files.address("Riley"), lines.as_bytes()).await;
@@ -359,7 +362,7 @@ async fn latency_is_from_when_a_line_came_until_its_answer_is_written() {
     );
 }
 
-/// Says something and nothing more, and hears all answers.
+/// Sends some bytes, closes the sending half, and returns all answers.
 async fn exchange_all(at: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(at).await.expect("a server");
     stream.write_all(bytes).await.expect("it is open");

@@ -1,7 +1,7 @@
-//! Two machines and a router between them, made of Linux network namespaces: processes on them are real, and so are
-//! their sockets and whatever goes wrong in between.
+//! Two machines and a router between them, made of Linux network namespaces. Processes, sockets and
+//! network faults are real.
 //!
-//! Nothing here needs to be root: an unprivileged user may have namespaces of its own, unless the system forbids it.
+//! Root is not needed: an unprivileged user may create namespaces, unless the system forbids it.
 
 use std::fmt::Debug;
 use std::io::{BufRead as _, BufReader};
@@ -11,17 +11,17 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Nothing that these tests wait for takes longer, unless it never comes.
+/// The time limit for each event that these tests wait for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// So often a question is asked until it is answered; each time takes a process.
+/// The number of times that a request is repeated until its answer is right. Each takes a process.
 const MOST_TRIES: u32 = 2_000;
 
-/// A machine with a network of its own. It is gone when this is dropped.
+/// A machine with its own network, which is removed when this is dropped.
 struct Machine {
-    /// A process that does nothing but keep the namespace.
+    /// A process that only keeps the namespace alive.
     keeper: Child,
-    /// Whether it also has users of its own.
+    /// Whether it also has its own user namespace.
     outermost: bool,
 }
 
@@ -44,7 +44,7 @@ impl Machine {
         command
     }
 
-    /// Keeps a namespace made by `command`, which becomes a process that waits.
+    /// Keeps a namespace that `command` creates. The command becomes a process that waits.
     fn keep(mut command: Command, outermost: bool) -> Result<Self, String> {
         let mut keeper = command
             .stdin(Stdio::piped())
@@ -52,7 +52,7 @@ impl Machine {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| error.to_string())?;
-        // It says so when it is in its namespace; `cat` then waits for the end of its input.
+        // It prints a line when it is in its namespace. Then `cat` waits for the end of its input.
         let mut said = String::new();
         let output = keeper.stdout.take().expect("it is piped");
         let read = BufReader::new(output).read_line(&mut said);
@@ -84,7 +84,7 @@ pub(crate) struct Lab {
     router: Machine,
 }
 
-/// One of the two.
+/// One of the two machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     A,
@@ -92,7 +92,7 @@ pub(crate) enum Host {
 }
 
 impl Host {
-    /// Its name, and that of the server on it.
+    /// The name of the machine, and of the server on it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::A => "A",
@@ -100,7 +100,7 @@ impl Host {
         }
     }
 
-    /// Its address.
+    /// The machine's address.
     pub(crate) const fn address(self) -> &'static str {
         match self {
             Self::A => "10.1.0.2",
@@ -117,7 +117,7 @@ impl Host {
 }
 
 impl Lab {
-    /// Sets it up, or says why this machine can't.
+    /// Creates the machines and the router, or returns why this system can't.
     pub(crate) fn new() -> Result<Self, String> {
         let mut outer = Command::new("unshare");
         outer.args(["--user", "--map-root-user", "--net", "--"]);
@@ -147,7 +147,7 @@ impl Lab {
         }
     }
 
-    /// A cable between a machine and the router, and a way to everywhere.
+    /// Connects a machine with the router, and sets its default route.
     fn connect(&self, host: Host) -> Result<(), String> {
         let name = host.name().to_lowercase();
         let (here, there) = (format!("router{name}"), format!("eth{name}"));
@@ -186,26 +186,26 @@ impl Lab {
         command
     }
 
-    /// What is sent to `host` from the other is lost from now on, as on a router that forgot the way: nobody is
-    /// told, and TCP sends it again.
+    /// Drops all packets to `host` from now on, like a router that lost the route. No end is
+    /// notified, and TCP retransmits.
     pub(crate) fn cut_to(&self, host: Host) {
         let cut = ["route", "add", "blackhole", host.address()];
         self.on_router("ip", &cut).expect("the router loses it");
     }
 
-    /// The router knows the way again.
+    /// Restores the route to `host`.
     pub(crate) fn heal_to(&self, host: Host) {
         let heal = ["route", "del", "blackhole", host.address()];
         self.on_router("ip", &heal).expect("the router finds it");
     }
 
-    /// A client on a server's own machine says a line to it, and must be answered so.
+    /// Sends a line from a client on the server's own machine, and checks the answer.
     pub(crate) fn send(&self, host: Host, line: &str, answer: &str) {
         let said = self.say(host, line);
         assert!(said.starts_with(answer), "{line}: {said}");
     }
 
-    /// The same, again and again until it is answered so.
+    /// Repeats a line until it is answered like this.
     pub(crate) fn send_until(&self, host: Host, line: &str, answer: &str) {
         let is_answered = |_| self.say(host, line).starts_with(answer);
         assert!(
@@ -225,7 +225,7 @@ impl Lab {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Resets every connection of `host` with the other.
+    /// Resets every connection of `host` with the other machine.
     pub(crate) fn sever(&self, host: Host, other: Host) {
         let mut command = self.on(host, "ss");
         command.args(["--kill", "--tcp", "dst", other.address()]);
@@ -233,7 +233,7 @@ impl Lab {
     }
 }
 
-/// A server, and what it says of its links.
+/// A server, with its log lines about links.
 pub(crate) struct Server {
     process: Child,
     words: Arc<(Mutex<Vec<String>>, Condvar)>,
@@ -248,7 +248,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts the server of `host` there.
+    /// Starts the server of `host` on its machine.
     pub(crate) fn start(lab: &Lab, host: Host, herd: &Path, timers: &[(&str, &str)]) -> Self {
         let mut command = lab.on(host, env!("CARGO_BIN_EXE_herd"));
         command
@@ -287,17 +287,17 @@ impl Server {
         }
     }
 
-    /// What it has said of its links, nothing twice in a row.
+    /// The lines about its links so far, without repetitions in a row.
     pub(crate) fn words(&self) -> Vec<String> {
         self.words.0.lock().expect("nobody panicked").clone()
     }
 
-    /// From now on it does not matter why a link is down.
+    /// Ignores the reasons for which links are down from now on.
     pub(crate) fn without_reasons(&mut self) {
         self.with_reasons = false;
     }
 
-    /// Whether it has said all this, and nothing else.
+    /// Whether these are all lines so far.
     fn has_said(&self, all: &[String], wanted: &[String]) -> bool {
         let mut all = all.to_vec();
         if !self.with_reasons {
@@ -307,12 +307,12 @@ impl Server {
         all == wanted
     }
 
-    /// Waits until it has said all this, and nothing else.
+    /// Waits until exactly these lines were logged.
     pub(crate) fn wait_for(&self, wanted: &[String]) {
         self.wait(wanted, |all| self.has_said(all, wanted));
     }
 
-    /// Waits until this is the last that it has said, behind more.
+    /// Waits until these are the last lines, after more others.
     pub(crate) fn wait_for_end(&self, wanted: &[&str]) {
         let ends = |all: &[String]| {
             let last = all.len().saturating_sub(wanted.len());
@@ -334,7 +334,7 @@ impl Server {
         );
     }
 
-    /// Sends it a signal, such as `STOP`.
+    /// Sends a signal to the server, such as `STOP`.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
         let mut kill = Command::new("sh");
@@ -342,7 +342,7 @@ impl Server {
         run(kill).expect("it can be signalled");
     }
 
-    /// Ends it as `kill -9` does.
+    /// Kills the server by SIGKILL.
     pub(crate) fn kill(&mut self) -> ExitStatus {
         self.process.kill().expect("it can be killed");
         self.process.wait().expect("it ends")

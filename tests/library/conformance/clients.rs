@@ -14,12 +14,12 @@ use super::world::{Real, World};
 
 const LIMIT: usize = 4096;
 
-/// One server, waiting for a neighbour that never comes.
+/// A herd with one running server, whose neighbour never starts.
 fn alone<W: World>(world: &W) -> Plan<W> {
     Plan::new(world, &["B-A"]).without("B")
 }
 
-/// Somebody else is served as if nothing were the matter.
+/// Checks that another client is served normally.
 async fn serves_others<W: World>(herd: &Running<W>, name: &str) {
     let mut other = herd.client(name).await;
     other.say("IAMAT other +1-1 1600000000\n").await;
@@ -76,11 +76,11 @@ pub(crate) async fn an_empty_connection_hurts_nobody<W: World>(world: W) {
     serves_others(&herd, "A").await;
 }
 
-/// In turmoil a connection that is not accepted is none, so it can't be gone before it is.
+/// This needs real sockets, since in turmoil a connection does not exist before it is accepted.
 pub(crate) async fn connections_that_are_gone_before_they_are_accepted_delay_nobody(world: Real) {
     let herd = alone(&world)
         .limits(|limits| limits.client_connections = 1)
-        // A pause after each of them would be longer than anybody's patience.
+        // A pause after each failed accept would exceed the test's time limit.
         .timing(|timing| timing.accept_pause = Duration::from_secs(1))
         .up()
         .await;
@@ -189,7 +189,7 @@ pub(crate) async fn a_line_behind_a_question_is_decided_when_it_comes_and_answer
     log.wait("kiwi", accepted("kiwi")).await;
     client.say("WHATSAT kiwi 1 5\nIAMAT kiwi +2-2 6\n").await;
     places.wait_for(1).await;
-    // Lines that come while Places is asked are no different from those that came with the question.
+    // Lines that arrive while a look-up is in flight are handled like those that arrived with it.
     client
         .say("IAMAT plum +3-3 7\nWHATSAT kiwi 2 5\nnonsense\n")
         .await;
@@ -197,7 +197,7 @@ pub(crate) async fn a_line_behind_a_question_is_decided_when_it_comes_and_answer
         .await;
     log.wait("the place behind it", accepted("plum")).await;
     places.wait_for(2).await;
-    // The second question is answered first, and nothing is said of it before the first.
+    // The second look-up is answered first, but no answer is written before the first one's.
     places.answer("2000", "{\"second\": 0}");
     places.answer("1000", "{\"first\": 0}");
     client.expect_at("A", "kiwi +1-1 5").await;
@@ -230,7 +230,7 @@ pub(crate) async fn questions_are_asked_side_by_side_up_to_the_limit<W: World>(w
             let under_way = (n + MOST - 1).min(10);
             other.wait_for(under_way).await;
             assert_eq!(log.count(line_in("WHATSAT")), under_way);
-            // They are answered from the last to the first of those that are under way.
+            // Of the look-ups in flight the last is answered first.
             if n <= 10 - MOST {
                 let last = format!("{}000", n + MOST - 1);
                 other.answer(&last, "{}");
@@ -264,7 +264,7 @@ pub(crate) async fn whoever_floods_behind_a_question_is_not_heard_further<W: Wor
         pending::<()>().await;
     };
     let meanwhile = async {
-        // More than may wait is never heard, be there ever so much time.
+        // Lines beyond the limit on waiting bytes are not read, however long this takes.
         log.wait_times(60, "some of the flood", line_in("x")).await;
         for _ in 0..20 {
             serves_others(&herd, "A").await;
@@ -276,13 +276,13 @@ pub(crate) async fn whoever_floods_behind_a_question_is_not_heard_further<W: Wor
     or(meanwhile, flood).await;
 }
 
-/// On real sockets nobody knows what comes first.
+/// This needs the simulator, since on real sockets the order of arrival is random.
 #[cfg(feature = "sim")]
 pub(crate) async fn thousands_of_short_lines_let_others_have_a_turn<W: World>(world: W) {
     const LINES: usize = 16 * 1024;
     let herd = alone(&world).up().await;
     let (mut flood, mut other) = (herd.client("A").await, herd.client("A").await);
-    // Both arrive at the same moment, the flood first.
+    // Both clients' bytes arrive at the same time, those of the flood first.
     flood.say("\n".repeat(LINES)).await;
     other.say("IAMAT kiwi +1-1 5\n").await;
     other.expect_at("A", "kiwi +1-1 5").await;
@@ -292,7 +292,7 @@ pub(crate) async fn thousands_of_short_lines_let_others_have_a_turn<W: World>(wo
     assert_eq!(lines.len(), LINES + 1);
     let before = lines.iter().position(|what| line_in("IAMAT")(what));
     let before = before.expect("it was heard");
-    // A turn is over after 1,280 lines that were read at once.
+    // A turn ends after 1,280 lines of one read.
     assert!((1..=1280).contains(&before), "behind {before} others");
 }
 
@@ -325,7 +325,7 @@ pub(crate) async fn connections_of_an_address_share_its_rate<W: World>(world: W)
     for _ in 0..3 {
         clients.push(herd.client("A").await);
     }
-    // Each of them says no more than one alone might.
+    // Each client sends no more than a single one may.
     for client in &mut clients {
         client.say("x\n".repeat(100)).await;
     }
@@ -334,7 +334,7 @@ pub(crate) async fn connections_of_an_address_share_its_rate<W: World>(world: W)
     for mut client in clients {
         client.expect_text(&"? x\n".repeat(100)).await;
     }
-    // A server that stops lets nobody wait for what it has read.
+    // A stopping server does not hold back the lines that it has read.
     let mut client = herd.client("A").await;
     client.say("y\n".repeat(1000)).await;
     log.wait("the beginning", line_in("y")).await;
@@ -366,14 +366,14 @@ pub(crate) async fn half_a_line_that_grows_byte_by_byte_is_cut_off_too<W: World>
     let herd = alone(&world)
         .timing(|timing| {
             timing.half_line = Duration::from_millis(200);
-            // What comes behind the end is read so long, to no avail.
+            // After the deadline the server reads and drops bytes for this long.
             timing.hello_deadline = Duration::from_millis(200);
         })
         .up()
         .await;
     let mut client = herd.client("A").await;
     let grow = async {
-        // Whole lines in between are no half lines, however often they come.
+        // Whole lines in between never count as half a line.
         for _ in 0..10 {
             client.say("x\n").await;
             client.expect("? x").await;
@@ -419,7 +419,7 @@ pub(crate) async fn a_slow_reader_is_cut_off_and_others_are_served_meanwhile<W: 
         }
     };
     or(meanwhile, flood).await;
-    // What was written sits in the system's buffers, and no more than a few lines in the server.
+    // The system's buffers hold the written bytes, and the server only a few lines.
     assert!(written < 64 << 20, "{written} bytes were taken");
     slow.expect_gone().await;
 }
@@ -432,7 +432,7 @@ pub(crate) async fn a_client_past_the_most_waits_for_a_place<W: World>(world: W)
     let mut first = herd.client("A").await;
     first.say("one\n").await;
     first.expect("? one").await;
-    // In turmoil a connection is made when it is accepted, on real sockets before.
+    // In turmoil a connection is opened when it is accepted, on real sockets before.
     let second = async {
         let mut second = herd.client("A").await;
         second.say("three\n").await;

@@ -1,4 +1,4 @@
-//! Real sockets on which servers prove who they are.
+//! Real sockets on which servers authenticate each other.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use proxy_herd::net::tokio::TokioNet;
 
 use super::world::{Job, Real, STORY, World, on_real_sockets};
 
-/// How servers prove who they are.
+/// How servers authenticate each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Secret,
@@ -25,10 +25,10 @@ pub(crate) enum Kind {
 /// The herd's secret.
 pub(crate) const SECRET: &[u8] = b"what every server of conf knows";
 
-/// The servers that the story may play.
+/// The servers that a story can impersonate.
 const PLAYED: [&str; 6] = ["A", "B", "C", "D", "E", "X"];
 
-/// The tests' machine, where every server has credentials of its own.
+/// The machine of the tests, where each server has its own credentials.
 #[derive(Clone)]
 pub(crate) struct Guarded {
     real: Real,
@@ -50,7 +50,8 @@ pub(crate) fn secret(bytes: &[u8], herd: &str) -> Credentials {
     }
 }
 
-/// Credentials of whoever has a certificate by `issuer` that names `names`, and trusts `trusted`.
+/// The credentials of an end whose certificate is by `issuer` for `names`, and that trusts
+/// `trusted`.
 pub(crate) fn tls(issuer: &Authority, names: &[&str], trusted: &[&Authority]) -> Credentials {
     let issued = issuer.servers(names).expect("a certificate");
     let trusted: Vec<String> = trusted.iter().map(|one| one.certificate()).collect();
@@ -68,7 +69,7 @@ pub(crate) fn tls(issuer: &Authority, names: &[&str], trusted: &[&Authority]) ->
 }
 
 impl Guarded {
-    /// What proves a server who it is, unless the story says otherwise.
+    /// A server's credentials, unless the story replaces them.
     fn credentials(&self, machine: &str) -> Credentials {
         match self.kind {
             Kind::Secret => secret(SECRET, "conf"),
@@ -77,7 +78,7 @@ impl Guarded {
         }
     }
 
-    /// The credentials of a machine.
+    /// The keyring of a machine.
     pub(crate) fn keyring(&self, machine: &str) -> Keyring {
         let mut keyrings = self.keyrings.borrow_mut();
         let new = || Keyring::new(self.credentials(machine));
@@ -85,7 +86,7 @@ impl Guarded {
         keyring.clone()
     }
 
-    /// The authority by whose word everybody is who they are.
+    /// The authority that issues all servers' certificates.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
@@ -115,7 +116,7 @@ impl World for Guarded {
     }
 }
 
-/// Tells a story over real sockets whose servers prove who they are.
+/// Runs a story over real sockets whose servers authenticate each other.
 pub(crate) fn told_under<F: Future<Output = ()>>(kind: Kind, story: impl FnOnce(Guarded) -> F) {
     on_real_sockets(|real| {
         story(Guarded {

@@ -1,4 +1,4 @@
-//! A herd on some network, with the strings to pull on it.
+//! A herd on a network, whose servers a story can start, kill and stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use super::world::{STORY, World};
 /// The stream of a world's network.
 pub(crate) type Stream<W> = <<W as World>::Net as Net>::Stream;
 
-/// A herd that is still to be started.
+/// A herd that has not started yet.
 pub(crate) struct Plan<W: World> {
     world: W,
     herd: Herd,
     pub(crate) timing: Timing,
     pub(crate) limits: Limits,
     places: Arc<dyn Places>,
-    /// Servers that the story plays itself, and where.
+    /// The servers that the story plays itself, and their addresses.
     fakes: BTreeMap<String, Address>,
     absent: BTreeSet<String>,
     seed: u64,
@@ -37,13 +37,13 @@ pub(crate) struct Fake<W: World> {
     listener: <W::Net as Net>::Listener,
 }
 
-/// A herd of which some servers run.
+/// A herd with some running servers.
 pub(crate) struct Running<W: World> {
     plan: Plan<W>,
     servers: BTreeMap<String, Server>,
 }
 
-/// A server and, while it runs, the strings to pull on it.
+/// A server, and the means to end it while it runs.
 struct Server {
     log: Log,
     clients: Address,
@@ -54,13 +54,13 @@ struct Server {
 
 struct Run {
     stop: watch::Sender<bool>,
-    /// Dropped to kill it.
+    /// Dropping this kills the server.
     life: oneshot::Sender<()>,
-    /// Whether it ended by itself, once it has ended.
+    /// Receives whether the server was stopped and not killed, when it ends.
     ended: oneshot::Receiver<bool>,
 }
 
-/// A server whose ports are bound.
+/// A server whose ports are bound, and that has not begun.
 struct Bound {
     clients: Address,
     peers: Address,
@@ -68,7 +68,7 @@ struct Bound {
     ended: oneshot::Receiver<bool>,
 }
 
-/// What a bound server needs to begin.
+/// The arguments with which a bound server begins.
 struct Begin {
     config: Config,
     places: Arc<dyn Places>,
@@ -78,7 +78,7 @@ struct Begin {
 }
 
 impl<W: World> Plan<W> {
-    /// A herd with these links. It dials again quickly; otherwise its deadlines are the usual ones.
+    /// A herd with these links. It redials quickly; its other timers have their defaults.
     pub(crate) fn new(world: &W, links: &[&str]) -> Self {
         let timing = Timing {
             redial_least: Duration::from_millis(10),
@@ -97,31 +97,31 @@ impl<W: World> Plan<W> {
         }
     }
 
-    /// All that is random about it follows from this.
+    /// Sets the seed of all its randomness.
     pub(crate) fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Changes how long its servers wait.
+    /// Changes the timers and deadlines of its servers.
     pub(crate) fn timing(mut self, change: impl FnOnce(&mut Timing)) -> Self {
         change(&mut self.timing);
         self
     }
 
-    /// Changes how much its servers take.
+    /// Changes the limits of its servers.
     pub(crate) fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
         self
     }
 
-    /// All its servers ask these places.
+    /// Sets the source of places for all its servers.
     pub(crate) fn places(mut self, places: Arc<dyn Places>) -> Self {
         self.places = places;
         self
     }
 
-    /// The story plays this server.
+    /// Makes the story play this server.
     pub(crate) async fn fake(&mut self, name: &str) -> Fake<W> {
         let id = self.herd.id(name).expect("a server of the herd");
         let at = self.world.first_bind(&self.herd.server(id).peer);
@@ -140,18 +140,18 @@ impl<W: World> Plan<W> {
         }
     }
 
-    /// The story plays this server by a listener of its own at `address`.
+    /// Makes the story play this server, with its own listener at `address`.
     pub(crate) fn play(&mut self, name: &str, address: Address) {
         self.fakes.insert(name.to_owned(), address);
     }
 
-    /// This server is not started, and nobody listens at its ports.
+    /// Leaves this server out. It does not start, and its ports accept nobody.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.absent.insert(name.to_owned());
         self
     }
 
-    /// Starts every server that is neither faked nor left out.
+    /// Starts all servers that the story does not play, and that are not left out.
     pub(crate) async fn up(self) -> Running<W> {
         let mut running = Running {
             plan: self,
@@ -193,7 +193,7 @@ impl<W: World> Plan<W> {
         (self.world.first_bind(clients), self.world.first_bind(peers))
     }
 
-    /// Binds a server's ports on its machine. It listens and accepts nobody until it is begun.
+    /// Binds a server's ports on its machine. It accepts no connection before it begins.
     async fn bind(&self, name: &str, clients: Address, peers: Address) -> Bound {
         let net = self.world.net_of(name);
         let (tell, told) = oneshot::channel();
@@ -222,7 +222,7 @@ impl<W: World> Plan<W> {
     }
 }
 
-/// Binds both ports; those of a server that was just killed may not be free yet.
+/// Binds both ports. It retries, since those of a killed server may not be free yet.
 async fn bind_when_free<N: Net>(
     net: &N,
     clients: &Address,
@@ -238,7 +238,7 @@ async fn bind_when_free<N: Net>(
     }
 }
 
-/// Serves until it is stopped, which is an end by itself, or killed, which is none.
+/// Runs a server until it is stopped, which returns `true`, or killed, which returns `false`.
 async fn run<N: Net>(net: N, listeners: Listeners<N>, begin: Begin) -> Result<bool, String> {
     let Begin {
         config,
@@ -250,7 +250,7 @@ async fn run<N: Net>(net: N, listeners: Listeners<N>, begin: Begin) -> Result<bo
     let serving = server::serve(net, listeners, config, places, Arc::new(log), stop);
     let serving = async { serving.await.map(|_| true).map_err(|e| e.to_string()) };
     let killed = async {
-        // Only the sender's end is told.
+        // The signal is that the sender was dropped.
         let _ = death.await;
         Ok(false)
     };
@@ -301,7 +301,7 @@ impl<W: World> Running<W> {
         self.begin(name, bound);
     }
 
-    /// Ends a server at once, with all it knows.
+    /// Kills a server, which loses all its records.
     pub(crate) async fn kill(&mut self, name: &str) {
         let run = self.take_run(name);
         drop(run.life);
@@ -309,7 +309,7 @@ impl<W: World> Running<W> {
         assert_eq!(ended, Ok(false), "it should not have ended by itself");
     }
 
-    /// Tells a server to end in good order, and waits for it.
+    /// Stops a server gracefully, and waits for its end.
     pub(crate) async fn stop(&mut self, name: &str) {
         let run = self.take_run(name);
         let _ = run.stop.send(true);
@@ -322,29 +322,29 @@ impl<W: World> Running<W> {
         server.run.take().expect("a server that runs")
     }
 
-    /// What a server did.
+    /// The events of a server.
     pub(crate) fn log(&self, name: &str) -> Log {
         self.servers[name].log.clone()
     }
 
-    /// Connects to a server as a client does.
+    /// Connects to a server as a client.
     pub(crate) async fn client(&self, name: &str) -> Wire<Stream<W>> {
         Wire::connect(&self.plan.world.net(), &self.servers[name].clients).await
     }
 
-    /// Where a server listens for others.
+    /// The address at which a server listens for others.
     pub(crate) fn peers(&self, name: &str) -> &Address {
         &self.servers[name].peers
     }
 
-    /// Connects to a server as another server does.
+    /// Connects to a server as another server.
     pub(crate) async fn dial(&self, name: &str) -> Wire<Stream<W>> {
         let address = &self.servers[name].peers;
         let dialled = self.plan.world.net().dial(name, address).await;
         Wire::new(dialled.expect("somebody listens"))
     }
 
-    /// Connects to a server as its neighbour `name`, and greets.
+    /// Connects to server `name` as its neighbour `me`, and greets.
     pub(crate) async fn dial_as(&self, me: &str, name: &str) -> Wire<Stream<W>> {
         let mut wire = self.dial(name).await;
         wire.say(hello(me)).await;
@@ -352,7 +352,7 @@ impl<W: World> Running<W> {
         wire
     }
 
-    /// Waits until both ends of every link between running servers have told each other all.
+    /// Waits until all links between running servers are synchronised.
     pub(crate) async fn whole(&self) {
         for link in self.plan.herd.links() {
             let (a, b) = (self.plan.name(link.a), self.plan.name(link.b));
@@ -366,13 +366,13 @@ impl<W: World> Running<W> {
 }
 
 impl<W: World> Fake<W> {
-    /// The next connection that somebody makes to it.
+    /// Accepts the next connection.
     pub(crate) async fn accept(&self) -> Wire<Stream<W>> {
         let accepted = soon(self.listener.accept(), || format!("{} dialled", self.name)).await;
         Wire::new(accepted.expect("a connection"))
     }
 
-    /// The next connection, greeted both ways.
+    /// Accepts the next connection, and completes the greeting.
     pub(crate) async fn greet(&self, dialler: &str) -> Wire<Stream<W>> {
         let mut wire = self.accept().await;
         wire.expect_start(&format!("HELLO 2 conf {dialler} ")).await;
@@ -380,7 +380,7 @@ impl<W: World> Fake<W> {
         wire
     }
 
-    /// As [`greet`](Self::greet), as a neighbour that speaks the present version.
+    /// Like [`greet`](Self::greet), but with the current version.
     pub(crate) async fn greet_now(&self, dialler: &str) -> Wire<Stream<W>> {
         let mut wire = self.accept().await;
         wire.expect_start(&format!("HELLO 2 conf {dialler} ")).await;
@@ -389,12 +389,12 @@ impl<W: World> Fake<W> {
     }
 }
 
-/// A greeting of version 2 with its terminator, by run `boot` of a server that holds nothing.
+/// A greeting of version 2 with its terminator, from run `boot` of a server without records.
 pub(crate) fn hello_now(name: &str, boot: u64) -> String {
     format!("HELLO 2 conf {name} {boot:016x} 0\n")
 }
 
-/// A greeting of version 1 with its terminator: what fakes speak where a story is not about the version.
+/// A greeting of version 1 with its terminator, for stories in which the version does not matter.
 pub(crate) fn hello(name: &str) -> String {
     format!("HELLO 1 conf {name} 0123456789abcdef\n")
 }

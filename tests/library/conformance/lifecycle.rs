@@ -1,4 +1,4 @@
-//! Stories about beginnings and ends.
+//! Stories about the start and the end of a server.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub(crate) async fn a_stopping_server_answers_what_it_took_and_tells_its_neighbo
     let log = herd.log("A");
     let talk = async move {
         client.say(lines.concat()).await;
-        // Some arrive; how many is up to the network.
+        // How many lines arrive before the stop depends on the network.
         String::from_utf8(client.rest().await).expect("text")
     };
     let stop = async {
@@ -103,7 +103,7 @@ pub(crate) async fn a_stopping_server_answers_the_questions_that_are_under_way<W
     idle.expect("? nonsense").await;
     let talk = async {
         client.expect_at("A", "kiwi +1-1 5").await;
-        // Who waits for nothing is sent away first.
+        // A client that waits for no answer is disconnected first.
         idle.expect_end().await;
         places.answer_all("{}");
         for _ in 0..2 {
@@ -112,7 +112,7 @@ pub(crate) async fn a_stopping_server_answers_the_questions_that_are_under_way<W
         }
         client.expect_at("A", "kiwi +2-2 6").await;
         client.expect_end().await;
-        // The server waits for its clients to be gone.
+        // The server waits until its clients are gone.
         drop((client, idle));
     };
     join(talk, herd.stop("A")).await;
@@ -130,7 +130,7 @@ pub(crate) async fn a_stopping_server_does_not_wait_for_the_dead<W: World>(world
     let _stranger = herd.dial("A").await;
     client.say("IAMAT kiwi +1-1 5\nhalf a li").await;
     client.expect_at("A", "kiwi +1-1 5").await;
-    // More than the dead neighbour's buffers hold waits to be written to it.
+    // More bytes wait for the dead neighbour than its buffers hold.
     super::links::fill(&herd, "A").await;
     let before = tokio::time::Instant::now();
     herd.stop("A").await;
@@ -138,7 +138,7 @@ pub(crate) async fn a_stopping_server_does_not_wait_for_the_dead<W: World>(world
     assert!(took < Duration::from_secs(2), "it took {took:?}");
 }
 
-/// A neighbour that holds nothing, and was dialled, is compared with a server that holds nothing.
+/// Synchronises a neighbour without records, which was dialled, with a server without records.
 async fn synchronise<S: AsyncRead + AsyncWrite + Unpin>(neighbour: &mut Wire<S>) {
     neighbour.expect_start("DIGEST - 0 ").await;
     neighbour.say("DONE -\nSYNCED 0\n").await;
@@ -168,9 +168,10 @@ pub(crate) async fn a_server_that_leaves_hears_its_neighbours_out_until_they_con
         neighbour.expect_start("AT A ").await;
         neighbour.expect("BYE").await;
         old.expect_start("AT A ").await;
-        // Version 1 has no word for it.
+        // Version 1 has no BYE for this.
         old.expect_end().await;
-        // Whoever is busy may have said much that is on its way. It does not reset what was told.
+        // A busy neighbour may have sent many lines already. They must not cause a reset, which
+        // could lose updates.
         let much = "AT B +0.000000000 plum +1-1 5 1\n".repeat(50_000);
         neighbour.say(much.as_str()).await;
         neighbour.say("BYE\n").await;
@@ -220,7 +221,7 @@ pub(crate) async fn a_server_that_leaves_is_answered_once_all_is_stored<W: World
     log.wait("the end", link_down("the other side left")).await;
 }
 
-/// What a server said to a client and to a neighbour, but for the clock.
+/// The lines that a server sends to a client and to a neighbour, without skews.
 async fn told<W: World>(world: &W) -> Vec<String> {
     let mut plan = Plan::new(world, &["A-B"]).seed(7);
     let fake = plan.fake("B").await;
@@ -239,7 +240,7 @@ async fn told<W: World>(world: &W) -> Vec<String> {
     neighbour.say("DIGEST - 2 0123456789abcdef\nLIST -\n").await;
     loop {
         let line = neighbour.line().await;
-        // Heartbeats come when they come, and questions and answers when nothing live waits.
+        // Heartbeats, queries and answers are left out, since their order depends on timing.
         if line.starts_with(b"AT ") {
             lines.push(line.clone());
         }
@@ -272,7 +273,7 @@ pub(crate) async fn the_same_seed_and_the_same_lines_make_the_same_lines<W: Worl
     assert_eq!(one, two);
 }
 
-/// Real clocks and sockets don't repeat themselves; the simulator does, to the nanosecond.
+/// Real clocks and sockets vary between runs, but the simulator repeats a run to the nanosecond.
 #[cfg(feature = "sim")]
 pub(crate) fn a_whole_story_told_twice_is_the_same_to_the_byte() {
     use std::cell::RefCell;

@@ -12,14 +12,14 @@ use super::log::{accepted, closed, connect_failed, line_in, link_down, link_up, 
 use super::wire::Wire;
 use super::world::World;
 
-/// A client tells a server where it is.
+/// A client sends its location to a server.
 async fn tell<W: World>(herd: &Running<W>, server: &str, told: &str) {
     let mut client = herd.client(server).await;
     client.say(format!("IAMAT {told}\n")).await;
     client.expect_at(server, told).await;
 }
 
-/// Any server that was told can be asked; it names the one that the client talked to.
+/// Checks that a server has received this update, and that its answer names the client's origin.
 async fn find<W: World>(herd: &Running<W>, server: &str, origin: &str, told: &str) {
     let (id, _) = told.split_once(' ').expect("fields");
     herd.log(server).wait(told, accepted(id)).await;
@@ -28,7 +28,7 @@ async fn find<W: World>(herd: &Running<W>, server: &str, origin: &str, told: &st
     client.expect_at(origin, told).await;
 }
 
-/// The next update that a neighbour hears; signs of life and comparisons don't count.
+/// The next update that a neighbour receives, without heartbeats and anti-entropy rounds.
 async fn next_update<W: World>(wire: &mut Wire<Stream<W>>) -> String {
     loop {
         let line = String::from_utf8(wire.line().await).expect("text");
@@ -106,7 +106,7 @@ pub(crate) async fn a_silent_neighbour_is_closed_and_dialled_again<W: World>(wor
     let herd = plan.up().await;
     let mut silent = fake.greet("A").await;
     silent.expect("DIGEST - 0 0000000000000000").await;
-    // It shows that it is alive itself, in vain.
+    // The server's own heartbeats don't keep the link up.
     silent.expect("PING").await;
     silent.expect_gone().await;
     herd.log("A").wait("silence", link_down("silent")).await;
@@ -138,7 +138,7 @@ pub(crate) async fn a_neighbour_that_does_not_greet_is_closed_and_dialled_again<
     let herd = plan.up().await;
     let mut silent = fake.accept().await;
     silent.expect_start("HELLO 2 conf A ").await;
-    // Half a greeting is none.
+    // Half a greeting does not count.
     silent.say("HELLO 1 conf ").await;
     silent.expect_gone().await;
     herd.log("A").wait("no greeting", closed("no HELLO")).await;
@@ -169,7 +169,7 @@ pub(crate) async fn a_newer_connection_of_a_neighbour_takes_the_link<W: World>(w
 
 pub(crate) async fn a_superseded_connection_can_not_fill_the_memory<W: World>(world: W) {
     let mut plan = Plan::new(&world, &["B-A"]).timing(|timing| {
-        // Neither its silence nor its not reading is what ends the older connection.
+        // Neither silence nor a full buffer may end the older connection before the newer one does.
         timing.heartbeat = Duration::from_mins(1);
         timing.write_deadline = Duration::from_mins(1);
     });
@@ -177,7 +177,7 @@ pub(crate) async fn a_superseded_connection_can_not_fill_the_memory<W: World>(wo
     let herd = plan.up().await;
     let mut older = herd.dial_as("B", "A").await;
     herd.log("A").wait("the link", link_up("B")).await;
-    // The server is stuck in writing to the older connection when a newer one comes.
+    // The server is stuck in a write to the older connection when the newer one opens.
     fill(&herd, "A").await;
     let _newer = herd.dial_as("B", "A").await;
     herd.log("A").wait_times(2, "the link", link_up("B")).await;
@@ -192,7 +192,7 @@ pub(crate) async fn a_superseded_connection_can_not_fill_the_memory<W: World>(wo
     assert!(written < 32 << 20, "{written} bytes were taken");
 }
 
-/// Tells a server more than all buffers of a connection hold. Each line is answered in time.
+/// Sends a server more updates than all buffers of a connection hold. Each is answered in time.
 pub(crate) async fn fill<W: World>(herd: &Running<W>, server: &str) {
     let mut client = herd.client(server).await;
     let long = "k".repeat(4000);
@@ -236,7 +236,7 @@ pub(crate) async fn a_line_that_has_no_place_closes_the_link_and_nothing_else<W:
         bad.expect_gone().await;
         log.wait_times(count, line, link_down("protocol error"))
             .await;
-        // What came before it stands.
+        // Updates that arrived before the bad line stay.
         log.wait("the good line", accepted(&format!("good-{count}")))
             .await;
     }
@@ -254,7 +254,7 @@ pub(crate) async fn an_update_too_long_to_be_passed_on_is_refused<W: World>(worl
     herd.log("A")
         .wait("the other link", synchronised("C"))
         .await;
-    // With one more digit of hops the line would be longer than what C may be told.
+    // With one more digit of hops the line would exceed the limit for C.
     let (before, behind) = ("AT B +1.000000000 ", " +1-1 5 9");
     let id = "k".repeat(LINE_LIMIT - before.len() - behind.len());
     neighbour.say(format!("{before}{id}{behind}\n")).await;
@@ -277,7 +277,7 @@ pub(crate) async fn a_neighbour_that_stopped_reading_delays_nobody<W: World>(wor
     let mut stopped = fake.greet("A").await;
     let mut kept = Vec::new();
     log.wait("the link", link_up("B")).await;
-    // It still says that it is alive, so that its silence is not what ends the link.
+    // The neighbour still sends heartbeats, so silence does not end the link.
     let pings = async {
         while stopped.try_say(b"PING\n").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -293,7 +293,7 @@ pub(crate) async fn a_neighbour_that_stopped_reading_delays_nobody<W: World>(wor
     };
     or(meanwhile, pings).await;
     assert_eq!(log.count(link_up("C")), 1);
-    // It was dialled again, perhaps more than once while nobody greeted.
+    // The neighbour was dialled again, possibly more than once before it greeted.
     let again = async { log.wait_times(2, "the link", link_up("B")).await };
     let greet = async {
         loop {
@@ -305,8 +305,8 @@ pub(crate) async fn a_neighbour_that_stopped_reading_delays_nobody<W: World>(wor
     or(again, greet).await;
 }
 
-/// On real sockets of one machine somebody always answers: a full backlog depends on the system,
-/// and an address that nobody routes on the network that the machine is in.
+/// On one machine's real sockets a connect is always answered: a full backlog depends on the
+/// system, and an unroutable address on its network.
 #[cfg(feature = "sim")]
 pub(crate) async fn an_address_that_never_answers_is_given_up_and_dialled_again(
     world: super::world::Simulated,
@@ -324,7 +324,7 @@ pub(crate) async fn an_address_that_never_answers_is_given_up_and_dialled_again(
     find(&herd, "B", "A", "kiwi +1-1 5").await;
 }
 
-/// Real sockets can't be held.
+/// Real sockets can't hold messages back.
 #[cfg(feature = "sim")]
 pub(crate) async fn a_network_that_holds_its_breath_costs_a_link_but_no_update(
     world: super::world::Simulated,

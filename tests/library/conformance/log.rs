@@ -1,4 +1,4 @@
-//! What a server did, and waiting for it to do something.
+//! The events of a server, and waiting for them.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::wire::soon;
 
-/// A server's journal, through all its runs.
+/// A journal of all runs of one server.
 #[derive(Clone)]
 pub(crate) struct Log {
     events: Arc<watch::Sender<Vec<EventKind<'static>>>>,
@@ -39,23 +39,23 @@ impl Journal for Log {
 }
 
 impl Log {
-    /// Everything so far.
+    /// All events so far.
     pub(crate) fn all(&self) -> Vec<EventKind<'static>> {
         self.events.borrow().clone()
     }
 
-    /// How often such a thing happened.
+    /// The number of events that match.
     pub(crate) fn count(&self, is_such: impl Fn(&EventKind<'_>) -> bool) -> usize {
         let events = self.events.borrow();
         events.iter().filter(|what| is_such(what)).count()
     }
 
-    /// Waits until such a thing has happened.
+    /// Waits for the first event that matches.
     pub(crate) async fn wait(&self, what: &str, is_such: impl Fn(&EventKind<'_>) -> bool) {
         self.wait_times(1, what, is_such).await;
     }
 
-    /// Waits until such a thing has happened so often in all.
+    /// Waits until this number of events have matched.
     pub(crate) async fn wait_times(
         &self,
         times: usize,
@@ -82,7 +82,7 @@ impl Log {
     }
 }
 
-/// Whether a client's update became known, from the client or from a neighbour.
+/// Whether a client's update was accepted, from the client or from a neighbour.
 pub(crate) fn accepted(client: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::Accepted { record, .. } if *record.client.0 == *client.as_bytes())
 }
@@ -92,42 +92,42 @@ pub(crate) fn link_up(neighbour: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::LinkUp { peer, .. } if **peer == *neighbour)
 }
 
-/// Whether both ends of the link with `neighbour` have told each other all that they know.
+/// Whether the link with `neighbour` was synchronised.
 pub(crate) fn synchronised(neighbour: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::Synchronised { peer, .. } if **peer == *neighbour)
 }
 
-/// Whether the link with any neighbour went down like `why`.
+/// Whether a link went down for a reason that starts with `why`.
 pub(crate) fn link_down(why: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::LinkDown { why: came, .. } if came.to_string().starts_with(why))
 }
 
-/// Whether a connection was closed like `why`.
+/// Whether a connection was closed for a reason that starts with `why`.
 pub(crate) fn closed(why: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::Closed { why: came, .. } if came.to_string().starts_with(why))
 }
 
-/// Whether a neighbour did not confirm that it has everything.
+/// Whether a neighbour failed to confirm that it has everything.
 pub(crate) fn unconfirmed(what: &EventKind<'_>) -> bool {
     matches!(what, EventKind::Unconfirmed { .. })
 }
 
-/// Whether two servers have one name.
+/// Whether two servers were found to have one name.
 pub(crate) fn namesakes(what: &EventKind<'_>) -> bool {
     matches!(what, EventKind::Namesakes { .. })
 }
 
-/// Whether no connection came to be.
+/// Whether a connect failed.
 pub(crate) fn connect_failed(what: &EventKind<'_>) -> bool {
     matches!(what, EventKind::ConnectFailed { .. })
 }
 
-/// Whether a line arrived that begins so.
+/// Whether a line arrived that starts with this text.
 pub(crate) fn line_in(start: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::LineIn { line, .. } if line.0.starts_with(start.as_bytes()))
 }
 
-/// Whether a client's lines began to wait for this limit.
+/// Whether this limit began to hold a client back.
 pub(crate) fn held_back(by: &str) -> impl Fn(&EventKind<'_>) -> bool {
     move |what| matches!(what, EventKind::HeldBack { limit, .. } if limit == by)
 }

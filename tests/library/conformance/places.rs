@@ -1,4 +1,4 @@
-//! Places that answer when a story says so.
+//! A source of places whose answers a story controls.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,13 +9,13 @@ use tokio::sync::{oneshot, watch};
 
 use super::wire::soon;
 
-/// Holds every look-up until it is told what to answer.
+/// Holds every look-up until the story answers it.
 #[derive(Default)]
 pub(crate) struct Held {
     waiting: Mutex<Vec<(String, oneshot::Sender<Vec<u8>>)>>,
-    /// How many look-ups there were so far.
+    /// The number of look-ups so far.
     asked: watch::Sender<usize>,
-    /// How many waited at a time.
+    /// The largest number of look-ups that waited at the same time.
     most: Mutex<usize>,
 }
 
@@ -28,7 +28,7 @@ impl Held {
         Arc::default()
     }
 
-    /// Waits until there were so many look-ups in all.
+    /// Waits until this number of look-ups have begun.
     pub(crate) async fn wait_for(&self, asked: usize) {
         let mut all = self.asked.subscribe();
         let waited = soon(all.wait_for(|&all| all >= asked), || {
@@ -40,7 +40,7 @@ impl Held {
         waited.await.expect("the places outlive the story");
     }
 
-    /// Answers the look-up of this radius in metres.
+    /// Answers the look-up with this radius in metres.
     pub(crate) fn answer(&self, radius: &str, body: &str) {
         let mut waiting = lock(&self.waiting);
         let position = waiting.iter().position(|(of, _)| of == radius);
@@ -48,14 +48,14 @@ impl Held {
         tell.send(body.into()).expect("somebody waits");
     }
 
-    /// Answers all that wait.
+    /// Answers all look-ups that wait.
     pub(crate) fn answer_all(&self, body: &str) {
         for (_, tell) in std::mem::take(&mut *lock(&self.waiting)) {
             tell.send(body.into()).expect("somebody waits");
         }
     }
 
-    /// How many waited at a time.
+    /// The largest number of look-ups that waited at the same time.
     pub(crate) fn most_at_a_time(&self) -> usize {
         *lock(&self.most)
     }

@@ -1,4 +1,4 @@
-//! Stories about servers that share a secret, and about those who don't know it.
+//! Stories about servers that share a secret, and about peers that don't know it.
 
 use proxy_herd::net::Net as _;
 use proxy_herd::net::secure::Credentials;
@@ -13,12 +13,12 @@ use super::world::World as _;
 
 const NONCE: &str = "AUTH 1 00000000000000000000000000000000000000000000000000000000000000ff";
 
-/// A connection to the port for servers, with nothing said.
+/// A connection to the port for servers, without any handshake.
 async fn bare(herd: &Running<Guarded>, server: &str) -> Wire<tokio::net::TcpStream> {
     Wire::connect(&TokioNet, herd.peers(server)).await
 }
 
-/// The proof that an honest dialler gives, written down once more.
+/// The proof of an honest dialler, implemented a second time.
 fn proof(dialler: &str, acceptor: &str) -> String {
     let bytes = |line: &str| -> Vec<u8> {
         let hex = line.rsplit(' ').next().expect("a nonce").as_bytes();
@@ -43,7 +43,7 @@ fn proof(dialler: &str, acceptor: &str) -> String {
 
 pub(crate) async fn who_does_not_know_the_secret_is_refused_at_both_ends(world: Guarded) {
     let plan = Plan::new(&world, &["B-A", "A-C", "B-C"]);
-    // Another secret, and the right one for another herd.
+    // A has another secret, and C has the same secret for another herd.
     (world.keyring("A")).replace(secret(b"what nobody else knows", "conf"));
     world.keyring("C").replace(secret(SECRET, "other"));
     let herd = plan.up().await;
@@ -99,7 +99,7 @@ pub(crate) async fn a_proof_that_was_seen_proves_nothing_again(world: Guarded) {
 }
 
 pub(crate) async fn a_proof_given_back_proves_nothing(world: Guarded) {
-    // Whoever is dialled says what it hears.
+    // The end that is dialled echoes each line.
     let listener = TokioNet.listen(&world.first_bind(&at(1))).await;
     let listener = listener.expect("a free port");
     let mut plan = Plan::new(&world, &["A-B"]);
@@ -141,7 +141,7 @@ pub(crate) async fn a_new_secret_ends_links_until_both_have_it(world: Guarded) {
     let herd = Plan::new(&world, &["B-A"]).up().await;
     let (a, b) = (herd.log("A"), herd.log("B"));
     a.wait("the link", link_up("B")).await;
-    // The same once more is no change.
+    // Replacing the secret by the same one changes nothing.
     world.keyring("A").replace(secret(SECRET, "conf"));
     let new = b"what they know from now on";
     world.keyring("A").replace(secret(new, "conf"));

@@ -1,4 +1,4 @@
-//! Stories about those who are no neighbours, or not the ones that they should be.
+//! Stories about servers that are not neighbours, or not the expected ones.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::herd::{Plan, hello, hello_now};
 use super::log::{accepted, closed, connect_failed, link_down, link_up, namesakes};
 use super::world::World;
 
-/// A server that a neighbour `B` dials.
+/// A herd whose running server is dialled by `B`, which the story plays.
 fn dialled<W: World>(world: &W) -> Plan<W> {
     Plan::new(world, &["B-A"]).without("B")
 }
@@ -62,7 +62,7 @@ pub(crate) async fn a_stranger_that_says_nothing_is_closed<W: World>(world: W) {
     stranger.expect_gone().await;
     let log = herd.log("A");
     log.wait("no greeting", closed("no HELLO")).await;
-    // It had the only place.
+    // The stranger had the only slot.
     let _neighbour = herd.dial_as("B", "A").await;
     log.wait("the link", link_up("B")).await;
 }
@@ -98,7 +98,7 @@ pub(crate) async fn a_server_that_answers_in_the_place_of_another_is_refused<W: 
     refusing.say("BYE not \u{202e}today\n").await;
     refusing.expect_gone().await;
     drop(refusing);
-    // What a stranger says can't fake a log.
+    // Text from a stranger can't forge log lines.
     let reason = "refused: not \\xe2\\x80\\xaetoday";
     log.wait("being refused", closed(reason)).await;
     fake.greet("A").await;
@@ -130,7 +130,7 @@ pub(crate) async fn a_server_of_another_version_is_refused_in_clear_words_and_th
     client.say("IAMAT kiwi +1-1 5\n").await;
     client.expect_at("A", "kiwi +1-1 5").await;
     herd.log("C").wait("the update", accepted("kiwi")).await;
-    // It is dialled again, and has been given back its old program.
+    // The neighbour is dialled again, and runs its old version by then.
     let _downgraded = fake.greet("A").await;
     log.wait("the link", link_up("B")).await;
     assert_eq!(log.count(link_down("")), 0);
@@ -155,7 +155,7 @@ pub(crate) async fn two_servers_of_one_name_do_not_take_the_link_from_each_other
         .await;
     log.wait("naming both", namesakes).await;
     assert_eq!(log.count(link_up("B")), 2);
-    // The second has the link still.
+    // The second server still has the link.
     second.say("PING 7.000000000\n").await;
     second.expect_start("PONG 7.000000000 ").await;
 }
@@ -170,7 +170,7 @@ pub(crate) async fn a_server_that_has_just_started_is_dialled_at_once<W: World>(
     let dying = fake.accept().await;
     drop(dying);
     log.wait("dialling in vain", closed("")).await;
-    // It waits for half an hour now, at least.
+    // The next attempt is half an hour away or more.
     let mut knocking = herd.dial("A").await;
     knocking.say("DIAL 2 conf B 00000000000000fa 0\n").await;
     knocking.expect("BYE").await;
@@ -195,7 +195,7 @@ pub(crate) async fn a_neighbour_that_speaks_only_the_version_before_is_greeted_s
         older.expect_start("HELLO 1 conf A ").await;
         older.say(hello("B")).await;
         older.expect_start("DIGEST - 0 ").await;
-        // It is another build after the next start, perhaps.
+        // After its next start it could have been upgraded.
         drop(older);
     }
     log.wait_times(2, "the link", link_up("B")).await;

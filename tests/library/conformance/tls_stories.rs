@@ -1,4 +1,4 @@
-//! Stories about certificates: good ones, bad ones, none.
+//! Stories about certificates that are valid, invalid or missing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use super::herd::{Plan, Running, hello};
 use super::log::{accepted, closed, link_down, link_up};
 use super::wire::{Wire, soon};
 
-/// A connection to the port for servers, with nothing said.
+/// A connection to the port for servers, without any handshake.
 async fn bare(herd: &Running<Guarded>, server: &str) -> Wire<TcpStream> {
     Wire::connect(&TokioNet, herd.peers(server)).await
 }
 
-/// TLS as whoever trusts `authority` and has no certificate.
+/// A TLS client that trusts `authority` and has no certificate.
 fn nobody(authority: &Authority) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_slice(authority.certificate().as_bytes());
@@ -39,13 +39,13 @@ fn nobody(authority: &Authority) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// What one end says of an authority that it does not trust, and what the other.
+/// The reasons at both ends, if one of them does not trust the other's authority.
 const UNTRUSTED: &str =
     "refused: the certificate of the other server is by an authority that is not trusted here";
 const UNTRUSTED_THERE: &str =
     "refused: the other server does not trust the authority that issued this server's certificate";
 
-/// No link came to be, and both know why: `B` dials `A`, which refuses like `refusing`.
+/// Checks that no link was established, and that both ends report why. `B` dials `A`.
 async fn refused(herd: &Running<Guarded>, refusing: &str, being_refused: &str) {
     herd.log("A").wait(refusing, closed(refusing)).await;
     herd.log("B")
@@ -146,7 +146,7 @@ pub(crate) async fn half_a_handshake_is_cut_off_and_costs_nobody_else_time(world
     let mut halves = Vec::new();
     for _ in 0..3 {
         let mut half = bare(&herd, "A").await;
-        // The head of a record of 512 bytes, and no more.
+        // This is the head of a record of 512 bytes, without the rest.
         half.say(b"\x16\x03\x01\x02\x00\x01").await;
         halves.push(half);
     }
@@ -177,13 +177,13 @@ pub(crate) async fn other_authorities_end_the_links_of_those_who_do_not_satisfy_
     }
     world.keyring("A").replace(tls(&two, &["A"], &[&two]));
     let reason = UNTRUSTED;
-    // Of those who dialled and of those who were dialled.
+    // This counts links that A dialled and links that A accepted.
     log.wait_times(2, reason, link_down(reason)).await;
     herd.log("B")
         .wait("the alert", closed(UNTRUSTED_THERE))
         .await;
     assert_eq!(herd.log("C").count(link_down("")), 0, "it satisfies them");
-    // With a new certificate all is well.
+    // A new certificate brings the link back.
     world.keyring("B").replace(tls(&two, &["B"], &[&two]));
     log.wait_times(2, "the link", link_up("B")).await;
     assert_eq!(log.count(link_up("C")), 1);

@@ -1,4 +1,4 @@
-//! One end of a connection that a story holds in its own hands.
+//! One end of a connection, controlled by a story.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use proxy_herd::protocol::escape;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-/// Whatever a story waits for happens within this time, or the story fails.
+/// The time limit for each event that a story waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits for `work`, but not for ever.
+/// Waits for `work` up to the time limit, and fails the story after it.
 pub(crate) async fn soon<T>(work: impl Future<Output = T>, what: impl FnOnce() -> String) -> T {
     let done = timeout(PATIENCE, work).await;
     done.unwrap_or_else(|_| panic!("waited in vain for {}", what()))
 }
 
-/// A connection.
+/// A connection, with the bytes that were received and not used yet.
 pub(crate) struct Wire<S> {
     stream: S,
     unread: Vec<u8>,
@@ -43,27 +43,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         written.expect("the connection is there");
     }
 
-    /// As [`say`](Self::say), to somebody who may have closed already.
+    /// Like [`say`](Self::say), but the other end may have closed the connection.
     pub(crate) async fn try_say(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let what = || format!("room to write {} bytes", bytes.len());
         soon(self.stream.write_all(bytes), what).await
     }
 
-    /// Writes `bytes` again and again until the connection breaks; for ever if it doesn't.
+    /// Writes `bytes` repeatedly until the connection breaks.
     pub(crate) async fn flood(&mut self, bytes: &[u8], written: &mut usize) {
-        // What was written in part goes on where it was cut.
+        // A partial write continues at the byte where it was cut.
         while let Ok(more) = self.stream.write(&bytes[*written % bytes.len()..]).await {
             *written += more;
         }
     }
 
-    /// Says that nothing more will be said.
+    /// Closes the sending half.
     pub(crate) async fn half_close(&mut self) {
         let closed = self.stream.shutdown().await;
         closed.expect("the connection is there");
     }
 
-    /// The stream itself.
+    /// The stream without the bytes that were received.
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }
@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         read
     }
 
-    /// The next line, without its terminator.
+    /// Reads the next line, without its terminator.
     pub(crate) async fn line(&mut self) -> Vec<u8> {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
@@ -93,14 +93,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next line must be this one.
+    /// Reads the next line, which must be this one.
     pub(crate) async fn expect(&mut self, line: impl AsRef<[u8]>) {
         let came = self.line().await;
         let (came, wanted) = (escape(&came), escape(line.as_ref()));
         assert!(came == wanted, "expected: {wanted}\n    came: {came}");
     }
 
-    /// The next line must begin so; gives the rest of it.
+    /// Reads the next line, which must start with this text, and returns the rest of it.
     pub(crate) async fn expect_start(&mut self, start: &str) -> String {
         let came = escape(&self.line().await);
         let Some(rest) = came.strip_prefix(start) else {
@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         rest.to_owned()
     }
 
-    /// The next line must be the answer to `IAMAT {told}` at `server`, whatever the skew.
+    /// Reads the next line, which must be the answer of `server` to `IAMAT {told}`, with any skew.
     pub(crate) async fn expect_at(&mut self, server: &str, told: &str) {
         let rest = self.expect_start(&format!("AT {server} ")).await;
         let (skew, came) = rest.split_once(' ').expect("more than a skew");
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         assert!(is_number(whole) && is_number(fraction) && fraction.len() == 9);
     }
 
-    /// The next lines must be exactly this text.
+    /// Reads the next bytes, which must be exactly this text.
     pub(crate) async fn expect_text(&mut self, text: &str) {
         while self.unread.len() < text.len() {
             let read = self.read("a text").await.expect("a text, not an error");
@@ -131,19 +131,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         assert_eq!(escape(&came), escape(text.as_bytes()));
     }
 
-    /// The other end must close in good order without another byte.
+    /// The other end must close without an error and without another byte.
     pub(crate) async fn expect_end(&mut self) {
         let rest = self.rest().await;
         assert!(rest.is_empty(), "came: {}", escape(&rest));
     }
 
-    /// Everything until the other end closes in good order.
+    /// Reads all bytes until the other end closes without an error.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.read("the end").await.expect("an end in good order") > 0 {}
         std::mem::take(&mut self.unread)
     }
 
-    /// The connection must end, in good order or not, whatever comes before.
+    /// The other end must close, with or without an error, whatever it sends before.
     pub(crate) async fn expect_gone(&mut self) {
         while matches!(self.read("the end").await, Ok(1..)) {}
     }

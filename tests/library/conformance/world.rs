@@ -1,4 +1,4 @@
-//! The two networks that every story is told on: real sockets and simulated ones.
+//! The networks on which every story runs: real sockets, and the simulator.
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
@@ -12,38 +12,38 @@ use proxy_herd::net::tokio::TokioNet;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-/// What a machine is told to do. An error fails the story.
+/// The work of a machine. An error fails the story.
 pub(crate) type Job = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// A network with machines on it. The story itself is told on one of its own.
+/// A network of machines. The story itself runs on one of them.
 pub(crate) trait World: Clone + 'static {
     type Net: Net;
 
-    /// The network as the machine sees it that the story is told on.
+    /// The network of the machine on which the story runs.
     fn net(&self) -> Self::Net;
 
-    /// The network as a server's machine sees it.
+    /// The network of a server's machine.
     fn net_of(&self, _server: &str) -> Self::Net {
         self.net()
     }
 
-    /// Begins `job` on a machine.
+    /// Starts `job` on a machine.
     fn run_on(&self, machine: &str, job: Job);
 
-    /// Where a server that has not run yet listens, if its herd says `address`.
+    /// The address that a server binds on its first run, if `address` is in the herd file.
     fn first_bind(&self, address: &Address) -> Address;
 
-    /// How others reach what is bound at `bound` on a machine.
+    /// The address by which others reach a port that is `bound` on a machine.
     fn reach(&self, machine: &str, bound: SocketAddr) -> Address;
 }
 
-/// The machine that the story is told on.
+/// The machine on which the story runs.
 pub(crate) const STORY: &str = "story";
 
-/// No story takes longer, by its own clock.
+/// The time limit for a story, by its own clock.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// Does jobs until nobody can give it any more.
+/// Runs jobs until every sender is gone.
 async fn machine(mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(), String> {
     enum Next {
         Ended(Result<Result<(), String>, JoinError>),
@@ -68,7 +68,7 @@ async fn machine(mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<(), String> {
     }
 }
 
-/// The machine that the tests run on, with its own sockets and clock.
+/// The machine of the tests, with its own sockets and clock.
 #[derive(Clone)]
 pub(crate) struct Real {
     give: mpsc::UnboundedSender<Job>,
@@ -100,7 +100,7 @@ fn local(port: u16) -> Address {
     Address { host, port }
 }
 
-/// Tells a story over real sockets, on a runtime of several threads as in production.
+/// Runs a story over real sockets, on a runtime of several threads as in production.
 pub(crate) fn on_real_sockets<F: Future<Output = ()>>(story: impl FnOnce(Real) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -127,10 +127,10 @@ mod simulated {
 
     use super::{Address, Duration, Future, Job, LONGEST, STORY, SocketAddr, World, machine, mpsc};
 
-    /// Every machine that a story's servers may be called after.
+    /// The machines that a story can name servers after.
     const MACHINES: [&str; 5] = ["A", "B", "C", "D", "E"];
 
-    /// Simulated machines, each with an address of its own.
+    /// Simulated machines, each with its own address.
     #[derive(Clone)]
     pub(crate) struct Simulated {
         give: Rc<BTreeMap<String, mpsc::UnboundedSender<Job>>>,
@@ -158,7 +158,7 @@ mod simulated {
         }
     }
 
-    /// Tells a story in turmoil.
+    /// Runs a story in the simulator.
     pub(crate) fn in_the_simulator<F: Future<Output = ()>>(
         story: impl FnOnce(Simulated) -> F + 'static,
     ) {
@@ -197,8 +197,8 @@ mod simulated {
             .max_message_latency(latency)
             .fail_rate(0.0)
             .repair_rate(0.0)
-            // So many segments may be under way or unread on a connection: then writing waits,
-            // as it does on a real socket whose buffers are full.
+            // The number of segments that a connection holds in flight or unread. At the limit
+            // writes wait, as on a real socket with full buffers.
             .tcp_capacity(64)
             .build()
     }

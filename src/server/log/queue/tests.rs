@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Writing;
 use crate::log::notice::{Notice, Outlet, Tell};
 
-/// Takes each write when it is let to.
+/// An outlet that finishes each write only when the test permits it.
 struct Slow {
     may: mpsc::Receiver<()>,
     begun: mpsc::Sender<()>,
@@ -49,7 +49,7 @@ fn a_full_queue_drops_and_says_how_many() {
     let writing = Writing::start("test", 10, || Ok(slow), missing, untold()).unwrap();
     let queue = writing.queue();
     queue.put(b"first\n".to_vec());
-    // It is being written now, and counts no longer.
+    // The thread is writing this line, so the line no longer counts as waiting.
     has_begun.recv().unwrap();
     for line in ["2\n", "3\n", "4\n", "5\n", "6\n", "no\n", "room\n"] {
         queue.put(line.as_bytes().to_vec());
@@ -88,13 +88,13 @@ fn one_that_is_not_opened_in_time_is_waited_for_without_stopping_anybody() {
     assert!(!writing.is_open(Duration::from_millis(1)).unwrap());
     writing.queue().put(b"line\n".to_vec());
     drop(let_it);
-    // Whoever still waits for the file to open gets the error; otherwise an operator does.
+    // A caller that waits for the file to open gets the error; only without one does the operator.
     let error = writing.is_open(Duration::from_secs(10)).unwrap_err();
     assert_eq!(error.to_string(), "gone");
     assert!(told.try_recv().is_err());
 }
 
-/// Has room for a limited number of bytes.
+/// An outlet with room for a limited number of bytes.
 struct Small {
     room: Arc<Mutex<usize>>,
     taken: Arc<Mutex<Vec<u8>>>,
@@ -137,7 +137,7 @@ fn a_full_outlet_is_told_of_once_and_what_is_lost_is_counted() {
     };
     let writing = Writing::start("test", 1000, || Ok(small), missing, tell).unwrap();
     let queue = writing.queue();
-    // One and a half of them fit.
+    // The room fits one and a half of these lines.
     for line in ["one1\n", "two2\n", "three\n", "four\n"] {
         queue.put(line.as_bytes().to_vec());
         was_written.recv().unwrap();

@@ -1,4 +1,5 @@
-//! What a server has to show and what it wants to see, and the ring on which that can be replaced.
+//! A server's own credentials, those that it requires of others, and a keyring on which both can be
+//! replaced.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,30 +14,30 @@ use super::tls::{ClientTls, Tls};
 use crate::net::Net;
 use crate::protocol::time::Timestamp;
 
-/// Who may speak on a server's ports, and how it proves itself to others.
+/// A server's own credentials, and those that it requires of its peers.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// Between servers.
+    /// The authentication between servers.
     pub servers: Servers,
-    /// For clients: TLS, in which they need no certificate. Without it they speak as they come.
+    /// TLS for clients, who need no certificate. Without it their connections are plain.
     pub clients: Option<ClientTls>,
 }
 
-/// How servers prove to each other who they are.
+/// How servers authenticate each other.
 #[derive(Clone, Debug, Default)]
 pub enum Servers {
-    /// Not at all: whoever reaches the port may say that it is a neighbour.
+    /// Not at all: any server that reaches the port can claim a neighbour's name.
     #[default]
     Open,
-    /// Both know a secret. That proves that they belong to the herd, not which server they are.
+    /// Both know a secret. It proves that they belong to the herd, but not which servers they are.
     Secret(Secret),
-    /// Both have a certificate for their own name by an authority that the other trusts.
+    /// Each has a certificate for its own name, from an authority that the other trusts.
     Tls(Tls),
 }
 
-/// Credentials are not what they must be. Nothing was changed.
+/// Credentials are invalid. Those in force did not change.
 ///
-/// It holds no part of a key or a secret.
+/// The error contains no part of a key or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {what}")]
 pub struct CredentialsError {
@@ -53,23 +54,23 @@ impl CredentialsError {
     }
 }
 
-/// Holds the credentials in force. Its clones are the same ring.
+/// The credentials in force, shared by all clones.
 #[derive(Clone, Debug)]
 pub struct Keyring(Arc<watch::Sender<Arc<Credentials>>>);
 
 impl Keyring {
-    /// A ring with `credentials` on it.
+    /// A keyring with these `credentials`.
     pub fn new(credentials: Credentials) -> Self {
         Self(Arc::new(watch::Sender::new(Arc::new(credentials))))
     }
 
-    /// From now on these are in force. Links with servers whose proof does not satisfy them end at once, and
-    /// are dialled again; those of the others go on.
+    /// Puts `credentials` in force. Links whose proof does not satisfy them end at once and are
+    /// dialled again; other links stay.
     pub fn replace(&self, credentials: Credentials) {
         self.0.send_replace(Arc::new(credentials));
     }
 
-    /// What is in force now.
+    /// The credentials in force.
     pub(super) fn current(&self) -> Arc<Credentials> {
         Arc::clone(&self.0.borrow())
     }
@@ -79,7 +80,7 @@ impl Keyring {
     }
 }
 
-/// What time it is, for those who judge certificates: the clock of a [`Net`].
+/// The clock of a [`Net`], by which certificates are checked.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! Judging the certificate of another server: whichever end dials, it must be one for both.
+//! Verification of another server's certificate, which must suit both ends of a connection.
 
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme, server,
 };
 
-/// TLS has the one who dials look whether a certificate is a server's, and the one who is dialled whether it is a client's.
-/// Servers are both, so that each looks for both: or one that may only be dialled would have links with some neighbours and
-/// not with others, and a certificate for a web server of that name would do.
+/// Accepts only certificates that are valid for a server and for a client. TLS itself lets each end
+/// check only the other's role in this handshake, but a herd's server has both roles. Otherwise a
+/// server whose certificate suits one role would link with some neighbours and not with others, and
+/// the certificate of a web server with the same name would be accepted.
 #[derive(Debug)]
 pub(super) struct Judge {
     diallers: Arc<dyn ClientCertVerifier>,
@@ -25,7 +26,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Takes the word of `roots`.
+    /// Trusts the authorities in `roots`.
     pub(super) fn new(roots: &Arc<RootCertStore>) -> Result<Self, server::VerifierBuilderError> {
         let provider = super::tls::provider();
         let (clients, servers) = (Arc::clone(roots), Arc::clone(roots));
@@ -92,7 +93,7 @@ impl ClientCertVerifier for Judge {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = (self.diallers).verify_client_cert(certificate, between, now)?;
-        // Which server it is shows only in its first line, and is looked at then.
+        // The name is checked later, when the first line says which server this is.
         let parsed = ParsedCertificate::try_from(certificate)?;
         let algorithms = self.algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, between, now, algorithms)?;

@@ -1,10 +1,10 @@
-//! Who may speak: servers prove to each other who they are before the first line, and clients may be
-//! given TLS.
+//! Authentication of servers before their first line, and TLS for clients.
 //!
-//! [`Secured`] wraps any [`Net`]. Accepting and connecting return at once; the handshake is driven by
-//! the first read or write, so that it costs nobody else time and falls under the deadline of whoever
-//! waits for the first line. No byte of a line passes before it is over. What the other end proved
-//! is in [`Connection::proved`], and [`Keyring::replace`] takes it away again.
+//! [`Secured`] wraps any [`Net`]. Accepting and connecting return before the handshake, which the
+//! first read or write drives. So a handshake delays no other connection, and the deadline for the
+//! first line covers it. No byte of a line passes before the handshake is over.
+//! [`Connection::proved`] holds the identity that the other end has proved, and
+//! [`Keyring::replace`] can revoke it.
 
 mod credentials;
 mod judge;
@@ -35,7 +35,7 @@ pub use words::{Between, TlsError, in_words};
 use proved::Proof;
 use stream::Channel;
 
-/// A network on which servers prove who they are.
+/// A network on which servers authenticate each other.
 #[derive(Clone)]
 pub struct Secured<N> {
     inner: N,
@@ -43,7 +43,7 @@ pub struct Secured<N> {
 }
 
 impl<N: Net> Secured<N> {
-    /// `inner`, on which only those may speak who satisfy what is on the `keyring` at the time.
+    /// Wraps `inner`. Each connection must satisfy the credentials on the `keyring` at its time.
     pub fn new(inner: N, keyring: Keyring) -> Self {
         Self { inner, keyring }
     }
@@ -61,16 +61,16 @@ impl<N: Net> Secured<N> {
     }
 }
 
-/// Whom a port is for.
+/// The kind of peers that a port accepts.
 #[derive(Clone, Copy)]
 enum For {
     Clients,
     Servers,
 }
 
-/// Which end of a connection between servers this is.
+/// The role of this end of a connection between servers.
 enum End {
-    /// The one that dialled this server.
+    /// This end dialled the server with this name.
     Dialler(String),
     Acceptor,
 }
@@ -168,7 +168,7 @@ where
     })
 }
 
-/// The handshake of two servers.
+/// The handshake of two servers, of the kind that `servers` requires.
 async fn shake<S>(servers: Servers, end: End, stream: S) -> io::Result<(Channel<S>, Proof)>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -1,4 +1,5 @@
-//! What the other end of a connection proved itself to be, and whether that still holds.
+//! The identity that the other end of a connection has proved, and whether the proof is still
+//! valid.
 
 use std::fmt;
 use std::future::pending;
@@ -16,30 +17,31 @@ use super::tls;
 use super::words::{Between, words};
 use crate::protocol::visible;
 
-/// How often to check whether a certificate has expired while its owner is linked.
+/// How often to check whether a linked server's certificate has expired.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
-/// The longest reason that is given for a failed handshake, in bytes: the other end may have its words in it.
+/// The limit on the reason for a failed handshake, in bytes, since the other end may have written
+/// it.
 const LONGEST_REASON: usize = 300;
 
-/// What a handshake proved.
+/// The result of a handshake.
 #[derive(Debug)]
 pub(super) enum Proof {
-    /// No proof was requested.
+    /// No proof was required.
     Nothing,
-    /// The other end knows this.
+    /// The other end knows this secret.
     Secret(Secret),
-    /// The other end has the key of a certificate.
+    /// The other end has the private key of a certificate.
     Certificate {
-        /// The certificate and those between it and an authority.
+        /// The certificate, followed by intermediate ones.
         chain: Vec<CertificateDer<'static>>,
-        /// The server that was dialled, at that end.
+        /// The name of the other server, if this end dialled it.
         dialled: Option<String>,
     },
 }
 
-/// What the other end of a connection proved itself to be. The default is a network on which nobody proves
-/// anything: there everybody is who they say they are.
+/// The identity that the other end of a connection has proved. The default is for a network without
+/// authentication, where any name is accepted.
 #[derive(Clone, Default)]
 pub struct Proved(Option<Arc<Inner>>);
 
@@ -48,7 +50,7 @@ struct Inner {
     outcome: Mutex<Outcome>,
 }
 
-/// The outcome of the handshake so far.
+/// The state of the handshake.
 enum Outcome {
     UnderWay,
     Over(Proof),
@@ -62,7 +64,7 @@ impl Inner {
 }
 
 impl Proved {
-    /// Nothing yet, and what will be has to satisfy what is on the `keyring`.
+    /// The state before the handshake, whose proof has to satisfy the `keyring`.
     pub(super) fn by(keyring: Keyring) -> Self {
         Self(Some(Arc::new(Inner {
             keyring,
@@ -82,7 +84,7 @@ impl Proved {
         }
     }
 
-    /// Why the other end may not call itself `name`, if it may not.
+    /// Why the other end may not use `name`, or `None` if it may.
     pub fn refusal(&self, name: &str) -> Option<String> {
         let inner = self.0.as_ref()?;
         match &*inner.outcome() {
@@ -96,13 +98,13 @@ impl Proved {
         }
     }
 
-    /// Whether a handshake is still to come to its end.
+    /// Whether the handshake is not over yet.
     pub fn is_under_way(&self) -> bool {
         let outcome = self.0.as_ref().map(|inner| inner.outcome());
         outcome.is_some_and(|outcome| matches!(*outcome, Outcome::UnderWay))
     }
 
-    /// Why the handshake failed, if it did.
+    /// Why the handshake failed, or `None` if it did not.
     pub fn failure(&self) -> Option<String> {
         match &*self.0.as_ref()?.outcome() {
             Outcome::Failed(reason) => Some(reason.clone()),
@@ -110,8 +112,8 @@ impl Proved {
         }
     }
 
-    /// Completes when the other end may no longer speak, and says why: other credentials are in force,
-    /// or its certificate has expired.
+    /// Waits until the proof is no longer valid, and returns why: other credentials are in force,
+    /// or the certificate has expired.
     pub async fn revoked(&self) -> String {
         let Some(inner) = &self.0 else {
             return pending().await;
@@ -122,7 +124,7 @@ impl Proved {
             if let Some(reason) = inner.revoked_by(&credentials) {
                 return reason;
             }
-            // The ring's own end of the channel lives as long as this does.
+            // This can't fail, because the keyring in `inner` owns a sender of this channel.
             let changed = async {
                 let _ = changes.changed().await;
             };
@@ -132,7 +134,7 @@ impl Proved {
 }
 
 impl Inner {
-    /// Why what was proved does not satisfy `credentials`, if it does not.
+    /// Why the proof does not satisfy `credentials`, or `None` if it does.
     fn revoked_by(&self, credentials: &Credentials) -> Option<String> {
         match (&*self.outcome(), &credentials.servers) {
             (Outcome::UnderWay | Outcome::Failed(_), _)
@@ -155,8 +157,8 @@ impl fmt::Debug for Proved {
     }
 }
 
-/// The reason that is given for an error: in whole for one of TLS or of a secret, which have the words that help; the
-/// kind alone for the system's.
+/// The reason for an error of a handshake. Errors of TLS and of secrets are given in full, since
+/// their texts say what to do, but system errors only by their kind.
 fn reason(error: &io::Error) -> String {
     match error.get_ref() {
         Some(inner) => told(&inner.to_string()),
@@ -164,7 +166,7 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Bounded, and without what could fake a log.
+/// Limits a text's length, and escapes characters that could forge log lines.
 fn told(text: &str) -> String {
     let mut text = visible(text);
     if text.len() > LONGEST_REASON {

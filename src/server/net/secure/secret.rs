@@ -1,4 +1,5 @@
-//! A secret that all servers of a herd share: each shows the other that it knows it, without saying it.
+//! A secret that all servers of a herd share. Each end proves that it knows the secret without
+//! revealing it.
 //!
 //! ```text
 //! dialler    AUTH 1 nonce           32 fresh bytes in hexadecimal
@@ -7,9 +8,10 @@
 //! acceptor   PROOF mac
 //! ```
 //!
-//! Nonces are fresh, so nothing can be replayed; roles differ, so nothing can be reflected. The dialler
-//! proves first, so that nobody who merely connects is given anything to guess the secret by. What
-//! follows is neither hidden nor protected against who can change it on its way: that takes TLS.
+//! Nonces are fresh, so proofs can't be replayed; roles differ, so proofs can't be reflected. The
+//! dialler proves first, so an attacker who merely connects gets nothing to test guesses against.
+//! The lines that follow are neither encrypted nor protected against changes on the way. That needs
+//! TLS.
 
 use std::fmt;
 use std::io;
@@ -24,10 +26,11 @@ use super::credentials::CredentialsError;
 use crate::herd::Name;
 use crate::protocol::escape;
 
-/// A secret may not be shorter, in bytes: whoever sees one handshake can try guesses at leisure.
+/// The shortest secret, in bytes. An attacker who has recorded one handshake can test guesses
+/// offline.
 const SHORTEST: usize = 16;
 
-/// The longest line before the greeting, in bytes, its terminator not counted.
+/// The limit on a line of the handshake, in bytes without its terminator.
 const LINE_LIMIT: usize = 256;
 
 const NONCE: usize = 32;
@@ -35,7 +38,7 @@ const NONCE: usize = 32;
 /// A fresh nonce.
 type Nonce = [u8; NONCE];
 
-/// A secret of a herd's servers. It does not show.
+/// A secret of a herd's servers. Its debug output hides the bytes.
 #[derive(Clone)]
 pub struct Secret(Arc<Inner>);
 
@@ -59,7 +62,7 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-/// Who proves: so that no end's proof can be given back to it as the other's.
+/// The role of the end that proves. It is a part of each proof, so a proof can't be reflected.
 #[derive(Clone, Copy)]
 enum Role {
     Dialler,
@@ -76,7 +79,7 @@ impl Role {
 }
 
 impl Secret {
-    /// The secret of the servers of `herd`. White space at its ends is no part of it.
+    /// The secret of the servers of `herd`, without white space at its ends.
     ///
     /// # Errors
     ///
@@ -85,11 +88,11 @@ impl Secret {
         Self::checked("the secret", bytes, herd)
     }
 
-    /// The secret in the file at `path`.
+    /// Reads the secret from the file at `path`.
     ///
     /// # Errors
     ///
-    /// When the file can't be read, or holds too short a secret.
+    /// When the file can't be read, or its secret is too short.
     pub fn load(path: &Path, herd: &Name) -> Result<Self, CredentialsError> {
         let bytes = std::fs::read(path).map_err(|error| {
             CredentialsError::new(path.display(), format!("can't read the secret: {error}"))
@@ -118,7 +121,7 @@ impl Secret {
         })))
     }
 
-    /// The dialler's part; gives the stream back.
+    /// Performs the dialler's part, and returns the stream.
     pub(super) async fn dial<S>(&self, mut stream: S) -> io::Result<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -138,7 +141,7 @@ impl Secret {
         Ok(stream)
     }
 
-    /// The acceptor's part; gives the stream back.
+    /// Performs the acceptor's part, and returns the stream.
     pub(super) async fn accept<S>(&self, mut stream: S) -> io::Result<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -146,7 +149,8 @@ impl Secret {
         match self.try_accept(&mut stream).await {
             Ok(()) => Ok(stream),
             Err(error) => {
-                // The other end should know why; whether it still listens is its own affair.
+                // The dialler should get the reason, but it may no longer read. The result is the
+                // same.
                 if let Some(reason) = error.get_ref() {
                     let _ = (stream.write_all(format!("BYE {reason}\n").as_bytes())).await;
                     let _ = stream.shutdown().await;
@@ -171,13 +175,14 @@ impl Secret {
         say(stream, "PROOF", proof.as_ref()).await
     }
 
-    /// What is proved. No two differ only in where one part ends: all but the herd's name, the last, have
-    /// one length for each role, and no role's label begins another's.
+    /// The message that a proof authenticates. It is unambiguous: all parts but the last, the
+    /// herd's name, have a fixed length for each role, and neither role's label is a prefix of the
+    /// other.
     fn message(&self, role: Role, dialler: &Nonce, acceptor: &Nonce) -> Vec<u8> {
         [role.label(), dialler, acceptor, self.0.herd.as_bytes()].concat()
     }
 
-    /// Compares in a time that says nothing about where they differ.
+    /// Checks a proof in constant time.
     fn is_proof(&self, line: &[u8], message: &[u8]) -> bool {
         let mac = line.strip_prefix(b"PROOF ").and_then(unhex);
         mac.is_some_and(|mac: [u8; 32]| hmac::verify(&self.0.key, message, &mac).is_ok())
@@ -205,7 +210,8 @@ fn nonce(line: &[u8]) -> io::Result<Nonce> {
     })
 }
 
-/// Why the handshake ends: the other end's own reason, if it gave one.
+/// The error for a line that is no valid answer. If the other end sent `BYE`, its own reason is
+/// used.
 fn unexpected(line: &[u8], otherwise: &str) -> io::Error {
     let reason = match line.strip_prefix(b"BYE ") {
         Some(reason) => escape(reason),
@@ -225,7 +231,7 @@ async fn say(stream: &mut (impl AsyncWrite + Unpin), verb: &str, bytes: &[u8]) -
     stream.flush().await
 }
 
-/// The next line. It is read byte by byte, so that nothing behind it is lost; there are four of them.
+/// Reads a line byte by byte, so that no byte after it is lost. A handshake has only four lines.
 async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     loop {
@@ -239,7 +245,7 @@ async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Exactly `N` bytes in hexadecimal.
+/// Decodes exactly `N` bytes from hexadecimal.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;

@@ -1,4 +1,4 @@
-//! A stream whose first read or write drives the handshake to its end.
+//! A stream whose first read or write completes the handshake.
 
 use std::future::Future;
 use std::io;
@@ -11,19 +11,19 @@ use tokio_rustls::TlsStream;
 use super::proved::{Proof, Proved};
 use super::words::{Between, TlsError, in_words};
 
-/// A handshake: what it proves, and how the bytes go on from there.
+/// A handshake. It results in the proof, and in the channel for the bytes after it.
 pub(super) type Handshake<S> =
     Pin<Box<dyn Future<Output = io::Result<(Channel<S>, Proof)>> + Send>>;
 
-/// How bytes pass once the handshake is over.
+/// The channel of a connection after its handshake.
 pub(super) enum Channel<S> {
     Plain(S),
-    /// With the two roles that its errors name.
+    /// TLS, with the two ends for its error messages.
     Tls(Box<TlsStream<S>>, Between),
 }
 
-/// A connection of a [`Secured`](super::Secured) network. Reading and writing must be done by one task, as the
-/// server does: the one that polled last is woken.
+/// A connection of a [`Secured`](super::Secured) network. Only one task may read and write, since
+/// during the handshake only the task that polled last is woken.
 pub struct Stream<S> {
     state: State<S>,
     proved: Proved,
@@ -32,12 +32,12 @@ pub struct Stream<S> {
 enum State<S> {
     Shaking(Handshake<S>),
     Open(Channel<S>),
-    /// The handshake failed, or was given up.
+    /// The handshake failed or was abandoned.
     Over,
 }
 
 impl<S> Stream<S> {
-    /// Without a handshake.
+    /// A stream without a handshake.
     pub(super) fn plain(stream: S) -> Self {
         Self {
             state: State::Open(Channel::Plain(stream)),
@@ -45,7 +45,7 @@ impl<S> Stream<S> {
         }
     }
 
-    /// With a handshake that is over.
+    /// A stream after its handshake.
     #[cfg(test)]
     pub(super) fn opened(channel: Channel<S>) -> Self {
         Self {
@@ -54,13 +54,14 @@ impl<S> Stream<S> {
         }
     }
 
-    /// With a handshake, whose outcome `proved` receives.
+    /// A stream before its handshake, whose outcome goes to `proved`.
     pub(super) fn shaking(proved: Proved, handshake: Handshake<S>) -> Self {
         let state = State::Shaking(handshake);
         Self { state, proved }
     }
 
-    /// The channel when the handshake is over; `None` if it failed and that was reported already.
+    /// The channel after the handshake, or `None` if an earlier call reported that the handshake
+    /// failed.
     fn poll_open(
         &mut self,
         context: &mut Context<'_>,
@@ -107,7 +108,8 @@ where
             Some(Channel::Tls(stream, between)) => {
                 let read = ready!(Pin::new(stream).poll_read(context, buffer));
                 read.map_err(|error| match error.kind() {
-                    // An end without a last word is as plain TCP's, and told by its kind.
+                    // An end without TLS's `close_notify` is reported like that of plain TCP, by
+                    // its kind.
                     io::ErrorKind::UnexpectedEof => error,
                     _ => in_words(error, *between),
                 })
@@ -117,7 +119,8 @@ where
         if let Err(error) = &read
             && is_of_tls(error)
         {
-            // A dialler learns only so that its own certificate was refused.
+            // In TLS 1.3 a dialler learns only from its first read that its certificate was
+            // rejected.
             this.proved.failed(error);
         }
         Poll::Ready(read)
@@ -148,7 +151,7 @@ where
         }
     }
 
-    /// A handshake that is under way is given up: who does not finish it gets no patience at the end.
+    /// Abandons a handshake that is not over: its peer gets no grace at the end.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match &mut this.state {

@@ -1,4 +1,4 @@
-//! Handshakes without a network: what is never let through, and what is reported of it.
+//! Handshakes without a network: garbage that must not pass, and the errors that ends report.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +45,7 @@ fn authority() -> Authority {
     Authority::new("conf", TokioNet.now(), DAY).expect("an authority")
 }
 
-/// A server of each kind that servers prove who they are by.
+/// Credentials of each kind that requires a proof.
 fn both_kinds() -> [Servers; 2] {
     let authority = authority();
     let issued = authority.server("A").expect("a certificate");
@@ -59,7 +59,7 @@ fn both_kinds() -> [Servers; 2] {
 async fn shaken(servers: Servers, end: End, bytes: &[u8]) -> io::Result<Proof> {
     let (mine, mut theirs) = duplex(1 << 16);
     let other = async {
-        // It may be refused in the middle of it.
+        // The handshake may fail before all bytes are written.
         let _ = theirs.write_all(bytes).await;
         let _ = theirs.shutdown().await;
         let mut told = Vec::new();
@@ -70,7 +70,7 @@ async fn shaken(servers: Servers, end: End, bytes: &[u8]) -> io::Result<Proof> {
 }
 
 proptest! {
-    /// Whatever somebody says who can't know better: it ends, and not well.
+    /// Bytes from a peer without credentials: each handshake ends, with an error.
     #[test]
     fn nonsense_proves_nothing(
         bytes in prop::collection::vec(any::<u8>(), 0..600),
@@ -131,7 +131,7 @@ async fn a_handshake_that_is_given_up_ends_at_once() {
     assert_eq!(theirs.read(&mut buffer).await.expect("the end"), 0);
 }
 
-/// A clock that a test sets.
+/// A clock that a test can advance.
 #[derive(Clone)]
 struct Later(Arc<AtomicU64>);
 
@@ -297,7 +297,7 @@ fn a_certificate_can_name_servers_that_have_the_names_of_hosts() {
 async fn a_certificate_for_one_end_alone_is_refused_at_either_end_and_both_are_told_why() {
     let authority = authority();
     let good = authority.server("A").expect("a certificate");
-    // Such a one is refused where it is loaded, so that this one is put in its place behind that.
+    // `Tls::new` rejects such a certificate, so `showing` puts it into valid credentials.
     let bad = authority.clients(&["A"]).expect("a certificate");
     let fits = tls(&authority, "A", &good, Clock::of(&TokioNet));
     let (roots, clock) = (pem(&authority.certificate()), Clock::of(&TokioNet));
@@ -313,7 +313,7 @@ async fn a_certificate_for_one_end_alone_is_refused_at_either_end_and_both_are_t
         let dialled = async {
             let end = End::Dialler("A".to_owned());
             let (channel, _) = shake(Servers::Tls(dialler.clone()), end, mine).await?;
-            // A dialler learns of it only by what it reads first.
+            // In TLS 1.3 a dialler learns of the rejection only from its first read.
             let mut stream = Stream::opened(channel);
             stream.read(&mut [0; 10]).await
         };

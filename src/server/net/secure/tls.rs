@@ -1,7 +1,7 @@
-//! TLS 1.3, with certificates at both ends between servers and at the server's alone for clients.
+//! TLS 1.3. Between servers both ends show certificates; with clients only the server does.
 //!
-//! A server's certificate names it as a DNS name, exactly as the herd does and whatever the case.
-//! Sessions are never resumed: each connection shows its certificate.
+//! A server's certificate contains its name in the herd as a DNS name, in any case. Sessions
+//! between servers are never resumed, so each connection shows its certificates.
 
 use std::fmt;
 use std::io;
@@ -28,7 +28,8 @@ use super::stream::Channel;
 use super::validity::{Use, why_unfit};
 use super::words::{Between, in_words, words};
 
-/// The text of a PEM file, and what to call it where it is wrong. It may hold a key, so it does not show.
+/// The text of a PEM file, and its name for errors. Debug output hides the text, since it may
+/// contain a key.
 #[derive(Clone)]
 pub struct Pem {
     place: String,
@@ -36,17 +37,17 @@ pub struct Pem {
 }
 
 impl Pem {
-    /// Text that is called `place`.
+    /// Takes the text, which errors call `place`.
     pub fn new(place: impl Into<String>, text: impl Into<Vec<u8>>) -> Self {
         let (place, text) = (place.into(), text.into());
         Self { place, text }
     }
 
-    /// The file at `path`.
+    /// Reads the file at `path`.
     ///
     /// # Errors
     ///
-    /// When it can't be read.
+    /// When the file can't be read.
     pub fn load(path: &Path) -> Result<Self, CredentialsError> {
         let text = std::fs::read(path).map_err(|error| {
             CredentialsError::new(path.display(), format!("can't read it: {error}"))
@@ -54,7 +55,7 @@ impl Pem {
         Ok(Self::new(path.display().to_string(), text))
     }
 
-    /// What to call it.
+    /// The name of the text in errors.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
@@ -63,7 +64,7 @@ impl Pem {
         CredentialsError::new(&self.place, what)
     }
 
-    /// All certificates in it, of which there is at least one.
+    /// All certificates in the text, at least one.
     pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.text).collect();
         match found {
@@ -76,13 +77,13 @@ impl Pem {
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, CredentialsError> {
-        // The error is dropped: what it holds need not be free of the key.
+        // The error is dropped, since it might contain a part of the key.
         PrivateKeyDer::from_pem_slice(&self.text).map_err(|_| {
             self.wrong("there is no private key in it; it must be PEM (BEGIN PRIVATE KEY)")
         })
     }
 
-    /// All certificates in it as authorities.
+    /// All certificates in the text, as trusted authorities.
     pub(crate) fn authorities(&self) -> Result<Arc<RootCertStore>, CredentialsError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {
@@ -105,13 +106,13 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// Whether a certificate can name a server of this name: its parts between points are 1 to 63 letters,
-/// digits, `_` or `-`, without `-` at an end, and the last is more than digits.
+/// Whether a certificate can contain this server name. The labels between points have 1 to 63
+/// letters, digits, `_` or `-`, without `-` at an end, and the last is not only digits.
 pub fn is_certifiable(name: &str) -> bool {
     matches!(ServerName::try_from(name), Ok(ServerName::DnsName(_))) && !name.ends_with('.')
 }
 
-/// Whether the first certificate of `chain` names a server so.
+/// Whether the first certificate of `chain` is for the server `name`.
 pub(super) fn is_certified(chain: &[CertificateDer<'_>], name: &str) -> bool {
     let certificate = chain.first().map(ParsedCertificate::try_from);
     let name = is_certifiable(name).then(|| ServerName::try_from(name));
@@ -121,7 +122,7 @@ pub(super) fn is_certified(chain: &[CertificateDer<'_>], name: &str) -> bool {
     }
 }
 
-/// What a server needs for TLS with other servers.
+/// A server's credentials for TLS with other servers.
 #[derive(Clone)]
 pub struct Tls(Arc<Inner>);
 
@@ -139,12 +140,14 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// The credentials of server `me`: its `certificate` (those between it and an authority after it), its
-    /// `key`, and the `authorities` whose word it takes for others. Certificates are judged by `clock`.
+    /// The credentials of server `me`: its `certificate` (followed by intermediate ones), its
+    /// `key`, and the `authorities` that it trusts. `clock` decides which certificates are valid
+    /// now.
     ///
     /// # Errors
     ///
-    /// When something is not what it must be, or does not belong together, or is for another server.
+    /// When a part is invalid, when parts do not match, or when the certificate is for another
+    /// server.
     pub fn new(
         me: &str,
         authorities: &Pem,
@@ -193,7 +196,7 @@ impl Tls {
         })))
     }
 
-    /// The same, but showing what a server never would: for a test of those who are shown it.
+    /// The same credentials with a certificate that `new` rejects, for tests of the other end.
     #[cfg(test)]
     pub(super) fn showing(&self, certificate: &Pem, key: &Pem) -> Self {
         let Inner {
@@ -228,7 +231,7 @@ impl Tls {
         }))
     }
 
-    /// The handshake with the server called `name`, which this one dialled.
+    /// Completes the handshake with server `name`, which this one dialled.
     pub(super) async fn dial<S>(&self, name: &str, stream: S) -> io::Result<(Channel<S>, Proof)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -247,7 +250,7 @@ impl Tls {
         ))
     }
 
-    /// The handshake with a server that dialled this one.
+    /// Completes the handshake with a server that dialled this one.
     pub(super) async fn accept<S>(&self, stream: S) -> io::Result<(Channel<S>, Proof)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -265,7 +268,7 @@ impl Tls {
         ))
     }
 
-    /// Whether a certificate that was shown is still good: by these authorities, now.
+    /// Checks whether a certificate from a handshake is still valid now, by these authorities.
     pub(super) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
@@ -284,7 +287,7 @@ impl Tls {
     }
 }
 
-/// What a server needs for TLS with its clients, who need no certificate.
+/// A server's credentials for TLS with its clients, which need no certificate.
 #[derive(Clone)]
 pub struct ClientTls(Arc<ServerConfig>);
 
@@ -295,11 +298,12 @@ impl fmt::Debug for ClientTls {
 }
 
 impl ClientTls {
-    /// The `certificate` that clients are shown (those between it and an authority after it), and its `key`.
+    /// The credentials from the `certificate` that clients see (followed by intermediate ones), and
+    /// its `key`.
     ///
     /// # Errors
     ///
-    /// When something is not what it must be, or does not belong together.
+    /// When a part is invalid, or the key does not match the certificate.
     pub fn new(certificate: &Pem, key: &Pem, clock: Clock) -> Result<Self, CredentialsError> {
         let chain = certificate.certificates()?;
         if let Some(why) = chain.first().and_then(|own| why_unfit(own, Use::Clients)) {
@@ -328,7 +332,7 @@ impl ClientTls {
     }
 }
 
-/// What a client needs for TLS with a server, to which it shows nothing.
+/// A client's side of TLS. It shows no certificate.
 #[derive(Clone)]
 pub struct CallerTls {
     config: Arc<ClientConfig>,
@@ -342,19 +346,19 @@ impl fmt::Debug for CallerTls {
 }
 
 impl CallerTls {
-    /// Takes the word of `authorities` for who a server is. Certificates are judged by `clock`.
+    /// Trusts `authorities` to identify servers. `clock` decides which certificates are valid now.
     ///
     /// # Errors
     ///
-    /// When there is no authority in them.
+    /// When the text contains no authority.
     pub fn new(authorities: &Pem, clock: Clock) -> Result<Self, CredentialsError> {
         let roots = RootCertStore::clone(&*authorities.authorities()?);
         let made = Self::trusting(roots, clock, Vec::new(), Between::ClientAndServer);
         made.map_err(|error| authorities.wrong(error.to_string()))
     }
 
-    /// The same of authorities that were read already; `protocols` are those that are spoken over TLS, `between` the
-    /// two ends.
+    /// Like `new`, but with authorities that are already parsed. `protocols` are for ALPN, and
+    /// `between` names the two ends for errors.
     pub(crate) fn trusting(
         roots: RootCertStore,
         clock: Clock,
@@ -370,11 +374,12 @@ impl CallerTls {
         Ok(Self { config, between })
     }
 
-    /// The handshake with the server whose certificate is for `name`, a host's name or an IP address.
+    /// Completes the handshake with the server whose certificate is for `name`, a host name or an
+    /// IP address.
     ///
     /// # Errors
     ///
-    /// When the other end is not that server, or speaks no TLS: in words.
+    /// When the other end is not that server, or does not use TLS. The error's message says so.
     pub async fn connect<S>(&self, name: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -390,7 +395,7 @@ impl CallerTls {
     }
 }
 
-/// The cryptography: always this, whatever a program that uses this crate has installed.
+/// The cryptography of this crate, whatever provider the program has installed.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -1,4 +1,4 @@
-//! From when until when certificates are good, so that somebody hears of it before they no longer are.
+//! When certificates become valid and expire, so that an operator is warned in time.
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -10,26 +10,26 @@ use super::words::{OF_AUTHORITY, UNFIT};
 use crate::protocol::time::Timestamp;
 use crate::protocol::visible;
 
-/// The seconds of a day.
+/// A day in seconds.
 const DAY: i64 = 24 * 60 * 60;
 
 /// A certificate in a file that a setting names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// The setting.
+    /// The setting that names the file.
     pub setting: &'static str,
-    /// The file.
+    /// The path of the file.
     pub place: String,
-    /// Whose certificate it is, as it says itself.
+    /// The subject in the certificate.
     pub subject: String,
-    /// From when on it is good, in POSIX seconds,
+    /// The start of its validity, in POSIX seconds.
     pub from: i64,
-    /// and until when.
+    /// The end of its validity, in POSIX seconds.
     pub until: i64,
 }
 
 impl Validity {
-    /// What an operator should know of it `now`, if it is no longer good, not yet, or not for as long as `days`.
+    /// A warning for the operator, if the certificate is not valid `now` or expires within `days`.
     pub fn warning(&self, now: Timestamp, days: usize) -> Option<String> {
         let now = i64::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(i64::MAX);
         let days = i64::try_from(days).unwrap_or(i64::MAX);
@@ -69,17 +69,17 @@ impl Validity {
     }
 }
 
-/// The certificates that a server has from files, and how long before their end an operator is warned.
+/// The certificates that a server has loaded from files, and when to warn of their end.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
-    /// All of them, those of one file one after the other.
+    /// All certificates. Those of one file are adjacent.
     pub all: Vec<Validity>,
-    /// How many days before its end.
+    /// The number of days before a certificate's end at which warnings begin.
     pub days: usize,
 }
 
 impl Certificates {
-    /// What an operator should know `now`.
+    /// The warnings for an operator, at the time `now`.
     pub fn warnings(&self, now: Timestamp) -> Vec<String> {
         let warnings = self.all.iter();
         warnings
@@ -87,7 +87,8 @@ impl Certificates {
             .collect()
     }
 
-    /// When the first certificate of each file expires, in POSIX seconds, by the setting that names the file.
+    /// When the first certificate of each file expires, in POSIX seconds, by the setting that names
+    /// the file.
     pub fn first_ends(&self) -> Vec<(&'static str, i64)> {
         let mut ends: Vec<(&'static str, i64)> = Vec::new();
         for Validity { setting, until, .. } in &self.all {
@@ -101,12 +102,13 @@ impl Certificates {
 }
 
 impl Pem {
-    /// From when until when each certificate in it is good; `setting` names the file. What can't be read is left out here:
-    /// who needs it says so.
+    /// The validity of each certificate in the text, which comes from the file that `setting`
+    /// names. A certificate that can't be parsed is left out, since the code that uses it reports
+    /// the error.
     ///
     /// # Errors
     ///
-    /// When there is no certificate in it.
+    /// When there is no certificate in the text.
     pub fn validities(&self, setting: &'static str) -> Result<Vec<Validity>, CredentialsError> {
         let certificates = self.certificates()?;
         let read = certificates.iter().filter_map(|certificate| {
@@ -124,16 +126,16 @@ impl Pem {
     }
 }
 
-/// What a certificate is to be used for.
+/// The purpose of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
-    /// By a server, with servers that it dials and that dial it.
+    /// A server shows it to neighbours, both those that it dials and those that dial it.
     Servers,
-    /// By a server with its clients.
+    /// A server shows it to its clients.
     Clients,
 }
 
-/// Why a certificate can't be used so, whoever signed it.
+/// Why a certificate does not suit this purpose, whoever signed it.
 pub(super) fn why_unfit(certificate: &CertificateDer<'_>, used: Use) -> Option<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
         return Some("the certificate is malformed: issue it anew".to_owned());
@@ -147,7 +149,7 @@ pub(super) fn why_unfit(certificate: &CertificateDer<'_>, used: Use) -> Option<S
     let serves = usages.is_none_or(|usages| usages.server_auth);
     let dials = usages.is_none_or(|usages| usages.client_auth);
     match used {
-        // Not all programs that clients are made of mind.
+        // An authority's own certificate passes here, since some clients accept it.
         Use::Clients if serves => None,
         Use::Clients => Some(
             "the certificate is not one for servers: its extended key usages lack serverAuth"
@@ -159,7 +161,7 @@ pub(super) fn why_unfit(certificate: &CertificateDer<'_>, used: Use) -> Option<S
     }
 }
 
-/// A moment in POSIX seconds as people write it.
+/// A time in POSIX seconds as text for people.
 pub(super) fn date(seconds: i64) -> String {
     match ASN1Time::from_timestamp(seconds) {
         Ok(time) => {
@@ -167,7 +169,7 @@ pub(super) fn date(seconds: i64) -> String {
             let (hour, minute) = (time.hour(), time.minute());
             format!("{} {hour:02}:{minute:02} UTC", time.date())
         }
-        // A year of five digits or more.
+        // The year has five digits or more.
         Err(_) => format!("{seconds} (POSIX seconds)"),
     }
 }

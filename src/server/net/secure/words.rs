@@ -1,4 +1,4 @@
-//! What goes wrong with TLS, in words: what it is, and what to do about it.
+//! Messages for errors of TLS: the cause, and what to do about it.
 
 use std::fmt;
 use std::io;
@@ -8,21 +8,21 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use super::validity::date;
 
-/// Whose connection it is, since what is to be done differs.
+/// The two ends of a connection, since advice differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Between {
-    /// Two servers of a herd, at either end.
+    /// Two servers of a herd, seen from either end.
     Servers,
-    /// A server and a client of it, at the server.
+    /// A server and its client, seen from the server.
     ServerAndClient,
-    /// The same at the client.
+    /// A server and its client, seen from the client.
     ClientAndServer,
-    /// A server and Places, at the server.
+    /// A server and Places, seen from the server.
     ServerAndPlaces,
 }
 
 impl Between {
-    /// Who is at the other end.
+    /// The other end, as messages call it.
     const fn other(self) -> &'static str {
         match self {
             Self::Servers => "the other server",
@@ -32,7 +32,7 @@ impl Between {
         }
     }
 
-    /// What names the authorities that this end trusts.
+    /// The setting or file with the authorities that this end trusts, as messages call it.
     const fn trusted(self) -> &'static str {
         match self {
             Self::Servers => "`peer-authorities`",
@@ -43,7 +43,7 @@ impl Between {
         }
     }
 
-    /// The certificate that this end shows.
+    /// This end's own certificate, as messages call it.
     const fn own(self) -> &'static str {
         match self {
             Self::Servers => "this server's certificate (`peer-certificate`)",
@@ -53,12 +53,12 @@ impl Between {
     }
 }
 
-/// Why there is no TLS, or no more: in words for people. Nothing was said over it.
+/// A failure of TLS, during the handshake or later, with a message for people.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TlsError(String);
 
-/// The same error in words, if it is one of TLS.
+/// Replaces the message of an error of TLS. Other errors stay as they are.
 pub fn in_words(error: io::Error, between: Between) -> io::Error {
     let kind = error.kind();
     let Some(inner) = error.get_ref() else {
@@ -66,7 +66,7 @@ pub fn in_words(error: io::Error, between: Between) -> io::Error {
     };
     let words = match inner.downcast_ref::<Error>() {
         Some(tls) => words(tls, between),
-        // Both of the libraries that TLS is made of have an end of their own, one of them with an address in it.
+        // Both TLS libraries have their own message for an early end, one of them with a URL.
         None if kind == io::ErrorKind::UnexpectedEof => {
             let other = between.other();
             format!("{other} ended the connection in the midst of TLS")
@@ -76,7 +76,7 @@ pub fn in_words(error: io::Error, between: Between) -> io::Error {
     io::Error::new(kind, TlsError(words))
 }
 
-/// What an error of TLS says.
+/// The message for an error of TLS.
 pub(super) fn words(error: &Error, between: Between) -> String {
     let other = between.other();
     match error {
@@ -110,7 +110,7 @@ pub(super) fn words(error: &Error, between: Between) -> String {
     }
 }
 
-/// What is wrong with the certificate that the other end shows.
+/// The message for a problem with the other end's certificate.
 fn certificate(error: &CertificateError, between: Between) -> String {
     use CertificateError as Bad;
     let of_whom = format!("the certificate of {}", between.other());
@@ -173,15 +173,15 @@ fn certificate(error: &CertificateError, between: Between) -> String {
     }
 }
 
-/// What is said of a certificate that is for one end alone.
+/// The message for a certificate that suits only one end of a connection.
 pub(super) const UNFIT: &str = "is not for both ends of a connection between servers: it needs both extended key usages, \
                                 serverAuth and clientAuth, or none at all";
 
-/// What is said of an authority's own certificate in a server's place.
+/// The message for an authority's own certificate that is used as a server's.
 pub(super) const OF_AUTHORITY: &str = "is an authority's own (basicConstraints CA:TRUE), which no server may show: let that \
                                        authority issue one with CA:FALSE, and trust the authority";
 
-/// Why the other end says that it ended the handshake.
+/// The message for an alert by which the other end ended TLS.
 fn alerted(alert: AlertDescription, between: Between) -> String {
     use AlertDescription as Alert;
     let (other, own) = (between.other(), between.own());
@@ -218,10 +218,10 @@ fn alerted(alert: AlertDescription, between: Between) -> String {
     }
 }
 
-/// Words that a library has joined as Rust does for its names.
+/// Splits a name that a library writes in camel case into words.
 fn apart(joined: &dyn fmt::Debug) -> String {
     let joined = format!("{joined:?}");
-    // What is behind it are details for nobody who reads this.
+    // Details after the name don't help an operator.
     let joined = joined.split(['(', ' ', '{']).next().unwrap_or_default();
     let mut words = String::new();
     for letter in joined.chars() {
@@ -241,15 +241,15 @@ fn name(name: &ServerName<'_>) -> String {
     name.to_str().into_owned()
 }
 
-/// The maximum number of names in a certificate that are listed.
+/// The number of names in a certificate that a message lists.
 const MOST_NAMES: usize = 3;
 
-/// The names in a certificate, of which there may be many.
+/// The names in a certificate for a message. Beyond the first few, an ellipsis stands for the rest.
 fn names(presented: &[String]) -> String {
     if presented.is_empty() {
         return "no name that counts (it needs a subjectAltName)".to_owned();
     }
-    // They come as Rust shows them: `DnsName("a")`.
+    // The library formats names as Rust's debug output, such as `DnsName("a")`.
     let bare = |shown: &String| {
         let inner = shown.split_once('(').map_or(&**shown, |(_, inner)| inner);
         inner.trim_matches([')', '"']).to_owned()

@@ -151,12 +151,12 @@ fn an_error_of_the_new_api_has_the_legacy_word_for_it() {
         (401, error("UNAUTHENTICATED"), Denial::RequestDenied),
         (429, error("RESOURCE_EXHAUSTED"), Denial::OverQueryLimit),
         (500, error("INTERNAL"), Denial::UnknownError),
-        // The body says more than the status.
+        // The error in the body takes precedence over the HTTP status.
         (400, error("RESOURCE_EXHAUSTED"), Denial::OverQueryLimit),
-        // The status says what no body does.
+        // Without an error in the body the HTTP status counts.
         (403, "<html>".to_owned(), Denial::RequestDenied),
         (429, r#"{"error":"no"}"#.to_owned(), Denial::OverQueryLimit),
-        // An error is none the less one with a status that says all is well.
+        // An error in the body counts even with status 200.
         (200, error("PERMISSION_DENIED"), Denial::RequestDenied),
         (200, error("NOT_DOCUMENTED"), Denial::UnknownError),
     ] {

@@ -121,12 +121,12 @@ fn a_body_may_be_as_deep_as_it_is_long() {
     assert_eq!(cut(&deep, 1).len(), deep.len() - 2);
 }
 
-/// White space between two tokens.
+/// White space between two JSON tokens.
 fn blank() -> impl Strategy<Value = String> {
     "[ \n\t\r]{0,3}"
 }
 
-/// JSON text of all kinds, with odd spacing, spelling and strings full of brackets.
+/// JSON text with odd spacing and spelling, and strings full of brackets.
 fn json() -> impl Strategy<Value = String> {
     let string =
         r#"([a-z\[\]{},: ]|\\"|\\\\|\\u00e9|é){0,6}"#.prop_map(|text| format!("\"{text}\""));
@@ -176,7 +176,7 @@ proptest! {
         if bound >= elements.len() {
             prop_assert_eq!(cut.as_bytes(), without_blank_lines(body.as_bytes()));
         }
-        // Each place that stays, stays to the byte (but for blank lines in it).
+        // The bytes of each place that stays are unchanged, except for blank lines.
         let mut rest = cut.as_str();
         for (_, element, _) in &elements[..kept] {
             let element = String::from_utf8(without_blank_lines(element.as_bytes())).expect("UTF-8");
