@@ -1,8 +1,8 @@
-//! Servers that are wrong on purpose: the proof that what looks for bugs finds some.
+//! Servers with deliberate mistakes, to prove that the searches for bugs find some.
 //!
-//! A [`Mutant`] is the real server with one mistake in it, made by one server of a simulation or by all. Each stands for
-//! a bug that somebody could write, most of them for one that somebody wrote. Nothing of this is in a build without the
-//! feature `mutants`.
+//! A [`Mutant`] is the real server with one mistake, made by one server of a simulation or by all.
+//! Each stands for a plausible bug, and most for one that was really written. Only builds with the
+//! feature `mutants` contain them.
 
 pub mod hunt;
 mod small;
@@ -24,7 +24,7 @@ pub struct Mutant {
     sentence: &'static str,
 }
 
-/// No mutant is called so.
+/// No mutant has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown mutant `{0}`; there are {all}", all = names())]
 pub struct UnknownMutant(pub String);
@@ -43,7 +43,7 @@ const fn mutant(mistake: Mistake, name: &'static str, sentence: &'static str) ->
 }
 
 impl Mutant {
-    /// All of them.
+    /// All mutants, in the order of the table.
     pub const ALL: &[Self] = &[
         mutant(
             Mistake::BreaksNoTie,
@@ -147,23 +147,23 @@ impl Mutant {
         ),
     ];
 
-    /// What it is called.
+    /// The mutant's name on the command line and in tables.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it does wrong.
+    /// The mutant's mistake, in words.
     pub const fn sentence(&self) -> &'static str {
         self.sentence
     }
 
-    /// What `work` gives while `server` is this mutant, in simulations on this thread.
+    /// Calls `work` while `server` makes this mistake in simulations on this thread.
     pub fn in_place_of<T>(self, server: &str, work: impl FnOnce() -> T) -> T {
         self.mistake.made_by(server, work)
     }
 
-    /// What `work` gives while all servers are this mutant, in simulations on this thread. Those on other threads have
-    /// their own servers, so work that has threads of its own is to be given one.
+    /// Calls `work` while all servers make this mistake in simulations on this thread. Simulations
+    /// on other threads are not affected, so `work` must not use several.
     pub fn here<T>(self, work: impl FnOnce() -> T) -> T {
         self.mistake.made_by_all(work)
     }
