@@ -14,7 +14,7 @@ use crate::files::quoted;
 use crate::scenario::Scenario;
 use crate::view::orders_page;
 
-/// Of an exploration with more orders a page has no tree.
+/// The maximum number of orders of which a page shows a tree.
 const MOST_ORDERS: usize = 20_000;
 
 /// Run a scenario in every order in which its messages can arrive
@@ -40,13 +40,15 @@ pub(super) struct Args {
     /// The scenario file (.toml, .json)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where the first client goes, in place of where the scenario sends it; `all` for each server in turn
+    /// Send the first client to this server instead of the scenario's; `all` for each server in
+    /// turn
     #[arg(long, value_name = "NAME|all")]
     origin: Option<String>,
-    /// Let every step be done at any moment after the one before, not only steps of the same time
+    /// Let every step happen at any moment after the step before it, not only steps of the same
+    /// time
     #[arg(long)]
     any_time: bool,
-    /// Run one of all orders that differ only in the order of independent events
+    /// Run only one of all orders that differ in nothing but the order of independent events
     #[arg(long, conflicts_with_all = ["depth", "preemptions"])]
     reduce: bool,
     /// Vary only the first N choices; later events happen in the order in which they became possible
@@ -62,7 +64,7 @@ pub(super) struct Args {
     threads: Threads,
     #[command(flatten)]
     limited: Limited,
-    /// Write each kind of failing order to this folder, as a scenario that replays it
+    /// Write one failing order of each kind to this folder, as a scenario that replays it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the result as JSON, an object for each exploration, instead of the report
@@ -145,7 +147,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// Writes every order that broke something, and says how to replay it.
+/// Writes the failing orders of an exploration, and prints how to replay each.
 fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure> {
     for (number, broken) in (1..).zip(&exploration.broken) {
         let origin = exploration.origin.as_ref();
@@ -170,7 +172,7 @@ fn explore_one(
     let mut told: usize = 0;
     let watch = |counts: &Counts| {
         told += 1;
-        // Some times a second is enough for the eye.
+        // Every eighth batch is often enough for a reader.
         if progress && told.is_multiple_of(8) {
             let (orders, open) = (counts.orders, counts.open);
             let _ = write!(
