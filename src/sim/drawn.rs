@@ -1,4 +1,4 @@
-//! What is thought of steps that stand for many: of a workload as a whole, and of faults at random.
+//! Judges steps that stand for many: each workload as a whole, and random faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,10 +13,11 @@ use crate::scenario::{
 use crate::trace::{Judgement, Trace};
 use crate::units::format_duration;
 
-/// The maximum number of answers of the wrong kind that are listed; the others are counted.
+/// The maximum number of wrong answers that are listed; the others are counted.
 const MOST_TOLD: usize = 5;
 
-/// Where workloads are written. The steps of their clients have the same places.
+/// The places of workloads in the scenario's file, as byte offsets. The steps of their clients have
+/// the same places.
 pub(super) fn places_of_workloads(scenario: &Scenario) -> BTreeSet<usize> {
     let workloads = workloads_in(scenario);
     workloads.map(|(step, _)| step.span.start).collect()
@@ -36,7 +37,7 @@ fn randoms_in(scenario: &Scenario) -> impl Iterator<Item = (&Step, &Random, &[u3
     })
 }
 
-/// What was impacts by faults at random, and what by those that are written.
+/// Splits impacts into those of random faults and those of written faults.
 pub(super) fn split<'t>(
     scenario: &Scenario,
     impacts: &'t [Impact],
@@ -48,8 +49,9 @@ pub(super) fn split<'t>(
     impacts.partition(|impact| drawn.contains(&impact.origin.place))
 }
 
-/// Faults at random prove something if any was chosen, and they affected anything at all. The seed
-/// decides which kinds are chosen; the report tells which of them had an effect.
+/// Judges random steps. Such a step passes if it chose a fault and its faults had any effect (or
+/// with `maybe`, always). The seed decides which kinds are chosen, so the report says which of them
+/// had an effect.
 pub(super) fn randoms(scenario: &Scenario, impacts: &[&Impact], trace: &Trace) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for (step, random, counts) in randoms_in(scenario) {
@@ -79,7 +81,7 @@ pub(super) fn randoms(scenario: &Scenario, impacts: &[&Impact], trace: &Trace) -
     judgements
 }
 
-/// How many of each kind had an effect and on what, and which had none.
+/// Judges the effects of random faults: how many of each kind had an effect, and on what.
 fn effects(impacts: &[&Impact], trace: &Trace) -> Judgement {
     let mut kinds: BTreeMap<FaultKind, (u64, u64, ImpactCounts)> = BTreeMap::new();
     for impact in impacts {
@@ -125,7 +127,7 @@ fn effects(impacts: &[&Impact], trace: &Trace) -> Judgement {
     }
 }
 
-/// How many of what were affected.
+/// Counts of affected things, by their unit.
 type ImpactCounts = BTreeMap<&'static str, u64>;
 
 fn times(count: u32) -> String {
@@ -136,7 +138,8 @@ fn times(count: u32) -> String {
     }
 }
 
-/// What is thought of each workload: how many lines were answered, and by what.
+/// Judges each workload: how many of its lines were answered, and whether each answer is of the
+/// right kind.
 pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> Vec<Judgement> {
     let outcomes: BTreeMap<Place, &Outcome> = (all.iter())
         .map(|outcome| (outcome.place, outcome))
@@ -161,7 +164,7 @@ pub(super) fn workloads(scenario: &Scenario, all: &[Outcome], trace: &Trace) -> 
     judgements
 }
 
-/// A workload and the outcome of each line.
+/// A workload, and the outcome of each of its lines.
 struct Load<'a> {
     workload: &'a Workload,
     place: String,
@@ -215,7 +218,8 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Who can't be reached can't answer; but a workload that hardly anybody answers proves little.
+    /// Judges the number of answers. Servers that cannot be reached cannot answer, but a workload
+    /// with hardly any answers proves little.
     fn answered(&self) -> Judgement {
         let (all, answered) = (self.lines.len(), self.answers().count());
         let wanted = self.workload.least_answered(all);
@@ -242,8 +246,8 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Whether an answer is one to what was said: to a WHATSAT what the server knows, or its line again
-/// if it knows nothing.
+/// Whether an answer fits its line. The answer to a WHATSAT is the server's record of that client,
+/// or the line itself after `?` if it has none.
 fn is_right((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool {
     let Some(line) = client.lines.first() else {
         return false;
@@ -257,7 +261,7 @@ fn is_right((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool 
     known || answer.strip_prefix(b"? ") == Some(&said)
 }
 
-/// `line:column` of a byte of the scenario's file.
+/// A byte offset in the scenario's file as `line:column`.
 fn place(scenario: &Scenario, at: usize) -> String {
     let (line, column) = scenario.source.line_column(at);
     format!("{line}:{column}")
