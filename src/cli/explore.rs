@@ -19,10 +19,11 @@ const MOST_ORDERS: usize = 20_000;
 
 /// Run a scenario in every order in which its messages can arrive
 ///
-/// Once the herd is up, a message that carries updates is delivered only when the explorer chooses it, and over all runs
-/// every possible choice is made. Steps of the same time are choices as well: each is done at every possible moment after
-/// the step before it. Every message takes 1 ms and steps have no times of their own, so a reply that names a skew, or that
-/// depends on a time, can fail for that reason alone.
+/// Once the herd is up, a message that carries updates is delivered only when the explorer chooses
+/// it, and over all runs every possible choice is made. Steps of the same time are choices as well:
+/// each is done at every possible moment after the step before it. Every message takes 1 ms and
+/// steps have no times of their own, so a reply that names a skew, or that depends on a time, can
+/// fail for that reason alone.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -51,7 +52,8 @@ pub(super) struct Args {
     /// Run only one of all orders that differ in nothing but the order of independent events
     #[arg(long, conflicts_with_all = ["depth", "preemptions"])]
     reduce: bool,
-    /// Vary only the first N choices; later events happen in the order in which they became possible
+    /// Vary only the first N choices; later events happen in the order in which they became
+    /// possible
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
     /// Let up to N choices differ from the order in which events became possible

@@ -18,9 +18,10 @@ use crate::units::parse_duration;
 
 /// Have a herd forget what it knows of a client
 ///
-/// The newest time wins, so a client that sent a time far in the future can't update its location until that record is
-/// forgotten. The command asks one server, which sends a tombstone to all others; a server that is out of reach receives it
-/// when it returns, and its own record no longer counts. The client's next IAMAT is accepted, whatever its time.
+/// The newest time wins, so a client that sent a time far in the future can't update its location
+/// until that record is forgotten. The command asks one server, which sends a tombstone to all
+/// others; a server that is out of reach receives it when it returns, and its own record no longer
+/// counts. The client's next IAMAT is accepted, whatever its time.
 ///
 /// The server must have the same token (`herd serve --admin-token-file`).
 #[derive(clap::Args)]

@@ -18,8 +18,9 @@ const VARIABLE: &str = "HERD_ADMIN";
 
 /// Ask one server whether it is ready, and exit by the answer
 ///
-/// Asks the server's admin address (`herd serve --admin`) and prints the answer, without a shell or another program: for
-/// probes in minimal images. A server is ready when clients should be sent to it, and alive when its tasks run.
+/// Asks the server's admin address (`herd serve --admin`) and prints the answer, without a shell or
+/// another program: for probes in minimal images. A server is ready when clients should be sent to
+/// it, and alive when its tasks run.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -25,9 +25,9 @@ use crate::units::DurationText;
 /// (coordinated omission); a request without an answer --timeout after it was due is lost. Sending
 /// on time keeps a core busy.
 ///
-/// Any spelling of a skew is accepted, and so are answers that end with line feeds, without one, or with their connection.
-/// A server that closes each connection after its first answer gets one connection for each request. The first answer that
-/// can't be parsed is shown as it arrived.
+/// Any spelling of a skew is accepted, and so are answers that end with line feeds, without one, or
+/// with their connection. A server that closes each connection after its first answer gets one
+/// connection for each request. The first answer that can't be parsed is shown as it arrived.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +43,8 @@ Exit codes:
   1  something was wrong, lost, duplicate or never reached a server, or nothing could connect
   2  the command line or the herd file is bad")]
 pub(super) struct Args {
-    /// HOST:PORT of a server's listener for clients; with --herd, names of servers (none: all of them)
+    /// HOST:PORT of a server's listener for clients; with --herd, names of servers (none: all of
+    /// them)
     #[arg(value_name = "SERVER", required_unless_present = "herd")]
     servers: Vec<String>,
     /// A built-in herd's name, or a herd file, for the servers' names and addresses
@@ -76,8 +77,8 @@ pub(super) struct Args {
     /// How long an answer, or opening a connection, may take
     #[arg(long, value_name = "TIME", default_value = "5s")]
     timeout: DurationText,
-    /// Follow this number of updates a second to all servers, one after the other. Each followed update
-    /// causes one look-up at Places at every server but its origin
+    /// Follow this number of updates a second to all servers, one after the other. Each followed
+    /// update causes one look-up at Places at every server but its origin
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     propagation: u32,
     /// Measure the processor time of the server with this process id, on this machine; repeat it
@@ -93,7 +94,8 @@ pub(super) struct Args {
     /// Speak TLS, and trust the authorities in this PEM file to sign servers' certificates
     #[arg(long, value_name = "FILE")]
     tls_authorities: Option<PathBuf>,
-    /// The name that each server's certificate must be for [default: the server's name, or its host]
+    /// The name that each server's certificate must be for [default: the server's name, or its
+    /// host]
     #[arg(long, value_name = "NAME", requires = "tls_authorities")]
     tls_name: Option<String>,
     /// Print the summary as one JSON object, times in nanoseconds

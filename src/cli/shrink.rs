@@ -18,9 +18,9 @@ use crate::sweep::report::Group;
 
 /// Shrink a failing run: the same failure with the fewest steps
 ///
-/// Removes steps, servers and clients and shortens the time between steps, as long as the run fails with the same
-/// fingerprint, and writes the smallest scenario. Ctrl-C ends the search and writes the smallest scenario found so far; a
-/// second Ctrl-C ends it at once.
+/// Removes steps, servers and clients and shortens the time between steps, as long as the run fails
+/// with the same fingerprint, and writes the smallest scenario. Ctrl-C ends the search and writes
+/// the smallest scenario found so far; a second Ctrl-C ends it at once.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -69,8 +69,8 @@ impl Stopping {
         Ok(told)
     }
 
-    /// Tells the server to stop gracefully on a signal, or when the supervisor ends. Completes with the reason to kill the
-    /// process, when a second signal arrives or the stop limit passes first.
+    /// Tells the server to stop gracefully on a signal, or when the supervisor ends. Completes with
+    /// the reason to kill the process, when a second signal arrives or the stop limit passes first.
     async fn outlasted(&self, mut signals: Signals, tell: &watch::Sender<bool>) -> String {
         let input = async {
             let Some(parent) = self.supervised else {

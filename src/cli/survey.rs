@@ -12,9 +12,10 @@ use crate::view::heat_map;
 
 /// Survey every set of dead servers and cut links, from every server that runs
 ///
-/// Reports which servers are reached, in how many hops and messages against the shortest paths that remain, which failures
-/// partition the herd, and what each further link would improve. Servers and links fail before any link is up. Ctrl-C ends
-/// the survey with a report of the failure sets done so far.
+/// Reports which servers are reached, in how many hops and messages against the shortest paths that
+/// remain, which failures partition the herd, and what each further link would improve. Servers and
+/// links fail before any link is up. Ctrl-C ends the survey with a report of the failure sets done
+/// so far.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -33,9 +33,9 @@ const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Run a whole herd on this machine, one process for each server
 ///
-/// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT (Ctrl-C); then all servers
-/// stop gracefully. A second signal kills them if it comes more than a second later. The servers end with this process,
-/// whatever ends it.
+/// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT
+/// (Ctrl-C); then all servers stop gracefully. A second signal kills them if it comes more than a
+/// second later. The servers end with this process, whatever ends it.
 ///
 /// `herd up` takes every setting of `herd serve` and passes it to all servers. By default servers
 /// write their `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error. Each

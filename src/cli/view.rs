@@ -12,7 +12,8 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crate::view::{self, ShownRun};
 
-/// Write one page for a browser that shows runs: every message, every fault, every update's path, and the verdict
+/// Write one page for a browser that shows runs: every message, every fault, every update's path,
+/// and the verdict
 ///
 /// Takes scenarios, which are run, and traces that `herd run --json` or `--trace` wrote. With
 /// several runs the page shows one at a time, or two side by side with their differences. The page

@@ -51,7 +51,8 @@ pub struct FirstArrival {
     pub sync: bool,
     /// Nanoseconds since the origin accepted the update.
     pub delay: u64,
-    /// How many times this server accepted the update: once, plus once after each time that it lost the record.
+    /// How many times this server accepted the update: once, plus once after each time that it lost
+    /// the record.
     pub times: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::trace::propagation::{Arrival, Propagation};
 use crate::trace::state::{LinkState, State};
 use crate::units::LatencyRange;
 
-/// The faults of a run, and their effects.
+/// Explains the arrivals of a run by its faults.
 pub(crate) struct Reasons<'a> {
     pub(super) trace: &'a Trace,
     lanes: &'a Lanes<'a>,

@@ -16,7 +16,8 @@ use crate::scenario::Scenario;
 use crate::server::Start;
 use crate::trace::Trace;
 
-/// Runs scenarios. Its limits apply to each execution: a run that is executed twice may take twice as long.
+/// Runs scenarios. Its limits apply to each execution: a run that is executed twice may take twice
+/// as long.
 ///
 /// ```
 /// use proxy_herd::{scenario::Scenario, sim::Simulator};

@@ -152,7 +152,7 @@ pub struct Update {
 pub struct ArrivalRow {
     /// The server's lane.
     pub lane: i64,
-    /// The event.
+    /// The number of the event.
     pub event: u64,
     /// The number of links that the update crossed.
     pub hops: u32,

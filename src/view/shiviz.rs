@@ -13,7 +13,7 @@ use crate::report::lanes::Lanes;
 use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 
-/// The regular expression with which ShiViz reads the events.
+/// The regular expression with which `ShiViz` reads the events.
 const PARSER: &str = r"(?<host>\S+) (?<clock>\{.*\})\n(?<at>\S+) (?<event>.*)";
 
 /// A vector clock: by lane, the number of its shown events that are known.

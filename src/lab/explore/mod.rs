@@ -100,7 +100,7 @@ pub enum ExploreError {
 pub struct Exploration {
     /// The scenario's name.
     pub scenario: String,
-    /// Its title.
+    /// The scenario's title.
     pub title: String,
     /// The herd's name.
     pub herd: String,

@@ -36,7 +36,8 @@ pub struct KeptOrder {
     pub broken: bool,
 }
 
-/// The outcome of one order or of several: what each server received from which neighbour, in which order.
+/// The outcome of one order or of several: what each server received from which neighbour, in
+/// which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderGroup {
     /// Each update's name, and its hops to each server in the herd's order (`None` for a server

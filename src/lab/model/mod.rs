@@ -92,7 +92,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// The same for every link.
+    /// One latency for all links.
     pub const fn equal(latency: Duration) -> Self {
         Self {
             range: LatencyRange::constant(latency),
@@ -130,7 +130,7 @@ pub struct Hearing {
     pub at: u64,
     /// The server that received the update.
     pub server: ServerId,
-    /// The sender; none if it is the client.
+    /// The sender, or `None` if a client sent the update.
     pub from: Option<ServerId>,
     /// The number of links that the update crossed.
     pub hops: u32,
@@ -197,7 +197,7 @@ struct End {
 pub struct Model<'h> {
     herd: &'h Herd,
     nodes: Vec<Node>,
-    /// By server and neighbour.
+    /// The ends of links, by server and neighbour.
     ends: Vec<Vec<End>>,
     coming: BinaryHeap<Reverse<Coming>>,
     now: u64,
@@ -302,7 +302,7 @@ impl<'h> Model<'h> {
         self.nodes.iter().map(Node::memory)
     }
 
-    /// Delivers lines until none is under way.
+    /// Delivers lines until none is in flight.
     fn settle(&mut self) -> Result<(), ModelError> {
         let most = MOST_LINES_A_LINK * self.herd.links().len();
         let mut heard = 0;

@@ -28,7 +28,7 @@ pub struct Small {
 
 impl Mutant {
     /// Shrinks the finds of these searches in turn, and returns the first with at most
-    /// [`FEW_STEPS`] steps, or else the one with the fewest. Finds that fail on the true server,
+    /// `FEW_STEPS` steps, or else the one with the fewest. Finds that fail on the true server,
     /// too, are skipped.
     pub fn made_small(self, hunts: &[Hunt]) -> Option<Small> {
         let finds = hunts.iter().filter_map(|hunt| hunt.find.as_ref());

@@ -238,7 +238,7 @@ impl Moved<'_> {
     }
 }
 
-/// A list, unless it is empty.
+/// The items as a list, or `None` if there are none.
 fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     let items: Vec<T> = items.collect();
     (!items.is_empty()).then_some(items)

@@ -19,7 +19,7 @@ fn is_equal(latency: &Latency) -> bool {
     latency.range.least == latency.range.most
 }
 
-/// The herd, its failures and latencies for which [`hops`] measures floods.
+/// The herd, its failures and latencies for which `hops` measures floods.
 #[derive(Clone, Debug)]
 pub struct Measure<'h> {
     /// The herd.

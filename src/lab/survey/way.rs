@@ -11,8 +11,8 @@ pub struct Spread {
     pub origin: String,
     /// The number of messages that carried the update.
     pub sends: u64,
-    /// The maximum cost of a flood over the N servers in reach and the E links between them: 2E - N
-    /// + 1 messages.
+    /// The maximum number of messages of a flood over the N servers in reach and the E links
+    /// between them: 2E - N + 1.
     pub most_sends: u64,
     /// The number of these messages that were duplicates.
     pub duplicates: usize,

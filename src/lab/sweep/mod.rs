@@ -29,7 +29,7 @@ const MOST_WORDS: usize = 300;
 /// process ends, and runs that share the remaining cores would exceed their limit only for that.
 const MOST_STUCK: usize = 16;
 
-/// How to sweep.
+/// The settings of a sweep.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The seeds.

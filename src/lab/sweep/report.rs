@@ -70,7 +70,7 @@ pub struct Group {
     pub internal: bool,
     /// The failure of the first run, with names and numbers.
     pub words: String,
-    /// The first runs by their number in the plan, up to [`MOST_SEEDS`].
+    /// The first runs by their number in the plan, up to `MOST_SEEDS`.
     pub first: Vec<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! The space-time diagram of a run as a static SVG, for papers and READMEs: a lifeline for each participant,
-//! time downwards, an arrow for each message.
+//! The space-time diagram of a run as a static SVG, for papers and READMEs: a lifeline for each
+//! participant, time downwards, an arrow for each message.
 //!
 //! The diagram draws the events of the story, or all events with [`Detail::Everything`]. Within a
 //! burst, distances are proportional to time unless labels need more room. Quiet stretches are
