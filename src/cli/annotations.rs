@@ -1,5 +1,6 @@
-//! What a build on GitHub shows beside the lines of a file: what failed there, in the form that its runner reads from a step's
-//! output (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+//! Annotations for builds on GitHub: failures in the form that GitHub's runner reads from a step's
+//! output, to show them beside the lines of a file
+//! (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,19 +9,19 @@ use super::stderr;
 use crate::diag::{Problem, Problems, Severity};
 use crate::report::Failed;
 
-/// Whether GitHub runs this.
+/// Whether this process runs in a build on GitHub.
 pub(super) fn are_wanted() -> bool {
     std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
-/// Says what failed in a scenario file, each beside its line.
+/// Reports the failed expectations of a scenario file, each at its line.
 pub(super) fn tell(file: &Path, failed: &[Failed<'_>]) {
     for failed in failed {
         stderr::warning(&annotation(file, failed));
     }
 }
 
-/// Says what is wrong with files, each beside its line.
+/// Reports problems of files, each at its line.
 pub(super) fn tell_problems(problems: &Problems) {
     for problem in problems.sorted() {
         if let Some(text) = of_problem(problem) {
@@ -58,14 +59,15 @@ fn annotation(file: &Path, failed: &Failed<'_>) -> String {
     format!("::error {properties}::{message}")
 }
 
-/// A line ends a command, and `%` begins what stands for another sign.
+/// Escapes the message of a workflow command: a line break would end the command, and `%` begins an
+/// escape.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// A property ends with a comma or a colon, too.
+/// Escapes a property of a workflow command, which a comma or a colon would end, too.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

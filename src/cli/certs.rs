@@ -31,16 +31,16 @@ pub(super) struct Args {
     /// A built-in herd's name, or a herd file
     #[arg(long, default_value = "riley")]
     herd: String,
-    /// The folder to put them in; made if it is not there
+    /// Write the files to this folder, which is created if it does not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// How long they are good
+    /// Days until the certificates expire
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
-    /// Make one for the clients' ports, too
+    /// Also make a certificate for the ports that clients connect to
     #[arg(long)]
     clients: bool,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }
@@ -68,7 +68,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Failure::Input(format!("can't write {}: {error}", path.display()))
     };
     fs::create_dir_all(&args.out).map_err(|error| failed(&args.out, &error))?;
-    // All are whole before the first has its name: those of two authorities do not fit together.
+    // All files are written completely before the first is renamed, because files of two
+    // authorities do not work together.
     let mut beside = Vec::new();
     for file in &files {
         let path = args.out.join(&file.name);
@@ -110,7 +111,7 @@ fn issue(herd: &Herd, args: &Args) -> Result<Vec<ToMake>, Box<dyn std::error::Er
             ("key", issued.key, true),
         ] {
             let name = format!("{name}.{end}");
-            // Some file systems don't tell the cases of letters apart.
+            // Some file systems ignore case.
             if files
                 .iter()
                 .any(|file| file.name.eq_ignore_ascii_case(&name))
@@ -127,17 +128,18 @@ fn issue(herd: &Herd, args: &Args) -> Result<Vec<ToMake>, Box<dyn std::error::Er
     Ok(files)
 }
 
-/// A file beside the place where it is to be. It is removed when this is dropped, unless it has got there.
+/// A temporary file beside its final place. Dropping it removes the file unless it was renamed.
 struct Beside(PathBuf);
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // Where it is there already, there is nothing to remove.
+        // If it was renamed, there is nothing to remove.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// A new file, so that nobody who may read an old one of that name may read this.
+/// Writes a new temporary file. An existing file could have wider permissions, or be open to
+/// another reader.
 fn write_beside(folder: &Path, file: &ToMake) -> io::Result<Beside> {
     let path = folder.join(format!(".{}.{}", file.name, std::process::id()));
     let mut options = OpenOptions::new();

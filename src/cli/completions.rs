@@ -1,11 +1,11 @@
-//! `herd completions`: what a shell needs to complete the command line.
+//! `herd completions`: scripts with which shells complete the command line.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::{Cli, Exit, Failure, print};
 
-/// Print what a shell needs to complete this command's names, flags and values
+/// Print a script with which a shell completes this command's names, flags and values
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -13,7 +13,7 @@ Examples:
   herd completions zsh > ~/.zfunc/_herd
   herd completions fish > ~/.config/fish/completions/herd.fish")]
 pub(super) struct Args {
-    /// Which shell
+    /// The shell that the script is for
     #[arg(value_enum)]
     shell: Shell,
 }

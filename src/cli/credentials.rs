@@ -1,4 +1,4 @@
-//! What a server has to show and to see, and how Places is reached, from the files that the settings name.
+//! Credentials of a server, and how it reaches Places, from the files that the settings name.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -25,7 +25,7 @@ impl From<CredentialsError> for Failure {
     }
 }
 
-/// From when until when the certificates are good that the settings name.
+/// The validity of all certificates that the settings name.
 pub(super) fn certificates(settings: &Settings) -> Result<Certificates, Failure> {
     let files = [
         ("peer-authorities", &settings.peers.authorities),
@@ -43,7 +43,7 @@ pub(super) fn certificates(settings: &Settings) -> Result<Certificates, Failure>
     Ok(Certificates { all, days })
 }
 
-/// Says what an operator should know of certificates: now, whenever others take their place, and each day.
+/// Warns about certificates that expire: at once, whenever they are replaced, and each day.
 pub(super) async fn remind(
     mut certificates: watch::Receiver<Certificates>,
     now: impl Fn() -> Timestamp,
@@ -55,7 +55,7 @@ pub(super) async fn remind(
         }
         let changed = async {
             if certificates.changed().await.is_err() {
-                // No others will come.
+                // The sender is gone, so nothing will replace them.
                 std::future::pending::<()>().await;
             }
         };
@@ -96,14 +96,14 @@ fn pair(files: &KeyFiles) -> Option<(&Path, &Path)> {
     Some((files.certificate.as_deref()?, files.key.as_deref()?))
 }
 
-/// The token by which operators may change something, if there is one.
+/// The token that authorises operators' changes; `None` if the settings name none.
 pub(super) fn admin_token(settings: &Settings) -> Result<Option<Token>, Failure> {
     let path = settings.admin_token_file.as_deref();
     let token = path.map(Token::load).transpose();
     token.map_err(|error| Failure::Input(error.to_string()))
 }
 
-/// How requests to Places are sent, but for the key: over TLS and through a proxy, where it is so.
+/// The settings of requests to Places, with TLS and a proxy where they apply, but without the key.
 pub(super) fn places(settings: &Settings) -> Result<PlacesConfig, Failure> {
     let mut config = settings.places_config();
     let encrypted = settings.places_url().encrypted;

@@ -14,10 +14,11 @@ use crate::trace::Trace;
 
 /// Report what changed from one run to another
 ///
-/// Compares events, not text: the path, hops, delay and messages of each update, the answers to clients, the faults, the
-/// expectations that passed, the states of links, and the records that servers hold at the end. Each side is a
-/// trace that `herd run --json` or `--trace` wrote, or a scenario, which is run now; beside a trace it runs with the trace's
-/// seed and `--swarm`.
+/// Compares events, not text: the path, hops, delay and messages of each update, the answers to
+/// clients, the faults, the expectations that passed, the states of links, and the records that
+/// servers hold at the end. Each side is a trace that `herd run --json` or `--trace` wrote, or a
+/// scenario, which is run now. A scenario that is compared with a trace runs with the seed and
+/// `--swarm` of the trace.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +35,7 @@ pub(super) struct Args {
     /// The first run: a trace, or a scenario
     #[arg(value_name = "A")]
     a: PathBuf,
-    /// The second: a trace, or a scenario
+    /// The second run: a trace, or a scenario
     #[arg(
         value_name = "B",
         required_unless_present = "seeds",
@@ -44,14 +45,14 @@ pub(super) struct Args {
     /// Run the scenario A with these two seeds and compare both
     #[arg(long, value_name = "N,N", value_delimiter = ',', num_args = 1)]
     seeds: Vec<u64>,
-    /// Print the difference as JSON, one object for each two runs
+    /// Print the difference as JSON, one object for each pair of runs
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     limited: Limited,
 }
 
-/// One of the two things to compare.
+/// One side of the comparison.
 enum Input {
     Traces(Vec<Trace>),
     Scenario(Box<Scenario>),
@@ -124,7 +125,7 @@ fn read(file: &Path) -> Result<Input, Failure> {
     Ok(Input::Scenario(Box::new(scenario)))
 }
 
-/// One scenario under two seeds.
+/// Runs one scenario with two seeds.
 fn seeds(args: &Args, given: Input) -> Result<(Trace, Trace), Failure> {
     let Input::Scenario(scenario) = given else {
         let file = args.a.display();
@@ -142,7 +143,8 @@ fn seeds(args: &Args, given: Input) -> Result<(Trace, Trace), Failure> {
     Ok((a, execute(&scenario.with_seed(b), args)?))
 }
 
-/// Each trace of the scenario, and the scenario run as that was. A single trace need not be called so.
+/// Pairs each trace of the scenario with a run of the scenario under the same seed. A file with a
+/// single trace is compared even if its scenario has another name.
 fn beside(
     scenario: &Scenario,
     file: &str,
@@ -181,8 +183,8 @@ fn beside(
     pairs.collect()
 }
 
-/// Two files with a run each, or with runs of the same scenarios, in whichever order: of those of the same scenario, with the same
-/// seed if there is one.
+/// Pairs the runs of two files. Two single runs are paired in any case. Otherwise both files must
+/// have the same scenarios, in any order, and runs of a scenario with equal seeds are paired first.
 fn matched(
     [file_a, file_b]: [String; 2],
     a: Vec<Trace>,
@@ -208,7 +210,7 @@ fn matched(
         let seed = |b: &Trace| b.header.seed == a.header.seed;
         let same = b.iter().position(|b| scenario(b) && seed(b));
         let like = || b.iter().position(scenario);
-        // A single one need not be called so.
+        // Only two single runs can have different scenarios here.
         let at = same.or_else(like).unwrap_or_default();
         pairs.push((a, b.remove(at)));
     }

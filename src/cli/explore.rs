@@ -14,15 +14,16 @@ use crate::files::quoted;
 use crate::scenario::Scenario;
 use crate::view::orders_page;
 
-/// Of an exploration with more orders a page has no tree.
+/// The maximum number of orders of which a page shows a tree.
 const MOST_ORDERS: usize = 20_000;
 
 /// Run a scenario in every order in which its messages can arrive
 ///
-/// Once the herd is up, a message that carries updates is delivered only when the explorer chooses it, and over all runs
-/// every possible choice is made. Steps of the same time are choices as well: each is done at every possible moment after
-/// the step before it. Every message takes 1 ms and steps have no times of their own, so a reply that names a skew, or that
-/// depends on a time, can fail for that reason alone.
+/// Once the herd is up, a message that carries updates is delivered only when the explorer chooses
+/// it, and over all runs every possible choice is made. Steps of the same time are choices as well:
+/// each is done at every possible moment after the step before it. Every message takes 1 ms and
+/// steps have no times of their own, so a reply that names a skew, or that depends on a time, can
+/// fail for that reason alone.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,16 +41,19 @@ pub(super) struct Args {
     /// The scenario file (.toml, .json)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where the first client goes, in place of where the scenario sends it; `all` for each server in turn
+    /// Send the first client to this server instead of the scenario's; `all` for each server in
+    /// turn
     #[arg(long, value_name = "NAME|all")]
     origin: Option<String>,
-    /// Let every step be done at any moment after the one before, not only steps of the same time
+    /// Let every step happen at any moment after the step before it, not only steps of the same
+    /// time
     #[arg(long)]
     any_time: bool,
-    /// Run one of all orders that differ only in the order of independent events
+    /// Run only one of all orders that differ in nothing but the order of independent events
     #[arg(long, conflicts_with_all = ["depth", "preemptions"])]
     reduce: bool,
-    /// Vary only the first N choices; later events happen in the order in which they became possible
+    /// Vary only the first N choices; later events happen in the order in which they became
+    /// possible
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
     /// Let up to N choices differ from the order in which events became possible
@@ -62,7 +66,7 @@ pub(super) struct Args {
     threads: Threads,
     #[command(flatten)]
     limited: Limited,
-    /// Write each kind of failing order to this folder, as a scenario that replays it
+    /// Write one failing order of each kind to this folder, as a scenario that replays it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the result as JSON, an object for each exploration, instead of the report
@@ -145,7 +149,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// Writes every order that broke something, and says how to replay it.
+/// Writes the failing orders of an exploration, and prints how to replay each.
 fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure> {
     for (number, broken) in (1..).zip(&exploration.broken) {
         let origin = exploration.origin.as_ref();
@@ -170,7 +174,7 @@ fn explore_one(
     let mut told: usize = 0;
     let watch = |counts: &Counts| {
         told += 1;
-        // Some times a second is enough for the eye.
+        // Every eighth batch is often enough for a reader.
         if progress && told.is_multiple_of(8) {
             let (orders, open) = (counts.orders, counts.open);
             let _ = write!(

@@ -1,4 +1,4 @@
-//! The options of `herd view` for one picture instead of a page, and for other tools.
+//! The options of `herd view` for a single picture, and for the formats of other tools.
 
 use std::io::Write as _;
 
@@ -8,10 +8,10 @@ use crate::trace::Trace;
 use crate::units::parse_duration;
 use crate::view::{self, Drawing, Window};
 
-/// A picture that is more pixels high than this is a long way to scroll.
+/// The height in pixels above which a picture is tedious to scroll through.
 const LARGE: i64 = 4_000;
 
-/// Something else than a page.
+/// The formats other than a page.
 #[derive(clap::Args)]
 #[group(id = "format", multiple = false, args = ["svg", "shiviz", "perfetto"])]
 pub(super) struct Export {
@@ -28,27 +28,27 @@ pub(super) struct Export {
     part: Part,
 }
 
-/// How much of a run is in it.
+/// The part of a run that is exported.
 #[derive(clap::Args)]
 struct Part {
     /// Include every event and every line, heartbeats as well (with --svg, --shiviz, --perfetto)
     #[arg(long, requires = "format")]
     all: bool,
-    /// Draw what happens from this moment of the run on, such as 1s (with --svg)
+    /// Draw only what happens from this moment of the run on, such as 1s (with --svg)
     #[arg(long, value_name = "TIME", requires = "svg", conflicts_with_all = ["shiviz", "perfetto"], value_parser = moment)]
     from: Option<u64>,
-    /// Draw what happens until this moment (with --svg)
+    /// Draw only what happens until this moment of the run (with --svg)
     #[arg(long, value_name = "TIME", requires = "svg", conflicts_with_all = ["shiviz", "perfetto"], value_parser = moment)]
     until: Option<u64>,
 }
 
 impl Export {
-    /// Whether it is requested.
+    /// Whether a format other than a page is requested.
     pub(super) fn is_wanted(&self) -> bool {
         self.svg || self.shiviz || self.perfetto
     }
 
-    /// The one run as it is wanted.
+    /// The single run in the requested format.
     pub(super) fn text(&self, traces: &[&Trace]) -> Result<String, Failure> {
         let [trace] = traces else {
             return Err(Failure::Input(format!(
@@ -79,7 +79,7 @@ impl Export {
     }
 }
 
-/// The picture; of one that is too large to be looked at it is said how large it is, and what makes it smaller.
+/// The picture. If it is very high, a note on standard error says how to draw a part of it.
 fn drawn(drawing: Drawing) -> String {
     let Drawing {
         svg,
@@ -89,7 +89,7 @@ fn drawn(drawing: Drawing) -> String {
     if height > LARGE {
         let (pixels, messages) = (show::grouped(height), show::grouped(messages));
         let size = show::grouped(svg.len().div_ceil(1000));
-        // Who can't be told still gets the picture.
+        // A note that cannot be written does not prevent the picture.
         let _ = writeln!(
             std::io::stderr(),
             "note: the picture is {pixels} pixels high, with {messages} messages, {size} kB: --from and --until draw a part"

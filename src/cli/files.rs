@@ -1,15 +1,15 @@
-//! How many files, and so connections, this process may have open, and who gets how many of them.
+//! The limit of open files, which also limits connections, and how a server divides it.
 
 use super::Failure;
 use crate::admin;
 use crate::herd::{Herd, ServerId};
 use crate::settings::Settings;
 
-/// What a server has open besides connections: listeners, logs, the runtimes' own, names that are looked up, files that
-/// are read again, and some to spare.
+/// The number of files that a server needs besides connections: listeners, logs, those of the
+/// runtimes, name look-ups, files that are read again, and a reserve.
 const OWN: usize = 40;
 
-/// How many a server takes or makes of each kind of connection.
+/// The maximum number of connections of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shares {
     clients: usize,
@@ -26,14 +26,15 @@ impl Shares {
         }
     }
 
-    /// How many files all of it needs.
+    /// The number of files that these connections and the rest of the server need.
     fn sum(&self, links: usize) -> usize {
-        // Each neighbour may be dialled while the connection that it made is still there.
+        // A neighbour can be dialled while a connection that it made is still open, so links count
+        // in addition to `peers`.
         OWN + admin::MOST + links + self.clients + self.peers + self.places
     }
 
-    /// What remains of each with only `files` files; `None` if that is not enough to serve anybody. Whatever clients
-    /// do there are some for servers, operators and Places; clients get the rest.
+    /// The shares that fit into `files` open files. Servers and Places get reserved shares,
+    /// whatever clients do; clients get the rest. `None` if nothing is left for clients.
     fn within(self, files: usize, links: usize) -> Option<Self> {
         let rest = files.checked_sub(OWN + admin::MOST + links)?;
         let peers = self.peers.min((2 * links).max(rest / 4).max(1));
@@ -47,19 +48,20 @@ impl Shares {
         (clients > 0).then_some(shares)
     }
 
-    /// The least number of files with which anything remains.
+    /// The smallest number of files with which clients can be served.
     fn least(self, links: usize) -> usize {
         let enough = (0..self.sum(links)).find(|&files| self.within(files, links).is_some());
         enough.unwrap_or_else(|| self.sum(links))
     }
 }
 
-/// Lets this process have as many files open as its settings may need. If it may not, lowers limits so that clients can't
-/// take what others need, and says so.
+/// Raises this process's limit of open files to what its settings need. If that is not allowed,
+/// lowers the limits of connections so that clients cannot use up the others' share, and returns a
+/// warning about it.
 ///
 /// # Errors
 ///
-/// When there are too few to serve anybody.
+/// If there are too few files to serve any client.
 pub(super) fn share(
     settings: &mut Settings,
     herd: &Herd,
@@ -97,7 +99,7 @@ pub(super) fn share(
     )))
 }
 
-/// How many files this process may have open, if that is fewer than `wanted`.
+/// Raises the limit of open files to `wanted`. Returns the limit if it is still lower.
 #[cfg(unix)]
 fn too_few(wanted: usize) -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

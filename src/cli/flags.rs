@@ -1,4 +1,4 @@
-//! The flags of all settings, made from their table.
+//! The flags of all settings, derived from their table.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::settings::key::{self, KeyPlace};
 use crate::settings::{self, Kind, Resolved, SETTINGS, Setting, Settings};
 use crate::{diag, places};
 
-/// A settings file, and the flags that were given.
+/// The settings file and the flags of a command line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SettingFlags {
     config: Option<PathBuf>,
@@ -88,19 +88,20 @@ impl FromArgMatches for SettingFlags {
 }
 
 impl SettingFlags {
-    /// All settings, from the flags, this process's environment and the file. Warnings are printed.
+    /// All settings, from the flags, this process's environment and the settings file. Prints
+    /// warnings.
     pub(super) fn resolve(&self) -> Result<Resolved, Failure> {
         let (resolved, warnings) = self.resolved()?;
         warn(&warnings);
         Ok(resolved)
     }
 
-    /// The same without warnings.
+    /// All settings, as from [`Self::resolve`], without printing warnings.
     pub(super) fn resolve_silently(&self) -> Result<Resolved, Failure> {
         Ok(self.resolved()?.0)
     }
 
-    /// How the log is to be written, before anything else is known.
+    /// The log's format, for errors that occur before all settings are resolved.
     pub(super) fn early_format(&self) -> Format {
         let mut given = self.given.iter();
         let flag = given.find(|(name, _)| *name == "log-format");
@@ -108,11 +109,12 @@ impl SettingFlags {
         stderr::early_format(flag, self.config.as_deref())
     }
 
-    /// The settings, and the warnings for whoever has another way to tell them.
+    /// All settings, and the warnings for callers that report them in another way.
     pub(super) fn resolved(&self) -> Result<(Resolved, Problems), Failure> {
         let variables = std::env::vars_os().filter_map(|(name, text)| {
             let name = name.into_string().ok()?;
-            // What is no text is no value of any setting; it is shown as well as it can be.
+            // No setting accepts a value that is not UTF-8. The lossy text makes the error message
+            // readable.
             let text = text.to_string_lossy().into_owned();
             let is_ours = name.starts_with(settings::PREFIX) || name == key::CREDENTIALS;
             is_ours.then_some((name, text))
@@ -126,7 +128,7 @@ impl SettingFlags {
         )?)
     }
 
-    /// The flags again, for another process, but not the one that each gets for itself.
+    /// The same flags for another process, except `but`, of which each process gets its own.
     pub(super) fn again(&self, but: &str) -> Vec<OsString> {
         let config = self
             .config
@@ -141,7 +143,7 @@ impl SettingFlags {
     }
 }
 
-/// The key to Places, from wherever it is.
+/// The key to Places, from whichever place has it.
 pub(super) fn places_key(
     settings: &Settings,
 ) -> Result<Option<(places::ApiKey, KeyPlace)>, Failure> {
@@ -152,14 +154,14 @@ pub(super) fn places_key(
     found.map_err(|error| Failure::Problems(Problem::without_place(error.to_string()).into()))
 }
 
-/// The herd of this name or file. Warnings are printed.
+/// The herd with this name or file. Prints warnings.
 pub(super) fn herd(reference: &str) -> Result<Herd, Failure> {
     let (herd, warnings) = Herd::load(reference, Some(Path::new(".")))?;
     warn(&warnings);
     Ok(herd)
 }
 
-/// The server of this name in `herd`.
+/// The server with this name in `herd`.
 pub(super) fn server(herd: &Herd, name: &str) -> Result<ServerId, Failure> {
     herd.id(name).ok_or_else(|| {
         let text = format!("there is no server `{name}` in the herd `{}`", herd.name());

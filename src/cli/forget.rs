@@ -1,4 +1,4 @@
-//! `herd forget`: a client that a herd is to know nothing of any more.
+//! `herd forget`: makes a herd forget a client.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -18,11 +18,12 @@ use crate::units::parse_duration;
 
 /// Have a herd forget what it knows of a client
 ///
-/// The newest time wins, so a client that sent a time far in the future can't update its location until that record is
-/// forgotten. The command asks one server, which sends a tombstone to all others; a server that is out of reach receives it
-/// when it returns, and its own record no longer counts. The client's next IAMAT is accepted, whatever its time.
+/// The newest time wins, so a client that sent a time far in the future can't update its location
+/// until that record is forgotten. The command asks one server, which sends a tombstone to all
+/// others; a server that is out of reach receives it when it returns, and its own record no longer
+/// counts. The client's next IAMAT is accepted, whatever its time.
 ///
-/// The server must have been given the same token (`herd serve --admin-token-file`).
+/// The server must have the same token (`herd serve --admin-token-file`).
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,7 +51,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// What a server knew of a client that it forgot: where it was, or that it was forgotten before.
+/// The record that a server forgot: a client's location, or an earlier tombstone.
 #[derive(Deserialize)]
 struct Was {
     #[serde(rename = "was_forgotten")]
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
     let asked = runtime.block_on(admin::post(&TokioNet, at, &path, &token, args.timeout));
-    // A name that is looked up for ever must not keep this from ending.
+    // A name look-up may block for ever, and must not keep the process from ending.
     runtime.shutdown_background();
     let reply = asked.map_err(|error| Failure::Failed(format!("can't ask {at}: {error}")))?;
     let text = String::from_utf8_lossy(&reply.body);
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Passed)
 }
 
-/// What the client is forgotten with, in words.
+/// The result in words.
 fn told(client: &str, was: &Was) -> String {
     let safe = |text: &str| escape(text.as_bytes());
     let (time, origin) = (safe(&was.time), safe(&was.origin));
@@ -108,7 +109,7 @@ fn told(client: &str, was: &Was) -> String {
     }
 }
 
-/// Why the server did not do it.
+/// The server's reason for a refusal, and what helps.
 fn refusal(at: &Address, status: u16, body: &str) -> String {
     let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let error = json.as_ref().and_then(|json| json["error"].as_str());
@@ -125,7 +126,7 @@ fn refusal(at: &Address, status: u16, body: &str) -> String {
     text
 }
 
-/// The id as a URL can hold it: what RFC 3986 calls unreserved stays.
+/// The id percent-encoded for a URL; characters that RFC 3986 calls unreserved are not encoded.
 fn encoded(id: &[u8]) -> String {
     const RESERVED: AsciiSet = NON_ALPHANUMERIC
         .remove(b'-')

@@ -1,4 +1,5 @@
-//! `herd health`: one question to one server, and an exit code. For images that have no shell and no other program.
+//! `herd health`: queries one server and exits by the answer. For images that have no shell and no
+//! other program.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use crate::units::parse_duration;
 /// The address at which a server is queried by default.
 pub(super) const USUAL_ADMIN: &str = "127.0.0.1:9600";
 
-/// What says where, as it says so to the server itself.
+/// The environment variable for the address, which also configures the server itself.
 const VARIABLE: &str = "HERD_ADMIN";
 
 /// Ask one server whether it is ready, and exit by the answer
 ///
-/// Asks the server's admin address (`herd serve --admin`) and prints the answer, without a shell or another program: for
-/// probes in minimal images. A server is ready when clients should be sent to it, and alive when its tasks run.
+/// Asks the server's admin address (`herd serve --admin`) and prints the answer, without a shell or
+/// another program: for probes in minimal images. A server is ready when clients should be sent to
+/// it, and alive when its tasks run.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +43,7 @@ pub(super) struct Args {
     timeout: Duration,
 }
 
-/// A host and a port that can be connected to.
+/// Parses an address to connect to: a host, and a port that is not 0.
 pub(super) fn address(text: &str) -> Result<Address, String> {
     Address::parse(text)
         .filter(|address| address.port > 0)
@@ -59,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
     let asked = runtime.block_on(admin::get(&TokioNet, &at, path, args.timeout));
-    // A name that is looked up for ever must not keep this from ending.
+    // A name look-up may block for ever, and must not keep the process from ending.
     runtime.shutdown_background();
     let reply = asked.map_err(|error| Failure::Failed(format!("can't ask {at}: {error}")))?;
     print(&String::from_utf8_lossy(&reply.body))?;
@@ -69,13 +71,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// Where the server of this environment listens for operators, as it can be reached from here.
+/// The admin address of the server with this environment, as it can be reached from this machine.
 fn from_environment() -> Result<Address, Failure> {
     let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let text = variable.as_deref().unwrap_or(USUAL_ADMIN);
     let wrong = |why| Failure::Input(format!("bad `{VARIABLE}` in the environment: {why}"));
     let mut at = address(text).map_err(wrong)?;
-    // Everywhere is also here.
+    // A server that listens on all addresses is reachable by the loopback address.
     match at.host.parse() {
         Ok(IpAddr::V4(ip)) if ip.is_unspecified() => "127.0.0.1".clone_into(&mut at.host),
         Ok(IpAddr::V6(ip)) if ip.is_unspecified() => "::1".clone_into(&mut at.host),

@@ -1,4 +1,4 @@
-//! `herd herds`: which herds there are, and whether a herd file is right.
+//! `herd herds`: lists the built-in herds, and checks herd files.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `herd hops`: from which server to which in how many hops.
+//! `herd hops`: measures the hops of updates between servers.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::sim::Simulator;
 use crate::survey::{self, Engine, Measure};
 use crate::units::LatencyRange;
 
-/// Herds up to this size are measured in the simulator, from every server.
+/// The maximum size of herds that the simulator measures, from every server.
 const SMALL: usize = 20;
 
 /// Measure in how many hops updates reach each server, against the shortest paths
 ///
-/// Up to 20 servers run in the simulator, and every origin and server is shown by itself. Of larger herds, and of links
-/// that differ, only the servers' decisions run, on a queue of events without a network: thousands of
-/// servers take seconds.
+/// Herds of up to 20 servers run in the simulator, and each origin and server is shown by itself.
+/// For larger herds, and for links with different latencies, only the servers' decisions run, on a
+/// queue of events without a network: thousands of servers take seconds.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,22 +35,23 @@ Exit codes:
 pub(super) struct Args {
     #[command(flatten)]
     which: WhichHerd,
-    /// Servers that don't run and links that carry nothing, with commas between them
+    /// Measure without these servers, which don't run, and links, which carry nothing
     #[arg(long, value_name = "NAME|LINK,…")]
     without: Option<String>,
-    /// How long a message takes on each link: one for all, or a range by which each link has its own
+    /// The latency of links: one for all, or a range from which each link's own is drawn
     #[arg(long, value_name = "RANGE", default_value = "20ms", value_parser = latency)]
     latency: LatencyRange,
     /// The seed from which links' latencies are drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Send only from this server
+    /// Send updates only from this server
     #[arg(long, value_name = "SERVER", conflicts_with = "origins")]
     from: Option<String>,
-    /// Send from this number of servers, evenly spread over the herd's list [default: all up to 20, else 10]
+    /// Send updates from this number of servers, evenly spread over the herd's list [default: all
+    /// up to 20, else 10]
     #[arg(long, value_name = "N")]
     origins: Option<usize>,
-    /// Use only the servers' decisions, whatever the size
+    /// Run only the servers' decisions, whatever the size of the herd
     #[arg(long)]
     model: bool,
     /// Print JSON
@@ -99,7 +100,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// What the servers run on: the simulator, if that can do it and a user would wait for it.
+/// The engine: the simulator if it supports the latencies and the herd is small enough not to be
+/// slow.
 fn engine(args: &Args, herd: &Herd) -> Engine {
     let LatencyRange { least, most } = args.latency;
     let ticks = least.as_nanos().is_multiple_of(1_000_000) && least <= Duration::from_secs(1);
@@ -110,7 +112,7 @@ fn engine(args: &Args, herd: &Herd) -> Engine {
     }
 }
 
-/// From where updates are sent: servers that run.
+/// The servers from which updates are sent. All of them run.
 fn origins(args: &Args, herd: &Herd, without: &Without) -> Result<Vec<ServerId>, Failure> {
     if let Some(name) = &args.from {
         let from = flags::server(herd, name)?;

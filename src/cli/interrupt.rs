@@ -1,4 +1,4 @@
-//! Long work that a user can end: Ctrl-C sets a flag, and the work looks at it between two pieces.
+//! Interruption of long work: Ctrl-C sets a flag, which the work checks between its pieces.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::signals::Signals;
 use super::{Exit, Failure};
 
-/// Whether the user wants the work to end.
+/// A flag that is set when the user wants the work to end.
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Watches from now on. A second signal ends the process at once.
+    /// Watches for signals from now on. A second signal ends the process at once.
     #[expect(
         clippy::disallowed_methods,
         reason = "waits for signals beside the work, and touches nothing of it but a flag"
@@ -36,7 +36,7 @@ impl Interrupt {
         Ok(Self(wanted))
     }
 
-    /// What is set then, for who does not know of signals.
+    /// The flag itself, for code that does not know about signals.
     pub(super) fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }

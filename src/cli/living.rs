@@ -1,4 +1,5 @@
-//! What a server does beside serving while it runs: it tells how it is, reads its settings again, and answers operators.
+//! What a server does beside serving: it reports its state, reloads its settings, and answers
+//! operators.
 
 use std::future::pending;
 use std::io::{self, Write as _};
@@ -19,10 +20,10 @@ use crate::net::secure::Certificates;
 use crate::net::tokio::TokioNet;
 use crate::places::{Counts, Report};
 
-/// What a supervised server says on standard output when all its links are synchronised.
+/// The line that a supervised server prints when all its links are synchronised.
 pub(super) const SYNCHRONISED: &str = "synchronised";
 
-/// Says once that all links are synchronised; never completes otherwise than by failing.
+/// Reports once that all links are synchronised. Completes only if writing fails.
 pub(super) async fn tell_when_whole(
     server: &str,
     mut whole: watch::Receiver<bool>,
@@ -37,7 +38,8 @@ pub(super) async fn tell_when_whole(
     pending().await
 }
 
-/// Tells the manager once that the server is ready, or that it has waited long enough to be; then how its links are.
+/// Notifies the service manager once when the server is ready or its grace has passed, with the
+/// number of links that are up.
 pub(super) async fn tell_when_ready(
     server: &str,
     manager: &Manager,
@@ -51,7 +53,7 @@ pub(super) async fn tell_when_ready(
     };
     while admin.readiness().is_err() && Instant::now() < admin.grace_ends {
         let changed = async {
-            // The metrics live as long as `admin`.
+            // This cannot fail: the metrics live as long as `admin`.
             let _ = changes.changed().await;
         };
         or(changed, sleep_until(admin.grace_ends)).await;
@@ -75,7 +77,7 @@ pub(super) async fn tell_when_ready(
     pending().await
 }
 
-/// Reads the settings again whenever this process gets the signal for it.
+/// Reloads the settings on each SIGHUP.
 pub(super) async fn reload_when_told(
     mut reloads: Reloads,
     mut reload: Reload<'_>,
@@ -86,14 +88,15 @@ pub(super) async fn reload_when_told(
         let server = &*reload.me.name;
         tracing::info!(server, "SIGHUP: reads the settings again");
         manager.reloading();
-        // Whatever is wrong with the settings, who rotates logs says so by the same signal.
+        // Tools that rotate logs use the same signal, so logs are reopened even if the settings are
+        // invalid.
         reload.logs.reopen();
         let status = reload.now();
         manager.ready(status);
     }
 }
 
-/// Says again and again what was left out of the log.
+/// Reports regularly how many lines the log's quota suppressed.
 pub(super) async fn sum_up(server: &str, quota: &Quota) -> Result<Exit, Failure> {
     loop {
         sleep(log::WINDOW).await;
@@ -110,7 +113,7 @@ pub(super) async fn remind(
     match credentials::remind(certificates, || TokioNet.now(), say).await {}
 }
 
-/// Says what became of look-ups that were not answered, as often as that is worth it.
+/// Warns about failed look-ups, at limited intervals.
 pub(super) async fn tell_of_look_ups(server: &str, look_ups: &Counts) -> Result<Exit, Failure> {
     loop {
         warn_of_look_ups(server, look_ups.reports().await);
@@ -123,7 +126,7 @@ pub(super) fn warn_of_look_ups(server: &str, reports: Vec<Report>) {
     }
 }
 
-/// Answers operators, if there is a listener for them.
+/// Answers operators; without a listener it waits for ever.
 pub(super) async fn watch_over(
     listener: Option<<TokioNet as Net>::Listener>,
     admin: Arc<Admin>,
@@ -135,7 +138,7 @@ pub(super) async fn watch_over(
     Err(Failure::Internal(error.to_string()))
 }
 
-/// Says something on standard output.
+/// Prints a line on standard output and flushes it.
 fn say(word: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{word}");

@@ -1,4 +1,4 @@
-//! `herd load`: requests for a herd, and how it took them.
+//! `herd load`: sends requests to a herd and measures its answers.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,15 +17,17 @@ use crate::units::DurationText;
 
 /// Put load on any herd that speaks the client protocol, and measure its answers
 ///
-/// The seed determines all requests, and each answer is checked against its request: `wrong` matches no request, `lost` did
-/// not arrive by the deadline or before its connection ended, `duplicate` arrived a second time. In a closed loop (the
-/// default) a request is sent when there is room for it, and its latency counts from then. At a fixed --rate the latency
-/// counts from when the request was due, whether it was sent or not, so that a frozen server can't hide it (coordinated
-/// omission); a request without an answer --timeout after it was due is lost. Sending on time keeps a core busy.
+/// The seed determines all requests, and each answer is checked against its request: `wrong`
+/// matches no request, `lost` did not arrive by the deadline or before its connection ended,
+/// `duplicate` arrived a second time. In a closed loop (the default) a request is sent when the
+/// window has room for it, and its latency counts from then. At a fixed --rate the latency counts
+/// from when the request was due, whether it was sent or not, so that a frozen server can't hide it
+/// (coordinated omission); a request without an answer --timeout after it was due is lost. Sending
+/// on time keeps a core busy.
 ///
-/// Any spelling of a skew is accepted, and so are answers that end with line feeds, without one, or with their connection.
-/// A server that closes each connection after its first answer gets one connection for each request. The first answer that
-/// can't be parsed is shown as it arrived.
+/// Any spelling of a skew is accepted, and so are answers that end with line feeds, without one, or
+/// with their connection. A server that closes each connection after its first answer gets one
+/// connection for each request. The first answer that can't be parsed is shown as it arrived.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,55 +43,59 @@ Exit codes:
   1  something was wrong, lost, duplicate or never reached a server, or nothing could connect
   2  the command line or the herd file is bad")]
 pub(super) struct Args {
-    /// HOST:PORT of a server's listener for clients; with --herd, names of servers (none: all of them)
+    /// HOST:PORT of a server's listener for clients; with --herd, names of servers (none: all of
+    /// them)
     #[arg(value_name = "SERVER", required_unless_present = "herd")]
     servers: Vec<String>,
-    /// A built-in herd's name, or a herd file: where its servers are, and what they are called
+    /// A built-in herd's name, or a herd file, for the servers' names and addresses
     #[arg(long, value_name = "NAME|FILE")]
     herd: Option<String>,
-    /// Connections in all, spread over the servers
+    /// The number of connections, spread over the servers
     #[arg(short, long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     connections: u32,
-    /// Requests in flight on each connection
+    /// The maximum number of requests in flight on each connection
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     window: u32,
-    /// Open a connection for each request, whose time counts towards the answer's. This is detected where a server closes
-    /// connections after their first answer
+    /// Open a connection for each request, and count the time to connect as part of the latency.
+    /// Without this flag it happens where a server closes connections after their first answer
     #[arg(long, conflicts_with = "window")]
     reconnect: bool,
-    /// Requests a second in all, whatever the servers do [default: a closed loop]
+    /// Requests a second over all connections, whatever the servers do [default: a closed loop]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     rate: Option<u64>,
     /// How long to send requests [default: 10s, without --count]
     #[arg(short, long, value_name = "TIME")]
     duration: Option<DurationText>,
-    /// How many requests to send
+    /// The number of requests to send
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
-    /// How many of a hundred requests are WHATSAT, each of which is one look-up at Places. A connection that has sent no IAMAT
-    /// yet sends one before its first WHATSAT, which is not counted
+    /// The percentage of requests that are WHATSAT, each of which is one look-up at Places. A
+    /// connection that has sent no IAMAT yet sends one before its first WHATSAT, which is not
+    /// counted
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     whatsat: u8,
-    /// How long an answer or a connection may take
+    /// How long an answer, or opening a connection, may take
     #[arg(long, value_name = "TIME", default_value = "5s")]
     timeout: DurationText,
-    /// Follow this number of updates a second to all servers, one after the other. Each followed update
-    /// causes one look-up at Places at every server but its origin
+    /// Follow this number of updates a second to all servers, one after the other. Each followed
+    /// update causes one look-up at Places at every server but its origin
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     propagation: u32,
-    /// Measure the processor time of this process, a server's on this machine; again for each further one
+    /// Measure the processor time of the server with this process id, on this machine; repeat it
+    /// for several servers
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
     /// The seed of all requests. Loads that run at the same time need different seeds
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Threads that make the load
+    /// The number of threads that send requests
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
     /// Speak TLS, and trust the authorities in this PEM file to sign servers' certificates
     #[arg(long, value_name = "FILE")]
     tls_authorities: Option<PathBuf>,
-    /// The name that each server's certificate must be for [default: the server's name, or its host]
+    /// The name that each server's certificate must be for [default: the server's name, or its
+    /// host]
     #[arg(long, value_name = "NAME", requires = "tls_authorities")]
     tls_name: Option<String>,
     /// Print the summary as one JSON object, times in nanoseconds
@@ -134,7 +140,7 @@ async fn make(load: &Arc<Load>) -> Result<(), Failure> {
     made.map_err(|error| Failure::Internal(format!("the load ended: {error}")))
 }
 
-/// Takes the line away whatever ends the load.
+/// Erases the progress line when dropped, however the load ends.
 struct Clear;
 
 impl Drop for Clear {
@@ -143,7 +149,7 @@ impl Drop for Clear {
     }
 }
 
-/// Keeps one line up to date where somebody looks at it.
+/// Shows the progress on one line if standard error is a terminal.
 async fn show(load: &Load) -> Result<(), Failure> {
     if !std::io::stderr().is_terminal() {
         return std::future::pending().await;
@@ -155,7 +161,8 @@ async fn show(load: &Load) -> Result<(), Failure> {
     }
 }
 
-/// The first signal lets what is under way be answered; a second one does not wait for that.
+/// The first signal stops sending, and requests in flight are still answered. The second signal
+/// ends the load at once.
 async fn interrupts(load: &Load) -> Result<(), Failure> {
     let Ok(mut signals) = Signals::new() else {
         return std::future::pending().await;
@@ -245,7 +252,7 @@ fn targets(args: &Args) -> Result<Vec<Target>, Failure> {
     Ok(ids.into_iter().map(target).collect())
 }
 
-/// `HOST:PORT`, an IPv6 address in brackets.
+/// Parses `HOST:PORT`, with an IPv6 address in brackets.
 fn address(text: &str) -> Option<Address> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|&port| port > 0)?;

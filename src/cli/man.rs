@@ -15,7 +15,8 @@ Examples:
   herd man | man -l -
   herd man --out ~/.local/share/man/man1 && man herd-run")]
 pub(super) struct Args {
-    /// Write `herd.1` and a page for each subcommand (`herd-run.1` and so on) into this folder, which is made if need be
+    /// Write `herd.1` and a page for each subcommand (`herd-run.1` and so on) into this folder,
+    /// which is created if it does not exist
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -32,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Passed)
 }
 
-/// The page of a command, and those of its subcommands.
+/// Writes the page of a command, and those of its subcommands.
 fn write(command: &clap::Command, folder: &Path) -> Result<(), Failure> {
     // Once it is built, a subcommand's display name is its whole name with dashes.
     let name = command.get_display_name().unwrap_or(command.get_name());

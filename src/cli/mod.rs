@@ -68,7 +68,7 @@ use clap::{Parser, Subcommand};
 
 use crate::diag::Problems;
 
-/// What the command's exit code says.
+/// The exit codes of commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Everything passed.
@@ -79,7 +79,8 @@ pub enum Exit {
     BadInput = 2,
     /// Something inside failed, which is a bug.
     Internal = 3,
-    /// A server stopped as it was told to, and neighbours may lack something of what it knew.
+    /// A server stopped as requested, but neighbours did not confirm that they have all its
+    /// records.
     Unconfirmed = 4,
 }
 
@@ -200,7 +201,7 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// What clap has to say in place of a command: help, or what is wrong with the command line.
+/// Prints clap's help or its error about the command line. With a JSON log, the error is JSON, too.
 fn refuse(error: &clap::Error) -> ExitCode {
     let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     stderr::speak(stderr::format_of_command_line(args), "");
@@ -212,22 +213,22 @@ fn refuse(error: &clap::Error) -> ExitCode {
     error.exit()
 }
 
-/// Why a command could not do what it was to do.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// Files are wrong, each in its place.
+    /// Files have problems, each with its place.
     #[error("{0}")]
     Problems(#[from] Problems),
-    /// Something else about the input is wrong.
+    /// Something else about the input or the command line is wrong.
     #[error("{0}")]
     Input(String),
-    /// What was requested was tried and went wrong.
+    /// The requested action was tried and failed.
     #[error("{0}")]
     Failed(String),
-    /// Nothing about the input is wrong.
+    /// The program failed, although its input is good.
     #[error("{0}")]
     Internal(String),
-    /// What was to be printed could not be.
+    /// The output could not be written.
     #[error("can't write the output: {0}")]
     Output(#[from] io::Error),
 }
@@ -254,7 +255,7 @@ fn warn(problems: &Problems) {
     stderr::problems(problems);
 }
 
-/// The report with its verdicts in colour.
+/// The report with its verdicts coloured.
 #[cfg(feature = "sim")]
 fn painted(report: &str) -> String {
     use anstyle::{AnsiColor, Style};
@@ -280,14 +281,15 @@ fn painted(report: &str) -> String {
     report.split_inclusive('\n').map(paint).collect()
 }
 
-/// Prints to standard output; anstream takes colours out where they don't belong.
+/// Prints to standard output. anstream removes colours where they are not supported.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
     heard(written.and_then(|()| stdout.flush()))
 }
 
-/// Nobody may be reading any more, as when a pager is left: that is no failure, and the verdict is what it would have been.
+/// Ignores a broken pipe: a reader that closes early, such as a pager, is no failure and does not
+/// change the verdict.
 fn heard(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if is_nobody_reading(&error) => Ok(()),
@@ -299,7 +301,7 @@ fn is_nobody_reading(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// How many of something of which none makes no sense.
+/// Parses a number that must be at least 1.
 #[cfg(feature = "sim")]
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {

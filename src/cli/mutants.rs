@@ -1,4 +1,4 @@
-//! `herd mutants`: whether what looks for bugs finds some. Only with the feature `mutants`.
+//! `herd mutants`: tests whether the searches find planted bugs. Only with the feature `mutants`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
@@ -13,7 +13,8 @@ use crate::mutants::hunt::{Finder, Ground, hunt};
 use crate::mutants::{Mutant, Row, text, to_json};
 use crate::parallel::in_order;
 
-/// What is explored: each has few orders, or those that differ least from the usual one are soon run.
+/// The scenarios for `explore` by default. Each has few orders, or shows mistakes in orders close
+/// to the usual one, which run first.
 const EXPLORED: [&str; 6] = [
     "scenarios/one-update.toml",
     "scenarios/two-updates.toml",
@@ -23,12 +24,13 @@ const EXPLORED: [&str; 6] = [
     "scenarios/faults/sever.toml",
 ];
 
-/// Plant bugs in the server and see what finds them
+/// Plant bugs in the server, and report which search finds them
 ///
-/// Each mutant is the real server with one mistake in it, which all servers of a herd make. `run` plays scenarios
-/// until one fails, `explore` some of them in every order, `survey` every set of few failures of a herd, and `sweep`
-/// a scenario with many seeds. What was found is shrunk. The exit code says whether each mutant was found by anybody.
-/// All do the same with the true server, too, in which they must find nothing.
+/// Each mutant is the real server with one mistake, which all servers of a herd make. `run` runs
+/// scenarios until one fails, `explore` runs some of them in every order, `survey` every small
+/// failure set of a herd, and `sweep` a scenario with many seeds. The runs that fail are shrunk.
+/// The exit code says whether each mutant was found by at least one search. All searches also run
+/// on the true server, in which they must find nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +43,7 @@ Exit codes:
   1  one was not, or there was
   2  a file or the command line is bad")]
 pub(super) struct Args {
-    /// Only these mutants
+    /// Search only for these mutants
     #[arg(value_name = "MUTANT")]
     mutants: Vec<String>,
     /// The scenarios for `run`, files or folders of them
@@ -81,7 +83,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mutants = mutants(&args.mutants)?;
     outputs::check_folder(args.out.as_ref())?;
-    // The true server takes longest, for nobody finds anything.
+    // The true server takes longest, since no search ends early, so it begins first.
     let subjects: Vec<Option<Mutant>> = [None]
         .into_iter()
         .chain(mutants.into_iter().map(Some))
@@ -132,7 +134,7 @@ fn hunt_all(subjects: &[Option<Mutant>], ground: &Ground, threads: NonZeroUsize)
     rows
 }
 
-/// Shows on a terminal who is done with.
+/// Shows on a terminal which mutant's searches are finished.
 fn tell(at: usize, row: &Row) {
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
@@ -159,7 +161,7 @@ fn write_small(folder: &Path, rows: &[Row]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The built-in herd that is called so.
+/// The built-in herd with this name.
 fn herd(name: &str) -> Result<Herd, Failure> {
     let unknown = || {
         Failure::Input(format!(
@@ -169,7 +171,7 @@ fn herd(name: &str) -> Result<Herd, Failure> {
     Herd::builtin(name).ok_or_else(unknown)
 }
 
-/// The mutant that is called so.
+/// The mutant with this name.
 pub(super) fn named(name: &str) -> Result<Mutant, Failure> {
     let mutant = name.parse::<Mutant>();
     mutant.map_err(|error| Failure::Input(error.to_string()))

@@ -1,5 +1,5 @@
-//! Sends the service manager the state of this process, as systemd's `sd_notify` does: a datagram to the socket that
-//! the environment names. Without one nothing is sent.
+//! Notifies the service manager of this process's state, in the protocol of systemd's `sd_notify`:
+//! a datagram to the socket that the environment names. Without such a socket nothing is sent.
 
 use std::io;
 #[cfg(unix)]
@@ -11,22 +11,23 @@ use super::Failure;
 use crate::server::Handle;
 use crate::units::format_duration;
 
-/// A manager that has many watchdogs to feed would be told too much otherwise.
+/// The maximum pause between two watchdog notifications.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A busy machine does not let a thread run much more often than this needs.
+/// The shortest accepted watchdog time. A busy machine may not schedule a thread often enough for a
+/// shorter one.
 const SHORTEST_WATCHDOG: Duration = Duration::from_millis(50);
 
 /// The service manager to notify.
 pub(super) struct Manager {
     #[cfg(unix)]
     socket: Option<(UnixDatagram, SocketAddr)>,
-    /// A process that does not say that it gets on within this time is killed.
+    /// The manager kills the process after this time without a notification.
     watchdog: Option<Duration>,
 }
 
 impl Manager {
-    /// The one that the environment names, if it does not want to be told too often.
+    /// The manager that the environment names. Fails if its watchdog time is too short.
     pub(super) fn of_this_process() -> Result<Self, Failure> {
         let watchdog = watchdog();
         if let Some(watchdog) = watchdog
@@ -55,7 +56,7 @@ impl Manager {
         #[cfg(unix)]
         {
             use rustix::time::{ClockId, clock_gettime};
-            // By this systemd tells this reload from one before.
+            // By this time systemd distinguishes this reload from earlier ones.
             let now = clock_gettime(ClockId::Monotonic);
             let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1000;
             self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
@@ -70,7 +71,7 @@ impl Manager {
         self.tell("WATCHDOG=1");
     }
 
-    /// A manager that does not listen is its own fault.
+    /// Sends a notification. Errors are ignored: the server does not depend on its manager.
     fn tell(&self, text: &str) {
         #[cfg(unix)]
         if let Some((socket, manager)) = &self.socket {
@@ -81,17 +82,19 @@ impl Manager {
     }
 }
 
-/// Tells the manager that the server gets on, as long as it does: its listeners wait for connections, and its decisions
-/// are not stuck. A server that stops has a deadline of its own.
+/// Feeds the watchdog as long as the server makes progress: its listeners wake up, and its
+/// decisions are not stuck. A server that is stopping is always fed, since stopping has its own
+/// deadline.
 ///
-/// A thread does so: timers of a server that is flooded are late, which does not mean that it is stuck.
+/// Feeding needs its own thread. The timers of a flooded server are late although it is not stuck.
 pub(super) fn keep_alive(manager: &Arc<Manager>, server: Handle) -> io::Result<()> {
     let Some(watchdog) = manager.watchdog else {
         return Ok(());
     };
     let manager = Arc::clone(manager);
     let pause = (watchdog / 4).min(LONGEST_PAUSE);
-    // Twice, so that each listener has counted on whenever it is looked at.
+    // Listeners count twice as often as they are checked, so that each has counted since the last
+    // check.
     server.pulse_every(pause / 2);
     let feed = move || {
         manager.alive();
@@ -126,7 +129,7 @@ fn socket() -> Option<(UnixDatagram, SocketAddr)> {
         _ => return None,
     };
     let socket = UnixDatagram::unbound().ok()?;
-    // A manager that is stuck must not stop a server.
+    // A stuck manager must not block the server.
     socket.set_nonblocking(true).ok()?;
     Some((socket, manager))
 }

@@ -1,5 +1,5 @@
-//! What a command is to write, looked at before it works: what can't be written is reported at once, and nothing that
-//! was read is overwritten, by whatever name or link.
+//! Output files, checked before a command works: one that cannot be written is reported at once,
+//! and no input is overwritten, whatever name or link leads to it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::files;
 
-/// Whether all these files can be written, and each is none that this process has read and no other that is written.
-/// Each comes with the flag that names it. What is to be read is read before this is called.
+/// Fails unless all these files can be written, differ from each other, and are none that this
+/// process has read. Each comes with the flag that names it. Call this after all inputs are read,
+/// since only those are protected.
 pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
     let outputs: Vec<(&str, &Path)> = (outputs.iter())
         .filter_map(|(flag, file)| Some((*flag, (*file)?)))
@@ -27,7 +28,7 @@ pub(super) fn check(outputs: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses to overwrite what was read.
+/// Fails if the file was read by this process.
 fn spare(what: &str, file: &Path) -> Result<(), Failure> {
     if files::was_read(file) {
         let name = file.display();
@@ -38,8 +39,8 @@ fn spare(what: &str, file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file as a whole: beside its place first, so that whoever looks finds the old one or the new one, and the old one stays
-/// where there is no room for the new one.
+/// Writes a file atomically: a temporary file beside it is renamed. Readers see the old or the new
+/// content, and the old one stays if the disk is full.
 pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
     spare("the output", file)?;
     put(file, text.as_bytes()).map_err(|error| cannot(file, &error))
@@ -48,10 +49,10 @@ pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
 fn put(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let before = fs::metadata(file).ok();
     if before.as_ref().is_some_and(|before| !before.is_file()) {
-        // A pipe or a terminal has no place beside it.
+        // A pipe or a terminal cannot be replaced by a renamed file.
         return fs::write(file, bytes);
     }
-    // A link stays a link.
+    // A symbolic link stays, and its target is replaced.
     let place = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let Some((beside, mut new)) = begin_beside(&place) else {
         return fs::write(file, bytes);
@@ -62,13 +63,14 @@ fn put(file: &Path, bytes: &[u8]) -> io::Result<()> {
     });
     let moved = written.and_then(|()| fs::rename(&beside, &place));
     if moved.is_err() {
-        // It may be gone already; what went wrong first is what is reported.
+        // The first error is the one to report, so an error of removing is ignored.
         let _ = fs::remove_file(&beside);
     }
     moved
 }
 
-/// An empty file in the same folder; none where the folder is no place for another file, though the file itself may be written.
+/// Creates an empty temporary file in the same folder. `None` if that is not allowed, although the
+/// file itself may be writable.
 fn begin_beside(place: &Path) -> Option<(PathBuf, File)> {
     let mut name = std::ffi::OsString::from(".");
     name.push(place.file_name()?);
@@ -79,7 +81,7 @@ fn begin_beside(place: &Path) -> Option<(PathBuf, File)> {
     Some((beside, new))
 }
 
-/// Whether files can be written into this folder, which is made if need be.
+/// Fails unless files can be written into this folder, which is created if it does not exist.
 pub(super) fn check_folder(folder: Option<&PathBuf>) -> Result<(), Failure> {
     let Some(folder) = folder else {
         return Ok(());
@@ -89,7 +91,8 @@ pub(super) fn check_folder(folder: Option<&PathBuf>) -> Result<(), Failure> {
     tried.map_err(|error| cannot(folder, &error))
 }
 
-/// Whether two paths lead to one file, though it may not be there yet. What is no file, such as `/dev/null`, can be named twice.
+/// Whether two paths lead to the same file, even if it does not exist yet. Special files such as
+/// `/dev/null` can be named twice.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let is_special = |path: &Path| fs::metadata(path).is_ok_and(|found| !found.is_file());
     let is_one_place = || place(one).is_some_and(|of_one| Some(of_one) == place(other));
@@ -104,12 +107,12 @@ fn place(path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Whether a file could be written. It is left as it is, or as absent.
+/// Fails unless the file could be written. The file is left as it is, or absent.
 fn writable(file: &Path) -> io::Result<()> {
     match fs::metadata(file) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(found) if found.is_file() => OpenOptions::new().append(true).open(file).map(drop),
-        // Something like a pipe, which may mind being opened twice.
+        // A pipe may not tolerate being opened twice, so it is not tried.
         Ok(_) => Ok(()),
         Err(_) => {
             let options = OpenOptions::new().append(true).create_new(true).clone();

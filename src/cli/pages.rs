@@ -10,7 +10,8 @@ pub(super) fn write(file: &Path, page: &str) -> Result<(), Failure> {
     outputs::write(file, page)
 }
 
-/// How a page refers to a file: from the folder that the page is in, so that both can be moved together.
+/// The relative URL of a file in a page. It starts at the page's folder, so that both can be moved
+/// together.
 pub(super) fn link(page: &Path, file: &Path) -> String {
     let whole = |path: &Path| absolute(path).unwrap_or_else(|_| path.to_owned());
     let (page, file) = (whole(page), whole(file));
@@ -33,7 +34,7 @@ fn parts(path: &Path) -> Vec<Component<'_>> {
     path.components().collect()
 }
 
-/// As a part of a URL.
+/// Percent-encodes a part of a URL.
 fn encoded(name: &str) -> String {
     let mut text = String::new();
     for byte in name.bytes() {
@@ -59,7 +60,7 @@ mod tests {
             "../found/b%20c%3F.toml"
         );
         assert_eq!(from("/a/b/page.html", "/a/c.toml"), "../c.toml");
-        // No scheme of its own.
+        // A colon must not make it a scheme.
         assert_eq!(from("page.html", "javascript:a/b"), "javascript%3Aa/b");
     }
 }

@@ -1,19 +1,20 @@
-//! How far a long piece of work is, on a terminal only.
+//! The progress of long work, on a terminal only.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-/// A line on standard error that is written again and again. Where that is no terminal, nothing is.
+/// A progress line on standard error, rewritten in place. If standard error is no terminal, nothing
+/// is written.
 pub(super) struct Progress {
     what: &'static str,
     all: usize,
     shown: bool,
-    /// Thousandths that are done, as last shown.
+    /// The share that was last shown, in thousandths.
     last: Mutex<Option<usize>>,
 }
 
 impl Progress {
-    /// Of `all` pieces none is done. `what` names them.
+    /// Starts with none of `all` pieces finished. `what` names the pieces.
     pub(super) fn new(what: &'static str, all: usize) -> Self {
         Self {
             what,
@@ -23,14 +24,14 @@ impl Progress {
         }
     }
 
-    /// Shows that `done` are done.
+    /// Shows that `done` pieces are finished.
     pub(super) fn show(&self, done: usize) {
         if !self.shown || self.all == 0 {
             return;
         }
         let share = done.saturating_mul(1000) / self.all;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // Threads may come late with less.
+        // Calls of several threads can arrive out of order, so only increases are shown.
         if last.is_none_or(|last| share > last) {
             *last = Some(share);
             let (tens, tenth) = (share / 10, share % 10);
@@ -41,7 +42,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// The line is gone.
+    /// Erases the line.
     fn drop(&mut self) {
         if self.shown {
             let _ = write!(io::stderr(), "\r\x1b[K");

@@ -1,4 +1,4 @@
-//! Reading the settings again while a server runs: all of them are taken, or none.
+//! Reloads the settings of a running server, all of them or none.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::net::secure::{Certificates, Credentials, Keyring, Servers};
 use crate::places::{Places, Replaceable};
 use crate::settings::{self, Settings};
 
-/// What a running server was begun with, and what of it can be changed.
+/// The settings that a running server began with, and its parts that a reload changes.
 pub(super) struct Reload<'a> {
     pub(super) flags: &'a SettingFlags,
-    /// As the command line names the herd.
+    /// The herd's name or file, as on the command line.
     pub(super) reference: &'a str,
-    /// The herd as it was last read.
+    /// The herd as last loaded.
     pub(super) herd: Herd,
-    /// This server as its herd had it when it began.
+    /// This server as the herd file had it when the server began.
     pub(super) me: &'a Server,
     pub(super) begun_with: &'a Settings,
     pub(super) logs: &'a Logs,
@@ -32,7 +32,7 @@ pub(super) struct Reload<'a> {
     pub(super) certificates: watch::Sender<Certificates>,
 }
 
-/// All that was read, and is good.
+/// New settings that were read and checked.
 struct Read {
     few_files: Option<String>,
     settings: Settings,
@@ -45,12 +45,13 @@ struct Read {
 }
 
 impl Reload<'_> {
-    /// Reads everything again, and reports the outcome: in the log, and in a few words here.
+    /// Reloads everything. The outcome is logged, and returned in a few words for the service
+    /// manager.
     pub(super) fn now(&mut self) -> &'static str {
         let read = match self.read() {
             Ok(read) => read,
             Err(failure) => {
-                // One record is one line, whatever is wrong in how many places.
+                // The failure can have several lines, but a log record must be one.
                 let failure = failure.to_string();
                 let failure: Vec<&str> = failure.split_whitespace().collect();
                 let (server, failure) = (&*self.me.name, failure.join(" "));
@@ -76,7 +77,7 @@ impl Reload<'_> {
         }
         let mut fixed = settings::need_a_restart(self.begun_with, &settings);
         let me = read.herd.server(read.me);
-        // Where it was told to listen elsewhere, the herd file only says where others connect to.
+        // If a setting says where to listen, the herd file only says where others connect to.
         let (listen, peer_listen) = (&self.begun_with.listen, &self.begun_with.peer_listen);
         for (what, changed) in [
             (
@@ -107,7 +108,7 @@ impl Reload<'_> {
         let mut settings = resolved.settings;
         let (herd, more) = Herd::load(self.reference, Some(Path::new(".")))?;
         warnings.extend(more);
-        // Into the log like all else: nobody reads standard error beside it, and it may be stuck.
+        // Warnings go to the log. Standard error beside it has no reader, and may block.
         for warning in warnings.sorted() {
             let warning = stderr::in_one_line(warning);
             tracing::warn!(server = &*self.me.name, "{warning}");
@@ -132,8 +133,8 @@ impl Reload<'_> {
         })
     }
 
-    /// This server in a herd that may have changed. Its own name and the herd's are in every greeting, and don't change
-    /// while it runs.
+    /// This server's id in a reloaded herd. The names of the herd and of the server are part of
+    /// every handshake, so they must not change while the server runs.
     fn find_me(&self, herd: &Herd) -> Result<ServerId, Failure> {
         let (is, was) = (herd.name(), self.herd.name());
         if is != was {
@@ -153,8 +154,8 @@ impl Reload<'_> {
         })
     }
 
-    /// What was only bound because servers prove who they are stays so: a file that is gone by mistake must not open
-    /// the port to everybody.
+    /// Fails if servers would no longer have to authenticate. The port may have been opened only
+    /// because they must, so a file that is missing by mistake must not open it to everybody.
     fn check_still_proved(&self, settings: &Settings, new: &Credentials) -> Result<(), Failure> {
         let were_proved = self.begun_with.peers.is_given();
         if were_proved && matches!(new.servers, Servers::Open) && !settings.insecure_peers {

@@ -1,4 +1,4 @@
-//! `herd run`: scenario files in, verdicts out.
+//! `herd run`: runs scenario files and prints reports and verdicts.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -37,7 +37,8 @@ Exit codes:
     reason = "each is a flag of the command line"
 )]
 pub(super) struct Args {
-    /// Scenario files (.toml, .json; `-` for standard input), or folders of them; in these, herd files and folders named `herds` are passed over
+    /// Scenario files (.toml, .json; `-` for standard input), or folders of them; herd files and
+    /// folders named `herds` in a folder are skipped
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Run with this seed instead of the scenario's
@@ -71,7 +72,7 @@ pub(super) struct Args {
     limited: Limited,
     #[command(flatten)]
     threads: Threads,
-    /// All servers make this mistake
+    /// Let all servers make this mistake
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
@@ -276,8 +277,8 @@ pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure>
     Ok(files)
 }
 
-/// Whether a file has the servers of a herd and no steps: such a file may lie beside the scenarios that
-/// use it.
+/// Whether a file has the servers of a herd and no steps. Herd files may be in the same folder as
+/// the scenarios that use them.
 fn is_herd_file(path: &Path) -> bool {
     let text = files::read_text(path).unwrap_or_default();
     let has: (bool, bool) = if text.trim_start().starts_with('{') {
@@ -290,7 +291,8 @@ fn is_herd_file(path: &Path) -> bool {
     has == (true, false)
 }
 
-/// Adds the scenario files in a folder and in those in it. One that was looked into, by a link that leads back, is passed over.
+/// Adds the scenario files in a folder and its subfolders. A folder that was already searched, to
+/// which a link leads back, is skipped.
 fn collect(folder: &Path, seen: &mut Folders, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     if !seen.enter(folder) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! How long a run may take: a flag that several commands share.
+//! The limit of wall time for a run: a flag that several commands share.
 
 use std::time::Duration;
 
@@ -9,18 +9,19 @@ use crate::units::parse_duration;
 /// The flag.
 #[derive(clap::Args)]
 pub(super) struct Limited {
-    /// The wall time that one execution of a scenario may take; one that takes longer fails, as when a server spins
+    /// The wall time that one execution of a scenario may take; a longer one fails, as when a
+    /// server spins
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = limit)]
     run_limit: Duration,
 }
 
 impl Limited {
-    /// For a command that Ctrl-C ends at once.
+    /// The simulator for a command that Ctrl-C ends at once.
     pub(super) fn simulator(&self) -> Simulator {
         self.run_limit.into()
     }
 
-    /// For a command that reports what it has when Ctrl-C ends it.
+    /// The simulator for a command that reports its results so far when Ctrl-C ends it.
     pub(super) fn until(&self, interrupt: &Interrupt) -> Simulator {
         Simulator {
             interrupt: Some(interrupt.flag()),

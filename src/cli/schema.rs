@@ -9,7 +9,7 @@ Example:
   herd schema > scenario.schema.json
   then, in the first line of a scenario:  #:schema ./scenario.schema.json")]
 pub(super) struct Args {
-    /// Which kind of file
+    /// The kind of files that the schema describes
     #[arg(value_enum, default_value_t = Kind::Scenario)]
     kind: Kind,
 }

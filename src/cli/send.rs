@@ -1,4 +1,4 @@
-//! `herd send`: lines to a server, its answers back.
+//! `herd send`: sends lines to a server and prints its answers.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -22,17 +22,18 @@ use crate::units::{format_duration, parse_duration};
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-/// A longer line from standard input is taken for several.
+/// The maximum length of a line from standard input, in bytes; a longer one is split.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// What a server that speaks TLS says to whoever does not.
+/// The beginning of a TLS alert, which a TLS server sends to a client that does not speak TLS.
 const TLS_ALERT: &[u8] = b"\x15\x03";
 
 /// Send lines to a server and print its answers
 ///
-/// All lines go over one connection, each when the one before is answered. Without lines on the command line, they are read
-/// from standard input. `{now}` in a line stands for the time in the form that IAMAT needs. Where only a part of an answer
-/// arrives, the part is printed before the error.
+/// All lines are sent over one connection, each after the answer to the line before it. Without
+/// lines on the command line, they are read from standard input. `{now}` in a line stands for the
+/// time in the form that IAMAT needs. Where only a part of an answer arrives, the part is printed
+/// before the error.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +49,7 @@ Exit codes:
 pub(super) struct Args {
     /// A server's name in the herd, or HOST:PORT
     server: String,
-    /// The lines; without any, standard input is read
+    /// The lines to send; without any, they are read from standard input
     lines: Vec<OsString>,
     /// A built-in herd, or the path of a herd file
     #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
@@ -62,8 +63,9 @@ pub(super) struct Args {
     /// The name that the server's certificate must be for [default: SERVER, or its host]
     #[arg(long, value_name = "NAME", requires = "tls_authorities")]
     tls_name: Option<String>,
-    /// Print one JSON object for each line: what was sent (`line`), the answer (`answer`), or the part
-    /// of it that arrived before the `error` (`received`), and how long it took. Bytes that are no UTF-8 are in `line_escaped`, `answer_escaped` or
+    /// Print one JSON object for each line: what was sent (`line`), the answer (`answer`), or the
+    /// part of it that arrived before the `error` (`received`), and how long it took
+    /// (`nanoseconds`). Bytes that are no UTF-8 are in `line_escaped`, `answer_escaped` or
     /// `received_escaped` instead, with `\xNN` for such bytes and `\\` for a backslash
     #[arg(long)]
     json: bool,
@@ -153,7 +155,7 @@ async fn converse(
             }));
         }
         match shown {
-            // What else would be answered is nobody's business.
+            // Nobody reads the output any more, so the rest is not sent.
             Err(error) if is_nobody_reading(&error) => break,
             shown => shown?,
         }
@@ -161,7 +163,7 @@ async fn converse(
     Ok(Exit::Passed)
 }
 
-/// The line with the time for each `{now}`.
+/// The line with each `{now}` replaced by the time.
 fn with_clock(line: &[u8]) -> Vec<u8> {
     const NOW: &[u8] = b"{now}";
     let mut rendered = Vec::with_capacity(line.len());
@@ -185,7 +187,7 @@ impl<'a> Lines<'a> {
     fn new(args: &'a Args) -> Self {
         match args.lines.as_slice() {
             [] => Self::Input(io::stdin().lock()),
-            // A line feed ends a line wherever it comes from.
+            // A line feed ends a line in an argument, too.
             lines => Self::Given(Box::new(lines.iter().flat_map(|lines| {
                 let lines = lines.as_encoded_bytes();
                 let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
@@ -194,7 +196,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next one without its line feed. Waiting for a user blocks: meanwhile there is nothing else to do.
+    /// The next line without its line feed. Reading standard input blocks, which is fine since
+    /// nothing else runs meanwhile.
     fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         match self {
             Self::Given(lines) => Ok(lines.next().map(<[u8]>::to_vec)),
@@ -224,7 +227,7 @@ struct Talk {
 /// Why a line was not answered.
 struct NoAnswer {
     why: String,
-    /// What came nevertheless, and is no whole answer.
+    /// The part of an answer that arrived.
     received: Vec<u8>,
 }
 
@@ -318,7 +321,7 @@ fn show(
         }
         let mut stderr = io::stderr().lock();
         if stderr.is_terminal() {
-            // To the microsecond: what is finer is noise.
+            // Rounded down to microseconds, since finer digits are noise.
             let took = Duration::from_micros(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
             let _ = writeln!(stderr, "({})", format_duration(took));
         }
@@ -326,7 +329,8 @@ fn show(
     stdout.flush()
 }
 
-/// Puts text into an object as it is or, where JSON could not hold it, escaped and under another name: nothing is lost.
+/// Adds bytes to an object as text. Bytes that are no UTF-8 are escaped and get another name, so
+/// that nothing is lost.
 fn put(object: &mut serde_json::Map<String, Value>, name: &str, bytes: &[u8]) {
     match str::from_utf8(bytes) {
         Ok(text) => object.insert(name.to_owned(), text.into()),

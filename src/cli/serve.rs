@@ -1,4 +1,4 @@
-//! `herd serve`: one server of a herd, in production.
+//! `herd serve`: runs one server of a herd in production.
 
 use std::io;
 use std::sync::Arc;
@@ -62,21 +62,21 @@ pub(super) struct Args {
     /// Print all settings, and where each comes from, instead of running
     #[arg(long)]
     print_config: bool,
-    /// Stop at the end of standard input, or when the process PID is no longer the parent, and say on standard output what is
-    /// ready: for `herd up`
+    /// Stop at the end of standard input, or when the process PID is no longer the parent, and
+    /// report on standard output when all links are synchronised: for `herd up`
     #[arg(long, hide = true, value_name = "PID")]
     supervised: Option<u32>,
     #[command(flatten)]
     settings: SettingFlags,
 }
 
-/// What is said once where there is no key.
+/// The warning, given once, if there is no key.
 pub(super) const NO_KEY: &str =
     "there is no key to Places: every WHATSAT is answered without a place";
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     stderr::speak(args.settings.early_format(), &args.name);
-    // For a whole herd warnings were said once.
+    // Under `herd up` warnings were printed once for all servers.
     let mut resolved = if args.supervised.is_some() {
         args.settings.resolve_silently()?
     } else {
@@ -107,7 +107,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let started = |runtime: io::Result<Runtime>| {
         runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))
     };
-    // Links, operators and timers have this thread. So the system gives them their time, however busy clients keep theirs.
+    // Links, operators and timers run on this thread alone. The system therefore schedules them in
+    // time, however busy the clients' threads are.
     let runtime = started(Builder::new_current_thread().enable_all().build())?;
     let clients = started(Builder::new_multi_thread().enable_all().build())?;
     let server = Plan {
@@ -125,32 +126,32 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         clients: clients.handle().clone(),
     };
     let done = runtime.block_on(server.run());
-    // A name may still be looked up by a thread that nobody can wake.
+    // A thread may still be blocked in a name look-up that cannot be cancelled.
     runtime.shutdown_background();
     clients.shutdown_background();
     done
 }
 
-/// How requests to Places are sent in this process: set anew whenever the settings change it.
+/// Builds the client of Places whenever the settings change. Its counters survive a reload.
 pub(super) struct Asking {
     seed: u64,
     counts: Arc<Counts>,
 }
 
 impl Asking {
-    /// Pauses before retries are drawn from `seed`.
+    /// `seed` determines the pauses before retries.
     fn new(seed: u64) -> Self {
         let counts = Arc::default();
         Self { seed, counts }
     }
 
-    /// Whoever asks by `settings`, if they can be followed.
+    /// The client of Places by these settings.
     pub(super) fn places(
         &self,
         settings: &Settings,
         key: Option<ApiKey>,
     ) -> Result<Arc<dyn Places>, Failure> {
-        // Without a key no request is sent, and no authority need be trusted.
+        // Without a key no request is sent, so authorities need not be loaded.
         let mut config = match key {
             Some(_) => credentials::places(settings)?,
             None => settings.places_config(),
@@ -162,7 +163,7 @@ impl Asking {
     }
 }
 
-/// The network that servers run on: the machine's, where everybody proves who they are.
+/// The network of a production server: real sockets, with authentication.
 type Web = Secured<TokioNet>;
 
 /// One run of one server.
@@ -175,11 +176,11 @@ struct Plan<'a> {
     token: Option<Token>,
     certificates: watch::Sender<Certificates>,
     args: &'a Args,
-    /// What it means that there may be too few open files.
+    /// The warning that the limit of open files lowered other limits.
     few_files: Option<String>,
     manager: Arc<Manager>,
     told: EndHandles,
-    /// Where clients are served.
+    /// The runtime that serves clients.
     clients: runtime::Handle,
 }
 
@@ -262,7 +263,7 @@ impl Plan<'_> {
     fn begin_to_log(&self, me: &Server) -> Result<Arc<Logs>, Failure> {
         let logs = Logs::start(&self.settings.log, &me.name);
         let logs = Arc::new(logs.map_err(|error| no_log(&error))?);
-        // Nobody else sets it.
+        // This cannot fail: nothing else sets it.
         let _ = self.told.logs.set(Arc::downgrade(&logs));
         stderr::never_wait();
         Ok(logs)
@@ -276,7 +277,7 @@ impl Plan<'_> {
         config
     }
 
-    /// The network that the server runs on, where all prove who they are, and its ports on it.
+    /// The network with authentication, its credentials, and the bound ports.
     async fn network(&self, me: &Server) -> Result<(Web, Keyring, Listeners<Web>), Failure> {
         let is_open = matches!(self.credentials.servers, Servers::Open);
         let keyring = Keyring::new(self.credentials.clone());
@@ -286,7 +287,7 @@ impl Plan<'_> {
         Ok((net, keyring, listeners))
     }
 
-    /// Says where it listens, and what is worth knowing before the first client comes.
+    /// Logs the listening addresses, and warnings for the operator.
     fn greet(
         &self,
         server: &Server,
@@ -315,7 +316,7 @@ impl Plan<'_> {
         }
         let url = self.settings.places_url();
         match &self.key {
-            // For a whole herd it was said once.
+            // Under `herd up` the warning was printed once for all servers.
             None if self.args.supervised.is_some() => {}
             None => tracing::warn!(server = name, "{NO_KEY}"),
             Some(_) if !url.encrypted && is_far(&url.address.host) => {
@@ -329,7 +330,7 @@ impl Plan<'_> {
     }
 }
 
-/// The queues of all logs, each with what it is called.
+/// The queues of all logs, each with its name in metrics.
 fn queues(logs: &Logs) -> Vec<(&'static str, Arc<Queue>)> {
     let stderr = ("stderr", logs.stderr());
     let file = logs.file().map(|queue| ("file", queue));
@@ -342,7 +343,8 @@ fn is_far(host: &str) -> bool {
     host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Takes both ports: where the settings say, or else where the herd file has others connect to.
+/// Binds both ports, at the addresses of the settings, or else at those that the herd file has for
+/// this server.
 async fn bind(
     net: &Web,
     server: &Server,
@@ -354,7 +356,7 @@ async fn bind(
     let bound = Listeners::<Web>::bind(net, clients, peers).await;
     let listeners =
         bound.map_err(|error| Failure::Failed(format!("{error}\nhelp: {}", error.help())))?;
-    // Nothing was accepted yet.
+    // Checked before the first connection is accepted.
     let at = listeners.peers.local_addr();
     let at = at.map_err(|error| {
         Failure::Failed(format!("can't say where servers are listened for: {error}"))
@@ -370,7 +372,7 @@ async fn bind(
     Ok(listeners)
 }
 
-/// Where operators ask how the server is, if anywhere.
+/// Binds the admin listener; `None` without an admin address.
 async fn bind_admin(settings: &Settings) -> Result<Option<<TokioNet as Net>::Listener>, Failure> {
     let Some(address) = &settings.admin else {
         return Ok(None);
@@ -389,7 +391,8 @@ async fn bind_admin(settings: &Settings) -> Result<Option<<TokioNet as Net>::Lis
     Ok(Some(listener))
 }
 
-/// A folder that can't be written to will not be one by trying again; what else can go wrong may pass.
+/// Classifies the failure. Retrying does not help against an unusable folder, which is bad input;
+/// other failures may be temporary.
 fn no_log(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
     let why = format!("can't open the log: {error}");
@@ -418,7 +421,7 @@ fn ended(
 ) -> Result<Exit, Failure> {
     warn_of_look_ups(server, asking.counts.last_reports());
     let stopped = served.map_err(|error| Failure::Failed(error.to_string()))?;
-    // A server that nobody ever had a link with is tried out alone.
+    // Neighbours that were never linked do not count: the server may be tried out alone.
     let is_lost = stopped.unconfirmed.iter().any(|one| one.was_linked);
     Ok(if is_lost {
         Exit::Unconfirmed

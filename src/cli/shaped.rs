@@ -1,29 +1,30 @@
-//! Which herd, and what of it is missing: flags that several commands share.
+//! Flags that several commands share: the herd, and its dead servers and cut links.
 
 use super::{Failure, flags};
 use crate::diag::did_you_mean;
 use crate::herd::{Herd, Shape, ShapeError, split_all};
 use crate::model::Without;
 
-/// The flags that say which herd.
+/// The flags that select a herd.
 #[derive(clap::Args)]
 pub(super) struct WhichHerd {
     /// A built-in herd, a herd file, or a shape such as `ring:8`
     #[arg(long, default_value = "riley", conflicts_with_all = ["shape", "servers"])]
     herd: String,
-    /// A herd of this shape: line, ring, star, mesh, `grid:3x4`, `random:D` (D links at each server), `small-world:K,P` (links to K near servers, a share P of them drawn anew)
+    /// A herd of this shape: line, ring, star, mesh, `grid:3x4`, `random:D` (D links at each
+    /// server), `small-world:K,P` (links to K near servers, a share P of them rewired at random)
     #[arg(long)]
     shape: Option<Shape>,
     /// How many servers to generate for `--shape`
     #[arg(long, value_name = "N", requires = "shape")]
     servers: Option<usize>,
-    /// What a drawn shape follows from
+    /// The seed of the links that a shape draws at random
     #[arg(long, value_name = "N", default_value_t = 0, requires = "shape")]
     shape_seed: u64,
 }
 
 impl WhichHerd {
-    /// The herd, and how a scenario would name it. Warnings are printed.
+    /// The herd, and its name in a scenario. Prints warnings.
     pub(super) fn load(&self) -> Result<(Herd, String), Failure> {
         let Some(shape) = self.shape else {
             return Ok((flags::herd(&self.herd)?, self.herd.clone()));
@@ -43,7 +44,7 @@ impl WhichHerd {
     }
 }
 
-/// What `--without` names: servers and links of `herd`, with commas between them.
+/// The servers and links of `herd` in the comma-separated list of `--without`.
 pub(super) fn without(herd: &Herd, text: Option<&str>) -> Result<Without, Failure> {
     let mut without = Without::default();
     let names = text.into_iter().flat_map(|text| text.split(','));

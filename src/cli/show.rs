@@ -1,4 +1,4 @@
-//! `herd show`: a trace that was written earlier, as the run itself printed it.
+//! `herd show`: prints the report of a written trace, as the run itself printed it.
 
 use std::path::PathBuf;
 
@@ -16,12 +16,12 @@ Example:
   herd run --quiet --trace trace.jsonl scenarios/juzang-goes-down.toml
   herd show trace.jsonl")]
 pub(super) struct Args {
-    /// The trace
+    /// The file with the traces
     file: PathBuf,
     /// Print every event, heartbeats included
     #[arg(long)]
     all: bool,
-    /// Print only the order in which updates spread, with times: what snapshots hold
+    /// Print only the order in which updates spread, with times, in the form of snapshots
     #[arg(long, conflicts_with = "all")]
     spread: bool,
 }

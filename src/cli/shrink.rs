@@ -1,4 +1,4 @@
-//! `herd shrink`: a run that fails, shrunk.
+//! `herd shrink`: shrinks a failing run.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -18,9 +18,9 @@ use crate::sweep::report::Group;
 
 /// Shrink a failing run: the same failure with the fewest steps
 ///
-/// Removes steps, servers and clients and shortens the time between steps, as long as the run fails with the same
-/// fingerprint, and writes the smallest scenario. Ctrl-C ends the search and writes the smallest scenario found so far; a
-/// second Ctrl-C ends it at once.
+/// Removes steps, servers and clients and shortens the time between steps, as long as the run fails
+/// with the same fingerprint, and writes the smallest scenario. Ctrl-C ends the search and writes
+/// the smallest scenario found so far; a second Ctrl-C ends it at once.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// Run with the mixture of faults that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
-    /// Where to write the shrunk scenario [default: standard output]
+    /// Write the shrunk scenario to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Try up to this number of smaller scenarios
@@ -88,8 +88,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// Makes the first failure of a group small and writes it into a folder, as a file that is called after the way in which it fails.
-/// What comes of it is the file and what is in it; nothing if it can't be shrunk, or was interrupted before anything was found. Words about it are given to `tell`.
+/// Shrinks the first failure of a group, and writes it into a folder, to a file named after its
+/// fingerprint. Returns the file and its text; `None` if it cannot be shrunk or was interrupted
+/// before anything was found. Messages about it go to `tell`.
 pub(super) fn write_shrunk(
     failing: &Scenario,
     folder: &Path,
@@ -117,9 +118,9 @@ pub(super) fn write_shrunk(
     }
     let shrunk = match small(failing, limits.clone(), interrupt) {
         Ok(shrunk) => shrunk,
-        // Whoever interrupted it says so.
+        // The caller reports the interruption.
         Err(_) if interrupt.is_wanted() => return Ok(None),
-        // What can't be shrunk is reported, and the others are shrunk all the same.
+        // A failure to shrink is reported, and does not prevent shrinking the others.
         Err(failure) => {
             tell(&format!("{}: {failure}\n", group.fingerprint))?;
             return Ok(None);
@@ -130,7 +131,7 @@ pub(super) fn write_shrunk(
     Ok(Some((file, text)))
 }
 
-/// Searches until it is done or interrupted, with its progress on a terminal.
+/// Shrinks until the search ends or is interrupted, with its progress on a terminal.
 fn small(scenario: &Scenario, limits: Limits, interrupt: &Interrupt) -> Result<Shrunk, Failure> {
     let is_shown = std::io::stderr().is_terminal();
     let mut watch = |tried: &Tried| {
@@ -179,7 +180,7 @@ fn said(file: &Path, shrunk: &Shrunk) -> String {
     )
 }
 
-/// What to say of a scenario that may not be the smallest.
+/// Why a scenario may not be the smallest; `None` if it is.
 fn why_not_smaller(shrunk: &Shrunk) -> Option<&'static str> {
     match shrunk.end {
         End::Smallest => None,

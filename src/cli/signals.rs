@@ -1,4 +1,4 @@
-//! When a user or the system wants this process to end.
+//! Signals by which a user or the system ends this process or reloads its settings.
 
 use std::io;
 use std::time::Duration;
@@ -7,16 +7,18 @@ use futures_lite::future::or;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-/// Signals that come within this time of one are that one: a supervisor may signal a process and then its group.
+/// Signals within this time of another count as the same, since a supervisor may signal a process
+/// and then its group.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// From here on a file that has grown to the limit of this process (`ulimit -f`) is an error like a full disk, and no longer
-/// a signal that ends the process.
+/// Makes a file that reaches this process's size limit (`ulimit -f`) an error like a full disk, and
+/// not a signal that ends the process.
 pub(super) fn survive_full_files() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        // A handler stays when the runtime by which it was set is gone. Without one the process is what it was before.
+        // The handler outlives the runtime that sets it. If it cannot be set, the process keeps the
+        // default behaviour.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build();
@@ -28,9 +30,9 @@ pub(super) fn survive_full_files() {
     }
 }
 
-/// The signals that ask to end.
+/// The signals that request the end.
 pub(super) struct Signals {
-    /// When the last one came that counted.
+    /// The time of the last signal that counted.
     last: Option<Instant>,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
@@ -40,7 +42,7 @@ pub(super) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// From here on they no longer end the process by themselves.
+    /// From here on these signals no longer end the process by themselves.
     pub(super) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -70,7 +72,7 @@ impl Signals {
     }
 
     async fn come(&mut self) -> &'static str {
-        // Without a handler there is no such signal to wait for.
+        // Without a handler such a signal cannot be awaited.
         let waited = tokio::signal::ctrl_c().await;
         if waited.is_err() {
             std::future::pending::<()>().await;
@@ -80,7 +82,7 @@ impl Signals {
 }
 
 impl Signals {
-    /// The name of the next one that counts.
+    /// Waits for the next signal that counts, and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         loop {
             let name = self.come().await;
@@ -92,7 +94,8 @@ impl Signals {
     }
 }
 
-/// When the settings are to be read again: SIGHUP. In a terminal that means that the terminal is gone, and ends the process.
+/// Requests to reload the settings: SIGHUP. A process with a terminal keeps the default instead,
+/// since there SIGHUP means that the terminal is gone, and ends the process.
 pub(super) struct Reloads {
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
@@ -116,7 +119,7 @@ impl Reloads {
         Ok(Self {})
     }
 
-    /// Completes with the next one.
+    /// Completes at the next request.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         if let Some(hangup) = &mut self.hangup
@@ -128,11 +131,11 @@ impl Reloads {
     }
 }
 
-/// How often a process looks whether its parent is still there.
+/// The interval at which a process checks whether its parent still runs.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Completes when the parent of this process is another one than `parent`, which has ended then. Unlike the end of
-/// standard input nobody can hold that up: any process that has the other end of the pipe keeps it open.
+/// Completes when this process has another parent than `parent`, which has ended then. The end of
+/// standard input is no sure sign: any process that holds the other end of the pipe keeps it open.
 pub(super) async fn orphaned(parent: u32) {
     #[cfg(unix)]
     while std::os::unix::process::parent_id() == parent {
@@ -145,7 +148,7 @@ pub(super) async fn orphaned(parent: u32) {
     }
 }
 
-/// Completes when standard input ends. What is in it is nobody's business.
+/// Completes when standard input ends. Its content is ignored.
 pub(super) async fn end_of_input() {
     let mut stdin = tokio::io::stdin();
     let mut bytes = [0; 64];

@@ -1,4 +1,4 @@
-//! `herd status`: how the servers of a herd are, in one table.
+//! `herd status`: the state of a herd's servers in one table.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::net::tokio::TokioNet;
 use crate::protocol::escape;
 use crate::units::{format_duration, parse_duration};
 
-/// The number of servers that are queried at a time: each takes a descriptor.
+/// The maximum number of servers that are queried at a time, since each takes a file descriptor.
 const AT_ONCE: usize = 64;
 
-/// Ask the servers of a herd how they are: links, records, lag, versions
+/// Query the servers of a herd for their state: links, records, lag, versions
 ///
-/// Each server is queried where it answers operators (`herd serve --admin`). What waits is how many records a server
-/// has still to send to its neighbours: how far they lag behind.
+/// Each server is queried at its admin address (`herd serve --admin`). The column `waiting` counts
+/// the records that a server has still to send to its neighbours, which is how far they lag behind.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,15 +34,16 @@ Exit codes:
   1  a server did not answer, or is not ready
   2  the command line or the herd file is wrong")]
 pub(super) struct Args {
-    /// The herd whose servers are queried: a built-in one, or the path of a herd file [default: riley, if no --admin
-    /// is given]
+    /// The herd whose servers are queried: a built-in herd, or the path of a herd file [default:
+    /// riley, if no --admin is given]
     #[arg(long, value_name = "NAME|FILE")]
     herd: Option<String>,
-    /// Where a server answers operators; again for each further one. With --herd, one is counted up from, and `:PORT` is
-    /// that port at each server's host [default: 127.0.0.1:9600, counted up]
+    /// The admin address of a server; repeat it for several servers. With --herd, a single address
+    /// is the first server's, and the next servers have the next ports; `:PORT` is that port at
+    /// each server's host [default: 127.0.0.1:9600 and the next ports]
     #[arg(long, value_name = "HOST:PORT", value_parser = maybe_port)]
     admin: Vec<Address>,
-    /// How long to wait for each server
+    /// How long to wait for each server's answer
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = parse_duration)]
     timeout: Duration,
     /// Print one JSON object
@@ -50,7 +51,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// An address, whose host may be left out.
+/// Parses an address whose host may be omitted.
 fn maybe_port(text: &str) -> Result<Address, String> {
     match text.strip_prefix(':').map(str::parse) {
         Some(Ok(port @ 1..)) => Ok(Address {
@@ -62,14 +63,14 @@ fn maybe_port(text: &str) -> Result<Address, String> {
     }
 }
 
-/// Where a server is queried, and its name where that is known.
+/// A server's admin address, and its name if that is known.
 #[derive(Clone)]
 struct Target {
     name: Option<Name>,
     at: Address,
 }
 
-/// A server, and what it answered.
+/// A server and its answer, or why there is none.
 struct ServerAnswer {
     target: Target,
     answer: Result<Status, String>,
@@ -82,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
     let asked = runtime.block_on(ask_all(targets, args.timeout));
-    // A name that is looked up for ever must not keep this from ending.
+    // A name look-up may block for ever, and must not keep the process from ending.
     runtime.shutdown_background();
     let asked = asked?;
     let text = if args.json {
@@ -128,7 +129,7 @@ fn targets(args: &Args) -> Result<Vec<Target>, Failure> {
     Ok(targets.collect())
 }
 
-/// Where each server of `herd` answers operators.
+/// The admin address of each server of `herd`.
 fn addresses(herd: &Herd, given: &[Address]) -> Result<Vec<Address>, Failure> {
     let at_its_host = |server: &crate::herd::Server, at: &Address| match &*at.host {
         "" => Address {
@@ -159,7 +160,7 @@ fn addresses(herd: &Herd, given: &[Address]) -> Result<Vec<Address>, Failure> {
     }
 }
 
-/// Asks all, some at a time, and gives the answers in the order of the targets.
+/// Queries all targets, up to [`AT_ONCE`] at a time. The answers are in the order of the targets.
 async fn ask_all(targets: Vec<Target>, patience: Duration) -> Result<Vec<ServerAnswer>, Failure> {
     let mut waiting = targets.into_iter().enumerate();
     let mut asking = JoinSet::new();
@@ -206,7 +207,7 @@ impl ServerAnswer {
         self.answer.as_ref().is_ok_and(|status| status.ready)
     }
 
-    /// What it is called: by itself, by the herd file, or by where it should be.
+    /// The server's name: its own answer's, else the herd file's, else its address.
     fn name(&self) -> String {
         match (&self.answer, &self.target.name) {
             (Ok(status), _) => status.server.clone(),
@@ -248,7 +249,7 @@ fn table(asked: &[ServerAnswer]) -> String {
     parts.join("\n")
 }
 
-/// What does not fit into a table.
+/// The lines below the tables: why servers are not ready, and which did not answer.
 fn notes(asked: &[ServerAnswer]) -> Vec<String> {
     let mut notes = Vec::new();
     for (asked, status) in answered(asked) {
@@ -298,7 +299,7 @@ fn servers(asked: &[ServerAnswer]) -> String {
     columns(&rows)
 }
 
-/// A row for each end of each link, under a heading.
+/// The table of links: a row for each end of each link.
 fn links(asked: &[ServerAnswer]) -> Vec<Vec<String>> {
     let head = [
         "server",
@@ -338,7 +339,7 @@ fn state(link: &LinkReport) -> &'static str {
     }
 }
 
-/// Rows under each other, two blanks between columns.
+/// Aligns rows in columns, two spaces apart.
 fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
@@ -361,13 +362,13 @@ fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Nanoseconds as milliseconds.
+/// Nanoseconds as milliseconds with three decimals.
 fn millis(nanos: u64) -> String {
     let micros = nanos / 1000;
     format!("{}.{:03}ms", micros / 1000, micros % 1000)
 }
 
-/// How long, in its two largest units.
+/// A duration in its two largest units: `1h 0m`.
 fn long(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);

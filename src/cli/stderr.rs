@@ -1,5 +1,5 @@
-//! What a command says on standard error by itself: in text, or, where the log is in JSON, as one object a line, as the log
-//! has them.
+//! A command's own messages on standard error: as text or, if the log is in JSON, as one object per
+//! line in the log's format.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -12,50 +12,52 @@ use tracing::Level;
 use crate::diag::{Problem, Problems, Severity};
 use crate::log::{Format, Writing, json_line, missing, missing_as_json};
 
-/// The server that speaks, and only if it does so in JSON; an empty name is a command that is no server.
+/// The server that the messages belong to, set only if they are in JSON. Empty for a command that
+/// is no server.
 static JSON: OnceLock<String> = OnceLock::new();
 
-/// What is said waits for nobody to read it, from here on.
+/// Whether writing must not block on the reader.
 static NEVER_WAITS: AtomicBool = AtomicBool::new(false);
 
-/// Writes what is said then.
+/// The writer used when writing must not block; `None` in it if its thread cannot be started.
 static WRITING: OnceLock<Option<Writing>> = OnceLock::new();
 
-/// The number of bytes that may wait to be read.
+/// The maximum number of bytes that wait to be read.
 const MOST_WAITING: usize = 8 << 20;
 
-/// How long to wait for somebody to read the last of them.
+/// How long to wait at the end for the reader.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// From here on all that this process says on standard error has this format. `server` is who says it.
+/// Sets the format of this process's messages on standard error. `server` is the server that they
+/// belong to.
 pub(super) fn speak(format: Format, server: &str) {
     if format == Format::Json && JSON.set(server.to_owned()).is_ok() {
-        // Or a panic, which only a bug can cause, would be the one line that is no JSON.
+        // Otherwise a panic, which only a bug can cause, would write the one line that is no JSON.
         std::panic::set_hook(Box::new(|panic| {
             say(Level::ERROR, &panic.to_string(), &[]);
         }));
     }
 }
 
-/// From here on nothing that is said on standard error waits for somebody to read it, so that a process can be stopped whose
-/// reader is stuck.
+/// From here on messages on standard error do not block on the reader, so that the process can be
+/// stopped while its reader is stuck.
 pub(super) fn never_wait() {
     NEVER_WAITS.store(true, Ordering::Relaxed);
 }
 
-/// The end: waits for what was said to be read, but not for ever.
+/// Waits at the end until the messages are read, with a time limit.
 pub(super) fn finish() {
     if let Some(Some(writing)) = WRITING.get() {
         writing.finish(LAST_WORDS);
     }
 }
 
-/// Whether lines are JSON.
+/// Whether messages are in JSON.
 pub(super) fn is_json() -> bool {
     JSON.get().is_some()
 }
 
-/// Says one thing.
+/// Writes an error message.
 pub(super) fn error(text: &str) {
     if is_json() {
         let (text, help) = text.split_once("\nhelp: ").unwrap_or((text, ""));
@@ -66,7 +68,7 @@ pub(super) fn error(text: &str) {
     }
 }
 
-/// Says one thing that an operator should know.
+/// Writes a warning.
 pub(super) fn warning(text: &str) {
     if is_json() {
         say(Level::WARN, text, &[]);
@@ -75,8 +77,8 @@ pub(super) fn warning(text: &str) {
     }
 }
 
-/// Passes a line of a server's process on. In JSON it says itself which one that is, unless the process died of
-/// something that is reported by nobody who could know of JSON.
+/// Forwards a line of a server's process. A JSON line names the server itself. A line that is no
+/// JSON can come from the system when the process dies, and becomes an error.
 pub(super) fn passed_on(server: &str, line: &str) {
     if !is_json() {
         put(&format!("{server}: {line}\n"));
@@ -87,7 +89,7 @@ pub(super) fn passed_on(server: &str, line: &str) {
     }
 }
 
-/// Says what is wrong with files, each in its place, in colour where that is a terminal.
+/// Writes problems of files with their places, in colour on a terminal.
 pub(super) fn problems(problems: &Problems) {
     if problems.is_empty() {
         return;
@@ -109,7 +111,7 @@ pub(super) fn problems(problems: &Problems) {
     }
 }
 
-/// A problem in one line.
+/// A problem as one line, with its place and help.
 pub(super) fn in_one_line(problem: &Problem) -> String {
     let place = place(problem).map_or(String::new(), |place| format!("{place}: "));
     let help = problem.help.as_deref();
@@ -117,7 +119,7 @@ pub(super) fn in_one_line(problem: &Problem) -> String {
     format!("{place}{}{help}", problem.message)
 }
 
-/// `FILE:LINE:COLUMN`.
+/// A problem's place: `FILE:LINE:COLUMN`, or only the file.
 fn place(problem: &Problem) -> Option<String> {
     let source = problem.source.as_ref()?;
     let at = problem.line_column();
@@ -149,20 +151,20 @@ fn put(text: &str) {
         writing.queue().put(text.into_bytes());
         return;
     }
-    // anstream takes the colours out again where nobody can see them or NO_COLOR is set.
+    // anstream removes colours where they are not supported or NO_COLOR is set.
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes());
 }
 
 fn begin_to_write() -> Option<Writing> {
     let missing = if is_json() { missing_as_json } else { missing };
-    // What standard error does not take can be told nowhere.
+    // A failure of standard error cannot be reported anywhere.
     let untold = Arc::new(|_: &_| {});
     Writing::start("stderr", MOST_WAITING, || Ok(io::stderr()), missing, untold).ok()
 }
 
-/// The format of the log as far as it can be said before settings are resolved, for what is wrong with them is to be told
-/// in it: the flag's, or the environment's, or the file's.
+/// The log's format before settings are resolved, so that errors about settings already have it:
+/// from the flag, else the environment, else the settings file.
 pub(super) fn early_format(flag: Option<&str>, config: Option<&Path>) -> Format {
     let is_json = match flag {
         Some(flag) => flag == "json",
@@ -177,7 +179,7 @@ pub(super) fn early_format(flag: Option<&str>, config: Option<&Path>) -> Format 
     if is_json { Format::Json } else { Format::Text }
 }
 
-/// Whether a file of settings, which may be no good otherwise, has the log in JSON.
+/// Whether a settings file sets the log to JSON. The file may be invalid otherwise.
 fn wants_json(file: &str) -> bool {
     file.lines().any(|line| {
         let line = line.split('#').next().unwrap_or_default();
@@ -187,7 +189,7 @@ fn wants_json(file: &str) -> bool {
     })
 }
 
-/// The same of a command line that could not be understood.
+/// The log's format by a command line that could not be parsed.
 pub(super) fn format_of_command_line(mut args: impl Iterator<Item = String>) -> Format {
     let is_server = args
         .nth(1)

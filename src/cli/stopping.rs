@@ -1,7 +1,7 @@
 //! The end of a server's process: on a signal, gracefully, and at its limit at the latest.
 //!
-//! A thread with a runtime of its own sees to it: under a flood the server's own timers, and the task that would hear a
-//! signal, are late by as much as everybody else.
+//! This runs on a thread and runtime of its own. Under a flood the server's own timers and tasks,
+//! which would receive a signal, are late.
 
 use std::future::pending;
 use std::io;
@@ -20,29 +20,31 @@ use crate::herd::Name;
 use crate::log::Logs;
 use crate::units::format_duration;
 
-/// How long each log may take at the limit to write what waits, unless a tenth of the limit is less.
+/// How long each log may take to write its queue when the limit is reached; a tenth of the limit if
+/// that is less.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How a server's process ends.
 pub(super) struct Stopping {
     pub(super) server: Name,
-    /// The process that supervises this one, if one does. Its end asks for the end, too, and that of standard input.
+    /// The id of the process that supervises this one, if one does. The server stops when that
+    /// process ends, or when standard input does.
     pub(super) supervised: Option<u32>,
-    /// From the signal to the end of the process.
+    /// The maximum time from the signal to the end of the process.
     pub(super) limit: Duration,
     pub(super) manager: Arc<Manager>,
 }
 
-/// What the rest of the process has to do with its end.
+/// The handles by which the rest of the process takes part in stopping.
 pub(super) struct EndHandles {
-    /// Says `true` from the first signal on.
+    /// Becomes `true` at the first signal.
     pub(super) stop: watch::Receiver<bool>,
-    /// The logs that are written when the process ends in the midst of something.
+    /// The logs to flush if the process is ended before it has stopped.
     pub(super) logs: Arc<OnceLock<Weak<Logs>>>,
 }
 
 impl Stopping {
-    /// From here on signals no longer end the process by themselves.
+    /// Starts the thread. From here on signals no longer end the process by themselves.
     pub(super) fn watch(self) -> io::Result<EndHandles> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -67,8 +69,8 @@ impl Stopping {
         Ok(told)
     }
 
-    /// Tells the server to stop gracefully on a signal, or when the supervisor ends. Completes with the reason to kill the
-    /// process, when a second signal arrives or the stop limit passes first.
+    /// Tells the server to stop gracefully on a signal, or when the supervisor ends. Completes with
+    /// the reason to kill the process, when a second signal arrives or the stop limit passes first.
     async fn outlasted(&self, mut signals: Signals, tell: &watch::Sender<bool>) -> String {
         let input = async {
             let Some(parent) = self.supervised else {
@@ -88,7 +90,7 @@ impl Stopping {
         tracing::info!(server = &*self.server, "stopping: {reason}");
         self.manager.stopping();
         tell.send_replace(true);
-        // What is logged last must be written by the limit, too.
+        // The last log lines must be written within the limit, too.
         let patience = self.limit.saturating_sub(2 * self.last_words());
         match timeout(patience, signals.next()).await {
             Ok(signal) => format!("ended at once: {signal} while stopping"),

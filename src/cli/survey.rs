@@ -1,4 +1,4 @@
-//! `herd survey`: what becomes of updates in every set of failures.
+//! `herd survey`: how updates spread in every failure set.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,10 @@ use crate::view::heat_map;
 
 /// Survey every set of dead servers and cut links, from every server that runs
 ///
-/// Reports which servers are reached, in how many hops and messages against the shortest paths that remain, which failures
-/// partition the herd, and what each further link would improve. Servers and links fail before any link is up. Ctrl-C ends
-/// the survey with a report of the failure sets done so far.
+/// Reports which servers are reached, in how many hops and messages against the shortest paths that
+/// remain, which failures partition the herd, and what each further link would improve. Servers and
+/// links fail before any link is up. Ctrl-C ends the survey with a report of the failure sets done
+/// so far.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,16 +37,17 @@ Exit codes:
 pub(super) struct Args {
     #[command(flatten)]
     which: WhichHerd,
-    /// Up to this number of servers are dead
+    /// Survey sets of up to this number of dead servers
     #[arg(long, value_name = "N", default_value_t = 1)]
     dead: usize,
-    /// Up to this number of links are cut
+    /// Survey sets of up to this number of cut links
     #[arg(long, value_name = "N", default_value_t = 1)]
     cut: usize,
-    /// Every set of servers and links there is
+    /// Survey every set of servers and links
     #[arg(long, conflicts_with_all = ["dead", "cut"])]
     all: bool,
-    /// Use only the servers' decisions, without a network: much faster, but it leaves out connections and timers
+    /// Run only the servers' decisions, without a network: much faster, but it leaves out
+    /// connections and timers
     #[arg(long)]
     model: bool,
     #[command(flatten)]
@@ -56,7 +58,7 @@ pub(super) struct Args {
     /// Print a row of CSV for each failure set, origin and server
     #[arg(long)]
     csv: bool,
-    /// Also write a page with a heat map to this file: failure sets by origins
+    /// Also write a page to this file, with a heat map of failure sets by origins
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `herd sweep`: many seeds on all cores, and their results put together.
+//! `herd sweep`: runs many seeds on all cores, and merges their results.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -26,9 +26,10 @@ use crate::view::{SmallScenario, sweep_page};
 
 /// Run scenarios with many seeds, on all cores, and report what failed and what never happened
 ///
-/// Each seed draws what its scenario leaves to chance. It also draws which kinds of faults a random step has and at which
-/// rates, so that rare mixtures occur; `--plain` runs all kinds at the rates that are written. Failures are grouped by their
-/// fingerprint. The report is the same for any number of threads, and for any number of shards that are merged.
+/// Each seed draws what its scenario leaves to chance. It also draws which kinds of faults a random
+/// step has and at which rates, so that rare mixtures occur; `--plain` runs all kinds at the rates
+/// in the file. Failures are grouped by their fingerprint. The report is the same for any number of
+/// threads, and for any number of shards that are merged.
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -56,26 +57,26 @@ pub(super) struct Args {
     /// Scenario files (.toml, .json), or folders of them
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
-    /// The seeds: from the first to before the second, or one
+    /// The seeds from A up to, but not including, B; or a single seed
     #[arg(long, value_name = "A..B", default_value = "0..1000", value_parser = seeds)]
     seeds: Range<u64>,
-    /// Run all kinds of faults of random steps with each seed, at the rates that are written
+    /// Run all kinds of faults of random steps with each seed, at the rates in the file
     #[arg(long)]
     plain: bool,
     /// Execute each run twice and compare them byte by byte
     #[arg(long)]
     paired: bool,
-    /// Go on after the first failure
+    /// Continue after the first failure
     #[arg(long)]
     keep_going: bool,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
     limited: Limited,
-    /// Run one shard of the sweep only, 1/4 to 4/4; needs --state
+    /// Run only shard K of N of the sweep, such as 1/4; needs --state
     #[arg(long, value_name = "K/N", value_parser = shard, requires = "state")]
     shard: Option<Shard>,
-    /// Append the result of each run to this file, and resume from what is in it
+    /// Append the result of each run to this file, and resume from the results in it
     #[arg(long, visible_alias = "resume", value_name = "FILE")]
     state: Option<PathBuf>,
     /// Shrink the first failure of each kind, and write it into this folder as a scenario
@@ -169,7 +170,7 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         Some(file) if file.exists() => resumed(file, &plan)?,
         _ => Outcomes::new(),
     };
-    // A file of the whole sweep, or of another part, has others.
+    // The file may have runs of other shards.
     outcomes.retain(|run, _| shard.has(*run));
     let failed = outcomes.values().find(|outcome| outcome.failure.is_some());
     let stop = failed
@@ -210,7 +211,7 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The first failure of each kind, shrunk, if that is wanted.
+/// Shrinks the first failure of each kind, if `--shrink` is given.
 fn make_small(
     args: &Args,
     scenarios: &[Scenario],
@@ -225,7 +226,7 @@ fn make_small(
     let Some(folder) = &args.shrink else {
         return Ok(small);
     };
-    // JSON stays alone on standard output.
+    // Standard output must contain only JSON.
     let tell = if args.how.json { aside } else { print };
     for group in &report.groups {
         let first = group.first[0];
@@ -265,7 +266,7 @@ fn write_page(report: &Report, how: &How, small: &[SmallScenario]) -> Result<(),
     }
 }
 
-/// Runs what is to be done, with its progress on a terminal, until Ctrl-C.
+/// Runs the items `todo`, with the progress on a terminal, until Ctrl-C.
 fn watched(
     scenarios: &[Scenario],
     plan: &Plan,
@@ -297,7 +298,7 @@ fn watched(
 }
 
 fn bar(runs: u64) -> ProgressBar {
-    // Hidden where standard error is no terminal.
+    // The bar is hidden if standard error is no terminal.
     let bar = ProgressBar::new(runs);
     let style = ProgressStyle::with_template(
         "{bar:30} {human_pos} of {human_len} runs, {per_sec}, {eta} left{msg}",
@@ -312,10 +313,10 @@ struct Watcher<'i> {
     bar: ProgressBar,
     failures: AtomicU64,
     interrupt: &'i Interrupt,
-    /// A result could not be kept.
+    /// Whether a result could not be written, which ends the sweep.
     is_over: AtomicBool,
     log: Mutex<Option<State>>,
-    /// Why a result could not be kept.
+    /// Why a result could not be written.
     unwritten: Mutex<Option<io::Error>>,
 }
 
@@ -343,11 +344,11 @@ impl Watch for Watcher<'_> {
     }
 }
 
-/// A file with results that grows.
+/// A result file that is appended to.
 struct State(File);
 
 impl State {
-    /// Goes on with a file, or begins it.
+    /// Opens a result file to continue it, or begins one with the plan.
     fn open(file: &Path, plan: &Plan) -> Result<Self, Failure> {
         let unwritten =
             |error: io::Error| Failure::Input(format!("can't write {}: {error}", file.display()));
@@ -361,7 +362,7 @@ impl State {
         if before.is_empty() {
             state.write(&results::line(plan)).map_err(unwritten)?;
         } else if !before.ends_with(b"\n") {
-            // What was being written when it was killed is no line, and is cut off.
+            // A killed process may leave an incomplete last line, which is cut off.
             let whole = before
                 .iter()
                 .rposition(|byte| *byte == b'\n')
@@ -376,7 +377,7 @@ impl State {
     }
 }
 
-/// What is in a file of the same sweep.
+/// The outcomes in a result file, which must be of the same sweep.
 fn resumed(file: &Path, plan: &Plan) -> Result<Outcomes, Failure> {
     let (theirs, outcomes) = read(file)?;
     if theirs != *plan {

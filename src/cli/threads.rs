@@ -1,4 +1,4 @@
-//! On how many threads: a flag that several commands share.
+//! The number of threads: a flag that several commands share.
 
 use std::num::NonZeroUsize;
 
@@ -11,7 +11,7 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    /// How many.
+    /// The given number of threads, or that of the cores.
     pub(super) fn count(&self) -> NonZeroUsize {
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let given = self

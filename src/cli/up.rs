@@ -1,4 +1,4 @@
-//! `herd up`: a whole herd on this machine, each server a process of its own.
+//! `herd up`: runs a whole herd on this machine, each server as a process.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -25,21 +25,21 @@ use super::{Exit, Failure, print, stderr};
 use crate::herd::{Address, Herd, Name, Server};
 use crate::settings::{Origin, Resolved, Settings};
 
-/// How long after its limit a server that was to stop is killed.
+/// How long after its stop limit a server is killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A longer line of a server's log is cut.
+/// The maximum length of a line from a server, in bytes; a longer one is split.
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// Run a whole herd on this machine, one process for each server
 ///
-/// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT (Ctrl-C); then all servers
-/// stop gracefully. A second signal kills them if it comes more than a second later. The servers end with this process,
-/// whatever ends it.
+/// Prints where each server listens and where its log is, and runs until SIGTERM or SIGINT
+/// (Ctrl-C); then all servers stop gracefully. A second signal kills them if it comes more than a
+/// second later. The servers end with this process, whatever ends it.
 ///
-/// It takes every setting of `herd serve` and passes it to all servers. By default servers write their `log-NAME.txt` to the
-/// folder `herd-logs`, and only warnings to standard error. Since each server has a certificate of its own, certificates are
-/// given as a folder.
+/// `herd up` takes every setting of `herd serve` and passes it to all servers. By default servers
+/// write their `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error. Each
+/// server has a certificate of its own, so certificates are given as a folder.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,7 +55,8 @@ pub(super) struct Args {
     /// A built-in herd, or the path of a herd file
     #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
     herd: String,
-    /// Servers authenticate each other by TLS, with the authority and certificates in this folder, which `herd certs` makes
+    /// Let servers authenticate each other by TLS, with the authority and certificates in this
+    /// folder, which `herd certs` makes
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
     #[command(flatten)]
@@ -63,7 +64,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// The flags by which a server proves who it is, if there is a folder of certificates.
+    /// The flags for a server's certificate, if there is a folder of certificates.
     fn proof(&self, name: &str) -> Vec<OsString> {
         let Some(certs) = &self.certs else {
             return Vec::new();
@@ -83,7 +84,7 @@ impl Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     stderr::speak(args.settings.early_format(), "");
-    // What is wrong with settings shows here, once, and not in every server.
+    // Errors in settings are reported here once, and not by every server.
     let resolved = args.settings.resolve()?;
     let herd = flags::herd(&args.herd)?;
     refuse_one_address(&resolved.settings)?;
@@ -94,12 +95,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
-    // Signals are to be heard even if nobody reads what servers say.
+    // Signals must be handled even if nobody reads the servers' output.
     stderr::never_wait();
     runtime.block_on(up(args, &resolved, &herd))
 }
 
-/// Only one server can listen at an address.
+/// Fails if a setting gives an address to listen on, since all servers would get it.
 fn refuse_one_address(settings: &Settings) -> Result<(), Failure> {
     let given = [
         ("listen", &settings.listen),
@@ -160,17 +161,18 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
     Ok(match (running.failed, running.refused == running.servers) {
         (false, _) => Exit::Passed,
         (true, false) => Exit::Failed,
-        // Each of them said what is wrong with what it was given.
+        // Every server has reported bad input.
         (true, true) => Exit::BadInput,
     })
 }
 
-/// Prints what people may want to know. The herd goes on whoever reads it, and if nobody does.
+/// Prints a line for people. The herd keeps running if nobody can read it.
 fn say(text: &str) {
     let _ = print(text);
 }
 
-/// Where each server tells operators how it is: on ports that follow one another, from the given one on.
+/// The admin address of each server: consecutive ports from the given one on; `None` for all
+/// without one.
 pub(super) fn admins(
     herd: &Herd,
     first: Option<&Address>,
@@ -180,7 +182,7 @@ pub(super) fn admins(
             return Ok(None);
         };
         let nth = match port {
-            // The system chooses one for each.
+            // With port 0 the system chooses a free port for each server.
             0 => Some(0),
             port => u16::try_from(n).ok().and_then(|n| port.checked_add(n)),
         };
@@ -203,7 +205,8 @@ pub(super) fn admins(
     (0..herd.servers().len()).map(nth).collect()
 }
 
-/// Which server of the herd listens at that port itself, and whether for clients or for servers.
+/// The server that already listens on this port, and for whom, in words; `None` if the port is
+/// free.
 fn taken(herd: &Herd, admin: &Address) -> Option<String> {
     let is_taken = |at: &Address| {
         admin.port > 0 && at.port == admin.port && port_is_shared(&at.host, &admin.host)
@@ -215,7 +218,8 @@ fn taken(herd: &Herd, admin: &Address) -> Option<String> {
     })
 }
 
-/// Whether a port of one host may be one of the other, too: certainly not where both are addresses, and different ones.
+/// Whether both hosts may be the same machine address, and so share ports. Two different IP
+/// addresses do not; a name may be any address.
 fn port_is_shared(one: &str, other: &str) -> bool {
     let [one, other] = [one, other].map(str::parse::<IpAddr>);
     match (one, other) {
@@ -224,7 +228,7 @@ fn port_is_shared(one: &str, other: &str) -> bool {
     }
 }
 
-/// Who listens where, and where the logs are.
+/// The addresses of each server, and its log file.
 fn heading(herd: &Herd, logs: &Path, admins: &[Option<Address>]) -> String {
     let name = herd.name();
     let mut lines = vec![format!(
@@ -245,7 +249,7 @@ fn heading(herd: &Herd, logs: &Path, admins: &[Option<Address>]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Whether servers are to end, and how.
+/// Whether and how the servers are to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     NotYet,
@@ -253,7 +257,8 @@ enum Ending {
     AtOnce,
 }
 
-/// Begins a server's process. The child exits when its standard input closes or when it is reparented, so it can't outlive this process.
+/// Starts a server's process. The child exits when its standard input closes or when it is
+/// reparented, so it can't outlive this process.
 fn start(herd: &str, name: &str, flags: &[OsString]) -> Result<Child, Failure> {
     let failed = |error| Failure::Failed(format!("can't start {name}: {error}"));
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -265,22 +270,23 @@ fn start(herd: &str, name: &str, flags: &[OsString]) -> Result<Child, Failure> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Ctrl-C reaches all processes of a group; the servers are told to end by this one alone.
+    // A terminal's Ctrl-C reaches the whole process group. Servers get groups of their own, so that
+    // only this process tells them to stop.
     #[cfg(unix)]
     command.process_group(0);
     command.spawn().map_err(failed)
 }
 
-/// What a server's process did.
+/// An event of a server's process.
 enum Did {
-    /// It wrote this to its log.
+    /// The process wrote this line to standard error.
     Logged(Vec<u8>),
-    /// It said this to whoever supervises it.
+    /// The process wrote this line to standard output, for its supervisor.
     Said(Vec<u8>),
     Ended(io::Result<ExitStatus>),
 }
 
-/// Tells what a server's process did.
+/// Sends the events of a server's process to [`Running`].
 struct Tell {
     name: Name,
     to: mpsc::Sender<(Name, Did)>,
@@ -288,7 +294,7 @@ struct Tell {
 
 impl Tell {
     async fn tell(&self, did: Did) {
-        // Whoever listens does so until all processes have ended.
+        // This cannot fail: the receiver lives until all processes have ended.
         let _ = self.to.send((Arc::clone(&self.name), did)).await;
     }
 
@@ -306,7 +312,7 @@ impl Tell {
     }
 }
 
-/// Follows a process until it has ended, and ends it when it is to end.
+/// Supervises a process until it has ended, and ends it on request.
 async fn supervise(tell: Tell, mut child: Child, mut ending: watch::Receiver<Ending>) {
     let mut stdin = child.stdin.take();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -318,7 +324,7 @@ async fn supervise(tell: Tell, mut child: Child, mut ending: watch::Receiver<End
             match or(async { Some(Some(child.wait().await)) }, changed).await {
                 Some(Some(status)) => return status,
                 Some(None) if *ending.borrow() == Ending::Orderly => drop(stdin.take()),
-                // At once; or there is nobody left who could say so.
+                // The request is to end at once, or its sender is gone.
                 Some(None) | None => {
                     let _ = child.start_kill();
                     return child.wait().await;
@@ -336,16 +342,16 @@ struct Running {
     end: watch::Sender<Ending>,
     /// The servers whose links are all synchronised.
     synchronised: BTreeSet<Name>,
-    /// How long stopping may take.
+    /// The maximum time for stopping.
     patience: Duration,
-    /// When stopping: when it has taken too long.
+    /// When stopping has taken too long; `None` while not stopping.
     late: Option<Instant>,
     failed: bool,
-    /// How many servers could not use what they were given.
+    /// The number of servers that ended with bad input.
     refused: usize,
 }
 
-/// What there is to react to.
+/// The next event to handle.
 enum Next {
     Did(Option<(Name, Did)>),
     Signal(&'static str),
@@ -353,7 +359,7 @@ enum Next {
 }
 
 impl Running {
-    /// Prints what servers do, and passes on signals, until all have ended.
+    /// Prints the servers' events and forwards signals, until all have ended.
     async fn follow(&mut self, mut signals: Signals, mut told: mpsc::Receiver<(Name, Did)>) {
         loop {
             let did = async { Next::Did(told.recv().await) };
@@ -395,7 +401,7 @@ impl Running {
                 }
             }
             Did::Said(_) => {}
-            // Where all go, nobody is left that could lack anything.
+            // The whole herd stops, so an unconfirmed stop is no failure.
             Did::Ended(Ok(status))
                 if self.late.is_some()
                     && (status.success() || status.code() == Some(Exit::Unconfirmed as i32)) => {}

@@ -1,4 +1,4 @@
-//! `herd view`: runs as one page for a browser, or a run as a picture or for another tool.
+//! `herd view`: writes runs as one page for a browser, or one run as a picture or for another tool.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,10 +12,12 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crate::view::{self, ShownRun};
 
-/// Write one page for a browser that shows runs: every message, every fault, every update's path, and the verdict
+/// Write one page for a browser that shows runs: every message, every fault, every update's path,
+/// and the verdict
 ///
-/// Takes scenarios, which are run, and traces that `herd run --json` or `--trace` wrote. Of several the page shows one
-/// at a time, or two side by side with their differences. The page is one file and needs no network.
+/// Takes scenarios, which are run, and traces that `herd run --json` or `--trace` wrote. With
+/// several runs the page shows one at a time, or two side by side with their differences. The page
+/// is one file and needs no network.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,8 +33,8 @@ pub(super) struct Args {
     /// Scenario files (.toml, .json) and traces (.jsonl)
     #[arg(required = true, value_name = "SCENARIO|TRACE")]
     files: Vec<PathBuf>,
-    /// Where to write the page: `-` for standard output [default: the first scenario's name, with .html, here; standard
-    /// output for what is no page]
+    /// Write to this file, or with `-` to standard output [default: a page has the first scenario's
+    /// name with .html, in the current folder; other formats go to standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Run the scenarios with this seed instead of their own; can be given several times
@@ -59,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let given: Vec<Input> = (args.files.iter())
         .map(|file| read(file, args))
         .collect::<Result<_, _>>()?;
-    // What is wrong with the output shows before anything is run.
+    // Problems with the output are reported before anything runs.
     let named = args.output.as_deref().filter(|_| !to_stdout);
     outputs::check(&[("--output", named)])?;
     let mut runs = Vec::new();
@@ -95,13 +97,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(if broken { Exit::Failed } else { Exit::Passed })
 }
 
-/// One page of one run; used by `herd run --html`, too.
+/// Writes the page of one run. `herd run --html` uses this, too.
 pub(super) fn write_page(file: &Path, trace: Trace, scenario: &Path) -> Result<(), Failure> {
     let run = shown(trace, scenario);
     outputs::write(file, &view::page(&[run]))
 }
 
-/// A page is no report: its bytes go out as they are.
+/// Writes a page to standard output unchanged, without the treatment of colours that reports get.
 fn print_raw(page: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let mut stdout = std::io::stdout().lock();
@@ -109,7 +111,7 @@ fn print_raw(page: &str) -> Result<(), Failure> {
     super::heard(written.and_then(|()| stdout.flush()))
 }
 
-/// What is in a file.
+/// The content of an input file.
 enum Input {
     Traces(Vec<Trace>),
     Scenario(Box<Scenario>),
@@ -164,7 +166,7 @@ fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<ShownRun
     Ok(runs)
 }
 
-/// A trace is recognised by its first line, or else by its file's name.
+/// Whether a file is a trace: by its first line, or else by its extension.
 pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     text.trim_ascii_start().starts_with(b"{\"trace\":") || ends_in(file, "jsonl")
@@ -185,7 +187,8 @@ fn shown(trace: Trace, scenario: &Path) -> ShownRun {
     }
 }
 
-/// A trace does not say where its scenario lies, so that no command is known that runs it again.
+/// A run from a trace. The trace does not say where its scenario file is, so the command that
+/// repeats it is unknown.
 fn traced(trace: Trace, file: &Path) -> ShownRun {
     ShownRun {
         source: file.display().to_string(),
@@ -198,7 +201,7 @@ fn default_name(runs: &[ShownRun]) -> PathBuf {
     let name = runs
         .first()
         .map_or("view", |run| &*run.trace.header.scenario);
-    // A trace may have been written by anybody: its name is no path.
+    // The name comes from a trace, which is not trusted to be free of path separators.
     let name: String = name
         .chars()
         .map(|c| {

@@ -1,4 +1,4 @@
-//! What a run says of itself, by names that another run has, too.
+//! The facts of one run, under names and numbers that another run has, too.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -12,61 +12,62 @@ use crate::trace::propagation::{Fate, Propagation, Use};
 use crate::trace::state::{LinkState, State};
 use crate::trace::{Trace, WorkloadShape};
 
-/// Where an update was said, what became of it and what it cost.
+/// To which server an update was sent, whether it was accepted, and what it cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UpdateOutcome {
     /// The server that it was sent to.
     pub to: String,
-    /// What that made of it.
+    /// Whether that server accepted the update.
     pub fate: Fate,
-    /// When that took it in, in nanoseconds since the run began.
+    /// When that server accepted the update, in nanoseconds since the run began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
-    /// Messages that were new to their receiver.
+    /// The number of messages that were new to their receiver.
     pub useful: usize,
-    /// Messages that were not.
+    /// The number of messages that were duplicates.
     pub duplicate: usize,
-    /// Messages that did not arrive.
+    /// The number of messages that did not arrive.
     pub lost: usize,
-    /// How many of all of them were sent by synchronisation.
+    /// The number of all these messages that were sent by synchronisation.
     pub by_sync: usize,
-    /// Servers that never had it because something newer came first.
+    /// Servers that never had the update, because a newer one of the same client arrived first.
     pub overtaken: Vec<String>,
-    /// Servers that never had it because one of the same time came first, to which the tie goes.
+    /// Servers that never had the update, because another one with the same time won the tie.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tied: Vec<String>,
 }
 
-/// How a server first heard of an update.
+/// How an update first reached a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FirstArrival {
-    /// The server that sent it; none at its origin.
+    /// The neighbour that sent the update; `None` at the origin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
-    /// Over which servers, the origin first.
+    /// The servers on the route, from the origin to this one.
     pub path: Vec<String>,
-    /// Over how many links.
+    /// The number of links on the route.
     pub hops: u32,
-    /// By synchronisation and not by the flood.
+    /// Whether the update arrived by synchronisation and not by the flood.
     pub sync: bool,
-    /// Nanoseconds after its origin took it in.
+    /// Nanoseconds since the origin accepted the update.
     pub delay: u64,
-    /// How many times this server accepted the update: once, plus once after each time that it lost the record.
+    /// How many times this server accepted the update: once, plus once after each time that it lost
+    /// the record.
     pub times: usize,
 }
 
 /// The outcome of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Load {
-    /// Updates that its clients sent, or were to send.
+    /// The number of updates that its clients sent, or could not send.
     pub updates: usize,
-    /// Updates that were taken in.
+    /// The number of updates that a server accepted.
     pub accepted: usize,
-    /// Messages between servers that were new to their receiver.
+    /// The number of messages between servers that were new to their receiver.
     pub useful: usize,
-    /// Messages that were not.
+    /// The number of messages that were duplicates.
     pub duplicate: usize,
-    /// Messages that did not arrive.
+    /// The number of messages that did not arrive.
     pub lost: usize,
 }
 
@@ -75,24 +76,24 @@ pub struct Load {
 pub struct Exchange {
     /// The server to which it was sent.
     pub to: String,
-    /// The line.
+    /// The line, escaped.
     pub line: String,
-    /// When, in nanoseconds since the run began.
+    /// When the client sent the line, in nanoseconds since the run began.
     pub at: u64,
-    /// What was answered, if anything was.
+    /// The answer, escaped; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// After how many nanoseconds.
+    /// Nanoseconds from the line to its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
 }
 
-/// Something that the harness did.
+/// A fault, or the end of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// When, in nanoseconds since the run began.
+    /// When it happened, in nanoseconds since the run began.
     pub at: u64,
-    /// What it affected, such as `11 connections`.
+    /// The things that the fault affected: `11 connections`.
     pub touched: Vec<String>,
 }
 
@@ -101,28 +102,29 @@ pub struct Fault {
 pub struct Outcome {
     /// Whether it passed.
     pub held: bool,
-    /// What was expected.
+    /// What was expected, in words.
     pub expected: String,
-    /// What came.
+    /// The actual result, in words.
     pub actual: String,
 }
 
-/// How a link fared.
+/// The history of a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LinkLife {
-    /// How often an end saw it come up.
+    /// How often the link came up, counted at both ends.
     pub ups: usize,
-    /// Each time that an end lost it: who, and why.
+    /// For each time that an end lost the link: the server and the reason.
     pub downs: Vec<String>,
-    /// How many records synchronisation brought over it.
+    /// The number of records that synchronisation sent over the link.
     pub brought: u64,
-    /// How long it was not synchronised and then was again, in nanoseconds, coming up included.
+    /// Nanoseconds in which the link was not synchronised, including the time until it first came
+    /// up. Time from which it did not recover is not included.
     pub apart: u64,
-    /// How it was at the end, by the worse of its ends.
+    /// The state of the link at the end of the run: the worse of its two ends.
     pub end: &'static str,
 }
 
-/// What a server holds, by client.
+/// The records of a server, by client.
 pub(super) type Records = IndexMap<String, String>;
 
 pub(super) fn ran(trace: &Trace) -> IndexMap<String, String> {
@@ -220,8 +222,8 @@ pub(super) fn workloads(trace: &Trace) -> IndexMap<String, Load> {
     loads.map(|load| (load.name.clone(), of(load))).collect()
 }
 
-/// What clients said, each line with its answer: the first that came on its connection and was no earlier
-/// line's.
+/// The clients' lines, each with its answer: answers are matched with lines by their order on a
+/// connection.
 pub(super) fn lines(trace: &Trace, loads: &[WorkloadShape]) -> IndexMap<String, Exchange> {
     let mut told = Conversation::default();
     for event in &trace.events {
@@ -239,7 +241,7 @@ struct Conversation<'t> {
     lines: IndexMap<String, Exchange>,
     spoken: BTreeMap<&'t str, usize>,
     servers: BTreeMap<ConnId, &'t PeerRole>,
-    /// Lines without an answer, by connection: which, and when they were said.
+    /// Lines that wait for an answer, by connection: name, and nanoseconds when sent.
     open: BTreeMap<ConnId, VecDeque<(String, u64)>>,
 }
 
@@ -267,7 +269,7 @@ impl<'t> Conversation<'t> {
                     said.after = Some(event.at.saturating_sub(at));
                 }
             }
-            // Without a cause there was no connection to say it by.
+            // Without a cause, the client had no connection on which to send the line.
             EventKind::Unanswered { to, .. } if event.cause.is_none() => {
                 self.say(client, to.to_string(), event);
             }
@@ -275,7 +277,7 @@ impl<'t> Conversation<'t> {
         }
     }
 
-    /// `event` has the line: it was written, or could not be.
+    /// Adds a line. `event` is the sending of the line, or the failure to send it.
     fn say(&mut self, client: &'t str, to: String, event: &Event) -> String {
         let line = match &event.what {
             EventKind::LineOut { line, .. } | EventKind::Unanswered { line, .. } => escape(&line.0),
@@ -296,7 +298,7 @@ impl<'t> Conversation<'t> {
     }
 }
 
-/// The name, and its number if it is not the first that is called so.
+/// The name, followed by `(time 2)` and so on where it occurred before.
 fn numbered(seen: &mut BTreeMap<String, usize>, name: String) -> String {
     let times = seen.entry(name.clone()).or_default();
     *times += 1;
@@ -351,7 +353,7 @@ pub(super) fn links(trace: &Trace) -> IndexMap<String, LinkLife> {
     let herd = &trace.herd;
     let name = |id| &*herd.server(id).name;
     let mut state = State::default();
-    // How each link is, and since when it is apart.
+    // Each link's history, and since when it is unsynchronised.
     let mut lives = vec![(LinkLife::default(), Some(0)); herd.links().len()];
     for event in &trace.events {
         state.learn(event);
@@ -391,7 +393,7 @@ pub(super) fn links(trace: &Trace) -> IndexMap<String, LinkLife> {
     named.collect()
 }
 
-/// Of each server what it holds in the end, or nothing if it does not run then.
+/// The records of each server at the end of the run; `None` for a server that does not run then.
 pub(super) fn at_the_end(trace: &Trace) -> IndexMap<String, Option<Records>> {
     let state = State::at(&trace.events, u64::MAX);
     let held = |name: &str| {
@@ -425,7 +427,7 @@ pub(super) fn counts(trace: &Trace) -> IndexMap<String, u64> {
     counts.into_iter().collect()
 }
 
-/// What an event counts as, if it counts.
+/// The category in which an event is counted; `None` if it is not.
 fn kind(event: &Event, with: &BTreeMap<(&Actor, ConnId), &PeerRole>) -> Option<String> {
     let said = match &event.what {
         EventKind::LineOut { conn, line } => {

@@ -1,8 +1,9 @@
-//! Compares two runs: not their text, but what changed between them.
+//! Compares the results of two runs, not their text.
 //!
-//! [`compare`] is a pure function over two traces. What one run says of itself is taken out of each by the
-//! same functions (`facts`), by name and number and never by an event's id, and what is not the same is
-//! kept with both its values. [`text`] tells it in sentences, with the second run seen from the first.
+//! [`compare`] is a pure function of two traces. The same functions (`facts`) extract the facts of
+//! each run, by name and number, never by an event's id. A fact that differs is kept with both its
+//! values. [`text`] describes the differences in sentences, as what changed from the first run to
+//! the second.
 
 mod facts;
 #[cfg(test)]
@@ -25,30 +26,31 @@ pub use words::text;
 pub struct Diff {
     /// The first run.
     pub a: Side,
-    /// The second.
+    /// The second run.
     pub b: Side,
-    /// What ran: seed, latencies, versions. That it differs is reported and is no difference of the outcome.
+    /// The input: seed, latencies, versions. A different input is reported, but is no difference of
+    /// the results.
     pub ran: Vec<Changed<String>>,
-    /// The ways of updates, by what expectations call them.
+    /// How updates spread, by the names that expectations use.
     pub updates: Vec<UpdateDiff>,
-    /// Workloads, as a whole: what their clients say is the seed's.
+    /// Workloads, each as a whole, since the seed draws their clients' lines.
     pub workloads: Vec<Changed<Load>>,
-    /// What clients said and were answered, by client and number.
+    /// The lines of clients and their answers, by client and number.
     pub lines: Vec<Changed<Exchange>>,
-    /// What the harness did.
+    /// Faults that began or ended.
     pub faults: Vec<Changed<Fault>>,
-    /// What was expected and what came.
+    /// Expectations and their results.
     pub expectations: Vec<Changed<Outcome>>,
-    /// How links fared.
+    /// The histories of links.
     pub links: Vec<Changed<LinkLife>>,
-    /// Whether a server runs at the end.
+    /// Servers that run at the end of only one of the runs.
     pub running: Vec<Changed<bool>>,
-    /// What servers that run at the end of both hold then.
+    /// Records at the end, of servers that run at the end of both runs.
     pub held: Vec<HeldDiff>,
-    /// How often things happened: messages of each kind, connections, records taken in.
+    /// How often things happened: messages of each kind, connections, accepted updates.
     pub counts: Vec<Changed<u64>>,
-    /// The first event that is not the same, boot ids aside. Two runs can differ in nothing above and still do
-    /// something at another time or in another order; that is reported and is no difference.
+    /// The first event that differs, except in boot ids. Two runs with equal results can still do
+    /// something at another time or in another order, so this is reported but is no difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Parting>,
 }
@@ -58,61 +60,61 @@ pub struct Diff {
 pub struct Side {
     /// The scenario's name.
     pub scenario: String,
-    /// The seed that it ran with.
+    /// The seed of the run.
     pub seed: u64,
-    /// How many events there were.
+    /// The number of events.
     pub events: usize,
-    /// The verdict on its expectations.
+    /// How many expectations passed and failed.
     pub verdict: Verdict,
 }
 
-/// Something that is not the same in both runs; a side is absent where there is no such thing in that run.
+/// A fact that differs between the runs. A side is `None` where the run does not have the fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Changed<T> {
-    /// What it is.
+    /// The fact's name.
     pub what: String,
-    /// In the first run.
+    /// The value in the first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub a: Option<T>,
-    /// In the second.
+    /// The value in the second run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub b: Option<T>,
 }
 
-/// An update that did not go the same way in both runs.
+/// An update that spread differently in the two runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UpdateDiff {
-    /// Where it was said, what became of it and what it cost.
+    /// Where the update was sent, whether it was accepted and what it cost.
     #[serde(flatten)]
     pub way: Changed<UpdateOutcome>,
-    /// The servers that did not hear of it in the same way.
+    /// The servers that the update reached differently. Empty if only one run has the update.
     pub servers: Vec<Changed<FirstArrival>>,
 }
 
-/// A client for which some servers hold something else at the end.
+/// A client whose record at the end differs between the runs on some servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldDiff {
     /// The client.
     pub client: String,
-    /// The servers, which all hold the same of it in each run.
+    /// The servers with this difference: within a run they all hold the same record.
     pub servers: Vec<String>,
-    /// The record in the first run, if they hold one there.
+    /// The record in the first run; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub a: Option<String>,
-    /// In the second.
+    /// The record in the second run; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub b: Option<String>,
 }
 
-/// Where two runs part.
+/// The first event at which two runs diverge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Parting {
-    /// The number of the first event that differs.
+    /// The number of the event, from 1.
     pub event: usize,
-    /// It in the first run, unless that was over.
+    /// The event in the first run; `None` if that run had ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub a: Option<Moment>,
-    /// In the second.
+    /// The event in the second run; `None` if that run had ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub b: Option<Moment>,
 }
@@ -122,20 +124,20 @@ pub struct Parting {
 pub struct Moment {
     /// Nanoseconds since the run began.
     pub at: u64,
-    /// Who did it.
+    /// The server, client or other part to which it belongs.
     pub who: String,
-    /// What it was.
+    /// The event in words, without random ids.
     pub what: String,
 }
 
 impl Diff {
-    /// Whether both runs had the same outcome: nothing differs but what ran, and perhaps when and in which order
-    /// things happened of which nobody could tell afterwards.
+    /// Whether both runs had the same results. The input may differ, and so may the times and order
+    /// of events that leave no trace in the results.
     pub fn is_same(&self) -> bool {
         self.parts().iter().all(|(_, count)| *count == 0)
     }
 
-    /// How many differences there are of each kind.
+    /// The number of differences of each kind.
     pub fn parts(&self) -> [(&'static str, usize); 9] {
         [
             ("update", self.updates.len()),
@@ -151,7 +153,7 @@ impl Diff {
     }
 }
 
-/// What changed from `a` to `b`.
+/// Compares run `b` with run `a`.
 pub fn compare(a: &Trace, b: &Trace) -> Diff {
     let loads: Vec<WorkloadShape> = (a.header.workloads.iter().chain(&b.header.workloads))
         .cloned()
@@ -188,7 +190,7 @@ fn side(trace: &Trace) -> Side {
     }
 }
 
-/// What is not the same in both: first what `a` has, in its order, then what only `b` has.
+/// The facts that differ: first those of `a`, in its order, then those that only `b` has.
 fn changed<T: PartialEq>(a: IndexMap<String, T>, mut b: IndexMap<String, T>) -> Vec<Changed<T>> {
     let mut found = Vec::new();
     for (what, a) in a {
@@ -221,7 +223,7 @@ fn updates(a: &Trace, b: &Trace, loads: &[WorkloadShape]) -> Vec<UpdateDiff> {
             way: Changed { what, a, b },
             servers: match (heard_a, heard_b) {
                 (Some(a), Some(b)) => self::changed(a, b),
-                // An update that is only in one of them went its own way altogether.
+                // If only one run has the update, that is the whole difference.
                 _ => Vec::new(),
             },
         }

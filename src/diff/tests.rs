@@ -1,4 +1,4 @@
-//! Real runs of pairs of scenarios that differ in one thing, and what is said of that.
+//! Compares real runs of scenarios that differ in one thing, and checks the sentences about it.
 
 use super::{compare, text};
 use crate::node::mistakes::Mistake;
@@ -27,7 +27,7 @@ fn run_with(simulator: &Simulator, scenario: &str) -> Trace {
     simulator.run_once(&scenario).expect("it runs")
 }
 
-/// What is said of what `from` becomes when `of` in it is `to`.
+/// The differences in words between a run of `from` and a run of it with `of` replaced by `to`.
 fn change(from: &str, of: &str, to: &str) -> String {
     assert!(from.contains(of), "nothing would change");
     let (a, b) = (run(from), run(&from.replace(of, to)));

@@ -1,4 +1,4 @@
-//! A difference in sentences: the second run, as somebody sees it who knows the first.
+//! A difference in sentences, as what changed from the first run to the second.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ const MOST_LINES: usize = 60;
 
 pub(super) use show::delay;
 
-/// The whole difference, and one line that sums it up.
+/// The whole difference as text, with a verdict as its last line.
 pub fn text(diff: &Diff) -> String {
     let mut text = String::new();
     for (letter, side) in [("A", &diff.a), ("B", &diff.b)] {
@@ -74,7 +74,7 @@ fn part(text: &mut String, title: Option<&str>, lines: Vec<String>) {
     }
 }
 
-/// A line for each, and one for all of which the same is to be told.
+/// One line for each fact. Facts with the same words share a line.
 fn all<T>(found: &[Changed<T>], words: impl Fn(&Changed<T>) -> String) -> Vec<String> {
     let mut told: Vec<(String, Vec<&str>)> = Vec::new();
     for changed in found {
@@ -90,7 +90,7 @@ fn all<T>(found: &[Changed<T>], words: impl Fn(&Changed<T>) -> String) -> Vec<St
         .collect()
 }
 
-/// ` 2 instead of 1`, behind `seed`.
+/// The words ` 2 instead of 1`, which follow a name such as `seed`.
 fn value<T: std::fmt::Display>(changed: &Changed<T>) -> String {
     match (&changed.a, &changed.b) {
         (Some(a), Some(b)) => format!(" {} instead of {}", quoted(b), quoted(a)),
@@ -102,7 +102,7 @@ fn value<T: std::fmt::Display>(changed: &Changed<T>) -> String {
     }
 }
 
-/// What is there, or that nothing is.
+/// The value, or `none` if it is empty.
 fn quoted(value: &impl std::fmt::Display) -> String {
     match value.to_string() {
         empty if empty.is_empty() => "none".to_owned(),
@@ -110,7 +110,7 @@ fn quoted(value: &impl std::fmt::Display) -> String {
     }
 }
 
-/// Updates of which the same is to be said are described together.
+/// Updates with the same differences share their lines.
 fn updates(updates: &[UpdateDiff]) -> Vec<String> {
     let mut told: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
     for update in updates {
@@ -161,7 +161,7 @@ fn fate(fate: Fate) -> String {
     }
 }
 
-/// `heard from Bernard instead of Riley; over 2 links instead of 1; 12ms later`.
+/// Words such as `heard from Bernard instead of Riley; over 2 links instead of 1; 12ms later`.
 fn heard(server: &Changed<FirstArrival>, way: &UpdateOutcome) -> String {
     let (a, b) = match (&server.a, &server.b) {
         (Some(a), Some(b)) => (a, b),
@@ -214,7 +214,7 @@ fn from(heard: &FirstArrival) -> String {
     format!("from {via}{sync}")
 }
 
-/// `12ms later`.
+/// How much later or earlier `b` is than `a`: `12ms later`.
 fn later(a: u64, b: u64) -> String {
     if a == b {
         return "at the same time".to_owned();
@@ -223,7 +223,7 @@ fn later(a: u64, b: u64) -> String {
     format!("{} {word}", delay(a.abs_diff(b)))
 }
 
-/// What it cost more or less.
+/// How the cost changed; `None` if it did not.
 fn cost(a: &UpdateOutcome, b: &UpdateOutcome) -> Option<String> {
     let kinds = [
         (a.useful, b.useful, ["useful message", "useful messages"]),
@@ -242,7 +242,7 @@ fn cost(a: &UpdateOutcome, b: &UpdateOutcome) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
-/// `one more duplicate`, `3 fewer duplicates`.
+/// The change of a number: `one more duplicate`, `3 fewer duplicates`. `None` without one.
 fn more(a: usize, b: usize, [one, many]: [&str; 2]) -> Option<String> {
     let word = if b > a { "more" } else { "fewer" };
     match a.abs_diff(b) {
@@ -293,7 +293,7 @@ fn line(changed: &Changed<Exchange>) -> String {
     format!(": {}", words.join("; "))
 }
 
-/// Of an answer with a body, the first line.
+/// The text up to its first escaped line feed.
 fn first_line(text: &str) -> &str {
     text.split_once("\\n").map_or(text, |(first, _)| first)
 }

@@ -1,4 +1,5 @@
-//! What is made of many runs: every order, many seeds, every failure set, and a failure made as small as it can be.
+//! Tools that run a herd many times: all delivery orders (`explore`), many seeds (`sweep`), all
+//! failure sets (`survey`), and a failing run made small (`shrink`).
 
 pub mod explore;
 pub mod model;

@@ -1,4 +1,4 @@
-//! Independent work on several threads, whose results come in order.
+//! Runs independent work on several threads, and hands out the results in order.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -6,17 +6,19 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The number of results for each thread that may wait for an earlier one: more would only fill the memory.
+/// The maximum number of finished results for each thread that wait for an earlier one. A higher
+/// number would only use more memory.
 const LEAD: usize = 4;
 
-/// Does `work` for each of `0..count` on `threads` threads, and gives each result to `take`, on this thread and in order, as
-/// soon as it and those before it are there. If that breaks off, nothing more is begun.
+/// Calls `work` for each of `0..count` on `threads` threads. Each result goes to `take`, on the
+/// calling thread, in order, and as soon as all earlier results are finished. After `take` breaks,
+/// no further work begins.
 ///
-/// On one thread everything is done on this one, with whatever is bound to it.
+/// With one thread, all work runs on the calling thread, and so sees its thread-local state.
 ///
 /// # Panics
 ///
-/// If `work` does: when it would have been that result's turn.
+/// If `work` panics. The panic is raised in order: after the results before it were taken.
 pub(crate) fn in_order<T: Send>(
     threads: usize,
     count: usize,
@@ -38,7 +40,8 @@ pub(crate) fn in_order<T: Send>(
                 }
             });
         }
-        // Or the others would go on with what nobody wants, and a panic in `take` would wait for them.
+        // Closes the desk on every path out. Otherwise the workers would compute results that
+        // nobody takes, and a panic in `take` would wait for them.
         let _closed = Closing(&desk);
         let _ = (0..count).try_for_each(|at| match desk.take(at) {
             Ok(result) => take(at, result),
@@ -49,7 +52,7 @@ pub(crate) fn in_order<T: Send>(
 
 type Done<T> = Result<T, Box<dyn Any + Send>>;
 
-/// Where work is given out and results are handed in.
+/// The queue between the workers and the thread that takes their results.
 struct Desk<T> {
     count: usize,
     lead: usize,
@@ -58,9 +61,9 @@ struct Desk<T> {
 }
 
 struct State<T> {
-    /// What is begun next.
+    /// The index of the next work to begin.
     next: usize,
-    /// How many results were taken.
+    /// The number of results that `take` has received.
     taken: usize,
     done: BTreeMap<usize, Done<T>>,
     is_closed: bool,

@@ -1,4 +1,4 @@
-//! What a test suite needs beside single runs: many seeds of one scenario, and the first failure small.
+//! For test suites: runs many seeds of one scenario, and shrinks the first failure.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,17 +10,19 @@ use crate::shrink::{Limits, Shrunk, shrink};
 use crate::sim::Simulator;
 use crate::trace::fingerprint::Fingerprint;
 
-/// The maximum number of runs to shrink the first failure, so that a failing test soon says what it found.
+/// The maximum number of runs that shrinking the first failure takes, so that a failing test
+/// reports within seconds.
 const MOST_SHRINKING_RUNS: usize = 300;
 
 /// The results of the seeds of a scenario.
 #[derive(Debug)]
 pub struct Seeds {
-    /// Which were run.
+    /// The seeds that were run.
     pub seeds: Range<u64>,
-    /// Each that failed, in order, and how.
+    /// The seeds that failed, in ascending order, each with what failed.
     pub failures: Vec<(u64, String)>,
-    /// The first failing run, shrunk; none if nothing failed, or if it could not be written as a file that fails alike.
+    /// The first failing run, shrunk. `None` if no run failed, or if no scenario file fails in the
+    /// same way as that run.
     pub first: Option<Shrunk>,
 }
 
@@ -29,7 +31,7 @@ pub fn sweep(scenario: &Scenario, seeds: Range<u64>) -> Seeds {
     sweep_with(&Simulator::default(), scenario, seeds)
 }
 
-/// The same on a simulator of one's own, such as one that runs another server.
+/// Runs a scenario with each of these seeds on `simulator`, which may run another server.
 pub fn sweep_with(simulator: &Simulator, scenario: &Scenario, seeds: Range<u64>) -> Seeds {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let count = usize::try_from(seeds.end.saturating_sub(seeds.start)).unwrap_or(usize::MAX);
@@ -61,11 +63,11 @@ pub fn sweep_with(simulator: &Simulator, scenario: &Scenario, seeds: Range<u64>)
 }
 
 impl Seeds {
-    /// Shows the first failure small, if anything failed.
+    /// Passes if all seeds passed; otherwise panics with the first failure and its shrunk scenario.
     ///
     /// # Panics
     ///
-    /// When a seed failed, or when there was none.
+    /// If a seed failed, or if the range has no seeds.
     #[track_caller]
     pub fn assert_passed(&self) {
         assert!(!self.seeds.is_empty(), "no seed was run");
@@ -96,7 +98,7 @@ impl fmt::Display for Seeds {
 mod tests {
     use super::*;
 
-    /// Which seed slows the flood so much is for the seed to say.
+    /// The seed draws the latencies, so only some seeds let the flood miss its deadline.
     fn jittery() -> Scenario {
         let built = Scenario::builder("riley")
             .with("link_latency", "10ms..60ms")

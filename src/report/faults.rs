@@ -1,4 +1,5 @@
-//! What the harness did to the run, as pictures and reasons tell of it: with words, and with the lanes that it affects.
+//! The faults of a run as pictures and explanations show them: with a label, and with the lanes
+//! that they affect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crate::journal::{Event, EventKind};
 use crate::trace::Trace;
 use crate::trace::faults::{self, Faults, Kind};
 
-/// What a fault is, as far as a picture cares.
+/// The kind of a fault, as pictures distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultClass {
@@ -18,55 +19,57 @@ pub enum FaultClass {
     Down,
     /// A server is frozen.
     Frozen,
-    /// A server takes no new connections.
+    /// A server refuses new connections.
     Refusing,
     /// A server's clock is wrong.
     Skewed,
-    /// Ways between servers are cut.
+    /// The network between servers is cut.
     Cut,
     /// Links take longer than usual.
     Slow,
-    /// Connections were reset, at one moment.
+    /// Connections were reset. This fault has no duration.
     Severed,
 }
 
 /// A fault, from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// What it is.
+    /// The kind of the fault.
     pub kind: FaultClass,
-    /// In a few words, such as `Juzang is down: it crashed`.
+    /// A label such as `Juzang is down: it crashed`.
     pub label: String,
     /// The number of the event that began it.
     pub event: u64,
-    /// Nanoseconds since the beginning.
+    /// When the fault began, in nanoseconds since the run began.
     pub from: u64,
-    /// When it ended; none if it lasted.
+    /// When the fault ended, in nanoseconds since the run began. `None` if it lasted to the end of
+    /// the run.
     pub to: Option<u64>,
-    /// The number of the event that ended it.
+    /// The number of the event that ended it; `None` if none did.
     pub end: Option<u64>,
     /// The lanes that it affects.
     pub lanes: Vec<usize>,
-    /// The ways or links that it affects, by the lanes of their ends.
+    /// The directed pairs or links that it affects, by the lanes of their ends.
     pub pairs: Vec<(usize, usize)>,
-    /// What it did to anybody, such as `affected 11 connections`.
+    /// The fault's impact in words: `affected 11 connections`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affected: Option<String>,
 }
 
 impl Fault {
-    /// Whether it was in force at any moment between these.
+    /// Whether the fault was in force at any moment from `from` to `to`.
     pub fn overlaps(&self, from: u64, to: u64) -> bool {
         self.from <= to && self.to.is_none_or(|end| end >= from)
     }
 
-    /// Whether it was in force all the time between these.
+    /// Whether the fault was in force all the time from `from` to `to`.
     pub fn covers(&self, from: u64, to: u64) -> bool {
         self.from <= from && self.to.is_none_or(|end| end >= to)
     }
 }
 
-/// All faults of a run, in order of their beginnings. One that ends for one pair sooner than for another is several.
+/// All faults of a run, in the order of their beginnings. A fault that ends at different times for
+/// different pairs becomes several.
 pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     let mut all: Vec<Fault> = (Faults::of(&trace.events).iter())
         .flat_map(|fault| pictured(trace, lanes, fault))
@@ -76,10 +79,10 @@ pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     all
 }
 
-/// From which end to which, or between which two.
+/// The source and the target of a direction, or the two ends of a link.
 type Pair = (Arc<str>, Arc<str>);
 
-/// A fault as a picture shows it.
+/// A fault as a picture shows it: one for each time at which parts of it end.
 fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<Fault> {
     let owner = fault.owner();
     let (kind, label) = match fault.kind {
@@ -109,7 +112,8 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
     if fault.parts.is_empty() {
         return vec![whole];
     }
-    // By when and by which event they ended; those that lasted are together, too.
+    // The pairs, grouped by the time and event of their end. Pairs whose fault lasted form one
+    // group.
     let mut by_end: BTreeMap<Option<(u64, u64)>, Vec<Pair>> = BTreeMap::new();
     for part in &fault.parts {
         let end = part.end.map(|end| (end.at, number(end)));
@@ -133,7 +137,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
     parts.collect()
 }
 
-/// What a fault of the network is called, as far as it is of these.
+/// The label of a fault of the network that affects these pairs.
 fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<Pair>) -> String {
     match begun {
         EventKind::Cut { .. } => cut(trace, pairs),
@@ -148,7 +152,8 @@ fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<Pair>) -> String {
     }
 }
 
-/// Which links a cut is of: a partition cuts ways on which there is no link, too.
+/// The label of a cut, which names only pairs with a link between them if there are any. A
+/// partition cuts pairs without one, too.
 fn cut(trace: &Trace, ways: Vec<(Arc<str>, Arc<str>)>) -> String {
     let herd = &trace.herd;
     let is_link = |(a, b): &(Arc<str>, Arc<str>)| match (herd.id(a), herd.id(b)) {
@@ -160,7 +165,7 @@ fn cut(trace: &Trace, ways: Vec<(Arc<str>, Arc<str>)>) -> String {
     lower(&EventKind::Cut { ways })
 }
 
-/// Servers that ended by themselves, and are down all the same.
+/// Servers that were stopped gracefully. They are down until they start again.
 fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     let stops = trace.events.iter().enumerate();
     let stops = stops.filter(|(_, event)| matches!(event.what, EventKind::Stopped));
@@ -188,7 +193,7 @@ fn number(event: &Event) -> u64 {
     event.id.0.get()
 }
 
-/// An event's words, but not in capitals.
+/// An event's words, with its kind in lower case.
 fn lower(what: &EventKind<'_>) -> String {
     let words = what.to_string();
     match words.split_once(':') {

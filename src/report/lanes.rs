@@ -1,4 +1,4 @@
-//! Who has a lifeline.
+//! The lanes of a picture: the servers, clients and others that have a lifeline.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::Serialize;
 use crate::journal::{Actor, Event};
 use crate::trace::Trace;
 
-/// A machine or client to which things happen in a run.
+/// A participant of a run that events belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lane {
-    /// What it is.
+    /// The participant's kind.
     pub kind: LaneKind,
-    /// What it is called.
+    /// The participant's name.
     pub name: String,
 }
 
-/// What somebody is.
+/// The kind of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LaneKind {
@@ -26,11 +26,12 @@ pub enum LaneKind {
     Client,
     /// The Places API.
     Places,
-    /// Nobody in particular.
+    /// The network itself, to which partitions and the like belong.
     Network,
 }
 
-/// Everybody: the herd's servers in its order, then whoever else did something, as they come.
+/// All lanes: the herd's servers in its order, then all other participants in the order of their
+/// first events.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lanes<'a> {
     pub(crate) list: Vec<Lane>,
@@ -59,17 +60,17 @@ impl<'a> Lanes<'a> {
         });
     }
 
-    /// Whose event it is.
+    /// The lane to which an event belongs.
     pub(crate) fn of_event(&self, event: &Event) -> Option<usize> {
         self.index.get(&key(event)).copied()
     }
 
-    /// The server of this name.
+    /// The lane of the server with this name.
     pub(crate) fn server(&self, name: &str) -> Option<usize> {
         self.index.get(&(LaneKind::Server, name)).copied()
     }
 
-    /// The client of this name.
+    /// The lane of the client with this name.
     pub(crate) fn client(&self, name: &str) -> Option<usize> {
         self.index.get(&(LaneKind::Client, name)).copied()
     }

@@ -1,5 +1,5 @@
-//! A trace, made readable. Every function here is pure: the same trace gives the same text, whether
-//! it comes from a run or from a file.
+//! A trace as text. Every function here is pure: the same trace gives the same text, whether it
+//! comes from a run or from a file.
 
 pub mod faults;
 pub mod lanes;
@@ -24,8 +24,8 @@ pub use verdict::{Failed, failed, judgements, verdict_line};
 pub(crate) use ways::missing;
 pub use ways::{fate, ways};
 
-/// The whole report of one run: what it was, the story, the way of each update, each expectation,
-/// and one line of verdict.
+/// The whole report of one run: title and herd, the story, how each update spread, the
+/// expectations, and one line of verdict.
 pub fn text(trace: &Trace, detail: Detail) -> String {
     let mut text = String::new();
     for line in heading(trace) {

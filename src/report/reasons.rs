@@ -1,5 +1,5 @@
-//! Why an update reached a server late, or over a long way, or not at all: which faults were in force then. Terminal
-//! and page say the same, from here.
+//! Why an update reached a server late, on a detour, or not at all: the faults that were in force
+//! at that time. Terminal and page both get their explanations here.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::trace::propagation::{Arrival, Propagation};
 use crate::trace::state::{LinkState, State};
 use crate::units::LatencyRange;
 
-/// The faults of a run, and their effects.
+/// Explains the arrivals of a run by its faults.
 pub(crate) struct Reasons<'a> {
     pub(super) trace: &'a Trace,
     lanes: &'a Lanes<'a>,
@@ -19,7 +19,7 @@ pub(crate) struct Reasons<'a> {
 }
 
 impl<'a> Reasons<'a> {
-    /// Of the run `trace`, whose lanes and faults these are.
+    /// Explains updates of `trace`; `lanes` and `faults` must be those of this trace.
     pub(crate) fn new(trace: &'a Trace, lanes: &'a Lanes<'a>, faults: &'a [Fault]) -> Self {
         Self {
             trace,
@@ -28,8 +28,8 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    /// Why an update reached a server on the way that it took, as the end of a sentence; nothing if that is what was
-    /// to be expected.
+    /// Why an update reached a server on its route, as the end of a sentence. Empty if the route is
+    /// the expected one.
     pub(crate) fn of_arrival(&self, update: &Propagation, arrival: &Arrival) -> String {
         let reasons = self.in_the_way(update, arrival);
         let usual = self.undisturbed_delay(update, &arrival.server);
@@ -42,7 +42,7 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    /// Why an update never reached a server, as far as that can be seen.
+    /// Why an update never reached a server; `None` if no fault explains it.
     pub(crate) fn of_absence(&self, update: &Propagation, server: &str) -> Option<String> {
         let mut tied = update.tied.iter();
         if let Some(tied) = tied.find(|tied| &*tied.server == server) {
@@ -85,8 +85,9 @@ impl<'a> Reasons<'a> {
         (!reasons.is_empty()).then(|| and(&reasons))
     }
 
-    /// Where an update did not get any farther towards a server: the lanes of the two ends of each link between a
-    /// server that has it and one of those without it, which include that server.
+    /// The links at which an update stopped on its way to a server: from each server that has the
+    /// update to a neighbour without it that is connected to `server` through others without it.
+    /// Each link is the lanes of its two ends.
     fn edges(&self, update: &Propagation, server: &str) -> Vec<(usize, usize)> {
         let herd = &self.trace.herd;
         let has = |id: ServerId| update.arrival(&herd.server(id).name).is_some();
@@ -106,7 +107,7 @@ impl<'a> Reasons<'a> {
         edges
     }
 
-    /// Over how many links more an update came than an undisturbed herd would have needed.
+    /// The number of links that an update crossed beyond the shortest route of an undisturbed herd.
     pub(super) fn hops_more(&self, update: &Propagation, arrival: &Arrival) -> u32 {
         let needed = self.undisturbed(update, &arrival.server);
         arrival.hops.saturating_sub(needed.unwrap_or(arrival.hops))
@@ -118,13 +119,13 @@ impl<'a> Reasons<'a> {
         Some((herd.id(&origin.server)?, herd.id(server)?))
     }
 
-    /// The fewest hops if nothing were wrong.
+    /// The fewest hops in an undisturbed herd.
     fn undisturbed(&self, update: &Propagation, server: &str) -> Option<u32> {
         let (from, to) = self.ends(update, server)?;
         self.trace.herd.hops_from(from, |_| true)[to.index()]
     }
 
-    /// The least delay in nanoseconds if nothing were wrong.
+    /// The shortest delay in an undisturbed herd, in nanoseconds.
     fn undisturbed_delay(&self, update: &Propagation, server: &str) -> Option<u128> {
         let (from, to) = self.ends(update, server)?;
         let herd = &self.trace.herd;
@@ -136,7 +137,7 @@ impl<'a> Reasons<'a> {
         least.map(|least| least.as_nanos())
     }
 
-    /// The lanes on the shortest ways from the origin to a server, both included.
+    /// The lanes of all servers on the shortest routes from the origin to a server, including both.
     fn between(&self, update: &Propagation, server: &str) -> BTreeSet<usize> {
         let herd = &self.trace.herd;
         let Some((from, to)) = self.ends(update, server) else {
@@ -152,7 +153,7 @@ impl<'a> Reasons<'a> {
             .collect()
     }
 
-    /// What was wrong on the shortest ways while it spread.
+    /// The faults on the shortest routes while the update spread, in words.
     fn in_the_way(&self, update: &Propagation, far: &Arrival) -> Vec<String> {
         let begin = self.began(update);
         let end = begin + far.delay;
@@ -160,12 +161,13 @@ impl<'a> Reasons<'a> {
         let in_the_way = |fault: &&Fault| match fault.kind {
             FaultClass::Down => fault.covers(begin, end) && touches(fault, &way),
             FaultClass::Skewed => false,
-            // The links that a server has stay up while it refuses connections.
+            // A server's existing links stay up while it refuses connections, so this matters only
+            // if a link is down.
             FaultClass::Refusing => {
                 let refuses = fault.overlaps(begin, end) && touches(fault, &way);
                 refuses && [begin, end].iter().any(|at| self.lacks_a_link(fault, *at))
             }
-            // Between servers and others than servers.
+            // A fault without pairs is between a server and something that is no server.
             FaultClass::Cut | FaultClass::Slow | FaultClass::Severed if fault.pairs.is_empty() => {
                 false
             }
@@ -182,7 +184,7 @@ impl<'a> Reasons<'a> {
         reasons.into_iter().collect()
     }
 
-    /// Whether a server that a fault affects has a link that is down at this moment.
+    /// Whether a server that a fault affects has a link that is down at the time `at`.
     fn lacks_a_link(&self, fault: &Fault, at: u64) -> bool {
         let (herd, state) = (&self.trace.herd, State::at(&self.trace.events, at));
         let lanes = fault
@@ -197,7 +199,7 @@ impl<'a> Reasons<'a> {
         })
     }
 
-    /// Links that a fault is of; a partition cuts ways on which there is none, too.
+    /// Whether the herd has a link between these lanes. A partition cuts pairs without one, too.
     fn is_link(&self, (a, b): (usize, usize)) -> bool {
         let id = |lane: usize| {
             let lane = self.lanes.list.get(lane)?;
@@ -240,7 +242,7 @@ impl<'a> Reasons<'a> {
         }
     }
 
-    /// When the origin took it in.
+    /// When the origin accepted the update, in nanoseconds; 0 if no server did.
     fn began(&self, update: &Propagation) -> u64 {
         let origin = update.arrivals.first();
         let event = origin.and_then(|origin| self.trace.event(origin.event));
@@ -252,7 +254,7 @@ fn touches(fault: &Fault, lanes: &BTreeSet<usize>) -> bool {
     fault.lanes.iter().any(|lane| lanes.contains(lane))
 }
 
-/// `a, b and c`, of many only some.
+/// A list such as `a, b and c`, or `a, b, c and 2 more`.
 fn and(words: &[String]) -> String {
     let (shown, more) = words.split_at(words.len().min(3));
     match (shown, more.len()) {

@@ -1,4 +1,4 @@
-//! What became of an update, in a few plain sentences. The first one says what is most remarkable.
+//! How an update spread, in a few plain sentences. The most remarkable fact comes first.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use super::reasons::Reasons;
 use super::{fate, show};
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use};
 
-/// The maximum number of names that are listed; more are counted.
+/// The maximum number of names in a list; the others are counted.
 const MOST_NAMES: usize = 6;
 
-/// What became of `update`.
+/// How `update` spread, one sentence each.
 pub(crate) fn sentences(reasons: &Reasons<'_>, update: &Propagation) -> Vec<String> {
     let Some(origin) = update.arrivals.first() else {
         return vec![format!(
@@ -36,7 +36,7 @@ pub(crate) fn sentences(reasons: &Reasons<'_>, update: &Propagation) -> Vec<Stri
     sentences
 }
 
-/// The sentence about the server that has it over the longest way, if there is a reason for that.
+/// The sentence about the server with the longest route, if a fault or latency explains the route.
 pub(super) fn remarkable(reasons: &Reasons<'_>, update: &Propagation) -> Option<String> {
     let told = Narration {
         reasons,
@@ -54,15 +54,15 @@ struct Narration<'a> {
 }
 
 impl Narration<'_> {
-    /// The arrival that took the most hops more than an undisturbed herd would have needed, else the
-    /// most hops; and whether there is a reason.
+    /// A sentence about the arrival with the most hops beyond the shortest route (among equals with
+    /// the most hops, then the longest delay), and whether the sentence gives a reason.
     fn farthest(&self) -> Option<(String, bool)> {
         let arrivals = self.update.spread().filter(|arrival| !arrival.sync);
         let key = |arrival: &Arrival| {
             let more = self.reasons.hops_more(self.update, arrival);
             (more, arrival.hops, arrival.delay)
         };
-        // The first of equals is the one that comes first in a report, too.
+        // Among equals the first wins, which is also the first in a report.
         let far = arrivals.reduce(|far, next| if key(next) > key(far) { next } else { far })?;
         let path = self.update.path(&far.server);
         let names: Vec<&str> = path.iter().map(|name| &**name).collect();

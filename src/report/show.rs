@@ -1,4 +1,4 @@
-//! How times, events and names look in text.
+//! How times, numbers and tables look in text.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::units::format_duration;
 
-/// Nanoseconds since the beginning as seconds with as many decimals as a tick needs: `2.025`, and
-/// nine where there is more to show.
+/// Nanoseconds since the run began, as seconds: with three decimals if they are exact (`2.025`),
+/// otherwise with nine.
 pub fn moment(nanos: u64) -> String {
     let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     if rest.is_multiple_of(1_000_000) {
@@ -17,18 +17,18 @@ pub fn moment(nanos: u64) -> String {
     }
 }
 
-/// Nanoseconds as a duration with its unit, exactly.
+/// Nanoseconds as an exact duration with its unit: `12ms`.
 pub fn delay(nanos: u64) -> String {
     format_duration(Duration::from_nanos(nanos))
 }
 
-/// One `thing`, two `thing`s.
+/// A number and its noun, in the plural unless the number is one: `1 thing`, `2 things`.
 pub fn count(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(number))
 }
 
-/// A whole number, with a comma between each three digits.
+/// A whole number with a comma between groups of three digits.
 pub fn grouped(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -41,18 +41,19 @@ pub fn grouped(number: impl std::fmt::Display) -> String {
     text
 }
 
-/// How many columns of a terminal a text takes: clients may be called in any script, and some signs take two.
+/// The width of a text in columns of a terminal. Client ids can be in any script, and some
+/// characters take two columns.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The blanks that fill a text up to a width.
+/// The spaces that pad `text` to the width `to`.
 pub fn fill(text: &str, to: usize) -> String {
     " ".repeat(to.saturating_sub(width(text)))
 }
 
-/// Rows with every column as wide as its widest cell, columns two blanks apart, no blanks at a
-/// row's end. The second column and all behind it are set to the right where `right` says so.
+/// Aligns rows in columns as wide as their widest cell, two spaces apart, without spaces at a row's
+/// end. A column is right-aligned if `right` says so for its index.
 pub fn table(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

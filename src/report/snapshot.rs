@@ -1,8 +1,8 @@
 //! The order in which updates spread, for snapshot tests.
 //!
-//! [`snapshot`] holds causes and order and no time at all, so it survives a change of latency and
-//! of clocks, and changes when the code decides otherwise. [`snapshot_with_times`] is the same with
-//! times, for reading.
+//! [`snapshot`] contains causes and order, but no times. It therefore survives a change of
+//! latencies and clocks, and changes when the code decides differently. [`snapshot_with_times`]
+//! adds the times, for reading.
 
 use std::fmt::Write as _;
 
@@ -14,15 +14,16 @@ use crate::protocol::{escape, fields};
 use crate::trace::Trace;
 use crate::trace::propagation::{Propagation, Use, alike};
 
-/// The maximum number of lines of clients and servers that are shown; the ways of updates are always shown whole.
+/// The maximum number of lines in each section about clients and servers. The updates are always
+/// complete.
 const MOST_LINES: usize = 100;
 
-/// Causes and order, without times.
+/// The causes and order of a run's events, without times.
 pub fn snapshot(trace: &Trace) -> String {
     write(trace, false)
 }
 
-/// Causes and order, with times.
+/// The causes and order of a run's events, with times.
 pub fn snapshot_with_times(trace: &Trace) -> String {
     write(trace, true)
 }
@@ -35,7 +36,7 @@ fn write(trace: &Trace, times: bool) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
-    // What a workload says and hears is the seed's; how many updates it says is the scenario's.
+    // The seed draws a workload's lines, but the scenario fixes the number of its updates.
     for workload in &trace.header.workloads {
         let (name, clients) = (
             &workload.name,
@@ -65,7 +66,8 @@ fn write(trace: &Trace, times: bool) -> String {
     text
 }
 
-/// A title and its lines; nothing at all where there are none. Equal lines in a row are counted.
+/// Writes a title and its lines, or nothing if there are no lines. Equal consecutive lines are
+/// counted.
 fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for line in lines {
@@ -99,7 +101,7 @@ fn at(event: &Event, times: bool) -> String {
     }
 }
 
-/// The tree, then every message in the order in which they were sent.
+/// How an update spread: the tree, then every message in the order of sending.
 fn spread(trace: &Trace, update: &Propagation, times: bool) -> Vec<String> {
     if update.arrivals.is_empty() {
         return vec![fate(update)];
@@ -138,7 +140,7 @@ fn client_line(event: &Event, times: bool) -> Option<String> {
     }
 }
 
-/// A line with `<time>` and `<skew>` where they depend on clocks.
+/// The line with `<time>` and `<skew>` in place of values that depend on clocks.
 fn without_clock(line: &[u8]) -> String {
     let first = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let rest = escape(&line[first.len()..]);
@@ -160,7 +162,8 @@ fn without_clock(line: &[u8]) -> String {
     }
 }
 
-/// What failed and what came back, and what was synchronised then.
+/// The line for a fault of a server, a lost link or a synchronisation that transferred records;
+/// `None` for other events.
 fn server_line(event: &Event, times: bool) -> Option<String> {
     let time = at(event, times);
     let who = event.who.name();

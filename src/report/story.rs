@@ -1,4 +1,4 @@
-//! What happened, one line an event, in fixed columns: time, who, what.
+//! The events of a run, one line each, in three columns: time, who, what.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,14 @@ use super::show;
 /// How much of a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// What clients say and hear, what becomes of updates, what fails: what a person wants to know.
+    /// What a person wants to know: the clients' lines and answers, the servers' reactions to
+    /// updates, and the faults.
     Story,
     /// Every event.
     Everything,
 }
 
-/// The lines of the story, without colour.
+/// The story's lines, without colour.
 pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
     let told = StoryFilter::new(trace, detail);
     let is_told = |event: &&Event| told.is_told(event);
@@ -33,7 +34,7 @@ pub fn story(trace: &Trace, detail: Detail) -> Vec<String> {
     lines
 }
 
-/// How wide the columns of times and of names are.
+/// The widths of the columns of times and names.
 fn widths<'e>(events: impl Iterator<Item = &'e Event>) -> (usize, usize) {
     events.fold((4, 3), |(times, names), event| {
         (
@@ -43,14 +44,14 @@ fn widths<'e>(events: impl Iterator<Item = &'e Event>) -> (usize, usize) {
     })
 }
 
-/// The lines that tell everything of a run, for whoever looks for one of them.
+/// Prints single events as in the full story, so that an expectation can search them.
 pub struct Printed<'a> {
     told: StoryFilter<'a>,
     names: usize,
 }
 
 impl<'a> Printed<'a> {
-    /// Looks at the whole run once.
+    /// Computes the column widths of the whole run.
     pub fn new(trace: &'a Trace) -> Self {
         Self {
             told: StoryFilter::new(trace, Detail::Everything),
@@ -58,7 +59,8 @@ impl<'a> Printed<'a> {
         }
     }
 
-    /// What is printed of an event behind its number; then all of it from the number, from the name, and from the time on.
+    /// The printed line of an event from each of its columns on: from the words, from the event's
+    /// number, from the name, and from the time.
     pub fn from_each_column(&self, event: &Event) -> [String; 4] {
         let (what, numbered) = (self.told.what(event), self.told.line(event));
         let who = event.who.name();
@@ -68,20 +70,20 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// Which events of a run are shown, and in which words.
+/// Selects the events that the story shows, and puts them into words.
 pub struct StoryFilter<'a> {
     trace: &'a Trace,
     detail: Detail,
-    /// When something first happened that was not the herd coming up.
+    /// The time of the first event that is not part of the herd's start, in nanoseconds.
     begins: u64,
-    /// What the report calls each update, by its record.
+    /// The name of each accepted update, by its record's text.
     names: BTreeMap<Vec<u8>, &'a str>,
-    /// Who opened a connection, and which peer each expected at the other end.
+    /// The two ends of each connection: whose end it is, and the peer that it expected.
     ends: BTreeMap<ConnId, Vec<(&'a Actor, &'a PeerRole)>>,
 }
 
 impl<'a> StoryFilter<'a> {
-    /// Looks at the whole run once.
+    /// Prepares the names and connections of a whole run.
     pub fn new(trace: &'a Trace, detail: Detail) -> Self {
         let is_step =
             |event: &&Event| !matches!(event.who, Actor::Server(_)) || is_fault(&event.what);
@@ -101,7 +103,7 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// The herd coming up, in one line.
+    /// One line about the start of the herd; `None` where all events are shown.
     fn beginning(&self, times: usize, names: usize) -> Option<String> {
         if self.detail == Detail::Everything {
             return None;
@@ -111,13 +113,14 @@ impl<'a> StoryFilter<'a> {
         Some(format!("{time:>times$}  {:<names$}  {words}", "all"))
     }
 
-    /// When the herd had come up, and in which state that was.
+    /// When the herd's start was complete, in nanoseconds, and its state then, in words.
     pub fn coming_up(&self) -> (u64, String) {
         let (last, words) = self.came_up();
         (last.map_or(0, |event| event.at), words)
     }
 
-    /// The same with the last event of it, if there was any.
+    /// The last synchronisation of the herd's start, if there was one, and the herd's state then,
+    /// in words.
     pub fn came_up(&self) -> (Option<&'a Event>, String) {
         let before = self
             .trace
@@ -138,7 +141,7 @@ impl<'a> StoryFilter<'a> {
             }
         }
         let servers = show::count(running, "server");
-        // Both ends say so.
+        // Both ends of a link record the event.
         let links = show::count(synchronised / 2, "link");
         (last, format!("{servers} up, {links} synchronised"))
     }
@@ -195,7 +198,8 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// Whether a workload's client did it, or a server for one: the report summarises all of it together.
+    /// Whether an event belongs to a workload: a client's own, or a server's for such a client. The
+    /// report summarises these together.
     fn is_of_workload(&self, event: &Event) -> bool {
         let has = |client: &[u8]| {
             let client = String::from_utf8_lossy(client);
@@ -221,7 +225,7 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// What happened; where every event is shown, with its number and its cause's.
+    /// The event in words. If all events are shown, after its number and its cause's.
     pub(super) fn line(&self, event: &Event) -> String {
         let what = self.what(event);
         match (self.detail, event.cause) {
@@ -231,8 +235,8 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// The event's own words, and what only the whole run can add to them: what updates are called,
-    /// who is at the other end, which fault it was.
+    /// The event's words, extended by what only the whole run can say: the names of updates, the
+    /// other end of a connection, the fault behind an effect.
     pub fn what(&self, event: &Event) -> String {
         let words = event.what.words(&|record| self.update(record));
         match &event.what {
@@ -268,7 +272,7 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// A line. Of one with a body only the first line is shown in a story.
+    /// A line, escaped. In the story, a line with a body is shortened to its first line.
     fn shown(&self, line: &[u8]) -> String {
         let rest = line.split(|&byte| byte == b'\n').count() - 1;
         let first = line.split(|&byte| byte == b'\n').next();
@@ -280,14 +284,14 @@ impl<'a> StoryFilter<'a> {
         }
     }
 
-    /// Who is at the other end of the connection of a line.
+    /// The name of the other end of the connection that a line was sent on.
     fn other_end(&self, event: &Event) -> Option<String> {
         let (EventKind::LineIn { conn, .. } | EventKind::LineOut { conn, .. }) = event.what else {
             return None;
         };
         let ends = self.ends.get(&conn)?;
         let seen = ends.iter().find(|(who, _)| **who != event.who);
-        // An end that has not seen the connection yet is known to the one that dialled it.
+        // If the other end has not opened the connection yet, its name is known from the dialler.
         let meant = ends.iter().find_map(|(_, with)| match with {
             PeerRole::Server(name) => Some(name.to_string()),
             PeerRole::Client | PeerRole::Peer => None,
@@ -300,7 +304,7 @@ fn is_update(line: &[u8]) -> bool {
     matches!(PeerLine::parse(line), Ok(PeerLine::At(_)))
 }
 
-/// Whether the harness did it to a server.
+/// Whether an event of a server is a scenario's doing, so that the story begins with it.
 fn is_fault(what: &EventKind<'_>) -> bool {
     matches!(
         what,

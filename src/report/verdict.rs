@@ -1,4 +1,4 @@
-//! What was expected and what came, and the one line that sums it up.
+//! The expectations of a run with their results, and the verdict in one line.
 
 use super::faults::faults;
 use super::lanes::Lanes;
@@ -11,8 +11,9 @@ use crate::trace::{Judgement, Trace};
 /// The maximum number of events of a failed expectation that are listed; the others are counted.
 const MOST_EVENTS: usize = 16;
 
-/// Each expectation: passed, or failed with what was expected and what came. The invariants that passed are one line;
-/// those that were not evaluated are another, and one more says which of them passed all the same.
+/// The result of each expectation; a failed one with the expected and the actual value. The
+/// invariants that passed share a line. One more line lists the invariants that are switched off,
+/// and one those of them that passed.
 pub fn judgements(trace: &Trace) -> Vec<String> {
     let held = |judgement: &Judgement| judgement.invariant.filter(|_| judgement.passed);
     let mut invariants = trace.judgements.iter().filter_map(held).peekable();
@@ -44,9 +45,9 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
 pub struct Failed<'a> {
     /// The expectation.
     pub judgement: &'a Judgement,
-    /// What came, and why as far as that can be seen.
+    /// The actual result, with the reason if a fault explains it.
     pub actual: String,
-    /// The report's lines, the events that show it included.
+    /// The report's lines about it, including the events that show the failure.
     pub lines: Vec<String>,
 }
 
@@ -73,7 +74,8 @@ fn names(invariants: &mut dyn Iterator<Item = Invariant>) -> String {
     names.join(", ")
 }
 
-/// What came; of an expectation about the way of an update to a server also why it came so.
+/// The actual result. For a failed expectation about an update's route to a server, the reason
+/// follows.
 pub(crate) fn actual(reasons: &Reasons<'_>, judgement: &Judgement) -> String {
     let actual = &judgement.actual;
     match why(reasons, judgement).filter(|_| !judgement.passed) {
@@ -83,14 +85,15 @@ pub(crate) fn actual(reasons: &Reasons<'_>, judgement: &Judgement) -> String {
 }
 
 fn why(reasons: &Reasons<'_>, judgement: &Judgement) -> Option<String> {
-    // What is expected of an update begins with its name. A client's id has no white space.
+    // An expectation about an update begins with its name and a colon. Client ids contain no white
+    // space, so ": " ends the name.
     let (name, what) = judgement.about.split_once(": ")?;
     let mut updates = reasons.trace.updates.iter();
     let update = updates.find(|update| update.name == name)?;
     let to = ["hops to ", "path to ", "delay to ", "reaches "];
     let server = to.iter().find_map(|words| what.strip_prefix(words))?;
     match update.arrival(server) {
-        // That it should have missed the server has no reason that could be seen.
+        // An update that was not to reach the server has no reason that could be shown.
         Some(_) if what.starts_with("reaches ") => None,
         Some(arrival) => Some(reasons.of_arrival(update, arrival)),
         None => Some(format!(": {}", reasons.of_absence(update, server)?)),
@@ -143,7 +146,7 @@ fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &StoryFilter<'_>
     lines
 }
 
-/// What passed need not be shown whole: of an answer with a body, the first line.
+/// The text up to its first escaped line feed: what passed need not be shown whole.
 fn first_line(text: &str) -> String {
     match text.split_once("\\n") {
         Some((first, _)) => format!("{first} …"),
@@ -151,7 +154,7 @@ fn first_line(text: &str) -> String {
     }
 }
 
-/// `PASSED` or `FAILED`, and how many expectations.
+/// The verdict: `PASSED` or `FAILED`, and the number of expectations.
 pub fn verdict_line(trace: &Trace) -> String {
     let verdict = trace.verdict();
     let total = show::count(verdict.passed + verdict.failed, "expectation");

@@ -1,4 +1,4 @@
-//! For each update: the tree on which it spread, a table of who had it when, and what it cost.
+//! How each update spread: as a tree, as a table of arrivals, and what it cost.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::journal::Ignored;
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use, alike};
 use crate::trace::{Trace, WorkloadShape};
 
-/// The ways of all updates of a run.
+/// How all updates of a run spread, as lines of text.
 pub fn ways(trace: &Trace) -> Vec<String> {
     let mut lines = Vec::new();
     let lanes = Lanes::of(trace);
@@ -33,7 +33,7 @@ pub fn ways(trace: &Trace) -> Vec<String> {
     lines
 }
 
-/// All updates but those of workloads, which are shown as a whole.
+/// All updates except those of workloads, which are summarised.
 pub(super) fn told_singly(trace: &Trace) -> Vec<Propagation> {
     let workloads = &trace.header.workloads;
     let in_workload = |update: &Propagation| workloads.iter().any(|load| load.has_update(update));
@@ -72,7 +72,7 @@ fn whole(trace: &Trace, workload: &WorkloadShape) -> String {
     )
 }
 
-/// Everything that is said of why an update spread as it did.
+/// All explanations of how an update spread. Updates that also agree in these are shown together.
 fn whys(reasons: &Reasons<'_>, update: &Propagation) -> Vec<String> {
     let names = reasons.trace.herd.server_names();
     let without = names.filter(|name| update.arrival(name).is_none());
@@ -82,7 +82,7 @@ fn whys(reasons: &Reasons<'_>, update: &Propagation) -> Vec<String> {
     whys
 }
 
-/// That a server never had an update, and why.
+/// The words for a server that never had an update, with the reason if one is known.
 pub(crate) fn missing(reasons: &Reasons<'_>, update: &Propagation, server: &str) -> String {
     let has_another = |name: &Arc<str>| &**name == server;
     let tied = update.tied.iter().any(|tied| has_another(&tied.server));
@@ -111,7 +111,7 @@ fn way(reasons: &Reasons<'_>, title: &str, update: &Propagation) -> Vec<String> 
     lines
 }
 
-/// What the server that a client spoke to made of an update, in a few words.
+/// Whether the server that a client sent an update to accepted it, in a few words.
 pub fn fate(update: &Propagation) -> String {
     match update.fate {
         Fate::Accepted => "accepted".to_owned(),
@@ -126,7 +126,7 @@ pub fn fate(update: &Propagation) -> String {
     }
 }
 
-/// Which server first had it from which, as a tree with the origin at its root.
+/// The tree of first arrivals: each server below the one that it first received the update from.
 pub(super) fn tree(update: &Propagation) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(origin) = update.arrivals.first() {

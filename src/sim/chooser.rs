@@ -1,28 +1,29 @@
-//! Who chooses what happens next in a run that goes on by hand.
+//! Choosers decide what happens next in a run by hand.
 
 use std::collections::BTreeSet;
 
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{Choice, Order};
 
-/// Chooses what happens next in a run that goes on by hand.
+/// Chooses what happens next in a run by hand, in which choices replace time.
 pub trait Chooser {
-    /// One of `options`, by its position; none to give up the run. There is at least one, and they
-    /// are in the order in which they came up, a step last.
+    /// Returns the index of one of `options`, or `None` to give up the run. There is at least one
+    /// option. Options are in the order in which they became possible, with a step last.
     fn choose(&mut self, options: &[Choice]) -> Option<usize>;
 
-    /// The servers that did anything because of the last choice, or that it was about.
+    /// Receives the footprint of the last choice: the servers that it concerned, and those that did
+    /// anything after it.
     fn touched(&mut self, servers: &BTreeSet<ServerId>) {
         let _ = servers;
     }
 }
 
-/// Follows a scenario's own order, and then the order in which everything came up.
+/// Follows a scenario's `deliver`, and after it takes what became possible first.
 pub(super) struct Listed<'a> {
     order: &'a Order,
     herd: &'a Herd,
     followed: usize,
-    /// What there was instead, when the order could not be followed.
+    /// The options at the point where the order could not be followed.
     missed: Option<String>,
 }
 
@@ -36,7 +37,7 @@ impl<'a> Listed<'a> {
         }
     }
 
-    /// How far the order was followed, and what came in its way.
+    /// How far the order was followed, and why not further.
     pub(super) fn followed(&self) -> OrderOutcome {
         let next = self.order.choices.get(self.followed);
         let missed = next.map(|choice| {
@@ -79,12 +80,12 @@ impl Chooser for Listed<'_> {
     }
 }
 
-/// The outcome of a scenario's order.
+/// How far a scenario's `deliver` was followed.
 pub(super) struct OrderOutcome {
-    /// Where the scenario's file says so, as a byte.
+    /// The place of `deliver` in the scenario's file, as a byte offset.
     pub(super) place: usize,
     pub(super) all: usize,
     pub(super) done: usize,
-    /// Why it was not followed to its end.
+    /// Why the order was not followed to its end; `None` if it was.
     pub(super) missed: Option<String>,
 }

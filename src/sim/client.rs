@@ -1,7 +1,7 @@
 //! Simulated clients: connect, write some lines at once, read the answers, close.
 //!
-//! All of a scenario's clients share one simulated host, since what a simulation costs grows with
-//! the cube of the number of its hosts.
+//! All clients of a scenario share one simulated host, because the cost of a simulation grows with
+//! the cube of the number of hosts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::net::{Connection, Net};
 use crate::protocol::answers::Answers;
 use crate::scenario::{CLIENT_PATIENCE, ClientStep, LineId, Outcome, Rendered};
 
-/// What a client is to do at one server.
+/// One connection of a client to one server.
 #[derive(Clone)]
 pub(super) struct Job {
     /// The step, as an index into the scenario's steps.
@@ -29,7 +29,7 @@ pub(super) struct Job {
     pub(super) to: ServerId,
     pub(super) server: Name,
     pub(super) address: Address,
-    /// Which repetition, from 1.
+    /// The number of the repetition, from 1.
     pub(super) repetition: u32,
 }
 
@@ -43,7 +43,7 @@ struct Inner {
     outcomes: BTreeMap<LineId, Outcome>,
     /// Jobs that are not over: of clients that wait, or have not closed yet.
     pending: usize,
-    /// Jobs whose answer is outstanding.
+    /// The number of jobs with an answer outstanding.
     waiting: usize,
 }
 
@@ -52,39 +52,39 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many jobs are not over yet.
+    /// The number of jobs that are not finished.
     pub(super) fn pending(&self) -> usize {
         self.inner().pending
     }
 
-    /// How many jobs are not answered yet.
+    /// The number of jobs with an answer outstanding.
     pub(super) fn waiting(&self) -> usize {
         self.inner().waiting
     }
 
-    /// A job was given out.
+    /// Counts a job that was sent to the clients' host.
     pub(super) fn begin(&self) {
         let mut inner = self.inner();
         inner.pending += 1;
         inner.waiting += 1;
     }
 
-    /// Sets the outcome of a line so far.
+    /// Stores the current outcome of a line.
     fn tell(&self, outcome: Outcome) {
         self.inner().outcomes.insert(outcome.line, outcome);
     }
 
-    /// A job has all the answers that it will have.
+    /// Counts a job whose answers have all arrived or been given up.
     fn answered(&self) {
         self.inner().waiting -= 1;
     }
 
-    /// A job is over.
+    /// Counts a job that is finished.
     fn end(&self) {
         self.inner().pending -= 1;
     }
 
-    /// The outcome of every line that was sent or could not be.
+    /// Takes the outcomes of all lines, including those that could not be sent.
     pub(super) fn take(&self) -> Vec<Outcome> {
         std::mem::take(&mut self.inner().outcomes)
             .into_values()
@@ -92,7 +92,7 @@ impl Board {
     }
 }
 
-/// Does all jobs, each in a task of its own, until the driver is gone.
+/// Performs all jobs, each in its own task, until the driver is gone.
 pub(super) async fn run(
     net: SimNet,
     mut jobs: mpsc::UnboundedReceiver<Job>,
@@ -210,8 +210,8 @@ async fn converse(
     journal.record(None, EventKind::Closed { conn, why });
 }
 
-/// Half-closes and reads to the end: a server has nothing more to say then, and if it says
-/// something all the same, that is seen.
+/// Half-closes and reads to the end. A server must send nothing more then; if it does, the bytes
+/// are recorded.
 async fn finish(stream: &mut SimStream, mut answers: Answers, conn: ConnId, journal: &dyn Journal) {
     let _ = stream.shutdown().await;
     let reading = async {
@@ -229,8 +229,8 @@ async fn finish(stream: &mut SimStream, mut answers: Answers, conn: ConnId, jour
 }
 
 impl Job {
-    /// What to send now, by the client's clock, which is read only if a line contains it: a skew that nobody reads
-    /// has no effect.
+    /// The lines to send now. The client's clock is read only if a line contains it, so that a skew
+    /// without a reader has no effect.
     fn lines(&self, net: &SimNet) -> Vec<Rendered> {
         let lines = self.what.lines.iter();
         let now = if lines.clone().any(|line| line.send.has_clock()) {
@@ -249,7 +249,7 @@ impl Job {
         journal.record(cause, EventKind::Unanswered { to, line });
     }
 
-    /// The outcome of a line that nobody waits for any more: no answer.
+    /// The outcome of a line without an answer, which is no longer awaited.
     fn outcome(&self, line: usize, sent: Option<EventId>) -> Outcome {
         Outcome {
             line: LineId {

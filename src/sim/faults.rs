@@ -1,4 +1,4 @@
-//! Doing to the world what a scenario says, and counting what each fault affects.
+//! Carries out a scenario's faults, and counts what each affects.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,49 +15,50 @@ use crate::scenario::{
 };
 use crate::units::LatencyRange;
 
-/// A fault that is not over.
+/// A fault in force.
 struct Active {
     impact: Impact,
     kind: Kind,
     measure: Measure,
-    /// What the measure showed when it began.
+    /// The measure's value when the fault began.
     before: u64,
-    /// The event of the fault that this is a part of.
+    /// The event of the composed fault that this fault is a part of.
     whole: Option<EventId>,
 }
 
-/// By what a fault ends.
+/// What identifies a fault when it is ended.
 #[derive(PartialEq)]
 enum Kind {
     Host(Condition, Party),
-    /// A fault that is more than one operation, and its target.
+    /// A fault of several operations: its number and its target.
     Composed(usize, Option<Party>),
-    /// The ways that it still cuts.
+    /// The directions that the fault still cuts.
     Cut(Vec<Wire>),
-    /// The routes that are still slow by it, and how many messages had gone by them before.
+    /// The routes that the fault still slows, each with the number of messages on it before the
+    /// fault.
     Slow(BTreeMap<Route, u64>),
     Skew(ClockOwner),
     Moment,
 }
 
-/// Takes `wire` out of the list once, if it is there.
+/// Removes one occurrence of `wire` from the list, and returns whether there was one.
 fn take(list: &mut Vec<Wire>, wire: Wire) -> bool {
     let at = list.iter().position(|one| *one == wire);
     at.map(|at| list.remove(at)).is_some()
 }
 
-/// Whether a fault cuts this way.
+/// Whether a fault cuts this direction.
 fn is_cut(active: &[Active], wire: Wire) -> bool {
     let cuts = |active: &Active| matches!(&active.kind, Kind::Cut(cut) if cut.contains(&wire));
     active.iter().any(cuts)
 }
 
-/// The faults in force, and the means to begin and end faults.
+/// Begins and ends faults, and knows those in force.
 pub(super) struct Breaker {
     machines: Machines,
     faults: Faults,
     recorder: Recorder,
-    /// What messages take in the beginning.
+    /// The latencies that the scenario begins with.
     usual: Usual,
     wires: Wires,
     active: Vec<Active>,
@@ -91,7 +92,7 @@ impl Breaker {
         ways.map(|&(a, b)| (self.name(a), self.name(b))).collect()
     }
 
-    /// Who does what is done to `party`.
+    /// The actor of events about `party`.
     fn who(&self, party: Party) -> Actor {
         match party {
             Party::Server(_) => Actor::Server(self.name(party)),
@@ -100,12 +101,12 @@ impl Breaker {
         }
     }
 
-    /// Writes down what is done. What ends a fault was caused by its beginning.
+    /// Records an event. The cause of a fault's end is its beginning.
     fn tell(&self, who: Actor, begun: Option<EventId>, what: EventKind<'static>) -> EventId {
         self.recorder.journal(who).record(begun, what)
     }
 
-    /// By which event the last fault of this kind began.
+    /// The event that began the last fault of this kind, if one is in force.
     fn begun(&self, is_it: impl Fn(&Kind) -> bool) -> Option<EventId> {
         let mut active = self.active.iter().rev();
         let fault = active.find(|active| is_it(&active.kind));
@@ -131,11 +132,11 @@ impl Breaker {
         });
     }
 
-    /// The impact of a fault that ends now, since it was last counted.
+    /// The impact of a fault that was not counted before its end.
     fn untold(&self, active: &Active) -> u64 {
         let since = active.measure.read(&self.faults) - active.before;
         let more = match (&active.measure, &active.kind) {
-            // Who tries now will give up, or be reset when the power is back.
+            // Connections under way will be given up, or be reset when the power is back.
             (Measure::Lost(machine, _), _) => self.faults.counts(*machine).pending,
             (_, Kind::Slow(routes)) => (routes.iter())
                 .map(|(route, before)| self.gone_by(*route) - before)
@@ -145,30 +146,30 @@ impl Breaker {
         since + more
     }
 
-    /// How many messages have gone by a route, both ways.
+    /// The number of messages sent on a route, in both directions.
     fn gone_by(&self, route: Route) -> u64 {
         let pairs = self.machines.pairs(route);
         let sends = |(a, b)| self.faults.sends(a, b) + self.faults.sends(b, a);
         pairs.into_iter().map(sends).sum()
     }
 
-    /// Faults of this kind are over.
+    /// Ends the faults of this kind.
     fn end(&mut self, over: impl Fn(&Kind) -> bool) {
         self.account(over, false);
     }
 
-    /// The run is over. What was wrong until then lasts.
+    /// Accounts for all faults at the end of the run, as lasting ones.
     pub(super) fn finish(&mut self) {
         self.account(|_| true, true);
     }
 
-    /// Records the impact of faults of this kind, and forgets them.
+    /// Records the impact of faults of this kind, and removes them.
     fn account(&mut self, over: impl Fn(&Kind) -> bool, lasts: bool) {
         let (over, active) = std::mem::take(&mut self.active)
             .into_iter()
             .partition(|active| over(&active.kind));
         self.active = active;
-        // Parts first: what they affected is the whole's, which may be over with them.
+        // Parts come first: their impact counts for the composed fault, which may end with them.
         let over: Vec<Active> = over;
         let (parts, mut over): (Vec<Active>, Vec<Active>) =
             (over.into_iter()).partition(|active| active.whole.is_some());
@@ -195,19 +196,19 @@ impl Breaker {
         }
     }
 
-    /// The event that begins a fault of several operations, while it lasts.
+    /// The event that began a fault of several operations, while that is in force.
     fn whole(&self, number: usize) -> Option<EventId> {
         self.begun(|kind| matches!(kind, Kind::Composed(other, _) if *other == number))
     }
 
-    /// Whether an operation is still to be done: what it is a part of may be over.
+    /// Whether an operation is still due: not if it is part of a fault that has ended.
     pub(super) fn is_due(&self, origin: &Origin) -> bool {
         origin
             .part_of
             .is_none_or(|part_of| self.whole(part_of).is_some())
     }
 
-    /// A fault of several operations begins.
+    /// Begins a fault of several operations.
     pub(super) fn compose(&mut self, origin: Origin, fault: String, party: Option<Party>) {
         let Some(number) = origin.part_of else {
             return;
@@ -218,12 +219,12 @@ impl Breaker {
         self.begin(origin, event, Kind::Composed(number, party), Measure::Parts);
     }
 
-    /// A fault of several operations is over.
+    /// Ends a fault of several operations.
     pub(super) fn decompose(&mut self, number: usize) {
         self.end(|kind| matches!(kind, Kind::Composed(other, _) if *other == number));
     }
 
-    /// A server, or Places, gets into a condition.
+    /// Puts a server, or Places, into a condition.
     pub(super) fn set(&mut self, condition: Condition, party: Party, origin: Origin) {
         let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
@@ -236,7 +237,7 @@ impl Breaker {
         let whole = origin.part_of.and_then(|part_of| self.whole(part_of));
         let event = self.tell(self.who(party), whole, what);
         if matches!(condition, Condition::Dead | Condition::Unpowered) {
-            // Whatever else was wrong with it is over.
+            // A server that is down has no other faults.
             self.end(|kind| matches!(kind, Kind::Host(_, other) if *other == party));
             self.end(|kind| matches!(kind, Kind::Composed(_, Some(other)) if *other == party));
             self.faults.reset(machine);
@@ -249,12 +250,12 @@ impl Breaker {
         }
     }
 
-    /// A machine's tasks are being dropped, or not any more.
+    /// Marks that a machine's tasks are being dropped, or no longer.
     pub(super) fn dying(&self, party: Party, dying: bool) {
         self.faults.dying(self.machines.of(party), dying);
     }
 
-    /// It is in that condition no more.
+    /// Ends a condition of a server or Places.
     pub(super) fn clear(&mut self, condition: Condition, party: Party) {
         let machine = self.machines.of(party);
         let what = match condition {
@@ -274,7 +275,7 @@ impl Breaker {
         }
     }
 
-    /// Cuts ways.
+    /// Cuts directions.
     pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Direction], origin: Origin) {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
@@ -286,8 +287,8 @@ impl Breaker {
         self.begin(origin, event, Kind::Cut(wires), Measure::Messages);
     }
 
-    /// Takes one cut from each of the ways: from the last step that cuts nothing else, or else from the last that cuts
-    /// them, too.
+    /// Removes one cut from each of these directions: preferably of the last fault that cuts
+    /// nothing else, otherwise of the last that cuts it.
     pub(super) fn heal(&mut self, ways: &[Direction]) {
         let mut wires: Vec<Wire> = (self.machines.existing(ways).into_iter())
             .map(|way| self.machines.wire(way))
@@ -318,23 +319,23 @@ impl Breaker {
         self.end(|kind| matches!(kind, Kind::Cut(cut) if cut.is_empty()));
     }
 
-    /// Whether something sent from `a` to `b` waits.
+    /// Whether messages from `a` to `b` are held back.
     pub(super) fn is_cut(&self, a: Machine, b: Machine) -> bool {
         is_cut(&self.active, (a, b))
     }
 
-    /// Cuts again what the simulation forgot to be cut from `machine`.
+    /// Restores the cuts of `machine` that the simulation lost when the machine went down.
     pub(super) fn reapply(&self, sim: &turmoil::Sim<'_>, machine: Machine) {
         self.wires.hold_again(sim, machine);
     }
 
-    /// Whether a server is in this condition now.
+    /// Whether a server is in this condition.
     pub(super) fn is(&self, condition: Condition, server: ServerId) -> bool {
         let kind = Kind::Host(condition, Party::Server(server));
         self.active.iter().any(|active| active.kind == kind)
     }
 
-    /// Looks what is under way: see [`Wires::see`].
+    /// Updates the messages in flight: see [`Wires::see`].
     pub(super) fn see(
         &mut self,
         sim: &turmoil::Sim<'_>,
@@ -344,7 +345,7 @@ impl Breaker {
         self.wires.see(sim, now, latency);
     }
 
-    /// Delivers what is due between machines that were cut off from each other, and counts what is delayed.
+    /// Delivers due messages between machines with cuts, and counts those that are held back.
     pub(super) fn deliver(&mut self, sim: &turmoil::Sim<'_>, now: Duration) {
         let Self { wires, active, .. } = self;
         wires.deliver(sim, now, |message| {
@@ -354,7 +355,7 @@ impl Breaker {
                 let Kind::Cut(wires) = &fault.kind else {
                     continue;
                 };
-                // Who wants to connect gets no answer if the way back is cut.
+                // A SYN is also held back if its answer could not return.
                 let holds = wires.contains(&(a, b)) || message.connects && wires.contains(&(b, a));
                 waits |= holds;
                 if holds && !message.counted_for.contains(&fault.impact.event) {
@@ -366,7 +367,7 @@ impl Breaker {
         });
     }
 
-    /// Resets connections.
+    /// Resets the connections of these pairs.
     pub(super) fn sever(&mut self, pairs: &[(Party, Party)], origin: Origin) {
         let pairs = self.machines.existing(pairs);
         let named = self.names(&pairs);
@@ -379,9 +380,9 @@ impl Breaker {
         self.end(|kind| *kind == Kind::Moment);
     }
 
-    /// Routes have another latency; the caller gives it to the simulation.
+    /// Begins or ends the slowness of routes. The caller passes the latency to the simulation.
     pub(super) fn slow(&mut self, routes: &[Route], latency: LatencyRange, origin: &Origin) {
-        // What messages took in the beginning is no fault.
+        // A route with its initial latency has no fault.
         let is_usual = |route: &Route| self.usual.get(route) == Some(&latency);
         let (usual, slow): (Vec<Route>, Vec<Route>) = routes.iter().copied().partition(is_usual);
         for (routes, is_fault) in [(usual, false), (slow, true)] {
@@ -409,7 +410,7 @@ impl Breaker {
         }
     }
 
-    /// Routes are not slow any more by whatever step made them so.
+    /// Ends the slowness of routes, whichever fault slows them.
     fn no_longer_slow(&mut self, routes: &[Route]) {
         for route in routes {
             let gone = self.gone_by(*route);
@@ -424,7 +425,7 @@ impl Breaker {
         self.end(|kind| matches!(kind, Kind::Slow(slow) if slow.is_empty()));
     }
 
-    /// A clock jumps by this number of nanoseconds, and goes on as before.
+    /// Moves a clock by this number of nanoseconds; its drift stays.
     pub(super) fn jump(&mut self, clocked: &ClockOwner, by: i64, now: Duration, origin: Origin) {
         let error = match clocked {
             ClockOwner::Server(id) => self.faults.error(id.index(), now),
@@ -437,7 +438,7 @@ impl Breaker {
         self.skew(clocked, skewed, now, origin);
     }
 
-    /// A clock is wrong from now on.
+    /// Sets a clock's error from now on.
     pub(super) fn skew(
         &mut self,
         clocked: &ClockOwner,
@@ -464,7 +465,7 @@ impl Breaker {
             ClockOwner::Server(id) => self.faults.skew(id.index(), skewed, now),
             ClockOwner::Client(name) => self.faults.skew_client(name, skewed, now),
         }
-        // Setting a clock right is no fault.
+        // A clock without an error has no fault.
         if skewed != ClockError::default() {
             self.begin(origin, event, it, measure);
         }

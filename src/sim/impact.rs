@@ -1,4 +1,4 @@
-//! What faults did to anybody, and how that is counted.
+//! The impact of faults, and how it is counted.
 
 use super::machines::{Machine, Machines};
 use super::net::Faults;
@@ -6,20 +6,20 @@ use crate::herd::Name;
 use crate::journal::EventId;
 use crate::scenario::{Fault, FaultKind};
 
-/// What a fault did to anybody.
+/// The impact of a fault: what it affected, and how often.
 #[derive(Clone, Debug)]
 pub(super) struct Impact {
     pub(super) origin: Origin,
     pub(super) event: EventId,
     pub(super) count: u64,
-    /// What is counted.
+    /// The unit of `count`, in the plural.
     pub(super) what: &'static str,
-    /// What else is, of a fault whose parts affect different things.
+    /// Further counts and units, for a fault whose parts affect different things.
     pub(super) others: Vec<(u64, &'static str)>,
 }
 
 impl Impact {
-    /// Adds what a part of this fault has affected.
+    /// Adds the impact of a part of this fault.
     pub(super) fn add(&mut self, part: &Self) {
         if self.what.is_empty() {
             (self.count, self.what) = (part.count, part.what);
@@ -33,12 +33,13 @@ impl Impact {
         }
     }
 
-    /// Whether it affected anything.
+    /// Whether the fault had an effect.
     pub(super) fn is_any(&self) -> bool {
         self.count > 0 || self.others.iter().any(|(count, _)| *count > 0)
     }
 
-    /// How many of what, as an event says it: what comes to nothing is left out, if anything came to more.
+    /// The first count above zero, and its unit followed by the other counts, as an event has them.
+    /// If all are zero, zero of the first unit.
     pub(super) fn told(&self) -> (u64, String) {
         let all = [(self.count, self.what)]
             .into_iter()
@@ -55,20 +56,21 @@ impl Impact {
     }
 }
 
-/// Where something that is done comes from.
+/// The fault that an operation belongs to.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
-    /// Where the scenario's file says so, as a byte.
+    /// The place of the fault's step in the scenario's file, as a byte offset.
     pub(super) place: usize,
     pub(super) kind: FaultKind,
-    /// The fault, such as `crash of Juzang`.
+    /// The fault in words: `crash of Juzang`.
     pub(super) about: String,
-    /// The number of the fault among those that are more than one operation, if it is one of them.
+    /// The number of the fault, if it is one of several operations.
     pub(super) part_of: Option<usize>,
 }
 
 impl Origin {
-    /// Of a fault that is written at `place`, whose single target these machines know by name.
+    /// The origin of operations of `fault`, which is at `place` in the file. Its words contain the
+    /// target's name if there is a single target with a name.
     pub(super) fn new(place: usize, fault: &Fault, machines: &Machines) -> Self {
         let name = match fault.each().as_slice() {
             [one] => one
@@ -87,17 +89,18 @@ impl Origin {
     }
 }
 
-/// How to see what a fault affects. Every measure only grows.
+/// How the impact of a fault is measured. A measure's value never decreases.
 pub(super) enum Measure {
-    /// Connections that this machine's system refuses. The number is that of the connections that it had; they count,
-    /// too.
+    /// Connections that this machine's system refuses, and the given number of connections that it
+    /// had at the fault's beginning.
     Refused(Machine, u64),
-    /// Connections to this machine that are lost. The number is that of the connections that it had; they count, too.
+    /// Connections to this machine that fail, and the given number of connections that it had at
+    /// the fault's beginning.
     Lost(Machine, u64),
     Stopped(Machine),
-    /// What the fault counts itself as it goes.
+    /// Messages, which are counted as they are held back or sent.
     Messages,
-    /// What the fault's parts count.
+    /// The impact of the fault's parts.
     Parts,
     ServerClock(Machine),
     ClientClock(Name),
@@ -105,7 +108,7 @@ pub(super) enum Measure {
 }
 
 impl Measure {
-    /// What is counted.
+    /// The unit, in the plural.
     pub(super) fn unit(&self) -> &'static str {
         match self {
             Self::Refused(..) | Self::Lost(..) | Self::Once(_) => "connections",
@@ -116,7 +119,7 @@ impl Measure {
         }
     }
 
-    /// How many it affects by its beginning.
+    /// The impact of the fault's beginning itself.
     pub(super) fn at_once(&self) -> u64 {
         match self {
             Self::Refused(_, at_once) | Self::Lost(_, at_once) | Self::Once(at_once) => *at_once,
@@ -124,7 +127,7 @@ impl Measure {
         }
     }
 
-    /// What it shows now.
+    /// The measure's current value.
     pub(super) fn read(&self, faults: &Faults) -> u64 {
         match self {
             Self::Refused(machine, _) => faults.counts(*machine).refused,

@@ -1,10 +1,10 @@
-//! How long a run may take in wall time.
+//! The limit of wall time for a run.
 //!
-//! Simulated time is stopped while a server runs, so one that never comes back from a poll would block a run, and a
-//! sweep with it, for ever. Each run is therefore simulated on another thread than the one that waits for it. No
-//! thread can be ended from outside: past the limit it is left behind with all that it has, and the next run is given
-//! a new one. One that comes back after all sees that it was left and ends by itself. Nothing of wall time is in a
-//! trace.
+//! Simulated time stands still while a server runs, so a server that never returns from a poll
+//! would block a run, and a sweep with it, for ever. Each run is therefore simulated on another
+//! thread than the one that waits for it. No thread can be ended from outside: past the limit it is
+//! abandoned with all that it has, and the next run gets a new one. A run that returns after all
+//! notices that it was abandoned, and ends. A trace contains no wall time.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,53 +18,57 @@ use super::machines::Machine;
 use super::{SimError, Simulator};
 use crate::scenario::Scenario;
 
-/// How often to check whether the run was cancelled. Time is counted in intervals of this length, so that a process
-/// that was suspended loses one of them and not a whole run.
+/// The interval of checks whether the run was cancelled. Time is counted in these intervals, so
+/// that a suspended process loses one of them and not a whole run.
 const LOOKS: Duration = Duration::from_millis(100);
 
-/// How long a run may go on after it was cancelled: most are over by then, and count.
+/// How long a run may continue after it was cancelled: most runs finish in this time, and then
+/// count.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// As much as the first thread of a process has: that is where simulations ran before.
+/// The stack size of simulation threads: that of a process's first thread, which simulations once
+/// used.
 const STACK: usize = 8 << 20;
 
-/// Threads that were left behind and have not come back.
+/// The number of abandoned threads that still run.
 static STUCK: AtomicUsize = AtomicUsize::new(0);
 
-/// How many simulations of this process were left behind and hold their thread, a core and their memory.
+/// The number of simulations of this process that were abandoned and still occupy a thread, a core
+/// and memory.
 pub(crate) fn stuck() -> usize {
     STUCK.load(Ordering::Relaxed)
 }
 
-/// The states of a run: it goes on, it is over, or nobody waits for it any more.
+/// The states of a run: in progress, finished, or abandoned.
 const RUNNING: u8 = 0;
 const OVER: u8 = 1;
 const LEFT: u8 = 2;
 
-/// How far a run is, for who waits for it on another thread.
+/// The progress of a run, for the thread that waits for it.
 #[derive(Default)]
 pub(super) struct Progress {
     state: AtomicU8,
-    /// The simulated moment, in nanoseconds.
+    /// The simulated time, in nanoseconds.
     at: AtomicU64,
-    /// Whose task runs, by the number of its machine and one more; 0 for nobody's.
+    /// The machine whose task runs, plus one; 0 if no task runs.
     running: AtomicUsize,
     names: OnceLock<Vec<String>>,
 }
 
 impl Progress {
-    /// What the machines are called.
+    /// Sets the machines' names.
     pub(super) fn name(&self, names: &[String]) {
-        // A run has one set of machines, so this is said once.
+        // A run has one set of machines, so the names are set once.
         let _ = self.names.set(names.to_vec());
     }
 
-    /// Whether nobody waits for the run any more.
+    /// Whether the run was abandoned.
     pub(super) fn is_left(&self) -> bool {
         self.state.load(Ordering::Relaxed) == LEFT
     }
 
-    /// What `poll` gives, which is what a task of `machine` does at this moment.
+    /// Calls `poll`, which polls a task of `machine`, and keeps that visible in the progress
+    /// meanwhile.
     pub(super) fn during<T>(&self, machine: Machine, now: Duration, poll: impl FnOnce() -> T) -> T {
         self.at.store(nanos(now), Ordering::Relaxed);
         self.running.store(machine + 1, Ordering::Relaxed);
@@ -73,11 +77,11 @@ impl Progress {
         polled
     }
 
-    /// Lets a tick pass.
+    /// Simulates one tick.
     ///
     /// # Errors
     ///
-    /// When something inside fails, or nobody waits for the run any more.
+    /// If the simulation fails, or if the run was abandoned.
     pub(super) fn tick(
         &self,
         sim: &mut turmoil::Sim<'static>,
@@ -94,14 +98,14 @@ impl Progress {
             .map_err(|error| super::failed(scenario, now, &*error))
     }
 
-    /// The run is over.
+    /// Marks the run as finished.
     fn end(&self) {
         if self.state.swap(OVER, Ordering::AcqRel) == LEFT {
             STUCK.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Leaves the run behind, unless it is over at this very moment.
+    /// Abandons the run. Returns `false` if it finished just now.
     fn leave(&self) -> bool {
         STUCK.fetch_add(1, Ordering::Relaxed);
         let left = self
@@ -129,12 +133,13 @@ fn nanos(at: Duration) -> u64 {
     u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Something to simulate.
+/// A run for a simulation thread.
 type Work = Box<dyn FnOnce() + Send>;
 
 thread_local! {
-    /// Where what this thread wants simulated is given to. To start a thread for each run would cost more than a short
-    /// run does; this one ends when the thread that it works for does, or is left behind.
+    /// The simulation thread that works for this thread. It is reused, since starting a thread for
+    /// each run would cost more than a short run. It ends when this thread does, or when it is
+    /// abandoned.
     static SIMULATES: Cell<Option<Sender<Work>>> = const { Cell::new(None) };
 }
 
@@ -149,11 +154,11 @@ fn start() -> Result<Sender<Work>, SimError> {
     Ok(give)
 }
 
-/// What `work` gives, which runs on another thread, within the limit. A panic of it goes on here.
+/// Runs `work` on the simulation thread, within the limit. A panic of `work` is raised here.
 ///
 /// # Errors
 ///
-/// Those of `work`, or that it was not over in time.
+/// The errors of `work`, or that it did not finish in time.
 pub(super) fn within<T: Send + 'static>(
     simulator: &Simulator,
     seed: u64,
@@ -165,7 +170,7 @@ pub(super) fn within<T: Send + 'static>(
     let work: Work = Box::new(move || {
         let done = catch_unwind(AssertUnwindSafe(|| work(&theirs)));
         theirs.end();
-        // Who left it behind does not listen.
+        // A run that was abandoned has no receiver.
         let _ = tell.send(done);
     });
     let thread = match SIMULATES.take() {
@@ -190,7 +195,7 @@ pub(super) fn within<T: Send + 'static>(
     }
 }
 
-/// Waits as long as the limit lets; nothing if nobody is there any more who could tell.
+/// Waits for the result within the limit; `None` if the thread ended without one.
 fn wait<T>(
     told: &Receiver<T>,
     simulator: &Simulator,
@@ -224,13 +229,13 @@ mod tests {
     use crate::node::mistakes::Mistake;
     use crate::sim::run_once;
 
-    /// Nothing here takes as long unless it hangs.
+    /// Longer than anything here takes unless it hangs.
     const HANGS: Duration = Duration::from_mins(2);
 
-    /// A hundred times what the runs below take, so that none but one that hangs is past it.
+    /// A hundred times as long as the runs below take, so that only one that hangs exceeds it.
     const LIMIT: Duration = Duration::from_secs(3);
 
-    /// What `work` gives, if it does not hang: then the test fails and does not hang, too.
+    /// Calls `work` on another thread, so that a hang fails the test instead of hanging it.
     fn bounded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = sync_channel(1);
         let thread = thread::Builder::new().spawn(move || tell.send(work()));
@@ -238,7 +243,7 @@ mod tests {
         told.recv_timeout(HANGS).expect("it does not hang")
     }
 
-    /// A scenario in which Ada's neighbour dies after a second.
+    /// A scenario in which Ada's neighbour crashes after a second.
     fn crash() -> Scenario {
         let text = r#"
             title = "A neighbour dies"
@@ -253,7 +258,7 @@ mod tests {
         parsed.expect("a right scenario").0
     }
 
-    /// What comes of that while Ada never comes back from what she does when her link is down.
+    /// The error of that scenario while a mistake makes Ada spin for ever once her link is down.
     fn spinning(limit: Simulator) -> SimError {
         bounded(move || {
             let held = Arc::new(());

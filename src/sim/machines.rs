@@ -1,4 +1,4 @@
-//! The machines of a scenario, and what messages between two of them go by.
+//! The machines of a scenario, and the routes of messages between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,19 @@ use crate::herd::{Herd, Name};
 use crate::scenario::{ClockOwner, Direction, Party, Route, Scenario, Target};
 use crate::units::LatencyRange;
 
-/// A machine of the simulation: a server's by the server's position in the herd, the clients' behind
-/// the last of them, and behind that the one of Places.
+/// The index of a machine: the servers in the herd's order, then the clients' machine, then that of
+/// Places.
 pub(super) type Machine = usize;
 
-/// All clients' host. No server can be called so, since names have no blanks.
+/// The name of the host of all clients. It has spaces, so no server can have it.
 pub(super) const CLIENTS_HOST: &str = "the clients";
 
-/// The machines of a scenario: the servers', all clients', and that of Places.
+/// The machines of a scenario: one for each server, one for all clients, and perhaps one for
+/// Places.
 #[derive(Clone)]
 pub(super) struct Machines {
     herd: Arc<Herd>,
-    /// Whether there is one for Places.
+    /// Whether there is a machine for Places.
     has_places: bool,
 }
 
@@ -46,7 +47,7 @@ impl Machines {
         party.name(&self.herd)
     }
 
-    /// What a single target is called, if it has a name of its own.
+    /// The name of a target; `None` for a target that is a pair, a direction or a route.
     pub(super) fn called(&self, target: &Target) -> Option<Name> {
         match target {
             Target::Party(party) => Some(self.name(*party)),
@@ -79,7 +80,7 @@ impl Machines {
         (0..all).map(|machine| self.host(machine))
     }
 
-    /// What messages between two machines go by, if there is anything.
+    /// The route of messages between two machines, if there is one.
     fn route(&self, a: Machine, b: Machine) -> Option<Route> {
         match (self.party(a), self.party(b)) {
             (Party::Server(a), Party::Server(b)) => {
@@ -97,7 +98,7 @@ impl Machines {
         }
     }
 
-    /// The pairs of machines, first one way and then the other, whose messages go by a route.
+    /// The pairs of machines whose messages take a route, each pair once.
     pub(super) fn pairs(&self, route: Route) -> Vec<(Machine, Machine)> {
         let servers = || 0..self.herd.servers().len();
         match route {
@@ -110,7 +111,7 @@ impl Machines {
         }
     }
 
-    /// Without what would be cut from a Places that is not there.
+    /// The given directions, without those of Places if it has no machine.
     pub(super) fn existing(&self, ways: &[Direction]) -> Vec<Direction> {
         let exists = |party| self.has_places || party != Party::Places;
         let ways = ways.iter().filter(|(a, b)| exists(*a) && exists(*b));
@@ -118,15 +119,16 @@ impl Machines {
     }
 }
 
-/// How long messages take at this moment.
+/// The current latencies of all routes.
 pub(super) struct Routes {
     machines: Machines,
-    /// What each route takes, as the last step that changed it says.
+    /// The range of each route's latency, as the last step set it.
     ranges: Vec<(Route, LatencyRange)>,
-    /// What each pair of machines takes at this moment; by route, in the order of `ranges`.
+    /// The current latency of each pair of machines, by route in the order of `ranges`.
     now: Vec<Vec<Duration>>,
     latencies: Latencies,
-    /// Places has a stream of its own, so that links take what they take without it.
+    /// A separate random stream for Places, so that its existence does not change the latencies of
+    /// links.
     places_latencies: Latencies,
     settled: Duration,
 }
@@ -159,7 +161,7 @@ impl Routes {
         pairs.iter().map(|_| latencies.draw(range)).collect()
     }
 
-    /// Draws all latencies for the next tick, and tells the simulation.
+    /// Draws all latencies for the next tick, and sets them in the simulation.
     pub(super) fn draw_all(&mut self, sim: &turmoil::Sim<'_>) {
         let varies = |(_, range): &(Route, LatencyRange)| range.least != range.most;
         if !self.now.is_empty() && !self.ranges.iter().any(varies) {
@@ -171,7 +173,7 @@ impl Routes {
         self.tell(sim, Duration::ZERO);
     }
 
-    /// These routes take `latency` from now on.
+    /// Sets the range of these routes' latency from now on.
     pub(super) fn slow(&mut self, sim: &turmoil::Sim<'_>, slowed: &[Route], latency: LatencyRange) {
         for route in slowed {
             let all = &mut self.ranges.iter_mut();
@@ -184,7 +186,7 @@ impl Routes {
         self.tell(sim, Duration::ZERO);
     }
 
-    /// Tells the simulation all latencies, each with something added.
+    /// Sets all latencies in the simulation, each increased by `added`.
     pub(super) fn tell(&self, sim: &turmoil::Sim<'_>, added: Duration) {
         for ((route, _), latencies) in self.ranges.iter().zip(&self.now) {
             for ((a, b), &latency) in self.machines.pairs(*route).into_iter().zip(latencies) {
@@ -194,7 +196,7 @@ impl Routes {
         }
     }
 
-    /// What a message between two machines takes at this moment.
+    /// The current latency between two machines.
     pub(super) fn latency(&self, a: Machine, b: Machine) -> Duration {
         let route = self.machines.route(a, b);
         let at = (self.ranges.iter()).position(|&(other, _)| Some(other) == route);
@@ -208,13 +210,13 @@ impl Routes {
         found.unwrap_or_default()
     }
 
-    /// The longest that a message can take.
+    /// The highest latency that any route can have.
     pub(super) fn longest(&self) -> Duration {
         let all = self.ranges.iter().map(|(_, range)| range.most);
         all.max().unwrap_or_default()
     }
 
-    /// When the last message has arrived that was sent while a route was slower than it is now.
+    /// When the last message arrives that was sent before a route's latency changed.
     pub(super) fn settled(&self) -> Duration {
         self.settled
     }

@@ -1,8 +1,9 @@
-//! The simulator: a scenario's servers, clients and failures in one process and one thread, which is another than the caller's.
+//! The simulator: runs a scenario's servers, clients and faults in one process, on one thread other
+//! than the caller's.
 //!
-//! The servers are the ones that run in production; only their [`Net`](crate::net::Net) is
-//! turmoil's. The same scenario with the same seed gives the same bytes, in any process and on any
-//! machine, and [`run`] makes sure by running everything twice.
+//! The servers are those of production; only their [`Net`](crate::net::Net) is turmoil's. The same
+//! scenario with the same seed gives the same bytes, in any process and on any machine. [`run`]
+//! checks this by running everything twice.
 
 mod chooser;
 mod client;
@@ -40,10 +41,10 @@ use limit::{Progress, within};
 pub use net::{SimNet, SimStream};
 pub use simulator::{Server, Simulator};
 
-/// Why a run gave no trace to be trusted. A failed expectation is no error.
+/// Why a run has no trustworthy trace. A failed expectation is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// Something inside failed or panicked.
+    /// The simulation failed or panicked.
     #[error("the simulation failed: {0}")]
     Failed(String),
     /// Two runs of the same scenario with the same seed differed.
@@ -58,7 +59,7 @@ pub enum SimError {
         /// What the second run has there.
         second: String,
     },
-    /// It took longer than its [`Simulator`] allows: most likely a server never comes back from what it does.
+    /// The run took longer than its [`Simulator`] allows. Most likely a server spins.
     #[error(
         "the run was left behind after {limit} (seed {seed}, at {at} of simulated time, while {who} was running): {why}; one that \
          is only long needs a higher limit (--run-limit)",
@@ -68,21 +69,21 @@ pub enum SimError {
         who = who.as_deref().unwrap_or("no server")
     )]
     PastLimit {
-        /// How long it may take, in wall time.
+        /// The limit of wall time.
         limit: Duration,
-        /// The seed that it has.
+        /// The run's seed.
         seed: u64,
-        /// The simulated moment at which it was.
+        /// The simulated time that the run had reached.
         at: Duration,
-        /// Whose task was running, if one was.
+        /// The server or other machine whose task was running; `None` if none was.
         who: Option<String>,
     },
-    /// Nobody wants the run any more: see [`Simulator::interrupt`].
+    /// The run was cancelled: see [`Simulator::interrupt`].
     #[error("the run was interrupted")]
     Interrupted,
 }
 
-/// What may be wrong with a run that does not end, while somebody's task was running or nobody's.
+/// The likely reason why a run does not end: the machine whose task is running, if one is.
 fn why(who: Option<&str>) -> String {
     who.map_or_else(
         || "it does not come to its end".to_owned(),
@@ -90,34 +91,34 @@ fn why(who: Option<&str>) -> String {
     )
 }
 
-/// Runs a scenario twice, and gives the trace of both if they are the same to the byte.
+/// Runs a scenario twice, and returns the trace if both are equal to the byte.
 ///
 /// # Errors
 ///
-/// When something inside fails, or when the runs differ. Expectations that don't hold are in the
-/// trace: see [`Trace::verdict`].
+/// If the simulation fails, or if the runs differ. Failed expectations are part of the trace: see
+/// [`Trace::verdict`].
 pub fn run(scenario: &Scenario) -> Result<Trace, SimError> {
     Simulator::default().run(scenario)
 }
 
-/// Runs a scenario once: half the time, and nobody notices if it can't be repeated.
+/// Runs a scenario once. This takes half the time, but does not notice nondeterminism.
 ///
 /// # Errors
 ///
-/// When something inside fails.
+/// If the simulation fails.
 pub fn run_once(scenario: &Scenario) -> Result<Trace, SimError> {
     Simulator::default().run_once(scenario)
 }
 
-/// Runs a scenario twice, as [`run`] does, with Places answering by the mocks that `mocks` makes for
-/// each run. The scenario's own tables answer first.
+/// Runs a scenario twice, as [`run`] does, with Places answering by the mocks that `mocks` makes
+/// for each run. The scenario's own tables take precedence over the mocks.
 ///
-/// A response is delayed in simulated time by the header [`DELAY_HEADER`]. Requests that no mock matches, and mocks
-/// that do not get the requests that they expect, are failed judgements in the trace.
+/// The header [`DELAY_HEADER`] delays a response in simulated time. Requests that no mock matches,
+/// and mocks that do not receive the requests that they expect, are failed judgements in the trace.
 ///
 /// # Errors
 ///
-/// When something inside fails, or when the runs differ.
+/// If the simulation fails, or if the runs differ.
 pub fn run_with_mocks(
     scenario: &Scenario,
     mocks: impl Fn() -> Vec<Mock>,
@@ -158,17 +159,18 @@ fn here(
     Ok(told(scenario, execution.ok_or_else(given_up)?, &mode))
 }
 
-/// What a run says that failed inside, so that it can be run again.
+/// The error of a run that failed, with seed and time so that it can be repeated.
 fn failed(scenario: &Scenario, at: Duration, error: &dyn std::error::Error) -> SimError {
     let (seed, at) = (scenario.seed, format_duration(at));
     SimError::Failed(format!("{error} (seed {seed}, at {at})"))
 }
 
-/// What decided on the order in which everything happened.
+/// What determines the order of events.
 enum Mode {
-    /// Time.
+    /// The order follows from simulated time.
     ByTime,
-    /// Choices; with an [`OrderOutcome`], those of the scenario's own order.
+    /// The order follows from choices. With an [`OrderOutcome`], these were the scenario's
+    /// `deliver`.
     ByHand(Option<OrderOutcome>),
 }
 
@@ -178,7 +180,7 @@ impl Mode {
     }
 }
 
-/// The trace of a run.
+/// Builds the trace of a run, with its judgements.
 fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Trace {
     let latency: Vec<_> = scenario
         .link_latency
@@ -199,7 +201,7 @@ fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Tr
     trace
 }
 
-/// What ran, for the trace's first line.
+/// The trace's first line, which describes the input of the run.
 fn header(scenario: &Scenario) -> Header {
     let name = |id: ServerId| scenario.herd.server(id).name.to_string();
     let links = scenario.herd.links().iter().zip(&scenario.link_latency);
@@ -242,7 +244,8 @@ fn workloads(scenario: &Scenario) -> Vec<WorkloadShape> {
     workloads.collect()
 }
 
-/// Writing both down takes as long as running; what is equal is written the same.
+/// Fails if two traces differ. Equal values are written equally, so only different ones are
+/// compared as text: writing a trace takes as long as running it.
 fn same(first: &Trace, second: &Trace) -> Result<(), SimError> {
     if first == second {
         return Ok(());
@@ -250,11 +253,11 @@ fn same(first: &Trace, second: &Trace) -> Result<(), SimError> {
     compare(&first.to_json_lines(), &second.to_json_lines())
 }
 
-/// Holds two traces of the same scenario and seed against each other.
+/// Compares two traces of the same scenario and seed.
 ///
 /// # Errors
 ///
-/// With the first line in which they differ.
+/// If they differ: the first line that does.
 pub fn compare(first: &str, second: &str) -> Result<(), SimError> {
     if first == second {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Latencies that the seed draws.
+//! Draws latencies from the seed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rand::rngs::ChaCha8Rng;
 use crate::seed::stream;
 use crate::units::LatencyRange;
 
-/// Draws latencies.
+/// A generator of latencies.
 pub(super) struct Latencies {
     rng: ChaCha8Rng,
     tick: Duration,
@@ -22,7 +22,7 @@ impl Latencies {
         }
     }
 
-    /// A latency within `range`, in whole ticks.
+    /// Draws a latency within `range`, in whole ticks.
     pub(super) fn draw(&mut self, range: LatencyRange) -> Duration {
         let ticks = |duration: Duration| {
             u32::try_from(duration.as_nanos() / self.tick.as_nanos()).unwrap_or(u32::MAX)

@@ -1,5 +1,5 @@
-//! One journal for everybody in a simulation, so that the line that arrives knows the line that was
-//! sent.
+//! One journal for all participants of a simulation, so that the arrival of a line can name its
+//! sending.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::world::MOST_EVENTS;
 use crate::journal::{Actor, ConnId, End, Event, EventId, EventKind, Journal};
 use crate::protocol::peer;
 
-/// Where all participants' events end up, in the order in which they happened.
+/// Collects the events of all participants, in the order in which they happened.
 #[derive(Clone)]
 pub(super) struct Recorder(Arc<Mutex<Inner>>);
 
@@ -26,26 +26,26 @@ struct Inner {
     events: Vec<Event>,
     /// The maximum number of events.
     most: usize,
-    /// Simulated time while no host is running: when the harness itself does something.
+    /// The simulated time of events that the harness itself causes between ticks.
     now: Duration,
     connections: u64,
-    /// Connections of which one end is known, by the dialler's and the acceptor's address.
+    /// Connections of which one end is open yet, by the dialler's and the acceptor's address.
     half_known: BTreeMap<(SocketAddr, SocketAddr), (ConnId, End)>,
-    /// Which end somebody is.
+    /// The end that a participant has of a connection.
     ends: BTreeMap<(Actor, ConnId), End>,
-    /// Lines under way, by connection and sender. TCP keeps their order, so the first one sent is
+    /// Lines in flight, by connection and sender. TCP keeps their order, so the first one sent is
     /// the first one to arrive.
     under_way: BTreeMap<(ConnId, End), VecDeque<EventId>>,
     state: State,
 }
 
-/// What can be told about the herd at this moment.
+/// The current state of the herd, as far as events show it.
 #[derive(Default)]
 pub(super) struct State {
     running: BTreeSet<Arc<str>>,
-    /// Links that are up, seen from each end, and whether they are synchronised.
+    /// Links that are up, by end, and whether that end is synchronised.
     links: BTreeMap<(Arc<str>, Arc<str>), bool>,
-    /// When something last happened that was more than a sign of life.
+    /// The time of the last event that was no background activity.
     pub(super) last_activity: Duration,
 }
 
@@ -55,7 +55,7 @@ impl State {
         self.running.contains(server)
     }
 
-    /// Whether both ends of a link say that they are synchronised.
+    /// Whether a link is synchronised at both ends.
     pub(super) fn is_synchronised(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
         let seen = |from: &Arc<str>, to: &Arc<str>| {
             let state = self.links.get(&(Arc::clone(from), Arc::clone(to)));
@@ -64,7 +64,7 @@ impl State {
         seen(a, b) && seen(b, a)
     }
 
-    /// Whether both ends of a link say that it is up.
+    /// Whether a link is up at both ends.
     pub(super) fn is_up(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
         let ends = [(a, b), (b, a)].map(|(from, to)| (Arc::clone(from), Arc::clone(to)));
         ends.iter().all(|end| self.links.contains_key(end))
@@ -100,7 +100,8 @@ impl State {
     }
 }
 
-/// Signs of life and attempts to reach the dead go on for ever; they don't keep a run going.
+/// Whether an event is background activity: heartbeats, and failed attempts to connect to servers
+/// that are down. They go on for ever, so they must not keep a run from ending.
 fn is_background(what: &EventKind<'_>) -> bool {
     match what {
         EventKind::ConnectFailed { .. } | EventKind::Affected { .. } => true,
@@ -112,7 +113,7 @@ fn is_background(what: &EventKind<'_>) -> bool {
 }
 
 impl Recorder {
-    /// With this limit of events. Whoever records one more ends the run by a panic.
+    /// A recorder of up to `most` events. Recording more panics, which ends the run.
     fn of_at_most(most: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             most,
@@ -121,7 +122,7 @@ impl Recorder {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // Everything here runs on one thread; a panic ends the whole run.
+        // Poisoning does not matter: a simulation runs on one thread, and a panic ends the run.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -133,22 +134,22 @@ impl Recorder {
         })
     }
 
-    /// Says what time it is for the harness.
+    /// Sets the time of the harness's own events.
     pub(super) fn set_now(&self, now: Duration) {
         self.inner().now = now;
     }
 
-    /// Asks something about the herd at this moment.
+    /// Queries the herd's current state.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&State) -> T) -> T {
         question(&self.inner().state)
     }
 
-    /// How many events there are.
+    /// The number of recorded events.
     pub(super) fn count(&self) -> usize {
         self.inner().events.len()
     }
 
-    /// The servers that did something since there were `count` events.
+    /// The servers with events after the first `count` events.
     pub(super) fn servers_since(&self, count: usize) -> BTreeSet<Arc<str>> {
         let inner = self.inner();
         let new = inner.events.get(count..).unwrap_or_default();
@@ -159,7 +160,7 @@ impl Recorder {
         servers.collect()
     }
 
-    /// All events, which are gone from here then.
+    /// Takes all events.
     pub(super) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.inner().events)
     }
@@ -180,8 +181,8 @@ impl Recorder {
                 .push_back(id);
         }
         inner.state.learn(at, who, &what);
-        // Whoever runs counts them between moments; at one moment there is nobody but this to keep a server that says one
-        // thing after the other from filling the memory.
+        // The driver checks the number of events between ticks. Within a tick only this check keeps
+        // a server that sends without end from filling the memory.
         assert!(
             inner.events.len() < inner.most,
             "{} does more at {at:?} than anybody can read: its last event is `{what}`",
@@ -204,7 +205,7 @@ impl Inner {
         self.ends.get(&(who.clone(), conn)).copied()
     }
 
-    /// A line that arrives was caused by the line that was sent.
+    /// The cause of an arriving line: its sending.
     fn cause_of(&mut self, who: &Actor, what: &EventKind<'_>) -> Option<EventId> {
         let EventKind::LineIn { conn, .. } = *what else {
             return None;
@@ -264,7 +265,8 @@ mod tests {
         let mut sim = turmoil::Builder::new().rng_seed(1).build();
         sim.client("Riley", async move {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            // Ten times what may be: without a bound the test fails, and fills no memory.
+            // Ten times the limit, so that a missing bound fails the test without filling the
+            // memory.
             for _ in 0..100_000 {
                 let conn = ConnId(1);
                 let line = b"AT Riley".as_slice().into();

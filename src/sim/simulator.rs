@@ -1,4 +1,4 @@
-//! How scenarios are run: with which server, and how long a run may take.
+//! Runs scenarios with a given server and limit of wall time.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,8 @@ use crate::scenario::Scenario;
 use crate::server::Start;
 use crate::trace::Trace;
 
-/// Runs scenarios. Its limits apply to each execution: a run that is executed twice may take twice as long.
+/// Runs scenarios. Its limits apply to each execution: a run that is executed twice may take twice
+/// as long.
 ///
 /// ```
 /// use proxy_herd::{scenario::Scenario, sim::Simulator};
@@ -33,20 +34,20 @@ use crate::trace::Trace;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Simulator {
-    /// How long an execution may take in wall time, while which the process itself runs: one that is suspended does not
-    /// run into it.
+    /// The limit of wall time for one execution. Time in which the process is suspended does not
+    /// count.
     pub wall: Duration,
-    /// Whoever sets this wants no more of it. A run that is not over soon afterwards is given up.
+    /// A flag that cancels runs. A run that does not finish soon after it is set is abandoned.
     pub interrupt: Option<Arc<AtomicBool>>,
-    /// The server that runs.
+    /// The server that scenarios run.
     pub server: Server,
 }
 
 impl Simulator {
-    /// The wall time that an execution may take if nothing else is said: a hundred times what most scenarios take.
+    /// The default limit of wall time: a hundred times what most scenarios take.
     pub const DEFAULT: Duration = Duration::from_mins(1);
 
-    /// The same with another server: see [`Server::new`].
+    /// Replaces the server: see [`Server::new`].
     #[must_use]
     pub fn with_server<F, S>(self, start: F) -> Self
     where
@@ -72,31 +73,32 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// As of [`run`](super::run), and when it takes too long.
+    /// As of [`run`](super::run), or if a run takes too long.
     pub fn run(&self, scenario: &Scenario) -> Result<Trace, SimError> {
         let (trace, again) = (self.run_once(scenario)?, self.run_once(scenario)?);
         same(&trace, &again)?;
         Ok(trace)
     }
 
-    /// Runs a scenario once: half the time, and nobody notices if it can't be repeated.
+    /// Runs a scenario once. This takes half the time, but does not notice nondeterminism.
     ///
     /// # Errors
     ///
-    /// When something inside fails, or takes too long.
+    /// If the simulation fails or takes too long.
     pub fn run_once(&self, scenario: &Scenario) -> Result<Trace, SimError> {
         simulate(scenario, None, self)
     }
 
-    /// Runs a scenario once, and by hand: when the herd is up, `chooser` says what happens next, again and again. It
-    /// comes back with the trace; none if it gave the run up. What the scenario itself says of the order does not count.
+    /// Runs a scenario once, by hand: when the herd is up, `chooser` repeatedly decides what
+    /// happens next. Returns the chooser and the trace, or no trace if the chooser gave the run up.
+    /// The scenario's own `deliver` is ignored.
     ///
-    /// What can be chosen is each message between servers that carries updates, and each step; a step
-    /// whose time is later than that of the one before can only be done when nothing is under way.
+    /// The choices are the messages between servers that carry updates, and the steps. A step with
+    /// a later time than the step before it is possible only when nothing is in flight.
     ///
     /// # Errors
     ///
-    /// When something inside fails, or takes too long.
+    /// If the simulation fails or takes too long.
     pub fn run_by_hand<C: Chooser + Send + 'static>(
         &self,
         scenario: &Scenario,
@@ -118,7 +120,7 @@ impl Default for Simulator {
 }
 
 impl From<Duration> for Simulator {
-    /// With this limit of wall time.
+    /// A simulator of the shipped server with this limit of wall time.
     fn from(wall: Duration) -> Self {
         Self {
             wall,
@@ -128,10 +130,10 @@ impl From<Duration> for Simulator {
     }
 }
 
-/// A server while it runs.
+/// A running server.
 type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-/// A factory of servers: the shipped one, one that is configured otherwise, or anybody's own.
+/// A factory of servers: of the shipped one, of one with another configuration, or of a user's own.
 #[derive(Clone)]
 pub struct Server {
     factory: Arc<dyn Fn(SimNet, Start) -> Running + Send + Sync>,
@@ -140,11 +142,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that begins as `start` says, each time that the scenario starts one. What it starts besides must run in
-    /// [`Net::task`](crate::net::Net::task), or a freeze does not stop it.
+    /// A server that `start` starts, each time that the scenario starts one. Futures that it spawns
+    /// must run in [`Net::task`](crate::net::Net::task); otherwise a freeze does not stop them.
     ///
-    /// Everything that a server does must follow from what it is given: no clock but the net's, no randomness but the
-    /// configuration's, or two runs differ.
+    /// A server must be deterministic: it may use no clock but the net's, and no randomness but the
+    /// configuration's. Otherwise two runs differ.
     pub fn new<F, S>(start: F) -> Self
     where
         F: Fn(SimNet, Start) -> S + Send + Sync + 'static,
@@ -168,7 +170,7 @@ impl Server {
 }
 
 impl Default for Server {
-    /// The shipped one.
+    /// The shipped server.
     fn default() -> Self {
         Self::new(|net, start| start.serve(net))
     }

@@ -1,4 +1,4 @@
-//! Everything that a scenario has its driver do, in order of time.
+//! Everything that the driver of a scenario does, in order of time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,21 +10,23 @@ use super::machines::Machines;
 use crate::herd::{Address, Herd, ServerId};
 use crate::scenario::{Action, ClientStep, Drawn, Fault, Operation, Party, Scenario, Step, Target};
 
-/// Something that the driver does at some moment.
+/// An action of the driver.
 pub(super) enum Todo {
-    /// A fault that is more than one operation begins, and what it is in words.
+    /// Begins a fault of several operations, which the text describes.
     Compose(Origin, String, Option<Party>),
-    /// The fault of this number is over.
+    /// Ends the fault with this number.
     Decompose(usize),
-    /// Something is done to the world: by a fault that begins, or by what ends one.
+    /// Performs an operation on the world. It has an origin if it belongs to a fault; the end of a
+    /// fault has none.
     Do(Operation, Option<Origin>),
     Send(Job),
-    /// Tells of steps that the seed chose.
+    /// Records the steps that the seed chose.
     Tell(Vec<String>),
 }
 
 impl Todo {
-    /// Whether a step begins with it. What a fault goes on to do is none: as with one that lasts, a run may end before.
+    /// Whether a step begins with this action. Later operations of a fault do not count, since a
+    /// run may end while a fault lasts.
     pub(super) fn is_step(&self) -> bool {
         match self {
             Self::Decompose(_) => false,
@@ -34,10 +36,10 @@ impl Todo {
     }
 }
 
-/// When, by which step (as a byte of the scenario's file), and what.
+/// The time of an action, its step as a byte offset in the scenario's file, and the action.
 pub(super) type Due = (Duration, usize, Todo);
 
-/// Everything that is to be done, in order of time and, at the same time, of the file.
+/// All actions of a scenario, in order of time and, at the same time, of the file.
 pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due> {
     let (mut all, mut begun) = (Vec::new(), 0);
     for (index, step) in scenario.steps.iter().enumerate() {
@@ -62,7 +64,7 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
     all.into()
 }
 
-/// What is done for a fault: one operation, or several with a beginning and an end.
+/// The actions of a fault: one operation, or several between a beginning and an end.
 fn begin(step: &Step, fault: &Fault, number: usize, machines: &Machines) -> Vec<Due> {
     let mut origin = Origin::new(step.span.start, fault, machines);
     let place = origin.place;
@@ -79,7 +81,7 @@ fn begin(step: &Step, fault: &Fault, number: usize, machines: &Machines) -> Vec<
     begins.into_iter().chain(operations).chain(ends).collect()
 }
 
-/// The steps that a random step was expanded to, as a scenario's file would write them.
+/// The steps that a random step was expanded into, as a scenario file would have them.
 fn chosen(scenario: &Scenario, random: &Step) -> Vec<String> {
     let chosen = scenario
         .steps
@@ -88,7 +90,7 @@ fn chosen(scenario: &Scenario, random: &Step) -> Vec<String> {
     chosen.map(|step| step.to_toml(&scenario.herd)).collect()
 }
 
-/// What a client's step has to be done, each at its time.
+/// The jobs of a client's step, each at its time.
 fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator<Item = Due> {
     let step = &scenario.steps[index];
     let what = Arc::new(client.clone());
@@ -109,7 +111,7 @@ fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator
     })
 }
 
-/// Where a server's clients find it: simulated hosts have their servers' names.
+/// A server's address for clients. Simulated hosts have their servers' names.
 fn simulated(herd: &Herd, server: ServerId) -> Address {
     let server = herd.server(server);
     Address {

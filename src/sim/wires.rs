@@ -1,8 +1,8 @@
-//! What is under way between machines that a step cuts off from each other.
+//! Messages in flight between machines that a step cuts off from each other.
 //!
-//! The simulation can hold a link, both ways at once, and let go of it; then everything that it held arrives at once,
-//! however young. So from the first cut on, what goes between two machines is delivered by hand, each message when it
-//! would have arrived: or, if its direction is cut then, as soon as that direction is healed.
+//! turmoil can only hold both directions of a link at once, and releases everything that it held at
+//! once. From the first cut on, messages between two machines are therefore delivered by hand: each
+//! when it is due or, if its direction is cut then, as soon as that direction is healed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -14,44 +14,45 @@ use super::machines::{Machine, Machines};
 use crate::journal::EventId;
 use crate::scenario::{Action, Operation, Scenario};
 
-/// From which machine to which.
+/// A direction between machines: sender and receiver.
 pub(super) type Wire = (Machine, Machine);
 
-/// A message under way. No two are the same: a connection counts its segments.
+/// Identifies a message in flight, by the number of its segment on its connection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     from: SocketAddr,
     to: SocketAddr,
     segment: (u8, u64),
-    /// How many equal ones are before it.
+    /// The number of otherwise equal messages before it.
     again: usize,
 }
 
-/// What is known of a message.
+/// The state of a message in flight.
 struct Message {
-    /// When it arrives, if nothing holds it up.
+    /// The simulated time at which it is due, if no cut holds it back.
     due: Duration,
-    /// The cuts that it was counted for.
+    /// The events of the cuts in whose impact it is already counted.
     counted_for: Vec<EventId>,
 }
 
-/// A message that arrives now, unless it is delayed.
+/// A message that is due, and may be held back.
 pub(super) struct HeldUp<'a> {
-    /// The way that it goes.
+    /// The message's direction.
     pub(super) wire: Wire,
-    /// It asks for a connection: the answer would be lost, too.
+    /// Whether it is a SYN, whose answer needs the other direction, too.
     pub(super) connects: bool,
-    /// The cuts that it was counted for.
+    /// The events of the cuts in whose impact it is already counted.
     pub(super) counted_for: &'a mut Vec<EventId>,
 }
 
-/// What is under way.
+/// The messages in flight between machines with cuts.
 pub(super) struct Wires {
     machines: Machines,
     tick: Duration,
-    /// The pairs of machines, the smaller first, that any step cuts off from each other.
+    /// The pairs of machines that any step cuts off from each other, each with the smaller index
+    /// first.
     watched: BTreeSet<Wire>,
-    /// Those of them whose messages are delivered by hand.
+    /// The watched pairs whose messages are now delivered by hand.
     by_hand: BTreeSet<Wire>,
     addresses: BTreeMap<IpAddr, Machine>,
     under_way: BTreeMap<Key, Message>,
@@ -84,14 +85,14 @@ impl Wires {
         }
     }
 
-    /// From now on, what goes between these two is delivered by hand.
+    /// From now on, messages between these two machines are delivered by hand.
     pub(super) fn take_over(&mut self, sim: &Sim<'_>, wire: Wire) {
         if self.by_hand.insert(pair(wire)) {
             self.hold(sim, wire);
         }
     }
 
-    /// Holds again what the simulation forgot to hold from and to `machine`.
+    /// Holds the links of `machine` again, after the simulation lost that with the machine's crash.
     pub(super) fn hold_again(&self, sim: &Sim<'_>, machine: Machine) {
         let own = |wire: &&Wire| wire.0 == machine || wire.1 == machine;
         for &wire in self.by_hand.iter().filter(own) {
@@ -103,8 +104,8 @@ impl Wires {
         sim.hold(self.machines.host(a), self.machines.host(b));
     }
 
-    /// Looks what is new under way since the last tick, and what is gone. `latency` is what a message takes that was
-    /// sent in that tick.
+    /// Updates the messages in flight. `latency` is the latency of a message that was sent in the
+    /// last tick.
     pub(super) fn see(
         &mut self,
         sim: &Sim<'_>,
@@ -132,7 +133,7 @@ impl Wires {
         self.under_way = seen;
     }
 
-    /// Delivers by hand what is due, unless `is_held_up` says that it is.
+    /// Delivers the due messages, except those for which `is_held_up` is true.
     pub(super) fn deliver(
         &mut self,
         sim: &Sim<'_>,
@@ -144,7 +145,7 @@ impl Wires {
         }
         let mut under_way = std::mem::take(&mut self.under_way);
         self.each(sim, &mut |key, wire, connects| {
-            // What was sent since the last look is not due yet.
+            // A message that was sent since the last update is not due yet.
             let Some(message) = under_way.get_mut(&key) else {
                 return false;
             };
@@ -160,8 +161,8 @@ impl Wires {
         self.under_way = under_way;
     }
 
-    /// Every message between watched machines, in the order of sending: with its way, and whether it asks for a
-    /// connection. It is delivered at once if `visit` says so.
+    /// Calls `visit` for every message between watched machines, in the order of sending, with its
+    /// direction and whether it is a SYN. The message is delivered at once if `visit` returns true.
     fn each(&self, sim: &Sim<'_>, visit: &mut dyn FnMut(Key, Wire, bool) -> bool) {
         let mut equal: BTreeMap<Key, usize> = BTreeMap::new();
         sim.links(|links| {

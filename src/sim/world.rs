@@ -30,44 +30,44 @@ use crate::seed::derive;
 use crate::server::{Config, Start};
 use by_hand::ByHand;
 
-/// A run that has not become quiet this long after its last step never will.
+/// A run that is not quiet this long after its last step has failed.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
 
-/// The number of events from which on a run is given up: a flood that never ends would else fill the memory long
-/// before.
+/// The number of events above which a run has failed. A flood that never ends would otherwise fill
+/// the memory.
 pub(super) const MOST_EVENTS: usize = 2_000_000;
 
-/// What one execution of a scenario gave.
+/// The results of one execution of a scenario.
 pub(super) struct Execution {
     pub(super) events: Vec<Event>,
     pub(super) outcomes: Vec<Outcome>,
-    /// The run ended because everything was quiet, or when the scenario said.
+    /// Whether the run ended because everything was quiet, or at the scenario's `end`.
     pub(super) ended_well: bool,
-    /// Steps that were never done.
+    /// The number of steps that were not performed.
     pub(super) undone: usize,
-    /// Clients that still waited for an answer when the run ended.
+    /// The number of clients that still waited for an answer at the end.
     pub(super) still_waiting: usize,
-    /// The impact of each fault, in the order in which they ended.
+    /// The impact of each fault, in the order of the faults' ends.
     pub(super) impacts: Vec<Impact>,
-    /// For how long it ran.
+    /// The simulated duration of the run.
     pub(super) lasted: Duration,
-    /// What Places got to see, if there was one.
+    /// What Places observed, if there was one.
     pub(super) places: Option<PlacesObservation>,
 }
 
 /// How a run ended.
 #[derive(PartialEq, Eq)]
 enum RunEnd {
-    /// Everything was quiet, or it was the time that the scenario says.
+    /// Everything was quiet, or the scenario's `end` was reached.
     Well,
-    /// It did not become quiet.
+    /// The run did not become quiet in time, or had too many events.
     InUnrest,
-    /// Whoever chose what happens next had seen enough.
+    /// The chooser gave the run up.
     GivenUp,
 }
 
-/// Runs a scenario once, with Places answering by its tables and by `mocks`. With a `chooser` it goes on by hand;
-/// nothing comes of it if that gives it up.
+/// Executes a scenario once, with Places answering by its tables and by `mocks`. With a `chooser`
+/// the run is by hand; the result is `None` if the chooser gives it up.
 pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
@@ -156,7 +156,7 @@ fn build(scenario: &Scenario) -> turmoil::Sim<'static> {
         .rng_seed(scenario.seed)
         .epoch(std::time::SystemTime::UNIX_EPOCH + epoch)
         .tick_duration(scenario.tick)
-        // The driver ends the run itself, and says why.
+        // The driver ends the run itself, so that it knows why.
         .simulation_duration(Duration::from_hours(24 * 365))
         .ip_version(turmoil::IpVersion::V4)
         .min_message_latency(latency)
@@ -166,12 +166,12 @@ fn build(scenario: &Scenario) -> turmoil::Sim<'static> {
         // More connections than this pending at one port would panic the simulation.
         .tcp_capacity(1 << 14)
         .udp_capacity(64)
-        // Each connection that fails uses one up for good.
+        // Each failed connection uses up one port for good.
         .ephemeral_ports(20_000..=65_535)
         .build()
 }
 
-/// A server whose host is added.
+/// The inputs for the host of a server.
 struct AddServer<'a> {
     scenario: &'a Scenario,
     id: ServerId,
@@ -182,7 +182,8 @@ struct AddServer<'a> {
 }
 
 impl AddServer<'_> {
-    /// What comes back says whether the host runs the server the next time that it is started.
+    /// Adds the host. The returned flag decides whether the host runs the server the next time it
+    /// is started.
     fn to(self, sim: &mut turmoil::Sim<'static>) -> Rc<Cell<bool>> {
         let Self { id, causes, .. } = self;
         let name = self.scenario.herd.server(id).name.clone();
@@ -207,13 +208,13 @@ impl AddServer<'_> {
                 }
             };
             let mut config = Config::new(&herd, id, derive(seed, &name, boots.get()));
-            // All clients are on one host.
+            // All simulated clients share one host, so the limit for one address must not apply.
             config.limits.clients_per_address = config.limits.client_connections;
             config.timing = timing;
             for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
                 address.host = neighbour.name.to_string();
             }
-            // Nobody stops a simulated server gracefully: it crashes, or the run ends.
+            // A simulated server is never stopped gracefully: it crashes, or the run ends.
             let (never, stop) = watch::channel(false);
             let own = herd.server(id);
             let start = Start {
@@ -227,7 +228,7 @@ impl AddServer<'_> {
             let (server, net) = (server.clone(), net.clone());
             async move {
                 if !is_alive {
-                    // The machine is up and its system refuses connections; only the server is gone.
+                    // The machine is up and its system refuses connections, but no server runs.
                     std::future::pending::<()>().await;
                 }
                 let _never = never;
@@ -239,7 +240,8 @@ impl AddServer<'_> {
     }
 }
 
-/// Adds the host of Places. What comes back is as for a server.
+/// Adds the host of Places. The returned flag decides whether it serves the next time it is
+/// started.
 fn add_places(
     sim: &mut turmoil::Sim<'static>,
     wiremock: std::net::SocketAddr,
@@ -268,8 +270,7 @@ struct Driver<'a> {
     scenario: &'a Scenario,
     machines: Machines,
     routes: Routes,
-    /// By server, and behind them for Places: whether its host, when it is started, runs the server or
-    /// nothing.
+    /// By server, and last for Places: whether its host runs anything the next time it is started.
     alive: Vec<Rc<Cell<bool>>>,
     todo: VecDeque<Due>,
     breaker: Breaker,
@@ -280,7 +281,7 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Ticks until the end.
+    /// Simulates ticks until the run ends.
     fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<RunEnd, SimError> {
         let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
         loop {
@@ -339,7 +340,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Does something to the world, unless what it is a part of is over.
+    /// Performs an operation, unless the fault that it is part of has ended.
     fn operate(
         &mut self,
         sim: &mut turmoil::Sim<'static>,
@@ -390,12 +391,12 @@ impl Driver<'_> {
         }
     }
 
-    /// Ends a server as `kill -9` does: its memory is gone, its system closes its sockets and
+    /// Ends a server as `kill -9` does: its memory is lost, and its system closes its sockets and
     /// refuses new connections.
     fn kill(&self, sim: &mut turmoil::Sim<'static>, party: Party) {
         self.alive(party).set(false);
-        // What is sent between two ticks counts from the end of the tick before, and would
-        // arrive a tick early.
+        // Messages sent between two ticks count from the end of the tick before, and would arrive a
+        // tick early.
         self.routes.tell(sim, self.scenario.tick);
         self.breaker.dying(party, true);
         sim.bounce(self.machines.host(self.machines.of(party)));
@@ -406,12 +407,13 @@ impl Driver<'_> {
     fn alive(&self, party: Party) -> &Cell<bool> {
         match party {
             Party::Server(id) => &self.alive[id.index()],
-            // It was added last.
+            // The host of Places was added last.
             Party::Places | Party::Clients => &self.alive[self.alive.len() - 1],
         }
     }
 
-    /// Ends a server as pulling the plug does: what it sent and is sent is lost, nothing is closed.
+    /// Ends a server as a power failure does: everything in flight from or to it is lost, and
+    /// nothing is closed.
     fn unplug(&mut self, sim: &mut turmoil::Sim<'static>, party: Party) {
         let machine = self.machines.of(party);
         let me = self.machines.host(machine);
@@ -422,17 +424,17 @@ impl Driver<'_> {
         self.breaker.reapply(sim, machine);
     }
 
-    /// Whether nothing is left to happen.
+    /// Whether the run is quiet, so that nothing is left to happen.
     fn is_quiet(&self, now: Duration) -> bool {
         self.todo.is_empty()
             && self.is_settled(now, Duration::from_millis(200))
             && now > self.routes.settled()
     }
 
-    /// Whether all clients are answered and all links between running servers synchronised, and nothing but signs of
-    /// life was seen for a while: `least`, or longer where messages take their time.
+    /// Whether all clients are answered, all links between running servers are synchronised, and
+    /// only background activity was seen for a while: for `least`, or longer with high latencies.
     fn is_settled(&self, now: Duration, least: Duration) -> bool {
-        // Twice there and back: whatever was under way has arrived and was answered.
+        // Two round trips: everything that was in flight has arrived and was answered.
         let settle = least.max(self.routes.longest() * 4);
         self.board.pending() == 0
             && self
@@ -452,7 +454,7 @@ impl Driver<'_> {
                 && !self.breaker.is_cut(x, y)
                 && !self.breaker.is_cut(y, x)
                 && !either(Condition::Frozen)
-                // Who refuses keeps the links that are up.
+                // A server that refuses connections keeps the links that are up.
                 && (!either(Condition::Refusing) || state.is_up(a, b));
             !can_talk || state.is_synchronised(a, b)
         })

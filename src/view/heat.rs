@@ -1,5 +1,6 @@
-//! A survey as a page: a row for each failure set, a column for each origin, and in each cell who was not reached and
-//! how many hops more it took than with nothing missing. Static: it has no code.
+//! A survey as a page: a row for each failure set, a column for each origin of an update. A cell
+//! shows how many servers the update did not reach, or how many more hops it took than in the
+//! intact herd. The page has no code.
 
 use std::fmt::Write as _;
 
@@ -7,12 +8,13 @@ use super::html::{escape, framed};
 use crate::report::show::count;
 use crate::survey::{Cutting, FailureSet, Spread, Survey};
 
-/// The maximum number of failure sets that are shown; the rest is counted.
+/// The maximum number of rows; other failure sets are only counted.
 const MOST_ROWS: usize = 3_000;
 
 const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("heat.css"));
 
-/// What one cell says: servers that are out of reach, others that were not reached, and the most hops more.
+/// The figures of a cell: live servers out of reach, servers in reach that were not reached, and
+/// the most additional hops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cell {
     apart: usize,
@@ -20,7 +22,7 @@ struct Cell {
     detour: u32,
 }
 
-/// The page.
+/// The survey as an HTML page.
 pub fn heat_map(survey: &Survey) -> String {
     let whole = survey.sets.iter().find(|set| set.size() == 0);
     let title = format!("Survey of the herd {}", survey.herd);
@@ -52,7 +54,7 @@ pub fn heat_map(survey: &Survey) -> String {
     framed(&title, STYLE, &body)
 }
 
-/// What cuts the herd, as the terminal says it.
+/// The failures that partition the herd, in the terminal's words.
 fn cutting(survey: &Survey) -> String {
     let mut html = "<section><h2>What cuts the herd</h2>\n".to_owned();
     for Cutting { words, sets } in survey.cutting() {
@@ -65,7 +67,7 @@ fn cutting(survey: &Survey) -> String {
     html + "</section>\n"
 }
 
-/// What one link more would help, as the terminal says it.
+/// What each missing link would improve, in the terminal's words.
 fn extra_links(survey: &Survey) -> String {
     let rows = match survey.extra_links() {
         Err(none) => format!("<p>{none}</p>"),
@@ -127,7 +129,7 @@ fn row(rows: &mut String, survey: &Survey, whole: Option<&FailureSet>, set: &Fai
     rows.push_str("</tr>\n");
 }
 
-/// `before` is how the same update spread with nothing missing.
+/// The figures of a cell. `before` is the spread of the same update in the intact herd.
 fn cell(survey: &Survey, set: &FailureSet, spread: &Spread, before: Option<&Spread>) -> Cell {
     let mut cell = Cell {
         apart: 0,
@@ -149,7 +151,7 @@ fn cell(survey: &Survey, set: &FailureSet, spread: &Spread, before: Option<&Spre
 }
 
 impl Cell {
-    /// The class, the sign and the words of it.
+    /// The cell's CSS class, its sign, and its description.
     fn looks(self) -> (String, String, String) {
         let more = count(self.detour as usize, "hop");
         match self {
@@ -198,7 +200,7 @@ mod tests {
         survey(&riley, &options).unwrap()
     }
 
-    /// The signs of a row, by what is missing.
+    /// The signs in the row of a failure set.
     fn signs(page: &str, missing: &str) -> Vec<String> {
         let row = page
             .split("<tr")
@@ -212,10 +214,10 @@ mod tests {
     fn without_juzang_campbell_is_a_hop_further_away_from_riley() {
         let page = heat_map(&surveyed());
         assert_eq!(signs(&page, "nothing"), ["·"; 5]);
-        // Riley, Jaquez, Juzang, Campbell, Bernard.
+        // The origins are Riley, Jaquez, Juzang, Campbell and Bernard, in this order.
         assert_eq!(signs(&page, "Juzang"), ["+1", "·", "✕", "+1", "·"]);
         assert_eq!(page.matches("<th scope=\"row\">").count(), 42);
-        // Bernard has three links; without him and Juzang's link Campbell is alone.
+        // Campbell's only neighbours are Bernard and Juzang, so these failures isolate it.
         assert_eq!(
             signs(&page, "Bernard, Juzang-Campbell"),
             ["1", "1", "1", "3", "✕"]

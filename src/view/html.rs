@@ -1,4 +1,4 @@
-//! Text from a trace in a page: never more than text.
+//! Escapes text of a trace for HTML, so that it stays text.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 
-/// Text between tags or in a quoted attribute.
+/// Escapes text for the inside of an element or of a quoted attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -16,7 +16,7 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // A page can't hold these, however they are written.
+            // HTML has no way to write these control characters.
             '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}' => escaped.push('\u{fffd}'),
             _ => escaped.push(character),
         }
@@ -24,14 +24,15 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// JSON in a script element: nothing in it can end the element or begin a comment.
+/// The value as JSON for a script element: nothing in it can end the element or begin a comment.
 pub(super) fn json(value: &impl serde::Serialize) -> String {
-    // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
+    // These types have no map with non-string keys and no failing Serialize, so this cannot fail.
     let json = serde_json::to_string(value).unwrap_or_default();
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
-            // In JSON these stand in strings only.
+            // Outside strings JSON does not contain these characters, so escaping them keeps it
+            // valid.
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(escaped, "\\u{:04x}", u32::from(character));
             }
@@ -41,7 +42,8 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
     escaped
 }
 
-/// What a Content-Security-Policy calls exactly this text of a script or style element.
+/// The source expression by which a Content-Security-Policy allows a script or style element with
+/// exactly this text.
 pub(super) fn policy_hash(text: &str) -> String {
     format!(
         "'sha256-{}'",
@@ -49,7 +51,7 @@ pub(super) fn policy_hash(text: &str) -> String {
     )
 }
 
-/// A page without code: its title is text, its body is HTML.
+/// A page without code. `title` is escaped, `body` is HTML.
 pub(super) fn framed(title: &str, style: &str, body: &str) -> String {
     let title = escape(title);
     let policy = format!("default-src 'none'; style-src {}", policy_hash(style));
@@ -62,7 +64,7 @@ pub(super) fn framed(title: &str, style: &str, body: &str) -> String {
     )
 }
 
-/// A template with each `{{name}}` replaced, in one pass: what is put in is not looked at again.
+/// Replaces each `{{name}}` of a template in one pass: inserted text is not searched again.
 pub(super) fn fill(template: &str, parts: &[(&str, &str)]) -> String {
     let room: usize = parts.iter().map(|(_, part)| part.len()).sum();
     let mut text = String::with_capacity(template.len() + room);
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_what_browsers_compute() {
-        // From the specification of Content Security Policy.
+        // The example of the specification of Content Security Policy.
         assert_eq!(
             policy_hash("alert('Hello, world.');"),
             "'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='"

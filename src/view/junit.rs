@@ -1,7 +1,9 @@
-//! Runs as a JUnit file, which most build servers read: a suite for each run, a case for each expectation.
+//! Runs as a JUnit file, which most build servers read: a suite for each run, a test case for each
+//! expectation.
 //!
-//! There is no schema by its makers; this keeps to what build servers agree on
-//! (<https://github.com/testmoapp/junitxml>). Nothing of wall time is in it: the same runs give the same file.
+//! JUnit has no official schema; this keeps to what build servers agree on
+//! (<https://github.com/testmoapp/junitxml>). It contains no wall time, so the same runs give the
+//! same file.
 
 use std::fmt::Write as _;
 
@@ -22,12 +24,12 @@ pub struct Suite {
 struct Case {
     about: String,
     line: Option<String>,
-    /// What was expected and what came, and the same at length; of an expectation that failed.
+    /// The short message and the full lines of a failure; `None` if the expectation passed.
     failure: Option<(String, String)>,
 }
 
 impl Suite {
-    /// Of a run of the scenario file `file`.
+    /// The suite of a run of the scenario file `file`.
     pub fn of(trace: &Trace, file: &str) -> Self {
         Self {
             name: trace.header.scenario.clone(),
@@ -63,7 +65,7 @@ fn cases(trace: &Trace) -> Vec<Case> {
     cases.collect()
 }
 
-/// The file of these runs, in their order.
+/// A JUnit file of these runs, in this order.
 pub fn junit(suites: &[Suite]) -> String {
     let tests: usize = suites.iter().map(|suite| suite.cases.len()).sum();
     let failures: usize = suites.iter().map(Suite::failures).sum();

@@ -1,17 +1,17 @@
-//! Text of a trace in an SVG: it stays text, whatever is in it.
+//! Text of a trace in an SVG: escaped, shortened and measured.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::html::escape;
 use crate::protocol::visible;
 
-/// Text as the inside of an element or of a quoted attribute of XML. Control and invisible characters are written as they
-/// are in stories; what no XML can hold is a sign for something that can't be shown.
+/// Escapes text for the inside of an XML element or of a quoted attribute. Control and invisible
+/// characters are written as in stories; characters that XML cannot contain become U+FFFD.
 pub(super) fn text(text: &str) -> String {
     escape(&visible(text)).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// The beginning of a text that takes more than `most` columns, with `…` at its end.
+/// The text, shortened to `most` columns with `…` at its end if it is wider.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if text.width() <= most {
         return text.to_owned();
@@ -24,7 +24,8 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     kept.chain(['…']).collect()
 }
 
-/// How wide a text may be in a picture: nobody knows which font will be there, so that is guessed, and rather too wide.
+/// An upper estimate of a text's width in pixels. The reader's font is not known, so it is rather
+/// too wide.
 pub(super) fn pixels(text: &str) -> i64 {
     let one = |sign: char| match sign {
         'W' | 'M' | 'm' | 'w' | '@' | '%' => 11,

@@ -1,4 +1,4 @@
-//! Every message of a run: its sender and its receiver, whether it arrived, and of what use it was.
+//! Every message of a run: its sender and receiver, whether it arrived, and whether it was useful.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use crate::protocol::peer::PeerLine;
 use crate::report::lanes::{LaneKind, Lanes};
 use crate::trace::Trace;
 
-/// What a message is, as far as a reader cares.
+/// The kind of a message, as pictures distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// A client says something.
+    /// A client's line.
     Request,
-    /// A server answers a client.
+    /// A server's answer to a client.
     Answer,
-    /// An update that was new where it arrived.
+    /// An update that was new to its receiver.
     Useful,
-    /// An update that was known already, or something newer was.
+    /// An update whose receiver had it already, or had a newer one.
     Duplicate,
     /// An update that never arrived.
     Lost,
-    /// Greetings and comparing of notes.
+    /// Handshakes and synchronisation.
     Sync,
-    /// Heartbeats.
+    /// Heartbeats, and the roots that begin an anti-entropy round.
     Heartbeat,
-    /// Asked of Places, or answered by it.
+    /// A request to Places, or its answer.
     Places,
 }
 
@@ -36,30 +36,32 @@ pub enum Class {
 pub struct Message {
     /// The number of the event of sending it.
     pub sent: u64,
-    /// That of its arrival, if it arrived.
+    /// The number of the event of its arrival; `None` if it never arrived.
     pub heard: Option<u64>,
     /// The lane that sent it.
     pub from: usize,
-    /// The lane that it was meant for, as far as that is known.
+    /// The receiver's lane; `None` if it is not known.
     pub to: Option<usize>,
-    /// What it is.
+    /// The message's kind.
     pub class: Class,
-    /// Which of the trace's updates it carries between servers, or hands to the herd.
+    /// The index of the trace's update that it carries between servers or that a client sends by
+    /// it.
     pub update: Option<usize>,
-    /// How many hops the update has behind it on arrival.
+    /// The number of links that the update has crossed on arrival.
     pub hops: u32,
     /// Whether synchronisation sent it.
     pub by_sync: bool,
 }
 
-/// All messages, in the order in which they were sent.
+/// All messages, in the order of sending.
 pub(super) fn messages(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Message> {
     let index = Index::of(trace, lanes);
     let events = trace.events.iter();
     let mut messages: Vec<Message> = events
         .filter_map(|event| index.message(event).or_else(|| index.of_places(event)))
         .collect();
-    // A request to Places that is sent again was sent when it was sent first, as far as anybody knows.
+    // A repeated request to Places counts as sent at its look-up, since nothing else is recorded,
+    // so it is out of order.
     messages.sort_by_key(|message| message.sent);
     messages
 }
@@ -67,14 +69,14 @@ pub(super) fn messages(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Message> {
 struct Index<'a> {
     trace: &'a Trace,
     lanes: &'a Lanes<'a>,
-    /// What arrived because of a line that was sent, and the first effect of its arrival.
+    /// By the number of a sent line: the event of its arrival.
     heard: BTreeMap<u64, &'a Event>,
     effect: BTreeMap<u64, &'a Event>,
-    /// The last request to Places for each look-up.
+    /// By the number of a look-up: the last request to Places for it.
     asked: BTreeMap<u64, u64>,
-    /// Who opened a connection, and which peer each expected at the other end.
+    /// The two ends of each connection: whose end it is, and the peer that it expected.
     ends: BTreeMap<ConnId, Vec<(&'a Actor, &'a PeerRole)>>,
-    /// The updates that clients sent or servers passed on, by the event of sending; whether by synchronisation.
+    /// By the number of a sending event: the update that it sends, and whether by synchronisation.
     updates: BTreeMap<u64, (usize, bool)>,
 }
 
@@ -149,8 +151,9 @@ impl<'a> Index<'a> {
         })
     }
 
-    /// A question to Places, told of when it is there; or its answer. An answer is heard when the client is answered; where another
-    /// question followed, nobody recorded when it was, and it is left out.
+    /// The message that an event of Places belongs to: a request that arrives there, or an answer
+    /// that it sends. An answer arrives when the client is answered. An answer after which the
+    /// server asked again is left out, since its arrival is not recorded.
     fn of_places(&self, event: &Event) -> Option<Message> {
         let (number, places) = (event.id.0.get(), self.lanes.of_event(event)?);
         let cause = self.trace.event(event.cause?)?;
@@ -233,7 +236,7 @@ impl<'a> Index<'a> {
             .any(|(who, with)| **who == event.who && matches!(with, PeerRole::Client))
     }
 
-    /// Who is at the other end of the connection of a line that nobody heard.
+    /// The lane at the other end of the connection of a line that did not arrive.
     fn other_end(&self, event: &Event, conn: ConnId) -> Option<usize> {
         let ends = self.ends.get(&conn)?;
         let seen = ends.iter().find(|(who, _)| **who != event.who);

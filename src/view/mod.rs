@@ -1,9 +1,11 @@
-//! Runs as one page that a browser shows: a space-time diagram, the herd as a picture, what each server held at any
-//! moment. A run as a static picture, and in the formats of other people's tools. Everything here is a pure function of traces, and
-//! the same traces give the same bytes.
+//! Runs as pictures. A page for a browser shows runs as a space-time diagram, as a map of the herd,
+//! and as the records of each server at any moment. A run is also shown as a static picture, and in
+//! the formats of other tools. Everything here is a pure function of traces: the same traces give
+//! the same bytes.
 //!
-//! [`model::Run`] is what any picture of a run needs; [`page`] puts it into a page whose own code (`page/`) draws it.
-//! The page requests nothing from any network, and nothing of a trace is ever more than text in it.
+//! [`model::Run`] is the input of any picture of a run. [`page`] embeds it into a page whose own
+//! code (`page/`) draws it. The page sends no requests to any network, and content of a trace stays
+//! text in it.
 
 mod heat;
 mod html;
@@ -35,18 +37,19 @@ pub use shiviz::shiviz;
 pub use svg::{Drawing, Window, svg};
 pub use sweep::{SmallScenario, sweep_page};
 
-/// The story of a run is in the page up to this many lines; `herd show` has the rest.
+/// The maximum number of lines of a run's story in the page; `herd show` prints all of them.
 const MOST_STORY: usize = 4_000;
 
-/// The number of pairs of runs that are compared in words; more are compared by the pictures alone.
+/// The maximum number of pairs of runs whose differences are in words; other pairs are only drawn.
 const MOST_PAIRS: usize = 6;
 
-/// The page's style, and its code in the order in which the parts need each other.
+/// The page's style.
 const STYLE: &str = concat!(
     include_str!("page/base.css"),
     include_str!("page/parts.css"),
     include_str!("page/print.css"),
 );
+/// The page's code, in an order in which no part comes before one that it needs.
 const SCRIPT: &str = concat!(
     "(() => {\n\"use strict\";\n",
     include_str!("page/dom.js"),
@@ -71,14 +74,14 @@ const SCRIPT: &str = concat!(
 );
 const TEMPLATE: &str = include_str!("page/page.html");
 
-/// A run to be shown.
+/// A run for the page.
 #[derive(Clone, Debug)]
 pub struct ShownRun {
-    /// What happened.
+    /// The run's trace.
     pub trace: Trace,
-    /// The file that it came from.
+    /// The file that the run came from.
     pub source: String,
-    /// The command that runs it again; empty if none is known.
+    /// The command that repeats the run; empty if none is known.
     pub command: String,
 }
 
@@ -113,7 +116,7 @@ pub fn page(runs: &[ShownRun]) -> String {
     )
 }
 
-/// The story in words, which is all that there is without JavaScript and for who can't see the pictures.
+/// The story in words, for readers without JavaScript or with a screen reader.
 fn story(run: &ShownRun) -> String {
     let text = report::text(&run.trace, Detail::Story);
     let header = &run.trace.header;
@@ -122,7 +125,7 @@ fn story(run: &ShownRun) -> String {
     unfolding("", &summary, &text, "herd show")
 }
 
-/// What differs between two of the runs, of which there may be many.
+/// The differences between two of the runs, in words.
 fn differences(runs: &[ShownRun], (first, second): (usize, usize)) -> String {
     let (a, b) = (&runs[first], &runs[second]);
     let text = diff::text(&diff::compare(&a.trace, &b.trace));
@@ -133,7 +136,7 @@ fn differences(runs: &[ShownRun], (first, second): (usize, usize)) -> String {
     unfolding(&data, &summary, &text, "herd diff")
 }
 
-/// A long text that is folded up. `whole` is the command that prints all of it.
+/// A long text in a folded element. `whole` is the command that prints all of it.
 fn unfolding(data: &str, summary: &str, text: &str, whole: &str) -> String {
     let summary = html::escape(summary);
     let mut html = format!(

@@ -1,5 +1,5 @@
-//! All that a picture of a run needs, in the form in which the page's JavaScript reads it: columns of numbers, and
-//! each text once.
+//! The input of all pictures of a run, in the form that the page's JavaScript reads: columns of
+//! numbers, and each text once.
 
 use std::collections::BTreeMap;
 
@@ -14,60 +14,61 @@ use crate::report::{self, Detail, Reasons, StoryFilter, fate, sentences};
 use crate::trace::Trace;
 use crate::trace::propagation::Use;
 
-/// A text of a trace is shown up to this many characters: answers of Places are long.
+/// The maximum length of a shown text, in characters: answers of Places are long.
 const MOST_TEXT: usize = 2_000;
 
-/// Stands in an event's words for what its record is called, so that words are few. No other text has it: events'
-/// texts are escaped.
+/// A placeholder for the name of a record in an event's words, so that equal words are stored once.
+/// Other texts cannot contain it, because events' texts are escaped.
 const NAME_OF_UPDATE: &str = "\u{1}";
 
-/// One run, as a picture shows it.
+/// One run, as pictures show it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
     /// The file that it came from.
     pub source: String,
-    /// The command that runs it again.
+    /// The command that repeats the run.
     pub command: String,
     /// The scenario's name.
     pub scenario: String,
-    /// Its title.
+    /// The scenario's title.
     pub title: String,
-    /// What there is to see in it.
+    /// The scenario's description, as one paragraph.
     pub about: Option<String>,
     /// The herd's name.
     pub herd: String,
-    /// What everything random follows from. A text: it may be more than JavaScript counts exactly.
+    /// The run's seed. It is a text because it can exceed what JavaScript represents exactly.
     pub seed: String,
     /// The line that `herd run` ends with.
     pub verdict: String,
-    /// How many expectations failed.
+    /// The number of expectations that failed.
     pub broken: usize,
-    /// How many messages a flood costs when nothing is wrong; none if the herd is not connected.
+    /// The number of messages of a flood without faults; `None` if the herd is not connected.
     pub flood: Option<usize>,
-    /// The last event of the herd coming up (0 if it never did), and how it was then, in words: one
-    /// step for who goes through the run.
+    /// The last event of the herd's start (0 if there is none), and the herd's state then, in
+    /// words. Readers who step through the run see the start as one step.
     pub came_up: (u64, String),
-    /// Everybody.
+    /// All participants.
     pub lanes: Vec<Lane>,
     /// The herd's links: the lanes of their ends, and the latency.
     pub links: Vec<(usize, usize, String)>,
-    /// What happened.
+    /// The events.
     pub events: Events,
     /// The messages, each with its sender and its receiver.
     pub messages: Messages,
-    /// The records that events tell of.
+    /// The records that events refer to.
     pub records: Vec<Record>,
-    /// What the harness did.
+    /// The faults.
     pub faults: Vec<Fault>,
-    /// Clocks that were set wrong: the event, nanoseconds ahead, nanoseconds more each second.
+    /// Changes of clocks: the event's number, nanoseconds ahead, and additional nanoseconds per
+    /// second.
     pub clocks: Vec<(u64, i64, i64)>,
-    /// The way of each update.
+    /// How each update spread.
     pub updates: Vec<Update>,
-    /// What was expected, and what came.
+    /// The expectations and their results.
     pub judgements: Vec<JudgementRow>,
-    /// The invariants that were not evaluated.
+    /// The invariants that the scenario switches off.
     pub without: Vec<&'static str>,
-    /// Every text, once.
+    /// Every text, stored once. Other columns refer to texts by their index.
     pub texts: IndexSet<String>,
 }
 
@@ -76,91 +77,94 @@ pub struct Run {
 pub struct Events {
     /// Nanoseconds since the event before.
     pub at: Vec<u64>,
-    /// The lane.
+    /// The index of the lane.
     pub who: Vec<usize>,
-    /// How many events before this one its cause is; 0 for none.
+    /// The distance back to the event's cause, in events; 0 without a cause.
     pub cause: Vec<u64>,
-    /// What it was: a place in `kinds`.
+    /// The event's kind, as an index into `kinds`.
     pub kind: Vec<usize>,
-    /// Its words: a place in the texts. There U+0001 stands for what its record is called.
+    /// The event's words, as an index into the texts. U+0001 in a text stands for the name of the
+    /// event's record.
     pub text: Vec<usize>,
-    /// What it is about: the lane of a neighbour, or a record; -1 for nothing.
+    /// The subject, by kind: the lane of a neighbour, or the index of a record. -1 without one.
     pub about: Vec<i64>,
-    /// What events there are.
+    /// The kinds of events.
     pub kinds: IndexSet<&'static str>,
 }
 
-/// Messages, a column for each property, in the order in which they were sent.
+/// Messages, a column for each property, in the order of sending.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Messages {
     /// The number of the event of sending.
     pub sent: Vec<u64>,
-    /// How many events later it arrived; 0 if it never did.
+    /// The number of events from sending to arrival; 0 if the message never arrived.
     pub heard: Vec<u64>,
-    /// From which lane.
+    /// The sender's lane.
     pub from: Vec<usize>,
-    /// To which lane; -1 if nobody knows.
+    /// The receiver's lane; -1 if it is not known.
     pub to: Vec<i64>,
-    /// What it is: a place in `classes`.
+    /// The message's kind, as an index into `classes`.
     pub class: Vec<usize>,
-    /// Which update it carries; -1 for none.
+    /// The index of the update that it carries; -1 for none.
     pub update: Vec<i64>,
     /// The update's hops on arrival.
     pub hops: Vec<u32>,
-    /// Those that synchronisation sent, by their place among the messages.
+    /// The indices of the messages that synchronisation sent.
     pub by_sync: Vec<usize>,
-    /// What messages there are.
+    /// The kinds of messages.
     pub classes: Vec<Class>,
 }
 
-/// A record: places in the texts, and which update it is (-1 for one that the trace does not follow).
+/// A record: its fields as indices into the texts, and its update.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record(
     /// Client, location, time, origin, skew.
     pub [usize; 5],
-    /// The update.
+    /// The index of the update; -1 for one that the trace does not follow.
     pub i64,
 );
 
-/// The way of an update.
+/// How an update spread.
 #[derive(Clone, Debug, Serialize)]
 pub struct Update {
-    /// What it is called.
+    /// The update's name.
     pub name: String,
     /// The lane of the server that it was sent to; -1 if there is none.
     pub to: i64,
-    /// The event of sending it; 0 if it never was.
+    /// The event in which the client sent it; 0 if it was never sent.
     pub sent: u64,
-    /// What the server made of it.
+    /// Whether that server accepted it, in words.
     pub fate: String,
-    /// What became of it, in sentences: places in the texts.
+    /// Sentences about its spread, as indices into the texts.
     pub sentences: Vec<usize>,
-    /// Who took it in.
+    /// The arrivals at servers that accepted it.
     pub arrivals: Vec<ArrivalRow>,
-    /// The lanes of those that never had it, and why, in a few words: a place in the texts.
+    /// The lanes of the servers that never had it, each with the reason as an index into the texts.
     pub missing: Vec<(usize, usize)>,
-    /// How many messages between servers were new, were duplicates, never arrived.
+    /// The numbers of messages between servers that were useful, that were duplicates, and that
+    /// were lost.
     pub sends: [usize; 3],
 }
 
-/// A server takes an update in. There are many of these: in JSON the fields stand in a list, in this order.
+/// An arrival at a server that accepts the update. To keep pages small, JSON has the fields as
+/// lists without names: the first five in a list of their own, then the others.
 #[derive(Clone, Debug)]
 pub struct ArrivalRow {
     /// The server's lane.
     pub lane: i64,
-    /// The event.
+    /// The number of the event.
     pub event: u64,
-    /// Over how many links it came.
+    /// The number of links that the update crossed.
     pub hops: u32,
     /// The lane of the server that sent it; -1 at the origin.
     pub via: i64,
-    /// It came by synchronisation.
+    /// Whether it arrived by synchronisation.
     pub sync: bool,
-    /// Nanoseconds since the origin had it.
+    /// Nanoseconds since the origin accepted it.
     pub delay: u64,
-    /// The fewest links, and the least time, that were possible.
+    /// The number of links on the shortest route that was possible.
     pub shortest: Option<u32>,
-    /// See `shortest`.
+    /// Nanoseconds on the fastest route that was possible.
     pub fastest: Option<u64>,
 }
 
@@ -171,29 +175,30 @@ impl Serialize for ArrivalRow {
     }
 }
 
-/// An expectation, and what came.
+/// An expectation and its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct JudgementRow {
-    /// What it is about.
+    /// What was expected of whom, as a short title.
     pub about: String,
     /// Whether it passed.
     pub held: bool,
     /// What was expected.
     pub expected: String,
-    /// What came.
+    /// The actual result, with its reason.
     pub actual: String,
-    /// Where the scenario says so.
+    /// The expectation's place in the scenario's file, as line and column.
     pub place: Option<String>,
     /// Whether it is one of the named invariants.
     pub invariant: bool,
     /// The events that show it.
     pub events: Vec<u64>,
-    /// The update that it is about, where it is about one.
+    /// The index of the update that it is about, if any.
     pub update: Option<usize>,
 }
 
 impl Run {
-    /// What a picture of `trace` needs. `source` is the file that it came from, `command` what runs it again.
+    /// The input of pictures of `trace`. `source` is the file that it came from, `command` repeats
+    /// the run.
     pub fn of(trace: &Trace, source: &str, command: &str) -> Self {
         let lanes = Lanes::of(trace);
         let header = &trace.header;
@@ -316,7 +321,7 @@ impl<'a> Columns<'a> {
 
     fn add(&mut self, event: &Event) {
         let number = event.id.0.get();
-        // Time does not run backwards, whatever a file says.
+        // A trace file may be damaged, but the page relies on times that never decrease.
         let at = event.at.max(self.last);
         let cause = event.cause.map_or(0, |cause| cause.0.get());
         let back = if cause == 0 {
@@ -441,7 +446,8 @@ fn judged(trace: &Trace, reasons: &Reasons<'_>) -> Vec<JudgementRow> {
         .map(|(index, update)| (&*update.name, index))
         .collect();
     let judged = trace.judgements.iter().map(|judgement| {
-        // What is expected of an update begins with its name. A client's id has no white space.
+        // An expectation about an update begins with its name and a colon. Client ids contain no
+        // white space, so ": " ends the name.
         let name = judgement.about.split(": ").next().unwrap_or_default();
         JudgementRow {
             about: judgement.about.clone(),
@@ -457,7 +463,7 @@ fn judged(trace: &Trace, reasons: &Reasons<'_>) -> Vec<JudgementRow> {
     judged.collect()
 }
 
-/// Lines of a file's text as one paragraph.
+/// The text as one paragraph, without line breaks.
 fn joined(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,34 +1,37 @@
-//! Orders as a tree of choices, in which what goes on the same way is there once.
+//! Orders as a tree of choices, in which equal subtrees are stored once.
 
 use std::collections::BTreeMap;
 
 use crate::explore::{KeptOrder, Orders};
 
-/// From longer orders no tree is made.
+/// The maximum number of choices in an order; for longer orders no tree is built, since that
+/// recurses.
 const MOST_CHOICES: usize = 300;
 
-/// What follows a beginning.
+/// The subtree after a beginning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
-    /// Nothing: the outcome, and whether something failed.
+    /// The end of an order: its outcome, and whether the order failed.
     End { came: usize, broken: bool },
-    /// Choices, each with what follows it.
+    /// A point: the possible choices, each with the node after it.
     Point(Vec<(usize, usize)>),
 }
 
-/// Beginnings that are followed by the same share a node. What follows a node has a smaller number than it.
+/// A tree of orders. Beginnings with equal subtrees share a node. Nodes after a node have smaller
+/// indices than it.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     pub(super) root: usize,
-    /// On how many ways it goes on from each node.
+    /// By node: the number of paths from it to an end.
     pub(super) ways: Vec<usize>,
-    /// How many beginnings lead to each node.
+    /// By node: the number of beginnings that lead to it.
     pub(super) beginnings: Vec<usize>,
 }
 
 impl Tree {
-    /// The tree of all orders, or nothing if they are not all there, or too long.
+    /// The tree of all orders; `None` if there are none, if not all were kept, or if one is too
+    /// long.
     pub(super) fn of(orders: &Orders) -> Option<Self> {
         let mut all: Vec<&KeptOrder> = orders.all.iter().collect();
         let fits = all.iter().all(|order| order.choices.len() <= MOST_CHOICES);
@@ -101,7 +104,8 @@ impl Tree {
         choices.sum()
     }
 
-    /// What is chosen behind a choice while there is but one; and the node behind that.
+    /// Follows a choice through points with a single option. Returns all choices on the way, and
+    /// the node at which it ends.
     pub(super) fn follow(&self, choice: usize, mut node: usize) -> (Vec<usize>, usize) {
         let mut choices = vec![choice];
         while let Node::Point(next) = &self.nodes[node]

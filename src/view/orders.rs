@@ -1,5 +1,5 @@
-//! An exploration as a page: the tree of orders, in which what goes on the same way is shown once, and their
-//! outcomes. It has no code.
+//! An exploration as a page: the tree of orders, in which equal subtrees are shown once, and the
+//! outcomes. The page has no code.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,15 +9,16 @@ use super::order_tree::{Node, Tree};
 use crate::explore::{self, Exploration, OrderGroup, Orders};
 use crate::report::show::{count, grouped};
 
-/// The maximum number of different outcomes in the table; the rest is counted.
+/// The maximum number of outcomes in the table; the others are counted.
 const MOST_ROWS: usize = 2_000;
 
-/// A tree with more lines is not shown.
+/// The maximum number of lines of a tree; a larger one is not shown.
 const MOST_LINES: usize = 20_000;
 
 const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("sheet.css"));
 
-/// The page of one exploration of a scenario, or one for each server that it begins at.
+/// The page of one exploration of a scenario, or of one for each server that its update can begin
+/// at.
 pub fn orders_page(explorations: &[Exploration]) -> String {
     let title = explorations.first().map_or("", |first| &first.title);
     let mut body = String::from("<main>\n");
@@ -34,10 +35,10 @@ pub fn orders_page(explorations: &[Exploration]) -> String {
 }
 
 struct Page<'a> {
-    /// Which exploration of the page.
+    /// The number of the exploration on the page, from 1.
     number: usize,
     exploration: &'a Exploration,
-    /// The numbers of the points that were shown.
+    /// By node: the number of a point that was already shown.
     points: BTreeMap<usize, usize>,
 }
 
@@ -67,7 +68,7 @@ impl Page<'_> {
         body.push_str("</section>\n");
     }
 
-    /// The tree, or why there is none.
+    /// The tree, or why it is not shown.
     fn tree(&self, orders: &Orders) -> Result<Tree, &'static str> {
         if !self.exploration.complete {
             return Err("not all orders were run, and it would look as if they were");
@@ -93,7 +94,7 @@ impl Page<'_> {
             "<p class=\"quiet\">From top to bottom: what can happen next. Where the same follows different beginnings, in all that any \
              server is told, it is shown once, as a point with a number.{reduced}</p>"
         );
-        // However it begins: one line for it.
+        // The root is a list with one line for each first choice.
         let Node::Point(next) = &tree.nodes[tree.root] else {
             let _ = writeln!(body, "<p>There is nothing to choose.</p>");
             return;
@@ -134,7 +135,7 @@ impl Page<'_> {
             let (beginnings, ways) = (grouped(beginnings), grouped(ways));
             format!(": {beginnings} beginnings go on the same {ways} ways")
         };
-        // The first point is open: with it the tree begins.
+        // The first point is unfolded, so that the tree is visible at once.
         let open = if point == 1 { " open" } else { "" };
         let _ = writeln!(
             body,
@@ -160,7 +161,7 @@ impl Page<'_> {
         )
     }
 
-    /// After how many hops each update reached each server.
+    /// The hops of each update to each server, in words.
     fn hops(&self, came: &OrderGroup) -> String {
         let updates = came.hops.iter().zip(&self.exploration.updates);
         let told = updates.map(|((name, hops), range)| {
@@ -247,10 +248,10 @@ mod tests {
         }
     }
 
-    /// Every order.
+    /// The exploration of every order.
     static ALL: LazyLock<Exploration> = LazyLock::new(|| explored(&kept(2_000, 1)));
 
-    /// One of those that differ only in turns of what commutes: 36, each with an outcome of its own.
+    /// The exploration with partial-order reduction: 36 orders, each with a different outcome.
     fn reduced(keep: usize, threads: usize) -> Exploration {
         explored(&Options {
             reduce: true,
@@ -258,7 +259,7 @@ mod tests {
         })
     }
 
-    /// Every way through a tree.
+    /// Collects every path through a tree.
     fn ways(tree: &Tree, node: usize, before: &mut Vec<usize>, found: &mut Vec<KeptOrder>) {
         match &tree.nodes[node] {
             Node::End { came, broken } => found.push(KeptOrder {
@@ -290,7 +291,7 @@ mod tests {
         nodes.sort();
         nodes.dedup();
         assert_eq!(nodes.len(), tree.nodes.len());
-        // What leads to all ends together are all orders.
+        // The numbers of beginnings that lead to ends add up to the number of orders.
         let ends = (0..nodes.len()).filter(|node| matches!(tree.nodes[*node], Node::End { .. }));
         let led: usize = ends.map(|node| tree.beginnings[node]).sum();
         assert_eq!(led, 1_473);
@@ -316,7 +317,7 @@ mod tests {
             one.broken.iter().map(|kind| kind.orders).sum::<usize>()
         );
         assert!(broken > 0 && page.contains("<b class=\"bad\">FAILED</b> <a href=\"#e1-o"));
-        // Every reference leads somewhere, and nothing is there twice.
+        // Every reference has exactly one target.
         let ids: Vec<&str> = page
             .split(" id=\"")
             .skip(1)
@@ -351,7 +352,7 @@ mod tests {
             "{page}"
         );
         assert_eq!(page.matches("<tr id=\"e1-o").count(), 35);
-        // Where not even their outcomes are kept, the rest is counted.
+        // Outcomes beyond the maximum are counted.
         let page = orders_page(&[reduced(30, 1)]);
         assert!(page.contains("6 outcomes more are not shown"), "{page}");
         assert!(explored(&Options { keep: 0, ..few }).orders.is_none());

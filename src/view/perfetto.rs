@@ -1,8 +1,9 @@
-//! A run as a trace for Perfetto and for Chrome's own viewer: a process for each participant, a slice for
-//! each event, a flow for each message, and a track of what was wrong for how long.
+//! A run as a trace for Perfetto and for Chrome's own viewer: a process for each participant, a
+//! slice for each event, a flow for each message, and a track of the faults.
 //!
-//! Such a file counts microseconds and has no order for what happens at the same moment; so an event takes
-//! a microsecond here, and begins no earlier than the one before it ends. The exact time is among its arguments.
+//! The format counts microseconds and does not order simultaneous events. An event therefore takes
+//! a microsecond here, and begins no earlier than the one before it ends. The exact time is among
+//! its arguments.
 
 use serde_json::{Value, json};
 
@@ -14,14 +15,14 @@ use crate::report::lanes::Lanes;
 use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 
-/// How long an event takes in the file, in nanoseconds.
+/// The duration of an event in the file, in nanoseconds.
 const WIDTH: u64 = 1_000;
 
-/// The tracks of a participant.
+/// The ids of a participant's two tracks: its events and its faults.
 const EVENTS: u64 = 1;
 const WRONG: u64 = 2;
 
-/// The events of a run that are shown, and the arrivals of what is shown as sent, as a JSON text.
+/// The shown events of a run, and the arrivals of shown messages, as JSON text.
 pub fn perfetto(trace: &Trace, detail: Detail) -> String {
     let told = StoryFilter::new(trace, detail);
     let lanes = Lanes::of(trace);
@@ -52,7 +53,7 @@ pub fn perfetto(trace: &Trace, detail: Detail) -> String {
 struct File<'a> {
     trace: &'a Trace,
     lanes: &'a Lanes<'a>,
-    /// When each event begins.
+    /// When each event begins in the file, in nanoseconds.
     begins: Vec<u64>,
     rows: Vec<Value>,
 }
@@ -93,7 +94,7 @@ impl<'a> File<'a> {
         says("thread_name", WRONG, json!({ "name": "faults" }));
     }
 
-    /// Whose track an event is on, and when it begins there.
+    /// The process of an event, and when the event begins there, in nanoseconds.
     fn place(&self, event: &Event) -> Option<(usize, u64)> {
         let index = usize::try_from(event.id.0.get() - 1).ok()?;
         Some((self.lanes.of_event(event)? + 1, *self.begins.get(index)?))
@@ -114,7 +115,7 @@ impl<'a> File<'a> {
         }));
     }
 
-    /// A flow binds to the slices that it begins and ends in.
+    /// Adds a message as a flow, which binds to the slices that it begins and ends in.
     fn flow(&mut self, message: &Message, number: u64) {
         let heard = message.heard.and_then(|heard| event(self.trace, heard));
         let events = (event(self.trace, message.sent), heard);
@@ -134,9 +135,9 @@ impl<'a> File<'a> {
         }));
     }
 
-    /// Faults of one server can overlap without one being inside the other, so they are asynchronous; their ids are
-    /// the process's own, or Perfetto shows them apart from it. What affects several servers is with the one that
-    /// comes first.
+    /// Adds a fault. Faults of one server can overlap without nesting, so they are asynchronous
+    /// events. Their ids are local to the process; otherwise Perfetto would show them outside it. A
+    /// fault of several servers is shown with the first.
     fn span(&mut self, fault: &Fault) {
         let process = fault.lanes.first().map_or(0, |lane| lane + 1);
         let end = self
@@ -169,12 +170,12 @@ impl<'a> File<'a> {
     }
 }
 
-/// The event of this number.
+/// The event with this number.
 fn event(trace: &Trace, number: u64) -> Option<&Event> {
     trace.event(EventId(number.try_into().ok()?))
 }
 
-/// Nanoseconds in the unit of the file.
+/// Nanoseconds as microseconds, the unit of the format, with three decimals.
 fn microseconds(nanos: u64) -> Value {
     let text = format!("{}.{:03}", nanos / 1_000, nanos % 1_000);
     (text.parse::<serde_json::Number>()).map_or(Value::Null, Value::Number)

@@ -1,7 +1,8 @@
 //! A run as a log for `ShiViz`, a viewer of logs with vector clocks.
 //!
-//! The first line of such a file is the regular expression that reads the rest, the second (empty here)
-//! would part several runs. Then come two lines an event: who and the vector clock, when and what.
+//! The first line of the format is a regular expression that reads the rest. The second line would
+//! be a delimiter between several runs, and is empty here. Each event then takes two lines: host
+//! and vector clock, and time and words.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,14 +13,14 @@ use crate::report::lanes::Lanes;
 use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 
-/// What reads the log's events.
+/// The regular expression with which `ShiViz` reads the events.
 const PARSER: &str = r"(?<host>\S+) (?<clock>\{.*\})\n(?<at>\S+) (?<event>.*)";
 
-/// How many of its events each lane had told when something happened, as far as that could be known.
+/// A vector clock: by lane, the number of its shown events that are known.
 type Clock = BTreeMap<usize, u64>;
 
-/// The events of a run that are shown, with vector clocks. An event that is not shown counts in no clock, and yet
-/// what was known through it is known.
+/// The shown events of a run, with vector clocks. An event that is not shown is not counted, but
+/// still passes on the knowledge of its causes.
 pub fn shiviz(trace: &Trace, detail: Detail) -> String {
     let told = StoryFilter::new(trace, detail);
     let lanes = Lanes::of(trace);
@@ -34,7 +35,7 @@ pub fn shiviz(trace: &Trace, detail: Detail) -> String {
         let cause = event
             .cause
             .and_then(|cause| usize::try_from(cause.0.get()).ok());
-        // Only what came before can be a cause.
+        // A damaged trace may name a later event as a cause; that is ignored.
         if let Some(cause) = cause.and_then(|cause| clocks.get(cause - 1)) {
             learn(clock, cause);
         }
@@ -59,7 +60,7 @@ fn learn(clock: &mut Clock, from: &Clock) {
     }
 }
 
-/// A name for each lane, without blanks; no two have the same.
+/// A unique name for each lane, without white space.
 fn hosts(lanes: &Lanes<'_>) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let name = |name: &str| {
@@ -78,7 +79,7 @@ fn hosts(lanes: &Lanes<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Text without anything that ends a line for a JavaScript regular expression.
+/// The text without anything that JavaScript's regular expressions take as the end of a line.
 fn one_line(text: &str) -> String {
     visible(text).replace(['\u{2028}', '\u{2029}'], " ")
 }

@@ -1,5 +1,5 @@
-//! A sweep as a page: the ways in which runs failed, each with its small scenario, and the coverage of the runs. It
-//! has no code.
+//! A sweep as a page: the failures by fingerprint, each with its shrunk scenario, and the coverage
+//! of the runs. The page has no code.
 
 use std::fmt::Write as _;
 
@@ -10,20 +10,20 @@ use crate::trace::fingerprint::Fingerprint;
 
 const STYLE: &str = concat!(include_str!("page/base.css"), include_str!("sheet.css"));
 
-/// A failing run that was shrunk, and its file.
+/// The file of a shrunk failing run.
 #[derive(Clone, Debug)]
 pub struct SmallScenario {
-    /// How it fails.
+    /// How the run fails.
     pub fingerprint: Fingerprint,
-    /// What the file is called, for people.
+    /// The file's name, as shown.
     pub file: String,
-    /// Where the file is, as the page refers to it.
+    /// The file's address, relative to the page.
     pub link: String,
-    /// What is in the file.
+    /// The file's text.
     pub text: String,
 }
 
-/// The page of a sweep, with those of its failures that were shrunk.
+/// The page of a sweep, with the shrunk scenarios of its failures.
 pub fn sweep_page(report: &Report, small: &[SmallScenario]) -> String {
     let verdict = escape(&report.verdict());
     let class = if report.is_good() { "held" } else { "broken" };
@@ -172,7 +172,7 @@ mod tests {
         sweep(&[scenario], &options)
     }
 
-    /// The number in the row of a name.
+    /// The number in the table row of this name.
     fn number(page: &str, name: &str) -> Option<u64> {
         let (_, rest) = page.split_once(&format!("<td>{}</td><td class=\"num\">", escape(name)))?;
         rest.split('<').next()?.replace(',', "").parse().ok()

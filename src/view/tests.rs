@@ -17,7 +17,7 @@ fn run(trace: &Trace) -> Run {
     Run::of(trace, "a.toml", "herd run a.toml")
 }
 
-/// What the page says of the first update.
+/// The page's sentences about the first update.
 fn sentences(trace: &Trace) -> Vec<String> {
     let run = run(trace);
     let sentences = run.updates[0].sentences.iter();
@@ -32,7 +32,7 @@ fn shown(trace: Trace) -> ShownRun {
     }
 }
 
-/// A trace with no events, or the first of these.
+/// A trace with exactly these events.
 fn with_events(events: Vec<Event>) -> Trace {
     let mut trace = ran("juzang-goes-down");
     (trace.updates, trace.judgements) = (Vec::new(), Vec::new());
@@ -248,7 +248,7 @@ fn what_no_run_can_have_is_shown_as_well_as_it_can_be() {
         end: End::Dialler,
         with: PeerRole::Server("Nowhere".into()),
     };
-    // A server that is not of the herd, a cause that is still to come, time that runs backwards.
+    // A server outside the herd, a cause that comes later, and time that runs backwards.
     let mut late = line(3, Some(2));
     late.at = 0;
     let trace = with_events(vec![

@@ -1,8 +1,11 @@
-//! Every order in which a network could deliver the messages of a scenario, run against the real server.
+//! Runs a scenario against the real server in every order in which a network could deliver its
+//! messages.
 //!
-//! `search` walks a tree of choices and knows nothing of herds; `prepare` takes time out of a scenario; the
-//! simulator runs it by hand ([`Simulator::run_by_hand`](crate::sim::Simulator::run_by_hand)), asking at each point what comes next; `outcome` is
-//! the outcome of one order, and [`Exploration`] that of all orders.
+//! `prepare` removes time from a scenario. `search` walks a tree of choices and knows nothing of
+//! herds. The simulator runs the scenario by hand
+//! ([`Simulator::run_by_hand`](crate::sim::Simulator::run_by_hand)): it asks the walk at each point
+//! what happens next. `outcome` describes the outcome of one order, and [`Exploration`] that of all
+//! orders.
 
 mod orders;
 mod outcome;
@@ -31,34 +34,38 @@ pub use orders::{KeptOrder, OrderGroup, Orders};
 pub use report::{text, verdict};
 pub use search::Counts;
 
-/// The number of kinds of failing orders of which one is kept each; the others are counted.
+/// The maximum number of fingerprints of which one failing order is kept; other failing orders are
+/// only counted.
 const MOST_KINDS: usize = 20;
 
 /// What to explore, and how far.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Of orders that differ only in turns of what commutes, one is run.
+    /// Partial-order reduction: of orders that differ only in the sequence of commuting choices,
+    /// one is run.
     pub reduce: bool,
-    /// The number of choices, from the beginning, that are varied.
+    /// The number of choices, from the beginning, that are varied; `None` for all.
     pub depth: Option<usize>,
-    /// The maximum number of choices that differ from the order in which everything came up.
+    /// The maximum number of choices other than the default, which is what became possible first.
+    /// `None` for no maximum.
     pub preemptions: Option<usize>,
-    /// The maximum number of runs, those that are cut short among them.
+    /// The maximum number of runs, including those that are cut short.
     pub budget: usize,
-    /// The number of threads that share the runs. What is found does not depend on it.
+    /// The number of threads that share the runs. The result does not depend on it.
     pub threads: NonZeroUsize,
-    /// Every step can be done at any moment after the one before, not only those of the same time.
+    /// Whether every step can happen at any moment after the step before it. Otherwise only steps
+    /// of the same time change places with messages.
     pub any_time: bool,
-    /// Where the first client goes, in place of where the scenario sends it.
+    /// The server to which the first client sends, in place of the scenario's.
     pub origin: Option<ServerId>,
-    /// The maximum number of orders that are kept, each with its outcome; 0 keeps none.
+    /// The maximum number of orders that are kept, each with its outcome. 0 keeps none.
     pub keep: usize,
-    /// How long one run may take in wall time.
+    /// What runs the scenario, with a limit of wall time for each run.
     pub simulator: Simulator,
 }
 
 impl Default for Options {
-    /// Every order, up to 50,000, on one thread.
+    /// Every order without reduction, up to 50,000 runs, on one thread.
     fn default() -> Self {
         Self {
             reduce: false,
@@ -74,16 +81,16 @@ impl Default for Options {
     }
 }
 
-/// Why nothing could be explored.
+/// Why a scenario could not be explored.
 #[derive(Debug, thiserror::Error)]
 pub enum ExploreError {
-    /// The scenario has what can't be explored, each in its place.
+    /// The scenario has steps that need time, each reported at its place in the file.
     #[error("{0}")]
     Unfit(Problems),
-    /// A run failed inside.
+    /// The simulator failed.
     #[error("{0}")]
     Run(#[from] SimError),
-    /// The same choices did not lead to the same.
+    /// Two runs with equal choices differed, so runs cannot be replayed.
     #[error("two runs in which the same was chosen differed")]
     Unstable,
 }
@@ -93,49 +100,50 @@ pub enum ExploreError {
 pub struct Exploration {
     /// The scenario's name.
     pub scenario: String,
-    /// Its title.
+    /// The scenario's title.
     pub title: String,
     /// The herd's name.
     pub herd: String,
-    /// Where the first client went, if not where the scenario sends it.
+    /// The server to which the first client sent, if the options replaced the scenario's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Whether of orders that differ only in turns of what commutes one was run.
+    /// Whether only one of several equivalent orders was run (see [`Options::reduce`]).
     pub reduced: bool,
-    /// How many orders there were.
+    /// The number of orders that were run, cut short or left out.
     pub counts: Counts,
-    /// Whether nothing was left out.
+    /// Whether the search neither left out an order nor ended early.
     pub complete: bool,
-    /// How many different outcomes they had: what each server received from which neighbour, in which order.
+    /// The number of different outcomes. An outcome is what each server received, from which
+    /// neighbour and in which order.
     pub outcomes: usize,
-    /// How few and how many choices an order had.
+    /// The number of choices in an order.
     pub choices: Range,
-    /// How each update fared.
+    /// The spread of each update over all orders.
     pub updates: Vec<UpdateRange>,
     /// The results of the expectations that were evaluated in every order.
     pub judged: Vec<ExpectationTally>,
-    /// What the scenario expects that was not evaluated, since it depends on the order.
+    /// The words of expectations that were not evaluated, since they depend on the order.
     pub not_judged: Vec<&'static str>,
-    /// Orders in which something failed: one of each kind.
+    /// One failing order for each fingerprint.
     pub broken: Vec<BrokenOrder>,
-    /// The orders themselves, if they were to be kept.
+    /// The orders themselves, if [`Options::keep`] asks for them.
     #[serde(skip)]
     pub orders: Option<Orders>,
 }
 
 impl Exploration {
-    /// Whether something failed in any order.
+    /// Whether any order failed.
     pub fn is_broken(&self) -> bool {
         !self.broken.is_empty()
     }
 }
 
-/// The least and the most of something.
+/// The lowest and the highest of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Range {
-    /// The least.
+    /// The lowest number.
     pub least: usize,
-    /// The most.
+    /// The highest number.
     pub most: usize,
 }
 
@@ -150,34 +158,34 @@ impl Range {
     }
 }
 
-/// How an update fared in all orders together.
+/// The spread of an update over all orders.
 #[derive(Clone, Debug, Serialize)]
 pub struct UpdateRange {
-    /// How it is called.
+    /// The update's name.
     pub name: String,
-    /// Over how many hops it reached each server, in the order of the herd.
+    /// The hops to each server, in the order of the herd.
     pub servers: Vec<ServerHops>,
-    /// How many messages carried it.
+    /// The number of messages that carried the update.
     pub sends: Range,
-    /// The number of them that were new to their receiver.
+    /// The number of these messages that were new to their receiver.
     pub useful: Range,
 }
 
-/// After how many hops an update can first come to a server.
+/// The hops after which an update first reached a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServerHops {
     /// The server.
     pub server: String,
-    /// Each number of hops that was seen.
+    /// Every number of hops that occurred in some order.
     pub hops: BTreeSet<u32>,
-    /// In how many orders it never came there.
+    /// The number of orders in which the update did not reach the server.
     pub missed: usize,
 }
 
-/// Something that was judged in every order.
+/// An expectation, and how often it passed and failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExpectationTally {
-    /// What.
+    /// The expectation in words.
     pub about: String,
     /// The number of orders in which it passed.
     pub held: usize,
@@ -185,21 +193,21 @@ pub struct ExpectationTally {
     pub broken: usize,
 }
 
-/// An order in which something failed.
+/// An order that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct BrokenOrder {
-    /// What happened, one after the other, as a scenario's `deliver` has it: as much of it as it takes to break the same.
-    /// Everything else happened in the order in which it came up.
+    /// The shortest beginning of the order that still fails in the same way, in the words of a
+    /// scenario's `deliver`. After it, every choice is what became possible first.
     pub order: Vec<String>,
-    /// In which way it failed.
+    /// How the order failed.
     pub kind: Fingerprint,
-    /// Which of all orders was the first such one, from 1 in the order in which they were run.
+    /// The number of the first order that failed in this way, from 1, in the sequence of runs.
     pub first: usize,
-    /// What failed.
+    /// The judgements that failed.
     pub judgements: Vec<Judgement>,
     /// The number of orders that failed in this way.
     pub orders: usize,
-    /// The scenario that has this order.
+    /// The scenario with this order as its `deliver`.
     #[serde(skip)]
     pub scenario: Scenario,
 }
@@ -208,14 +216,14 @@ pub struct BrokenOrder {
 ///
 /// # Errors
 ///
-/// When the scenario has steps that mean nothing without time, or when something inside fails. What fails in some
-/// order is in the [`Exploration`].
+/// If the scenario has steps that need time, or if the simulator fails. An order that fails is no
+/// error: it is part of the [`Exploration`].
 pub fn explore(scenario: &Scenario, options: &Options) -> Result<Exploration, ExploreError> {
     explore_watched(scenario, options, |_| ControlFlow::Continue(()))
 }
 
-/// As [`explore`], with a callback that gets the progress now and then, and that can end the search: the result is
-/// then what was found until then.
+/// As [`explore`], with a callback that receives the progress after every batch of runs. It can end
+/// the search; the result then covers the runs until then.
 ///
 /// # Errors
 ///
@@ -255,8 +263,8 @@ pub fn explore_watched(
     Ok(exploration)
 }
 
-/// Keeps as little of an order as is needed to fail in the same way: what is left out happens as it comes up. An
-/// order stays as it was found when the search for shorter ones was cancelled.
+/// Shortens an order to the shortest beginning that still fails in the same way if every later
+/// choice is what became possible first. If the run is interrupted, the order stays whole.
 fn shorten(broken: &mut BrokenOrder, simulator: &Simulator) -> Result<(), SimError> {
     let Some(whole) = broken.scenario.deliver.take() else {
         return Ok(());
@@ -282,7 +290,7 @@ fn shorten(broken: &mut BrokenOrder, simulator: &Simulator) -> Result<(), SimErr
     Ok(())
 }
 
-/// Chooses what is listed, and then what came up first.
+/// Makes the listed choices, and after them always the first option.
 struct Beginning(VecDeque<Choice>);
 
 impl sim::Chooser for Beginning {
@@ -294,7 +302,7 @@ impl sim::Chooser for Beginning {
     }
 }
 
-/// A scenario that goes on by hand, and how long it may.
+/// A scenario that is run by hand, and the simulator that runs it.
 struct HerdByHand<'a> {
     scenario: &'a Scenario,
     simulator: &'a Simulator,
@@ -315,7 +323,7 @@ impl System for HerdByHand<'_> {
     }
 }
 
-/// The simulator's choices, made by a walk.
+/// Lets a walk make the simulator's choices.
 struct Hand(Walk<Choice>);
 
 impl sim::Chooser for Hand {
@@ -333,7 +341,7 @@ impl sim::Chooser for Hand {
 struct Tally<'a> {
     scenario: &'a Scenario,
     orders: usize,
-    /// Their histories' hashes: the texts of that many orders would be too much to keep.
+    /// Hashes of the histories, since the texts of all orders would not fit into memory.
     outcomes: BTreeSet<u128>,
     choices: Option<Range>,
     updates: Vec<UpdateTally>,

@@ -1,4 +1,4 @@
-//! Every order and its outcome, kept for whoever wants to see them all.
+//! The orders of an exploration and their outcomes, for showing all of them.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,19 @@ use super::outcome::Outcome;
 use crate::herd::Herd;
 use crate::scenario::Choice;
 
-/// Orders, and their outcomes. The orders themselves are dropped where there are more than were to be kept.
+/// Orders and their outcomes. If there are more orders than the maximum, only the outcomes are
+/// kept.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// What can be chosen, in words, in the order in which it first was.
+    /// All choices in words, in the sequence in which each was first made.
     pub words: Vec<String>,
-    /// The orders in which they were run; nothing if there were too many.
+    /// The orders, in the sequence of runs. Empty if there were too many.
     pub all: Vec<KeptOrder>,
-    /// Their outcomes, in the order in which each was first seen.
+    /// The outcomes, in the sequence in which each was first seen.
     pub came: Vec<OrderGroup>,
-    /// The number of orders whose outcome is not kept, since it would be too much.
+    /// The number of orders whose outcome is beyond the maximum, and so is not kept.
     pub unkept: usize,
-    /// How many are kept at most.
+    /// The maximum number of orders, and of outcomes.
     most: usize,
     known: BTreeMap<Choice, usize>,
     places: BTreeMap<u128, usize>,
@@ -27,24 +28,26 @@ pub struct Orders {
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptOrder {
-    /// What was chosen, by its place among the words.
+    /// The choices, as indices into [`Orders::words`].
     pub choices: Vec<usize>,
-    /// Its outcome, as an index into the outcomes.
+    /// The outcome, as an index into [`Orders::came`].
     pub came: usize,
-    /// Whether something failed in it.
+    /// Whether the order failed.
     pub broken: bool,
 }
 
-/// The outcome of one order or of several: what each server received from which neighbour, in which order.
+/// The outcome of one order or of several: what each server received from which neighbour, in
+/// which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderGroup {
-    /// Each update's name, and after how many hops it reached each server, if it did, in the order of the herd.
+    /// Each update's name, and its hops to each server in the herd's order (`None` for a server
+    /// that it did not reach).
     pub hops: Vec<(String, Vec<Option<u32>>)>,
     /// The number of orders with this outcome.
     pub orders: usize,
-    /// The number of them in which something failed.
+    /// The number of these orders that failed.
     pub broken: usize,
-    /// The first of them.
+    /// The choices of the first of these orders, as indices into [`Orders::words`].
     pub first: Vec<usize>,
 }
 
@@ -62,12 +65,12 @@ impl Orders {
         }
     }
 
-    /// Whether every order that was run is here.
+    /// Whether all orders that were run are kept.
     pub const fn are_all_kept(&self) -> bool {
         !self.too_many
     }
 
-    /// `history` stands for all that the servers of this order could tell.
+    /// Adds an order. `history` is the hash of its outcome's histories, and identifies the outcome.
     pub(super) fn add(&mut self, herd: &Herd, order: &[Choice], history: u128, outcome: &Outcome) {
         if self.all.len() == self.most {
             self.too_many = true;

@@ -1,4 +1,4 @@
-//! The outcome of one order, as far as orders can differ in it.
+//! The outcome of one order, without what no server can observe.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::trace::{Judgement, Trace};
 
 /// The outcome of one order.
 pub(super) struct Outcome {
-    /// What happened at each server, without times: what each neighbour sent it, in which order, what it took in,
-    /// when it started and ended, and how its links were. Two orders that are equal in this differ in nothing that
-    /// any server could tell.
+    /// What each server observed, without times: the updates that each neighbour sent it, what it
+    /// accepted, when it started and crashed, and its links, in order. Orders with equal histories
+    /// have the same outcome.
     pub(super) histories: String,
     pub(super) updates: Vec<Update>,
     pub(super) judgements: Vec<Judgement>,
-    /// In which way it failed, if it did.
+    /// How the order failed; `None` if it passed.
     pub(super) broken: Option<Fingerprint>,
 }
 
-/// How one update fared.
+/// How one update spread.
 pub(super) struct Update {
     pub(super) name: String,
-    /// After how many hops it first reached each server.
+    /// The hops after which the update first reached each server.
     pub(super) hops: BTreeMap<String, u32>,
     pub(super) sends: usize,
     pub(super) useful: usize,
@@ -52,8 +52,9 @@ impl Outcome {
     }
 }
 
-/// The records of a run by their age. Their times and skews depend on when a client was served, which is not a
-/// difference that counts; which of them is newer is.
+/// The rank of each record of a run, oldest first. Histories contain ranks in place of records,
+/// whose times and skews depend on when a client was served: only which record is newer is an
+/// observable difference.
 fn ranks(trace: &Trace) -> BTreeMap<Vec<u8>, usize> {
     let mut records: BTreeMap<Vec<u8>, Record> = BTreeMap::new();
     for event in &trace.events {

@@ -1,4 +1,4 @@
-//! A scenario made ready to be run in every order: what time decided is out of the way.
+//! Prepares a scenario for being run in every order, by removing what depends on time.
 
 use std::time::Duration;
 
@@ -8,28 +8,30 @@ use crate::scenario::{Action, Expect, Scenario};
 use crate::timing::Timing;
 use crate::units::LatencyRange;
 
-/// Every message takes one tick, so that as little simulated time passes as can.
+/// The tick, and the latency of every message: the shortest, so that little simulated time passes.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Signs of life and anti-entropy rounds come when everything is long over.
+/// The interval of heartbeats and anti-entropy rounds: longer than any run, so that none occur.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Whoever lost a link dials again when nothing else is under way: this much time can hardly pass while there is
-/// anything to choose.
+/// The pause before redialling, and the deadlines of a new connection. Messages take a tick each,
+/// so this much time passes only when no message is left to deliver.
 const LONG: Duration = Duration::from_millis(500);
 
-/// What is left out of a scenario, since it can't hold in every order.
+/// A prepared scenario, and the words of the expectations that were removed since they depend on
+/// the order.
 pub(super) struct Prepared {
     pub(super) scenario: Scenario,
     pub(super) left_out: Vec<&'static str>,
 }
 
-/// Makes a scenario ready. With `any_time` each of its steps can be done at any moment after the one before, not only
-/// those of the same time. With `origin` what its first client says goes there.
+/// Prepares a scenario. With `any_time` each step can happen at any moment after the step before
+/// it; otherwise only steps of the same time can. With `origin` the first client sends to that
+/// server.
 ///
 /// # Errors
 ///
-/// When it has steps that are nothing without time, in the places of its file.
+/// If the scenario has steps that need time; each is reported at its place in the file.
 pub(super) fn prepare(
     scenario: &Scenario,
     any_time: bool,
@@ -80,7 +82,8 @@ pub(super) fn prepare(
     Ok(Prepared { scenario, left_out })
 }
 
-/// What the first client says goes to `origin`. What another server would have answered is not expected then.
+/// Makes the first client send to `origin`, and removes its expected replies if it sent to another
+/// server before.
 fn redirect(scenario: &mut Scenario, origin: ServerId) {
     let clients = scenario.steps.iter_mut();
     let first = clients.filter_map(|step| match &mut step.action {
@@ -97,7 +100,8 @@ fn redirect(scenario: &mut Scenario, origin: ServerId) {
     }
 }
 
-/// Steps of the same time stay so; nothing else about their times counts.
+/// Gives steps of the same time one time, and others a second more than the step before; the
+/// original times do not matter.
 fn retime(scenario: &mut Scenario, any_time: bool) {
     let mut before = None;
     let mut at = Duration::ZERO;

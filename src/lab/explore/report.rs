@@ -1,4 +1,4 @@
-//! An exploration in words.
+//! An exploration as text for people.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ pub fn text(exploration: &Exploration) -> String {
     lines.join("\n") + "\n"
 }
 
-/// In one line: whether everything passed, and in how many orders.
+/// One line: whether all orders passed, and how many were run.
 pub fn verdict(exploration: &Exploration) -> String {
     let word = match (exploration.is_broken(), exploration.counts.orders) {
         (true, _) => "FAILED",
@@ -49,7 +49,7 @@ fn told_to(exploration: &Exploration) -> String {
     origin.map_or(String::new(), |origin| format!(", from {origin}"))
 }
 
-/// How many orders were run, of how many.
+/// How many of the orders were run, in words.
 fn share(exploration: &Exploration) -> String {
     let counts = exploration.counts;
     let unseen = counts.left_out + counts.open;
@@ -163,7 +163,7 @@ fn order(broken: &BrokenOrder) -> Vec<String> {
     lines
 }
 
-/// `1..4` where nothing is missing in between, else `1, 3`.
+/// The numbers as `1..4` if they are consecutive, otherwise as `1, 3`.
 fn numbers(all: &BTreeSet<u32>) -> String {
     match (all.first(), all.last()) {
         (Some(first), Some(last)) if first == last => first.to_string(),

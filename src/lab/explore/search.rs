@@ -1,14 +1,16 @@
-//! Every way through a tree of choices, by running a system again and again from its beginning.
+//! Runs a system along every path through its tree of choices, each time from the beginning.
 //!
-//! Nothing here knows what is chosen. A [`System`] runs to its end, and asks at each point which of its options
-//! comes next. A run follows a given beginning and then takes the first option at each point; the other
-//! options there are beginnings of runs to come. So every way is run exactly once.
+//! The search does not know what a choice means. A [`System`] runs to its end, and at each point
+//! asks which of its options comes next. A run follows a given beginning (a prefix of choices), and
+//! after it takes the first option at each point; the other options there become beginnings of
+//! later runs. So every path is run exactly once.
 //!
-//! **What commutes.** Two choices that affect no process in common lead to the same, whichever comes first. With
-//! [`Bounds::reduce`] only one of the two orders is followed, by sleep sets (Godefroid): what was followed from a
-//! point already sleeps in what is followed from there later, until something happens that affects the same process;
-//! who sleeps is not chosen, and a run in which all sleep is cut short. So of all orders that differ in nothing but
-//! turns of what commutes, exactly one is run to its end.
+//! **Partial-order reduction.** Two choices whose footprints (the processes that they affect) are
+//! disjoint commute: both sequences lead to the same state. With [`Bounds::reduce`] only one of the
+//! two is followed, by sleep sets (Godefroid). A choice that was already followed from a point
+//! sleeps in the paths that are followed from there later, until a choice affects one of the same
+//! processes. A sleeping choice is not taken, and a run in which all options sleep is cut short. So
+//! exactly one order of each equivalence class is run to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -19,59 +21,61 @@ use crate::parallel::in_order;
 
 use serde::Serialize;
 
-/// The number of runs that are made before new ones are planned, however many threads share them: what is run next
-/// depends on nothing else.
+/// The number of runs before new ones are planned. It does not depend on the number of threads, so
+/// neither does the sequence of runs.
 const BATCH: usize = 32;
 
-/// Those that a choice affected.
+/// The processes that a choice affected.
 pub(super) type Footprint = BTreeSet<usize>;
 
-/// Something that can be run again and again, and does the same when the same is chosen.
+/// A system that can be run repeatedly, and that does the same if the same is chosen.
 pub(super) trait System: Sync + Sized {
-    /// What can be chosen.
+    /// A choice, equal to itself in other runs.
     type Choice: Clone + PartialEq + Send + Sync + 'static;
-    /// What comes of a run.
+    /// The result of a complete run.
     type Outcome: Send;
-    /// Why there was no run.
+    /// Why a run failed.
     type Error: Send;
 
-    /// Runs from the beginning to the end, and gives back who chose; nothing comes of it if that gives it up.
+    /// Runs from the beginning to the end. Returns the walk, and the outcome unless the walk gave
+    /// the run up.
     fn run(&self, chooser: Walk<Self::Choice>) -> Result<OneWalk<Self>, Self::Error>;
 
-    /// Whether this is no failure, but somebody who wants no more.
+    /// Whether the error is a request to stop, rather than a failure.
     fn is_interrupted(_: &Self::Error) -> bool {
         false
     }
 }
 
-/// The result of one run: who chose, and the outcome.
+/// The walk of one run, and the outcome unless the walk gave the run up.
 pub(super) type OneWalk<S> = (Walk<<S as System>::Choice>, Option<<S as System>::Outcome>);
 
-/// How far to look.
+/// The bounds of a search.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Of orders that differ only in what commutes, one is run.
+    /// Partial-order reduction: whether one order of each equivalence class is run.
     pub reduce: bool,
-    /// The number of choices, from the beginning, that are varied.
+    /// The number of choices, from the beginning, that are varied; `None` for all.
     pub depth: Option<usize>,
-    /// The maximum number of choices that differ from the first option.
+    /// The maximum number of choices other than the first option; `None` for no maximum.
     pub deviations: Option<usize>,
     /// The maximum number of runs.
     pub budget: usize,
 }
 
-/// How many ways there were.
+/// How many orders a search ran and did not run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Runs to their end.
+    /// Orders that were run to their end.
     pub orders: usize,
-    /// Runs that were cut short, since all that followed is seen in other runs.
+    /// Runs that were cut short, since every continuation is equivalent to an order that is run.
     pub cut_short: usize,
-    /// Beginnings that the bounds left out; each of them has at least one order, or commutes with one.
+    /// Beginnings that the bounds excluded. Each stands for at least one order, or for one that is
+    /// equivalent to an order that was run.
     pub left_out: usize,
     /// Beginnings that were not followed yet when the search ended.
     pub open: usize,
-    /// The search was interrupted.
+    /// Whether the search was interrupted.
     pub interrupted: bool,
 }
 
@@ -84,22 +88,22 @@ pub(super) enum SearchError<E> {
     Unstable,
 }
 
-/// A beginning to follow.
+/// A prefix of choices for a run to follow.
 struct Beginning<C> {
-    /// The choices, by their positions among the options.
+    /// The choices, each as its index among the options at its point.
     positions: Vec<usize>,
-    /// The last of them.
+    /// The last choice; a run that meets another one there is not repeatable.
     last: Option<C>,
-    /// What sleeps before the last of them.
+    /// The sleep set at the point of the last choice.
     asleep: Vec<(C, Footprint)>,
-    /// How many of them differ from the first option.
+    /// The number of choices other than the first option.
     deviations: usize,
-    /// How many more options there are in place of the last.
+    /// The number of untried options after the last choice, at the same point.
     later: usize,
 }
 
 impl<C> Beginning<C> {
-    /// Nothing chosen yet.
+    /// The beginning of the first run: no choices.
     const fn empty() -> Self {
         Self {
             positions: Vec::new(),
@@ -111,7 +115,7 @@ impl<C> Beginning<C> {
     }
 }
 
-/// A point at which something was chosen.
+/// A point at which a choice was made.
 struct Point<C> {
     options: Vec<C>,
     taken: usize,
@@ -120,7 +124,7 @@ struct Point<C> {
 }
 
 impl<C: PartialEq> Point<C> {
-    /// The options behind the one that was taken that are not asleep.
+    /// The indices of the options after the taken one that do not sleep.
     fn later(&self) -> impl Iterator<Item = usize> {
         let behind = self.taken + 1..self.options.len();
         behind.filter(|at| !sleeps(&self.asleep, &self.options[*at]))
@@ -131,15 +135,15 @@ fn sleeps<C: PartialEq>(asleep: &[(C, Footprint)], choice: &C) -> bool {
     asleep.iter().any(|(other, _)| other == choice)
 }
 
-/// One run: a beginning, and what is chosen behind it.
+/// The choices of one run: those of its beginning, and all after it.
 pub(super) struct Walk<C> {
     beginning: Arc<Beginning<C>>,
     reduce: bool,
-    /// All positions chosen so far.
+    /// The choices so far, as indices among their options.
     positions: Vec<usize>,
-    /// All that was chosen.
+    /// The choices so far.
     chosen: Vec<C>,
-    /// The last point of the beginning, and all behind it.
+    /// The last point of the beginning, and all points after it.
     points: Vec<Point<C>>,
     unstable: bool,
 }
@@ -156,7 +160,8 @@ impl<C: Clone + PartialEq> Walk<C> {
         }
     }
 
-    /// The position of what is chosen among `options`; none if the run is to be given up.
+    /// Makes the next choice, and returns its index among `options`. `None` if the run is to be
+    /// given up.
     pub(super) fn choose(&mut self, options: &[C]) -> Option<usize> {
         let at = self.positions.len();
         let given = self.beginning.positions.get(at).copied();
@@ -188,16 +193,17 @@ impl<C: Clone + PartialEq> Walk<C> {
         Some(taken)
     }
 
-    /// Says what the last choice affected.
+    /// Sets the footprint of the last choice.
     pub(super) fn touched(&mut self, touched: Footprint) {
-        // Within the beginning nobody asks.
+        // Footprints within the beginning are not needed, except that of its last choice.
         let is_behind = self.positions.len() >= self.beginning.positions.len();
         if let Some(point) = self.points.last_mut().filter(|_| is_behind) {
             point.touched = Some(touched);
         }
     }
 
-    /// What sleeps behind the last choice: what slept before, without what that may have woken.
+    /// The sleep set after the last choice: the one before it, without the choices whose footprint
+    /// meets the last choice's.
     fn asleep_now(&self) -> Vec<(C, Footprint)> {
         let Some(point) = self.points.last().filter(|_| self.reduce) else {
             return Vec::new();
@@ -221,23 +227,25 @@ struct CompletedRun<C, O> {
     positions: Vec<usize>,
 }
 
-/// A search under way.
+/// A search in progress.
 struct Search<C> {
     bounds: Bounds,
     counts: Counts,
-    /// What is to be followed: first what differs least from the first options, then what was found first.
+    /// The beginnings still to follow. Those with the fewest deviations come first, among these
+    /// those that were found first.
     open: BTreeMap<(usize, u64), Beginning<C>>,
     found: u64,
 }
 
-/// Runs `system` in every order within the bounds. `seen` is called with each run that reached its end, and with what
-/// was chosen in it; `watch` is called now and then and says whether to go on.
+/// Runs `system` in every order within the bounds. `seen` is called with the choices and the
+/// outcome of each complete run. `watch` is called after each batch and says whether to continue.
 ///
-/// The runs are shared by several threads; what is seen, and in which order, does not depend on their number.
+/// Several threads share the runs. The calls of `seen` and their sequence do not depend on the
+/// number of threads.
 ///
 /// # Errors
 ///
-/// When a run fails, or when runs can't be repeated.
+/// If a run fails, or if equal choices lead to different options.
 pub(super) fn search<S: System>(
     system: &S,
     bounds: Bounds,
@@ -294,7 +302,7 @@ impl<C: Clone + PartialEq> Search<C> {
         next.take(many).map(Arc::new).collect()
     }
 
-    /// Counts a run, and remembers what could have been chosen instead.
+    /// Counts a run, and adds the beginnings that its alternatives make.
     fn learn<O>(&mut self, beginning: &Beginning<C>, ran: &CompletedRun<C, O>) {
         if ran.outcome.is_some() {
             self.counts.orders += 1;
@@ -304,7 +312,7 @@ impl<C: Clone + PartialEq> Search<C> {
         let first = beginning.positions.len().saturating_sub(1);
         let mut deviations = beginning.deviations;
         if beginning.positions.last().is_some_and(|last| *last > 0) {
-            // Counted at the point itself.
+            // The loop counts this deviation at its point.
             deviations -= 1;
         }
         for (at, point) in (first..).zip(&ran.points) {
@@ -337,7 +345,7 @@ impl<C: Clone + PartialEq> Search<C> {
         }
     }
 
-    /// Lets go of what the budget will never reach, so that memory has a bound, too.
+    /// Drops the beginnings that the budget cannot reach, so that memory is bounded.
     fn forget_too_many(&mut self) {
         while self.open.len() > self.runs_left() {
             if let Some((_, beginning)) = self.open.pop_last() {
@@ -359,13 +367,13 @@ impl<C: Clone + PartialEq> Search<C> {
     }
 }
 
-/// The result of one run of a system, or why it has none.
+/// The result of one run of a system, or why it failed.
 type OneRun<S> = Result<
     CompletedRun<<S as System>::Choice, <S as System>::Outcome>,
     SearchError<<S as System>::Error>,
 >;
 
-/// Follows all these beginnings; the results are in their order.
+/// Runs all these beginnings. The results are in their order.
 fn run_all<S: System>(
     system: &S,
     batch: &[Arc<Beginning<S::Choice>>],

@@ -1,4 +1,4 @@
-//! Orders of the real server, compared with calculations that know nothing of it.
+//! Explorations of the real server, compared with an independent model of a flood.
 
 mod flood;
 
@@ -73,8 +73,8 @@ fn histories(scenario: &Scenario, options: &Options) -> (BTreeSet<String>, usize
     (found, counts.orders)
 }
 
-/// The bare flood from one server of the Riley herd: as many orders as the model has, as many outcomes, and the hops that
-/// the graph allows.
+/// Checks the flood from one server of the Riley herd: the numbers of orders and outcomes are the
+/// model's, and the hops are those that the graph allows.
 fn a_bare_flood_is_as_calculated(origin: &str, orders: usize) {
     let (scenario, _) = Scenario::load("scenarios/one-update.toml").unwrap();
     let herd = Arc::clone(&scenario.herd);
@@ -118,7 +118,8 @@ fn a_bare_flood_from_campbell_has_1424_orders() {
     a_bare_flood_is_as_calculated("Campbell", 1_424);
 }
 
-/// The others take longer to run; `herd explore scenarios/one-update.toml --origin all` does.
+/// Only two origins are explored above. `herd explore scenarios/one-update.toml --origin all`
+/// explores the others, which takes longer.
 #[test]
 fn the_model_of_a_flood_has_the_known_orders_from_everywhere() {
     let (herd, _) = crate::herd::Herd::load("riley", None).unwrap();
@@ -150,7 +151,7 @@ fn steps_of_one_time_are_done_at_every_moment_and_others_if_any_time_will_do() {
     };
     assert_eq!(explored(&later, &all()).counts.orders, bare.counts.orders);
     assert_eq!(explored(&later, &any_time).counts, crash.counts);
-    // It can come too late to be noticed, and so early that B never hears of kiwi.
+    // Some crashes come too late to matter, and some so early that B never receives kiwi.
     let b = &crash.updates[0].servers[1];
     assert!(b.missed > 0 && b.hops == BTreeSet::from([1, 2]), "{b:?}");
 }
@@ -199,7 +200,8 @@ fn the_whole_exploration_does_not_depend_on_threads() {
     assert_eq!(one, by(3));
 }
 
-/// A server that takes what is older from its client does so only where something newer came before.
+/// A server that accepts an older update from its client does so only in orders in which a newer
+/// one arrived before.
 #[test]
 fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
     let older = AT_C.replace("{now}", "{now-1s}");
@@ -215,7 +217,7 @@ fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
     assert_eq!(kind.broken, "never-back-in-time");
     let broken: usize = found.broken.iter().map(|order| order.orders).sum();
     assert!(broken < found.counts.orders, "{broken}");
-    // The true server keeps to the rules in every order.
+    // The correct server passes in every order.
     assert!(!explored(&scenario, &reduced()).is_broken());
 
     for order in &found.broken {

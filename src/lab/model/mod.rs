@@ -1,9 +1,9 @@
-//! A herd of Nodes without a network: links are latencies, and a queue of events is the time.
+//! A herd of Nodes without a network: a link is a latency, and time is a queue of events.
 //!
-//! The Nodes are the ones that run in production and in the simulator, so what they decide is what a
-//! herd decides. Sockets, greetings, timers and reconnection are not there: a link is up from the
-//! beginning or never. That makes thousands of servers a matter of seconds.
-//! The tests of `survey` hold the model against the simulator, event for event.
+//! The Nodes are those of production and of the simulator, so the model decides as a herd does. It
+//! has no sockets, handshakes, timers or reconnection: a link is up from the beginning or never.
+//! Thousands of servers therefore take seconds. The tests of `survey` compare the model with the
+//! simulator, event for event.
 
 mod watch;
 
@@ -27,46 +27,46 @@ use crate::units::LatencyRange;
 
 use watch::{Now, Watch};
 
-/// The number of every connection between servers.
+/// The id that all connections between servers share: the model needs no more.
 const TO_SERVER: ConnId = ConnId(1);
 
-/// What servers' clocks show when they ask each other whether all was handled. Nobody looks at it here.
+/// The time in every PING and PONG. The model does not use it.
 const CLOCK: Timestamp = Timestamp::EPOCH;
 
-/// The number of every client's connection.
+/// The id that all clients' connections share.
 const TO_CLIENT: ConnId = ConnId(0);
 
-/// What all clocks show when a model begins, in seconds since the POSIX epoch.
+/// The time of all clocks when a model begins, in seconds since the POSIX epoch.
 const EPOCH: u64 = 1_621_464_827;
 
-/// A flood, and the comparison of empty stores, take a few lines over each link each way. Whatever takes this many
-/// goes on for ever.
+/// The maximum number of lines per link until the herd is quiet. A flood, or a comparison of empty
+/// stores, takes a few lines in each direction, so more of them means a livelock.
 const MOST_LINES_A_LINK: usize = 1000;
 
-/// Why a model can't go on.
+/// Why a model stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ModelError {
-    /// A Node did not understand another one.
+    /// A Node received a line that the protocol does not allow there.
     #[error("{server} has no place in the protocol for a line of {from}: {error}")]
     Protocol {
-        /// Who heard it.
+        /// The name of the server that received the line.
         server: String,
-        /// Who said it.
+        /// The name of the server that sent the line.
         from: String,
-        /// What is wrong with it.
+        /// The violation of the protocol.
         error: PeerError,
     },
-    /// The Nodes go on telling each other things.
+    /// The Nodes were still sending after this number of lines.
     #[error("the herd does not become quiet: {0} lines and more to come")]
     Restless(usize),
 }
 
-/// What is not there, from the beginning on.
+/// The failures of a herd, all of them in place before any link is up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Without {
     /// Servers that don't run.
     pub dead: Vec<ServerId>,
-    /// Links that carry nothing, by their place in the herd's list.
+    /// Links that carry nothing, by their index in the herd's list.
     pub cut: Vec<usize>,
 }
 
@@ -76,23 +76,24 @@ impl Without {
         !self.dead.contains(&id)
     }
 
-    /// Whether this link carries something, if both its ends run.
+    /// Whether this link is not cut. It carries messages if both its ends run, too.
     pub fn is_open(&self, link: usize) -> bool {
         !self.cut.contains(&link)
     }
 }
 
-/// How long a message takes on each link.
+/// The latencies of a herd's links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
-    /// Each link has one of these, for good, either way.
+    /// The range from which each link's latency is drawn. The latency is constant and the same in
+    /// both directions.
     pub range: LatencyRange,
-    /// By which it is drawn.
+    /// The seed of the draws.
     pub seed: u64,
 }
 
 impl Latency {
-    /// The same for every link.
+    /// One latency for all links.
     pub const fn equal(latency: Duration) -> Self {
         Self {
             range: LatencyRange::constant(latency),
@@ -112,51 +113,51 @@ impl Latency {
     }
 }
 
-/// What a server made of an update.
+/// What a server did with an update that it received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reaction {
-    /// It took it in.
+    /// The server stored the update.
     Accepted,
-    /// It knew it.
+    /// The update was a duplicate.
     Known,
-    /// It knew something newer, or no longer wants it.
+    /// The update was stale: the server had a newer record, or the update had expired.
     Older,
 }
 
-/// A server heard an update and made something of it.
+/// One receipt of an update by a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hearing {
-    /// When, in nanoseconds since the model began.
+    /// The time, in nanoseconds since the model began.
     pub at: u64,
-    /// Who.
+    /// The server that received the update.
     pub server: ServerId,
-    /// The sender; none if it is the client.
+    /// The sender, or `None` if a client sent the update.
     pub from: Option<ServerId>,
-    /// Over how many links it came.
+    /// The number of links that the update crossed.
     pub hops: u32,
-    /// What it made of it.
+    /// What the server did with the update.
     pub made: Reaction,
 }
 
-/// The way of one update.
+/// How one update spread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flood {
-    /// By server, when it took the update in; none for who never did.
+    /// By server: the first time that it stored the update. `None` for a server that never did.
     pub arrivals: Vec<Option<Arrival>>,
-    /// Messages between servers that carried it.
+    /// The number of messages between servers that carried the update.
     pub sends: u64,
-    /// Everything that servers made of it, by time.
+    /// All receipts of the update, in order of time.
     pub told: Vec<Hearing>,
 }
 
-/// A server took an update in.
+/// The first time that a server stored an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Over how many links it came.
+    /// The number of links that the update crossed.
     pub hops: u32,
-    /// Nanoseconds since its origin had it.
+    /// Nanoseconds since the origin received the update.
     pub delay: u64,
-    /// The server that it came from; none at its origin.
+    /// The neighbour that sent the update; `None` at the origin.
     pub from: Option<ServerId>,
 }
 
@@ -171,8 +172,8 @@ impl Flood {
     }
 }
 
-/// A line under way. The order of these is the order in which they are heard: by time, then at each
-/// server by who sent them, then as they were sent.
+/// A line in flight. `Ord` is the order of delivery: by time, then by receiver, sender and the
+/// order of sending.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Coming {
     at: u64,
@@ -183,21 +184,21 @@ struct Coming {
     line: Box<[u8]>,
 }
 
-/// The other end of a link, from a Node's point of view.
+/// A link as one of its Nodes sees it: the neighbour at the other end.
 struct End {
     to: ServerId,
-    /// The place of this server among the neighbours of the other one.
+    /// This server's index among the neighbours of `to`.
     back: usize,
     latency: u64,
-    /// Both ends run and the link is not cut.
+    /// Whether both ends run and the link is not cut.
     up: bool,
 }
 
-/// A herd of Nodes and the lines between them.
+/// A herd of Nodes and the lines in flight between them.
 pub struct Model<'h> {
     herd: &'h Herd,
     nodes: Vec<Node>,
-    /// By server and neighbour.
+    /// The ends of links, by server and neighbour.
     ends: Vec<Vec<End>>,
     coming: BinaryHeap<Reverse<Coming>>,
     now: u64,
@@ -207,11 +208,12 @@ pub struct Model<'h> {
 }
 
 impl<'h> Model<'h> {
-    /// A herd whose links are up and synchronised, but for what is not there. `latency` is that of each link.
+    /// Builds a herd whose links are up and synchronised, except for the failures in `without`.
+    /// `latency` has one value for each link of the herd.
     ///
     /// # Errors
     ///
-    /// When the Nodes do something that correct ones don't.
+    /// If the Nodes violate the protocol or never become quiet: both are bugs of the server.
     pub fn new(
         herd: &'h Herd,
         latency: &[Duration],
@@ -269,11 +271,12 @@ impl<'h> Model<'h> {
         }
     }
 
-    /// A client that nobody knows tells `origin` where it is, and everybody else hears of it.
+    /// A client that no server knows sends its location to `origin`. Returns when the update has
+    /// spread as far as it can.
     ///
     /// # Errors
     ///
-    /// When the Nodes do something that correct ones don't.
+    /// If the Nodes violate the protocol or never become quiet: both are bugs of the server.
     pub fn flood(&mut self, origin: ServerId) -> Result<Flood, ModelError> {
         self.updates += 1;
         let began = self.now;
@@ -309,12 +312,12 @@ impl<'h> Model<'h> {
         })
     }
 
-    /// How much memory each Node holds.
+    /// The memory of each Node, in the order of the herd's servers.
     pub fn memory(&self) -> impl Iterator<Item = Memory> {
         self.nodes.iter().map(Node::memory)
     }
 
-    /// Delivers lines until none is under way.
+    /// Delivers lines until none is in flight.
     fn settle(&mut self) -> Result<(), ModelError> {
         let most = MOST_LINES_A_LINK * self.herd.links().len();
         let mut heard = 0;
@@ -349,7 +352,7 @@ impl<'h> Model<'h> {
         Ok(())
     }
 
-    /// Everything that a server has to say is on its way.
+    /// Puts all lines that a server has queued for its neighbours in flight.
     fn write(&mut self, from: ServerId) {
         let node = &mut self.nodes[from.index()];
         let mut ready = Vec::new();
@@ -376,7 +379,7 @@ impl<'h> Model<'h> {
     }
 }
 
-/// Over how many links an update came, by the last field of its line.
+/// The number of links that an update crossed: the last field of its line.
 fn hops_of(update: &[u8]) -> u32 {
     let last = update.rsplit(|&byte| byte == b' ').next();
     let last = last.and_then(|digits| std::str::from_utf8(digits).ok());
@@ -413,7 +416,7 @@ fn ends(herd: &Herd, latency: &[Duration], without: &Without) -> Vec<Vec<End>> {
     for &link in &without.cut {
         open[link] = false;
     }
-    // The place of each link among those of either end.
+    // By link: its index among the links of its end `a`, and among those of its end `b`.
     let mut places = vec![[0; 2]; herd.links().len()];
     for id in herd.ids() {
         for (place, (index, link)) in herd.links_of(id).enumerate() {

@@ -1,11 +1,11 @@
 use super::*;
 
-/// Riley's herd, all links 20 ms.
+/// The built-in herd `riley`: five servers and six links.
 fn riley() -> Herd {
     Herd::builtin("riley").unwrap()
 }
 
-/// Of the six links of Riley's herd.
+/// A latency of 20 ms for each of the six links.
 const EQUAL: [Duration; 6] = [Duration::from_millis(20); 6];
 
 #[test]
@@ -93,7 +93,8 @@ fn memory_grows_with_what_servers_know() {
         model.flood(herd.ids().next().unwrap()).unwrap();
     }
     let each = (records(&model) - before) / 500;
-    // The text alone is some 60 bytes; a record of a large store costs about 117 bytes.
+    // A record's text is about 60 bytes, and in a large store a record costs about 117 bytes. This
+    // small store has more overhead for each.
     assert!((100..400).contains(&each), "{each} bytes for a record");
 }
 

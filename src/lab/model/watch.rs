@@ -1,4 +1,4 @@
-//! What Nodes do, as the model notes it.
+//! Records what the Nodes of a model do.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -8,7 +8,8 @@ use super::{Hearing, Reaction};
 use crate::herd::ServerId;
 use crate::journal::{ConnId, End, EventId, EventKind, Ignored, Journal};
 
-/// The journal of all Nodes. The model says who is about to do something, and when.
+/// The one journal that all Nodes share. An event does not name its server, so the model sets the
+/// current server and time ([`Now`]) before each call of a Node.
 pub(super) struct Watch(Mutex<Noted>);
 
 struct Noted {
@@ -17,12 +18,13 @@ struct Noted {
     told: Vec<Hearing>,
 }
 
-/// What the model is doing.
+/// The delivery that the model is performing.
 #[derive(Clone, Copy)]
 pub(super) struct Now {
     pub(super) at: u64,
     pub(super) server: ServerId,
-    /// Whose line it hears, and after how many links, if it hears an update.
+    /// The sender of an update and the number of links that the update crossed. `None` if the
+    /// current line comes from a client or is no update.
     pub(super) from: Option<(ServerId, u32)>,
 }
 
@@ -43,7 +45,7 @@ impl Watch {
         self.noted().now = now;
     }
 
-    /// The number of updates that were sent, and what was made of them, since the last call.
+    /// The number of updates that were sent, and all receipts, since the last call.
     pub(super) fn take(&self) -> (u64, Vec<Hearing>) {
         let mut noted = self.noted();
         let sends = std::mem::take(&mut noted.sends);
@@ -64,7 +66,7 @@ impl Journal for Watch {
                 Ignored::Known => Reaction::Known,
                 Ignored::Older | Ignored::Tied | Ignored::Expired => Reaction::Older,
             }),
-            // The client's answer is no line to a server.
+            // Only lines to servers count, so the answer to the client does not.
             EventKind::LineOut { conn, line } if conn == super::TO_SERVER => {
                 noted.sends += u64::from(line.0.starts_with(b"AT "));
                 None

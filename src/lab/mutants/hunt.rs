@@ -1,4 +1,4 @@
-//! Who finds a mutant, and after how many runs.
+//! Which search finds a mutant, and after how many runs.
 
 use serde::Serialize;
 
@@ -12,25 +12,25 @@ use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::{self, Unwatched};
 use crate::trace::fingerprint::Fingerprint;
 
-/// What looks for bugs.
+/// A search for bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finder {
-    /// Scenarios, one after the other, as they are.
+    /// Runs scenarios once each, as their files have them.
     Run,
-    /// Scenarios in every order in which their messages can arrive.
+    /// Runs scenarios in every order in which their messages can arrive.
     Explore,
-    /// Every set of few failures of a herd, with an update from each server.
+    /// Runs a herd with each small failure set, and an update from each server.
     Survey,
-    /// A scenario with many seeds, each with a mixture of faults of its own.
+    /// Runs scenarios with many seeds, each with its own selection of faults.
     Sweep,
 }
 
 impl Finder {
-    /// All of them.
+    /// All searches.
     pub const ALL: [Self; 4] = [Self::Run, Self::Explore, Self::Survey, Self::Sweep];
 
-    /// The command that it is.
+    /// The command that does this search.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Run => "run",
@@ -41,50 +41,52 @@ impl Finder {
     }
 }
 
-/// What they look at, and how long.
+/// The inputs and budgets of the searches.
 #[derive(Clone, Debug)]
 pub struct Ground {
-    /// For [`Finder::Run`], in this order.
+    /// The scenarios of [`Finder::Run`], in this order.
     pub scenarios: Vec<Scenario>,
-    /// For [`Finder::Explore`], in this order.
+    /// The scenarios of [`Finder::Explore`], in this order.
     pub explored: Vec<Scenario>,
-    /// The number of orders of each of them.
+    /// The maximum number of orders of each explored scenario.
     pub orders: usize,
-    /// For [`Finder::Survey`], in this order: with one dead server and one cut link at most.
+    /// The herds of [`Finder::Survey`], in this order, each with at most one dead server and one
+    /// cut link.
     pub surveyed: Vec<Herd>,
-    /// For [`Finder::Sweep`], in this order.
+    /// The scenarios of [`Finder::Sweep`], in this order.
     pub swept: Vec<Scenario>,
-    /// The number of seeds of each of them.
+    /// The number of seeds of each swept scenario.
     pub seeds: u64,
-    /// How long one run of a scenario may take in wall time. A mutant that makes one take longer is found by that.
+    /// What runs the scenarios. A run that exceeds its limit of wall time counts as a find.
     pub simulator: Simulator,
 }
 
-/// The result of looking for a mutant.
+/// The result of one search for a mutant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Hunt {
-    /// Who looked.
+    /// The search.
     pub finder: Finder,
-    /// After how many runs it was found, or how many were in vain.
+    /// The number of runs up to the find, or of all runs if nothing was found.
     pub runs: usize,
-    /// What was found.
+    /// The first run that failed; `None` if all passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub find: Option<Find>,
 }
 
-/// A run in which a mutant did not go unnoticed.
+/// A run that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Find {
-    /// Where it was.
+    /// The scenario, seed or failure set of the run.
     pub place: String,
     /// What failed.
     pub fingerprint: Fingerprint,
-    /// How to have it again, where a scenario can say that.
+    /// The scenario that repeats the run. `None` for a failure set, which no scenario file
+    /// describes.
     #[serde(skip)]
     pub scenario: Option<Scenario>,
 }
 
-/// The result of one piece of work: the number of runs, and what was found in the last of them.
+/// The number of runs of one scenario or herd, and what the last of them found.
 type Piece = (usize, Option<Find>);
 
 /// What comes of looking for a mutant in this way, up to the first time that it is found; without one, of looking for
@@ -139,7 +141,7 @@ fn run_one(scenario: &Scenario, simulator: &Simulator) -> Piece {
     (1, find)
 }
 
-/// The first of many orders in which something breaks. Few are tried before many: most mistakes are found in the first ones.
+/// Explores with growing budgets: most mistakes show in the first few orders.
 fn explore_one(scenario: &Scenario, orders: usize, simulator: &Simulator) -> Piece {
     let mut ran = 0;
     for budget in [1, orders.min(20), orders] {
@@ -190,7 +192,7 @@ fn survey_one(herd: &Herd, simulator: &Simulator) -> Piece {
             ..survey::Options::default()
         };
         let Ok(surveyed) = survey(herd, &options) else {
-            // No herd that is built in has too many sets of one failure.
+            // No built-in herd has too many sets of this size.
             return (ran, None);
         };
         if let Some(first) = surveyed.exceptions.first() {
@@ -208,7 +210,7 @@ fn survey_one(herd: &Herd, simulator: &Simulator) -> Piece {
     (ran, None)
 }
 
-/// The first seed with which something breaks.
+/// Sweeps up to the first seed that fails.
 fn sweep_one(scenario: &Scenario, seeds: u64, simulator: &Simulator) -> Piece {
     let scenarios = std::slice::from_ref(scenario);
     let plan = Plan::new(scenarios, 0..seeds, true, false, false);

@@ -1,8 +1,8 @@
-//! Servers that are wrong on purpose: the proof that what looks for bugs finds some.
+//! Servers with deliberate mistakes, to prove that the searches for bugs find some.
 //!
-//! A [`Mutant`] is the real server with one mistake in it, made by one server of a simulation or by all. Each stands for
-//! a bug that somebody could write, most of them for one that somebody wrote. Nothing of this is in a build without the
-//! feature `mutants`.
+//! A [`Mutant`] is the real server with one mistake, made by one server of a simulation or by all.
+//! Each stands for a plausible bug, and most for one that was really written. Only builds with the
+//! feature `mutants` contain them.
 
 pub mod hunt;
 mod small;
@@ -25,7 +25,7 @@ pub struct Mutant {
     sentence: &'static str,
 }
 
-/// No mutant is called so.
+/// No mutant has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown mutant `{0}`; there are {all}", all = names())]
 pub struct UnknownMutant(pub String);
@@ -44,7 +44,7 @@ const fn mutant(mistake: Mistake, name: &'static str, sentence: &'static str) ->
 }
 
 impl Mutant {
-    /// All of them.
+    /// All mutants, in the order of the table.
     pub const ALL: &[Self] = &[
         mutant(
             Mistake::BreaksNoTie,
@@ -148,12 +148,12 @@ impl Mutant {
         ),
     ];
 
-    /// What it is called.
+    /// The mutant's name on the command line and in tables.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it does wrong.
+    /// The mutant's mistake, in words.
     pub const fn sentence(&self) -> &'static str {
         self.sentence
     }

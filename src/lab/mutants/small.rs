@@ -1,4 +1,4 @@
-//! The runs in which a mutant was found, shrunk.
+//! Shrinks the runs in which a mutant was found.
 
 use serde::Serialize;
 
@@ -8,26 +8,28 @@ use crate::scenario::Scenario;
 use crate::shrink::{Limits, Shrunk, shrink};
 use crate::sim::{self, Simulator};
 
-/// The number of steps that a person understands at a glance; with no more than these nobody looks for a smaller one.
+/// The number of steps that a person understands at a glance. A run that shrinks to this few ends
+/// the search for smaller ones.
 const FEW_STEPS: usize = 5;
 
-/// The smallest run in which a mutant is found.
+/// The smallest run that shows a mutant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Small {
-    /// How many steps it has.
+    /// The number of its steps.
     pub steps: usize,
-    /// How many it had.
+    /// The number of its steps before shrinking.
     pub before: usize,
-    /// How many runs it took to make it small.
+    /// The number of runs that shrinking took.
     pub runs: usize,
-    /// The scenario's file.
+    /// The text of the scenario's file.
     #[serde(skip)]
     pub file: String,
 }
 
 impl Mutant {
-    /// What was found, shrunk: of the first hunt in which that leaves few steps, or else of the one that leaves the
-    /// fewest; and nothing that the true server breaks, too.
+    /// Shrinks the finds of these searches in turn, and returns the first with at most
+    /// `FEW_STEPS` steps, or else the one with the fewest. Finds that fail on the true server,
+    /// too, are skipped.
     pub fn made_small(self, hunts: &[Hunt]) -> Option<Small> {
         let limits = Limits {
             simulator: self.in_place_of_all(Simulator::default()),
@@ -39,7 +41,7 @@ impl Mutant {
             let Ok(shrunk) = shrink(scenario, limits.clone()) else {
                 continue;
             };
-            // What breaks on the true server shows nothing.
+            // A run that fails on the true server does not show the mistake.
             let holds =
                 sim::run_once(&shrunk.scenario).is_ok_and(|trace| trace.verdict().failed == 0);
             if !holds {
@@ -64,7 +66,7 @@ impl Mutant {
         })
     }
 
-    /// The file that shows it, with how to see that it does.
+    /// The scenario's file, with comments that say what fails and how to run it.
     fn file(self, shrunk: &Shrunk) -> String {
         let name = self.name();
         let scenario = Scenario {

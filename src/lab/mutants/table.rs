@@ -1,4 +1,4 @@
-//! Which mutant was found by which finder, as a table.
+//! A table of which search found which mutant.
 
 use serde::Serialize;
 
@@ -6,24 +6,24 @@ use super::hunt::Hunt;
 use super::{Mutant, Small};
 use crate::report::show;
 
-/// A mutant, and the results of looking for it.
+/// A mutant, and the results of the searches for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Its name.
+    /// The mutant's name, or `(true server)`.
     pub name: &'static str,
-    /// What it does wrong.
+    /// The mutant's mistake, in words.
     pub sentence: &'static str,
-    /// It is no mutant, and whoever finds it is wrong.
+    /// Whether this is the true server, in which no search may find anything.
     pub is_true: bool,
-    /// The finders that looked for it, each with its result.
+    /// The result of each search.
     pub hunts: Vec<Hunt>,
-    /// The run in which it was found, shrunk.
+    /// The smallest run that shows the mutant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub small: Option<Small>,
 }
 
 impl Row {
-    /// Of a mutant that was looked for, or of the true server, for which the same was done.
+    /// The row of a mutant, whose finds it shrinks, or of the true server (`None`).
     pub fn new(mutant: Option<Mutant>, hunts: Vec<Hunt>) -> Self {
         let small = mutant.and_then(|mutant| mutant.made_small(&hunts));
         Self {
@@ -35,18 +35,19 @@ impl Row {
         }
     }
 
-    /// Whether anybody found it.
+    /// Whether any search found it.
     pub fn is_found(&self) -> bool {
         self.hunts.iter().any(|hunt| hunt.find.is_some())
     }
 
-    /// Whether it is as it should be: a mutant is found, and the true server is not.
+    /// Whether the result is as expected: some search found the mutant, or none found anything in
+    /// the true server.
     pub fn is_right(&self) -> bool {
         self.is_found() != self.is_true
     }
 }
 
-/// The table for people.
+/// The table as text for people.
 pub fn text(rows: &[Row]) -> String {
     let finders = rows.first().map_or(&[][..], |row| &row.hunts);
     let mut titles = vec!["mutant".to_owned()];
@@ -58,7 +59,7 @@ pub fn text(rows: &[Row]) -> String {
     format!("{table}\n\n{}\n", verdict(rows))
 }
 
-/// `FOUND: 20 of 20 mutants, and nothing wrong with the true server`.
+/// One line such as `FOUND: 20 of 20 mutants, and nothing wrong with the true server`.
 fn verdict(rows: &[Row]) -> String {
     let (true_server, mutants): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_true);
     let found = mutants.iter().filter(|row| row.is_found()).count();
@@ -86,7 +87,7 @@ fn row_cells(row: &Row) -> Vec<String> {
     cells
 }
 
-/// `7: burst`, or the number of runs that found nothing.
+/// A cell such as `7: burst` (found in the seventh run), or `not in 40` (runs).
 fn hunt_cell(hunt: &Hunt) -> String {
     match &hunt.find {
         Some(find) => format!("{}: {}", hunt.runs, find.place),
@@ -94,7 +95,7 @@ fn hunt_cell(hunt: &Hunt) -> String {
     }
 }
 
-/// The table for programs, one object a line.
+/// The table for programs: one JSON object a line.
 pub fn to_json(rows: &[Row]) -> String {
     let line = |row| serde_json::to_string(row).unwrap_or_default() + "\n";
     rows.iter().map(line).collect()

@@ -1,4 +1,5 @@
-//! Smaller scenarios, made of a scenario in plain steps. Not every one of them can be: who runs them sees.
+//! Candidates for a smaller scenario, made from one in plain steps. A candidate may be invalid,
+//! which running it shows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use crate::scenario::{
 };
 use crate::units::LatencyRange;
 
-/// The steps by what belongs together: a fault with what ends it, everything else alone. Each is a list of indices into the
-/// steps.
+/// Groups the steps: a fault together with the step that ends it, every other step alone. A group
+/// is a list of indices into the steps.
 pub(super) fn units(scenario: &Scenario) -> Vec<Vec<usize>> {
     let (steps, usual) = (&scenario.steps, scenario.usual());
     let mut taken = vec![false; steps.len()];
@@ -35,7 +36,7 @@ pub(super) fn units(scenario: &Scenario) -> Vec<Vec<usize>> {
     units
 }
 
-/// Whether a step ends what an earlier one began, for anybody.
+/// Whether a step ends the fault of an earlier one for at least one target.
 fn ends(begin: &Action, end: &Action, usual: &Usual) -> bool {
     let Action::Begin(fault) = begin else {
         return false;
@@ -53,7 +54,7 @@ fn ends(begin: &Action, end: &Action, usual: &Usual) -> bool {
     }
 }
 
-/// The scenario with these of its steps only.
+/// The scenario with only these of its steps.
 pub(super) fn with_steps(scenario: &Scenario, kept: impl IntoIterator<Item = usize>) -> Scenario {
     let mut kept: Vec<usize> = kept.into_iter().collect();
     kept.sort_unstable();
@@ -67,7 +68,7 @@ pub(super) fn with_steps(scenario: &Scenario, kept: impl IntoIterator<Item = usi
     }
 }
 
-/// Steps of clients that say or do less: fewer lines, to fewer servers, once.
+/// Scenarios in which one client step has fewer lines, fewer servers, or no repetition.
 pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
     let mut smaller = Vec::new();
     for (at, step) in scenario.steps.iter().enumerate() {
@@ -91,7 +92,7 @@ pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
                 push(less);
             }
         }
-        // Several lines can be needed, such as one that is answered in the place of another.
+        // Several lines can be needed together, so each is also left out alone.
         for left_out in (0..client.lines.len()).filter(|_| client.lines.len() > 2) {
             let mut less = client.clone();
             less.lines.remove(left_out);
@@ -108,8 +109,9 @@ pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
     smaller
 }
 
-/// The scenario with everything from step `at` on sooner, so that it comes `gap` after what is before it; none if it does
-/// already, or sooner.
+/// The scenario with step `at` and all later steps moved earlier, so that `gap` separates it from
+/// the step before. `None` if the distance is `gap` or less, or if that time is no multiple of the
+/// tick.
 pub(super) fn sooner(scenario: &Scenario, at: usize, gap: Duration) -> Option<Scenario> {
     let before = at
         .checked_sub(1)
@@ -127,7 +129,7 @@ pub(super) fn sooner(scenario: &Scenario, at: usize, gap: Duration) -> Option<Sc
     Some(scenario)
 }
 
-/// The scenario in a herd without one of its servers; none if that server has a part in it that can't be left out.
+/// The scenario in a herd without the server `gone`. `None` if a step or an expectation needs it.
 pub(super) fn without_server(scenario: &Scenario, gone: ServerId) -> Option<Scenario> {
     let old = &scenario.herd;
     let name = |id: ServerId| &*old.server(id).name;
@@ -170,11 +172,11 @@ pub(super) fn without_server(scenario: &Scenario, gone: ServerId) -> Option<Scen
     })
 }
 
-/// A herd, and the same without one of its servers.
+/// Translates ids from a herd to the same herd without one of its servers.
 struct Moved<'a> {
     old: &'a Herd,
     new: &'a Herd,
-    /// The links that are left, by their places in the old one.
+    /// The remaining links, as indices into the links of the old herd.
     kept: &'a [usize],
 }
 
@@ -227,13 +229,14 @@ impl Moved<'_> {
     }
 }
 
-/// A list, unless it is empty.
+/// The items as a list, or `None` if there are none.
 fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     let items: Vec<T> = items.collect();
     (!items.is_empty()).then_some(items)
 }
 
-/// The scenario with one latency for all links and one for clients, and with the usual seed.
+/// Scenarios with one simpler setting each: one latency for all links, one for clients, seed 0, or
+/// no Places.
 pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
     let link = LatencyRange::constant(in_ticks(scenario.tick, 20));
     let client = LatencyRange::constant(in_ticks(scenario.tick, 5));
@@ -261,7 +264,7 @@ pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
     simpler
 }
 
-/// This number of milliseconds, or a tick if that is more.
+/// `millis` if that is a multiple of the tick, otherwise one tick.
 fn in_ticks(tick: Duration, millis: u64) -> Duration {
     let wanted = Duration::from_millis(millis);
     if wanted.as_nanos().is_multiple_of(tick.as_nanos()) {
@@ -271,8 +274,9 @@ fn in_ticks(tick: Duration, millis: u64) -> Duration {
     }
 }
 
-/// The scenario with its clients called by these names, in the order in which they speak; the last name is for all others. None if they
-/// are called so, or if the file could not be read then.
+/// The scenario with its clients renamed to `names`, in the order of their first steps; all further
+/// clients get the last name. `None` if all names are among them already, or if the result is no
+/// valid file.
 pub(super) fn renamed(scenario: &Scenario, names: &[&str]) -> Option<Scenario> {
     let mut clients: Vec<&str> = Vec::new();
     for step in &scenario.steps {
@@ -288,7 +292,7 @@ pub(super) fn renamed(scenario: &Scenario, names: &[&str]) -> Option<Scenario> {
     }
     let text = scenario.to_toml();
     let mut renamed = String::new();
-    // Names are found as words, so that `load-1` is not found in `load-12`.
+    // Only whole words are replaced, so that `load-1` is not found in `load-12`.
     let is_word = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     let mut rest = text.as_str();
     while !rest.is_empty() {

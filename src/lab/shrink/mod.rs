@@ -1,4 +1,5 @@
-//! A run that fails, shrunk: the same failure by the fewest steps, as a scenario's file that a person can read.
+//! Shrinks a failing run to the fewest steps that fail in the same way, as a scenario file that a
+//! person can read.
 
 mod edits;
 mod search;
@@ -18,18 +19,20 @@ use crate::trace::invariants::Invariant;
 
 pub use search::minimal;
 
-/// Times between two steps that are worth trying, in milliseconds, the shortest first.
+/// Candidates for the time between two steps, in milliseconds, shortest first.
 const GAPS: [u64; 6] = [0, 10, 100, 500, 1_000, 2_000];
 
-/// The number of rounds of leaving out and moving together after which nothing becomes smaller.
+/// The maximum number of rounds through all kinds of edits. Later rounds find nothing smaller.
 const MOST_ROUNDS: usize = 4;
 
-/// How long to search.
+/// Limits of the search.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many smaller scenarios to try at most. What was found until then is what it comes to.
+    /// The maximum number of smaller scenarios to try. The result is the smallest that was found
+    /// until then.
     pub runs: usize,
-    /// How long one run may take in wall time. One that takes longer does not fail in the same way.
+    /// What runs the scenarios, with a limit of wall time. A run that exceeds it counts as not
+    /// failing in the same way.
     pub simulator: Simulator,
 }
 
@@ -42,59 +45,59 @@ impl Default for Limits {
     }
 }
 
-/// What a failing run was made to.
+/// A shrunk failing run.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
-    /// The scenario, as it is read from its file.
+    /// The smallest scenario, as read back from its file.
     pub scenario: Scenario,
-    /// How it fails: as what it was made of.
+    /// How the scenario fails: exactly as the original did.
     pub fingerprint: Fingerprint,
-    /// How many steps it had in plain steps before.
+    /// The number of plain steps before shrinking.
     pub before: usize,
-    /// How many runs it took.
+    /// The number of runs of the simulator that shrinking took.
     pub runs: usize,
-    /// Why it is not smaller.
+    /// Why the search ended.
     pub end: End,
 }
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Nothing more can be left out.
+    /// No edit makes the scenario smaller.
     Smallest,
-    /// All tries that were allowed were made.
+    /// The maximum number of tries was reached.
     Limit,
-    /// Who watched wanted it to end.
+    /// The callback ended the search.
     Interrupted,
 }
 
-/// How far a search is.
+/// The progress of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// How many smaller scenarios were tried.
+    /// The number of smaller scenarios that were tried.
     pub tries: usize,
-    /// How many steps there were before.
+    /// The number of steps before shrinking.
     pub before: usize,
-    /// How many there are in the smallest scenario so far.
+    /// The number of steps of the smallest scenario so far.
     pub left: usize,
 }
 
-/// Why there is nothing to make small.
+/// Why a run could not be shrunk.
 #[derive(Debug, thiserror::Error)]
 pub enum ShrinkError {
-    /// The scenario can't be run at all.
+    /// The simulator failed.
     #[error(transparent)]
     Sim(#[from] sim::SimError),
-    /// Nothing fails in its run.
+    /// The run passed.
     #[error("nothing failed in this run, so there is nothing to shrink")]
     Held,
-    /// Neither in plain steps nor as written does a file of it fail in the same way.
+    /// No file of the scenario fails in the same way, neither in plain steps nor as it was written.
     #[error("written as a file it does not fail in the same way any more: {0}")]
     Lost(Fingerprint),
 }
 
 impl Shrunk {
-    /// The file: a few words on what it is, and the scenario. `file` is what it is called there.
+    /// The text of the file: comments that say what fails and how to run `file`, and the scenario.
     pub fn file(&self, file: &str) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "# Breaks {}.", self.fingerprint);
@@ -103,17 +106,17 @@ impl Shrunk {
     }
 }
 
-/// Makes the failing run of a scenario small, with the seed that it has.
+/// Shrinks the failing run of a scenario with its seed.
 ///
 /// # Errors
 ///
-/// When it does not fail, or can't be written so that it fails again.
+/// If the run passes, or if the scenario written to a file does not fail in the same way.
 pub fn shrink(scenario: &Scenario, limits: Limits) -> Result<Shrunk, ShrinkError> {
     shrink_watched(scenario, limits, &mut |_| ControlFlow::Continue(()))
 }
 
-/// Shrinks a failing run, and calls `watch` before each try to know whether to go on. When it says no, the result is
-/// the smallest scenario that was found so far.
+/// Shrinks a failing run, and calls `watch` before each try. If it breaks, the result is the
+/// smallest scenario so far.
 ///
 /// # Errors
 ///
@@ -164,8 +167,8 @@ pub fn shrink_watched(
     })
 }
 
-/// The scenario with nothing expected but the invariant that was violated, if it is one. A reply that is expected
-/// fails by many a change that has nothing to do with it, and would on a server that is right, too.
+/// Reduces the expectations to the violated invariant, if `target` is one. Many edits change an
+/// expected reply, even on a correct server, so replies would hide the real failure.
 fn about_one_thing(scenario: Scenario, target: &Fingerprint) -> Scenario {
     let Ok(invariant) = target.broken.parse::<Invariant>() else {
         return scenario;
@@ -186,7 +189,7 @@ fn about_one_thing(scenario: Scenario, target: &Fingerprint) -> Scenario {
     }
 }
 
-/// What the scenario is when it is written and read.
+/// Writes the scenario and reads it again; `None` if the file is invalid.
 fn read_back(scenario: &Scenario) -> Option<Scenario> {
     let text = scenario.to_toml();
     let (read, _) = Scenario::parse("shrunk.toml", &text, None).ok()?;
@@ -195,7 +198,7 @@ fn read_back(scenario: &Scenario) -> Option<Scenario> {
 
 struct Shrinker<'w> {
     target: Fingerprint,
-    /// What else may fail, since it did before.
+    /// What failed in the original run, and so may fail in a smaller one.
     allowed: BTreeSet<String>,
     runs: usize,
     limits: Limits,
@@ -205,7 +208,8 @@ struct Shrinker<'w> {
 }
 
 impl Shrinker<'_> {
-    /// Whether a smaller scenario fails in the same way. When the search is to end, none does.
+    /// Whether a smaller scenario fails in the same way. `false` without a run once the search is
+    /// over.
     fn fails(&mut self, scenario: &Scenario) -> bool {
         if self.is_over() {
             return false;
@@ -226,7 +230,8 @@ impl Shrinker<'_> {
         fails
     }
 
-    /// Whether the scenario, written and read again, fails in the same way, and in no other than before.
+    /// Whether the scenario, written and read back, fails with the target's fingerprint, and with
+    /// nothing else that the original run did not fail with.
     fn breaks(&mut self, scenario: &Scenario) -> bool {
         let Some(read) = read_back(scenario) else {
             return false;
@@ -269,7 +274,7 @@ impl Shrinker<'_> {
         best
     }
 
-    /// Whether no more is tried. Who looks here first need not make what would not be tried.
+    /// Whether the search is over. Checked before building a candidate, which would not be run.
     fn is_over(&self) -> bool {
         self.end != End::Smallest
     }
@@ -280,7 +285,8 @@ impl Shrinker<'_> {
             ..scenario.clone()
         };
         let kept = minimal(scenario.expects.clone(), &mut |expects| {
-            // Which invariant was violated is reported anyway, but the file keeps what it is about.
+            // Invariants are checked in any case. Their expectations are kept so that the file says
+            // what it shows.
             let is_told = |expect: &Expect| matches!(expect.what, Expected::Invariants(_));
             let all_told = scenario
                 .expects
@@ -302,7 +308,7 @@ impl Shrinker<'_> {
         edits::with_steps(scenario, steps(&kept))
     }
 
-    /// Each step by itself, such as one that clears a fault that is no longer in force.
+    /// Leaves out single steps, such as one that clears a fault that is no longer in force.
     fn fewer_steps(&mut self, scenario: &Scenario) -> Scenario {
         let all: Vec<usize> = (0..scenario.steps.len()).collect();
         let kept = minimal(all, &mut |kept| {
@@ -313,7 +319,7 @@ impl Shrinker<'_> {
         edits::with_steps(scenario, kept)
     }
 
-    /// Takes the first of the smaller ones that fails, as long as there is one.
+    /// Replaces the scenario by its first candidate that fails, repeatedly, until none does.
     fn first_of(
         &mut self,
         scenario: Scenario,
@@ -329,11 +335,11 @@ impl Shrinker<'_> {
         best
     }
 
-    /// Steps nearer to each other, and the first of them early.
+    /// Moves steps closer together, and the first of them close to the beginning.
     fn sooner(&mut self, scenario: Scenario) -> Scenario {
         let mut best = scenario;
         for at in 0..best.steps.len() {
-            // Before a second has passed, links are not up.
+            // Links may not be up within the first second, so the first step is not moved to 0.
             let gaps: &[u64] = if at == 0 { &[500, 1_000] } else { &GAPS };
             let mut gaps = gaps.iter().map(|&gap| Duration::from_millis(gap));
             let nearer = gaps.find_map(|gap| {
@@ -358,7 +364,7 @@ impl Shrinker<'_> {
         best
     }
 
-    /// Clients with names that can be told apart at a glance, and as few of them as will do.
+    /// Gives clients short, distinct names, as few as possible.
     fn names(&mut self, scenario: Scenario) -> Scenario {
         let mut best = scenario;
         for wanted in [

@@ -1,7 +1,8 @@
-//! The search for what can be left out: it knows nothing of scenarios.
+//! Delta debugging: finds what can be left out. It knows nothing of scenarios.
 
-/// What is left of `items` when everything is left out that can be, one thing at least at a time: delta debugging, which tries
-/// large parts first. `fails` says whether it still fails with these; it is taken to fail with all. Order is kept.
+/// Minimises `items` by delta debugging, which tries large parts first: without any single one of
+/// the result it does not fail any more. `fails` says whether a subset fails; all of `items` are
+/// assumed to fail. The order of items is kept.
 pub fn minimal<T: Clone>(items: Vec<T>, fails: &mut dyn FnMut(&[T]) -> bool) -> Vec<T> {
     let mut kept = items;
     let mut parts = 2;
@@ -15,7 +16,7 @@ pub fn minimal<T: Clone>(items: Vec<T>, fails: &mut dyn FnMut(&[T]) -> bool) -> 
             parts = 2;
         } else if let Some(fewer) = all_but_one_part(&kept, size, fails) {
             kept = fewer;
-            // What is left is cut as finely as before.
+            // The next parts have the same size.
             parts = kept.len().div_ceil(size).max(2);
         } else if size == 1 {
             break;
@@ -31,7 +32,8 @@ fn one_part<T: Clone>(
     size: usize,
     fails: &mut dyn FnMut(&[T]) -> bool,
 ) -> Option<Vec<T>> {
-    // With one part, that is all of it; with two, each is all but the other, which is tried next.
+    // A single part is the whole. Of two parts each is the complement of the other, which
+    // `all_but_one_part` tries.
     if size >= items.len() || items.len() <= 2 * size {
         return None;
     }
@@ -47,7 +49,7 @@ fn all_but_one_part<T: Clone>(
     fails: &mut dyn FnMut(&[T]) -> bool,
 ) -> Option<Vec<T>> {
     let starts = (0..items.len()).step_by(size);
-    // What comes last is most often what nobody needs.
+    // Later items are the least likely to be needed, so they are left out first.
     let mut candidates = starts.rev().map(|start| {
         let end = (start + size).min(items.len());
         [&items[..start], &items[end..]].concat()
@@ -61,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// What is left of 0 to `count` if it fails with all of `needed`, and after how many tries.
+    /// The minimum of `0..count` if it fails with all of `needed`, and the number of tries.
     fn left(count: u32, needed: &[u32]) -> (Vec<u32>, usize) {
         let mut tries = 0;
         let left = minimal((0..count).collect(), &mut |items| {
@@ -93,7 +95,7 @@ mod tests {
         fn nothing_that_is_left_can_be_left_out(
             needed in prop::collection::btree_set(0..40_u32, 0..6), either in prop::collection::vec(0..40_u32, 0..4),
         ) {
-            // It fails with all that is needed and, if there is a choice, with one of them.
+            // Fails if all of `needed` are there and, unless it is empty, at least one of `either`.
             let mut fails = |items: &[u32]| {
                 let has = |one: &u32| items.contains(one);
                 needed.iter().all(has) && (either.is_empty() || either.iter().any(has))

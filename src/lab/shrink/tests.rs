@@ -10,8 +10,8 @@ fn chaos() -> Scenario {
     scenario
 }
 
-/// A sweep finds a mistaken server, and the first failing run is shrunk: the file fails in the same way while the mistake is made, and
-/// holds when it is not.
+/// Sweeps with a mistaken server and shrinks the first failure. The resulting file fails in the
+/// same way while the mistake is made, and passes without it.
 fn found_and_made_small(mistake: Mistake, server: &str) -> Shrunk {
     let scenarios = [chaos()];
     let simulator = Simulator::default().with_mistake(mistake.made_by(server));
@@ -81,7 +81,7 @@ fn what_holds_can_t_be_made_small() {
     ));
 }
 
-/// Without expectations of the author that have nothing to do with it, and with the one that failed.
+/// The shrunk file keeps the failed expectation, and none of the author's others.
 #[test]
 fn an_expectation_that_is_broken_is_what_is_kept() {
     let text = r#"
@@ -142,7 +142,7 @@ fn who_watches_ends_it_at_the_next_try_and_gets_the_smallest_so_far() {
     let last = *seen.last().unwrap();
     assert!((1..3).contains(&last.left), "{seen:?}");
     assert_eq!(shrunk.scenario.steps.len(), last.left);
-    // One run before there is anything to try, one to see that the file fails as well, and no more after that.
+    // One run of the original, one of the file written back, and one for each try.
     assert_eq!(shrunk.runs, 2 + last.tries);
 }
 

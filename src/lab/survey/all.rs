@@ -1,4 +1,4 @@
-//! Every failure set of a herd up to a size, surveyed.
+//! Surveys every failure set of a herd up to a size.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::model::Without;
 use crate::parallel::in_order;
 use crate::sim::Simulator;
 
-/// The maximum number of ways of updates that are kept: failure sets, times origins, times servers.
+/// The maximum number of routes that a survey keeps in memory: failure sets × origins × servers.
 const MOST_WAYS: usize = 20_000_000;
 
-/// The latency of every link. The simulator ticks as slowly.
+/// The latency of every link, and the simulator's tick.
 const LATENCY: Duration = Duration::from_millis(20);
 
 /// What is surveyed, and how.
@@ -32,11 +32,12 @@ pub struct Options<'a> {
     pub cut: usize,
     /// What runs the servers.
     pub engine: Engine,
-    /// The number of simulations that run at a time. With one, they run on the calling thread.
+    /// The number of sets that run at a time. With one, they run on the calling thread.
     pub threads: usize,
-    /// When this says so, no further set is begun.
+    /// Is polled before the first set and after each. Once it returns true, no further set begins,
+    /// and the survey is partial.
     pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
-    /// Is called with the number of sets that are done.
+    /// Is called after each set with the number of finished sets.
     pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
     /// Which server [`Engine::Simulator`] runs, and how long one run may take in wall time.
     pub simulator: Simulator,
@@ -56,15 +57,15 @@ impl Default for Options<'_> {
     }
 }
 
-/// Why there is no survey.
+/// Why a survey was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SurveyError {
-    /// There are more sets than can be surveyed.
+    /// The results of all sets would not fit into memory.
     #[error(
         "{sets} failure sets of {servers} servers are too many: ask for fewer failures at a time"
     )]
     TooMany {
-        /// The number of failure sets.
+        /// The number of failure sets, or "Countless" where it is higher than `usize`.
         sets: String,
         /// The number of servers.
         servers: usize,
@@ -80,60 +81,61 @@ pub struct FailureSet {
     pub cut: Vec<String>,
     /// Whether these failures partition the servers that run.
     pub cuts_the_herd: bool,
-    /// How the update of each live server spread.
+    /// The update from each live server, in the herd's order.
     pub spreads: Vec<Spread>,
-    /// What else failed.
+    /// Failures beside the updates themselves, in words.
     pub broken: Vec<String>,
 }
 
 impl FailureSet {
-    /// How many failures it has.
+    /// The number of dead servers and cut links.
     pub fn size(&self) -> usize {
         self.dead.len() + self.cut.len()
     }
 
-    /// How many servers run.
+    /// The number of servers that run, of `of` in the herd.
     pub fn live(&self, of: usize) -> usize {
         of - self.dead.len()
     }
 }
 
-/// Something that is not as it must be.
+/// A deviation from the graph.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Exception {
     /// The failure set in words.
     pub set: String,
-    /// What is wrong.
+    /// How the run deviated.
     pub what: String,
 }
 
-/// What became of every failure set.
+/// The results of every failure set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Survey {
     /// The herd's name.
     pub herd: String,
-    /// Its servers.
+    /// The names of the herd's servers, in the order of its file.
     pub servers: Vec<String>,
-    /// Its links.
+    /// The names of the herd's links, in the order of its file.
     pub links: Vec<String>,
-    /// The latency of each of these.
+    /// The latency of each link.
     pub latency: Duration,
     /// What ran the servers.
     pub engine: Engine,
     /// The maximum numbers of dead servers and of cut links.
     pub most: (usize, usize),
-    /// How many sets there are. If not all were surveyed, the survey is partial.
+    /// The number of failure sets of the plan. If fewer were surveyed, the survey is partial.
     pub all: usize,
-    /// Those that were surveyed, those of few failures first.
+    /// The surveyed failure sets, those with fewer failures first.
     pub sets: Vec<FailureSet>,
-    /// What each link would help that the herd lacks; none if there are too many to say.
+    /// What each missing link would improve, best first. `None` for a herd that is too large to
+    /// evaluate them.
     pub extra: Option<Vec<ExtraLink>>,
-    /// Everything that is not as it must be.
+    /// All deviations from the graph.
     pub exceptions: Vec<Exception>,
 }
 
 impl Survey {
-    /// Whether it was stopped before all sets were surveyed.
+    /// Whether the survey was stopped before all sets were surveyed.
     pub fn is_partial(&self) -> bool {
         self.sets.len() < self.all
     }
@@ -143,7 +145,7 @@ impl Survey {
         self.sets.iter().flat_map(|set| &set.spreads)
     }
 
-    /// Whether every set was surveyed, something was seen, and no deviation was found.
+    /// Whether every set was surveyed, at least one update was sent, and no deviation was found.
     pub fn held(&self) -> bool {
         !self.is_partial() && self.spreads().next().is_some() && self.exceptions.is_empty()
     }
@@ -198,7 +200,7 @@ pub fn survey(herd: &Herd, options: &Options<'_>) -> Result<Survey, SurveyError>
     })
 }
 
-/// The result of each set, in their order; nothing for those that were not begun.
+/// The result of each set, in the order of `sets`; `None` for sets that were not begun.
 fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Option<FailureSet>> {
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
@@ -250,7 +252,7 @@ fn survey_one(simulation: &Simulation, set: &Without, engine: Engine) -> Failure
     }
 }
 
-/// Everything about a set that is not as it must be.
+/// All deviations of a set from the graph.
 fn exceptions(herd: &Herd, set: &FailureSet) -> Vec<Exception> {
     let mut found = set.broken.clone();
     let live = set.live(herd.servers().len());
@@ -275,7 +277,7 @@ fn exceptions(herd: &Herd, set: &FailureSet) -> Vec<Exception> {
 }
 
 impl FailureSet {
-    /// The set in words.
+    /// The set in words: `Riley dead, Juzang-Jaquez cut`.
     pub fn words(&self) -> String {
         title(&self.dead, &self.cut)
     }

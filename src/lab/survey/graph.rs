@@ -1,4 +1,4 @@
-//! What the graph of a herd says, of which something is missing.
+//! What the graph of a herd allows while servers are dead and links are cut.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use super::way::{RouteFigures, Spread};
 use crate::herd::{Herd, ServerId};
 use crate::model::{Arrival, Without};
 
-/// All-pairs figures are worked out as long as they take no more steps than this.
+/// The maximum number of steps to compute the diameter; larger herds get none.
 const MOST_STEPS: usize = 1_000_000_000;
 
-/// A link's name, as files write it.
+/// The name of a link in files: `Riley-Jaquez`.
 pub(crate) fn link_name(herd: &Herd, link: usize) -> String {
     let link = &herd.links()[link];
     format!("{}-{}", herd.server(link.a).name, herd.server(link.b).name)
 }
 
-/// What is missing, by name: dead servers and cut links.
+/// The names of dead servers, and of cut links.
 pub(super) fn names(herd: &Herd, without: &Without) -> (Vec<String>, Vec<String>) {
     let dead = without.dead.iter();
     let dead = dead.map(|id| herd.server(*id).name.to_string());
@@ -23,7 +23,7 @@ pub(super) fn names(herd: &Herd, without: &Without) -> (Vec<String>, Vec<String>
     (dead.collect(), cut.collect())
 }
 
-/// The links of a herd that is not whole, and how long they take.
+/// A herd's graph without its dead servers and cut links, and the latency of each link.
 pub(super) struct Graph<'h> {
     herd: &'h Herd,
     latency: Vec<Duration>,
@@ -55,13 +55,14 @@ impl<'h> Graph<'h> {
         self.herd.hops_over(origin, alive, |link| self.open[link])
     }
 
-    /// The servers that run, grouped by which can reach each other.
+    /// The connected components of the servers that run.
     pub(super) fn parts(&self) -> Vec<Vec<ServerId>> {
         let alive = |id: ServerId| self.alive[id.index()];
         self.herd.parts_over(alive, |link| self.open[link])
     }
 
-    /// Links between servers that run which carry something.
+    /// The links that carry messages: not cut, and both ends run. Each by its index in the herd's
+    /// list.
     pub(super) fn working_links(&self) -> impl Iterator<Item = usize> {
         let alive = |id: ServerId| self.alive[id.index()];
         let links = self.herd.links().iter().enumerate();
@@ -69,8 +70,8 @@ impl<'h> Graph<'h> {
         working.map(|(at, _)| at)
     }
 
-    /// Compares an update with what is possible: when each server took it in, and how many messages it took, of which
-    /// `duplicates` were not new.
+    /// Compares an update with the graph: its first arrival at each server, and its cost (all
+    /// messages, and the duplicates among them).
     pub(super) fn compare(
         &self,
         origin: ServerId,
@@ -101,7 +102,8 @@ impl<'h> Graph<'h> {
         }
     }
 
-    /// The most hops between any two, if that is worked out in a moment.
+    /// The maximum number of hops between two servers that can reach each other; `None` for a herd
+    /// so large that this would take seconds.
     pub(super) fn diameter(&self) -> Option<u32> {
         let herd = self.herd;
         let steps = herd.servers().len() * (herd.servers().len() + 2 * herd.links().len());
@@ -112,8 +114,8 @@ impl<'h> Graph<'h> {
     }
 }
 
-/// What a flood costs at most among the servers that `hops` reaches: 2E - N + 1 over the E open links
-/// between those N.
+/// The maximum number of messages of a flood among the N servers that `hops` reaches: 2E - N + 1,
+/// where E is the number of open links between them.
 fn most_sends(herd: &Herd, hops: &[Option<u32>], open: impl Fn(usize) -> bool) -> u64 {
     let reached = |id: ServerId| hops[id.index()].is_some();
     let links = herd.links().iter().enumerate();

@@ -1,4 +1,5 @@
-//! How many hops an update takes from each origin to each server, beside what is possible.
+//! Measures the hops of an update from each origin to each server, and compares them with the
+//! graph.
 
 use std::sync::Arc;
 
@@ -14,60 +15,61 @@ use crate::node::Memory;
 use crate::sim::Simulator;
 use crate::units::format_duration;
 
-/// Whether each link has the same latency is seen from its range.
+/// Whether all links have the same latency: the range of the draws is one value.
 fn is_equal(latency: &Latency) -> bool {
     latency.range.least == latency.range.most
 }
 
-/// What is measured.
+/// The herd, its failures and latencies for which `hops` measures floods.
 #[derive(Clone, Debug)]
 pub struct Measure<'h> {
     /// The herd.
     pub herd: &'h Herd,
-    /// What is not there.
+    /// The servers that are dead and the links that are cut.
     pub without: Without,
-    /// How long messages take.
+    /// The latencies of the links.
     pub latency: Latency,
-    /// From where updates are sent: servers that run.
+    /// The servers from which updates are sent. All of them must run.
     pub origins: Vec<ServerId>,
-    /// What runs the servers. The simulator does it with equal latencies of whole milliseconds only.
+    /// What runs the servers. The simulator supports only equal latencies of whole milliseconds.
     pub engine: Engine,
     /// Which server [`Engine::Simulator`] runs, and how long one run may take in wall time.
     pub simulator: Simulator,
 }
 
-/// What was measured.
+/// The measured floods of a herd.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hops {
     /// The herd's name.
     pub herd: String,
-    /// The names of its servers.
+    /// The names of the herd's servers, in the order of its file.
     pub servers: Vec<String>,
-    /// How many links it has.
+    /// The number of the herd's links.
     pub links: usize,
     /// Servers that did not run.
     pub dead: Vec<String>,
     /// Links that carried nothing.
     pub cut: Vec<String>,
-    /// How long a message took.
+    /// The latency of the links, in words.
     pub latency: String,
-    /// The most hops between any two servers that can reach each other, where that was worked out.
+    /// The maximum number of hops between two servers that can reach each other; `None` for a herd
+    /// that is too large to compute it.
     pub diameter: Option<u32>,
-    /// What was measured, by origin.
+    /// The flood from each origin.
     pub floods: Vec<Spread>,
-    /// Bytes that all servers together held in the end, having heard of one client from each origin; where
-    /// that was counted.
+    /// The bytes that all servers together held after the last flood, with one client for each
+    /// origin. Only the model counts them.
     pub memory: Option<Memory>,
     /// What ran the servers.
     pub engine: Engine,
-    /// What else failed.
+    /// Failures beside the floods themselves, such as a violated invariant.
     pub broken: Vec<String>,
-    /// Whether every link has the same latency, so that the shortest way is the fastest.
+    /// Whether all links have the same latency, so that the shortest route is the fastest.
     pub equal: bool,
 }
 
 impl Hops {
-    /// Everything that is not as good as it can be.
+    /// All deviations from the best possible, in words.
     pub fn exceptions(&self) -> impl Iterator<Item = String> {
         let floods = self.floods.iter().flat_map(|flood| {
             let named = self.servers.iter().zip(&flood.ways);
@@ -77,7 +79,7 @@ impl Hops {
         self.broken.iter().cloned().chain(floods)
     }
 
-    /// The ways to other servers that there are.
+    /// The routes to all servers in reach, except from an origin to itself.
     fn in_reach(&self) -> impl Iterator<Item = &RouteFigures> {
         let ways = self.floods.iter().flat_map(|flood| &flood.ways);
         ways.filter(|way| way.shortest.is_some_and(|hops| hops > 0))
@@ -88,20 +90,21 @@ impl Hops {
         self.in_reach().count()
     }
 
-    /// How many of these were as good as they can be.
+    /// Counts the routes that are the best possible.
     pub fn best(&self) -> usize {
         self.in_reach()
             .filter(|way| way.is_best(self.equal))
             .count()
     }
 
-    /// Whether everything is as it must be, and there was something to see.
+    /// Whether something was measured and no deviation was found.
     pub fn held(&self) -> bool {
         !self.floods.is_empty() && self.exceptions().next().is_none()
     }
 }
 
-/// Sends an update from each origin. On the model `done` is called with the number that are done.
+/// Sends an update from each origin. The model calls `done` after each flood with the number of
+/// finished floods; the simulator never calls it.
 pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Hops {
     let Measure { herd, without, .. } = measure;
     let latency = measure.latency.draw(herd.links().len());

@@ -1,4 +1,4 @@
-//! What each link would help that a herd lacks.
+//! What each missing link would improve if it were added to a herd.
 
 use serde::Serialize;
 
@@ -6,25 +6,28 @@ use super::graph::Graph;
 use crate::herd::{Herd, ServerId};
 use crate::model::Without;
 
-/// The maximum number of servers for which it is worked out.
+/// The maximum number of servers for which missing links are evaluated, since their number grows
+/// with the square.
 const MOST_SERVERS: usize = 60;
 
-/// A link that the herd lacks, and what it would help if it never failed itself.
+/// A link that the herd lacks, and what adding it would improve if the link itself never failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExtraLink {
-    /// Its ends.
+    /// The link's name: its two servers.
     pub link: String,
-    /// The number of failure sets that partition the herd and would not with this link.
+    /// The number of failure sets that partition the herd but would not with this link.
     pub saves: usize,
-    /// How many more ordered pairs of running servers could reach each other, in all failure sets together.
+    /// The number of ordered pairs of running servers that only this link would connect, summed
+    /// over all failure sets.
     pub more_ways: usize,
-    /// The sum of the hops from each server of the intact herd to each other,
+    /// The sum of the shortest hops over all ordered pairs of the intact herd, without this link.
     pub hops_before: u64,
-    /// and what it would be.
+    /// The sum of the shortest hops over all ordered pairs of the intact herd, with this link.
     pub hops_after: u64,
 }
 
-/// What each link would help in these failure sets, best first.
+/// Evaluates each missing link over these failure sets, best first. `None` for a herd of more than
+/// [`MOST_SERVERS`].
 pub(super) fn extra_links(herd: &Herd, sets: &[&Without]) -> Option<Vec<ExtraLink>> {
     if herd.servers().len() > MOST_SERVERS {
         return None;

@@ -1,5 +1,5 @@
-//! What a herd does with an update when things are missing: from every origin, to every server, in how many hops,
-//! compared with what the herd's graph allows.
+//! A survey: how updates spread while servers are dead and links are cut, from every origin to
+//! every server, compared with what the herd's graph allows.
 
 mod all;
 mod graph;

@@ -1,4 +1,4 @@
-//! What is seen of updates, by the simulator and by the model alike.
+//! What the simulator and the model both report about updates.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// On what something was measured.
+    /// The engine in words, for "measured on …".
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Simulator => "the real server in the simulator",
@@ -30,26 +30,27 @@ impl Engine {
     }
 }
 
-/// Who took an update in, by server, and how many messages and duplicates it took.
+/// An update's first arrival at each server, and its cost: all messages, and the duplicates among
+/// them.
 pub(super) struct Update {
     pub(super) origin: ServerId,
     pub(super) arrivals: Vec<Option<Arrival>>,
     pub(super) costs: (u64, usize),
 }
 
-/// What became of updates.
+/// The observed spread of the updates of one failure set.
 #[derive(Default)]
 pub(super) struct Observation {
-    /// By live origin, in the order of the herd.
+    /// One update for each live origin, in the herd's order.
     pub(super) updates: Vec<Update>,
-    /// What else failed.
+    /// Failures beside the updates themselves, in words.
     pub(super) broken: Vec<String>,
-    /// What all servers held in the end, where that was counted.
+    /// The memory of all servers at the end. Only the model counts it.
     pub(super) memory: Option<Memory>,
 }
 
-/// Floods from each origin in turn, on the servers' decisions alone. `done` is called with the number of floods that
-/// are done.
+/// Floods from each origin in turn, on the model. `done` is called after each flood with the number
+/// of finished floods.
 pub(super) fn modelled(
     herd: &Herd,
     without: &Without,

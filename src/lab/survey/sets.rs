@@ -1,9 +1,10 @@
-//! Every set of failures up to a size.
+//! Enumerates all failure sets up to a size.
 
 use crate::herd::Herd;
 use crate::model::Without;
 
-/// In how many ways up to `most` of `of` things can be chosen. Very many are `usize::MAX`.
+/// The number of subsets with at most `most` elements of a set of `of`. A number near the range's
+/// end becomes `usize::MAX`.
 fn choices(of: usize, most: usize) -> usize {
     let mut all = 0_usize;
     let mut ways = 1_usize;
@@ -17,14 +18,15 @@ fn choices(of: usize, most: usize) -> usize {
     all
 }
 
-/// How many sets there are of at most `dead` servers and `cut` links.
+/// The number of failure sets with at most `dead` servers and `cut` links; `usize::MAX` where it is
+/// higher than that.
 pub fn number_of_sets(herd: &Herd, dead: usize, cut: usize) -> usize {
     let servers = choices(herd.servers().len(), dead);
     servers.saturating_mul(choices(herd.links().len(), cut))
 }
 
-/// All sets of at most `dead` servers and `cut` links: those of fewer failures first, of these those
-/// with fewer dead servers, then in the order of the herd's file.
+/// All failure sets with at most `dead` servers and `cut` links: sets with fewer failures first,
+/// among these those with fewer dead servers, then in the order of the herd's file.
 pub(super) fn all_sets(herd: &Herd, dead: usize, cut: usize) -> Vec<Without> {
     let ids: Vec<_> = herd.ids().collect();
     let dead = dead.min(ids.len());
@@ -44,7 +46,7 @@ pub(super) fn all_sets(herd: &Herd, dead: usize, cut: usize) -> Vec<Without> {
     sets
 }
 
-/// All ways to choose `number` of the numbers below `of`, each in rising order.
+/// All subsets of `number` elements of `0..of`, each in ascending order.
 fn chosen(of: usize, number: usize) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
     let mut now: Vec<usize> = (0..number).collect();
@@ -53,7 +55,7 @@ fn chosen(of: usize, number: usize) -> Vec<Vec<usize>> {
     }
     loop {
         all.push(now.clone());
-        // The last one that can still rise.
+        // The last element that can still be incremented.
         let Some(at) = (0..number).rev().find(|&at| now[at] < of - number + at) else {
             return all;
         };

@@ -1,4 +1,4 @@
-//! One failure set, on the real server in the simulator.
+//! Runs one failure set on the real server in the simulator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +13,21 @@ use crate::sim::{self, Simulator};
 use crate::trace::propagation::{Propagation, Use};
 use crate::trace::{Judgement, Trace};
 
-/// Links are up and synchronised after six ways of a message; they have three times as many.
+/// Ticks until the first update. Links are synchronised after six latencies of one tick each; the
+/// rest is margin.
 const TICKS_TO_BEGIN: u32 = 20;
 
-/// What there is to simulate failure sets of a herd.
+/// What the simulations of a herd's failure sets share.
 pub(super) struct Simulation {
     pub(super) herd: Arc<Herd>,
-    /// Of every link, and the tick.
+    /// The latency of every link, and the simulator's tick.
     pub(super) latency: Duration,
     pub(super) simulator: Simulator,
 }
 
 impl Simulation {
-    /// The scenario of a failure set: what is to fail fails before any link is up; then one update from each
-    /// live server, each after the one before has spread as far as it can.
+    /// The scenario of a failure set. All failures happen before any link is up. Then each live
+    /// server receives one update, each after the one before has spread as far as it can.
     pub(super) fn scenario(&self, without: &Without) -> Builder {
         let herd = &self.herd;
         let (dead, cut) = names(herd, without);
@@ -64,10 +65,11 @@ impl Simulation {
         builder
     }
 
-    /// When each live server gets its update.
+    /// When each live server receives its update from a client.
     fn origins(&self, without: &Without) -> impl Iterator<Item = (Duration, ServerId)> {
         let live = self.herd.ids().filter(|id| without.is_alive(*id));
-        // To the server, over the longest way that there can be, and a little more.
+        // The longest route has a hop for each other server; the rest is the client's latency and a
+        // margin.
         let servers = u32::try_from(self.herd.servers().len()).unwrap_or(u32::MAX);
         let each = self.latency * servers.saturating_add(2);
         let begin = self.latency * TICKS_TO_BEGIN;
@@ -78,7 +80,8 @@ impl Simulation {
         })
     }
 
-    /// Runs it.
+    /// Simulates a failure set. A run that fails as a whole becomes an observation with the error
+    /// and no updates.
     pub(super) fn run(&self, without: &Without) -> Observation {
         let nothing = |why: String| Observation {
             broken: vec![why],
@@ -126,8 +129,8 @@ impl Simulation {
         self.herd.ids().map(arrival).collect()
     }
 
-    /// Whether all links that can be were synchronised at both ends when the first update was sent. If
-    /// not, what follows says nothing about the herd at rest.
+    /// Returns an error unless all working links were synchronised at both ends when the first
+    /// update was sent. Otherwise the measured floods would say nothing about the herd at rest.
     fn unready(&self, trace: &Trace, without: &Without) -> Option<String> {
         let begin = u64::try_from((self.latency * TICKS_TO_BEGIN).as_nanos()).ok()?;
         let ends = trace.events.iter().take_while(|event| event.at <= begin);
@@ -141,7 +144,8 @@ impl Simulation {
     }
 }
 
-/// A fault that has no effect is none here: the links of the dead may be cut, too.
+/// Whether a failed judgement counts. A fault without effect does not: a set may cut links of a
+/// server that is dead anyway.
 fn is_broken(judgement: &Judgement) -> bool {
     !judgement.passed && !judgement.about.ends_with(sim::HAS_EFFECT)
 }
@@ -160,7 +164,7 @@ fn client(id: ServerId) -> String {
     format!("client{}", id.index() + 1)
 }
 
-/// A failure set in words: who is dead, and what is cut.
+/// A failure set in words: the dead servers, then the cut links.
 pub(super) fn title(dead: &[String], cut: &[String]) -> String {
     let dead = dead.iter().map(|server| format!("{server} dead"));
     let all: Vec<String> = dead

@@ -1,4 +1,5 @@
-//! The model compared with the simulator, event for event; surveys of good herds and of faulty ones.
+//! Compares the model with the simulator, event for event, and surveys herds with and without a
+//! mistaken server.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ use crate::trace::Trace;
 
 const LATENCY: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// One update from each server in turn, far enough apart that none meets another.
+/// A scenario with one update from each server in turn, each after the one before has spread.
 fn scenario(reference: &str, herd: &Herd) -> Scenario {
     let mut text = format!(
         "title = \"One from each\"\nherd = \"{reference}\"\ntick = \"10ms\"\nlink_latency = \"20ms\"\nclient_latency = \"10ms\"\nsteps = [\n"
@@ -37,7 +38,7 @@ fn scenario(reference: &str, herd: &Herd) -> Scenario {
     scenario
 }
 
-/// What servers made of the update of client `c<number>`, with times since its origin had it.
+/// All receipts of the update of client `c<number>`, with times since its origin received it.
 fn told(trace: &Trace, number: usize) -> Vec<Hearing> {
     let client = format!("c{number}");
     let event = |id: EventId| &trace.events[usize::try_from(id.0.get()).unwrap() - 1];
@@ -99,7 +100,7 @@ fn told_by<'a>(
     })
 }
 
-/// By server, in the order in which it happened there.
+/// The receipts of each server, in their order there.
 fn by_server(told: &[Hearing]) -> BTreeMap<ServerId, Vec<Hearing>> {
     let mut all: BTreeMap<ServerId, Vec<Hearing>> = BTreeMap::new();
     for one in told {
@@ -151,7 +152,7 @@ fn the_model_does_what_the_simulator_does_event_for_event() {
     }
 }
 
-/// A survey on one thread, of which every figure is there.
+/// Surveys a herd on one thread.
 fn surveyed(herd: &str, dead: usize, cut: usize, engine: Engine) -> Survey {
     surveyed_with(Simulator::default(), herd, dead, cut, engine)
 }
@@ -191,7 +192,7 @@ fn the_model_has_no_exception_in_any_set_of_failures_of_any_built_in_herd() {
         let survey = surveyed(name, 5, 6, Engine::Model);
         assert_eq!((survey.sets.len(), survey.all), (2048, 2048));
         assert_eq!(survey.exceptions, [], "{name}");
-        // 64 sets leave nobody alive; in each of the others every live server sends an update.
+        // In 64 of the 2048 sets no server runs. In the others every live server sends an update.
         assert_eq!(survey.spreads().count(), 5 * 16 * 64);
         assert!(survey.held());
     }
@@ -205,7 +206,7 @@ fn what_cuts_a_herd_and_what_would_help_is_found() {
         .iter()
         .filter(|set| set.cuts_the_herd && set.size() == 1);
     let cutting: Vec<String> = cutting.map(FailureSet::words).collect();
-    // Welsh hangs on Holiday alone.
+    // Holiday is Welsh's only neighbour.
     assert_eq!(cutting, ["Holiday-Welsh cut", "Holiday dead"]);
     let extra = survey.extra.unwrap();
     assert_eq!(extra.len(), 10 - 6);
@@ -281,7 +282,7 @@ fn more_sets_than_can_be_surveyed_are_refused() {
     );
 }
 
-/// The first deviations that a survey of the Riley herd finds while Jaquez makes this mistake.
+/// The deviations that a survey of the Riley herd finds while Jaquez makes this mistake.
 fn found(mistake: Mistake, engine: Engine) -> Vec<String> {
     let mistaken = Simulator::default().with_mistake(mistake.made_by("Jaquez"));
     let survey = surveyed_with(mistaken, "riley", 1, 0, engine);
@@ -337,7 +338,7 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
     assert_eq!(sim::run(&scenario).unwrap().updates.len(), 4);
 }
 
-/// Hops from every server that runs, with every link as slow as every other.
+/// Measures hops from every server that runs, with equal latencies.
 fn measured(herd: &Herd, without: Without, engine: Engine) -> Hops {
     measured_with(Simulator::default(), herd, without, engine)
 }
@@ -372,7 +373,7 @@ fn hops_of_a_herd_with_things_missing_stand_beside_the_shortest_ways() {
         ] {
             assert!(text.lines().any(|one| one == line), "{text}");
         }
-        // Of the three that are left together each hears each.
+        // Three servers are still connected, so there are six ordered pairs.
         assert!(text.ends_with("from 4 origins, every server in reach is reached and hops are the shortest possible in 6 of 6\n"), "{text}");
         assert_eq!(hops.to_csv().lines().count(), 1 + 4 * 5);
         assert!(hops.held());
@@ -418,7 +419,8 @@ fn in_a_large_herd_every_update_takes_the_best_way_and_costs_what_the_formula_sa
         assert!(hops.held());
         let most = 2 * 1500 - 500 + 1;
         assert!(hops.floods.iter().all(|flood| flood.most_sends == most));
-        // Nobody waits before it tells its neighbours, so all that can cross does.
+        // Servers forward without waiting, so all messages that can cross do, and the cost is the
+        // maximum.
         assert!(hops.floods.iter().all(|flood| flood.sends == most));
         assert!(hops.memory.unwrap().records > 500 * 60);
     }

@@ -1,4 +1,4 @@
-//! The ways of updates, beside the ways that there are.
+//! Measured routes of updates, beside the best routes that the graph allows.
 
 use serde::Serialize;
 
@@ -9,38 +9,40 @@ use crate::report::show::{count, delay};
 pub struct Spread {
     /// The origin.
     pub origin: String,
-    /// Messages that carried it.
+    /// The number of messages that carried the update.
     pub sends: u64,
-    /// The most that a flood costs among those who can be reached: 2E - N + 1.
+    /// The maximum number of messages of a flood over the N servers in reach and the E links
+    /// between them: 2E - N + 1.
     pub most_sends: u64,
     /// The number of these messages that were duplicates.
     pub duplicates: usize,
-    /// By server.
+    /// The route to each server, in the herd's order.
     #[serde(skip)]
     pub ways: Vec<RouteFigures>,
 }
 
-/// The way of an update to one server, and the best that there is. Nothing where it did or could not.
+/// The measured route of an update to one server, and the best possible one. `None` stands for an
+/// update that did not arrive (measured) or cannot (possible).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteFigures {
-    /// The links that it came over.
+    /// The number of links that the update crossed.
     pub hops: Option<u32>,
-    /// The fewest links that there are.
+    /// The number of links on the shortest route.
     pub shortest: Option<u32>,
-    /// Nanoseconds that it took.
+    /// Nanoseconds until the server stored the update.
     pub delay: Option<u64>,
-    /// The shortest time that the links allow, in nanoseconds.
+    /// Nanoseconds on the fastest route.
     pub fastest: Option<u64>,
 }
 
 impl RouteFigures {
-    /// Whether it came as soon as it could, if it could; over as few links as there are, too, where
-    /// `equal` says that these are as fast as any.
+    /// Whether the update arrived exactly where it can, and as fast as possible. With `equal`
+    /// latencies the shortest route is the fastest, so the hops must be the fewest possible, too.
     pub fn is_best(&self, equal: bool) -> bool {
         self.delay == self.fastest && (!equal || self.hops == self.shortest)
     }
 
-    /// In what it is not the best that there is.
+    /// How the route deviates from the best one, in words; `None` if it does not.
     pub(super) fn exception(&self, origin: &str, server: &str, equal: bool) -> Option<String> {
         let words = match (self.hops, self.shortest) {
             _ if self.is_best(equal) => return None,
@@ -67,7 +69,7 @@ fn took(nanos: Option<u64>) -> String {
 }
 
 impl Spread {
-    /// In what it took more messages than a flood does.
+    /// The messages beyond the maximum of a flood, in words; `None` if there are none.
     pub(super) fn waste(&self) -> Option<String> {
         let Self {
             origin,
@@ -79,12 +81,12 @@ impl Spread {
             .then(|| format!("from {origin}: {sends} sends where {most_sends} is the most"))
     }
 
-    /// How many servers it reached.
+    /// The number of servers that stored the update, including the origin.
     pub fn reached(&self) -> usize {
         self.ways.iter().filter(|way| way.hops.is_some()).count()
     }
 
-    /// How many it could reach.
+    /// The number of servers that the update can reach, including the origin.
     pub fn reachable(&self) -> usize {
         self.ways
             .iter()

@@ -1,4 +1,4 @@
-//! What happened in runs: which faults, which kinds of events, which situations, and how often.
+//! What runs covered: which faults, kinds of events and situations occurred, and how often.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,27 +8,28 @@ use super::situations::Situation;
 use crate::scenario::{Action, Drawn, FaultKind, Scenario, Usual};
 use crate::trace::Trace;
 
-/// How often something happened, by its name. What never did is not in it.
+/// How often something occurred, by its name. What never occurred has no entry.
 pub type Counts = BTreeMap<String, u64>;
 
 /// The coverage of one run, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// Faults that began, by the word of their step.
+    /// The number of faults that began, by the name of their kind.
     pub faults: Counts,
-    /// Events, by their kind.
+    /// The number of events, by their kind.
     pub events: Counts,
-    /// Runs in which a situation occurred, by its name.
+    /// The number of runs in which a situation occurred, by its name.
     pub situations: Counts,
-    /// Runs in which an invariant passed though the scenario switches it off, by its name.
+    /// The number of runs in which an invariant passed though the scenario switches it off, by its
+    /// name.
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
     pub needless: Counts,
 }
 
-/// What a sweep of some scenarios should come to.
+/// The coverage that a sweep of some scenarios should reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageGoal {
-    /// Faults, by the word of their step.
+    /// Kinds of faults, by name.
     pub faults: BTreeSet<String>,
     /// Kinds of events.
     pub events: BTreeSet<String>,
@@ -37,7 +38,7 @@ pub struct CoverageGoal {
 }
 
 impl Coverage {
-    /// Of the run of an [expanded](Scenario::expanded) scenario.
+    /// The coverage of one run of an [expanded](Scenario::expanded) scenario.
     pub fn of(expanded: &Scenario, trace: &Trace) -> Self {
         let mut coverage = Self::default();
         for (fault, count) in faults_in(expanded) {
@@ -75,7 +76,7 @@ impl Coverage {
         }
     }
 
-    /// What was wanted and never came, in words.
+    /// The parts of the goal that never occurred: `fault: crash`.
     pub fn missing(&self, wanted: &CoverageGoal) -> Vec<String> {
         let mut missing = Vec::new();
         for (what, wanted, came) in [
@@ -91,7 +92,7 @@ impl Coverage {
 }
 
 impl CoverageGoal {
-    /// What all that these scenarios can do comes to.
+    /// Everything that these scenarios can cause.
     pub fn of(scenarios: &[Scenario]) -> Self {
         let mut wanted = Self::default();
         let mut faults = BTreeSet::new();
@@ -160,7 +161,8 @@ fn faults_in(expanded: &Scenario) -> Vec<(FaultKind, u64)> {
     found
 }
 
-/// The fault that begins by a plain step. What is as it was in the beginning is none.
+/// The kind of fault that a plain step begins. A step that sets what is already the scenario's
+/// default begins none.
 fn fault_of(action: &Action, usual: &Usual) -> Option<FaultKind> {
     match action {
         Action::Begin(fault) => (!fault.is_none(usual)).then_some(fault.kind),

@@ -1,4 +1,5 @@
-//! Many seeds: each a run, on all cores, and one report that is the same however they were spread.
+//! Runs a scenario with many seeds on all cores. The report is the same however the runs are spread
+//! over threads and machines.
 
 pub mod coverage;
 pub mod plan;
@@ -21,27 +22,27 @@ use plan::{Plan, Shard};
 use report::Report;
 use results::{Failure, Outcome, Outcomes};
 
-/// The maximum length, in characters, of what a report says of a failure.
+/// The maximum length of a failure's description in a report, in characters.
 const MOST_WORDS: usize = 300;
 
-/// With this number of runs left behind no other begins: each may hold a core for as long as the process lives, and runs that have to
-/// share what is left would be taken for such that hang.
+/// The number of abandoned runs after which no other begins. Each may occupy a core until the
+/// process ends, and runs that share the remaining cores would exceed their limit only for that.
 const MOST_STUCK: usize = 16;
 
-/// How to sweep.
+/// The settings of a sweep.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The seeds.
     pub seeds: Range<u64>,
     /// Whether each seed has a mixture of faults of its own: see [`Scenario::swarmed`].
     pub swarm: bool,
-    /// Whether everything is executed twice and compared.
+    /// Whether every run is executed twice and compared.
     pub paired: bool,
-    /// Whether to go on after a failure.
+    /// Whether the sweep continues after a failure.
     pub keep_going: bool,
-    /// On how many threads.
+    /// The number of threads.
     pub threads: usize,
-    /// How long one execution may take in wall time. One that takes longer failed.
+    /// What runs the scenarios. A run that exceeds its limit of wall time has failed.
     pub simulator: Simulator,
 }
 
@@ -58,18 +59,19 @@ impl Default for Options {
     }
 }
 
-/// Who looks on while a sweep goes on, from several threads.
+/// Observes a sweep in progress, and can stop it. Several threads call it.
 pub trait Watch: Sync {
-    /// A run is over. What it says is the only thing that is in no order.
+    /// Is called when a run ends, in whatever order runs end. All else in a sweep is in the order
+    /// of its plan.
     fn finished(&self, outcome: &Outcome);
 
-    /// Whether to begin no more runs.
+    /// Whether the sweep stops: no further run begins.
     fn is_over(&self) -> bool {
         false
     }
 }
 
-/// Nobody.
+/// An observer that does nothing and never stops a sweep.
 pub struct Unwatched;
 
 impl Watch for Unwatched {
@@ -93,8 +95,9 @@ pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
     Report::new(plan, outcomes)
 }
 
-/// Runs what is to be done of a plan. Unless it keeps going, no run is missing before the first that failed. A run that is not over in
-/// time failed, and its thread is left behind; where too many hold cores and memory, no other run begins.
+/// Runs the items `todo` of a plan. Unless the plan keeps going, the outcomes include every run
+/// before the first failure. A run that exceeds its limit of wall time has failed, and its thread
+/// is abandoned; after `MOST_STUCK` of those no other run begins.
 pub fn run_all(
     scenarios: &[Scenario],
     plan: &Plan,
@@ -114,7 +117,7 @@ pub fn run_all(
     };
     let mut outcomes = Outcomes::new();
     in_order(threads, todo.len(), run, |_, outcome| {
-        // Others that were under way may be over in time.
+        // `None` stops nothing: runs of other threads may still finish.
         let Some(outcome) = outcome else {
             return ControlFlow::Continue(());
         };
@@ -129,7 +132,7 @@ pub fn run_all(
     outcomes
 }
 
-/// The scenario of a run, as it runs.
+/// The scenario of a run, with its seed and, in a swarm, its selection of faults.
 pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
     let (which, seed) = plan.run(item);
     let scenario = scenarios[which].clone().with_seed(seed);
@@ -140,7 +143,7 @@ pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
     }
 }
 
-/// The outcome of a run; nothing if it was interrupted.
+/// Executes a run. `None` if it was interrupted.
 fn run_one(
     scenarios: &[Scenario],
     plan: &Plan,
@@ -159,7 +162,8 @@ fn run_one(
     })
 }
 
-/// Runs a scenario; a panic is a failure like any other. There is none if the run was interrupted.
+/// Executes a scenario. A panic counts as a failure. The error is `None` if the run was
+/// interrupted.
 fn execute(
     scenario: &Scenario,
     paired: bool,
@@ -194,7 +198,7 @@ fn execute(
     }
 }
 
-/// How a run failed, if an expectation did.
+/// How a run failed; `None` if all its judgements passed.
 pub fn failure_of(trace: &Trace) -> Option<Failure> {
     let fingerprint = Fingerprint::of(trace)?;
     let broken = trace

@@ -9,65 +9,66 @@ use crate::scenario::Scenario;
 use crate::seed::derive;
 use crate::trace::invariants::Invariant;
 
-/// Everything that the results of a sweep depend on: two sweeps with the same have the same report.
+/// Everything that the results of a sweep depend on. Two sweeps with equal plans have equal
+/// reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The form of files with results that this build writes and reads.
+    /// The format of result files: [`FORMAT`] in plans of this build.
     pub sweep: u32,
     /// The version of the crate whose server ran.
     pub version: String,
-    /// What is run with each seed.
+    /// The scenarios, each of which runs with every seed.
     pub scenarios: Vec<Swept>,
-    /// With which seeds: from the first on, to before the last.
+    /// The first seed, and the one after the last.
     pub seeds: (u64, u64),
     /// Whether each seed has a mixture of faults of its own.
     pub swarm: bool,
-    /// Whether everything is executed twice and compared.
+    /// Whether every run is executed twice and compared.
     pub paired: bool,
-    /// Whether it goes on after a failure.
+    /// Whether the sweep continues after a failure.
     pub keep_going: bool,
-    /// What it should come to.
+    /// The coverage that the sweep should reach.
     pub wanted: CoverageGoal,
 }
 
-/// A scenario, as a plan knows it.
+/// A scenario of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swept {
-    /// Its name.
+    /// The scenario's name.
     pub name: String,
-    /// Its file.
+    /// The path of the scenario's file, as the user named it.
     pub file: String,
-    /// A hash of all that it says.
+    /// A hash of the scenario's text, by which a changed file is noticed.
     pub digest: String,
-    /// The invariants that are switched off in it.
+    /// The invariants that the scenario switches off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Invariant>,
 }
 
-/// A part of a sweep: of `of` parts that one, from 1.
+/// One of several parts of a sweep, for running them on different machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which.
+    /// The number of this part, from 1 to `of`.
     pub number: u64,
-    /// Of how many.
+    /// The number of parts.
     pub of: u64,
 }
 
 impl Shard {
-    /// All of it.
+    /// The only part of a sweep that is not divided.
     pub const WHOLE: Self = Self { number: 1, of: 1 };
 
-    /// Whether a run is one of this part.
+    /// Whether this part contains a run.
     pub fn has(&self, item: u64) -> bool {
         item % self.of.max(1) == self.number.saturating_sub(1)
     }
 }
 
-/// The form of results: a number that changes with it.
+/// The format of result files. It is incremented when the format changes.
 pub const FORMAT: u32 = 1;
 
 impl Plan {
-    /// The plan to run these with those seeds.
+    /// Plans to run these scenarios with those seeds.
     pub fn new(
         scenarios: &[Scenario],
         seeds: Range<u64>,
@@ -93,24 +94,26 @@ impl Plan {
         }
     }
 
-    /// How many runs there are.
+    /// The number of runs: seeds × scenarios.
     pub fn len(&self) -> u64 {
         (self.seeds.1.saturating_sub(self.seeds.0)).saturating_mul(self.scenarios.len() as u64)
     }
 
-    /// Whether there are none.
+    /// Whether there are no runs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The scenario, by its place, and the seed of a run. All scenarios run with a seed before any runs with the next.
+    /// The index of a run's scenario, and its seed. All scenarios run with one seed before any runs
+    /// with the next.
     pub fn run(&self, item: u64) -> (usize, u64) {
         let scenarios = (self.scenarios.len() as u64).max(1);
         let scenario = usize::try_from(item % scenarios).unwrap_or_default();
         (scenario, self.seeds.0 + item / scenarios)
     }
 
-    /// The runs of a part, in order. Parts take turns, so that they take about as long.
+    /// The runs of a part, in order. Parts take turns in the plan's runs, so that all take about as
+    /// long.
     pub fn items(&self, shard: Shard) -> impl Iterator<Item = u64> + use<> {
         let step = usize::try_from(shard.of).unwrap_or(usize::MAX).max(1);
         (shard.number.saturating_sub(1)..self.len()).step_by(step)

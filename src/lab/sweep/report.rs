@@ -1,4 +1,4 @@
-//! The results of a sweep, as text and as JSON: they depend on what ran alone, not on where or when.
+//! The results of a sweep, as text and JSON. They depend only on what ran, not on where or when.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,66 +14,67 @@ use crate::report::show::grouped;
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
 
-/// How many seeds of a group are named; the others are counted.
+/// The maximum number of seeds that a group names; the others are counted.
 const MOST_SEEDS: usize = 10;
 
 /// The results of a sweep.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// What was to be run.
+    /// The plan of the sweep.
     pub plan: Plan,
-    /// Which part of it, of how many.
+    /// The number of this part of the plan, and the number of parts.
     pub part: (u64, u64),
-    /// How many runs there were. Unless it kept going, what ran after the first failure does not count.
+    /// The number of runs. Unless the plan keeps going, runs after the first failure do not count.
     pub runs: u64,
-    /// How many events they had.
+    /// The number of events of all runs.
     pub events: u64,
-    /// How many runs of the plan are missing, though nothing failed before them.
+    /// The number of runs that are due but have no outcome, as after an interruption.
     pub missing_runs: u64,
-    /// How many runs were not made because one before them failed.
+    /// The number of runs that were not due because one before them failed.
     pub skipped_runs: u64,
-    /// Whether something that was wanted and never came is a failure.
+    /// Whether incomplete coverage is a failure.
     pub strict: bool,
-    /// Failures by the way in which they failed, the most common first.
+    /// Failures with equal fingerprints, the most common first.
     pub groups: Vec<Group>,
     /// The coverage of the runs.
     pub coverage: Coverage,
-    /// For each invariant that a scenario switches off, in how many of its runs it passed all the same.
+    /// For each invariant that a scenario switches off: in how many runs it passed nevertheless.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Without>,
-    /// What was wanted and never came. Of a sweep that ended at its first failure nobody can tell.
+    /// The parts of the coverage goal that never occurred. Empty if the sweep stopped at a failure,
+    /// since the runs that it skipped might have reached them.
     pub never: Vec<String>,
 }
 
 /// An invariant that a scenario switches off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Without {
-    /// Which.
+    /// The invariant.
     pub invariant: Invariant,
     /// The scenario's name.
     pub scenario: String,
-    /// How many runs of this scenario there were.
+    /// The number of runs of this scenario.
     pub runs: u64,
-    /// In how many of them it passed.
+    /// The number of these runs in which the invariant passed.
     pub held: u64,
 }
 
 /// Runs that failed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// In which way.
+    /// Which invariant or expectation failed.
     pub fingerprint: Fingerprint,
-    /// How many.
+    /// The number of runs that failed so.
     pub runs: u64,
-    /// It is the simulation that failed.
+    /// Whether the simulation itself failed, rather than the servers.
     pub internal: bool,
-    /// What was wrong in the first, with names and numbers.
+    /// The failure of the first run, with names and numbers.
     pub words: String,
-    /// The first runs, by their numbers in the plan.
+    /// The first runs by their number in the plan, up to `MOST_SEEDS`.
     pub first: Vec<u64>,
 }
 
-/// How often invariants that scenarios switch off passed all the same.
+/// How often invariants passed although a scenario switches them off.
 fn without(plan: &Plan, outcomes: &Outcomes) -> Vec<Without> {
     let scenarios = plan.scenarios.iter().enumerate();
     let all = scenarios.flat_map(|(which, swept)| {
@@ -96,12 +97,12 @@ fn without(plan: &Plan, outcomes: &Outcomes) -> Vec<Without> {
 }
 
 impl Report {
-    /// What these outcomes come to.
+    /// Reports the outcomes of a whole sweep.
     pub fn new(plan: Plan, outcomes: Outcomes) -> Self {
         Self::of_part(plan, outcomes, Shard::WHOLE)
     }
 
-    /// What the outcomes of a part come to. Those of other parts do not count.
+    /// Reports the outcomes of one part. Outcomes of other parts do not count.
     pub fn of_part(plan: Plan, mut outcomes: Outcomes, part: Shard) -> Self {
         outcomes.retain(|run, _| part.has(*run));
         let first_failure = outcomes.values().find(|outcome| outcome.failure.is_some());
@@ -146,17 +147,18 @@ impl Report {
         }
     }
 
-    /// Whether nothing failed.
+    /// Whether no run failed.
     pub fn held(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// Whether runs are missing.
+    /// Whether runs are missing that were due.
     pub fn is_partial(&self) -> bool {
         self.missing_runs > 0
     }
 
-    /// Whether all is well: everything was run and passed, and, where it is strict, everything that was wanted came.
+    /// Whether the sweep passed: every run was made and passed and, if the report is strict, the
+    /// coverage is complete.
     pub fn is_good(&self) -> bool {
         self.held() && !self.is_partial() && self.runs > 0 && !self.lacks()
     }
@@ -165,7 +167,7 @@ impl Report {
         self.strict && !self.never.is_empty()
     }
 
-    /// How many runs failed.
+    /// The number of runs that failed.
     pub fn failures(&self) -> u64 {
         self.groups.iter().map(|group| group.runs).sum()
     }
@@ -177,7 +179,7 @@ impl Report {
         text
     }
 
-    /// For people.
+    /// The report as text for people.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         self.heading(&mut text);
@@ -235,7 +237,7 @@ impl Report {
         }
     }
 
-    /// What was swept.
+    /// The scenarios and seeds that were swept, in words.
     pub fn subject(&self) -> String {
         let names: Vec<&str> = (self.plan.scenarios.iter())
             .map(|swept| swept.name.as_str())
@@ -257,7 +259,7 @@ impl Report {
         )
     }
 
-    /// How much was run, of how much.
+    /// How many runs of how many were made, in words.
     pub fn extent(&self) -> String {
         let part = match self.part {
             (_, 1) => String::new(),
@@ -290,7 +292,7 @@ impl Report {
         let _ = writeln!(text, "          again:  {}", self.again(first[0]));
     }
 
-    /// The seeds of a group, the first ones by name.
+    /// The seeds of a group: the first ones, and the number of the others.
     pub fn seeds(&self, group: &Group) -> String {
         let seeds: Vec<String> = group.first.iter().map(|&run| self.named(run)).collect();
         let more = match group.runs - group.first.len() as u64 {
@@ -300,7 +302,7 @@ impl Report {
         format!("{}{more}", seeds.join(", "))
     }
 
-    /// A run by its seed, and by its scenario where there are several.
+    /// The seed of a run, after its scenario's name if the plan has several.
     fn named(&self, run: u64) -> String {
         let (scenario, seed) = self.plan.run(run);
         match self.plan.scenarios.as_slice() {
@@ -309,12 +311,12 @@ impl Report {
         }
     }
 
-    /// The command line that runs a run again.
+    /// The command line that repeats a run.
     pub fn again(&self, run: u64) -> String {
         self.command("run", run)
     }
 
-    /// The command line that makes a run small.
+    /// The command line that shrinks a run.
     pub fn smaller(&self, run: u64) -> String {
         self.command("shrink", run)
     }
@@ -326,14 +328,14 @@ impl Report {
         format!("herd {verb}{swarm} --seed {seed} {file}")
     }
 
-    /// Every situation there is, and in how many runs it came.
+    /// Every situation, and the number of runs in which it occurred.
     pub fn situations(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = &self.coverage.situations;
         let names = Situation::ALL.map(Situation::name).into_iter();
         names.map(|name| (name, counts.get(name).copied().unwrap_or_default()))
     }
 
-    /// One line that sums it up.
+    /// One line: whether the sweep passed, failed or is partial.
     pub fn verdict(&self) -> String {
         let runs = grouped(self.runs);
         let partial = match self.missing_runs {
@@ -399,7 +401,7 @@ fn counted(title: &str, counts: &Counts, text: &mut String) {
     }
 }
 
-/// The most common first.
+/// The counts as a list, the highest first, equal ones by name.
 pub(crate) fn ranked(counts: &Counts) -> Vec<(&str, u64)> {
     let mut ranked: Vec<(&str, u64)> = counts
         .iter()

@@ -1,4 +1,4 @@
-//! The outcome of each run, as lines that can be kept, continued and merged.
+//! The outcome of each run, as lines of a file that a sweep can continue and merge.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +14,9 @@ use crate::trace::fingerprint::Fingerprint;
 pub struct Outcome {
     /// Which run of the [`Plan`], from 0.
     pub run: u64,
-    /// Its coverage.
+    /// What the run covered.
     pub coverage: Coverage,
-    /// How it failed, if it did.
+    /// How the run failed; `None` if it passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -24,51 +24,52 @@ pub struct Outcome {
 /// How a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// In which way.
+    /// Which invariant or expectation failed, without names and numbers: equal for runs that fail
+    /// alike.
     pub fingerprint: Fingerprint,
-    /// What was wrong, with names and numbers.
+    /// The first failure, with names and numbers.
     pub words: String,
-    /// It is the simulation that failed, or came out differently the second time.
+    /// Whether the simulation itself failed: by a panic, an error, or two executions that differ.
     pub internal: bool,
 }
 
-/// By the number of the run.
+/// Outcomes by the number of their run in the plan.
 pub type Outcomes = BTreeMap<u64, Outcome>;
 
-/// Why a file is none with results.
+/// Why a file cannot be read as results of a sweep.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// A line is none that a sweep writes.
+    /// A line is not valid.
     #[error("line {line}: {words}")]
     Line {
         /// The line's number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The parser's error.
         words: String,
     },
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("there is nothing in it: a sweep writes its plan first")]
     Empty,
-    /// Another build wrote it.
+    /// A build with another format wrote the file.
     #[error("these are results of form {0}; this build reads form {FORMAT}")]
     Format(u32),
-    /// It has a run that is not in its plan.
+    /// A run is not in the file's plan.
     #[error("line {0}: there is no such run in its plan")]
     NoSuchRun(usize),
 }
 
-/// A line of a file with results, without its line feed.
+/// A line of a result file, without its line feed.
 pub fn line<T: Serialize>(of: &T) -> String {
-    // These types have no map with odd keys and no failing Serialize: there is nothing to fail.
+    // These types have no map with non-string keys and no failing Serialize, so this cannot fail.
     serde_json::to_string(of).unwrap_or_default()
 }
 
-/// Reads a file with results: a plan, and the outcomes of runs in any order. The last line may be cut off, as when a process
-/// was killed; that run is run again.
+/// Reads a result file: a plan, and the outcomes of runs in any order. The last line may be cut
+/// off, as by a killed process; its run then counts as not made.
 ///
 /// # Errors
 ///
-/// With the first line that is wrong.
+/// For the first invalid line.
 pub fn read(text: &str) -> Result<(Plan, Outcomes), ResultsError> {
     let mut lines = text.split_inclusive('\n').enumerate();
     let (_, first) = lines.next().ok_or(ResultsError::Empty)?;

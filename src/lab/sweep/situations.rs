@@ -1,4 +1,4 @@
-//! Situations that a sweep is to come to, each seen in a trace by its events alone.
+//! Rare situations that a sweep should reach, each recognised by the events of a trace alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use crate::protocol::record::Record;
 use crate::scenario::{FaultKind, Shape};
 use crate::trace::state::{Held, LinkState, State};
 
-/// An answer that takes longer is late, in nanoseconds.
+/// An answer that takes longer counts as late. In nanoseconds.
 const LATE: u64 = 1_000_000_000;
 
-/// Something that happens only sometimes, and then tries what else would go untried.
+/// Something that happens in few runs, and then exercises code that other runs do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Situation {
     /// Two servers are down at once.
@@ -22,32 +22,33 @@ pub enum Situation {
     CutWhileDown,
     /// A server has lost all its links.
     AllLinksDown,
-    /// A connection ends because nothing was heard.
+    /// An end closes a connection because it received no heartbeats.
     Silent,
-    /// A neighbour that was dialled does not greet.
+    /// A connection is closed because its other end sent no `HELLO` in time.
     NoGreeting,
     /// A connection is superseded by a newer one of the same neighbour.
     Superseded,
-    /// A link brings records both ways when it synchronises.
+    /// A link transfers records in both directions when it synchronises.
     BothWays,
-    /// Two servers have something that the other lacks when the way between them is healed.
+    /// When a partition heals, each of two servers has a record that the other lacks.
     HealedDiffering,
-    /// A server that knows nothing is sent what it missed.
+    /// A server receives records that it missed when a link synchronises.
     CatchesUp,
     /// An update overtakes an older one of its client between servers.
     Overtaken,
-    /// A server hears of a client from itself before it hears what the client told another server.
+    /// A client sends an update to a server that has not yet received the client's older update to
+    /// another server.
     BeforeOthers,
-    /// A client tells a server something older than what the server knows.
+    /// A client sends a server an update that is older than the server's record.
     OlderFromClient,
     /// A client's answer takes more than a second.
     LateAnswer,
-    /// A client has no answer.
+    /// A client receives no answer.
     Unanswered,
 }
 
 impl Situation {
-    /// All of them, in the order in which reports tell of them.
+    /// All situations, in the order of reports.
     pub const ALL: [Self; 15] = [
         Self::TwoDown,
         Self::DiesSynchronising,
@@ -66,7 +67,7 @@ impl Situation {
         Self::Unanswered,
     ];
 
-    /// In words.
+    /// The situation as a report names it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TwoDown => "two servers are down at once",
@@ -89,7 +90,7 @@ impl Situation {
         }
     }
 
-    /// Whether it can come about with faults of these kinds; it may still be rare.
+    /// Whether faults of these kinds can cause the situation, however rarely.
     pub fn can_come(self, faults: &BTreeSet<FaultKind>) -> bool {
         let any = |is_so: fn(&FaultKind) -> bool| faults.iter().any(is_so);
         let down = any(|kind| kind.kills);
@@ -99,7 +100,7 @@ impl Situation {
             Self::TwoDown | Self::DiesSynchronising | Self::CatchesUp | Self::AllLinksDown => down,
             Self::CutWhileDown | Self::BothWays => down && cuts,
             Self::HealedDiffering => cuts,
-            // All of them take some seconds of silence, which not every scenario has.
+            // These need seconds of silence, which not every scenario has.
             Self::Silent | Self::NoGreeting | Self::Superseded | Self::LateAnswer => false,
             Self::Overtaken | Self::BeforeOthers => {
                 cuts || any(|kind| kind.targets == Shape::Routes)
@@ -109,7 +110,7 @@ impl Situation {
         }
     }
 
-    /// Those that a run comes to.
+    /// The situations that the events of a run contain.
     pub fn of(herd: &Herd, events: &[Event]) -> BTreeSet<Self> {
         let mut watcher = Watcher {
             herd,
@@ -129,7 +130,7 @@ impl Situation {
 struct Watcher<'a> {
     herd: &'a Herd,
     state: State<'a>,
-    /// When a client sent the line that it waits for an answer to, by connection.
+    /// When a client sent the line whose answer it is waiting for, by connection. In nanoseconds.
     asked: BTreeMap<ConnId, u64>,
     found: BTreeSet<Situation>,
 }
@@ -141,7 +142,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// What an event comes upon.
+    /// Checks the state of the herd before an event changes it.
     fn before(&mut self, event: &'a Event) {
         let me = event.who.name();
         match &event.what {
@@ -241,7 +242,7 @@ impl<'a> Watcher<'a> {
         })
     }
 
-    /// Whether another server holds of a client something that this one does not, and later.
+    /// Whether another server has a newer record of a client than this one.
     fn is_behind(&self, me: &str, client: &[u8]) -> bool {
         let held = |held: &Held<'a>| held.get(client).copied();
         let mine = self.state.server(me).and_then(|server| held(&server.held));
@@ -253,7 +254,8 @@ impl<'a> Watcher<'a> {
         })
     }
 
-    /// Whether each of two servers has of some client what is newer than what the other has.
+    /// Whether each of two servers has a record that is newer than the other's, or that the other
+    /// lacks.
     fn differ(&self, a: &str, b: &str) -> bool {
         let (Some(a), Some(b)) = (self.state.server(a), self.state.server(b)) else {
             return false;
@@ -261,7 +263,6 @@ impl<'a> Watcher<'a> {
         let newer = |here: &Held<'a>, there: &Held<'a>| {
             here.iter().any(|(client, event)| {
                 let theirs = there.get(client).copied();
-                // The same record is the same text, which is quicker to compare.
                 theirs.is_none_or(|theirs| match (record(event), record(theirs)) {
                     (Some(mine), Some(theirs)) => mine.supersedes(&theirs),
                     _ => false,

@@ -110,11 +110,11 @@ fn it_stops_at_the_first_failure_and_parts_agree_on_which_that_is() {
         (whole.runs, whole.failures(), whole.missing_runs),
         (6, 1, 0)
     );
-    // Each part stopped at its own first failure: 5 and 6.
+    // Two parts, each of which stopped at its own first failure: runs 5 and 6.
     let mut merged = broken_from(5);
     merged.retain(|run, _| *run <= 6);
     assert_eq!(Report::new(plan.clone(), merged).to_text(), whole.to_text());
-    // What is missing before the first failure is reported.
+    // A run that is missing before the first failure is reported.
     let mut partial = broken_from(5);
     partial.remove(&3);
     assert_eq!(Report::new(plan, partial).missing_runs, 1);
@@ -189,7 +189,7 @@ fn what_never_happened_is_told() {
     assert!(report.held(), "{}", report.to_text());
 }
 
-/// A scenario in which, with some seeds, one of a pair of servers dies.
+/// A scenario of two servers, in which one crashes with some seeds.
 const LIVES: &str = r#"
     title = "One may die"
     herd = { name = "pair", servers = ["Ada", "Bob"], links = ["Ada-Bob"] }
@@ -210,7 +210,8 @@ fn a_run_that_hangs_is_one_that_failed_and_the_others_are_run() {
         let mut events = trace.events.iter();
         events.any(|event| event.who.name() == "Ada" && event.what.kind() == "link-down")
     };
-    // Four seeds, with one of which Ada loses her link, and never comes back from what she does then.
+    // Finds four consecutive seeds of which exactly one, not the first or last, makes Ada lose her
+    // link. The mistake then makes her spin for ever.
     let hangs: Vec<bool> = (0..40).map(|seed| loses_a_link(&seed)).collect();
     let one_of = |four: &[bool]| {
         four[1..3].iter().filter(|hangs| **hangs).count() == 1 && !four[0] && !four[3]
@@ -232,7 +233,8 @@ fn a_run_that_hangs_is_one_that_failed_and_the_others_are_run() {
         let _ = tell.send(sweep(&[scenario], &options));
     });
     swept.expect("a thread");
-    // It takes four seconds; a sweep that hangs fails the test, and does not hang it.
+    // The sweep takes four seconds. The timeout lets a sweep that hangs fail the test instead of
+    // hanging it.
     let report = told.recv_timeout(std::time::Duration::from_mins(2));
     drop(held);
     let report = report.expect("it does not hang");

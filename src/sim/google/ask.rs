@@ -1,4 +1,4 @@
-//! The Places client of a simulated server, which also passes to the faked Google which client's query caused a
+//! The Places client of a simulated server. It also tells the fake Places which look-up caused a
 //! request.
 
 use std::collections::BTreeMap;
@@ -15,12 +15,12 @@ use crate::journal::EventId;
 use crate::places::{Api, ApiKey, HttpPlaces, LookUp, Places, PlacesConfig, Query};
 use crate::sim::net::SimNet;
 
-/// Which look-up a request belongs to, by server and query. A request itself does not say: in production nobody needs
-/// to know.
+/// The look-up that caused each request, by server and query. A request does not contain it, since
+/// production does not need it.
 #[derive(Clone, Default)]
 pub(in crate::sim) struct Causes(Arc<Mutex<BTreeMap<(Name, String), PendingLookUp>>>);
 
-/// The look-up that was first of all that wait for the same request.
+/// Look-ups that wait for the same request. Its cause is the first of them.
 struct PendingLookUp {
     first: EventId,
     waiting: usize,
@@ -31,14 +31,14 @@ impl Causes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What made `server` ask this question.
+    /// The look-up that caused this query of `server`.
     pub(super) fn of(&self, server: Name, question: &str) -> Option<EventId> {
         let all = self.inner();
         let asked = all.get(&(server, question.to_owned()));
         asked.map(|asked| asked.first)
     }
 
-    /// A look-up waits until what comes back is dropped.
+    /// Registers a look-up as waiting until the returned guard is dropped.
     fn wait(&self, key: (Name, String), look_up: EventId) -> Waiting {
         let mut all = self.inner();
         let asked = all.entry(key.clone()).or_insert(PendingLookUp {
@@ -70,7 +70,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Asks the faked Google.
+/// A client of the fake Places.
 pub(in crate::sim) struct SimPlaces {
     http: HttpPlaces<SimNet>,
     server: Name,

@@ -1,4 +1,4 @@
-//! HTTP on the simulated network, forwarded to a real socket while simulated time is stopped.
+//! Forwards HTTP from the simulated network to a real socket, while simulated time stands still.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -25,18 +25,18 @@ use crate::journal::{EventId, EventKind, Journal};
 use crate::net::{Connection, Listener as _, Net as _};
 use crate::sim::net::{SimNet, SimStream};
 
-/// Places' host. No server can be called so, since names begin with a letter.
+/// The name of the host of Places. It begins with `_`, so no server can have it.
 pub(in crate::sim) const HOST: &str = "_places";
 
-/// Its port.
+/// The port of Places.
 pub(super) const PORT: u16 = 80;
 
-/// How long an answer may take in real time. Only a mock that never answers takes this long.
+/// The maximum real time for an answer. Only a mock that never answers takes this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Serves until the simulation ends.
+/// Serves Places until the simulation ends.
 pub(in crate::sim) async fn serve(
     net: SimNet,
     google: SocketAddr,
@@ -80,7 +80,8 @@ async fn converse(
         let cause = server.and_then(|server| causes.of(server, question(request.uri())));
         answer(request, google, &*journal, cause, &unasked)
     });
-    // A client that goes away, or an answer that is malformed on purpose, ends the connection.
+    // Errors are expected: a client that disconnects, or a deliberately malformed answer, ends the
+    // connection.
     let _ = http1::Builder::new()
         .auto_date_header(false)
         .header_read_timeout(None)
@@ -89,7 +90,8 @@ async fn converse(
     unasked.into_inner().map_or(Ok(()), Err)
 }
 
-/// The fake could not be reached. That is no outage of the simulated Places: nobody planned it, and the run fails.
+/// The fake Places could not be reached. This is no planned outage of the simulated Places, so the
+/// run fails.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the faked Places API at {at} on this machine can't be asked: {error}; it wants a loopback device and some descriptors"
@@ -162,13 +164,14 @@ async fn answer(
     Ok(Response::from_parts(head, body))
 }
 
-/// What a request asks, as [`Query`](crate::places::Query) has it: without the key, which comes last.
+/// The query of a request in the form of [`Query`](crate::places::Query), without the key, which
+/// comes last.
 fn question(uri: &hyper::Uri) -> &str {
     let query = uri.query().unwrap_or_default();
     query.split_once("&key=").map_or(query, |(asked, _)| asked)
 }
 
-/// The target of a request, its key hidden. The key comes last.
+/// The target of a request with its key, which comes last, replaced by asterisks.
 pub(super) fn without_key(target: &str) -> String {
     match target.split_once("key=") {
         Some((before, _)) => format!("{before}key=***"),
@@ -176,7 +179,7 @@ pub(super) fn without_key(target: &str) -> String {
     }
 }
 
-/// Asks wiremock, by blocking.
+/// Forwards a request to wiremock by blocking IO.
 fn forward(
     google: SocketAddr,
     head: &hyper::http::request::Parts,
@@ -206,7 +209,7 @@ fn forward(
     parse(&answer).ok_or_else(|| io::Error::other("wiremock's answer is no HTTP"))
 }
 
-/// A whole answer with its body up to the end of the stream.
+/// Parses a whole response, whose body ends with the stream.
 fn parse(answer: &[u8]) -> Option<Response<Bytes>> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).ok()?;

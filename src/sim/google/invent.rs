@@ -1,4 +1,4 @@
-//! Invented places, in the legacy API's own shape and indentation.
+//! Invents places, in the shape and indentation of the legacy API.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -27,8 +27,8 @@ const STREETS: [&str; 4] = [
     "Hilgard Avenue",
 ];
 
-/// A body with this number of places. The same number invents the same places, whoever asks: so they have neither a town nor a
-/// location, which would be wrong for most.
+/// A response body with `places` invented places. The same `number` gives the same places to every
+/// query, so they have neither a town nor a location, which would be wrong for most queries.
 pub(super) fn body(number: u64, places: u8) -> String {
     let mut rng = ChaCha8Rng::seed_from_u64(number);
     let all: Vec<String> = (0..places).map(|_| place(&mut rng)).collect();

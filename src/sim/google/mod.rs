@@ -1,7 +1,8 @@
-//! Google, faked: a host of the simulation that serves HTTP and lets wiremock decide what to answer.
+//! The fake Places API: a host of the simulation that serves HTTP, and lets wiremock decide on the
+//! answers.
 //!
-//! [`wiremock`] needs a real socket. The simulated host forwards each request to it by *blocking* IO, so that
-//! simulated time is stopped meanwhile, and takes all delays in simulated time.
+//! [`wiremock`] needs a real socket. The simulated host forwards each request to it by *blocking*
+//! IO, so that simulated time stands still meanwhile. All delays are in simulated time.
 
 mod ask;
 mod bridge;
@@ -21,24 +22,24 @@ use crate::scenario::{PlacesBody, PlacesFault, PlacesTable, Scenario};
 pub(super) use ask::{Causes, SimPlaces};
 pub(super) use bridge::{HOST, serve};
 
-/// A response with this header is given after this number of milliseconds of simulated time. `set_delay` of wiremock
-/// would let real time pass.
+/// The name of a header that delays a response by its value, in milliseconds of simulated time.
+/// wiremock's `set_delay` would let real time pass.
 pub const DELAY_HEADER: &str = "x-simulated-delay-ms";
 
-/// What the bridge does instead of answering: see [`PlacesFault`].
+/// The name of a header that makes the bridge misbehave: see [`PlacesFault`].
 const FAULT_HEADER: &str = "x-simulated-fault";
 
-/// What Places got to see.
+/// What the fake Places observed.
 pub(super) struct PlacesObservation {
-    /// By table: how many requests it answered.
+    /// The number of requests that each table answered.
     pub(super) asked: Vec<u64>,
-    /// Requests that nothing answered.
+    /// Requests that no table or mock matched.
     pub(super) unmatched: Vec<String>,
-    /// What wiremock says of mocks that did not get the requests that they expected.
+    /// wiremock's message about mocks that did not receive the requests that they expected.
     pub(super) unmet: Option<String>,
 }
 
-/// A wiremock server, mounted and running.
+/// A running wiremock server.
 pub(super) struct Google {
     runtime: Runtime,
     server: MockServer,
@@ -47,7 +48,7 @@ pub(super) struct Google {
 }
 
 impl Google {
-    /// Mounts the scenario's tables, and behind them `mocks`.
+    /// Starts wiremock with the scenario's tables, and after them `mocks`.
     pub(super) fn start(scenario: &Scenario, mocks: Vec<Mock>) -> Result<Self, SimError> {
         let failed = |error: std::io::Error| SimError::Failed(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,14 +70,15 @@ impl Google {
             unmatched.push(format!("{} {}", request.method, shown(request)));
             ResponseTemplate::new(404)
         };
-        // The lowest priority, and the last of it.
+        // This mock has the lowest priority, and is the last with it.
         all.push(
             Mock::given(wiremock::matchers::any())
                 .respond_with(nobody)
                 .with_priority(255),
         );
         let server = runtime.block_on(async {
-            // What comes is in the journal; wiremock's own record would show the key when it complains.
+            // Requests are in the journal. wiremock's own recording would show the key in its
+            // messages.
             let server = MockServer::builder()
                 .disable_request_recording()
                 .start()
@@ -98,9 +100,9 @@ impl Google {
         *self.server.address()
     }
 
-    /// What was observed in the whole run.
+    /// Ends the observation, and returns its results.
     pub(super) fn seen(self) -> PlacesObservation {
-        // wiremock says it by a panic, here or when the server is dropped.
+        // wiremock reports unmet expectations by a panic, here or when the server is dropped.
         let verify = || self.runtime.block_on(self.server.verify());
         let unmet = catch_unwind(AssertUnwindSafe(verify)).err().map(|said| {
             let said = said.downcast::<String>();
@@ -123,13 +125,13 @@ impl Google {
     }
 }
 
-/// The target of a request without the key.
+/// The target of a request with the key hidden.
 fn shown(request: &Request) -> String {
     let query = request.url.query().unwrap_or_default();
     bridge::without_key(&format!("{}?{query}", request.url.path()))
 }
 
-/// Counts, and answers always the same.
+/// Counts requests, and always gives the same answer.
 struct Counted {
     count: Arc<AtomicU64>,
     answer: ResponseTemplate,
@@ -170,7 +172,7 @@ fn mock(index: usize, table: &PlacesTable, count: Arc<AtomicU64>) -> Mock {
         is("location", near.as_ref()) && is("radius", radius.as_ref())
     };
     let mock = Mock::given(matches).respond_with(Counted { count, answer });
-    // Before all mocks of a library's user that don't say otherwise.
+    // Tables take precedence over a user's mocks with default priority.
     let mock = mock.with_priority(1);
     match table.times {
         Some(times) => mock.up_to_n_times(times),

@@ -1,4 +1,4 @@
-//! A machine's clock, or a client's, and how wrong it is.
+//! The clock of a machine or client, with its error.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use crate::scenario::ClockError;
 #[derive(Clone, Copy, Default)]
 pub(super) struct Clock {
     skewed: ClockError,
-    /// When it became so.
+    /// When the error was set, in simulated time.
     since: Duration,
     reads: u64,
 }
 
 impl Clock {
-    /// It is so wrong from now on.
+    /// Sets the clock's error from now on.
     pub(super) fn set(&mut self, skewed: ClockError, now: Duration) {
         (self.skewed, self.since) = (skewed, now);
     }
 
-    /// How often it was read.
+    /// The number of times it was read.
     pub(super) fn reads(&self) -> u64 {
         self.reads
     }
@@ -32,7 +32,7 @@ impl Clock {
         Timestamp::from_nanos(u128::try_from(shown).unwrap_or(0))
     }
 
-    /// How wrong it is at this moment of the run, and goes on to be.
+    /// The clock's error at this simulated time.
     pub(super) fn error(&self, now: Duration) -> ClockError {
         ClockError {
             by: i64::try_from(self.nanos_wrong(now)).unwrap_or(i64::MAX),

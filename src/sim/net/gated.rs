@@ -1,4 +1,4 @@
-//! A server's tasks, as a simulated machine runs them.
+//! Runs a server's tasks as a machine does that can be frozen.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::{Faults, Machine};
 
-/// The maximum number of polls of a machine's tasks at one moment. The busiest moments of the shipped scenarios want
-/// some thousand; a task that wakes itself for ever would be polled for ever, since simulated time waits for it.
+/// The maximum number of polls of a machine's tasks at one simulated time. The busiest moments of
+/// the shipped scenarios need some thousands. A task that wakes itself for ever would be polled for
+/// ever, since simulated time waits for it.
 const MOST_POLLS: u64 = 5_000_000;
 
-/// How often a machine's tasks were polled at this moment.
+/// The number of polls of a machine's tasks at the current simulated time.
 #[derive(Default)]
 pub(super) struct Polls {
     at: Duration,
@@ -19,7 +20,7 @@ pub(super) struct Polls {
 }
 
 impl Polls {
-    /// One more; whether there were too many.
+    /// Counts a poll. Returns whether there were too many.
     fn are_too_many(&mut self, now: Duration) -> bool {
         if self.at != now {
             *self = Self { at: now, count: 0 };
@@ -29,8 +30,8 @@ impl Polls {
     }
 }
 
-/// A task that does not go on while its machine is frozen. What wakes it meanwhile (time, bytes) is still there when
-/// the machine goes on, as after SIGCONT.
+/// A task that does not run while its machine is frozen. Wake-ups meanwhile (timers, bytes) are not
+/// lost, as after SIGCONT.
 pub(super) struct Gated<F> {
     task: Pin<Box<F>>,
     machine: Machine,
@@ -54,7 +55,7 @@ impl<F: Future> Future for Gated<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         if this.faults.progress.is_left() {
-            // Nobody waits for the run, which ends behind this.
+            // The run was abandoned, and ends after this poll.
             return Poll::Pending;
         }
         let now = turmoil::sim_elapsed().unwrap_or_default();
@@ -100,7 +101,7 @@ mod tests {
             });
             net.task(spins).await
         });
-        // It would take as long as anybody cares to wait.
+        // Without the limit this would never end.
         let failed = sim.run().expect_err("it fails");
         assert!(
             failed.to_string().contains("Riley spins at 5ms"),

@@ -1,4 +1,4 @@
-//! Ports on the simulated network.
+//! Listeners on the simulated network.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,19 +16,20 @@ use crate::herd::Address;
 use crate::net::turmoil::TurmoilNet;
 use crate::net::{Connection, Listener, Net as _};
 
-/// A port that can be closed for a while.
+/// A listener whose port can be closed for a while.
 ///
-/// As on a real machine it is the system that takes connections, whether the server goes on or is frozen; the server
-/// fetches them from there.
+/// As on a real machine, the system accepts connections even while the server is frozen; the server
+/// fetches them from the system's queue.
 pub struct SimListener {
     local: SocketAddr,
     taken: Mutex<mpsc::UnboundedReceiver<io::Result<Connection<SimStream>>>>,
-    /// The system's side. It ends with the listener.
+    /// The task of the system's side, which ends with the listener.
     _system: JoinSet<()>,
 }
 
 impl SimListener {
-    /// Takes connections from now on. `changed` says that the machine refuses them, or does no more.
+    /// Accepts connections from now on. `changed` is notified when the machine begins or stops
+    /// refusing connections.
     pub(super) fn new(
         net: SimNet,
         at: Address,
@@ -47,8 +48,8 @@ impl SimListener {
     }
 }
 
-/// Takes connections in the system's place, but not while the machine refuses them. What was taken and not
-/// fetched stays.
+/// Accepts connections on the system's side, except while the machine refuses them. Accepted
+/// connections that were not fetched stay in the queue.
 async fn take(
     net: SimNet,
     at: Address,

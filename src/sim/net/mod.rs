@@ -1,7 +1,7 @@
-//! The simulated network with the faults at its ends: machines that are frozen, ports that are closed, connections
-//! that are reset, clocks that are wrong.
+//! The simulated network with the faults at its ends: frozen machines, closed ports, reset
+//! connections, wrong clocks.
 //!
-//! What can be wrong between the ends (cuts, latencies) is turmoil's, and the driver's to set.
+//! Faults between the ends (cuts, latencies) are turmoil's, and set by the driver.
 
 mod clock;
 mod gated;
@@ -30,11 +30,11 @@ use clock::Clock;
 use gated::{Gated, Polls};
 use listener::SimListener;
 
-/// What is wrong with machines and connections, and how often somebody met with it.
+/// The faults of machines and connections, and their impact so far.
 #[derive(Clone)]
 pub(super) struct Faults {
     inner: Arc<Mutex<Inner>>,
-    /// Is notified which machine's task runs.
+    /// Shows which machine's task runs.
     progress: Arc<Progress>,
 }
 
@@ -44,50 +44,50 @@ struct Inner {
     machines: Vec<State>,
     streams: BTreeMap<u64, Open>,
     opened: u64,
-    /// How often something was sent from one machine to another: writes and connects.
+    /// The number of sends from one machine to another: writes and connects.
     sends: BTreeMap<(Machine, Machine), u64>,
     clients: BTreeMap<Name, Clock>,
 }
 
-/// One machine.
+/// The state of one machine.
 #[derive(Default)]
 struct State {
     frozen: bool,
-    /// Tasks that wanted to go on while the machine stood still.
+    /// The tasks that were woken while the machine was frozen.
     waiting: Vec<Waker>,
     refusing: bool,
-    /// The machine's tasks are being dropped.
+    /// Whether the machine's tasks are being dropped.
     dying: bool,
-    /// Woken when `refusing` changes; one for each listener.
+    /// One for each listener, notified when `refusing` changes.
     listeners: Vec<Arc<Notify>>,
     clock: Clock,
     counts: Counts,
     polls: Polls,
 }
 
-/// How often somebody met with what is wrong with a machine.
+/// The impact of a machine's faults so far.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
-    /// Tasks that wanted to go on while the machine stood still.
+    /// Wake-ups of tasks while the machine was frozen.
     pub(super) stopped: u64,
-    /// Connections that its system refused.
+    /// Connections that the machine's system refused.
     pub(super) refused: u64,
-    /// Connections to it that were never established, because whoever tried gave up.
+    /// Connections to the machine that the dialler gave up before they were established.
     pub(super) given_up: u64,
-    /// Connections to it that are being tried.
+    /// Connections to the machine that are being opened.
     pub(super) pending: u64,
-    /// How often its clock was read.
+    /// The number of times its clock was read.
     pub(super) clock_reads: u64,
 }
 
-/// A stream that can be closed by others than its owner.
+/// A stream that code other than its owner can close.
 type Slot = Arc<Mutex<Option<TcpStream>>>;
 
 fn lock(slot: &Slot) -> MutexGuard<'_, Option<TcpStream>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An end of a connection.
+/// One end of a connection.
 struct Open {
     stream: Slot,
     me: Machine,
@@ -98,7 +98,7 @@ struct Open {
 }
 
 impl Faults {
-    /// Machines of these names, with nothing wrong.
+    /// Machines with these names, and without faults.
     pub(super) fn new(names: Vec<String>, progress: &Arc<Progress>) -> Self {
         let machines = names.iter().map(|_| State::default()).collect();
         progress.name(&names);
@@ -134,12 +134,12 @@ impl Faults {
         }
     }
 
-    /// How often something was sent from `a` to `b`.
+    /// The number of sends from `a` to `b`.
     pub(super) fn sends(&self, a: Machine, b: Machine) -> u64 {
         self.inner().sends.get(&(a, b)).copied().unwrap_or(0)
     }
 
-    /// How many connections `machine` has.
+    /// The number of connections of `machine`.
     pub(super) fn connections(&self, machine: Machine) -> u64 {
         let inner = self.inner();
         inner
@@ -167,14 +167,14 @@ impl Faults {
         }
     }
 
-    /// The machine's tasks are being dropped, or not any more. Tokio drops them in an order that
-    /// depends on what else the process has run, so the first stream that goes takes all others of
-    /// the machine with it, in the order in which they were opened.
+    /// Marks that the machine's tasks are being dropped, or no longer. Tokio drops them in an order
+    /// that depends on what else the process has run. So the first stream that is dropped closes
+    /// all others of the machine with it, in the order in which they were opened.
     pub(super) fn dying(&self, machine: Machine, dying: bool) {
         self.inner().machines[machine].dying = dying;
     }
 
-    /// The machine starts anew: nothing of what ran on it is left.
+    /// Removes what ran on the machine, which starts anew.
     pub(super) fn reset(&self, machine: Machine) {
         let mut inner = self.inner();
         let state = &mut inner.machines[machine];
@@ -184,10 +184,10 @@ impl Faults {
         state.listeners.clear();
     }
 
-    /// Resets all connections between two machines; how many.
+    /// Resets all connections between two machines, and returns their number.
     pub(super) fn sever(&self, a: Machine, b: Machine) -> u64 {
         let mut inner = self.inner();
-        // Each connection has two ends, unless one of them is not there yet or not any more.
+        // A connection has two ends here, unless one of them is not open yet or closed already.
         let mut ends = [0, 0];
         for open in inner.streams.values_mut().filter(|open| !open.severed) {
             let side = match (open.me, open.other) {
@@ -203,31 +203,31 @@ impl Faults {
         ends[0].max(ends[1])
     }
 
-    /// The machine's clock is wrong from now on.
+    /// Sets the error of a machine's clock from now on.
     pub(super) fn skew(&self, machine: Machine, skewed: ClockError, now: Duration) {
         let clock = &mut self.inner().machines[machine].clock;
         clock.set(skewed, now);
     }
 
-    /// A client's clock is wrong from now on.
+    /// Sets the error of a client's clock from now on.
     pub(super) fn skew_client(&self, client: &Name, skewed: ClockError, now: Duration) {
         let mut inner = self.inner();
         let clock = inner.clients.entry(client.clone()).or_default();
         clock.set(skewed, now);
     }
 
-    /// How wrong a machine's clock is.
+    /// The error of a machine's clock.
     pub(super) fn error(&self, machine: Machine, now: Duration) -> ClockError {
         self.inner().machines[machine].clock.error(now)
     }
 
-    /// How wrong a client's clock is.
+    /// The error of a client's clock.
     pub(super) fn client_error(&self, client: &Name, now: Duration) -> ClockError {
         let clock = self.inner().clients.get(client).copied();
         clock.unwrap_or_default().error(now)
     }
 
-    /// What a client's clock shows.
+    /// Reads a client's clock.
     pub(super) fn client_now(&self, client: &Name) -> Timestamp {
         self.inner()
             .clients
@@ -236,7 +236,7 @@ impl Faults {
             .read()
     }
 
-    /// How often a client's clock was read.
+    /// The number of times a client's clock was read.
     pub(super) fn client_reads(&self, client: &Name) -> u64 {
         self.inner().clients.get(client).map_or(0, Clock::reads)
     }
@@ -276,12 +276,12 @@ pub struct SimNet {
 }
 
 impl SimNet {
-    /// What this client's clock shows.
+    /// Reads this client's clock.
     pub(super) fn client_now(&self, client: &Name) -> Timestamp {
         self.faults.client_now(client)
     }
 
-    /// A connection to another machine is tried.
+    /// Counts an attempt to connect to another machine.
     fn dial(&self, to: &Address) -> Option<Dial> {
         let mut inner = self.faults.inner();
         let target = inner.machine(&to.host)?;
@@ -354,7 +354,7 @@ impl Net for SimNet {
     }
 }
 
-/// A connection that is being tried, and given up when this is dropped before it ended.
+/// An attempt to connect. It counts as given up if it is dropped before its end.
 struct Dial {
     faults: Faults,
     target: Machine,
@@ -378,7 +378,7 @@ impl Drop for Dial {
     }
 }
 
-/// A connection that can be reset.
+/// A stream whose connection can be reset.
 pub struct SimStream {
     stream: Slot,
     id: u64,
@@ -386,7 +386,7 @@ pub struct SimStream {
 }
 
 impl SimStream {
-    /// Fails if the connection was reset; remembers which task to wake when it is.
+    /// Fails if the connection was reset. Otherwise keeps the task's waker for a later reset.
     fn check(&self, context: &Context<'_>, writes: bool) -> io::Result<()> {
         let mut inner = self.faults.inner();
         let Some(open) = inner.streams.get_mut(&self.id) else {
@@ -405,7 +405,7 @@ impl SimStream {
     }
 }
 
-/// Does something with a stream, if it is still there.
+/// Applies `act` to a stream; fails if the stream was closed.
 fn on<T>(
     slot: &Slot,
     act: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,

@@ -1,11 +1,11 @@
-//! A run that goes on by hand: every message that carries updates from one server to another waits until it is chosen,
-//! and so does every step.
+//! A run by hand: every message between servers that carries updates waits until it is chosen, and
+//! so does every step.
 //!
-//! Everything else takes its course. Clients and their servers talk as ever; what goes between servers and carries no
-//! update (greetings, heartbeats, questions and words of a synchronisation, the ends of connections) arrives a tick
-//! after it was sent, unless something that waits is before it on its connection; and what is sent to a server that
-//! does not run arrives nowhere. Between two choices as much time passes as all that takes, and no more, unless there
-//! is nothing to choose: only then do timers count.
+//! Everything else happens by itself. Clients talk to their servers as usual. Messages between
+//! servers without an update (handshakes, heartbeats, queries of a synchronisation, ends of
+//! connections) arrive a tick after they were sent, unless a waiting message is before them on
+//! their connection. Messages to a server that does not run are lost. Between two choices only as
+//! much time passes as these take, unless nothing can be chosen: only then do timers matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -18,22 +18,23 @@ use crate::herd::ServerId;
 use crate::scenario::Choice;
 use crate::sim::Chooser;
 
-/// A segment under way that carries updates: from where to where, and which of its connection.
+/// Identifies a segment in flight that carries updates: sender, receiver, and its number on the
+/// connection.
 type Key = (SocketAddr, SocketAddr, u64);
 
-/// The driver of such a run.
+/// The driver of a run by hand.
 pub(super) struct ByHand<'d, 's, 'c> {
     driver: &'d mut Driver<'s>,
     chooser: &'c mut dyn Chooser,
     addresses: BTreeMap<IpAddr, ServerId>,
-    /// Segments that wait, by the order in which they came up.
+    /// Waiting segments, each with its rank in the order in which they became possible.
     waiting: BTreeMap<Key, u64>,
     came_up: u64,
-    /// The time, as the scenario has it, of the step that was done last.
+    /// The scenario's time of the last performed step.
     done: Option<Duration>,
-    /// Whom the last choice is about, if there was one.
+    /// The servers that the last choice concerns; `None` before the first.
     about: Option<BTreeSet<ServerId>>,
-    /// How many events there were then.
+    /// The number of events at the last choice.
     events: usize,
 }
 
@@ -51,7 +52,8 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         }
     }
 
-    /// Lets the herd start, and then does one thing after the other until nothing is left.
+    /// Waits until the herd is up, and then performs one choice after the other until nothing is
+    /// left.
     pub(super) fn run(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<RunEnd, SimError> {
         let servers = self.driver.scenario.herd.ids();
         let address = |id: ServerId| sim.lookup(&*self.driver.scenario.herd.server(id).name);
@@ -100,7 +102,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         self.driver.is_settled(sim.elapsed(), Duration::ZERO)
     }
 
-    /// From now on nothing goes from server to server by itself.
+    /// Holds all links: from now on messages between servers are delivered by hand.
     fn hold(&self, sim: &turmoil::Sim<'static>) {
         let herd = &self.driver.scenario.herd;
         for link in herd.links() {
@@ -109,8 +111,9 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         }
     }
 
-    /// What can be chosen: what waits, in the order in which it came up, and behind that the next step, if it is done
-    /// at any moment after the one before, or if nothing else is left to happen first.
+    /// The options: the waiting messages, in the order in which they became possible, then the next
+    /// step. The step is an option if its time is that of the step before it, or if nothing else is
+    /// left to happen first.
     fn options(&self, sim: &turmoil::Sim<'static>) -> Vec<Choice> {
         let mut waiting: Vec<(u64, Key)> =
             self.waiting.iter().map(|(key, at)| (*at, *key)).collect();
@@ -120,7 +123,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
             let ends = [from, to].map(|at| self.addresses.get(&at.ip()).copied());
             if let [Some(from), Some(to)] = ends {
                 let delivery = Choice::Delivery(from, to);
-                // Of two connections between the same servers the older one goes first.
+                // If two connections join the same servers, the older one's message comes first.
                 if !options.contains(&delivery) {
                     options.push(delivery);
                 }
@@ -135,7 +138,8 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         options
     }
 
-    /// Delivers all segments that need no choice; whether there were any. Notes which ones wait.
+    /// Delivers all segments that need no choice, and notes the others as waiting. Returns whether
+    /// it delivered any.
     fn deliver_the_rest(&mut self, sim: &turmoil::Sim<'static>) -> bool {
         let mut before = std::mem::take(&mut self.waiting);
         let mut closed: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
@@ -185,14 +189,14 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
             Choice::Step => {
                 self.about = Some(BTreeSet::new());
                 self.step(sim)?;
-                // What starts anew is held again.
+                // The links of a restarted server must be held again.
                 self.hold(sim);
             }
         }
         Ok(())
     }
 
-    /// Delivers what has waited longest on this way.
+    /// Delivers the message that has waited longest in this direction.
     fn deliver(&mut self, sim: &turmoil::Sim<'static>, way: (ServerId, ServerId)) {
         let goes = |key: &Key| {
             let ends = [key.0, key.1].map(|at| self.addresses.get(&at.ip()).copied());
@@ -214,7 +218,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         });
     }
 
-    /// Does the next step: all that the scenario's file says at one place, for one time.
+    /// Performs the next step: all actions of one place in the scenario's file and one time.
     fn step(&mut self, sim: &mut turmoil::Sim<'static>) -> Result<(), SimError> {
         let Some(&(at, place, _)) = self.driver.todo.front() else {
             return Ok(());
@@ -229,7 +233,8 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
         Ok(())
     }
 
-    /// Says who did anything, or was meant, since the last choice.
+    /// Reports the footprint of the last choice: the servers that it concerned, and those that did
+    /// anything since.
     fn tell_who_was_touched(&mut self) {
         let Some(mut touched) = self.about.take() else {
             return;
@@ -241,7 +246,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
     }
 }
 
-/// The number of a segment that carries updates.
+/// The number of a segment that carries updates; `None` for other segments.
 fn carried(protocol: &Protocol) -> Option<u64> {
     match protocol {
         Protocol::Tcp(Segment::Data(number, bytes)) => {
@@ -254,7 +259,7 @@ fn carried(protocol: &Protocol) -> Option<u64> {
     }
 }
 
-/// The servers that something is done to.
+/// The servers that an action concerns.
 fn concerned(todo: &Todo) -> Vec<ServerId> {
     match todo {
         Todo::Do(operation, _) => operation.servers(),

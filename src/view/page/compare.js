@@ -1,9 +1,9 @@
-// Two runs beside each other: which updates spread otherwise, and how.
+// Compares two runs: which updates spread differently, and how.
 
-/** So many differences are listed. */
+/** The maximum number of updates in the table of differences. */
 const MOST_DIFFERENT = 60;
 
-/** For each update of two traces what is different; updates are the same by their names. */
+/** The differences of each update between two traces; updates are matched by name. */
 function differences(a, b) {
   const others = new Map(b.updates.map((update) => [update.name, update]));
   const found = [];
@@ -70,7 +70,10 @@ class Compare {
     new Gestures(this.diagram, tip, app);
   }
 
-  /** Answers, faults, expectations, links and what is held in the end differ in words only, which Rust wrote. */
+  /**
+   * A link to all differences in words. Rust wrote them, and only they include answers, faults,
+   * expectations, links and the records at the end.
+   */
   inWords() {
     const [first, second] = [this.trace.index, this.other.index].sort((a, b) => a - b);
     const words = document.querySelector(`[data-differences="${first} ${second}"]`);

@@ -1,14 +1,15 @@
-// The space-time diagram: lifelines from left to right, messages sloping from the moment of sending to that of arrival.
-// A drawing costs what can be seen: messages are found by bisection, and those that lie side by side are one band.
+// The space-time diagram: horizontal lifelines, and messages that slope from the moment of sending
+// to that of arrival. The cost of drawing depends on what is visible: visible messages are found by
+// bisection, and adjacent ones are drawn as one band.
 
-/** From so many messages in sight on, those that lie side by side are drawn as bands, without heads. */
+/** With more visible messages than this, adjacent ones are drawn as bands, without arrowheads. */
 const DENSE = 1500;
-/** Of more faults in sight only the long ones are named. */
+/** With more visible faults than this, only long ones get labels. */
 const MOST_NAMED = 14;
-/** So near each other, in pixels, is side by side. */
+/** The maximum distance of adjacent messages, in pixels. */
 const SAME = 2.5;
 
-/** In a herd of more servers duplicates are faint: there are so many that news would not be seen among them. */
+/** In a herd of more servers, duplicates are faint, so that useful messages stand out. */
 const LARGE = 16;
 
 class Diagram {
@@ -32,7 +33,7 @@ class Diagram {
     this.draw();
   }
 
-  /** Whether a message belongs to what is shown at all. */
+  /** Whether the options show messages of this kind. */
   shows(message) {
     const kind = this.trace.classOf(message);
     const { options } = this.app;
@@ -126,12 +127,12 @@ class Diagram {
         free = this.drawTime(at, clamp(Math.ceil(-Math.log10(step / 1e9)), 0, 9), free);
         isTold = true;
       }
-      // Between two folds there may be no round moment.
+      // A short part between two folds may contain no round time.
       if (!isTold) free = this.drawTime((Math.max(t0, from) + last) / 2, 2, free);
     }
   }
 
-  /** Writes a moment above its place, if there is room to the right of `free`; returns what is taken then. */
+  /** Writes a time above its position, unless that is left of `free`; returns the new `free`. */
   drawTime(at, decimals, free) {
     const { context, view, colors } = this;
     const [x, label] = [view.x(at), `${(at / 1e9).toFixed(decimals)} s`];
@@ -142,7 +143,7 @@ class Diagram {
     return x + half + 8;
   }
 
-  /** A stretch in which nothing happens: the paper is torn there. */
+  /** Draws a folded stretch as a gap with torn edges. */
   drawBreak(t0, t1) {
     const { context, view, colors } = this;
     const [x0, x1] = [view.x(t0), view.x(t1)];
@@ -200,7 +201,7 @@ class Diagram {
     if (update !== undefined) this.drawHolding(update);
   }
 
-  /** A server's lifeline: solid while it runs in sync, dashed while it does not, gone and hatched while it is down. */
+  /** A server's lifeline: solid while in sync, dashed while not, hatched while down. */
   drawServer(lane, y) {
     const { context, trace, timelines, colors, view } = this;
     const [from, to] = view.times();
@@ -255,7 +256,7 @@ class Diagram {
     context.globalAlpha = 1;
   }
 
-  /** A fault of links: a thin band along each lifeline that it touches, tied together where it begins. */
+  /** A fault of links: thin bands along the affected lifelines, connected at both ends. */
   drawCut(fault) {
     const { context, view, colors } = this;
     const [from, to] = view.times();
@@ -285,7 +286,7 @@ class Diagram {
     const inSight = trace.faults.filter((fault) => (fault.to ?? Infinity) >= from && fault.from <= to && fault.lanes.length > 0);
     for (const fault of inSight) {
       const end = fault.to ?? Infinity;
-      // Of many faults only those are named that have room for it.
+      // With many faults, only those with room for it get labels.
       if (inSight.length > MOST_NAMED && view.x(Math.min(end, to)) - view.x(Math.max(fault.from, from)) < 60) continue;
       const x = Math.max(view.x(Math.max(fault.from, from)), this.gutter) + 4;
       const top = Math.min(...fault.lanes.map((lane) => this.yOf(lane)));
@@ -305,7 +306,7 @@ class Diagram {
     }
   }
 
-  /** From when to when each server held the selected update. */
+  /** Highlights each lifeline while its server holds the selected update. */
   drawHolding(update) {
     const { context, trace, timelines, colors, view } = this;
     const [from, to] = view.times();
@@ -326,7 +327,7 @@ class Diagram {
     context.globalAlpha = 1;
   }
 
-  /** The messages in sight that are shown, by what they are: dim ones first, then those that are lit. */
+  /** Draws the visible messages by kind: dim ones first, then highlighted ones. */
   drawMessages() {
     const { trace, view } = this;
     const [from, to] = view.times();
@@ -384,7 +385,7 @@ class Diagram {
     context.globalAlpha = 1;
   }
 
-  /** The slope of a message: [x1, y1, x2, y2]. What nobody heard ends on its way. */
+  /** A message's line as [x1, y1, x2, y2]. The line of a lost message ends on its way. */
   slope(message) {
     const { trace, view } = this;
     const [y1, y2] = [this.yOf(trace.from[message]), this.yOf(trace.to[message])];
@@ -393,7 +394,7 @@ class Diagram {
     return [x1, y1, x1 + Math.min((x2 - x1) * 0.6, 60), y1 + (y2 - y1) * 0.6];
   }
 
-  /** Where it is dense, messages side by side are one slanted band; one that stands alone stays a line. */
+  /** Draws adjacent messages as one slanted band, and a message without neighbours as a line. */
   drawDense(messages, alpha) {
     const { context, trace } = this;
     const [bands, lines] = [new Path2D(), new Path2D()];
@@ -428,7 +429,7 @@ class Diagram {
     context.globalAlpha = 1;
   }
 
-  /** The hops with which each server took the selected update in. */
+  /** Marks where each server accepted the selected update, with the number of hops. */
   drawArrivals() {
     const selected = this.selection();
     if (selected?.update === undefined) return;
@@ -488,7 +489,7 @@ class Diagram {
     });
   }
 
-  /** The message at a pixel, or -1. */
+  /** The message nearest to a pixel, or -1 if none is near. */
   messageAt(x, y) {
     const { trace, view } = this;
     const [from, to] = [view.timeAt(x - 300), view.timeAt(x + 300)];
@@ -508,7 +509,7 @@ class Diagram {
   }
 }
 
-/** How far a point is from a line. */
+/** The distance of a point from a line segment. */
 function distance(x, y, x1, y1, x2, y2) {
   const [dx, dy] = [x2 - x1, y2 - y1];
   const share = clamp(((x - x1) * dx + (y - y1) * dy) / (dx * dx + dy * dy || 1), 0, 1);

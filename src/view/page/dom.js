@@ -1,5 +1,5 @@
-// What all parts of the page use to make elements. Text from a trace goes into the page by textContent and
-// setAttribute alone: nothing here, or anywhere, parses it as HTML.
+// Helpers to build elements. Text from a trace enters the page by textContent and setAttribute
+// alone: nothing in the page parses it as HTML.
 
 const byId = (id) => document.getElementById(id);
 
@@ -8,12 +8,12 @@ function el(tag, attributes = {}, ...children) {
   return dressed(document.createElement(tag), attributes, children);
 }
 
-/** The same in SVG. */
+/** An SVG element with attributes and children, as `el` makes for HTML. */
 function svg(tag, attributes = {}, ...children) {
   return dressed(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
-/** Puts these children into an element, in place of those that it has; what is null or false is left out. */
+/** Replaces the children of an element; null, undefined and false are left out. */
 function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }
@@ -28,13 +28,13 @@ function dressed(element, attributes, children) {
   return element;
 }
 
-/** A button; one with a sign for its name says what it does to who can't see it. */
+/** A button. If its text is only a sign, `label` is its name for screen readers. */
 function button(sign, label, action, attributes = {}) {
   const named = sign === label ? {} : /[a-z]/i.test(sign) ? { title: label } : { "aria-label": label, title: label };
   return el("button", { type: "button", onclick: action, ...named, ...attributes }, sign);
 }
 
-/** Tells each cell of a table what stands above it, for where there is no room beside each other. */
+/** Copies each column's title to its cells, for narrow screens, where cells are stacked. */
 function label(table) {
   const titles = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
   for (const row of table.tBodies[0].rows) {
@@ -43,16 +43,16 @@ function label(table) {
   return table;
 }
 
-/** Seconds since the beginning, with as many decimals as there is to show. */
+/** Seconds since the beginning: three decimals if they are exact, otherwise up to nine. */
 function moment(nanos) {
   const seconds = nanos / 1e9;
   return nanos % 1e6 === 0 ? seconds.toFixed(3) : seconds.toFixed(9).replace(/0+$/, "");
 }
 
-/** The same for a moment between two events: to the millisecond. */
+/** Seconds since the beginning, rounded to the millisecond, for moments between events. */
 const about = (nanos) => (nanos / 1e9).toFixed(3);
 
-/** How long something takes, with its unit. */
+/** A duration with its unit, to three significant digits. */
 function span(nanos) {
   if (nanos === 0) return "0s";
   const short = (value) => String(Number(value.toPrecision(3)));
@@ -62,12 +62,15 @@ function span(nanos) {
   return `${short(nanos)}ns`;
 }
 
-/** A number with its digits in threes, as everywhere else. */
+/** A number with a comma between groups of three digits, as in all reports. */
 const grouped = (number) => number.toLocaleString("en");
 const count = (number, thing) => `${grouped(number)} ${thing}${number === 1 ? "" : "s"}`;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** The first index in `0..length` for which `holds` is true, where it is false before and true behind. */
+/**
+ * The first index in `0..length` for which `holds` is true, by bisection: `holds` must be false
+ * before that index and true from it on.
+ */
 function firstWhere(length, holds) {
   let low = 0;
   let high = length;
@@ -79,7 +82,7 @@ function firstWhere(length, holds) {
   return low;
 }
 
-/** Calls `draw` once before the next picture, however often it is asked to. */
+/** Returns a function that calls `draw` once before the next frame, however often it is called. */
 function onceAFrame(draw) {
   let asked = false;
   return () => {

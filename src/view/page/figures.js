@@ -1,6 +1,7 @@
-// Figures: the way of the selected update beside what was possible, what it cost, and how all updates did together.
+// Figures: the route of the selected update to each server beside the best possible one, its cost,
+// and statistics of all updates.
 
-/** From so many arrivals on their distribution says more than a list. */
+/** From this number of arrivals on, their distribution is shown, too. */
 const MANY = 12;
 
 class Figures {
@@ -47,7 +48,7 @@ class Figures {
       this.cost(sends, "This update"));
   }
 
-  /** Messages that were of use, that were not, and that never arrived, beside what a flood costs when nothing is wrong. */
+  /** A bar of useful, duplicate and lost messages, beside the cost of a flood without faults. */
   cost([useful, duplicate, lost], title, updates = 1) {
     const all = useful + duplicate + lost;
     const flood = this.trace.raw.flood;
@@ -59,7 +60,7 @@ class Figures {
     return el("div", { class: "cost" }, el("p", {}, `${title}: ${count(all, "message")} between servers${plain}`), all > 0 ? bar : null);
   }
 
-  /** What can be said of all updates together. */
+  /** Statistics of all updates together. */
   whole() {
     const { trace } = this;
     const parts = [];
@@ -87,12 +88,12 @@ class Figures {
   }
 }
 
-/** An answer of Places by itself: its event's words are what Places does. */
+/** An answer of Places without the verb with which its event's words begin. */
 function answerWords(words) {
   return words.replace(/^(answers|has an answer) with /, "").replace(/, and (.*)$/, " ($1)");
 }
 
-/** A delay as a bar, with a tick at the least that was possible. */
+/** A delay as a bar, with a tick at the shortest possible delay. */
 function delayBar({ delay, fastest }, most) {
   const wide = (value) => (120 * value) / most;
   return svg("svg", { width: 128, height: 12, viewBox: "0 0 128 12", "aria-hidden": "true", class: "delay" },
@@ -100,7 +101,7 @@ function delayBar({ delay, fastest }, most) {
     fastest === null ? null : svg("path", { d: `M${wide(fastest) + 0.75} 0V12`, class: "least" }));
 }
 
-/** How many arrivals took how long. */
+/** A histogram of the arrivals' delays. */
 function histogram(delays) {
   const most = delays[delays.length - 1];
   const bins = new Array(24).fill(0);

@@ -1,7 +1,8 @@
-// Time with its quiet stretches folded. Where nothing happens that the diagram shows for much longer than a message takes, the stretch gets a
-// small fixed room and a mark that says how long it was. Busy time keeps its scale, so slopes can be compared.
+// Folds quiet stretches of time. A stretch without visible events that is much longer than a
+// message's delay gets a small fixed width and a label with its duration. Busy stretches keep one
+// scale, so slopes can be compared.
 
-/** Quiet for so many times as long as a message mostly takes is folded. */
+/** Quiet stretches longer than this number of typical delays are folded. */
 const QUIET = 6;
 
 class Fold {
@@ -29,7 +30,7 @@ class Fold {
     const parts = [];
     const busy = merged.reduce((sum, [begin, finish]) => sum + finish - begin, 0);
     const quiet = merged.length + 1;
-    // Folded stretches together take no more than some third of the width.
+    // Folded stretches take at most about a third of the width together.
     const room = Math.max(Math.min(typical, (busy * 0.5) / quiet), (busy * 0.2) / quiet, 1);
     let at = this.from;
     let width = 0;
@@ -47,7 +48,7 @@ class Fold {
     return parts;
   }
 
-  /** Where a time is. */
+  /** The position of a time. */
   place(time) {
     const { parts } = this;
     const index = firstWhere(parts.length, (at) => parts[at].t1 >= time);
@@ -55,7 +56,7 @@ class Fold {
     return found.w0 + ((time - found.t0) * (found.w1 - found.w0)) / (found.t1 - found.t0);
   }
 
-  /** What time it is at a place. */
+  /** The time at a position. */
   time(place) {
     const { parts } = this;
     const index = firstWhere(parts.length, (at) => parts[at].w1 >= place);
@@ -68,13 +69,13 @@ function part(t0, t1, w0, w1, folded) {
   return { t0, t1, w0, w1, folded };
 }
 
-/** The stretches of a trace in which something happens that is shown. */
+/** The stretches of a trace with visible events. */
 function busyStretches(trace, shows) {
   const busy = [];
   for (let m = 0; m < trace.messageCount; m++) {
     if (!shows(m)) continue;
     const [begin, end] = [trace.begins[m], trace.heard[m] > 0 ? trace.ends[m] : trace.begins[m]];
-    // While a message is held up for long, nothing happens.
+    // Only the ends of a message count if it takes long: nothing happens in between.
     if (end - begin <= trace.typical * QUIET) busy.push([begin, end]);
     else busy.push([begin, begin], [end, end]);
   }

@@ -1,4 +1,4 @@
-// Hands on the diagram: drag, wheel, pinch, hover, click, and keys while it has the focus.
+// Gestures on the diagram: drag, wheel, pinch, hover, click, and keys while it has the focus.
 
 class Gestures {
   constructor(diagram, tip, app) {
@@ -21,7 +21,10 @@ class Gestures {
     return [event.clientX - box.left, event.clientY - box.top];
   }
 
-  /** The wheel alone moves the page; sideways it moves the diagram, with Ctrl or ⌘ (or a pinch) it zooms. */
+  /**
+   * The wheel alone scrolls the page. Sideways it pans the diagram; with Ctrl or ⌘ (or a pinch) it
+   * zooms.
+   */
   wheel(event) {
     const { view } = this.diagram;
     if (event.ctrlKey || event.metaKey) view.zoom(Math.exp(clamp(event.deltaY, -60, 60) / 120), this.place(event)[0]);
@@ -93,7 +96,7 @@ class Gestures {
     tip.style.top = `${below + tip.offsetHeight > box.height && above > 0 ? above : below}px`;
   }
 
-  /** Arrows go from message to message, Enter lights what belongs together. */
+  /** Arrow keys move from message to message; Enter selects the focused message. */
   key(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const steps = { ArrowRight: 1, ArrowLeft: -1 };
@@ -112,7 +115,7 @@ class Gestures {
     event.stopPropagation();
   }
 
-  /** The next message that is shown, and lit where some are. */
+  /** The next visible message; only highlighted ones count if something is selected. */
   next(step) {
     const { diagram } = this;
     const { trace } = diagram;
@@ -137,7 +140,7 @@ class Gestures {
   }
 }
 
-/** A message in a sentence. */
+/** A message as one sentence. */
 function messageWords(trace, message) {
   const look = LOOKS[trace.classOf(message)];
   const delay = trace.heard[message] > 0 ? `takes ${span(trace.ends[message] - trace.begins[message])}` : "never arrived";
@@ -146,7 +149,7 @@ function messageWords(trace, message) {
   return `${from} → ${trace.name(trace.to[message])}: ${look.words}${hops}, ${delay}. ${trace.words(trace.sent[message])}`;
 }
 
-/** The same in lines, with what made it and what came of it. */
+/** A message as the lines of its tooltip, with its cause. */
 function describeMessage(trace, message) {
   const sent = trace.sent[message];
   const heard = trace.heard[message];
@@ -170,7 +173,7 @@ function describeMessage(trace, message) {
   return lines;
 }
 
-/** An event in a sentence. */
+/** An event as one sentence. */
 function eventWords(trace, event) {
   const who = trace.who[event] >= 0 ? trace.name(trace.who[event]) : "";
   const kind = trace.kindOf(event);

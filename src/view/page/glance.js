@@ -1,6 +1,6 @@
-// The story in one glance: what it is, how it ended, how to run it again; the selected update in sentences; expectations.
+// The head of the page: title, verdict and command; the selected update in sentences; expectations.
 
-/** So many broken expectations are told at the top; all are below. */
+/** The maximum number of failed expectations at the top; all of them are below. */
 const MOST_AT_TOP = 2;
 
 function drawGlance(app, header) {
@@ -37,7 +37,7 @@ function drawGlance(app, header) {
   );
 }
 
-/** What failed, before anything else is told; null if nothing was. */
+/** The first failed expectations, above everything else; null if all passed. */
 function brokenInShort({ trace }) {
   const { broken } = trace;
   if (broken.length === 0) return null;
@@ -49,7 +49,7 @@ function brokenInShort({ trace }) {
     more > 0 ? el("li", {}, el("a", { href: "#expectations" }, `and ${grouped(more)} more`)) : null);
 }
 
-/** The update that is selected, in sentences, and the choice of another. */
+/** The selected update in sentences, and a list to choose another. */
 class UpdateCard {
   constructor(app, trace, section) {
     Object.assign(this, { app, trace, section });
@@ -95,7 +95,7 @@ class UpdateCard {
   }
 }
 
-/** Expectations: those that were broken with the events that show it, those that held to be unfolded. */
+/** The expectations: failed ones with the events that show the failure, passed ones folded. */
 function drawExpectations(app, section) {
   const { trace } = app;
   const { broken } = trace;

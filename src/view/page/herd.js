@@ -1,8 +1,8 @@
-// The herd as a picture: servers and links as they were at the moment at hand, and messages on their way.
+// A map of the herd: servers and links at the current time, and the messages in flight.
 
-/** So many messages are shown under way at once. */
+/** The maximum number of messages in flight that are shown. */
 const MOST_UNDER_WAY = 150;
-/** From so many on only those are shown that are lit, if any are. */
+/** With more messages in flight than this, only highlighted ones are shown if there are any. */
 const CROWDED = 40;
 
 class HerdPicture {
@@ -11,7 +11,7 @@ class HerdPicture {
     this.timelines = app.timelinesOf(trace);
     const count = trace.servers.length;
     const links = trace.links.map(([a, b]) => [trace.servers.indexOf(a), trace.servers.indexOf(b)]);
-    // A large herd stands upright, beside its diagram, which is high.
+    // The map of a large herd is in portrait format, because the diagram beside it is tall.
     this.small = count > LARGE;
     [this.width, this.height] = this.small ? [420, 640] : [420, 320];
     const [sides, ends] = this.small ? [22, 26] : [56, 44];
@@ -49,7 +49,8 @@ class HerdPicture {
       const way = svg("line", { x1, y1, x2, y2, class: "way" });
       const turn = (Math.atan2(y2 - y1, x2 - x1) * 180) / Math.PI;
       const chevron = svg("path", { d: "M-5 -7L4 0L-5 7" });
-      // What went in vain has a line of its own on either side, one for each direction: over the way it would hide.
+      // Duplicates have an arrow for each direction beside the link, where they do not hide its
+      // route.
       const vain = [this.beside([x1, y1], [x2, y2]), this.beside([x2, y2], [x1, y1])];
       const sign = svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 + 4, class: "sign", "text-anchor": "middle" });
       const title = svg("title");
@@ -59,7 +60,7 @@ class HerdPicture {
     });
     this.dots = svg("g", { "aria-hidden": "true" });
     const nodes = svg("g");
-    // Signs are for eyes alone: the node's label says what they mean.
+    // Signs are hidden from screen readers, since the node's label says the same.
     const marks = svg("g", { "aria-hidden": "true", class: "marks" });
     const radius = this.small ? 9 : 17;
     this.nodes = new Map(this.trace.servers.map((lane) => {
@@ -87,7 +88,7 @@ class HerdPicture {
     this.picture.append(lines, this.dots, nodes, marks);
   }
 
-  /** A dashed arrow to the right of the straight way from one server to another, between their discs. */
+  /** A dashed arrow from one server to another, to the right of the link, between their discs. */
   beside([x1, y1], [x2, y2]) {
     const far = Math.hypot(x2 - x1, y2 - y1) || 1;
     const [dx, dy] = [(x2 - x1) / far, (y2 - y1) / far];
@@ -157,7 +158,10 @@ class HerdPicture {
     });
   }
 
-  /** The links by which the selected update came to somebody, with who told it; and how often it went in vain, from whom to whom. */
+  /**
+   * The links on which the selected update first reached a server, each with the sender; and the
+   * number of its duplicates from each server to another.
+   */
   waysOf(update, event) {
     const [news, vain] = [new Map(), new Map()];
     if (update === undefined) return { news, vain };
@@ -203,7 +207,7 @@ class HerdPicture {
     return shape;
   }
 
-  /** Clients and Places are outside: what they say comes from there. */
+  /** The two ends of a message. Clients and Places are outside the map, beside the server. */
   endsOf(message) {
     const { trace } = this;
     const [from, to] = [this.points.get(trace.from[message]), this.points.get(trace.to[message])];

@@ -1,4 +1,4 @@
-// Keys that work anywhere on the page but where something is typed or chosen.
+// Keys that work anywhere on the page except in fields where text is typed or a value chosen.
 
 const KEYS = [
   ["Space", "play or pause", (app) => app.transport.toggle()],

@@ -1,8 +1,8 @@
-// Where the servers of a herd stand in its picture. No chance in it: the same herd looks the same every time.
+// The positions of servers on the map. They are deterministic: a herd always looks the same.
 
 /**
- * Places in a unit square, by stress majorisation: as far apart in the picture as they are in links. A herd in which
- * nearly everybody is linked with everybody stands in a ring.
+ * Positions in a unit square by stress majorisation: distances on the map are proportional to those
+ * in links. A herd that is nearly a full mesh is arranged as a ring.
  */
 function layOut(count, links) {
   const ring = ringOrder(count, links).map((_, at, order) => order.indexOf(at));
@@ -15,7 +15,7 @@ function layOut(count, links) {
   return square(points);
 }
 
-/** Moves points that are nearer than `least` apart from each other, within a box. */
+/** Moves points apart that are nearer to each other than `least`, within a box. */
 function spreadApart(points, least, [width, height]) {
   for (let round = 0; round < 80; round++) {
     for (let a = 0; a < points.length; a++) {
@@ -32,7 +32,7 @@ function spreadApart(points, least, [width, height]) {
   return points;
 }
 
-/** Who follows whom around a ring: each next one is linked with the last if that can be. */
+/** The order of servers around a ring: each is followed by a neighbour if one is left. */
 function ringOrder(count, links) {
   const neighbours = Array.from({ length: count }, () => []);
   for (const [a, b] of links) {
@@ -52,7 +52,10 @@ function ringOrder(count, links) {
   return order;
 }
 
-/** How many links apart any two are; those that no way joins are as far as the farthest, and one. */
+/**
+ * The distance of any two servers in links. Unconnected pairs count as one link more than the
+ * greatest distance.
+ */
 function distances(count, links) {
   const neighbours = Array.from({ length: count }, () => []);
   for (const [a, b] of links) {
@@ -78,7 +81,10 @@ function distances(count, links) {
   return rows.map((row) => row.map((far) => Math.min(far, most + 1)));
 }
 
-/** Each point goes to the mean of where the others want it, by the inverse square of their distance; some hundred times. */
+/**
+ * Moves each point repeatedly to the mean of the positions that the others want for it, weighted by
+ * the inverse square of their distance in links.
+ */
 function relax(points, wanted) {
   for (let round = 0; round < 150; round++) {
     for (let a = 0; a < points.length; a++) {
@@ -97,7 +103,10 @@ function relax(points, wanted) {
   }
 }
 
-/** Turned so that the longest extent lies flat and the first one stands left, then stretched to the unit square. */
+/**
+ * Rotates the points so that the longest extent is horizontal and the first point is on the left,
+ * then stretches them to the unit square.
+ */
 function square(points) {
   const middle = [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
   let [xx, yy, xy] = [0, 0, 0];

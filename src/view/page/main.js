@@ -1,24 +1,26 @@
-// The page as a whole: what is shown, selected and watched, at what moment; the parts are told when one of these changes.
+// The page as a whole. It holds the shown trace, the selection, the watched server and the current
+// time, and redraws the parts when one of these changes.
 //
-// For tests there is `window.herdView`, which only reads and does what a user could do:
+// Tests use `window.herdView`, which only reads, and does what a user could do:
 //   ready           true once everything is drawn
 //   opened          milliseconds from the start of this script until then
 //   traces()        for each trace: { title, events, messages, updates, servers, faults }
-//   counts()        the messages of the trace shown, by what they are, and how many never arrived
-//   drawn()         of the last drawing: messages in sight, lit ones, lines that it took
+//   counts()        the number of messages of the shown trace, by kind, and of those never arrived
+//   drawn()         of the last drawing: visible messages, highlighted ones, strokes
 //   select(i)       selects update i; selectMessage(m) message m; null selects nothing
 //   selected()      { update } or { message } or { event } or null
-//   lit()           the numbers of the events that are lit
-//   litMessages()   the messages that are lit
+//   lit()           the numbers of the highlighted events
+//   litMessages()   the highlighted messages
 //   messages()      each message: { sent, heard, from, to, class, update, hops }
 //   place(m)        where message m is drawn: { x1, y1, x2, y2 } in pixels of the canvas
 //   moveTo(ns), moveToEvent(n), step(n), stepFault(n), stepUpdate(n)
 //   now()           { time, event }
-//   memory(server)  what it holds now: { client: { location, time, origin, skew, event, hops, via } }; null while it is down
+//   memory(server)  its records: { client: { location, time, origin, skew, event, hops, via } };
+//                   null while the server is down
 //   links(server)   { neighbour: state }
 //   waiting(server) { neighbour: clients }
 //   view()          { from, to } in nanoseconds; zoom(factor), pan(pixels), fit()
-//   frame()         draws the diagram now and says how many milliseconds it took
+//   frame()         draws the diagram and returns how many milliseconds it took
 //   show(i), options({ fold, sync, heartbeats })
 
 class App {
@@ -52,7 +54,7 @@ class App {
     return `${"ABCDEFGHIJKLMNOPQRSTUVWXYZ"[trace.index] ?? trace.index + 1} ${source.split("/").pop()}${twice ? `, seed ${seed}` : ""}`;
   }
 
-  /** Shows this trace, from the start. */
+  /** Shows the trace with this index, as it is first opened. */
   show(index) {
     this.transport?.pause();
     this.trace = this.traces[index];
@@ -81,7 +83,10 @@ class App {
     this.begin();
   }
 
-  /** What a reader looks for first: the update of an expectation that was broken, else one that spread, else any. */
+  /**
+   * The update to select first: one of a failed expectation, otherwise one that spread, otherwise
+   * any.
+   */
   firstUpdate() {
     const broken = this.trace.broken.map((judged) => this.trace.updateOf(judged)).find((update) => update >= 0);
     if (broken !== undefined) return broken;
@@ -125,7 +130,10 @@ class App {
     for (const [kind, item] of this.legendOf) item.hidden = !there.has(kind);
   }
 
-  /** Where a reader begins: the selected update has just spread; a long run is shown around it only. */
+  /**
+   * Moves to the moment at which the selected update has spread. A long run is zoomed to its
+   * spread.
+   */
   begin() {
     const spread = this.selected ? this.trace.spreadOf(this.selected.update) : null;
     this.drawLegend();
@@ -158,12 +166,12 @@ class App {
     this.diagram.drawNow();
   }
 
-  // What is selected.
+  // The selection.
 
   /** `what` is { update }, { message }, { event } or null. `jump` moves the diagram and the time there. */
   select(trace, what, jump = false) {
     if (trace !== this.trace) {
-      // A message of the other run: select the update that it carries, in both.
+      // A message of the other run selects the update that it carries, in both runs.
       const update = what?.message !== undefined ? trace.carries[what.message] : what?.update ?? -1;
       if (update >= 0) this.selectNamed(trace.updates[update].name);
       return;
@@ -192,7 +200,7 @@ class App {
     if (this.lastUpdate >= 0) this.select(this.trace, { update: this.lastUpdate });
   }
 
-  /** What is selected in a trace, and which of its events are lit by it. */
+  /** The selection in a trace, with the events that it highlights. */
   selectionOf(trace) {
     if (!this.selected) return null;
     if (!this.lit.has(trace)) this.lit.set(trace, this.selectionIn(trace));
@@ -211,7 +219,7 @@ class App {
     if (what.update !== undefined) {
       const { sent, arrivals } = trace.updates[what.update];
       events = sent > 0 ? [sent] : arrivals.slice(0, 1).map((arrival) => arrival.event);
-      // Synchronisation brought it for a cause of its own.
+      // Synchronisation has causes of its own, so these are added.
       events.push(...arrivals.filter((arrival) => arrival.sync).flatMap(({ event }) => [event, trace.cause[event], trace.cause[trace.cause[event]]].filter((each) => each > 0)));
     } else if (what.message !== undefined) {
       events = [trace.sent[what.message]];
@@ -237,7 +245,7 @@ class App {
     this.watch(servers[(servers.indexOf(this.watched) + 1) % servers.length]);
   }
 
-  // What moment it is.
+  // The current time.
 
   moveTo(time, quietly = false) {
     this.time = clamp(time, 0, this.diagram.view.fold.to);
@@ -255,7 +263,10 @@ class App {
     this.drawTime();
   }
 
-  /** The events that steps stop at: all but those that are hidden, and connections coming and going. The herd coming up is one. */
+  /**
+   * The events at which steps stop: all but hidden ones and the opening and closing of connections.
+   * The herd's start is one step.
+   */
   findSteps() {
     const { trace, diagram } = this;
     const silent = new Set(["opened", "closed", "affected", "chose"]);
@@ -287,7 +298,7 @@ class App {
     if (updates.length > 0) this.select(this.trace, { update: next }, true);
   }
 
-  // What of the diagram is seen.
+  // The visible part of the diagram.
 
   zoom(factor) {
     const { view } = this.diagram;
@@ -322,7 +333,10 @@ class App {
     this.drawTime();
   }
 
-  /** Whether a server had an update over other hops, or from another, than in the run that is compared. */
+  /**
+   * Whether an update reached a server by other hops, or from another neighbour, than in the
+   * compared run.
+   */
   isOtherwise(trace, update, { lane, hops, via }) {
     if (!this.comparison) return false;
     const other = trace === this.trace ? this.comparison.other : this.trace;
@@ -338,7 +352,7 @@ class App {
     byId("compare-other").focus();
   }
 
-  // How it looks.
+  // The appearance.
 
   turn() {
     const root = document.documentElement;
@@ -352,7 +366,7 @@ class App {
     this.drawAll();
   }
 
-  /** Paper is white, and shows what is folded up. */
+  /** For printing, uses the light theme and unfolds the stories; afterwards restores both. */
   print(begins) {
     const root = document.documentElement;
     this.printing = begins;
@@ -366,13 +380,13 @@ class App {
     this.resize();
   }
 
-  /** Says something to who listens to the page. */
+  /** Announces something to screen readers. */
   say(words) {
     this.spoken.textContent = words;
   }
 }
 
-/** What tests may look at; see above. */
+/** The interface for tests that is described above. */
 function forTests(app, begun) {
   const named = (lane) => (lane >= 0 ? app.trace.name(lane) : null);
   const laneOf = (name) => app.trace.servers.find((lane) => app.trace.name(lane) === name);
@@ -380,7 +394,7 @@ function forTests(app, begun) {
     sent: app.trace.sent[m], heard: app.trace.heard[m], from: named(app.trace.from[m]), to: named(app.trace.to[m]),
     class: app.trace.classOf(m), update: app.trace.carries[m], hops: app.trace.hops[m],
   });
-  /** A test need not wait for the next picture. */
+  /** Draws at once, so that a test need not wait for the next frame. */
   const atOnce = (act) => (...given) => {
     act(...given);
     app.drawTimeNow();

@@ -1,4 +1,4 @@
-// How messages look: never by colour alone. Each kind has its own line, its own head and its own weight.
+// How messages look. Kinds differ in line, head and width, never in colour alone.
 
 const LOOKS = {
   useful: { color: "useful", width: 2.2, dash: [], head: "full", words: "an update that was news" },
@@ -11,7 +11,7 @@ const LOOKS = {
   heartbeat: { color: "beat", width: 1, dash: [1, 4], head: "none", words: "a sign of life" },
 };
 
-/** The page's colours, read again when it turns light or dark. */
+/** The page's colours, to be read again when the theme changes. */
 function readColors() {
   const style = getComputedStyle(document.documentElement);
   const names = ["paper", "ground", "ink", "soft", "line", "useful", "duplicate", "lost", "client", "places", "sync",
@@ -22,7 +22,7 @@ function readColors() {
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 const font = (size, weight = 400) => `${weight} ${size}px ${FONT}`;
 
-/** The end of an arrow from (x1, y1) to (x2, y2). */
+/** Draws the head of an arrow from (x1, y1) to (x2, y2). */
 function drawHead(context, head, x1, y1, x2, y2, size) {
   const angle = Math.atan2(y2 - y1, x2 - x1);
   const back = (turn, length) => [x2 - Math.cos(angle + turn) * length, y2 - Math.sin(angle + turn) * length];
@@ -56,7 +56,7 @@ function drawHead(context, head, x1, y1, x2, y2, size) {
   }
 }
 
-/** Slanted lines over a rectangle: something is wrong there, also without colour. */
+/** Draws slanted lines over a rectangle, which mark a fault without colour. */
 function hatch(context, x, y, width, height, gap) {
   context.save();
   context.beginPath();
@@ -72,7 +72,7 @@ function hatch(context, x, y, width, height, gap) {
   context.restore();
 }
 
-/** A text that fits into a width, cut with … if it must be; empty if not even that fits. */
+/** The text, cut with … if it is wider than `width`; empty if not even one letter fits. */
 function fitted(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   const letters = [...text];
@@ -81,7 +81,7 @@ function fitted(context, text, width) {
   return length > 1 ? `${letters.slice(0, length).join("")}…` : "";
 }
 
-/** A picture of an arrow for the legend. */
+/** A sample of an arrow for the legend. */
 function sample(look) {
   const { color, width, dash, head } = LOOKS[look];
   const picture = svg("svg", { width: 44, height: 14, viewBox: "0 0 44 14", "aria-hidden": "true", class: `c-${color}` });

@@ -1,6 +1,6 @@
-// What one server holds at the moment at hand, and what the event at hand changed in it.
+// The records of one server at the current event, and what this event changed.
 
-/** So many records are listed; the rest is counted, and found by the filter. */
+/** The maximum number of listed records. Others are counted, and the filter finds them. */
 const MOST_RECORDS = 100;
 
 class MemoryPanel {
@@ -31,7 +31,7 @@ class MemoryPanel {
   draw() {
     const { app, trace, timelines } = this;
     const { event, watched: lane } = app;
-    // While it plays, most pictures show the same memory as the one before.
+    // While time plays, most frames show the same memory as the one before.
     const shown = `${event} ${lane} ${this.filter.value}`;
     if (lane < 0 || shown === this.shown) return;
     this.shown = shown;
@@ -89,7 +89,7 @@ class MemoryPanel {
   }
 }
 
-/** The first row of a table. */
+/** The header row of a table. */
 function head(...titles) {
   return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, title))));
 }

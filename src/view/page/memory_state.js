@@ -1,5 +1,5 @@
-// What a server holds at a moment: its own events since it last started, taken in one after the other. That is some thousands at most,
-// so nothing needs to be kept between two questions.
+// The state of a server at a moment, by replaying its own events since it last started. These are
+// at most some thousands, so no state is cached.
 
 class Memories {
   constructor(trace, timelines) {
@@ -13,8 +13,9 @@ class Memories {
   }
 
   /**
-   * What a server holds after an event: `held`, by client, the record, the event of taking it in, hops and teller; `waiting`, by
-   * neighbour, the clients whose newest place it has yet to tell it.
+   * The state of a server after an event. `held`: by client, the record, the event of accepting it,
+   * its hops and sender. `waiting`: by neighbour, the clients whose newest record the server has
+   * yet to send.
    */
   of(lane, event) {
     const held = new Map();
@@ -46,7 +47,7 @@ class Memories {
     return { held, waiting };
   }
 
-  /** The neighbour that told it; -1 for a client. */
+  /** The message that caused an event, and the neighbour that sent it; -1 for a client. */
   teller(event) {
     const message = this.trace.ofHearing[this.trace.cause[event]];
     const lane = message >= 0 ? this.trace.from[message] : -1;
@@ -63,7 +64,7 @@ class Memories {
     for (const waits of clients) if (trace.texts[waits] === client) clients.delete(waits);
   }
 
-  /** The messages between a server and each neighbour that are under way after an event. */
+  /** The number of messages from a server to each neighbour that are in flight after an event. */
   underWay(lane, event) {
     const { trace } = this;
     const counts = new Map();

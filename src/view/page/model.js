@@ -1,7 +1,8 @@
-// A trace as Rust wrote it (see src/view/model.rs), turned into typed arrays with what drawing and following causes
-// need. Events are called by their numbers, from 1 on, as `herd run --all` prints them; row 0 is nobody's.
+// A trace as Rust wrote it (see src/view/model.rs), converted to typed arrays, with indices for
+// drawing and for following causes. Events have the numbers that `herd run --all` prints, from 1
+// on; row 0 is unused.
 
-/** So many clients have lifelines of their own; more of them share one. */
+/** The maximum number of clients with lifelines of their own; more share one. */
 const MOST_CLIENT_ROWS = 6;
 
 class Trace {
@@ -64,7 +65,10 @@ class Trace {
     this.bySync = new Set(columns.by_sync);
     this.begins = new Float64Array(count);
     this.ends = new Float64Array(count);
-    /** The latest end up to here: it never falls, so what reaches into a stretch of time is found by bisection. */
+    /**
+     * The latest end of all messages up to this one. It never decreases, so the messages that reach
+     * into a stretch of time can be found by bisection.
+     */
     this.latest = new Float64Array(count);
     this.ofSending = new Int32Array(this.count + 1).fill(-1);
     this.ofHearing = new Int32Array(this.count + 1).fill(-1);
@@ -80,7 +84,10 @@ class Trace {
       }
     }
     taken.sort((a, b) => a - b);
-    /** What a message takes mostly: the measure of what is long and what is short in this trace. */
+    /**
+     * The median delay of messages between servers, in nanoseconds: the measure of long and short
+     * in this trace.
+     */
     this.typical = Math.max(taken[taken.length >> 1] || 20e6, 1);
     let latest = 0;
     for (let m = 0; m < count; m++) {
@@ -101,7 +108,7 @@ class Trace {
     for (let event = 1; event <= this.count; event++) this.effectList[next[this.cause[event]]++] = event;
   }
 
-  /** Which lifeline each lane has: clients above, servers, Places below. */
+  /** Assigns a lifeline to each lane: clients above the servers, Places below. */
   layRows() {
     const of = (kind) => this.lanes.map((lane, index) => ({ ...lane, index })).filter((lane) => lane.kind === kind);
     const clients = of("client");
@@ -130,7 +137,7 @@ class Trace {
     return this.kinds[this.kind[event]];
   }
 
-  /** An event's own words, with what its record is called put in. */
+  /** An event's words, with the name of its record in place of the placeholder. */
   words(event) {
     const words = this.texts[this.text[event]];
     return words.includes("\u0001") ? words.replace("\u0001", () => this.recordName(this.about[event])) : words;
@@ -142,7 +149,7 @@ class Trace {
     return update >= 0 ? this.updates[update].name : `${this.texts[client]} of ${this.texts[time]}`;
   }
 
-  /** The update that an expectation is about, or one that its events are about; -1 for none. */
+  /** The update that an expectation or one of its events is about; -1 for none. */
   updateOf(judged) {
     if (judged.update !== null) return judged.update;
     for (const event of judged.events) {
@@ -171,14 +178,14 @@ class Trace {
     return firstWhere(this.count, (row) => this.at[row + 1] > time);
   }
 
-  /** The messages that may be under way at some time between two. */
+  /** A range of messages that includes all that are in flight at some time from `from` to `to`. */
   between(from, to) {
     const first = firstWhere(this.messageCount, (m) => this.latest[m] >= from);
     const last = firstWhere(this.messageCount, (m) => this.begins[m] > to);
     return [first, last];
   }
 
-  /** Everything that these events caused, and everything that caused them: 1 for each such event. */
+  /** Marks all causes and effects of these events with 1. */
   related(events) {
     const lit = new Uint8Array(this.count + 1);
     for (const event of events) {
@@ -197,7 +204,10 @@ class Trace {
     return lit[this.sent[message]] === 1 && (this.heard[message] === 0 || lit[this.heard[message]] === 1);
   }
 
-  /** When an update begins, when the last server has it, and when the last message of its flood has arrived. */
+  /**
+   * Times of an update: when it begins (`from`), when the last server accepts it (`to`), and when
+   * the last message of its flood arrives (`flood`).
+   */
   spreadOf(update) {
     const { sent, arrivals } = this.updates[update];
     const events = [sent, ...arrivals.map((arrival) => arrival.event)].filter((event) => event > 0);

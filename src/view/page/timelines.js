@@ -1,5 +1,5 @@
-// How servers and links were at any moment: for each of them a list of changes, searched by bisection. So any moment costs the same,
-// however long the run is.
+// The states of servers and links at any moment: for each a list of changes, searched by bisection.
+// So the cost for a moment hardly depends on the length of the run.
 
 const DOWN = 0;
 const UP = 1;
@@ -35,7 +35,10 @@ class Timelines {
     this.trace = trace;
     const forServers = (first) => new Map(trace.servers.map((lane) => [lane, new Changes(first)]));
     this.running = forServers(false);
-    /** Whether a server runs and is in touch with nobody, or still catching up with somebody. */
+    /**
+     * Whether a server runs, but has no synchronised link, or one that is up and not yet
+     * synchronised.
+     */
     this.behind = forServers(false);
     this.started = new Map(trace.servers.map((lane) => [lane, []]));
     this.ends = new Map();
@@ -90,12 +93,12 @@ class Timelines {
     this.behind.get(lane).set(event, this.running.get(lane).at(event) && links.length > 0 && !inTouch);
   }
 
-  /** How one end of a link sees it. */
+  /** The state of a link at one of its ends. */
   endState(lane, peer, event) {
     return this.ends.get(`${lane} ${peer}`).at(event);
   }
 
-  /** A link is as good as the worse of its ends. */
+  /** The state of a link: the worse of its two ends. */
   linkState(link, event) {
     const [a, b] = this.trace.links[link];
     return Math.min(this.endState(a, b, event), this.endState(b, a, event));
@@ -106,12 +109,12 @@ class Timelines {
     return this.trace.faults.filter((fault) => fault.event <= event && (fault.end === null || event < fault.end));
   }
 
-  /** What is wrong with a server after an event, if this is. */
+  /** The fault of this kind that a server has after an event, if it has one. */
   faultOf(lane, kind, event) {
     return this.faultsAt(event).find((fault) => fault.kind === kind && fault.pairs.length === 0 && fault.lanes[0] === lane);
   }
 
-  /** A server in a few words. */
+  /** A server's state in a few words. */
   stateWords(lane, event) {
     if (!this.running.get(lane).at(event)) return this.started.get(lane)[0] <= event ? "down" : "not started yet";
     const words = [];
@@ -121,7 +124,7 @@ class Timelines {
     return words.length > 0 ? `up, ${words.join(", ")}` : "up";
   }
 
-  /** A clock's error at an event in nanoseconds; 0 for one that is right. */
+  /** The error of a server's clock at an event, in nanoseconds. */
   clockError(lane, event) {
     const fault = this.faultOf(lane, "skewed", event);
     if (!fault) return 0;

@@ -1,6 +1,6 @@
-// Moving through time: by the slider, step by step, or played.
+// The controls of time: a slider, steps, and playing.
 
-/** How long a message on its way is to be seen when played at the usual speed, in seconds. */
+/** How long a typical message is visible in flight at the default speed, in seconds. */
 const USUAL = 0.8;
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 5, 20, 100];
 
@@ -37,9 +37,9 @@ class Transport {
     const { fold } = app.diagram.view;
     this.slider.value = Math.round((fold.place(clamp(app.time, 0, fold.to)) / fold.width) * 2000);
     this.slider.setAttribute("aria-valuetext", `${about(app.time)} seconds`);
-    // While it plays, a reader would be told every event.
+    // While time plays, a screen reader would announce every event.
     this.line.setAttribute("aria-live", this.playing ? "off" : "polite");
-    // Between two steps the last one is told.
+    // Between two steps the earlier one is shown.
     const steps = firstWhere(app.steps.length, (index) => app.steps[index] > app.event);
     const event = app.steps[steps - 1] ?? 0;
     const [cameUp, howItWas] = trace.raw.came_up;

@@ -1,4 +1,4 @@
-// What stretch of folded time the diagram shows, and how places in it become pixels.
+// The visible stretch of folded time, and the conversion of its positions to pixels.
 
 class View {
   constructor(fold) {
@@ -7,7 +7,7 @@ class View {
     this.refold(fold);
   }
 
-  /** Another folding: what was in the middle stays there, unless everything was shown. */
+  /** Changes the folding. The visible times stay, unless the whole run was visible. */
   refold(fold) {
     const times = this.fold && !this.isWhole() ? [this.fold.time(this.w0), this.fold.time(this.w1)] : null;
     this.fold = fold;
@@ -20,7 +20,7 @@ class View {
     return this.w0 <= 0 && this.w1 >= this.fold.width;
   }
 
-  /** Shows the places from w0 to w1, as far as they are in the run. */
+  /** Shows the positions from w0 to w1, as far as they are in the run. */
   show(w0, w1) {
     const whole = this.fold.width;
     const wide = clamp(w1 - w0, Math.min(whole, 1000), whole);
@@ -33,14 +33,14 @@ class View {
     this.show(0, this.fold.width);
   }
 
-  /** Shows a stretch of time with some room on both sides. */
+  /** Shows a stretch of time with a margin on both sides. */
   showTimes(from, to, least) {
     const [w0, w1] = [this.fold.place(from), this.fold.place(to)];
     const room = Math.max((w1 - w0) * 0.12, (least - (w1 - w0)) / 2, 0);
     this.show(w0 - room, w1 + room);
   }
 
-  /** Shows more or less, and what is at pixel x stays there. */
+  /** Zooms, and keeps the position at pixel x. */
   zoom(factor, x = this.left + this.pixels / 2) {
     const at = this.placeAt(x);
     const wide = clamp((this.w1 - this.w0) * factor, Math.min(this.fold.width, 1000), this.fold.width);
@@ -53,7 +53,7 @@ class View {
     this.show(this.w0 + by, this.w1 + by);
   }
 
-  /** Moves so that a time can be seen. */
+  /** Pans so that a time is visible. */
   reveal(time) {
     const place = this.fold.place(time);
     const wide = this.w1 - this.w0;
@@ -72,7 +72,7 @@ class View {
     return this.fold.time(clamp(this.placeAt(x), 0, this.fold.width));
   }
 
-  /** The first and the last moment that can be seen. */
+  /** The first and the last visible time. */
   times() {
     return [this.fold.time(this.w0), this.fold.time(this.w1)];
   }

@@ -1,35 +1,35 @@
-//! Who has a lifeline, and where.
+//! Lays out the lifelines.
 
 use super::drawn::Drawn;
 use crate::report::lanes::{LaneKind, Lanes};
 use crate::report::show;
 use crate::view::markup::{cut, pixels};
 
-/// More clients than this share a lifeline.
+/// The maximum number of clients with lifelines of their own; more share one.
 const MOST_CLIENTS: usize = 5;
-/// More lifelines than this are narrow, and their names stand aslant.
+/// The maximum number of wide lifelines; if there are more, all are narrow and their names slanted.
 const MOST_WIDE: usize = 10;
-/// A longer name is cut.
+/// The maximum width of a name, in columns of a terminal; a longer name is cut.
 const LONGEST: usize = 18;
 
 /// A lifeline.
 pub(super) struct Column {
-    /// The name above it.
+    /// The name above the lifeline, already cut.
     pub(super) name: String,
-    /// Where it is.
+    /// The horizontal position, in pixels.
     pub(super) x: i64,
-    /// How wide its name's box is.
+    /// The width of the name's box, in pixels.
     pub(super) width: i64,
-    /// Whether it is a server's.
+    /// Whether the lifeline is a server's.
     pub(super) is_server: bool,
 }
 
 /// All lifelines: clients, servers in the herd's order, Places.
 pub(super) struct Columns {
     pub(super) list: Vec<Column>,
-    /// Whether the names stand aslant.
+    /// Whether the names are slanted.
     pub(super) turned: bool,
-    /// Which column each lane has, if any.
+    /// By lane: the index of its column. A lane without messages has none unless it is a server's.
     of_lane: Vec<Option<usize>>,
 }
 
@@ -93,7 +93,7 @@ impl Columns {
         }
     }
 
-    /// How high the names stand above the lifelines.
+    /// The height of the names above the lifelines, in pixels.
     pub(super) fn head(&self) -> i64 {
         if !self.turned {
             return 46;
@@ -102,13 +102,13 @@ impl Columns {
         24 + longest.unwrap_or_default() * 6 / 7
     }
 
-    /// Where the lifelines end.
+    /// The horizontal end of the last lifeline's column, in pixels.
     pub(super) fn right(&self) -> i64 {
         let last = self.list.last();
         last.map_or(0, |column| column.x + column.width / 2 + 12)
     }
 
-    /// Where a lane's lifeline is.
+    /// The horizontal position of a lane's lifeline, in pixels; `None` for a lane without one.
     pub(super) fn x(&self, lane: usize) -> Option<i64> {
         let column = self.of_lane.get(lane).copied().flatten()?;
         self.list.get(column).map(|column| column.x)

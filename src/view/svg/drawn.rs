@@ -1,4 +1,4 @@
-//! What is drawn of a run: which messages, marks and notes.
+//! Selects what is drawn of a run: messages, marks and notes.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::report::{Detail, StoryFilter, show};
 use crate::trace::Trace;
 use crate::view::messages::{Class, Message, messages};
 
-/// How many lines of notes a moment has at most.
+/// The maximum number of lines of notes beside a moment.
 const MOST_NOTES: usize = 6;
 
-/// What is drawn of a run.
+/// The messages, marks and notes that are drawn of a run.
 pub(super) struct Drawn<'a> {
     pub(super) trace: &'a Trace,
     pub(super) told: StoryFilter<'a>,
     pub(super) messages: Vec<Message>,
     /// Events that are marked on their lifeline.
     pub(super) marks: Vec<&'a Event>,
-    /// What is written beside a moment.
+    /// The lines of notes beside each moment, by nanoseconds since the run began.
     pub(super) notes: BTreeMap<u64, Vec<String>>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Drawn<'a> {
         drawn
     }
 
-    /// The event of this number.
+    /// The event with this number.
     pub(super) fn event(&self, number: u64) -> Option<&'a Event> {
         self.trace.event(EventId(number.try_into().ok()?))
     }
@@ -64,7 +64,7 @@ impl<'a> Drawn<'a> {
         message.heard.and_then(|heard| self.event(heard))
     }
 
-    /// Whether a message is one that the story is about.
+    /// Whether a message belongs to the story.
     fn is_shown(&self, message: &Message) -> bool {
         let Some(sent) = self.event(message.sent) else {
             return false;
@@ -81,7 +81,8 @@ impl<'a> Drawn<'a> {
         }
     }
 
-    /// What several did at once is one note, and so are the lines that a client sends at once.
+    /// Adds notes. Equal simultaneous events share a note, and so do the simultaneous lines of one
+    /// client.
     fn note<'b>(&mut self, events: impl Iterator<Item = &'b &'a Event>)
     where
         'a: 'b,
@@ -123,7 +124,7 @@ struct Note<'a> {
     who: Vec<&'a str>,
     what: String,
     is_line: bool,
-    /// How many lines more.
+    /// The number of further lines of the same client at this moment.
     more: usize,
 }
 

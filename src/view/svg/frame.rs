@@ -1,4 +1,4 @@
-//! What stands around the messages: title, lifelines and their names, times, notes, legend.
+//! Draws what surrounds the messages: title, lifelines and their names, times, notes, legend.
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use crate::report::show;
 use crate::view::markup::{cut, text};
 use crate::view::messages::Class;
 
-/// How high the title is.
+/// The height of the title, in pixels.
 pub(super) const TITLE: i64 = 68;
-/// Labels of times are at least so far apart.
+/// The minimum distance between labels of times, in pixels.
 const LABELS: i64 = 14;
 
-/// A legend, and how high it is.
+/// A legend, and its height in pixels.
 pub(super) struct Legend {
     pub(super) svg: String,
     pub(super) height: i64,
@@ -82,7 +82,7 @@ impl Picture<'_> {
         svg
     }
 
-    /// A label for each moment, where there is room for it.
+    /// A label and a dotted line for each moment, as far as there is room.
     pub(super) fn times(&self) -> String {
         let (x, y) = (LEFT - 14, self.top - 11);
         let mut svg = format!("<text class=\"time\" x=\"{x}\" y=\"{y}\">seconds</text>\n");
@@ -146,7 +146,7 @@ impl Picture<'_> {
         svg
     }
 
-    /// What is there to be explained, in rows that fit.
+    /// The legend: a sample for each kind of element that the picture has, in rows up to `width`.
     pub(super) fn legend(&self, width: i64) -> Legend {
         let mut x = 20;
         let mut y = self.rows.bottom + 30;

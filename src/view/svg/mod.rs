@@ -1,9 +1,10 @@
-//! The space-time diagram of a run as a static SVG, for papers and READMEs: a lifeline for each participant,
-//! time downwards, an arrow for each message.
+//! The space-time diagram of a run as a static SVG, for papers and READMEs: a lifeline for each
+//! participant, time downwards, an arrow for each message.
 //!
-//! It draws what the story tells (or every line, with [`Detail::Everything`]). Within a burst, heights are in
-//! proportion to time as long as labels have room; quiet stretches are folded, and seen to be. Everything has whole
-//! coordinates and an order that follows from the trace, so the same trace gives the same bytes.
+//! The diagram draws the events of the story, or all events with [`Detail::Everything`]. Within a
+//! burst, distances are proportional to time unless labels need more room. Quiet stretches are
+//! folded, and marked as such. All coordinates are whole numbers and the order follows from the
+//! trace, so the same trace gives the same bytes.
 
 mod columns;
 mod drawn;
@@ -23,12 +24,12 @@ use columns::Columns;
 use drawn::Drawn;
 use rows::Rows;
 
-/// A part of a run, in nanoseconds since its beginning; both ends are in it.
+/// A part of a run, in nanoseconds since its beginning, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Its first moment.
+    /// The first moment.
     pub from: u64,
-    /// Its last one.
+    /// The last moment.
     pub until: u64,
 }
 
@@ -44,12 +45,12 @@ impl Window {
     }
 }
 
-/// Where the first lifeline's room begins: to the left of it is time.
+/// The left edge of the first lifeline's column, in pixels. The times are to the left of it.
 const LEFT: i64 = 74;
-/// How wide the notes are, and how many characters fit in.
+/// The width of the notes in pixels, and the number of characters that fit in.
 const NOTES: i64 = 400;
 const NOTE_LENGTH: usize = 56;
-/// If no message tells how long one takes.
+/// The assumed delay if no message between servers has one, in nanoseconds.
 const USUAL: u64 = 20_000_000;
 
 /// A run, laid out.
@@ -60,22 +61,22 @@ struct Picture<'a> {
     faults: Vec<Fault>,
     columns: Columns,
     rows: Rows,
-    /// Where the lifelines begin.
+    /// The vertical position at which the lifelines begin, in pixels.
     top: i64,
 }
 
-/// A diagram, and how much it is.
+/// A diagram and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
-    /// The SVG.
+    /// The text of the SVG.
     pub svg: String,
-    /// How many messages are in it.
+    /// The number of messages in it.
     pub messages: usize,
-    /// How many pixels high it is.
+    /// The height in pixels.
     pub height: i64,
 }
 
-/// The diagram.
+/// Draws the part `window` of a run.
 pub fn svg(trace: &Trace, detail: Detail, window: Window) -> Drawing {
     let lanes = Lanes::of(trace);
     let drawn = Drawn::new(trace, &lanes, detail, window);
@@ -97,7 +98,7 @@ pub fn svg(trace: &Trace, detail: Detail, window: Window) -> Drawing {
     picture.draw()
 }
 
-/// All moments that something is drawn at, with the number of their notes.
+/// All moments at which something is drawn, in nanoseconds, each with the number of its notes.
 fn moments(drawn: &Drawn<'_>, faults: &[Fault], window: Window) -> BTreeMap<u64, usize> {
     let notes = drawn.notes.iter().map(|(at, notes)| (*at, notes.len()));
     let mut moments: BTreeMap<u64, usize> = notes.collect();
@@ -118,7 +119,7 @@ fn moments(drawn: &Drawn<'_>, faults: &[Fault], window: Window) -> BTreeMap<u64,
     moments
 }
 
-/// How long a message between servers takes, if one looks at the middle one.
+/// The median delay of messages between servers, in nanoseconds.
 fn usual(drawn: &Drawn<'_>) -> u64 {
     let mut delays: Vec<u64> = (drawn.messages.iter())
         .filter_map(|message| {
@@ -171,7 +172,7 @@ impl Picture<'_> {
         }
     }
 
-    /// What the picture shows, for those who don't see it.
+    /// The picture in words, for screen readers. It describes up to 20 updates.
     fn in_words(&self) -> String {
         let mut words = vec![format!(
             "A space-time diagram: a vertical lifeline for each participant, time downwards, an arrow for each \

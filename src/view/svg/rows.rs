@@ -1,30 +1,32 @@
-//! Where moments are: in proportion within a burst, with room for their notes, and quiet stretches folded.
+//! Lays out the moments: proportional to time within a burst, with room for their notes, and with
+//! quiet stretches folded.
 
 use std::collections::BTreeMap;
 
-/// How high the time is that a message usually takes.
+/// The height of a message's usual delay, in pixels.
 const USUAL: u64 = 56;
-/// How far two moments are apart at least, and where there are very many.
+/// The minimum distance between two moments in pixels: normally, and with more than `MANY` moments.
 const LEAST: u64 = 17;
 const LEAST_OF_MANY: u64 = 5;
 const MANY: usize = 250;
-/// A stretch that would be higher than this is folded, to a height of `FOLDED`.
+/// A stretch that would be higher than `MOST` pixels is folded to `FOLDED` pixels.
 const MOST: u64 = 200;
 const FOLDED: u64 = 44;
-/// How high a line of a note is.
+/// The height of a line of a note, in pixels.
 pub(super) const NOTE: u64 = 15;
 
-/// Moments, each with its place.
+/// Moments in nanoseconds, each with its vertical position in pixels.
 pub(super) struct Rows {
     moments: Vec<(u64, i64)>,
-    /// Stretches that are folded: where, and how long each takes.
+    /// The folded stretches: vertical position, and duration in nanoseconds.
     pub(super) folds: Vec<(i64, u64)>,
-    /// Where the last moment and its notes end.
+    /// The vertical end of the last moment and its notes, in pixels.
     pub(super) bottom: i64,
 }
 
 impl Rows {
-    /// `moments` have this number of lines of notes each; a message usually takes `usual` nanoseconds.
+    /// Lays out `moments`, each given with its number of lines of notes. `usual` is the usual delay
+    /// of a message in nanoseconds, `top` the first moment's position.
     pub(super) fn new(moments: &BTreeMap<u64, usize>, usual: u64, top: i64) -> Self {
         let least = if moments.len() > MANY {
             LEAST_OF_MANY
@@ -63,7 +65,7 @@ impl Rows {
         &self.moments
     }
 
-    /// Where a moment is, or would be.
+    /// The vertical position of a moment. A moment that is not laid out is between its neighbours.
     pub(super) fn y(&self, at: u64) -> i64 {
         let next = self.moments.partition_point(|(moment, _)| *moment < at);
         match (self.moments.get(next), next.checked_sub(1)) {

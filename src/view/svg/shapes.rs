@@ -1,4 +1,4 @@
-//! What happens: messages, what is made of them, and what is wrong meanwhile.
+//! Draws what happens: messages, reactions to updates, and faults.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,19 +11,19 @@ use crate::report::show;
 use crate::view::markup::{cut, text};
 use crate::view::messages::{Class, Message};
 
-/// The radius of what is taken in, and of what changes nothing.
+/// The radius of the marks of an accepted and of an ignored update, in pixels.
 const TOOK: i64 = 9;
 const KNEW: i64 = 4;
-/// How far a message that never arrives is drawn downwards.
+/// The vertical length of the line of a lost message, in pixels.
 const DROP: i64 = 30;
 
 type Point = (i64, i64);
 
-/// A message's line: which kind, from where to where.
+/// A message's line: its CSS class and its two ends.
 type Line = (&'static str, Point, Point);
 
 impl Picture<'_> {
-    /// All messages; those that would lie on each other are one line that says how many.
+    /// Draws all messages. Messages with the same line are drawn once, with their number.
     pub(super) fn ways(&self) -> String {
         let mut lines: BTreeMap<Line, Vec<String>> = BTreeMap::new();
         for message in &self.drawn.messages {
@@ -64,7 +64,7 @@ impl Picture<'_> {
         let class = class(message);
         let to = match heard {
             Some(heard) => (end, self.rows.y(heard.at)),
-            // Most of the way, or it would seem to arrive.
+            // The line ends a little past half way, so that the message does not seem to arrive.
             None => (from.0 + (end - from.0) * 11 / 20, from.1 + DROP),
         };
         let to = match heard {
@@ -74,7 +74,7 @@ impl Picture<'_> {
         Some(((class, from, to), words(message, sent, heard)))
     }
 
-    /// How large the mark is that an arrow ends at.
+    /// The radius of the mark at which an arrow ends; 0 without one.
     fn radius(&self, heard: &Event) -> i64 {
         let marks = &self.drawn.marks;
         let now = marks.partition_point(|mark| mark.at < heard.at);
@@ -143,14 +143,14 @@ impl Picture<'_> {
         self.lanes.of_event(event)
     }
 
-    /// From where to where a fault is.
+    /// The vertical beginning and end of a fault. A fault without duration still gets six pixels.
     fn extent(&self, fault: &Fault) -> (i64, i64) {
         let from = self.rows.y(fault.from);
         let to = fault.to.map_or(self.rows.bottom, |to| self.rows.y(to));
         (from, to.max(from + 6))
     }
 
-    /// The faults between servers: a band across the lifelines that each affects.
+    /// Draws the faults between servers, each as a band across the lifelines that it affects.
     pub(super) fn bands(&self) -> String {
         let mut svg = String::new();
         for fault in self.faults.iter().filter(|fault| !fault.pairs.is_empty()) {
@@ -188,7 +188,7 @@ impl Picture<'_> {
         svg
     }
 
-    /// What is wrong with one server, on its lifeline.
+    /// Draws the faults of single servers, each as a box on the server's lifeline.
     pub(super) fn spans(&self) -> String {
         let mut svg = String::new();
         for fault in self.faults.iter().filter(|fault| fault.pairs.is_empty()) {
@@ -223,7 +223,7 @@ impl Picture<'_> {
     }
 }
 
-/// A message in words.
+/// A message in words, for its tooltip.
 fn words(message: &Message, sent: &Event, heard: Option<&Event>) -> String {
     let result = match message.class {
         Class::Useful => ", news there",
@@ -243,7 +243,7 @@ fn words(message: &Message, sent: &Event, heard: Option<&Event>) -> String {
     format!("{who} → {to} {at}{when}{result}: {}", cut(&line, 120))
 }
 
-/// How a message looks.
+/// The CSS class of a message.
 fn class(message: &Message) -> &'static str {
     match message.class {
         Class::Useful => "useful",
@@ -255,7 +255,8 @@ fn class(message: &Message) -> &'static str {
     }
 }
 
-/// A few of these as the text of an SVG, a line each. Each is escaped alone, or the breaks between them would be, too.
+/// Up to eight descriptions as the text of an SVG element, one per line. Each is escaped alone,
+/// since escaping the joined text would change the line breaks.
 fn listed(words: &[String]) -> String {
     let (shown, more) = words.split_at(words.len().min(8));
     let mut lines: Vec<String> = shown.iter().map(|words| text(words)).collect();
@@ -265,20 +266,20 @@ fn listed(words: &[String]) -> String {
     lines.join("\n")
 }
 
-/// The length of a vector, and never none.
+/// The length of a vector, at least 1 so that it can be a divisor.
 fn length((x, y): Point) -> i64 {
     let square = x.unsigned_abs().pow(2) + y.unsigned_abs().pow(2);
     i64::try_from(square.isqrt()).unwrap_or(i64::MAX).max(1)
 }
 
-/// The end of a line that stops so far before `to`.
+/// The end of a line that stops `by` pixels before `to`.
 fn shortened(from: Point, to: Point, by: i64) -> Point {
     let (x, y) = (to.0 - from.0, to.1 - from.1);
     let length = length((x, y));
     (to.0 - x * by / length, to.1 - y * by / length)
 }
 
-/// An arrow's head at `to`, or the cross of what never arrives.
+/// The head of an arrow at `to`, or the cross of a lost message.
 pub(super) fn tip(class: &str, from: Point, to: Point) -> String {
     if class == "lost" {
         let (x, y) = (to.0 - 5, to.1 - 5);
@@ -300,7 +301,7 @@ pub(super) fn tip(class: &str, from: Point, to: Point) -> String {
     )
 }
 
-/// A box on a lifeline whose stripes show the fault, without a colour.
+/// A box on a lifeline. Its pattern of stripes identifies the fault without colour.
 pub(super) fn striped(pattern: &str, x: i64, y: i64, width: i64, height: i64) -> String {
     let mut stripes = String::new();
     let box_of = |class: &str| {
@@ -313,7 +314,7 @@ pub(super) fn striped(pattern: &str, x: i64, y: i64, width: i64, height: i64) ->
     while at < bottom {
         match pattern {
             "down" => {
-                // Aslant, cut off at the box.
+                // Slanted, and clipped at the box's top.
                 let rise = width.min(at - y);
                 let _ = write!(stripes, "M{x} {at}l{rise} -{rise}");
             }

@@ -1,14 +1,14 @@
-//! Searches of systems that are small enough to be counted by hand.
+//! Searches of systems so small that their orders can be counted by hand.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::*;
 
-/// Processes that each write a list of words, one word at a time, to numbered places. Two words commute when they
-/// are of different processes and to different places.
+/// Processes that each write a list of words, one word at a time, to numbered places. Two writes
+/// commute if they are by different processes and to different places.
 struct Writers {
-    /// By process: to which place it writes, word by word.
+    /// By process: the place of each of its words.
     processes: Vec<Vec<usize>>,
 }
 
@@ -37,7 +37,8 @@ impl System for Writers {
             let told = places.entry(place).or_default();
             told.push((process, written[process]));
             written[process] += 1;
-            // Places are numbered behind the processes, which are affected by what they do themselves.
+            // A footprint contains the process and the place, which is numbered after the
+            // processes.
             walk.touched(Footprint::from([process, self.processes.len() + place]));
         }
     }
@@ -100,11 +101,11 @@ fn every_order_is_run_exactly_once() {
 #[test]
 fn of_orders_that_commute_one_is_run_and_all_outcomes_are_seen() {
     let systems: [&[&[usize]]; 6] = [
-        // Nobody meets anybody: one order is all.
+        // No processes share a place: all orders are equivalent.
         &[&[0, 0], &[1, 1], &[2, 2]],
-        // All meet always: nothing commutes.
+        // All processes share the place: nothing commutes.
         &[&[0, 0], &[0, 0], &[0, 0]],
-        // Some meet, now and then.
+        // Some writes share a place.
         &[&[0, 1], &[1, 0], &[2, 0]],
         &[&[0, 1, 2], &[2, 1, 0], &[1, 2]],
         &[&[0], &[0], &[1], &[1], &[0, 1]],
@@ -116,7 +117,7 @@ fn of_orders_that_commute_one_is_run_and_all_outcomes_are_seen() {
         let (_, all, _) = searched(&system, ALL);
         let (reduced, few, counts) = searched(&system, REDUCED);
         assert_eq!(distinct(&all), distinct(&few), "{processes:?}");
-        // Not one order too many: each outcome is that of one class of orders that commute.
+        // Every outcome occurs once: one order of each equivalence class was run.
         assert_eq!(few.len(), distinct(&few).len(), "{processes:?}");
         assert_eq!(counts.orders, reduced.len());
         shown.push((all.len(), few.len()));
@@ -130,7 +131,7 @@ fn of_orders_that_commute_one_is_run_and_all_outcomes_are_seen() {
 fn a_bound_on_deviations_runs_exactly_the_orders_within_it() {
     let system = writers(&[&[0, 0], &[0, 0], &[0]]);
     let (every, ..) = searched(&system, ALL);
-    // The first option is the first process that is not done.
+    // The first option is the first process with words left.
     let deviations = |order: &Vec<usize>| {
         let mut left = [2, 2, 1];
         let mut count = 0;
@@ -174,7 +175,7 @@ fn a_budget_is_kept_and_what_it_left_is_counted() {
         let bounds = Bounds { budget, ..ALL };
         let (orders, _, counts) = searched(&system, bounds);
         assert_eq!(distinct(&orders).len(), budget);
-        // Each beginning that is open has at least one order of its own.
+        // Each open beginning stands for at least one order.
         assert!(counts.orders + counts.open <= 90, "{counts:?}");
         assert_eq!(counts.open > 0, budget < 90, "{counts:?}");
     }
@@ -207,7 +208,7 @@ fn an_interrupted_search_says_so_and_keeps_what_it_found() {
     assert_eq!(counts.orders, seen);
 }
 
-/// Its options are others each time.
+/// A system whose options differ in every run.
 struct Fickle(std::sync::atomic::AtomicUsize);
 
 impl System for Fickle {

@@ -1,13 +1,13 @@
-//! A flood on paper: a server that hears an update for the first time tells all its neighbours but the one that it heard
-//! it from.
+//! An independent model of a flood: a server that receives an update for the first time sends it to
+//! all its neighbours except the sender.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::herd::{Herd, ServerId};
 
-/// How far a flood is: for each server from which neighbour it first heard, in order everything that it received, and
-/// what is under way.
+/// The state of a flood: which servers know the update, the senders from which each received it, in
+/// order, and the messages in flight.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
     knows: BTreeSet<ServerId>,
@@ -18,7 +18,7 @@ struct State {
 /// The floods of one herd.
 pub(super) struct Flood<'a> {
     herd: &'a Herd,
-    /// How many orders lead from a state to the end.
+    /// The number of orders from each state to the end.
     known: RefCell<BTreeMap<State, usize>>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Flood<'a> {
         }
     }
 
-    /// The states that one delivery leads to.
+    /// The states after one delivery.
     fn next(&self, state: &State) -> Vec<State> {
         let next = state.under_way.iter().map(|&(from, to)| {
             let mut state = state.clone();
@@ -69,7 +69,8 @@ impl<'a> Flood<'a> {
         orders
     }
 
-    /// The number of different outcomes that it can have: which server received it from which, in which order.
+    /// The number of different outcomes: which server received the update from which, in which
+    /// order.
     pub(super) fn outcomes(&self, origin: ServerId) -> usize {
         let mut open = vec![self.begin(origin)];
         let mut seen = BTreeSet::new();
@@ -83,8 +84,8 @@ impl<'a> Flood<'a> {
         ends
     }
 
-    /// The numbers of hops after which an update can first come to a server: as messages may take as long as they like,
-    /// those of all ways to it that go nowhere twice.
+    /// The numbers of hops after which an update can first reach a server: with arbitrary delays,
+    /// the lengths of all simple paths to it.
     pub(super) fn hops(&self, origin: ServerId, to: ServerId) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
         self.walk(&mut vec![origin], to, &mut found);

@@ -1,4 +1,4 @@
-//! A survey, made readable.
+//! A survey as text, JSON and CSV.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ struct Sums {
     sets: usize,
     cut: usize,
     origins: usize,
-    /// Ways to other servers that there are, that were taken, and those over as few links as possible.
+    /// Routes from an origin to another server: those that the graph has, those that the update
+    /// took, and those that it took in the fewest hops.
     in_reach: usize,
     reached: usize,
     shortest: usize,
@@ -63,16 +64,16 @@ impl Sums {
     }
 }
 
-/// Failures of one number that partition the herd.
+/// The failure sets of one size that partition the herd.
 pub(crate) struct Cutting {
-    /// How many there are.
+    /// Their number, in words.
     pub(crate) words: String,
-    /// Each of them.
+    /// Each set in words.
     pub(crate) sets: Vec<String>,
 }
 
 impl Survey {
-    /// For people.
+    /// The survey as text for people.
     pub fn to_text(&self) -> String {
         let mut lines = self.head();
         lines.push(String::new());
@@ -145,7 +146,7 @@ impl Survey {
         table(&rows, &right(12))
     }
 
-    /// The failures by ones and twos that partition the herd.
+    /// The single failures, and the pairs of failures, that partition the herd.
     pub(crate) fn cutting(&self) -> Vec<Cutting> {
         let words = [
             (
@@ -174,7 +175,7 @@ impl Survey {
         words.map(of_size).into()
     }
 
-    /// What each link would help that is not there, in rows with their head; or why there are none.
+    /// What each missing link would improve, as rows under a heading; or why there are no rows.
     pub(crate) fn extra_links(&self) -> Result<Vec<Vec<String>>, &'static str> {
         let Some(extra) = &self.extra else {
             return Err("too many links are missing to say what each would help");
@@ -206,7 +207,7 @@ impl Survey {
         Ok(rows)
     }
 
-    /// In one line: whether it passed.
+    /// One line: whether the survey passed, failed or is partial, and its main figures.
     pub fn verdict(&self) -> String {
         let sums = self.sums();
         let Sums {
@@ -243,7 +244,7 @@ impl Survey {
         )
     }
 
-    /// For programs.
+    /// The survey as one JSON object and a line feed.
     pub fn to_json(&self) -> String {
         let sums = self.sums();
         let cutting = |size: usize| -> Vec<Value> {
@@ -285,7 +286,7 @@ impl Survey {
         format!("{value}\n")
     }
 
-    /// A row for each way in each failure set.
+    /// The survey as CSV: a row for each failure set, origin and server.
     pub fn to_csv(&self) -> String {
         let mut text = "dead,cut,origin,server,hops,shortest,delay_ns,fastest_ns\n".to_owned();
         for set in &self.sets {
@@ -323,7 +324,7 @@ fn set_json(set: &FailureSet) -> Value {
     })
 }
 
-/// The figures of a way, each behind a comma, and the end of the line.
+/// The figures of a route, each after a comma, and the line feed.
 pub(super) fn way_csv(way: &RouteFigures) -> String {
     let cell = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
     let hops = [way.hops, way.shortest].map(|hops| cell(hops.map(u64::from)));

@@ -1,4 +1,4 @@
-//! Measured hops, made readable.
+//! Measured hops as text, JSON and CSV.
 
 use serde_json::{Value, json};
 
@@ -7,16 +7,16 @@ use super::{histogram, mean, right, told};
 use crate::report::show::{count, delay, table};
 use crate::survey::{Hops, RouteFigures, Spread};
 
-/// Herds up to this size are shown server by server.
+/// The maximum number of servers for which each pair is shown.
 const SMALL: usize = 20;
 
 impl Hops {
-    /// Whether it is shown server by server.
+    /// Whether each pair of servers is shown.
     fn is_small(&self) -> bool {
         self.servers.len() <= SMALL
     }
 
-    /// For people.
+    /// The measured hops as text for people.
     pub fn to_text(&self) -> String {
         let mut lines = self.head();
         lines.push(String::new());
@@ -76,7 +76,7 @@ impl Hops {
         lines
     }
 
-    /// How many servers are how many hops away, over all origins.
+    /// The number of routes by their number of hops, over all origins.
     fn distribution(&self) -> Vec<String> {
         let cells = || self.floods.iter().flat_map(|flood| &flood.ways);
         let measured = histogram(cells().filter_map(|to| to.hops));
@@ -147,7 +147,7 @@ impl Hops {
         )
     }
 
-    /// For programs.
+    /// The measured hops as indented JSON and a line feed.
     pub fn to_json(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         let floods = value.get_mut("floods").and_then(Value::as_array_mut);
@@ -166,7 +166,7 @@ impl Hops {
         format!("{value:#}\n")
     }
 
-    /// A row for each way.
+    /// The measured hops as CSV: a row for each origin and server.
     pub fn to_csv(&self) -> String {
         let mut text = "origin,server,hops,shortest,delay_ns,fastest_ns\n".to_owned();
         for flood in &self.floods {
@@ -197,7 +197,7 @@ fn cost(flood: &Spread) -> Vec<String> {
     let sum = |numbers: &[u32]| numbers.iter().map(|&number| u64::from(number)).sum();
     let of = u64::try_from(delays.len()).unwrap_or(u64::MAX);
     let mean_delay = delays.iter().sum::<u64>().checked_div(of).unwrap_or(0);
-    // A mean is given to the microsecond.
+    // A mean is shown to the microsecond.
     let mean_delay = mean_delay - mean_delay % 1000;
     vec![
         flood.origin.clone(),

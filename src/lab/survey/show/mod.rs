@@ -8,12 +8,12 @@ pub(crate) use all::Cutting;
 /// The maximum number of deviations from the graph that are listed in text; the others are counted.
 const MOST_TOLD: usize = 20;
 
-/// Of `columns` columns all but the first are set to the right.
+/// Right-aligns all of `columns` columns but the first.
 fn right(columns: usize) -> Vec<bool> {
     (0..columns).map(|column| column > 0).collect()
 }
 
-/// Exceptions, each in a line.
+/// One line for each deviation from the graph, up to [`MOST_TOLD`].
 fn told(exceptions: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = exceptions.map(|what| format!("FAILED  {what}")).collect();
     if all.len() > MOST_TOLD {
@@ -24,7 +24,7 @@ fn told(exceptions: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// How often each number occurs, from 0.
+/// How often each number occurs: the count of `n` is at index `n`.
 fn histogram(numbers: impl Iterator<Item = u32>) -> Vec<usize> {
     let mut counts = Vec::new();
     for number in numbers {
