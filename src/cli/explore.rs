@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             print(&painted(&format!("{gap}{}", explore::text(&exploration))))?;
         }
         if let Some(folder) = &args.out {
-            write_orders(folder, &exploration)?;
+            write_orders(folder, &scenario, &exploration)?;
         }
         explored.push(exploration);
         if interrupt.is_wanted() {
@@ -150,7 +150,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Writes the failing orders of an exploration, and prints how to replay each.
-fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure> {
+fn write_orders(
+    folder: &Path,
+    scenario: &Scenario,
+    exploration: &Exploration,
+) -> Result<(), Failure> {
     for (number, broken) in (1..).zip(&exploration.broken) {
         let origin = exploration.origin.as_ref();
         let origin = origin.map_or(String::new(), |name| format!("-from-{name}"));
@@ -158,7 +162,7 @@ fn write_orders(folder: &Path, exploration: &Exploration) -> Result<(), Failure>
             "{}{origin}-order-{number}.toml",
             exploration.scenario
         ));
-        outputs::write(&file, &broken.scenario.to_toml())?;
+        outputs::write(&file, &broken.scenario.to_toml_in_layout_of(scenario))?;
         let file = quoted(&file.display().to_string());
         let _ = writeln!(anstream::stderr(), "replay it: herd run {file}");
     }

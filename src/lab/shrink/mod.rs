@@ -50,6 +50,8 @@ impl Default for Limits {
 pub struct Shrunk {
     /// The smallest scenario, as read back from its file.
     pub scenario: Scenario,
+    /// The scenario that was shrunk. What is left of it keeps its text in the file.
+    pub original: Scenario,
     /// How the scenario fails: exactly as the original did.
     pub fingerprint: Fingerprint,
     /// The number of plain steps before shrinking.
@@ -102,7 +104,7 @@ impl Shrunk {
         let mut text = String::new();
         let _ = writeln!(text, "# Breaks {}.", self.fingerprint);
         let _ = writeln!(text, "# Again: herd run {}\n", quoted(file));
-        text + &self.scenario.to_toml()
+        text + &self.scenario.to_toml_in_layout_of(&self.original)
     }
 }
 
@@ -157,9 +159,9 @@ pub fn shrink_watched(
         "Made of {}, seed {}.",
         scenario.title, scenario.seed
     ));
-    let scenario = read_back(&small).unwrap_or(small);
     Ok(Shrunk {
-        scenario,
+        scenario: read_back(&small).unwrap_or(small),
+        original: scenario.clone(),
         fingerprint: shrinker.target,
         before,
         runs: shrinker.runs,

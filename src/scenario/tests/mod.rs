@@ -5,6 +5,7 @@ use crate::diag::Problem;
 use crate::trace::state::LinkState;
 
 mod drawn;
+mod layout;
 mod limits;
 mod mistakes;
 mod observed;

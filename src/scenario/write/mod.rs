@@ -9,6 +9,7 @@ use crate::herd::{Herd, Link, Name, Server};
 use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
 
+mod layout;
 mod places;
 
 impl Scenario {
