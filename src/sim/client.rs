@@ -98,7 +98,7 @@ pub(super) async fn run(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     board: Board,
     recorder: Recorder,
-) -> turmoil::Result {
+) -> Result<(), String> {
     let mut tasks: JoinSet<()> = JoinSet::new();
     loop {
         let ended = async {
@@ -110,7 +110,7 @@ pub(super) async fn run(
         let job = async { jobs.recv().await.map(Ok) };
         match or(ended, job).await {
             None => return Ok(()),
-            Some(Err(ended)) => ended?,
+            Some(Err(ended)) => ended.map_err(|error| error.to_string())?,
             Some(Ok(job)) => {
                 let journal = recorder.journal(Actor::Client(job.what.client.clone()));
                 let board = board.clone();

@@ -7,7 +7,7 @@ use super::impact::{Impact, Measure, Origin};
 use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::recorder::Recorder;
-use super::wires::{Wire, Wires};
+use super::worlds::Wire;
 use crate::herd::{Name, ServerId};
 use crate::journal::{Actor, EventId, EventKind};
 use crate::scenario::{
@@ -60,7 +60,6 @@ pub(super) struct Breaker {
     recorder: Recorder,
     /// The latencies that the scenario begins with.
     usual: Usual,
-    wires: Wires,
     active: Vec<Active>,
     pub(super) impacts: Vec<Impact>,
 }
@@ -73,7 +72,6 @@ impl Breaker {
         recorder: Recorder,
     ) -> Self {
         Self {
-            wires: Wires::new(scenario, machines.clone()),
             machines,
             faults,
             recorder,
@@ -250,11 +248,6 @@ impl Breaker {
         }
     }
 
-    /// Marks that a machine's tasks are being dropped, or no longer.
-    pub(super) fn dying(&self, party: Party, dying: bool) {
-        self.faults.dying(self.machines.of(party), dying);
-    }
-
     /// Ends a condition of a server or Places.
     pub(super) fn clear(&mut self, condition: Condition, party: Party) {
         let machine = self.machines.of(party);
@@ -275,21 +268,20 @@ impl Breaker {
         }
     }
 
-    /// Cuts directions.
-    pub(super) fn cut(&mut self, sim: &turmoil::Sim<'_>, ways: &[Direction], origin: Origin) {
+    /// Cuts directions: the fault, and what the world must cut.
+    pub(super) fn cut(&mut self, ways: &[Direction], origin: Origin) -> (EventId, Vec<Wire>) {
         let ways = self.machines.existing(ways);
         let named = self.names(&ways);
         let event = self.tell(Actor::Network, None, EventKind::Cut { ways: named });
         let wires: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
-        for &wire in &wires {
-            self.wires.take_over(sim, wire);
-        }
-        self.begin(origin, event, Kind::Cut(wires), Measure::Messages);
+        let kind = Kind::Cut(wires.clone());
+        self.begin(origin, event, kind, Measure::HeldUp(event));
+        (event, wires)
     }
 
     /// Removes one cut from each of these directions: preferably of the last fault that cuts
-    /// nothing else, otherwise of the last that cuts it.
-    pub(super) fn heal(&mut self, ways: &[Direction]) {
+    /// nothing else, otherwise of the last that cuts it. Returns the faults, and what the world must heal of each.
+    pub(super) fn heal(&mut self, ways: &[Direction]) -> Vec<(EventId, Vec<Wire>)> {
         let mut wires: Vec<Wire> = (self.machines.existing(ways).into_iter())
             .map(|way| self.machines.wire(way))
             .collect();
@@ -311,12 +303,13 @@ impl Breaker {
                 }
             }
         }
-        for (cut, own) in healed {
+        for (cut, own) in &healed {
             let name = |machine| self.name(self.machines.party(machine));
             let ways = own.iter().map(|&(a, b)| (name(a), name(b))).collect();
-            self.tell(Actor::Network, Some(cut), EventKind::Healed { ways });
+            self.tell(Actor::Network, Some(*cut), EventKind::Healed { ways });
         }
         self.end(|kind| matches!(kind, Kind::Cut(cut) if cut.is_empty()));
+        healed
     }
 
     /// Whether messages from `a` to `b` are held back.
@@ -324,47 +317,10 @@ impl Breaker {
         is_cut(&self.active, (a, b))
     }
 
-    /// Restores the cuts of `machine` that the simulation lost when the machine went down.
-    pub(super) fn reapply(&self, sim: &turmoil::Sim<'_>, machine: Machine) {
-        self.wires.hold_again(sim, machine);
-    }
-
     /// Whether a server is in this condition.
     pub(super) fn is(&self, condition: Condition, server: ServerId) -> bool {
         let kind = Kind::Host(condition, Party::Server(server));
         self.active.iter().any(|active| active.kind == kind)
-    }
-
-    /// Updates the messages in flight: see [`Wires::see`].
-    pub(super) fn see(
-        &mut self,
-        sim: &turmoil::Sim<'_>,
-        now: Duration,
-        latency: impl Fn(Machine, Machine) -> Duration,
-    ) {
-        self.wires.see(sim, now, latency);
-    }
-
-    /// Delivers due messages between machines with cuts, and counts those that are held back.
-    pub(super) fn deliver(&mut self, sim: &turmoil::Sim<'_>, now: Duration) {
-        let Self { wires, active, .. } = self;
-        wires.deliver(sim, now, |message| {
-            let (a, b) = message.wire;
-            let mut waits = false;
-            for fault in &mut *active {
-                let Kind::Cut(wires) = &fault.kind else {
-                    continue;
-                };
-                // A SYN is also held back if its answer could not return.
-                let holds = wires.contains(&(a, b)) || message.connects && wires.contains(&(b, a));
-                waits |= holds;
-                if holds && !message.counted_for.contains(&fault.impact.event) {
-                    message.counted_for.push(fault.impact.event);
-                    fault.impact.count += 1;
-                }
-            }
-            waits
-        });
     }
 
     /// Resets the connections of these pairs.

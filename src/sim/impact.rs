@@ -98,6 +98,8 @@ pub(super) enum Measure {
     /// the fault's beginning.
     Lost(Machine, u64),
     Stopped(Machine),
+    /// Messages that the fault with this event holds up.
+    HeldUp(EventId),
     /// Messages, which are counted as they are held back or sent.
     Messages,
     /// The impact of the fault's parts.
@@ -113,7 +115,7 @@ impl Measure {
         match self {
             Self::Refused(..) | Self::Lost(..) | Self::Once(_) => "connections",
             Self::Stopped(_) => "wake-ups",
-            Self::Messages => "messages",
+            Self::Messages | Self::HeldUp(_) => "messages",
             Self::Parts => "",
             Self::ServerClock(_) | Self::ClientClock(_) => "readings",
         }
@@ -136,6 +138,7 @@ impl Measure {
                 counts.refused + counts.given_up
             }
             Self::Stopped(machine) => faults.counts(*machine).stopped,
+            Self::HeldUp(fault) => faults.held_up(*fault),
             Self::ServerClock(machine) => faults.counts(*machine).clock_reads,
             Self::ClientClock(name) => faults.client_reads(name),
             Self::Once(_) | Self::Messages | Self::Parts => 0,

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use super::machines::Machine;
 use super::{SimError, Simulator};
-use crate::scenario::Scenario;
 
 /// The interval of checks whether the run was cancelled. Time is counted in these intervals, so
 /// that a suspended process loses one of them and not a whole run.
@@ -77,25 +76,17 @@ impl Progress {
         polled
     }
 
-    /// Simulates one tick.
+    /// Notes that the run has reached this moment.
     ///
     /// # Errors
     ///
-    /// If the simulation fails, or if the run was abandoned.
-    pub(super) fn tick(
-        &self,
-        sim: &mut turmoil::Sim<'static>,
-        scenario: &Scenario,
-    ) -> Result<(), SimError> {
-        let now = sim.elapsed();
+    /// If the run was abandoned.
+    pub(super) fn reaches(&self, now: Duration) -> Result<(), SimError> {
         self.at.store(nanos(now), Ordering::Relaxed);
         if self.is_left() {
             return Err(SimError::Interrupted);
         }
-        let stepped = sim.step();
-        stepped
-            .map(|_| ())
-            .map_err(|error| super::failed(scenario, now, &*error))
+        Ok(())
     }
 
     /// Marks the run as finished.
@@ -227,6 +218,7 @@ mod tests {
 
     use super::*;
     use crate::node::mistakes::Mistake;
+    use crate::scenario::Scenario;
     use crate::sim::run_once;
 
     /// Longer than anything here takes unless it hangs.

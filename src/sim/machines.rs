@@ -39,6 +39,11 @@ impl Machines {
         }
     }
 
+    /// The clients' machine.
+    pub(super) fn clients(&self) -> Machine {
+        self.of(Party::Clients)
+    }
+
     pub(super) fn wire(&self, (a, b): Direction) -> (Machine, Machine) {
         (self.of(a), self.of(b))
     }
@@ -161,37 +166,35 @@ impl Routes {
         pairs.iter().map(|_| latencies.draw(range)).collect()
     }
 
-    /// Draws all latencies for the next tick, and sets them in the simulation.
-    pub(super) fn draw_all(&mut self, sim: &turmoil::Sim<'_>) {
+    /// Draws all latencies for the next tick. Returns whether there are new ones.
+    pub(super) fn draw_all(&mut self) -> bool {
         let varies = |(_, range): &(Route, LatencyRange)| range.least != range.most;
         if !self.now.is_empty() && !self.ranges.iter().any(varies) {
-            return;
+            return false;
         }
         let ranges = self.ranges.clone();
         let all = ranges.iter().map(|&(route, range)| self.draw(route, range));
         self.now = all.collect();
-        self.tell(sim, Duration::ZERO);
+        true
     }
 
-    /// Sets the range of these routes' latency from now on.
-    pub(super) fn slow(&mut self, sim: &turmoil::Sim<'_>, slowed: &[Route], latency: LatencyRange) {
+    /// Sets the range of these routes' latency from the moment `now` on.
+    pub(super) fn slow(&mut self, slowed: &[Route], latency: LatencyRange, now: Duration) {
         for route in slowed {
             let all = &mut self.ranges.iter_mut();
             if let Some(at) = all.position(|(other, _)| other == route) {
-                self.settled = self.settled.max(sim.elapsed() + self.ranges[at].1.most);
+                self.settled = self.settled.max(now + self.ranges[at].1.most);
                 self.ranges[at].1 = latency;
                 self.now[at] = self.draw(*route, latency);
             }
         }
-        self.tell(sim, Duration::ZERO);
     }
 
-    /// Sets all latencies in the simulation, each increased by `added`.
-    pub(super) fn tell(&self, sim: &turmoil::Sim<'_>, added: Duration) {
+    /// Calls `act` with each pair of machines and their current latency.
+    pub(super) fn each(&self, mut act: impl FnMut(Machine, Machine, Duration)) {
         for ((route, _), latencies) in self.ranges.iter().zip(&self.now) {
             for ((a, b), &latency) in self.machines.pairs(*route).into_iter().zip(latencies) {
-                let (a, b) = (self.machines.host(a), self.machines.host(b));
-                sim.set_link_latency(a, b, latency + added);
+                act(a, b, latency);
             }
         }
     }

@@ -7,6 +7,7 @@
 
 mod chooser;
 mod client;
+mod driver;
 mod faults;
 mod google;
 mod impact;
@@ -18,8 +19,7 @@ mod random;
 mod recorder;
 mod simulator;
 mod timeline;
-mod wires;
-mod world;
+mod worlds;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +150,7 @@ fn here(
 ) -> Result<Trace, SimError> {
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
-    let execution = world::execute(scenario, mocks, server, chooser, progress)?;
+    let execution = driver::execute(scenario, mocks, server, chooser, progress)?;
     let given_up = || SimError::Failed("the run was given up".to_owned());
     let mode = match listed {
         None => Mode::ByTime,
@@ -181,7 +181,7 @@ impl Mode {
 }
 
 /// Builds the trace of a run, with its judgements.
-fn told(scenario: &Scenario, mut execution: world::Execution, mode: &Mode) -> Trace {
+fn told(scenario: &Scenario, mut execution: driver::Execution, mode: &Mode) -> Trace {
     let latency: Vec<_> = scenario
         .link_latency
         .iter()

@@ -7,7 +7,8 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::world::MOST_EVENTS;
+use super::driver::MOST_EVENTS;
+use super::worlds::elapsed;
 use crate::journal::{Actor, ConnId, End, Event, EventId, EventKind, Journal};
 use crate::protocol::peer;
 
@@ -167,7 +168,7 @@ impl Recorder {
 
     fn record(&self, who: &Actor, cause: Option<EventId>, what: EventKind<'_>) -> EventId {
         let mut inner = self.inner();
-        let at = turmoil::sim_elapsed().unwrap_or(inner.now);
+        let at = elapsed().unwrap_or(inner.now);
         let number = inner.events.len() as u64 + 1;
         let id = EventId(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN));
         let cause = cause.or_else(|| inner.cause_of(who, &what));

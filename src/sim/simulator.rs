@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::chooser::Chooser;
 use super::limit::within;
 use super::net::SimNet;
-use super::{Mode, SimError, same, simulate, told, world};
+use super::{Mode, SimError, driver, same, simulate, told};
 use crate::node::mistakes::MadeBy;
 use crate::scenario::Scenario;
 use crate::server::Start;
@@ -106,7 +106,8 @@ impl Simulator {
     ) -> Result<(C, Option<Trace>), SimError> {
         let (scenario, server) = (scenario.expanded(), self.server.clone());
         within(self, scenario.seed, move |progress| {
-            let execution = world::execute(&scenario, None, &server, Some(&mut chooser), progress)?;
+            let execution =
+                driver::execute(&scenario, None, &server, Some(&mut chooser), progress)?;
             let told = |execution| told(&scenario, execution, &Mode::ByHand(None));
             Ok((chooser, execution.map(told)))
         })

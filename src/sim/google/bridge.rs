@@ -42,12 +42,12 @@ pub(in crate::sim) async fn serve(
     google: SocketAddr,
     journal: Arc<dyn Journal>,
     causes: Causes,
-) -> turmoil::Result {
+) -> Result<(), String> {
     let at = Address {
         host: "0.0.0.0".to_owned(),
         port: PORT,
     };
-    let listener = net.listen(&at).await?;
+    let listener = net.listen(&at).await.map_err(|error| error.to_string())?;
     let mut tasks: JoinSet<Result<(), Unasked>> = JoinSet::new();
     loop {
         let ended = async {
@@ -57,10 +57,14 @@ pub(in crate::sim) async fn serve(
             }
         };
         match or(ended, async { Ok(listener.accept().await) }).await {
-            Err(ended) => ended??,
+            Err(ended) => ended
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string())?,
             Ok(accepted) => {
                 let (journal, causes) = (Arc::clone(&journal), causes.clone());
-                let conversation = converse(accepted?, google, journal, causes);
+                let accepted = accepted.map_err(|error| error.to_string())?;
+                let asker = net.name_of(accepted.remote.ip());
+                let conversation = converse(accepted, asker, google, journal, causes);
                 tasks.spawn(net.task(conversation));
             }
         }
@@ -69,11 +73,11 @@ pub(in crate::sim) async fn serve(
 
 async fn converse(
     connection: Connection<SimStream>,
+    asker: Option<String>,
     google: SocketAddr,
     journal: Arc<dyn Journal>,
     causes: Causes,
 ) -> Result<(), Unasked> {
-    let asker = turmoil::reverse_lookup(connection.remote.ip());
     let unasked = OnceLock::new();
     let service = service_fn(|request: Request<Incoming>| {
         let server = asker.as_deref().map(Name::from);

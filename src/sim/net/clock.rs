@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 use crate::scenario::ClockError;
+use crate::sim::worlds::elapsed;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Clock {
@@ -24,11 +25,11 @@ impl Clock {
         self.reads
     }
 
-    pub(super) fn read(&mut self) -> Timestamp {
+    /// Reads it. `epoch` is what a right clock shows when the run begins, in nanoseconds since the POSIX epoch.
+    pub(super) fn read(&mut self, epoch: u128) -> Timestamp {
         self.reads += 1;
-        let now = turmoil::since_epoch().unwrap_or_default();
-        let run = turmoil::sim_elapsed().unwrap_or_default();
-        let shown = nanos(now) + self.nanos_wrong(run);
+        let run = elapsed().unwrap_or_default();
+        let shown = i128::try_from(epoch).unwrap_or(i128::MAX) + nanos(run) + self.nanos_wrong(run);
         Timestamp::from_nanos(u128::try_from(shown).unwrap_or(0))
     }
 

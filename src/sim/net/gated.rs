@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{Faults, Machine};
+use crate::sim::worlds::elapsed;
 
 /// The maximum number of polls of a machine's tasks at one simulated time. The busiest moments of
 /// the shipped scenarios need some thousands. A task that wakes itself for ever would be polled for
@@ -58,7 +59,7 @@ impl<F: Future> Future for Gated<F> {
             // The run was abandoned, and ends after this poll.
             return Poll::Pending;
         }
-        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let now = elapsed().unwrap_or_default();
         let spins = {
             let mut inner = this.faults.inner();
             let state = &mut inner.machines[this.machine];
@@ -88,10 +89,16 @@ mod tests {
 
     use crate::net::Net as _;
     use crate::sim::net::Faults;
+    use crate::sim::worlds::turmoil::TurmoilSockets;
+
+    fn alone() -> Faults {
+        let names = vec!["Riley".to_owned()];
+        Faults::new(names, 0, &Arc::default(), Arc::new(TurmoilSockets))
+    }
 
     #[test]
     fn a_task_that_wakes_itself_for_ever_ends_the_run() {
-        let net = Faults::new(vec!["Riley".to_owned()], &Arc::default()).net(0);
+        let net = alone().net(0);
         let mut sim = turmoil::Builder::new().rng_seed(1).build();
         sim.client("Riley", async move {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -111,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_task_that_waits_for_time_may_be_polled_as_often_as_it_likes() {
-        let net = Faults::new(vec!["Riley".to_owned()], &Arc::default()).net(0);
+        let net = alone().net(0);
         let mut sim = turmoil::Builder::new()
             .rng_seed(1)
             .simulation_duration(std::time::Duration::from_mins(1))

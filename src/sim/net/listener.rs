@@ -9,12 +9,10 @@ use std::task::Context;
 use futures_lite::future::or;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use turmoil::net::TcpListener;
 
 use super::{SimNet, SimStream};
-use crate::herd::Address;
-use crate::net::turmoil::TurmoilNet;
-use crate::net::{Connection, Listener, Net as _};
+use crate::net::{Connection, Listener};
+use crate::sim::worlds::RawListener;
 
 /// A listener whose port can be closed for a while.
 ///
@@ -32,14 +30,14 @@ impl SimListener {
     /// refusing connections.
     pub(super) fn new(
         net: SimNet,
-        at: Address,
-        bound: TcpListener,
+        port: u16,
+        bound: Box<dyn RawListener>,
         changed: Arc<Notify>,
     ) -> io::Result<Self> {
         let local = bound.local_addr()?;
         let (give, taken) = mpsc::unbounded_channel();
         let mut system = JoinSet::new();
-        system.spawn(take(net, at, bound, changed, give));
+        system.spawn(take(net, port, bound, changed, give));
         Ok(Self {
             local,
             taken: Mutex::new(taken),
@@ -52,8 +50,8 @@ impl SimListener {
 /// connections that were not fetched stay in the queue.
 async fn take(
     net: SimNet,
-    at: Address,
-    bound: TcpListener,
+    port: u16,
+    bound: Box<dyn RawListener>,
     changed: Arc<Notify>,
     give: mpsc::UnboundedSender<io::Result<Connection<SimStream>>>,
 ) {
@@ -66,7 +64,7 @@ async fn take(
                 changed.notified().await;
                 continue;
             }
-            None => match TurmoilNet.listen(&at).await {
+            None => match net.faults.sockets.listen(net.machine, port).await {
                 Ok(again) => {
                     bound = Some(again);
                     continue;
@@ -74,7 +72,7 @@ async fn take(
                 Err(error) => Some(Err(error)),
             },
             Some(bound) => {
-                let accepted = async { Some(Listener::accept(bound).await) };
+                let accepted = async { Some(bound.accept().await) };
                 let changed = async {
                     changed.notified().await;
                     None

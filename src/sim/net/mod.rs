@@ -1,7 +1,7 @@
 //! The simulated network with the faults at its ends: frozen machines, closed ports, reset
 //! connections, wrong clocks.
 //!
-//! Faults between the ends (cuts, latencies) are turmoil's, and set by the driver.
+//! Faults between the ends (cuts, latencies) are the world's.
 
 mod clock;
 mod gated;
@@ -10,6 +10,7 @@ mod listener;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -17,13 +18,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
-use turmoil::net::TcpStream;
 
 use super::limit::Progress;
 use super::machines::Machine;
+use super::worlds::{RawConnection, RawStream, Sockets};
 use crate::herd::{Address, Name};
-use crate::net::turmoil::TurmoilNet;
-use crate::net::{Connection, Net};
+use crate::journal::EventId;
+use crate::net::{Connection, Net, Proved};
 use crate::protocol::time::Timestamp;
 use crate::scenario::ClockError;
 use clock::Clock;
@@ -36,6 +37,9 @@ pub(super) struct Faults {
     inner: Arc<Mutex<Inner>>,
     /// Shows which machine's task runs.
     progress: Arc<Progress>,
+    /// What all clocks show when the run begins, in nanoseconds since the POSIX epoch.
+    epoch_ns: u128,
+    sockets: Arc<dyn Sockets>,
 }
 
 #[derive(Default)]
@@ -47,6 +51,8 @@ struct Inner {
     /// The number of sends from one machine to another: writes and connects.
     sends: BTreeMap<(Machine, Machine), u64>,
     clients: BTreeMap<Name, Clock>,
+    /// The number of messages that each cut has held up, by the event of its beginning.
+    held_up: BTreeMap<EventId, u64>,
 }
 
 /// The state of one machine.
@@ -81,9 +87,9 @@ pub(super) struct Counts {
 }
 
 /// A stream that code other than its owner can close.
-type Slot = Arc<Mutex<Option<TcpStream>>>;
+type Slot = Arc<Mutex<Option<Box<dyn RawStream>>>>;
 
-fn lock(slot: &Slot) -> MutexGuard<'_, Option<TcpStream>> {
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<Box<dyn RawStream>>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -99,7 +105,12 @@ struct Open {
 
 impl Faults {
     /// Machines with these names, and without faults.
-    pub(super) fn new(names: Vec<String>, progress: &Arc<Progress>) -> Self {
+    pub(super) fn new(
+        names: Vec<String>,
+        epoch_ns: u128,
+        progress: &Arc<Progress>,
+        sockets: Arc<dyn Sockets>,
+    ) -> Self {
         let machines = names.iter().map(|_| State::default()).collect();
         progress.name(&names);
         let inner = Inner {
@@ -110,6 +121,8 @@ impl Faults {
         Self {
             inner: Arc::new(Mutex::new(inner)),
             progress: Arc::clone(progress),
+            epoch_ns,
+            sockets,
         }
     }
 
@@ -137,6 +150,16 @@ impl Faults {
     /// The number of sends from `a` to `b`.
     pub(super) fn sends(&self, a: Machine, b: Machine) -> u64 {
         self.inner().sends.get(&(a, b)).copied().unwrap_or(0)
+    }
+
+    /// Counts a message that a cut holds up, once for each cut.
+    pub(super) fn hold_up(&self, fault: EventId) {
+        *self.inner().held_up.entry(fault).or_default() += 1;
+    }
+
+    /// The number of messages that a cut has held up.
+    pub(super) fn held_up(&self, fault: EventId) -> u64 {
+        self.inner().held_up.get(&fault).copied().unwrap_or(0)
     }
 
     /// The number of connections of `machine`.
@@ -229,11 +252,9 @@ impl Faults {
 
     /// Reads a client's clock.
     pub(super) fn client_now(&self, client: &Name) -> Timestamp {
-        self.inner()
-            .clients
-            .entry(client.clone())
-            .or_default()
-            .read()
+        let mut inner = self.inner();
+        let clock = inner.clients.entry(client.clone()).or_default();
+        clock.read(self.epoch_ns)
     }
 
     /// The number of times a client's clock was read.
@@ -294,15 +315,16 @@ impl SimNet {
         })
     }
 
-    fn wrap(&self, connection: Connection<TcpStream>) -> Connection<SimStream> {
-        let Connection {
+    fn wrap(&self, connection: RawConnection) -> Connection<SimStream> {
+        let RawConnection {
             stream,
             local,
             remote,
-            proved,
         } = connection;
         let mut inner = self.faults.inner();
-        let other = turmoil::reverse_lookup(remote.ip()).and_then(|name| inner.machine(&name));
+        let other = self
+            .name_of(remote.ip())
+            .and_then(|name| inner.machine(&name));
         let stream = Arc::new(Mutex::new(Some(stream)));
         let id = inner.opened(self.machine, other.unwrap_or(Machine::MAX), &stream);
         drop(inner);
@@ -314,8 +336,13 @@ impl SimNet {
             },
             local,
             remote,
-            proved,
+            proved: Proved::default(),
         }
+    }
+
+    /// The name of the machine with this address.
+    pub(super) fn name_of(&self, address: IpAddr) -> Option<String> {
+        self.faults.sockets.name_of(address)
     }
 }
 
@@ -324,18 +351,18 @@ impl Net for SimNet {
     type Listener = SimListener;
 
     async fn listen(&self, at: &Address) -> io::Result<SimListener> {
-        let bound = TurmoilNet.listen(at).await?;
+        let bound = self.faults.sockets.listen(self.machine, at.port).await?;
         let changed = Arc::new(Notify::new());
         let listening = Arc::clone(&changed);
         self.faults.inner().machines[self.machine]
             .listeners
             .push(listening);
-        SimListener::new(self.clone(), at.clone(), bound, changed)
+        SimListener::new(self.clone(), at.port, bound, changed)
     }
 
     async fn connect(&self, to: &Address) -> io::Result<Connection<SimStream>> {
         let dial = self.dial(to);
-        let connected = TurmoilNet.connect(to).await;
+        let connected = self.faults.sockets.connect(self.machine, to).await;
         if let Some(dial) = dial {
             dial.ended(connected.as_ref().err());
         }
@@ -343,7 +370,10 @@ impl Net for SimNet {
     }
 
     fn now(&self) -> Timestamp {
-        self.faults.inner().machines[self.machine].clock.read()
+        let mut inner = self.faults.inner();
+        inner.machines[self.machine]
+            .clock
+            .read(self.faults.epoch_ns)
     }
 
     fn task<F>(&self, task: F) -> impl Future<Output = F::Output> + Send + 'static
@@ -408,7 +438,7 @@ impl SimStream {
 /// Applies `act` to a stream; fails if the stream was closed.
 fn on<T>(
     slot: &Slot,
-    act: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>,
+    act: impl FnOnce(Pin<&mut Box<dyn RawStream>>) -> Poll<io::Result<T>>,
 ) -> Poll<io::Result<T>> {
     match &mut *lock(slot) {
         Some(stream) => act(Pin::new(stream)),

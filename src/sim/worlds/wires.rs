@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use turmoil::{Protocol, Segment, Sim};
 
-use super::machines::{Machine, Machines};
+use super::Wire;
 use crate::journal::EventId;
 use crate::scenario::{Action, Operation, Scenario};
-
-/// A direction between machines: sender and receiver.
-pub(super) type Wire = (Machine, Machine);
+use crate::sim::machines::{Machine, Machines};
+use crate::sim::net::Faults;
 
 /// Identifies a message in flight, by the number of its segment on its connection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,18 +34,10 @@ struct Message {
     counted_for: Vec<EventId>,
 }
 
-/// A message that is due, and may be held back.
-pub(super) struct HeldUp<'a> {
-    /// The message's direction.
-    pub(super) wire: Wire,
-    /// Whether it is a SYN, whose answer needs the other direction, too.
-    pub(super) connects: bool,
-    /// The events of the cuts in whose impact it is already counted.
-    pub(super) counted_for: &'a mut Vec<EventId>,
-}
-
 /// The messages in flight between machines with cuts.
 pub(super) struct Wires {
+    /// The directions that each fault still cuts, by the event of its beginning.
+    cuts: Vec<(EventId, Vec<Wire>)>,
     machines: Machines,
     tick: Duration,
     /// The pairs of machines that any step cuts off from each other, each with the smaller index
@@ -76,6 +67,7 @@ impl Wires {
             });
         let watched = cut.flatten().map(|way| pair(machines.wire(way))).collect();
         Self {
+            cuts: Vec::new(),
             machines,
             tick: scenario.tick,
             watched,
@@ -85,11 +77,23 @@ impl Wires {
         }
     }
 
-    /// From now on, messages between these two machines are delivered by hand.
-    pub(super) fn take_over(&mut self, sim: &Sim<'_>, wire: Wire) {
-        if self.by_hand.insert(pair(wire)) {
-            self.hold(sim, wire);
+    /// Cuts directions. From now on, messages between their machines are delivered by hand.
+    pub(super) fn cut(&mut self, sim: &Sim<'_>, fault: EventId, wires: &[Wire]) {
+        for &wire in wires {
+            if self.by_hand.insert(pair(wire)) {
+                self.hold(sim, wire);
+            }
         }
+        self.cuts.push((fault, wires.to_vec()));
+    }
+
+    /// Heals directions that this fault cut.
+    pub(super) fn heal(&mut self, fault: EventId, wires: &[Wire]) {
+        let cuts = self.cuts.iter_mut();
+        for (_, cut) in cuts.filter(|(event, _)| *event == fault) {
+            cut.retain(|wire| !wires.contains(wire));
+        }
+        self.cuts.retain(|(_, cut)| !cut.is_empty());
     }
 
     /// Holds the links of `machine` again, after the simulation lost that with the machine's crash.
@@ -133,13 +137,8 @@ impl Wires {
         self.under_way = seen;
     }
 
-    /// Delivers the due messages, except those for which `is_held_up` is true.
-    pub(super) fn deliver(
-        &mut self,
-        sim: &Sim<'_>,
-        now: Duration,
-        mut is_held_up: impl FnMut(HeldUp<'_>) -> bool,
-    ) {
+    /// Delivers the due messages, except those that a cut holds up, which are counted.
+    pub(super) fn deliver(&mut self, sim: &Sim<'_>, now: Duration, faults: &Faults) {
         if self.by_hand.is_empty() {
             return;
         }
@@ -152,11 +151,18 @@ impl Wires {
             if message.due > now || !self.by_hand.contains(&pair(wire)) {
                 return false;
             }
-            !is_held_up(HeldUp {
-                wire,
-                connects,
-                counted_for: &mut message.counted_for,
-            })
+            let (a, b) = wire;
+            let mut waits = false;
+            for (fault, cut) in &self.cuts {
+                // A SYN is also held back if its answer could not return.
+                let holds = cut.contains(&(a, b)) || connects && cut.contains(&(b, a));
+                waits |= holds;
+                if holds && !message.counted_for.contains(fault) {
+                    message.counted_for.push(*fault);
+                    faults.hold_up(*fault);
+                }
+            }
+            !waits
         });
         self.under_way = under_way;
     }

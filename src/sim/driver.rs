@@ -1,0 +1,404 @@
+//! Executes a scenario in a world: one machine for each server, one for all clients, and a driver that performs the
+//! steps.
+
+mod by_hand;
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::client::{self, Board, Job};
+use super::faults::Breaker;
+use super::google::{self, Causes, Google, PlacesObservation, SimPlaces};
+use super::impact::{Impact, Origin};
+use super::limit::Progress;
+use super::machines::Machines;
+use super::net::{Faults, SimNet};
+use super::recorder::{Recorder, State};
+use super::timeline::{Due, Todo, timeline};
+use super::worlds::turmoil::{Ticks, TurmoilSockets};
+use super::worlds::{Program, Running, Setup, World};
+use super::{Chooser, Server, SimError};
+use crate::herd::{Herd, ServerId};
+use crate::journal::{Actor, Event, EventKind};
+use crate::net::Net as _;
+use crate::places::{FixedPlaces, Places};
+use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Scenario};
+use crate::seed::derive;
+use crate::server::{Config, Start};
+use crate::timing::Timing;
+use by_hand::ByHand;
+
+/// A run that is not quiet this long after its last step has failed.
+const LONGEST_UNREST: Duration = Duration::from_mins(1);
+
+/// The number of events above which a run has failed. A flood that never ends would otherwise fill
+/// the memory.
+pub(super) const MOST_EVENTS: usize = 2_000_000;
+
+/// How long a herd must be quiet before a run ends.
+const CALM: Duration = Duration::from_millis(200);
+
+/// How often to look whether everything is quiet, while it is not.
+const LOOKS: Duration = Duration::from_millis(10);
+
+/// The results of one execution of a scenario.
+pub(super) struct Execution {
+    pub(super) events: Vec<Event>,
+    pub(super) outcomes: Vec<Outcome>,
+    /// Whether the run ended because everything was quiet, or at the scenario's `end`.
+    pub(super) ended_well: bool,
+    /// The number of steps that were not performed.
+    pub(super) undone: usize,
+    /// The number of clients that still waited for an answer at the end.
+    pub(super) still_waiting: usize,
+    /// The impact of each fault, in the order of the faults' ends.
+    pub(super) impacts: Vec<Impact>,
+    /// The simulated duration of the run.
+    pub(super) lasted: Duration,
+    /// What Places observed, if there was one.
+    pub(super) places: Option<PlacesObservation>,
+}
+
+/// How a run ended.
+#[derive(PartialEq, Eq)]
+enum RunEnd {
+    /// Everything was quiet, or the scenario's `end` was reached.
+    Well,
+    /// The run did not become quiet in time, or had too many events.
+    InUnrest,
+    /// The chooser gave the run up.
+    GivenUp,
+}
+
+/// Executes a scenario once, with Places answering by its tables and by `mocks`. With a `chooser`
+/// the run is by hand; the result is `None` if the chooser gives it up.
+pub(super) fn execute(
+    scenario: &Scenario,
+    mocks: Option<Vec<wiremock::Mock>>,
+    server: &Server,
+    chooser: Option<&mut dyn Chooser>,
+    progress: &Arc<Progress>,
+) -> Result<Option<Execution>, SimError> {
+    let is_asked = mocks.is_some() || scenario.asks_places;
+    let google = is_asked.then(|| Google::start(scenario, mocks.unwrap_or_default()));
+    let google = google.transpose()?;
+    let (recorder, board) = (Recorder::default(), Board::default());
+    let (give, jobs) = mpsc::unbounded_channel();
+    let machines = Machines::new(&scenario.herd, is_asked);
+    let names = machines.hosts().map(str::to_owned).collect();
+    let sockets = Arc::new(TurmoilSockets);
+    let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
+    let causes = Causes::default();
+    let servers = scenario.herd.ids().map(|id| {
+        let server = ServerProgram {
+            seed: scenario.seed,
+            herd: Arc::clone(&scenario.herd),
+            id,
+            timing: scenario.timing,
+            net: faults.net(id.index()),
+            server: server.clone(),
+            recorder: recorder.clone(),
+            causes: is_asked.then(|| causes.clone()),
+            boots: Cell::new(0),
+        };
+        Box::new(move || server.boot()) as Program
+    });
+    let mut programs: Vec<Program> = servers.collect();
+    let net = faults.net(machines.clients());
+    let clients = client::run(net, jobs, board.clone(), recorder.clone());
+    programs.push(once(clients));
+    if let Some(google) = &google {
+        let net = faults.net(machines.of(Party::Places));
+        programs.push(places(google.address(), &recorder, causes.clone(), net));
+    }
+    let world = Ticks::new(Setup {
+        scenario,
+        machines: machines.clone(),
+        programs,
+        faults: faults.clone(),
+        progress: Arc::clone(progress),
+    });
+    let mut driver = Driver {
+        scenario,
+        breaker: Breaker::new(scenario, machines.clone(), faults, recorder.clone()),
+        todo: timeline(scenario, &machines),
+        machines,
+        world: Box::new(world),
+        recorder,
+        board,
+        give,
+    };
+    let ended = match chooser {
+        None => driver.run()?,
+        Some(chooser) => ByHand::new(&mut driver, chooser).run()?,
+    };
+    if ended == RunEnd::GivenUp {
+        return Ok(None);
+    }
+    let lasted = driver.world.now();
+    driver.recorder.set_now(lasted);
+    driver.breaker.finish();
+    Ok(Some(Execution {
+        lasted,
+        events: driver.recorder.take(),
+        outcomes: driver.board.take(),
+        still_waiting: driver.board.waiting(),
+        undone: driver
+            .todo
+            .iter()
+            .filter(|(.., todo)| todo.is_step())
+            .count(),
+        impacts: std::mem::take(&mut driver.breaker.impacts),
+        ended_well: ended == RunEnd::Well,
+        places: google.map(Google::seen),
+    }))
+}
+
+/// A program that is started once only: its machine is never killed.
+fn once(running: impl Future<Output = Result<(), String>> + Send + 'static) -> Program {
+    let running = Cell::new(Some(Box::pin(running) as Running));
+    Box::new(move || {
+        let again = || Box::pin(std::future::pending()) as Running;
+        running.take().unwrap_or_else(again)
+    })
+}
+
+/// A server of the herd, as it starts each time.
+struct ServerProgram {
+    seed: u64,
+    herd: Arc<Herd>,
+    id: ServerId,
+    timing: Timing,
+    net: SimNet,
+    server: Server,
+    recorder: Recorder,
+    causes: Option<Causes>,
+    boots: Cell<u64>,
+}
+
+impl ServerProgram {
+    fn boot(&self) -> Running {
+        let Self {
+            seed,
+            herd,
+            id,
+            net,
+            boots,
+            ..
+        } = self;
+        boots.set(boots.get() + 1);
+        let own = herd.server(*id);
+        let name = &own.name;
+        let places = match &self.causes {
+            None => Arc::new(FixedPlaces::default()) as Arc<dyn Places>,
+            Some(causes) => {
+                let seed = derive(*seed, &format!("{name}'s Places"), boots.get());
+                Arc::new(SimPlaces::new(net, name.clone(), seed, causes.clone()))
+            }
+        };
+        let mut config = Config::new(herd, *id, derive(*seed, name, boots.get()));
+        // All simulated clients share one host, so the limit for one address must not apply.
+        config.limits.clients_per_address = config.limits.client_connections;
+        config.timing = self.timing;
+        for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
+            address.host = neighbour.name.to_string();
+        }
+        // A simulated server is never stopped gracefully: it crashes, or the run ends.
+        let (never, stop) = watch::channel(false);
+        let start = Start {
+            config,
+            clients: own.client.clone(),
+            peers: own.peer.clone(),
+            places,
+            journal: self.recorder.journal(Actor::Server(name.clone())),
+            stop,
+        };
+        let (server, net) = (self.server.clone(), net.clone());
+        Box::pin(async move {
+            let _never = never;
+            let served = net.task(server.start(net.clone(), start)).await;
+            served.map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// The program of Places.
+fn places(wiremock: SocketAddr, recorder: &Recorder, causes: Causes, net: SimNet) -> Program {
+    let journal = recorder.journal(Actor::Places);
+    Box::new(move || {
+        let serving = google::serve(net.clone(), wiremock, Arc::clone(&journal), causes.clone());
+        Box::pin(net.task(serving))
+    })
+}
+
+struct Driver<'a> {
+    scenario: &'a Scenario,
+    machines: Machines,
+    world: Box<dyn World>,
+    todo: VecDeque<Due>,
+    breaker: Breaker,
+    recorder: Recorder,
+    board: Board,
+    give: mpsc::UnboundedSender<Job>,
+}
+
+impl Driver<'_> {
+    /// Goes on until the run ends.
+    fn run(&mut self) -> Result<RunEnd, SimError> {
+        let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
+        loop {
+            let now = self.world.now();
+            self.recorder.set_now(now);
+            self.perform(now)?;
+            self.world.go_on(self.next_look(now))?;
+            let now = self.world.now();
+            let over = match self.scenario.end {
+                Some(end) => now >= end,
+                None => self.is_quiet(now),
+            };
+            if over {
+                return Ok(RunEnd::Well);
+            }
+            let is_late = self.scenario.end.is_none() && now > last_step + LONGEST_UNREST;
+            if is_late || self.recorder.count() > MOST_EVENTS {
+                return Ok(RunEnd::InUnrest);
+            }
+        }
+    }
+
+    /// When there is something to do again: a step, the end, or a look at whether everything is quiet.
+    fn next_look(&self, now: Duration) -> Duration {
+        if let Some(&(at, ..)) = self.todo.front() {
+            return self.scenario.end.map_or(at, |end| end.min(at));
+        }
+        self.scenario.end.unwrap_or_else(|| {
+            let quiet = self.recorder.ask(|state| state.last_activity) + self.settle(CALM);
+            let quiet = quiet.max(self.world.settled()) + Duration::from_nanos(1);
+            if quiet > now { quiet } else { now + LOOKS }
+        })
+    }
+
+    fn perform(&mut self, now: Duration) -> Result<(), SimError> {
+        while let Some((.., todo)) = self.todo.pop_front_if(|&mut (at, ..)| at <= now) {
+            self.do_it(now, todo)?;
+        }
+        Ok(())
+    }
+
+    fn do_it(&mut self, now: Duration, todo: Todo) -> Result<(), SimError> {
+        match todo {
+            Todo::Compose(origin, words, party) => self.breaker.compose(origin, words, party),
+            Todo::Decompose(number) => self.breaker.decompose(number),
+            Todo::Do(operation, origin) => self.operate(now, operation, origin),
+            Todo::Tell(steps) => {
+                let network = self.recorder.journal(Actor::Network);
+                for step in steps {
+                    network.record(None, EventKind::Chose { step: step.into() });
+                }
+            }
+            Todo::Send(job) => {
+                self.board.begin();
+                let gone = |_| SimError::Failed("the clients' host is gone".to_owned());
+                self.give.send(job).map_err(gone)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Performs an operation, unless the fault that it is part of has ended.
+    fn operate(&mut self, now: Duration, operation: Operation, origin: Option<Origin>) {
+        let Some(origin) = origin else {
+            match operation {
+                Operation::Clear(condition, party) => self.clear(condition, party),
+                Operation::Heal(ways) => self.heal(&ways),
+                _ => {}
+            }
+            return;
+        };
+        if !self.breaker.is_due(&origin) {
+            return;
+        }
+        match operation {
+            Operation::Set(condition, party) => {
+                self.breaker.set(condition, party, origin);
+                match condition {
+                    Condition::Dead => self.world.kill(self.machines.of(party)),
+                    Condition::Unpowered => self.world.unplug(self.machines.of(party)),
+                    Condition::Frozen | Condition::Refusing => {}
+                }
+            }
+            Operation::Clear(condition, party) => self.clear(condition, party),
+            Operation::Cut(ways) => {
+                let (fault, wires) = self.breaker.cut(&ways, origin);
+                self.world.cut(fault, &wires);
+            }
+            Operation::Heal(ways) => self.heal(&ways),
+            Operation::Sever(pairs) => self.breaker.sever(&pairs, origin),
+            Operation::Delay(routes, latency) => {
+                self.breaker.slow(&routes, latency, &origin);
+                self.world.delay(&routes, latency);
+            }
+            Operation::SetClock(clocked, skewed) => {
+                self.breaker.skew(&clocked, skewed, now, origin);
+            }
+            Operation::Jump(clocked, by) => self.breaker.jump(&clocked, by, now, origin),
+        }
+    }
+
+    fn clear(&mut self, condition: Condition, party: Party) {
+        self.breaker.clear(condition, party);
+        if matches!(condition, Condition::Dead | Condition::Unpowered) {
+            self.world.start(self.machines.of(party));
+        }
+    }
+
+    fn heal(&mut self, ways: &[Direction]) {
+        for (fault, wires) in self.breaker.heal(ways) {
+            self.world.heal(fault, &wires);
+        }
+    }
+
+    /// Whether the run is quiet, so that nothing is left to happen.
+    fn is_quiet(&self, now: Duration) -> bool {
+        self.todo.is_empty() && self.is_settled(now, CALM) && now > self.world.settled()
+    }
+
+    /// Whether all clients are answered, all links between running servers are synchronised, and
+    /// only background activity was seen for a while: for `least`, or longer with high latencies.
+    fn is_settled(&self, now: Duration, least: Duration) -> bool {
+        let settle = self.settle(least);
+        self.board.pending() == 0
+            && self
+                .recorder
+                .ask(|state| now > state.last_activity + settle && self.is_whole(state))
+    }
+
+    /// Two round trips, in which everything that was in flight arrives and is answered, or `least` if that is longer.
+    fn settle(&self, least: Duration) -> Duration {
+        least.max(self.world.longest_latency() * 4)
+    }
+
+    fn is_whole(&self, state: &State) -> bool {
+        let herd = &self.scenario.herd;
+        herd.links().iter().all(|link| {
+            let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
+            let (x, y) = (link.a.index(), link.b.index());
+            let either =
+                |condition| [link.a, link.b].map(|id| self.breaker.is(condition, id)) != [false; 2];
+            let can_talk = state.is_running(a)
+                && state.is_running(b)
+                && !self.breaker.is_cut(x, y)
+                && !self.breaker.is_cut(y, x)
+                && !either(Condition::Frozen)
+                // A server that refuses connections keeps the links that are up.
+                && (!either(Condition::Refusing) || state.is_up(a, b));
+            !can_talk || state.is_synchronised(a, b)
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! What a scenario runs in: machines that run programs, and a network between them.
+//!
+//! A world is a file (or a folder) here that implements [`World`] and [`Sockets`]. The driver of steps, the recorder,
+//! the judge and the reports know these and no engine.
+
+pub(super) mod turmoil;
+mod wires;
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::SimError;
+use super::limit::Progress;
+use super::machines::{Machine, Machines};
+use super::net::Faults;
+use crate::herd::Address;
+use crate::journal::EventId;
+use crate::scenario::{Route, Scenario};
+use crate::units::LatencyRange;
+
+/// A direction between machines: sender and receiver.
+pub(super) type Wire = (Machine, Machine);
+
+/// What runs on a machine, each time that it is started. An error ends the run.
+pub(super) type Program = Box<dyn Fn() -> Running>;
+
+/// A program while it runs.
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Machines and the network between them, in simulated time.
+pub(super) trait World {
+    /// The simulated time since the beginning of the run.
+    fn now(&self) -> Duration;
+
+    /// Goes on at most until the moment `until`, and at least by as little as the world can.
+    ///
+    /// # Errors
+    ///
+    /// If a program fails, or if the run was abandoned.
+    fn go_on(&mut self, until: Duration) -> Result<(), SimError>;
+
+    /// Starts the program of a machine that was killed or had no power.
+    fn start(&mut self, machine: Machine);
+
+    /// Ends a machine's program as SIGKILL does: its memory is lost, and its system closes its sockets and refuses
+    /// connections from now on.
+    fn kill(&mut self, machine: Machine);
+
+    /// Ends a machine as a power failure does: everything in flight from or to it is lost, and nothing is closed.
+    fn unplug(&mut self, machine: Machine);
+
+    /// Sets the latency of messages on these routes from now on.
+    fn delay(&mut self, routes: &[Route], latency: LatencyRange);
+
+    /// Cuts directions, until each of them is healed. A direction can be cut by several faults at once. The messages
+    /// that a fault holds up are counted in [`Faults::hold_up`].
+    fn cut(&mut self, fault: EventId, wires: &[Wire]);
+
+    /// Heals directions that this fault cut.
+    fn heal(&mut self, fault: EventId, wires: &[Wire]);
+
+    /// The highest latency that any message can have.
+    fn longest_latency(&self) -> Duration;
+
+    /// When the last message arrives that was sent before the latency of a route changed.
+    fn settled(&self) -> Duration;
+
+    /// From now on, segments between servers that carry updates wait until they are [released](Self::release), in a
+    /// run by hand. Asked again after each step, which may have started a machine anew.
+    fn hold_updates(&mut self);
+
+    /// The directions in which held segments wait, in the order in which each became possible. All other segments that
+    /// are in flight between servers arrive at once, and so do those to a machine that does not run; the first value
+    /// says whether any did.
+    fn waiting(&mut self, runs: &dyn Fn(Machine) -> bool) -> (bool, Vec<Wire>);
+
+    /// Lets the segment arrive that has waited longest in this direction.
+    fn release(&mut self, wire: Wire);
+}
+
+/// Sockets of the machines of a world.
+pub(super) trait Sockets: Send + Sync {
+    /// Listens on a port of a machine.
+    fn listen(&self, on: Machine, port: u16) -> Opening<'_, Box<dyn RawListener>>;
+
+    /// Connects a machine to the port of another, whose name is the host of `to`.
+    fn connect<'a>(&'a self, from: Machine, to: &'a Address) -> Opening<'a, RawConnection>;
+
+    /// The name of the machine with this address, if there is one.
+    fn name_of(&self, address: IpAddr) -> Option<String>;
+}
+
+/// A socket that is being opened.
+pub(super) type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// A listening socket.
+pub(super) trait RawListener: Send + Sync {
+    /// Takes the next connection.
+    fn accept(&self) -> Opening<'_, RawConnection>;
+
+    /// Its own address.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A connection with the addresses of both ends.
+pub(super) struct RawConnection {
+    pub(super) stream: Box<dyn RawStream>,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+}
+
+/// One end of a connection.
+pub(super) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> RawStream for S {}
+
+/// What a world is made of.
+pub(super) struct Setup<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) machines: Machines,
+    /// By machine.
+    pub(super) programs: Vec<Program>,
+    pub(super) faults: Faults,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// The simulated time since the beginning of the run on this thread; none between two moments of a world of ticks,
+/// when only the driver does anything.
+pub(super) fn elapsed() -> Option<Duration> {
+    turmoil::elapsed()
+}
