@@ -1,9 +1,9 @@
-//! The limit of wall time for a run: a flag that several commands share.
+//! How scenarios are run: flags that several commands share.
 
 use std::time::Duration;
 
 use super::interrupt::Interrupt;
-use crate::sim::Simulator;
+use crate::sim::{Simulator, WorldKind};
 use crate::units::parse_duration;
 
 /// The flag.
@@ -13,12 +13,21 @@ pub(super) struct Limited {
     /// server spins
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = limit)]
     run_limit: Duration,
+
+    /// The world that scenarios run in: `turmoil`, whose time goes in the scenario's ticks and whose
+    /// network loses nothing, or `packets`, whose time is exact and whose network sends again what a
+    /// cut has lost
+    #[arg(long, value_name = "WORLD", default_value_t)]
+    world: WorldKind,
 }
 
 impl Limited {
     /// The simulator for a command that Ctrl-C ends at once.
     pub(super) fn simulator(&self) -> Simulator {
-        self.run_limit.into()
+        Simulator {
+            world: self.world,
+            ..self.run_limit.into()
+        }
     }
 
     /// The simulator for a command that reports its results so far when Ctrl-C ends it.

@@ -21,8 +21,7 @@ use super::machines::Machines;
 use super::net::{Faults, SimNet};
 use super::recorder::{Recorder, State};
 use super::timeline::{Due, Todo, timeline};
-use super::worlds::turmoil::{Ticks, TurmoilSockets};
-use super::worlds::{Program, Running, Setup, World};
+use super::worlds::{Program, Running, Setup, World, WorldKind};
 use super::{Chooser, Server, SimError};
 use crate::herd::{Herd, ServerId};
 use crate::journal::{Actor, Event, EventKind};
@@ -81,7 +80,7 @@ enum RunEnd {
 pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
-    server: &Server,
+    (world, server): (WorldKind, &Server),
     chooser: Option<&mut dyn Chooser>,
     progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, SimError> {
@@ -92,7 +91,7 @@ pub(super) fn execute(
     let (give, jobs) = mpsc::unbounded_channel();
     let machines = Machines::new(&scenario.herd, is_asked);
     let names = machines.hosts().map(str::to_owned).collect();
-    let sockets = Arc::new(TurmoilSockets);
+    let (sockets, make) = world.sockets(&machines);
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
     let causes = Causes::default();
     let servers = scenario.herd.ids().map(|id| {
@@ -117,19 +116,19 @@ pub(super) fn execute(
         let net = faults.net(machines.of(Party::Places));
         programs.push(places(google.address(), &recorder, causes.clone(), net));
     }
-    let world = Ticks::new(Setup {
+    let world = make(Setup {
         scenario,
         machines: machines.clone(),
         programs,
         faults: faults.clone(),
         progress: Arc::clone(progress),
-    });
+    })?;
     let mut driver = Driver {
         scenario,
         breaker: Breaker::new(scenario, machines.clone(), faults, recorder.clone()),
         todo: timeline(scenario, &machines),
         machines,
-        world: Box::new(world),
+        world,
         recorder,
         board,
         give,

@@ -52,6 +52,8 @@ pub(super) struct Progress {
     /// The machine whose task runs, plus one; 0 if no task runs.
     running: AtomicUsize,
     names: OnceLock<Vec<String>>,
+    /// How often a task of any machine was polled.
+    polls: AtomicU64,
 }
 
 impl Progress {
@@ -71,9 +73,15 @@ impl Progress {
     pub(super) fn during<T>(&self, machine: Machine, now: Duration, poll: impl FnOnce() -> T) -> T {
         self.at.store(nanos(now), Ordering::Relaxed);
         self.running.store(machine + 1, Ordering::Relaxed);
+        self.polls.fetch_add(1, Ordering::Relaxed);
         let polled = poll();
         self.running.store(0, Ordering::Relaxed);
         polled
+    }
+
+    /// How often a task of any machine was polled.
+    pub(super) fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
     }
 
     /// Notes that the run has reached this moment.

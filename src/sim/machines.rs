@@ -80,6 +80,17 @@ impl Machines {
         }
     }
 
+    /// The machine whose host has this name.
+    pub(super) fn called_so(&self, name: &str) -> Option<Machine> {
+        if let Some(id) = self.herd.id(name) {
+            return Some(id.index());
+        }
+        let mut others = [Party::Clients, Party::Places]
+            .map(|party| self.of(party))
+            .into_iter();
+        others.find(|&machine| self.host(machine) == name)
+    }
+
     pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
         let all = self.herd.servers().len() + 1 + usize::from(self.has_places);
         (0..all).map(|machine| self.host(machine))

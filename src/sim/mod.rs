@@ -40,6 +40,7 @@ pub(crate) use limit::stuck;
 use limit::{Progress, within};
 pub use net::{SimNet, SimStream};
 pub use simulator::{Server, Simulator};
+pub use worlds::{UnknownWorld, WorldKind};
 
 /// Why a run has no trustworthy trace. A failed expectation is no error.
 #[derive(Debug, thiserror::Error)]
@@ -136,8 +137,9 @@ fn simulate(
     simulator: &Simulator,
 ) -> Result<Trace, SimError> {
     let (scenario, server) = (scenario.expanded(), simulator.server.clone());
+    let world = simulator.world;
     within(simulator, scenario.seed, move |progress| {
-        here(&scenario, mocks, &server, progress)
+        here(&scenario, mocks, (world, &server), progress)
     })
 }
 
@@ -145,18 +147,23 @@ fn simulate(
 fn here(
     scenario: &Scenario,
     mocks: Option<Vec<Mock>>,
-    server: &Server,
+    (world, server): (WorldKind, &Server),
     progress: &Arc<Progress>,
 ) -> Result<Trace, SimError> {
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
-    let execution = driver::execute(scenario, mocks, server, chooser, progress)?;
+    let execution = driver::execute(scenario, mocks, (world, server), chooser, progress)?;
     let given_up = || SimError::Failed("the run was given up".to_owned());
     let mode = match listed {
         None => Mode::ByTime,
         Some(listed) => Mode::ByHand(Some(listed.followed())),
     };
-    Ok(told(scenario, execution.ok_or_else(given_up)?, &mode))
+    Ok(told(
+        scenario,
+        world,
+        execution.ok_or_else(given_up)?,
+        &mode,
+    ))
 }
 
 /// The error of a run that failed, with seed and time so that it can be repeated.
@@ -181,7 +188,12 @@ impl Mode {
 }
 
 /// Builds the trace of a run, with its judgements.
-fn told(scenario: &Scenario, mut execution: driver::Execution, mode: &Mode) -> Trace {
+fn told(
+    scenario: &Scenario,
+    world: WorldKind,
+    mut execution: driver::Execution,
+    mode: &Mode,
+) -> Trace {
     let latency: Vec<_> = scenario
         .link_latency
         .iter()
@@ -190,7 +202,7 @@ fn told(scenario: &Scenario, mut execution: driver::Execution, mode: &Mode) -> T
     let sent = sent_updates(scenario, &execution.outcomes);
     let updates = follow(&scenario.herd, &latency, &execution.events, sent);
     let mut trace = Trace {
-        header: header(scenario),
+        header: header(scenario, world),
         herd: scenario.herd.clone(),
         events: std::mem::take(&mut execution.events),
         updates,
@@ -202,7 +214,7 @@ fn told(scenario: &Scenario, mut execution: driver::Execution, mode: &Mode) -> T
 }
 
 /// The trace's first line, which describes the input of the run.
-fn header(scenario: &Scenario) -> Header {
+fn header(scenario: &Scenario, world: WorldKind) -> Header {
     let name = |id: ServerId| scenario.herd.server(id).name.to_string();
     let links = scenario.herd.links().iter().zip(&scenario.link_latency);
     Header {
@@ -212,6 +224,7 @@ fn header(scenario: &Scenario) -> Header {
         about: scenario.about.clone(),
         seed: scenario.seed,
         swarm: scenario.swarm,
+        world: world.name().to_owned(),
         tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
         epoch: scenario.epoch_ns.to_string(),
         herd: scenario.herd.name().to_string(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::chooser::Chooser;
 use super::limit::within;
 use super::net::SimNet;
-use super::{Mode, SimError, driver, same, simulate, told};
+use super::{Mode, SimError, WorldKind, driver, same, simulate, told};
 use crate::node::mistakes::MadeBy;
 use crate::scenario::Scenario;
 use crate::server::Start;
@@ -39,6 +39,8 @@ pub struct Simulator {
     pub wall: Duration,
     /// A flag that cancels runs. A run that does not finish soon after it is set is abandoned.
     pub interrupt: Option<Arc<AtomicBool>>,
+    /// What the scenario runs in.
+    pub world: WorldKind,
     /// The server that scenarios run.
     pub server: Server,
 }
@@ -105,10 +107,16 @@ impl Simulator {
         mut chooser: C,
     ) -> Result<(C, Option<Trace>), SimError> {
         let (scenario, server) = (scenario.expanded(), self.server.clone());
+        let world = self.world;
         within(self, scenario.seed, move |progress| {
-            let execution =
-                driver::execute(&scenario, None, &server, Some(&mut chooser), progress)?;
-            let told = |execution| told(&scenario, execution, &Mode::ByHand(None));
+            let execution = driver::execute(
+                &scenario,
+                None,
+                (world, &server),
+                Some(&mut chooser),
+                progress,
+            )?;
+            let told = |execution| told(&scenario, world, execution, &Mode::ByHand(None));
             Ok((chooser, execution.map(told)))
         })
     }
@@ -126,6 +134,7 @@ impl From<Duration> for Simulator {
         Self {
             wall,
             interrupt: None,
+            world: WorldKind::default(),
             server: Server::default(),
         }
     }

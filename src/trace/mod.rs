@@ -63,6 +63,9 @@ pub struct Header {
     /// Whether the faults are the mixture that the seed chose, as in a sweep.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub swarm: bool,
+    /// The world in which the scenario ran: `turmoil` if the trace does not say.
+    #[serde(default = "turmoil")]
+    pub world: String,
     /// The step of simulated time, in nanoseconds. A coarser step stretches latencies.
     pub tick: u64,
     /// What all clocks showed at the beginning: nanoseconds since 1970.
@@ -84,6 +87,11 @@ pub struct Header {
     /// The invariants of `without` that passed in this run all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needless: Vec<Invariant>,
+}
+
+/// The world of traces that do not say theirs.
+fn turmoil() -> String {
+    "turmoil".to_owned()
 }
 
 /// A link, as a trace's header describes it.

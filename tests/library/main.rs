@@ -29,4 +29,6 @@ mod tidy;
 #[cfg(feature = "sim")]
 mod under_way;
 #[cfg(feature = "sim")]
+mod worlds;
+#[cfg(feature = "sim")]
 mod written;

@@ -76,7 +76,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "sim",
         &[
             "diag", "herd", "journal", "net", "node", "places", "protocol", "report", "scenario",
-            "seed", "server", "trace", "units",
+            "seed", "server", "timing", "trace", "units",
         ],
     ),
     (

@@ -36,15 +36,19 @@ impl Polls {
 pub(super) struct Gated<F> {
     task: Pin<Box<F>>,
     machine: Machine,
+    /// The machine's life in which it began.
+    life: u64,
     faults: Faults,
 }
 
 impl<F: Future> Gated<F> {
     pub(super) fn new(task: F, machine: Machine, faults: Faults) -> Self {
         let task = Box::pin(task);
+        let life = faults.inner().machines[machine].life;
         Self {
             task,
             machine,
+            life,
             faults,
         }
     }
@@ -63,6 +67,9 @@ impl<F: Future> Future for Gated<F> {
         let spins = {
             let mut inner = this.faults.inner();
             let state = &mut inner.machines[this.machine];
+            if state.life != this.life {
+                return Poll::Pending;
+            }
             if state.frozen {
                 state.counts.stopped += 1;
                 state.waiting.push(context.waker().clone());

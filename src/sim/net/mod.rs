@@ -6,17 +6,16 @@
 mod clock;
 mod gated;
 mod listener;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::limit::Progress;
@@ -30,6 +29,7 @@ use crate::scenario::ClockError;
 use clock::Clock;
 use gated::{Gated, Polls};
 use listener::SimListener;
+pub use stream::SimStream;
 
 /// The faults of machines and connections, and their impact so far.
 #[derive(Clone)]
@@ -62,6 +62,8 @@ struct State {
     /// The tasks that were woken while the machine was frozen.
     waiting: Vec<Waker>,
     refusing: bool,
+    /// How often the machine was reset. Tasks of an earlier life never run again, however late they are dropped.
+    life: u64,
     /// Whether the machine's tasks are being dropped.
     dying: bool,
     /// One for each listener, notified when `refusing` changes.
@@ -197,10 +199,22 @@ impl Faults {
         self.inner().machines[machine].dying = dying;
     }
 
+    /// Closes all streams of a machine, in the order in which they were opened.
+    pub(super) fn close_all(&self, machine: Machine) {
+        let mut inner = self.inner();
+        let own = inner.streams.extract_if(.., |_, open| open.me == machine);
+        let own: Vec<Open> = own.map(|(_, open)| open).collect();
+        drop(inner);
+        for open in own {
+            lock(&open.stream).take();
+        }
+    }
+
     /// Removes what ran on the machine, which starts anew.
     pub(super) fn reset(&self, machine: Machine) {
         let mut inner = self.inner();
         let state = &mut inner.machines[machine];
+        state.life += 1;
         state.frozen = false;
         state.refusing = false;
         state.waiting.clear();
@@ -405,91 +419,5 @@ impl Drop for Dial {
         let counts = &mut self.faults.inner().machines[self.target].counts;
         counts.pending -= 1;
         counts.given_up += u64::from(!self.is_over);
-    }
-}
-
-/// A stream whose connection can be reset.
-pub struct SimStream {
-    stream: Slot,
-    id: u64,
-    faults: Faults,
-}
-
-impl SimStream {
-    /// Fails if the connection was reset. Otherwise keeps the task's waker for a later reset.
-    fn check(&self, context: &Context<'_>, writes: bool) -> io::Result<()> {
-        let mut inner = self.faults.inner();
-        let Some(open) = inner.streams.get_mut(&self.id) else {
-            return Ok(());
-        };
-        if open.severed {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        let waker = Some(context.waker().clone());
-        if writes {
-            open.writer = waker;
-        } else {
-            open.reader = waker;
-        }
-        Ok(())
-    }
-}
-
-/// Applies `act` to a stream; fails if the stream was closed.
-fn on<T>(
-    slot: &Slot,
-    act: impl FnOnce(Pin<&mut Box<dyn RawStream>>) -> Poll<io::Result<T>>,
-) -> Poll<io::Result<T>> {
-    match &mut *lock(slot) {
-        Some(stream) => act(Pin::new(stream)),
-        None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
-    }
-}
-
-impl Drop for SimStream {
-    fn drop(&mut self) {
-        let mut inner = self.faults.inner();
-        let Some(me) = inner.streams.get(&self.id).map(|open| open.me) else {
-            return;
-        };
-        let (id, all) = (self.id, inner.machines[me].dying);
-        let ends = |other: &u64, open: &mut Open| *other == id || all && open.me == me;
-        for (_, open) in inner.streams.extract_if(.., ends) {
-            lock(&open.stream).take();
-        }
-    }
-}
-
-impl AsyncRead for SimStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(context, false)?;
-        on(&self.stream, |stream| stream.poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for SimStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context, true)?;
-        let written = on(&self.stream, |stream| stream.poll_write(context, bytes));
-        if matches!(written, Poll::Ready(Ok(_))) {
-            self.faults.inner().count_send(self.id);
-        }
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on(&self.stream, |stream| stream.poll_flush(context))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on(&self.stream, |stream| stream.poll_shutdown(context))
     }
 }

@@ -3,6 +3,7 @@
 //! A world is a file (or a folder) here that implements [`World`] and [`Sockets`]. The driver of steps, the recorder,
 //! the judge and the reports know these and no engine.
 
+pub(super) mod packets;
 pub(super) mod turmoil;
 mod wires;
 
@@ -23,6 +24,71 @@ use crate::herd::Address;
 use crate::journal::EventId;
 use crate::scenario::{Route, Scenario};
 use crate::units::LatencyRange;
+
+/// A kind of world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorldKind {
+    /// turmoil's hosts: time goes in the scenario's ticks, and its TCP loses nothing.
+    #[default]
+    Turmoil,
+    /// Segments as events: time is exact, and what a network loses is sent again.
+    Packets,
+}
+
+impl WorldKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Turmoil, Self::Packets];
+
+    /// Its name in commands and traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Turmoil => "turmoil",
+            Self::Packets => "packets",
+        }
+    }
+
+    /// The sockets of a world, and what makes the world when there are programs that use them.
+    pub(super) fn sockets(self, machines: &Machines) -> (Arc<dyn Sockets>, MakeWorld) {
+        match self {
+            Self::Turmoil => (
+                Arc::new(turmoil::TurmoilSockets),
+                Box::new(|setup| Ok(Box::new(turmoil::Ticks::new(setup)))),
+            ),
+            Self::Packets => {
+                let sockets = packets::SegmentSockets::new(machines);
+                let own = sockets.clone();
+                let make = move |setup: Setup<'_>| {
+                    let world = packets::Segments::new(setup, &own)?;
+                    Ok(Box::new(world) as Box<dyn World>)
+                };
+                (Arc::new(sockets), Box::new(make))
+            }
+        }
+    }
+}
+
+/// Makes a world.
+pub(super) type MakeWorld = Box<dyn FnOnce(Setup<'_>) -> Result<Box<dyn World>, SimError>>;
+
+/// No world is called so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown world `{0}`; there are `turmoil` and `packets`")]
+pub struct UnknownWorld(pub String);
+
+impl std::str::FromStr for WorldKind {
+    type Err = UnknownWorld;
+
+    fn from_str(name: &str) -> Result<Self, UnknownWorld> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| UnknownWorld(name.to_owned()))
+    }
+}
+
+impl std::fmt::Display for WorldKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// A direction between machines: sender and receiver.
 pub(super) type Wire = (Machine, Machine);
@@ -133,5 +199,5 @@ pub(super) struct Setup<'a> {
 /// The simulated time since the beginning of the run on this thread; none between two moments of a world of ticks,
 /// when only the driver does anything.
 pub(super) fn elapsed() -> Option<Duration> {
-    turmoil::elapsed()
+    packets::elapsed().or_else(turmoil::elapsed)
 }

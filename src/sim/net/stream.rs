@@ -1,0 +1,96 @@
+//! A machine's end of a connection, which the harness can close or reset.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Faults, Open, Slot, lock};
+use crate::sim::worlds::RawStream;
+
+/// A stream whose connection can be reset.
+pub struct SimStream {
+    pub(super) stream: Slot,
+    pub(super) id: u64,
+    pub(super) faults: Faults,
+}
+
+impl SimStream {
+    /// Fails if the connection was reset. Otherwise keeps the task's waker for a later reset.
+    fn check(&self, context: &Context<'_>, writes: bool) -> io::Result<()> {
+        let mut inner = self.faults.inner();
+        let Some(open) = inner.streams.get_mut(&self.id) else {
+            return Ok(());
+        };
+        if open.severed {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let waker = Some(context.waker().clone());
+        if writes {
+            open.writer = waker;
+        } else {
+            open.reader = waker;
+        }
+        Ok(())
+    }
+}
+
+/// Applies `act` to a stream; fails if the stream was closed.
+fn on<T>(
+    slot: &Slot,
+    act: impl FnOnce(Pin<&mut Box<dyn RawStream>>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    match &mut *lock(slot) {
+        Some(stream) => act(Pin::new(stream)),
+        None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+    }
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        let mut inner = self.faults.inner();
+        let Some(me) = inner.streams.get(&self.id).map(|open| open.me) else {
+            return;
+        };
+        let (id, all) = (self.id, inner.machines[me].dying);
+        let ends = |other: &u64, open: &mut Open| *other == id || all && open.me == me;
+        for (_, open) in inner.streams.extract_if(.., ends) {
+            lock(&open.stream).take();
+        }
+    }
+}
+
+impl AsyncRead for SimStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context, false)?;
+        on(&self.stream, |stream| stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for SimStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context, true)?;
+        let written = on(&self.stream, |stream| stream.poll_write(context, bytes));
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.faults.inner().count_send(self.id);
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on(&self.stream, |stream| stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on(&self.stream, |stream| stream.poll_shutdown(context))
+    }
+}

@@ -1,0 +1,158 @@
+//! What systems know of a connection, and what is in flight on it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::links::Loss;
+use crate::sim::machines::Machine;
+
+/// How many bytes a system keeps for a program that does not read, or for a receiver whose window is closed.
+pub(super) const BUFFER: usize = 64 << 10;
+
+/// A connection, by the order in which connections were dialled.
+pub(super) type ConnectionId = u64;
+
+/// The end of a connection: 0 dialled, 1 accepted.
+pub(super) type End = usize;
+
+/// A segment, or what else a system tells another about a connection.
+#[derive(Debug)]
+pub(super) enum Segment {
+    Syn,
+    SynAck,
+    /// The receiver has taken so many bytes, and has room for so many more.
+    Ack {
+        bytes: usize,
+        window: usize,
+    },
+    Data(Bytes),
+    Fin,
+    Rst,
+}
+
+impl Segment {
+    /// Whether it is a message that a program sent, or its wish to open or to end a connection.
+    pub(super) const fn is_message(&self) -> bool {
+        !matches!(self, Self::Ack { .. } | Self::SynAck)
+    }
+}
+
+/// A segment in flight.
+pub(super) struct Flight {
+    pub(super) segment: Segment,
+    /// When it arrives, if nothing on its connection delays it.
+    pub(super) due: Duration,
+    pub(super) loss: Loss,
+}
+
+/// What one end's system knows of a connection.
+pub(super) struct Endpoint {
+    pub(super) machine: Machine,
+    pub(super) address: SocketAddr,
+    pub(super) state: EndState,
+    /// Bytes for the program.
+    pub(super) received: BytesMut,
+    /// Whether the other end sends no more.
+    pub(super) is_at_end: bool,
+    /// Bytes of the program that were not sent yet.
+    pub(super) unsent: BytesMut,
+    /// How many bytes were sent and not acknowledged.
+    pub(super) unacknowledged: usize,
+    /// How many bytes the other end has room for.
+    pub(super) window: usize,
+    pub(super) fin: Fin,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EndState {
+    /// The handshake is under way.
+    Opening,
+    Open,
+    /// The program has closed it; what it sent before still arrives.
+    Closed,
+    /// Its system knows nothing of it.
+    Gone,
+    Failed(io::ErrorKind),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fin {
+    No,
+    Wanted,
+    Sent,
+}
+
+impl Endpoint {
+    pub(super) fn new(machine: Machine, address: SocketAddr) -> Self {
+        Self {
+            machine,
+            address,
+            state: EndState::Opening,
+            received: BytesMut::new(),
+            is_at_end: false,
+            unsent: BytesMut::new(),
+            unacknowledged: 0,
+            window: BUFFER,
+            fin: Fin::No,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    pub(super) fn wake(&mut self) {
+        let wakers = [self.reader.take(), self.writer.take()];
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    pub(super) fn fail(&mut self, kind: io::ErrorKind) {
+        if matches!(self.state, EndState::Opening | EndState::Open) {
+            self.state = EndState::Failed(kind);
+        } else {
+            self.state = EndState::Gone;
+        }
+        self.wake();
+    }
+
+    pub(super) fn error(&self) -> Option<io::Error> {
+        match self.state {
+            EndState::Failed(kind) => Some(kind.into()),
+            EndState::Gone | EndState::Closed => Some(io::ErrorKind::NotConnected.into()),
+            EndState::Opening | EndState::Open => None,
+        }
+    }
+
+    /// Whether its system still has anything to do for it.
+    pub(super) fn is_over(&self) -> bool {
+        match self.state {
+            EndState::Gone => true,
+            EndState::Closed => self.unsent.is_empty() && self.fin == Fin::Sent,
+            _ => false,
+        }
+    }
+}
+
+pub(super) struct Connection {
+    pub(super) ends: [Endpoint; 2],
+    /// What is in flight from each end, in the order of sending.
+    pub(super) flights: [VecDeque<Flight>; 2],
+    /// In a run by hand: when the first of them became possible, if it waits.
+    pub(super) ranks: [Option<u64>; 2],
+}
+
+/// Whether a segment has a line with an update.
+pub(super) fn carries_updates(segment: &Segment) -> bool {
+    match segment {
+        Segment::Data(bytes) => {
+            let mut lines = bytes.split(|byte| *byte == b'\n');
+            lines.any(|line| line.starts_with(b"AT "))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,197 @@
+//! What happens to segments between machines: how long they take, and which get lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
+
+use crate::journal::EventId;
+use crate::scenario::{Route, Scenario};
+use crate::seed::stream;
+use crate::sim::machines::Machines;
+use crate::sim::net::Faults;
+use crate::sim::worlds::Wire;
+use crate::units::LatencyRange;
+
+/// The shortest time after which a lost segment is sent again, beside a round trip: Linux's `TCP_RTO_MIN`.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The time after which a lost SYN is sent again: Linux's `TCP_TIMEOUT_INIT`.
+pub(super) const SYN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest time-out: Linux's `TCP_RTO_MAX`.
+const MOST_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How often a lost segment is sent again: Linux's `tcp_retries2`.
+const RETRIES: u32 = 15;
+
+/// How often a lost SYN is sent again: Linux's `tcp_syn_retries`.
+const SYN_RETRIES: u32 = 6;
+
+/// The losses of one segment so far.
+pub(super) struct Loss {
+    /// When it is sent again, if it is lost once more.
+    again: Duration,
+    timeout: Duration,
+    latency: Duration,
+    left: u32,
+    losses: u32,
+    /// The events of the cuts in whose impact it is already counted.
+    counted_for: Vec<EventId>,
+}
+
+impl Loss {
+    /// Of a segment that is sent now.
+    pub(super) fn new(now: Duration, latency: Duration, connects: bool) -> Self {
+        let (timeout, left) = if connects {
+            (SYN_TIMEOUT, SYN_RETRIES)
+        } else {
+            (LEAST_TIMEOUT + 2 * latency, RETRIES)
+        };
+        Self {
+            again: now + timeout,
+            timeout,
+            latency,
+            left,
+            losses: 0,
+            counted_for: Vec::new(),
+        }
+    }
+
+    /// Whether it was lost at all.
+    pub(super) const fn is_any(&self) -> bool {
+        self.losses > 0
+    }
+
+    /// When the segment arrives that is sent again; `None` if the sender gives up. `now` is when it would have arrived.
+    pub(super) fn again(&mut self, now: Duration) -> Option<Duration> {
+        self.losses += 1;
+        loop {
+            self.left = self.left.checked_sub(1)?;
+            let arrives = self.again + self.latency;
+            self.timeout = (self.timeout * 2).min(MOST_TIMEOUT);
+            self.again += self.timeout;
+            // What waited behind another segment is sent again with that.
+            if arrives > now {
+                return Some(arrives);
+            }
+        }
+    }
+}
+
+/// The links between all machines.
+pub(super) struct Links {
+    /// The routes of pairs of machines, by the pair with the smaller number first.
+    routes: BTreeMap<Wire, Route>,
+    ranges: BTreeMap<Route, LatencyRange>,
+    /// A random stream for each direction, so that nothing elsewhere changes what it draws.
+    streams: BTreeMap<Wire, ChaCha8Rng>,
+    seed: u64,
+    /// The directions that each fault still cuts, by the event of its beginning.
+    cuts: Vec<(EventId, Vec<Wire>)>,
+    faults: Faults,
+    settled: Duration,
+}
+
+const fn pair((a, b): Wire) -> Wire {
+    if a < b { (a, b) } else { (b, a) }
+}
+
+impl Links {
+    pub(super) fn new(scenario: &Scenario, machines: &Machines, faults: Faults) -> Self {
+        let links = scenario.link_latency.iter().enumerate();
+        let ranges: BTreeMap<Route, LatencyRange> = links
+            .map(|(at, range)| (Route::Link(at), *range))
+            .chain([
+                (Route::Clients, scenario.client_latency),
+                (Route::Places, scenario.places_latency),
+            ])
+            .collect();
+        let routes = ranges.keys().flat_map(|route| {
+            let pairs = machines.pairs(*route).into_iter();
+            pairs.map(|wire| (pair(wire), *route))
+        });
+        Self {
+            routes: routes.collect(),
+            ranges,
+            streams: BTreeMap::new(),
+            seed: scenario.seed,
+            cuts: Vec::new(),
+            faults,
+            settled: Duration::ZERO,
+        }
+    }
+
+    fn range(&self, wire: Wire) -> Option<LatencyRange> {
+        let route = self.routes.get(&pair(wire))?;
+        self.ranges.get(route).copied()
+    }
+
+    /// Draws the latency of a segment.
+    pub(super) fn latency(&mut self, wire: Wire) -> Duration {
+        let Some(LatencyRange { least, most }) = self.range(wire) else {
+            return Duration::ZERO;
+        };
+        if least == most {
+            return least;
+        }
+        let seed = self.seed;
+        let stream = self.streams.entry(wire).or_insert_with(|| {
+            let number = (wire.0 as u64) << 32 | wire.1 as u64;
+            stream(seed, "latencies of segments", number)
+        });
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(stream.random_range(nanos(least)..=nanos(most)))
+    }
+
+    pub(super) fn delay(&mut self, routes: &[Route], latency: LatencyRange, now: Duration) {
+        for route in routes {
+            if let Some(range) = self.ranges.get_mut(route) {
+                self.settled = self.settled.max(now + range.most);
+                *range = latency;
+            }
+        }
+    }
+
+    pub(super) fn longest(&self) -> Duration {
+        let all = self.ranges.values().map(|range| range.most);
+        all.max().unwrap_or_default()
+    }
+
+    pub(super) fn settled(&self) -> Duration {
+        self.settled
+    }
+
+    pub(super) fn cut(&mut self, fault: EventId, wires: &[Wire]) {
+        self.cuts.push((fault, wires.to_vec()));
+    }
+
+    pub(super) fn heal(&mut self, fault: EventId, wires: &[Wire]) {
+        let cuts = self.cuts.iter_mut();
+        for (_, cut) in cuts.filter(|(event, _)| *event == fault) {
+            cut.retain(|wire| !wires.contains(wire));
+        }
+        self.cuts.retain(|(_, cut)| !cut.is_empty());
+    }
+
+    /// Whether a direction is cut.
+    pub(super) fn is_cut(&self, wire: Wire) -> bool {
+        self.cuts.iter().any(|(_, cut)| cut.contains(&wire))
+    }
+
+    /// Whether a segment that would arrive now is lost. A message counts for each cut that loses it, once.
+    pub(super) fn loses(&self, wire: Wire, is_message: bool, loss: &mut Loss) -> bool {
+        let mut is_lost = false;
+        for (fault, cut) in &self.cuts {
+            if cut.contains(&wire) {
+                is_lost = true;
+                if is_message && !loss.counted_for.contains(fault) {
+                    loss.counted_for.push(*fault);
+                    self.faults.hold_up(*fault);
+                }
+            }
+        }
+        is_lost
+    }
+}
