@@ -30,6 +30,7 @@ mod notify;
 mod outputs;
 #[cfg(feature = "sim")]
 mod pages;
+mod places;
 #[cfg(feature = "sim")]
 mod progress;
 mod reload;
@@ -37,6 +38,8 @@ mod reload;
 mod run;
 #[cfg(feature = "sim")]
 mod run_limit;
+#[cfg(feature = "sim")]
+mod scenarios;
 #[cfg(feature = "sim")]
 mod schema;
 mod send;

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::run_limit::Limited;
+use super::scenarios::scenarios;
 use super::threads::Threads;
 use super::{Exit, Failure, outputs, painted, print};
 use crate::herd::Herd;
@@ -89,10 +90,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .chain(mutants.into_iter().map(Some))
         .collect();
     let ground = Ground {
-        scenarios: super::run::scenarios(&args.scenarios)?,
-        explored: super::run::scenarios(&args.explored)?,
+        scenarios: scenarios(&args.scenarios)?,
+        explored: scenarios(&args.explored)?,
         orders: args.orders,
-        swept: super::run::scenarios(&args.swept)?,
+        swept: scenarios(&args.swept)?,
         seeds: args.seeds,
         simulator: args.limited.simulator(),
         surveyed: args

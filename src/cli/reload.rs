@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::flags::{self, SettingFlags};
-use super::{Failure, credentials, files, serve, stderr};
+use super::places::Asking;
+use super::{Failure, credentials, files, stderr};
 use crate::admin::{Admin, Token};
 use crate::herd::{Herd, Server, ServerId};
 use crate::log::Logs;
@@ -26,7 +27,7 @@ pub(super) struct Reload<'a> {
     pub(super) begun_with: &'a Settings,
     pub(super) logs: &'a Logs,
     pub(super) places: Arc<Replaceable>,
-    pub(super) ask: &'a serve::Asking,
+    pub(super) ask: &'a Asking,
     pub(super) keyring: Keyring,
     pub(super) admin: &'a Admin,
     pub(super) certificates: watch::Sender<Certificates>,

@@ -4,8 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use futures_lite::future::or;
-use rand::SeedableRng as _;
-use rand::rngs::ChaCha8Rng;
 use tokio::runtime::{self, Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,6 +14,7 @@ use super::living::{
     warn_of_look_ups, watch_over,
 };
 use super::notify::{self, Manager};
+use super::places::Asking;
 use super::reload::Reload;
 use super::signals::Reloads;
 use super::stopping::{EndHandles, Stopping};
@@ -26,7 +25,7 @@ use crate::log::{LogJournal, Logs, Queue};
 use crate::net::secure::{Certificates, Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
 use crate::net::{Listener as _, Net};
-use crate::places::{ApiKey, Counts, HttpPlaces, Places, Replaceable};
+use crate::places::{ApiKey, Replaceable};
 use crate::server::{self, Config, Listeners, ServeError, Stopped};
 use crate::settings::{self, Settings};
 
@@ -130,37 +129,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     clients.shutdown_background();
     done
-}
-
-/// Builds the client of Places whenever the settings change. Its counters survive a reload.
-pub(super) struct Asking {
-    seed: u64,
-    counts: Arc<Counts>,
-}
-
-impl Asking {
-    /// `seed` determines the pauses before retries.
-    fn new(seed: u64) -> Self {
-        let counts = Arc::default();
-        Self { seed, counts }
-    }
-
-    /// The client of Places by these settings.
-    pub(super) fn places(
-        &self,
-        settings: &Settings,
-        key: Option<ApiKey>,
-    ) -> Result<Arc<dyn Places>, Failure> {
-        // Without a key no request is sent, so authorities need not be loaded.
-        let mut config = match key {
-            Some(_) => credentials::places(settings)?,
-            None => settings.places_config(),
-        };
-        config.key = key;
-        let rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let places = HttpPlaces::new(TokioNet, config, rng);
-        Ok(Arc::new(places.counted_by(Arc::clone(&self.counts))))
-    }
 }
 
 /// The network of a production server: real sockets, with authentication.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::interrupt::Interrupt;
 use super::outputs;
-use super::run::load_all;
 use super::run_limit::Limited;
+use super::scenarios::load_all;
 use super::{Exit, Failure, at_least_one, print};
 use crate::files;
 use crate::report;

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::Interrupt;
-use super::run::{load_all, scenario_files};
 use super::run_limit::Limited;
+use super::scenarios::{load_all, scenario_files};
 use super::shrink::write_shrunk;
 use super::threads::Threads;
 use super::{Exit, Failure, heard, outputs, pages, painted, print};

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::journal::{Actor, ConnId, Event, EventId, EventKind, PeerRole};
 use crate::protocol::{escape, fields};
+use crate::report::show::delay;
 use crate::trace::propagation::{Fate, Propagation, Use};
 use crate::trace::state::{LinkState, State};
 use crate::trace::{Trace, WorkloadShape};
@@ -139,7 +140,7 @@ pub(super) fn ran(trace: &Trace) -> IndexMap<String, String> {
         ("scenario", header.scenario.clone()),
         ("seed", header.seed.to_string()),
         ("faults", faults.to_owned()),
-        ("tick", super::words::delay(header.tick)),
+        ("tick", delay(header.tick)),
         ("epoch", header.epoch.clone()),
         ("herd", header.herd.clone()),
         ("servers", header.servers.join(", ")),

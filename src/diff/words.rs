@@ -7,14 +7,12 @@ use super::{
     UpdateOutcome,
 };
 use crate::diff::FirstArrival;
-use crate::report::show;
+use crate::report::show::{self, delay};
 use crate::trace::names;
 use crate::trace::propagation::Fate;
 
 /// The maximum number of lines of one kind that are shown; the rest is counted.
 const MOST_LINES: usize = 60;
-
-pub(super) use show::delay;
 
 /// The whole difference as text, with a verdict as its last line.
 pub fn text(diff: &Diff) -> String {

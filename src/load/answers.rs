@@ -15,19 +15,9 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::body::Body;
+use super::script::RequestKind;
 use super::totals::Totals;
 use crate::protocol::{decimal, escape, is_space};
-
-/// The kind of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequestKind {
-    Iamat,
-    /// An IAMAT that only prepares a WHATSAT. It is not part of the measurement.
-    Introduction,
-    Whatsat {
-        bound: u8,
-    },
-}
 
 /// The number of answered requests that are kept to recognise duplicate answers.
 const REMEMBERED: usize = 32;

@@ -3,14 +3,23 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::answers::RequestKind;
-
 /// The number of clients of each connection, which take turns. No other connection uses them, so it
 /// knows the newest location of each.
 const CLIENTS: usize = 16;
 
 /// The bound on places in each WHATSAT.
 const BOUND: u8 = 5;
+
+/// The kind of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    Iamat,
+    /// An IAMAT that only prepares a WHATSAT. It is not part of the measurement.
+    Introduction,
+    Whatsat {
+        bound: u8,
+    },
+}
 
 /// The requests of one connection.
 pub(super) struct Script {

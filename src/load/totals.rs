@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::answers::RequestKind;
+use super::script::RequestKind;
 use crate::units::format_duration;
 
 /// The longest time that a histogram can hold, in nanoseconds. Longer times count as this.

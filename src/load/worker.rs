@@ -15,10 +15,10 @@ use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use super::answers::{Again, Answers, Endless, RequestKind};
+use super::answers::{Again, Answers, Endless};
 use super::connect::{Stream, is_end};
 use super::schedule::{Due, Schedule};
-use super::script::{Script, push_request};
+use super::script::{RequestKind, Script, push_request};
 use super::totals::Totals;
 use super::{Load, Target};
 use crate::net::{Net as _, tokio::TokioNet};

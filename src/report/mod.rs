@@ -16,13 +16,14 @@ use std::fmt::Write as _;
 use crate::trace::Trace;
 
 pub(crate) use reasons::Reasons;
+pub use sentences::fate;
 pub(crate) use sentences::sentences;
 pub use snapshot::{snapshot, snapshot_with_times};
 pub use story::{Detail, Printed, StoryFilter, story};
 pub(crate) use verdict::actual;
 pub use verdict::{Failed, failed, judgements, verdict_line};
 pub(crate) use ways::missing;
-pub use ways::{fate, ways};
+pub use ways::ways;
 
 /// The whole report of one run: title and herd, the story, how each update spread, the
 /// expectations, and one line of verdict.

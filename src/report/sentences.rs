@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::reasons::Reasons;
-use super::{fate, show};
+use super::show;
+use crate::journal::Ignored;
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use};
 
 /// The maximum number of names in a list; the others are counted.
@@ -34,6 +35,21 @@ pub(crate) fn sentences(reasons: &Reasons<'_>, update: &Propagation) -> Vec<Stri
         sentences.insert(0, format!("The server's answer: {}.", fate(update)));
     }
     sentences
+}
+
+/// Whether the server that a client sent an update to accepted it, in a few words.
+pub fn fate(update: &Propagation) -> String {
+    match update.fate {
+        Fate::Accepted => "accepted".to_owned(),
+        Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),
+        Fate::Ignored(Ignored::Older) => "older than what is known, changes nothing".to_owned(),
+        Fate::Ignored(Ignored::Tied) => {
+            "equal time, the tie goes to what is known, changes nothing".to_owned()
+        }
+        Fate::Ignored(Ignored::Expired) => "too old by now, changes nothing".to_owned(),
+        Fate::Refused(why) => format!("refused, {why}"),
+        Fate::Unheard => "never heard".to_owned(),
+    }
 }
 
 /// The sentence about the server with the longest route, if a fault or latency explains the route.

@@ -6,8 +6,9 @@
 
 use std::fmt::Write as _;
 
+use super::sentences::fate;
 use super::show;
-use super::ways::{fate, told_singly, tree};
+use super::ways::{told_singly, tree};
 use crate::journal::{Actor, Event, EventKind};
 use crate::protocol::record::Record;
 use crate::protocol::{escape, fields};

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::faults::faults;
 use super::lanes::Lanes;
 use super::reasons::Reasons;
-use super::sentences::remarkable;
+use super::sentences::{fate, remarkable};
 use super::show;
-use crate::journal::Ignored;
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use, alike};
 use crate::trace::{Trace, WorkloadShape};
 
@@ -109,21 +108,6 @@ fn way(reasons: &Reasons<'_>, title: &str, update: &Propagation) -> Vec<String> 
     lines.extend(remarkable(reasons, update).map(|why| format!("  {why}")));
     lines.push(format!("  {}", cost(trace, update)));
     lines
-}
-
-/// Whether the server that a client sent an update to accepted it, in a few words.
-pub fn fate(update: &Propagation) -> String {
-    match update.fate {
-        Fate::Accepted => "accepted".to_owned(),
-        Fate::Ignored(Ignored::Known) => "known already, changes nothing".to_owned(),
-        Fate::Ignored(Ignored::Older) => "older than what is known, changes nothing".to_owned(),
-        Fate::Ignored(Ignored::Tied) => {
-            "equal time, the tie goes to what is known, changes nothing".to_owned()
-        }
-        Fate::Ignored(Ignored::Expired) => "too old by now, changes nothing".to_owned(),
-        Fate::Refused(why) => format!("refused, {why}"),
-        Fate::Unheard => "never heard".to_owned(),
-    }
 }
 
 /// The tree of first arrivals: each server below the one that it first received the update from.

@@ -1,5 +1,7 @@
-//! Rules that no compiler checks: which part may import which, and what pure parts may not use.
+//! Rules that no compiler checks: which part may import which, that files do not import one another
+//! in circles, and what pure parts may not use.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -298,6 +300,305 @@ fn imports_point_one_way() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The circles of imports that remain between the modules of a folder: the folder, the modules, and
+/// why. Other folders than `src/scenario` and `src/sim` have none.
+const CIRCLES: &[(&str, &[&str], &str)] = &[
+    (
+        "src/scenario",
+        &[
+            "broken", "builder", "expects", "faults", "fields", "forms", "order", "raw", "steps",
+            "updates", "validate", "write",
+        ],
+        "each kind of fault, step and expectation declares, reads and writes itself with what all \
+         kinds share (`fields`, `validate`, `write`), which names the kinds in turn",
+    ),
+    (
+        "src/sim",
+        &[
+            "client",
+            "faults",
+            "google",
+            "impact",
+            "limit",
+            "machines",
+            "net",
+            "recorder",
+            "simulator",
+            "timeline",
+            "wires",
+            "world",
+        ],
+        "`world` drives the others, which name its limit of events, the progress of the run \
+         (`limit`) and the machines; one of these is the host of Places (`google`)",
+    ),
+];
+
+/// The modules of the crate, each by its path and with its code. `src/core/herd/graph.rs` is
+/// `core`, `herd`, `graph`.
+type Modules = BTreeMap<Vec<String>, String>;
+
+fn module(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix("src").expect("a file of src");
+    let inside = inside.with_extension("");
+    let names = inside.components();
+    let mut names: Vec<String> = names
+        .map(|name| name.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    names.pop_if(|last| ["lib", "main", "mod"].contains(&last.as_str()));
+    names
+}
+
+/// All modules with code other than tests.
+fn modules() -> Modules {
+    let mut modules = Modules::new();
+    for file in sources(Path::new("src")) {
+        for (_, line) in code(&file) {
+            let code = modules.entry(module(&file)).or_default();
+            code.push_str(&line);
+            code.push('\n');
+        }
+    }
+    modules
+}
+
+/// Adds the paths at the beginning of `text`, each after `prefix`: those of `b::{c, d::e}` after
+/// `a` are `a::b::c` and `a::b::d::e`. Returns the text after them.
+fn add_paths<'a>(prefix: &[&'a str], text: &'a str, paths: &mut Vec<Vec<String>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            if let Some(behind) = rest.strip_prefix('}') {
+                return behind;
+            }
+            rest = add_paths(prefix, rest, paths);
+            // Here a name may be followed by `as` and another.
+            let Some(end) = rest.find([',', '}']) else {
+                return "";
+            };
+            rest = &rest[end..];
+        }
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*');
+    let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+    let path = [prefix, &[name]].concat();
+    match rest.strip_prefix("::") {
+        Some(inner) if !inner.starts_with('<') => add_paths(&path, inner, paths),
+        _ => {
+            paths.push(path.into_iter().map(str::to_owned).collect());
+            rest
+        }
+    }
+}
+
+/// The paths in `code` that begin with one of these words.
+fn paths(code: &str, words: &[&str]) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for (at, _) in words.iter().flat_map(|word| code.match_indices(word)) {
+        let before = &code[..at];
+        if !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+            add_paths(&[], &code[at..], &mut paths);
+        }
+    }
+    paths
+}
+
+/// The full paths that a module names. A name that a folder's `mod.rs` imports from a module of the
+/// folder is followed to that module.
+fn names_of(module: &[String], modules: &Modules) -> Vec<Vec<String>> {
+    let named = paths(&modules[module], &["crate::", "super::", "self::"]);
+    let full = named.into_iter().map(|path| {
+        let mut full = module.to_vec();
+        for name in path {
+            match name.as_str() {
+                "crate" => full.clear(),
+                "super" => drop(full.pop()),
+                "self" => {}
+                _ => full.push(name),
+            }
+        }
+        followed(full, modules)
+    });
+    full.collect()
+}
+
+fn followed(mut path: Vec<String>, modules: &Modules) -> Vec<String> {
+    let mut at = 0;
+    while at < path.len() {
+        if modules.contains_key(&path[..=at]) {
+            at += 1;
+            continue;
+        }
+        let (folder, inside) = path.split_at(at);
+        let Some(code) = modules.get(folder) else {
+            return path;
+        };
+        let mut imported = Vec::new();
+        for (at, word) in code.match_indices("use ") {
+            add_paths(&[], &code[at + word.len()..], &mut imported);
+        }
+        let source = imported.into_iter().find_map(|mut source| {
+            source.retain(|name| name != "self");
+            let last = source.pop()?;
+            let source = [folder, &source].concat();
+            let is_inside = source.len() > at && modules.contains_key(&source[..=at]);
+            (is_inside && (last == inside[0] || last == "*")).then_some(source)
+        });
+        let Some(source) = source else {
+            return path;
+        };
+        path = [&source, inside].concat();
+    }
+    path
+}
+
+/// For each folder, the modules of it that each of its modules names.
+type Imports = BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>>;
+
+fn imports(modules: &Modules) -> Imports {
+    let mut imports = Imports::new();
+    for module in modules.keys() {
+        for named in names_of(module, modules) {
+            let pairs = module.iter().zip(&named);
+            let shared = pairs.take_while(|(own, other)| own == other).count();
+            // An ancestor names its own modules, and they name it; neither counts.
+            let (Some(own), Some(other)) = (module.get(shared), named.get(shared)) else {
+                continue;
+            };
+            if modules.contains_key(&named[..=shared]) {
+                let folder = imports.entry(module[..shared].to_vec()).or_default();
+                let of_own = folder.entry(own.clone()).or_default();
+                of_own.insert(other.clone());
+            }
+        }
+    }
+    imports
+}
+
+/// The largest sets of modules in one folder in which each imports each other, if only by others.
+fn circles(modules: &Modules) -> BTreeMap<(String, Vec<String>), String> {
+    let mut circles = BTreeMap::new();
+    for (folder, imports) in imports(modules) {
+        let reached = |from: &str| {
+            let mut reached = BTreeSet::new();
+            let mut open = vec![from];
+            while let Some(next) = open.pop() {
+                for to in imports.get(next).into_iter().flatten() {
+                    if reached.insert(to.as_str()) {
+                        open.push(to);
+                    }
+                }
+            }
+            reached
+        };
+        for module in imports.keys() {
+            let there = reached(module).into_iter();
+            let members: Vec<&str> = there.filter(|to| reached(to).contains(&**module)).collect();
+            if members.is_empty() {
+                continue;
+            }
+            let edges = members.iter().map(|from| {
+                let to = imports[*from].iter().map(String::as_str);
+                let to: Vec<&str> = to.filter(|to| members.contains(to)).collect();
+                format!("{from} imports {}", to.join(", "))
+            });
+            let edges: Vec<String> = edges.collect();
+            let folder = format!("src/{}", folder.join("/"));
+            let members = members.into_iter().map(str::to_owned).collect();
+            circles.insert((folder, members), edges.join("; "));
+        }
+    }
+    circles
+}
+
+#[test]
+fn imports_within_a_folder_go_in_no_circles() {
+    let found = circles(&modules());
+    let listed = CIRCLES.iter().map(|(folder, members, _)| {
+        let members = members.iter().map(|member| (*member).to_owned()).collect();
+        ((*folder).to_owned(), members)
+    });
+    let listed: BTreeSet<(String, Vec<String>)> = listed.collect();
+    let mut wrong = Vec::new();
+    for (circle, edges) in &found {
+        if !listed.contains(circle) {
+            wrong.push(format!("{} has a circle: {edges}", circle.0));
+        }
+    }
+    for (folder, members) in listed {
+        if !["src/scenario", "src/sim"].contains(&folder.as_str()) {
+            wrong.push(format!("{folder} may have no circle"));
+        }
+        if !found.contains_key(&(folder.clone(), members.clone())) {
+            let members = members.join(", ");
+            wrong.push(format!("{folder} has no such circle any more: {members}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The check of circles sees imports however they are written.
+#[test]
+fn a_circle_is_seen_however_it_is_written() {
+    let circles_of = |files: &[(&str, &str)]| {
+        let modules = files.iter().map(|(file, code)| {
+            let file = format!("src/{file}");
+            (module(Path::new(&file)), (*code).to_owned())
+        });
+        let circles = circles(&modules.collect());
+        let members = circles.into_keys().map(|(folder, members)| {
+            let members = members.join(" ");
+            format!("{folder}: {members}")
+        });
+        members.collect::<Vec<String>>()
+    };
+    let root = ("lib.rs", "mod f;\npub use self::f::g;");
+    for there in [
+        "use super::b;",
+        "use super::{\n    c::{D, E as F},\n    b::C,\n};",
+        "fn f() -> crate::f::b::C {}",
+        "use super::B;",
+        "use crate::g::*;\nuse crate::f::{B};",
+    ] {
+        let circle = [
+            root,
+            (
+                "f/mod.rs",
+                "mod a;\nmod b;\nmod c;\npub use self::b::{A, B};",
+            ),
+            ("f/a.rs", there),
+            ("f/b/mod.rs", "mod d;\nmod e;"),
+            ("f/b/d.rs", "use super::e;\nuse crate::f::c::C;"),
+            ("f/b/e.rs", "use super::super::b::F;"),
+            ("f/c.rs", "use super::a;"),
+        ];
+        assert_eq!(circles_of(&circle), ["src/f: a b c"], "{there}");
+    }
+    // By way of a shorter name at the crate's root.
+    let parts = [
+        (
+            "lib.rs",
+            "pub use self::core::{x, y};\npub use self::core::*;",
+        ),
+        ("core/mod.rs", "pub use y::*;"),
+        ("core/x.rs", "use crate::y::Y;"),
+        ("core/y/mod.rs", "pub struct Y;"),
+        ("core/y/z.rs", "use super::Y;\nuse crate::x;"),
+        (
+            "core/w.rs",
+            "use crate::core::{x, y};\nfn w() { other::super_w::x }",
+        ),
+    ];
+    assert_eq!(circles_of(&parts), ["src/core: x y"]);
+    let none = [
+        root,
+        ("f/mod.rs", "use a::A;\nuse b::B;"),
+        ("f/a.rs", "use super::{Root, b::B};\nuse std::fs;"),
+        ("f/b.rs", "use super::Root;"),
+    ];
+    assert_eq!(circles_of(&none), Vec::<String>::new());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::read::{DraftAction, RawStep};
+use super::draft::DraftAction;
+use super::raw::RawStep;
 use super::write::InlineTable;
 use super::{Action, Declaration, MOST_CONNECTIONS, Step, numbered};
 use crate::diag::{Problem, Span};
@@ -103,7 +104,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
         .written("clients = 50")
         .from(1, MOST_CONNECTIONS),
     ],
-    read: |cx, step| cx.client(step).map(DraftAction::Client),
+    read: |cx, step| Some(DraftAction::Ready(Action::Client(cx.client(step)?))),
 };
 
 impl Context<'_> {

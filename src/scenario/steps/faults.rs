@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::read::{DraftAction, DraftTargets, RawStep};
+use super::draft::{DraftAction, DraftTargets};
+use super::raw::RawStep;
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Names, ServerId, split_all, split_link};

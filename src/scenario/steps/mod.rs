@@ -13,9 +13,11 @@ use crate::scenario::validate::Context;
 use crate::units::DurationText;
 
 mod client;
+mod draft;
 mod expand;
 mod faults;
 mod random;
+mod raw;
 mod read;
 mod state;
 mod swarm;
@@ -23,11 +25,11 @@ mod workload;
 mod write;
 
 pub use client::{ClientStep, Line};
+use draft::DraftAction;
 pub(super) use expand::plain;
 pub(super) use random::Means;
 pub use random::Random;
-use read::DraftAction;
-pub(super) use read::RawStep;
+pub(super) use raw::RawStep;
 pub use workload::Workload;
 pub(crate) use workload::{judge_workloads, workloads_in};
 pub(super) use write::InlineTable;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 
-use super::read::{DraftAction, RawStep};
+use super::draft::DraftAction;
+use super::raw::RawStep;
 use super::write::InlineTable;
 use super::{Action, Declaration, Step};
 use crate::diag::{Problem, Span};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::draft::{Draft, DraftAction, DraftTargets};
 use super::numbered;
-use super::read::{Draft, DraftAction, DraftTargets};
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::herd::{Herd, Name};
 use crate::scenario::broken::Broken;
@@ -29,7 +29,7 @@ impl Clients {
         let mut found: BTreeMap<Name, (bool, u32)> = BTreeMap::new();
         for draft in drafts {
             let (name, many) = match &draft.action {
-                DraftAction::Client(client) => (&client.client, client.clients),
+                DraftAction::Ready(Action::Client(client)) => (&client.client, client.clients),
                 DraftAction::Ready(Action::Workload(load)) => (&load.name, Some(load.clients)),
                 _ => continue,
             };

@@ -4,7 +4,8 @@ use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, StatusCode};
 
-use super::http::{Admin, Answer, client_of};
+use super::answer::{Answer, client_of};
+use super::state::Admin;
 use crate::node::ForgetError;
 use crate::protocol::escape;
 use crate::protocol::time::Timestamp;

@@ -5,30 +5,24 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_lite::future::or;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use super::answer::{Answer, client_of};
 use super::metrics::LinkCounts;
-use super::{LinkReport, Metrics, Status, TokenSlot, forget, ready, text};
+use super::state::Admin;
+use super::{LinkReport, Status, forget, text};
 use crate::herd::Name;
-use crate::log::{Queue, Quota};
-use crate::net::secure::Certificates;
 use crate::net::{Connection, Listener, Net};
-use crate::places::Counts;
 use crate::protocol::escape;
 use crate::protocol::record::Record;
 use crate::protocol::time::Timestamp;
-use crate::server::Handle;
 use crate::version;
 
 /// The limit on open connections. A further connection closes the oldest, so a client that opens
@@ -54,50 +48,7 @@ pub const PATHS: [&str; 6] = [
     "/forget?client=ID",
 ];
 
-/// Everything that the admin listener reports about a server.
-pub struct Admin {
-    /// The herd's name.
-    pub herd: Name,
-    /// The server's name in the herd.
-    pub name: Name,
-    /// When the server began.
-    pub began: Instant,
-    /// The server that runs.
-    pub server: Handle,
-    /// The counts of its events.
-    pub metrics: Arc<Metrics>,
-    /// The counts of look-ups by outcome.
-    pub look_ups: Arc<Counts>,
-    /// The queues of its logs, each with the log's name.
-    pub logs: Vec<(&'static str, Arc<Queue>)>,
-    /// The limits on its log lines; it counts lines that were left out.
-    pub quota: Arc<Quota>,
-    /// The certificates that the server loaded from files.
-    pub certificates: watch::Receiver<Certificates>,
-    /// When the grace ends: from then on the server can be ready without all neighbours.
-    pub grace_ends: Instant,
-    /// The token that a request must show to change anything.
-    pub token: TokenSlot,
-}
-
 impl Admin {
-    /// Whether the server is ready now; an error gives the reasons, one per line.
-    pub fn readiness(&self) -> Result<(), Vec<String>> {
-        if self.metrics.has_namesake() && !self.server.is_stopping() {
-            return Err(vec![
-                "another server has this one's name: the log says which".to_owned(),
-            ]);
-        }
-        let grace_is_over = Instant::now() >= self.grace_ends;
-        ready(
-            &self.metrics.links(),
-            self.metrics.saw_unwilling(),
-            grace_is_over,
-            self.server.is_stopping(),
-            self.server.shut().as_ref(),
-        )
-    }
-
     /// Answers a request. `now` is the server's clock.
     fn answer(&self, request: &Request<Incoming>, now: impl Fn() -> Timestamp) -> Answer {
         if request.uri().path() == "/forget" {
@@ -209,68 +160,6 @@ fn shown(record: &Record, hops: u32) -> serde_json::Value {
     json
 }
 
-/// The client in a request's query, if there is one.
-pub(super) fn client_of(request: &Request<Incoming>) -> Option<Vec<u8>> {
-    let pairs = request.uri().query().unwrap_or_default().split('&');
-    let mut named = pairs.filter_map(|pair| pair.strip_prefix("client="));
-    named.next().and_then(decoded)
-}
-
-/// Decodes `%41` and the like. A `+` stays a plus, since ids contain no blanks.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::new();
-    while let Some(byte) = bytes.next() {
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        decoded.push(match byte {
-            b'%' => u8::try_from(digit()? * 16 + digit()?).ok()?,
-            other => other,
-        });
-    }
-    (!decoded.is_empty()).then_some(decoded)
-}
-
-/// An answer to an admin request, before it is written as HTTP.
-pub(super) struct Answer {
-    status: StatusCode,
-    kind: &'static str,
-    body: String,
-}
-
-impl Answer {
-    pub(super) fn plain(status: StatusCode, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            kind: "text/plain; charset=utf-8",
-            body: body.into(),
-        }
-    }
-
-    pub(super) fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
-        match serde_json::to_string(value) {
-            Ok(json) => Self {
-                status,
-                kind: "application/json",
-                body: json + "\n",
-            },
-            // This error needs a map whose keys are not strings, and no value here has one.
-            Err(error) => Self::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-        }
-    }
-
-    fn response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.body));
-        *response.status_mut() = self.status;
-        let kind = HeaderValue::from_static(self.kind);
-        response.headers_mut().insert(CONTENT_TYPE, kind);
-        if self.status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-        }
-        response
-    }
-}
-
 /// Serves admin requests until the future is dropped.
 ///
 /// # Errors
@@ -325,20 +214,4 @@ async fn converse<N: Net>(net: N, connection: Connection<N::Stream>, admin: Arc<
         .serve_connection(TokioIo::new(connection.stream), service);
     // A client that sends too slowly, or no HTTP, gets no answer.
     let _ = timeout(DEADLINE, conversation).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decoded;
-
-    #[test]
-    fn an_id_in_a_url_is_taken_apart() {
-        assert_eq!(
-            decoded("kiwi+1%2F%ff").as_deref(),
-            Some(&b"kiwi+1/\xff"[..])
-        );
-        for bad in ["", "%", "%4", "%zz"] {
-            assert_eq!(decoded(bad), None, "{bad}");
-        }
-    }
 }

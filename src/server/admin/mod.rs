@@ -4,6 +4,7 @@
 //! Nothing here makes decisions for the server, and the server waits for nothing here. An operator
 //! with the [`Token`] can make the herd forget a client ([`post`]).
 
+mod answer;
 mod client;
 mod counts;
 mod families;
@@ -14,6 +15,7 @@ mod metrics;
 mod outcomes;
 mod process;
 mod ready;
+mod state;
 mod status;
 mod text;
 mod timed;
@@ -21,10 +23,11 @@ mod token;
 
 pub use client::{AskError, Reply, get, post};
 pub use families::{FAMILIES, Family, markdown};
-pub use http::{Admin, MOST, PATHS, serve};
+pub use http::{MOST, PATHS, serve};
 pub use limits::limits;
 pub use metrics::{Metrics, Watched};
 pub use ready::{LinkSeen, ready};
+pub use state::Admin;
 pub use status::{LinkReport, Status};
 pub use timed::Timed;
 pub use token::{Token, TokenError, TokenSlot};

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use super::counts::{Count, Histogram};
 use super::families::{FAMILIES, Family};
-use super::http::Admin;
 use super::limits::LIMITS;
 use super::metrics::{Connections, LinkCounts, Metrics};
 use super::outcomes::{LINES, OUTCOMES, REASONS};
 use super::process;
+use super::state::Admin;
 use crate::version;
 
 /// The text of a scrape. Writing into a string can't fail.

@@ -1,20 +1,19 @@
 //! Accepting connections, with limits on all connections and on those of one address. It continues
 //! when descriptors run out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::handle::Beat;
+use super::place::{Place, Unproved};
 use super::{Limits, ServeError, Shared, client, peer, unless};
 use crate::journal::{CloseReason, EventKind, PeerRole};
 use crate::net::{Connection, Listener, Net, site};
@@ -36,58 +35,6 @@ struct Kind {
     makes_room: bool,
     /// Connections may be refused until the neighbours have sent their records.
     may_wait_for_herd: bool,
-}
-
-/// The slot of a connection, among the limited number of a listener.
-#[derive(Default)]
-pub(super) struct Place {
-    is_kept: AtomicBool,
-    lost: Notify,
-}
-
-impl Place {
-    /// Protects the slot: from now on it can't be taken away.
-    pub(super) fn keep(&self) {
-        self.is_kept.store(true, Ordering::Relaxed);
-    }
-
-    /// Completes when the slot is taken for another connection.
-    pub(super) async fn lost(&self) {
-        self.lost.notified().await;
-    }
-}
-
-/// The slots that can be taken away, oldest first.
-#[derive(Default)]
-struct Unproved(VecDeque<Weak<Place>>);
-
-impl Unproved {
-    fn add(&mut self, place: &Arc<Place>) {
-        // Slots of closed connections are removed here.
-        self.0.retain(|place| place.strong_count() > 0);
-        self.0.push_back(Arc::downgrade(place));
-    }
-
-    /// The oldest slot that is in use and unprotected, if any.
-    fn oldest(&mut self) -> Option<Arc<Place>> {
-        while let Some(place) = self.0.front() {
-            let place = place.upgrade();
-            let place = place.filter(|place| !place.is_kept.load(Ordering::Relaxed));
-            if place.is_some() {
-                return place;
-            }
-            self.0.pop_front();
-        }
-        None
-    }
-
-    /// Takes away the oldest slot.
-    fn make_room(&mut self) {
-        if let Some(oldest) = self.oldest() {
-            oldest.lost.notify_one();
-            self.0.pop_front();
-        }
-    }
 }
 
 pub(super) async fn clients<N: Net>(

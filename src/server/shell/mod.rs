@@ -14,6 +14,7 @@ mod link;
 mod look_ups;
 mod neighbours;
 mod peer;
+mod place;
 mod rate;
 mod start;
 mod turn;

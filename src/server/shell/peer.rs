@@ -7,10 +7,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::accept::Place;
 use super::lines::{Lines, Next};
 use super::link::Link;
 use super::neighbours::Peer;
+use super::place::Place;
 use super::{Over, Shared, unless, unproved};
 use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, PeerRole};
 use crate::net::{Connection, Net, Proved};

@@ -18,7 +18,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
-use super::ask::Causes;
+use super::causes::Causes;
 use super::{DELAY_HEADER, FAULT_HEADER};
 use crate::herd::{Address, Name};
 use crate::journal::{EventId, EventKind, Journal};

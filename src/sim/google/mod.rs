@@ -6,6 +6,7 @@
 
 mod ask;
 mod bridge;
+mod causes;
 mod invent;
 
 use std::net::SocketAddr;
@@ -19,8 +20,9 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 use super::SimError;
 use crate::scenario::{PlacesBody, PlacesFault, PlacesTable, Scenario};
 
-pub(super) use ask::{Causes, SimPlaces};
+pub(super) use ask::SimPlaces;
 pub(super) use bridge::{HOST, serve};
+pub(super) use causes::Causes;
 
 /// The name of a header that delays a response by its value, in milliseconds of simulated time.
 /// wiremock's `set_delay` would let real time pass.

@@ -1,18 +1,12 @@
 //! A server's own credentials, those that it requires of others, and a keyring on which both can be
 //! replaced.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::tokio::sync::watch;
-use rustls::pki_types::UnixTime;
-use rustls::time_provider::TimeProvider;
 
 use super::secret::Secret;
 use super::tls::{ClientTls, Tls};
-use crate::net::Net;
-use crate::protocol::time::Timestamp;
 
 /// A server's own credentials, and those that it requires of its peers.
 #[derive(Clone, Debug, Default)]
@@ -33,25 +27,6 @@ pub enum Servers {
     Secret(Secret),
     /// Each has a certificate for its own name, from an authority that the other trusts.
     Tls(Tls),
-}
-
-/// Credentials are invalid. Those in force did not change.
-///
-/// The error contains no part of a key or a secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {what}")]
-pub struct CredentialsError {
-    place: String,
-    what: String,
-}
-
-impl CredentialsError {
-    pub(crate) fn new(place: impl fmt::Display, what: impl Into<String>) -> Self {
-        Self {
-            place: place.to_string(),
-            what: what.into(),
-        }
-    }
 }
 
 /// The credentials in force, shared by all clones.
@@ -77,38 +52,5 @@ impl Keyring {
 
     pub(super) fn changes(&self) -> watch::Receiver<Arc<Credentials>> {
         self.0.subscribe()
-    }
-}
-
-/// The clock of a [`Net`], by which certificates are checked.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Clock {
-    /// The clock of the machine on `net`.
-    pub fn of<N: Net>(net: &N) -> Self {
-        let net = net.clone();
-        Self::from_fn(move || net.now())
-    }
-
-    pub(super) fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    pub(super) fn now(&self) -> UnixTime {
-        let seconds = (self.0)().as_nanos() / 1_000_000_000;
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds.try_into().unwrap_or_default()))
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
-    }
-}
-
-impl TimeProvider for Clock {
-    fn current_time(&self) -> Option<UnixTime> {
-        Some(self.now())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
@@ -26,14 +26,17 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Trusts the authorities in `roots`.
-    pub(super) fn new(roots: &Arc<RootCertStore>) -> Result<Self, server::VerifierBuilderError> {
-        let provider = super::tls::provider();
+    /// Trusts the authorities in `roots`, and checks signatures by `provider`.
+    pub(super) fn new(
+        roots: &Arc<RootCertStore>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, server::VerifierBuilderError> {
         let (clients, servers) = (Arc::clone(roots), Arc::clone(roots));
         let diallers =
-            WebPkiClientVerifier::builder_with_provider(clients, Arc::clone(&provider)).build()?;
+            WebPkiClientVerifier::builder_with_provider(clients, Arc::clone(provider)).build()?;
         let algorithms = provider.signature_verification_algorithms;
-        let acceptors = WebPkiServerVerifier::builder_with_provider(servers, provider).build()?;
+        let acceptors =
+            WebPkiServerVerifier::builder_with_provider(servers, Arc::clone(provider)).build()?;
         Ok(Self {
             diallers,
             acceptors,

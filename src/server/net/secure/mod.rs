@@ -6,8 +6,12 @@
 //! [`Connection::proved`] holds the identity that the other end has proved, and
 //! [`Keyring::replace`] can revoke it.
 
+mod clock;
 mod credentials;
+mod error;
+mod handshake;
 mod judge;
+mod pem;
 mod proved;
 mod secret;
 mod stream;
@@ -24,16 +28,18 @@ use super::{Connection, Listener, Net};
 use crate::herd::Address;
 use crate::protocol::time::Timestamp;
 
-pub use credentials::{Clock, Credentials, CredentialsError, Keyring, Servers};
+pub use clock::Clock;
+pub use credentials::{Credentials, Keyring, Servers};
+pub use error::CredentialsError;
+pub use pem::Pem;
 pub use proved::Proved;
 pub use secret::Secret;
 pub use stream::Stream;
-pub use tls::{CallerTls, ClientTls, Pem, Tls, is_certifiable};
+pub use tls::{CallerTls, ClientTls, Tls, is_certifiable};
 pub use validity::{Certificates, Validity};
 pub use words::{Between, TlsError, in_words};
 
-use proved::Proof;
-use stream::Channel;
+use handshake::{Channel, Proof};
 
 /// A network on which servers authenticate each other.
 #[derive(Clone)]

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use ::tokio::time::sleep;
 use futures_lite::future::or;
-use rustls::pki_types::CertificateDer;
 
 use super::credentials::{Credentials, Keyring, Servers};
-use super::secret::Secret;
+use super::handshake::Proof;
 use super::tls;
 use super::words::{Between, words};
 use crate::protocol::visible;
@@ -23,22 +22,6 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// The limit on the reason for a failed handshake, in bytes, since the other end may have written
 /// it.
 const LONGEST_REASON: usize = 300;
-
-/// The result of a handshake.
-#[derive(Debug)]
-pub(super) enum Proof {
-    /// No proof was required.
-    Nothing,
-    /// The other end knows this secret.
-    Secret(Secret),
-    /// The other end has the private key of a certificate.
-    Certificate {
-        /// The certificate, followed by intermediate ones.
-        chain: Vec<CertificateDer<'static>>,
-        /// The name of the other server, if this end dialled it.
-        dialled: Option<String>,
-    },
-}
 
 /// The identity that the other end of a connection has proved. The default is for a network without
 /// authentication, where any name is accepted.

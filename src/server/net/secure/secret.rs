@@ -22,7 +22,7 @@ use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::SecureRandom as _;
 
-use super::credentials::CredentialsError;
+use super::error::CredentialsError;
 use crate::herd::Name;
 use crate::protocol::escape;
 

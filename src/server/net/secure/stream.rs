@@ -1,26 +1,14 @@
 //! A stream whose first read or write completes the handshake.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::TlsStream;
 
-use super::proved::{Proof, Proved};
-use super::words::{Between, TlsError, in_words};
-
-/// A handshake. It results in the proof, and in the channel for the bytes after it.
-pub(super) type Handshake<S> =
-    Pin<Box<dyn Future<Output = io::Result<(Channel<S>, Proof)>> + Send>>;
-
-/// The channel of a connection after its handshake.
-pub(super) enum Channel<S> {
-    Plain(S),
-    /// TLS, with the two ends for its error messages.
-    Tls(Box<TlsStream<S>>, Between),
-}
+use super::handshake::{Channel, Handshake};
+use super::proved::Proved;
+use super::words::{TlsError, in_words};
 
 /// A connection of a [`Secured`](super::Secured) network. Only one task may read and write, since
 /// during the handshake only the task that polled last is woken.

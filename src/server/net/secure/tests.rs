@@ -10,10 +10,11 @@ use futures_lite::future::{or, poll_once, zip};
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, proptest};
 
-use super::credentials::{Clock, Credentials, Keyring, Servers};
-use super::proved::{Proof, Proved};
-use super::stream::{Channel, Stream};
-use super::{ClientTls, End, Pem, Secret, Tls, is_certifiable, shake};
+use super::handshake::{Channel, Proof};
+use super::{
+    ClientTls, Clock, Credentials, End, Keyring, Pem, Proved, Secret, Servers, Stream, Tls,
+    is_certifiable, shake,
+};
 use crate::certs::{Authority, Issued};
 use crate::herd::Name;
 use crate::net::Net as _;

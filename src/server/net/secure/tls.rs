@@ -5,15 +5,13 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::{Resumption, verify_server_name};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::ClientCertVerifier as _;
 use rustls::version::TLS13;
@@ -21,90 +19,13 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::credentials::{Clock, CredentialsError};
+use super::clock::Clock;
+use super::error::CredentialsError;
+use super::handshake::{Channel, Proof};
 use super::judge::Judge;
-use super::proved::Proof;
-use super::stream::Channel;
+use super::pem::Pem;
 use super::validity::{Use, why_unfit};
 use super::words::{Between, in_words, words};
-
-/// The text of a PEM file, and its name for errors. Debug output hides the text, since it may
-/// contain a key.
-#[derive(Clone)]
-pub struct Pem {
-    place: String,
-    text: Vec<u8>,
-}
-
-impl Pem {
-    /// Takes the text, which errors call `place`.
-    pub fn new(place: impl Into<String>, text: impl Into<Vec<u8>>) -> Self {
-        let (place, text) = (place.into(), text.into());
-        Self { place, text }
-    }
-
-    /// Reads the file at `path`.
-    ///
-    /// # Errors
-    ///
-    /// When the file can't be read.
-    pub fn load(path: &Path) -> Result<Self, CredentialsError> {
-        let text = std::fs::read(path).map_err(|error| {
-            CredentialsError::new(path.display(), format!("can't read it: {error}"))
-        })?;
-        Ok(Self::new(path.display().to_string(), text))
-    }
-
-    /// The name of the text in errors.
-    pub(super) fn place(&self) -> &str {
-        &self.place
-    }
-
-    fn wrong(&self, what: impl Into<String>) -> CredentialsError {
-        CredentialsError::new(&self.place, what)
-    }
-
-    /// All certificates in the text, at least one.
-    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.text).collect();
-        match found {
-            Ok(found) if !found.is_empty() => Ok(found),
-            Ok(_) | Err(pem::Error::NoItemsFound) => {
-                Err(self.wrong("there is no certificate in it; it must be PEM (BEGIN CERTIFICATE)"))
-            }
-            Err(error) => Err(self.wrong(format!("it is no good PEM: {error}"))),
-        }
-    }
-
-    fn key(&self) -> Result<PrivateKeyDer<'static>, CredentialsError> {
-        // The error is dropped, since it might contain a part of the key.
-        PrivateKeyDer::from_pem_slice(&self.text).map_err(|_| {
-            self.wrong("there is no private key in it; it must be PEM (BEGIN PRIVATE KEY)")
-        })
-    }
-
-    /// All certificates in the text, as trusted authorities.
-    pub(crate) fn authorities(&self) -> Result<Arc<RootCertStore>, CredentialsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in self.certificates()? {
-            let added = roots.add(certificate);
-            added.map_err(|_| {
-                self.wrong(
-                    "it holds what is no authority's certificate: each must be one, whole, in PEM",
-                )
-            })?;
-        }
-        Ok(Arc::new(roots))
-    }
-}
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pem")
-            .field("place", &self.place)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Whether a certificate can contain this server name. The labels between points have 1 to 63
 /// letters, digits, `_` or `-`, without `-` at an end, and the last is not only digits.
@@ -170,7 +91,8 @@ impl Tls {
             return Err(certificate.wrong(why));
         }
         let provider = provider();
-        let judge = Judge::new(&roots).map_err(|error| authorities.wrong(error.to_string()))?;
+        let judge =
+            Judge::new(&roots, &provider).map_err(|error| authorities.wrong(error.to_string()))?;
         let judge = Arc::new(judge);
         let time = Arc::new(clock.clone());
         let mut dial = ClientConfig::builder_with_details(Arc::clone(&provider), time.clone())

@@ -2,11 +2,10 @@
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
-use x509_parser::time::ASN1Time;
 
-use super::credentials::CredentialsError;
-use super::tls::Pem;
-use super::words::{OF_AUTHORITY, UNFIT};
+use super::error::CredentialsError;
+use super::pem::Pem;
+use super::words::{OF_AUTHORITY, UNFIT, date};
 use crate::protocol::time::Timestamp;
 use crate::protocol::visible;
 
@@ -158,19 +157,6 @@ pub(super) fn why_unfit(certificate: &CertificateDer<'_>, used: Use) -> Option<S
         Use::Servers if certificate.is_ca() => Some(format!("the certificate {OF_AUTHORITY}")),
         Use::Servers if serves && dials => None,
         Use::Servers => Some(format!("the certificate {UNFIT}")),
-    }
-}
-
-/// A time in POSIX seconds as text for people.
-pub(super) fn date(seconds: i64) -> String {
-    match ASN1Time::from_timestamp(seconds) {
-        Ok(time) => {
-            let time = time.to_datetime();
-            let (hour, minute) = (time.hour(), time.minute());
-            format!("{} {hour:02}:{minute:02} UTC", time.date())
-        }
-        // The year has five digits or more.
-        Err(_) => format!("{seconds} (POSIX seconds)"),
     }
 }
 

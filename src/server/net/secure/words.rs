@@ -5,8 +5,7 @@ use std::io;
 
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error};
-
-use super::validity::date;
+use x509_parser::time::ASN1Time;
 
 /// The two ends of a connection, since advice differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +234,19 @@ fn apart(joined: &dyn fmt::Debug) -> String {
 
 fn moment(time: UnixTime) -> String {
     date(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A time in POSIX seconds as text for people.
+pub(super) fn date(seconds: i64) -> String {
+    match ASN1Time::from_timestamp(seconds) {
+        Ok(time) => {
+            let time = time.to_datetime();
+            let (hour, minute) = (time.hour(), time.minute());
+            format!("{} {hour:02}:{minute:02} UTC", time.date())
+        }
+        // The year has five digits or more.
+        Err(_) => format!("{seconds} (POSIX seconds)"),
+    }
 }
 
 fn name(name: &ServerName<'_>) -> String {
