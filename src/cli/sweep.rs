@@ -362,12 +362,17 @@ impl State {
         if before.is_empty() {
             state.write(&results::line(plan)).map_err(unwritten)?;
         } else if !before.ends_with(b"\n") {
-            // A killed process may leave an incomplete last line, which is cut off.
+            // A killed process may leave an incomplete last line, which is cut off. A line that
+            // lacks only its line feed was read like any other, and its run is not made again.
             let whole = before
                 .iter()
                 .rposition(|byte| *byte == b'\n')
                 .map_or(0, |at| at + 1);
-            state.0.set_len(whole as u64).map_err(unwritten)?;
+            if results::is_whole(&before[whole..]) {
+                state.write("").map_err(unwritten)?;
+            } else {
+                state.0.set_len(whole as u64).map_err(unwritten)?;
+            }
         }
         Ok(state)
     }
@@ -433,4 +438,43 @@ fn tell(report: &Report, how: &How) -> Result<Exit, Failure> {
     } else {
         Exit::Failed
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::coverage::Coverage;
+
+    const SHORT: &str = r#"
+        title = "short"
+        herd = "riley"
+        steps = [{ at = "1s", client = "kiwi", to = "Riley", send = "hello" }]
+    "#;
+
+    #[test]
+    fn what_was_read_of_a_file_that_was_cut_short_stays_in_it() {
+        let (scenario, _) = Scenario::parse("short.toml", SHORT, None).unwrap();
+        let plan = Plan::new(&[scenario], 0..2, false, false, false);
+        let outcome = |run| Outcome {
+            run,
+            coverage: Coverage::default(),
+            failure: None,
+        };
+        let lines = [results::line(&plan), results::line(&outcome(0))].join("\n");
+        let folder = tempfile::tempdir().unwrap();
+        for cut in 0..=lines.len() {
+            let file = folder.path().join(format!("{cut}.jsonl"));
+            std::fs::write(&file, &lines[..cut]).unwrap();
+            let Ok((_, before)) = results::read(&lines[..cut]) else {
+                continue;
+            };
+            let mut state = State::open(&file, &plan).map_err(drop).unwrap();
+            state.write(&results::line(&outcome(1))).unwrap();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let (theirs, after) = results::read(&text).expect(&text);
+            assert!(theirs == plan, "{text}");
+            let runs: Vec<u64> = before.into_keys().chain([1]).collect();
+            assert_eq!(after.into_keys().collect::<Vec<_>>(), runs, "{text}");
+        }
+    }
 }

@@ -250,6 +250,16 @@ mod tests {
         }
         assert!(can("affected 1 connection: CRASHES"));
         assert!(can("accepts kiwi from its client, 0 hops"));
+        for seldom in [
+            "ignores kiwi from *: equal time*",
+            "*from 192.0.2.7: too many are connected",
+            "does not take a connection of a server from 2001:db8::7: *",
+            "affected 1 wake-up and 3 connections and 1 message*",
+            "*wake-ups and 1 connection",
+            "→  HAVE A +0.000000000 kiwi - 9 1 1",
+        ] {
+            assert!(can(seldom), "{seldom}");
+        }
         assert!(can("*"));
     }
 

@@ -102,6 +102,7 @@ stories! {
         a_server_of_another_version_is_refused_in_clear_words_and_the_others_go_on
         two_servers_of_one_name_do_not_take_the_link_from_each_other
         a_server_that_has_just_started_is_dialled_at_once
+        who_refuses_somebody_asks_the_neighbour_whether_it_was_that_one
         a_neighbour_that_speaks_only_the_version_before_is_greeted_so
         a_servers_line_from_a_client_changes_nothing;
     lifecycle:

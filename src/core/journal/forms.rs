@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::{CloseReason, ConnId, End, EventKind, Ignored, PeerRole, RecordText, Source, Text};
@@ -25,6 +26,7 @@ pub const TEXT: char = '\u{e002}';
 const WORD_SAMPLE: &str = "WORDQ";
 const TEXT_SAMPLE: &str = "TEXTQ";
 const NUMBER_SAMPLE: u16 = 4242;
+const ADDRESS_SAMPLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 
 /// The forms of all events' words, each once, with [`WORD`], [`NUMBER`] and [`TEXT`] where words
 /// vary.
@@ -44,222 +46,188 @@ fn marked(words: &str) -> String {
     words
         .replace(&format!("+{duration}"), &WORD.to_string())
         .replace(WORD_SAMPLE, &WORD.to_string())
+        .replace(&ADDRESS_SAMPLE.to_string(), &WORD.to_string())
         .replace(TEXT_SAMPLE, &TEXT.to_string())
         .replace(&NUMBER_SAMPLE.to_string(), &NUMBER.to_string())
 }
 
-/// A sample of every kind of event, and several if the words of a kind differ.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a sample of each event, and nothing else"
-)]
-fn samples() -> Vec<EventKind<'static>> {
-    let (count, hops) = (u64::from(NUMBER_SAMPLE), u32::from(NUMBER_SAMPLE));
-    let (conn, name) = (ConnId(count), || Arc::<str>::from(WORD_SAMPLE));
-    let word = || Cow::Borrowed(WORD_SAMPLE);
-    let text = || Text::from(TEXT_SAMPLE.as_bytes());
-    let client = || Text::from(WORD_SAMPLE.as_bytes());
-    let record = || RecordText {
-        client: client(),
-        location: client(),
-        time: client(),
-        origin: client(),
-        skew: client(),
+/// Values of each variant of an enum. No arm stands for the rest, so a variant that is missing does
+/// not compile. What a variant holds follows with its samples; a field without them gets those of
+/// its type, in all combinations.
+macro_rules! every {
+    ($of:ident: $($name:ident $(($held:expr))? $({ $($fields:tt)* })?;)+) => {{
+        let _ = |value: &$of| match value { $($of::$name { .. } => {})+ };
+        let mut all = Vec::new();
+        $(every!(@one all, $of, $name $(($held))? $({ $($fields)* })?);)+
+        all
+    }};
+    (@one $all:ident, $of:ident, $name:ident) => {
+        $all.extend([$of::$name]);
     };
-    let others = || [PeerRole::Client, PeerRole::Peer, PeerRole::Server(name())];
-    let sources = || [Source::Client, Source::Server(name())];
-    let mut samples = vec![
-        EventKind::Started { boot: word() },
-        EventKind::Stopped,
-        EventKind::HeldBack {
-            conn,
-            limit: word(),
-        },
-        EventKind::Forgotten {
-            record: record(),
-            from: None,
-        },
-        EventKind::Forgotten {
-            record: record(),
-            from: Some(name()),
-        },
-        EventKind::Expired { record: record() },
-        EventKind::LookUp { client: client() },
-        EventKind::Linked { peer: name() },
-        EventKind::Unlinked { peer: name() },
-        EventKind::LinkUp { peer: name(), conn },
-        EventKind::Namesakes {
-            name: name(),
-            mine: false,
-            linked: word(),
-            linked_by: None,
-            refused: word(),
-            conn,
-        },
-        EventKind::Synchronised {
-            peer: name(),
-            sent: count,
-            received: count,
-        },
-        EventKind::PlacesAsked { request: text() },
-        EventKind::PlacesTold {
-            status: NUMBER_SAMPLE,
-            fault: None,
-        },
-        EventKind::PlacesTold {
-            status: NUMBER_SAMPLE,
-            fault: Some(Cow::Borrowed(TEXT_SAMPLE)),
-        },
-        EventKind::Unanswered {
-            to: name(),
-            line: text(),
-        },
-        EventKind::Composed {
-            fault: Cow::Borrowed(TEXT_SAMPLE),
-        },
-        EventKind::Crashed,
-        EventKind::Restarted,
-        EventKind::PoweredOff,
-        EventKind::PoweredOn,
-        EventKind::Frozen,
-        EventKind::Thawed,
-        EventKind::Refusing,
-        EventKind::Accepting,
-        EventKind::Skewed { by: 0, drift: 0 },
-        EventKind::Skewed {
-            by: i64::from(NUMBER_SAMPLE),
-            drift: 0,
-        },
-        EventKind::Skewed {
-            by: i64::from(NUMBER_SAMPLE),
-            drift: i64::from(NUMBER_SAMPLE),
-        },
-        EventKind::Chose {
-            step: Cow::Borrowed(TEXT_SAMPLE),
-        },
-    ];
-    for number in [1, count] {
-        samples.push(EventKind::Unconfirmed {
-            peer: name(),
-            records: number,
-        });
-        samples.push(EventKind::Affected {
-            count: number,
-            of: word(),
-            lasts: false,
-        });
-    }
-    for with in others() {
-        samples.push(EventKind::Opened {
-            conn,
-            end: End::Acceptor,
-            with,
-        });
-    }
-    for why in whys() {
-        samples.push(EventKind::Closed {
-            conn,
-            why: why.clone(),
-        });
-        samples.push(EventKind::ConnectFailed {
-            to: name(),
-            why: why.clone(),
-        });
-        samples.push(EventKind::LinkDown {
-            peer: name(),
-            why: why.clone(),
-        });
-        samples.extend(others().map(|with| EventKind::NotAccepted {
-            with,
-            why: why.clone(),
-            from: None,
-        }));
-    }
-    samples.extend(REFUSALS.map(|why| EventKind::Refused { why }));
-    for from in sources() {
-        for hops in [1, hops] {
-            samples.push(EventKind::Accepted {
-                record: record(),
-                hops,
-                from: from.clone(),
-            });
+    (@one $all:ident, $of:ident, $name:ident ($held:expr)) => {
+        $all.extend($held.into_iter().map($of::$name));
+    };
+    (@one $all:ident, $of:ident, $name:ident { $($fields:tt)* }) => {
+        every!(@fields $all, $of, $name, [], $($fields)*,);
+    };
+    (@fields $all:ident, $of:ident, $name:ident, [$($done:ident)*], $(,)?) => {
+        $all.push($of::$name { $($done: Clone::clone(&$done)),* });
+    };
+    (@fields $all:ident, $of:ident, $name:ident, [$($done:ident)*], $field:ident: $samples:expr, $($rest:tt)*) => {
+        for $field in $samples {
+            every!(@fields $all, $of, $name, [$($done)* $field], $($rest)*);
         }
-        samples.extend(
-            [Ignored::Known, Ignored::Older, Ignored::Expired].map(|why| EventKind::Ignored {
-                record: record(),
-                why,
-                from: from.clone(),
-            }),
-        );
-    }
-    let (there, elsewhere): (Arc<str>, Arc<str>) = (name(), TEXT_SAMPLE.into());
-    let way = || vec![(Arc::clone(&there), Arc::clone(&elsewhere))];
-    let ways = || {
-        [
-            way(),
-            vec![
-                way()[0].clone(),
-                (Arc::clone(&elsewhere), Arc::clone(&there)),
-            ],
-        ]
     };
-    samples.extend(ways().map(|ways| EventKind::Cut { ways }));
-    samples.extend(ways().map(|ways| EventKind::Healed { ways }));
-    samples.push(EventKind::Severed { pairs: way() });
-    samples.push(EventKind::Slowed {
-        links: way(),
-        latency: word(),
-    });
-    for line in lines() {
-        let line = || Text(Cow::Owned(line.clone().into_bytes()));
-        samples.push(EventKind::LineIn { conn, line: line() });
-        samples.push(EventKind::LineOut { conn, line: line() });
-    }
-    samples
+    (@fields $all:ident, $of:ident, $name:ident, [$($done:ident)*], $field:ident, $($rest:tt)*) => {
+        for $field in Sampled::samples() {
+            every!(@fields $all, $of, $name, [$($done)* $field], $($rest)*);
+        }
+    };
 }
 
-const REFUSALS: [Refusal; 11] = [
-    Refusal::Empty,
-    Refusal::UnknownCommand,
-    Refusal::FieldCount,
-    Refusal::BadLocation,
-    Refusal::BadTime,
-    Refusal::BadRadius,
-    Refusal::BadBound,
-    Refusal::UnknownClient,
-    Refusal::TooLong,
-    Refusal::Full,
-    Refusal::FutureTime,
-];
+/// Samples of a type, for events' words: each variant, and what is optional both there and not.
+trait Sampled: Sized {
+    fn samples() -> Vec<Self>;
+}
 
-fn whys() -> Vec<CloseReason> {
-    let errors = [
-        PeerError::UnknownVerb,
-        PeerError::Malformed,
-        PeerError::Unexpected,
-        PeerError::TooLong,
-        PeerError::TooManyQuestions,
-    ];
-    let mut whys = vec![
-        CloseReason::Ended,
+/// Implements [`Sampled`] by a list of samples.
+macro_rules! sampled {
+    ($($of:ty: $samples:expr;)+) => {
+        $(impl Sampled for $of {
+            fn samples() -> Vec<Self> {
+                $samples.into()
+            }
+        })+
+    };
+}
+
+impl<T: Sampled> Sampled for Option<T> {
+    fn samples() -> Vec<Self> {
+        let some = T::samples().into_iter().map(Some);
+        std::iter::once(None).chain(some).collect()
+    }
+}
+
+sampled! {
+    bool: [false, true];
+    u16: [NUMBER_SAMPLE];
+    u32: [u32::from(NUMBER_SAMPLE)];
+    u64: [u64::from(NUMBER_SAMPLE)];
+    ConnId: [ConnId(u64::from(NUMBER_SAMPLE))];
+    IpAddr: [IpAddr::V4(ADDRESS_SAMPLE)];
+    Arc<str>: [Arc::from(WORD_SAMPLE)];
+    Cow<'static, str>: [Cow::Borrowed(WORD_SAMPLE)];
+    Text<'static>: [Text::from(WORD_SAMPLE.as_bytes())];
+    RecordText<'static>: [record_text()];
+    End: every! { End: Dialler; Acceptor; };
+    PeerRole: every! { PeerRole: Client; Peer; Server(Arc::<str>::samples()); };
+    Source: every! { Source: Client; Server(Arc::<str>::samples()); };
+    Ignored: every! { Ignored: Known; Older; Tied; Expired; };
+    Refusal: every! { Refusal:
+        Empty; UnknownCommand; FieldCount; BadLocation; BadTime; BadRadius; BadBound; UnknownClient;
+        TooLong; Full; FutureTime;
+    };
+    PeerError: every! { PeerError: UnknownVerb; Malformed; Unexpected; TooLong; TooManyQuestions; };
+    CloseReason: every! { CloseReason:
+        Ended;
         // The system's errors have words of their own, which differ from one system to the next.
-        CloseReason::Failed(Cow::Borrowed(TEXT_SAMPLE)),
-        CloseReason::Silent,
-        CloseReason::HalfLine,
-        CloseReason::LineTooLong,
-        CloseReason::Slow,
-        CloseReason::Refused(Cow::Borrowed(TEXT_SAMPLE)),
-        CloseReason::NoHello,
-        CloseReason::NoHandshake,
-        CloseReason::Superseded,
-        CloseReason::Stopping,
-        CloseReason::Left,
-        CloseReason::Early,
-        CloseReason::Crowded,
-        CloseReason::Full,
-    ];
-    whys.extend(errors.map(CloseReason::Protocol));
-    whys
+        Failed(any_text());
+        Silent; HalfLine; LineTooLong; Slow;
+        Protocol(PeerError::samples());
+        Refused(any_text());
+        NoHello; NoHandshake; Superseded; Stopping; Left; Early; Crowded; Full;
+    };
+    Pace: every! { Pace: Live; Bulk; };
+    Prefix: [Prefix::ROOT];
+    Summary: [Summary::default()];
+    Timestamp: [Timestamp::from_nanos(1_000_000_000)];
+}
+
+fn any_text() -> [Cow<'static, str>; 1] {
+    [Cow::Borrowed(TEXT_SAMPLE)]
+}
+
+fn record_text() -> RecordText<'static> {
+    let word = || Text::from(WORD_SAMPLE.as_bytes());
+    RecordText {
+        client: word(),
+        location: word(),
+        time: word(),
+        origin: word(),
+        skew: word(),
+    }
+}
+
+/// Samples of every kind of event.
+fn samples() -> Vec<EventKind<'static>> {
+    let text = || [Text::from(TEXT_SAMPLE.as_bytes())];
+    let nanos = || [0, i64::from(NUMBER_SAMPLE)];
+    let (there, elsewhere): (Arc<str>, Arc<str>) = (WORD_SAMPLE.into(), TEXT_SAMPLE.into());
+    let way = || vec![(Arc::clone(&there), Arc::clone(&elsewhere))];
+    let back = || (Arc::clone(&elsewhere), Arc::clone(&there));
+    let ways = || [way(), vec![way()[0].clone(), back()]];
+    // A fault whose parts affect different things counts each, as in `connections and 3 messages`.
+    let units = || {
+        [
+            word(),
+            format!("{WORD_SAMPLE} and {NUMBER_SAMPLE} {TEXT_SAMPLE}").into(),
+        ]
+    };
+    // Words are in the singular for one, but else they have the number.
+    let (u32s, u64s) = ([1, u32::from(NUMBER_SAMPLE)], [1, u64::from(NUMBER_SAMPLE)]);
+    every! { EventKind:
+        Started { boot };
+        Stopped;
+        Opened { conn, end, with };
+        Closed { conn, why };
+        NotAccepted { with, why, from };
+        ConnectFailed { to, why };
+        HeldBack { conn, limit };
+        LineIn { conn, line: texts(lines()) };
+        LineOut { conn, line: texts(lines()) };
+        Refused { why };
+        Accepted { record, hops: u32s, from };
+        Ignored { record, why, from };
+        Forgotten { record, from };
+        Expired { record };
+        LookUp { client };
+        Linked { peer };
+        Unlinked { peer };
+        LinkUp { peer, conn };
+        LinkDown { peer, why };
+        Namesakes { name, mine, linked, linked_by, refused, conn };
+        Unconfirmed { peer, records: u64s };
+        Synchronised { peer, sent, received };
+        PlacesAsked { request: text() };
+        PlacesTold { status, fault: [None].into_iter().chain(any_text().map(Some)) };
+        Composed { fault: any_text() };
+        Crashed;
+        Restarted;
+        PoweredOff;
+        PoweredOn;
+        Frozen;
+        Thawed;
+        Refusing;
+        Accepting;
+        Cut { ways: ways() };
+        Healed { ways: ways() };
+        Severed { pairs: [way()] };
+        Slowed { links: [way()], latency };
+        Skewed { by: nanos(), drift: nanos() };
+        Chose { step: any_text() };
+        Affected { count: u64s, of: units(), lasts };
+        Unanswered { to, line: text() };
+    }
+}
+
+fn word() -> Cow<'static, str> {
+    Cow::Borrowed(WORD_SAMPLE)
+}
+
+fn texts(lines: Vec<String>) -> impl Iterator<Item = Text<'static>> {
+    lines
+        .into_iter()
+        .map(|line| Text(Cow::Owned(line.into_bytes())))
 }
 
 /// Clients' lines and the answers to them, which may have any text, and lines between servers.
@@ -292,70 +260,52 @@ fn lines() -> Vec<String> {
 }
 
 fn between_servers() -> Vec<PeerLine<'static>> {
-    let name = WORD_SAMPLE.as_bytes();
-    let hello = |records| Hello {
-        version: 2,
-        // With two names in a row, any two words would match a part of the form.
-        herd: TEXT_SAMPLE.as_bytes(),
-        server: name,
-        boot: BootId(1),
-        records,
+    let greetings = || {
+        Option::<u64>::samples().into_iter().map(|records| Hello {
+            version: 2,
+            // With two names in a row, any two words would match a part of the form.
+            herd: TEXT_SAMPLE.as_bytes(),
+            server: WORD_SAMPLE.as_bytes(),
+            boot: BootId(1),
+            records,
+        })
     };
-    let (under, summary) = (Prefix::ROOT, Summary::default());
-    let mut lines = vec![
-        PeerLine::Hello(hello(None)),
-        PeerLine::Hello(hello(Some(1))),
-        PeerLine::Dial(hello(None)),
-        PeerLine::Dial(hello(Some(1))),
-        PeerLine::Bye { reason: b"" },
-        PeerLine::Bye {
-            reason: TEXT_SAMPLE.as_bytes(),
-        },
-        PeerLine::Ping { clock: None },
-        PeerLine::Root(summary),
-        PeerLine::Digest { under, summary },
-        PeerLine::Done { under },
-        PeerLine::List {
-            under,
-            hashes: Vec::new(),
-        },
-        PeerLine::Want {
-            under,
-            hashes: Vec::new(),
-        },
-        PeerLine::Synced { sent: 1 },
-    ];
-    if let Some(clock) = Timestamp::parse(b"1.000000000") {
-        lines.push(PeerLine::Ping { clock: Some(clock) });
-        lines.push(PeerLine::Pong { ping: clock, clock });
+    every! { PeerLine:
+        Hello(greetings());
+        Dial(greetings());
+        Bye { reason: [b"".as_slice(), TEXT_SAMPLE.as_bytes()] };
+        At(updates());
+        Ping { clock };
+        Pong { ping, clock };
+        Root(Summary::samples());
+        Digest { under, summary };
+        Done { under };
+        List { under, hashes: [Vec::new()] };
+        Want { under, hashes: [Vec::new()] };
+        Synced { sent };
     }
-    let text = format!("{WORD_SAMPLE} +1.000000000 {WORD_SAMPLE} +1+1 1");
-    if let Some(record) = Record::parse(text.as_bytes()) {
-        lines.extend([Pace::Live, Pace::Bulk].map(|pace| {
-            PeerLine::At(Update {
-                record: record.clone(),
-                hops: 1,
-                pace,
-            })
-        }));
-    }
-    lines
+}
+
+fn updates() -> Vec<Update> {
+    let record = format!("{WORD_SAMPLE} +1.000000000 {WORD_SAMPLE} +1+1 1");
+    let first = Record::parse(record.as_bytes());
+    let later = first.clone().map(|record| record.in_generation(1));
+    let time = Timestamp::from_nanos(1_000_000_000);
+    let tombstone = Record::tombstone(WORD_SAMPLE, time, WORD_SAMPLE.as_bytes(), 1);
+    let records = first.into_iter().chain(later).chain([tombstone]);
+    let updates = records.flat_map(|record| {
+        Pace::samples().into_iter().map(move |pace| Update {
+            record: record.clone(),
+            hops: 1,
+            pace,
+        })
+    });
+    updates.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_kind_of_event_has_a_form() {
-        let kinds: BTreeSet<&str> = samples().iter().map(EventKind::kind).collect();
-        let source = include_str!("kinds.rs");
-        let (names, _) = source.split_once("mod tests").expect("tests at its end");
-        let names: BTreeSet<&str> = (names.split(" => \"").skip(1))
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
-        assert_eq!(kinds, names);
-    }
 
     #[test]
     fn a_form_has_marks_where_words_differ() {
@@ -368,6 +318,10 @@ mod tests {
             format!("→  HAVE {WORD} {NUMBER} {WORD} {NUMBER} {NUMBER} {NUMBER}"),
             format!("←  PONG {NUMBER} {NUMBER}"),
             format!("CUT: {WORD} ↔ {TEXT}"),
+            format!("ignores {WORD} from {WORD}: equal time, the tie goes to what is known"),
+            format!("does not take a connection of a client from {WORD}: too many are connected"),
+            format!("affected {NUMBER} {WORD} and {NUMBER} {TEXT}"),
+            format!("←  HAVE {WORD} {NUMBER} {WORD} {NUMBER} {NUMBER} {NUMBER} {NUMBER}"),
         ] {
             assert!(forms.contains(&wanted), "{wanted:?}: {forms:#?}");
         }

@@ -123,7 +123,7 @@ impl Node {
             Err(PeerError::Malformed) if line.starts_with(b"HELLO") => {
                 return Err("this is no HELLO as it must be".to_owned().into());
             }
-            _ => return Err("HELLO must come first".to_owned().into()),
+            _ => return Err(peer::HELLO_FIRST.to_owned().into()),
         };
         let server = escape(hello.server);
         if hello.herd != self.config.herd.as_bytes() {

@@ -56,6 +56,10 @@ const MOST_RECORD: usize = LINE_LIMIT - "HAVE  4294967295".len();
 /// The number of bytes that a generation takes in a line, with the space before it.
 const MOST_GENERATION: usize = " 4294967295".len();
 
+/// The reason of a `BYE` to a first line that is no greeting. Version 1 says so to a `DIAL`, which it
+/// does not know.
+pub const HELLO_FIRST: &str = "HELLO must come first";
+
 /// The maximum number of hashes in one `LIST` or `WANT`.
 pub const MOST_HASHES: usize = 64;
 

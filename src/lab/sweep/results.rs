@@ -64,6 +64,11 @@ pub fn line<T: Serialize>(of: &T) -> String {
     serde_json::to_string(of).unwrap_or_default()
 }
 
+/// Whether a line without its line feed is whole, so that [`read`] reads it. No beginning of one is.
+pub fn is_whole(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+}
+
 /// Reads a result file: a plan, and the outcomes of runs in any order. The last line may be cut
 /// off, as by a killed process; its run then counts as not made.
 ///

@@ -123,7 +123,7 @@ pub struct Metrics {
     pub(super) namesakes: Count,
     /// When this server last learned that another one has its name.
     namesake: Mutex<Option<Instant>>,
-    /// When a handshake with a server was last rejected, by either end.
+    /// When a handshake with a neighbour that was dialled was last rejected, by either end.
     unwilling: Mutex<Option<Instant>>,
     /// Notifies its receivers of each event of a link.
     changed: watch::Sender<()>,
@@ -225,7 +225,8 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a handshake with a server was rejected within the last minute, by either end.
+    /// Whether a handshake with a neighbour that this server dialled was rejected within the last
+    /// minute, by either end.
     pub fn saw_unwilling(&self) -> bool {
         self.last_unwilling()
             .is_some_and(|last| last.elapsed() < LATELY)
@@ -239,26 +240,20 @@ impl Metrics {
     }
 
     /// Counts the end of a connection with a server. A handshake that failed counts against
-    /// readiness.
+    /// readiness if this server dialled: anybody else can connect and be refused, as often as they
+    /// like. After such a refusal a server asks the neighbours that dial it, which it dials for
+    /// that.
     fn closed(&self, with: &WithServer, why: &CloseReason) {
-        let in_vain = match (&with.dialled, why) {
-            _ if with.linked => false,
-            (
-                _,
-                CloseReason::Stopping
-                | CloseReason::Superseded
-                | CloseReason::Full
-                | CloseReason::Left,
-            ) => false,
-            (Some(_), _) => true,
-            // Anybody can connect and send nothing, or garbage.
-            (None, why) => matches!(why, CloseReason::Refused(_)),
+        let Some(neighbour) = with.dialled.as_ref().filter(|_| !with.linked) else {
+            return;
         };
-        if in_vain {
+        let is_harmless = matches!(
+            why,
+            CloseReason::Stopping | CloseReason::Superseded | CloseReason::Full | CloseReason::Left
+        );
+        if !is_harmless {
             *self.last_unwilling() = Some(Instant::now());
-            if let Some(name) = &with.dialled {
-                self.link(name, |link| link.connect_failures.add(1));
-            }
+            self.link(neighbour, |link| link.connect_failures.add(1));
         }
     }
 
@@ -460,3 +455,6 @@ impl<N: Net, J: Journal> Journal for Watched<N, J> {
         histogram.observe_many(nanos(took), answers);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,11 +69,28 @@ impl Rotating {
     }
 
     /// Rotates the file and begins a new one. After a failure the old file is still written, under
-    /// its old name if rotated files are kept.
+    /// its old name.
     fn rotate(&mut self) -> io::Result<()> {
-        if self.keep == 0 {
-            fs::remove_file(&self.path)?;
+        self.rotate_by(Open::new)
+    }
+
+    /// As `rotate`, with what opens the new file.
+    fn rotate_by(&mut self, open: impl FnOnce(&Path, u64) -> io::Result<Open>) -> io::Result<()> {
+        // The new file is opened first, under a name of its own: opening fails most often, as when
+        // there are no descriptors, and then no file has been moved or removed.
+        let new = self.with_suffix("new");
+        let open = open(&new, self.most)?;
+        if let Err(error) = self.make_room().and_then(|()| fs::rename(&new, &self.path)) {
+            let _ = fs::remove_file(&new);
+            return Err(error);
         }
+        self.open = open;
+        Ok(())
+    }
+
+    /// Moves each file that is kept to its next number, and drops the oldest one. Without files to
+    /// keep, the new file replaces the current one.
+    fn make_room(&self) -> io::Result<()> {
         for number in (0..self.keep).rev() {
             let older = self.numbered(number + 1);
             match fs::rename(self.numbered(number), older) {
@@ -82,19 +99,7 @@ impl Rotating {
                 renamed => renamed?,
             }
         }
-        match Open::new(&self.path, self.most) {
-            Ok(open) => {
-                self.open = open;
-                Ok(())
-            }
-            Err(error) => {
-                if self.keep > 0 {
-                    // Without this, each further attempt would push out one of the older files.
-                    let _ = fs::rename(self.numbered(1), &self.path);
-                }
-                Err(error)
-            }
-        }
+        Ok(())
     }
 
     fn rotate_if_large(&mut self) {
@@ -140,8 +145,12 @@ impl Rotating {
         if number == 0 {
             return self.path.clone();
         }
+        self.with_suffix(&number.to_string())
+    }
+
+    fn with_suffix(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{number}"));
+        name.push(format!(".{suffix}"));
         name.into()
     }
 }
@@ -217,7 +226,7 @@ impl Outlet for Rotating {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write as _;
+    use std::io::{self, Write as _};
     use std::path::Path;
     use std::sync::{Arc, Mutex};
 
@@ -276,6 +285,30 @@ mod tests {
         let told = told.lock().unwrap();
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].contains("can't be rotated"), "{told:?}");
+    }
+
+    #[test]
+    fn nothing_is_lost_or_moved_if_the_new_file_can_not_be_opened() {
+        for keep in [0, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log-A.txt");
+            let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+            for number in 1..=keep {
+                fs::write(folder.path().join(format!("log-A.txt.{number}")), "old\n").unwrap();
+            }
+            let (mut file, _) = rotating(&path, 100, keep);
+            file.write_all(b"one\n").unwrap();
+            for _ in 0..4 {
+                let none_left = |_: &Path, _| Err(io::Error::other("too many open files"));
+                file.rotate_by(none_left).unwrap_err();
+            }
+            file.write_all(b"two\n").unwrap();
+            assert_eq!(read("log-A.txt"), "one\ntwo\n");
+            for number in 1..=keep {
+                assert_eq!(read(&format!("log-A.txt.{number}")), "old\n");
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), keep + 1);
+        }
     }
 
     #[test]

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 
 use super::notice::{Notice, Outlet, Tell};
 
-/// The sending half of the queue. It never blocks: a line that finds no room is dropped and
-/// counted.
+/// The sending half of the queue. It never blocks: lines that find no room are dropped and counted.
 pub struct Queue {
     send: Mutex<Option<Sender<Message>>>,
     counts: Arc<Counts>,
@@ -46,12 +45,13 @@ impl Queue {
         if lines.is_empty() {
             return;
         }
-        let length = lines.len();
+        // A text of several lines, such as an error with its help, is queued or dropped as a whole.
+        let (length, number) = (lines.len(), lines_in(&lines).max(1));
         let waiting = self.counts.waiting.fetch_add(length, Ordering::Relaxed);
         let has_room = waiting.saturating_add(length) <= self.most;
         if !(has_room && self.send(Message::Lines(lines))) {
             self.counts.waiting.fetch_sub(length, Ordering::Relaxed);
-            self.counts.drop_lines(1);
+            self.counts.drop_lines(number);
         }
     }
 
@@ -100,6 +100,12 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.queue.put(std::mem::take(&mut self.text));
     }
+}
+
+/// The number of lines that end in `text`.
+fn lines_in(text: &[u8]) -> u64 {
+    let lines = memchr::memchr_iter(b'\n', text).count();
+    u64::try_from(lines).unwrap_or(u64::MAX)
 }
 
 /// The thread that writes what is put into its queue.
@@ -307,8 +313,7 @@ impl<'a, O: Outlet> Writer<'a, O> {
 
     /// Counts lines as lost, the first of which may be written in part, and reports the failure.
     fn failed(&mut self, lines: &[u8], error: io::Error) {
-        let lost = memchr::memchr_iter(b'\n', lines).count();
-        let lost = u64::try_from(lost).unwrap_or(u64::MAX);
+        let lost = lines_in(lines);
         self.counts.drop_lines(lost);
         let told = self.told;
         let failing = self.failing.get_or_insert(Failing {

@@ -81,6 +81,10 @@ const NAMESAKE_WAITS: u32 = 15;
 /// Sends a neighbour that dials this server a request to do so now, because after failed attempts
 /// it may be in a long pause. A neighbour that starts later, or speaks only version 1, dials by
 /// itself.
+///
+/// It is asked again after this server has refused a connection while their link is down. Who was
+/// refused proved nothing, so it may be a stranger or this neighbour; the neighbour's own answer
+/// tells whether it rejects this server.
 pub(super) async fn ask_to_be_dialled<N: Net>(
     shared: Arc<Shared<N>>,
     neighbour: NeighbourId,
@@ -90,16 +94,20 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
     let asking = async {
         // If all servers start at the same time, the link is usually up by then.
         tokio::time::sleep(timing.redial_least / 2).await;
-        if shared.state().node.is_up(neighbour) {
-            return;
-        }
-        let dial = shared.net.dial(&peer.name, &peer.address);
-        if let Ok(Ok(connection)) = timeout(timing.connect_deadline, dial).await {
-            peer::ask_to_be_dialled(&shared, connection, &peer).await;
+        loop {
+            if !shared.state().node.is_up(neighbour) {
+                let dial = shared.net.dial(&peer.name, &peer.address);
+                if let Ok(Ok(connection)) = timeout(timing.connect_deadline, dial).await {
+                    peer::ask_to_be_dialled(&shared, connection, &peer).await;
+                }
+            }
+            let since = Instant::now();
+            peer.may_be_refused().await;
+            // Strangers must not make this server dial more often than a server that dials.
+            tokio::time::sleep_until(since + shared.timing().redial_most).await;
         }
     };
-    // The request was sent, or the server stops. In both cases nothing is left to do.
-    let _ = unless(or(shared.links_stopping(), peer.left()), asking).await;
+    let _: Option<()> = unless(or(shared.links_stopping(), peer.left()), asking).await;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(super) struct Peer {
     left: OnceLock<String>,
     leaving: Notify,
     wants_to_be_dialled: Notify,
+    refused: Notify,
 }
 
 impl Peer {
@@ -27,6 +28,7 @@ impl Peer {
             left: OnceLock::new(),
             leaving: Notify::new(),
             wants_to_be_dialled: Notify::new(),
+            refused: Notify::new(),
         })
     }
 
@@ -53,6 +55,16 @@ impl Peer {
     /// Completes when the neighbour has requested to be dialled.
     pub(super) async fn wants_to_be_dialled(&self) {
         self.wants_to_be_dialled.notified().await;
+    }
+
+    /// A connection was refused whose other end proved nothing, so it may have been this neighbour.
+    pub(super) fn was_perhaps_refused(&self) {
+        self.refused.notify_one();
+    }
+
+    /// Completes when a connection was refused that may have been this neighbour's.
+    pub(super) async fn may_be_refused(&self) {
+        self.refused.notified().await;
     }
 
     fn leave(&self, why: String) {

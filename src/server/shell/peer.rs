@@ -71,7 +71,15 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
         match PeerLine::parse(&line) {
             // Version 1 does not know the request and refuses it, also by BYE. It dials at its next
             // attempt.
-            Ok(PeerLine::Bye { .. }) => Ok(heard),
+            Ok(PeerLine::Bye { reason })
+                if reason.is_empty() || *reason == *peer::HELLO_FIRST.as_bytes() =>
+            {
+                Ok(heard)
+            }
+            Ok(PeerLine::Bye { reason }) => Err(Over {
+                why: CloseReason::Refused(escape(reason).into()),
+                cause: Some(heard),
+            }),
             Ok(_) => Err(CloseReason::Protocol(PeerError::Unexpected).into()),
             Err(error) => Err(CloseReason::Protocol(error).into()),
         }
@@ -145,7 +153,15 @@ impl<N: Net> Talk<'_, N> {
         let greeted = unless(shared.links_stopping(), greeted);
         let (greeting, peer, heard) = match unless(self.place.lost(), greeted).await {
             Some(Some(Ok(Ok(greeted)))) => greeted,
-            Some(Some(Ok(Err(over)))) => return over,
+            Some(Some(Ok(Err(mut over)))) => {
+                over.why = unproved(over.why, self.proved);
+                if dialled.is_none() && matches!(over.why, CloseReason::Refused(_)) {
+                    for peer in &shared.state().peers {
+                        peer.was_perhaps_refused();
+                    }
+                }
+                return over;
+            }
             Some(Some(Err(_))) => return CloseReason::NoHello.into(),
             Some(None) => return CloseReason::Stopping.into(),
             None => return CloseReason::Full.into(),

@@ -15,6 +15,7 @@ mod stop;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,63 +3,59 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::stores::{Accepted, Stores, accepted};
+use super::stores::Stores;
+use super::versions::{Version, Versions, in_generation};
 use super::{Finding, Run, shown};
 use crate::journal::{Actor, Event, EventKind, Ignored, RecordText, Source};
 use crate::protocol::client::ClientLine;
 use crate::protocol::peer::{PeerLine, Update};
 
 pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Finding> {
-    let mut stores = Stores::default();
+    let mut versions = Versions::new(run);
     let mut found = Vec::new();
     for event in run.events {
-        let server = event.who.name();
-        let before = accepted(event)
-            .and_then(|Accepted { record, .. }| stores.get(server, &record.client.0));
-        if let Some(before) = before
-            && let (Some(old), Some(new)) = (record_of(before), record_of(event))
-            && order(new, old) == Ordering::Less
-        {
-            let (old, new) = (shown(&old.text()), shown(&new.text()));
-            let what = format!("{server} goes back from {old} to {new}");
-            found.push(Finding::new(what, [before, event]));
+        if let Some(new) = versions.of(event) {
+            let held = versions.get(event.who.name(), &new.record.client.0);
+            found.extend(match &event.what {
+                EventKind::Ignored { why, .. } => turned_away(held, new, *why),
+                _ => gone_back(held, new),
+            });
         }
-        found.extend(turned_away(&stores, event));
-        stores.learn(event);
+        versions.learn(event);
     }
     found
 }
 
+/// What is wrong with replacing a record: the new one is older.
+fn gone_back(held: Option<Version<'_>>, new: Version<'_>) -> Option<Finding> {
+    let held = held.filter(|held| new.order(held) == Ordering::Less)?;
+    let (server, old) = (new.event.who.name(), held.shown());
+    let what = format!("{server} goes back from {old} to {}", new.shown());
+    Some(Finding::new(what, [held.event, new.event]))
+}
+
 /// What is wrong with ignoring an update: the record that is held does not justify the server's
 /// reason.
-fn turned_away(stores: &Stores<'_>, event: &Event) -> Option<Finding> {
-    let (EventKind::Ignored { record, why, .. }, server) = (&event.what, event.who.name()) else {
-        return None;
-    };
-    let before = stores.get(server, &record.client.0);
-    let held = before.and_then(record_of);
-    let right = match (why, held) {
+fn turned_away(held: Option<Version<'_>>, new: Version<'_>, why: Ignored) -> Option<Finding> {
+    let is_older = |held: &Version<'_>| new.order(held) == Ordering::Less;
+    let is_tied = |held: &Version<'_>| new.ties(held, |record| number(&record.time.0));
+    let is_right = match (why, &held) {
         (Ignored::Expired, _) => true,
-        (Ignored::Known, Some(held)) => held == record,
-        (Ignored::Older, Some(held)) => order(record, held) == Ordering::Less,
-        (Ignored::Tied, Some(held)) => {
-            number(&record.time.0) == number(&held.time.0) && order(record, held) == Ordering::Less
-        }
+        (Ignored::Known, Some(held)) => held.is(&new),
+        (Ignored::Older, Some(held)) => is_older(held),
+        (Ignored::Tied, Some(held)) => is_tied(held) && is_older(held),
         (Ignored::Known | Ignored::Older | Ignored::Tied, None) => false,
     };
-    let new = shown(&record.text());
+    let (server, shown) = (new.event.who.name(), new.shown());
     let what = match held {
-        Some(held) => format!("{server} has {} and turns away {new}", shown(&held.text())),
-        None => format!("{server} has nothing of the client and turns away {new}"),
+        Some(held) => format!("{server} has {} and turns away {shown}", held.shown()),
+        None => format!("{server} has nothing of the client and turns away {shown}"),
     };
-    (!right).then(|| Finding::new(what, before.into_iter().chain([event])))
+    let before = held.map(|held| held.event).into_iter();
+    (!is_right).then(|| Finding::new(what, before.chain([new.event])))
 }
 
-fn record_of(event: &Event) -> Option<&RecordText<'static>> {
-    Some(accepted(event)?.record)
-}
-
-/// Which of two records of a client is newer (greater). This does not use the servers' own code,
+/// Which of two records of a client and a generation is newer (greater). This does not use the servers' own code,
 /// which may be wrong: the later time; then the greater bytes of location and of time; then the
 /// smaller skew; then the greater origin.
 pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
@@ -92,15 +88,23 @@ pub(super) fn number(text: &[u8]) -> i128 {
 /// before: so each record leads back to its client, cause by cause.
 pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
+    let mut versions = Versions::new(run);
     let mut found = Vec::new();
     for event in run.events {
-        if let Some(accepted) = accepted(event) {
-            found.extend(Step { run, event }.taken_in(&stores, &accepted));
+        let from = match &event.what {
+            EventKind::Accepted { from, .. } => Some(from.clone()),
+            EventKind::Forgotten { from, .. } => from.clone().map(Source::Server),
+            _ => None,
+        };
+        if let (Some(from), Some(taken)) = (from, versions.of(event)) {
+            found.extend(Step { run, event }.taken_in(&stores, &taken, &from));
         }
         if let Some((to, update)) = stores.sent(event) {
-            found.extend(Step { run, event }.passed_on(&stores, to, &update));
+            let held = versions.get(event.who.name(), update.record.id());
+            found.extend(Step { run, event }.passed_on(held, to, &update));
         }
         stores.learn(event);
+        versions.learn(event);
     }
     found
 }
@@ -116,14 +120,14 @@ impl Step<'_> {
         self.event.who.name()
     }
 
-    fn taken_in(&self, stores: &Stores<'_>, accepted: &Accepted<'_>) -> Option<Finding> {
+    fn taken_in(&self, stores: &Stores<'_>, taken: &Version<'_>, from: &Source) -> Option<Finding> {
         let cause = self.run.cause_of(self.event);
         let heard = cause.filter(|cause| cause.who == self.event.who);
-        let wrong = match accepted.from {
-            Source::Client => self.heard_from_client(stores, accepted, heard),
-            Source::Server(from) => self.heard_from_neighbour(stores, accepted, from, heard),
+        let wrong = match from {
+            Source::Client => self.heard_from_client(stores, taken, heard),
+            Source::Server(from) => self.heard_from_neighbour(stores, taken, from, heard),
         };
-        let (server, record) = (self.server(), shown(&accepted.record.text()));
+        let (server, record) = (self.server(), shown(&taken.record.text()));
         let events = cause.into_iter().chain([self.event]);
         wrong.map(|wrong| Finding::new(format!("{server} takes in {record}, {wrong}"), events))
     }
@@ -131,20 +135,20 @@ impl Step<'_> {
     fn heard_from_client(
         &self,
         stores: &Stores<'_>,
-        accepted: &Accepted<'_>,
+        taken: &Version<'_>,
         heard: Option<&Event>,
     ) -> Option<String> {
         let said = heard.is_some_and(|heard| match &heard.what {
             EventKind::LineIn { conn, line } => {
-                stores.peer(self.server(), *conn).is_none() && is_iamat(&line.0, accepted.record)
+                stores.peer(self.server(), *conn).is_none() && is_iamat(&line.0, taken.record)
             }
             _ => false,
         });
-        let is_origin = *accepted.record.origin.0 == *self.server().as_bytes();
-        match (said, is_origin, accepted.hops) {
+        let is_origin = *taken.record.origin.0 == *self.server().as_bytes();
+        match (said, is_origin, taken.hops) {
             (false, ..) => Some("which no client sent".to_owned()),
             (_, false, _) => Some("as if another server had heard it".to_owned()),
-            (_, _, 1..) => Some(format!("{} hops away from its origin", accepted.hops)),
+            (_, _, 1..) => Some(format!("{} hops away from its origin", taken.hops)),
             (true, true, 0) => None,
         }
     }
@@ -152,7 +156,7 @@ impl Step<'_> {
     fn heard_from_neighbour(
         &self,
         stores: &Stores<'_>,
-        accepted: &Accepted<'_>,
+        taken: &Version<'_>,
         from: &Arc<str>,
         heard: Option<&Event>,
     ) -> Option<String> {
@@ -166,7 +170,7 @@ impl Step<'_> {
         }
         let says_so = match PeerLine::parse(&line.0) {
             Ok(PeerLine::At(said)) => {
-                said.record.text() == accepted.record.text() && said.hops == accepted.hops
+                said.record.text() == taken.record.text() && said.hops == taken.hops
             }
             _ => false,
         };
@@ -180,24 +184,24 @@ impl Step<'_> {
         (!was_sent).then(|| format!("which {from} never sent"))
     }
 
-    fn passed_on(&self, stores: &Stores<'_>, to: &str, sent: &Update) -> Option<Finding> {
+    fn passed_on(&self, held: Option<Version<'_>>, to: &str, sent: &Update) -> Option<Finding> {
         let server = self.server();
-        let said = shown(sent.record.text());
-        let Some(held) = stores.get(server, sent.record.id()) else {
+        let record = &sent.record;
+        let said = in_generation(shown(record.text()), record.generation());
+        let Some(held) = held else {
             let what = format!("{server} sends {said} to {to} without holding it");
             return Some(Finding::new(what, [self.event]));
         };
-        let accepted = accepted(held)?;
-        let what = if accepted.record.text() != sent.record.text() {
-            let held = shown(&accepted.record.text());
-            format!("{server} holds {held} and sends {said} to {to}")
-        } else if accepted.hops.saturating_add(1) != sent.hops {
-            let (had, told) = (accepted.hops, sent.hops);
+        let is_it = held.record.text() == record.text() && held.generation == record.generation();
+        let what = if !is_it {
+            format!("{server} holds {} and sends {said} to {to}", held.shown())
+        } else if held.hops.saturating_add(1) != sent.hops {
+            let (had, told) = (held.hops, sent.hops);
             format!("{server} holds {said} with hops {had} and sends it to {to} with hops {told}")
         } else {
             return None;
         };
-        Some(Finding::new(what, [held, self.event]))
+        Some(Finding::new(what, [held.event, self.event]))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::protocol::peer::PeerLine;
 /// reconciliation do not count.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
-    let mut first: BTreeMap<(&str, ConnId, Vec<u8>), &Event> = BTreeMap::new();
+    let mut first: BTreeMap<(&str, ConnId, Vec<u8>, u32), &Event> = BTreeMap::new();
     let mut found = Vec::new();
     for event in run.events {
         stores.learn(event);
@@ -26,11 +26,13 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
         }
         let (server, text) = (event.who.name(), update.record.text());
         let said = shown(text);
-        if let Some(before) = first.get(&(server, *conn, text.to_vec())) {
+        // A client that was forgotten may say word for word what it said before.
+        let key = (server, *conn, text.to_vec(), update.record.generation());
+        if let Some(before) = first.get(&key) {
             let what = format!("{server} sends {said} to {to} again over the same link");
             found.push(Finding::new(what, [*before, event]));
         } else {
-            first.insert((server, *conn, text.to_vec()), event);
+            first.insert(key, event);
         }
         if let Some(held) = stores.get(server, update.record.id())
             && came_from(held, to, text)

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::records::order;
 use super::stores::accepted;
-use super::{Finding, Run, shown};
+use super::versions::{Version, Versions};
+use super::{Finding, Run};
 use crate::journal::{Actor, ConnId, Event, EventId, EventKind, Source};
 use crate::protocol::peer::PeerLine;
 use crate::trace::faults::{Faults, Kind};
@@ -20,6 +20,7 @@ pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
     }
     let mut stops = Stops {
         state: State::default(),
+        versions: Versions::new(run),
         answered: BTreeSet::new(),
         leaving: BTreeMap::new(),
         conns: BTreeMap::new(),
@@ -31,25 +32,25 @@ pub(super) fn graceful_stop_loses_nothing(run: &Run<'_>) -> Vec<Finding> {
         stops.learn(event);
     }
     let mut untold: Vec<Untold<'_>> = stops.untold.into_values().flatten().collect();
-    untold.sort_by_key(|untold| (untold.stopped.id, untold.held.id));
-    let found = untold.into_iter().filter_map(|Untold { held, stopped }| {
-        let (server, record) = (stopped.who.name(), accepted(held)?.record);
-        let record = shown(&record.text());
+    untold.sort_by_key(|untold| (untold.stopped.id, untold.held.event.id));
+    let found = untold.into_iter().map(|Untold { held, stopped }| {
+        let (server, record) = (stopped.who.name(), held.shown());
         let what =
             format!("{server} stops with {record}, which it answered and no other server holds");
-        Some(Finding::new(what, [held, stopped]))
+        Finding::new(what, [held.event, stopped])
     });
     found.collect()
 }
 
 /// A record that a stopped server answered, as long as no server is seen to hold it.
 struct Untold<'a> {
-    held: &'a Event,
+    held: Version<'a>,
     stopped: &'a Event,
 }
 
 struct Stops<'a> {
     state: State<'a>,
+    versions: Versions<'a>,
     /// The lines that were answered.
     answered: BTreeSet<EventId>,
     /// When a server sent `BYE` to a neighbour.
@@ -141,6 +142,7 @@ impl<'a> Stops<'a> {
             }
         }
         self.state.learn(event);
+        self.versions.learn(event);
     }
 
     /// Whether `server` has recorded its link with `peer` as up.
@@ -152,14 +154,11 @@ impl<'a> Stops<'a> {
 
     /// A server accepts a record that may have been lost.
     fn comes_to_hold(&mut self, event: &'a Event) {
-        let Some(new) = accepted(event) else {
+        let Some(new) = self.versions.of(event) else {
             return;
         };
         if let Some(untold) = self.untold.get_mut(&*new.record.client.0) {
-            untold.retain(|untold| {
-                accepted(untold.held)
-                    .is_some_and(|held| order(new.record, held.record) == Ordering::Less)
-            });
+            untold.retain(|untold| new.order(&untold.held) == Ordering::Less);
         }
     }
 
@@ -181,14 +180,17 @@ impl<'a> Stops<'a> {
         if !can_be_told {
             return;
         }
-        for (client, held) in &this.held {
-            let Some(own) = accepted(held).filter(|own| *own.from == Source::Client) else {
+        for (client, event) in &this.held {
+            let is_own = accepted(event).is_some_and(|own| *own.from == Source::Client);
+            let Some(held) = self.versions.get(server, client).filter(|_| is_own) else {
                 continue;
             };
-            let was_answered = held.cause.is_some_and(|line| self.answered.contains(&line));
-            let is_held = others().any(|(_, other)| {
-                let other = other.held.get(client).copied().and_then(accepted);
-                other.is_some_and(|other| order(other.record, own.record) != Ordering::Less)
+            let line = event.cause;
+            let was_answered = line.is_some_and(|line| self.answered.contains(&line));
+            // A tombstone counts: an operator wanted the record gone.
+            let is_held = others().any(|(other, _)| {
+                let other = self.versions.get(other, client);
+                other.is_some_and(|other| other.order(&held) != Ordering::Less)
             });
             if was_answered && !is_held {
                 let untold = self.untold.entry(client).or_default();

@@ -17,7 +17,6 @@ pub(super) struct Stores<'a> {
 /// The fields of an `Accepted`.
 pub(super) struct Accepted<'a> {
     pub(super) record: &'a RecordText<'static>,
-    pub(super) hops: u32,
     pub(super) from: &'a Source,
 }
 
@@ -63,11 +62,7 @@ impl<'a> Stores<'a> {
 /// The fields of an `Accepted`.
 pub(super) fn accepted(event: &Event) -> Option<Accepted<'_>> {
     match &event.what {
-        EventKind::Accepted { record, hops, from } => Some(Accepted {
-            record,
-            hops: *hops,
-            from,
-        }),
+        EventKind::Accepted { record, from, .. } => Some(Accepted { record, from }),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU64;
 
+mod forgotten;
 mod links;
 mod stop;
 mod told;

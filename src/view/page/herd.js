@@ -67,7 +67,8 @@ class HerdPicture {
       const [x, y] = this.points.get(lane);
       const disc = svg("circle", { cx: x, cy: y, r: radius });
       const mark = svg("text", { x, y: y + (this.small ? 4 : 5.5), "text-anchor": "middle", class: "mark" });
-      const below = y > this.height - 60 || y > this.height * 0.2;
+      // Names in the top row are above their discs, where no link crosses them.
+      const below = y > this.height * 0.2;
       const name = svg("text", { x, y: below ? y + radius + (this.small ? 11 : 15) : y - radius - 7, "text-anchor": "middle", class: "name" });
       name.textContent = this.trace.name(lane);
       const node = svg("g", {

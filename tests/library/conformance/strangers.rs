@@ -178,6 +178,31 @@ pub(crate) async fn a_server_that_has_just_started_is_dialled_at_once<W: World>(
     log.wait("the link", link_up("B")).await;
 }
 
+pub(crate) async fn who_refuses_somebody_asks_the_neighbour_whether_it_was_that_one<W: World>(
+    world: W,
+) {
+    let mut plan = Plan::new(&world, &["B-A"]);
+    let fake = plan.fake("B").await;
+    let herd = plan.up().await;
+    let log = herd.log("A");
+    let mut asked = fake.accept().await;
+    asked.expect_start("DIAL 2 conf A ").await;
+    asked.say("BYE\n").await;
+    asked.expect_gone().await;
+    log.wait("its request", closed("the other side left")).await;
+    for refused in 1..=2 {
+        let mut stranger = herd.dial("A").await;
+        stranger.say("who are you?\n").await;
+        stranger.expect("BYE HELLO must come first").await;
+        let mut asked = fake.accept().await;
+        asked.expect_start("DIAL 2 conf A ").await;
+        asked.say("BYE A is no neighbour of B\n").await;
+        asked.expect_gone().await;
+        let why = closed("refused: A is no neighbour of B");
+        log.wait_times(refused, "being refused", why).await;
+    }
+}
+
 pub(crate) async fn a_neighbour_that_speaks_only_the_version_before_is_greeted_so<W: World>(
     world: W,
 ) {

@@ -61,6 +61,20 @@ fn a_full_queue_drops_and_says_how_many() {
 }
 
 #[test]
+fn each_line_of_a_text_that_is_dropped_counts() {
+    let (_let_it, may) = mpsc::channel();
+    let (begun, _has_begun) = mpsc::channel();
+    let taken = Arc::default();
+    let slow = Slow { may, begun, taken };
+    let writing = Writing::start("test", 10, || Ok(slow), missing, untold()).unwrap();
+    let queue = writing.queue();
+    queue.put(b"error: one\nhelp: two\nhelp: three\n".to_vec());
+    assert_eq!(queue.dropped(), 3);
+    queue.put(b"a line without its terminator".to_vec());
+    assert_eq!(queue.dropped(), 4);
+}
+
+#[test]
 fn a_stuck_outlet_holds_nobody_for_ever() {
     let (_let_it, may) = mpsc::channel();
     let (begun, _has_begun) = mpsc::channel();

@@ -9,11 +9,13 @@ use ::tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use futures_lite::future::{or, poll_once, zip};
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, proptest};
+use rustls::HandshakeKind;
+use tokio_rustls::TlsStream;
 
 use super::handshake::{Channel, Proof};
 use super::{
-    ClientTls, Clock, Credentials, End, Keyring, Pem, Proved, Secret, Servers, Stream, Tls,
-    is_certifiable, shake,
+    CallerTls, ClientTls, Clock, Credentials, End, Keyring, Pem, Proved, Secret, Servers, Stream,
+    Tls, is_certifiable, shake,
 };
 use crate::certs::{Authority, Issued};
 use crate::herd::Name;
@@ -202,6 +204,77 @@ async fn whoever_waits_hears_of_other_credentials_at_once() {
     or(waiting, replacing).await;
     let reason = "servers have to prove who they are in another way now";
     assert_eq!(*order.lock().expect("no panic"), ["now", reason]);
+}
+
+/// Whether two connections in a row are both made by whole handshakes.
+async fn whole_twice<C: AsyncFn(DuplexStream) -> TlsStream<DuplexStream>>(
+    calling: C,
+    accepting: impl AsyncFn(DuplexStream) -> io::Result<Channel<DuplexStream>>,
+) -> bool {
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let (mine, theirs) = duplex(1 << 16);
+        let called = async {
+            let mut stream = calling(mine).await;
+            // A server's offers to resume the session come after the handshake, before this byte.
+            stream.read_exact(&mut [0]).await.expect("a byte");
+            stream
+        };
+        let accepted = async {
+            let channel = accepting(theirs).await.expect("a handshake");
+            let mut stream = Stream::opened(channel);
+            stream.write_all(b"x").await.expect("it is taken");
+            stream.flush().await.expect("it is taken");
+            stream
+        };
+        let (called, _accepted) = zip(called, accepted).await;
+        kinds.push(called.get_ref().1.handshake_kind());
+    }
+    kinds == [Some(HandshakeKind::Full); 2]
+}
+
+#[::tokio::test]
+async fn no_session_of_a_client_is_resumed_even_if_the_other_end_is_willing() {
+    let authority = authority();
+    let issued = authority.clients(&["A"]).expect("a certificate");
+    let clock = || Clock::of(&TokioNet);
+    let server = ClientTls::new(&pem(&issued.certificate), &pem(&issued.key), clock());
+    let server = server.expect("they fit");
+    let caller = CallerTls::new(&pem(&authority.certificate()), clock()).expect("an authority");
+    let cases = [
+        (caller.resuming(), server.resuming(), false),
+        (caller.resuming(), server.clone(), true),
+        (caller.clone(), server.resuming(), true),
+        (caller, server, true),
+    ];
+    for (at, (caller, server, is_whole)) in cases.into_iter().enumerate() {
+        let calling = async |stream| {
+            let stream = caller.connect("A", stream).await.expect("a handshake");
+            TlsStream::from(stream)
+        };
+        let accepting = async |stream| server.accept(stream).await;
+        assert_eq!(whole_twice(calling, accepting).await, is_whole, "{at}");
+    }
+}
+
+#[::tokio::test]
+async fn no_session_between_servers_is_resumed_even_if_the_other_end_is_willing() {
+    let authority = authority();
+    let issued = authority.server("A").expect("a certificate");
+    let server = tls(&authority, "A", &issued, Clock::of(&TokioNet));
+    let cases = [
+        (server.resuming(), server.resuming(), false),
+        (server.resuming(), server.clone(), true),
+        (server.clone(), server.resuming(), true),
+    ];
+    for (at, (dialler, acceptor, is_whole)) in cases.into_iter().enumerate() {
+        let dialling = async |stream| match dialler.dial("A", stream).await.expect("a handshake") {
+            (Channel::Tls(stream, _), _) => *stream,
+            _ => panic!("it is TLS"),
+        };
+        let accepting = async |stream| Ok(acceptor.accept(stream).await?.0);
+        assert_eq!(whole_twice(dialling, accepting).await, is_whole, "{at}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! TLS 1.3. Between servers both ends show certificates; with clients only the server does.
 //!
-//! A server's certificate contains its name in the herd as a DNS name, in any case. Sessions
-//! between servers are never resumed, so each connection shows its certificates.
+//! A server's certificate contains its name in the herd as a DNS name, in any case. No session is
+//! ever resumed, with a server or a client, so each connection shows its certificates.
 
 use std::fmt;
 use std::io;
@@ -12,8 +12,8 @@ use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::{Resumption, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::server::ParsedCertificate;
 use rustls::server::danger::ClientCertVerifier as _;
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::client::TlsStream;
@@ -109,7 +109,7 @@ impl Tls {
             .with_client_cert_verifier(Arc::clone(&judge) as _)
             .with_single_cert(chain, key.key()?)
             .map_err(|error| unfit(key, &error))?;
-        accept.send_tls13_tickets = 0;
+        never_resume(&mut accept);
         Ok(Self(Arc::new(Inner {
             dial: Arc::new(dial),
             accept: Arc::new(accept),
@@ -121,12 +121,7 @@ impl Tls {
     /// The same credentials with a certificate that `new` rejects, for tests of the other end.
     #[cfg(test)]
     pub(super) fn showing(&self, certificate: &Pem, key: &Pem) -> Self {
-        let Inner {
-            judge,
-            clock,
-            accept,
-            dial,
-        } = &*self.0;
+        let Inner { judge, clock, .. } = &*self.0;
         let chain = certificate.certificates().expect("a certificate");
         let signed = || key.key().expect("a key");
         let time = Arc::new(clock.clone());
@@ -137,17 +132,34 @@ impl Tls {
             .with_custom_certificate_verifier(Arc::clone(judge) as _)
             .with_client_auth_cert(chain.clone(), signed())
             .expect("they fit");
-        dial_so.resumption = dial.resumption.clone();
+        dial_so.resumption = Resumption::disabled();
         let mut accept_so = ServerConfig::builder_with_details(provider(), time)
             .with_protocol_versions(&[&TLS13])
             .expect("TLS 1.3")
             .with_client_cert_verifier(Arc::clone(judge) as _)
             .with_single_cert(chain, signed())
             .expect("they fit");
-        accept_so.send_tls13_tickets = accept.send_tls13_tickets;
+        never_resume(&mut accept_so);
         Self(Arc::new(Inner {
             dial: Arc::new(dial_so),
             accept: Arc::new(accept_so),
+            judge: Arc::clone(judge),
+            clock: clock.clone(),
+        }))
+    }
+
+    /// The same credentials, but willing to resume sessions at both ends, for tests of the other end.
+    #[cfg(test)]
+    pub(super) fn resuming(&self) -> Self {
+        let Inner {
+            judge,
+            clock,
+            accept,
+            dial,
+        } = &*self.0;
+        Self(Arc::new(Inner {
+            dial: willing_to_resume(dial),
+            accept: willing_to_be_resumed(accept),
             judge: Arc::clone(judge),
             clock: clock.clone(),
         }))
@@ -231,13 +243,20 @@ impl ClientTls {
         if let Some(why) = chain.first().and_then(|own| why_unfit(own, Use::Clients)) {
             return Err(certificate.wrong(why));
         }
-        let config = ServerConfig::builder_with_details(provider(), Arc::new(clock))
+        let mut config = ServerConfig::builder_with_details(provider(), Arc::new(clock))
             .with_protocol_versions(&[&TLS13])
             .map_err(|error| key.wrong(error.to_string()))?
             .with_no_client_auth()
             .with_single_cert(chain, key.key()?)
             .map_err(|error| unfit(key, &error))?;
+        never_resume(&mut config);
         Ok(Self(Arc::new(config)))
+    }
+
+    /// The same credentials, but willing to resume sessions, for tests of the other end.
+    #[cfg(test)]
+    pub(super) fn resuming(&self) -> Self {
+        Self(willing_to_be_resumed(&self.0))
     }
 
     pub(super) async fn accept<S>(&self, stream: S) -> io::Result<Channel<S>>
@@ -292,8 +311,18 @@ impl CallerTls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = protocols;
+        config.resumption = Resumption::disabled();
         let config = Arc::new(config);
         Ok(Self { config, between })
+    }
+
+    /// The same client, but willing to resume sessions, for tests of the other end.
+    #[cfg(test)]
+    pub(super) fn resuming(&self) -> Self {
+        Self {
+            config: willing_to_resume(&self.config),
+            between: self.between,
+        }
     }
 
     /// Completes the handshake with the server whose certificate is for `name`, a host name or an
@@ -320,6 +349,29 @@ impl CallerTls {
 /// The cryptography of this crate, whatever provider the program has installed.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Offers the other end no session to resume, and stores none. A resumed session shows no
+/// certificate, so it could go on after the certificate expired or its authority is no longer
+/// trusted.
+fn never_resume(config: &mut ServerConfig) {
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+}
+
+#[cfg(test)]
+fn willing_to_resume(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.resumption = Resumption::in_memory_sessions(8);
+    Arc::new(config)
+}
+
+#[cfg(test)]
+fn willing_to_be_resumed(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.session_storage = rustls::server::ServerSessionMemoryCache::new(8);
+    config.send_tls13_tickets = 2;
+    Arc::new(config)
 }
 
 fn unfit(key: &Pem, error: &rustls::Error) -> CredentialsError {

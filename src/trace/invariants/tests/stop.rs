@@ -7,12 +7,12 @@ use crate::journal::{ConnId, RecordText};
 use super::*;
 
 /// Handmade events of a herd of three servers in a row, a millisecond apart.
-struct Told {
-    trace: Trace,
+pub(super) struct Told {
+    pub(super) trace: Trace,
 }
 
 impl Told {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut trace = run(KIWI);
         let file = "name = \"row\"\nservers = [\"A\", \"B\", \"C\"]\nlinks = [\"A-B\", \"B-C\"]";
         let herd = Herd::parse(&diag::Source::new("row.toml", file)).expect("right");
@@ -31,7 +31,12 @@ impl Told {
         told
     }
 
-    fn tell(&mut self, who: &str, cause: Option<EventId>, what: EventKind<'static>) -> EventId {
+    pub(super) fn tell(
+        &mut self,
+        who: &str,
+        cause: Option<EventId>,
+        what: EventKind<'static>,
+    ) -> EventId {
         let number = self.trace.events.len() as u64 + 1;
         let id = EventId(NonZeroU64::new(number).expect("not zero"));
         let who = match who {
@@ -179,6 +184,18 @@ fn who_never_says_that_it_leaves_loses_it_all_the_same() {
     told.says("A", "5", true);
     told.tell("A", None, EventKind::Stopped);
     assert_eq!(told.lost(), [LOST]);
+}
+
+#[test]
+fn what_is_forgotten_before_is_not_lost_either() {
+    // A holds a record that B has forgotten, and in place of which B holds a new one.
+    let mut told = Told::new();
+    told.says("A", "9", true);
+    told.accepts("B", None, "9", Source::Server("A".into()));
+    told.tell("B", None, EventKind::forgotten(record("6"), None));
+    told.accepts("B", None, "5", Source::Client);
+    told.leaves("A", "B", 1);
+    assert_eq!(told.lost(), [""; 0]);
 }
 
 #[test]
