@@ -19,7 +19,7 @@ use super::impact::{Impact, Origin};
 use super::limit::Progress;
 use super::machines::Machines;
 use super::net::{Faults, SimNet};
-use super::recorder::{Recorder, State};
+use super::recorder::{MOST_EVENTS, Recorder, State};
 use super::timeline::{Due, Todo, timeline};
 use super::worlds::{Program, Running, Setup, World, WorldKind};
 use super::{Chooser, Server, SimError};
@@ -35,10 +35,6 @@ use by_hand::ByHand;
 
 /// A run that is not quiet this long after its last step has failed.
 const LONGEST_UNREST: Duration = Duration::from_mins(1);
-
-/// The number of events above which a run has failed. A flood that never ends would otherwise fill
-/// the memory.
-pub(super) const MOST_EVENTS: usize = 2_000_000;
 
 /// How long a herd must be quiet before a run ends.
 const CALM: Duration = Duration::from_millis(200);

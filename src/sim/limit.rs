@@ -8,14 +8,14 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use super::SimError;
 use super::machines::Machine;
-use super::{SimError, Simulator};
 
 /// The interval of checks whether the run was cancelled. Time is counted in these intervals, so
 /// that a suspended process loses one of them and not a whole run.
@@ -132,6 +132,15 @@ fn nanos(at: Duration) -> u64 {
     u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// How long a run may go on.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    /// In wall time.
+    pub(super) wall: Duration,
+    /// Cancels the run.
+    pub(super) interrupt: Option<Arc<AtomicBool>>,
+}
+
 /// A run for a simulation thread.
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -159,7 +168,7 @@ fn start() -> Result<Sender<Work>, SimError> {
 ///
 /// The errors of `work`, or that it did not finish in time.
 pub(super) fn within<T: Send + 'static>(
-    simulator: &Simulator,
+    limit: &Limit,
     seed: u64,
     work: impl FnOnce(&Arc<Progress>) -> Result<T, SimError> + Send + 'static,
 ) -> Result<T, SimError> {
@@ -178,7 +187,7 @@ pub(super) fn within<T: Send + 'static>(
     };
     let gone = || SimError::Failed("the thread that simulates is gone".to_owned());
     thread.send(work).map_err(|_| gone())?;
-    let done = wait(&told, simulator, || progress.past(simulator.wall, seed));
+    let done = wait(&told, limit, || progress.past(limit.wall, seed));
     let done = match done {
         Ok(done) => done,
         Err(error) if progress.leave() => return Err(error),
@@ -197,10 +206,10 @@ pub(super) fn within<T: Send + 'static>(
 /// Waits for the result within the limit; `None` if the thread ended without one.
 fn wait<T>(
     told: &Receiver<T>,
-    simulator: &Simulator,
+    limit: &Limit,
     past: impl FnOnce() -> SimError,
 ) -> Result<Option<T>, SimError> {
-    let mut left = simulator.wall;
+    let mut left = limit.wall;
     let mut unwanted = Duration::ZERO;
     while !left.is_zero() {
         let piece = LOOKS.min(left);
@@ -209,7 +218,7 @@ fn wait<T>(
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => left -= piece,
         }
-        let interrupt = simulator.interrupt.as_ref();
+        let interrupt = limit.interrupt.as_ref();
         if interrupt.is_some_and(|wanted| wanted.load(Ordering::Relaxed)) {
             unwanted += piece;
             if unwanted >= GRACE {
@@ -222,12 +231,10 @@ fn wait<T>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use super::*;
     use crate::node::mistakes::Mistake;
     use crate::scenario::Scenario;
-    use crate::sim::run_once;
+    use crate::sim::{Simulator, run_once};
 
     /// Longer than anything here takes unless it hangs.
     const HANGS: Duration = Duration::from_mins(2);
@@ -329,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_panic_goes_on_where_the_run_is_waited_for() {
-        let panics = || within::<()>(&Simulator::default(), 1, |_| panic!("a bug"));
+        let panics = || within::<()>(&Simulator::default().limit(), 1, |_| panic!("a bug"));
         let caught = catch_unwind(panics).expect_err("it panics");
         assert_eq!(caught.downcast_ref(), Some(&"a bug"));
         run_once(&crash()).expect("the next one runs");

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::google;
 use super::random::Latencies;
 use crate::herd::{Herd, Name};
 use crate::scenario::{ClockOwner, Direction, Party, Route, Scenario, Target};
@@ -15,6 +14,9 @@ pub(super) type Machine = usize;
 
 /// The name of the host of all clients. It has spaces, so no server can have it.
 pub(super) const CLIENTS_HOST: &str = "the clients";
+
+/// The name of the host of Places. It begins with `_`, so no server can have it.
+pub(super) const PLACES_HOST: &str = "_places";
 
 /// The machines of a scenario: one for each server, one for all clients, and perhaps one for
 /// Places.
@@ -76,7 +78,7 @@ impl Machines {
         match self.party(machine) {
             Party::Server(id) => &self.herd.server(id).name,
             Party::Clients => CLIENTS_HOST,
-            Party::Places => google::HOST,
+            Party::Places => PLACES_HOST,
         }
     }
 

@@ -17,7 +17,10 @@ mod machines;
 mod net;
 mod random;
 mod recorder;
+mod server;
 mod simulator;
+mod sockets;
+mod time;
 mod timeline;
 mod worlds;
 
@@ -39,7 +42,8 @@ pub(crate) use judge::HAS_EFFECT;
 pub(crate) use limit::stuck;
 use limit::{Progress, within};
 pub use net::{SimNet, SimStream};
-pub use simulator::{Server, Simulator};
+pub use server::Server;
+pub use simulator::Simulator;
 pub use worlds::{UnknownWorld, WorldKind};
 
 /// Why a run has no trustworthy trace. A failed expectation is no error.
@@ -138,7 +142,7 @@ fn simulate(
 ) -> Result<Trace, SimError> {
     let (scenario, server) = (scenario.expanded(), simulator.server.clone());
     let world = simulator.world;
-    within(simulator, scenario.seed, move |progress| {
+    within(&simulator.limit(), scenario.seed, move |progress| {
         here(&scenario, mocks, (world, &server), progress)
     })
 }

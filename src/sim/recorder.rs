@@ -7,10 +7,13 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::driver::MOST_EVENTS;
-use super::worlds::elapsed;
+use super::time::elapsed;
 use crate::journal::{Actor, ConnId, End, Event, EventId, EventKind, Journal};
 use crate::protocol::peer;
+
+/// The number of events above which a run has failed. A flood that never ends would otherwise fill
+/// the memory.
+pub(super) const MOST_EVENTS: usize = 2_000_000;
 
 /// Collects the events of all participants, in the order in which they happened.
 #[derive(Clone)]
@@ -263,6 +266,7 @@ mod tests {
     fn who_records_without_end_at_one_moment_ends_the_run_and_is_named() {
         let recorder = Recorder::of_at_most(10_000);
         let journal = recorder.journal(Actor::Server("Riley".into()));
+        crate::sim::time::follow(turmoil::sim_elapsed);
         let mut sim = turmoil::Builder::new().rng_seed(1).build();
         sim.client("Riley", async move {
             tokio::time::sleep(Duration::from_millis(5)).await;

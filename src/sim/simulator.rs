@@ -1,17 +1,17 @@
 //! Runs scenarios with a given server and limit of wall time.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::chooser::Chooser;
-use super::limit::within;
+use super::limit::{Limit, within};
 use super::net::SimNet;
+use super::server::Server;
 use super::{Mode, SimError, WorldKind, driver, same, simulate, told};
+#[cfg(any(test, feature = "mutants"))]
 use crate::node::mistakes::MadeBy;
 use crate::scenario::Scenario;
 use crate::server::Start;
@@ -91,6 +91,14 @@ impl Simulator {
         simulate(scenario, None, self)
     }
 
+    /// What each execution may take.
+    pub(super) fn limit(&self) -> Limit {
+        Limit {
+            wall: self.wall,
+            interrupt: self.interrupt.clone(),
+        }
+    }
+
     /// Runs a scenario once, by hand: when the herd is up, `chooser` repeatedly decides what
     /// happens next. Returns the chooser and the trace, or no trace if the chooser gave the run up.
     /// The scenario's own `deliver` is ignored.
@@ -108,7 +116,7 @@ impl Simulator {
     ) -> Result<(C, Option<Trace>), SimError> {
         let (scenario, server) = (scenario.expanded(), self.server.clone());
         let world = self.world;
-        within(self, scenario.seed, move |progress| {
+        within(&self.limit(), scenario.seed, move |progress| {
             let execution = driver::execute(
                 &scenario,
                 None,
@@ -137,57 +145,5 @@ impl From<Duration> for Simulator {
             world: WorldKind::default(),
             server: Server::default(),
         }
-    }
-}
-
-/// A running server.
-type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
-
-/// A factory of servers: of the shipped one, of one with another configuration, or of a user's own.
-#[derive(Clone)]
-pub struct Server {
-    factory: Arc<dyn Fn(SimNet, Start) -> Running + Send + Sync>,
-    /// Which of those that it makes is configured to do something wrong.
-    mistake: MadeBy,
-}
-
-impl Server {
-    /// A server that `start` starts, each time that the scenario starts one. Futures that it spawns
-    /// must run in [`Net::task`](crate::net::Net::task); otherwise a freeze does not stop them.
-    ///
-    /// A server must be deterministic: it may use no clock but the net's, and no randomness but the
-    /// configuration's. Otherwise two runs differ.
-    pub fn new<F, S>(start: F) -> Self
-    where
-        F: Fn(SimNet, Start) -> S + Send + Sync + 'static,
-        S: Future<Output = io::Result<()>> + Send + 'static,
-    {
-        Self {
-            factory: Arc::new(move |net, with| Box::pin(start(net, with))),
-            mistake: MadeBy::NONE,
-        }
-    }
-
-    pub(super) fn start(&self, net: SimNet, mut with: Start) -> Running {
-        with.config.mistake = self.mistake.at(&with.config.node.name);
-        (self.factory)(net, with)
-    }
-
-    /// Which server makes which mistake, for what runs them without a network.
-    pub(crate) const fn mistake(&self) -> &MadeBy {
-        &self.mistake
-    }
-}
-
-impl Default for Server {
-    /// The shipped server.
-    fn default() -> Self {
-        Self::new(|net, start| start.serve(net))
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Server")
     }
 }

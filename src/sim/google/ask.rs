@@ -6,10 +6,11 @@ use std::pin::Pin;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 
-use super::bridge::{HOST, PORT};
+use super::bridge::PORT;
 use super::causes::Causes;
 use crate::herd::{Address, Name};
 use crate::places::{Api, ApiKey, HttpPlaces, LookUp, Places, PlacesConfig, Query};
+use crate::sim::machines::PLACES_HOST;
 use crate::sim::net::SimNet;
 
 /// A client of the fake Places.
@@ -22,7 +23,7 @@ pub(in crate::sim) struct SimPlaces {
 impl SimPlaces {
     pub(in crate::sim) fn new(net: &SimNet, server: Name, seed: u64, causes: Causes) -> Self {
         let address = Address {
-            host: HOST.to_owned(),
+            host: PLACES_HOST.to_owned(),
             port: PORT,
         };
         let key = ApiKey::new("SIMULATED").ok();

@@ -25,9 +25,6 @@ use crate::journal::{EventId, EventKind, Journal};
 use crate::net::{Connection, Listener as _, Net as _};
 use crate::sim::net::{SimNet, SimStream};
 
-/// The name of the host of Places. It begins with `_`, so no server can have it.
-pub(in crate::sim) const HOST: &str = "_places";
-
 /// The port of Places.
 pub(super) const PORT: u16 = 80;
 

@@ -21,7 +21,7 @@ use super::SimError;
 use crate::scenario::{PlacesBody, PlacesFault, PlacesTable, Scenario};
 
 pub(super) use ask::SimPlaces;
-pub(super) use bridge::{HOST, serve};
+pub(super) use bridge::serve;
 pub(super) use causes::Causes;
 
 /// The name of a header that delays a response by its value, in milliseconds of simulated time.

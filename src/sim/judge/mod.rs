@@ -8,9 +8,10 @@ use std::ops::Deref;
 
 use super::Mode;
 use super::chooser::OrderOutcome;
-use super::driver::{Execution, MOST_EVENTS};
+use super::driver::Execution;
 use super::google::PlacesObservation;
 use super::impact::Impact;
+use super::recorder::MOST_EVENTS;
 use crate::journal::{Actor, ConnId, EventId, EventKind};
 use crate::protocol::{escape, visible};
 use crate::scenario::{

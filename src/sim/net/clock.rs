@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 use crate::scenario::ClockError;
-use crate::sim::worlds::elapsed;
+use crate::sim::time::elapsed;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Clock {

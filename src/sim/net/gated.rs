@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{Faults, Machine};
-use crate::sim::worlds::elapsed;
+use crate::sim::time::elapsed;
 
 /// The maximum number of polls of a machine's tasks at one simulated time. The busiest moments of
 /// the shipped scenarios need some thousands. A task that wakes itself for ever would be polled for
@@ -96,9 +96,11 @@ mod tests {
 
     use crate::net::Net as _;
     use crate::sim::net::Faults;
+    use crate::sim::time::follow;
     use crate::sim::worlds::turmoil::TurmoilSockets;
 
     fn alone() -> Faults {
+        follow(turmoil::sim_elapsed);
         let names = vec!["Riley".to_owned()];
         Faults::new(names, 0, &Arc::default(), Arc::new(TurmoilSockets))
     }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{SimNet, SimStream};
 use crate::net::{Connection, Listener};
-use crate::sim::worlds::RawListener;
+use crate::sim::sockets::RawListener;
 
 /// A listener whose port can be closed for a while.
 ///

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::limit::Progress;
 use super::machines::Machine;
-use super::worlds::{RawConnection, RawStream, Sockets};
+use super::sockets::{RawConnection, RawStream, Sockets};
 use crate::herd::{Address, Name};
 use crate::journal::EventId;
 use crate::net::{Connection, Net, Proved};

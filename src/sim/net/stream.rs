@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Faults, Open, Slot, lock};
-use crate::sim::worlds::RawStream;
+use crate::sim::sockets::RawStream;
 
 /// A stream whose connection can be reset.
 pub struct SimStream {

@@ -8,19 +8,15 @@ pub(super) mod turmoil;
 mod wires;
 
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::SimError;
 use super::limit::Progress;
 use super::machines::{Machine, Machines};
 use super::net::Faults;
-use crate::herd::Address;
+use super::sockets::Sockets;
 use crate::journal::EventId;
 use crate::scenario::{Route, Scenario};
 use crate::units::LatencyRange;
@@ -150,42 +146,6 @@ pub(super) trait World {
     fn release(&mut self, wire: Wire);
 }
 
-/// Sockets of the machines of a world.
-pub(super) trait Sockets: Send + Sync {
-    /// Listens on a port of a machine.
-    fn listen(&self, on: Machine, port: u16) -> Opening<'_, Box<dyn RawListener>>;
-
-    /// Connects a machine to the port of another, whose name is the host of `to`.
-    fn connect<'a>(&'a self, from: Machine, to: &'a Address) -> Opening<'a, RawConnection>;
-
-    /// The name of the machine with this address, if there is one.
-    fn name_of(&self, address: IpAddr) -> Option<String>;
-}
-
-/// A socket that is being opened.
-pub(super) type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
-
-/// A listening socket.
-pub(super) trait RawListener: Send + Sync {
-    /// Takes the next connection.
-    fn accept(&self) -> Opening<'_, RawConnection>;
-
-    /// Its own address.
-    fn local_addr(&self) -> io::Result<SocketAddr>;
-}
-
-/// A connection with the addresses of both ends.
-pub(super) struct RawConnection {
-    pub(super) stream: Box<dyn RawStream>,
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-}
-
-/// One end of a connection.
-pub(super) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> RawStream for S {}
-
 /// What a world is made of.
 pub(super) struct Setup<'a> {
     pub(super) scenario: &'a Scenario,
@@ -194,10 +154,4 @@ pub(super) struct Setup<'a> {
     pub(super) programs: Vec<Program>,
     pub(super) faults: Faults,
     pub(super) progress: Arc<Progress>,
-}
-
-/// The simulated time since the beginning of the run on this thread; none between two moments of a world of ticks,
-/// when only the driver does anything.
-pub(super) fn elapsed() -> Option<Duration> {
-    packets::elapsed().or_else(turmoil::elapsed)
 }

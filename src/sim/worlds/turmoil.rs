@@ -12,13 +12,15 @@ use ::turmoil::net::{TcpListener, TcpStream};
 use ::turmoil::{Builder, IpVersion, Protocol, Segment, Sim};
 
 use super::wires::Wires;
-use super::{Opening, Program, RawConnection, RawListener, Setup, Sockets, Wire, World};
+use super::{Program, Setup, Wire, World};
 use crate::herd::{Address, ServerId};
 use crate::journal::EventId;
 use crate::scenario::{Route, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::{Machine, Machines, Routes};
 use crate::sim::net::Faults;
+use crate::sim::sockets::{Opening, RawConnection, RawListener, Sockets};
+use crate::sim::time::follow;
 use crate::sim::{SimError, failed};
 use crate::units::LatencyRange;
 
@@ -53,6 +55,7 @@ impl Ticks {
             faults,
             progress,
         } = setup;
+        follow(::turmoil::sim_elapsed);
         let mut sim = build(scenario);
         let mut alive = Vec::new();
         // The clients' host comes last, whatever its number: turmoil runs hosts in the order in which they were added.
@@ -315,11 +318,6 @@ fn add(sim: &mut Sim<'static>, name: &str, program: Program) -> Rc<Cell<bool>> {
         }
     });
     alive
-}
-
-/// The simulated time of the host that runs the caller, if one does.
-pub(super) fn elapsed() -> Option<Duration> {
-    ::turmoil::sim_elapsed()
 }
 
 /// Sockets of the host that runs the caller.

@@ -4,8 +4,8 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::records::order;
 use super::stores::{Stores, accepted};
+use super::versions::order;
 use super::{Finding, Run, shown};
 use crate::journal::{
     Actor, CloseReason, ConnId, Event, EventId, EventKind, Ignored, PeerRole, RecordText, Source,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::stores::Stores;
-use super::versions::{Version, Versions, in_generation};
+use super::versions::{Version, Versions, in_generation, number};
 use super::{Finding, Run, shown};
 use crate::journal::{Actor, Event, EventKind, Ignored, RecordText, Source};
 use crate::protocol::client::ClientLine;
@@ -53,34 +53,6 @@ fn turned_away(held: Option<Version<'_>>, new: Version<'_>, why: Ignored) -> Opt
     };
     let before = held.map(|held| held.event).into_iter();
     (!is_right).then(|| Finding::new(what, before.chain([new.event])))
-}
-
-/// Which of two records of a client and a generation is newer (greater). This does not use the servers' own code,
-/// which may be wrong: the later time; then the greater bytes of location and of time; then the
-/// smaller skew; then the greater origin.
-pub(super) fn order(a: &RecordText<'_>, b: &RecordText<'_>) -> Ordering {
-    (number(&a.time.0).cmp(&number(&b.time.0)))
-        .then_with(|| a.location.0.cmp(&b.location.0))
-        .then_with(|| a.time.0.cmp(&b.time.0))
-        .then_with(|| number(&b.skew.0).cmp(&number(&a.skew.0)))
-        .then_with(|| a.origin.0.cmp(&b.origin.0))
-}
-
-/// A decimal number with up to nine digits of fraction, in billionths.
-pub(super) fn number(text: &[u8]) -> i128 {
-    let (is_negative, text) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    let mut parts = text.split(|&byte| byte == b'.');
-    let whole = parts.next().unwrap_or_default().iter();
-    let fraction = parts.next().unwrap_or_default().iter();
-    let digits = whole.chain(fraction.chain(&[b'0'; 9]).take(9));
-    let number = digits.fold(0_i128, |number, digit| {
-        (number.saturating_mul(10)).saturating_add(i128::from(digit.saturating_sub(b'0')))
-    });
-    if is_negative { -number } else { number }
 }
 
 /// Checks each step of a record's path by itself. A server that accepts a record has it from its

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::records::number;
+use super::versions::number;
 use super::{Finding, Run, shown};
 use crate::journal::{Actor, Event, EventId, EventKind, Source};
 use crate::protocol::client::ClientLine;

@@ -11,6 +11,9 @@ use bytes::{Bytes, BytesMut};
 use super::links::Loss;
 use crate::sim::machines::Machine;
 
+/// The most bytes of a segment: an Ethernet frame without the headers of IP and TCP.
+pub(super) const MSS: usize = 1460;
+
 /// How many bytes a system keeps for a program that does not read, or for a receiver whose window is closed.
 pub(super) const BUFFER: usize = 64 << 10;
 

@@ -8,14 +8,11 @@ use std::io;
 use std::time::Duration;
 
 use super::connection::{
-    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Flight, Segment,
+    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Flight, MSS, Segment,
 };
 use super::links::{Loss, SYN_TIMEOUT};
 use super::tcp::Systems;
 use crate::sim::worlds::Wire;
-
-/// The most bytes of a segment: an Ethernet frame without the headers of IP and TCP.
-pub(super) const MSS: usize = 1460;
 
 /// How many connections wait to be accepted before others are refused. Linux has 4,096 and drops what is beyond, which
 /// then comes again; a run of that many is none of a herd.

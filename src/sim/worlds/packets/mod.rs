@@ -30,6 +30,7 @@ use crate::scenario::{Route, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::Machine;
 use crate::sim::net::Faults;
+use crate::sim::time::follow;
 use crate::sim::{SimError, failed};
 use crate::units::LatencyRange;
 use links::Links;
@@ -43,7 +44,7 @@ thread_local! {
 }
 
 /// The simulated time, for whoever runs on the runtime of a run.
-pub(super) fn elapsed() -> Option<Duration> {
+fn elapsed() -> Option<Duration> {
     let began = BEGAN.get()?;
     // Anywhere else the clock is that of the process.
     Handle::try_current().ok()?;
@@ -111,6 +112,7 @@ impl Segments {
             .map_err(|error| SimError::Failed(error.to_string()))?;
         let began = runtime.block_on(async { Instant::now() });
         BEGAN.set(Some(began));
+        follow(elapsed);
         let links = Links::new(scenario, &machines, faults.clone());
         *sockets.0.lock() = Some(Systems::new(programs.len(), links));
         let hosts = programs.into_iter().map(|program| Host {

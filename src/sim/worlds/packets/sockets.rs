@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::connection::{ConnectionId, End};
-use super::elapsed;
 use super::tcp::Systems;
 use crate::herd::Address;
 use crate::sim::machines::{Machine, Machines};
-use crate::sim::worlds::{Opening, RawConnection, RawListener, Sockets};
+use crate::sim::sockets::{Opening, RawConnection, RawListener, Sockets};
+use crate::sim::time::elapsed;
 
 /// What the programs' sockets and the world share.
 pub(super) struct Shared {

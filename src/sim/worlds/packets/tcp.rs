@@ -13,8 +13,9 @@ use std::time::Duration;
 use bytes::Buf as _;
 use tokio::io::ReadBuf;
 
-use super::connection::{BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Segment};
-use super::flights::MSS;
+use super::connection::{
+    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, MSS, Segment,
+};
 use super::links::Links;
 use crate::sim::machines::Machine;
 

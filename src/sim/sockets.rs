@@ -1,0 +1,47 @@
+//! What a world gives the machines' programs to talk over: ports and connections.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::machines::Machine;
+use crate::herd::Address;
+
+/// Sockets of the machines of a world.
+pub(super) trait Sockets: Send + Sync {
+    /// Listens on a port of a machine.
+    fn listen(&self, on: Machine, port: u16) -> Opening<'_, Box<dyn RawListener>>;
+
+    /// Connects a machine to the port of another, whose name is the host of `to`.
+    fn connect<'a>(&'a self, from: Machine, to: &'a Address) -> Opening<'a, RawConnection>;
+
+    /// The name of the machine with this address, if there is one.
+    fn name_of(&self, address: IpAddr) -> Option<String>;
+}
+
+/// A socket that is being opened.
+pub(super) type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// A listening socket.
+pub(super) trait RawListener: Send + Sync {
+    /// Takes the next connection.
+    fn accept(&self) -> Opening<'_, RawConnection>;
+
+    /// Its own address.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A connection with the addresses of both ends.
+pub(super) struct RawConnection {
+    pub(super) stream: Box<dyn RawStream>,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+}
+
+/// One end of a connection.
+pub(super) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> RawStream for S {}
