@@ -18,7 +18,7 @@ use super::link::{Link, Parting, Word};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
-/// The runs of a neighbour that had a link with this server.
+/// The runs of a neighbour that had a link with this server and said something on it.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     /// Whether one of the runs has completed a round of set reconciliation with this server.
@@ -33,7 +33,8 @@ impl Runs {
     /// name.
     const MOST: usize = 16;
 
-    pub(super) fn began(&mut self, boot: BootId) {
+    /// Notes a run that has said something on its link.
+    pub(super) fn is_alive(&mut self, boot: BootId) {
         if let Some(before) = self.last.replace(boot).filter(|before| *before != boot) {
             self.former.retain(|known| *known != before);
             if self.former.len() == Self::MOST {
@@ -71,8 +72,8 @@ pub struct Unconfirmed {
     pub peer: Arc<str>,
     /// The neighbour may lack up to this number of the records that this server held.
     pub records: usize,
-    /// Whether the neighbour had a link with this run. Without one it is not expected to confirm
-    /// anything.
+    /// Whether the neighbour had a link with this run and said something on it. Otherwise it is not
+    /// expected to confirm anything.
     pub was_linked: bool,
 }
 

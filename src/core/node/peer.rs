@@ -31,7 +31,6 @@ impl Node {
             return;
         }
         self.link_down(neighbour, CloseReason::Superseded, Some(greeted), journal);
-        self.runs[neighbour.0].began(greeting.boot);
         let peer = self.name_of(neighbour);
         let up = journal.record(Some(greeted), EventKind::LinkUp { peer, conn });
         self.links[neighbour.0] = Some(Link::new(conn, greeting));
@@ -95,6 +94,9 @@ impl Node {
         let Some(link) = &mut self.links[neighbour.0] else {
             return Err(PeerError::Unexpected);
         };
+        // Only a run that says something after its greeting lives: its system may deliver the greeting long after its
+        // end, when the run that followed it has the link.
+        self.runs[neighbour.0].is_alive(link.boot);
         match PeerLine::parse(line)? {
             PeerLine::At(_) if self.mistakes.makes(Mistake::IgnoresNeighbours) => Ok(()),
             PeerLine::At(update) => {

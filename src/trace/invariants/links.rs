@@ -175,8 +175,13 @@ impl<'a> Links<'a> {
             }
             // An error may be the answer to what was written to a server that is gone.
             CloseReason::Ended | CloseReason::Failed(_) => is_left || is_reset,
-            // The neighbour dialled again, so it had closed the connection before.
-            CloseReason::Superseded => is_left,
+            // The neighbour dialled again, so it had closed the connection before. Or its greeting is
+            // from an earlier connection that it had closed itself, and was sent again until it arrived.
+            CloseReason::Superseded => {
+                is_left
+                    || (self.superseding(server, down))
+                        .is_some_and(|newer| self.is_left(server, peer, newer, down))
+            }
             CloseReason::Stopping => self.stops.follows(server, down),
             CloseReason::Left => self.stops.follows(peer, down) || is_left,
             CloseReason::Refused(_) => is_parted,
@@ -186,6 +191,15 @@ impl<'a> Links<'a> {
         (!is_right).then(|| {
             format!("{server} loses its link with {peer} after {lasted} ({why}), and nothing was wrong with it")
         })
+    }
+
+    /// The connection whose greeting made `server` close a link.
+    fn superseding(&self, server: &str, down: &Event) -> Option<ConnId> {
+        let by = self.run.cause_of(down)?;
+        match (&by.who, &by.what) {
+            (Actor::Server(who), EventKind::LineIn { conn, .. }) if **who == *server => Some(*conn),
+            _ => None,
+        }
     }
 
     /// When `server` last received a line by the connection of a link.

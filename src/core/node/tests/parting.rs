@@ -192,6 +192,7 @@ fn a_run_that_another_has_followed_is_refused_and_both_are_named() {
             panic!("boot {boot} is refused");
         };
         node.link_up(greeting, ConnId(boot), GREETED, &NullJournal);
+        hear(&mut node, "PING").expect("a heartbeat");
     }
     let refused = greet(&node, 7).expect_err("boot 8 came after it");
     assert_eq!(
@@ -212,7 +213,28 @@ fn a_run_that_another_has_followed_is_refused_and_both_are_named() {
         panic!("boot 9 is refused");
     };
     node.link_up(greeting, ConnId(9), GREETED, &NullJournal);
+    hear(&mut node, "PING").expect("a heartbeat");
     assert!(greet(&node, 7).is_err() && greet(&node, 8).is_err());
+}
+
+#[test]
+fn a_greeting_that_comes_after_the_end_of_its_run_does_not_lock_the_next_run_out() {
+    let mut node = Node::new(config("Riley", &[("Jaquez", false)]));
+    let greet = |node: &Node, boot: u64| {
+        let line = format!("HELLO 2 riley Jaquez {boot:016x} 0");
+        match node.greet(line.as_bytes(), None) {
+            Ok(Greeted::Link(greeting)) => greeting,
+            other => panic!("boot {boot} gets {other:?}"),
+        }
+    };
+    let next = greet(&node, 8);
+    node.link_up(next, ConnId(8), GREETED, &NullJournal);
+    hear(&mut node, "PING").expect("a heartbeat");
+    // What the system of the run before still had to send.
+    let ghost = greet(&node, 7);
+    node.link_up(ghost, ConnId(7), GREETED, &NullJournal);
+    down(&mut node);
+    assert_eq!(greet(&node, 8).boot, BootId(8));
 }
 
 #[test]
