@@ -14,9 +14,9 @@ pub(super) struct Limited {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = limit)]
     run_limit: Duration,
 
-    /// The world that scenarios run in: `turmoil`, whose time goes in the scenario's ticks and whose
-    /// network loses nothing, or `packets`, whose time is exact and whose network sends again what a
-    /// cut has lost
+    /// The world that scenarios run in: `packets`, whose time is exact and whose network sends again
+    /// what a cut has lost, or `turmoil`, whose time goes in the scenario's ticks and whose network
+    /// loses nothing
     #[arg(long, value_name = "WORLD", default_value_t)]
     world: WorldKind,
 }

@@ -58,14 +58,19 @@ fn heading(trace: &Trace) -> Vec<String> {
     let herd = &header.herd;
     let servers = show::count(header.servers.len(), "server");
     let links = show::count(header.links.len(), "link");
-    let (seed, tick) = (header.seed, show::delay(header.tick));
+    let seed = header.seed;
+    // Only the world of ticks has any.
+    let tick = match header.world.as_str() {
+        "turmoil" => format!(", tick {}", show::delay(header.tick)),
+        _ => String::new(),
+    };
     let swarm = if header.swarm {
         " (faults chosen by it)"
     } else {
         ""
     };
     lines.push(format!(
-        "  herd {herd}: {servers}, {links}, {}; seed {seed}{swarm}, tick {tick}",
+        "  herd {herd}: {servers}, {links}, {}; seed {seed}{swarm}{tick}",
         latencies(trace)
     ));
     lines

@@ -13,7 +13,10 @@ pub fn moment(nanos: u64) -> String {
     if rest.is_multiple_of(1_000_000) {
         format!("{seconds}.{:03}", rest / 1_000_000)
     } else {
-        format!("{seconds}.{rest:09}")
+        match rest % 1_000 {
+            0 => format!("{seconds}.{:06}", rest / 1_000),
+            _ => format!("{seconds}.{rest:09}"),
+        }
     }
 }
 

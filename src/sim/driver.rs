@@ -274,7 +274,9 @@ impl Driver<'_> {
         }
         self.scenario.end.unwrap_or_else(|| {
             let quiet = self.recorder.ask(|state| state.last_activity) + self.settle(CALM);
-            let quiet = quiet.max(self.world.settled()) + Duration::from_nanos(1);
+            // The next whole millisecond, which a report can show.
+            let quiet = quiet.max(self.world.settled()).as_millis() + 1;
+            let quiet = Duration::from_millis(u64::try_from(quiet).unwrap_or(u64::MAX));
             if quiet > now { quiet } else { now + LOOKS }
         })
     }

@@ -482,11 +482,11 @@ fn two_seeds_and_two_traces_are_compared() {
     let text = out(&ran);
     assert!(text.contains("in B: seed 2 instead of 1"), "{text}");
     assert!(
-        text.contains("\nupdate kiwi.cs.ucla.edu\n  Jaquez 3ms earlier\n"),
+        text.contains("\nupdate kiwi.cs.ucla.edu\n  Juzang 19.53ms earlier\n"),
         "{text}"
     );
     assert!(
-        text.ends_with("\nDIFFERENT: 2 updates, 6 links\n"),
+        text.ends_with("\nDIFFERENT: 2 updates, 6 links, 2 counts\n"),
         "{text}"
     );
     let ran = herd(&["diff", "scenarios/late-update.toml", "--seeds", "1,2"]);

@@ -273,7 +273,7 @@ fn columns_stand_under_each_other_in_any_script() {
     let (code, story, stderr) = herd(&folder, &["run", "wide.toml"]);
     assert_eq!(code, Some(0), "{stderr}");
     let starts = |who: &str, pad: usize| {
-        let line = format!("1.005  {who}{}→ ", " ".repeat(pad));
+        let line = format!("1.010  {who}{}→ ", " ".repeat(pad));
         assert!(story.contains(&line), "{line}: {story}");
     };
     // Names are padded to the width of `Campbell`, which is eight columns, plus two. The first name

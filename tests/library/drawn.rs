@@ -204,7 +204,7 @@ fn an_answered_update_that_is_lost_is_told_with_both_records() {
     let [kept] = broken(&trace).try_into().expect("one is broken");
     assert_eq!(kept.about, "load: no answered update is lost");
     assert_eq!(kept.place.as_deref(), Some("10:9"));
-    let begins = "Bernard holds of load-1 Juzang +0.005000000 load-1 +1+1 1621464828.005000000, not Riley +0.005000000 load-1 ";
+    let begins = "Bernard holds of load-1 Juzang +0.005000000 load-1 +1+1 1621464828.010000000, not Riley +0.005000000 load-1 ";
     assert!(kept.actual.starts_with(begins), "{}", kept.actual);
     assert!(
         kept.actual

@@ -233,11 +233,11 @@ fn a_slow_way_to_places_and_a_reset_one_are_seen() {
     let slow = r#"{ at = "1500ms", slow = "places", latency = "100ms" },"#;
     let trace = in_the_way(slow, table);
     assert_eq!(broken(&trace), [""; 0]);
-    // The connect takes one latency, and the request another.
+    // The connect takes a round trip, and the request half of one.
     let told = when(&trace, |event| {
         matches!(event.what, EventKind::PlacesTold { .. })
     });
-    assert_eq!(told, direct + 2 * 95);
+    assert_eq!(told, direct + 3 * 95);
     let sever = r#"{ at = "2100ms", sever = "places" },"#;
     let trace = in_the_way(sever, "[[places]]\nplaces = 1\ndelay = \"200ms\"");
     assert_eq!(broken(&trace), [""; 0]);

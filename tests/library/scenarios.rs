@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use proxy_herd::journal::{Actor, EventKind};
+use proxy_herd::report;
 use proxy_herd::scenario::{
     Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, StateCheck, UpdateRef,
 };
+use proxy_herd::sim::{self, Simulator, WorldKind};
 use proxy_herd::trace::state::LinkState;
 use proxy_herd::trace::{Judgement, Trace};
-use proxy_herd::{report, sim};
 
 use crate::shipped::scenarios;
 
@@ -107,15 +108,18 @@ fn a_snapshot_survives_a_change_of_latency() {
 #[test]
 fn latencies_drawn_from_a_seed_are_the_same_everywhere() {
     let (scenario, _) = Scenario::load("scenarios/jittery-links.toml").expect("right");
-    let trace = sim::run(&scenario).expect("runs");
-    let delays: Vec<(String, u64)> = (trace.updates[0].arrivals.iter())
-        .map(|arrival| (arrival.server.to_string(), arrival.delay / 1_000_000))
-        .collect();
-    let delays: Vec<String> = delays
-        .iter()
-        .map(|(server, ms)| format!("{server} {ms}"))
-        .collect();
-    insta::assert_snapshot!(delays.join(", "), @"Riley 0, Jaquez 22, Juzang 88, Bernard 90, Campbell 124");
+    let delays = |world| {
+        let simulator = Simulator {
+            world,
+            ..Simulator::default()
+        };
+        let trace = simulator.run(&scenario).expect("runs");
+        let delays = trace.updates[0].arrivals.iter();
+        let delays = delays.map(|arrival| format!("{} {}", arrival.server, arrival.delay));
+        delays.collect::<Vec<_>>().join(", ")
+    };
+    insta::assert_snapshot!(delays(WorldKind::Turmoil), @"Riley 0, Jaquez 22000000, Juzang 88000000, Bernard 90000000, Campbell 124000000");
+    insta::assert_snapshot!(delays(WorldKind::Packets), @"Riley 0, Juzang 23946000, Jaquez 33502000, Campbell 38919000, Bernard 99236000");
 }
 
 /// The scenario without one of its faults, and without the step that ends it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proxy_herd::journal::{Actor, EventKind, Source};
 use proxy_herd::scenario::Scenario;
-use proxy_herd::sim;
+use proxy_herd::sim::{Simulator, WorldKind};
 use proxy_herd::trace::Trace;
 
 /// Runs these steps with two servers on a slow link, without heartbeats.
@@ -23,7 +23,11 @@ fn run(steps: &str) -> Trace {
 fn run_text(text: &str, folder: &Path) -> Trace {
     let scenario = Scenario::parse("t.toml", text, Some(folder));
     let (scenario, _) = scenario.unwrap_or_else(|problems| panic!("{problems}"));
-    sim::run(&scenario).expect("it runs")
+    let turmoil = Simulator {
+        world: WorldKind::Turmoil,
+        ..Simulator::default()
+    };
+    turmoil.run(&scenario).expect("it runs")
 }
 
 /// A step in which a client sends its location to `server` at this time, in milliseconds.

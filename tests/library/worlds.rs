@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use proxy_herd::journal::{Actor, EventKind};
+use proxy_herd::journal::{Actor, CloseReason, Event, EventKind};
 use proxy_herd::scenario::{Action, Scenario, Step};
 use proxy_herd::sim::{Simulator, WorldKind};
 use proxy_herd::trace::Trace;
@@ -112,7 +112,7 @@ fn every_shipped_scenario_ends_the_same_in_both_worlds() {
     let mut compared = 0;
     for file in scenarios() {
         let (scenario, _) = Scenario::load(&file).expect("it is valid");
-        let [turmoil, packets] = WorldKind::ALL.map(|world| run(&scenario, world));
+        let [packets, turmoil] = WorldKind::ALL.map(|world| run(&scenario, world));
         let mut note = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
             for (world, only) in [("turmoil", one - other), ("packets", other - one)] {
                 let file = file.display();
@@ -138,4 +138,55 @@ fn every_shipped_scenario_ends_the_same_in_both_worlds() {
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
     assert!(compared > 30, "{compared}");
+}
+
+#[test]
+fn a_server_that_starts_in_the_moment_of_its_crash_has_its_ports() {
+    let text = r#"
+        title = "at once"
+        herd = "riley"
+        steps = [
+          { at = "1s", crash = "Riley" },
+          { at = "1s", restart = "Riley" },
+          { at = "3s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}", reply = "AT Riley *" },
+        ]
+        [[expect]]
+        link = "all"
+        is = "synchronised"
+        [[expect]]
+        update = "kiwi"
+        reaches = "all"
+    "#;
+    let (scenario, _) = Scenario::parse("at-once.toml", text, None).expect("it is valid");
+    for world in WorldKind::ALL {
+        let trace = run(&scenario, world);
+        trace.assert_passed();
+    }
+}
+
+/// The system of a machine still sends what a program wrote that has ended. A greeting that a cut held up so arrives when
+/// the next run of its server has the link.
+#[test]
+fn a_greeting_from_a_former_life_does_not_keep_the_next_one_out() {
+    let text = r#"
+        title = "a former life"
+        herd = { name = "pair", servers = ["Juzang", "Riley"], links = ["Riley-Juzang"] }
+        steps = [
+          { at = "50ms", partition_oneway = "Riley-Juzang" },
+          { at = "300ms", heal = "Riley-Juzang" },
+          { at = "400ms", crash = "Riley" },
+          { at = "440ms", restart = "Riley" },
+          { at = "2s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}", reply = "AT Riley *" },
+        ]
+        [[expect]]
+        link = "all"
+        is = "synchronised"
+        [[expect]]
+        invariant = ["links-fail-for-a-reason", "nothing-waits"]
+    "#;
+    let (scenario, _) = Scenario::parse("former-life.toml", text, None).expect("it is valid");
+    let trace = run(&scenario, WorldKind::Packets);
+    let superseded = |event: &&Event| matches!(&event.what, EventKind::LinkDown { why, .. } if *why == CloseReason::Superseded);
+    assert_eq!(trace.events.iter().filter(superseded).count(), 1);
+    trace.assert_passed();
 }

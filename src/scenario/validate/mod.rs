@@ -18,6 +18,8 @@ mod places;
 mod settings;
 mod unexpected;
 
+pub(super) use settings::DEFAULT_TICK;
+
 /// Means every server, where servers are named.
 const ALL: &str = "all";
 

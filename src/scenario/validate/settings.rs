@@ -13,7 +13,7 @@ use crate::timing::{LINK_TIMERS, Timing};
 use crate::trace::invariants::Invariant;
 use crate::units::{DurationText, LatencyRange, format_duration};
 
-const DEFAULT_TICK: Duration = Duration::from_millis(1);
+pub(in crate::scenario) const DEFAULT_TICK: Duration = Duration::from_millis(1);
 const FINEST_TICK: Duration = Duration::from_millis(1);
 const COARSEST_TICK: Duration = Duration::from_secs(1);
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Action, ClientSet, Drawn, Expected, Party, Scenario, Step, Target};
 use crate::herd::{Herd, Link, Name, Server};
+use crate::scenario::validate::DEFAULT_TICK;
 use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
 
@@ -84,7 +85,10 @@ impl Scenario {
         }
         line("herd", &herd(&self.herd));
         line("seed", &self.seed.to_string());
-        line("tick", &duration(self.tick));
+        // Ticks are the affair of one world.
+        if self.tick != DEFAULT_TICK {
+            line("tick", &duration(self.tick));
+        }
         line("epoch", &quoted(&seconds(self.epoch_ns)));
         let general = most_common(&self.link_latency);
         if let Some(general) = general {

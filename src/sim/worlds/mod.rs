@@ -25,15 +25,15 @@ use crate::units::LatencyRange;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorldKind {
     /// turmoil's hosts: time goes in the scenario's ticks, and its TCP loses nothing.
-    #[default]
     Turmoil,
     /// Segments as events: time is exact, and what a network loses is sent again.
+    #[default]
     Packets,
 }
 
 impl WorldKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Turmoil, Self::Packets];
+    pub const ALL: [Self; 2] = [Self::Packets, Self::Turmoil];
 
     /// Its name in commands and traces.
     pub const fn name(self) -> &'static str {
@@ -68,7 +68,7 @@ pub(super) type MakeWorld = Box<dyn FnOnce(Setup<'_>) -> Result<Box<dyn World>, 
 
 /// No world is called so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown world `{0}`; there are `turmoil` and `packets`")]
+#[error("unknown world `{0}`; there are `packets` and `turmoil`")]
 pub struct UnknownWorld(pub String);
 
 impl std::str::FromStr for WorldKind {

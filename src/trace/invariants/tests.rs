@@ -286,9 +286,14 @@ fn only_a_connection_that_was_cut_excuses_silence() {
     let silent = |why: CloseReason| {
         let mut trace = run(KIWI);
         let answer = position(&trace, |event| answers(event, "Riley", b"? hello"));
-        let heard = trace.events.remove(answer).cause;
+        let answered = trace.events.remove(answer);
+        let heard = answered.cause;
+        let EventKind::LineOut { conn: its, .. } = answered.what else {
+            panic!("{answered:?}");
+        };
         let closed = position(&trace, |event| {
-            is_at(event, "Riley") && matches!(event.what, EventKind::Closed { .. })
+            let is_its = matches!(event.what, EventKind::Closed { conn, .. } if conn == its);
+            is_at(event, "Riley") && is_its
         });
         if let EventKind::Closed { why: told, .. } = &mut trace.events[closed].what {
             *told = why;
@@ -574,7 +579,7 @@ fn a_link_that_is_down_is_caught() {
 
 #[test]
 fn a_client_that_waits_at_the_end_is_caught() {
-    let trace = run(&KIWI.replace("steps", "end = \"3008ms\"\nsteps"));
+    let trace = run(&KIWI.replace("steps", "end = \"3013ms\"\nsteps"));
     let found = violations(Invariant::NothingWaits, &trace);
     let [one] = found.as_slice() else {
         panic!("{found:?}");

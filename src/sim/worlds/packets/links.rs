@@ -141,8 +141,9 @@ impl Links {
             let number = (wire.0 as u64) << 32 | wire.1 as u64;
             stream(seed, "latencies of segments", number)
         });
-        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(stream.random_range(nanos(least)..=nanos(most)))
+        // Whole microseconds, which a report can show.
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(stream.random_range(micros(least)..=micros(most)))
     }
 
     pub(super) fn delay(&mut self, routes: &[Route], latency: LatencyRange, now: Duration) {

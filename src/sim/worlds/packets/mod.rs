@@ -51,6 +51,14 @@ fn elapsed() -> Option<Duration> {
     Some(Instant::now() - began)
 }
 
+/// What tokio's timers are multiples of.
+const GRAIN: Duration = Duration::from_millis(1);
+
+/// The last whole millisecond up to this moment.
+fn floor(moment: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(moment.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// A machine's program. It is dropped at once when the machine is killed, and not when its task is polled next.
 #[derive(Clone, Default)]
 struct Slot(Arc<Mutex<Option<Running>>>);
@@ -108,6 +116,8 @@ impl Segments {
             .start_paused(true)
             // Timers are looked at when nothing else is to do, and at no other moment.
             .event_interval(u32::MAX)
+            // What the driver wakes comes first, whatever ran before.
+            .global_queue_interval(1)
             .build()
             .map_err(|error| SimError::Failed(error.to_string()))?;
         let began = runtime.block_on(async { Instant::now() });
@@ -181,6 +191,27 @@ impl Segments {
         Ok(())
     }
 
+    /// Lets time pass until the whole millisecond `whole`, while timers fire, or until something is sent that arrives
+    /// before `next`.
+    fn sleep(&mut self, whole: Duration, next: Duration) {
+        *self.shared.sleeps_until() = next;
+        let (shared, wake) = (Arc::clone(&self.shared), self.began + whole);
+        self.runtime.block_on(async move {
+            let earlier = shared.earlier.notified();
+            or(earlier, tokio::time::sleep_until(wake)).await;
+        });
+        *self.shared.sleeps_until() = Duration::ZERO;
+        let began = self.began;
+        self.now = self.runtime.block_on(async { Instant::now() - began });
+    }
+
+    /// Moves the clock to this moment, before which no timer is.
+    fn advance(&mut self, to: Duration) {
+        let step = to.saturating_sub(self.now);
+        self.runtime.block_on(tokio::time::advance(step));
+        self.now = to;
+    }
+
     /// Lets all programs run until they wait, at this moment.
     fn settle(&self) {
         loop {
@@ -202,45 +233,28 @@ impl World for Segments {
         let until = until.max(self.now);
         loop {
             self.progress.reaches(self.now)?;
-            let arrival = self.systems(|systems| systems.next_arrival()).flatten();
-            let next = arrival
-                .map_or(until, |arrival| arrival.min(until))
-                .max(self.now);
-            // The last moment before it at which a timer can be.
-            let whole = Duration::from_millis(u64::try_from(next.as_millis()).unwrap_or(u64::MAX));
-            if whole > self.now {
-                *self.shared.sleeps_until() = next;
-                let (shared, wake) = (Arc::clone(&self.shared), self.began + whole);
-                self.runtime.block_on(async move {
-                    let earlier = shared.earlier.notified();
-                    or(earlier, tokio::time::sleep_until(wake)).await;
-                });
-                *self.shared.sleeps_until() = Duration::ZERO;
-                let began = self.began;
-                self.now = self.runtime.block_on(async { Instant::now() - began });
-                self.check_programs()?;
-                if self.now < whole {
-                    continue;
-                }
-            }
             self.settle();
             self.check_programs()?;
-            // Whoever ran may have sent something that arrives earlier.
             let arrival = self.systems(|systems| systems.next_arrival()).flatten();
-            if arrival.is_some_and(|arrival| arrival.max(self.now) < next) {
+            if arrival.is_some_and(|arrival| arrival <= self.now) {
+                let shared = Arc::clone(&self.shared);
+                self.runtime
+                    .block_on(async move { shared.act(Systems::arrive) });
                 continue;
             }
-            if next > self.now {
-                self.runtime
-                    .block_on(tokio::time::advance(next.saturating_sub(self.now)));
-                self.now = next;
-            }
-            let shared = Arc::clone(&self.shared);
-            self.runtime
-                .block_on(async move { shared.act(Systems::arrive) });
             if self.now >= until {
-                self.settle();
-                return self.check_programs();
+                return Ok(());
+            }
+            let next = arrival.map_or(until, |arrival| arrival.min(until));
+            // tokio's timers are whole milliseconds, and its clock goes on by such from wherever it stands. So it is
+            // led from one to the next where a segment arrives between two.
+            let (here, whole) = (floor(self.now), floor(next));
+            if here < self.now {
+                self.advance(next.min(here + GRAIN));
+            } else if whole > here {
+                self.sleep(whole, next);
+            } else {
+                self.advance(next);
             }
         }
     }

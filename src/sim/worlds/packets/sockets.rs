@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::connection::{ConnectionId, End};
-use super::tcp::Systems;
+use super::tcp::{PortId, Systems};
 use crate::herd::Address;
 use crate::sim::machines::{Machine, Machines};
 use crate::sim::sockets::{Opening, RawConnection, RawListener, Sockets};
@@ -84,14 +84,9 @@ impl SegmentSockets {
 impl Sockets for SegmentSockets {
     fn listen(&self, on: Machine, port: u16) -> Opening<'_, Box<dyn RawListener>> {
         Box::pin(async move {
-            self.act(|systems| systems.listen(on, port))?;
+            let id = self.act(|systems| systems.listen(on, port))?;
             let sockets = self.clone();
-            let number = port;
-            Ok(Box::new(Port {
-                sockets,
-                on,
-                number,
-            }) as Box<dyn RawListener>)
+            Ok(Box::new(Port { sockets, on, id }) as Box<dyn RawListener>)
         })
     }
 
@@ -121,21 +116,17 @@ impl Sockets for SegmentSockets {
 struct Port {
     sockets: SegmentSockets,
     on: Machine,
-    number: u16,
+    id: PortId,
 }
 
 impl RawListener for Port {
     fn accept(&self) -> Opening<'_, RawConnection> {
-        let Self {
-            sockets,
-            on,
-            number,
-        } = self;
+        let Self { sockets, on, id } = self;
         Box::pin(async move {
             let id = poll_fn(|context| {
                 let polled = sockets
                     .0
-                    .act(|systems| systems.poll_accept(*on, *number, context));
+                    .act(|systems| systems.poll_accept(*on, *id, context));
                 polled.unwrap_or(Poll::Pending)
             });
             sockets.end(id.await?, 1).described()
@@ -143,7 +134,7 @@ impl RawListener for Port {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok((Systems::address(self.on), self.number).into())
+        Ok((Systems::address(self.on), self.id.0).into())
     }
 }
 
@@ -151,7 +142,7 @@ impl Drop for Port {
     fn drop(&mut self) {
         self.sockets
             .0
-            .act(|systems| systems.close_port(self.on, self.number));
+            .act(|systems| systems.close_port(self.on, self.id));
     }
 }
 

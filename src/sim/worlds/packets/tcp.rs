@@ -22,8 +22,14 @@ use crate::sim::machines::Machine;
 /// The ports of dialling sockets, in turn.
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
+/// A port, and which of all listeners has it.
+pub(super) type PortId = (u16, u64);
+
 #[derive(Default)]
 pub(super) struct Listener {
+    /// Which of all listeners it is: a program that is started anew may have the port before the one that was killed
+    /// is dropped.
+    id: u64,
     /// Connections that wait to be accepted.
     pub(super) ready: VecDeque<ConnectionId>,
     pub(super) accepting: Option<Waker>,
@@ -96,18 +102,29 @@ impl Systems {
         Some(*at)
     }
 
-    pub(super) fn listen(&mut self, machine: Machine, port: u16) -> io::Result<()> {
+    /// Which listener it is.
+    pub(super) fn listen(&mut self, machine: Machine, port: u16) -> io::Result<PortId> {
         let listeners = &mut self.machines[machine].listeners;
         if listeners.contains_key(&port) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        listeners.insert(port, Listener::default());
-        Ok(())
+        self.opened += 1;
+        let id = self.opened;
+        let listener = Listener {
+            id,
+            ..Listener::default()
+        };
+        listeners.insert(port, listener);
+        Ok((port, id))
     }
 
-    /// Closes a port. Connections that nobody accepted are reset.
-    pub(super) fn close_port(&mut self, machine: Machine, port: u16) {
-        if let Some(listener) = self.machines[machine].listeners.remove(&port) {
+    /// Closes a port, unless another listener has it by now. Connections that nobody accepted are reset.
+    pub(super) fn close_port(&mut self, machine: Machine, (port, id): PortId) {
+        let listeners = &mut self.machines[machine].listeners;
+        let is_its = listeners
+            .get(&port)
+            .is_some_and(|listener| listener.id == id);
+        if let Some(listener) = is_its.then(|| listeners.remove(&port)).flatten() {
             for id in listener.ready {
                 self.abort(id, 1);
             }
@@ -117,10 +134,11 @@ impl Systems {
     pub(super) fn poll_accept(
         &mut self,
         machine: Machine,
-        port: u16,
+        (port, id): PortId,
         context: &Context<'_>,
     ) -> Poll<io::Result<ConnectionId>> {
-        let Some(listener) = self.machines[machine].listeners.get_mut(&port) else {
+        let listener = self.machines[machine].listeners.get_mut(&port);
+        let Some(listener) = listener.filter(|listener| listener.id == id) else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         let Some(id) = listener.ready.pop_front() else {
@@ -288,8 +306,9 @@ impl Systems {
 
     /// Closes all ports of a machine whose program was killed. Its connections are closed one by one.
     pub(super) fn close_ports(&mut self, machine: Machine) {
-        let ports: Vec<u16> = self.machines[machine].listeners.keys().copied().collect();
-        for port in ports {
+        let listeners = self.machines[machine].listeners.iter();
+        let ports = listeners.map(|(port, listener)| (*port, listener.id));
+        for port in ports.collect::<Vec<_>>() {
             self.close_port(machine, port);
         }
     }

@@ -17,7 +17,7 @@ fn a_question_that_is_answered_with_what_came_later_is_caught() {
         what.starts_with("Riley answers `WHATSAT kiwi 1 5` with `AT Riley +0.005000000 kiwi +35.0"),
         "{what}"
     );
-    let knew = ", and knew then Riley +0.005000000 kiwi +34.068930-118.445127 1621464828.005000000";
+    let knew = ", and knew then Riley +0.005000000 kiwi +34.068930-118.445127 1621464828.010000000";
     assert!(what.ends_with(knew), "{what}");
     assert!(
         events[0].starts_with("Riley accepts ") && events[1] == "Riley hears WHATSAT kiwi 1 5",
@@ -103,7 +103,7 @@ fn an_answer_with_another_skew_than_its_record_is_caught() {
     let (what, events) = only(Invariant::SkewIsRight, &trace);
     assert_eq!(
         what,
-        "Juzang makes +3600.006000000 of 1621461229.005000000, which was +3600.005000000 when it heard that"
+        "Juzang makes +3600.006000000 of 1621461229.010000000, which was +3600.005000000 when it heard that"
     );
     assert!(
         events[0].starts_with("Juzang hears IAMAT kiwi +35-118 "),
@@ -122,7 +122,7 @@ fn a_clock_that_is_read_as_a_binary_number_is_caught() {
     };
     assert_eq!(first.what, second.what);
     let (what, _) = told(&trace, first);
-    let of = "Riley makes +0.004999990 of 1621464828.005000000, which was +0.005000000 when it heard that";
+    let of = "Riley makes +0.005000105 of 1621464828.010000000, which was +0.005000000 when it heard that";
     assert_eq!(what, of);
 }
 
