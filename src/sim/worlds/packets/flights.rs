@@ -113,6 +113,10 @@ impl Systems {
         if first.due > self.now {
             return;
         }
+        if first.loss.is_final() {
+            self.give_up(id, end);
+            return;
+        }
         let is_dark = !self.machines[wire.1].has_power;
         let is_message = first.segment.is_message();
         if self.links.loses(wire, is_message, &mut first.loss) || is_dark {
@@ -120,13 +124,9 @@ impl Systems {
                 self.lose_reset(id, end);
                 return;
             }
-            match first.loss.again(self.now) {
-                Some(due) => {
-                    first.due = due;
-                    self.schedule(id, end, due);
-                }
-                None => self.give_up(id, end),
-            }
+            let due = first.loss.again(self.now);
+            first.due = due;
+            self.schedule(id, end, due);
             return;
         }
         let Some(flight) = connection.flights[end].pop_front() else {

@@ -36,6 +36,7 @@ pub(super) struct Loss {
     timeout: Duration,
     latency: Duration,
     left: u32,
+    is_final: bool,
     losses: u32,
     /// The events of the cuts in whose impact it is already counted.
     counted_for: Vec<EventId>,
@@ -54,6 +55,7 @@ impl Loss {
             timeout,
             latency,
             left,
+            is_final: false,
             losses: 0,
             counted_for: Vec::new(),
         }
@@ -64,19 +66,27 @@ impl Loss {
         self.losses > 0
     }
 
-    /// When the segment arrives that is sent again; `None` if the sender gives up. `now` is when it would have arrived.
-    pub(super) fn again(&mut self, now: Duration) -> Option<Duration> {
+    /// Whether the sender waits for an acknowledgement of the last time that it sent it, and then gives up.
+    pub(super) const fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// When the segment arrives that is sent again, or when the sender gives up, if that was the last time. `now` is when it
+    /// would have arrived.
+    pub(super) fn again(&mut self, now: Duration) -> Duration {
         self.losses += 1;
-        loop {
-            self.left = self.left.checked_sub(1)?;
+        while self.left > 0 {
+            self.left -= 1;
             let arrives = self.again + self.latency;
             self.timeout = (self.timeout * 2).min(MOST_TIMEOUT);
             self.again += self.timeout;
             // What waited behind another segment is sent again with that.
             if arrives > now {
-                return Some(arrives);
+                return arrives;
             }
         }
+        self.is_final = true;
+        self.again.max(now)
     }
 }
 

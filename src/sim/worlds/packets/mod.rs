@@ -10,6 +10,8 @@ mod flights;
 mod links;
 mod sockets;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::future::poll_fn;

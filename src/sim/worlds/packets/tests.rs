@@ -1,0 +1,279 @@
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+
+use super::connection::{BUFFER, ConnectionId, End};
+use super::links::Links;
+use super::sockets::SegmentSockets;
+use super::tcp::Systems;
+use crate::journal::EventId;
+use crate::scenario::Scenario;
+use crate::sim::limit::Progress;
+use crate::sim::machines::Machines;
+use crate::sim::net::Faults;
+
+/// The machines of the servers A and B, 20 ms apart.
+const A: usize = 0;
+const B: usize = 1;
+const PORT: u16 = 12_000;
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn systems() -> Systems {
+    let text = r#"
+        title = "a pair"
+        herd = { name = "pair", servers = ["A", "B"], links = ["A-B"] }
+        steps = [{ at = "1s", crash = "A" }]
+    "#;
+    let (scenario, _) = Scenario::parse("pair.toml", text, None).expect("it is valid");
+    let machines = Machines::new(&scenario.herd, false);
+    let sockets = Arc::new(SegmentSockets::new(&machines));
+    let names = ["A", "B", "clients"].map(str::to_owned).to_vec();
+    let faults = Faults::new(names, 0, &Arc::new(Progress::default()), sockets);
+    Systems::new(3, Links::new(&scenario, &machines, faults))
+}
+
+/// An event to call a cut by.
+fn event() -> EventId {
+    EventId(std::num::NonZeroU64::MIN)
+}
+
+/// Lets everything arrive until a moment, each segment when it is due.
+fn go_on(systems: &mut Systems, until: Duration) {
+    while let Some(next) = systems.next_arrival().filter(|next| *next <= until) {
+        systems.now = systems.now.max(next);
+        systems.arrive();
+    }
+    systems.now = until;
+}
+
+fn pass(systems: &mut Systems, time: Duration) {
+    let until = systems.now + time;
+    go_on(systems, until);
+}
+
+/// A connection from A to B, with which 60 ms have passed.
+fn connected(systems: &mut Systems) -> ConnectionId {
+    let port = systems.listen(B, PORT).expect("the port is free");
+    let id = systems.dial(A, B, PORT);
+    go_on(systems, ms(60));
+    match systems.poll_accept(B, port, &context()) {
+        Poll::Ready(Ok(accepted)) => assert_eq!(accepted, id),
+        other => panic!("{other:?} is accepted"),
+    }
+    id
+}
+
+fn write(systems: &mut Systems, id: ConnectionId, end: End, bytes: &[u8]) -> usize {
+    match systems.poll_write(id, end, &context(), bytes) {
+        Poll::Ready(Ok(count)) => count,
+        Poll::Ready(Err(error)) => panic!("{error}"),
+        Poll::Pending => 0,
+    }
+}
+
+/// Up to so many bytes that the program of an end reads now; `None` if it would wait.
+fn read(
+    systems: &mut Systems,
+    id: ConnectionId,
+    end: End,
+    most: usize,
+) -> Option<io::Result<Vec<u8>>> {
+    let mut space = vec![0; most];
+    let mut buffer = ReadBuf::new(&mut space);
+    match systems.poll_read(id, end, &context(), &mut buffer) {
+        Poll::Ready(Ok(())) => Some(Ok(buffer.filled().to_vec())),
+        Poll::Ready(Err(error)) => Some(Err(error)),
+        Poll::Pending => None,
+    }
+}
+
+fn said(read: Option<io::Result<Vec<u8>>>) -> String {
+    match read {
+        None => "nothing yet".to_owned(),
+        Some(Ok(bytes)) if bytes.is_empty() => "the end".to_owned(),
+        Some(Ok(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        Some(Err(error)) => error.to_string(),
+    }
+}
+
+#[test]
+fn connecting_takes_a_handshake_of_three() {
+    let mut systems = systems();
+    let port = systems.listen(B, PORT).expect("the port is free");
+    let id = systems.dial(A, B, PORT);
+    go_on(&mut systems, ms(40) - Duration::from_nanos(1));
+    assert!(systems.poll_dialled(id, &context()).is_pending());
+    go_on(&mut systems, ms(40));
+    assert!(systems.poll_dialled(id, &context()).is_ready());
+    go_on(&mut systems, ms(60) - Duration::from_nanos(1));
+    assert!(systems.poll_accept(B, port, &context()).is_pending());
+    go_on(&mut systems, ms(60));
+    assert!(systems.poll_accept(B, port, &context()).is_ready());
+}
+
+#[test]
+fn where_nobody_listens_a_dialler_is_refused_after_a_round_trip() {
+    let mut systems = systems();
+    let id = systems.dial(A, B, PORT);
+    go_on(&mut systems, ms(40));
+    match systems.poll_dialled(id, &context()) {
+        Poll::Ready(Err(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_lost_segment_is_sent_again_and_what_is_behind_it_waits() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    systems.links.cut(event(), &[(A, B)]);
+    write(&mut systems, id, 0, b"first ");
+    // Sent again 240 ms after the first time, and 480 ms after that: the last is after the heal.
+    go_on(&mut systems, ms(400));
+    systems.links.heal(event(), &[(A, B)]);
+    write(&mut systems, id, 0, b"second");
+    go_on(
+        &mut systems,
+        ms(60 + 240 + 480 + 20) - Duration::from_nanos(1),
+    );
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "nothing yet");
+    go_on(&mut systems, ms(60 + 240 + 480 + 20));
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "first second");
+}
+
+#[test]
+fn only_the_direction_that_is_cut_loses_anything() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    systems.links.cut(event(), &[(A, B)]);
+    write(&mut systems, id, 1, b"answer");
+    go_on(&mut systems, ms(80));
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "answer");
+}
+
+/// Linux: a SYN is sent seven times in 63 s, and 64 s later `connect` fails (tcp(7), `tcp_syn_retries`).
+#[test]
+fn who_dials_into_the_dark_gives_up_after_two_minutes() {
+    let mut systems = systems();
+    systems.unplug(B);
+    let id = systems.dial(A, B, PORT);
+    go_on(&mut systems, ms(127_000) - Duration::from_nanos(1));
+    assert!(systems.poll_dialled(id, &context()).is_pending());
+    go_on(&mut systems, ms(127_000));
+    match systems.poll_dialled(id, &context()) {
+        Poll::Ready(Err(error)) => assert_eq!(error.kind(), io::ErrorKind::TimedOut),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Linux: at the shortest time-out `tcp_retries2` = 15 is 924.6 s (ip-sysctl); the round trip of 40 ms makes that longer.
+#[test]
+fn who_is_not_acknowledged_gives_up_after_a_quarter_of_an_hour() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    systems.links.cut(event(), &[(A, B)]);
+    write(&mut systems, id, 0, b"anybody?");
+    // 240 ms, doubled nine times, and seven times two minutes.
+    let patience = ms(240 * 511) + 7 * Duration::from_mins(2);
+    go_on(&mut systems, ms(60) + patience - Duration::from_nanos(1));
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "nothing yet");
+    go_on(&mut systems, ms(60) + patience);
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "timed out");
+}
+
+#[test]
+fn a_sender_waits_for_a_program_that_does_not_read() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    let mut sent = Vec::new();
+    let text: Vec<u8> = (0..=u8::MAX).cycle().take(4 * BUFFER).collect();
+    let mut send = |systems: &mut Systems| {
+        for _ in 0..100 {
+            let count = write(systems, id, 0, &text[sent.len()..]);
+            sent.extend_from_slice(&text[sent.len()..][..count]);
+            pass(systems, ms(100));
+        }
+        sent.len()
+    };
+    // What the receiver has room for, and what the sender keeps meanwhile.
+    assert_eq!(send(&mut systems), 2 * BUFFER);
+    let mut got = Vec::new();
+    while let Some(Ok(bytes)) = read(&mut systems, id, 1, 1000) {
+        got.extend_from_slice(&bytes);
+        pass(&mut systems, ms(100));
+    }
+    assert_eq!(got.len(), 2 * BUFFER);
+    assert_eq!(send(&mut systems), 4 * BUFFER);
+    while let Some(Ok(bytes)) = read(&mut systems, id, 1, 1000) {
+        got.extend_from_slice(&bytes);
+        pass(&mut systems, ms(100));
+    }
+    assert!(got == text, "every byte in its order");
+}
+
+#[test]
+fn what_was_written_before_a_close_arrives_before_the_end() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    write(&mut systems, id, 0, b"farewell");
+    systems.close(id, 0);
+    go_on(&mut systems, ms(80));
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "farewell");
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "the end");
+    // Nothing stays behind when the other end is closed, too.
+    systems.close(id, 1);
+    go_on(&mut systems, ms(200));
+    assert!(systems.connections.is_empty());
+}
+
+/// RFC 2525, 2.17: who closes and has not read everything sends a reset, so that the other end knows.
+#[test]
+fn a_close_before_everything_is_read_is_a_reset() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    write(&mut systems, id, 0, b"unread");
+    go_on(&mut systems, ms(80));
+    systems.close(id, 1);
+    go_on(&mut systems, ms(100));
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "connection reset");
+}
+
+#[test]
+fn a_machine_without_power_says_nothing_and_knows_nothing_when_it_is_back() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    write(&mut systems, id, 1, b"on its way");
+    systems.unplug(B);
+    write(&mut systems, id, 0, b"are you there?");
+    go_on(&mut systems, ms(200));
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "nothing yet");
+    systems.plug_in(B);
+    // The first time after 240 ms, and a round trip until the answer.
+    go_on(&mut systems, ms(60 + 240 + 40));
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "connection reset");
+}
+
+#[test]
+fn a_refusal_that_is_lost_is_asked_for_again() {
+    let mut systems = systems();
+    let id = systems.dial(A, B, PORT);
+    systems.links.cut(event(), &[(B, A)]);
+    go_on(&mut systems, ms(500));
+    assert!(systems.poll_dialled(id, &context()).is_pending());
+    systems.links.heal(event(), &[(B, A)]);
+    go_on(&mut systems, ms(2_000));
+    match systems.poll_dialled(id, &context()) {
+        Poll::Ready(Err(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
+        other => panic!("{other:?}"),
+    }
+}
