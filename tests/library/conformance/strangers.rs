@@ -144,9 +144,14 @@ pub(crate) async fn two_servers_of_one_name_do_not_take_the_link_from_each_other
     let mut first = herd.dial("A").await;
     first.say(hello_now("B", 1)).await;
     first.expect_start("HELLO 2 conf A ").await;
+    // A run counts once it has said something after its greeting.
+    first.say("PING 5.000000000\n").await;
+    first.expect_start("PONG 5.000000000 ").await;
     let mut second = herd.dial("A").await;
     second.say(hello_now("B", 2)).await;
     second.expect_start("HELLO 2 conf A ").await;
+    second.say("PING 6.000000000\n").await;
+    second.expect_start("PONG 6.000000000 ").await;
     first.expect_gone().await;
     let mut again = herd.dial("A").await;
     again.say(hello_now("B", 1)).await;
