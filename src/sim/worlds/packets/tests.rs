@@ -24,6 +24,11 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+/// The last moment before another one.
+const fn before(moment: Duration) -> Duration {
+    moment.saturating_sub(Duration::from_nanos(1))
+}
+
 fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
@@ -111,11 +116,11 @@ fn connecting_takes_a_handshake_of_three() {
     let mut systems = systems();
     let port = systems.listen(B, PORT).expect("the port is free");
     let id = systems.dial(A, B, PORT);
-    go_on(&mut systems, ms(40) - Duration::from_nanos(1));
+    go_on(&mut systems, before(ms(40)));
     assert!(systems.poll_dialled(id, &context()).is_pending());
     go_on(&mut systems, ms(40));
     assert!(systems.poll_dialled(id, &context()).is_ready());
-    go_on(&mut systems, ms(60) - Duration::from_nanos(1));
+    go_on(&mut systems, before(ms(60)));
     assert!(systems.poll_accept(B, port, &context()).is_pending());
     go_on(&mut systems, ms(60));
     assert!(systems.poll_accept(B, port, &context()).is_ready());
@@ -142,10 +147,7 @@ fn a_lost_segment_is_sent_again_and_what_is_behind_it_waits() {
     go_on(&mut systems, ms(400));
     systems.links.heal(event(), &[(A, B)]);
     write(&mut systems, id, 0, b"second");
-    go_on(
-        &mut systems,
-        ms(60 + 240 + 480 + 20) - Duration::from_nanos(1),
-    );
+    go_on(&mut systems, before(ms(60 + 240 + 480 + 20)));
     assert_eq!(said(read(&mut systems, id, 1, 100)), "nothing yet");
     go_on(&mut systems, ms(60 + 240 + 480 + 20));
     assert_eq!(said(read(&mut systems, id, 1, 100)), "first second");
@@ -167,7 +169,7 @@ fn who_dials_into_the_dark_gives_up_after_two_minutes() {
     let mut systems = systems();
     systems.unplug(B);
     let id = systems.dial(A, B, PORT);
-    go_on(&mut systems, ms(127_000) - Duration::from_nanos(1));
+    go_on(&mut systems, before(ms(127_000)));
     assert!(systems.poll_dialled(id, &context()).is_pending());
     go_on(&mut systems, ms(127_000));
     match systems.poll_dialled(id, &context()) {
@@ -185,7 +187,7 @@ fn who_is_not_acknowledged_gives_up_after_a_quarter_of_an_hour() {
     write(&mut systems, id, 0, b"anybody?");
     // 240 ms, doubled nine times, and seven times two minutes.
     let patience = ms(240 * 511) + 7 * Duration::from_mins(2);
-    go_on(&mut systems, ms(60) + patience - Duration::from_nanos(1));
+    go_on(&mut systems, before(ms(60) + patience));
     assert_eq!(said(read(&mut systems, id, 0, 100)), "nothing yet");
     go_on(&mut systems, ms(60) + patience);
     assert_eq!(said(read(&mut systems, id, 0, 100)), "timed out");
