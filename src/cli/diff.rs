@@ -10,6 +10,7 @@ use super::{Exit, Failure, painted, print, warn};
 use crate::diff::{self, Diff};
 use crate::files;
 use crate::scenario::Scenario;
+use crate::sim::Simulator;
 use crate::trace::Trace;
 
 /// Report what changed from one run to another
@@ -177,7 +178,17 @@ fn beside(
         } else {
             again
         };
-        let ran = execute(&again, args)?;
+        let again = Scenario {
+            shuffle: again.shuffle || trace.header.shuffle,
+            ..again
+        };
+        // A trace says what it ran in, and its scenario runs in that again.
+        let world = trace.header.world.parse();
+        let simulator = Simulator {
+            world: world.unwrap_or(args.limited.world()),
+            ..args.limited.simulator()
+        };
+        let ran = execute_in(&simulator, &again)?;
         Ok((trace, ran))
     });
     pairs.collect()
@@ -218,6 +229,10 @@ fn matched(
 }
 
 fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
-    let ran = args.limited.simulator().run(scenario);
+    execute_in(&args.limited.simulator(), scenario)
+}
+
+fn execute_in(simulator: &Simulator, scenario: &Scenario) -> Result<Trace, Failure> {
+    let ran = simulator.run(scenario);
     ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
 }

@@ -43,9 +43,13 @@ pub(super) struct Args {
     /// Run with this seed instead of the scenario's
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// Run with the mixture of faults that the seed draws, as `herd sweep` does
+    /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
+    /// Let the seed also decide which of a server's tasks that could go on goes on first; `--swarm`
+    /// does so, too
+    #[arg(long)]
+    shuffle: bool,
     /// Print the trace, one JSON object a line, instead of the report
     #[arg(long, conflicts_with_all = ["quiet", "all"])]
     json: bool,
@@ -154,10 +158,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// A scenario with the seed and the faults that the command line asks for.
 fn as_wanted(scenario: Scenario, args: &Args) -> Scenario {
-    let scenario = match args.seed {
+    let mut scenario = match args.seed {
         Some(seed) => scenario.with_seed(seed),
         None => scenario,
     };
+    scenario.shuffle |= args.shuffle;
     if args.swarm {
         scenario.swarmed()
     } else {

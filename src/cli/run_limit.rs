@@ -22,6 +22,11 @@ pub(super) struct Limited {
 }
 
 impl Limited {
+    /// The world that it chooses.
+    pub(super) fn world(&self) -> WorldKind {
+        self.world
+    }
+
     /// The simulator for a command that Ctrl-C ends at once.
     pub(super) fn simulator(&self) -> Simulator {
         Simulator {

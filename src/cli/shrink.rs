@@ -39,9 +39,13 @@ pub(super) struct Args {
     /// Run with this seed instead of the scenario's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Run with the mixture of faults that the seed draws, as `herd sweep` does
+    /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
+    /// Let the seed also decide which of a server's tasks that could go on goes on first; `--swarm`
+    /// does so, too
+    #[arg(long)]
+    shuffle: bool,
     /// Write the shrunk scenario to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -61,6 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(seed) = args.seed {
         scenario = scenario.with_seed(seed);
     }
+    scenario.shuffle |= args.shuffle;
     if args.swarm {
         scenario = scenario.swarmed();
     }

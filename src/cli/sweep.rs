@@ -164,7 +164,8 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         !args.plain,
         args.paired,
         args.keep_going,
-    );
+    )
+    .in_world(args.limited.world());
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let mut outcomes = match &args.state {
         Some(file) if file.exists() => resumed(file, &plan)?,

@@ -9,6 +9,7 @@ use super::{Exit, Failure, outputs, print, warn};
 use crate::files::{self, ends_in, quoted};
 use crate::report;
 use crate::scenario::Scenario;
+use crate::sim::WorldKind;
 use crate::trace::Trace;
 use crate::view::{self, ShownRun};
 
@@ -174,10 +175,19 @@ pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
 
 fn shown(trace: Trace, scenario: &Path) -> ShownRun {
     let source = scenario.display().to_string();
-    let swarm = if trace.header.swarm { " --swarm" } else { "" };
+    let header = &trace.header;
+    let swarm = if header.swarm { " --swarm" } else { "" };
+    // The mixture of a seed comes with its order of tasks.
+    let shuffle = if header.shuffle && !header.swarm {
+        " --shuffle"
+    } else {
+        ""
+    };
+    let world: Result<WorldKind, _> = header.world.parse();
+    let world = world.map(WorldKind::flag).unwrap_or_default();
     let command = format!(
-        "herd run{swarm} --seed {} {}",
-        trace.header.seed,
+        "herd run{world}{swarm}{shuffle} --seed {} {}",
+        header.seed,
         quoted(&source)
     );
     ShownRun {

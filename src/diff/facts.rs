@@ -136,10 +136,16 @@ pub(super) fn ran(trace: &Trace) -> IndexMap<String, String> {
     } else {
         "as written"
     };
+    let tasks = if header.shuffle {
+        "in an order chosen by the seed (--shuffle)"
+    } else {
+        "in the usual order"
+    };
     let told = [
         ("scenario", header.scenario.clone()),
         ("seed", header.seed.to_string()),
         ("faults", faults.to_owned()),
+        ("tasks", tasks.to_owned()),
         ("tick", delay(header.tick)),
         ("epoch", header.epoch.clone()),
         ("herd", header.herd.clone()),

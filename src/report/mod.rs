@@ -64,13 +64,14 @@ fn heading(trace: &Trace) -> Vec<String> {
         "turmoil" => format!(", tick {}", show::delay(header.tick)),
         _ => String::new(),
     };
-    let swarm = if header.swarm {
-        " (faults chosen by it)"
-    } else {
-        ""
+    let chosen = match (header.swarm, header.shuffle) {
+        (true, true) => " (faults and the order of tasks chosen by it)",
+        (true, false) => " (faults chosen by it)",
+        (false, true) => " (the order of tasks chosen by it)",
+        (false, false) => "",
     };
     lines.push(format!(
-        "  herd {herd}: {servers}, {links}, {}; seed {seed}{swarm}{tick}",
+        "  herd {herd}: {servers}, {links}, {}; seed {seed}{chosen}{tick}",
         latencies(trace)
     ));
     lines

@@ -77,6 +77,9 @@ pub struct Scenario {
     pub seed: u64,
     /// Whether its faults are the mixture that the seed chose: see [`swarmed`](Self::swarmed).
     pub swarm: bool,
+    /// Whether the seed decides which of a server's tasks that could go on goes on first. Otherwise they go on in the
+    /// order in which they were woken.
+    pub shuffle: bool,
     /// The step of simulated time: whole milliseconds. All times and latencies are multiples of it.
     pub tick: Duration,
     /// What all clocks show when the run begins.

@@ -30,6 +30,9 @@ pub(super) struct RawScenario {
     pub(super) herd: Option<Located<TextOr<RawHerd>>>,
     /// Where all that is random comes from; 0 by default. The same seed gives the same run.
     pub(super) seed: Option<u64>,
+    /// Whether the seed also decides which of a server's tasks that could go on goes on first; false by default. Without
+    /// it they go on in the order in which they were woken.
+    pub(super) shuffle: Option<bool>,
     /// The step of simulated time, `"1ms"` by default: whole milliseconds, from 1ms to 1s. All
     /// times and latencies must be multiples of it. A coarse tick makes long runs quicker.
     pub(super) tick: Option<Located<DurationText>>,

@@ -228,6 +228,7 @@ fn header(scenario: &Scenario, world: WorldKind) -> Header {
         about: scenario.about.clone(),
         seed: scenario.seed,
         swarm: scenario.swarm,
+        shuffle: scenario.shuffle,
         world: world.name().to_owned(),
         tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
         epoch: scenario.epoch_ns.to_string(),

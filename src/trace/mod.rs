@@ -63,6 +63,9 @@ pub struct Header {
     /// Whether the faults are the mixture that the seed chose, as in a sweep.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub swarm: bool,
+    /// Whether the seed decided which of a server's tasks goes on first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shuffle: bool,
     /// The world in which the scenario ran: `turmoil` if the trace does not say.
     #[serde(default = "turmoil")]
     pub world: String,

@@ -841,8 +841,24 @@ steps = [
     let html = std::fs::read_to_string(&page).expect("it was written");
     assert!(html.contains("herd run --swarm --seed 2 "));
     let shown = herd(&["show", &trace]);
-    assert!(out(&shown).contains("seed 2 (faults chosen by it)"));
+    assert!(out(&shown).contains("seed 2 (faults and the order of tasks chosen by it)"));
     let same = herd(&["diff", &trace, &scenario]);
+    assert_eq!(exit(&same), 0, "{}{}", out(&same), err(&same));
+    // What a trace ran in is what its scenario runs in again.
+    let elsewhere = file("elsewhere.jsonl");
+    let args = [
+        "run",
+        "--once",
+        "--quiet",
+        "--shuffle",
+        "--world",
+        "turmoil",
+        "--trace",
+    ];
+    herd(&[&args[..], &[&elsewhere, "--html", &page, &scenario]].concat());
+    let html = std::fs::read_to_string(&page).expect("it was written");
+    assert!(html.contains("herd run --world turmoil --shuffle --seed 0 "));
+    let same = herd(&["diff", &elsewhere, &scenario]);
     assert_eq!(exit(&same), 0, "{}{}", out(&same), err(&same));
     // Without the flag the trace does not mention the swarm, and the run differs.
     let args = ["run", "--once", "--quiet", "--seed", "2", "--trace"];

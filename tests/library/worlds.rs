@@ -190,3 +190,27 @@ fn a_greeting_from_a_former_life_does_not_keep_the_next_one_out() {
     assert_eq!(trace.events.iter().filter(superseded).count(), 1);
     trace.assert_passed();
 }
+
+/// What happens at one moment comes in another order with another seed, and what comes of it is the same.
+#[test]
+fn the_seed_shuffles_tasks_and_every_shipped_scenario_still_passes() {
+    let order = |trace: &Trace| {
+        let sentences = trace
+            .events
+            .iter()
+            .map(|event| format!("{:?} {:?}", event.who, event.what));
+        sentences.collect::<Vec<_>>()
+    };
+    let (mut other, mut shuffled) = (0, 0);
+    for file in scenarios() {
+        let (mut scenario, _) = Scenario::load(&file).expect("it is valid");
+        let usual = run(&scenario, WorldKind::Packets);
+        scenario.shuffle = true;
+        let trace = run(&scenario, WorldKind::Packets);
+        assert!(trace.header.shuffle && !usual.header.shuffle);
+        trace.assert_passed();
+        shuffled += 1;
+        other += usize::from(order(&trace) != order(&usual));
+    }
+    assert!(other * 2 > shuffled, "{other} of {shuffled}");
+}

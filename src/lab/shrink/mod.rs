@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::files::quoted;
 use crate::scenario::{Action, Expect, Expected, InvariantExpectation, Scenario};
-use crate::sim::{self, Simulator};
+use crate::sim::{self, Simulator, WorldKind};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
 
@@ -52,6 +52,8 @@ pub struct Shrunk {
     pub scenario: Scenario,
     /// The scenario that was shrunk. What is left of it keeps its text in the file.
     pub original: Scenario,
+    /// The world in which it fails.
+    pub world: WorldKind,
     /// How the scenario fails: exactly as the original did.
     pub fingerprint: Fingerprint,
     /// The number of plain steps before shrinking.
@@ -103,7 +105,8 @@ impl Shrunk {
     pub fn file(&self, file: &str) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "# Breaks {}.", self.fingerprint);
-        let _ = writeln!(text, "# Again: herd run {}\n", quoted(file));
+        let world = self.world.flag();
+        let _ = writeln!(text, "# Again: herd run{world} {}\n", quoted(file));
         text + &self.scenario.to_toml_in_layout_of(&self.original)
     }
 }
@@ -162,6 +165,7 @@ pub fn shrink_watched(
     Ok(Shrunk {
         scenario: read_back(&small).unwrap_or(small),
         original: scenario.clone(),
+        world: shrinker.limits.simulator.world,
         fingerprint: shrinker.target,
         before,
         runs: shrinker.runs,

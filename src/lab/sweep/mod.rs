@@ -86,7 +86,8 @@ pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
         keep_going,
         ..
     } = *options;
-    let plan = Plan::new(scenarios, options.seeds.clone(), swarm, paired, keep_going);
+    let plan = Plan::new(scenarios, options.seeds.clone(), swarm, paired, keep_going)
+        .in_world(options.simulator.world);
     let todo = plan.items(Shard::WHOLE);
     let Options {
         threads, simulator, ..
@@ -132,7 +133,7 @@ pub fn run_all(
     outcomes
 }
 
-/// The scenario of a run, with its seed and, in a swarm, its selection of faults.
+/// The scenario of a run, with its seed and, in a swarm, its selection of faults and order of tasks.
 pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
     let (which, seed) = plan.run(item);
     let scenario = scenarios[which].clone().with_seed(seed);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::coverage::CoverageGoal;
 use crate::scenario::Scenario;
 use crate::seed::derive;
+use crate::sim::WorldKind;
 use crate::trace::invariants::Invariant;
 
 /// Everything that the results of a sweep depend on. Two sweeps with equal plans have equal
@@ -21,6 +22,9 @@ pub struct Plan {
     pub scenarios: Vec<Swept>,
     /// The first seed, and the one after the last.
     pub seeds: (u64, u64),
+    /// The world in which all runs: `turmoil` if a result file does not say.
+    #[serde(default = "turmoil")]
+    pub world: WorldKind,
     /// Whether each seed has a mixture of faults of its own.
     pub swarm: bool,
     /// Whether every run is executed twice and compared.
@@ -29,6 +33,10 @@ pub struct Plan {
     pub keep_going: bool,
     /// The coverage that the sweep should reach.
     pub wanted: CoverageGoal,
+}
+
+fn turmoil() -> WorldKind {
+    WorldKind::Turmoil
 }
 
 /// A scenario of a plan.
@@ -87,11 +95,18 @@ impl Plan {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             scenarios: swept.collect(),
             seeds: (seeds.start, seeds.end),
+            world: WorldKind::default(),
             swarm,
             paired,
             keep_going,
             wanted: CoverageGoal::of(scenarios),
         }
+    }
+
+    /// The same plan in a world.
+    #[must_use]
+    pub fn in_world(self, world: WorldKind) -> Self {
+        Self { world, ..self }
     }
 
     /// The number of runs: seeds × scenarios.

@@ -244,7 +244,7 @@ impl Report {
             .collect();
         let (from, to) = self.plan.seeds;
         let swarm = if self.plan.swarm {
-            ", each with faults of its own"
+            ", each with faults and an order of tasks of its own"
         } else {
             ""
         };
@@ -324,8 +324,9 @@ impl Report {
     fn command(&self, verb: &str, run: u64) -> String {
         let (scenario, seed) = self.plan.run(run);
         let swarm = if self.plan.swarm { " --swarm" } else { "" };
+        let world = self.plan.world.flag();
         let file = quoted(&self.plan.scenarios[scenario].file);
-        format!("herd {verb}{swarm} --seed {seed} {file}")
+        format!("herd {verb}{world}{swarm} --seed {seed} {file}")
     }
 
     /// Every situation, and the number of runs in which it occurred.

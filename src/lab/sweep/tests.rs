@@ -1,5 +1,6 @@
 use super::*;
 use crate::node::mistakes::Mistake;
+use crate::sim::WorldKind;
 
 const SHORT: &str = r#"
     title = "Two bad seconds"
@@ -81,6 +82,12 @@ fn a_mistake_is_found_and_its_runs_are_one_group() {
         report
             .to_text()
             .contains("again:  herd run --swarm --seed 0 short.toml")
+    );
+    let plan = report.plan.clone().in_world(WorldKind::Turmoil);
+    let elsewhere = Report { plan, ..report };
+    assert_eq!(
+        elsewhere.again(0),
+        "herd run --world turmoil --swarm --seed 0 short.toml"
     );
 }
 

@@ -21,6 +21,7 @@ impl Scenario {
     pub fn swarmed(&self) -> Self {
         let mut swarmed = self.clone();
         swarmed.swarm = true;
+        swarmed.shuffle = true;
         let mut number = 0;
         for step in &mut swarmed.steps {
             if let Action::Random(random) = &mut step.action {

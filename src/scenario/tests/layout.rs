@@ -85,10 +85,12 @@ fn what_was_drawn_is_written_plainly() {
          lasts = \"1s\", holds = \"100ms\" }]\n",
     )
     .unwrap();
-    let plain = chaos.plain();
+    let plain = chaos.swarmed().plain();
     let text = plain.to_toml_in_layout_of(&chaos);
     let (read, _) = parse(&text).unwrap();
     assert_eq!(read.to_toml(), plain.to_toml());
+    // Its faults are written, and its order of tasks still follows from the seed.
+    assert!(read.shuffle && !read.swarm, "{text}");
     assert!(text.contains("# Chaos.\n"), "{text}");
 }
 

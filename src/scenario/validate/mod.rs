@@ -116,6 +116,7 @@ impl Context<'_> {
             herd: self.herd.clone()?,
             seed: raw.seed.unwrap_or_default(),
             swarm: false,
+            shuffle: raw.shuffle.unwrap_or_default(),
             tick: self.tick?,
             epoch_ns: epoch_ns?,
             link_latency,

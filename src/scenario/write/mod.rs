@@ -85,6 +85,9 @@ impl Scenario {
         }
         line("herd", &herd(&self.herd));
         line("seed", &self.seed.to_string());
+        if self.shuffle {
+            line("shuffle", "true");
+        }
         // Ticks are the affair of one world.
         if self.tick != DEFAULT_TICK {
             line("tick", &duration(self.tick));

@@ -5,6 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
+
 use super::{Faults, Machine};
 use crate::sim::time::elapsed;
 
@@ -12,6 +15,9 @@ use crate::sim::time::elapsed;
 /// the shipped scenarios need some thousands. A task that wakes itself for ever would be polled for
 /// ever, since simulated time waits for it.
 const MOST_POLLS: u64 = 5_000_000;
+
+/// One poll in so many lets all others go first that are ready, where the seed decides the order.
+const WAITS: u32 = 3;
 
 /// The number of polls of a machine's tasks at the current simulated time.
 #[derive(Default)]
@@ -64,7 +70,7 @@ impl<F: Future> Future for Gated<F> {
             return Poll::Pending;
         }
         let now = elapsed().unwrap_or_default();
-        let spins = {
+        let (spins, goes_on) = {
             let mut inner = this.faults.inner();
             let state = &mut inner.machines[this.machine];
             if state.life != this.life {
@@ -76,7 +82,9 @@ impl<F: Future> Future for Gated<F> {
                 return Poll::Pending;
             }
             let too_many = state.polls.are_too_many(now);
-            too_many.then(|| inner.names[this.machine].clone())
+            let waits = |order: &mut ChaCha8Rng| order.random_ratio(1, WAITS);
+            let goes_on = !state.order.as_mut().is_some_and(waits);
+            (too_many.then(|| inner.names[this.machine].clone()), goes_on)
         };
         if let Some(name) = spins {
             panic!(
@@ -85,7 +93,14 @@ impl<F: Future> Future for Gated<F> {
         }
         let task = this.task.as_mut();
         let progress = &this.faults.progress;
-        progress.during(this.machine, now, || task.poll(context))
+        progress.during(this.machine, now, || {
+            if goes_on {
+                task.poll(context)
+            } else {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
     }
 }
 

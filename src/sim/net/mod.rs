@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use rand::rngs::ChaCha8Rng;
 use tokio::sync::Notify;
 
 use super::limit::Progress;
@@ -26,6 +27,7 @@ use crate::journal::EventId;
 use crate::net::{Connection, Net, Proved};
 use crate::protocol::time::Timestamp;
 use crate::scenario::ClockError;
+use crate::seed::stream;
 use clock::Clock;
 use gated::{Gated, Polls};
 use listener::SimListener;
@@ -71,6 +73,8 @@ struct State {
     clock: Clock,
     counts: Counts,
     polls: Polls,
+    /// Decides which of its tasks let others go first, if the seed does.
+    order: Option<ChaCha8Rng>,
 }
 
 /// The impact of a machine's faults so far.
@@ -130,6 +134,13 @@ impl Faults {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the seed decide which of a machine's tasks that could go on goes on first.
+    pub(super) fn shuffle(&self, seed: u64) {
+        for (number, machine) in (0..).zip(&mut self.inner().machines) {
+            machine.order = Some(stream(seed, "order of tasks", number));
+        }
     }
 
     /// The network as `machine` sees it.

@@ -12,6 +12,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::SimError;
 use super::limit::Progress;
 use super::machines::{Machine, Machines};
@@ -22,7 +24,8 @@ use crate::scenario::{Route, Scenario};
 use crate::units::LatencyRange;
 
 /// A kind of world.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WorldKind {
     /// turmoil's hosts: time goes in the scenario's ticks, and its TCP loses nothing.
     Turmoil,
@@ -41,6 +44,14 @@ impl WorldKind {
             Self::Turmoil => "turmoil",
             Self::Packets => "packets",
         }
+    }
+
+    /// The flag of commands that chooses it, with a space before it; empty for the default.
+    pub fn flag(self) -> String {
+        if self == Self::default() {
+            return String::new();
+        }
+        format!(" --world {self}")
     }
 
     /// The sockets of a world, and what makes the world when there are programs that use them.
