@@ -3,6 +3,7 @@
 //! A world is a file (or a folder) here that implements [`World`] and [`Sockets`]. The driver of steps, the recorder,
 //! the judge and the reports know these and no engine.
 
+mod cuts;
 pub(super) mod packets;
 pub(super) mod turmoil;
 mod wires;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use turmoil::{Protocol, Segment, Sim};
 
 use super::Wire;
+use super::cuts::{Cuts, pair};
 use crate::journal::EventId;
 use crate::scenario::{Action, Operation, Scenario};
 use crate::sim::machines::{Machine, Machines};
@@ -36,8 +37,7 @@ struct Message {
 
 /// The messages in flight between machines with cuts.
 pub(super) struct Wires {
-    /// The directions that each fault still cuts, by the event of its beginning.
-    cuts: Vec<(EventId, Vec<Wire>)>,
+    cuts: Cuts,
     machines: Machines,
     tick: Duration,
     /// The pairs of machines that any step cuts off from each other, each with the smaller index
@@ -47,10 +47,6 @@ pub(super) struct Wires {
     by_hand: BTreeSet<Wire>,
     addresses: BTreeMap<IpAddr, Machine>,
     under_way: BTreeMap<Key, Message>,
-}
-
-const fn pair((a, b): Wire) -> Wire {
-    if a < b { (a, b) } else { (b, a) }
 }
 
 impl Wires {
@@ -67,7 +63,7 @@ impl Wires {
             });
         let watched = cut.flatten().map(|way| pair(machines.wire(way))).collect();
         Self {
-            cuts: Vec::new(),
+            cuts: Cuts::default(),
             machines,
             tick: scenario.tick,
             watched,
@@ -84,16 +80,12 @@ impl Wires {
                 self.hold(sim, wire);
             }
         }
-        self.cuts.push((fault, wires.to_vec()));
+        self.cuts.cut(fault, wires);
     }
 
     /// Heals directions that this fault cut.
     pub(super) fn heal(&mut self, fault: EventId, wires: &[Wire]) {
-        let cuts = self.cuts.iter_mut();
-        for (_, cut) in cuts.filter(|(event, _)| *event == fault) {
-            cut.retain(|wire| !wires.contains(wire));
-        }
-        self.cuts.retain(|(_, cut)| !cut.is_empty());
+        self.cuts.heal(fault, wires);
     }
 
     /// Holds the links of `machine` again, after the simulation lost that with the machine's crash.
@@ -152,14 +144,15 @@ impl Wires {
                 return false;
             }
             let (a, b) = wire;
+            // A SYN is also held back if its answer could not return.
+            let ways = [(a, b), (b, a)];
+            let ways = if connects { &ways[..] } else { &ways[..1] };
             let mut waits = false;
-            for (fault, cut) in &self.cuts {
-                // A SYN is also held back if its answer could not return.
-                let holds = cut.contains(&(a, b)) || connects && cut.contains(&(b, a));
-                waits |= holds;
-                if holds && !message.counted_for.contains(fault) {
-                    message.counted_for.push(*fault);
-                    faults.hold_up(*fault);
+            for fault in self.cuts.of(ways) {
+                waits = true;
+                if !message.counted_for.contains(&fault) {
+                    message.counted_for.push(fault);
+                    faults.hold_up(fault);
                 }
             }
             !waits

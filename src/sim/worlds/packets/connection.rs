@@ -28,7 +28,7 @@ pub(super) type End = usize;
 pub(super) enum Segment {
     Syn,
     SynAck,
-    /// The receiver has taken so many bytes, and has room for so many more.
+    /// The receiver has taken `bytes`, and has room for `window` more.
     Ack {
         bytes: usize,
         window: usize,

@@ -12,6 +12,7 @@ use crate::seed::stream;
 use crate::sim::machines::Machines;
 use crate::sim::net::Faults;
 use crate::sim::worlds::Wire;
+use crate::sim::worlds::cuts::{Cuts, pair};
 use crate::units::LatencyRange;
 
 /// The shortest time after which a lost segment is sent again, beside a round trip: Linux's `TCP_RTO_MIN`.
@@ -98,14 +99,9 @@ pub(super) struct Links {
     /// A random stream for each direction, so that nothing elsewhere changes what it draws.
     streams: BTreeMap<Wire, ChaCha8Rng>,
     seed: u64,
-    /// The directions that each fault still cuts, by the event of its beginning.
-    cuts: Vec<(EventId, Vec<Wire>)>,
+    cuts: Cuts,
     faults: Faults,
     settled: Duration,
-}
-
-const fn pair((a, b): Wire) -> Wire {
-    if a < b { (a, b) } else { (b, a) }
 }
 
 impl Links {
@@ -127,7 +123,7 @@ impl Links {
             ranges,
             streams: BTreeMap::new(),
             seed: scenario.seed,
-            cuts: Vec::new(),
+            cuts: Cuts::default(),
             faults,
             settled: Duration::ZERO,
         }
@@ -175,32 +171,26 @@ impl Links {
     }
 
     pub(super) fn cut(&mut self, fault: EventId, wires: &[Wire]) {
-        self.cuts.push((fault, wires.to_vec()));
+        self.cuts.cut(fault, wires);
     }
 
     pub(super) fn heal(&mut self, fault: EventId, wires: &[Wire]) {
-        let cuts = self.cuts.iter_mut();
-        for (_, cut) in cuts.filter(|(event, _)| *event == fault) {
-            cut.retain(|wire| !wires.contains(wire));
-        }
-        self.cuts.retain(|(_, cut)| !cut.is_empty());
+        self.cuts.heal(fault, wires);
     }
 
     /// Whether a direction is cut.
     pub(super) fn is_cut(&self, wire: Wire) -> bool {
-        self.cuts.iter().any(|(_, cut)| cut.contains(&wire))
+        self.cuts.of(&[wire]).next().is_some()
     }
 
     /// Whether a segment that would arrive now is lost. A message counts for each cut that loses it, once.
     pub(super) fn loses(&self, wire: Wire, is_message: bool, loss: &mut Loss) -> bool {
         let mut is_lost = false;
-        for (fault, cut) in &self.cuts {
-            if cut.contains(&wire) {
-                is_lost = true;
-                if is_message && !loss.counted_for.contains(fault) {
-                    loss.counted_for.push(*fault);
-                    self.faults.hold_up(*fault);
-                }
+        for fault in self.cuts.of(&[wire]) {
+            is_lost = true;
+            if is_message && !loss.counted_for.contains(&fault) {
+                loss.counted_for.push(fault);
+                self.faults.hold_up(fault);
             }
         }
         is_lost

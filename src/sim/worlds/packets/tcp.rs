@@ -270,7 +270,7 @@ impl Systems {
         Ok(())
     }
 
-    /// Closes an end as `close` does: in good order, but if there are bytes that the program did not read.
+    /// Closes an end as `close` does: gracefully, or by a reset if there are bytes that the program did not read.
     pub(super) fn close(&mut self, id: ConnectionId, end: End) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;

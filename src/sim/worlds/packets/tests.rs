@@ -86,7 +86,7 @@ fn write(systems: &mut Systems, id: ConnectionId, end: End, bytes: &[u8]) -> usi
     }
 }
 
-/// Up to so many bytes that the program of an end reads now; `None` if it would wait.
+/// Up to `most` bytes that the program of an end reads now; `None` if it would wait.
 fn read(
     systems: &mut Systems,
     id: ConnectionId,
