@@ -18,8 +18,8 @@ use crate::trace::Trace;
 /// Compares events, not text: the path, hops, delay and messages of each update, the answers to
 /// clients, the faults, the expectations that passed, the states of links, and the records that
 /// servers hold at the end. Each side is a trace that `herd run --json` or `--trace` wrote, or a
-/// scenario, which is run now. A scenario that is compared with a trace runs with the seed and
-/// `--swarm` of the trace.
+/// scenario, which is run now. A scenario that is compared with a trace runs with the seed,
+/// `--swarm`, `--shuffle` and `--world` of the trace.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

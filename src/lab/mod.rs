@@ -1,5 +1,5 @@
 //! Tools that run a herd many times: all delivery orders (`explore`), many seeds (`sweep`), all
-//! failure sets (`survey`), and a failing run made small (`shrink`).
+//! failure sets (`survey`), and a failing run shrunk (`shrink`).
 
 pub mod explore;
 pub mod model;

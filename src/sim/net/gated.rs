@@ -16,7 +16,7 @@ use crate::sim::time::elapsed;
 /// ever, since simulated time waits for it.
 const MOST_POLLS: u64 = 5_000_000;
 
-/// One poll in so many lets all others go first that are ready, where the seed decides the order.
+/// Where the seed decides the order of tasks, one poll in N, on average, lets all other ready tasks go first.
 const WAITS: u32 = 3;
 
 /// The number of polls of a machine's tasks at the current simulated time.
