@@ -1,6 +1,6 @@
 //! What proves nothing: a run in which nothing was put to the test that a scenario is about.
 
-use super::super::Mode;
+use super::super::{Mode, WorldKind};
 use super::Judge;
 use crate::journal::{Event, EventKind};
 use crate::scenario::{Action, Scenario, failed, nanos};
@@ -9,9 +9,11 @@ use crate::trace::{Judgement, Trace};
 
 /// A run as its invariants look at it.
 pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace, by_hand: bool) -> Run<'a> {
+    let world = trace.header.world.parse().ok();
     let patience = Patience {
         heartbeat: nanos(scenario.timing.heartbeat),
         hello: nanos(scenario.timing.hello_deadline),
+        resend: world.and_then(WorldKind::resend).map(nanos),
     };
     Run {
         header: &trace.header,

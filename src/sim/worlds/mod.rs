@@ -47,6 +47,14 @@ impl WorldKind {
         }
     }
 
+    /// After what time a lost segment is sent again at the earliest, if its network loses any.
+    pub(super) const fn resend(self) -> Option<Duration> {
+        match self {
+            Self::Turmoil => None,
+            Self::Packets => Some(packets::LEAST_TIMEOUT),
+        }
+    }
+
     /// The flag of commands that chooses it, with a space before it; empty for the default.
     pub fn flag(self) -> String {
         if self == Self::default() {

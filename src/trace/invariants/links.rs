@@ -299,8 +299,13 @@ impl<'a> Stops<'a> {
     }
 }
 
-/// When a fault began and ended.
-type Interval = (u64, u64);
+/// When a fault began and ended, and whether segments were lost meanwhile.
+#[derive(Clone, Copy)]
+struct Interval {
+    begin: u64,
+    end: u64,
+    loses: bool,
+}
 
 /// The faults and latencies between two neighbours, as far as one of them may still depend on
 /// these.
@@ -317,6 +322,8 @@ struct Ways<'a> {
     ways: BTreeMap<(&'a str, &'a str), Way>,
     /// What the ticks of simulated time add to a message's time.
     ticks: u64,
+    /// See [`Patience::resend`].
+    resend: Option<u64>,
 }
 
 impl<'a> Ways<'a> {
@@ -324,6 +331,7 @@ impl<'a> Ways<'a> {
         let mut all = Self {
             ways: BTreeMap::new(),
             ticks: run.header.tick.saturating_mul(TICKS),
+            resend: run.patience.and_then(|patience| patience.resend),
         };
         for link in &run.header.links {
             all.slow((&link.a, &link.b), 0, &link.latency);
@@ -355,7 +363,12 @@ impl<'a> Ways<'a> {
                 };
                 let name = |id| &*run.herd.server(id).name;
                 for other in run.herd.neighbours(id) {
-                    let when = (fault.begin.at, until(fault.end));
+                    // The system of a frozen server still acknowledges what arrives.
+                    let when = Interval {
+                        begin: fault.begin.at,
+                        end: until(fault.end),
+                        loses: false,
+                    };
                     self.broken((name(id), name(other)), when);
                 }
             }
@@ -367,7 +380,12 @@ impl<'a> Ways<'a> {
                     *end = (*end).max(until(part.end));
                 }
                 for (both, end) in pairs {
-                    self.broken(both, (fault.begin.at, end));
+                    let when = Interval {
+                        begin: fault.begin.at,
+                        end,
+                        loses: true,
+                    };
+                    self.broken(both, when);
                 }
             }
             // A server that is gone has closed the connection. Resets and latencies are checked
@@ -395,23 +413,52 @@ impl<'a> Ways<'a> {
             way.latency.pop_front();
         }
         // A fault that lasts may stand before one that is over.
-        let begun = way.broken.partition_point(|(begin, _)| *begin <= before);
+        let begun = way.broken.partition_point(|when| when.begin <= before);
         let lasting: Vec<Interval> = (way.broken.drain(..begun))
-            .filter(|(_, end)| *end >= before)
+            .filter(|when| when.end >= before)
             .collect();
         for interval in lasting.into_iter().rev() {
             way.broken.push_front(interval);
         }
     }
 
-    /// For how long, in all, faults delayed messages between the two from one moment to another.
-    fn delay(&self, way: (&'a str, &'a str), from: u64, to: u64) -> u64 {
-        let broken = self.ways.get(&way).map(|way| way.broken.iter());
-        let begun = broken.into_iter().flatten();
-        let begun = begun.take_while(|(begin, _)| *begin <= to);
-        begun.fold(0, |delay, &(begin, end)| {
-            delay.saturating_add(end.min(to).saturating_sub(begin.max(from)))
-        })
+    /// For how long, in all, faults can have delayed messages between the two from one moment to another.
+    ///
+    /// A segment that is lost is sent again after a time-out that doubles each time. So the next attempt comes as long
+    /// after the last one as that came after the first, and a time-out more; if there is another cut by then, it is
+    /// lost again. In a silence that is one segment, since everything behind it waits for it.
+    fn delay(&self, between: (&'a str, &'a str), from: u64, to: u64) -> u64 {
+        let Some(way) = self.ways.get(&between) else {
+            return 0;
+        };
+        let longest = way.longest();
+        let mut delay: u64 = 0;
+        // The losses of one segment: when it was sent first, when the first of them began, and when it arrives.
+        let mut losses: Option<(u64, u64, u64)> = None;
+        let spent = |(_, begin, arrives): (u64, u64, u64)| arrives.min(to) - begin;
+        for when in way.broken.iter().take_while(|when| when.begin <= to) {
+            if when.end < from {
+                continue;
+            }
+            let begin = when.begin.max(from);
+            let Some(resend) = self.resend.filter(|_| when.loses) else {
+                delay = delay.saturating_add(when.end.min(to) - begin);
+                continue;
+            };
+            let (sent, begin, before) = match losses {
+                Some(one) if begin <= one.2 => one,
+                other => {
+                    delay = delay.saturating_add(other.map_or(0, spent));
+                    (from.max(begin.saturating_sub(longest)), begin, begin)
+                }
+            };
+            let timeout = resend.saturating_add(longest.saturating_mul(2));
+            let attempt =
+                (when.end.saturating_add(when.end.saturating_sub(sent))).saturating_add(timeout);
+            let arrives = attempt.saturating_add(longest).max(before);
+            losses = Some((sent, begin, arrives));
+        }
+        delay.saturating_add(losses.map_or(0, spent))
     }
 
     /// The least and the greatest latency of messages that arrived from this moment on.

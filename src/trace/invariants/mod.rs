@@ -88,6 +88,9 @@ pub struct Patience {
     pub heartbeat: u64,
     /// The deadline of a greeting, after which the connection closes.
     pub hello: u64,
+    /// After what time a lost segment is sent again at the earliest; twice that the next time, and so on. `None` in a
+    /// world whose network loses nothing.
+    pub resend: Option<u64>,
 }
 
 impl Patience {
@@ -95,6 +98,7 @@ impl Patience {
     pub const ENDLESS: Self = Self {
         heartbeat: u64::MAX,
         hello: u64::MAX,
+        resend: None,
     };
 }
 

@@ -58,6 +58,7 @@ fn violations(invariant: Invariant, trace: &Trace) -> Vec<Violation> {
         patience: Some(Patience {
             heartbeat: 2_000_000_000,
             hello: 2_000_000_000,
+            resend: Some(200_000_000),
         }),
     })
 }

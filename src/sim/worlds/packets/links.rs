@@ -16,7 +16,7 @@ use crate::sim::worlds::cuts::{Cuts, pair};
 use crate::units::LatencyRange;
 
 /// The shortest time after which a lost segment is sent again, beside a round trip: Linux's `TCP_RTO_MIN`.
-const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
+pub(in crate::sim::worlds) const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The time after which a lost SYN is sent again: Linux's `TCP_TIMEOUT_INIT`.
 pub(super) const SYN_TIMEOUT: Duration = Duration::from_secs(1);

@@ -35,6 +35,7 @@ use crate::sim::net::Faults;
 use crate::sim::time::follow;
 use crate::sim::{SimError, failed};
 use crate::units::LatencyRange;
+pub(super) use links::LEAST_TIMEOUT;
 use links::Links;
 pub(super) use sockets::SegmentSockets;
 use sockets::Shared;

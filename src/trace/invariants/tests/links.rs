@@ -5,6 +5,7 @@ use super::*;
 const HALF_A_SECOND: Patience = Patience {
     heartbeat: 500_000_000,
     hello: 2_000_000_000,
+    resend: Some(200_000_000),
 };
 
 fn links(trace: &Trace, patience: Option<Patience>) -> Vec<Violation> {
@@ -108,6 +109,27 @@ fn a_fault_that_is_too_short_or_elsewhere_explains_nothing() {
         }
     }
     assert!(!links(&elsewhere, Some(HALF_A_SECOND)).is_empty());
+}
+
+/// Each cut is short, but what the first loses is sent again into the others, later each time.
+#[test]
+fn a_line_that_is_lost_again_and_again_explains_a_silence_longer_than_all_cuts() {
+    let cut = |from: &str, to: &str| {
+        format!(
+            r#"{{ at = "{from}", partition = "Juzang-Riley" }}, {{ at = "{to}", heal = "all" }},"#
+        )
+    };
+    let cuts = [("1s", "1150ms"), ("1250ms", "1400ms"), ("1700ms", "1850ms")];
+    let trace = broken(&cuts.map(|(from, to)| cut(from, to)).concat());
+    let is_down = |event: &Event| matches!(event.what, EventKind::LinkDown { .. });
+    assert!(trace.events.iter().any(is_down));
+    assert_eq!(links(&trace, Some(HALF_A_SECOND)), []);
+    // In a network that sends nothing again, 450 ms of cuts would not explain it.
+    let lossless = Patience {
+        resend: None,
+        ..HALF_A_SECOND
+    };
+    assert!(!links(&trace, Some(lossless)).is_empty());
 }
 
 #[test]
