@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::lanes::Lanes;
-use crate::journal::{Event, EventKind};
+use crate::journal::{Event, EventKind, arrows};
 use crate::trace::Trace;
 use crate::trace::faults::{self, Faults, Kind};
 
@@ -27,6 +27,8 @@ pub enum FaultClass {
     Cut,
     /// Links take longer than usual.
     Slow,
+    /// The network does something to packets: it loses some, for instance.
+    Impaired,
     /// Connections were reset. This fault has no duration.
     Severed,
 }
@@ -97,6 +99,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
         Kind::Cut => (FaultClass::Cut, String::new()),
         Kind::Sever => (FaultClass::Severed, String::new()),
         Kind::Slow => (FaultClass::Slow, String::new()),
+        Kind::Impaired => (FaultClass::Impaired, String::new()),
     };
     let whole = Fault {
         kind,
@@ -147,6 +150,9 @@ fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<Pair>) -> String {
                 "slow, {latency}: {}",
                 between.collect::<Vec<_>>().join(", ")
             )
+        }
+        EventKind::Impaired { how, .. } => {
+            format!("{how}: {}", arrows(&pairs))
         }
         _ => lower(&EventKind::Severed { pairs }),
     }

@@ -168,7 +168,9 @@ impl<'a> Reasons<'a> {
                 refuses && [begin, end].iter().any(|at| self.lacks_a_link(fault, *at))
             }
             // A fault without pairs is between a server and something that is no server.
-            FaultClass::Cut | FaultClass::Slow | FaultClass::Severed if fault.pairs.is_empty() => {
+            FaultClass::Cut | FaultClass::Slow | FaultClass::Impaired | FaultClass::Severed
+                if fault.pairs.is_empty() =>
+            {
                 false
             }
             _ if fault.pairs.is_empty() => fault.overlaps(begin, end) && touches(fault, &way),
@@ -238,6 +240,7 @@ impl<'a> Reasons<'a> {
             FaultClass::Skewed => format!("the clock of {name} was wrong"),
             FaultClass::Cut => format!("the path was cut ({})", pairs()),
             FaultClass::Slow => format!("the path was slow ({})", pairs()),
+            FaultClass::Impaired => format!("the network {}", fault.label),
             FaultClass::Severed => format!("connections were reset ({})", pairs()),
         }
     }

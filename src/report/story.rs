@@ -191,6 +191,8 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Healed { .. }
             | EventKind::Severed { .. }
             | EventKind::Slowed { .. }
+            | EventKind::Impaired { .. }
+            | EventKind::Repaired { .. }
             | EventKind::Skewed { .. }
             | EventKind::Chose { .. }
             | EventKind::Affected { .. }

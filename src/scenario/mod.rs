@@ -41,7 +41,7 @@ pub(crate) use expects::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
 };
 pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
-pub use operation::{Condition, Operation};
+pub use operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
 pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};

@@ -344,6 +344,10 @@ impl Driver<'_> {
                 self.breaker.slow(&routes, latency, &origin);
                 self.world.delay(&routes, latency);
             }
+            Operation::Impair(ways, impairment) => {
+                let (fault, wires) = self.breaker.impair(&ways, impairment, origin);
+                self.world.impair(fault, &wires, impairment);
+            }
             Operation::SetClock(clocked, skewed) => {
                 self.breaker.skew(&clocked, skewed, now, origin);
             }

@@ -11,7 +11,7 @@ use super::worlds::Wire;
 use crate::herd::{Name, ServerId};
 use crate::journal::{Actor, EventId, EventKind};
 use crate::scenario::{
-    ClockError, ClockOwner, Condition, Direction, Party, Route, Scenario, Usual,
+    ClockError, ClockOwner, Condition, Direction, Impairment, Party, Route, Scenario, Usual, nanos,
 };
 use crate::units::LatencyRange;
 
@@ -37,6 +37,8 @@ enum Kind {
     /// The routes that the fault still slows, each with the number of messages on it before the
     /// fault.
     Slow(BTreeMap<Route, u64>),
+    /// An impairment of this name, and the directions that it still impairs.
+    Impaired(&'static str, Vec<Wire>),
     Skew(ClockOwner),
     Moment,
 }
@@ -379,6 +381,47 @@ impl Breaker {
             }
         }
         self.end(|kind| matches!(kind, Kind::Slow(slow) if slow.is_empty()));
+    }
+
+    /// Impairs directions, or ends that: the fault, and what the world must impair. A direction has one impairment of
+    /// each kind, so another one ends what was there.
+    pub(super) fn impair(
+        &mut self,
+        ways: &[Direction],
+        impairment: Impairment,
+        origin: Origin,
+    ) -> (EventId, Vec<Wire>) {
+        let ways = self.machines.existing(ways);
+        let wires: Vec<Wire> = ways.iter().map(|&way| self.machines.wire(way)).collect();
+        let name = impairment.name();
+        let is_there = |kind: &Kind| matches!(kind, Kind::Impaired(other, on) if *other == name && on.iter().any(|wire| wires.contains(wire)));
+        let begun = self.begun(is_there);
+        let (ways, fault) = (self.names(&ways), name.into());
+        let what = if impairment.is_none() {
+            EventKind::Repaired { ways, fault }
+        } else {
+            EventKind::Impaired {
+                ways,
+                fault,
+                how: impairment.to_string().into(),
+                adds: nanos(impairment.adds()),
+                loses: impairment.loses(),
+            }
+        };
+        let event = self.tell(Actor::Network, begun, what);
+        for fault in &mut self.active {
+            if let Kind::Impaired(other, on) = &mut fault.kind
+                && *other == name
+            {
+                on.retain(|wire| !wires.contains(wire));
+            }
+        }
+        self.end(|kind| matches!(kind, Kind::Impaired(_, on) if on.is_empty()));
+        if !impairment.is_none() {
+            let kind = Kind::Impaired(name, wires.clone());
+            self.begin(origin, event, kind, Measure::Packets(event));
+        }
+        (event, wires)
     }
 
     /// Moves a clock by this number of nanoseconds; its drift stays.

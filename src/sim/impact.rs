@@ -100,6 +100,8 @@ pub(super) enum Measure {
     Stopped(Machine),
     /// Messages that the fault with this event holds up.
     HeldUp(EventId),
+    /// Packets to which the impairment with this event does something.
+    Packets(EventId),
     /// Messages, which are counted as they are held back or sent.
     Messages,
     /// The impact of the fault's parts.
@@ -116,6 +118,7 @@ impl Measure {
             Self::Refused(..) | Self::Lost(..) | Self::Once(_) => "connections",
             Self::Stopped(_) => "wake-ups",
             Self::Messages | Self::HeldUp(_) => "messages",
+            Self::Packets(_) => "packets",
             Self::Parts => "",
             Self::ServerClock(_) | Self::ClientClock(_) => "readings",
         }
@@ -138,7 +141,7 @@ impl Measure {
                 counts.refused + counts.given_up
             }
             Self::Stopped(machine) => faults.counts(*machine).stopped,
-            Self::HeldUp(fault) => faults.held_up(*fault),
+            Self::HeldUp(fault) | Self::Packets(fault) => faults.held_up(*fault),
             Self::ServerClock(machine) => faults.counts(*machine).clock_reads,
             Self::ClientClock(name) => faults.client_reads(name),
             Self::Once(_) | Self::Messages | Self::Parts => 0,

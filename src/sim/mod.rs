@@ -64,6 +64,17 @@ pub enum SimError {
         /// What the second run has there.
         second: String,
     },
+    /// The scenario has a fault that there is not in the world in which it was to run.
+    #[error(
+        "the world `{world}` has no `{fault}`, as nothing gets lost or late there; run the scenario in `{}`",
+        WorldKind::Packets
+    )]
+    Lacks {
+        /// The kind of the fault.
+        fault: &'static str,
+        /// The world.
+        world: WorldKind,
+    },
     /// The run took longer than its [`Simulator`] allows. Most likely a server spins.
     #[error(
         "the run was left behind after {limit} (seed {seed}, at {at} of simulated time, while {who} was running): {why}; one that \
@@ -154,6 +165,10 @@ fn here(
     (world, server): (WorldKind, &Server),
     progress: &Arc<Progress>,
 ) -> Result<Trace, SimError> {
+    if let Some(kind) = world.lacks(scenario) {
+        let fault = kind.name;
+        return Err(SimError::Lacks { fault, world });
+    }
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
     let execution = driver::execute(scenario, mocks, (world, server), chooser, progress)?;

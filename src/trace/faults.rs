@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Cut,
     Sever,
     Slow,
+    Impaired,
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             EventKind::Cut { .. } => Self::Cut,
             EventKind::Severed { .. } => Self::Sever,
             EventKind::Slowed { .. } => Self::Slow,
+            EventKind::Impaired { .. } => Self::Impaired,
             _ => return None,
         })
     }
@@ -136,6 +138,7 @@ fn ends_a_part(event: &Event) -> bool {
 /// The pairs that an event affects, if it affects pairs.
 fn parts(begin: &Event) -> Vec<Part<'_>> {
     let (EventKind::Cut { ways: pairs }
+    | EventKind::Impaired { ways: pairs, .. }
     | EventKind::Severed { pairs }
     | EventKind::Slowed { links: pairs, .. }) = &begin.what
     else {
@@ -146,7 +149,7 @@ fn parts(begin: &Event) -> Vec<Part<'_>> {
 }
 
 /// Ends parts of earlier faults. The cause of a heal is the cut that it heals. A link has one
-/// latency, so a new one ends the one before.
+/// latency, and a direction one impairment of each kind, so a new one ends the one before.
 fn end_parts<'a>(all: &mut BTreeMap<EventId, Fault<'a>>, event: &'a Event) {
     let end = |fault: &mut Fault<'a>, pairs: &[(Arc<str>, Arc<str>)]| {
         let named = |pair: Pair<'_>| pairs.iter().any(|(a, b)| (&**a, &**b) == pair);
@@ -159,6 +162,15 @@ fn end_parts<'a>(all: &mut BTreeMap<EventId, Fault<'a>>, event: &'a Event) {
         EventKind::Healed { ways } => {
             if let Some(cut) = event.cause.and_then(|cause| all.get_mut(&cause)) {
                 end(cut, ways);
+            }
+        }
+        EventKind::Impaired { ways, fault, .. } | EventKind::Repaired { ways, fault } => {
+            let is_same = |other: &Fault<'_>| match &other.begin.what {
+                EventKind::Impaired { fault: name, .. } => name == fault,
+                _ => false,
+            };
+            for impaired in all.values_mut().filter(|other| is_same(other)) {
+                end(impaired, ways);
             }
         }
         EventKind::Slowed { links, .. } => {

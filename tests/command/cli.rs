@@ -874,6 +874,15 @@ steps = [
     assert!(!out(&viewed).contains("herd run --s"));
 }
 
+#[test]
+fn a_world_without_packets_refuses_what_happens_to_them() {
+    let ran = herd(&["run", "--world", "turmoil", "scenarios/faults/lose.toml"]);
+    let said = err(&ran);
+    assert!(said.contains("the world `turmoil` has no `lose`"), "{said}");
+    assert!(said.contains("run the scenario in `packets`"), "{said}");
+    assert_eq!(exit(&ran), 3, "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn the_exit_code_is_the_verdicts_whoever_reads_the_output() {

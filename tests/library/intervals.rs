@@ -53,6 +53,17 @@ const WORDS: &[&str] = &[
     "slow = \"all\", latency = \"20ms\"",
     "slow = \"clients\", latency = \"50ms\"",
     "slow = \"clients\", latency = \"5ms\"",
+    "lose = \"{link}\", percent = 20",
+    "lose = \"{way}\", percent = 40",
+    "lose = \"{link}\", percent = 0",
+    "lose = \"{way}\", percent = 0",
+    "duplicate = [\"{way}\", \"clients>{server}\"], percent = 40",
+    "duplicate = \"{server}\", percent = 0",
+    "reorder = \"{way}\", percent = 40, late = \"100ms\"",
+    "delay = \"{way}\", extra = \"10ms..300ms\"",
+    "delay = \"{link}\", extra = \"0s\"",
+    "limit = \"{way}\", bandwidth = 1, queue = 2",
+    "limit = \"{link}\", bandwidth = 0",
     "sever = \"{link}\"",
     "crash = \"{server}\"",
     "restart = \"{server}\"",
@@ -72,6 +83,7 @@ const WORDS: &[&str] = &[
 fn example(kind: FaultKind) -> String {
     let code = kind.example.split('`').nth(1).expect("an example is code");
     let code = code.replace("Riley-Juzang", "{link}");
+    let code = code.replace("Riley>Juzang", "{way}");
     code.replace("Juzang", "{server}")
         .replace("Riley", "{server}")
 }
@@ -92,6 +104,7 @@ fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
         let servers = ["A", "B", "C", "D"];
         let step = words[word % words.len()]
             .replace("{link}", links[place % links.len()])
+            .replace("{way}", &links[place % links.len()].replace('-', ">"))
             .replace("{server}", servers[place % servers.len()])
             .replace("{other}", ["B", "D"][place % 2]);
         let mut tried = steps.clone();
@@ -111,6 +124,8 @@ fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
 struct Wrong {
     cut: BTreeSet<(String, String)>,
     slow: BTreeSet<(String, String)>,
+    /// What happens to packets, by direction.
+    impaired: BTreeSet<(String, String, String)>,
     down: BTreeSet<String>,
     frozen: BTreeSet<String>,
     refusing: BTreeSet<String>,
@@ -188,6 +203,8 @@ struct Count<'a> {
     cuts: BTreeMap<(String, String), i32>,
     /// When each party was last killed.
     killed: BTreeMap<Party, Duration>,
+    /// A direction has one impairment of each kind: what it does, by the kind and the direction.
+    impaired: BTreeMap<(&'static str, String, String), String>,
     wrong: Wrong,
 }
 
@@ -197,6 +214,7 @@ impl<'a> Count<'a> {
             scenario,
             cuts: BTreeMap::new(),
             killed: BTreeMap::new(),
+            impaired: BTreeMap::new(),
             wrong: Wrong::default(),
         }
     }
@@ -266,6 +284,18 @@ impl<'a> Count<'a> {
                     }
                 }
             }
+            Operation::Impair(ways, impairment) => {
+                let kind = impairment.name();
+                for way in ways {
+                    let (a, b) = self.both(*way);
+                    let way = (kind, a, b);
+                    if impairment.is_none() {
+                        self.impaired.remove(&way);
+                    } else {
+                        self.impaired.insert(way, impairment.to_string());
+                    }
+                }
+            }
             Operation::SetClock(ClockOwner::Server(id), skewed)
                 if *skewed == ClockError::default() =>
             {
@@ -285,6 +315,9 @@ impl<'a> Count<'a> {
         let mut now = self.wrong.clone();
         // No client sends WHATSAT, so Places is not among the lanes.
         let there = |(a, b): &(String, String)| a != "places" && b != "places";
+        let impaired = self.impaired.iter();
+        let impaired = impaired.map(|((_, a, b), how)| (how.clone(), a.clone(), b.clone()));
+        now.impaired = (impaired.filter(|(_, a, b)| there(&(a.clone(), b.clone())))).collect();
         let open = (self.cuts.iter()).filter(|(way, count)| **count > 0 && there(way));
         now.cut = open.map(|(way, _)| way.clone()).collect();
         now
@@ -306,6 +339,12 @@ fn drawn(run: &Run, at: u64) -> Wrong {
             FaultClass::Skewed => wrong.skewed.extend(servers),
             FaultClass::Cut => wrong.cut.extend(pairs),
             FaultClass::Slow => wrong.slow.extend(pairs),
+            FaultClass::Impaired => {
+                let how = fault.label.split(": ").next().unwrap_or_default();
+                wrong
+                    .impaired
+                    .extend(pairs.map(|(a, b)| (how.to_owned(), a, b)));
+            }
             FaultClass::Severed => panic!("it takes no time: {fault:?}"),
         }
     }
@@ -388,6 +427,7 @@ fn agree(scenario: &Scenario) {
         does_what_it_says(&trace, from, to, &wrong);
         // Pictures show servers, but not clients.
         wrong.cut.retain(|(a, b)| a != "clients" && b != "clients");
+        (wrong.impaired).retain(|(_, a, b)| a != "clients" && b != "clients");
         assert_eq!(
             drawn(run, from + (to - from) / 2),
             wrong,

@@ -213,6 +213,8 @@ fn samples() -> Vec<EventKind<'static>> {
         Healed { ways: ways() };
         Severed { pairs: [way()] };
         Slowed { links: [way()], latency };
+        Impaired { ways: ways(), fault, how, adds: u64s, loses };
+        Repaired { ways: ways(), fault };
         Skewed { by: nanos(), drift: nanos() };
         Chose { step: any_text() };
         Affected { count: u64s, of: units(), lasts };

@@ -21,6 +21,8 @@ impl EventKind<'_> {
                 | Self::Healed { .. }
                 | Self::Severed { .. }
                 | Self::Slowed { .. }
+                | Self::Impaired { .. }
+                | Self::Repaired { .. }
                 | Self::Skewed { .. }
         )
     }
@@ -65,6 +67,8 @@ impl EventKind<'_> {
             Self::Healed { .. } => "healed",
             Self::Severed { .. } => "severed",
             Self::Slowed { .. } => "slowed",
+            Self::Impaired { .. } => "impaired",
+            Self::Repaired { .. } => "repaired",
             Self::Skewed { .. } => "skewed",
             Self::Chose { .. } => "chose",
             Self::Affected { .. } => "affected",

@@ -24,6 +24,8 @@ use crate::protocol::client::Refusal;
 
 pub use text::{RecordText, Text};
 pub use why::CloseReason;
+#[cfg(feature = "sim")]
+pub(crate) use words::arrows;
 
 /// An event's number in its journal: 1, 2, 3 and so on, in the order in which things happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -344,6 +346,26 @@ pub enum EventKind<'a> {
         links: Vec<(Arc<str>, Arc<str>)>,
         /// The new latency of a message.
         latency: Cow<'a, str>,
+    },
+    /// The harness impaired the network in these directions: it loses packets there, for instance.
+    Impaired {
+        /// Each direction, from one machine to another.
+        ways: Vec<(Arc<str>, Arc<str>)>,
+        /// The kind of the fault. A direction has one of each kind; another one replaces it.
+        fault: Cow<'a, str>,
+        /// What the network does to packets, in words.
+        how: Cow<'a, str>,
+        /// By how many nanoseconds a packet that arrives can be late.
+        adds: u64,
+        /// Whether packets get lost.
+        loses: bool,
+    },
+    /// The harness ended an impairment of the network in these directions.
+    Repaired {
+        /// Each direction, from one machine to another.
+        ways: Vec<(Arc<str>, Arc<str>)>,
+        /// The kind of the fault.
+        fault: Cow<'a, str>,
     },
     /// The harness set a clock wrong, or right again.
     Skewed {

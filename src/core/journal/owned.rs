@@ -102,6 +102,23 @@ impl EventKind<'_> {
                 links,
                 latency: owned(latency),
             },
+            Self::Impaired {
+                ways,
+                fault,
+                how,
+                adds,
+                loses,
+            } => EventKind::Impaired {
+                ways,
+                fault: owned(fault),
+                how: owned(how),
+                adds,
+                loses,
+            },
+            Self::Repaired { ways, fault } => EventKind::Repaired {
+                ways,
+                fault: owned(fault),
+            },
             Self::Skewed { by, drift } => EventKind::Skewed { by, drift },
             Self::Chose { step } => EventKind::Chose { step: owned(step) },
             Self::Affected { count, of, lasts } => EventKind::Affected {

@@ -112,6 +112,8 @@ impl EventKind<'_> {
             Self::Healed { ways } => format!("HEALED: {}", arrows(ways)),
             Self::Severed { pairs } => format!("SEVERED: {}", between(pairs)),
             Self::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
+            Self::Impaired { ways, how, .. } => format!("{how} now: {}", arrows(ways)),
+            Self::Repaired { ways, fault } => format!("REPAIRED ({fault}): {}", arrows(ways)),
             Self::Skewed { by, drift } => skewed(*by, *drift),
             Self::Chose { step } => format!("chooses {step}"),
             Self::Affected { count, of, .. } => affected(*count, of),
@@ -133,7 +135,7 @@ fn between(pairs: &[(Arc<str>, Arc<str>)]) -> String {
 }
 
 /// `A ↔ B, C → D`: a double arrow if both directions are listed.
-fn arrows(ways: &[(Arc<str>, Arc<str>)]) -> String {
+pub(crate) fn arrows(ways: &[(Arc<str>, Arc<str>)]) -> String {
     let back = |a: &Arc<str>, b: &Arc<str>| ways.iter().position(|(from, to)| from == b && to == a);
     let arrows = ways
         .iter()

@@ -75,6 +75,17 @@ impl<'a> Draw<'a> {
         self.pick(&pairs)
     }
 
+    /// Both directions of a [`pair`](Self::pair), or one of them: each of the three as likely as the others.
+    pub fn ways(&mut self) -> Option<Vec<Target>> {
+        let (a, b) = self.pair()?;
+        let ways = match self.number(0..=2) {
+            0 => vec![(a, b)],
+            1 => vec![(b, a)],
+            _ => vec![(a, b), (b, a)],
+        };
+        Some(ways.into_iter().map(Target::Direction).collect())
+    }
+
     /// One of these numbers.
     pub fn number<T: SampleUniform + PartialOrd>(&mut self, range: RangeInclusive<T>) -> T {
         self.rng.random_range(range)

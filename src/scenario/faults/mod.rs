@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::builder::{Builder, FieldValue};
-use super::operation::{Condition, Operation};
+use super::operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
 use super::target::{ClockError, ClockOwner, Party, Route, Target, Usual};
 use crate::units::LatencyRange;
 
@@ -70,6 +70,11 @@ kinds! {
     skew;
     clock_jump;
     pause_gc;
+    lose;
+    duplicate;
+    reorder;
+    delay;
+    limit;
 }
 
 /// Everything that there is to say of a kind of fault.
@@ -164,6 +169,8 @@ pub enum Shape {
     OneWay,
     /// Connections between two sides.
     Pairs,
+    /// What is sent between two sides both ways, or directions, each by itself.
+    Ways,
     /// Links, and the routes of clients and of Places.
     Routes,
     /// Clocks of servers and of clients, each by itself.
@@ -180,6 +187,9 @@ impl Shape {
             Self::BothWays | Self::OneWay | Self::Pairs => {
                 "A link (`\"Riley-Juzang\"`), or the servers of one side, with the other side in `from`: everybody else if not given. `clients` are all clients, `places` is the Places API."
             }
+            Self::Ways => {
+                "A link (`\"Riley-Juzang\"`) or the servers of one side, with the other side in `from` as for a `partition`, for both directions; or single directions: `\"Riley>Juzang\"`, `\"clients>Riley\"`, or a list of such."
+            }
             Self::Routes => {
                 "Links (`\"Riley-Juzang\"`), servers for all their links, `clients` and `places` for the ways between them and all servers."
             }
@@ -191,7 +201,10 @@ impl Shape {
 
     /// Whether it is said of two sides.
     pub const fn has_sides(self) -> bool {
-        matches!(self, Self::BothWays | Self::OneWay | Self::Pairs)
+        matches!(
+            self,
+            Self::BothWays | Self::OneWay | Self::Pairs | Self::Ways
+        )
     }
 
     /// Whether each target has a fault of its own.
@@ -206,7 +219,7 @@ pub struct Field {
     pub name: &'static str,
     /// What it holds.
     pub holds: Holds,
-    /// Whether it must be given. Of fields that need not, one must.
+    /// Whether it must be given. Where no field must, at least one of them is.
     pub required: bool,
     /// What it says, in a sentence.
     pub about: &'static str,
@@ -223,6 +236,12 @@ pub enum Holds {
     Duration,
     /// A number, at least 1.
     Count,
+    /// A share in percent, not all; 0 for none.
+    Percent,
+    /// A number of kilobytes of 1,000 bytes; 0 for none.
+    Kilobytes,
+    /// A duration or a range of durations, with `tail` behind it if most are close to the least; 0 for none.
+    ExtraDelay,
 }
 
 /// How a kind of fault is drawn.
@@ -232,6 +251,9 @@ pub struct RandomDraw {
     /// Draws a fault, if it has any possible target.
     pub draw: fn(&mut Draw<'_>) -> Option<Outcome>,
 }
+
+/// What stands between the two ends of one direction.
+pub(super) const ARROW: char = '>';
 
 /// Whom a drawn fault happens to, and what its step would say of it.
 pub type Outcome = (Vec<Target>, Values);
@@ -326,6 +348,24 @@ pub(super) fn pairs(targets: &[Target]) -> Vec<(Party, Party)> {
 fn now(operations: impl IntoIterator<Item = Operation>) -> Vec<(Duration, Operation)> {
     let all = operations.into_iter();
     all.map(|operation| (Duration::ZERO, operation)).collect()
+}
+
+/// The share of packets that something happens to.
+const PERCENT: Field = Field {
+    name: "percent",
+    holds: Holds::Percent,
+    required: true,
+    about: "The share of packets that this happens to, from 0 to 99 percent.",
+};
+
+/// This share.
+fn share(percent: u32) -> Values {
+    Values::new([(PERCENT.name, Value::Count(percent))])
+}
+
+/// This happens to packets in all directions of a fault, at once.
+fn impaired(fault: &Fault, impairment: Impairment) -> Vec<(Duration, Operation)> {
+    now([Operation::Impair(fault.pairs(), impairment)])
 }
 
 /// These parties get into a condition, at once.

@@ -6,7 +6,7 @@ pub(super) const KIND: Declaration = Declaration {
     name: "partition",
     example: "`partition = \"Riley-Juzang\"`, `heal = …`",
     models: "a failed router",
-    effect: "Messages in both directions wait, and arrive once the cut is healed. Nothing is lost, and nothing arrives sooner than the link can carry it.",
+    effect: "What is sent in either direction is lost, and TCP sends it again until the cut is healed: it arrives with the first retransmission after that.",
     impact: "messages that waited",
     targets: Shape::BothWays,
     state: "is cut",

@@ -6,7 +6,7 @@ pub(super) const KIND: Declaration = Declaration {
     name: "partition_oneway",
     example: "`partition_oneway = \"Riley-Juzang\"`, `heal = …`",
     models: "an asymmetric route",
-    effect: "As `partition`, for messages from Riley to Juzang. Messages in the other direction arrive, but no new connection is established in either direction. With two sides, messages from those in `from` to the others wait.",
+    effect: "As `partition`, for messages from Riley to Juzang. Messages in the other direction arrive, but no new connection is established in either direction. With two sides, what those in `from` send to the others is cut off.",
     impact: "messages that waited",
     targets: Shape::OneWay,
     family: "partition",

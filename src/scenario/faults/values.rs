@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::scenario::ExtraDelay;
 use crate::units::{LatencyRange, format_duration};
 
 /// The values of a fault's fields, in the order of its declaration. A difference that is zero is there, too.
@@ -20,6 +21,8 @@ pub enum Value {
     Duration(Duration),
     /// A number.
     Count(u32),
+    /// A time that is added to a packet's.
+    ExtraDelay(ExtraDelay),
 }
 
 impl Values {
@@ -58,6 +61,14 @@ impl Values {
         }
     }
 
+    /// The time that this field adds to a packet's; none is none.
+    pub fn extra_delay(&self, name: &str) -> ExtraDelay {
+        match self.get(name) {
+            Some(Value::ExtraDelay(delay)) => delay,
+            _ => ExtraDelay::NONE,
+        }
+    }
+
     /// The number of this field; none is zero.
     pub fn count(&self, name: &str) -> u32 {
         match self.get(name) {
@@ -91,6 +102,7 @@ impl fmt::Display for Value {
             Self::Latency(latency) => latency.fmt(f),
             Self::Duration(duration) => f.write_str(&format_duration(*duration)),
             Self::Count(count) => count.fmt(f),
+            Self::ExtraDelay(delay) => delay.fmt(f),
             Self::Difference(nanos) => {
                 let sign = match nanos {
                     ..0 => "-",

@@ -1,6 +1,6 @@
 //! What begins and ends faults, in the language of the file.
 
-use super::pairs;
+use super::{ARROW, pairs};
 use crate::herd::{ServerId, split_all};
 use crate::scenario::steps::InlineTable;
 use crate::scenario::{
@@ -31,6 +31,7 @@ impl InlineTable<'_> {
                     None => self.from(field, &here, &there),
                 }
             }
+            Shape::Ways => self.ways(field, &ways),
             Shape::Parties | Shape::Routes | Shape::Clocks => {
                 let names: Vec<String> = (fault.targets.iter())
                     .filter_map(|target| self.name(target))
@@ -41,7 +42,10 @@ impl InlineTable<'_> {
         for (name, value) in fault.values.written() {
             match value {
                 Value::Count(count) => self.field(name, count),
-                Value::Latency(_) | Value::Difference(_) | Value::Duration(_) => {
+                Value::Latency(_)
+                | Value::Difference(_)
+                | Value::Duration(_)
+                | Value::ExtraDelay(_) => {
                     self.text(name, &value.to_string());
                 }
             }
@@ -89,6 +93,21 @@ impl InlineTable<'_> {
         } else {
             self.between(field, &here, &there);
         }
+    }
+
+    /// Directions: as two sides, if all of them have their opposite, and otherwise each by itself.
+    fn ways(&mut self, field: &str, ways: &[Direction]) {
+        let (here, there) = sides(ways.iter().step_by(2).copied());
+        if both_ways(&here, &there).eq(ways.iter().copied()) {
+            self.between(field, &here, &there);
+            return;
+        }
+        let name = |party: Party| party.name(self.herd);
+        let ways = ways.iter();
+        let ways: Vec<String> = ways
+            .map(|&(a, b)| format!("{}{ARROW}{}", name(a), name(b)))
+            .collect();
+        self.list(field, &ways);
     }
 
     /// Two sides: as one link, if they are one and it can be read in one way only.

@@ -7,12 +7,17 @@ use super::raw::RawStep;
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Names, ServerId, split_all, split_link};
-use crate::scenario::faults::{Field, Holds};
+use crate::scenario::faults::{ARROW, Field, Holds};
 use crate::scenario::fields::RawValue;
 use crate::scenario::validate::{Context, is_all};
-use crate::scenario::{CLIENTS, Direction, FaultKind, PLACES, Party, Route, Shape, Target};
+use crate::scenario::{
+    CLIENTS, Direction, ExtraDelay, FaultKind, PLACES, Party, Route, Shape, Target,
+};
 use crate::scenario::{Value, Values};
 use crate::units::{DurationError, DurationText, LatencyRange, parse_duration};
+
+/// What a field may say that is a number of kilobytes: a gigabyte, which nothing here comes near.
+const MOST_KILOBYTES: u32 = 1_000_000;
 
 impl Context<'_> {
     /// What begins or ends by the word `word` of a step.
@@ -57,7 +62,12 @@ impl Context<'_> {
                 let named = named.map(|(party, span)| (Target::Party(party), span));
                 Some(DraftTargets::Named(named.collect()))
             }
-            Shape::BothWays => {
+            Shape::Ways if list.items().iter().any(|name| name.contains(ARROW)) => {
+                let named = self.named(list, |cx, name| cx.way(name, from))?.into_iter();
+                let named = named.map(|(way, span)| (Target::Direction(way), span));
+                Some(DraftTargets::Named(named.collect()))
+            }
+            Shape::BothWays | Shape::Ways => {
                 let pairs = self.linked_pairs(list, from)?;
                 Some(placed(both_ways(&pairs), list))
             }
@@ -88,6 +98,56 @@ impl Context<'_> {
             return Some(Party::Places);
         }
         self.server(name).map(Party::Server)
+    }
+
+    /// One direction, `Riley>Juzang`, by which something is sent.
+    fn way(&mut self, name: &Located<String>, from: Option<&OneOrMany>) -> Option<Direction> {
+        if let Some(from) = from {
+            let message = format!("`{}` says already from where to where", **name);
+            self.error(from.span(), message);
+            return None;
+        }
+        let herd = self.herd.clone()?;
+        let ends: Vec<&str> = name.split(ARROW).map(str::trim).collect();
+        let mut party = |end: &str| match end {
+            CLIENTS => Some(Party::Clients),
+            PLACES => {
+                self.names_places = true;
+                Some(Party::Places)
+            }
+            _ => herd.id(end).map(Party::Server),
+        };
+        let [from, to] = ends.as_slice() else {
+            let message = format!("`{}` is no direction", **name);
+            let problem = Problem::error(self.source, name.span(), message);
+            self.report(problem.help("a direction has two ends: `Riley>Juzang`"));
+            return None;
+        };
+        let (a, b) = (party(from), party(to));
+        for (end, known) in [(from, a), (to, b)] {
+            if known.is_none() {
+                let names = herd.server_names().chain([CLIENTS, PLACES]);
+                let help = did_you_mean(end, "servers", names);
+                let message = format!("unknown server `{end}` in a direction");
+                let problem = Problem::error(self.source, name.span(), message);
+                self.report(problem.help(help));
+            }
+        }
+        let (a, b) = (a?, b?);
+        let is_way = match (a, b) {
+            (Party::Server(a), Party::Server(b)) => herd.link_between(a, b).is_some(),
+            (Party::Server(_), _) | (_, Party::Server(_)) => true,
+            _ => false,
+        };
+        if !is_way {
+            let message = format!("nothing is sent from `{from}` to `{to}`");
+            let problem = Problem::error(self.source, name.span(), message);
+            self.report(
+                problem.help("servers send over the links of the herd, and to clients and Places"),
+            );
+            return None;
+        }
+        Some((a, b))
     }
 
     /// As [`pairs`](Self::pairs), and an error if there is nothing between the two sides: servers
@@ -225,7 +285,12 @@ impl Context<'_> {
         let mut optional = optional.map(|field| field.name).peekable();
         let missing = match lacking.next() {
             Some(field) => Some(format!("`{}`", field.name)),
-            None if optional.peek().is_none() || optional.clone().any(is_given) => None,
+            None if kind.fields.iter().any(|field| field.required)
+                || optional.peek().is_none()
+                || optional.clone().any(is_given) =>
+            {
+                None
+            }
             None => Some(format!("`{}`", optional.collect::<Vec<_>>().join("` or `"))),
         };
         if let Some(missing) = missing {
@@ -237,16 +302,16 @@ impl Context<'_> {
         }
         let fields = kind.fields.iter();
         let values: Vec<Option<(&'static str, Value)>> = fields
-            .map(|field| {
+            .filter_map(|field| {
                 let Some(place) = step.get(field.name).and_then(RawValue::place) else {
                     return (field.holds == Holds::Difference)
-                        .then_some((field.name, Value::Difference(0)));
+                        .then_some(Some((field.name, Value::Difference(0))));
                 };
-                let value = self.value(step, field)?;
-                if field.required && value == Value::Difference(0) {
+                let value = self.value(step, field);
+                if field.required && value == Some(Value::Difference(0)) {
                     self.error(place, format!("`{}` of 0s changes nothing", field.name));
                 }
-                Some((field.name, value))
+                Some(value.map(|value| (field.name, value)))
             })
             .collect();
         let values: Option<Vec<_>> = values.into_iter().collect();
@@ -275,7 +340,33 @@ impl Context<'_> {
                 Value::Duration(read)
             }
             Holds::Count => Value::Count(self.count(step.value(name)?, name)?),
+            Holds::Percent => Value::Count(self.up_to(99, step.value(name)?, name)?),
+            Holds::Kilobytes => {
+                Value::Count(self.up_to(MOST_KILOBYTES, step.value(name)?, name)?)
+            }
+            Holds::ExtraDelay => Value::ExtraDelay(self.extra_delay(step.value(name)?)?),
         })
+    }
+
+    /// A number from 0 to `most`.
+    fn up_to(&mut self, most: u32, number: &Located<u32>, field: &str) -> Option<u32> {
+        if **number > most {
+            let message = format!("`{field}` is {}, but must be 0 to {most}", **number);
+            self.error(number.span(), message);
+            return None;
+        }
+        Some(**number)
+    }
+
+    /// A time that is added to a packet's.
+    fn extra_delay(&mut self, text: &Located<String>) -> Option<ExtraDelay> {
+        let read = text.parse::<ExtraDelay>();
+        if let Err(why) = &read {
+            let message = format!("bad time `{}`: {why}", **text);
+            let help = "a duration such as `40ms`, a range such as `5ms..80ms`, or one with a tail: `5ms..2s tail`";
+            self.report(Problem::error(self.source, text.span(), message).help(help));
+        }
+        read.ok()
     }
 
     /// A duration with a sign, in nanoseconds.

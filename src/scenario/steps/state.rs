@@ -88,12 +88,14 @@ impl Context<'_> {
                 };
                 self.clocks(targets, place, moment, &changes)
             }
-            Shape::BothWays | Shape::OneWay | Shape::Pairs | Shape::Routes => match targets {
-                DraftTargets::Named(named) => named,
-                DraftTargets::All(_) | DraftTargets::Clocks(_) => Vec::new(),
-            },
+            Shape::BothWays | Shape::OneWay | Shape::Pairs | Shape::Routes | Shape::Ways => {
+                match targets {
+                    DraftTargets::Named(named) => named,
+                    DraftTargets::All(_) | DraftTargets::Clocks(_) => Vec::new(),
+                }
+            }
         };
-        if kind.targets == Shape::Routes {
+        if matches!(kind.targets, Shape::Routes | Shape::Ways) {
             self.check_changes(kind, &named, values, place, moment);
         }
         for (target, span) in &named {
@@ -155,14 +157,13 @@ impl Context<'_> {
             None => fault.clears(target, &self.usual),
         };
         let said = values.written().next();
-        if let (true, Some((_, value))) = (named.iter().all(|(target, _)| has(target)), said) {
-            let what = match value {
-                Value::Latency(_) => "takes",
-                Value::Difference(_) | Value::Duration(_) | Value::Count(_) => "has",
+        if let (true, Some((field, value))) = (named.iter().all(|(target, _)| has(target)), said) {
+            let message = match value {
+                Value::Latency(_) => format!("it takes {value} then already"),
+                _ => format!("its `{field}` is {value} then already"),
             };
-            let message = format!("it {what} {value} then already");
             let problem = Problem::error(self.source, place.clone(), message);
-            self.report(problem.help("give another latency, or leave the step out"));
+            self.report(problem.help(format!("give another `{field}`, or leave the step out")));
         }
     }
 

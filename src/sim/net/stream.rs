@@ -55,7 +55,10 @@ impl Drop for SimStream {
         };
         let (id, all) = (self.id, inner.machines[me].dying);
         let ends = |other: &u64, open: &mut Open| *other == id || all && open.me == me;
-        for (_, open) in inner.streams.extract_if(.., ends) {
+        let closed: Vec<(u64, Open)> = inner.streams.extract_if(.., ends).collect();
+        // What a close sends is counted: a world comes back here for that.
+        drop(inner);
+        for (_, open) in closed {
             lock(&open.stream).take();
         }
     }
@@ -92,5 +95,77 @@ impl AsyncWrite for SimStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         on(&self.stream, |stream| stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::journal::EventId;
+    use crate::scenario::Scenario;
+    use crate::sim::limit::Progress;
+    use crate::sim::machines::Machines;
+    use crate::sim::worlds::WorldKind;
+
+    const FAULT: EventId = EventId(NonZeroU64::MIN);
+
+    /// A connection whose close sends something that an impairment of the network counts.
+    struct Counting(Faults);
+
+    impl Drop for Counting {
+        fn drop(&mut self) {
+            // Who closes it while this is locked waits for ever.
+            assert!(self.0.inner.try_lock().is_ok(), "nothing is locked");
+            self.0.hold_up(FAULT);
+        }
+    }
+
+    impl AsyncRead for Counting {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_a_close_sends_can_be_counted() {
+        let text = "title = \"t\"\nherd = \"riley\"\nsteps = [{ at = \"1s\", crash = \"Riley\" }]";
+        let (scenario, _) = Scenario::parse("t.toml", text, None).expect("it is valid");
+        let (sockets, _) = WorldKind::Packets.sockets(&Machines::new(&scenario.herd, false));
+        let names = vec!["A".to_owned(), "B".to_owned()];
+        let faults = Faults::new(names, 0, &Arc::new(Progress::default()), sockets);
+        let counting: Box<dyn RawStream> = Box::new(Counting(faults.clone()));
+        let stream: Slot = Arc::new(Mutex::new(Some(counting)));
+        let id = faults.inner().opened(0, 1, &stream);
+        drop(SimStream {
+            stream,
+            id,
+            faults: faults.clone(),
+        });
+        assert_eq!(faults.held_up(FAULT), 1);
     }
 }

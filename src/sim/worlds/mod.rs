@@ -21,7 +21,7 @@ use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::sockets::Sockets;
 use crate::journal::EventId;
-use crate::scenario::{Route, Scenario};
+use crate::scenario::{Action, Fault, FaultKind, Impairment, Operation, Route, Scenario};
 use crate::units::LatencyRange;
 
 /// A kind of world.
@@ -61,6 +61,22 @@ impl WorldKind {
             return String::new();
         }
         format!(" --world {self}")
+    }
+
+    /// The kind of a fault of the scenario that there is not in this world, if it has any.
+    pub(super) fn lacks(self, scenario: &Scenario) -> Option<FaultKind> {
+        if self.resend().is_some() {
+            return None;
+        }
+        let impairs = |fault: &Fault| {
+            let operations = fault.operations().into_iter();
+            let mut operations = operations.map(|(_, operation)| operation);
+            operations.any(|operation| matches!(operation, Operation::Impair(..)))
+        };
+        scenario.steps.iter().find_map(|step| match &step.action {
+            Action::Begin(fault) => impairs(fault).then_some(fault.kind),
+            _ => None,
+        })
     }
 
     /// The sockets of a world, and what makes the world when there are programs that use them.
@@ -146,6 +162,10 @@ pub(super) trait World {
 
     /// Heals directions that this fault cut.
     fn heal(&mut self, fault: EventId, wires: &[Wire]);
+
+    /// Impairs directions from now on, or no longer: a direction has one impairment of each name. The packets to which
+    /// something happens by it are counted in [`Faults::hold_up`].
+    fn impair(&mut self, fault: EventId, wires: &[Wire], impairment: Impairment);
 
     /// The highest latency that any message can have.
     fn longest_latency(&self) -> Duration;

@@ -15,7 +15,7 @@ use super::wires::Wires;
 use super::{Program, Setup, Wire, World};
 use crate::herd::{Address, ServerId};
 use crate::journal::EventId;
-use crate::scenario::{Route, Scenario};
+use crate::scenario::{Impairment, Route, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::{Machine, Machines, Routes};
 use crate::sim::net::Faults;
@@ -173,6 +173,10 @@ impl World for Ticks {
 
     fn heal(&mut self, fault: EventId, wires: &[Wire]) {
         self.wires.heal(fault, wires);
+    }
+
+    fn impair(&mut self, _: EventId, _: &[Wire], _: Impairment) {
+        // turmoil's TCP sends nothing again. A scenario with an impairment is refused before: see `WorldKind::lacks`.
     }
 
     fn longest_latency(&self) -> Duration {

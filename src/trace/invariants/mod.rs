@@ -16,6 +16,7 @@ mod stores;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod ways;
 
 use std::fmt;
 use std::str::FromStr;

@@ -141,8 +141,9 @@ class HerdPicture {
       const wrong = pairs.filter((pair) => (pair.a === a && pair.b === b) || (pair.a === b && pair.b === a));
       const isCut = wrong.some((pair) => pair.kind === "cut");
       const isSlow = wrong.some((pair) => pair.kind === "slow");
+      const isImpaired = wrong.some((pair) => pair.kind === "impaired");
       line.setAttribute("class", `link s${state}${isCut ? " cut" : ""}`);
-      sign.textContent = isCut ? "✂" : isSlow ? "slow" : "";
+      sign.textContent = isCut ? "✂" : isSlow ? "slow" : isImpaired ? "impaired" : "";
       const from = news.get(index);
       const kind = from === undefined ? "" : "useful";
       way.setAttribute("class", `way ${kind}`);
@@ -154,7 +155,7 @@ class HerdPicture {
         from === undefined ? "" : `; ${trace.name(from)} told what was news`,
         ...wasted.map((times, way) => (times === 0 ? "" : `; ${trace.name(way === 0 ? a : b)} told what was known, ${count(times, "time")}`)),
       ];
-      const words = `${trace.name(a)} and ${trace.name(b)}: ${LINK_WORDS[state]}${isCut ? ", cut" : ""}${isSlow ? ", slow" : ""}, ${link.latency}${told.join("")}`;
+      const words = `${trace.name(a)} and ${trace.name(b)}: ${LINK_WORDS[state]}${isCut ? ", cut" : ""}${isSlow ? ", slow" : ""}${isImpaired ? ", impaired" : ""}, ${link.latency}${told.join("")}`;
       title.textContent = words;
     });
   }

@@ -181,6 +181,8 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Healed { .. }
         | EventKind::Severed { .. }
         | EventKind::Slowed { .. }
+        | EventKind::Impaired { .. }
+        | EventKind::Repaired { .. }
         | EventKind::Skewed { .. }
         | EventKind::Chose { .. }
         | EventKind::Linked { .. }

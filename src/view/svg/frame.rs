@@ -233,9 +233,11 @@ impl Picture<'_> {
             ),
             (fault(FaultClass::Skewed), span("skewed"), "clock wrong"),
             (
-                fault(FaultClass::Cut) || fault(FaultClass::Slow),
+                [FaultClass::Cut, FaultClass::Slow, FaultClass::Impaired]
+                    .into_iter()
+                    .any(fault),
                 band.to_owned(),
-                "network cut or slow",
+                "network cut, slow or impaired",
             ),
         ];
         let there = all.into_iter().filter(|(is_there, ..)| *is_there);

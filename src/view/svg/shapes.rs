@@ -201,7 +201,9 @@ impl Picture<'_> {
                 FaultClass::Frozen => ("frozen", "still"),
                 FaultClass::Refusing => ("refusing", "refuses"),
                 FaultClass::Skewed => ("skewed", "clock"),
-                FaultClass::Cut | FaultClass::Slow | FaultClass::Severed => continue,
+                FaultClass::Cut | FaultClass::Slow | FaultClass::Impaired | FaultClass::Severed => {
+                    continue;
+                }
             };
             let (top, bottom) = self.extent(fault);
             let shape = striped(pattern, x - 7, top, 14, bottom - top);

@@ -1,6 +1,6 @@
 //! Runs by hand: segments between servers wait until they are released.
 
-use super::connection::{ConnectionId, carries_updates};
+use super::connection::{ConnectionId, End, carries_updates};
 use super::tcp::Systems;
 use crate::sim::machines::Machine;
 use crate::sim::worlds::Wire;
@@ -18,6 +18,7 @@ impl Systems {
         let all: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for id in all {
             for end in 0..2 {
+                moves |= self.acknowledge_by_hand(id, end);
                 while let Some(connection) = self.connections.get_mut(&id) {
                     let wire = Self::wire(connection, end);
                     let Some(first) = connection.flights[end].front_mut() else {
@@ -51,6 +52,25 @@ impl Systems {
             }
         }
         (moves, wires)
+    }
+
+    /// Lets acknowledgements arrive that wait; whether there were any.
+    fn acknowledge_by_hand(&mut self, id: ConnectionId, end: End) -> bool {
+        let mut moves = false;
+        while let Some(connection) = self.connections.get_mut(&id) {
+            let wire = Self::wire(connection, end);
+            let is_held = (self.held).is_some_and(|servers| wire.0 < servers && wire.1 < servers);
+            let Some(first) = connection.acknowledgements[end].front_mut() else {
+                break;
+            };
+            if !is_held {
+                break;
+            }
+            moves = true;
+            first.due = self.now;
+            self.acknowledgement_arrives(id, end);
+        }
+        moves
     }
 
     /// See [`World::release`](crate::sim::worlds::World::release).

@@ -17,6 +17,9 @@ pub(super) const MSS: usize = 1460;
 /// How many bytes a system keeps for a program that does not read, or for a receiver whose window is closed.
 pub(super) const BUFFER: usize = 64 << 10;
 
+/// How many bytes may be under way in the beginning: ten segments (RFC 6928).
+const FIRST_WINDOW: usize = 10 * MSS;
+
 /// A connection, by the order in which connections were dialled.
 pub(super) type ConnectionId = u64;
 
@@ -39,6 +42,14 @@ pub(super) enum Segment {
 }
 
 impl Segment {
+    /// How many bytes of a program it carries.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Data(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it is a message that a program sent, or its wish to open or to end a connection.
     pub(super) const fn is_message(&self) -> bool {
         !matches!(self, Self::Ack { .. } | Self::SynAck)
@@ -51,6 +62,13 @@ pub(super) struct Flight {
     /// When it arrives, if nothing on its connection delays it.
     pub(super) due: Duration,
     pub(super) loss: Loss,
+}
+
+/// What is in flight from an end, by whether it waits for what was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    Stream,
+    Acknowledgements,
 }
 
 /// What one end's system knows of a connection.
@@ -68,6 +86,10 @@ pub(super) struct Endpoint {
     pub(super) unacknowledged: usize,
     /// How many bytes the other end has room for.
     pub(super) window: usize,
+    /// How many bytes may be under way, so that the network is not congested.
+    pub(super) congestion: usize,
+    /// From where on `congestion` grows slowly.
+    pub(super) threshold: usize,
     pub(super) fin: Fin,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
@@ -103,6 +125,8 @@ impl Endpoint {
             unsent: BytesMut::new(),
             unacknowledged: 0,
             window: BUFFER,
+            congestion: FIRST_WINDOW,
+            threshold: BUFFER,
             fin: Fin::No,
             reader: None,
             writer: None,
@@ -115,11 +139,12 @@ impl Endpoint {
     }
 
     pub(super) fn fail(&mut self, kind: io::ErrorKind) {
-        if matches!(self.state, EndState::Opening | EndState::Open) {
-            self.state = EndState::Failed(kind);
-        } else {
-            self.state = EndState::Gone;
-        }
+        self.state = match self.state {
+            EndState::Opening | EndState::Open => EndState::Failed(kind),
+            // Its program is still to hear of the first failure.
+            EndState::Failed(first) => EndState::Failed(first),
+            EndState::Closed | EndState::Gone => EndState::Gone,
+        };
         self.wake();
     }
 
@@ -129,6 +154,22 @@ impl Endpoint {
             EndState::Gone | EndState::Closed => Some(io::ErrorKind::NotConnected.into()),
             EndState::Opening | EndState::Open => None,
         }
+    }
+
+    /// Bytes were acknowledged: more may be under way (RFC 5681).
+    pub(super) fn grow(&mut self, bytes: usize) {
+        let more = if self.congestion < self.threshold {
+            bytes
+        } else {
+            MSS * bytes / self.congestion
+        };
+        self.congestion = (self.congestion + more).min(BUFFER);
+    }
+
+    /// A segment was lost: half as much may be under way.
+    pub(super) fn shrink(&mut self) {
+        self.threshold = (self.congestion / 2).max(2 * MSS);
+        self.congestion = self.threshold;
     }
 
     /// Whether its system still has anything to do for it.
@@ -143,8 +184,10 @@ impl Endpoint {
 
 pub(super) struct Connection {
     pub(super) ends: [Endpoint; 2],
-    /// What is in flight from each end, in the order of sending.
+    /// The stream in flight from each end, in the order of sending.
     pub(super) flights: [VecDeque<Flight>; 2],
+    /// The acknowledgements among it, which are no part of the stream.
+    pub(super) acknowledgements: [VecDeque<Flight>; 2],
     /// In a run by hand: when the first of them became possible, if it waits.
     pub(super) ranks: [Option<u64>; 2],
 }

@@ -4,11 +4,12 @@
 //! connection waits for it. That is what a receiver sees of any TCP: bytes in order, late.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
 use super::connection::{
-    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Flight, MSS, Segment,
+    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Flight, Lane, MSS, Segment,
 };
 use super::links::{Loss, SYN_TIMEOUT};
 use super::tcp::Systems;
@@ -29,7 +30,10 @@ impl Systems {
             if !matches!(own.state, EndState::Open | EndState::Closed) {
                 return;
             }
-            let room = own.window.saturating_sub(own.unacknowledged);
+            let room = own
+                .window
+                .min(own.congestion)
+                .saturating_sub(own.unacknowledged);
             let count = own.unsent.len().min(room).min(MSS);
             if count > 0 {
                 own.unacknowledged += count;
@@ -55,27 +59,40 @@ impl Systems {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let latency = self.links.latency(Self::wire(connection, end));
+        let wire = Self::wire(connection, end);
+        let latency = self.links.latency(wire);
+        let fate = (self.links.impairments).send(wire, segment.len(), self.now);
+        let latency = latency + fate.extra;
         let connects = matches!(segment, Segment::Syn | Segment::SynAck);
-        let due = self.now + latency;
-        connection.flights[end].push_back(Flight {
-            loss: Loss::new(self.now, latency, connects),
-            due,
-            segment,
-        });
-        self.schedule(id, end, due);
+        let due = self.now + latency + fate.late;
+        let mut loss = Loss::new(self.now, latency, connects);
+        loss.is_late = !fate.late.is_zero();
+        loss.is_doomed = fate.is_lost;
+        let mut flight = Flight { segment, due, loss };
+        let lane = if matches!(flight.segment, Segment::Ack { .. }) {
+            let before = &mut connection.acknowledgements[end];
+            if let Some(lost) = before.pop_back_if(|before| before.loss.is_any()) {
+                flight.segment.adds(&lost.segment);
+            }
+            before.push_back(flight);
+            Lane::Acknowledgements
+        } else {
+            connection.flights[end].push_back(flight);
+            Lane::Stream
+        };
+        self.schedule(id, end, lane, due);
     }
 
     /// Looks at what is in flight from an end at the moment `due`, or now if that is over.
-    fn schedule(&mut self, id: ConnectionId, end: End, due: Duration) {
+    pub(super) fn schedule(&mut self, id: ConnectionId, end: End, lane: Lane, due: Duration) {
         self.scheduled += 1;
-        let arrival = (due.max(self.now), self.scheduled, id, end);
+        let arrival = (due.max(self.now), self.scheduled, id, end, lane);
         self.arrivals.push(Reverse(arrival));
     }
 
     /// Lets everything arrive that is due by now.
     pub(super) fn arrive(&mut self) {
-        while let Some(Reverse((at, _, id, end))) = self.arrivals.peek().copied() {
+        while let Some(Reverse((at, _, id, end, lane))) = self.arrivals.peek().copied() {
             if at > self.now {
                 return;
             }
@@ -90,13 +107,37 @@ impl Systems {
             {
                 continue;
             }
-            // Those behind one that is sent again are lost, too, if they come to a cut.
-            let due = connection.flights[end].iter_mut();
-            for flight in due.skip(1).take_while(|flight| flight.due <= self.now) {
-                let is_message = flight.segment.is_message();
-                self.links.loses(wire, is_message, &mut flight.loss);
+            match lane {
+                Lane::Acknowledgements => self.acknowledgement_arrives(id, end),
+                Lane::Stream => {
+                    self.overtake(id, end);
+                    self.first_arrives(id, end);
+                }
             }
-            self.first_arrives(id, end);
+        }
+    }
+
+    /// What is due behind the first segment in flight waits for that, or is lost, too. What is not tells the sender that
+    /// the first is missing.
+    fn overtake(&mut self, id: ConnectionId, end: End) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let wire = Self::wire(connection, end);
+        let mut all = connection.flights[end].iter_mut();
+        let Some(first) = all.next() else {
+            return;
+        };
+        let mut is_overtaken = false;
+        for flight in all.filter(|flight| flight.due <= self.now) {
+            let is_message = flight.segment.is_message();
+            let is_lost = self.links.loses(wire, is_message, &mut flight.loss);
+            is_overtaken |= !is_lost && !flight.loss.is_doomed;
+        }
+        let sooner = first.loss.sooner(self.now).filter(|_| is_overtaken);
+        if let Some(sooner) = sooner.filter(|sooner| *sooner < first.due) {
+            first.due = sooner;
+            self.schedule(id, end, Lane::Stream, sooner);
         }
     }
 
@@ -119,14 +160,25 @@ impl Systems {
         }
         let is_dark = !self.machines[wire.1].has_power;
         let is_message = first.segment.is_message();
-        if self.links.loses(wire, is_message, &mut first.loss) || is_dark {
+        let is_doomed = std::mem::take(&mut first.loss.is_doomed);
+        if self.links.loses(wire, is_message, &mut first.loss) || is_dark || is_doomed {
             if matches!(first.segment, Segment::Rst) {
                 self.lose_reset(id, end);
                 return;
             }
-            let due = first.loss.again(self.now);
+            let is_first_loss = !first.loss.is_any();
+            first.loss.is_doomed = self.links.impairments.loses(wire);
+            let has_waited = first.due < self.now;
+            let due = if is_doomed && has_waited {
+                first.loss.at_last(self.now)
+            } else {
+                first.loss.again(self.now)
+            };
             first.due = due;
-            self.schedule(id, end, due);
+            if is_first_loss {
+                connection.ends[end].shrink();
+            }
+            self.schedule(id, end, Lane::Stream, due);
             return;
         }
         let Some(flight) = connection.flights[end].pop_front() else {
@@ -153,7 +205,7 @@ impl Systems {
             {
                 syn.due += SYN_TIMEOUT;
                 let due = syn.due;
-                self.schedule(id, 0, due);
+                self.schedule(id, 0, Lane::Stream, due);
             }
         }
         self.next(id, end);
@@ -167,7 +219,7 @@ impl Systems {
         };
         let next = connection.flights[end].front();
         if next.is_some_and(|next| next.due <= self.now) {
-            self.schedule(id, end, self.now);
+            self.schedule(id, end, Lane::Stream, self.now);
         }
     }
 
@@ -178,11 +230,13 @@ impl Systems {
             for end in 0..2 {
                 let wire = Self::wire(connection, end);
                 let first = connection.flights[end].front();
-                let Some(first) = first.filter(|first| first.loss.is_any()) else {
-                    continue;
-                };
-                if self.machines[wire.1].has_power && !self.links.is_cut(wire) {
-                    last = last.max(first.due);
+                let first = first
+                    .into_iter()
+                    .chain(connection.acknowledgements[end].front());
+                for lost in first.filter(|first| first.loss.is_any()) {
+                    if self.machines[wire.1].has_power && !self.links.is_cut(wire) {
+                        last = last.max(lost.due);
+                    }
                 }
             }
         }
@@ -200,7 +254,10 @@ impl Systems {
     }
 
     /// The system of an end gets a segment.
-    fn received(&mut self, id: ConnectionId, end: End, segment: Segment) {
+    pub(super) fn received(&mut self, id: ConnectionId, end: End, segment: Segment) {
+        if !self.is_established(id, end, &segment) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -235,6 +292,7 @@ impl Systems {
             Segment::Ack { bytes, window } => {
                 own.unacknowledged = own.unacknowledged.saturating_sub(bytes);
                 own.window = window;
+                own.grow(bytes);
                 if own.state == EndState::Opening {
                     self.established(id, end);
                     return;
@@ -274,6 +332,20 @@ impl Systems {
                 connection.flights[end].clear();
             }
         }
+    }
+
+    /// Whether the handshake is over before this segment counts. What the dialler sends acknowledges the handshake, too,
+    /// if its acknowledgement was lost.
+    fn is_established(&mut self, id: ConnectionId, end: End, segment: &Segment) -> bool {
+        let state = |all: &BTreeMap<ConnectionId, Connection>| {
+            all.get(&id).map(|connection| connection.ends[end].state)
+        };
+        let acknowledges = matches!(segment, Segment::Data(_) | Segment::Fin);
+        if acknowledges && end == 1 && state(&self.connections) == Some(EndState::Opening) {
+            self.established(id, end);
+            return state(&self.connections) == Some(EndState::Open);
+        }
+        true
     }
 
     /// The handshake is over at the end that accepts.

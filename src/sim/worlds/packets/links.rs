@@ -6,8 +6,9 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 
+use super::impairments::Impairments;
 use crate::journal::EventId;
-use crate::scenario::{Route, Scenario};
+use crate::scenario::{Impairment, Route, Scenario};
 use crate::seed::stream;
 use crate::sim::machines::Machines;
 use crate::sim::net::Faults;
@@ -39,6 +40,10 @@ pub(super) struct Loss {
     left: u32,
     is_final: bool,
     losses: u32,
+    /// Whether others overtake it.
+    pub(super) is_late: bool,
+    /// Whether the network loses it the next time, as the dice fell when it was sent.
+    pub(super) is_doomed: bool,
     /// The events of the cuts in whose impact it is already counted.
     counted_for: Vec<EventId>,
 }
@@ -58,6 +63,8 @@ impl Loss {
             left,
             is_final: false,
             losses: 0,
+            is_late: false,
+            is_doomed: false,
             counted_for: Vec::new(),
         }
     }
@@ -65,6 +72,21 @@ impl Loss {
     /// Whether it was lost at all.
     pub(super) const fn is_any(&self) -> bool {
         self.losses > 0
+    }
+
+    /// When it arrives if the sender hears now that something behind it has arrived, and sends it again at once. `None` if
+    /// it was not lost, or if the sender knows by its time-out already. See RFC 8985: a segment is held for lost when
+    /// one that was sent later is acknowledged, and a quarter of a round trip has passed since.
+    pub(super) fn sooner(&self, now: Duration) -> Option<Duration> {
+        let waits = self.losses == 1 || self.losses == 0 && self.is_late;
+        waits.then(|| now + self.latency * 5 / 2)
+    }
+
+    /// When the segment arrives if it waited behind another one that has arrived now: the acknowledgement of that says
+    /// what else is missing.
+    pub(super) fn at_last(&mut self, now: Duration) -> Duration {
+        self.losses += 1;
+        now + self.latency * 2
     }
 
     /// Whether the sender waits for an acknowledgement of the last time that it sent it, and then gives up.
@@ -100,6 +122,7 @@ pub(super) struct Links {
     streams: BTreeMap<Wire, ChaCha8Rng>,
     seed: u64,
     cuts: Cuts,
+    pub(super) impairments: Impairments,
     faults: Faults,
     settled: Duration,
 }
@@ -124,6 +147,7 @@ impl Links {
             streams: BTreeMap::new(),
             seed: scenario.seed,
             cuts: Cuts::default(),
+            impairments: Impairments::new(scenario.seed, faults.clone()),
             faults,
             settled: Duration::ZERO,
         }
@@ -161,13 +185,24 @@ impl Links {
         }
     }
 
+    pub(super) fn impair(
+        &mut self,
+        fault: EventId,
+        wires: &[Wire],
+        impairment: Impairment,
+        now: Duration,
+    ) {
+        self.settled = self.settled.max(now + self.longest());
+        self.impairments.set(fault, wires, impairment);
+    }
+
     pub(super) fn longest(&self) -> Duration {
         let all = self.ranges.values().map(|range| range.most);
-        all.max().unwrap_or_default()
+        all.max().unwrap_or_default() + self.impairments.longest()
     }
 
     pub(super) fn settled(&self) -> Duration {
-        self.settled
+        self.settled.max(self.impairments.queued())
     }
 
     pub(super) fn cut(&mut self, fault: EventId, wires: &[Wire]) {

@@ -4,9 +4,11 @@
 //! jumps to the next timer or to the next segment, whichever comes first. Timers have tokio's grain of a millisecond;
 //! segments arrive at their nanosecond.
 
+mod acknowledgements;
 mod by_hand;
 mod connection;
 mod flights;
+mod impairments;
 mod links;
 mod sockets;
 mod tcp;
@@ -28,7 +30,7 @@ use tokio::time::Instant;
 
 use super::{Program, Running, Setup, Wire, World};
 use crate::journal::EventId;
-use crate::scenario::{Route, Scenario};
+use crate::scenario::{Impairment, Route, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::Machine;
 use crate::sim::net::Faults;
@@ -294,6 +296,11 @@ impl World for Segments {
 
     fn heal(&mut self, fault: EventId, wires: &[Wire]) {
         self.systems(|systems| systems.links.heal(fault, wires));
+    }
+
+    fn impair(&mut self, fault: EventId, wires: &[Wire], impairment: Impairment) {
+        let now = self.now;
+        self.systems(|systems| systems.links.impair(fault, wires, impairment, now));
     }
 
     fn longest_latency(&self) -> Duration {

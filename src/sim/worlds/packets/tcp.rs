@@ -14,7 +14,7 @@ use bytes::Buf as _;
 use tokio::io::ReadBuf;
 
 use super::connection::{
-    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, MSS, Segment,
+    BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Lane, MSS, Segment,
 };
 use super::links::Links;
 use crate::sim::machines::Machine;
@@ -44,7 +44,7 @@ pub(super) struct System {
 
 /// When something arrives: the time, a number that keeps the order of what arrives at once, the connection, and the end
 /// that sent it.
-pub(super) type Arrival = Reverse<(Duration, u64, ConnectionId, End)>;
+pub(super) type Arrival = Reverse<(Duration, u64, ConnectionId, End, Lane)>;
 
 /// The systems of all machines and what is in flight between them.
 pub(super) struct Systems {
@@ -162,6 +162,7 @@ impl Systems {
         let connection = Connection {
             ends: [end(from, own), end(to, port)],
             flights: [VecDeque::new(), VecDeque::new()],
+            acknowledgements: [VecDeque::new(), VecDeque::new()],
             ranks: [None, None],
         };
         self.connections.insert(id, connection);
@@ -324,6 +325,7 @@ impl Systems {
                     connection.ends[end].state = EndState::Gone;
                     connection.ends[end].unsent.clear();
                     connection.flights[end].clear();
+                    connection.acknowledgements[end].clear();
                     connection.ranks[end] = None;
                 }
             }

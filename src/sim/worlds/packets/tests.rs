@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use tokio::io::ReadBuf;
 
-use super::connection::{BUFFER, ConnectionId, End};
+use super::connection::{BUFFER, ConnectionId, End, MSS};
 use super::links::Links;
 use super::sockets::SegmentSockets;
 use super::tcp::Systems;
 use crate::journal::EventId;
-use crate::scenario::Scenario;
+use crate::scenario::{Impairment, Limit, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::Machines;
 use crate::sim::net::Faults;
+use crate::sim::worlds::Wire;
 
 /// The machines of the servers A and B, 20 ms apart.
 const A: usize = 0;
@@ -278,4 +279,191 @@ fn a_refusal_that_is_lost_is_asked_for_again() {
         Poll::Ready(Err(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
         other => panic!("{other:?}"),
     }
+}
+
+/// The network does this to what is sent one way from now on.
+fn impair(systems: &mut Systems, way: Wire, impairment: Impairment) {
+    let now = systems.now;
+    systems.links.impair(event(), &[way], impairment, now);
+}
+
+/// The network loses everything that A sends until the moment `until`, when A has said this.
+fn lose(systems: &mut Systems, id: ConnectionId, said: &[u8], until: Duration) {
+    impair(systems, (A, B), Impairment::Lose(100));
+    write(systems, id, 0, said);
+    go_on(systems, until);
+    impair(systems, (A, B), Impairment::Lose(0));
+}
+
+#[test]
+fn a_segment_that_the_network_loses_is_sent_again_after_its_time_out() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    lose(&mut systems, id, b"hello", ms(70));
+    go_on(&mut systems, before(ms(60 + 240 + 20)));
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "nothing yet");
+    go_on(&mut systems, ms(60 + 240 + 20));
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "hello");
+}
+
+/// RFC 8985: the acknowledgement of what was sent later, and a quarter of a round trip.
+#[test]
+fn what_comes_behind_a_lost_segment_brings_it_sooner() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    lose(&mut systems, id, b"first ", ms(70));
+    write(&mut systems, id, 0, b"second");
+    go_on(&mut systems, before(ms(70 + 20 + 50)));
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "nothing yet");
+    go_on(&mut systems, ms(70 + 20 + 50));
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "first second");
+}
+
+#[test]
+fn a_lost_acknowledgement_holds_nothing_up() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    impair(&mut systems, (B, A), Impairment::Lose(100));
+    write(&mut systems, id, 0, b"question");
+    go_on(&mut systems, ms(85));
+    impair(&mut systems, (B, A), Impairment::Lose(0));
+    write(&mut systems, id, 1, b"answer");
+    go_on(&mut systems, ms(105));
+    assert_eq!(said(read(&mut systems, id, 0, 100)), "answer");
+    // What was not acknowledged is before long, by the next acknowledgement.
+    write(&mut systems, id, 0, b"another");
+    go_on(&mut systems, ms(145));
+    let connection = systems.connections.values().next().expect("it is open");
+    assert_eq!(connection.ends[0].unacknowledged, 0);
+}
+
+#[test]
+fn data_tell_what_a_lost_acknowledgement_was_to_tell_a_listener() {
+    let mut systems = systems();
+    let port = systems.listen(B, PORT).expect("the port is free");
+    let id = systems.dial(A, B, PORT);
+    go_on(&mut systems, before(ms(40)));
+    impair(&mut systems, (A, B), Impairment::Lose(100));
+    go_on(&mut systems, ms(50));
+    impair(&mut systems, (A, B), Impairment::Lose(0));
+    go_on(&mut systems, ms(100));
+    assert!(systems.poll_accept(B, port, &context()).is_pending());
+    write(&mut systems, id, 0, b"hello");
+    go_on(&mut systems, ms(120));
+    assert!(systems.poll_accept(B, port, &context()).is_ready());
+    assert_eq!(said(read(&mut systems, id, 1, 100)), "hello");
+}
+
+#[test]
+fn a_late_segment_is_overtaken_and_comes_in_its_order() {
+    let late = |behind: bool| {
+        let mut systems = systems();
+        let id = connected(&mut systems);
+        impair(&mut systems, (A, B), Impairment::Reorder(100, ms(100)));
+        write(&mut systems, id, 0, b"first");
+        impair(&mut systems, (A, B), Impairment::Reorder(0, ms(0)));
+        if behind {
+            write(&mut systems, id, 0, b" second");
+        }
+        let mut at = ms(60);
+        while read(&mut systems, id, 1, 5).is_none() {
+            at += ms(1);
+            go_on(&mut systems, at);
+        }
+        at
+    };
+    assert_eq!(late(false), ms(60 + 20 + 100));
+    // Its copy, which is sent when what is behind it is acknowledged.
+    assert_eq!(late(true), ms(60 + 20 + 50));
+}
+
+/// A segment has 54 bytes of headers.
+#[test]
+fn a_limited_direction_carries_one_segment_after_the_other() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    let limit = Limit {
+        bandwidth: 1000,
+        queue: 3000,
+    };
+    impair(&mut systems, (A, B), Impairment::Limit(limit));
+    for _ in 0..2 {
+        write(&mut systems, id, 0, &[b'x'; 946]);
+    }
+    for second in 1..=2 {
+        go_on(&mut systems, before(ms(60 + 20 + second * 1000)));
+        assert_eq!(said(read(&mut systems, id, 1, 2000)), "nothing yet");
+        go_on(&mut systems, ms(60 + 20 + second * 1000));
+        assert_eq!(said(read(&mut systems, id, 1, 2000)).len(), 946);
+    }
+    // The other direction has no limit.
+    write(&mut systems, id, 1, &[b'y'; 946]);
+    pass(&mut systems, ms(20));
+    assert_eq!(said(read(&mut systems, id, 0, 2000)).len(), 946);
+}
+
+#[test]
+fn what_finds_no_room_in_a_queue_is_lost_and_comes_later() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    let limit = Limit {
+        bandwidth: 1000,
+        queue: 1500,
+    };
+    impair(&mut systems, (A, B), Impairment::Limit(limit));
+    write(&mut systems, id, 0, &[b'1'; 946]);
+    write(&mut systems, id, 0, &[b'2'; 946]);
+    go_on(&mut systems, ms(60 + 20 + 1000));
+    assert_eq!(said(read(&mut systems, id, 1, 2000)), "1".repeat(946));
+    assert_eq!(said(read(&mut systems, id, 1, 2000)), "nothing yet");
+    // What the first brought with it tells the sender what is missing: a round trip.
+    go_on(&mut systems, ms(60 + 20 + 1000 + 40));
+    assert_eq!(said(read(&mut systems, id, 1, 2000)), "2".repeat(946));
+}
+
+#[test]
+fn a_sender_begins_with_ten_segments() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    write(&mut systems, id, 0, &vec![b'x'; BUFFER]);
+    go_on(&mut systems, ms(80));
+    let first = said(read(&mut systems, id, 1, BUFFER)).len();
+    assert_eq!(first, 10 * MSS);
+    // Each acknowledgement lets twice as much go out as it acknowledges.
+    go_on(&mut systems, ms(120));
+    assert_eq!(said(read(&mut systems, id, 1, BUFFER)).len(), 2 * first);
+}
+
+#[test]
+fn most_times_of_a_long_tail_are_short() {
+    let mut systems = systems();
+    let id = connected(&mut systems);
+    let range = "10ms..1034ms tail".parse().expect("a time");
+    impair(&mut systems, (A, B), Impairment::Delay(range));
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..4000 {
+        let sent = systems.now;
+        write(&mut systems, id, 0, b"x");
+        let flight = systems.connections[&id].flights[0].back();
+        times.push(
+            flight
+                .expect("it is on its way")
+                .due
+                .saturating_sub(sent + ms(20)),
+        );
+        pass(&mut systems, ms(1100));
+        assert!(read(&mut systems, id, 1, 10).is_some());
+    }
+    let up_to = |most| times.iter().filter(|time| **time <= ms(most)).count();
+    assert_eq!(up_to(1034), 4000);
+    assert_eq!(times.iter().filter(|time| **time < ms(10)).count(), 0);
+    // Half, three quarters, seven eighths: within five standard deviations.
+    for (most, share) in [(11, 2000), (13, 3000), (17, 3500)] {
+        assert!(
+            up_to(most).abs_diff(share) < 160,
+            "{} up to {most} ms",
+            up_to(most)
+        );
+    }
+    assert!(up_to(522) < 4000, "some are in the upper half");
 }
