@@ -102,6 +102,25 @@ mod told {
         });
     }
 
+    /// Its tasks are in an unlucky order only where the seed shuffles them.
+    #[test]
+    fn a_lock_that_is_dropped_shows_by_shuffling_alone() {
+        let mutant: Mutant = "drops-the-lock".parse().expect("a mutant");
+        let simulator = mutant.in_place_of_all(Simulator::default());
+        let breaks = |seed, shuffle| {
+            let mut scenario = files()["drops-the-lock"].clone();
+            (scenario.seed, scenario.shuffle) = (seed, shuffle);
+            simulator
+                .run_once(&scenario)
+                .expect("it runs")
+                .verdict()
+                .failed
+                > 0
+        };
+        assert!((0..200).any(|seed| breaks(seed, true)));
+        assert!(!(0..200).any(|seed| breaks(seed, false)));
+    }
+
     #[test]
     fn unknown_mutants_are_told_which_there_are() {
         let error = "no-tie".parse::<Mutant>().expect_err("unknown");

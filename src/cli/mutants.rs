@@ -25,6 +25,12 @@ const EXPLORED: [&str; 6] = [
     "scenarios/faults/sever.toml",
 ];
 
+/// The scenarios for `sweep`.
+const SWEPT: [&str; 2] = [
+    "scenarios/stories/chaos-coarse.toml",
+    "scenarios/stories/two-connections.toml",
+];
+
 /// Plant bugs in the server, and report which search finds them
 ///
 /// Each mutant is the real server with one mistake, which all servers of a herd make. `run` runs
@@ -63,12 +69,15 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "scenarios/stories/chaos-coarse.toml"
+        default_values = SWEPT
     )]
     swept: Vec<PathBuf>,
     /// Sweep up to this number of seeds of each scenario
     #[arg(long, value_name = "N", default_value_t = 100)]
     seeds: u64,
+    /// Sweep as `herd sweep --plain` does: all kinds of faults, and tasks in their own order
+    #[arg(long)]
+    plain: bool,
     /// Write the shrunk failure of each mutant into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -95,6 +104,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         orders: args.orders,
         swept: scenarios(&args.swept)?,
         seeds: args.seeds,
+        plain: args.plain,
         simulator: args.limited.simulator(),
         surveyed: args
             .surveyed

@@ -77,6 +77,7 @@ impl Node {
                 out.extend_from_slice(record.text());
                 out.push(b'\n');
                 self.mistakes.note_time(at.clock);
+                self.mistakes.serve(at.conn);
                 if self.mistakes.makes(Mistake::AnswersFirst) {
                     self.mistakes.put_off(record, heard);
                 } else {
@@ -103,6 +104,12 @@ impl Node {
                 None
             }
         }
+    }
+
+    /// Remembers what is held now, for `Mistake::DropsTheLock`.
+    pub(crate) fn look_ahead(&mut self, conn: ConnId) {
+        let held = self.store.entries().map(|entry| entry.record.clone());
+        self.mistakes.look_up(conn, || held.collect());
     }
 
     /// Stores the records that `Mistake::AnswersFirst` held back. Without mistakes there are none.

@@ -55,6 +55,8 @@ pub(crate) enum Mistake {
     ReadsFloats,
     /// A WHATSAT is answered with the record that is held when Places has answered.
     AnswersWithTheLatest,
+    /// A client's update is compared with what was held before its connection let other tasks run.
+    DropsTheLock,
 }
 
 /// The clock's reading, rounded to a binary floating-point number of seconds.
@@ -87,7 +89,7 @@ pub(crate) use on_demand::*;
 #[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
 mod never {
     use super::Mistake;
-    use crate::journal::EventId;
+    use crate::journal::{ConnId, EventId};
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
 
@@ -152,6 +154,19 @@ mod never {
             Timestamp::EPOCH
         }
 
+        pub(crate) fn look_up(&mut self, _: ConnId, _: impl FnOnce() -> Vec<Record>) {
+            let Self = self;
+        }
+
+        pub(crate) const fn serve(&mut self, _: ConnId) {
+            let Self = self;
+        }
+
+        pub(crate) const fn looked_up(&self, _: &Record) -> Option<&Record> {
+            let Self = self;
+            None
+        }
+
         pub(crate) const fn spin(&self) {
             let Self = self;
         }
@@ -160,11 +175,11 @@ mod never {
 
 #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
 mod on_demand {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeMap, VecDeque};
     use std::sync::{Arc, Weak};
 
     use super::Mistake;
-    use crate::journal::EventId;
+    use crate::journal::{ConnId, EventId};
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
 
@@ -249,6 +264,10 @@ mod on_demand {
         late: VecDeque<(Record, EventId)>,
         /// What the server's clock showed last.
         clock: Timestamp,
+        /// What was held when each connection last looked.
+        looked_up: BTreeMap<ConnId, Vec<Record>>,
+        /// The connection whose line is handled.
+        served: ConnId,
     }
 
     impl From<Made> for Mistakes {
@@ -257,6 +276,8 @@ mod on_demand {
                 made,
                 late: VecDeque::new(),
                 clock: Timestamp::EPOCH,
+                looked_up: BTreeMap::new(),
+                served: ConnId(0),
             }
         }
     }
@@ -283,6 +304,22 @@ mod on_demand {
 
         pub(crate) fn time(&self) -> Timestamp {
             self.clock
+        }
+
+        /// Remembers what is held now, for a connection that looks before it has the lock.
+        pub(crate) fn look_up(&mut self, conn: ConnId, held: impl FnOnce() -> Vec<Record>) {
+            self.looked_up.insert(conn, held());
+        }
+
+        /// A line of this connection is handled now.
+        pub(crate) const fn serve(&mut self, conn: ConnId) {
+            self.served = conn;
+        }
+
+        /// What was held of the client of `record` when the connection last looked that is served.
+        pub(crate) fn looked_up(&self, record: &Record) -> Option<&Record> {
+            let held = self.looked_up.get(&self.served)?;
+            held.iter().find(|held| held.id() == record.id())
         }
 
         /// Does not come back as long as somebody holds the other end of the mistake.

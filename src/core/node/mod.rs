@@ -293,6 +293,10 @@ impl Node {
         if makes(Mistake::ComparesFloats) {
             return mistakes::is_newer_as_float(record, held);
         }
+        if makes(Mistake::DropsTheLock) && !from_server {
+            let then = self.mistakes.looked_up(record);
+            return then.is_none_or(|then| record.supersedes(then));
+        }
         let is_older_and_taken = makes(Mistake::TakesOlder) && !from_server && record != held;
         record.supersedes(held) || is_older_and_taken
     }

@@ -57,6 +57,8 @@ pub struct Ground {
     pub swept: Vec<Scenario>,
     /// The number of seeds of each swept scenario.
     pub seeds: u64,
+    /// Whether seeds have all kinds of faults, at the rates in the file, and tasks in their own order.
+    pub plain: bool,
     /// What runs the scenarios. A run that exceeds its limit of wall time counts as a find.
     pub simulator: Simulator,
 }
@@ -110,7 +112,7 @@ pub fn hunt(mutant: Option<Mutant>, finder: Finder, ground: &Ground) -> Hunt {
         }
         Finder::Sweep => {
             let swept = ground.swept.iter();
-            Box::new(swept.map(|scenario| sweep_one(scenario, ground.seeds, simulator)))
+            Box::new(swept.map(|scenario| sweep_one(scenario, ground, simulator)))
         }
     };
     let mut hunt = Hunt {
@@ -211,9 +213,9 @@ fn survey_one(herd: &Herd, simulator: &Simulator) -> Piece {
 }
 
 /// Sweeps up to the first seed that fails.
-fn sweep_one(scenario: &Scenario, seeds: u64, simulator: &Simulator) -> Piece {
+fn sweep_one(scenario: &Scenario, ground: &Ground, simulator: &Simulator) -> Piece {
     let scenarios = std::slice::from_ref(scenario);
-    let plan = Plan::new(scenarios, 0..seeds, true, false, false);
+    let plan = Plan::new(scenarios, 0..ground.seeds, !ground.plain, false, false);
     let outcomes = sweep::run_all(
         scenarios,
         &plan,

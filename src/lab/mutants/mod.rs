@@ -142,6 +142,11 @@ impl Mutant {
             "neighbours' updates are ignored",
         ),
         mutant(
+            Mistake::DropsTheLock,
+            "drops-the-lock",
+            "an update is compared with what was stored before other tasks had a turn",
+        ),
+        mutant(
             Mistake::NeverSynced,
             "never-synced",
             "the end of a synchronisation is never announced",

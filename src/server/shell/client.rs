@@ -135,6 +135,7 @@ async fn converse<N: Net>(
     let alarm = sleep_until(Instant::now() + shared.timing().idle);
     let mut until = Until::new(shared.stopping(), alarm);
     loop {
+        look_ahead(shared, conn, stream).await;
         let mut then = talk.decide().await;
         if let Err(why) = talk.answer(stream).await {
             return why;
@@ -376,6 +377,19 @@ impl<'a, N: Net> Talk<'a, N> {
 
 /// The hold-back counts as lasting if the limit is reached again within this time.
 const SAME_AGAIN: Duration = Duration::from_secs(10);
+
+/// Looks at what is held, and lets others go on before it is used. Only a server with the mistake `DropsTheLock` does so.
+async fn look_ahead<N: Net>(
+    shared: &Shared<N>,
+    conn: ConnId,
+    stream: &mut (impl AsyncWrite + Unpin),
+) {
+    if shared.config.mistake.makes(Mistake::DropsTheLock) {
+        shared.state().node.look_ahead(conn);
+        // There is nothing to flush, so this returns at once, unless it is somebody else's turn.
+        let _ = stream.flush().await;
+    }
+}
 
 /// Stores records that were answered before. Only a server with the mistake `AnswersFirst` does so.
 fn store_late<N: Net>(shared: &Shared<N>) {

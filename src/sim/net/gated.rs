@@ -19,6 +19,11 @@ const MOST_POLLS: u64 = 5_000_000;
 /// Where the seed decides the order of tasks, one poll in N, on average, lets all other ready tasks go first.
 const WAITS: u32 = 3;
 
+/// Whether a task lets others go on, by a machine's generator.
+pub(super) fn waits(order: &mut ChaCha8Rng) -> bool {
+    order.random_ratio(1, WAITS)
+}
+
 /// The number of polls of a machine's tasks at the current simulated time.
 #[derive(Default)]
 pub(super) struct Polls {
@@ -82,7 +87,6 @@ impl<F: Future> Future for Gated<F> {
                 return Poll::Pending;
             }
             let too_many = state.polls.are_too_many(now);
-            let waits = |order: &mut ChaCha8Rng| order.random_ratio(1, WAITS);
             let goes_on = !state.order.as_mut().is_some_and(waits);
             (too_many.then(|| inner.names[this.machine].clone()), goes_on)
         };

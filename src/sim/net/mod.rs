@@ -13,7 +13,7 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
@@ -141,6 +141,20 @@ impl Faults {
         for (number, machine) in (0..).zip(&mut self.inner().machines) {
             machine.order = Some(stream(seed, "order of tasks", number));
         }
+    }
+
+    /// Whether the seed lets other tasks of a connection's machine go on before this one does something with it, which
+    /// then tries again.
+    fn lets_others(&self, stream: u64, context: &Context<'_>) -> bool {
+        let mut inner = self.inner();
+        let Some(me) = inner.streams.get(&stream).map(|open| open.me) else {
+            return false;
+        };
+        let lets = inner.machines[me].order.as_mut().is_some_and(gated::waits);
+        if lets {
+            context.waker().wake_by_ref();
+        }
+        lets
     }
 
     /// The network as `machine` sees it.

@@ -71,6 +71,9 @@ impl AsyncRead for SimStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context, false)?;
+        if self.faults.lets_others(self.id, context) {
+            return Poll::Pending;
+        }
         on(&self.stream, |stream| stream.poll_read(context, buffer))
     }
 }
@@ -82,6 +85,9 @@ impl AsyncWrite for SimStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check(context, true)?;
+        if self.faults.lets_others(self.id, context) {
+            return Poll::Pending;
+        }
         let written = on(&self.stream, |stream| stream.poll_write(context, bytes));
         if matches!(written, Poll::Ready(Ok(_))) {
             self.faults.inner().count_send(self.id);
@@ -90,6 +96,9 @@ impl AsyncWrite for SimStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.faults.lets_others(self.id, context) {
+            return Poll::Pending;
+        }
         on(&self.stream, |stream| stream.poll_flush(context))
     }
 
