@@ -89,9 +89,7 @@ pub(super) fn execute(
     let names = machines.hosts().map(str::to_owned).collect();
     let (sockets, make) = world.sockets(&machines);
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
-    if scenario.shuffle {
-        faults.shuffle(scenario.seed);
-    }
+    faults.draw_from(scenario.seed, scenario.shuffle);
     let causes = Causes::default();
     let servers = scenario.herd.ids().map(|id| {
         let server = ServerProgram {

@@ -228,3 +228,25 @@ fn the_seed_shuffles_tasks_and_every_shipped_scenario_still_passes() {
     }
     assert!(other * 2 > shuffled, "{other} of {shuffled}");
 }
+
+/// A system reports the sockets of a process that goes on in no order that anybody could rely on.
+#[test]
+fn what_a_thawed_server_hears_first_follows_from_the_seed() {
+    let (mut scenario, _) =
+        Scenario::load(Path::new("scenarios/faults/freeze.toml")).expect("valid");
+    for world in WorldKind::ALL {
+        let mut hops = BTreeSet::new();
+        for seed in 0..20 {
+            scenario.seed = seed;
+            let trace = run(&scenario, world);
+            hops.extend(
+                trace.updates[0]
+                    .arrivals
+                    .iter()
+                    .find_map(|arrival| (*arrival.server == *"Juzang").then_some(arrival.hops)),
+            );
+        }
+        // From Riley, from Bernard, from Campbell.
+        assert_eq!(hops, [1, 3, 4].into(), "{world}");
+    }
+}

@@ -6,7 +6,7 @@ pub(super) const KIND: Declaration = Declaration {
     name: "freeze",
     example: "`freeze = \"Juzang\"`, `thaw = …`",
     models: "SIGSTOP, a moving virtual machine",
-    effect: "The server does nothing. Its sockets stay open and fill, and its system goes on accepting connections. After a thaw it continues where it was, and its clock has advanced.",
+    effect: "The server does nothing. Its sockets stay open and fill, and its system goes on accepting connections. After a thaw it continues where it was, its clock has advanced, and which of its sockets it reads first follows from the seed.",
     impact: "wake-ups that had to wait",
     targets: Shape::Parties,
     state: "is frozen",

@@ -17,6 +17,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom as _;
 use tokio::sync::Notify;
 
 use super::limit::Progress;
@@ -75,6 +76,9 @@ struct State {
     polls: Polls,
     /// Decides which of its tasks let others go first, if the seed does.
     order: Option<ChaCha8Rng>,
+    /// Decides in which order its tasks go on after a thaw. A system reports its sockets in no order that a program could
+    /// rely on.
+    thaws: Option<ChaCha8Rng>,
 }
 
 /// The impact of a machine's faults so far.
@@ -136,10 +140,12 @@ impl Faults {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the seed decide which of a machine's tasks that could go on goes on first.
-    pub(super) fn shuffle(&self, seed: u64) {
+    /// Lets the seed decide what a thawed machine does first and, if it `shuffles`, which of a machine's tasks that
+    /// could go on goes on first at any time.
+    pub(super) fn draw_from(&self, seed: u64, shuffles: bool) {
         for (number, machine) in (0..).zip(&mut self.inner().machines) {
-            machine.order = Some(stream(seed, "order of tasks", number));
+            machine.thaws = Some(stream(seed, "thaws", number));
+            machine.order = shuffles.then(|| stream(seed, "order of tasks", number));
         }
     }
 
@@ -204,6 +210,9 @@ impl Faults {
         let state = &mut inner.machines[machine];
         state.frozen = frozen;
         if !frozen {
+            if let Some(thaws) = &mut state.thaws {
+                state.waiting.shuffle(thaws);
+            }
             state.waiting.drain(..).for_each(Waker::wake);
         }
     }
