@@ -149,8 +149,8 @@ impl Faults {
         }
     }
 
-    /// Whether the seed lets other tasks of a connection's machine go on before this one does something with it, which
-    /// then tries again.
+    /// Whether the seed lets other tasks of a connection's machine go on before this one writes, which then tries again. It
+    /// reads first thing when it goes on, so for reading the gate does the same.
     fn lets_others(&self, stream: u64, context: &Context<'_>) -> bool {
         let mut inner = self.inner();
         let Some(me) = inner.streams.get(&stream).map(|open| open.me) else {

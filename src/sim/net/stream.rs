@@ -71,9 +71,6 @@ impl AsyncRead for SimStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context, false)?;
-        if self.faults.lets_others(self.id, context) {
-            return Poll::Pending;
-        }
         on(&self.stream, |stream| stream.poll_read(context, buffer))
     }
 }

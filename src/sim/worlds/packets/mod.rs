@@ -46,10 +46,32 @@ use tcp::Systems;
 thread_local! {
     /// When the run began on this thread, by the clock of its runtime. A run has a thread of its own.
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+
+    /// The simulated time while it stands, so that nobody has to ask the clock, which takes longer.
+    static STANDS: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// As long as it exists, time stands.
+struct Stands;
+
+impl Stands {
+    fn at(now: Duration) -> Self {
+        STANDS.set(Some(now));
+        Self
+    }
+}
+
+impl Drop for Stands {
+    fn drop(&mut self) {
+        STANDS.set(None);
+    }
 }
 
 /// The simulated time, for whoever runs on the runtime of a run.
 fn elapsed() -> Option<Duration> {
+    if let Some(stands) = STANDS.get() {
+        return Some(stands);
+    }
     let began = BEGAN.get()?;
     // Anywhere else the clock is that of the process.
     Handle::try_current().ok()?;
@@ -177,56 +199,80 @@ impl Segments {
         let _entered = self.runtime.enter();
         self.shared.act(act)
     }
+}
 
-    /// Ends the run if a program has ended.
-    fn check_programs(&mut self) -> Result<(), SimError> {
-        for host in &mut self.hosts {
-            let Some(task) = host.task.take_if(|task| task.is_finished()) else {
-                continue;
-            };
-            match self.runtime.block_on(task) {
-                Ok(Err(error)) => {
-                    let error = io::Error::other(error);
-                    return Err(failed(&self.scenario, self.now, &error));
-                }
-                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-                Ok(Ok(())) | Err(_) => {}
-            }
-        }
-        Ok(())
-    }
+/// The simulated time, while it goes on.
+struct Time<'a> {
+    began: Instant,
+    shared: &'a Shared,
+    progress: &'a Progress,
+}
 
-    /// Lets time pass until the whole millisecond `whole`, while timers fire, or until something is sent that arrives
-    /// before `next`.
-    fn sleep(&mut self, whole: Duration, next: Duration) {
-        *self.shared.sleeps_until() = next;
-        let (shared, wake) = (Arc::clone(&self.shared), self.began + whole);
-        self.runtime.block_on(async move {
-            let earlier = shared.earlier.notified();
-            or(earlier, tokio::time::sleep_until(wake)).await;
-        });
-        *self.shared.sleeps_until() = Duration::ZERO;
-        let began = self.began;
-        self.now = self.runtime.block_on(async { Instant::now() - began });
-    }
-
-    /// Moves the clock to this moment, before which no timer is.
-    fn advance(&mut self, to: Duration) {
-        let step = to.saturating_sub(self.now);
-        self.runtime.block_on(tokio::time::advance(step));
-        self.now = to;
-    }
-
+impl Time<'_> {
     /// Lets all programs run until they wait, at this moment.
-    fn settle(&self) {
+    async fn settle(&self, now: Duration) {
+        let _stands = Stands::at(now);
         loop {
             let before = self.progress.polls();
-            self.runtime.block_on(tokio::task::yield_now());
+            tokio::task::yield_now().await;
             if self.progress.polls() == before {
                 return;
             }
         }
     }
+
+    /// Lets time pass from one moment up to another, or to one in between, and returns to which.
+    ///
+    /// tokio's timers are whole milliseconds, and its clock goes on by such from wherever it stands. So it is led from one
+    /// to the next where a segment arrives between two.
+    async fn pass(&self, now: Duration, next: Duration) -> Duration {
+        let (here, whole) = (floor(now), floor(next));
+        if here < now {
+            advance(now, next.min(here + GRAIN)).await
+        } else if whole > here {
+            self.sleep(whole, next).await
+        } else {
+            advance(now, next).await
+        }
+    }
+
+    /// Lets time pass until the whole millisecond `whole`, while timers fire, or until something is sent that arrives
+    /// before `next`.
+    async fn sleep(&self, whole: Duration, next: Duration) -> Duration {
+        *self.shared.sleeps_until() = next;
+        let earlier = self.shared.earlier.notified();
+        or(earlier, tokio::time::sleep_until(self.began + whole)).await;
+        *self.shared.sleeps_until() = Duration::ZERO;
+        Instant::now() - self.began
+    }
+}
+
+/// Moves the clock to this moment, before which no timer is.
+async fn advance(now: Duration, to: Duration) -> Duration {
+    tokio::time::advance(to.saturating_sub(now)).await;
+    to
+}
+
+/// Ends the run if a program has ended.
+async fn check_programs(
+    hosts: &mut [Host],
+    scenario: &Scenario,
+    now: Duration,
+) -> Result<(), SimError> {
+    for host in hosts {
+        let Some(task) = host.task.take_if(|task| task.is_finished()) else {
+            continue;
+        };
+        match task.await {
+            Ok(Err(error)) => {
+                let error = io::Error::other(error);
+                return Err(failed(scenario, now, &error));
+            }
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Ok(Ok(())) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 impl World for Segments {
@@ -236,32 +282,39 @@ impl World for Segments {
 
     fn go_on(&mut self, until: Duration) -> Result<(), SimError> {
         let until = until.max(self.now);
-        loop {
-            self.progress.reaches(self.now)?;
-            self.settle();
-            self.check_programs()?;
-            let arrival = self.systems(|systems| systems.next_arrival()).flatten();
-            if arrival.is_some_and(|arrival| arrival <= self.now) {
-                let shared = Arc::clone(&self.shared);
-                self.runtime
-                    .block_on(async move { shared.act(Systems::arrive) });
-                continue;
+        let Self {
+            runtime,
+            began,
+            hosts,
+            shared,
+            scenario,
+            progress,
+            now,
+            ..
+        } = self;
+        let time = Time {
+            began: *began,
+            shared,
+            progress,
+        };
+        // Entering the runtime costs more than most of what happens at a moment.
+        runtime.block_on(async {
+            loop {
+                progress.reaches(*now)?;
+                time.settle(*now).await;
+                check_programs(hosts, scenario, *now).await?;
+                let arrival = shared.act(|systems| systems.next_arrival()).flatten();
+                if arrival.is_some_and(|arrival| arrival <= *now) {
+                    shared.act(Systems::arrive);
+                    continue;
+                }
+                if *now >= until {
+                    return Ok(());
+                }
+                let next = arrival.map_or(until, |arrival| arrival.min(until));
+                *now = time.pass(*now, next).await;
             }
-            if self.now >= until {
-                return Ok(());
-            }
-            let next = arrival.map_or(until, |arrival| arrival.min(until));
-            // tokio's timers are whole milliseconds, and its clock goes on by such from wherever it stands. So it is
-            // led from one to the next where a segment arrives between two.
-            let (here, whole) = (floor(self.now), floor(next));
-            if here < self.now {
-                self.advance(next.min(here + GRAIN));
-            } else if whole > here {
-                self.sleep(whole, next);
-            } else {
-                self.advance(next);
-            }
-        }
+        })
     }
 
     fn start(&mut self, machine: Machine) {
