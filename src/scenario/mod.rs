@@ -80,8 +80,11 @@ pub struct Scenario {
     /// Whether the seed decides which of a server's tasks that could go on goes on first. Otherwise they go on in the
     /// order in which they were woken.
     pub shuffle: bool,
-    /// The step of simulated time: whole milliseconds. All times and latencies are multiples of it.
+    /// The step of simulated time in the world of ticks, in whole milliseconds. Timers, and what is drawn, are multiples of
+    /// it in every world.
     pub tick: Duration,
+    /// A time or a latency that is no multiple of it, if there is one: the world of ticks has no such scenario.
+    pub finer: Option<Duration>,
     /// What all clocks show when the run begins.
     pub epoch_ns: EpochNs,
     /// The latency of each link, in the order of the herd's links.

@@ -64,14 +64,14 @@ pub enum SimError {
         /// What the second run has there.
         second: String,
     },
-    /// The scenario has a fault that there is not in the world in which it was to run.
+    /// The scenario has something that there is not in the world in which it was to run.
     #[error(
-        "the world `{world}` has no `{fault}`, as nothing gets lost or late there; run the scenario in `{}`",
+        "the world `{world}` has no {what}; run the scenario in `{}`",
         WorldKind::Packets
     )]
     Lacks {
-        /// The kind of the fault.
-        fault: &'static str,
+        /// What it has: the kind of a fault, in backquotes, or times that are too fine.
+        what: String,
         /// The world.
         world: WorldKind,
     },
@@ -165,9 +165,8 @@ fn here(
     (world, server): (WorldKind, &Server),
     progress: &Arc<Progress>,
 ) -> Result<Trace, SimError> {
-    if let Some(kind) = world.lacks(scenario) {
-        let fault = kind.name;
-        return Err(SimError::Lacks { fault, world });
+    if let Some(what) = world.lacks(scenario) {
+        return Err(SimError::Lacks { what, world });
     }
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);

@@ -118,8 +118,8 @@ fn every_shipped_scenario_ends_the_same_in_both_worlds() {
         let (scenario, _) = Scenario::load(&file).expect("it is valid");
         let turmoil = match try_run(&scenario, WorldKind::Turmoil) {
             // What happens to packets, happens where there are any.
-            Err(SimError::Lacks { fault, .. }) => {
-                lacking.insert(fault);
+            Err(SimError::Lacks { what, .. }) => {
+                lacking.insert(what);
                 continue;
             }
             other => other.expect("it runs"),
@@ -150,8 +150,8 @@ fn every_shipped_scenario_ends_the_same_in_both_worlds() {
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
     assert!(compared > 30, "{compared}");
-    let impairments = ["delay", "duplicate", "limit", "lose", "reorder"];
-    assert_eq!(lacking, impairments.into());
+    let impairments = ["`delay`", "`duplicate`", "`limit`", "`lose`", "`reorder`"];
+    assert!(lacking.iter().eq(impairments), "{lacking:?}");
 }
 
 #[test]
@@ -249,4 +249,43 @@ fn what_a_thawed_server_hears_first_follows_from_the_seed() {
         // From Riley, from Bernard, from Campbell.
         assert_eq!(hops, [1, 3, 4].into(), "{world}");
     }
+}
+
+/// A file that says no tick may say times as fine as a network's in one building; turmoil has none.
+#[test]
+fn time_is_as_fine_as_the_file_says() {
+    let text = r#"
+title = "In one building"
+herd = "riley"
+link_latency = "150us"
+client_latency = "50us..60us"
+steps = [
+  { at = "1000.25ms", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 {now}" },
+]
+
+[[expect]]
+update = "kiwi"
+hops   = { Campbell = 2 }
+within = "300us"
+"#;
+    let (scenario, _) = Scenario::parse("fine.toml", text, None).expect("it is valid");
+    let trace = run(&scenario, WorldKind::Packets);
+    assert_eq!(trace.verdict().failed, 0, "{:?}", trace.judgements);
+    let sent = trace.events.iter().find(|event| event.at >= 1_000_000_000);
+    // The client is connected after a round trip.
+    let connected = sent.map(|event| event.at).unwrap_or_default();
+    assert!(
+        (1_000_350_000..=1_000_370_000).contains(&connected),
+        "{connected}"
+    );
+    let campbell = trace.updates[0].arrivals.iter();
+    let delay = campbell
+        .filter(|arrival| *arrival.server == *"Campbell")
+        .map(|a| a.delay);
+    assert_eq!(delay.collect::<Vec<_>>(), [300_000]);
+    let refused = try_run(&scenario, WorldKind::Turmoil).expect_err("time has steps there");
+    assert_eq!(
+        refused.to_string(),
+        "the world `turmoil` has no time between two ticks of 1ms, as in 150us; run the scenario in `packets`"
+    );
 }

@@ -49,7 +49,7 @@ pub(super) fn prepare(
         return Err(problems);
     }
     let constant = LatencyRange::constant(TICK);
-    scenario.tick = TICK;
+    (scenario.tick, scenario.finer) = (TICK, None);
     scenario.link_latency.fill(constant);
     scenario.client_latency = constant;
     scenario.places_latency = constant;

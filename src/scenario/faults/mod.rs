@@ -228,11 +228,11 @@ pub struct Field {
 /// What a field of a fault holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
-    /// A latency, or a range of them, of a tick at least.
+    /// A latency, or a range of them, longer than none.
     Latency,
     /// A difference of times, with a sign; zero where it is not given.
     Difference,
-    /// A duration of a tick at least.
+    /// A duration longer than none.
     Duration,
     /// A number, at least 1.
     Count,

@@ -299,7 +299,7 @@ impl Context<'_> {
                 "`every` needs `times`: how often it is repeated, or `clients`: how many take turns",
             );
         }
-        self.on_tick(every, "`every`")
+        self.duration(every, "`every`")
     }
 }
 

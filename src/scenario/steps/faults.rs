@@ -323,7 +323,7 @@ impl Context<'_> {
         Some(match field.holds {
             Holds::Latency => {
                 let latency = step.value::<Located<LatencyRange>>(name)?;
-                let slower = self.latency_on_tick(**latency, &latency.span(), "this latency");
+                let slower = self.latency_in_a_run(**latency, &latency.span(), "this latency");
                 if slower.least.is_zero() {
                     self.too_quick(latency.span());
                 }
@@ -333,9 +333,12 @@ impl Context<'_> {
             Holds::Duration => {
                 let duration = step.value::<Located<DurationText>>(name)?;
                 let what = format!("`{name}`");
-                let read = self.on_tick(duration, &what);
+                let read = self.duration(duration, &what);
                 if read.is_zero() {
-                    self.error(duration.span(), format!("{what} takes at least a tick"));
+                    self.error(
+                        duration.span(),
+                        format!("{what} takes some time: it can't be 0s"),
+                    );
                 }
                 Value::Duration(read)
             }

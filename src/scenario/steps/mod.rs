@@ -152,6 +152,7 @@ impl Context<'_> {
             &step.span(),
             message,
         )?;
+        self.check_on_tick(lasts.0, &lasts.span(), "`lasts`");
         let duration = self.moment(lasts, "`lasts`");
         if duration.is_zero() {
             self.error(lasts.span(), "nothing can happen in no time");

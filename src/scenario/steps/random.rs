@@ -101,7 +101,11 @@ impl Context<'_> {
             if holds.least.is_zero() {
                 self.error(holds.span(), "a fault holds for at least a tick");
             }
-            self.latency_on_tick(**holds, &holds.span(), "`holds`")
+            self.check_on_tick(holds.most, &holds.span(), "`holds`");
+            if holds.least != holds.most {
+                self.check_on_tick(holds.least, &holds.span(), "`holds`");
+            }
+            self.latency_in_a_run(**holds, &holds.span(), "`holds`")
         });
         let random = Random {
             faults: faults?,

@@ -83,7 +83,7 @@ impl Context<'_> {
             }
             (Some(at), None) => Some((self.moment(at, "`at`"), at.span())),
             (None, Some(after)) => {
-                let delay = self.on_tick(after, "`after`");
+                let delay = self.duration(after, "`after`");
                 let at = previous?.saturating_add(delay);
                 self.check_not_too_late(at, &after.span());
                 Some((at, after.span()))

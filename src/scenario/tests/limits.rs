@@ -59,11 +59,11 @@ fn nobody_is_named_twice_and_somebody_is() {
 }
 
 #[test]
-fn a_slow_message_takes_at_least_a_tick_and_another_time_than_before() {
+fn a_slow_message_takes_some_time_and_another_than_before() {
     check_steps(&[
         (
             "{ at = \"1s\", slow = \"clients\", latency = \"0ms\" }",
-            &["4:42 a message takes at least a tick, 1ms"],
+            &["4:42 a message takes some time: a latency can't be 0s"],
         ),
         (
             "{ at = \"1s\", slow = \"Riley\", latency = \"20ms\" }",
@@ -337,7 +337,7 @@ fn problems_say_what_to_do() {
             "expect of the whole workload `workload = \"load\"`, `no_lost_updates = true`",
         ),
         (
-            format!("end = \"1.5us\"\nsteps = [{KIWI}]"),
+            format!("tick = \"1ms\"\nend = \"1.5us\"\nsteps = [{KIWI}]"),
             "choose whole milliseconds: no `tick` is finer",
         ),
     ];

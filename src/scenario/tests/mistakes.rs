@@ -17,10 +17,10 @@ fn mistakes_in_settings_have_a_place() {
             ],
         ),
         (
-            "epoch = \"1e9\"\nlink_latency = \"1.5ms..2ms\"\nsteps = [{ at = \"1s\", crash = \"all\" }]",
+            "epoch = \"1e9\"\nlink_latency = \"15ns..2ms\"\nsteps = [{ at = \"1s\", crash = \"all\" }]",
             &[
                 "3:9 `1e9` is no time in POSIX seconds",
-                "4:16 this latency is 1.5ms, which is no multiple of the tick of 1ms",
+                "4:16 this latency is 15ns..2ms, which is finer than a microsecond",
             ],
         ),
         (
@@ -47,7 +47,7 @@ fn mistakes_in_settings_have_a_place() {
              { at = \"2s\", freeze = [\"places\", \"places\"] },\n\
              { at = \"3s\", partition = \"places\", from = \"places\" }]",
             &[
-                "3:18 a message takes at least a tick, 1ms",
+                "3:18 a message takes some time: a latency can't be 0s",
                 "6:34 `places` is named twice",
                 "7:43 somebody is on both sides",
             ],
@@ -251,10 +251,10 @@ fn mistakes_in_what_a_client_does_have_a_place() {
             ],
         ),
         (
-            "{ at = \"1s\", client = \"a\", to = \"Riley\", send = \"x\", times = 0, every = \"1us\" }",
+            "{ at = \"1s\", client = \"a\", to = \"Riley\", send = \"x\", times = 0, every = \"2h\" }",
             &[
                 "3:71 `times` is 0, but must be 1 to 10000",
-                "3:82 `every` is 1us, which is no multiple of the tick of 1ms",
+                "3:82 `every` is 2h, longer than a run may last, 1h",
             ],
         ),
         (

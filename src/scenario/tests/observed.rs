@@ -109,10 +109,11 @@ fn mistakes_in_expectations_of_servers_and_links_have_a_place() {
             ],
         ),
         (
-            "server = \"Riley\"\nholds = []\nat = \"1.5ms\"",
+            "server = \"Riley\"\nholds = []\nat = \"2h\"",
             &[
                 "7:9 no client is named here",
-                "8:6 `at` is 1.5ms, which is no multiple of the tick of 1ms",
+                "8:6 2h is later than a run may last, 1h",
+                "8:6 `at` is 1h, but the run ends at 9s",
             ],
         ),
         (

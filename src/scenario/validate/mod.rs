@@ -46,6 +46,8 @@ pub(super) fn scenario(
         names_places: false,
         has_bodies: parsed.value.places.is_some(),
         usual: Usual::new(),
+        says_tick: parsed.value.tick.is_some(),
+        finer: None,
         tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
     };
     let scenario = cx.scenario(&parsed.value, relative_to);
@@ -63,6 +65,10 @@ pub(super) struct Context<'s> {
     tick: Option<Duration>,
     /// Where the tick is written.
     tick_place: Span,
+    /// Whether the file says the tick itself. Otherwise times and latencies may be finer.
+    says_tick: bool,
+    /// A time or a latency that is no multiple of the tick.
+    finer: Option<Duration>,
     /// Whether something happens to Places.
     pub(super) names_places: bool,
     /// Whether the file says what Places answers.
@@ -118,6 +124,7 @@ impl Context<'_> {
             swarm: false,
             shuffle: raw.shuffle.unwrap_or_default(),
             tick: self.tick?,
+            finer: self.finer,
             epoch_ns: epoch_ns?,
             link_latency,
             client_latency,
@@ -237,10 +244,10 @@ impl Context<'_> {
         Some(named.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// A moment of the run: a multiple of the tick, and not so late that nobody sees its end.
+    /// A moment of the run, not so late that nobody sees its end.
     pub(super) fn moment(&mut self, moment: &Located<DurationText>, what: &str) -> Duration {
         self.check_not_too_late(moment.0, &moment.span());
-        self.check_on_tick(moment.0, &moment.span(), what);
+        self.check_grain(moment.0, &moment.span(), what);
         moment.0.min(LONGEST_RUN)
     }
 
@@ -255,6 +262,13 @@ impl Context<'_> {
     /// A duration of the file's, which must be a multiple of the tick and fit into a run. One that
     /// is too long comes back shortened, so that whatever is computed of it can't overflow.
     pub(super) fn on_tick(&mut self, duration: &Located<DurationText>, what: &str) -> Duration {
+        self.check_on_tick(duration.0, &duration.span(), what);
+        self.in_a_run(duration.0, &duration.span(), what)
+    }
+
+    /// A duration of the file's, which must fit into a run, and may be finer than a tick that the file does not say.
+    pub(super) fn duration(&mut self, duration: &Located<DurationText>, what: &str) -> Duration {
+        self.check_grain(duration.0, &duration.span(), what);
         self.in_a_run(duration.0, &duration.span(), what)
     }
 
@@ -264,12 +278,21 @@ impl Context<'_> {
             let message = format!("{what} is {duration}, longer than a run may last, {longest}");
             self.error(span.clone(), message);
         }
-        self.check_on_tick(duration, span, what);
         duration.min(LONGEST_RUN)
     }
 
-    /// The simulator moves in ticks, and would stretch what falls between two of them.
-    fn check_on_tick(&mut self, duration: Duration, span: &Span, what: &str) {
+    /// What a file with a tick says is a multiple of it. Without one, time has no steps, but for turmoil's.
+    fn check_grain(&mut self, duration: Duration, span: &Span, what: &str) {
+        if self.says_tick {
+            self.check_on_tick(duration, span, what);
+        } else if let Some(tick) = self.tick {
+            let is_finer = !duration.as_nanos().is_multiple_of(tick.as_nanos());
+            self.finer = self.finer.or(is_finer.then_some(duration));
+        }
+    }
+
+    /// Timers, and what is drawn, go in ticks: what falls between two of them would be stretched.
+    pub(super) fn check_on_tick(&mut self, duration: Duration, span: &Span, what: &str) {
         let Some(tick) = self.tick else {
             return;
         };

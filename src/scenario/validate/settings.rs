@@ -108,7 +108,7 @@ impl Context<'_> {
             self.check_default(DEFAULT_CLIENT_LATENCY, "`client_latency`");
             return DEFAULT_CLIENT_LATENCY;
         };
-        self.latency_on_tick(**latency, &latency.span(), "this latency")
+        self.latency_in_a_run(**latency, &latency.span(), "this latency")
     }
 
     pub(super) fn places_latency(
@@ -119,14 +119,14 @@ impl Context<'_> {
         let Some(latency) = latency else {
             return clients;
         };
-        self.latency_on_tick(**latency, &latency.span(), "this latency")
+        self.latency_in_a_run(**latency, &latency.span(), "this latency")
     }
 
     /// The latency of each link of the herd: that of `latency`, else the herd file's, else
     /// `link_latency`.
     pub(super) fn link_latency(&mut self, raw: &RawScenario) -> Vec<LatencyRange> {
         let general = match &raw.link_latency {
-            Some(latency) => self.latency_on_tick(**latency, &latency.span(), "this latency"),
+            Some(latency) => self.latency_in_a_run(**latency, &latency.span(), "this latency"),
             None => DEFAULT_LINK_LATENCY,
         };
         let special = self.latency_by_link(raw);
@@ -141,7 +141,7 @@ impl Context<'_> {
                 let [a, b] = [link.a, link.b].map(|id| &herd.server(id).name);
                 let what = format!("the latency of link {a}-{b} in the herd's file");
                 let place = raw.herd.as_ref().map_or(ROOT, Located::span);
-                chosen = Some(self.latency_on_tick(own, &place, &what));
+                chosen = Some(self.latency_in_a_run(own, &place, &what));
             }
             uses_default |= chosen.is_none() && raw.link_latency.is_none();
             latencies.push(chosen.unwrap_or(general));
@@ -156,7 +156,7 @@ impl Context<'_> {
     fn latency_by_link(&mut self, raw: &RawScenario) -> BTreeMap<usize, LatencyRange> {
         let mut found = BTreeMap::new();
         for (key, latency) in raw.latency.iter().flat_map(|entries| entries.iter()) {
-            let read = self.latency_on_tick(**latency, &latency.span(), "this latency");
+            let read = self.latency_in_a_run(**latency, &latency.span(), "this latency");
             let Some(index) = self.link_index(key) else {
                 continue;
             };
@@ -216,12 +216,22 @@ impl Context<'_> {
     }
 
     /// Both ends of a latency as durations of the file's.
-    pub(in crate::scenario) fn latency_on_tick(
+    pub(in crate::scenario) fn latency_in_a_run(
         &mut self,
         latency: LatencyRange,
         span: &Span,
         what: &str,
     ) -> LatencyRange {
+        for end in [latency.least, latency.most] {
+            self.check_grain(end, span, what);
+            if !end.subsec_nanos().is_multiple_of(1000) {
+                let message = format!("{what} is {latency}, which is finer than a microsecond");
+                self.error(span.clone(), message);
+            }
+            if latency.most == latency.least {
+                break;
+            }
+        }
         let most = self.in_a_run(latency.most, span, what);
         if latency.most == latency.least {
             return LatencyRange::constant(most);
@@ -232,8 +242,7 @@ impl Context<'_> {
 
     /// With no time between, who hears first would be the simulator's own order of hosts.
     pub(in crate::scenario) fn too_quick(&mut self, span: Span) {
-        let tick = format_duration(self.tick.unwrap_or(DEFAULT_TICK));
-        self.error(span, format!("a message takes at least a tick, {tick}"));
+        self.error(span, "a message takes some time: a latency can't be 0s");
     }
 
     /// A default that does not fit the tick is reported at the tick, which is what was written.
@@ -268,7 +277,7 @@ impl Context<'_> {
         timing
     }
 
-    /// A message takes at least a tick. And links too slow ever to come up are warned of: the dialler waits for
+    /// A message takes some time. And links too slow ever to come up are warned of: the dialler waits for
     /// a greeting there and back, and so does the other end for the first word after it.
     pub(super) fn check_latencies(
         &mut self,

@@ -21,8 +21,8 @@ use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::sockets::Sockets;
 use crate::journal::EventId;
-use crate::scenario::{Action, Fault, FaultKind, Impairment, Operation, Route, Scenario};
-use crate::units::LatencyRange;
+use crate::scenario::{Action, Fault, Impairment, Operation, Route, Scenario};
+use crate::units::{LatencyRange, format_duration};
 
 /// A kind of world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +63,14 @@ impl WorldKind {
         format!(" --world {self}")
     }
 
-    /// The kind of a fault of the scenario that there is not in this world, if it has any.
-    pub(super) fn lacks(self, scenario: &Scenario) -> Option<FaultKind> {
+    /// What the scenario has that there is not in this world, if anything.
+    pub(super) fn lacks(self, scenario: &Scenario) -> Option<String> {
         if self.resend().is_some() {
             return None;
+        }
+        if let Some(finer) = scenario.finer {
+            let [tick, finer] = [scenario.tick, finer].map(format_duration);
+            return Some(format!("time between two ticks of {tick}, as in {finer}"));
         }
         let impairs = |fault: &Fault| {
             let operations = fault.operations().into_iter();
@@ -74,7 +78,7 @@ impl WorldKind {
             operations.any(|operation| matches!(operation, Operation::Impair(..)))
         };
         scenario.steps.iter().find_map(|step| match &step.action {
-            Action::Begin(fault) => impairs(fault).then_some(fault.kind),
+            Action::Begin(fault) => impairs(fault).then(|| format!("`{}`", fault.kind.name)),
             _ => None,
         })
     }
