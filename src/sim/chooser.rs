@@ -81,6 +81,7 @@ impl Chooser for Listed<'_> {
 }
 
 /// How far a scenario's `deliver` was followed.
+#[derive(PartialEq)]
 pub(super) struct OrderOutcome {
     /// The place of `deliver` in the scenario's file, as a byte offset.
     pub(super) place: usize,

@@ -43,6 +43,7 @@ const CALM: Duration = Duration::from_millis(200);
 const LOOKS: Duration = Duration::from_millis(10);
 
 /// The results of one execution of a scenario.
+#[derive(PartialEq)]
 pub(super) struct Execution {
     pub(super) events: Vec<Event>,
     pub(super) outcomes: Vec<Outcome>,

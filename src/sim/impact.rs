@@ -7,7 +7,7 @@ use crate::journal::EventId;
 use crate::scenario::{Fault, FaultKind};
 
 /// The impact of a fault: what it affected, and how often.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Impact {
     pub(super) origin: Origin,
     pub(super) event: EventId,
@@ -57,7 +57,7 @@ impl Impact {
 }
 
 /// The fault that an operation belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Origin {
     /// The place of the fault's step in the scenario's file, as a byte offset.
     pub(super) place: usize,

@@ -30,8 +30,9 @@ use std::time::Duration;
 use wiremock::Mock;
 
 use crate::herd::ServerId;
-use crate::scenario::{Action, Drawn, Scenario, sent_updates};
-use crate::trace::propagation::follow;
+use crate::journal::Event;
+use crate::scenario::{Action, Drawn, Expect, Scenario, sent_updates};
+use crate::trace::propagation::{Propagation, Sent, follow};
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 use crate::units::format_duration;
 
@@ -151,20 +152,64 @@ fn simulate(
     mocks: Option<Vec<Mock>>,
     simulator: &Simulator,
 ) -> Result<Trace, SimError> {
-    let (scenario, server) = (scenario.expanded(), simulator.server.clone());
+    let scenario = scenario.expanded();
+    Ok(execution(&scenario, mocks, simulator)?.told(&scenario))
+}
+
+/// An execution that is not judged yet.
+#[derive(PartialEq)]
+struct Unjudged {
+    world: WorldKind,
+    execution: driver::Execution,
+    mode: Mode,
+}
+
+impl Unjudged {
+    fn told(self, scenario: &Scenario) -> Trace {
+        told(scenario, self.world, self.execution, &self.mode)
+    }
+
+    /// The trace, in which updates are followed only where somebody asks for their ways: a judgement, or whoever is to
+    /// understand what failed.
+    fn judged(self, scenario: &Scenario) -> Trace {
+        let Self {
+            world,
+            mut execution,
+            mode,
+        } = self;
+        let is_about_ways = |expect: &Expect| expect.what.is_about_ways();
+        if scenario.expects.iter().any(is_about_ways) {
+            return told(scenario, world, execution, &mode);
+        }
+        let sent = sent_updates(scenario, &execution.outcomes);
+        let mut trace = judged(scenario, world, &mut execution, &mode, |_| Vec::new());
+        if trace.verdict().failed > 0 {
+            trace.updates = followed(scenario, &trace.events, sent);
+        }
+        trace
+    }
+}
+
+/// Executes a scenario of plain steps once.
+fn execution(
+    scenario: &Scenario,
+    mocks: Option<Vec<Mock>>,
+    simulator: &Simulator,
+) -> Result<Unjudged, SimError> {
+    let (scenario, server) = (scenario.clone(), simulator.server.clone());
     let world = simulator.world;
     within(&simulator.limit(), scenario.seed, move |progress| {
         here(&scenario, mocks, (world, &server), progress)
     })
 }
 
-/// Simulates on this thread.
+/// Executes on this thread.
 fn here(
     scenario: &Scenario,
     mocks: Option<Vec<Mock>>,
     (world, server): (WorldKind, &Server),
     progress: &Arc<Progress>,
-) -> Result<Trace, SimError> {
+) -> Result<Unjudged, SimError> {
     if let Some(what) = world.lacks(scenario) {
         return Err(SimError::Lacks { what, world });
     }
@@ -176,12 +221,11 @@ fn here(
         None => Mode::ByTime,
         Some(listed) => Mode::ByHand(Some(listed.followed())),
     };
-    Ok(told(
-        scenario,
+    Ok(Unjudged {
         world,
-        execution.ok_or_else(given_up)?,
-        &mode,
-    ))
+        execution: execution.ok_or_else(given_up)?,
+        mode,
+    })
 }
 
 /// The error of a run that failed, with seed and time so that it can be repeated.
@@ -191,6 +235,7 @@ fn failed(scenario: &Scenario, at: Duration, error: &dyn std::error::Error) -> S
 }
 
 /// What determines the order of events.
+#[derive(PartialEq)]
 enum Mode {
     /// The order follows from simulated time.
     ByTime,
@@ -212,13 +257,25 @@ fn told(
     mut execution: driver::Execution,
     mode: &Mode,
 ) -> Trace {
-    let latency: Vec<_> = scenario
-        .link_latency
-        .iter()
-        .map(|range| range.least)
-        .collect();
     let sent = sent_updates(scenario, &execution.outcomes);
-    let updates = follow(&scenario.herd, &latency, &execution.events, sent);
+    let follow = |events: &[Event]| followed(scenario, events, sent);
+    judged(scenario, world, &mut execution, mode, follow)
+}
+
+/// The ways of all updates through the herd.
+fn followed(scenario: &Scenario, events: &[Event], sent: Vec<Sent>) -> Vec<Propagation> {
+    let least = scenario.link_latency.iter().map(|range| range.least);
+    follow(&scenario.herd, &least.collect::<Vec<_>>(), events, sent)
+}
+
+fn judged(
+    scenario: &Scenario,
+    world: WorldKind,
+    execution: &mut driver::Execution,
+    mode: &Mode,
+    follow: impl FnOnce(&[Event]) -> Vec<Propagation>,
+) -> Trace {
+    let updates = follow(&execution.events);
     let mut trace = Trace {
         header: header(scenario, world),
         herd: scenario.herd.clone(),
@@ -227,7 +284,7 @@ fn told(
         judgements: Vec::new(),
     };
     trace.header.needless = judge::needless(scenario, mode, &trace);
-    trace.judgements = judge::judge(scenario, &execution, mode, &trace);
+    trace.judgements = judge::judge(scenario, execution, mode, &trace);
     trace
 }
 

@@ -10,7 +10,7 @@ use super::chooser::Chooser;
 use super::limit::{Limit, within};
 use super::net::SimNet;
 use super::server::Server;
-use super::{Mode, SimError, WorldKind, driver, same, simulate, told};
+use super::{Mode, SimError, Unjudged, WorldKind, driver, execution, same, simulate, told};
 #[cfg(any(test, feature = "mutants"))]
 use crate::node::mistakes::MadeBy;
 use crate::scenario::Scenario;
@@ -77,9 +77,36 @@ impl Simulator {
     ///
     /// As of [`run`](super::run), or if a run takes too long.
     pub fn run(&self, scenario: &Scenario) -> Result<Trace, SimError> {
-        let (trace, again) = (self.run_once(scenario)?, self.run_once(scenario)?);
-        same(&trace, &again)?;
-        Ok(trace)
+        let scenario = scenario.expanded();
+        Ok(self.twice(&scenario)?.told(&scenario))
+    }
+
+    /// Runs a scenario of plain steps once or twice, for its verdict: if nothing fails, the trace may lack the ways of
+    /// updates.
+    pub(crate) fn judge(&self, scenario: &Scenario, twice: bool) -> Result<Trace, SimError> {
+        let unjudged = if twice {
+            self.twice(scenario)?
+        } else {
+            execution(scenario, None, self)?
+        };
+        Ok(unjudged.judged(scenario))
+    }
+
+    /// Executes a scenario of plain steps twice, and compares both.
+    fn twice(&self, scenario: &Scenario) -> Result<Unjudged, SimError> {
+        let (first, second) = (
+            execution(scenario, None, self)?,
+            execution(scenario, None, self)?,
+        );
+        // What is judged follows from the execution, so two that are equal are judged once.
+        if first == second {
+            return Ok(first);
+        }
+        let [first, second] = [first, second].map(|one| one.told(scenario));
+        same(&first, &second)?;
+        Err(SimError::Failed(
+            "two executions differ in what no trace shows".to_owned(),
+        ))
     }
 
     /// Runs a scenario once. This takes half the time, but does not notice nondeterminism.

@@ -170,13 +170,7 @@ fn execute(
     paired: bool,
     simulator: &Simulator,
 ) -> Result<Trace, Option<Failure>> {
-    let run = || {
-        if paired {
-            simulator.run(scenario)
-        } else {
-            simulator.run_once(scenario)
-        }
-    };
+    let run = || simulator.judge(scenario, paired);
     let ran = catch_unwind(AssertUnwindSafe(run));
     let failed = |fingerprint: &str, words: String| {
         Some(Failure {

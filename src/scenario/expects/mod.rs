@@ -136,6 +136,11 @@ impl Expected {
         self.kind().updates()
     }
 
+    /// Whether the ways of updates through the herd count for it, or stand in its words.
+    pub(crate) fn is_about_ways(&self) -> bool {
+        matches!(self, Self::Update(_) | Self::Server(_))
+    }
+
     /// Whether it speaks of what clients are answered.
     pub(super) fn is_about_answers(&self) -> bool {
         self.kind().is_about_answers()

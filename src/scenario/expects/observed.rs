@@ -30,7 +30,7 @@ pub(crate) struct LineId {
 }
 
 /// The outcome of one line so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) line: LineId,
     /// The event of sending it; none if there was no connection.

@@ -32,6 +32,7 @@ pub const DELAY_HEADER: &str = "x-simulated-delay-ms";
 const FAULT_HEADER: &str = "x-simulated-fault";
 
 /// What the fake Places observed.
+#[derive(PartialEq)]
 pub(super) struct PlacesObservation {
     /// The number of requests that each table answered.
     pub(super) asked: Vec<u64>,

@@ -145,8 +145,8 @@ impl<'a> Answers<'a> {
         event: &'a Event,
         answer: &[u8],
     ) {
-        let answer_shown = shown(answer);
         let Some(asked) = asked else {
+            let answer_shown = shown(answer);
             let what = format!("{server} sends an answer without a request: {answer_shown}");
             self.found.push(Finding::new(what, [event]));
             return;
@@ -164,8 +164,8 @@ impl<'a> Answers<'a> {
             _ => false,
         };
         if !(is_answer(server, &asked, answer) || may_be_refused && is_copy(asked.line, answer)) {
-            let line = shown(asked.line);
-            let what = format!("{server} answers `{line}` with `{answer_shown}`");
+            let (line, answer) = (shown(asked.line), shown(answer));
+            let what = format!("{server} answers `{line}` with `{answer}`");
             self.found.push(Finding::new(what, [asked.event, event]));
         } else if !self.is_stored(server, &asked, answer) {
             let line = shown(asked.line);
@@ -185,7 +185,6 @@ impl<'a> Answers<'a> {
         let made = self.made.remove(&asked.event.id);
         let tells = answer.strip_prefix(b"AT ");
         let tells = tells.and_then(|record| record.split(|&byte| byte == b'\n').next());
-        let (line, told) = (shown(asked.line), shown(answer));
         let (wrong, by) = match (ClientLine::parse(asked.line), tells) {
             (Ok(ClientLine::Iamat { .. }), Some(tells)) => match made {
                 None => ("what it made nothing of before".to_owned(), None),
@@ -208,6 +207,7 @@ impl<'a> Answers<'a> {
             }
             _ => return,
         };
+        let (line, told) = (shown(asked.line), shown(answer));
         let what = format!("{server} answers `{line}` with `{told}`, {wrong}");
         let events = by.into_iter().chain([asked.event, event]);
         let mut found = Finding::new(what, events);

@@ -14,14 +14,15 @@ pub(super) fn never_back_in_time(run: &Run<'_>) -> Vec<Finding> {
     let mut versions = Versions::new(run);
     let mut found = Vec::new();
     for event in run.events {
-        if let Some(new) = versions.of(event) {
+        let new = versions.of(event);
+        if let Some(new) = new {
             let held = versions.get(event.who.name(), &new.record.client.0);
             found.extend(match &event.what {
                 EventKind::Ignored { why, .. } => turned_away(held, new, *why),
                 _ => gone_back(held, new),
             });
         }
-        versions.learn(event);
+        versions.learn_of(event, new);
     }
     found
 }
@@ -46,13 +47,17 @@ fn turned_away(held: Option<Version<'_>>, new: Version<'_>, why: Ignored) -> Opt
         (Ignored::Tied, Some(held)) => is_tied(held) && is_older(held),
         (Ignored::Known | Ignored::Older | Ignored::Tied, None) => false,
     };
+    // Words are made for what is wrong alone: they take longer than the check.
+    if is_right {
+        return None;
+    }
     let (server, shown) = (new.event.who.name(), new.shown());
     let what = match held {
         Some(held) => format!("{server} has {} and turns away {shown}", held.shown()),
         None => format!("{server} has nothing of the client and turns away {shown}"),
     };
     let before = held.map(|held| held.event).into_iter();
-    (!is_right).then(|| Finding::new(what, before.chain([new.event])))
+    Some(Finding::new(what, before.chain([new.event])))
 }
 
 /// Checks each step of a record's path by itself. A server that accepts a record has it from its
@@ -68,7 +73,10 @@ pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
             EventKind::Forgotten { from, .. } => from.clone().map(Source::Server),
             _ => None,
         };
-        if let (Some(from), Some(taken)) = (from, versions.of(event)) {
+        // What was ignored comes from nowhere, and changes nothing.
+        let is_taken = !matches!(event.what, EventKind::Ignored { .. });
+        let taken = is_taken.then(|| versions.of(event)).flatten();
+        if let (Some(from), Some(taken)) = (from, taken) {
             found.extend(Step { run, event }.taken_in(&stores, &taken, &from));
         }
         if let Some((to, update)) = stores.sent(event) {
@@ -76,7 +84,7 @@ pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
             found.extend(Step { run, event }.passed_on(held, to, &update));
         }
         stores.learn(event);
-        versions.learn(event);
+        versions.learn_of(event, taken);
     }
     found
 }
@@ -98,10 +106,13 @@ impl Step<'_> {
         let wrong = match from {
             Source::Client => self.heard_from_client(stores, taken, heard),
             Source::Server(from) => self.heard_from_neighbour(stores, taken, from, heard),
-        };
+        }?;
         let (server, record) = (self.server(), shown(&taken.record.text()));
         let events = cause.into_iter().chain([self.event]);
-        wrong.map(|wrong| Finding::new(format!("{server} takes in {record}, {wrong}"), events))
+        Some(Finding::new(
+            format!("{server} takes in {record}, {wrong}"),
+            events,
+        ))
     }
 
     fn heard_from_client(
@@ -159,16 +170,20 @@ impl Step<'_> {
     fn passed_on(&self, held: Option<Version<'_>>, to: &str, sent: &Update) -> Option<Finding> {
         let server = self.server();
         let record = &sent.record;
-        let said = in_generation(shown(record.text()), record.generation());
+        let said = || in_generation(shown(record.text()), record.generation());
         let Some(held) = held else {
-            let what = format!("{server} sends {said} to {to} without holding it");
+            let what = format!("{server} sends {} to {to} without holding it", said());
             return Some(Finding::new(what, [self.event]));
         };
         let is_it = held.record.text() == record.text() && held.generation == record.generation();
         let what = if !is_it {
-            format!("{server} holds {} and sends {said} to {to}", held.shown())
+            format!(
+                "{server} holds {} and sends {} to {to}",
+                held.shown(),
+                said()
+            )
         } else if held.hops.saturating_add(1) != sent.hops {
-            let (had, told) = (held.hops, sent.hops);
+            let (said, had, told) = (said(), held.hops, sent.hops);
             format!("{server} holds {said} with hops {had} and sends it to {to} with hops {told}")
         } else {
             return None;

@@ -25,11 +25,11 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
             continue;
         }
         let (server, text) = (event.who.name(), update.record.text());
-        let said = shown(text);
+        let said = || shown(text);
         // A client that was forgotten may say word for word what it said before.
         let key = (server, *conn, text.to_vec(), update.record.generation());
         if let Some(before) = first.get(&key) {
-            let what = format!("{server} sends {said} to {to} again over the same link");
+            let what = format!("{server} sends {} to {to} again over the same link", said());
             found.push(Finding::new(what, [*before, event]));
         } else {
             first.insert(key, event);
@@ -37,7 +37,7 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
         if let Some(held) = stores.get(server, update.record.id())
             && came_from(held, to, text)
         {
-            let what = format!("{server} sends {said} back to {to}, where it came from");
+            let what = format!("{server} sends {} back to {to}, where it came from", said());
             found.push(Finding::new(what, [held, event]));
         }
     }

@@ -126,8 +126,13 @@ impl<'a> Versions<'a> {
         }
     }
 
-    /// Applies an event. A server holds nothing when it starts, and nothing after it ended.
+    /// Applies an event.
     pub(super) fn learn(&mut self, event: &'a Event) {
+        self.learn_of(event, self.of(event));
+    }
+
+    /// Applies an event of which the version is known. A server holds nothing when it starts, and nothing after it ended.
+    pub(super) fn learn_of(&mut self, event: &'a Event, version: Option<Version<'a>>) {
         let Actor::Server(server) = &event.who else {
             return;
         };
@@ -139,7 +144,7 @@ impl<'a> Versions<'a> {
                 self.held.remove(&**server);
             }
             EventKind::Accepted { record, .. } | EventKind::Forgotten { record, .. } => {
-                if let Some(version) = self.of(event) {
+                if let Some(version) = version {
                     let held = self.held.entry(server).or_default();
                     held.insert(&record.client.0, version);
                 }
