@@ -188,7 +188,7 @@ impl Shape {
                 "A link (`\"Riley-Juzang\"`), or the servers of one side, with the other side in `from`: everybody else if not given. `clients` are all clients, `places` is the Places API."
             }
             Self::Ways => {
-                "A link (`\"Riley-Juzang\"`) or the servers of one side, with the other side in `from` as for a `partition`, for both directions; or single directions: `\"Riley>Juzang\"`, `\"clients>Riley\"`, or a list of such."
+                "A link (`\"Riley-Juzang\"`), a list of links, or `\"all\"` links, for both directions; single directions, `\"Riley>Juzang\"` or `\"clients>Riley\"`; or two sides as of a `partition`: servers, `clients` or `places`, with the others in `from`."
             }
             Self::Routes => {
                 "Links (`\"Riley-Juzang\"`), servers for all their links, `clients` and `places` for the ways between them and all servers."

@@ -98,3 +98,95 @@ fn pauses_follow_each_other() {
     assert_eq!(times, [0, 100, 500, 600]);
     assert_eq!(fault.lasts(), Some(Duration::from_millis(600)));
 }
+
+#[test]
+fn ways_are_links_directions_or_two_sides() {
+    for (said, written) in [
+        ("\"Juzang>Riley\"", "[\"Juzang>Riley\"]"),
+        (
+            "[\"clients>Riley\", \"Riley > Juzang\"]",
+            "[\"clients>Riley\", \"Riley>Juzang\"]",
+        ),
+        ("\"Juzang-Riley\"", "\"Riley-Juzang\""),
+        (
+            "[\"Riley-Juzang\", \"Riley>Jaquez\"]",
+            "[\"Riley>Juzang\", \"Juzang>Riley\", \"Riley>Jaquez\"]",
+        ),
+        // What has no link between it, and clients and Places among themselves, carry nothing.
+        (
+            "\"Campbell\", from = [\"Bernard\", \"Riley\", \"clients\"]",
+            "\"Campbell\", from = [\"Bernard\", \"clients\"]",
+        ),
+    ] {
+        let read = scenario(&format!("lose = {said}, percent = 5"));
+        let again = read.steps[0].to_toml(&read.herd);
+        let written = written.replace("[\"Juzang>Riley\"]", "\"Juzang>Riley\"");
+        assert_eq!(
+            again,
+            format!("{{ at = \"1s\", lose = {written}, percent = 5 }}")
+        );
+    }
+    let all = scenario("lose = \"all\", percent = 5");
+    assert_eq!(all.steps[0].action.targets().len(), 12, "six links");
+}
+
+#[test]
+fn a_direction_that_is_wrong_says_how_it_is_written() {
+    let text = |step: &str| {
+        let text = format!(
+            "title = \"t\"\nherd = \"riley\"\nend = \"9s\"\n\
+             steps = [{{ at = \"1s\", {step} }}, {{ at = \"2s\", client = \"kiwi\", to = \"Riley\", send = \"hello\" }}]"
+        );
+        let problems = Scenario::parse("t.toml", &text, None).expect_err("it is wrong");
+        problems.to_string()
+    };
+    for (step, says) in [
+        (
+            "lose = \"Riley>Bernard\", percent = 5",
+            "nothing is sent from `Riley` to `Bernard`",
+        ),
+        (
+            "lose = \"Riley>\", percent = 5",
+            "unknown server `` in a direction",
+        ),
+        (
+            "lose = \"a>b>c\", percent = 5",
+            "a direction has two ends: `Riley>Juzang`",
+        ),
+        (
+            "lose = \"clients>places\", percent = 5",
+            "nothing is sent from `clients` to `places`",
+        ),
+        (
+            "lose = \"Riley>Juzang\", from = \"Juzang\", percent = 5",
+            "say already from where to where",
+        ),
+        (
+            "lose = \"Riley>Juzang\", percent = 100",
+            "`percent` is 100, but must be 0 to 99",
+        ),
+        (
+            "lose = \"Riley>Juzang\"",
+            "`lose` needs `percent`: the share of packets",
+        ),
+        (
+            "lose = \"Riley>Juzang\", percent = 0",
+            "its `percent` is 0 then already",
+        ),
+        (
+            "delay = \"Riley>Juzang\", extra = \"9ms..1ms\"",
+            "the least latency first",
+        ),
+        (
+            "slow = \"Riley>Juzang\", latency = \"9ms\"",
+            "`delay = \"Riley>Juzang\", extra = …` makes one direction slower",
+        ),
+        (
+            "partition = \"Riley>Juzang\"",
+            "`partition_oneway = \"Riley-Juzang\"` cuts one direction",
+        ),
+    ] {
+        let said = text(step);
+        assert!(said.contains(says), "{step}: {said}");
+    }
+}

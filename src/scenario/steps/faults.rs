@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::draft::{DraftAction, DraftTargets};
 use super::raw::RawStep;
-use crate::diag::{Problem, did_you_mean};
+use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Herd, Names, ServerId, split_all, split_link};
 use crate::scenario::faults::{ARROW, Field, Holds};
@@ -62,12 +62,8 @@ impl Context<'_> {
                 let named = named.map(|(party, span)| (Target::Party(party), span));
                 Some(DraftTargets::Named(named.collect()))
             }
-            Shape::Ways if list.items().iter().any(|name| name.contains(ARROW)) => {
-                let named = self.named(list, |cx, name| cx.way(name, from))?.into_iter();
-                let named = named.map(|(way, span)| (Target::Direction(way), span));
-                Some(DraftTargets::Named(named.collect()))
-            }
-            Shape::BothWays | Shape::Ways => {
+            Shape::Ways => self.ways(list, from),
+            Shape::BothWays => {
                 let pairs = self.linked_pairs(list, from)?;
                 Some(placed(both_ways(&pairs), list))
             }
@@ -100,14 +96,52 @@ impl Context<'_> {
         self.server(name).map(Party::Server)
     }
 
-    /// One direction, `Riley>Juzang`, by which something is sent.
-    fn way(&mut self, name: &Located<String>, from: Option<&OneOrMany>) -> Option<Direction> {
+    /// Directions by which something is sent: all links, a list of links and of single directions, or two sides.
+    fn ways(&mut self, list: &OneOrMany, from: Option<&OneOrMany>) -> Option<DraftTargets> {
+        let herd = self.herd.clone()?;
+        if is_all(list) && from.is_none() {
+            let links = herd.links().iter();
+            let links = links.map(|link| (Party::Server(link.a), Party::Server(link.b)));
+            return Some(placed(both_ways(&links.collect::<Vec<_>>()), list));
+        }
+        let says_way = |name: &Located<String>| name.contains(ARROW);
+        let is_link = |name: &Located<String>| herd.id(name).is_none() && name.contains('-');
+        if !list
+            .items()
+            .iter()
+            .any(|name| says_way(name) || is_link(name))
+        {
+            let pairs = self.linked_pairs(list, from)?;
+            let carries = |way: &Direction| carries(*way, &herd);
+            let pairs: Vec<Direction> = pairs.into_iter().filter(carries).collect();
+            return Some(placed(both_ways(&pairs), list));
+        }
         if let Some(from) = from {
-            let message = format!("`{}` says already from where to where", **name);
+            let message = "the links and directions say already from where to where".to_owned();
             self.error(from.span(), message);
             return None;
         }
-        let herd = self.herd.clone()?;
+        let named = self.named(list, |cx, name| {
+            if says_way(name) {
+                return Some(vec![cx.way(name, &herd)?]);
+            }
+            let link = &herd.links()[cx.link_index(name)?];
+            let (a, b) = (Party::Server(link.a), Party::Server(link.b));
+            Some(vec![(a, b), (b, a)])
+        })?;
+        let mut found: Vec<(Target, Span)> = Vec::new();
+        for (ways, span) in named {
+            for way in ways.into_iter().map(Target::Direction) {
+                if !found.iter().any(|(other, _)| *other == way) {
+                    found.push((way, span.clone()));
+                }
+            }
+        }
+        Some(DraftTargets::Named(found))
+    }
+
+    /// One direction, `Riley>Juzang`, by which something is sent.
+    fn way(&mut self, name: &Located<String>, herd: &Herd) -> Option<Direction> {
         let ends: Vec<&str> = name.split(ARROW).map(str::trim).collect();
         let mut party = |end: &str| match end {
             CLIENTS => Some(Party::Clients),
@@ -134,12 +168,7 @@ impl Context<'_> {
             }
         }
         let (a, b) = (a?, b?);
-        let is_way = match (a, b) {
-            (Party::Server(a), Party::Server(b)) => herd.link_between(a, b).is_some(),
-            (Party::Server(_), _) | (_, Party::Server(_)) => true,
-            _ => false,
-        };
-        if !is_way {
+        if !carries((a, b), herd) {
             let message = format!("nothing is sent from `{from}` to `{to}`");
             let problem = Problem::error(self.source, name.span(), message);
             self.report(
@@ -159,11 +188,7 @@ impl Context<'_> {
     ) -> Option<Vec<Direction>> {
         let herd = self.herd.clone()?;
         let pairs = self.pairs(list, from)?;
-        let carries = |&(a, b): &Direction| match (a, b) {
-            (Party::Server(a), Party::Server(b)) => herd.link_between(a, b).is_some(),
-            _ => true,
-        };
-        if pairs.iter().any(carries) {
+        if pairs.iter().any(|way| carries(*way, &herd)) {
             return Some(pairs);
         }
         let problem = match pairs.as_slice() {
@@ -245,10 +270,15 @@ impl Context<'_> {
                 return None;
             }
             let message = format!("unknown server `{}`", **name);
-            let names = herd.server_names().chain([CLIENTS, PLACES]);
-            let help = did_you_mean(name, "servers", names);
             let problem = Problem::error(self.source, name.span(), message);
-            self.report(problem.help(format!("{help}; one link is written `A-B`, and alone")));
+            self.report(problem.help(if name.contains(ARROW) {
+                let link = name.replace(ARROW, "-");
+                format!("`partition_oneway = \"{link}\"` cuts one direction")
+            } else {
+                let names = herd.server_names().chain([CLIENTS, PLACES]);
+                let help = did_you_mean(name, "servers", names);
+                format!("{help}; one link is written `A-B`, and alone")
+            }));
         }
         found
     }
@@ -256,6 +286,17 @@ impl Context<'_> {
     fn routes(&mut self, list: &OneOrMany) -> Option<DraftTargets> {
         let herd = self.herd.clone()?;
         let named = self.named(list, |cx, name| match (name.as_str(), herd.id(name)) {
+            (way, None) if way.contains(ARROW) => {
+                let problem = Problem::error(
+                    cx.source,
+                    name.span(),
+                    format!("`{way}` is one direction, and a link is slow in both"),
+                );
+                cx.report(problem.help(format!(
+                    "`delay = \"{way}\", extra = …` makes one direction slower"
+                )));
+                None
+            }
             (CLIENTS, _) => Some(vec![Route::Clients]),
             (PLACES, _) => {
                 cx.names_places = true;
@@ -387,6 +428,15 @@ impl Context<'_> {
             self.report(Problem::error(self.source, text.span(), message).help(help));
         }
         Some(sign * nanos.ok()?)
+    }
+}
+
+/// Whether anything is sent between these: servers talk over links, and with clients and Places.
+fn carries(way: Direction, herd: &Herd) -> bool {
+    match way {
+        (Party::Server(a), Party::Server(b)) => herd.link_between(a, b).is_some(),
+        (Party::Server(_), _) | (_, Party::Server(_)) => true,
+        (Party::Clients | Party::Places, Party::Clients | Party::Places) => false,
     }
 }
 
