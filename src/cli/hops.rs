@@ -11,13 +11,16 @@ use crate::sim::Simulator;
 use crate::survey::{self, Engine, Measure};
 use crate::units::LatencyRange;
 
-/// The maximum size of herds that the simulator measures, from every server.
+/// The maximum size of herds that are measured from every server.
 const SMALL: usize = 20;
+
+/// The maximum size of herds that the simulator measures, which takes some seconds of a core.
+const SIMULATED: usize = 200;
 
 /// Measure in how many hops updates reach each server, against the shortest paths
 ///
-/// Herds of up to 20 servers run in the simulator, and each origin and server is shown by itself.
-/// For larger herds, and for links with different latencies, only the servers' decisions run, on a
+/// Herds of up to 200 servers run in the simulator, and of up to 20 each origin and server is shown
+/// by itself. For larger herds, and for links with different latencies, only the servers' decisions run, on a
 /// queue of events without a network: thousands of servers take seconds.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -105,7 +108,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 fn engine(args: &Args, herd: &Herd) -> Engine {
     let LatencyRange { least, most } = args.latency;
     let ticks = least.as_nanos().is_multiple_of(1_000_000) && least <= Duration::from_secs(1);
-    if args.model || herd.servers().len() > SMALL || least != most || !ticks {
+    if args.model || herd.servers().len() > SIMULATED || least != most || !ticks {
         Engine::Model
     } else {
         Engine::Simulator

@@ -205,6 +205,7 @@ fn survey_each(herd: &Herd, sets: &[Without], options: &Options<'_>) -> Vec<Opti
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
         latency: LATENCY,
+        origins: herd.ids().collect(),
         simulator: options.simulator.clone(),
     };
     let is_stopped = || options.stop.is_some_and(|stop| stop());

@@ -116,6 +116,7 @@ pub fn hops(measure: &Measure<'_>, mut done: impl FnMut(usize)) -> Hops {
         Engine::Simulator => Simulation {
             herd: Arc::new(Herd::clone(herd)),
             latency: measure.latency.range.least,
+            origins: measure.origins.clone(),
             simulator: measure.simulator.clone(),
         }
         .run(without),

@@ -22,6 +22,8 @@ pub(super) struct Simulation {
     pub(super) herd: Arc<Herd>,
     /// The latency of every link, and the simulator's tick.
     pub(super) latency: Duration,
+    /// The servers that send an update, if they live.
+    pub(super) origins: Vec<ServerId>,
     pub(super) simulator: Simulator,
 }
 
@@ -67,7 +69,8 @@ impl Simulation {
 
     /// When each live server receives its update from a client.
     fn origins(&self, without: &Without) -> impl Iterator<Item = (Duration, ServerId)> {
-        let live = self.herd.ids().filter(|id| without.is_alive(*id));
+        let live = self.origins.iter().copied();
+        let live = live.filter(|id| without.is_alive(*id));
         // The longest route has a hop for each other server; the rest is the client's latency and a
         // margin.
         let servers = u32::try_from(self.herd.servers().len()).unwrap_or(u32::MAX);

@@ -330,6 +330,7 @@ fn the_scenario_of_a_failure_set_is_one_that_can_be_run_again() {
     let simulation = Simulation {
         herd: Arc::new(herd.clone()),
         latency: LATENCY,
+        origins: herd.ids().collect(),
         simulator: Simulator::default(),
     };
     let set = Without {
