@@ -67,7 +67,7 @@ impl<'a> Network<'a> {
         let mut reached = BTreeSet::from([from]);
         let mut next = vec![from];
         while let Some(at) = next.pop() {
-            for link in herd.links() {
+            for (_, link) in herd.links_of(at) {
                 let Some(other) = link.other(at).filter(|other| !reached.contains(other)) else {
                     continue;
                 };

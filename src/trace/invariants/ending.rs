@@ -1,6 +1,6 @@
 //! What must hold at the end of a run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::stores::accepted;
 use super::{Finding, Run, shown};
@@ -15,8 +15,12 @@ pub(super) fn agreement(run: &Run<'_>) -> Vec<Finding> {
     let herd = run.herd;
     let name = |id: ServerId| &*herd.server(id).name;
     let mut found = Vec::new();
-    for a in herd.ids() {
-        let reached = network.reach(herd, &state, a);
+    // Who reaches somebody reaches whom they reach.
+    let mut reached = BTreeSet::new();
+    for a in herd.ids().filter(|id| state.server(name(*id)).is_some()) {
+        if !reached.contains(&a) {
+            reached = network.reach(herd, &state, a);
+        }
         for b in herd.ids().filter(|&b| b > a && reached.contains(&b)) {
             let (Some(at_a), Some(at_b)) = (state.server(name(a)), state.server(name(b))) else {
                 continue;
