@@ -20,8 +20,8 @@ const SIMULATED: usize = 200;
 /// Measure in how many hops updates reach each server, against the shortest paths
 ///
 /// Herds of up to 200 servers run in the simulator, and of up to 20 each origin and server is shown
-/// by itself. For larger herds, and for links with different latencies, only the servers' decisions run, on a
-/// queue of events without a network: thousands of servers take seconds.
+/// by itself. For larger herds, and for links with different latencies, only the servers' decisions
+/// run, on a queue of events without a network: thousands of servers take seconds.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -237,6 +237,16 @@ enum Failure {
 }
 
 impl Failure {
+    /// A scenario that could not be run.
+    #[cfg(feature = "sim")]
+    fn of_run(scenario: &str, error: &crate::sim::SimError) -> Self {
+        let words = format!("{scenario}: {error}");
+        match error {
+            crate::sim::SimError::Lacks { .. } => Self::Input(words),
+            _ => Self::Internal(words),
+        }
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Problems(_) | Self::Input(_) | Self::Output(_) => Exit::BadInput,

@@ -223,5 +223,5 @@ fn execute(scenario: &Scenario, simulator: &Simulator, args: &Args) -> Result<Tr
     } else {
         simulator.run(scenario)
     };
-    ran.map_err(|error| Failure::Internal(format!("{}: {error}", scenario.source.name)))
+    ran.map_err(|error| Failure::of_run(&scenario.source.name, &error))
 }

@@ -161,7 +161,7 @@ fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<ShownRun
         } else {
             simulator.run(&scenario)
         };
-        let trace = ran.map_err(|error| Failure::Internal(format!("{name}: {error}")))?;
+        let trace = ran.map_err(|error| Failure::of_run(&name.to_string(), &error))?;
         runs.push(shown(trace, file));
     }
     Ok(runs)

@@ -33,8 +33,9 @@ pub(super) struct RawScenario {
     /// Whether the seed also decides which of a server's tasks that could go on goes on first; false by default. Without
     /// it they go on in the order in which they were woken.
     pub(super) shuffle: Option<bool>,
-    /// The step of simulated time, `"1ms"` by default: whole milliseconds, from 1ms to 1s. All
-    /// times and latencies must be multiples of it. A coarse tick makes long runs quicker.
+    /// The step of simulated time in the world `turmoil`, `"1ms"` by default: whole milliseconds,
+    /// from 1ms to 1s. All times and latencies of a file that says it must be multiples of it. A
+    /// coarse tick makes long runs in that world quicker.
     pub(super) tick: Option<Located<DurationText>>,
     /// What all clocks show when the run begins: POSIX seconds as text with up to 9 decimals,
     /// `"1621464827"` by default.

@@ -30,9 +30,8 @@ use std::time::Duration;
 use wiremock::Mock;
 
 use crate::herd::ServerId;
-use crate::journal::Event;
 use crate::scenario::{Action, Drawn, Expect, Scenario, sent_updates};
-use crate::trace::propagation::{Propagation, Sent, follow};
+use crate::trace::propagation::follow;
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 use crate::units::format_duration;
 
@@ -165,26 +164,42 @@ struct Unjudged {
 }
 
 impl Unjudged {
+    /// The trace, with the ways of all updates.
     fn told(self, scenario: &Scenario) -> Trace {
-        told(scenario, self.world, self.execution, &self.mode)
+        self.judged(scenario, true)
     }
 
-    /// The trace, in which updates are followed only where somebody asks for their ways: a judgement, or whoever is to
-    /// understand what failed.
-    fn judged(self, scenario: &Scenario) -> Trace {
+    /// The trace, with its judgements. Unless it is `to_tell`, updates are followed only where somebody asks for their
+    /// ways: an expectation, or whoever is to understand what failed.
+    fn judged(self, scenario: &Scenario, to_tell: bool) -> Trace {
         let Self {
             world,
             mut execution,
             mode,
         } = self;
+        let mut sent = Some(sent_updates(scenario, &execution.outcomes));
+        let mut trace = Trace {
+            header: header(scenario, world),
+            herd: scenario.herd.clone(),
+            events: std::mem::take(&mut execution.events),
+            updates: Vec::new(),
+            judgements: Vec::new(),
+        };
+        let mut follow_all = |trace: &mut Trace| {
+            let least = scenario.link_latency.iter().map(|range| range.least);
+            let least: Vec<Duration> = least.collect();
+            if let Some(sent) = sent.take() {
+                trace.updates = follow(&scenario.herd, &least, &trace.events, sent);
+            }
+        };
         let is_about_ways = |expect: &Expect| expect.what.is_about_ways();
-        if scenario.expects.iter().any(is_about_ways) {
-            return told(scenario, world, execution, &mode);
+        if to_tell || scenario.expects.iter().any(is_about_ways) {
+            follow_all(&mut trace);
         }
-        let sent = sent_updates(scenario, &execution.outcomes);
-        let mut trace = judged(scenario, world, &mut execution, &mode, |_| Vec::new());
+        trace.header.needless = judge::needless(scenario, &mode, &trace);
+        trace.judgements = judge::judge(scenario, &execution, &mode, &trace);
         if trace.verdict().failed > 0 {
-            trace.updates = followed(scenario, &trace.events, sent);
+            follow_all(&mut trace);
         }
         trace
     }
@@ -248,44 +263,6 @@ impl Mode {
     fn is_by_hand(&self) -> bool {
         matches!(self, Self::ByHand(_))
     }
-}
-
-/// Builds the trace of a run, with its judgements.
-fn told(
-    scenario: &Scenario,
-    world: WorldKind,
-    mut execution: driver::Execution,
-    mode: &Mode,
-) -> Trace {
-    let sent = sent_updates(scenario, &execution.outcomes);
-    let follow = |events: &[Event]| followed(scenario, events, sent);
-    judged(scenario, world, &mut execution, mode, follow)
-}
-
-/// The ways of all updates through the herd.
-fn followed(scenario: &Scenario, events: &[Event], sent: Vec<Sent>) -> Vec<Propagation> {
-    let least = scenario.link_latency.iter().map(|range| range.least);
-    follow(&scenario.herd, &least.collect::<Vec<_>>(), events, sent)
-}
-
-fn judged(
-    scenario: &Scenario,
-    world: WorldKind,
-    execution: &mut driver::Execution,
-    mode: &Mode,
-    follow: impl FnOnce(&[Event]) -> Vec<Propagation>,
-) -> Trace {
-    let updates = follow(&execution.events);
-    let mut trace = Trace {
-        header: header(scenario, world),
-        herd: scenario.herd.clone(),
-        events: std::mem::take(&mut execution.events),
-        updates,
-        judgements: Vec::new(),
-    };
-    trace.header.needless = judge::needless(scenario, mode, &trace);
-    trace.judgements = judge::judge(scenario, execution, mode, &trace);
-    trace
 }
 
 /// The trace's first line, which describes the input of the run.

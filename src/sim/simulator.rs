@@ -10,7 +10,7 @@ use super::chooser::Chooser;
 use super::limit::{Limit, within};
 use super::net::SimNet;
 use super::server::Server;
-use super::{Mode, SimError, Unjudged, WorldKind, driver, execution, same, simulate, told};
+use super::{Mode, SimError, Unjudged, WorldKind, driver, execution, same, simulate};
 #[cfg(any(test, feature = "mutants"))]
 use crate::node::mistakes::MadeBy;
 use crate::scenario::Scenario;
@@ -89,7 +89,7 @@ impl Simulator {
         } else {
             execution(scenario, None, self)?
         };
-        Ok(unjudged.judged(scenario))
+        Ok(unjudged.judged(scenario, false))
     }
 
     /// Executes a scenario of plain steps twice, and compares both.
@@ -151,8 +151,12 @@ impl Simulator {
                 Some(&mut chooser),
                 progress,
             )?;
-            let told = |execution| told(&scenario, world, execution, &Mode::ByHand(None));
-            Ok((chooser, execution.map(told)))
+            let unjudged = execution.map(|execution| Unjudged {
+                world,
+                execution,
+                mode: Mode::ByHand(None),
+            });
+            Ok((chooser, unjudged.map(|unjudged| unjudged.told(&scenario))))
         })
     }
 }

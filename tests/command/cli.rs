@@ -880,7 +880,7 @@ fn a_world_without_packets_refuses_what_happens_to_them() {
     let said = err(&ran);
     assert!(said.contains("the world `turmoil` has no `lose`"), "{said}");
     assert!(said.contains("run the scenario in `packets`"), "{said}");
-    assert_eq!(exit(&ran), 3, "{said}");
+    assert_eq!(exit(&ran), 2, "{said}");
 }
 
 #[cfg(unix)]

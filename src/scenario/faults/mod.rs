@@ -285,7 +285,15 @@ impl Fault {
     /// Whether nothing is wrong with a target by it: it has what it had in the beginning.
     pub fn clears(&self, target: &Target, usual: &Usual) -> bool {
         match self.kind.end {
-            End::Same(values) => values(target, usual) == self.values,
+            End::Same(values) => values(target, usual) == self.values || self.leaves_all(),
+            _ => false,
+        }
+    }
+
+    /// Whether it does nothing to any packet, whatever else the step says of that.
+    fn leaves_all(&self) -> bool {
+        match self.operations().as_slice() {
+            [(_, Operation::Impair(_, impairment))] => impairment.is_none(),
             _ => false,
         }
     }

@@ -177,6 +177,23 @@ fn a_direction_that_is_wrong_says_how_it_is_written() {
             "delay = \"Riley>Juzang\", extra = \"9ms..1ms\"",
             "the least latency first",
         ),
+        // Nothing happens to packets, whatever else is said of it.
+        (
+            "reorder = \"Riley>Juzang\", percent = 0, late = \"9ms\"",
+            "its `percent` is 0 then already",
+        ),
+        (
+            "limit = \"Riley>Juzang\", bandwidth = 0, queue = 9",
+            "its `bandwidth` is 0 then already",
+        ),
+        (
+            "delay = \"Riley>Juzang\", extra = \"500ns\"",
+            "finer than a microsecond",
+        ),
+        (
+            "delay = \"Riley>Juzang\", extra = \"2h\"",
+            "longer than a run may last",
+        ),
         (
             "slow = \"Riley>Juzang\", latency = \"9ms\"",
             "`delay = \"Riley>Juzang\", extra = …` makes one direction slower",

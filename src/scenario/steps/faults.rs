@@ -410,7 +410,9 @@ impl Context<'_> {
             let help = "a duration such as `40ms`, a range such as `5ms..80ms`, or one with a tail: `5ms..2s tail`";
             self.report(Problem::error(self.source, text.span(), message).help(help));
         }
-        read.ok()
+        let read = read.ok()?;
+        let range = self.latency_in_a_run(read.range, &text.span(), "this time");
+        Some(ExtraDelay { range, ..read })
     }
 
     /// A duration with a sign, in nanoseconds.

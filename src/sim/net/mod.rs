@@ -54,7 +54,8 @@ struct Inner {
     /// The number of sends from one machine to another: writes and connects.
     sends: BTreeMap<(Machine, Machine), u64>,
     clients: BTreeMap<Name, Clock>,
-    /// The number of messages that each cut has held up, by the event of its beginning.
+    /// The number of messages that each cut has held up, and of packets to which each impairment did something, by the
+    /// event of its beginning.
     held_up: BTreeMap<EventId, u64>,
 }
 
@@ -185,12 +186,12 @@ impl Faults {
         self.inner().sends.get(&(a, b)).copied().unwrap_or(0)
     }
 
-    /// Counts a message that a cut holds up, once for each cut.
+    /// Counts a message that a cut holds up, once for each cut, or a packet to which an impairment does something.
     pub(super) fn hold_up(&self, fault: EventId) {
         *self.inner().held_up.entry(fault).or_default() += 1;
     }
 
-    /// The number of messages that a cut has held up.
+    /// The number of messages that a cut has held up, or of packets of an impairment.
     pub(super) fn held_up(&self, fault: EventId) -> u64 {
         self.inner().held_up.get(&fault).copied().unwrap_or(0)
     }

@@ -65,7 +65,7 @@ impl WorldKind {
 
     /// What the scenario has that there is not in this world, if anything.
     pub(super) fn lacks(self, scenario: &Scenario) -> Option<String> {
-        if self.resend().is_some() {
+        if self == Self::Packets {
             return None;
         }
         if let Some(finer) = scenario.finer {

@@ -28,18 +28,19 @@ struct Interval {
 /// The faults and latencies between two neighbours, as far as one of them may still depend on
 /// these.
 #[derive(Default)]
-struct Way {
+struct Way<'a> {
     /// The intervals of faults that delay messages, in order of their beginnings.
     broken: VecDeque<Interval>,
     /// The moment from which a message took at least and at most these times, in nanoseconds.
     latency: VecDeque<(u64, u64, u64)>,
-    /// What all impairments of the run can add to that, in nanoseconds.
-    adds: u64,
+    /// The most that impairments of each kind add to that at any time of the run, in nanoseconds. No two of a kind are in
+    /// force at once.
+    adds: BTreeMap<&'a str, u64>,
 }
 
 /// The faults and latencies between all neighbours, by direction.
 pub(super) struct Ways<'a> {
-    between: BTreeMap<(&'a str, &'a str), Way>,
+    between: BTreeMap<(&'a str, &'a str), Way<'a>>,
     /// What the ticks of simulated time add to a message's time.
     pub(super) ticks: u64,
     /// See [`Patience::resend`].
@@ -93,16 +94,22 @@ impl<'a> Ways<'a> {
                 }
             }
             Kind::Cut | Kind::Impaired => {
-                let loses = match fault.begin.what {
-                    EventKind::Impaired { adds, loses, .. } => {
+                let loses = match &fault.begin.what {
+                    EventKind::Impaired {
+                        fault: kind,
+                        adds,
+                        loses,
+                        ..
+                    } => {
                         for part in &fault.parts {
                             let (a, b) = part.pair;
                             for way in [(a, b), (b, a)] {
                                 let way = self.between.entry(way).or_default();
-                                way.adds = way.adds.saturating_add(adds);
+                                let most = way.adds.entry(kind).or_default();
+                                *most = (*adds).max(*most);
                             }
                         }
-                        loses
+                        *loses
                     }
                     _ => true,
                 };
@@ -207,15 +214,20 @@ impl<'a> Ways<'a> {
         let in_force = || way.latency.iter().skip(first.saturating_sub(1));
         let least = in_force().map(|&(_, least, _)| least).min();
         let most = in_force().map(|&(.., most)| most).max();
-        let most = most.unwrap_or_default().saturating_add(way.adds);
+        let most = most.unwrap_or_default().saturating_add(way.added());
         (least.unwrap_or_default(), most)
     }
 }
 
-impl Way {
+impl Way<'_> {
+    fn added(&self) -> u64 {
+        let adds = self.adds.values();
+        adds.fold(0, |sum, adds| sum.saturating_add(*adds))
+    }
+
     fn longest(&self) -> u64 {
         let all = self.latency.iter().map(|&(.., most)| most);
         let most: u64 = all.max().unwrap_or_default();
-        most.saturating_add(self.adds)
+        most.saturating_add(self.added())
     }
 }

@@ -1,14 +1,14 @@
 //! Runs by hand: segments between servers wait until they are released.
 
 use super::connection::{ConnectionId, End, carries_updates};
-use super::tcp::Systems;
+use super::tcp::{Held, Systems};
 use crate::sim::machines::Machine;
 use crate::sim::worlds::Wire;
 
 impl Systems {
     /// From now on, segments between machines below this number wait.
     pub(super) fn hold(&mut self, servers: Machine) {
-        self.held = Some(servers);
+        self.held = Held(Some(servers));
     }
 
     /// See [`World::waiting`](crate::sim::worlds::World::waiting).
@@ -24,10 +24,7 @@ impl Systems {
                     let Some(first) = connection.flights[end].front_mut() else {
                         break;
                     };
-                    if !self
-                        .held
-                        .is_some_and(|servers| wire.0 < servers && wire.1 < servers)
-                    {
+                    if !self.held.has(wire) {
                         break;
                     }
                     if carries_updates(&first.segment) && runs(wire.1) {
@@ -59,11 +56,10 @@ impl Systems {
         let mut moves = false;
         while let Some(connection) = self.connections.get_mut(&id) {
             let wire = Self::wire(connection, end);
-            let is_held = (self.held).is_some_and(|servers| wire.0 < servers && wire.1 < servers);
             let Some(first) = connection.acknowledgements[end].front_mut() else {
                 break;
             };
-            if !is_held {
+            if !self.held.has(wire) {
                 break;
             }
             moves = true;

@@ -101,10 +101,7 @@ impl Systems {
                 continue;
             };
             let wire = Self::wire(connection, end);
-            if self
-                .held
-                .is_some_and(|servers| wire.0 < servers && wire.1 < servers)
-            {
+            if self.held.has(wire) {
                 continue;
             }
             match lane {

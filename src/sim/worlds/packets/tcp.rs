@@ -18,6 +18,7 @@ use super::connection::{
 };
 use super::links::Links;
 use crate::sim::machines::Machine;
+use crate::sim::worlds::Wire;
 
 /// The ports of dialling sockets, in turn.
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
@@ -46,6 +47,17 @@ pub(super) struct System {
 /// that sent it.
 pub(super) type Arrival = Reverse<(Duration, u64, ConnectionId, End, Lane)>;
 
+/// In a run by hand: machines below this number are servers, whose segments to each other wait.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Held(pub(super) Option<Machine>);
+
+impl Held {
+    /// Whether what is sent in this direction waits.
+    pub(super) fn has(self, (from, to): Wire) -> bool {
+        self.0.is_some_and(|servers| from < servers && to < servers)
+    }
+}
+
 /// The systems of all machines and what is in flight between them.
 pub(super) struct Systems {
     pub(super) machines: Vec<System>,
@@ -54,8 +66,7 @@ pub(super) struct Systems {
     opened: ConnectionId,
     pub(super) arrivals: BinaryHeap<Arrival>,
     pub(super) scheduled: u64,
-    /// In a run by hand: machines below this number are servers, whose segments to each other wait.
-    pub(super) held: Option<Machine>,
+    pub(super) held: Held,
     pub(super) came_up: u64,
     pub(super) now: Duration,
 }
@@ -74,7 +85,7 @@ impl Systems {
             opened: 0,
             arrivals: BinaryHeap::new(),
             scheduled: 0,
-            held: None,
+            held: Held::default(),
             came_up: 0,
             now: Duration::ZERO,
         }
