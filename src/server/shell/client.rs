@@ -206,7 +206,7 @@ impl<'a, N: Net> Talk<'a, N> {
         }
         let most = match self.pace.allowed(&self.limits, &self.shared.addresses) {
             // A stopping server does not pause for a client.
-            Err(too_fast) if !*self.shared.stop.borrow() => return Then::Pause(too_fast),
+            Err(too_fast) if !self.shared.stop.is_given() => return Then::Pause(too_fast),
             Err(_) => usize::MAX,
             Ok(most) => most,
         };
@@ -336,7 +336,7 @@ impl<'a, N: Net> Talk<'a, N> {
                 self.turn.exchange();
                 // After a stop, available bytes are read once and no more. Otherwise a client that
                 // never pauses would keep the server from ending.
-                self.ended = self.shared.stop.borrow().then_some(CloseReason::Stopping);
+                self.ended = self.shared.stop.is_given().then_some(CloseReason::Stopping);
             }
             // A client that waits for an answer may be silent.
             Some(Err(CloseReason::Silent)) if !self.look_ups.is_empty() => {}

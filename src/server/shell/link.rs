@@ -96,7 +96,7 @@ impl<N: Net> Link<'_, N> {
                 }
                 // The flag is checked here, too, since a link that always has lines to write never
                 // waits below.
-                if !leaves && (is_told || *self.shared.stop_links.borrow()) {
+                if !leaves && (is_told || self.shared.stop_links.is_given()) {
                     leaves = true;
                     state.node.leave(self.neighbour);
                 }
@@ -137,6 +137,9 @@ impl<N: Net> Link<'_, N> {
                 next_round = now + self.shared.jitter(timing.anti_entropy);
                 state.node.anti_entropy(self.neighbour);
             } else if now >= next_ping {
+                // A link that is left is not pinged any more. The next time to do so must come later all the same:
+                // otherwise this loop would not wait until the neighbour confirms the BYE, and keep a core busy.
+                last_word = now;
                 state.node.ping(self.neighbour);
             }
         }

@@ -16,6 +16,7 @@ mod neighbours;
 mod peer;
 mod place;
 mod rate;
+mod signal;
 mod start;
 mod turn;
 mod until;
@@ -49,6 +50,7 @@ use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
 pub use rate::HOLD_BACK;
+use signal::Signal;
 pub use start::Start;
 use turn::Gate;
 
@@ -167,10 +169,11 @@ struct Shared<N: Net> {
     gate: Gate,
     /// The rate limits of clients' addresses.
     addresses: Addresses,
-    stop: watch::Receiver<bool>,
+    /// Stops the server's clients.
+    stop: Signal,
     /// Stops the links. It follows after all clients have ended, so that neighbours get the last
     /// updates.
-    stop_links: watch::Receiver<bool>,
+    stop_links: Signal,
 }
 
 /// Why a connection ended, and the event that caused this, if any.
@@ -233,12 +236,12 @@ impl<N: Net> Shared<N> {
 
     /// Completes when the server stops serving clients.
     fn stopping(&self) -> impl Future<Output = ()> + use<N> {
-        said(self.stop.clone())
+        self.stop.given()
     }
 
     /// Completes when links should end, after all clients have ended.
     fn links_stopping(&self) -> impl Future<Output = ()> + use<N> {
-        said(self.stop_links.clone())
+        self.stop_links.given()
     }
 
     /// Ends a connection so that its last lines arrive. A system that closes a connection with
@@ -304,12 +307,6 @@ impl<N: Net> Shared<N> {
     }
 }
 
-/// Completes when `stop` is `true`.
-async fn said(mut stop: watch::Receiver<bool>) {
-    // A sender that was dropped also means stop, since it can't stop the server later.
-    let _ = stop.wait_for(|&stop| stop).await;
-}
-
 /// The result of `work`, or `None` if `stopping` completes first. If both are ready, `work` wins.
 async fn unless<T>(stopping: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
     let work = async { Some(work.await) };
@@ -349,7 +346,6 @@ pub fn begin<N: Net>(
     impl Future<Output = Result<Stopped, ServeError>> + Send,
     Handle,
 ) {
-    let (end_links, stop_links) = watch::channel(false);
     let mut node = Node::new(config.node.clone()).making(config.mistake.clone());
     node.keep(config.limits.keep);
     let state = Arc::new(FairMutex::new(State::new(node, &config.addresses)));
@@ -378,24 +374,25 @@ pub fn begin<N: Net>(
         relinked,
         places,
         journal,
-        stop,
-        stop_links,
+        stop: Signal::default(),
+        stop_links: Signal::default(),
     });
-    (run(shared, listeners, end_links), handle)
+    (run(shared, listeners, stop), handle)
 }
 
 async fn run<N: Net>(
     shared: Arc<Shared<N>>,
     listeners: Listeners<N>,
-    end_links: watch::Sender<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<Stopped, ServeError> {
     let boot = shared.config.node.boot.to_string().into();
     shared.journal.record(None, EventKind::Started { boot });
     let mut tasks = JoinSet::new();
     let clients = accept::clients(Arc::clone(&shared), listeners.clients);
+    let stop_links = shared.stop_links.clone();
     let clients = shared.net.task(async move {
         let ended = clients.await;
-        end_links.send_replace(true);
+        stop_links.give();
         ended
     });
     match &shared.config.clients_on {
@@ -407,6 +404,12 @@ async fn run<N: Net>(
     if shared.is_watched() || shared.limits().keep.time_to_live.is_some() {
         tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
     }
+    let mut told = pin!(async {
+        // A sender that was dropped also means stop, since it can't stop the server later.
+        let _ = stop.wait_for(|&stop| stop).await;
+        shared.stop.give();
+        std::future::pending().await
+    });
     loop {
         let new = shared.state().take_new();
         for NewPeer {
@@ -428,7 +431,7 @@ async fn run<N: Net>(
             shared.relinked.notified().await;
             None
         };
-        match or(ended, relinked).await {
+        match or(or(ended, relinked), told.as_mut()).await {
             None => {}
             Some(Some(task)) => task??,
             Some(None) => break,
