@@ -74,9 +74,11 @@ impl Fault {
 /// different pairs becomes several.
 pub(crate) fn faults(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
     let mut all: Vec<Fault> = (Faults::of(&trace.events).iter())
+        // From when on it is down, the server itself says.
+        .filter(|fault| fault.kind != Kind::Stop)
         .flat_map(|fault| pictured(trace, lanes, fault))
         .collect();
-    all.extend(stopped(trace, lanes));
+    all.extend(stopped(trace, lanes, &Faults::of(&trace.events)));
     all.sort_by_key(|fault| fault.event);
     all
 }
@@ -88,6 +90,7 @@ type Pair = (Arc<str>, Arc<str>);
 fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<Fault> {
     let owner = fault.owner();
     let (kind, label) = match fault.kind {
+        Kind::Stop => (FaultClass::Down, was_stopped(owner)),
         Kind::Crash => (FaultClass::Down, format!("{owner} is down: it crashed")),
         Kind::PowerOff => (
             FaultClass::Down,
@@ -172,7 +175,13 @@ fn cut(trace: &Trace, ways: Vec<(Arc<str>, Arc<str>)>) -> String {
 }
 
 /// Servers that were stopped gracefully. They are down until they start again.
-fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
+fn stopped(trace: &Trace, lanes: &Lanes<'_>, faults: &Faults<'_>) -> Vec<Fault> {
+    let told = |event: &Event| {
+        let of_it = faults.iter().filter(|fault| {
+            fault.kind == Kind::Stop && fault.begin.who == event.who && fault.begin.id < event.id
+        });
+        of_it.last()
+    };
     let stops = trace.events.iter().enumerate();
     let stops = stops.filter(|(_, event)| matches!(event.what, EventKind::Stopped));
     let faults = stops.map(|(at, event)| {
@@ -182,17 +191,22 @@ fn stopped(trace: &Trace, lanes: &Lanes<'_>) -> Vec<Fault> {
         let again = later.find(|later| matches!(later.what, EventKind::Started { .. }));
         Fault {
             kind: FaultClass::Down,
-            label: format!("{} is down: it was stopped", event.who.name()),
+            label: was_stopped(event.who.name()),
             event: event.id.0.get(),
             from: event.at,
             to: again.map(|again| again.at),
             end: again.map(number),
             lanes: lanes.of_event(event).into_iter().collect(),
             pairs: Vec::new(),
-            affected: None,
+            affected: (told(event).and_then(|fault| fault.impact))
+                .map(|impact| impact.what.to_string()),
         }
     });
     faults.collect()
+}
+
+fn was_stopped(server: &str) -> String {
+    format!("{server} is down: it was stopped")
 }
 
 fn number(event: &Event) -> u64 {

@@ -169,6 +169,8 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
     let time = at(event, times);
     let who = event.who.name();
     match &event.what {
+        EventKind::Stopping => Some(format!("{time}{who} is told to stop")),
+        EventKind::Stopped => Some(format!("{time}{who} has stopped")),
         EventKind::Crashed => Some(format!("{time}{who} crashes")),
         EventKind::Restarted => Some(format!("{time}{who} starts again, empty")),
         EventKind::PoweredOff => Some(format!("{time}{who} loses its power")),

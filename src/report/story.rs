@@ -179,6 +179,7 @@ impl<'a> StoryFilter<'a> {
             | EventKind::PlacesAsked { .. }
             | EventKind::PlacesTold { .. }
             | EventKind::Composed { .. }
+            | EventKind::Stopping
             | EventKind::Crashed
             | EventKind::Restarted
             | EventKind::PoweredOff
@@ -311,6 +312,7 @@ fn is_fault(what: &EventKind<'_>) -> bool {
     matches!(
         what,
         EventKind::Composed { .. }
+            | EventKind::Stopping
             | EventKind::Crashed
             | EventKind::PoweredOff
             | EventKind::Frozen

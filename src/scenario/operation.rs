@@ -56,6 +56,8 @@ impl Operation {
 /// What a server can be, or Places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
+    /// Told to stop, as by SIGTERM: it ends when its clients and neighbours have what it owes them.
+    Stopped,
     /// Killed, as by `kill -9`: its memory is gone, its system closes its sockets.
     Dead,
     /// Without power: its memory is gone, and nobody closes anything.

@@ -10,27 +10,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::client::{self, Board, Job};
 use super::faults::Breaker;
-use super::google::{self, Causes, Google, PlacesObservation, SimPlaces};
+use super::google::{self, Causes, Google, PlacesObservation};
 use super::impact::{Impact, Origin};
 use super::limit::Progress;
 use super::machines::Machines;
 use super::net::{Faults, SimNet};
+use super::process::{Processes, ServerProgram};
 use super::recorder::{MOST_EVENTS, Recorder, State};
 use super::timeline::{Due, Todo, timeline};
 use super::worlds::{Program, Running, Setup, World, WorldKind};
 use super::{Chooser, Server, SimError};
-use crate::herd::{Herd, ServerId};
 use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
-use crate::places::{FixedPlaces, Places};
 use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Scenario};
-use crate::seed::derive;
-use crate::server::{Config, Start};
-use crate::timing::Timing;
 use by_hand::ByHand;
 
 /// A run that is not quiet this long after its last step has failed.
@@ -92,6 +88,7 @@ pub(super) fn execute(
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
     faults.draw_from(scenario.seed, scenario.shuffle);
     let causes = Causes::default();
+    let processes = Processes::new(scenario);
     let servers = scenario.herd.ids().map(|id| {
         let server = ServerProgram {
             seed: scenario.seed,
@@ -102,9 +99,10 @@ pub(super) fn execute(
             server: server.clone(),
             recorder: recorder.clone(),
             causes: is_asked.then(|| causes.clone()),
-            boots: Cell::new(0),
+            boots: Arc::default(),
+            orders: processes.orders(id),
         };
-        Box::new(move || server.boot()) as Program
+        Box::new(move || Box::pin(server.clone().run()) as Running) as Program
     });
     let mut programs: Vec<Program> = servers.collect();
     let net = faults.net(machines.clients());
@@ -130,6 +128,7 @@ pub(super) fn execute(
         recorder,
         board,
         give,
+        processes,
     };
     let ended = match chooser {
         None => driver.run()?,
@@ -166,65 +165,6 @@ fn once(running: impl Future<Output = Result<(), String>> + Send + 'static) -> P
     })
 }
 
-/// A server of the herd, as it starts each time.
-struct ServerProgram {
-    seed: u64,
-    herd: Arc<Herd>,
-    id: ServerId,
-    timing: Timing,
-    net: SimNet,
-    server: Server,
-    recorder: Recorder,
-    causes: Option<Causes>,
-    boots: Cell<u64>,
-}
-
-impl ServerProgram {
-    fn boot(&self) -> Running {
-        let Self {
-            seed,
-            herd,
-            id,
-            net,
-            boots,
-            ..
-        } = self;
-        boots.set(boots.get() + 1);
-        let own = herd.server(*id);
-        let name = &own.name;
-        let places = match &self.causes {
-            None => Arc::new(FixedPlaces::default()) as Arc<dyn Places>,
-            Some(causes) => {
-                let seed = derive(*seed, &format!("{name}'s Places"), boots.get());
-                Arc::new(SimPlaces::new(net, name.clone(), seed, causes.clone()))
-            }
-        };
-        let mut config = Config::new(herd, *id, derive(*seed, name, boots.get()));
-        // All simulated clients share one host, so the limit for one address must not apply.
-        config.limits.clients_per_address = config.limits.client_connections;
-        config.timing = self.timing;
-        for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
-            address.host = neighbour.name.to_string();
-        }
-        // A simulated server is never stopped gracefully: it crashes, or the run ends.
-        let (never, stop) = watch::channel(false);
-        let start = Start {
-            config,
-            clients: own.client.clone(),
-            peers: own.peer.clone(),
-            places,
-            journal: self.recorder.journal(Actor::Server(name.clone())),
-            stop,
-        };
-        let (server, net) = (self.server.clone(), net.clone());
-        Box::pin(async move {
-            let _never = never;
-            let served = net.task(server.start(net.clone(), start)).await;
-            served.map_err(|error| error.to_string())
-        })
-    }
-}
-
 /// The program of Places.
 fn places(wiremock: SocketAddr, recorder: &Recorder, causes: Causes, net: SimNet) -> Program {
     let journal = recorder.journal(Actor::Places);
@@ -243,6 +183,7 @@ struct Driver<'a> {
     recorder: Recorder,
     board: Board,
     give: mpsc::UnboundedSender<Job>,
+    processes: Processes,
 }
 
 impl Driver<'_> {
@@ -329,6 +270,7 @@ impl Driver<'_> {
                 match condition {
                     Condition::Dead => self.world.kill(self.machines.of(party)),
                     Condition::Unpowered => self.world.unplug(self.machines.of(party)),
+                    Condition::Stopped => self.processes.stop(party),
                     Condition::Frozen | Condition::Refusing => {}
                 }
             }
@@ -356,8 +298,10 @@ impl Driver<'_> {
 
     fn clear(&mut self, condition: Condition, party: Party) {
         self.breaker.clear(condition, party);
-        if matches!(condition, Condition::Dead | Condition::Unpowered) {
-            self.world.start(self.machines.of(party));
+        match condition {
+            Condition::Dead | Condition::Unpowered => self.world.start(self.machines.of(party)),
+            Condition::Stopped => self.processes.start(party),
+            Condition::Frozen | Condition::Refusing => {}
         }
     }
 
@@ -394,7 +338,9 @@ impl Driver<'_> {
             let (x, y) = (link.a.index(), link.b.index());
             let either =
                 |condition| [link.a, link.b].map(|id| self.breaker.is(condition, id)) != [false; 2];
-            let can_talk = state.is_running(a)
+            let is_leaving = either(Condition::Stopped);
+            let can_talk = !is_leaving
+                && state.is_running(a)
                 && state.is_running(b)
                 && !self.breaker.is_cut(x, y)
                 && !self.breaker.is_cut(y, x)

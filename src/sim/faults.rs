@@ -229,6 +229,7 @@ impl Breaker {
         let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
         let (what, measure) = match condition {
+            Condition::Stopped => (EventKind::Stopping, Measure::Refused(machine, had)),
             Condition::Dead => (EventKind::Crashed, Measure::Refused(machine, had)),
             Condition::Unpowered => (EventKind::PoweredOff, Measure::Lost(machine, had)),
             Condition::Frozen => (EventKind::Frozen, Measure::Stopped(machine)),
@@ -236,16 +237,19 @@ impl Breaker {
         };
         let whole = origin.part_of.and_then(|part_of| self.whole(part_of));
         let event = self.tell(self.who(party), whole, what);
-        if matches!(condition, Condition::Dead | Condition::Unpowered) {
-            // A server that is down has no other faults.
+        if !matches!(condition, Condition::Frozen | Condition::Refusing) {
+            // A server that is down, or will be, has no other faults.
             self.end(|kind| matches!(kind, Kind::Host(_, other) if *other == party));
             self.end(|kind| matches!(kind, Kind::Composed(_, Some(other)) if *other == party));
+        }
+        if matches!(condition, Condition::Dead | Condition::Unpowered) {
             self.faults.reset(machine);
         }
         self.begin(origin, event, Kind::Host(condition, party), measure);
         match condition {
             Condition::Frozen => self.faults.freeze(machine, true),
             Condition::Refusing => self.faults.refuse(machine, true),
+            Condition::Stopped => self.faults.refuse(machine, false),
             Condition::Dead | Condition::Unpowered => {}
         }
     }
@@ -254,7 +258,7 @@ impl Breaker {
     pub(super) fn clear(&mut self, condition: Condition, party: Party) {
         let machine = self.machines.of(party);
         let what = match condition {
-            Condition::Dead => EventKind::Restarted,
+            Condition::Stopped | Condition::Dead => EventKind::Restarted,
             Condition::Unpowered => EventKind::PoweredOn,
             Condition::Frozen => EventKind::Thawed,
             Condition::Refusing => EventKind::Accepting,
@@ -266,6 +270,7 @@ impl Breaker {
         match condition {
             Condition::Frozen => self.faults.freeze(machine, false),
             Condition::Refusing => self.faults.refuse(machine, false),
+            Condition::Stopped => {}
             Condition::Dead | Condition::Unpowered => self.faults.reset(machine),
         }
     }

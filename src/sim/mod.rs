@@ -15,6 +15,7 @@ mod judge;
 mod limit;
 mod machines;
 mod net;
+mod process;
 mod random;
 mod recorder;
 mod server;

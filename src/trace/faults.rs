@@ -13,6 +13,7 @@ use crate::journal::{Event, EventId, EventKind};
 /// The kind of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    Stop,
     Crash,
     PowerOff,
     Freeze,
@@ -29,6 +30,7 @@ impl Kind {
     /// fault; whether a changed latency is a fault shows when it ends.
     fn begun_by(event: &Event) -> Option<Self> {
         Some(match event.what {
+            EventKind::Stopping => Self::Stop,
             EventKind::Crashed => Self::Crash,
             EventKind::PoweredOff => Self::PowerOff,
             EventKind::Frozen => Self::Freeze,

@@ -66,6 +66,8 @@ const WORDS: &[&str] = &[
     "limit = \"{link}\", bandwidth = 0",
     "sever = \"{link}\"",
     "crash = \"{server}\"",
+    "stop = \"{server}\"",
+    "start = \"{server}\"",
     "restart = \"{server}\"",
     "power_off = \"{server}\"",
     "power_on = \"{server}\"",
@@ -127,6 +129,8 @@ struct Wrong {
     /// What happens to packets, by direction.
     impaired: BTreeSet<(String, String, String)>,
     down: BTreeSet<String>,
+    /// Told to stop, and not started again.
+    stopped: BTreeSet<String>,
     frozen: BTreeSet<String>,
     refusing: BTreeSet<String>,
     skewed: BTreeSet<String>,
@@ -238,11 +242,15 @@ impl<'a> Count<'a> {
             Operation::Set(condition, party) => {
                 let name = self.name(*party);
                 let set = match condition {
-                    Condition::Dead | Condition::Unpowered => {
+                    Condition::Dead | Condition::Unpowered | Condition::Stopped => {
                         self.killed.insert(*party, due.at);
                         self.wrong.frozen.remove(&name);
                         self.wrong.refusing.remove(&name);
-                        &mut self.wrong.down
+                        if *condition == Condition::Stopped {
+                            &mut self.wrong.stopped
+                        } else {
+                            &mut self.wrong.down
+                        }
                     }
                     Condition::Frozen => &mut self.wrong.frozen,
                     Condition::Refusing => &mut self.wrong.refusing,
@@ -253,6 +261,7 @@ impl<'a> Count<'a> {
                 let name = self.name(*party);
                 let set = match condition {
                     Condition::Dead | Condition::Unpowered => &mut self.wrong.down,
+                    Condition::Stopped => &mut self.wrong.stopped,
                     Condition::Frozen => &mut self.wrong.frozen,
                     Condition::Refusing => &mut self.wrong.refusing,
                 };
@@ -333,6 +342,7 @@ fn drawn(run: &Run, at: u64) -> Wrong {
         let servers = fault.lanes.iter().map(|&server| lane(server));
         let pairs = fault.pairs.iter().map(|&(a, b)| (lane(a), lane(b)));
         match fault.kind {
+            FaultClass::Down if fault.label.ends_with("stopped") => wrong.stopped.extend(servers),
             FaultClass::Down => wrong.down.extend(servers),
             FaultClass::Frozen => wrong.frozen.extend(servers),
             FaultClass::Refusing => wrong.refusing.extend(servers),
@@ -416,6 +426,19 @@ fn in_words(wrong: &Wrong) -> Vec<String> {
     words
 }
 
+/// Whether a server has ended by itself and not started since.
+fn has_stopped(trace: &Trace, name: &str, at: u64) -> bool {
+    let events = trace.events.iter().rev();
+    let mut own = events.filter(|event| event.at <= at && server(&event.who) == Some(name));
+    let last = own.find(|event| {
+        matches!(
+            event.what,
+            EventKind::Stopped | EventKind::Started { .. } | EventKind::Crashed
+        )
+    });
+    last.is_some_and(|event| matches!(event.what, EventKind::Stopped))
+}
+
 fn agree(scenario: &Scenario) {
     let counted = counted(scenario);
     let trace = sim::run_once(scenario).expect("it runs");
@@ -428,8 +451,13 @@ fn agree(scenario: &Scenario) {
         // Pictures show servers, but not clients.
         wrong.cut.retain(|(a, b)| a != "clients" && b != "clients");
         (wrong.impaired).retain(|(_, a, b)| a != "clients" && b != "clients");
+        // A server that is told to stop is down when it has ended, which takes its time.
+        let at = from + (to - from) / 2;
+        wrong
+            .stopped
+            .retain(|server| has_stopped(&trace, server, at));
         assert_eq!(
-            drawn(run, from + (to - from) / 2),
+            drawn(run, at),
             wrong,
             "from {from} ns on:\n{}",
             scenario.source.text

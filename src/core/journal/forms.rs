@@ -201,6 +201,7 @@ fn samples() -> Vec<EventKind<'static>> {
         PlacesAsked { request: text() };
         PlacesTold { status, fault: [None].into_iter().chain(any_text().map(Some)) };
         Composed { fault: any_text() };
+        Stopping;
         Crashed;
         Restarted;
         PoweredOff;

@@ -9,6 +9,7 @@ impl EventKind<'_> {
         matches!(
             self,
             Self::Composed { .. }
+                | Self::Stopping
                 | Self::Crashed
                 | Self::Restarted
                 | Self::PoweredOff
@@ -55,6 +56,7 @@ impl EventKind<'_> {
             Self::PlacesAsked { .. } => "places-asked",
             Self::PlacesTold { .. } => "places-told",
             Self::Composed { .. } => "composed",
+            Self::Stopping => "stopping",
             Self::Crashed => "crashed",
             Self::Restarted => "restarted",
             Self::PoweredOff => "powered-off",

@@ -309,6 +309,8 @@ pub enum EventKind<'a> {
         /// The fault, as its step describes it.
         fault: Cow<'a, str>,
     },
+    /// The harness told a server to stop, as SIGTERM does.
+    Stopping,
     /// The harness killed a server.
     Crashed,
     /// The harness restarted a server.

@@ -87,6 +87,7 @@ impl EventKind<'_> {
             Self::Composed { fault } => EventKind::Composed {
                 fault: owned(fault),
             },
+            Self::Stopping => EventKind::Stopping,
             Self::Crashed => EventKind::Crashed,
             Self::Restarted => EventKind::Restarted,
             Self::PoweredOff => EventKind::PoweredOff,

@@ -100,6 +100,7 @@ impl EventKind<'_> {
             } => format!("has an answer with status {status}, and {fault}"),
             Self::Unanswered { to, line } => format!("has no answer from {to} to: {line}"),
             Self::Composed { fault } => fault.to_string(),
+            Self::Stopping => "IS TOLD TO STOP".to_owned(),
             Self::Crashed => "CRASHES".to_owned(),
             Self::Restarted => "STARTS AGAIN, empty".to_owned(),
             Self::PoweredOff => "LOSES ITS POWER".to_owned(),

@@ -69,7 +69,7 @@ impl FaultKind {
         }
         let named = self.excludes.contains(&other.name) || other.excludes.contains(&self.name);
         // Whatever else is wrong with a process, it can be killed all the same.
-        self.kills || !other.kills && (self == other || named)
+        self.kills || named || !other.kills && self == other
     }
 
     /// Whether its beginning ends `other` at the same target: what comes back from a crash knows nothing of having

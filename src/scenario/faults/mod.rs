@@ -59,6 +59,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    stop => start;
     crash => restart;
     power_off => power_on;
     freeze => thaw;

@@ -1,21 +1,29 @@
 //! Whether a flood costs no more messages than the links allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::stores::{Stores, accepted};
 use super::{Finding, Run, shown};
 use crate::journal::{ConnId, Event, EventKind, Source};
 use crate::protocol::peer::PeerLine;
+use crate::trace::state::LinkState;
 
 /// Over each link, in each direction, the same update is sent at most once while the link is up,
 /// and never back to the neighbour that sent it. Records that a neighbour requested by set
-/// reconciliation do not count.
+/// reconciliation do not count. A server that stops before a link is synchronised sends all that its
+/// own clients told it once more, since it can't know what the neighbour holds.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
-    let mut first: BTreeMap<(&str, ConnId, Vec<u8>, u32), &Event> = BTreeMap::new();
+    let mut first: BTreeMap<(&str, ConnId, Vec<u8>, u32, bool), &Event> = BTreeMap::new();
+    let mut stopping: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for event in run.events {
         stores.learn(event);
+        match event.what {
+            EventKind::Stopping => stopping.insert(event.who.name()),
+            EventKind::Started { .. } => stopping.remove(event.who.name()),
+            _ => false,
+        };
         let (Some((to, update)), EventKind::LineOut { conn, .. }) =
             (stores.sent(event), &event.what)
         else {
@@ -27,7 +35,10 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
         let (server, text) = (event.who.name(), update.record.text());
         let said = || shown(text);
         // A client that was forgotten may say word for word what it said before.
-        let key = (server, *conn, text.to_vec(), update.record.generation());
+        let leaves = stopping.contains(server)
+            && stores.link_state(server, to) != Some(LinkState::Synchronised);
+        let generation = update.record.generation();
+        let key = (server, *conn, text.to_vec(), generation, leaves);
         if let Some(before) = first.get(&key) {
             let what = format!("{server} sends {} to {to} again over the same link", said());
             found.push(Finding::new(what, [*before, event]));
@@ -36,6 +47,7 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
         }
         if let Some(held) = stores.get(server, update.record.id())
             && came_from(held, to, text)
+            && !leaves
         {
             let what = format!("{server} sends {} back to {to}, where it came from", said());
             found.push(Finding::new(what, [held, event]));

@@ -83,8 +83,9 @@ fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
     for fault in Faults::of(run.events).iter() {
         let begin = fault.begin.at;
         match fault.kind {
-            // A server that refuses connections keeps its links, and no message depends on a clock.
-            Kind::Refuse | Kind::Skew => {}
+            // A server that refuses connections keeps its links, one that is told to stop still receives, and no message
+            // depends on a clock.
+            Kind::Refuse | Kind::Skew | Kind::Stop => {}
             Kind::Crash | Kind::PowerOff | Kind::Freeze => {
                 let (scope, end) = (Scope::Server(fault.begin.who.name()), until(fault.end));
                 broken.push(Broken { scope, begin, end });

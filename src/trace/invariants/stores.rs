@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::journal::{Actor, ConnId, Event, EventKind, RecordText, Source};
 use crate::protocol::peer::{PeerLine, Update};
-use crate::trace::state::{Held, State};
+use crate::trace::state::{Held, LinkState, State};
 
 /// What each running server holds, and the peer of each connection between servers.
 #[derive(Default)]
@@ -38,6 +38,11 @@ impl<'a> Stores<'a> {
     /// What a running server holds.
     pub(super) fn of(&self, server: &str) -> Option<&Held<'a>> {
         Some(&self.state.server(server)?.held)
+    }
+
+    /// The state of a running server's end of its link with a neighbour.
+    pub(super) fn link_state(&self, server: &str, peer: &str) -> Option<LinkState> {
+        Some(self.state.server(server)?.link(peer)?.state)
     }
 
     /// The neighbour at the other end of a link's connection.

@@ -134,8 +134,13 @@ impl<'a> Ways<'a> {
             // A server that is gone has closed the connection. Resets and latencies are checked
             // separately. A server that refuses connections keeps its links, and no link depends on
             // a clock.
-            Kind::Refuse | Kind::Skew | Kind::Crash | Kind::PowerOff | Kind::Sever | Kind::Slow => {
-            }
+            Kind::Refuse
+            | Kind::Skew
+            | Kind::Stop
+            | Kind::Crash
+            | Kind::PowerOff
+            | Kind::Sever
+            | Kind::Slow => {}
         }
     }
 

@@ -169,6 +169,7 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Namesakes { .. }
         | EventKind::Unconfirmed { .. }
         | EventKind::Composed { .. }
+        | EventKind::Stopping
         | EventKind::Crashed
         | EventKind::Restarted
         | EventKind::PoweredOff
