@@ -99,7 +99,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
         Kind::Freeze => (FaultClass::Frozen, format!("{owner} is frozen")),
         Kind::Refuse => (FaultClass::Refusing, format!("{owner} refuses connections")),
         Kind::Skew => (FaultClass::Skewed, format!("{owner}: {}", fault.begin.what)),
-        Kind::Cut => (FaultClass::Cut, String::new()),
+        Kind::Cut | Kind::Unlink => (FaultClass::Cut, String::new()),
         Kind::Sever => (FaultClass::Severed, String::new()),
         Kind::Slow => (FaultClass::Slow, String::new()),
         Kind::Impaired => (FaultClass::Impaired, String::new()),
@@ -147,6 +147,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
 fn label_of(trace: &Trace, begun: &EventKind<'_>, pairs: Vec<Pair>) -> String {
     match begun {
         EventKind::Cut { .. } => cut(trace, pairs),
+        EventKind::LinkRemoved { .. } => lower(&EventKind::LinkRemoved { ways: pairs }),
         EventKind::Slowed { latency, .. } => {
             let between = pairs.iter().map(|(a, b)| format!("{a} ↔ {b}"));
             format!(

@@ -170,6 +170,11 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
     let who = event.who.name();
     match &event.what {
         EventKind::Stopping => Some(format!("{time}{who} is told to stop")),
+        EventKind::Reloaded { settings } => Some(format!("{time}{who} reloads {settings}")),
+        EventKind::Unlinked { peer } => {
+            Some(format!("{time}{who} has no link with {peer} any more"))
+        }
+        EventKind::Linked { peer } => Some(format!("{time}{who} has a link with {peer} again")),
         EventKind::Stopped => Some(format!("{time}{who} has stopped")),
         EventKind::Crashed => Some(format!("{time}{who} crashes")),
         EventKind::Restarted => Some(format!("{time}{who} starts again, empty")),

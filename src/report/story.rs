@@ -180,6 +180,9 @@ impl<'a> StoryFilter<'a> {
             | EventKind::PlacesTold { .. }
             | EventKind::Composed { .. }
             | EventKind::Stopping
+            | EventKind::Reloaded { .. }
+            | EventKind::LinkRemoved { .. }
+            | EventKind::LinkRestored { .. }
             | EventKind::Crashed
             | EventKind::Restarted
             | EventKind::PoweredOff

@@ -148,7 +148,11 @@ impl Broken {
                     self.end(*kind, target);
                 }
             }
-            Action::Client(_) | Action::Workload(_) | Action::Random(_) | Action::Drawn(_) => {}
+            Action::Client(_)
+            | Action::Workload(_)
+            | Action::Random(_)
+            | Action::Reload(_)
+            | Action::Drawn(_) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::MapAccess;
 use serde_json::{Value, json};
 
+use super::server::RawServer;
 use super::steps::Means;
 use crate::diag::Span;
 use crate::document::{self, Entries, Located, OneOrMany, Section, Table, property};
@@ -258,6 +259,8 @@ holds! {
     Paths(Entries<OneOrMany>),
     /// Kinds of faults, each with the mean time from one to the next.
     Means(Section<Table<Means>>),
+    /// Settings of servers.
+    Settings(Section<RawServer>),
 }
 
 /// A type of values of fields.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::diag::{Problems, Source};
 use crate::herd::Herd;
-use crate::timing::Timing;
+use crate::server::{Limits, Timing};
 use crate::trace::invariants::Invariant;
 use crate::units::LatencyRange;
 
@@ -25,6 +25,7 @@ mod pattern;
 mod places;
 mod raw;
 pub mod reference;
+mod server;
 mod steps;
 mod target;
 mod template;
@@ -45,7 +46,8 @@ pub use operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
 pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
-pub use steps::{Action, ClientStep, Drawn, Line, Random, Step, Workload};
+pub use server::ServerSettings;
+pub use steps::{Action, ClientStep, Drawn, Line, Random, Reload, Step, Workload};
 pub(crate) use steps::{judge_workloads, workloads_in};
 pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};
@@ -97,8 +99,10 @@ pub struct Scenario {
     pub end: Option<Duration>,
     /// In which order everything happens, where that is no matter of time.
     pub deliver: Option<Order>,
-    /// The servers' own timers.
+    /// The servers' timers and deadlines.
     pub timing: Timing,
+    /// The servers' limits.
+    pub limits: Limits,
     /// What happens, by time, as the file says it: see [`expanded`](Self::expanded).
     pub steps: Vec<Step>,
     /// What is expected of its updates.

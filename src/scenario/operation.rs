@@ -19,6 +19,10 @@ pub enum Operation {
     Cut(Vec<Direction>),
     /// One cut less of each of these ways: what waited flows on when it was the last.
     Heal(Vec<Direction>),
+    /// This link, as an index into the herd's, is in no herd file any more.
+    Unlink(usize),
+    /// It is again.
+    Relink(usize),
     /// Connections between these are reset.
     Sever(Vec<(Party, Party)>),
     /// Messages have this latency on these routes from now on.
@@ -47,6 +51,8 @@ impl Operation {
             | Self::Jump(ClockOwner::Client(_), _)
             | Self::Cut(_)
             | Self::Heal(_)
+            | Self::Unlink(_)
+            | Self::Relink(_)
             | Self::Delay(..)
             | Self::Impair(..) => Vec::new(),
         }
@@ -58,6 +64,8 @@ impl Operation {
 pub enum Condition {
     /// Told to stop, as by SIGTERM: it ends when its clients and neighbours have what it owes them.
     Stopped,
+    /// The same, and taken out of the herd file of all others when it has ended.
+    Left,
     /// Killed, as by `kill -9`: its memory is gone, its system closes its sockets.
     Dead,
     /// Without power: its memory is gone, and nobody closes anything.

@@ -48,6 +48,7 @@ impl Action {
             Self::Client(_) => return Some("repetitions some time apart"),
             Self::Workload(_) | Self::Drawn(_) => return Some("a workload"),
             Self::Random(_) => return Some("faults at random"),
+            Self::Reload(_) => return None,
             Self::Begin(fault) => fault.kind,
             Self::End(kind, _) => *kind,
         };

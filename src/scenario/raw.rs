@@ -4,13 +4,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::document::{Entries, Located, OneOrMany, Section, Table, TextOr};
+use crate::document::{Entries, Located, OneOrMany, Section, TextOr};
 use crate::herd::RawHerd;
 use crate::scenario::expects::RawExpect;
-use crate::scenario::fields::{Holds, field, fields};
 use crate::scenario::places::PlacesFault;
+use crate::scenario::server::RawServer;
 use crate::scenario::steps::RawStep;
-use crate::timing::LINK_TIMERS;
 use crate::units::{DurationText, LatencyRange};
 
 /// A scenario: a herd, what happens to it, and what is expected to come of it.
@@ -60,8 +59,8 @@ pub(super) struct RawScenario {
     /// step whose time is later than that of the one before waits until nothing is under way. What
     /// the list does not name happens in the order in which it came up.
     pub(super) deliver: Option<OneOrMany>,
-    /// The servers' own timers.
-    pub(super) server: Option<Section<RawTiming>>,
+    /// The settings of all servers.
+    pub(super) server: Option<Section<RawServer>>,
     /// What happens, step by step. Steps of the same time happen in the order of the file.
     #[schemars(required, length(min = 1))]
     pub(super) steps: Option<Located<Vec<Section<RawStep>>>>,
@@ -110,17 +109,3 @@ pub(super) struct RawPlaces {
     /// ends in the middle of the body.
     pub(super) fault: Option<Located<PlacesFault>>,
 }
-
-fields! {
-    /// The servers' own timers.
-    TimerFields,
-    "Timing",
-    "The servers' own timers.",
-    || {
-        let timers = LINK_TIMERS.iter();
-        timers.map(|timer| field(timer.name, Holds::Duration, timer.about)).collect()
-    }
-}
-
-/// Timers, by name.
-pub(super) type RawTiming = Table<TimerFields>;

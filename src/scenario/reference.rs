@@ -33,6 +33,11 @@ pub fn drawn() -> String {
     table
 }
 
+/// A table in Markdown of the settings of servers that a scenario can say.
+pub fn settings() -> String {
+    super::server::table()
+}
+
 /// A table in Markdown of what can be expected of a subject, such as `update`; none if there is no such subject.
 pub fn expectations(subject: &str) -> Option<String> {
     super::expects::table(subject)

@@ -26,7 +26,7 @@ use super::worlds::{Program, Running, Setup, World, WorldKind};
 use super::{Chooser, Server, SimError};
 use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
-use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Scenario};
+use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Reload, Scenario};
 use by_hand::ByHand;
 
 /// A run that is not quiet this long after its last step has failed.
@@ -90,18 +90,10 @@ pub(super) fn execute(
     let causes = Causes::default();
     let processes = Processes::new(scenario);
     let servers = scenario.herd.ids().map(|id| {
-        let server = ServerProgram {
-            seed: scenario.seed,
-            herd: Arc::clone(&scenario.herd),
-            id,
-            timing: scenario.timing,
-            net: faults.net(id.index()),
-            server: server.clone(),
-            recorder: recorder.clone(),
-            causes: is_asked.then(|| causes.clone()),
-            boots: Arc::default(),
-            orders: processes.orders(id),
-        };
+        let net = faults.net(id.index());
+        let causes = is_asked.then_some(&causes);
+        let shared = (&recorder, causes);
+        let server = ServerProgram::new(scenario, id, (net, server), shared, &processes);
         Box::new(move || Box::pin(server.clone().run()) as Running) as Program
     });
     let mut programs: Vec<Program> = servers.collect();
@@ -242,6 +234,12 @@ impl Driver<'_> {
                     network.record(None, EventKind::Chose { step: step.into() });
                 }
             }
+            Todo::Reload(Reload { servers, settings }) => {
+                for server in servers {
+                    self.breaker.reload(server, settings.to_string());
+                    self.processes.reload(server, &settings);
+                }
+            }
             Todo::Send(job) => {
                 self.board.begin();
                 let gone = |_| SimError::Failed("the clients' host is gone".to_owned());
@@ -257,6 +255,7 @@ impl Driver<'_> {
             match operation {
                 Operation::Clear(condition, party) => self.clear(condition, party),
                 Operation::Heal(ways) => self.heal(&ways),
+                Operation::Relink(link) => self.relink(link),
                 _ => {}
             }
             return;
@@ -270,7 +269,8 @@ impl Driver<'_> {
                 match condition {
                     Condition::Dead => self.world.kill(self.machines.of(party)),
                     Condition::Unpowered => self.world.unplug(self.machines.of(party)),
-                    Condition::Stopped => self.processes.stop(party),
+                    Condition::Stopped => self.processes.stop(party, false),
+                    Condition::Left => self.processes.stop(party, true),
                     Condition::Frozen | Condition::Refusing => {}
                 }
             }
@@ -281,6 +281,16 @@ impl Driver<'_> {
             }
             Operation::Heal(ways) => self.heal(&ways),
             Operation::Sever(pairs) => self.breaker.sever(&pairs, origin),
+            Operation::Unlink(link) => {
+                let [a, b] = self
+                    .machines
+                    .ends(link)
+                    .map(|id| self.scenario.herd.server(id));
+                let was_up = self.recorder.ask(|state| state.is_up(&a.name, &b.name));
+                self.breaker.unlink(link, was_up, origin);
+                self.processes.unlink(link);
+            }
+            Operation::Relink(link) => self.relink(link),
             Operation::Delay(routes, latency) => {
                 self.breaker.slow(&routes, latency, &origin);
                 self.world.delay(&routes, latency);
@@ -300,9 +310,14 @@ impl Driver<'_> {
         self.breaker.clear(condition, party);
         match condition {
             Condition::Dead | Condition::Unpowered => self.world.start(self.machines.of(party)),
-            Condition::Stopped => self.processes.start(party),
+            Condition::Stopped | Condition::Left => self.processes.start(party),
             Condition::Frozen | Condition::Refusing => {}
         }
+    }
+
+    fn relink(&mut self, link: usize) {
+        self.breaker.relink(link);
+        self.processes.relink(link);
     }
 
     fn heal(&mut self, ways: &[Direction]) {
@@ -333,13 +348,14 @@ impl Driver<'_> {
 
     fn is_whole(&self, state: &State) -> bool {
         let herd = &self.scenario.herd;
-        herd.links().iter().all(|link| {
+        herd.links().iter().enumerate().all(|(at, link)| {
             let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);
             let (x, y) = (link.a.index(), link.b.index());
             let either =
                 |condition| [link.a, link.b].map(|id| self.breaker.is(condition, id)) != [false; 2];
-            let is_leaving = either(Condition::Stopped);
+            let is_leaving = either(Condition::Stopped) || either(Condition::Left);
             let can_talk = !is_leaving
+                && !self.breaker.is_unlinked(at)
                 && state.is_running(a)
                 && state.is_running(b)
                 && !self.breaker.is_cut(x, y)

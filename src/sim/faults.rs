@@ -39,6 +39,8 @@ enum Kind {
     Slow(BTreeMap<Route, u64>),
     /// An impairment of this name, and the directions that it still impairs.
     Impaired(&'static str, Vec<Wire>),
+    /// This link of the herd's is in no herd file.
+    Unlinked(usize),
     Skew(ClockOwner),
     Moment,
 }
@@ -229,7 +231,9 @@ impl Breaker {
         let machine = self.machines.of(party);
         let had = self.faults.connections(machine);
         let (what, measure) = match condition {
-            Condition::Stopped => (EventKind::Stopping, Measure::Refused(machine, had)),
+            Condition::Stopped | Condition::Left => {
+                (EventKind::Stopping, Measure::Refused(machine, had))
+            }
             Condition::Dead => (EventKind::Crashed, Measure::Refused(machine, had)),
             Condition::Unpowered => (EventKind::PoweredOff, Measure::Lost(machine, had)),
             Condition::Frozen => (EventKind::Frozen, Measure::Stopped(machine)),
@@ -249,7 +253,7 @@ impl Breaker {
         match condition {
             Condition::Frozen => self.faults.freeze(machine, true),
             Condition::Refusing => self.faults.refuse(machine, true),
-            Condition::Stopped => self.faults.refuse(machine, false),
+            Condition::Stopped | Condition::Left => self.faults.refuse(machine, false),
             Condition::Dead | Condition::Unpowered => {}
         }
     }
@@ -258,7 +262,7 @@ impl Breaker {
     pub(super) fn clear(&mut self, condition: Condition, party: Party) {
         let machine = self.machines.of(party);
         let what = match condition {
-            Condition::Stopped | Condition::Dead => EventKind::Restarted,
+            Condition::Stopped | Condition::Left | Condition::Dead => EventKind::Restarted,
             Condition::Unpowered => EventKind::PoweredOn,
             Condition::Frozen => EventKind::Thawed,
             Condition::Refusing => EventKind::Accepting,
@@ -270,7 +274,7 @@ impl Breaker {
         match condition {
             Condition::Frozen => self.faults.freeze(machine, false),
             Condition::Refusing => self.faults.refuse(machine, false),
-            Condition::Stopped => {}
+            Condition::Stopped | Condition::Left => {}
             Condition::Dead | Condition::Unpowered => self.faults.reset(machine),
         }
     }
@@ -328,6 +332,53 @@ impl Breaker {
     pub(super) fn is(&self, condition: Condition, server: ServerId) -> bool {
         let kind = Kind::Host(condition, Party::Server(server));
         self.active.iter().any(|active| active.kind == kind)
+    }
+
+    /// Takes a link out of the herd file, or puts it back. `was_up` says whether it was up.
+    pub(super) fn unlink(&mut self, link: usize, was_up: bool, origin: Origin) {
+        let ways = self.ends(link);
+        let event = self.tell(Actor::Network, None, EventKind::LinkRemoved { ways });
+        self.begin(
+            origin,
+            event,
+            Kind::Unlinked(link),
+            Measure::Links(u64::from(was_up)),
+        );
+    }
+
+    /// Puts a link back into the herd file.
+    pub(super) fn relink(&mut self, link: usize) {
+        let begun = self.begun(|kind| *kind == Kind::Unlinked(link));
+        let ways = self.ends(link);
+        self.tell(Actor::Network, begun, EventKind::LinkRestored { ways });
+        self.end(|kind| *kind == Kind::Unlinked(link));
+    }
+
+    /// Whether a link is in no herd file.
+    pub(super) fn is_unlinked(&self, link: usize) -> bool {
+        self.active
+            .iter()
+            .any(|active| active.kind == Kind::Unlinked(link))
+    }
+
+    /// The two ends of a link, in both orders.
+    fn ends(&self, link: usize) -> Vec<(Name, Name)> {
+        let ends = self
+            .machines
+            .ends(link)
+            .map(|id| self.name(Party::Server(id)));
+        let [a, b] = ends;
+        vec![(a.clone(), b.clone()), (b, a)]
+    }
+
+    /// Tells that a server gets new settings.
+    pub(super) fn reload(&self, server: ServerId, settings: String) {
+        let settings = settings.into();
+        self.tell(
+            self.who(Party::Server(server)),
+            None,
+            EventKind::Reloaded { settings },
+        );
     }
 
     /// Resets the connections of these pairs.

@@ -109,6 +109,8 @@ pub(super) enum Measure {
     ServerClock(Machine),
     ClientClock(Name),
     Once(u64),
+    /// So many links, which were up.
+    Links(u64),
 }
 
 impl Measure {
@@ -116,6 +118,7 @@ impl Measure {
     pub(super) fn unit(&self) -> &'static str {
         match self {
             Self::Refused(..) | Self::Lost(..) | Self::Once(_) => "connections",
+            Self::Links(_) => "links",
             Self::Stopped(_) => "wake-ups",
             Self::Messages | Self::HeldUp(_) => "messages",
             Self::Packets(_) => "packets",
@@ -127,7 +130,10 @@ impl Measure {
     /// The impact of the fault's beginning itself.
     pub(super) fn at_once(&self) -> u64 {
         match self {
-            Self::Refused(_, at_once) | Self::Lost(_, at_once) | Self::Once(at_once) => *at_once,
+            Self::Refused(_, at_once)
+            | Self::Lost(_, at_once)
+            | Self::Once(at_once)
+            | Self::Links(at_once) => *at_once,
             _ => 0,
         }
     }
@@ -144,7 +150,7 @@ impl Measure {
             Self::HeldUp(fault) | Self::Packets(fault) => faults.held_up(*fault),
             Self::ServerClock(machine) => faults.counts(*machine).clock_reads,
             Self::ClientClock(name) => faults.client_reads(name),
-            Self::Once(_) | Self::Messages | Self::Parts => 0,
+            Self::Once(_) | Self::Links(_) | Self::Messages | Self::Parts => 0,
         }
     }
 }

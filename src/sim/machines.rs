@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::random::Latencies;
-use crate::herd::{Herd, Name};
+use crate::herd::{Herd, Name, ServerId};
 use crate::scenario::{ClockOwner, Direction, Party, Route, Scenario, Target};
 use crate::units::LatencyRange;
 
@@ -48,6 +48,12 @@ impl Machines {
 
     pub(super) fn wire(&self, (a, b): Direction) -> (Machine, Machine) {
         (self.of(a), self.of(b))
+    }
+
+    /// The two servers of a link, by its index in the herd.
+    pub(super) fn ends(&self, link: usize) -> [ServerId; 2] {
+        let link = &self.herd.links()[link];
+        [link.a, link.b]
     }
 
     pub(super) fn name(&self, party: Party) -> Name {

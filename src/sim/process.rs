@@ -1,8 +1,10 @@
-//! The processes of the herd's servers: how they start each time, and how they are told to stop.
+//! The processes of the herd's servers: how they start each time, and what they are told while they run, as operators
+//! tell it by signals and by the files that a server reads.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_lite::future::or;
 use tokio::sync::watch;
@@ -11,86 +13,231 @@ use super::Server;
 use super::google::{Causes, SimPlaces};
 use super::net::SimNet;
 use super::recorder::Recorder;
-use crate::herd::{Herd, ServerId};
+use crate::herd::{Address, Herd, ServerId};
 use crate::journal::Actor;
 use crate::net::Net as _;
+use crate::node::Neighbour;
 use crate::places::{FixedPlaces, Places};
-use crate::scenario::{Party, Scenario};
+use crate::scenario::{Action, Condition, Operation, Party, Scenario, ServerSettings};
 use crate::seed::derive;
-use crate::server::{Config, Start};
-use crate::timing::Timing;
+use crate::server::{Config, Reload, Start, neighbours};
 
 /// What the processes of all servers are told from outside.
-pub(super) struct Processes(Vec<watch::Sender<Orders>>);
+#[derive(Clone)]
+pub(super) struct Processes(Arc<Mutex<Inner>>);
+
+struct Inner {
+    herd: Arc<Herd>,
+    orders: Vec<watch::Sender<Orders>>,
+    /// Links, as indices into the herd's, that are in no herd file.
+    unlinked: BTreeSet<usize>,
+    /// Servers that are in no herd file.
+    left: BTreeSet<ServerId>,
+}
 
 /// What a server's process is told.
-#[derive(Clone, Default)]
-pub(super) struct Orders {
+#[derive(Clone)]
+struct Orders {
     /// Whether it must not run, as after SIGTERM.
     stops: bool,
+    /// Whether the others forget it when it has stopped.
+    leaves: bool,
+    /// Its settings and neighbours, as its files have them.
+    files: Reload,
 }
 
 impl Processes {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let all = scenario.herd.ids();
-        Self(all.map(|_| watch::Sender::default()).collect())
+        let herd = Arc::clone(&scenario.herd);
+        let mut limits = scenario.limits;
+        // All simulated clients share one host, so the limit for one address must not apply.
+        limits.clients_per_address = limits.client_connections;
+        let orders = herd.ids().map(|id| {
+            let files = Reload {
+                timing: scenario.timing,
+                limits,
+                neighbours: simulated(neighbours(&herd, id)),
+            };
+            let (stops, leaves) = (false, false);
+            watch::Sender::new(Orders {
+                stops,
+                leaves,
+                files,
+            })
+        });
+        Self(Arc::new(Mutex::new(Inner {
+            orders: orders.collect(),
+            herd,
+            unlinked: BTreeSet::new(),
+            left: BTreeSet::new(),
+        })))
     }
 
-    /// What a server is told from now on.
-    pub(super) fn orders(&self, id: ServerId) -> watch::Receiver<Orders> {
-        self.0[id.index()].subscribe()
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells a server to stop.
-    pub(super) fn stop(&self, party: Party) {
-        self.tell(party, |orders| orders.stops = true);
+    fn orders(&self, id: ServerId) -> watch::Receiver<Orders> {
+        self.inner().orders[id.index()].subscribe()
     }
 
-    /// Starts a server that was told to stop, as soon as it has ended.
-    pub(super) fn start(&self, party: Party) {
-        self.tell(party, |orders| orders.stops = false);
-    }
-
-    fn tell(&self, party: Party, change: impl FnOnce(&mut Orders)) {
+    /// Tells a server to stop. If it `leaves`, it is in no herd file when it has stopped.
+    pub(super) fn stop(&self, party: Party, leaves: bool) {
         if let Some(id) = party.server() {
-            self.0[id.index()].send_modify(change);
+            self.inner().orders[id.index()].send_modify(|orders| {
+                (orders.stops, orders.leaves) = (true, leaves);
+            });
         }
     }
+
+    /// Starts a server that was told to stop, as soon as it has ended, and puts it back into the herd file.
+    pub(super) fn start(&self, party: Party) {
+        if let Some(id) = party.server() {
+            let mut inner = self.inner();
+            if inner.left.remove(&id) {
+                inner.relink();
+            }
+            inner.orders[id.index()].send_modify(|orders| {
+                (orders.stops, orders.leaves) = (false, false);
+            });
+        }
+    }
+
+    /// A server has ended that was told to stop.
+    fn has_ended(&self, id: ServerId) {
+        let mut inner = self.inner();
+        let leaves = inner.orders[id.index()].borrow().leaves;
+        if leaves && inner.left.insert(id) {
+            inner.relink();
+        }
+    }
+
+    /// Takes a link, by its index in the herd, out of the herd file.
+    pub(super) fn unlink(&self, link: usize) {
+        let mut inner = self.inner();
+        inner.unlinked.insert(link);
+        inner.relink();
+    }
+
+    /// Puts a link back into the herd file.
+    pub(super) fn relink(&self, link: usize) {
+        let mut inner = self.inner();
+        inner.unlinked.remove(&link);
+        inner.relink();
+    }
+
+    /// Gives a server other settings. What they do not say stays.
+    pub(super) fn reload(&self, id: ServerId, settings: &ServerSettings) {
+        self.inner().orders[id.index()].send_modify(|orders| {
+            let Reload { timing, limits, .. } = &mut orders.files;
+            settings.apply(timing, limits);
+        });
+    }
+}
+
+impl Inner {
+    /// Gives all servers the neighbours that they have now.
+    fn relink(&self) {
+        for id in self.herd.ids() {
+            let own = self.herd.links_of(id).filter(|(at, link)| {
+                let is_left = [link.a, link.b].iter().any(|end| self.left.contains(end));
+                !is_left && !self.unlinked.contains(at)
+            });
+            let others: Vec<ServerId> = own.filter_map(|(_, link)| link.other(id)).collect();
+            let is_one = |(neighbour, _): &(Neighbour, Address)| {
+                let other = self.herd.id(&neighbour.name);
+                other.is_some_and(|other| others.contains(&other))
+            };
+            let neighbours = simulated(neighbours(&self.herd, id).filter(is_one));
+            self.orders[id.index()].send_if_modified(|orders| {
+                let changes = orders.files.neighbours != neighbours;
+                orders.files.neighbours = neighbours;
+                changes
+            });
+        }
+    }
+}
+
+/// Neighbours, each at the address that it has in the simulation: hosts have their servers' names.
+fn simulated(all: impl Iterator<Item = (Neighbour, Address)>) -> Vec<(Neighbour, Address)> {
+    let all = all.map(|(neighbour, mut address)| {
+        address.host = neighbour.name.to_string();
+        (neighbour, address)
+    });
+    all.collect()
+}
+
+/// Whether servers of a scenario ever get other settings or neighbours while they run.
+fn reloads(scenario: &Scenario) -> bool {
+    scenario.steps.iter().any(|step| match &step.action {
+        Action::Reload(_) => true,
+        Action::Begin(fault) => fault.operations().iter().any(|(_, operation)| {
+            matches!(
+                operation,
+                Operation::Unlink(_) | Operation::Set(Condition::Left, _)
+            )
+        }),
+        _ => false,
+    })
 }
 
 /// The process of a server of the herd.
 #[derive(Clone)]
 pub(super) struct ServerProgram {
-    pub(super) seed: u64,
-    pub(super) herd: Arc<Herd>,
-    pub(super) id: ServerId,
-    pub(super) timing: Timing,
-    pub(super) net: SimNet,
-    pub(super) server: Server,
-    pub(super) recorder: Recorder,
-    pub(super) causes: Option<Causes>,
+    seed: u64,
+    herd: Arc<Herd>,
+    id: ServerId,
+    net: SimNet,
+    server: Server,
+    recorder: Recorder,
+    causes: Option<Causes>,
     /// How often it was started.
-    pub(super) boots: Arc<AtomicU64>,
-    pub(super) orders: watch::Receiver<Orders>,
+    boots: Arc<AtomicU64>,
+    processes: Processes,
+    /// Whether it may get other settings or neighbours while it runs.
+    reloads: bool,
 }
 
 impl ServerProgram {
+    pub(super) fn new(
+        scenario: &Scenario,
+        id: ServerId,
+        (net, server): (SimNet, &Server),
+        (recorder, causes): (&Recorder, Option<&Causes>),
+        processes: &Processes,
+    ) -> Self {
+        Self {
+            seed: scenario.seed,
+            herd: Arc::clone(&scenario.herd),
+            id,
+            net,
+            server: server.clone(),
+            recorder: recorder.clone(),
+            causes: causes.cloned(),
+            boots: Arc::default(),
+            processes: processes.clone(),
+            reloads: reloads(scenario),
+        }
+    }
+
     /// Runs the server. When it was told to stop and has ended, it runs again once it is told to start.
-    pub(super) async fn run(mut self) -> Result<(), String> {
+    pub(super) async fn run(self) -> Result<(), String> {
         let net = self.net.clone();
         net.task(async move {
+            let mut orders = self.processes.orders(self.id);
             loop {
-                let ended = self.boot().await;
+                let ended = self.boot(orders.clone()).await;
                 ended.map_err(|error| error.to_string())?;
+                self.processes.has_ended(self.id);
                 // It can't fail: the driver has the other end for as long as the run lasts.
-                let _ = self.orders.wait_for(|orders| !orders.stops).await;
+                let _ = orders.wait_for(|orders| !orders.stops).await;
             }
         })
         .await
     }
 
     /// Runs the server once, until it ends.
-    async fn boot(&self) -> io::Result<()> {
+    async fn boot(&self, mut orders: watch::Receiver<Orders>) -> io::Result<()> {
         let Self {
             seed,
             herd,
@@ -108,14 +255,12 @@ impl ServerProgram {
                 Arc::new(SimPlaces::new(net, name.clone(), seed, causes.clone()))
             }
         };
+        let files = orders.borrow_and_update().files.clone();
         let mut config = Config::new(herd, *id, derive(*seed, name, boot));
-        // All simulated clients share one host, so the limit for one address must not apply.
-        config.limits.clients_per_address = config.limits.client_connections;
-        config.timing = self.timing;
-        for (address, neighbour) in config.addresses.iter_mut().zip(&config.node.neighbours) {
-            address.host = neighbour.name.to_string();
-        }
+        (config.limits, config.timing) = (files.limits, files.timing);
+        (config.node.neighbours, config.addresses) = files.neighbours.iter().cloned().unzip();
         let (stop, stopping) = watch::channel(false);
+        let (reload, reloads) = watch::channel(files);
         let start = Start {
             config,
             clients: own.client.clone(),
@@ -123,13 +268,26 @@ impl ServerProgram {
             places,
             journal: self.recorder.journal(Actor::Server(name.clone())),
             stop: stopping,
+            reloads: self.reloads.then_some(reloads),
         };
-        let mut orders = self.orders.clone();
         let told = async {
-            if orders.wait_for(|orders| orders.stops).await.is_ok() {
-                stop.send_replace(true);
+            loop {
+                let (stops, files) = {
+                    let orders = orders.borrow_and_update();
+                    (orders.stops, orders.files.clone())
+                };
+                if stops {
+                    stop.send_replace(true);
+                }
+                reload.send_if_modified(|before| {
+                    let changes = *before != files;
+                    *before = files;
+                    changes
+                });
+                if orders.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
             }
-            std::future::pending().await
         };
         or(self.server.start(net.clone(), start), told).await
     }

@@ -8,7 +8,9 @@ use super::client::Job;
 use super::impact::Origin;
 use super::machines::Machines;
 use crate::herd::{Address, Herd, ServerId};
-use crate::scenario::{Action, ClientStep, Drawn, Fault, Operation, Party, Scenario, Step, Target};
+use crate::scenario::{
+    Action, ClientStep, Drawn, Fault, Operation, Party, Reload, Scenario, Step, Target,
+};
 
 /// An action of the driver.
 pub(super) enum Todo {
@@ -20,6 +22,8 @@ pub(super) enum Todo {
     /// fault has none.
     Do(Operation, Option<Origin>),
     Send(Job),
+    /// Gives running servers new settings.
+    Reload(Reload),
     /// Records the steps that the seed chose.
     Tell(Vec<String>),
 }
@@ -31,7 +35,7 @@ impl Todo {
         match self {
             Self::Decompose(_) => false,
             Self::Do(_, origin) => (origin.as_ref()).is_none_or(|origin| origin.part_of.is_none()),
-            Self::Compose(..) | Self::Send(_) | Self::Tell(_) => true,
+            Self::Compose(..) | Self::Send(_) | Self::Reload(_) | Self::Tell(_) => true,
         }
     }
 }
@@ -56,6 +60,7 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
                 operations.for_each(|operation| add(Todo::Do(operation, None)));
             }
             Action::Client(client) => all.extend(jobs(scenario, index, client)),
+            Action::Reload(reload) => add(Todo::Reload(reload.clone())),
             Action::Drawn(Drawn::Random(..)) => add(Todo::Tell(chosen(scenario, step))),
             Action::Drawn(Drawn::Workload(_)) | Action::Workload(_) | Action::Random(_) => {}
         }

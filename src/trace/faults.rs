@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Refuse,
     Skew,
     Cut,
+    Unlink,
     Sever,
     Slow,
     Impaired,
@@ -37,6 +38,7 @@ impl Kind {
             EventKind::Refusing => Self::Refuse,
             EventKind::Skewed { by, drift } if (by, drift) != (0, 0) => Self::Skew,
             EventKind::Cut { .. } => Self::Cut,
+            EventKind::LinkRemoved { .. } => Self::Unlink,
             EventKind::Severed { .. } => Self::Sever,
             EventKind::Slowed { .. } => Self::Slow,
             EventKind::Impaired { .. } => Self::Impaired,
@@ -140,6 +142,7 @@ fn ends_a_part(event: &Event) -> bool {
 /// The pairs that an event affects, if it affects pairs.
 fn parts(begin: &Event) -> Vec<Part<'_>> {
     let (EventKind::Cut { ways: pairs }
+    | EventKind::LinkRemoved { ways: pairs }
     | EventKind::Impaired { ways: pairs, .. }
     | EventKind::Severed { pairs }
     | EventKind::Slowed { links: pairs, .. }) = &begin.what
@@ -161,7 +164,7 @@ fn end_parts<'a>(all: &mut BTreeMap<EventId, Fault<'a>>, event: &'a Event) {
         }
     };
     match &event.what {
-        EventKind::Healed { ways } => {
+        EventKind::Healed { ways } | EventKind::LinkRestored { ways } => {
             if let Some(cut) = event.cause.and_then(|cause| all.get_mut(&cause)) {
                 end(cut, ways);
             }

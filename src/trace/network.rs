@@ -7,10 +7,12 @@ use super::state::{LinkState, State};
 use crate::herd::{Herd, Link, ServerId};
 use crate::journal::{Event, EventId};
 
-/// What is cut, frozen or refused at one moment.
+/// What is cut, frozen, refused or no link at one moment.
 pub(crate) struct Network<'a> {
     /// Directions that are cut.
     cuts: BTreeSet<Pair<'a>>,
+    /// Links that are in no herd file, in both orders of their ends.
+    unlinked: BTreeSet<Pair<'a>>,
     frozen: BTreeSet<&'a str>,
     refusing: BTreeSet<&'a str>,
 }
@@ -28,13 +30,17 @@ impl<'a> Network<'a> {
             let faults = faults.filter(|fault| holds(fault.begin, fault.end, last));
             faults.map(|fault| fault.begin.who.name()).collect()
         };
-        let cuts = faults.iter().filter(|fault| fault.kind == Kind::Cut);
-        let cuts = cuts.flat_map(|cut| {
-            let parts = cut.parts.iter();
-            parts.filter(|part| holds(cut.begin, part.end, last))
-        });
+        let pairs = |kind| {
+            let cuts = faults.iter().filter(move |fault| fault.kind == kind);
+            let cuts = cuts.flat_map(|cut| {
+                let parts = cut.parts.iter();
+                parts.filter(|part| holds(cut.begin, part.end, last))
+            });
+            cuts.map(|part| part.pair).collect()
+        };
         Self {
-            cuts: cuts.map(|part| part.pair).collect(),
+            cuts: pairs(Kind::Cut),
+            unlinked: pairs(Kind::Unlink),
             frozen: owners(Kind::Freeze),
             refusing: owners(Kind::Refuse),
         }
@@ -53,7 +59,7 @@ impl<'a> Network<'a> {
         let is_frozen = self.frozen.contains(a) || self.frozen.contains(b);
         let refuses = self.refusing.contains(a) || self.refusing.contains(b);
         let is_down = || state.link_state(herd, link) == LinkState::Down;
-        !(is_cut || is_frozen || refuses && is_down())
+        !(is_cut || self.unlinked.contains(&(a, b)) || is_frozen || refuses && is_down())
     }
 
     /// The servers that `from` can reach over other servers that run.
@@ -90,6 +96,8 @@ impl<'a> Network<'a> {
                 false => words.push(format!("{a} → {b} is cut")),
             }
         }
+        let unlinked = self.unlinked.iter().filter(|(a, b)| a < b);
+        words.extend(unlinked.map(|(a, b)| format!("{a} ↔ {b} is no link")));
         words.extend(self.frozen.iter().map(|who| format!("{who} is frozen")));
         words.extend(self.refusing.iter().map(|who| format!("{who} refuses")));
         (!words.is_empty()).then(|| words.join(", "))

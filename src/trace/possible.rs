@@ -116,7 +116,7 @@ impl<'a> History<'a> {
                 (Kind::Freeze, Some(server)) => {
                     frozen[server.index()].push(fault.begin, fault.end);
                 }
-                (Kind::Cut, _) => {
+                (Kind::Cut | Kind::Unlink, _) => {
                     for part in &fault.parts {
                         if let Some(way) = herd.id(part.pair.0).zip(herd.id(part.pair.1)) {
                             cuts.entry(way).or_default().push(fault.begin, part.end);
@@ -151,7 +151,9 @@ impl<'a> History<'a> {
                 EventKind::Frozen
                 | EventKind::Thawed
                 | EventKind::Cut { .. }
-                | EventKind::Healed { .. },
+                | EventKind::Healed { .. }
+                | EventKind::LinkRemoved { .. }
+                | EventKind::LinkRestored { .. },
                 _,
             ) => {}
             (EventKind::Slowed { links, latency }, _) => {

@@ -67,6 +67,10 @@ const WORDS: &[&str] = &[
     "sever = \"{link}\"",
     "crash = \"{server}\"",
     "stop = \"{server}\"",
+    "leave = \"{server}\"",
+    "join = \"{server}\"",
+    "unlink = \"{link}\"",
+    "relink = \"{link}\"",
     "start = \"{server}\"",
     "restart = \"{server}\"",
     "power_off = \"{server}\"",
@@ -126,6 +130,8 @@ fn scenario(herd: &Path, drawn: &[(usize, usize)]) -> Scenario {
 struct Wrong {
     cut: BTreeSet<(String, String)>,
     slow: BTreeSet<(String, String)>,
+    /// In no herd file.
+    unlinked: BTreeSet<(String, String)>,
     /// What happens to packets, by direction.
     impaired: BTreeSet<(String, String, String)>,
     down: BTreeSet<String>,
@@ -242,11 +248,14 @@ impl<'a> Count<'a> {
             Operation::Set(condition, party) => {
                 let name = self.name(*party);
                 let set = match condition {
-                    Condition::Dead | Condition::Unpowered | Condition::Stopped => {
+                    Condition::Dead
+                    | Condition::Unpowered
+                    | Condition::Stopped
+                    | Condition::Left => {
                         self.killed.insert(*party, due.at);
                         self.wrong.frozen.remove(&name);
                         self.wrong.refusing.remove(&name);
-                        if *condition == Condition::Stopped {
+                        if matches!(condition, Condition::Stopped | Condition::Left) {
                             &mut self.wrong.stopped
                         } else {
                             &mut self.wrong.down
@@ -261,7 +270,7 @@ impl<'a> Count<'a> {
                 let name = self.name(*party);
                 let set = match condition {
                     Condition::Dead | Condition::Unpowered => &mut self.wrong.down,
-                    Condition::Stopped => &mut self.wrong.stopped,
+                    Condition::Stopped | Condition::Left => &mut self.wrong.stopped,
                     Condition::Frozen => &mut self.wrong.frozen,
                     Condition::Refusing => &mut self.wrong.refusing,
                 };
@@ -291,6 +300,16 @@ impl<'a> Count<'a> {
                     } else {
                         self.wrong.slow.insert(pair);
                     }
+                }
+            }
+            Operation::Unlink(at) | Operation::Relink(at) => {
+                let link = &self.scenario.herd.links()[*at];
+                let (a, b) = self.both((Party::Server(link.a), Party::Server(link.b)));
+                let pairs = [(a.clone(), b.clone()), (b, a)];
+                if matches!(due.operation, Operation::Unlink(_)) {
+                    self.wrong.unlinked.extend(pairs);
+                } else {
+                    self.wrong.unlinked.retain(|pair| !pairs.contains(pair));
                 }
             }
             Operation::Impair(ways, impairment) => {
@@ -347,6 +366,7 @@ fn drawn(run: &Run, at: u64) -> Wrong {
             FaultClass::Frozen => wrong.frozen.extend(servers),
             FaultClass::Refusing => wrong.refusing.extend(servers),
             FaultClass::Skewed => wrong.skewed.extend(servers),
+            FaultClass::Cut if fault.label.starts_with("unlinked") => wrong.unlinked.extend(pairs),
             FaultClass::Cut => wrong.cut.extend(pairs),
             FaultClass::Slow => wrong.slow.extend(pairs),
             FaultClass::Impaired => {
@@ -411,6 +431,8 @@ fn in_words(wrong: &Wrong) -> Vec<String> {
             false => words.push(format!("{a} → {b} is cut")),
         }
     }
+    let unlinked = wrong.unlinked.iter().filter(|(a, b)| a < b);
+    words.extend(unlinked.map(|(a, b)| format!("{a} ↔ {b} is no link")));
     words.extend(
         wrong
             .frozen

@@ -202,6 +202,9 @@ fn samples() -> Vec<EventKind<'static>> {
         PlacesTold { status, fault: [None].into_iter().chain(any_text().map(Some)) };
         Composed { fault: any_text() };
         Stopping;
+        Reloaded { settings: any_text() };
+        LinkRemoved { ways: ways() };
+        LinkRestored { ways: ways() };
         Crashed;
         Restarted;
         PoweredOff;

@@ -10,6 +10,9 @@ impl EventKind<'_> {
             self,
             Self::Composed { .. }
                 | Self::Stopping
+                | Self::Reloaded { .. }
+                | Self::LinkRemoved { .. }
+                | Self::LinkRestored { .. }
                 | Self::Crashed
                 | Self::Restarted
                 | Self::PoweredOff
@@ -57,6 +60,9 @@ impl EventKind<'_> {
             Self::PlacesTold { .. } => "places-told",
             Self::Composed { .. } => "composed",
             Self::Stopping => "stopping",
+            Self::Reloaded { .. } => "reloaded",
+            Self::LinkRemoved { .. } => "link-removed",
+            Self::LinkRestored { .. } => "link-restored",
             Self::Crashed => "crashed",
             Self::Restarted => "restarted",
             Self::PoweredOff => "powered-off",

@@ -311,6 +311,21 @@ pub enum EventKind<'a> {
     },
     /// The harness told a server to stop, as SIGTERM does.
     Stopping,
+    /// The harness gave a server new settings, as SIGHUP does.
+    Reloaded {
+        /// The settings that changed, as a scenario writes them.
+        settings: Cow<'a, str>,
+    },
+    /// The harness took links out of the herd file.
+    LinkRemoved {
+        /// The two ends of each, in both orders.
+        ways: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// The harness put links back into the herd file.
+    LinkRestored {
+        /// The two ends of each, in both orders.
+        ways: Vec<(Arc<str>, Arc<str>)>,
+    },
     /// The harness killed a server.
     Crashed,
     /// The harness restarted a server.

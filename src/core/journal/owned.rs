@@ -88,6 +88,11 @@ impl EventKind<'_> {
                 fault: owned(fault),
             },
             Self::Stopping => EventKind::Stopping,
+            Self::Reloaded { settings } => EventKind::Reloaded {
+                settings: owned(settings),
+            },
+            Self::LinkRemoved { ways } => EventKind::LinkRemoved { ways },
+            Self::LinkRestored { ways } => EventKind::LinkRestored { ways },
             Self::Crashed => EventKind::Crashed,
             Self::Restarted => EventKind::Restarted,
             Self::PoweredOff => EventKind::PoweredOff,

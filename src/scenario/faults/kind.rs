@@ -59,7 +59,7 @@ impl FaultKind {
 
     /// Whether it happens to a link between two servers.
     pub fn needs_link(self) -> bool {
-        matches!(self.targets, Shape::Pairs | Shape::Routes)
+        matches!(self.targets, Shape::Pairs | Shape::Routes | Shape::Links)
     }
 
     /// Whether it stands against `other` beginning at the same target.

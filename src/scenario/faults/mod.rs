@@ -60,6 +60,8 @@ macro_rules! kinds {
 
 kinds! {
     stop => start;
+    leave => join;
+    unlink => relink;
     crash => restart;
     power_off => power_on;
     freeze => thaw;
@@ -174,6 +176,8 @@ pub enum Shape {
     Ways,
     /// Links, and the routes of clients and of Places.
     Routes,
+    /// Links between servers, each by itself.
+    Links,
     /// Clocks of servers and of clients, each by itself.
     Clocks,
 }
@@ -194,6 +198,7 @@ impl Shape {
             Self::Routes => {
                 "Links (`\"Riley-Juzang\"`), servers for all their links, `clients` and `places` for the ways between them and all servers."
             }
+            Self::Links => "Links (`\"Riley-Juzang\"`), or servers for all their links.",
             Self::Clocks => {
                 "Servers and clients; `\"all\"` are all servers, and the name of a group of clients is all of the group."
             }
@@ -210,7 +215,7 @@ impl Shape {
 
     /// Whether each target has a fault of its own.
     const fn is_single(self) -> bool {
-        matches!(self, Self::Parties | Self::Clocks)
+        matches!(self, Self::Parties | Self::Links | Self::Clocks)
     }
 }
 

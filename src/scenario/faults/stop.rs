@@ -18,21 +18,25 @@ pub(super) const KIND: Declaration = Declaration {
         draw: |draw| Some((draw.party()?, Values::default())),
     }),
     events: &["stopping", "stopped"],
-    begin: |fault| now(each(&fault.targets, Operation::Set)),
+    begin: |fault| now(each(Condition::Stopped, &fault.targets, Operation::Set)),
     end: End::Step {
         word: "start",
         effect: "The servers start again with an empty store: at once, or as soon as they have ended.",
-        end: |targets| each(targets, Operation::Clear),
+        end: |targets| each(Condition::Stopped, targets, Operation::Clear),
     },
     ..PLAIN
 };
 
-/// Places has nothing to hand over, so it just ends.
-fn each(targets: &[Target], operation: fn(Condition, Party) -> Operation) -> Vec<Operation> {
+/// What happens to each of the parties. Places has nothing to hand over, so it just ends.
+pub(super) fn each(
+    condition: Condition,
+    targets: &[Target],
+    operation: fn(Condition, Party) -> Operation,
+) -> Vec<Operation> {
     let parties = targets.iter().filter_map(Target::party);
     let all = parties.map(|party| match party {
         Party::Places => operation(Condition::Dead, party),
-        Party::Server(_) | Party::Clients => operation(Condition::Stopped, party),
+        Party::Server(_) | Party::Clients => operation(condition, party),
     });
     all.collect()
 }

@@ -32,7 +32,7 @@ impl InlineTable<'_> {
                 }
             }
             Shape::Ways => self.ways(field, &ways),
-            Shape::Parties | Shape::Routes | Shape::Clocks => {
+            Shape::Parties | Shape::Routes | Shape::Links | Shape::Clocks => {
                 let names: Vec<String> = (fault.targets.iter())
                     .filter_map(|target| self.name(target))
                     .collect();

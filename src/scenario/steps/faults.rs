@@ -80,6 +80,7 @@ impl Context<'_> {
                 Some(placed(pairs.map(|(a, b)| Target::Pair(a, b)), list))
             }
             Shape::Routes => self.routes(list),
+            Shape::Links => self.own_links(list),
             // Who is a client is known when all steps are.
             Shape::Clocks => {
                 let named = self.named(list, |_, name| Some(name.to_string()))?;
@@ -315,6 +316,28 @@ impl Context<'_> {
             return None;
         }
         Some(placed(routes.into_iter().map(Target::Route), list))
+    }
+
+    /// Links, each with the place where it is written.
+    fn own_links(&mut self, list: &OneOrMany) -> Option<DraftTargets> {
+        let herd = self.herd.clone()?;
+        let named = self.named(list, |cx, name| match herd.id(name) {
+            Some(id) => Some(herd.links_of(id).map(|(at, _)| at).collect()),
+            None => Some(vec![cx.link_index(name)?]),
+        })?;
+        let mut found: Vec<(Target, Span)> = Vec::new();
+        for (links, span) in named {
+            for link in links.into_iter().map(Route::Link).map(Target::Route) {
+                if !found.iter().any(|(other, _)| *other == link) {
+                    found.push((link, span.clone()));
+                }
+            }
+        }
+        if found.is_empty() {
+            self.error(list.span(), "there is no link here");
+            return None;
+        }
+        Some(DraftTargets::Named(found))
     }
 
     /// What a step says of a fault of this kind.

@@ -19,6 +19,7 @@ mod faults;
 mod random;
 mod raw;
 mod read;
+mod reload;
 mod state;
 mod swarm;
 mod workload;
@@ -30,6 +31,7 @@ pub(super) use expand::plain;
 pub(super) use random::Means;
 pub use random::Random;
 pub(super) use raw::RawStep;
+pub use reload::Reload;
 pub use workload::Workload;
 pub(crate) use workload::{judge_workloads, workloads_in};
 pub(super) use write::InlineTable;
@@ -58,6 +60,8 @@ pub enum Action {
     Workload(Workload),
     /// Faults come and go as the seed draws.
     Random(Random),
+    /// Running servers get new settings.
+    Reload(Reload),
     /// What was drawn for such a step follows, as plain steps with its place.
     Drawn(Drawn),
 }
@@ -67,7 +71,11 @@ impl Action {
     pub fn targets(&self) -> &[Target] {
         match self {
             Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => targets,
-            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => &[],
+            Self::Client(_)
+            | Self::Workload(_)
+            | Self::Random(_)
+            | Self::Reload(_)
+            | Self::Drawn(_) => &[],
         }
     }
 
@@ -75,7 +83,11 @@ impl Action {
     pub fn targets_mut(&mut self) -> Option<&mut Vec<Target>> {
         match self {
             Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => Some(targets),
-            Self::Client(_) | Self::Workload(_) | Self::Random(_) | Self::Drawn(_) => None,
+            Self::Client(_)
+            | Self::Workload(_)
+            | Self::Random(_)
+            | Self::Reload(_)
+            | Self::Drawn(_) => None,
         }
     }
 }
@@ -105,6 +117,7 @@ fn declarations() -> impl Iterator<Item = &'static Declaration> {
         client::DECLARATION,
         workload::DECLARATION,
         random::DECLARATION,
+        reload::DECLARATION,
     ];
     ALL.iter()
 }

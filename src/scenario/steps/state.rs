@@ -81,6 +81,7 @@ impl Context<'_> {
         };
         let named = match kind.targets {
             Shape::Parties => self.fit(kind, targets, moment),
+            Shape::Links => self.fit_links(kind, targets, moment),
             Shape::Clocks => {
                 let (none, usual) = (fault(Vec::new()), self.usual.clone());
                 let changes = |target: &Target, broken: &Broken| {
@@ -103,6 +104,46 @@ impl Context<'_> {
             moment.broken.begin(&one, moment.at, span, &self.usual);
         }
         fault(named.into_iter().map(|(target, _)| target).collect())
+    }
+
+    /// The links that are not wrong in this way already.
+    fn fit_links(
+        &mut self,
+        kind: FaultKind,
+        targets: DraftTargets,
+        moment: &Moment<'_>,
+    ) -> Vec<(Target, Span)> {
+        let DraftTargets::Named(named) = targets else {
+            return Vec::new();
+        };
+        for (target, span) in &named {
+            if moment.broken.has(kind, target) {
+                let link = link_name(target, moment.herd);
+                self.error(span.clone(), format!("`{link}` {} then", kind.state));
+            }
+        }
+        named
+    }
+
+    fn ends_for_links(
+        &mut self,
+        kind: FaultKind,
+        targets: DraftTargets,
+        moment: &mut Moment<'_>,
+    ) -> Vec<Target> {
+        let DraftTargets::Named(named) = targets else {
+            return Vec::new();
+        };
+        let (begin, end) = (kind.name, kind.end_word().unwrap_or_default());
+        for (target, span) in &named {
+            if !moment.broken.end(kind, target) {
+                let link = link_name(target, moment.herd);
+                let message = format!("can't `{end}` `{link}`: there was no `{begin}`");
+                let problem = Problem::error(self.source, span.clone(), message);
+                self.report(problem.help(format!("let it `{begin}` first")));
+            }
+        }
+        named.into_iter().map(|(target, _)| target).collect()
     }
 
     /// The targets, servers and Places, for which it can happen.
@@ -238,6 +279,7 @@ impl Context<'_> {
     ) -> Vec<Target> {
         match kind.targets {
             Shape::Parties => self.ends_for(kind, targets, moment),
+            Shape::Links => self.ends_for_links(kind, targets, moment),
             _ => self.heals(kind, targets, list, moment),
         }
     }
@@ -340,4 +382,12 @@ fn cut_then(kind: FaultKind, moment: &Moment<'_>) -> String {
         (told, 0) => format!("what is cut then is {}", told.join(", ")),
         (told, more) => format!("what is cut then is {} and {more} more", told.join(", ")),
     }
+}
+
+/// What a link is called in a file.
+fn link_name(target: &Target, herd: &Herd) -> String {
+    let names: Vec<String> = (target.servers(herd).into_iter())
+        .map(|id| herd.server(id).name.to_string())
+        .collect();
+    names.join("-")
 }

@@ -64,6 +64,7 @@ impl<'a> InlineTable<'a> {
             Action::Workload(workload) | Action::Drawn(Drawn::Workload(workload)) => {
                 workload.write(self);
             }
+            Action::Reload(reload) => reload.write(self),
             Action::Random(random) | Action::Drawn(Drawn::Random(random, _)) => random.write(self),
         }
     }

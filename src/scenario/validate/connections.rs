@@ -7,7 +7,7 @@ use super::Context;
 use crate::diag::Problem;
 use crate::document::{Located, Section};
 use crate::herd::{Herd, ServerId};
-use crate::scenario::raw::RawTiming;
+use crate::scenario::server::RawServer;
 use crate::scenario::{Action, Step};
 use crate::timing::Timing;
 use crate::units::DurationText;
@@ -71,7 +71,7 @@ impl Context<'_> {
     /// Checks how often a server whose neighbours are all unreachable dials each of them.
     pub(super) fn check_dials(
         &mut self,
-        raw: Option<&Section<RawTiming>>,
+        raw: Option<&Section<RawServer>>,
         timing: &Timing,
         steps: &[Step],
         end: Option<Duration>,

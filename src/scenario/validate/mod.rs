@@ -89,7 +89,7 @@ impl Context<'_> {
         let link_latency = self.link_latency(raw);
         let client_latency = self.client_latency(raw.client_latency.as_ref());
         let places_latency = self.places_latency(raw.places_latency.as_ref(), client_latency);
-        let timing = self.timing(raw.server.as_ref());
+        let (timing, limits) = self.settings(raw.server.as_ref());
         self.check_latencies(
             raw,
             &link_latency,
@@ -132,6 +132,7 @@ impl Context<'_> {
             end,
             deliver,
             timing,
+            limits,
             steps: steps?,
             expects,
             without,
@@ -261,7 +262,11 @@ impl Context<'_> {
 
     /// A duration of the file's, which must be a multiple of the tick and fit into a run. One that
     /// is too long comes back shortened, so that whatever is computed of it can't overflow.
-    pub(super) fn on_tick(&mut self, duration: &Located<DurationText>, what: &str) -> Duration {
+    pub(in crate::scenario) fn on_tick(
+        &mut self,
+        duration: &Located<DurationText>,
+        what: &str,
+    ) -> Duration {
         self.check_on_tick(duration.0, &duration.span(), what);
         self.in_a_run(duration.0, &duration.span(), what)
     }

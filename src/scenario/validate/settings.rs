@@ -7,9 +7,10 @@ use super::Context;
 use crate::diag::{Problem, Span, did_you_mean};
 use crate::document::{Located, OneOrMany, ROOT, Section};
 use crate::herd::{Herd, Names, ServerId, split_link};
-use crate::scenario::raw::{RawScenario, RawTiming};
+use crate::scenario::raw::RawScenario;
+use crate::scenario::server::RawServer;
 use crate::scenario::{CLIENT_PATIENCE, EpochNs, Expect};
-use crate::timing::{LINK_TIMERS, Timing};
+use crate::server::{Limits, Timing};
 use crate::trace::invariants::Invariant;
 use crate::units::{DurationText, LatencyRange, format_duration};
 
@@ -258,23 +259,14 @@ impl Context<'_> {
         self.report(Problem::error(self.source, place, message).help(help));
     }
 
-    pub(super) fn timing(&mut self, raw: Option<&Section<RawTiming>>) -> Timing {
-        let mut timing = Timing::default();
-        let Some(raw) = raw else {
-            return timing;
-        };
-        for timer in LINK_TIMERS {
-            let Some(written) = raw.value::<Located<DurationText>>(timer.name) else {
-                continue;
-            };
-            if written.0.is_zero() {
-                self.error(written.span(), "a timer can't be zero");
-            }
-            let duration = self.on_tick(written, &format!("`{}`", timer.name));
-            (timer.set)(&mut timing, duration);
+    /// What the file says of all servers, and what they have by default.
+    pub(super) fn settings(&mut self, raw: Option<&Section<RawServer>>) -> (Timing, Limits) {
+        let (mut timing, mut limits) = (Timing::default(), Limits::default());
+        if let Some(raw) = raw {
+            self.server_settings(raw).apply(&mut timing, &mut limits);
+            self.check_redial(raw, &timing);
         }
-        self.check_redial(raw, &timing);
-        timing
+        (timing, limits)
     }
 
     /// A message takes some time. And links too slow ever to come up are warned of: the dialler waits for
@@ -328,7 +320,7 @@ impl Context<'_> {
         }
     }
 
-    fn check_redial(&mut self, raw: &RawTiming, timing: &Timing) {
+    fn check_redial(&mut self, raw: &RawServer, timing: &Timing) {
         let Timing {
             redial_least: least,
             redial_most: most,

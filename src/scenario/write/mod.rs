@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Action, ClientSet, Drawn, Expected, Party, Scenario, Step, Target};
 use crate::herd::{Herd, Link, Name, Server};
+use crate::scenario::server::changed;
 use crate::scenario::validate::DEFAULT_TICK;
-use crate::timing::{LINK_TIMERS, Timing};
 use crate::units::{LatencyRange, format_duration};
 
 mod layout;
@@ -25,7 +25,7 @@ impl Scenario {
             let _ = writeln!(text, "  {},", step.to_toml(&self.herd));
         }
         text.push_str("]\n");
-        timing(&self.timing, &mut text);
+        settings(self, &mut text);
         for expect in &self.expects {
             let fields = super::expects::fields(self, &expect.what);
             let _ = write!(text, "\n[[expect]]\n{fields}");
@@ -221,18 +221,11 @@ pub(super) fn named(herd: &Herd, link: &Link) -> String {
     format!("{}-{}", herd.server(link.a).name, herd.server(link.b).name)
 }
 
-/// The servers' timers, as far as they are not the usual ones.
-fn timing(timing: &Timing, text: &mut String) {
-    let usual = Timing::default();
-    let mut set = LINK_TIMERS
-        .iter()
-        .filter(|timer| (timer.get)(timing) != (timer.get)(&usual))
-        .peekable();
-    if set.peek().is_some() {
-        text.push_str("\n[server]\n");
-    }
-    for timer in set {
-        let _ = writeln!(text, "{} = {}", timer.name, duration((timer.get)(timing)));
+/// The servers' settings, as far as they are not the usual ones.
+fn settings(scenario: &Scenario, text: &mut String) {
+    let changed = changed(&scenario.timing, &scenario.limits);
+    if !changed.is_empty() {
+        let _ = write!(text, "\n[server]\n{}\n", changed.join("\n"));
     }
 }
 

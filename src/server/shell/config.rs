@@ -124,7 +124,7 @@ impl Config {
 }
 
 /// The neighbours of server `me` of `herd`, each with its address for servers.
-pub(super) fn neighbours(herd: &Herd, me: ServerId) -> impl Iterator<Item = (Neighbour, Address)> {
+pub fn neighbours(herd: &Herd, me: ServerId) -> impl Iterator<Item = (Neighbour, Address)> {
     herd.links().iter().filter_map(move |link| {
         let other = herd.server(link.other(me)?);
         let neighbour = Neighbour {

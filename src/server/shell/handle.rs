@@ -9,9 +9,9 @@ use tokio::sync::{Notify, watch};
 
 use super::neighbours::State;
 use super::{Limits, Timing, config};
-use crate::herd::{Herd, Name, ServerId};
+use crate::herd::{Address, Herd, Name, ServerId};
 use crate::journal::{CloseReason, Journal};
-use crate::node::{ForgetError, Forgotten, LinkStatus};
+use crate::node::{ForgetError, Forgotten, LinkStatus, Neighbour};
 use crate::protocol::time::Timestamp;
 
 /// The settings that can change while a server runs.
@@ -133,7 +133,12 @@ impl Handle {
     /// the same neighbour at the same address. Other links end at once, and new ones are dialled or
     /// awaited.
     pub fn relink(&self, herd: &Herd, me: ServerId) {
-        let wanted = config::neighbours(herd, me).collect();
+        self.relink_with(config::neighbours(herd, me).collect());
+    }
+
+    /// As [`relink`](Self::relink), with the neighbours themselves, each with the address at which it listens for
+    /// servers.
+    pub fn relink_with(&self, wanted: Vec<(Neighbour, Address)>) {
         self.state().relink(wanted, &*self.journal);
         self.relinked.notify_one();
     }

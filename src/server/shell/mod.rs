@@ -44,14 +44,14 @@ use crate::node::{Node, Unconfirmed};
 use crate::places::Places;
 
 pub use crate::timing::Timing;
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, neighbours};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
 pub use rate::HOLD_BACK;
 use signal::Signal;
-pub use start::Start;
+pub use start::{Reload, Start};
 use turn::Gate;
 
 /// The number of bytes of waiting answers from which on they are written, so that no answer waits
@@ -162,6 +162,8 @@ struct Shared<N: Net> {
     tuning: watch::Receiver<Tuning>,
     /// The progress of the listeners, for the watchdog.
     pulse: Arc<Pulse>,
+    /// Who can change the server while it runs.
+    told: Told,
     /// Notifies the main task that the neighbours have changed.
     relinked: Arc<Notify>,
     rng: Mutex<ChaCha8Rng>,
@@ -208,10 +210,10 @@ impl<N: Net> Shared<N> {
         self.tuning.borrow().timing
     }
 
-    /// Whether a [`Handle`] exists. Without one, as in the simulator, nothing wakes up to show
+    /// Whether a [`Handle`] looks at it. Without one, as in the simulator, nothing wakes up to show
     /// progress.
     fn is_watched(&self) -> bool {
-        self.tuning.has_changed().is_ok()
+        self.told == Told::All
     }
 
     /// The current limits.
@@ -330,7 +332,8 @@ pub async fn serve<N: Net>(
     journal: Arc<dyn Journal>,
     stop: watch::Receiver<bool>,
 ) -> Result<Stopped, ServeError> {
-    let (serving, _) = begin(net, listeners, config, places, journal, stop);
+    let parts = (config, places, journal);
+    let (serving, _) = begin_told(net, listeners, parts, stop, Told::Nothing);
     serving.await
 }
 
@@ -342,6 +345,30 @@ pub fn begin<N: Net>(
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
     stop: watch::Receiver<bool>,
+) -> (
+    impl Future<Output = Result<Stopped, ServeError>> + Send,
+    Handle,
+) {
+    begin_told(net, listeners, (config, places, journal), stop, Told::All)
+}
+
+/// Who can change a server while it runs, which costs it some wake-ups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Nobody.
+    Nothing,
+    /// Whoever changes its files.
+    Reloads,
+    /// Whoever has its handle, and who looks at its progress.
+    All,
+}
+
+fn begin_told<N: Net>(
+    net: N,
+    listeners: Listeners<N>,
+    (config, places, journal): (Config, Arc<dyn Places>, Arc<dyn Journal>),
+    stop: watch::Receiver<bool>,
+    told: Told,
 ) -> (
     impl Future<Output = Result<Stopped, ServeError>> + Send,
     Handle,
@@ -371,6 +398,7 @@ pub fn begin<N: Net>(
         config,
         tuning,
         pulse,
+        told,
         relinked,
         places,
         journal,
@@ -401,7 +429,7 @@ async fn run<N: Net>(
     };
     let peers = accept::peers(Arc::clone(&shared), listeners.peers);
     tasks.spawn(shared.net.task(peers));
-    if shared.is_watched() || shared.limits().keep.time_to_live.is_some() {
+    if shared.told != Told::Nothing || shared.limits().keep.time_to_live.is_some() {
         tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
     }
     let mut told = pin!(async {

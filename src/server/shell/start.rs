@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use futures_lite::future::or;
 use tokio::sync::watch;
 
-use super::{Config, Listeners, serve};
+use super::{Config, Handle, Limits, Listeners, Timing, Told, begin_told};
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::{Journal, NullJournal};
 use crate::net::Net;
+use crate::node::Neighbour;
 use crate::places::{FixedPlaces, Places};
 
 /// Everything that a server needs to start.
@@ -26,6 +28,19 @@ pub struct Start {
     pub journal: Arc<dyn Journal>,
     /// Stops the server when it becomes `true`.
     pub stop: watch::Receiver<bool>,
+    /// What its files say while it runs; `None` if they never change.
+    pub reloads: Option<watch::Receiver<Reload>>,
+}
+
+/// What a running server takes over from its files when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Its timers and deadlines.
+    pub timing: Timing,
+    /// Its limits.
+    pub limits: Limits,
+    /// Its neighbours, each with the address at which it listens for servers.
+    pub neighbours: Vec<(Neighbour, Address)>,
 }
 
 impl Start {
@@ -41,6 +56,7 @@ impl Start {
             places: Arc::new(FixedPlaces::default()),
             journal: Arc::new(NullJournal),
             stop,
+            reloads: None,
         }
     }
 
@@ -57,9 +73,33 @@ impl Start {
             places,
             journal,
             stop,
+            reloads,
             ..
         } = self;
-        let served = serve(net, listeners, config, places, journal, stop).await;
+        let told = if reloads.is_some() {
+            Told::Reloads
+        } else {
+            Told::Nothing
+        };
+        let parts = (config, places, journal);
+        let (serving, handle) = begin_told(net, listeners, parts, stop, told);
+        let served = match reloads {
+            None => {
+                drop(handle);
+                serving.await
+            }
+            Some(reloads) => or(serving, reload(handle, reloads)).await,
+        };
         served.map(|_| ()).map_err(io::Error::other)
     }
+}
+
+/// Takes over what the files say, whenever they change.
+async fn reload<T>(handle: Handle, mut reloads: watch::Receiver<Reload>) -> T {
+    while reloads.changed().await.is_ok() {
+        let files = reloads.borrow_and_update().clone();
+        handle.tune(files.timing, files.limits);
+        handle.relink_with(files.neighbours);
+    }
+    std::future::pending().await
 }

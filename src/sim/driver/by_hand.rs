@@ -175,6 +175,7 @@ fn concerned(todo: &Todo) -> Vec<ServerId> {
     match todo {
         Todo::Do(operation, _) => operation.servers(),
         Todo::Send(job) => vec![job.to],
+        Todo::Reload(reload) => reload.servers.clone(),
         Todo::Compose(..) | Todo::Decompose(_) | Todo::Tell(_) => Vec::new(),
     }
 }

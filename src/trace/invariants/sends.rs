@@ -14,12 +14,18 @@ use crate::trace::state::LinkState;
 /// own clients told it once more, since it can't know what the neighbour holds.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
-    let mut first: BTreeMap<(&str, ConnId, Vec<u8>, u32, bool), &Event> = BTreeMap::new();
+    // By server and update: the first send of it over each link.
+    let mut sent: BTreeMap<(&str, Vec<u8>), BTreeMap<(ConnId, u32, bool), &Event>> =
+        BTreeMap::new();
     let mut stopping: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for event in run.events {
         stores.learn(event);
         match event.what {
+            // What comes back after its time was over is news again.
+            EventKind::Expired { ref record } => {
+                sent.remove(&(event.who.name(), record.text())).is_some()
+            }
             EventKind::Stopping => stopping.insert(event.who.name()),
             EventKind::Started { .. } => stopping.remove(event.who.name()),
             _ => false,
@@ -38,7 +44,8 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
         let leaves = stopping.contains(server)
             && stores.link_state(server, to) != Some(LinkState::Synchronised);
         let generation = update.record.generation();
-        let key = (server, *conn, text.to_vec(), generation, leaves);
+        let first = sent.entry((server, text.to_vec())).or_default();
+        let key = (*conn, generation, leaves);
         if let Some(before) = first.get(&key) {
             let what = format!("{server} sends {} to {to} again over the same link", said());
             found.push(Finding::new(what, [*before, event]));

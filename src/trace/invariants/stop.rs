@@ -90,7 +90,7 @@ fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
                 let (scope, end) = (Scope::Server(fault.begin.who.name()), until(fault.end));
                 broken.push(Broken { scope, begin, end });
             }
-            Kind::Cut | Kind::Sever | Kind::Slow | Kind::Impaired => {
+            Kind::Cut | Kind::Unlink | Kind::Sever | Kind::Slow | Kind::Impaired => {
                 broken.extend(fault.parts.iter().map(|part| Broken {
                     scope: Scope::Way(part.pair.0, part.pair.1),
                     begin,

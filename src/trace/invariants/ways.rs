@@ -137,6 +137,7 @@ impl<'a> Ways<'a> {
             Kind::Refuse
             | Kind::Skew
             | Kind::Stop
+            | Kind::Unlink
             | Kind::Crash
             | Kind::PowerOff
             | Kind::Sever

@@ -170,6 +170,9 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Unconfirmed { .. }
         | EventKind::Composed { .. }
         | EventKind::Stopping
+        | EventKind::Reloaded { .. }
+        | EventKind::LinkRemoved { .. }
+        | EventKind::LinkRestored { .. }
         | EventKind::Crashed
         | EventKind::Restarted
         | EventKind::PoweredOff
