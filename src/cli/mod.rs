@@ -242,7 +242,9 @@ impl Failure {
     fn of_run(scenario: &str, error: &crate::sim::SimError) -> Self {
         let words = format!("{scenario}: {error}");
         match error {
-            crate::sim::SimError::Lacks { .. } => Self::Input(words),
+            crate::sim::SimError::Lacks { .. } | crate::sim::SimError::NoBuild { .. } => {
+                Self::Input(words)
+            }
             _ => Self::Internal(words),
         }
     }

@@ -170,6 +170,7 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
     let who = event.who.name();
     match &event.what {
         EventKind::Stopping => Some(format!("{time}{who} is told to stop")),
+        EventKind::Upgraded { build } => Some(format!("{time}{who} is upgraded to {build}")),
         EventKind::Reloaded { settings } => Some(format!("{time}{who} reloads {settings}")),
         EventKind::Unlinked { peer } => {
             Some(format!("{time}{who} has no link with {peer} any more"))

@@ -181,6 +181,7 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Composed { .. }
             | EventKind::Stopping
             | EventKind::Reloaded { .. }
+            | EventKind::Upgraded { .. }
             | EventKind::LinkRemoved { .. }
             | EventKind::LinkRestored { .. }
             | EventKind::Crashed

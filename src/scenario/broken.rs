@@ -152,6 +152,7 @@ impl Broken {
             | Action::Workload(_)
             | Action::Random(_)
             | Action::Reload(_)
+            | Action::Upgrade(_)
             | Action::Drawn(_) => {}
         }
     }

@@ -47,7 +47,7 @@ pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use server::ServerSettings;
-pub use steps::{Action, ClientStep, Drawn, Line, Random, Reload, Step, Workload};
+pub use steps::{Action, ClientStep, Drawn, Line, Random, Reload, Step, Upgrade, Workload};
 pub(crate) use steps::{judge_workloads, workloads_in};
 pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};

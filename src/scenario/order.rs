@@ -49,6 +49,7 @@ impl Action {
             Self::Workload(_) | Self::Drawn(_) => return Some("a workload"),
             Self::Random(_) => return Some("faults at random"),
             Self::Reload(_) => return None,
+            Self::Upgrade(_) => return Some("a graceful stop"),
             Self::Begin(fault) => fault.kind,
             Self::End(kind, _) => *kind,
         };

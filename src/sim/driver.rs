@@ -21,12 +21,13 @@ use super::machines::Machines;
 use super::net::{Faults, SimNet};
 use super::process::{Processes, ServerProgram};
 use super::recorder::{MOST_EVENTS, Recorder, State};
+use super::server::Builds;
 use super::timeline::{Due, Todo, timeline};
 use super::worlds::{Program, Running, Setup, World, WorldKind};
-use super::{Chooser, Server, SimError};
+use super::{Chooser, SimError};
 use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
-use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Reload, Scenario};
+use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Reload, Scenario, Upgrade};
 use by_hand::ByHand;
 
 /// A run that is not quiet this long after its last step has failed.
@@ -73,7 +74,7 @@ enum RunEnd {
 pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
-    (world, server): (WorldKind, &Server),
+    (world, builds): (WorldKind, &Builds),
     chooser: Option<&mut dyn Chooser>,
     progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, SimError> {
@@ -93,7 +94,7 @@ pub(super) fn execute(
         let net = faults.net(id.index());
         let causes = is_asked.then_some(&causes);
         let shared = (&recorder, causes);
-        let server = ServerProgram::new(scenario, id, (net, server), shared, &processes);
+        let server = ServerProgram::new(scenario, id, (net, builds), shared, &processes);
         Box::new(move || Box::pin(server.clone().run()) as Running) as Program
     });
     let mut programs: Vec<Program> = servers.collect();
@@ -238,6 +239,12 @@ impl Driver<'_> {
                 for server in servers {
                     self.breaker.reload(server, settings.to_string());
                     self.processes.reload(server, &settings);
+                }
+            }
+            Todo::Upgrade(Upgrade { servers, build }) => {
+                for server in servers {
+                    self.breaker.upgrade(server, &build);
+                    self.processes.upgrade(server, &build);
                 }
             }
             Todo::Send(job) => {

@@ -381,6 +381,16 @@ impl Breaker {
         );
     }
 
+    /// Tells that a server becomes another build.
+    pub(super) fn upgrade(&self, server: ServerId, build: &str) {
+        let build = build.to_owned().into();
+        self.tell(
+            self.who(Party::Server(server)),
+            None,
+            EventKind::Upgraded { build },
+        );
+    }
+
     /// Resets the connections of these pairs.
     pub(super) fn sever(&mut self, pairs: &[(Party, Party)], origin: Origin) {
         let pairs = self.machines.existing(pairs);

@@ -43,6 +43,7 @@ pub(crate) use judge::HAS_EFFECT;
 pub(crate) use limit::stuck;
 use limit::{Progress, within};
 pub use net::{SimNet, SimStream};
+use server::Builds;
 pub use server::Server;
 pub use simulator::Simulator;
 pub use worlds::{UnknownWorld, WorldKind};
@@ -75,6 +76,14 @@ pub enum SimError {
         what: String,
         /// The world.
         world: WorldKind,
+    },
+    /// A step names a build of the server that nobody gave the [`Simulator`].
+    #[error("there is no build `{build}` of the server to upgrade to; there are {known}")]
+    NoBuild {
+        /// The name that the step has.
+        build: String,
+        /// Those that there are.
+        known: String,
     },
     /// The run took longer than its [`Simulator`] allows. Most likely a server spins.
     #[error(
@@ -212,10 +221,10 @@ fn execution(
     mocks: Option<Vec<Mock>>,
     simulator: &Simulator,
 ) -> Result<Unjudged, SimError> {
-    let (scenario, server) = (scenario.clone(), simulator.server.clone());
+    let (scenario, builds) = (scenario.clone(), simulator.builds());
     let world = simulator.world;
     within(&simulator.limit(), scenario.seed, move |progress| {
-        here(&scenario, mocks, (world, &server), progress)
+        here(&scenario, mocks, (world, &builds), progress)
     })
 }
 
@@ -223,15 +232,16 @@ fn execution(
 fn here(
     scenario: &Scenario,
     mocks: Option<Vec<Mock>>,
-    (world, server): (WorldKind, &Server),
+    (world, builds): (WorldKind, &Builds),
     progress: &Arc<Progress>,
 ) -> Result<Unjudged, SimError> {
     if let Some(what) = world.lacks(scenario) {
         return Err(SimError::Lacks { what, world });
     }
+    builds.check(scenario)?;
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
-    let execution = driver::execute(scenario, mocks, (world, server), chooser, progress)?;
+    let execution = driver::execute(scenario, mocks, (world, builds), chooser, progress)?;
     let given_up = || SimError::Failed("the run was given up".to_owned());
     let mode = match listed {
         None => Mode::ByTime,

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_lite::future::or;
 use tokio::sync::watch;
 
-use super::Server;
 use super::google::{Causes, SimPlaces};
 use super::net::SimNet;
 use super::recorder::Recorder;
+use super::server::Builds;
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::Actor;
 use crate::net::Net as _;
@@ -42,6 +42,10 @@ struct Orders {
     stops: bool,
     /// Whether the others forget it when it has stopped.
     leaves: bool,
+    /// The build as which it starts next.
+    build: String,
+    /// How often it was told to stop and to start again at once.
+    restarts: u64,
     /// Its settings and neighbours, as its files have them.
     files: Reload,
 }
@@ -62,6 +66,8 @@ impl Processes {
             watch::Sender::new(Orders {
                 stops,
                 leaves,
+                build: Builds::CURRENT.to_owned(),
+                restarts: 0,
                 files,
             })
         });
@@ -110,6 +116,14 @@ impl Processes {
         if leaves && inner.left.insert(id) {
             inner.relink();
         }
+    }
+
+    /// Tells a server to stop, and to start again as this build as soon as it has ended.
+    pub(super) fn upgrade(&self, id: ServerId, build: &str) {
+        self.inner().orders[id.index()].send_modify(|orders| {
+            build.clone_into(&mut orders.build);
+            orders.restarts += 1;
+        });
     }
 
     /// Takes a link, by its index in the herd, out of the herd file.
@@ -188,7 +202,7 @@ pub(super) struct ServerProgram {
     herd: Arc<Herd>,
     id: ServerId,
     net: SimNet,
-    server: Server,
+    builds: Builds,
     recorder: Recorder,
     causes: Option<Causes>,
     /// How often it was started.
@@ -202,7 +216,7 @@ impl ServerProgram {
     pub(super) fn new(
         scenario: &Scenario,
         id: ServerId,
-        (net, server): (SimNet, &Server),
+        (net, builds): (SimNet, &Builds),
         (recorder, causes): (&Recorder, Option<&Causes>),
         processes: &Processes,
     ) -> Self {
@@ -211,7 +225,7 @@ impl ServerProgram {
             herd: Arc::clone(&scenario.herd),
             id,
             net,
-            server: server.clone(),
+            builds: builds.clone(),
             recorder: recorder.clone(),
             causes: causes.cloned(),
             boots: Arc::default(),
@@ -255,7 +269,12 @@ impl ServerProgram {
                 Arc::new(SimPlaces::new(net, name.clone(), seed, causes.clone()))
             }
         };
-        let files = orders.borrow_and_update().files.clone();
+        let Orders {
+            files,
+            build,
+            restarts,
+            ..
+        } = orders.borrow_and_update().clone();
         let mut config = Config::new(herd, *id, derive(*seed, name, boot));
         (config.limits, config.timing) = (files.limits, files.timing);
         (config.node.neighbours, config.addresses) = files.neighbours.iter().cloned().unzip();
@@ -272,11 +291,9 @@ impl ServerProgram {
         };
         let told = async {
             loop {
-                let (stops, files) = {
-                    let orders = orders.borrow_and_update();
-                    (orders.stops, orders.files.clone())
-                };
-                if stops {
+                let now = orders.borrow_and_update().clone();
+                let files = now.files;
+                if now.stops || now.restarts > restarts {
                     stop.send_replace(true);
                 }
                 reload.send_if_modified(|before| {
@@ -289,6 +306,9 @@ impl ServerProgram {
                 }
             }
         };
-        or(self.server.start(net.clone(), start), told).await
+        let server = self.builds.get(&build);
+        let server =
+            server.ok_or_else(|| io::Error::other(format!("there is no build `{build}`")))?;
+        or(server.start(net.clone(), start), told).await
     }
 }

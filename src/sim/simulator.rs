@@ -1,5 +1,6 @@
 //! Runs scenarios with a given server and limit of wall time.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use super::chooser::Chooser;
 use super::limit::{Limit, within};
 use super::net::SimNet;
-use super::server::Server;
+use super::server::{Builds, Server};
 use super::{Mode, SimError, Unjudged, WorldKind, driver, execution, same, simulate};
 #[cfg(any(test, feature = "mutants"))]
 use crate::node::mistakes::MadeBy;
@@ -43,6 +44,8 @@ pub struct Simulator {
     pub world: WorldKind,
     /// The server that scenarios run.
     pub server: Server,
+    /// Other builds of it, by the names that steps call them.
+    pub builds: BTreeMap<String, Server>,
 }
 
 impl Simulator {
@@ -60,6 +63,17 @@ impl Simulator {
             server: Server::new(start),
             ..self
         }
+    }
+
+    /// Adds a build of the server, which steps name: `{ upgrade = "Riley", build = "next" }`. See [`Server::new`].
+    #[must_use]
+    pub fn with_build<F, S>(mut self, name: &str, start: F) -> Self
+    where
+        F: Fn(SimNet, Start) -> S + Send + Sync + 'static,
+        S: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        self.builds.insert(name.to_owned(), Server::new(start));
+        self
     }
 
     /// The same, with a mistake that one of its servers makes, or all. A server of somebody's own makes it as far as it
@@ -118,6 +132,11 @@ impl Simulator {
         simulate(scenario, None, self)
     }
 
+    /// All builds of its server.
+    pub(super) fn builds(&self) -> Builds {
+        Builds::new(&self.server, &self.builds)
+    }
+
     /// What each execution may take.
     pub(super) fn limit(&self) -> Limit {
         Limit {
@@ -141,13 +160,14 @@ impl Simulator {
         scenario: &Scenario,
         mut chooser: C,
     ) -> Result<(C, Option<Trace>), SimError> {
-        let (scenario, server) = (scenario.expanded(), self.server.clone());
+        let (scenario, builds) = (scenario.expanded(), self.builds());
         let world = self.world;
         within(&self.limit(), scenario.seed, move |progress| {
+            builds.check(&scenario)?;
             let execution = driver::execute(
                 &scenario,
                 None,
-                (world, &server),
+                (world, &builds),
                 Some(&mut chooser),
                 progress,
             )?;
@@ -175,6 +195,7 @@ impl From<Duration> for Simulator {
             interrupt: None,
             world: WorldKind::default(),
             server: Server::default(),
+            builds: BTreeMap::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::impact::Origin;
 use super::machines::Machines;
 use crate::herd::{Address, Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, Drawn, Fault, Operation, Party, Reload, Scenario, Step, Target,
+    Action, ClientStep, Drawn, Fault, Operation, Party, Reload, Scenario, Step, Target, Upgrade,
 };
 
 /// An action of the driver.
@@ -24,6 +24,8 @@ pub(super) enum Todo {
     Send(Job),
     /// Gives running servers new settings.
     Reload(Reload),
+    /// Starts servers again as another build.
+    Upgrade(Upgrade),
     /// Records the steps that the seed chose.
     Tell(Vec<String>),
 }
@@ -35,7 +37,11 @@ impl Todo {
         match self {
             Self::Decompose(_) => false,
             Self::Do(_, origin) => (origin.as_ref()).is_none_or(|origin| origin.part_of.is_none()),
-            Self::Compose(..) | Self::Send(_) | Self::Reload(_) | Self::Tell(_) => true,
+            Self::Compose(..)
+            | Self::Send(_)
+            | Self::Reload(_)
+            | Self::Upgrade(_)
+            | Self::Tell(_) => true,
         }
     }
 }
@@ -61,6 +67,7 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
             }
             Action::Client(client) => all.extend(jobs(scenario, index, client)),
             Action::Reload(reload) => add(Todo::Reload(reload.clone())),
+            Action::Upgrade(upgrade) => add(Todo::Upgrade(upgrade.clone())),
             Action::Drawn(Drawn::Random(..)) => add(Todo::Tell(chosen(scenario, step))),
             Action::Drawn(Drawn::Workload(_)) | Action::Workload(_) | Action::Random(_) => {}
         }

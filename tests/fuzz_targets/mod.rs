@@ -59,6 +59,7 @@ fn riley() -> Node {
             most_at_once: 20,
         },
         flood: None,
+        speaks: proxy_herd::protocol::peer::VERSION,
     })
 }
 

@@ -203,6 +203,7 @@ fn samples() -> Vec<EventKind<'static>> {
         Composed { fault: any_text() };
         Stopping;
         Reloaded { settings: any_text() };
+        Upgraded { build: any_text() };
         LinkRemoved { ways: ways() };
         LinkRestored { ways: ways() };
         Crashed;

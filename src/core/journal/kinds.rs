@@ -11,6 +11,7 @@ impl EventKind<'_> {
             Self::Composed { .. }
                 | Self::Stopping
                 | Self::Reloaded { .. }
+                | Self::Upgraded { .. }
                 | Self::LinkRemoved { .. }
                 | Self::LinkRestored { .. }
                 | Self::Crashed
@@ -61,6 +62,7 @@ impl EventKind<'_> {
             Self::Composed { .. } => "composed",
             Self::Stopping => "stopping",
             Self::Reloaded { .. } => "reloaded",
+            Self::Upgraded { .. } => "upgraded",
             Self::LinkRemoved { .. } => "link-removed",
             Self::LinkRestored { .. } => "link-restored",
             Self::Crashed => "crashed",

@@ -316,6 +316,11 @@ pub enum EventKind<'a> {
         /// The settings that changed, as a scenario writes them.
         settings: Cow<'a, str>,
     },
+    /// The harness told a server to stop and to start again as another build.
+    Upgraded {
+        /// The build's name.
+        build: Cow<'a, str>,
+    },
     /// The harness took links out of the herd file.
     LinkRemoved {
         /// The two ends of each, in both orders.

@@ -91,6 +91,9 @@ impl EventKind<'_> {
             Self::Reloaded { settings } => EventKind::Reloaded {
                 settings: owned(settings),
             },
+            Self::Upgraded { build } => EventKind::Upgraded {
+                build: owned(build),
+            },
             Self::LinkRemoved { ways } => EventKind::LinkRemoved { ways },
             Self::LinkRestored { ways } => EventKind::LinkRestored { ways },
             Self::Crashed => EventKind::Crashed,

@@ -102,6 +102,7 @@ impl EventKind<'_> {
             Self::Composed { fault } => fault.to_string(),
             Self::Stopping => "IS TOLD TO STOP".to_owned(),
             Self::Reloaded { settings } => format!("RELOADS {settings}"),
+            Self::Upgraded { build } => format!("IS UPGRADED to the build {build}"),
             Self::LinkRemoved { ways } => format!("UNLINKED: {}", arrows(ways)),
             Self::LinkRestored { ways } => format!("LINKED AGAIN: {}", arrows(ways)),
             Self::Crashed => "CRASHES".to_owned(),

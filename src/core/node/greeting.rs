@@ -108,18 +108,19 @@ impl Node {
     ) -> Result<Greeted, Refused> {
         let me = &self.config.name;
         // The end that was dialled answers with the lower of both versions.
-        let most = dialled.map_or(peer::VERSION, |(_, said)| said);
+        let speaks = self.config.speaks;
+        let most = dialled.map_or(speaks, |(_, said)| said);
+        // One that knows only the oldest version can't tell what a later one says.
+        let is_exact = dialled.is_some() || speaks == peer::OLDEST_VERSION;
         let version = match peer::hello_version(line) {
-            Some(theirs)
-                if theirs < peer::OLDEST_VERSION || (theirs > most && dialled.is_some()) =>
-            {
+            Some(theirs) if theirs < peer::OLDEST_VERSION || (theirs > most && is_exact) => {
                 return Err(peer::unspoken(theirs, most).into());
             }
             theirs => theirs.map_or(most, |theirs| theirs.min(most)),
         };
         let (hello, wants_to_be_dialled) = match PeerLine::parse(line) {
             Ok(PeerLine::Hello(hello)) => (hello, false),
-            Ok(PeerLine::Dial(hello)) if dialled.is_none() => (hello, true),
+            Ok(PeerLine::Dial(hello)) if dialled.is_none() && speaks > 1 => (hello, true),
             Err(PeerError::Malformed) if line.starts_with(b"HELLO") => {
                 return Err("this is no HELLO as it must be".to_owned().into());
             }

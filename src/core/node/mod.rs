@@ -67,6 +67,9 @@ pub struct NodeConfig {
     pub bounds: SyncBounds,
     /// Which links a new update is sent over; without a rule, all links but the one it arrived by.
     pub flood: Option<Arc<dyn Flood>>,
+    /// The highest version of the protocol between servers that it speaks. A server that speaks no more than the oldest
+    /// one stands for a build from before the others.
+    pub speaks: u32,
 }
 
 /// A replacement for the shipped rule of the flood: over which links a server forwards a new

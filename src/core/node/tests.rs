@@ -68,6 +68,7 @@ fn config(name: &str, neighbours: &[(&str, bool)]) -> NodeConfig {
             .collect(),
         bounds: SyncBounds::default(),
         flood: None,
+        speaks: crate::protocol::peer::VERSION,
     }
 }
 

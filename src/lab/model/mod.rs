@@ -403,6 +403,7 @@ fn node(herd: &Herd, id: ServerId, mistake: &MadeBy) -> Node {
             .collect(),
         bounds: SyncBounds::default(),
         flood: None,
+        speaks: crate::protocol::peer::VERSION,
     });
     node.making(mistake)
 }

@@ -224,7 +224,11 @@ impl Moved<'_> {
                 client.to = some(client.to.iter().filter_map(|&id| self.server(id)))?;
                 Action::Client(client)
             }
-            Action::Workload(_) | Action::Random(_) | Action::Reload(_) | Action::Drawn(_) => {
+            Action::Workload(_)
+            | Action::Random(_)
+            | Action::Reload(_)
+            | Action::Upgrade(_)
+            | Action::Drawn(_) => {
                 return None;
             }
         })

@@ -22,6 +22,7 @@ mod read;
 mod reload;
 mod state;
 mod swarm;
+mod upgrade;
 mod workload;
 mod write;
 
@@ -32,6 +33,7 @@ pub(super) use random::Means;
 pub use random::Random;
 pub(super) use raw::RawStep;
 pub use reload::Reload;
+pub use upgrade::Upgrade;
 pub use workload::Workload;
 pub(crate) use workload::{judge_workloads, workloads_in};
 pub(super) use write::InlineTable;
@@ -62,6 +64,8 @@ pub enum Action {
     Random(Random),
     /// Running servers get new settings.
     Reload(Reload),
+    /// Servers go on as another build.
+    Upgrade(Upgrade),
     /// What was drawn for such a step follows, as plain steps with its place.
     Drawn(Drawn),
 }
@@ -75,6 +79,7 @@ impl Action {
             | Self::Workload(_)
             | Self::Random(_)
             | Self::Reload(_)
+            | Self::Upgrade(_)
             | Self::Drawn(_) => &[],
         }
     }
@@ -87,6 +92,7 @@ impl Action {
             | Self::Workload(_)
             | Self::Random(_)
             | Self::Reload(_)
+            | Self::Upgrade(_)
             | Self::Drawn(_) => None,
         }
     }
@@ -118,6 +124,7 @@ fn declarations() -> impl Iterator<Item = &'static Declaration> {
         workload::DECLARATION,
         random::DECLARATION,
         reload::DECLARATION,
+        upgrade::DECLARATION,
     ];
     ALL.iter()
 }

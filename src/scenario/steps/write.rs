@@ -65,6 +65,7 @@ impl<'a> InlineTable<'a> {
                 workload.write(self);
             }
             Action::Reload(reload) => reload.write(self),
+            Action::Upgrade(upgrade) => upgrade.write(self),
             Action::Random(random) | Action::Drawn(Drawn::Random(random, _)) => random.write(self),
         }
     }

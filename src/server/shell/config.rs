@@ -108,6 +108,7 @@ impl Config {
                 neighbours,
                 bounds: SyncBounds::default(),
                 flood: None,
+                speaks: crate::protocol::peer::VERSION,
             },
             addresses,
             timing: Timing::default(),

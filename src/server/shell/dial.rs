@@ -12,7 +12,7 @@ use super::{ServeError, Shared, unless};
 use crate::journal::{CloseReason, EventKind};
 use crate::net::Net;
 use crate::node::NeighbourId;
-use crate::protocol::peer::{OLDEST_VERSION, VERSION, is_unspoken, namesake};
+use crate::protocol::peer::{OLDEST_VERSION, is_unspoken, namesake};
 
 pub(super) async fn keep_dialling<N: Net>(
     shared: Arc<Shared<N>>,
@@ -22,7 +22,8 @@ pub(super) async fn keep_dialling<N: Net>(
     let timing = shared.timing();
     let mut stopping = std::pin::pin!(or(shared.links_stopping(), peer.left()));
     let mut pause = timing.redial_least;
-    let mut version = VERSION;
+    let speaks = shared.config.node.speaks;
+    let mut version = speaks;
     loop {
         let connect = timeout(
             timing.connect_deadline,
@@ -41,7 +42,7 @@ pub(super) async fn keep_dialling<N: Net>(
                     peer: &peer,
                     version,
                 };
-                let spoken = std::mem::replace(&mut version, VERSION);
+                let spoken = std::mem::replace(&mut version, speaks);
                 match serve_dialled(&shared, connection, dialled).await {
                     CloseReason::Refused(reason) if is_unspoken(&reason, spoken) => {
                         // The neighbour is reachable and speaks only the older version, so there is
@@ -107,6 +108,10 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
             tokio::time::sleep_until(since + shared.timing().redial_most).await;
         }
     };
+    if shared.config.node.speaks == OLDEST_VERSION {
+        // There was no `DIAL` in it.
+        return Ok(());
+    }
     let _: Option<()> = unless(or(shared.links_stopping(), peer.left()), asking).await;
     Ok(())
 }

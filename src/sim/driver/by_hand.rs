@@ -176,6 +176,7 @@ fn concerned(todo: &Todo) -> Vec<ServerId> {
         Todo::Do(operation, _) => operation.servers(),
         Todo::Send(job) => vec![job.to],
         Todo::Reload(reload) => reload.servers.clone(),
+        Todo::Upgrade(upgrade) => upgrade.servers.clone(),
         Todo::Compose(..) | Todo::Decompose(_) | Todo::Tell(_) => Vec::new(),
     }
 }

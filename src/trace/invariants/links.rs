@@ -1,6 +1,6 @@
 //! Whether every link that goes down had a reason outside of the server that closed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ways::{Ways, pair};
@@ -19,6 +19,7 @@ pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
         conns: BTreeMap::new(),
         up: BTreeMap::new(),
         died: BTreeMap::new(),
+        told_to_stop: BTreeSet::new(),
         reset: BTreeMap::new(),
         parted: BTreeMap::new(),
         found: Vec::new(),
@@ -54,6 +55,8 @@ struct Links<'a> {
     up: BTreeMap<(&'a str, &'a str), Up<'a>>,
     /// When each server was last killed, lost its power, or stopped.
     died: BTreeMap<&'a str, EventId>,
+    /// Servers that were told to stop, and have not started since.
+    told_to_stop: BTreeSet<&'a str>,
     /// When all connections between two servers were last reset.
     reset: BTreeMap<(&'a str, &'a str), EventId>,
     /// When one of two servers last removed the other from its neighbours.
@@ -100,6 +103,12 @@ impl<'a> Links<'a> {
             ) => {
                 self.died.insert(server, event.id);
                 self.up.retain(|&(of, _), _| of != &**server);
+            }
+            (Actor::Server(server), EventKind::Stopping | EventKind::Upgraded { .. }) => {
+                self.told_to_stop.insert(server);
+            }
+            (Actor::Server(server), EventKind::Started { .. }) => {
+                self.told_to_stop.remove(&**server);
             }
             (Actor::Server(server), EventKind::Unlinked { peer }) => {
                 self.parted.insert(pair(server, peer), event.id);
@@ -165,7 +174,10 @@ impl<'a> Links<'a> {
                     || self.ways.delay((server, peer), opened.at, down.at) > 0
             }
             // An error may be the answer to what was written to a server that is gone.
-            CloseReason::Ended | CloseReason::Failed(_) => is_left || is_reset,
+            // In the oldest version of the protocol, a server that stops ends its stream, and no line says so.
+            CloseReason::Ended | CloseReason::Failed(_) => {
+                is_left || is_reset || self.told_to_stop.contains(peer)
+            }
             // The neighbour dialled again, so it had closed the connection before. Or its greeting is
             // from an earlier connection that it had closed itself, and was sent again until it arrived.
             CloseReason::Superseded => {

@@ -26,7 +26,7 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
             EventKind::Expired { ref record } => {
                 sent.remove(&(event.who.name(), record.text())).is_some()
             }
-            EventKind::Stopping => stopping.insert(event.who.name()),
+            EventKind::Stopping | EventKind::Upgraded { .. } => stopping.insert(event.who.name()),
             EventKind::Started { .. } => stopping.remove(event.who.name()),
             _ => false,
         };

@@ -171,6 +171,7 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Composed { .. }
         | EventKind::Stopping
         | EventKind::Reloaded { .. }
+        | EventKind::Upgraded { .. }
         | EventKind::LinkRemoved { .. }
         | EventKind::LinkRestored { .. }
         | EventKind::Crashed
