@@ -37,6 +37,10 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
         let needless = names(&mut trace.header.needless.iter().copied());
         lines.push(format!("off     `without` is needless: {needless} passed"));
     }
+    for sometimes in &trace.header.sometimes {
+        let seen = if sometimes.seen { "seen" } else { "unseen" };
+        lines.push(format!("{seen:<8}sometimes: {}", sometimes.about));
+    }
     lines
 }
 

@@ -207,6 +207,7 @@ impl Unjudged {
             follow_all(&mut trace);
         }
         trace.header.needless = judge::needless(scenario, &mode, &trace);
+        trace.header.sometimes = judge::sometimes(scenario, &execution, &trace);
         trace.judgements = judge::judge(scenario, &execution, &mode, &trace);
         if trace.verdict().failed > 0 {
             follow_all(&mut trace);
@@ -307,6 +308,7 @@ fn header(scenario: &Scenario, world: WorldKind) -> Header {
         workloads: workloads(scenario),
         without: scenario.without.clone(),
         needless: Vec::new(),
+        sometimes: Vec::new(),
     }
 }
 

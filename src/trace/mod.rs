@@ -90,6 +90,18 @@ pub struct Header {
     /// The invariants of `without` that passed in this run all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needless: Vec<Invariant>,
+    /// What need not be so in each run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sometimes: Vec<Sometimes>,
+}
+
+/// What need not be so in each run, but in one run of a sweep at least.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sometimes {
+    /// What it is about, and its place in the scenario.
+    pub about: String,
+    /// Whether it was so in this run.
+    pub seen: bool,
 }
 
 /// The world of traces that do not say theirs.

@@ -24,6 +24,10 @@ pub struct Coverage {
     /// name.
     #[serde(default, skip_serializing_if = "Counts::is_empty")]
     pub needless: Counts,
+    /// In how many runs something was so that must be in one at least: by what it is and its scenario, with 0 for what
+    /// was not.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub sometimes: Counts,
 }
 
 /// The coverage that a sweep of some scenarios should reach.
@@ -59,6 +63,10 @@ impl Coverage {
         }
         let needless = trace.header.needless.iter();
         coverage.needless = needless.map(|it| (it.name().to_owned(), 1)).collect();
+        let name = |about: &str| format!("{}: {about}", trace.header.scenario);
+        let sometimes = trace.header.sometimes.iter();
+        let sometimes = sometimes.map(|it| (name(&it.about), u64::from(it.seen)));
+        coverage.sometimes = sometimes.collect();
         coverage
     }
 
@@ -69,6 +77,7 @@ impl Coverage {
             (&mut self.events, &other.events),
             (&mut self.situations, &other.situations),
             (&mut self.needless, &other.needless),
+            (&mut self.sometimes, &other.sometimes),
         ] {
             for (name, count) in theirs {
                 *mine.entry(name.clone()).or_default() += count;

@@ -160,7 +160,20 @@ impl Report {
     /// Whether the sweep passed: every run was made and passed and, if the report is strict, the
     /// coverage is complete.
     pub fn is_good(&self) -> bool {
-        self.held() && !self.is_partial() && self.runs > 0 && !self.lacks()
+        self.held()
+            && !self.is_partial()
+            && self.runs > 0
+            && !self.lacks()
+            && self.unseen().is_empty()
+    }
+
+    /// What a scenario says must be so in one run at least, and was in none; nothing while runs are not made, or if this
+    /// is a part of a sweep.
+    fn unseen(&self) -> Vec<&str> {
+        let is_whole = self.part.1 == 1 && !self.is_partial() && self.skipped_runs == 0;
+        let all = self.coverage.sometimes.iter();
+        let unseen = all.filter(|(_, runs)| is_whole && **runs == 0);
+        unseen.map(|(name, _)| name.as_str()).collect()
     }
 
     fn lacks(&self) -> bool {
@@ -195,6 +208,12 @@ impl Report {
         let _ = writeln!(text, "\nsituations, and in how many runs");
         for (name, runs) in self.situations() {
             let _ = writeln!(text, "  {name:<56}{:>12}", grouped(runs));
+        }
+        if !self.coverage.sometimes.is_empty() {
+            let _ = writeln!(text, "\nsometimes, and in how many runs");
+            for (name, runs) in &self.coverage.sometimes {
+                let _ = writeln!(text, "  {name:<56}{:>12}", grouped(*runs));
+            }
         }
         if !self.never.is_empty() {
             let so_far = if self.is_partial() { " so far" } else { "" };
@@ -365,6 +384,14 @@ impl Report {
             format!(
                 "FAILED: {} of {runs} runs, in {ways}{skipped}{never}",
                 grouped(self.failures()),
+            )
+        } else if let [first, more @ ..] = self.unseen().as_slice() {
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            format!(
+                "FAILED: {runs} runs passed, but none saw what it must sometimes: {first}{more}"
             )
         } else if self.lacks() {
             let never = self.never.len();

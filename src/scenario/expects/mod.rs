@@ -81,6 +81,8 @@ pub struct Expect {
     pub span: Span,
     /// What it is about, and what must be true of it.
     pub what: Expected,
+    /// Whether it need not be so in each run, but in one run of a sweep at least.
+    pub sometimes: bool,
 }
 
 /// What each kind of expectation can say of itself.

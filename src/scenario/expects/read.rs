@@ -33,6 +33,9 @@ pub(in crate::scenario) fn table(subject: &str) -> Option<String> {
 /// When to look at a server or a link.
 pub(super) const AT: Field = field("at", Holds::Duration, "The moment at which a server or a link is looked at, after all that happened at that moment; by default the end of the run.").written("at = \"3s\"");
 
+/// Whether an expectation is one of a whole sweep.
+const SOMETIMES: Field = field("sometimes", Holds::Flag, "It need not be so in each run: a run tells whether it is, and a sweep fails if it is so in none of its runs.").written("sometimes = true");
+
 fields! {
     /// The fields of all kinds of expectations.
     ExpectFields,
@@ -40,7 +43,8 @@ fields! {
     "Something that is expected. It is about one of `update`, `server`, `link`, `log`, `workload`, `client` and `invariant`; the other fields say what must be true of that.",
     || {
         let subjects = declarations().map(|kind| &kind.subject);
-        each_once(subjects.chain(declarations().flat_map(|kind| kind.fields)))
+        let own = declarations().flat_map(|kind| kind.fields);
+        each_once(subjects.chain(own).chain([&SOMETIMES]))
     }
 }
 
@@ -85,7 +89,13 @@ impl Context<'_> {
             reading.check_fields_fit(kind);
             let what = (kind.read)(&mut reading)?;
             let span = raw.span();
-            Some(Expect { span, what })
+            let sometimes = raw.value::<Located<bool>>(SOMETIMES.name);
+            let sometimes = sometimes.is_some_and(|sometimes| **sometimes);
+            Some(Expect {
+                span,
+                what,
+                sometimes,
+            })
         });
         let expects: Vec<Expect> = read.collect();
         self.warn_of_unexpected(&known, &expects);

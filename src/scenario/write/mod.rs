@@ -28,7 +28,12 @@ impl Scenario {
         settings(self, &mut text);
         for expect in &self.expects {
             let fields = super::expects::fields(self, &expect.what);
-            let _ = write!(text, "\n[[expect]]\n{fields}");
+            let sometimes = if expect.sometimes {
+                "sometimes = true\n"
+            } else {
+                ""
+            };
+            let _ = write!(text, "\n[[expect]]\n{fields}{sometimes}");
         }
         for table in &self.places {
             let _ = write!(text, "\n[[places]]\n{}", places::fields(table));

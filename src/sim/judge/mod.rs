@@ -20,7 +20,7 @@ use crate::scenario::{
 };
 use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
-use crate::trace::{Judgement, Trace};
+use crate::trace::{Judgement, Sometimes, Trace};
 use crate::units::format_duration;
 
 pub(super) use idle::needless;
@@ -47,7 +47,7 @@ pub(super) fn judge(
     };
     let mut judgements = judge.replies();
     judgements.extend(judge_workloads(&judge.run));
-    for expect in &scenario.expects {
+    for expect in scenario.expects.iter().filter(|expect| !expect.sometimes) {
         judgements.extend(judge.expectation(expect));
     }
     let (drawn, impacts) = randoms::split(scenario, &execution.impacts);
@@ -68,6 +68,26 @@ pub(super) fn judge(
         judgements.extend(judge.places(seen));
     }
     judgements
+}
+
+/// What need not be so in each run, and whether it is in this one.
+pub(super) fn sometimes(
+    scenario: &Scenario,
+    execution: &Execution,
+    trace: &Trace,
+) -> Vec<Sometimes> {
+    let run = Observed::new(scenario, trace, execution.lasted, &execution.outcomes);
+    let all = scenario.expects.iter().filter(|expect| expect.sometimes);
+    let seen = all.map(|expect| {
+        let judgements = expect.what.judge(&run);
+        let about = judgements.first().map_or("", |first| &first.about);
+        let place = run.place(expect.span.start);
+        Sometimes {
+            about: format!("{about} (at {place})"),
+            seen: judgements.iter().all(|judgement| judgement.passed),
+        }
+    });
+    seen.collect()
 }
 
 /// Every line of a client's step, in the order in which they are judged.
