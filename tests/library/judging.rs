@@ -33,6 +33,25 @@ fn broken(reply: &str, end: &str, expect: &str) -> Vec<Judgement> {
         .collect()
 }
 
+/// An expectation of some runs fails none, and the report says whether it was so.
+#[test]
+fn what_need_not_be_so_in_each_run_fails_none() {
+    for (hops, seen) in [(2, true), (3, false)] {
+        let expect = format!("hops = {{ Campbell = {hops} }}\nsometimes = true");
+        let text = KIWI
+            .replace(", REPLY", "")
+            .replace("END", "")
+            .replace("EXPECT", &expect);
+        let (scenario, _) = Scenario::parse("test.toml", &text, None).expect("a right scenario");
+        let (again, _) = Scenario::parse("test.toml", &scenario.to_toml(), None).expect("right");
+        assert_eq!(again.expects[0].sometimes, scenario.expects[0].sometimes);
+        let trace = sim::run_once(&scenario).expect("it runs");
+        assert_eq!(trace.verdict().failed, 0);
+        let told: Vec<bool> = (trace.header.sometimes.iter().map(|it| it.seen)).collect();
+        assert_eq!(told, [seen]);
+    }
+}
+
 #[test]
 fn what_is_true_holds() {
     let everything = r#"

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use proxy_herd::journal::{Actor, CloseReason, Event, EventKind};
 use proxy_herd::scenario::{Action, Scenario, Step};
-use proxy_herd::sim::{SimError, Simulator, WorldKind};
+use proxy_herd::sim::{self, SimError, Simulator, WorldKind};
 use proxy_herd::trace::Trace;
 use proxy_herd::trace::state::State;
 
@@ -288,4 +289,34 @@ within = "300us"
         refused.to_string(),
         "the world `turmoil` has no time between two ticks of 1ms, as in 150us; run the scenario in `packets`"
     );
+}
+
+/// A build that nobody gave the simulator is refused by name, and one that somebody did is what the server is from then
+/// on.
+#[test]
+fn a_server_goes_on_as_the_build_that_a_step_names() {
+    let scenario = |build: &str| {
+        let text = format!(
+            "title = \"t\"\nherd = \"riley\"\nsteps = [\n\
+             {{ at = \"2s\", upgrade = \"Riley\", build = \"{build}\" }},\n\
+             {{ at = \"5s\", client = \"kiwi\", to = \"Riley\", send = \"hello\" }},\n]"
+        );
+        Scenario::parse("t.toml", &text, None).expect("right").0
+    };
+    let error = sim::run_once(&scenario("next")).expect_err("there is none");
+    let words = error.to_string();
+    assert!(
+        words.contains("no build `next`") && words.contains("`current`, `v1`"),
+        "{words}"
+    );
+    let started = Arc::new(Mutex::new(Vec::new()));
+    let starts = Arc::clone(&started);
+    let simulator = Simulator::default().with_build("next", move |net, start| {
+        let name = start.config.node.name.to_string();
+        starts.lock().expect("no panic").push(name);
+        start.serve(net)
+    });
+    let trace = simulator.run_once(&scenario("next")).expect("it runs");
+    assert_eq!(trace.verdict().failed, 0);
+    assert_eq!(*started.lock().expect("no panic"), ["Riley"]);
 }

@@ -196,6 +196,27 @@ fn what_never_happened_is_told() {
     assert!(report.held(), "{}", report.to_text());
 }
 
+/// A sweep fails if none of its runs saw what a scenario says must be so sometimes, and one that is cut short does not.
+#[test]
+fn what_must_be_so_sometimes_is_so_in_one_run_at_least() {
+    let log = |pattern: &str| {
+        let text = format!("{SHORT}\n[[expect]]\nlog = \"{pattern}\"\nsometimes = true");
+        let (scenario, _) = Scenario::parse("short.toml", &text, None).unwrap();
+        scenario
+    };
+    let report = sweep(&[log("CRASHES")], &options(0..12));
+    assert!(report.is_good(), "{}", report.to_text());
+    let (_, seen) = report.coverage.sometimes.first_key_value().unwrap();
+    assert!((1..12).contains(seen), "{}", report.to_text());
+    let never = log("LOSES ITS POWER");
+    let report = sweep(std::slice::from_ref(&never), &options(0..3));
+    assert!(report.held() && !report.is_good(), "{}", report.to_text());
+    assert!(report.verdict().contains("sometimes: short: "), "{}", report.verdict());
+    let plan = Plan::new(std::slice::from_ref(&never), 0..3, true, false, false);
+    let part = Report::of_part(plan, Outcomes::new(), Shard { number: 1, of: 2 });
+    assert!(!part.verdict().contains("sometimes"), "{}", part.verdict());
+}
+
 /// A scenario of two servers, in which one crashes with some seeds.
 const LIVES: &str = r#"
     title = "One may die"
