@@ -187,6 +187,8 @@ impl Context<'_> {
             self.error(written.span(), "a timer can't be zero");
             return format_duration(Duration::from_millis(1));
         }
-        format_duration(self.on_tick(written, &format!("`{}`", setting.key())))
+        let timer = self.on_tick(written, &format!("`{}`", setting.key()));
+        // One that is shorter is no multiple of a tick, which was reported.
+        format_duration(timer.max(Duration::from_millis(1)))
     }
 }
