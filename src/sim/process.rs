@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_lite::future::or;
 use tokio::sync::watch;
@@ -21,6 +22,9 @@ use crate::places::{FixedPlaces, Places};
 use crate::scenario::{Action, Condition, Operation, Party, Scenario, ServerSettings};
 use crate::seed::derive;
 use crate::server::{Config, Reload, Start, neighbours};
+
+/// How long after its end a process starts again at the earliest. Its ports are free by then.
+const STARTS_AFTER: Duration = Duration::from_millis(1);
 
 /// What the processes of all servers are told from outside.
 #[derive(Clone)]
@@ -245,6 +249,7 @@ impl ServerProgram {
                 self.processes.has_ended(self.id);
                 // It can't fail: the driver has the other end for as long as the run lasts.
                 let _ = orders.wait_for(|orders| !orders.stops).await;
+                tokio::time::sleep(STARTS_AFTER).await;
             }
         })
         .await

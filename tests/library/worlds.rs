@@ -320,3 +320,21 @@ fn a_server_goes_on_as_the_build_that_a_step_names() {
     assert_eq!(trace.verdict().failed, 0);
     assert_eq!(*started.lock().expect("no panic"), ["Riley"]);
 }
+
+/// A server that has nobody to part from ends at once, and its ports are free when it starts again.
+#[test]
+fn a_server_without_links_starts_again_at_once() {
+    let text = "title = \"t\"\nherd = \"riley\"\nwithout = [\"nothing-waits\"]\nsteps = [\n\
+                { at = \"1s\", partition = [\"Riley\"], from = [\"Jaquez\", \"Juzang\"] },\n\
+                { at = \"20s\", upgrade = \"Riley\" },\n\
+                { at = \"21s\", client = \"kiwi\", to = \"Riley\", send = \"hello\", reply = \"? hello\" },\n]";
+    let (scenario, _) = Scenario::parse("t.toml", text, None).expect("right");
+    for world in WorldKind::ALL {
+        let simulator = Simulator {
+            world,
+            ..Simulator::default()
+        };
+        let trace = simulator.run_once(&scenario).expect("it runs");
+        assert_eq!(trace.verdict().failed, 0, "{world}");
+    }
+}

@@ -211,7 +211,11 @@ fn what_must_be_so_sometimes_is_so_in_one_run_at_least() {
     let never = log("LOSES ITS POWER");
     let report = sweep(std::slice::from_ref(&never), &options(0..3));
     assert!(report.held() && !report.is_good(), "{}", report.to_text());
-    assert!(report.verdict().contains("sometimes: short: "), "{}", report.verdict());
+    assert!(
+        report.verdict().contains("sometimes: short: "),
+        "{}",
+        report.verdict()
+    );
     let plan = Plan::new(std::slice::from_ref(&never), 0..3, true, false, false);
     let part = Report::of_part(plan, Outcomes::new(), Shard { number: 1, of: 2 });
     assert!(!part.verdict().contains("sometimes"), "{}", part.verdict());
