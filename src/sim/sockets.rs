@@ -42,6 +42,13 @@ pub(super) struct RawConnection {
 }
 
 /// One end of a connection.
-pub(super) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {}
+///
+/// Not every world has what the methods do; [`WorldKind::lacks`](super::worlds::WorldKind::lacks) refuses scenarios that
+/// need it in one that has not.
+pub(super) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Resets the connection.
+    fn reset(&mut self) {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> RawStream for S {}
+    /// Lets the system receive up to `bytes` that the program does not read. Before anything was received.
+    fn limit_buffer(&mut self, _bytes: usize) {}
+}

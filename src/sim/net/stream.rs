@@ -36,6 +36,22 @@ impl SimStream {
     }
 }
 
+impl SimStream {
+    /// Resets the connection, and closes this end.
+    pub(in crate::sim) fn reset(self) {
+        if let Some(stream) = &mut *lock(&self.stream) {
+            stream.reset();
+        }
+    }
+
+    /// Lets the system receive up to `bytes` that nobody reads.
+    pub(in crate::sim) fn limit_buffer(&self, bytes: usize) {
+        if let Some(stream) = &mut *lock(&self.stream) {
+            stream.limit_buffer(bytes);
+        }
+    }
+}
+
 /// Applies `act` to a stream; fails if the stream was closed.
 fn on<T>(
     slot: &Slot,
@@ -128,6 +144,8 @@ mod tests {
             self.0.hold_up(FAULT);
         }
     }
+
+    impl RawStream for Counting {}
 
     impl AsyncRead for Counting {
         fn poll_read(

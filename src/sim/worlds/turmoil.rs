@@ -19,7 +19,7 @@ use crate::scenario::{Impairment, Route, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::{Machine, Machines, Routes};
 use crate::sim::net::Faults;
-use crate::sim::sockets::{Opening, RawConnection, RawListener, Sockets};
+use crate::sim::sockets::{Opening, RawConnection, RawListener, RawStream, Sockets};
 use crate::sim::time::follow;
 use crate::sim::{SimError, failed};
 use crate::units::LatencyRange;
@@ -326,6 +326,8 @@ fn add(sim: &mut Sim<'static>, name: &str, program: Program) -> Rc<Cell<bool>> {
 
 /// Sockets of the host that runs the caller.
 pub(in crate::sim) struct TurmoilSockets;
+
+impl RawStream for TcpStream {}
 
 impl Sockets for TurmoilSockets {
     fn listen(&self, _: Machine, port: u16) -> Opening<'_, Box<dyn RawListener>> {

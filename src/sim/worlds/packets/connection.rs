@@ -78,6 +78,8 @@ pub(super) struct Endpoint {
     pub(super) state: EndState,
     /// Bytes for the program.
     pub(super) received: BytesMut,
+    /// The most bytes that wait for the program; not less than a segment.
+    pub(super) capacity: usize,
     /// Whether the other end sends no more.
     pub(super) is_at_end: bool,
     /// Bytes of the program that were not sent yet.
@@ -121,6 +123,7 @@ impl Endpoint {
             address,
             state: EndState::Opening,
             received: BytesMut::new(),
+            capacity: BUFFER,
             is_at_end: false,
             unsent: BytesMut::new(),
             unacknowledged: 0,
@@ -131,6 +134,11 @@ impl Endpoint {
             reader: None,
             writer: None,
         }
+    }
+
+    /// How many more bytes it can receive before its program reads.
+    pub(super) fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.received.len())
     }
 
     pub(super) fn wake(&mut self) {

@@ -304,7 +304,7 @@ impl Systems {
             Segment::Data(bytes) => match own.state {
                 EndState::Open => {
                     own.received.extend_from_slice(&bytes);
-                    let window = BUFFER.saturating_sub(own.received.len());
+                    let window = own.room();
                     if let Some(reader) = own.reader.take() {
                         reader.wake();
                     }

@@ -15,7 +15,7 @@ use super::connection::{ConnectionId, End};
 use super::tcp::{PortId, Systems};
 use crate::herd::Address;
 use crate::sim::machines::{Machine, Machines};
-use crate::sim::sockets::{Opening, RawConnection, RawListener, Sockets};
+use crate::sim::sockets::{Opening, RawConnection, RawListener, RawStream, Sockets};
 use crate::sim::time::elapsed;
 
 /// What the programs' sockets and the world share.
@@ -164,6 +164,20 @@ impl Stream {
             local,
             remote,
         })
+    }
+}
+
+impl RawStream for Stream {
+    fn reset(&mut self) {
+        self.sockets
+            .0
+            .act(|systems| systems.abort(self.id, self.end));
+    }
+
+    fn limit_buffer(&mut self, bytes: usize) {
+        self.sockets
+            .0
+            .act(|systems| systems.limit_buffer(self.id, bytes));
     }
 }
 

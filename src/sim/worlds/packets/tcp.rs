@@ -227,11 +227,11 @@ impl Systems {
             own.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        let was_full = BUFFER - own.received.len() < MSS;
+        let was_full = own.room() < MSS;
         let count = own.received.len().min(buffer.remaining());
         buffer.put_slice(&own.received[..count]);
         own.received.advance(count);
-        let window = BUFFER - own.received.len();
+        let window = own.room();
         // A sender whose window was too small for a segment waits to hear of a larger one.
         if was_full && window >= MSS {
             self.send(id, end, Segment::Ack { bytes: 0, window });
@@ -301,6 +301,20 @@ impl Systems {
             EndState::Closed | EndState::Gone => {}
         }
         self.forget_if_over(id);
+    }
+
+    /// Lets the end that dialled receive up to `bytes` that its program does not read. The acknowledgement that ends its
+    /// handshake says so: it leaves at the moment at which the program has the connection.
+    pub(super) fn limit_buffer(&mut self, id: ConnectionId, bytes: usize) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        connection.ends[0].capacity = bytes;
+        for flight in &mut connection.acknowledgements[0] {
+            if let Segment::Ack { window, .. } = &mut flight.segment {
+                *window = bytes;
+            }
+        }
     }
 
     /// Resets a connection from one end.

@@ -69,8 +69,18 @@ fn pass(systems: &mut Systems, time: Duration) {
 
 /// A connection from A to B, with which 60 ms have passed.
 fn connected(systems: &mut Systems) -> ConnectionId {
+    connected_with(systems, |_, _| {})
+}
+
+/// The same, with what the dialling program does as soon as it has the connection.
+fn connected_with(
+    systems: &mut Systems,
+    act: impl FnOnce(&mut Systems, ConnectionId),
+) -> ConnectionId {
     let port = systems.listen(B, PORT).expect("the port is free");
     let id = systems.dial(A, B, PORT);
+    go_on(systems, ms(40));
+    act(systems, id);
     go_on(systems, ms(60));
     match systems.poll_accept(B, port, &context()) {
         Poll::Ready(Ok(accepted)) => assert_eq!(accepted, id),
@@ -192,6 +202,27 @@ fn who_is_not_acknowledged_gives_up_after_a_quarter_of_an_hour() {
     assert_eq!(said(read(&mut systems, id, 0, 100)), "nothing yet");
     go_on(&mut systems, ms(60) + patience);
     assert_eq!(said(read(&mut systems, id, 0, 100)), "timed out");
+}
+
+#[test]
+fn a_receiver_with_little_room_says_so_in_its_handshake() {
+    const ROOM: usize = 4 << 10;
+    let mut systems = systems();
+    let id = connected_with(&mut systems, |systems, id| systems.limit_buffer(id, ROOM));
+    let text = vec![b'x'; 4 * BUFFER];
+    let mut sent = 0;
+    for _ in 0..100 {
+        sent += write(&mut systems, id, 1, &text[sent..]);
+        pass(&mut systems, ms(100));
+    }
+    assert_eq!(sent, ROOM + BUFFER, "the sender keeps the rest");
+    let mut got = 0;
+    while let Some(Ok(bytes)) = read(&mut systems, id, 0, 1000) {
+        got += bytes.len();
+        assert!(systems.connections[&id].ends[0].received.len() <= ROOM);
+        pass(&mut systems, ms(100));
+    }
+    assert_eq!(got, sent);
 }
 
 #[test]
