@@ -9,7 +9,7 @@ use serde::de::MapAccess;
 use serde_json::{Value, json};
 
 use super::server::RawServer;
-use super::steps::Means;
+use super::steps::{Means, Replies};
 use crate::diag::Span;
 use crate::document::{self, Entries, Located, OneOrMany, Section, Table, property};
 use crate::trace::state::LinkState;
@@ -257,6 +257,8 @@ holds! {
     Counts(Entries<Located<u32>>),
     /// A path for each server.
     Paths(Entries<OneOrMany>),
+    /// What must be answered to each line.
+    Replies(Replies),
     /// Kinds of faults, each with the mean time from one to the next.
     Means(Section<Table<Means>>),
     /// Settings of servers.
@@ -286,6 +288,12 @@ impl<T> Placed for Section<T> {
 }
 
 impl Placed for OneOrMany {
+    fn place(&self) -> Option<Span> {
+        Some(self.span())
+    }
+}
+
+impl Placed for Replies {
     fn place(&self) -> Option<Span> {
         Some(self.span())
     }

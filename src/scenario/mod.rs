@@ -25,6 +25,7 @@ mod pattern;
 mod places;
 mod raw;
 pub mod reference;
+mod reply;
 mod server;
 mod steps;
 mod target;
@@ -46,8 +47,12 @@ pub use operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
 pub use order::{Choice, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
+pub use reply::Reply;
 pub use server::ServerSettings;
-pub use steps::{Action, ClientStep, Drawn, Line, Random, Reload, Step, Upgrade, Workload};
+pub use steps::{
+    Action, ClientStep, Close, ConnectionUse, Drawn, Failure, Line, LoadShape, Random, Reload,
+    Step, Upgrade, Workload,
+};
 pub(crate) use steps::{judge_workloads, workloads_in};
 pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};
 pub use template::{EpochNs, Rendered, Template, TextError};

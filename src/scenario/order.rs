@@ -44,8 +44,11 @@ impl Action {
     /// Why this can't be a step of a run that goes on by hand, if it can't.
     pub(crate) fn needs_time(&self) -> Option<&'static str> {
         let kind = match self {
-            Self::Client(client) if client.every.is_zero() => return None,
-            Self::Client(_) => return Some("repetitions some time apart"),
+            Self::Client(client) if !client.every.is_zero() => {
+                return Some("repetitions some time apart");
+            }
+            Self::Client(client) if client.takes_time() => return Some("a client that waits"),
+            Self::Client(_) => return None,
             Self::Workload(_) | Self::Drawn(_) => return Some("a workload"),
             Self::Random(_) => return Some("faults at random"),
             Self::Reload(_) => return None,

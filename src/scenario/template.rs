@@ -1,5 +1,7 @@
 //! The lines that clients send, with placeholders, and what placeholders look like.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::units::{DurationError, parse_duration};
@@ -27,6 +29,9 @@ pub enum TextError {
     /// The offset of a clock is no duration.
     #[error("bad placeholder `{{{0}}}`: {1}")]
     BadOffset(String, DurationError),
+    /// The time between two pieces is no duration.
+    #[error("bad placeholder `{{{0}}}`: {1}")]
+    BadWait(String, DurationError),
     /// Raw bytes that are not written in pairs of hexadecimal digits.
     #[error(
         "bad placeholder `{{{0}}}`: bytes are pairs of hexadecimal digits, as in `{{hex:00ff}}`"
@@ -154,6 +159,8 @@ enum Part {
     Index,
     /// The client's name, while it is not known which client sends the line.
     Client,
+    /// What follows is written this much later.
+    Wait(Duration),
 }
 
 /// How wrong a clock is, in nanoseconds.
@@ -172,6 +179,8 @@ pub struct Rendered {
     pub bytes: Vec<u8>,
     /// The text of the first clock in it, if it has one.
     pub sent: Option<String>,
+    /// Before which of its bytes the client waits, and for how long. The byte behind the last one is the line feed.
+    pub waits: Vec<(usize, Duration)>,
 }
 
 impl Template {
@@ -213,7 +222,7 @@ impl Template {
     /// The line for the `i`-th repetition (from 1), sent when the client's clock shows `now`. A
     /// clock before the epoch shows the epoch.
     pub fn render(&self, i: u32, now: EpochNs) -> Rendered {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut waits) = (Vec::new(), Vec::new());
         let mut sent = None;
         for part in &self.parts {
             match part {
@@ -225,9 +234,18 @@ impl Template {
                     bytes.extend_from_slice(time.as_bytes());
                     sent.get_or_insert(time);
                 }
+                Part::Wait(time) => waits.push((bytes.len(), *time)),
             }
         }
-        Rendered { bytes, sent }
+        Rendered { bytes, sent, waits }
+    }
+
+    /// How long the client waits before each further piece of the line.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Wait(time) => Some(*time),
+            _ => None,
+        })
     }
 
     /// Whether the line names its client by a placeholder.
@@ -283,12 +301,16 @@ fn placeholder(name: &str) -> Result<Part, TextError> {
         Ok(Part::Now(no_offset))
     } else if let Some(digits) = name.strip_prefix("hex:") {
         hex_bytes(name, digits).map(Part::Bytes)
+    } else if let Some(time) = name.strip_prefix("wait:") {
+        let bad = |why| TextError::BadWait(name.to_owned(), why);
+        parse_duration(time).map(Part::Wait).map_err(bad)
     } else if let Some(amount) = name.strip_prefix("now+") {
         offset(name, amount, false).map(Part::Now)
     } else if let Some(amount) = name.strip_prefix("now-") {
         offset(name, amount, true).map(Part::Now)
     } else {
-        const KNOWN: &str = "`{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}` or `{hex:00ff}`";
+        const KNOWN: &str =
+            "`{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}`, `{hex:00ff}` or `{wait:30ms}`";
         Err(TextError::Unknown(name.to_owned(), KNOWN))
     }
 }
@@ -340,6 +362,21 @@ mod tests {
         assert_eq!(render("{{{i}}} é"), "{3} é");
         let raw = Template::parse("a{hex:00Ff}b").unwrap().render(1, 0);
         assert_eq!(raw.bytes, b"a\x00\xffb");
+    }
+
+    #[test]
+    fn a_line_can_be_sent_in_pieces_with_time_between_them() {
+        let template = Template::parse("IAMAT ki{wait:30ms}wi{wait:1s}").unwrap();
+        let rendered = template.render(1, 0);
+        assert_eq!(rendered.bytes, b"IAMAT kiwi");
+        let [short, long] = [Duration::from_millis(30), Duration::from_secs(1)];
+        assert_eq!(rendered.waits, [(8, short), (10, long)]);
+        assert_eq!(template.waits().sum::<Duration>(), short + long);
+        let wrong = Template::parse("a{wait:30}").unwrap_err().to_string();
+        assert!(
+            wrong.contains("`{wait:30}`") && wrong.contains("unit"),
+            "{wrong}"
+        );
     }
 
     #[test]

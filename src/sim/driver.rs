@@ -27,7 +27,9 @@ use super::worlds::{Program, Running, Setup, World, WorldKind};
 use super::{Chooser, SimError};
 use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
-use crate::scenario::{Condition, Direction, Operation, Outcome, Party, Reload, Scenario, Upgrade};
+use crate::scenario::{
+    Action, Condition, Direction, Operation, Outcome, Party, Reload, Scenario, Upgrade,
+};
 use by_hand::ByHand;
 
 /// A run that is not quiet this long after its last step has failed.
@@ -182,7 +184,7 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// Goes on until the run ends.
     fn run(&mut self) -> Result<RunEnd, SimError> {
-        let last_step = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
+        let last_step = self.last_step();
         loop {
             let now = self.world.now();
             self.recorder.set_now(now);
@@ -201,6 +203,16 @@ impl Driver<'_> {
                 return Ok(RunEnd::InUnrest);
             }
         }
+    }
+
+    /// When the last step has happened, with all the pauses of its client.
+    fn last_step(&self) -> Duration {
+        let pauses = self.scenario.steps.iter().map(|step| match &step.action {
+            Action::Client(client) => step.at + client.lasts() + client.connection.reads_after,
+            _ => step.at,
+        });
+        let last = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);
+        pauses.fold(last, Duration::max)
     }
 
     /// When there is something to do again: a step, the end, or a look at whether everything is quiet.

@@ -2,6 +2,8 @@
 //!
 //! They are one program, because each further program takes seconds to link.
 
+#[cfg(feature = "sim")]
+mod clients;
 mod conformance;
 #[cfg(feature = "sim")]
 mod docs;

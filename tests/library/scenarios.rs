@@ -7,7 +7,8 @@ use std::time::Duration;
 use proxy_herd::journal::{Actor, EventKind};
 use proxy_herd::report;
 use proxy_herd::scenario::{
-    Action, Check, Expected, LinkCheck, Pattern, Scenario, ServerCheck, StateCheck, UpdateRef,
+    Action, Check, Expected, Failure, LinkCheck, Pattern, Reply, Scenario, ServerCheck, StateCheck,
+    UpdateRef,
 };
 use proxy_herd::sim::{self, Simulator, WorldKind};
 use proxy_herd::trace::state::LinkState;
@@ -194,7 +195,13 @@ fn contradict(scenario: &mut Scenario) {
             continue;
         };
         client.no_reply = !client.no_reply && client.lines.iter().all(|l| l.reply.is_none());
-        let never = Pattern::plain("never").expect("a pattern");
+        // What need not be answered would pass either way.
+        client.maybe = false;
+        client.fails = client.fails.map(|failure| match failure {
+            Failure::Refused => Failure::Unheard,
+            Failure::Unheard => Failure::Refused,
+        });
+        let never = Reply::from(Pattern::plain("never").expect("a pattern"));
         for reply in client.lines.iter_mut().filter_map(|l| l.reply.as_mut()) {
             reply.clone_from(&never);
         }

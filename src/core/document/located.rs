@@ -217,6 +217,76 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
     }
 }
 
+/// One string or table, or a list of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOrManyOf<T> {
+    span: Span,
+    items: Vec<Located<TextOr<T>>>,
+}
+
+impl<T> OneOrManyOf<T> {
+    /// The strings and tables, in order.
+    pub fn items(&self) -> &[Located<TextOr<T>>] {
+        &self.items
+    }
+
+    /// The place of the only one, or of the list.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+}
+
+/// A [`OneOrManyOf`] before the place of the only one is known.
+enum UnplacedOf<T> {
+    One(TextOr<T>),
+    Many(Vec<Located<TextOr<T>>>),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for UnplacedOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<T> {
+            type Value = UnplacedOf<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a table or a list of them")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<UnplacedOf<T>, E> {
+                Ok(UnplacedOf::One(TextOr::Text(text.to_owned())))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<UnplacedOf<T>, A::Error> {
+                let table = T::deserialize(MapAccessDeserializer::new(map));
+                table.map(|table| UnplacedOf::One(TextOr::Table(table)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<UnplacedOf<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(UnplacedOf::Many(items))
+            }
+        }
+
+        deserializer.deserialize_any(Each(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrManyOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<UnplacedOf<T>>::deserialize(deserializer)?;
+        let span = spanned.span();
+        let items = match spanned.into_inner() {
+            UnplacedOf::One(item) => vec![Located::new(span.clone(), item)],
+            UnplacedOf::Many(items) => items,
+        };
+        Ok(Self { span, items })
+    }
+}
+
 /// A table whose keys are names that the user chose, in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entries<V>(Vec<(Located<String>, V)>);

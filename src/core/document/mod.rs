@@ -25,7 +25,7 @@ mod schema;
 mod table;
 mod wording;
 
-pub use located::{Entries, Located, OneOrMany, Section, TextOr};
+pub use located::{Entries, Located, OneOrMany, OneOrManyOf, Section, TextOr};
 #[cfg(feature = "sim")]
 pub(crate) use schema::{property, schema_of, table_of};
 #[cfg(feature = "sim")]

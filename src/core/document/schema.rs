@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
-use super::{Entries, Located, OneOrMany, Section, TextOr};
+use super::{Entries, Located, OneOrMany, OneOrManyOf, Section, TextOr};
 
 /// The schema of a whole file.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {
@@ -129,6 +129,27 @@ impl<T: JsonSchema> JsonSchema for TextOr<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "anyOf": [{ "type": "string" }, generator.subschema_for::<T>()],
+        })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrManyOf<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrManyOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<T>();
+        json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                table,
+                { "type": "array", "items": { "anyOf": [{ "type": "string" }, table] } },
+            ],
         })
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, ClockOwner, Fault, Party, Route, Scenario, Step, Target, Usual,
+    Action, ClientStep, ClockOwner, ConnectionUse, Fault, Party, Route, Scenario, Step, Target,
+    Usual,
 };
 use crate::units::LatencyRange;
 
@@ -84,6 +85,11 @@ pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
             let mut once = client.clone();
             (once.times, once.every) = (1, Duration::ZERO);
             push(once);
+        }
+        if client.connection != ConnectionUse::default() {
+            let mut plain = client.clone();
+            plain.connection = ConnectionUse::default();
+            push(plain);
         }
         if client.lines.len() > 1 {
             for line in &client.lines {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::UpdateRef;
 use crate::herd::ServerId;
-use crate::journal::EventId;
+use crate::journal::{CloseReason, EventId};
 use crate::protocol::escape;
 use crate::scenario::{PlannedUpdate, Scenario, planned};
 use crate::trace::propagation::{Propagation, Sent};
@@ -38,6 +38,9 @@ pub(crate) struct Outcome {
     /// The text of the first clock in it.
     pub(crate) clock: Option<String>,
     pub(crate) answer: Option<Vec<u8>>,
+    /// Why there is no answer, once that is known: why there was no connection, why it was closed, or that nothing came
+    /// in time.
+    pub(crate) lost: Option<CloseReason>,
     /// An answer may still come.
     pub(crate) waits: bool,
 }

@@ -1,19 +1,23 @@
-//! A client's step: what it sends to which servers, and what must be answered.
+//! A client's step: what it sends to which servers, and what must be answered. How it uses its connection is in
+//! `connection`.
 
 use std::time::Duration;
 
+use super::connection::{self, Close, ConnectionUse};
 use super::draft::DraftAction;
+use super::failure::{self, Failure};
 use super::raw::RawStep;
+use super::replies::{Replies, written};
 use super::write::InlineTable;
 use super::{Action, Declaration, MOST_CONNECTIONS, Step, numbered};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Name, ServerId, reserved};
 use crate::protocol::visible;
-use crate::scenario::fields::{Holds, field};
+use crate::scenario::fields::{Holds, RawValue, field};
 use crate::scenario::template::TextError;
 use crate::scenario::validate::Context;
-use crate::scenario::{Pattern, Template};
+use crate::scenario::{Reply, Template};
 use crate::units::DurationText;
 
 /// What a client does.
@@ -25,13 +29,18 @@ pub struct ClientStep {
     pub clients: Option<u32>,
     /// Whom it talks to, each on a connection of its own. Never empty.
     pub to: Vec<ServerId>,
-    /// What it sends on each connection, all at once. Never empty.
+    /// What it sends on each connection, all at once. Empty only in a step that opens or closes a connection with a
+    /// name.
     pub lines: Vec<Line>,
+    /// How it uses the connection.
+    pub connection: ConnectionUse,
     /// Whether it is wrong if any answer comes. If not, each line must be answered.
     pub no_reply: bool,
     /// Whether it is all right if no answer comes.
     pub maybe: bool,
-    /// How often it does all that, each time on connections of its own; at least once.
+    /// How it must fail, if it must: then no line is answered.
+    pub fails: Option<Failure>,
+    /// How often it does all that, each time on connections of its own unless they have a name; at least once.
     pub times: u32,
     /// The time between two repetitions. Many clients take turns, this far apart, and then begin again.
     pub every: Duration,
@@ -43,7 +52,7 @@ pub struct Line {
     /// The line.
     pub send: Template,
     /// What must be answered; if not given, anything.
-    pub reply: Option<Pattern>,
+    pub reply: Option<Reply>,
 }
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -66,11 +75,12 @@ pub(super) const DECLARATION: Declaration = Declaration {
         .details(
             "`{now}` is the client's clock in POSIX seconds with nine decimals, `{now+1.5s}` and `{now-10s}` a clock \
              that is wrong, `{i}` the number of the repetition from 1 (also in `{now+{i}ms}`), `{client}` the \
-             client's name, `{hex:00ff}` raw bytes, `{{` and `}}` braces.",
+             client's name, `{hex:00ff}` raw bytes, `{wait:30ms}` the end of a write, 30 ms before the next one, \
+             `{{` and `}}` braces.",
         ),
         field(
             "reply",
-            Holds::Names,
+            Holds::Replies,
             "The expected answer, or a list with one for each line. Without it, any answer passes, except one to a WHATSAT which says that Places could not be asked.",
         )
         .details(
@@ -84,6 +94,14 @@ pub(super) const DECLARATION: Declaration = Declaration {
             "An answer is optional; one that comes must match `reply`.",
         )
         .written("maybe = true"),
+        failure::REFUSED,
+        failure::UNHEARD,
+        connection::CONNECTION,
+        connection::RECONNECTS,
+        connection::CLOSE,
+        connection::UNFINISHED,
+        connection::READS_AFTER,
+        connection::RECEIVE_BUFFER,
         field(
             "times",
             Holds::Number,
@@ -113,11 +131,22 @@ impl Context<'_> {
         let message = "a client's step needs `to`: the server that it talks to";
         let to = self.required(step.value::<OneOrMany>("to"), &step.span(), message);
         let to: Option<Vec<ServerId>> = to.and_then(|to| self.servers(to));
-        let message = "a client's step needs `send`: the lines that it sends";
-        let send = self.required(step.value::<OneOrMany>("send"), &step.span(), message);
+        let connection = self.connection_use(step);
         let no_reply = self.no_reply(step);
         let maybe = self.maybe(step, no_reply);
-        let lines = send.and_then(|send| self.lines(send, step.value::<OneOrMany>("reply")));
+        let fails = self.fails(step);
+        let send = step.value::<OneOrMany>("send");
+        let lines = match send {
+            None if connection.name.is_some() && !self.damage.is_at(&step.span()) => {
+                self.check_nothing_said(step);
+                Some(Vec::new())
+            }
+            send => {
+                let message = "a client's step needs `send`: the lines that it sends";
+                let send = self.required(send, &step.span(), message);
+                send.and_then(|send| self.lines(send, step.value::<Replies>("reply")))
+            }
+        };
         let clients = step.value::<Located<u32>>("clients");
         let many = clients.map(|clients| self.count(clients, "clients"));
         let times = self.repetitions(step.value::<Located<u32>>("times"));
@@ -125,6 +154,7 @@ impl Context<'_> {
             self.check_product(many, times, place.span());
         }
         let every = self.every(step);
+        self.check_close(step, &connection, no_reply || maybe || fails.is_some());
         Some(ClientStep {
             client,
             clients: match many {
@@ -133,8 +163,10 @@ impl Context<'_> {
             },
             to: to?,
             lines: lines?,
+            connection,
             no_reply,
             maybe,
+            fails,
             times: times?,
             every,
         })
@@ -192,7 +224,7 @@ impl Context<'_> {
         else {
             return false;
         };
-        if let Some(reply) = step.value::<OneOrMany>("reply") {
+        if let Some(reply) = step.value::<Replies>("reply") {
             let message = "`no_reply` excludes `reply`";
             let problem = Problem::error(self.source, no_reply.span(), message);
             self.report(problem.also(reply.span(), "a reply is expected here"));
@@ -214,7 +246,48 @@ impl Context<'_> {
         true
     }
 
-    fn lines(&mut self, send: &OneOrMany, reply: Option<&OneOrMany>) -> Option<Vec<Line>> {
+    /// A step without lines says nothing of answers.
+    fn check_nothing_said(&mut self, step: &RawStep) {
+        for name in [
+            "reply",
+            "no_reply",
+            "maybe",
+            "refused",
+            "unheard",
+            "unfinished",
+        ] {
+            if let Some(place) = step.get(name).and_then(RawValue::place) {
+                self.error(place, format!("`{name}` needs `send`: there is no line"));
+            }
+        }
+    }
+
+    /// Who resets a connection reads no answer, and half a line has none before the connection is closed.
+    fn check_close(&mut self, step: &RawStep, connection: &ConnectionUse, is_open: bool) {
+        let said = |name| step.get(name).and_then(RawValue::place);
+        if connection.close == Some(Close::Reset)
+            && !is_open
+            && let (Some(place), Some(_)) = (said("close"), said("send"))
+        {
+            let problem = Problem::error(
+                self.source,
+                place,
+                "who resets a connection reads no answer to these lines",
+            );
+            self.report(problem.help("add `no_reply = true`"));
+        }
+        if connection.unfinished
+            && connection.name.is_some()
+            && let (Some(place), Some(_)) = (said("unfinished"), said("times"))
+        {
+            self.error(
+                place,
+                "a line without its end is the last on its connection",
+            );
+        }
+    }
+
+    fn lines(&mut self, send: &OneOrMany, reply: Option<&Replies>) -> Option<Vec<Line>> {
         let intact = !self.damage.is_at(&send.span());
         if send.items().is_empty() && intact {
             self.error(send.span(), "there is nothing to send");
@@ -222,7 +295,7 @@ impl Context<'_> {
         let templates: Vec<_> = send
             .items()
             .iter()
-            .map(|line| self.text(line, Template::parse))
+            .map(|line| self.template(line))
             .collect();
         let patterns = match reply {
             Some(reply) if intact => self.patterns(reply, &templates)?,
@@ -234,12 +307,20 @@ impl Context<'_> {
         (!lines.is_empty()).then_some(lines)
     }
 
-    /// A pattern for each line; none if there is another number of them, or one of them is wrong.
+    fn template(&mut self, line: &Located<String>) -> Option<Template> {
+        let template = self.text(line, Template::parse)?;
+        for wait in template.waits() {
+            self.on_tick(&Located::new(line.span(), DurationText(wait)), "`{wait:…}`");
+        }
+        Some(template)
+    }
+
+    /// A reply for each line; none if there is another number of them, or one of them is wrong.
     fn patterns(
         &mut self,
-        reply: &OneOrMany,
+        reply: &Replies,
         lines: &[Option<Template>],
-    ) -> Option<Vec<Option<Pattern>>> {
+    ) -> Option<Vec<Option<Reply>>> {
         let (wanted, given) = (lines.len(), reply.items().len());
         let intact = !self.damage.is_at(&reply.span());
         if wanted != given && intact {
@@ -249,20 +330,24 @@ impl Context<'_> {
         }
         let mut patterns = Vec::new();
         for (written, line) in reply.items().iter().zip(lines) {
-            let pattern = self.text(written, Pattern::parse);
+            let pattern = if self.is_open(written) {
+                None
+            } else {
+                Some(self.reply(written)?)
+            };
             let clockless = line.as_ref().is_some_and(|line| !line.has_clock());
-            if clockless && pattern.as_ref().is_some_and(Pattern::uses_sent) {
+            if clockless && pattern.as_ref().is_some_and(Reply::uses_sent) {
                 let message =
                     "`{sent}` is the time in the line that was sent, but the line has none";
                 let problem = Problem::error(self.source, written.span(), message);
                 self.report(problem.help("put `{now}` into the line"));
             }
-            patterns.push(Some(pattern?));
+            patterns.push(pattern);
         }
         (wanted == given).then_some(patterns)
     }
 
-    fn text<T>(
+    pub(super) fn text<T>(
         &mut self,
         text: &Located<String>,
         parse: impl Fn(&str) -> Result<T, TextError>,
@@ -314,12 +399,16 @@ impl ClientStep {
         let sent: Vec<String> = (self.lines.iter())
             .map(|line| line.send.text().to_owned())
             .collect();
-        table.lines("send", &sent);
-        let replies: Vec<String> = (self.lines.iter())
-            .filter_map(|line| Some(line.reply.as_ref()?.text().to_owned()))
-            .collect();
-        if !replies.is_empty() {
-            table.lines("reply", &replies);
+        if !sent.is_empty() {
+            table.lines("send", &sent);
+        }
+        let is_said = self.lines.iter().any(|line| line.reply.is_some());
+        let lines = self.lines.iter().filter(|_| is_said);
+        let replies: Vec<String> = lines.map(|line| written(line.reply.as_ref())).collect();
+        match replies.as_slice() {
+            [] => {}
+            [one] => table.field("reply", one),
+            many => table.field("reply", format!("[{}]", many.join(", "))),
         }
         if self.no_reply {
             table.field("no_reply", true);
@@ -327,6 +416,10 @@ impl ClientStep {
         if self.maybe {
             table.field("maybe", true);
         }
+        if let Some(failure) = self.fails {
+            table.field(failure.name(), true);
+        }
+        self.connection.write(table);
         if self.times != 1 || (!self.every.is_zero() && self.clients.is_none()) {
             table.field("times", self.times);
         }
@@ -335,10 +428,29 @@ impl ClientStep {
         }
     }
 
+    /// Whether a report says why a line of it has no answer: where that is what is expected, or where what earlier steps
+    /// met on the connection can be the reason.
+    pub(crate) fn says_why(&self) -> bool {
+        self.fails.is_some() || self.connection.name.is_some()
+    }
+
+    /// How many connections a client opens to each server, at most.
+    pub(in crate::scenario) fn opens(&self) -> u32 {
+        let is_kept = self.connection.name.is_some() && !self.connection.reconnects;
+        if is_kept { 1 } else { self.times }
+    }
+
+    /// Whether the client waits while it writes, or before it reads.
+    pub(in crate::scenario) fn takes_time(&self) -> bool {
+        let mut waits = self.lines.iter().flat_map(|line| line.send.waits());
+        !self.connection.reads_after.is_zero() || waits.next().is_some()
+    }
+
     /// From its first line to its last.
-    pub(super) fn lasts(&self) -> Duration {
+    pub(crate) fn lasts(&self) -> Duration {
         let connections = self.times.saturating_mul(self.clients.unwrap_or(1));
-        self.every.saturating_mul(connections - 1)
+        let waits = self.lines.iter().flat_map(|line| line.send.waits());
+        self.every.saturating_mul(connections - 1) + waits.sum::<Duration>()
     }
 }
 
@@ -371,7 +483,7 @@ fn with_name(step: &ClientStep) -> ClientStep {
     let name = &step.client;
     let names = |line: &Line| {
         let reply = line.reply.as_ref();
-        line.send.names_client() || reply.is_some_and(Pattern::names_client)
+        line.send.names_client() || reply.is_some_and(Reply::names_client)
     };
     // To read lines again is most of what it takes to expand what is plain.
     if !step.lines.iter().any(names) {

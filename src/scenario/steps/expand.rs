@@ -24,8 +24,8 @@ impl Scenario {
                 Action::Workload(workload) => {
                     let drawn = Drawn::Workload(workload.clone());
                     steps.push(plain(step.at, Action::Drawn(drawn)));
-                    let lines = workload::lines(self, step.at, workload);
-                    steps.extend(lines.map(|(at, line)| plain(at, Action::Client(line))));
+                    let writes = workload::writes(self, step.at, workload);
+                    steps.extend(writes.map(|(at, write)| plain(at, Action::Client(write))));
                 }
                 Action::Random(random) => {
                     randoms += 1;

@@ -13,13 +13,17 @@ use crate::scenario::validate::Context;
 use crate::units::DurationText;
 
 mod client;
+mod connection;
 mod draft;
 mod expand;
+mod failure;
 mod faults;
+mod kept;
 mod random;
 mod raw;
 mod read;
 mod reload;
+mod replies;
 mod state;
 mod swarm;
 mod upgrade;
@@ -27,14 +31,17 @@ mod workload;
 mod write;
 
 pub use client::{ClientStep, Line};
+pub use connection::{Close, ConnectionUse};
 use draft::DraftAction;
 pub(super) use expand::plain;
+pub use failure::Failure;
 pub(super) use random::Means;
 pub use random::Random;
 pub(super) use raw::RawStep;
 pub use reload::Reload;
+pub(super) use replies::Replies;
 pub use upgrade::Upgrade;
-pub use workload::Workload;
+pub use workload::{LoadShape, Workload};
 pub(crate) use workload::{judge_workloads, workloads_in};
 pub(super) use write::InlineTable;
 
@@ -146,13 +153,15 @@ fn numbered(name: &str, number: u32) -> Name {
 impl Context<'_> {
     /// A number of connections, or of those who have them.
     pub(super) fn count(&mut self, number: &Located<u32>, field: &str) -> Option<u32> {
-        if (1..=MOST_CONNECTIONS).contains(&**number) {
+        self.one_up_to(MOST_CONNECTIONS, number, field)
+    }
+
+    /// A number of what there is at least one of.
+    fn one_up_to(&mut self, most: u32, number: &Located<u32>, field: &str) -> Option<u32> {
+        if (1..=most).contains(&**number) {
             return Some(**number);
         }
-        let message = format!(
-            "`{field}` is {}, but must be 1 to {MOST_CONNECTIONS}",
-            **number
-        );
+        let message = format!("`{field}` is {}, but must be 1 to {most}", **number);
         self.error(number.span(), message);
         None
     }

@@ -49,6 +49,7 @@ impl Context<'_> {
         let steps = self.settle(drafts, &herd);
         self.check_workload_names(&steps);
         self.check_undisturbed(&steps, &herd);
+        self.check_kept(&steps, &herd);
         // More steps than can run are not even listed one by one.
         self.check_connections(&steps, &herd)?;
         Some(steps)

@@ -3,28 +3,34 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rand::RngExt as _;
-use rand::rngs::ChaCha8Rng;
-
 use super::draft::DraftAction;
 use super::raw::RawStep;
 use super::write::InlineTable;
-use super::{Action, ClientStep, Declaration, Drawn, Line, MOST_CONNECTIONS, Step, numbered};
+use super::{Action, Declaration, Step, numbered};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Name, ServerId};
-use crate::protocol::{escape, fields};
 use crate::scenario::fields::{Holds, field};
 use crate::scenario::validate::Context;
-use crate::scenario::{
-    LineId, MOST_LISTED, Observed, Outcome, Pattern, Scenario, Template, first_and_more,
-};
-use crate::seed::stream;
-use crate::trace::Judgement;
 use crate::units::format_duration;
+
+mod draw;
+mod judge;
+
+pub(super) use draw::writes;
+pub(crate) use judge::{judge_workloads, workloads_in};
 
 /// Each line is a connection of its own, and a simulated host has a limited number of ports.
 const MOST_LINES: u64 = 10_000;
+
+/// Only those that send anything cost anything.
+const MOST_CLIENTS: u32 = 100_000;
+
+/// The word for connections that clients keep, and the name of each of them in a client's step.
+const KEPT: &str = "kept";
+
+/// The most lines of one write. A server has a turn for others after fewer.
+const MOST_PIPELINED: u32 = 1_000;
 
 /// The percentage of lines that must be answered where a scenario does not say.
 const USUALLY_ANSWERED: usize = 50;
@@ -46,6 +52,30 @@ pub struct Workload {
     pub whatsat: u8,
     /// How many lines of a hundred must be answered; if not given, half of them.
     pub answered: Option<u8>,
+    /// How its clients send their lines.
+    pub shape: LoadShape,
+}
+
+/// How the clients of a workload send their lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadShape {
+    /// Whether each client keeps one connection to one server, and writes on it whatever is still unanswered.
+    pub is_kept: bool,
+    /// How many lines a client sends in one write; at least one.
+    pub pipelined: u32,
+    /// Whether few clients send most lines: the `n`-th one the `n`-th part of what the first one sends.
+    pub is_skewed: bool,
+}
+
+impl Default for LoadShape {
+    /// Each line has a connection of its own, and no client sends more than others.
+    fn default() -> Self {
+        Self {
+            is_kept: false,
+            pipelined: 1,
+            is_skewed: false,
+        }
+    }
 }
 
 impl Workload {
@@ -77,9 +107,9 @@ pub(super) const DECLARATION: Declaration = Declaration {
         field(
             "clients",
             Holds::Number,
-            "The number of clients of a workload, up to 10,000.",
+            "The number of clients of a workload, up to 100,000.",
         )
-        .from(1, MOST_CONNECTIONS),
+        .from(1, MOST_CLIENTS),
         field(
             "rate",
             Holds::Number,
@@ -103,6 +133,24 @@ pub(super) const DECLARATION: Declaration = Declaration {
             "How many lines of a hundred must be answered, at least one in all; 50 by default.",
         )
         .from(1, 100),
+        field(
+            "connections",
+            Holds::Text,
+            "`\"kept\"`: each client keeps one connection to one server of `to`, which has its turn by the client's number. It writes on it without waiting for answers, and connects anew if it is over. By default each write has a connection of its own.",
+        )
+        .written("connections = \"kept\""),
+        field(
+            "pipelined",
+            Holds::Number,
+            "The number of lines that a client sends in one write; 1 by default.",
+        )
+        .from(1, MOST_PIPELINED),
+        field(
+            "skewed",
+            Holds::Flag,
+            "Few clients send most lines: the n-th one the n-th part of what the first one sends (Zipf's law). By default all send alike.",
+        )
+        .written("skewed = true"),
     ],
     read: |cx, step| Some(DraftAction::Ready(Action::Workload(cx.workload(step)?))),
 };
@@ -112,13 +160,14 @@ impl Context<'_> {
         let name = self.client_name(step.value("workload")?);
         let message = "a workload needs `clients`: how many there are";
         let clients = self.required(step.value::<Located<u32>>("clients"), &step.span(), message);
-        let clients = clients.and_then(|clients| self.count(clients, "clients"));
+        let clients = clients.and_then(|clients| self.one_up_to(MOST_CLIENTS, clients, "clients"));
         let to = self.servers_or_all(step.value::<OneOrMany>("to"));
         let message = "a workload needs `rate`: how many lines a second";
         let rate = self.required(step.value::<Located<u32>>("rate"), &step.span(), message);
         let lasts = self.lasts(step, "a workload needs `lasts`: how long it goes on");
         let whatsat = self.percent(step.value::<Located<u8>>("whatsat"), "whatsat", 0);
         let answered = self.percent(step.value::<Located<u8>>("answered"), "answered", 1);
+        let shape = self.load_shape(step);
         let workload = Workload {
             name,
             clients: clients?,
@@ -127,6 +176,7 @@ impl Context<'_> {
             lasts: lasts?,
             whatsat: whatsat.unwrap_or_default(),
             answered,
+            shape: shape?,
         };
         let lines = workload.lines();
         if (1..=MOST_LINES).contains(&lines) {
@@ -141,6 +191,26 @@ impl Context<'_> {
             .map_or(step.span(), Located::span);
         self.error(place, message);
         None
+    }
+
+    fn load_shape(&mut self, step: &RawStep) -> Option<LoadShape> {
+        let connections = step.value::<Located<String>>("connections");
+        if let Some(other) = connections.filter(|text| text.as_str() != KEPT) {
+            let message = format!("`{}` is no way to use connections", **other);
+            let problem = Problem::error(self.source, other.span(), message);
+            self.report(problem.help("write `\"kept\"`, or leave the field out"));
+        }
+        let pipelined = step.value::<Located<u32>>("pipelined");
+        let pipelined = match pipelined {
+            Some(lines) => self.one_up_to(MOST_PIPELINED, lines, "pipelined")?,
+            None => 1,
+        };
+        let skewed = step.value::<Located<bool>>("skewed");
+        Some(LoadShape {
+            is_kept: connections.is_some(),
+            pipelined,
+            is_skewed: skewed.is_some_and(|skewed| **skewed),
+        })
     }
 
     fn percent(&mut self, value: Option<&Located<u8>>, field: &str, least: u8) -> Option<u8> {
@@ -180,261 +250,14 @@ impl Workload {
         if let Some(answered) = self.answered {
             table.field("answered", answered);
         }
-    }
-}
-
-/// The lines of a workload that begins at `at`, each with its time.
-pub(super) fn lines(
-    scenario: &Scenario,
-    at: Duration,
-    workload: &Workload,
-) -> impl Iterator<Item = (Duration, ClientStep)> {
-    // By its name, so that other steps can come and go without a change of what it draws.
-    let purpose = format!("workload {}", workload.name);
-    let mut rng = stream(scenario.seed, &purpose, 0);
-    let ticks = workload.lasts.as_nanos() / scenario.tick.as_nanos();
-    let count = u128::from(workload.lines());
-    let mut known: Vec<u32> = Vec::new();
-    (0..count).map(move |line| {
-        // The line's own part of the time. With more lines than ticks, some share one.
-        let (from, to) = (line * ticks / count, (line + 1) * ticks / count);
-        let tick = rng.random_range(from..to.max(from + 1));
-        let at = at + scenario.tick * u32::try_from(tick).unwrap_or(u32::MAX);
-        let client = rng.random_range(1..=workload.clients);
-        let to = workload.to[rng.random_range(0..workload.to.len())];
-        let asks = rng.random_range(0..100) < workload.whatsat && !known.is_empty();
-        let (send, reply) = if asks {
-            let about = known[rng.random_range(0..known.len())];
-            question(&mut rng, &workload.client(about))
-        } else {
-            if !known.contains(&client) {
-                known.push(client);
-            }
-            let server = &scenario.herd.server(to).name;
-            report(&mut rng, server, &workload.client(client))
-        };
-        let template = Template::parse(&send);
-        let lines = template.map(|send| Line { send, reply }).ok();
-        let step = ClientStep {
-            client: workload.client(client),
-            clients: None,
-            to: vec![to],
-            lines: lines.into_iter().collect(),
-            no_reply: false,
-            // Who can't be reached can't answer.
-            maybe: true,
-            times: 1,
-            every: Duration::ZERO,
-        };
-        (at, step)
-    })
-}
-
-/// An IAMAT at a random place, and its answer.
-fn report(rng: &mut ChaCha8Rng, server: &str, client: &str) -> (String, Option<Pattern>) {
-    let place = degrees(rng, 90, 2) + &degrees(rng, 180, 3);
-    let pattern = Pattern::parse(&format!("AT {server} * {{client}} {place} {{sent}}"));
-    let name = client.replace('{', "{{").replace('}', "}}");
-    let send = format!("IAMAT {name} {place} {{now}}");
-    (send, pattern.ok().map(|pattern| pattern.for_client(client)))
-}
-
-/// A WHATSAT. What is answered depends on what the server knows by then.
-fn question(rng: &mut ChaCha8Rng, about: &str) -> (String, Option<Pattern>) {
-    let (radius, bound) = (rng.random_range(1..=50), rng.random_range(1..=20));
-    let name = about.replace('{', "{{").replace('}', "}}");
-    (format!("WHATSAT {name} {radius} {bound}"), None)
-}
-
-/// A latitude or longitude: a sign, `digits` digits, six decimals.
-fn degrees(rng: &mut ChaCha8Rng, most: u32, digits: usize) -> String {
-    const MILLIONTHS: u32 = 1_000_000;
-    let sign = if rng.random_range(0..2) == 0 {
-        '+'
-    } else {
-        '-'
-    };
-    let value = rng.random_range(0..=most * MILLIONTHS);
-    let (whole, rest) = (value / MILLIONTHS, value % MILLIONTHS);
-    format!("{sign}{whole:0digits$}.{rest:06}")
-}
-
-pub(crate) fn workloads_in(scenario: &Scenario) -> impl Iterator<Item = (&Step, &Workload)> {
-    scenario.steps.iter().filter_map(|step| match &step.action {
-        Action::Drawn(Drawn::Workload(workload)) => Some((step, workload)),
-        _ => None,
-    })
-}
-
-/// What is thought of each workload: how many lines were answered, and by what.
-pub(crate) fn judge_workloads(run: &Observed<'_>) -> Vec<Judgement> {
-    let outcomes: BTreeMap<LineId, &Outcome> = (run.outcomes.iter())
-        .map(|outcome| (outcome.line, outcome))
-        .collect();
-    let mut judgements = Vec::new();
-    for (step, workload) in workloads_in(run.scenario) {
-        let load = Load::new(run, step, workload, &outcomes);
-        judgements.push(load.answered());
-        judgements.push(load.right_kind());
-    }
-    judgements
-}
-
-/// A workload and the outcome of each line.
-struct Load<'a> {
-    workload: &'a Workload,
-    place: String,
-    lines: Vec<(&'a ClientStep, Option<&'a Outcome>)>,
-}
-
-impl<'a> Load<'a> {
-    fn new(
-        run: &Observed<'a>,
-        drawn: &Step,
-        workload: &'a Workload,
-        outcomes: &BTreeMap<LineId, &'a Outcome>,
-    ) -> Self {
-        let steps = run.scenario.steps.iter().enumerate();
-        let lines = steps.filter_map(|(index, step)| match &step.action {
-            Action::Client(client) if step.span == drawn.span => {
-                let id = LineId {
-                    step: index,
-                    to: *client.to.first()?,
-                    repetition: 1,
-                    line: 0,
-                };
-                Some((client, outcomes.get(&id).copied()))
-            }
-            _ => None,
-        });
-        Self {
-            workload,
-            place: run.place(drawn.span.start),
-            lines: lines.collect(),
+        if self.shape.is_kept {
+            table.text("connections", KEPT);
         }
-    }
-
-    fn answers(&self) -> impl Iterator<Item = (&'a ClientStep, &'a Outcome, &'a [u8])> {
-        let lines = self.lines.iter();
-        lines.filter_map(|&(client, outcome)| {
-            let outcome = outcome?;
-            Some((client, outcome, outcome.answer.as_deref()?))
-        })
-    }
-
-    fn judgement(&self, about: &str, held: bool, expected: String, actual: String) -> Judgement {
-        Judgement {
-            about: format!("{}: {about}", self.workload.name),
-            passed: held,
-            expected,
-            actual,
-            place: Some(self.place.clone()),
-            invariant: None,
-            events: Vec::new(),
+        if self.shape.pipelined != 1 {
+            table.field("pipelined", self.shape.pipelined);
         }
-    }
-
-    /// Who can't be reached can't answer; but a workload that hardly anybody answers proves little.
-    fn answered(&self) -> Judgement {
-        let (all, answered) = (self.lines.len(), self.answers().count());
-        let wanted = self.workload.least_answered(all);
-        let expected = format!("at least {wanted}");
-        let actual = format!("{answered} of {all}");
-        self.judgement("lines answered", answered >= wanted, expected, actual)
-    }
-
-    fn right_kind(&self) -> Judgement {
-        let wrong: Vec<_> = self.answers().filter(|answer| !is_right(answer)).collect();
-        let tell = |(client, _, answer): &(&ClientStep, &Outcome, &[u8])| {
-            format!("{} hears {}", client.client, escape(answer))
-        };
-        let told = wrong.iter().map(tell);
-        let mut judgement = self.judgement(
-            "every answer is one to its line",
-            wrong.is_empty(),
-            "no other answer".to_owned(),
-            first_and_more(told.collect(), "no other answer"),
-        );
-        let events = wrong.iter().filter_map(|(_, outcome, _)| outcome.sent);
-        judgement.events = events.take(MOST_LISTED).collect();
-        judgement
-    }
-}
-
-/// Whether an answer is one to what was said: to a WHATSAT what the server knows, or its line again
-/// if it knows nothing.
-fn is_right((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool {
-    let Some(line) = client.lines.first() else {
-        return false;
-    };
-    if let Some(pattern) = &line.reply {
-        return pattern.matches(answer, 1, outcome.clock.as_deref());
-    }
-    let said = line.send.render(1, 0).bytes;
-    let about = fields(&said).nth(1);
-    let known = answer.starts_with(b"AT ") && fields(answer).nth(3) == about;
-    known || answer.strip_prefix(b"? ") == Some(&said)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::{Line, Pattern, Template};
-
-    fn is_answered(send: &str, reply: Option<&str>, answer: &str) -> bool {
-        let (scenario, _) = Scenario::parse(
-            "t.toml",
-            "title = \"t\"\nherd = \"riley\"\nsteps = [{ at = \"1s\", crash = \"all\" }]",
-            None,
-        )
-        .unwrap();
-        let to = scenario.herd.id("Riley").unwrap();
-        let line = Line {
-            send: Template::parse(send).unwrap(),
-            reply: reply.map(|reply| Pattern::parse(reply).unwrap()),
-        };
-        let client = ClientStep {
-            client: "load-1".into(),
-            clients: None,
-            to: vec![to],
-            lines: vec![line],
-            no_reply: false,
-            maybe: false,
-            times: 1,
-            every: Duration::ZERO,
-        };
-        let outcome = Outcome {
-            line: LineId {
-                step: 0,
-                to,
-                repetition: 1,
-                line: 0,
-            },
-            sent: None,
-            clock: Some("5".to_owned()),
-            answer: Some(answer.as_bytes().to_vec()),
-            waits: false,
-        };
-        is_right(&(&client, &outcome, answer.as_bytes()))
-    }
-
-    #[test]
-    fn only_an_answer_to_the_line_is_right() {
-        let told = |answer| {
-            is_answered(
-                "IAMAT load-1 +1+1 {now}",
-                Some("AT Riley * load-1 +1+1 {sent}"),
-                answer,
-            )
-        };
-        assert!(told("AT Riley -1.000000000 load-1 +1+1 5"));
-        assert!(!told("AT Riley -1.000000000 load-1 +1+1 6"));
-        assert!(!told("? IAMAT load-1 +1+1 5"));
-        let asked = |answer| is_answered("WHATSAT load-2 10 5", None, answer);
-        assert!(asked("AT Juzang +0.1 load-2 +1+1 5\n{}"));
-        assert!(asked("? WHATSAT load-2 10 5"));
-        assert!(!asked("AT Juzang +0.1 load-3 +1+1 5\n{}"));
-        assert!(!asked("? WHATSAT load-3 10 5"));
-        assert!(!asked("load-2"));
+        if self.shape.is_skewed {
+            table.field("skewed", true);
+        }
     }
 }

@@ -30,7 +30,7 @@ fn many_clients_take_turns_under_their_own_names() {
                 panic!("{step:?}");
             };
             let line = &client.lines[0];
-            let reply = line.reply.as_ref().unwrap().text();
+            let reply = line.reply.as_ref().unwrap().show(1, None);
             format!(
                 "{:?} {} +{:?}: {} {reply}",
                 step.at,
@@ -275,14 +275,14 @@ fn mistakes_in_clients_and_workloads_have_a_place() {
             ],
         ),
         (
-            "{ at = \"1s\", workload = \"a b\", clients = 10001, rate = 1, lasts = \"0s\", whatsat = 101, answered = 0, send = \"x\" }",
+            "{ at = \"1s\", workload = \"a b\", clients = 100001, rate = 1, lasts = \"0s\", whatsat = 101, answered = 0, send = \"x\" }",
             &[
                 "3:34 `a b` is no name for a client",
-                "3:51 `clients` is 10001, but must be 1 to 10000",
-                "3:76 nothing can happen in no time",
-                "3:92 `whatsat` is a percentage, 0 to 100",
-                "3:108 `answered` is a percentage, 1 to 100",
-                "3:118 `send` goes with `client`, and this step has `workload`",
+                "3:51 `clients` is 100001, but must be 1 to 100000",
+                "3:77 nothing can happen in no time",
+                "3:93 `whatsat` is a percentage, 0 to 100",
+                "3:109 `answered` is a percentage, 1 to 100",
+                "3:119 `send` goes with `client`, and this step has `workload`",
             ],
         ),
         (

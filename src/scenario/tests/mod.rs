@@ -4,6 +4,7 @@ use super::*;
 use crate::diag::Problem;
 use crate::trace::state::LinkState;
 
+mod clients;
 mod drawn;
 mod layout;
 mod limits;

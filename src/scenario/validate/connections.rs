@@ -35,7 +35,7 @@ impl Context<'_> {
             let (to, to_each) = match &step.action {
                 Action::Client(client) => {
                     let clients = client.clients.unwrap_or(1);
-                    (&client.to, u64::from(client.times) * u64::from(clients))
+                    (&client.to, u64::from(client.opens()) * u64::from(clients))
                 }
                 Action::Workload(load) => (&load.to, load.lines().div_ceil(load.to.len() as u64)),
                 _ => continue,

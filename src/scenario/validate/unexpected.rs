@@ -76,7 +76,7 @@ impl Context<'_> {
             let Action::Client(client) = &step.action else {
                 continue;
             };
-            let is_open = !client.no_reply && !client.maybe;
+            let is_open = !client.no_reply && !client.maybe && client.fails.is_none();
             if is_open && client.lines.iter().any(asks) {
                 let message = "any answer to this WHATSAT will do, even that the client is unknown";
                 let problem = Problem::warning(self.source, step.span.clone(), message);
@@ -100,11 +100,14 @@ fn as_toml(text: &str) -> String {
 /// Whether a step says how one of its updates is answered, or that it is not.
 fn has_reply(step: &Step) -> bool {
     let Action::Client(ClientStep {
-        lines, no_reply, ..
+        lines,
+        no_reply,
+        fails,
+        ..
     }) = &step.action
     else {
         return false;
     };
     let answered = |line: &Line| line.reply.is_some() && line.send.update_id(1).is_some();
-    *no_reply || lines.iter().any(answered)
+    *no_reply || fails.is_some() || lines.iter().any(answered)
 }

@@ -12,11 +12,11 @@ use super::driver::Execution;
 use super::google::PlacesObservation;
 use super::impact::Impact;
 use super::recorder::MOST_EVENTS;
-use crate::journal::{Actor, ConnId, EventId, EventKind};
-use crate::protocol::{escape, visible};
+use crate::journal::{Actor, CloseReason, ConnId, EventId, EventKind};
+use crate::protocol::escape;
 use crate::scenario::{
-    Action, ClientStep, Expect, LineId, Mismatch, Observed, Outcome, Scenario, compare, failed,
-    judge_workloads,
+    Action, ClientStep, Expect, Failure, LineId, Mismatch, Observed, Outcome, Scenario, compare,
+    failed, judge_workloads,
 };
 use crate::trace::invariants::Invariant;
 use crate::trace::network::Network;
@@ -150,16 +150,18 @@ impl Judge<'_> {
         let clock = outcome.and_then(|outcome| outcome.clock.as_deref());
         let is_over = outcome.is_some_and(|outcome| !outcome.waits);
         let silent = client.maybe && answer.is_none();
-        let (held, expected) = match (&line.reply, client.no_reply) {
-            (_, true) => (answer.is_none(), "no answer".to_owned()),
-            (None, false) if answer.is_some_and(idle::is_failed_look_up) => (
+        let lost = outcome.and_then(|outcome| outcome.lost.as_ref());
+        let (held, expected) = match (client.fails, &line.reply) {
+            (Some(failure), _) => fails_as(failure, outcome),
+            _ if client.no_reply => (answer.is_none(), "no answer".to_owned()),
+            (None, None) if answer.is_some_and(idle::is_failed_look_up) => (
                 false,
                 "what Places found, or a `reply` that says otherwise".to_owned(),
             ),
-            (None, false) => (answer.is_some(), "any answer".to_owned()),
-            (Some(pattern), false) => (
-                answer.is_some_and(|answer| pattern.matches(answer, id.repetition, clock)),
-                visible(&pattern.show(id.repetition, clock)),
+            (None, None) => (answer.is_some(), "any answer".to_owned()),
+            (None, Some(reply)) => (
+                answer.is_some_and(|answer| reply.matches(answer, id.repetition, clock)),
+                reply.show(id.repetition, clock),
             ),
         };
         let number = (id.repetition as usize - 1) * client.lines.len() + id.line + 1;
@@ -170,13 +172,19 @@ impl Judge<'_> {
         };
         let actual = match (outcome, answer) {
             (_, Some(answer)) => match &line.reply {
-                Some(pattern) if !held && answer.len() > LONG => {
-                    let (right, wanted) = pattern.difference(answer, id.repetition, clock);
-                    first_difference(answer, right, &wanted)
+                Some(reply) if !held && answer.len() > LONG => {
+                    match reply.difference(answer, id.repetition, clock) {
+                        Some((right, wanted)) => first_difference(answer, right, &wanted),
+                        None => reply.show_answer(answer),
+                    }
                 }
-                _ => escape(answer),
+                Some(reply) => reply.show_answer(answer),
+                None => escape(answer),
             },
-            (Some(_), None) if is_over => "no answer".to_owned(),
+            (Some(_), None) if is_over => match lost {
+                Some(why) if client.says_why() => format!("no answer: {why}"),
+                _ => "no answer".to_owned(),
+            },
             (_, None) => "no answer before the run ended".to_owned(),
         };
         Judgement {
@@ -369,6 +377,22 @@ impl Judge<'_> {
         );
         judgement.events = events;
         Some(judgement)
+    }
+}
+
+/// Whether a line was lost as it must be, and how that is in words.
+fn fails_as(failure: Failure, outcome: Option<&Outcome>) -> (bool, String) {
+    let lost = outcome.filter(|outcome| outcome.answer.is_none());
+    let why = lost.and_then(|outcome| outcome.lost.as_ref());
+    match failure {
+        Failure::Refused => {
+            let refused = CloseReason::from(&std::io::ErrorKind::ConnectionRefused.into());
+            (why == Some(&refused), format!("no answer: {refused}"))
+        }
+        Failure::Unheard => {
+            let silent = CloseReason::Silent;
+            (why == Some(&silent), format!("no answer: {silent}"))
+        }
     }
 }
 

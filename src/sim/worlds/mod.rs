@@ -21,7 +21,7 @@ use super::machines::{Machine, Machines};
 use super::net::Faults;
 use super::sockets::Sockets;
 use crate::journal::EventId;
-use crate::scenario::{Action, Fault, Impairment, Operation, Route, Scenario};
+use crate::scenario::{Action, ClientStep, Close, Fault, Impairment, Operation, Route, Scenario};
 use crate::units::{LatencyRange, format_duration};
 
 /// A kind of world.
@@ -79,6 +79,14 @@ impl WorldKind {
         };
         scenario.steps.iter().find_map(|step| match &step.action {
             Action::Begin(fault) => impairs(fault).then(|| format!("`{}`", fault.kind.name)),
+            Action::Client(ClientStep { connection, .. }) => {
+                let resets = connection.close == Some(Close::Reset);
+                let resets = resets.then_some("client that resets its connection");
+                let limits = connection
+                    .receive_buffer
+                    .map(|_| "receive buffer of a client");
+                resets.or(limits).map(str::to_owned)
+            }
             _ => None,
         })
     }
