@@ -1,6 +1,6 @@
 //! The facts of one run, under names and numbers that another run has, too.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use indexmap::IndexMap;
@@ -248,6 +248,8 @@ struct Conversation<'t> {
     lines: IndexMap<String, Exchange>,
     spoken: BTreeMap<&'t str, usize>,
     servers: BTreeMap<ConnId, &'t PeerRole>,
+    /// The events of sending a line.
+    sent: BTreeSet<EventId>,
     /// Lines that wait for an answer, by connection: name, and nanoseconds when sent.
     open: BTreeMap<ConnId, VecDeque<(String, u64)>>,
 }
@@ -264,6 +266,7 @@ impl<'t> Conversation<'t> {
                     .get(conn)
                     .map_or_else(String::new, ToString::to_string);
                 let name = self.say(client, to, event);
+                self.sent.insert(event.id);
                 let open = self.open.entry(*conn).or_default();
                 open.push_back((name, event.at));
             }
@@ -276,8 +279,10 @@ impl<'t> Conversation<'t> {
                     said.after = Some(event.at.saturating_sub(at));
                 }
             }
-            // Without a cause, the client had no connection on which to send the line.
-            EventKind::Unanswered { to, .. } if event.cause.is_none() => {
+            // Its cause is the line, unless the client had no connection on which to send it.
+            EventKind::Unanswered { to, .. }
+                if event.cause.is_none_or(|cause| !self.sent.contains(&cause)) =>
+            {
                 self.say(client, to.to_string(), event);
             }
             _ => {}

@@ -155,6 +155,16 @@ fn answers_that_are_other_or_later_are_told() {
 }
 
 #[test]
+fn a_line_that_finds_no_connection_is_one_without_an_answer() {
+    let early = "steps = [{ at = \"500ms\", client = \"kiwi\", to = \"Riley\", send = \"early\", maybe = true },";
+    let refuse =
+        "steps = [{ at = \"400ms\", refuse = \"Riley\" }, { at = \"600ms\", accept = \"Riley\" },";
+    let told = change(&KIWI.replace("steps = [", early), "steps = [", refuse);
+    assert!(told.contains("kiwi, line 1: has no answer"), "{told}");
+    assert!(!told.contains("kiwi, line 2"), "{told}");
+}
+
+#[test]
 fn a_link_that_was_lost_is_told_with_who_lost_it_and_why() {
     let sever = "steps = [{ at = \"1500ms\", sever = \"Riley-Juzang\" },";
     let told = change(KIWI, "steps = [", sever);
