@@ -185,8 +185,13 @@ impl<'a> Links<'a> {
                     || (self.superseding(server, down))
                         .is_some_and(|newer| self.is_left(server, peer, newer, down))
             }
-            CloseReason::Stopping => self.stops.follows(server, down),
-            CloseReason::Left => self.stops.follows(peer, down) || is_left,
+            // It may be killed before it has ended.
+            CloseReason::Stopping => {
+                self.stops.follows(server, down) || self.told_to_stop.contains(server)
+            }
+            CloseReason::Left => {
+                self.stops.follows(peer, down) || is_left || self.told_to_stop.contains(peer)
+            }
             CloseReason::Refused(_) => is_parted,
             _ => false,
         };
