@@ -82,6 +82,7 @@ pub use self::lab::suite;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub use self::lab::{explore, model, shrink, survey, sweep};
+use self::server::sync;
 #[doc(hidden)]
 pub use self::server::{admin, certs, log, settings};
 pub use self::server::{net, places};

@@ -8,5 +8,6 @@ pub mod net;
 pub mod places;
 pub mod settings;
 mod shell;
+pub(crate) mod sync;
 
 pub use shell::*;

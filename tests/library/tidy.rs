@@ -20,18 +20,20 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("net", &["herd", "protocol"]),
     ("certs", &["net", "protocol"]),
-    ("places", &["herd", "net", "node", "protocol"]),
+    ("sync", &[]),
+    ("places", &["herd", "net", "node", "protocol", "sync"]),
     (
         "server",
         &[
-            "herd", "journal", "net", "node", "places", "timing", "protocol",
+            "herd", "journal", "net", "node", "places", "protocol", "sync", "timing",
         ],
     ),
-    ("log", &["herd", "journal", "net"]),
+    ("log", &["herd", "journal", "net", "sync"]),
     (
         "admin",
         &[
-            "herd", "journal", "log", "net", "node", "places", "protocol", "server", "version",
+            "herd", "journal", "log", "net", "node", "places", "protocol", "server", "sync",
+            "version",
         ],
     ),
     (
@@ -207,7 +209,9 @@ fn code(file: &Path) -> Vec<(usize, String)> {
         .expect("a file")
         .to_string_lossy()
         .into_owned();
-    if name == "tests.rs" || file.components().any(|part| part.as_os_str() == "tests") {
+    if ["tests.rs", "threads.rs"].contains(&name.as_str())
+        || file.components().any(|part| part.as_os_str() == "tests")
+    {
         return Vec::new();
     }
     let text = fs::read_to_string(file).expect("UTF-8");
@@ -218,6 +222,10 @@ fn code(file: &Path) -> Vec<(usize, String)> {
         .collect()
 }
 
+/// What marks an item for tests, and one for tests of interleavings, which are in `threads.rs`.
+const TEST: &str = "#[cfg(test)]";
+const THREAD_TEST: &str = r#"#[cfg(all(test, feature = "threads"))]"#;
+
 /// The lines of a file with their numbers, without items for tests. As rustfmt formats them, such
 /// an item ends in the first line with the same indentation that ends in `;`, `}` or `,`.
 fn without_tests(text: &str) -> Vec<(usize, &str)> {
@@ -225,7 +233,7 @@ fn without_tests(text: &str) -> Vec<(usize, &str)> {
     let mut kept = Vec::new();
     while let Some((number, line)) = lines.next() {
         let code = line.trim_start();
-        if code != "#[cfg(test)]" {
+        if ![TEST, THREAD_TEST].contains(&code) {
             kept.push((number, line));
             continue;
         }

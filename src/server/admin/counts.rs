@@ -1,6 +1,6 @@
 //! Counters and histograms. They are atomics, so counting never waits.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter, which only grows.
 #[derive(Debug, Default)]

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,6 +19,8 @@ use crate::journal::{
 use crate::net::Net;
 use crate::protocol::time::{Skew, Timestamp};
 use crate::server::HOLD_BACK;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Counters of connections with clients, or with servers.
 #[derive(Debug, Default)]
@@ -455,6 +456,9 @@ impl<N: Net, J: Journal> Journal for Watched<N, J> {
         histogram.observe_many(nanos(took), answers);
     }
 }
+
+#[cfg(all(test, feature = "threads"))]
+mod threads;
 
 #[cfg(test)]
 mod tests;

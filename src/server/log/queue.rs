@@ -1,14 +1,15 @@
 //! A bounded queue of log lines in front of a slow outlet, and the thread that empties it.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::notice::{Notice, Outlet, Tell};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crate::sync::{Mutex, thread};
 
 /// The sending half of the queue. It never blocks: lines that find no room are dropped and counted.
 pub struct Queue {
@@ -138,7 +139,7 @@ impl Writing {
         // This is a thread, because opening or writing a file or a pipe can block, and a server
         // must not wait for its log. The thread makes no decisions, and nothing in a simulation
         // logs.
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 match open() {
@@ -354,6 +355,9 @@ impl<'a, O: Outlet> Writer<'a, O> {
         Err((written, failed))
     }
 }
+
+#[cfg(all(test, feature = "threads"))]
+mod threads;
 
 #[cfg(test)]
 mod tests;

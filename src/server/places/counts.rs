@@ -1,16 +1,16 @@
 //! Counts of look-ups by outcome, and reports of failures to operators at a bounded rate.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{Answer, Denial, Failure, Outcome};
 use crate::protocol::escape;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Notify};
 
 /// Counts of look-ups by status, and the failures that are still to be reported.
 #[derive(Debug, Default)]
@@ -216,6 +216,9 @@ impl Counts {
         untold.filter_map(|trouble| trouble.quiet_until).min()
     }
 }
+
+#[cfg(all(test, feature = "threads"))]
+mod threads;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,8 @@
 //! Nearby Search over HTTP/1.1 on any [`Net`].
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,11 +17,11 @@ use hyper_util::rt::TokioTimer;
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::sync::Semaphore;
-use tokio::sync::broadcast::{self, WeakSender};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Places;
 use super::answer::{self, Failure, Outcome, Reply};
+use super::coalesce::InFlight;
 use super::config::PlacesConfig;
 use super::connect::{Connector, Trouble};
 use super::counts::Counts;
@@ -31,6 +30,7 @@ use super::query::{self, Api, Query};
 use super::tasks::Tasks;
 use crate::net::Net;
 use crate::node::LookUp;
+use crate::sync::Mutex;
 
 const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const FIELD_MASK: HeaderName = HeaderName::from_static("x-goog-fieldmask");
@@ -59,7 +59,7 @@ struct Asker<N: Net> {
     /// them.
     cutting: Semaphore,
     rng: Mutex<ChaCha8Rng>,
-    under_way: Mutex<BTreeMap<Query, WeakSender<Fetched>>>,
+    under_way: InFlight<Query, Fetched>,
     /// The error of the last attempt to connect.
     trouble: Arc<Trouble>,
 }
@@ -77,11 +77,6 @@ impl From<Failure> for Attempt {
             wanted_pause: None,
         }
     }
-}
-
-/// Locks a mutex. Poisoning needs a panic elsewhere, which ends the server anyway.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<N: Net> HttpPlaces<N> {
@@ -107,7 +102,7 @@ impl<N: Net> HttpPlaces<N> {
             in_flight: Semaphore::new(config.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             cutting: Semaphore::new(1),
             rng: Mutex::new(rng),
-            under_way: Mutex::default(),
+            under_way: InFlight::default(),
             trouble,
             config,
         });
@@ -127,32 +122,17 @@ impl<N: Net> HttpPlaces<N> {
 
     /// The response of Places to `query`, from a request that this caller or an earlier one began.
     async fn fetch(&self, query: Query) -> Fetched {
-        let answer = self.answer_to(query).recv().await;
+        let begin = |tell| {
+            let (asker, query) = (Arc::clone(&self.asker), query.clone());
+            let deadline = Instant::now() + asker.config.deadline;
+            self.tasks.spawn(async move {
+                let fetched = asker.ask(&query, deadline).await.map(Arc::new);
+                asker.under_way.end(&query, &tell, fetched);
+            });
+        };
+        let answer = self.asker.under_way.join(&query, begin).recv().await;
         // A request's task ends without a response only if it panics.
         answer.expect("a question's task gives an answer")
-    }
-
-    /// A receiver of the response: a request in flight is joined, otherwise one is begun.
-    ///
-    /// It is a broadcast, which wakes its receivers in order of arrival; a `watch` wakes them in
-    /// random order.
-    fn answer_to(&self, query: Query) -> broadcast::Receiver<Fetched> {
-        let mut under_way = lock(&self.asker.under_way);
-        let known = under_way.get(&query).and_then(WeakSender::upgrade);
-        if let Some(tell) = known {
-            return tell.subscribe();
-        }
-        let (tell, answer) = broadcast::channel(1);
-        under_way.insert(query.clone(), tell.downgrade());
-        let asker = Arc::clone(&self.asker);
-        let deadline = Instant::now() + asker.config.deadline;
-        self.tasks.spawn(async move {
-            let fetched = asker.ask(&query, deadline).await.map(Arc::new);
-            lock(&asker.under_way).remove(&query);
-            // The receivers may all be gone.
-            let _ = tell.send(fetched);
-        });
-        answer
     }
 }
 
@@ -223,7 +203,8 @@ impl<N: Net> Asker<N> {
             .saturating_mul(2_u32.saturating_pow(u32::try_from(tried).unwrap_or(u32::MAX)));
         let half = doubled.min(self.config.longest_pause) / 2;
         let most = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
-        half + Duration::from_nanos(lock(&self.rng).random_range(0..=most))
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        half + Duration::from_nanos(rng.random_range(0..=most))
     }
 
     /// Sends the request once, within the time limit of an attempt.

@@ -5,6 +5,7 @@
 //! between them is asynchronous.
 
 mod answer;
+mod coalesce;
 mod config;
 mod connect;
 mod counts;

@@ -1,11 +1,9 @@
 //! The handle by which the process of a running server reads its state and controls it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use parking_lot::{Mutex as FairMutex, MutexGuard as FairMutexGuard};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::neighbours::State;
 use super::{Limits, Timing, config};
@@ -13,6 +11,8 @@ use crate::herd::{Address, Herd, Name, ServerId};
 use crate::journal::{CloseReason, Journal};
 use crate::node::{ForgetError, Forgotten, LinkStatus, Neighbour};
 use crate::protocol::time::Timestamp;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{FairMutex, FairMutexGuard, Mutex, Notify};
 
 /// The settings that can change while a server runs.
 #[derive(Clone, Copy)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lines::{Lines, Next};
@@ -16,6 +15,7 @@ use crate::net::Net;
 use crate::node::mistakes::Mistake;
 use crate::node::{Greeting, NeighbourId};
 use crate::protocol::peer::PeerError;
+use crate::sync::Notify;
 
 /// The number of a neighbour's lines that are handled before other tasks get the lock.
 const AT_ONCE: usize = 16;

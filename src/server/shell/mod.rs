@@ -18,21 +18,22 @@ mod place;
 mod rate;
 mod signal;
 mod start;
+#[cfg(all(test, feature = "threads"))]
+mod threads;
 mod turn;
 mod until;
 
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_lite::future::{or, poll_once};
-use parking_lot::{Mutex as FairMutex, MutexGuard as FairMutexGuard};
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -42,6 +43,7 @@ use crate::net::tokio::Unresolved;
 use crate::net::{Connection, Net, Proved};
 use crate::node::{Node, Unconfirmed};
 use crate::places::Places;
+use crate::sync::{FairMutex, FairMutexGuard, Mutex, Notify};
 
 pub use crate::timing::Timing;
 pub use config::{Config, Limits, neighbours};
@@ -366,13 +368,24 @@ enum Told {
 fn begin_told<N: Net>(
     net: N,
     listeners: Listeners<N>,
-    (config, places, journal): (Config, Arc<dyn Places>, Arc<dyn Journal>),
+    parts: (Config, Arc<dyn Places>, Arc<dyn Journal>),
     stop: watch::Receiver<bool>,
     told: Told,
 ) -> (
     impl Future<Output = Result<Stopped, ServeError>> + Send,
     Handle,
 ) {
+    let (shared, handle) = share(net, parts, &stop, told);
+    (run(shared, listeners, stop), handle)
+}
+
+/// The state of a server, and a handle to it.
+fn share<N: Net>(
+    net: N,
+    (config, places, journal): (Config, Arc<dyn Places>, Arc<dyn Journal>),
+    stop: &watch::Receiver<bool>,
+    told: Told,
+) -> (Arc<Shared<N>>, Handle) {
     let mut node = Node::new(config.node.clone()).making(config.mistake.clone());
     node.keep(config.limits.keep);
     let state = Arc::new(FairMutex::new(State::new(node, &config.addresses)));
@@ -405,7 +418,7 @@ fn begin_told<N: Net>(
         stop: Signal::default(),
         stop_links: Signal::default(),
     });
-    (run(shared, listeners, stop), handle)
+    (shared, handle)
 }
 
 async fn run<N: Net>(

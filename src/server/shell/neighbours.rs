@@ -1,12 +1,11 @@
 //! The neighbours of a server, and how they change when the herd file changes.
 
-use std::sync::{Arc, OnceLock};
-
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 use crate::herd::{Address, Name};
 use crate::journal::{CloseReason, Journal};
 use crate::node::{Neighbour, NeighbourId, Node};
+use crate::sync::{Notify, OnceLock};
 
 /// A neighbour. A change of its entry in the herd file creates a new value.
 pub(super) struct Peer {
@@ -186,3 +185,6 @@ impl State {
         });
     }
 }
+
+#[cfg(all(test, feature = "threads"))]
+mod threads;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures_lite::future::or;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::lines::{Lines, Next};
@@ -17,6 +16,7 @@ use crate::net::{Connection, Net, Proved};
 use crate::node::{Greeted, Greeting, Namesakes, NeighbourId, Refused};
 use crate::protocol::escape;
 use crate::protocol::peer::{self, LINE_LIMIT, PeerError, PeerLine};
+use crate::sync::Notify;
 
 /// Serves a connection that the listener for servers has accepted.
 pub(super) async fn serve_peer<N: Net>(

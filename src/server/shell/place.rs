@@ -1,10 +1,10 @@
 //! The slots of a listener's connections, and which of them can be taken away.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use tokio::sync::Notify;
+use crate::sync::Notify;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The slot of a connection, among the limited number of a listener.
 #[derive(Default)]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Limits;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The settings whose limits can hold a client back.
 pub const HOLD_BACK: [&str; 3] = [LOOK_UPS, CONNECTION_RATE, ADDRESS_RATE];

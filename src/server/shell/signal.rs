@@ -2,9 +2,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
+use crate::sync::Notify;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A signal. Those who wait for it are woken in the order in which they began to wait; tokio's `watch` wakes them in an
 /// order that is drawn from no seed.

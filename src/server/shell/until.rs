@@ -2,8 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::AsyncRead;
@@ -12,6 +11,8 @@ use tokio::time::{Instant, Sleep};
 use super::Timing;
 use super::lines::Lines;
 use crate::journal::CloseReason;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The stop and the deadline of a connection. They are set up once, and polled only after they
 /// fired, since polling both for each read would cost more than most lines do.
@@ -130,6 +131,9 @@ impl<S: Future<Output = ()>> Until<S> {
         Poll::Pending
     }
 }
+
+#[cfg(all(test, feature = "threads"))]
+mod threads;
 
 #[cfg(test)]
 mod tests {
