@@ -67,11 +67,13 @@ fn pipe() -> [Connection<DuplexStream>; 2] {
     })
 }
 
-/// A journal that tells when neighbours' updates were accepted.
+/// A journal that tells when neighbours' updates were accepted, and of links.
 #[derive(Default)]
 struct Accepted {
     /// The ids and times of the records.
     records: watch::Sender<Vec<String>>,
+    /// The neighbour of each link that came up.
+    links: watch::Sender<Vec<String>>,
     connections: AtomicU64,
 }
 
@@ -89,6 +91,9 @@ impl Journal for Accepted {
         {
             let record = format!("{} {}", record.client, record.time);
             self.records.send_modify(|records| records.push(record));
+        }
+        if let EventKind::LinkUp { peer, .. } = &what {
+            self.links.send_modify(|links| links.push(peer.to_string()));
         }
         NullJournal.record(cause, what)
     }
@@ -218,6 +223,9 @@ fn a_link_ends_when_its_neighbour_is_removed_at_any_moment() {
             .collect();
         assert_eq!(links, [("C", false)]);
         assert_eq!(b.handle.links()[0].1, None);
+        // The neighbour that comes has the id of the one that leaves, and no connection of its own.
+        let linked = a.journal.links.borrow();
+        assert!(!linked.iter().any(|name| name == "C"), "{linked:?}");
     });
 }
 
