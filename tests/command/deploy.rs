@@ -18,6 +18,7 @@ mod places;
 mod proof;
 mod relinking;
 mod rules;
+mod stress;
 mod watching;
 
 use wiremock::matchers::{method, path, query_param};
