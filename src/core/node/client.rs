@@ -28,6 +28,9 @@ pub struct LookUp {
     pub asked_by: EventId,
 }
 
+/// The largest bound of a WHATSAT.
+const MOST_PLACES: u8 = 20;
+
 /// Where and when a client's line arrived.
 #[derive(Clone, Copy)]
 pub struct ClientLineAt<'a> {
@@ -56,6 +59,11 @@ impl Node {
                 line: line.into(),
             },
         );
+        let line = if self.mistakes.makes(Mistake::TrimsLines) {
+            line.strip_suffix(b"\r").unwrap_or(line)
+        } else {
+            line
+        };
         match ClientLine::parse(line) {
             Ok(ClientLine::Iamat { id, .. }) if self.has_no_room_for(id, line.len()) => {
                 Self::refuse(line, Refusal::Full, at.conn, heard, journal, out);
@@ -66,11 +74,7 @@ impl Node {
                 None
             }
             Ok(ClientLine::Iamat { id, location, time }) => {
-                let clock = if self.mistakes.makes(Mistake::ReadsFloats) {
-                    mistakes::as_float((at.clock)())
-                } else {
-                    (at.clock)()
-                };
+                let clock = self.misread((at.clock)());
                 let record = Record::new(&self.config.name, clock, id, location, time);
                 let from = out.len();
                 out.extend_from_slice(b"AT ");
@@ -103,6 +107,17 @@ impl Node {
                 Self::refuse(line, refusal, at.conn, heard, journal, out);
                 None
             }
+        }
+    }
+
+    /// The clock's reading, unless a mistake changes it.
+    fn misread(&self, clock: Timestamp) -> Timestamp {
+        if self.mistakes.makes(Mistake::ReadsFloats) {
+            mistakes::as_float(clock)
+        } else if self.mistakes.makes(Mistake::CutsMicros) {
+            mistakes::as_micros(clock)
+        } else {
+            clock
         }
     }
 
@@ -150,7 +165,11 @@ impl Node {
             latitude: location.latitude().to_vec(),
             longitude: location.longitude().to_vec(),
             radius_metres: radius.metres(),
-            bound,
+            bound: if self.mistakes.makes(Mistake::IgnoresTheBound) {
+                MOST_PLACES
+            } else {
+                bound
+            },
             asked_by,
         })
     }

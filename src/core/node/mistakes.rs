@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 use crate::protocol::record::Record;
-use crate::protocol::time::Timestamp;
+use crate::protocol::time::{Skew, Timestamp};
 
 /// A wrong behaviour of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,93 @@ pub(crate) enum Mistake {
     AnswersWithTheLatest,
     /// A client's update is compared with what was held before its connection let other tasks run.
     DropsTheLock,
+    /// Below the root, digests of equally many records count as equal.
+    ComparesCounts,
+    /// Of the records that a `WANT` asks for, only the first few are sent.
+    AnswersFewWants,
+    /// `SYNCED` reports no sent record.
+    CountsNothingSent,
+    /// Hashes are written without their leading zeros.
+    DropsZeros,
+    /// A newer record that waits for a neighbour is dropped when that neighbour sends an older one.
+    UnmarksNewer,
+    /// Of two records whose times are equal and spelled differently, neither is newer.
+    TiesByValue,
+    /// Of two records that differ in skew alone, the one with the greater skew is newer.
+    PrefersGreaterSkew,
+    /// The skew of a neighbour's record is computed anew, by the server's own clock.
+    RestampsSkew,
+    /// The clock's nanoseconds are cut to microseconds.
+    CutsMicros,
+    /// A time that is far in the future is accepted.
+    TakesAnyTime,
+    /// A WHATSAT is answered with up to 20 places, whatever its bound.
+    IgnoresTheBound,
+    /// A carriage return at the end of a client's line is dropped.
+    TrimsLines,
+    /// The answers to lines behind a WHATSAT do not wait for its answer.
+    AnswersOvertake,
+    /// A heartbeat is sent shortly before the neighbour gives up.
+    PingsLate,
+    /// The pause before a neighbour is dialled again stays long after a link that lasted.
+    KeepsBackingOff,
+    /// The pause before a neighbour is dialled again doubles without a limit.
+    BacksOffForEver,
+    /// A server that has started does not ask its neighbours to dial it.
+    NeverAsksToBeDialled,
+    /// A superseded connection takes the link of its successor down.
+    EndsItsSuccessor,
+    /// A neighbour's run counts as alive by its greeting alone.
+    BelievesGreetings,
+}
+
+/// The number of records that an answer to a `WANT` has with `Mistake::AnswersFewWants`.
+pub(super) const FEW: usize = 8;
+
+/// The clock's reading, cut to microseconds.
+pub(super) fn as_micros(clock: Timestamp) -> Timestamp {
+    let micros = u128::try_from(clock.as_nanos()).unwrap_or_default() / 1000;
+    Timestamp::from_nanos(micros * 1000)
+}
+
+/// The record with the skew that a clock showing `now` gives it.
+pub(super) fn restamped(record: Record, now: Timestamp) -> Record {
+    let skew = Skew::between(now, record.time());
+    let skew = skew.text();
+    let fields = [
+        record.origin(),
+        skew.as_bytes(),
+        record.id(),
+        record.location(),
+        record.time_text(),
+    ];
+    Record::from_fields(fields, record.generation()).unwrap_or(record)
+}
+
+/// Removes the leading zeros of the last word of a line, but for one digit.
+pub(super) fn drop_zeros(line: &mut Vec<u8>, from: usize) {
+    let begin = line[from..].iter().rposition(|&byte| byte == b' ');
+    let begin = begin.map_or(from, |space| from + space + 1);
+    let zeros = line[begin..]
+        .iter()
+        .take_while(|&&byte| byte == b'0')
+        .count();
+    let most = line.len().saturating_sub(begin + 1);
+    line.drain(begin..begin + zeros.min(most));
+}
+
+/// Whether `record` is newer than `held` by the mistakes that concern a tie of both times.
+pub(super) fn breaks_tie(record: &Record, held: &Record, by_skew: bool) -> Option<bool> {
+    if !record.ties(held) || record.location() != held.location() {
+        return None;
+    }
+    let same_text = record.time_text() == held.time_text();
+    let skew = |record: &Record| Skew::parse(record.skew_text());
+    if by_skew {
+        same_text.then(|| skew(record) > skew(held))
+    } else {
+        (!same_text).then_some(false)
+    }
 }
 
 /// The clock's reading, rounded to a binary floating-point number of seconds.

@@ -296,6 +296,11 @@ impl Node {
         if makes(Mistake::ComparesFloats) {
             return mistakes::is_newer_as_float(record, held);
         }
+        if makes(Mistake::TiesByValue) || makes(Mistake::PrefersGreaterSkew) {
+            let by_skew = makes(Mistake::PrefersGreaterSkew);
+            let broken = mistakes::breaks_tie(record, held, by_skew);
+            return broken.unwrap_or_else(|| record.supersedes(held));
+        }
         if makes(Mistake::DropsTheLock) && !from_server {
             let then = self.mistakes.looked_up(record);
             return then.is_none_or(|then| record.supersedes(then));

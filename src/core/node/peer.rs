@@ -6,7 +6,7 @@ use crate::protocol::time::Timestamp;
 
 use super::dirty::{Reason, Waiting};
 use super::link::{Link, Parting, Word};
-use super::mistakes::Mistake;
+use super::mistakes::{self, Mistake};
 use super::store::ClientIndex;
 use super::{Greeting, NeighbourId, Node};
 
@@ -34,6 +34,9 @@ impl Node {
         let peer = self.name_of(neighbour);
         let up = journal.record(Some(greeted), EventKind::LinkUp { peer, conn });
         self.links[neighbour.0] = Some(Link::new(conn, greeting));
+        if self.mistakes.makes(Mistake::BelievesGreetings) {
+            self.runs[neighbour.0].is_alive(greeting.boot);
+        }
         self.compare(neighbour, greeting.records, up);
     }
 
@@ -136,11 +139,21 @@ impl Node {
         journal: &dyn Journal,
     ) {
         let from = Some((neighbour, update.pace));
-        let merged = self.merge(update.record, update.hops, from, heard, journal);
+        let record = if self.mistakes.makes(Mistake::RestampsSkew) {
+            mistakes::restamped(update.record, self.mistakes.time())
+        } else {
+            update.record
+        };
+        let same_client = if self.mistakes.makes(Mistake::UnmarksNewer) {
+            self.store.find(record.id())
+        } else {
+            None
+        };
+        let merged = self.merge(record, update.hops, from, heard, journal);
         // The neighbour has the record that it just sent. If a newer one is held, that stays
         // marked.
         if let Some(link) = &mut self.links[neighbour.0]
-            && let Some(held) = merged.held
+            && let Some(held) = merged.held.or(same_client)
             && !self.mistakes.makes(Mistake::TellsBack)
         {
             link.dirty.unmark(held);
@@ -338,7 +351,9 @@ impl Node {
         let cause = match reason {
             Reason::Flood | Reason::Relay => entry.accepted,
             Reason::Sync(asked_by) => {
-                link.round.send();
+                if !makes(Mistake::CountsNothingSent) {
+                    link.round.send();
+                }
                 asked_by
             }
         };

@@ -13,7 +13,7 @@ use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
 use super::dirty::{Part, Reason};
 use super::link::{Answer, Parting, Question, Round, Word};
-use super::mistakes::Mistake;
+use super::mistakes::{self, Mistake};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
@@ -109,8 +109,11 @@ impl Node {
             .filter(move |client| !is_missed(client))
     }
 
-    /// Whether the server answers, by mistake, that two roots are equal though they differ.
+    /// Whether the server answers, by mistake, that two sets are equal though they differ.
     fn lets_it_be(&self, under: Prefix, ours: Summary, theirs: Summary) -> bool {
+        if self.mistakes.makes(Mistake::ComparesCounts) {
+            return !under.is_empty() && ours.count == theirs.count;
+        }
         let both_know = ours.count > 0 && theirs.count > 0;
         both_know && under.is_empty() && self.mistakes.makes(Mistake::ComparesNothing)
     }
@@ -218,6 +221,11 @@ impl Node {
             self.round(neighbour)?.skip();
             return Ok(());
         }
+        let wanted = if self.mistakes.makes(Mistake::AnswersFewWants) {
+            &wanted[..wanted.len().min(mistakes::FEW)]
+        } else {
+            wanted
+        };
         // A record that was replaced meanwhile is not found; the flood sent its successor.
         self.owe(neighbour, under, heard, |hash| wanted.contains(&hash));
         Ok(())
@@ -317,7 +325,15 @@ impl Node {
             },
             Word::Want(under, hashes) => PeerLine::Want { under, hashes },
         };
+        let from = out.len();
         line.write_to(out);
+        let has_hashes = matches!(
+            line,
+            PeerLine::Root(_) | PeerLine::Digest { .. } | PeerLine::List { .. }
+        );
+        if has_hashes && self.mistakes.makes(Mistake::DropsZeros) {
+            mistakes::drop_zeros(out, from);
+        }
     }
 
     /// The hashes of all records under `under`, up to the limit of a line. If there are more,

@@ -151,6 +151,101 @@ impl Mutant {
             "never-synced",
             "the end of a synchronisation is never announced",
         ),
+        mutant(
+            Mistake::ComparesCounts,
+            "counts-only",
+            "below the root, digests of equally many records count as equal",
+        ),
+        mutant(
+            Mistake::AnswersFewWants,
+            "few-wants",
+            "of the records that a neighbour asks for, only the first eight are sent",
+        ),
+        mutant(
+            Mistake::CountsNothingSent,
+            "uncounted-sync",
+            "a synchronisation does not count the records that it sends",
+        ),
+        mutant(
+            Mistake::DropsZeros,
+            "short-hashes",
+            "hashes are written without their leading zeros",
+        ),
+        mutant(
+            Mistake::UnmarksNewer,
+            "older-unmarks",
+            "a newer record is not sent to a neighbour that sends an older one",
+        ),
+        mutant(
+            Mistake::TiesByValue,
+            "two-spellings",
+            "of two spellings of one time, the first to arrive wins",
+        ),
+        mutant(
+            Mistake::PrefersGreaterSkew,
+            "retry-wins",
+            "a repeated update replaces the first by its greater skew",
+        ),
+        mutant(
+            Mistake::RestampsSkew,
+            "own-skew",
+            "the skew of a neighbour's record is computed by the own clock",
+        ),
+        mutant(
+            Mistake::CutsMicros,
+            "micro-clock",
+            "the clock is cut to microseconds",
+        ),
+        mutant(
+            Mistake::TakesAnyTime,
+            "any-time",
+            "a time far in the future is accepted",
+        ),
+        mutant(
+            Mistake::IgnoresTheBound,
+            "no-bound",
+            "a WHATSAT is answered with up to 20 places, whatever its bound",
+        ),
+        mutant(
+            Mistake::TrimsLines,
+            "trimmed-lines",
+            "a carriage return at the end of a line is dropped",
+        ),
+        mutant(
+            Mistake::AnswersOvertake,
+            "answers-overtake",
+            "answers do not wait for a look-up before them",
+        ),
+        mutant(
+            Mistake::PingsLate,
+            "late-heartbeat",
+            "a heartbeat leaves a twentieth of its interval before the neighbour gives up",
+        ),
+        mutant(
+            Mistake::KeepsBackingOff,
+            "stuck-back-off",
+            "the pause before redialling stays long after a link that lasted",
+        ),
+        mutant(
+            Mistake::BacksOffForEver,
+            "endless-back-off",
+            "the pause before redialling doubles without a limit",
+        ),
+        mutant(
+            Mistake::NeverAsksToBeDialled,
+            "no-dial-request",
+            "a server that has started does not ask to be dialled",
+        ),
+        mutant(
+            Mistake::EndsItsSuccessor,
+            "superseded-ends-link",
+            "a superseded connection takes down the link of its successor",
+        ),
+        mutant(
+            Mistake::BelievesGreetings,
+            "believed-greeting",
+            "a run counts as alive by its greeting alone",
+        ),
     ];
 
     /// The mutant's name on the command line and in tables.

@@ -247,7 +247,11 @@ impl<'a, N: Net> Talk<'a, N> {
             handled += 1;
             let is_next = self.look_ups.is_empty();
             let withheld;
-            let behind = self.look_ups.behind(&*shared.journal);
+            let behind = if shared.config.mistake.makes(Mistake::AnswersOvertake) {
+                None
+            } else {
+                self.look_ups.behind(&*shared.journal)
+            };
             let (out, journal): (_, &dyn Journal) = match behind {
                 None => (&mut self.out, &*shared.journal),
                 Some((behind, journal)) => {

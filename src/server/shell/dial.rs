@@ -2,6 +2,7 @@
 //! jitter so that a restarted herd does not dial in step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::future::or;
 use tokio::time::{Instant, timeout};
@@ -12,6 +13,7 @@ use super::{ServeError, Shared, unless};
 use crate::journal::{CloseReason, EventKind};
 use crate::net::Net;
 use crate::node::NeighbourId;
+use crate::node::mistakes::Mistake;
 use crate::protocol::peer::{OLDEST_VERSION, is_unspoken, namesake};
 
 pub(super) async fn keep_dialling<N: Net>(
@@ -61,7 +63,8 @@ pub(super) async fn keep_dialling<N: Net>(
             Ok(Err(error)) => failed(&shared, &peer, (&error).into()),
             Err(_) => failed(&shared, &peer, CloseReason::Silent),
         }
-        if since.elapsed() > timing.redial_most {
+        let makes = |mistake| shared.config.mistake.makes(mistake);
+        if since.elapsed() > timing.redial_most && !makes(Mistake::KeepsBackingOff) {
             pause = timing.redial_least;
         }
         let rest = tokio::time::sleep(shared.jitter(pause));
@@ -71,9 +74,15 @@ pub(super) async fn keep_dialling<N: Net>(
         {
             return Ok(());
         }
+        if makes(Mistake::BacksOffForEver) {
+            most = LONGEST;
+        }
         pause = (pause * 2).min(most);
     }
 }
+
+/// The limit on the pause that a server with `Mistake::BacksOffForEver` reaches.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// A server whose name another server also uses waits this many times the longest pause before it
 /// redials, so 30 s by default.
@@ -96,7 +105,8 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
         // If all servers start at the same time, the link is usually up by then.
         tokio::time::sleep(timing.redial_least / 2).await;
         loop {
-            if !shared.state().node.is_up(neighbour) {
+            let is_up = shared.state().node.is_up(neighbour);
+            if !is_up && !shared.config.mistake.makes(Mistake::NeverAsksToBeDialled) {
                 let dial = shared.net.dial(&peer.name, &peer.address);
                 if let Ok(Ok(connection)) = timeout(timing.connect_deadline, dial).await {
                     peer::ask_to_be_dialled(&shared, connection, &peer).await;

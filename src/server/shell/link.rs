@@ -60,7 +60,8 @@ impl<N: Net> Link<'_, N> {
     /// error.
     pub(super) fn down(&self, over: &mut Over) {
         let mut state = self.shared.state();
-        if self.is_current(&state) {
+        let makes = |mistake| self.shared.config.mistake.makes(mistake);
+        if self.is_current(&state) || makes(Mistake::EndsItsSuccessor) {
             if state.node.is_left_by(self.neighbour) {
                 over.why = CloseReason::Left;
             } else if state.node.is_confirmed(self.neighbour) {
@@ -122,7 +123,13 @@ impl<N: Net> Link<'_, N> {
                 let _ = timeout(self.shared.linger(), writer.shutdown()).await;
                 std::future::pending::<()>().await;
             }
-            let next_ping = last_word + timing.heartbeat;
+            let pause = if self.shared.config.mistake.makes(Mistake::PingsLate) {
+                // A twentieth of a heartbeat is left.
+                timing.heartbeat * 39 / 20
+            } else {
+                timing.heartbeat
+            };
+            let next_ping = last_word + pause;
             let time = tokio::time::sleep_until(next_ping.min(next_round));
             let work_or_time = or(self.session.notified(), time);
             if leaves {
