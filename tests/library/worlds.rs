@@ -31,6 +31,14 @@ const DIFFERENT: &[(&str, &str)] = &[
         "latencies are drawn for each segment, and in turmoil for each tick",
     ),
     (
+        "scenarios/stories/as-many-records.toml",
+        "two links come up again at nearly one moment, and either can bring a record first",
+    ),
+    (
+        "scenarios/stories/both-sides-go-on.toml",
+        "two links come up again at nearly one moment, and either can bring a record first",
+    ),
+    (
         "scenarios/stories/long-partition.toml",
         "after the heal each link brings what it lost when it sends it again",
     ),
