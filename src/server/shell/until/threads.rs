@@ -29,19 +29,19 @@ fn no_stop_is_lost_whatever_comes_at_the_same_time() {
         });
         let (timing, mut lines) = (Timing::default(), Lines::new(100));
         let mut until = Until::new(stopped, sleep_until(Instant::now() + timing.idle));
-        let read = block_on(async {
+        let over = block_on(async {
             loop {
                 let now = Instant::now();
                 let read = until.read(&timing, now, &mut lines, &mut near).await;
-                if read.is_err() {
-                    return read;
+                if let Err(over) = read {
+                    return over;
                 }
                 while matches!(lines.next(), Next::Line(_)) {}
                 // Here the task waits for something else, such as the answer of Places.
                 yield_now().await;
             }
         });
-        assert_eq!(read, Err(CloseReason::Stopping));
+        assert_eq!(over, CloseReason::Stopping);
         server.join().expect("no panic");
         client.join().expect("no panic");
     });
