@@ -7,6 +7,7 @@ use super::lanes::Lanes;
 use super::reasons::Reasons;
 use super::sentences::{fate, remarkable};
 use super::show;
+use crate::trace::clients::staleness::{Staleness, staleness};
 use crate::trace::propagation::{Arrival, Fate, Propagation, Use, alike};
 use crate::trace::{Trace, WorkloadShape};
 
@@ -23,13 +24,29 @@ pub fn ways(trace: &Trace) -> Vec<String> {
         }
         lines.extend(way(&reasons, &title, update));
     }
+    let stale = staleness(trace);
     for workload in &trace.header.workloads {
         if !lines.is_empty() {
             lines.push(String::new());
         }
         lines.push(whole(trace, workload));
+        let own = stale.iter().filter(|stale| stale.workload == workload.name);
+        lines.extend(own.map(stale_answers));
     }
     lines
+}
+
+/// How many answers to a workload's WHATSATs were stale, and by how much.
+fn stale_answers(stale: &Staleness) -> String {
+    format!(
+        "  {} of {} stale: behind by {} (50 %), {} (90 %), {} (99 %), {} (longest)",
+        show::grouped(stale.stale),
+        show::count(stale.reads, "WHATSAT answer"),
+        show::delay(stale.p50),
+        show::delay(stale.p90),
+        show::delay(stale.p99),
+        show::delay(stale.longest),
+    )
 }
 
 /// All updates except those of workloads, which are summarised.

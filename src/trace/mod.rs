@@ -4,10 +4,12 @@
 //! {"trace":"header", …}        what ran: herd, latencies, seed, tick, epoch, versions
 //! {"trace":"event", …}         what happened, in order
 //! {"trace":"update", …}        how each update that a client sent spread
+//! {"trace":"staleness", …}     how many answers to a workload were stale, and by how much, if any was
 //! {"trace":"expectation", …}   what was expected, the outcome, and whether it passed
 //! {"trace":"verdict", …}
 //! ```
 
+pub mod clients;
 pub(crate) mod faults;
 pub mod fingerprint;
 pub mod invariants;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::diag::Source;
 use crate::herd::Herd;
 use crate::journal::{Event, EventId};
+use clients::staleness::{Staleness, staleness};
 use invariants::Invariant;
 use propagation::Propagation;
 
@@ -194,6 +197,7 @@ enum Line {
     Header(Header),
     Event(Event),
     Update(Propagation),
+    Staleness(Staleness),
     Expectation(Judgement),
     Verdict(Verdict),
 }
@@ -325,6 +329,9 @@ impl Trace {
         for update in &self.updates {
             write_line(&mut text, &Line::Update(update.clone()));
         }
+        for staleness in staleness(self) {
+            write_line(&mut text, &Line::Staleness(staleness));
+        }
         for judgement in &self.judgements {
             write_line(&mut text, &Line::Expectation(judgement.clone()));
         }
@@ -349,6 +356,8 @@ impl Trace {
                 (Line::Header(header), None) => current = Some(Self::begun(header)?),
                 (Line::Event(event), Some(trace)) => trace.push(event)?,
                 (Line::Update(update), Some(trace)) => trace.updates.push(update),
+                // It follows from the events.
+                (Line::Staleness(_), Some(_)) => {}
                 (Line::Expectation(judgement), Some(trace)) => trace.judgements.push(judgement),
                 (Line::Verdict(verdict), Some(trace)) if verdict == trace.verdict() => {
                     done.extend(current.take());

@@ -649,10 +649,20 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
         Invariant::AnswersAsOfTheirLine,
         "no server heard an IAMAT or a WHATSAT".to_owned(),
     );
-    assert_eq!(idle(told), std::slice::from_ref(&unstopped));
+    let unqueried = [
+        Invariant::ToldAsSent,
+        Invariant::ReadYourWrites,
+        Invariant::MonotonicReads,
+        Invariant::ConvergentReads,
+    ];
+    let unqueried = unqueried.map(|it| (it, "no client sent a WHATSAT".to_owned()));
+    let mut all = vec![unstopped.clone()];
+    all.extend(unqueried.clone());
+    assert_eq!(idle(told), all);
     let mut all = vec![unheard.clone(), skewless.clone()];
     all.extend(untold.clone());
     all.push(unstopped.clone());
+    all.extend(unqueried.clone());
     assert_eq!(idle(asked), all);
     let unasked = (
         Invariant::AnsweredOnceInOrder,
@@ -663,6 +673,9 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
     all.extend(untold);
     all.push(unstopped);
     all.push((Invariant::NothingWaits, why));
+    let unsent = "no client sent a line".to_owned();
+    all.push((Invariant::AnswersOfTheirKind, unsent));
+    all.extend(unqueried);
     assert_eq!(idle(quiet), all);
 }
 

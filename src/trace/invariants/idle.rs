@@ -14,7 +14,9 @@ impl Invariant {
         let happens = |it: &dyn Fn(&Event) -> bool| run.events.iter().any(it);
         let is_asked = || happens(&|event| is_line_of_client(event));
         let (is_idle, why) = match self {
-            Self::AnsweredOnceInOrder => (!is_asked(), "no client sent a line"),
+            Self::AnsweredOnceInOrder | Self::AnswersOfTheirKind => {
+                (!is_asked(), "no client sent a line")
+            }
             Self::AnswersAsOfTheirLine => {
                 let is_told = |event: &Event| command(event).is_some();
                 (!happens(&is_told), "no server heard an IAMAT or a WHATSAT")
@@ -45,6 +47,10 @@ impl Invariant {
                 let why = "no client sent a line, and no link had to be up at the end";
                 (!(is_asked() || run.until_quiet && has_pair(run)), why)
             }
+            Self::ToldAsSent
+            | Self::ReadYourWrites
+            | Self::MonotonicReads
+            | Self::ConvergentReads => (!happens(&is_query), "no client sent a WHATSAT"),
         };
         is_idle.then_some(why)
     }
@@ -55,6 +61,15 @@ fn is_line_of_client(event: &Event) -> bool {
         (&event.who, &event.what),
         (Actor::Client(_), EventKind::LineOut { .. })
     )
+}
+
+fn is_query(event: &Event) -> bool {
+    match (&event.who, &event.what) {
+        (Actor::Client(_), EventKind::LineOut { line, .. }) => {
+            matches!(ClientLine::parse(&line.0), Ok(ClientLine::Whatsat { .. }))
+        }
+        _ => false,
+    }
 }
 
 /// The command that a server receives, if the line is a valid one of a client. A line between

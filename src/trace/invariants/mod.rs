@@ -27,6 +27,7 @@ use crate::herd::Herd;
 use crate::journal::{Event, EventId};
 use crate::protocol::escape;
 use crate::trace::Header;
+use crate::trace::clients::{self, Accusation};
 
 /// A property that must hold in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,6 +63,17 @@ pub enum Invariant {
     /// At the end no client waits, and if the run ends by itself, every link between running
     /// servers is up and synchronised.
     NothingWaits,
+    /// By what clients sent and received alone: each answer is of the kind that its line asks for.
+    AnswersOfTheirKind,
+    /// By the same: what a client is told of another was sent by a client to the server that it
+    /// names.
+    ToldAsSent,
+    /// By the same: after a server has answered an IAMAT, it tells nothing older.
+    ReadYourWrites,
+    /// By the same: after a server has answered a WHATSAT, it tells nothing older.
+    MonotonicReads,
+    /// By the same: servers that are asked when everybody is at rest tell the same.
+    ConvergentReads,
 }
 
 /// The part of a run that invariants depend on.
@@ -121,7 +133,7 @@ pub struct UnknownInvariant(pub String);
 
 impl Invariant {
     /// All invariants, in order of evaluation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::AnsweredOnceInOrder,
         Self::AnswersAsOfTheirLine,
         Self::SkewIsRight,
@@ -132,6 +144,11 @@ impl Invariant {
         Self::GracefulStopLosesNothing,
         Self::Agreement,
         Self::NothingWaits,
+        Self::AnswersOfTheirKind,
+        Self::ToldAsSent,
+        Self::ReadYourWrites,
+        Self::MonotonicReads,
+        Self::ConvergentReads,
     ];
 
     /// The invariant's name in scenarios and reports.
@@ -147,6 +164,11 @@ impl Invariant {
             Self::GracefulStopLosesNothing => "graceful-stop-loses-nothing",
             Self::Agreement => "agreement",
             Self::NothingWaits => "nothing-waits",
+            Self::AnswersOfTheirKind => "answers-of-their-kind",
+            Self::ToldAsSent => "told-as-sent",
+            Self::ReadYourWrites => "read-your-writes",
+            Self::MonotonicReads => "monotonic-reads",
+            Self::ConvergentReads => "convergent-reads",
         }
     }
 
@@ -177,6 +199,13 @@ impl Invariant {
                 "at the end, servers that can reach each other hold the same records"
             }
             Self::NothingWaits => "at the end, no client waits and no link is down or behind",
+            Self::AnswersOfTheirKind => {
+                "clients receive the kind of answer that their line asks for"
+            }
+            Self::ToldAsSent => "clients are told only what a client sent to the server named",
+            Self::ReadYourWrites => "after an answered IAMAT a server tells nothing older",
+            Self::MonotonicReads => "after an answered WHATSAT a server tells nothing older",
+            Self::ConvergentReads => "at rest, all servers tell clients the same",
         }
     }
 
@@ -196,6 +225,14 @@ impl Invariant {
             Self::GracefulStopLosesNothing => stop::graceful_stop_loses_nothing(run),
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
+            Self::AnswersOfTheirKind => by_clients(clients::answers_of_their_kind(run.events)),
+            Self::ToldAsSent => by_clients(clients::told_as_sent(run.events)),
+            Self::ReadYourWrites => by_clients(clients::read_your_writes(run.events)),
+            Self::MonotonicReads => by_clients(clients::monotonic_reads(run.events)),
+            Self::ConvergentReads => {
+                let is_whole = run.until_quiet && run.herd.is_connected();
+                by_clients(clients::convergent_reads(run.events, is_whole))
+            }
         };
         let violations = found.into_iter().map(|Finding { what, events }| Violation {
             invariant: self,
@@ -247,6 +284,14 @@ impl Finding {
             events: events.into_iter().map(|event| event.id).collect(),
         }
     }
+}
+
+/// The accusations of the second judge, as findings like any other.
+fn by_clients(accusations: Vec<Accusation>) -> Vec<Finding> {
+    let findings = accusations
+        .into_iter()
+        .map(|Accusation { what, events }| Finding { what, events });
+    findings.collect()
 }
 
 /// As much of a line as a report has room for.

@@ -1,0 +1,164 @@
+//! What clients sent, to whom, and what they were answered, in the order in which it happened.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::lines::{Line, Told};
+use crate::journal::{Actor, ConnId, Event, EventId, EventKind, Ignored, PeerRole};
+
+/// A line of a client, and the answer to it if one came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange<'a> {
+    pub(super) client: &'a str,
+    pub(super) server: &'a str,
+    /// Which run of the server, from 1. A connection is with one run: it does not outlive that.
+    pub(super) run: u32,
+    pub(super) conn: ConnId,
+    pub(super) sent: &'a Event,
+    pub(super) text: &'a [u8],
+    pub(super) line: Line<'a>,
+    pub(super) answer: Option<Answer<'a>>,
+}
+
+/// An answer, as its client received it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) event: &'a Event,
+    pub(super) text: &'a [u8],
+    /// The record in it, unless it is a refusal.
+    pub(super) told: Option<Told<'a>>,
+}
+
+/// Something that happened to an exchange, by its index, or to a client's record.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moment<'a> {
+    Sent(usize),
+    Answered(usize),
+    /// A server no longer holds what it was told of this client: an operator had it forgotten, or
+    /// its time to live was over. From then on nothing is claimed of the order of its records, as
+    /// only servers know which of them are from before.
+    Lost(&'a [u8]),
+}
+
+/// All exchanges of a run, and in which order they happened.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges<'a> {
+    pub(super) all: Vec<Exchange<'a>>,
+    pub(super) moments: Vec<Moment<'a>>,
+}
+
+/// A client's connection that is open.
+struct Open<'a> {
+    server: &'a str,
+    run: u32,
+    /// The exchanges without an answer, in the order of their lines.
+    waiting: VecDeque<usize>,
+    /// Whether the next answer belongs to the first of them. Not so once the client gave a line up,
+    /// as what still arrives is not divided into answers then.
+    in_step: bool,
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    found: Exchanges<'a>,
+    open: BTreeMap<ConnId, Open<'a>>,
+    runs: BTreeMap<&'a str, u32>,
+    /// The connection of each line.
+    conns: BTreeMap<EventId, ConnId>,
+}
+
+impl<'a> Exchanges<'a> {
+    pub(super) fn of(events: &'a [Event]) -> Self {
+        let mut reader = Reader::default();
+        for event in events {
+            match &event.who {
+                Actor::Client(client) => reader.at_client(client, event),
+                Actor::Server(server) => reader.at_server(server, event),
+                Actor::Network | Actor::Places => {}
+            }
+        }
+        reader.found
+    }
+
+    /// All exchanges that were answered, with their answers.
+    pub(super) fn answered(&self) -> impl Iterator<Item = (&Exchange<'a>, Answer<'a>)> {
+        (self.all.iter()).filter_map(|exchange| Some((exchange, exchange.answer?)))
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn at_server(&mut self, server: &'a str, event: &'a Event) {
+        match &event.what {
+            EventKind::Started { .. } => *self.runs.entry(server).or_default() += 1,
+            EventKind::Forgotten { record, .. }
+            | EventKind::Expired { record }
+            | EventKind::Ignored {
+                record,
+                why: Ignored::Expired,
+                ..
+            } => self.found.moments.push(Moment::Lost(&record.client.0)),
+            _ => {}
+        }
+    }
+
+    fn at_client(&mut self, client: &'a str, event: &'a Event) {
+        match &event.what {
+            EventKind::Opened {
+                conn,
+                with: PeerRole::Server(server),
+                ..
+            } => {
+                let open = Open {
+                    server,
+                    run: self.runs.get(&**server).copied().unwrap_or_default(),
+                    waiting: VecDeque::new(),
+                    in_step: true,
+                };
+                self.open.insert(*conn, open);
+            }
+            EventKind::LineOut { conn, line } => self.sends(client, *conn, event, &line.0),
+            EventKind::LineIn { conn, line } => self.receives(*conn, event, &line.0),
+            EventKind::Unanswered { .. } => {
+                let conn = event.cause.and_then(|line| self.conns.get(&line));
+                if let Some(open) = conn.and_then(|conn| self.open.get_mut(conn)) {
+                    open.in_step = false;
+                }
+            }
+            EventKind::Closed { conn, .. } => {
+                self.open.remove(conn);
+            }
+            _ => {}
+        }
+    }
+
+    fn sends(&mut self, client: &'a str, conn: ConnId, sent: &'a Event, text: &'a [u8]) {
+        let Some(open) = self.open.get_mut(&conn) else {
+            return;
+        };
+        // What a scenario writes as one line may be several.
+        open.in_step &= !text.contains(&b'\n');
+        let number = self.found.all.len();
+        open.waiting.push_back(number);
+        self.conns.insert(sent.id, conn);
+        self.found.moments.push(Moment::Sent(number));
+        self.found.all.push(Exchange {
+            client,
+            server: open.server,
+            run: open.run,
+            conn,
+            sent,
+            text,
+            line: Line::read(text),
+            answer: None,
+        });
+    }
+
+    fn receives(&mut self, conn: ConnId, event: &'a Event, text: &'a [u8]) {
+        let open = self.open.get_mut(&conn).filter(|open| open.in_step);
+        let Some(number) = open.and_then(|open| open.waiting.pop_front()) else {
+            return;
+        };
+        let told = Told::read(text);
+        self.found.all[number].answer = Some(Answer { event, text, told });
+        self.found.moments.push(Moment::Answered(number));
+    }
+}
