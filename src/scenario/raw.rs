@@ -69,7 +69,7 @@ pub(super) struct RawScenario {
     /// Invariants that need not hold in this run, which all others must: a name or a list of
     /// `answered-once-in-order`, `answers-as-of-their-line`, `skew-is-right`, `never-back-in-time`,
     /// `nothing-invented`, `sends-bounded`, `links-fail-for-a-reason`,
-    /// `graceful-stop-loses-nothing`, `agreement`, `nothing-waits`,
+    /// `graceful-stop-loses-nothing`, `agreement`, `nothing-waits`, `reconciliation-bounded`,
     /// `answers-of-their-kind`, `told-as-sent`, `read-your-writes`,
     /// `monotonic-reads` and `convergent-reads`.
     pub(super) without: Option<OneOrMany>,

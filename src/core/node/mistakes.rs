@@ -95,6 +95,8 @@ pub(crate) enum Mistake {
     EndsItsSuccessor,
     /// A neighbour's run counts as alive by its greeting alone.
     BelievesGreetings,
+    /// Set reconciliation begins although both ends hold the same.
+    ComparesTheSame,
 }
 
 /// The number of records that an answer to a `WANT` has with `Mistake::AnswersFewWants`.

@@ -121,7 +121,8 @@ impl Node {
     /// Roots that differ once may differ by updates in flight; if they differ twice in a row, a
     /// record is lost.
     fn hear_root(&mut self, neighbour: NeighbourId, theirs: Summary, heard: EventId) {
-        let differs = theirs != self.summary(Prefix::ROOT);
+        let differs =
+            theirs != self.summary(Prefix::ROOT) || self.mistakes.makes(Mistake::ComparesTheSame);
         let Some(link) = &mut self.links[neighbour.0] else {
             return;
         };

@@ -246,6 +246,11 @@ impl Mutant {
             "believed-greeting",
             "a run counts as alive by its greeting alone",
         ),
+        mutant(
+            Mistake::ComparesTheSame,
+            "needless-rounds",
+            "set reconciliation begins although both ends hold the same",
+        ),
     ];
 
     /// The mutant's name on the command line and in tables.

@@ -47,6 +47,10 @@ impl Invariant {
                 let why = "no client sent a line, and no link had to be up at the end";
                 (!(is_asked() || run.until_quiet && has_pair(run)), why)
             }
+            Self::ReconciliationBounded => {
+                let is_up = |event: &Event| matches!(event.what, EventKind::LinkUp { .. });
+                (!happens(&is_up), "no link was up")
+            }
             Self::ToldAsSent
             | Self::ReadYourWrites
             | Self::MonotonicReads

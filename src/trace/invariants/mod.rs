@@ -9,6 +9,7 @@ mod ending;
 mod idle;
 mod links;
 mod records;
+mod rounds;
 mod sends;
 mod skew;
 mod stop;
@@ -63,6 +64,8 @@ pub enum Invariant {
     /// At the end no client waits, and if the run ends by itself, every link between running
     /// servers is up and synchronised.
     NothingWaits,
+    /// Set reconciliation begins for a reason, and sends what was asked for once for each round.
+    ReconciliationBounded,
     /// By what clients sent and received alone: each answer is of the kind that its line asks for.
     AnswersOfTheirKind,
     /// By the same: what a client is told of another was sent by a client to the server that it
@@ -133,7 +136,7 @@ pub struct UnknownInvariant(pub String);
 
 impl Invariant {
     /// All invariants, in order of evaluation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AnsweredOnceInOrder,
         Self::AnswersAsOfTheirLine,
         Self::SkewIsRight,
@@ -144,6 +147,7 @@ impl Invariant {
         Self::GracefulStopLosesNothing,
         Self::Agreement,
         Self::NothingWaits,
+        Self::ReconciliationBounded,
         Self::AnswersOfTheirKind,
         Self::ToldAsSent,
         Self::ReadYourWrites,
@@ -164,6 +168,7 @@ impl Invariant {
             Self::GracefulStopLosesNothing => "graceful-stop-loses-nothing",
             Self::Agreement => "agreement",
             Self::NothingWaits => "nothing-waits",
+            Self::ReconciliationBounded => "reconciliation-bounded",
             Self::AnswersOfTheirKind => "answers-of-their-kind",
             Self::ToldAsSent => "told-as-sent",
             Self::ReadYourWrites => "read-your-writes",
@@ -199,6 +204,9 @@ impl Invariant {
                 "at the end, servers that can reach each other hold the same records"
             }
             Self::NothingWaits => "at the end, no client waits and no link is down or behind",
+            Self::ReconciliationBounded => {
+                "set reconciliation begins for a reason and sends nothing again in a round"
+            }
             Self::AnswersOfTheirKind => {
                 "clients receive the kind of answer that their line asks for"
             }
@@ -225,6 +233,7 @@ impl Invariant {
             Self::GracefulStopLosesNothing => stop::graceful_stop_loses_nothing(run),
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
+            Self::ReconciliationBounded => rounds::reconciliation_bounded(run),
             Self::AnswersOfTheirKind => by_clients(clients::answers_of_their_kind(run.events)),
             Self::ToldAsSent => by_clients(clients::told_as_sent(run.events)),
             Self::ReadYourWrites => by_clients(clients::read_your_writes(run.events)),

@@ -71,7 +71,7 @@ fn came_from(held: &Event, neighbour: &str, text: &[u8]) -> bool {
 }
 
 /// Whether `sent` answers a line of the set reconciliation that came by the same link.
-fn was_asked_for(run: &Run<'_>, sent: &Event, conn: ConnId) -> bool {
+pub(super) fn was_asked_for(run: &Run<'_>, sent: &Event, conn: ConnId) -> bool {
     let Some(cause) = run.cause_of(sent).filter(|cause| cause.who == sent.who) else {
         return false;
     };
