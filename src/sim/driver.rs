@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::census::Counters;
 use super::client::{self, Board, Job};
 use super::faults::Breaker;
 use super::google::{self, Causes, Google, PlacesObservation};
@@ -30,6 +31,7 @@ use crate::net::Net as _;
 use crate::scenario::{
     Action, Condition, Direction, Operation, Outcome, Party, Reload, Scenario, Upgrade,
 };
+use crate::trace::invariants::Census;
 use by_hand::ByHand;
 
 /// A run that is not quiet this long after its last step has failed.
@@ -58,6 +60,8 @@ pub(super) struct Execution {
     pub(super) lasted: Duration,
     /// What Places observed, if there was one.
     pub(super) places: Option<PlacesObservation>,
+    /// What each running server had under way when the run ended.
+    pub(super) census: Vec<Census>,
 }
 
 /// How a run ended.
@@ -91,11 +95,12 @@ pub(super) fn execute(
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
     faults.draw_from(scenario.seed, scenario.shuffle);
     let causes = Causes::default();
+    let counters = Counters::default();
     let processes = Processes::new(scenario);
     let servers = scenario.herd.ids().map(|id| {
         let net = faults.net(id.index());
         let causes = is_asked.then_some(&causes);
-        let shared = (&recorder, causes);
+        let shared = (&recorder, causes, &counters);
         let server = ServerProgram::new(scenario, id, (net, builds), shared, &processes);
         Box::new(move || Box::pin(server.clone().run()) as Running) as Program
     });
@@ -116,7 +121,7 @@ pub(super) fn execute(
     })?;
     let mut driver = Driver {
         scenario,
-        breaker: Breaker::new(scenario, machines.clone(), faults, recorder.clone()),
+        breaker: Breaker::new(scenario, machines.clone(), faults.clone(), recorder.clone()),
         todo: timeline(scenario, &machines),
         machines,
         world,
@@ -137,6 +142,7 @@ pub(super) fn execute(
     driver.breaker.finish();
     Ok(Some(Execution {
         lasted,
+        census: counters.census(&driver.machines, &faults),
         events: driver.recorder.take(),
         outcomes: driver.board.take(),
         still_waiting: driver.board.waiting(),

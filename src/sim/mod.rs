@@ -5,6 +5,7 @@
 //! scenario with the same seed gives the same bytes, in any process and on any machine. [`run`]
 //! checks this by running everything twice.
 
+mod census;
 mod chooser;
 mod client;
 mod driver;
@@ -206,7 +207,7 @@ impl Unjudged {
         if to_tell || scenario.expects.iter().any(is_about_ways) {
             follow_all(&mut trace);
         }
-        trace.header.needless = judge::needless(scenario, &mode, &trace);
+        trace.header.needless = judge::needless(scenario, &execution, &mode, &trace);
         trace.header.sometimes = judge::sometimes(scenario, &execution, &trace);
         trace.judgements = judge::judge(scenario, &execution, &mode, &trace);
         if trace.verdict().failed > 0 {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_lite::future::or;
 use tokio::sync::watch;
 
+use super::census::Counters;
 use super::google::{Causes, SimPlaces};
 use super::net::SimNet;
 use super::recorder::Recorder;
@@ -209,6 +210,7 @@ pub(super) struct ServerProgram {
     builds: Builds,
     recorder: Recorder,
     causes: Option<Causes>,
+    counters: Counters,
     /// How often it was started.
     boots: Arc<AtomicU64>,
     processes: Processes,
@@ -221,7 +223,7 @@ impl ServerProgram {
         scenario: &Scenario,
         id: ServerId,
         (net, builds): (SimNet, &Builds),
-        (recorder, causes): (&Recorder, Option<&Causes>),
+        (recorder, causes, counters): (&Recorder, Option<&Causes>, &Counters),
         processes: &Processes,
     ) -> Self {
         Self {
@@ -232,6 +234,7 @@ impl ServerProgram {
             builds: builds.clone(),
             recorder: recorder.clone(),
             causes: causes.cloned(),
+            counters: counters.clone(),
             boots: Arc::default(),
             processes: processes.clone(),
             reloads: reloads(scenario),
@@ -283,6 +286,7 @@ impl ServerProgram {
         let mut config = Config::new(herd, *id, derive(*seed, name, boot));
         (config.limits, config.timing) = (files.limits, files.timing);
         (config.node.neighbours, config.addresses) = files.neighbours.iter().cloned().unzip();
+        self.counters.begin(*id, config.counter.clone());
         let (stop, stopping) = watch::channel(false);
         let (reload, reloads) = watch::channel(files);
         let start = Start {

@@ -309,6 +309,14 @@ impl Link {
         Ok(())
     }
 
+    /// The number of lines and records that wait to be written, and that of queries without an
+    /// answer, to which a round under way counts.
+    pub(super) fn under_way(&self) -> (usize, usize) {
+        let waiting = self.words.len() + self.dirty.count();
+        let queries = self.round.open() + usize::from(self.round.is_active());
+        (waiting, queries)
+    }
+
     /// Heap bytes of the queues, by capacity.
     pub(super) fn heap(&self) -> usize {
         let words = self.words.capacity() * size_of::<(Word, Option<EventId>)>();

@@ -95,6 +95,10 @@ pub(crate) enum Mistake {
     EndsItsSuccessor,
     /// A neighbour's run counts as alive by its greeting alone.
     BelievesGreetings,
+    /// The task of a client's connection goes on for ever after the connection is closed.
+    KeepsTasks,
+    /// A look-up that is over still counts as one under way.
+    KeepsLookUps,
     /// Set reconciliation begins although both ends hold the same.
     ComparesTheSame,
 }

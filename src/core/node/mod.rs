@@ -368,6 +368,16 @@ impl Node {
         self.links[neighbour.0].as_ref().is_some_and(Link::has_work)
     }
 
+    /// The number of lines and records that wait for neighbours, and that of queries to them without
+    /// an answer, to which rounds of set reconciliation under way count. Both are 0 when the server
+    /// is quiet.
+    pub fn under_way(&self) -> (usize, usize) {
+        let links = self.links.iter().flatten().map(Link::under_way);
+        links.fold((0, 0), |(waiting, queries), (more, others)| {
+            (waiting + more, queries + others)
+        })
+    }
+
     /// Calls `wake` for each link that got something to write since the last call.
     pub fn take_ready(&mut self, mut wake: impl FnMut(NeighbourId)) {
         while let Some(neighbour) = self.ready.pop_first() {

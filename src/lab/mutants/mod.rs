@@ -247,6 +247,16 @@ impl Mutant {
             "a run counts as alive by its greeting alone",
         ),
         mutant(
+            Mistake::KeepsTasks,
+            "immortal-tasks",
+            "the task of a client's connection never ends",
+        ),
+        mutant(
+            Mistake::KeepsLookUps,
+            "immortal-look-ups",
+            "a look-up that is over still counts as one under way",
+        ),
+        mutant(
             Mistake::ComparesTheSame,
             "needless-rounds",
             "set reconciliation begins although both ends hold the same",

@@ -34,4 +34,8 @@ impl Places for Timed {
             body
         })
     }
+
+    fn background_tasks(&self) -> usize {
+        self.next.background_tasks()
+    }
 }

@@ -25,6 +25,11 @@ impl<Q: Clone + Ord, R: Clone> InFlight<Q, R> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many requests are in flight.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// A receiver of the response to `query`. If no such request is in flight, `begin` begins one,
     /// which must [`end`](Self::end).
     pub(super) fn join(&self, query: &Q, begin: impl FnOnce(Sender<R>)) -> Receiver<R> {

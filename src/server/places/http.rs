@@ -164,6 +164,11 @@ impl<N: Net> Places for HttpPlaces<N> {
             answer.body
         })
     }
+
+    fn background_tasks(&self) -> usize {
+        // One for each request in flight, and hyper's that looks after idle connections.
+        self.asker.under_way.count() + 1
+    }
 }
 
 impl<N: Net> Asker<N> {

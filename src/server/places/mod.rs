@@ -44,6 +44,12 @@ pub trait Places: Send + Sync {
         &'a self,
         look_up: &'a LookUp,
     ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>>;
+
+    /// The number of tasks that it has in the background, besides one for each of its connections.
+    /// By default there are none. The simulator checks that a quiet server has no others.
+    fn background_tasks(&self) -> usize {
+        0
+    }
 }
 
 /// Answers every look-up with the same body.
@@ -95,6 +101,11 @@ impl Places for Replaceable {
     ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>> {
         let places = Arc::clone(&*self.0.read().unwrap_or_else(PoisonError::into_inner));
         Box::pin(async move { places.nearby(look_up).await })
+    }
+
+    fn background_tasks(&self) -> usize {
+        let places = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        places.background_tasks()
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) async fn serve_client<N: Net>(
     let (mut reader, mut writer) = tokio::io::split(stream);
     shared.last_words(&why, &mut reader, &mut writer).await;
     shared.closed(conn, why.into());
+    if shared.config.mistake.makes(Mistake::KeepsTasks) {
+        pending::<()>().await;
+    }
 }
 
 /// Completes the client's handshake, if TLS is used.
@@ -411,7 +414,9 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
         .journal
         .record(Some(look_up.asked_by), EventKind::LookUp { client });
     look_up.asked_by = cause;
+    let under_way = shared.look_ups.begin();
     async move {
+        let counted = under_way;
         let body = shared.places.nearby(&look_up).await;
         if shared.config.mistake.makes(Mistake::AnswersWithTheLatest)
             && let Some((latest, _)) = shared.state().node.record(&look_up.client)
@@ -421,6 +426,9 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
         let mut text = look_up.at_line;
         text.extend_from_slice(&body);
         text.extend_from_slice(b"\n\n");
+        if shared.config.mistake.makes(Mistake::KeepsLookUps) {
+            std::mem::forget(counted);
+        }
         Answer { cause, text }
     }
 }

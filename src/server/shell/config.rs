@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng as _};
 
+use super::Counter;
 use crate::herd::{Address, Herd, ServerId};
 use crate::node::mistakes::Made;
 use crate::node::{Keep, Neighbour, NodeConfig, SyncBounds};
@@ -28,6 +29,8 @@ pub struct Config {
     pub clients_on: Option<tokio::runtime::Handle>,
     /// What it does wrong: nothing, but where a test wants it to.
     pub(crate) mistake: Made,
+    /// Counts what it has under way while it runs.
+    pub(crate) counter: Counter,
     /// Where its jitter comes from.
     seed: u64,
 }
@@ -115,6 +118,7 @@ impl Config {
             limits: Limits::default(),
             clients_on: None,
             mistake: Made::NONE,
+            counter: Counter::default(),
             seed: rng.next_u64(),
         }
     }

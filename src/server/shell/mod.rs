@@ -5,6 +5,7 @@
 //! Node is behind a lock that is never held over an await.
 
 mod accept;
+mod census;
 mod client;
 mod config;
 mod dial;
@@ -46,6 +47,9 @@ use crate::places::Places;
 use crate::sync::{FairMutex, FairMutexGuard, Mutex, Notify};
 
 pub use crate::timing::Timing;
+pub use census::Census;
+pub(crate) use census::Counter;
+use census::LookUpCount;
 pub use config::{Config, Limits, neighbours};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
@@ -173,6 +177,8 @@ struct Shared<N: Net> {
     gate: Gate,
     /// The rate limits of clients' addresses.
     addresses: Addresses,
+    /// The number of look-ups under way.
+    look_ups: LookUpCount,
     /// Stops the server's clients.
     stop: Signal,
     /// Stops the links. It follows after all clients have ended, so that neighbours get the last
@@ -216,6 +222,11 @@ impl<N: Net> Shared<N> {
     /// progress.
     fn is_watched(&self) -> bool {
         self.told == Told::All
+    }
+
+    /// Whether a task removes expired records: if there is a time to live, or one can be set.
+    fn has_retention(&self) -> bool {
+        self.told != Told::Nothing || self.limits().keep.time_to_live.is_some()
     }
 
     /// The current limits.
@@ -408,6 +419,7 @@ fn share<N: Net>(
         rng: Mutex::new(config.rng()),
         gate: Gate::default(),
         addresses: Addresses::default(),
+        look_ups: LookUpCount::default(),
         config,
         tuning,
         pulse,
@@ -418,6 +430,7 @@ fn share<N: Net>(
         stop: Signal::default(),
         stop_links: Signal::default(),
     });
+    shared.config.counter.count(&shared);
     (shared, handle)
 }
 
@@ -442,7 +455,7 @@ async fn run<N: Net>(
     };
     let peers = accept::peers(Arc::clone(&shared), listeners.peers);
     tasks.spawn(shared.net.task(peers));
-    if shared.told != Told::Nothing || shared.limits().keep.time_to_live.is_some() {
+    if shared.has_retention() {
         tasks.spawn(shared.net.task(forget(Arc::clone(&shared))));
     }
     let mut told = pin!(async {

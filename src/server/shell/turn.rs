@@ -47,6 +47,13 @@ impl Default for Gate {
     }
 }
 
+impl Gate {
+    /// The number of connections beyond their share that are ready.
+    pub(super) fn taken(&self) -> usize {
+        GREEDY_AT_A_TIME - self.0.available_permits()
+    }
+}
+
 /// The work that a connection has caused.
 #[derive(Debug)]
 pub(super) struct Turn {

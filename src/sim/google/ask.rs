@@ -51,4 +51,8 @@ impl Places for SimPlaces {
             answer
         })
     }
+
+    fn background_tasks(&self) -> usize {
+        self.http.background_tasks()
+    }
 }

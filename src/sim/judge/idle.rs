@@ -1,14 +1,20 @@
 //! What proves nothing: a run in which nothing was put to the test that a scenario is about.
 
+use super::super::driver::Execution;
 use super::super::{Mode, WorldKind};
 use super::Judge;
 use crate::journal::{Event, EventKind};
 use crate::scenario::{Action, Scenario, failed, nanos};
-use crate::trace::invariants::{Invariant, Patience, Run};
+use crate::trace::invariants::{Census, Invariant, Patience, Run};
 use crate::trace::{Judgement, Trace};
 
 /// A run as its invariants look at it.
-pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace, by_hand: bool) -> Run<'a> {
+pub(super) fn run<'a>(
+    scenario: &'a Scenario,
+    trace: &'a Trace,
+    census: &'a [Census],
+    by_hand: bool,
+) -> Run<'a> {
     let world = trace.header.world.parse().ok();
     let patience = Patience {
         heartbeat: nanos(scenario.timing.heartbeat),
@@ -21,12 +27,27 @@ pub(super) fn run<'a>(scenario: &'a Scenario, trace: &'a Trace, by_hand: bool) -
         events: &trace.events,
         until_quiet: scenario.end.is_none(),
         patience: (!by_hand).then_some(patience),
+        census,
+    }
+}
+
+/// What was counted at the end. If the run did not end well, what is left then is no fault of it.
+pub(super) fn census_of(execution: &Execution) -> &[Census] {
+    if execution.ended_well {
+        &execution.census
+    } else {
+        &[]
     }
 }
 
 /// The invariants that are switched off and passed all the same.
-pub(in crate::sim) fn needless(scenario: &Scenario, mode: &Mode, trace: &Trace) -> Vec<Invariant> {
-    let run = run(scenario, trace, mode.is_by_hand());
+pub(in crate::sim) fn needless(
+    scenario: &Scenario,
+    execution: &Execution,
+    mode: &Mode,
+    trace: &Trace,
+) -> Vec<Invariant> {
+    let run = run(scenario, trace, census_of(execution), mode.is_by_hand());
     let held = |invariant: &Invariant| invariant.violations(&run).is_empty();
     scenario.without.iter().copied().filter(held).collect()
 }

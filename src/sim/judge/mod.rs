@@ -18,7 +18,7 @@ use crate::scenario::{
     Action, ClientStep, Expect, Failure, LineId, Mismatch, Observed, Outcome, Scenario, compare,
     failed, judge_workloads,
 };
-use crate::trace::invariants::Invariant;
+use crate::trace::invariants::{Census, Invariant};
 use crate::trace::network::Network;
 use crate::trace::{Judgement, Sometimes, Trace};
 use crate::units::format_duration;
@@ -44,6 +44,7 @@ pub(super) fn judge(
     let judge = Judge {
         run: Observed::new(scenario, trace, execution.lasted, &execution.outcomes),
         by_hand: mode.is_by_hand(),
+        census: idle::census_of(execution),
     };
     let mut judgements = judge.replies();
     judgements.extend(judge_workloads(&judge.run));
@@ -108,6 +109,7 @@ struct Judge<'a> {
     run: Observed<'a>,
     /// Choices decided on the order of messages.
     by_hand: bool,
+    census: &'a [Census],
 }
 
 impl<'a> Deref for Judge<'a> {
@@ -280,7 +282,7 @@ impl Judge<'_> {
 
     /// Whether `invariant` passed; if not, its first violations.
     fn invariant(&self, invariant: Invariant) -> Judgement {
-        let run = idle::run(self.scenario, self.trace, self.by_hand);
+        let run = idle::run(self.scenario, self.trace, self.census, self.by_hand);
         let violations = invariant.violations(&run);
         let place = self.said_of(invariant);
         // What a scenario is about must have been put to the test.

@@ -55,12 +55,25 @@ pub(super) struct Gated<F> {
 impl<F: Future> Gated<F> {
     pub(super) fn new(task: F, machine: Machine, faults: Faults) -> Self {
         let task = Box::pin(task);
-        let life = faults.inner().machines[machine].life;
+        let life = {
+            let state = &mut faults.inner().machines[machine];
+            state.tasks += 1;
+            state.life
+        };
         Self {
             task,
             machine,
             life,
             faults,
+        }
+    }
+}
+
+impl<F> Drop for Gated<F> {
+    fn drop(&mut self) {
+        let state = &mut self.faults.inner().machines[self.machine];
+        if state.life == self.life {
+            state.tasks -= 1;
         }
     }
 }

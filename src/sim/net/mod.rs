@@ -65,6 +65,8 @@ struct State {
     frozen: bool,
     /// The tasks that were woken while the machine was frozen.
     waiting: Vec<Waker>,
+    /// The number of tasks of the machine's present life.
+    tasks: usize,
     refusing: bool,
     /// How often the machine was reset. Tasks of an earlier life never run again, however late they are dropped.
     life: u64,
@@ -206,6 +208,18 @@ impl Faults {
             .count() as u64
     }
 
+    /// The number of a machine's tasks.
+    pub(super) fn tasks(&self, machine: Machine) -> usize {
+        self.inner().machines[machine].tasks
+    }
+
+    /// The number of a machine's streams to `other`, or to all others but that.
+    pub(super) fn streams(&self, machine: Machine, is_counted: impl Fn(Machine) -> bool) -> usize {
+        let inner = self.inner();
+        let own = inner.streams.values().filter(|open| open.me == machine);
+        own.filter(|open| is_counted(open.other)).count()
+    }
+
     pub(super) fn freeze(&self, machine: Machine, frozen: bool) {
         let mut inner = self.inner();
         let state = &mut inner.machines[machine];
@@ -250,6 +264,7 @@ impl Faults {
         let mut inner = self.inner();
         let state = &mut inner.machines[machine];
         state.life += 1;
+        state.tasks = 0;
         state.frozen = false;
         state.refusing = false;
         state.waiting.clear();

@@ -7,6 +7,7 @@
 mod answers;
 mod ending;
 mod idle;
+mod left;
 mod links;
 mod records;
 mod rounds;
@@ -29,6 +30,8 @@ use crate::journal::{Event, EventId};
 use crate::protocol::escape;
 use crate::trace::Header;
 use crate::trace::clients::{self, Accusation};
+
+pub use left::{Census, OwnCensus};
 
 /// A property that must hold in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,6 +69,8 @@ pub enum Invariant {
     NothingWaits,
     /// Set reconciliation begins for a reason, and sends what was asked for once for each round.
     ReconciliationBounded,
+    /// At a quiet end, servers have no task, stream, query or queue that they had not before.
+    NothingIsLeft,
     /// By what clients sent and received alone: each answer is of the kind that its line asks for.
     AnswersOfTheirKind,
     /// By the same: what a client is told of another was sent by a client to the server that it
@@ -94,6 +99,9 @@ pub struct Run<'a> {
     /// The deadlines of servers; `None` if the order of messages was chosen by hand, so that each
     /// was in flight for as long as that took.
     pub patience: Option<Patience>,
+    /// What the harness counted at each server when the run ended; empty if it did not, as for a
+    /// trace that was read.
+    pub census: &'a [Census],
 }
 
 /// How long a server waits for a neighbour, in nanoseconds.
@@ -136,7 +144,7 @@ pub struct UnknownInvariant(pub String);
 
 impl Invariant {
     /// All invariants, in order of evaluation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AnsweredOnceInOrder,
         Self::AnswersAsOfTheirLine,
         Self::SkewIsRight,
@@ -148,6 +156,7 @@ impl Invariant {
         Self::Agreement,
         Self::NothingWaits,
         Self::ReconciliationBounded,
+        Self::NothingIsLeft,
         Self::AnswersOfTheirKind,
         Self::ToldAsSent,
         Self::ReadYourWrites,
@@ -169,6 +178,7 @@ impl Invariant {
             Self::Agreement => "agreement",
             Self::NothingWaits => "nothing-waits",
             Self::ReconciliationBounded => "reconciliation-bounded",
+            Self::NothingIsLeft => "nothing-is-left",
             Self::AnswersOfTheirKind => "answers-of-their-kind",
             Self::ToldAsSent => "told-as-sent",
             Self::ReadYourWrites => "read-your-writes",
@@ -207,6 +217,9 @@ impl Invariant {
             Self::ReconciliationBounded => {
                 "set reconciliation begins for a reason and sends nothing again in a round"
             }
+            Self::NothingIsLeft => {
+                "at a quiet end, no server has a task, stream or queue more than before"
+            }
             Self::AnswersOfTheirKind => {
                 "clients receive the kind of answer that their line asks for"
             }
@@ -234,6 +247,7 @@ impl Invariant {
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
             Self::ReconciliationBounded => rounds::reconciliation_bounded(run),
+            Self::NothingIsLeft => left::nothing_is_left(run),
             Self::AnswersOfTheirKind => by_clients(clients::answers_of_their_kind(run.events)),
             Self::ToldAsSent => by_clients(clients::told_as_sent(run.events)),
             Self::ReadYourWrites => by_clients(clients::read_your_writes(run.events)),
