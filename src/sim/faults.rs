@@ -1,5 +1,7 @@
 //! Carries out a scenario's faults, and counts what each affects.
 
+mod herd_file;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -332,63 +334,6 @@ impl Breaker {
     pub(super) fn is(&self, condition: Condition, server: ServerId) -> bool {
         let kind = Kind::Host(condition, Party::Server(server));
         self.active.iter().any(|active| active.kind == kind)
-    }
-
-    /// Takes a link out of the herd file, or puts it back. `was_up` says whether it was up.
-    pub(super) fn unlink(&mut self, link: usize, was_up: bool, origin: Origin) {
-        let ways = self.ends(link);
-        let event = self.tell(Actor::Network, None, EventKind::LinkRemoved { ways });
-        self.begin(
-            origin,
-            event,
-            Kind::Unlinked(link),
-            Measure::Links(u64::from(was_up)),
-        );
-    }
-
-    /// Puts a link back into the herd file.
-    pub(super) fn relink(&mut self, link: usize) {
-        let begun = self.begun(|kind| *kind == Kind::Unlinked(link));
-        let ways = self.ends(link);
-        self.tell(Actor::Network, begun, EventKind::LinkRestored { ways });
-        self.end(|kind| *kind == Kind::Unlinked(link));
-    }
-
-    /// Whether a link is in no herd file.
-    pub(super) fn is_unlinked(&self, link: usize) -> bool {
-        self.active
-            .iter()
-            .any(|active| active.kind == Kind::Unlinked(link))
-    }
-
-    /// The two ends of a link, in both orders.
-    fn ends(&self, link: usize) -> Vec<(Name, Name)> {
-        let ends = self
-            .machines
-            .ends(link)
-            .map(|id| self.name(Party::Server(id)));
-        let [a, b] = ends;
-        vec![(a.clone(), b.clone()), (b, a)]
-    }
-
-    /// Tells that a server gets new settings.
-    pub(super) fn reload(&self, server: ServerId, settings: String) {
-        let settings = settings.into();
-        self.tell(
-            self.who(Party::Server(server)),
-            None,
-            EventKind::Reloaded { settings },
-        );
-    }
-
-    /// Tells that a server becomes another build.
-    pub(super) fn upgrade(&self, server: ServerId, build: &str) {
-        let build = build.to_owned().into();
-        self.tell(
-            self.who(Party::Server(server)),
-            None,
-            EventKind::Upgraded { build },
-        );
     }
 
     /// Resets the connections of these pairs.

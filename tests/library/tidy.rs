@@ -45,8 +45,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "files", "diag", "document", "herd", "journal", "protocol", "report", "seed", "timing",
-            "trace", "units",
+            "files", "diag", "document", "herd", "journal", "protocol", "report", "seed", "server",
+            "settings", "timing", "trace", "units",
         ],
     ),
     ("files", &[]),
@@ -315,8 +315,8 @@ fn imports_point_one_way() {
 const CIRCLES: &[(&str, &[&str], &str)] = &[(
     "src/scenario",
     &[
-        "broken", "builder", "expects", "faults", "fields", "forms", "order", "raw", "steps",
-        "updates", "validate", "write",
+        "broken", "builder", "expects", "faults", "fields", "forms", "order", "raw", "server",
+        "steps", "updates", "validate", "write",
     ],
     "each kind of fault, step and expectation declares, reads and writes itself with what all \
          kinds share (`fields`, `validate`, `write`), which names the kinds in turn",
