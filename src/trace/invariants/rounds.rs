@@ -24,8 +24,11 @@ struct Session<'a> {
     /// The rounds that each end began: digests of everything, said and heard.
     begun: u32,
     heard: u32,
-    /// The last two `ROOT`s that were heard, each by when it was sent, and how many there were.
-    roots: [Option<EventId>; 2],
+    /// By each `ROOT` that was heard: when the one before it was sent. What it causes may be written when later ones
+    /// are heard, since all that is there is read first.
+    roots: BTreeMap<EventId, EventId>,
+    /// When the last of them was sent, and how many there were.
+    last_root: Option<EventId>,
     root_count: u32,
     /// How often each update was sent because the neighbour's queries showed that it lacks it.
     given: BTreeMap<(Vec<u8>, u32), u32>,
@@ -107,7 +110,10 @@ impl<'a> Rounds<'a> {
         if is_whole_digest(line) {
             session.heard += 1;
         } else if line.starts_with(b"ROOT ") {
-            session.roots = [session.roots[1], event.cause];
+            if let Some(before) = session.last_root {
+                session.roots.insert(event.id, before);
+            }
+            session.last_root = event.cause;
             session.root_count += 1;
         }
     }
@@ -153,20 +159,14 @@ impl<'a> Rounds<'a> {
             self.found.push(Finding::new(what, [event]));
         }
         if let Some(peer) = session.peer
-            && self.is_by_root(event)
-            && let [Some(since), Some(_)] = session.roots
-            && self.are_same_since(server, peer, since)
+            && let Some(since) = event.cause.and_then(|cause| session.roots.get(&cause))
+            && self.are_same_since(server, peer, *since)
         {
             let what = format!(
                 "{server} begins a round with {peer}, and both have held the same since two roots"
             );
             self.found.push(Finding::new(what, [event]));
         }
-    }
-
-    fn is_by_root(&self, event: &Event) -> bool {
-        let cause = self.run.cause_of(event).map(|cause| &cause.what);
-        matches!(cause, Some(EventKind::LineIn { line, .. }) if line.0.starts_with(b"ROOT "))
     }
 
     /// Whether two servers hold the same records and have held them since before an event.

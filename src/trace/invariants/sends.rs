@@ -14,9 +14,8 @@ use crate::trace::state::LinkState;
 /// own clients told it once more, since it can't know what the neighbour holds.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
-    // By server and update: the first send of it over each link.
-    let mut sent: BTreeMap<(&str, Vec<u8>), BTreeMap<(ConnId, u32, bool), &Event>> =
-        BTreeMap::new();
+    // By server and update: the sends of it over each link.
+    let mut sent: BTreeMap<(&str, Vec<u8>), BTreeMap<(ConnId, u32), Vec<&Event>>> = BTreeMap::new();
     let mut stopping: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for event in run.events {
@@ -44,14 +43,16 @@ pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
         let leaves = stopping.contains(server)
             && stores.link_state(server, to) != Some(LinkState::Synchronised);
         let generation = update.record.generation();
-        let first = sent.entry((server, text.to_vec())).or_default();
-        let key = (*conn, generation, leaves);
-        if let Some(before) = first.get(&key) {
+        let links = sent.entry((server, text.to_vec())).or_default();
+        let before = links.entry((*conn, generation)).or_default();
+        let most = if leaves { 2 } else { 1 };
+        if let Some(last) = before.last()
+            && before.len() >= most
+        {
             let what = format!("{server} sends {} to {to} again over the same link", said());
-            found.push(Finding::new(what, [*before, event]));
-        } else {
-            first.insert(key, event);
+            found.push(Finding::new(what, [*last, event]));
         }
+        before.push(event);
         if let Some(held) = stores.get(server, update.record.id())
             && came_from(held, to, text)
             && !leaves
