@@ -48,10 +48,9 @@ impl Action {
                 return Some("repetitions some time apart");
             }
             Self::Client(client) if client.takes_time() => return Some("a client that waits"),
-            Self::Client(_) => return None,
+            Self::Client(_) | Self::Reload(_) => return None,
             Self::Workload(_) | Self::Drawn(_) => return Some("a workload"),
             Self::Random(_) => return Some("faults at random"),
-            Self::Reload(_) => return None,
             Self::Upgrade(_) => return Some("a graceful stop"),
             Self::Begin(fault) => fault.kind,
             Self::End(kind, _) => *kind,

@@ -142,6 +142,18 @@ struct Wrong {
     skewed: BTreeSet<String>,
 }
 
+impl Wrong {
+    /// Who is in this condition.
+    fn in_condition(&mut self, condition: Condition) -> &mut BTreeSet<String> {
+        match condition {
+            Condition::Dead | Condition::Unpowered => &mut self.down,
+            Condition::Stopped | Condition::Left => &mut self.stopped,
+            Condition::Frozen => &mut self.frozen,
+            Condition::Refusing => &mut self.refusing,
+        }
+    }
+}
+
 /// The conditions in force after each step and each later operation, from a simple count of the
 /// operations.
 fn counted(scenario: &Scenario) -> Vec<(Duration, Wrong)> {
@@ -237,6 +249,13 @@ impl<'a> Count<'a> {
         (self.name(a), self.name(b))
     }
 
+    /// The two ends of a link, in both orders.
+    fn ends(&self, link: usize) -> [(String, String); 2] {
+        let link = &self.scenario.herd.links()[link];
+        let (a, b) = self.both((Party::Server(link.a), Party::Server(link.b)));
+        [(a.clone(), b.clone()), (b, a)]
+    }
+
     fn operation(&mut self, due: &Due) {
         // A kill cancels the later operations of faults on its target.
         if let Some((begun, party)) = due.part_of
@@ -247,34 +266,17 @@ impl<'a> Count<'a> {
         match &due.operation {
             Operation::Set(condition, party) => {
                 let name = self.name(*party);
-                let set = match condition {
-                    Condition::Dead
-                    | Condition::Unpowered
-                    | Condition::Stopped
-                    | Condition::Left => {
-                        self.killed.insert(*party, due.at);
-                        self.wrong.frozen.remove(&name);
-                        self.wrong.refusing.remove(&name);
-                        if matches!(condition, Condition::Stopped | Condition::Left) {
-                            &mut self.wrong.stopped
-                        } else {
-                            &mut self.wrong.down
-                        }
-                    }
-                    Condition::Frozen => &mut self.wrong.frozen,
-                    Condition::Refusing => &mut self.wrong.refusing,
-                };
-                set.insert(name);
+                let kills = !matches!(condition, Condition::Frozen | Condition::Refusing);
+                if kills {
+                    self.killed.insert(*party, due.at);
+                    self.wrong.frozen.remove(&name);
+                    self.wrong.refusing.remove(&name);
+                }
+                self.wrong.in_condition(*condition).insert(name);
             }
             Operation::Clear(condition, party) => {
                 let name = self.name(*party);
-                let set = match condition {
-                    Condition::Dead | Condition::Unpowered => &mut self.wrong.down,
-                    Condition::Stopped | Condition::Left => &mut self.wrong.stopped,
-                    Condition::Frozen => &mut self.wrong.frozen,
-                    Condition::Refusing => &mut self.wrong.refusing,
-                };
-                set.remove(&name);
+                self.wrong.in_condition(*condition).remove(&name);
             }
             Operation::Cut(ways) => {
                 for way in ways {
@@ -302,15 +304,10 @@ impl<'a> Count<'a> {
                     }
                 }
             }
-            Operation::Unlink(at) | Operation::Relink(at) => {
-                let link = &self.scenario.herd.links()[*at];
-                let (a, b) = self.both((Party::Server(link.a), Party::Server(link.b)));
-                let pairs = [(a.clone(), b.clone()), (b, a)];
-                if matches!(due.operation, Operation::Unlink(_)) {
-                    self.wrong.unlinked.extend(pairs);
-                } else {
-                    self.wrong.unlinked.retain(|pair| !pairs.contains(pair));
-                }
+            Operation::Unlink(at) => self.wrong.unlinked.extend(self.ends(*at)),
+            Operation::Relink(at) => {
+                let ends = self.ends(*at);
+                self.wrong.unlinked.retain(|pair| !ends.contains(pair));
             }
             Operation::Impair(ways, impairment) => {
                 let kind = impairment.name();

@@ -8,14 +8,16 @@ use crate::journal::{ConnId, Event, EventKind, Source};
 use crate::protocol::peer::PeerLine;
 use crate::trace::state::LinkState;
 
+/// The sends of an update over each link, by the update's generation.
+type ByLink<'a> = BTreeMap<(ConnId, u32), Vec<&'a Event>>;
+
 /// Over each link, in each direction, the same update is sent at most once while the link is up,
 /// and never back to the neighbour that sent it. Records that a neighbour requested by set
 /// reconciliation do not count. A server that stops before a link is synchronised sends all that its
 /// own clients told it once more, since it can't know what the neighbour holds.
 pub(super) fn sends_bounded(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
-    // By server and update: the sends of it over each link.
-    let mut sent: BTreeMap<(&str, Vec<u8>), BTreeMap<(ConnId, u32), Vec<&Event>>> = BTreeMap::new();
+    let mut sent: BTreeMap<(&str, Vec<u8>), ByLink<'_>> = BTreeMap::new();
     let mut stopping: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for event in run.events {
