@@ -107,9 +107,9 @@ mod told {
     fn a_lock_that_is_dropped_shows_by_shuffling_alone() {
         let mutant: Mutant = "drops-the-lock".parse().expect("a mutant");
         let simulator = mutant.in_place_of_all(Simulator::default());
-        let breaks = |seed, shuffle| {
+        let breaks = |seed: u64, shuffle| {
             let mut scenario = files()["drops-the-lock"].clone();
-            (scenario.seed, scenario.shuffle) = (seed, shuffle);
+            (scenario.seed, scenario.shuffle) = (seed.into(), shuffle);
             simulator
                 .run_once(&scenario)
                 .expect("it runs")

@@ -172,7 +172,7 @@ fn beside(
         )));
     }
     let pairs = traces.into_iter().map(|trace| {
-        let again = scenario.clone().with_seed(trace.header.seed);
+        let again = scenario.clone().with_seed(trace.header.seed.clone());
         let again = if trace.header.swarm {
             again.swarmed()
         } else {

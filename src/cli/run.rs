@@ -9,7 +9,7 @@ use super::threads::Threads;
 use super::{Exit, Failure, annotations, outputs, painted, print, view};
 use crate::parallel::in_order;
 use crate::report::{self, Detail};
-use crate::scenario::Scenario;
+use crate::scenario::{Recipe, Scenario};
 use crate::sim::Simulator;
 use crate::trace::Trace;
 use crate::view::{Suite, junit};
@@ -40,9 +40,9 @@ pub(super) struct Args {
     /// folders named `herds` in a folder are skipped
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
-    /// Run with this seed instead of the scenario's
+    /// Run with this seed instead of the scenario's; `7,1250ms:99` draws from 99 from 1250 ms on
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Option<u64>,
+    seed: Option<Recipe>,
     /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
@@ -158,7 +158,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// A scenario with the seed and the faults that the command line asks for.
 fn as_wanted(scenario: Scenario, args: &Args) -> Scenario {
-    let mut scenario = match args.seed {
+    let mut scenario = match args.seed.clone() {
         Some(seed) => scenario.with_seed(seed),
         None => scenario,
     };

@@ -11,7 +11,7 @@ use super::scenarios::load_all;
 use super::{Exit, Failure, at_least_one, print};
 use crate::files;
 use crate::report;
-use crate::scenario::Scenario;
+use crate::scenario::{Recipe, Scenario};
 use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sim::SimError;
 use crate::sweep::report::Group;
@@ -36,9 +36,9 @@ pub(super) struct Args {
     /// The scenario (.toml, .json)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Run with this seed instead of the scenario's
+    /// Run with this seed instead of the scenario's; `7,1250ms:99` draws from 99 from 1250 ms on
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    seed: Option<Recipe>,
     /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
     #[arg(long)]
     swarm: bool,
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Err(Failure::Input("there is no scenario".to_owned()));
     };
     outputs::check(&[("--output", args.output.as_deref())])?;
-    if let Some(seed) = args.seed {
+    if let Some(seed) = args.seed.clone() {
         scenario = scenario.with_seed(seed);
     }
     scenario.shuffle |= args.shuffle;

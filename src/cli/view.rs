@@ -8,7 +8,7 @@ use super::run_limit::Limited;
 use super::{Exit, Failure, outputs, print, warn};
 use crate::files::{self, ends_in, quoted};
 use crate::report;
-use crate::scenario::Scenario;
+use crate::scenario::{Recipe, Scenario};
 use crate::sim::WorldKind;
 use crate::trace::Trace;
 use crate::view::{self, ShownRun};
@@ -40,7 +40,7 @@ pub(super) struct Args {
     output: Option<PathBuf>,
     /// Run the scenarios with this seed instead of their own; can be given several times
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Vec<u64>,
+    seed: Vec<Recipe>,
     /// Show the page in a browser
     #[arg(long)]
     open: bool,
@@ -148,7 +148,7 @@ fn read(file: &Path, args: &Args) -> Result<Input, Failure> {
 fn execute(scenario: &Scenario, file: &Path, args: &Args) -> Result<Vec<ShownRun>, Failure> {
     let name = file.display();
     let seeds = if args.seed.is_empty() {
-        vec![scenario.seed]
+        vec![scenario.seed.clone()]
     } else {
         args.seed.clone()
     };

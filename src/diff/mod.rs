@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::journal::{Event, EventKind};
+use crate::seed::Recipe;
 use crate::trace::{Trace, Verdict, WorkloadShape};
 
 pub use facts::{Exchange, Fault, FirstArrival, LinkLife, Load, Outcome, UpdateOutcome};
@@ -61,7 +62,7 @@ pub struct Side {
     /// The scenario's name.
     pub scenario: String,
     /// The seed of the run.
-    pub seed: u64,
+    pub seed: Recipe,
     /// The number of events.
     pub events: usize,
     /// How many expectations passed and failed.
@@ -184,7 +185,7 @@ pub fn compare(a: &Trace, b: &Trace) -> Diff {
 fn side(trace: &Trace) -> Side {
     Side {
         scenario: trace.header.scenario.clone(),
-        seed: trace.header.seed,
+        seed: trace.header.seed.clone(),
         events: trace.events.len(),
         verdict: trace.verdict(),
     }

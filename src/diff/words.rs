@@ -44,7 +44,7 @@ pub fn text(diff: &Diff) -> String {
 }
 
 fn heading(side: &Side) -> String {
-    let (scenario, seed) = (&side.scenario, side.seed);
+    let (scenario, seed) = (&side.scenario, &side.seed);
     let (events, broken) = (show::count(side.events, "event"), side.verdict.failed);
     let verdict = match broken {
         0 => "PASSED".to_owned(),

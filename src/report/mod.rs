@@ -58,7 +58,7 @@ fn heading(trace: &Trace) -> Vec<String> {
     let herd = &header.herd;
     let servers = show::count(header.servers.len(), "server");
     let links = show::count(header.links.len(), "link");
-    let seed = header.seed;
+    let seed = &header.seed;
     // Only the world of ticks has any.
     let tick = match header.world.as_str() {
         "turmoil" => format!(", tick {}", show::delay(header.tick)),

@@ -365,8 +365,8 @@ mod tests {
             .with("by", "Riley");
         let built = builder.build().unwrap();
         assert_eq!(
-            (built.steps.len(), built.expects.len(), built.seed),
-            (7, 4, 7)
+            (built.steps.len(), built.expects.len(), &built.seed),
+            (7, 4, &7.into())
         );
         let (read, _) = Scenario::parse("built.toml", &builder.to_toml(), None).unwrap();
         assert_eq!(read.to_toml(), built.to_toml());

@@ -34,6 +34,7 @@ mod updates;
 mod validate;
 mod write;
 
+pub use crate::seed::{Recipe, RecipeError};
 pub use builder::{Builder, FieldValue, HerdRef};
 pub use expects::{
     Check, ClientSet, Expect, Expected, InvariantExpectation, LinkCheck, LinkExpectation,
@@ -81,7 +82,7 @@ pub struct Scenario {
     /// The herd that it happens to.
     pub herd: Arc<Herd>,
     /// Where all that is random comes from.
-    pub seed: u64,
+    pub seed: Recipe,
     /// Whether its faults are the mixture that the seed chose: see [`swarmed`](Self::swarmed).
     pub swarm: bool,
     /// Whether the seed decides which of a server's tasks that could go on goes on first. Otherwise they go on in the
@@ -162,9 +163,10 @@ impl Scenario {
         links.chain(others).collect()
     }
 
-    /// The same scenario with another seed.
+    /// The same scenario with another seed, or with several in a row.
     #[must_use]
-    pub fn with_seed(self, seed: u64) -> Self {
+    pub fn with_seed(self, seed: impl Into<Recipe>) -> Self {
+        let seed = seed.into();
         Self { seed, ..self }
     }
 }

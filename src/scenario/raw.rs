@@ -10,6 +10,7 @@ use crate::scenario::expects::RawExpect;
 use crate::scenario::places::PlacesFault;
 use crate::scenario::server::RawServer;
 use crate::scenario::steps::RawStep;
+use crate::seed::Recipe;
 use crate::units::{DurationText, LatencyRange};
 
 /// A scenario: a herd, what happens to it, and what is expected to come of it.
@@ -27,8 +28,9 @@ pub(super) struct RawScenario {
     /// herd itself, as in such a file: `{ name = "pair", servers = ["A", "B"], links = ["A-B"] }`.
     #[schemars(required)]
     pub(super) herd: Option<Located<TextOr<RawHerd>>>,
-    /// Where all that is random comes from; 0 by default. The same seed gives the same run.
-    pub(super) seed: Option<u64>,
+    /// Where all that is random comes from; 0 by default. The same seed gives the same run. Text such as
+    /// `"7,1250ms:99"` draws from another seed from a moment on.
+    pub(super) seed: Option<Recipe>,
     /// Whether the seed also decides which of a server's tasks that could go on goes on first; false by default. Without
     /// it they go on in the order in which they were woken.
     pub(super) shuffle: Option<bool>,

@@ -93,7 +93,7 @@ pub(super) fn execute(
     let names = machines.hosts().map(str::to_owned).collect();
     let (sockets, make) = world.sockets(&machines);
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
-    faults.draw_from(scenario.seed, scenario.shuffle);
+    faults.draw_from(scenario.seed.first(), scenario.shuffle);
     let causes = Causes::default();
     let counters = Counters::default();
     let processes = Processes::new(scenario);
@@ -130,6 +130,12 @@ pub(super) fn execute(
         give,
         processes,
     };
+    if chooser.is_some() {
+        // Times mean nothing there.
+        driver
+            .todo
+            .retain(|(.., todo)| !matches!(todo, Todo::Redraw(_)));
+    }
     let ended = match chooser {
         None => driver.run()?,
         Some(chooser) => ByHand::new(&mut driver, chooser).run()?,
@@ -264,6 +270,11 @@ impl Driver<'_> {
                     self.breaker.upgrade(server, &build);
                     self.processes.upgrade(server, &build);
                 }
+            }
+            Todo::Redraw(seed) => {
+                self.processes.redraw(seed);
+                self.breaker.redraw(seed, self.scenario.shuffle);
+                self.world.redraw(seed);
             }
             Todo::Send(job) => {
                 self.board.begin();

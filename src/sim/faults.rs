@@ -71,6 +71,11 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
+    /// Draws from another seed from now on.
+    pub(super) fn redraw(&self, seed: u64, shuffles: bool) {
+        self.faults.draw_from(seed, shuffles);
+    }
+
     pub(super) fn new(
         scenario: &Scenario,
         machines: Machines,

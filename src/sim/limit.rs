@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::SimError;
 use super::machines::Machine;
+use crate::seed::Recipe;
 
 /// The interval of checks whether the run was cancelled. Time is counted in these intervals, so
 /// that a suspended process loses one of them and not a whole run.
@@ -116,12 +117,12 @@ impl Progress {
         left.is_ok()
     }
 
-    fn past(&self, limit: Duration, seed: u64) -> SimError {
+    fn past(&self, limit: Duration, seed: &Recipe) -> SimError {
         let running = self.running.load(Ordering::Relaxed).checked_sub(1);
         let name = running.and_then(|machine| self.names.get()?.get(machine).cloned());
         SimError::PastLimit {
             limit,
-            seed,
+            seed: seed.clone(),
             at: Duration::from_nanos(self.at.load(Ordering::Relaxed)),
             who: name,
         }
@@ -169,7 +170,7 @@ fn start() -> Result<Sender<Work>, SimError> {
 /// The errors of `work`, or that it did not finish in time.
 pub(super) fn within<T: Send + 'static>(
     limit: &Limit,
-    seed: u64,
+    seed: &Recipe,
     work: impl FnOnce(&Arc<Progress>) -> Result<T, SimError> + Send + 'static,
 ) -> Result<T, SimError> {
     let progress = Arc::new(Progress::default());
@@ -290,7 +291,10 @@ mod tests {
         else {
             panic!("{failed}");
         };
-        assert_eq!((*limit, *seed, who.as_deref()), (LIMIT, 7, Some("Ada")));
+        assert_eq!(
+            (*limit, seed.first(), who.as_deref()),
+            (LIMIT, 7, Some("Ada"))
+        );
         let around = Duration::from_secs(1)..Duration::from_millis(1_100);
         assert!(around.contains(at), "{at:?}");
         let told = failed.to_string();
@@ -336,7 +340,11 @@ mod tests {
 
     #[test]
     fn a_panic_goes_on_where_the_run_is_waited_for() {
-        let panics = || within::<()>(&Simulator::default().limit(), 1, |_| panic!("a bug"));
+        let panics = || {
+            within::<()>(&Simulator::default().limit(), &1.into(), |_| {
+                panic!("a bug")
+            })
+        };
         let caught = catch_unwind(panics).expect_err("it panics");
         assert_eq!(caught.downcast_ref(), Some(&"a bug"));
         run_once(&crash()).expect("the next one runs");

@@ -143,6 +143,12 @@ impl Machines {
     }
 }
 
+/// What latencies are drawn for.
+const LATENCIES: &str = "latencies";
+
+/// The same, of Places.
+const LATENCIES_OF_PLACES: &str = "latencies of Places";
+
 /// The current latencies of all routes.
 pub(super) struct Routes {
     machines: Machines,
@@ -159,7 +165,7 @@ pub(super) struct Routes {
 
 impl Routes {
     pub(super) fn new(scenario: &Scenario, machines: Machines) -> Self {
-        let Scenario { seed, tick, .. } = *scenario;
+        let (seed, tick) = (scenario.seed.first(), scenario.tick);
         let links = scenario.link_latency.iter().enumerate();
         let mut ranges: Vec<_> = links.map(|(at, &range)| (Route::Link(at), range)).collect();
         ranges.push((Route::Clients, scenario.client_latency));
@@ -170,10 +176,16 @@ impl Routes {
             machines,
             ranges,
             now: Vec::new(),
-            latencies: Latencies::new(seed, "latencies", tick),
-            places_latencies: Latencies::new(seed, "latencies of Places", tick),
+            latencies: Latencies::new(seed, LATENCIES, tick),
+            places_latencies: Latencies::new(seed, LATENCIES_OF_PLACES, tick),
             settled: Duration::ZERO,
         }
+    }
+
+    /// Draws from another seed from now on.
+    pub(super) fn redraw(&mut self, seed: u64) {
+        self.latencies.redraw(seed, LATENCIES);
+        self.places_latencies.redraw(seed, LATENCIES_OF_PLACES);
     }
 
     fn draw(&mut self, route: Route, range: LatencyRange) -> Vec<Duration> {

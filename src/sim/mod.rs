@@ -32,7 +32,7 @@ use std::time::Duration;
 use wiremock::Mock;
 
 use crate::herd::ServerId;
-use crate::scenario::{Action, Drawn, Expect, Scenario, sent_updates};
+use crate::scenario::{Action, Drawn, Expect, Recipe, Scenario, sent_updates};
 use crate::trace::propagation::follow;
 use crate::trace::{FORMAT, Header, LinkShape, Trace, Versions, WorkloadShape};
 use crate::units::format_duration;
@@ -99,7 +99,7 @@ pub enum SimError {
         /// The limit of wall time.
         limit: Duration,
         /// The run's seed.
-        seed: u64,
+        seed: Recipe,
         /// The simulated time that the run had reached.
         at: Duration,
         /// The server or other machine whose task was running; `None` if none was.
@@ -225,9 +225,11 @@ fn execution(
 ) -> Result<Unjudged, SimError> {
     let (scenario, builds) = (scenario.clone(), simulator.builds());
     let world = simulator.world;
-    within(&simulator.limit(), scenario.seed, move |progress| {
-        here(&scenario, mocks, (world, &builds), progress)
-    })
+    within(
+        &simulator.limit(),
+        &scenario.seed.clone(),
+        move |progress| here(&scenario, mocks, (world, &builds), progress),
+    )
 }
 
 /// Executes on this thread.
@@ -258,7 +260,7 @@ fn here(
 
 /// The error of a run that failed, with seed and time so that it can be repeated.
 fn failed(scenario: &Scenario, at: Duration, error: &dyn std::error::Error) -> SimError {
-    let (seed, at) = (scenario.seed, format_duration(at));
+    let (seed, at) = (&scenario.seed, format_duration(at));
     SimError::Failed(format!("{error} (seed {seed}, at {at})"))
 }
 
@@ -287,7 +289,7 @@ fn header(scenario: &Scenario, world: WorldKind) -> Header {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
         about: scenario.about.clone(),
-        seed: scenario.seed,
+        seed: scenario.seed.clone(),
         swarm: scenario.swarm,
         shuffle: scenario.shuffle,
         world: world.name().to_owned(),

@@ -1,10 +1,10 @@
 //! The processes of the herd's servers: how they start each time, and what they are told while they run, as operators
 //! tell it by signals and by the files that a server reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_lite::future::or;
@@ -20,9 +20,9 @@ use crate::journal::Actor;
 use crate::net::Net as _;
 use crate::node::Neighbour;
 use crate::places::{FixedPlaces, Places};
-use crate::scenario::{Action, Condition, Operation, Party, Scenario, ServerSettings};
+use crate::scenario::{Action, Condition, Drawn, Operation, Party, Scenario, ServerSettings};
 use crate::seed::derive;
-use crate::server::{Config, Reload, Start, neighbours};
+use crate::server::{Config, Jitter, Reload, Start, neighbours};
 
 /// How long after its end a process starts again at the earliest. Its ports are free by then.
 const STARTS_AFTER: Duration = Duration::from_millis(1);
@@ -38,6 +38,40 @@ struct Inner {
     unlinked: BTreeSet<usize>,
     /// Servers that are in no herd file.
     left: BTreeSet<ServerId>,
+    dice: Dice,
+}
+
+/// What servers draw from.
+struct Dice {
+    seed: u64,
+    /// Where each server's jitter comes from since its last start.
+    jitters: BTreeMap<ServerId, Jitter>,
+    /// Each server's client of Places.
+    clients: BTreeMap<ServerId, Weak<SimPlaces>>,
+}
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            jitters: BTreeMap::new(),
+            clients: BTreeMap::new(),
+        }
+    }
+
+    /// Draws from another seed from now on, in servers that run as well.
+    fn redraw(&mut self, seed: u64) {
+        self.seed = seed;
+        let number = |id: &ServerId| u64::try_from(id.index()).unwrap_or(u64::MAX);
+        for (id, jitter) in &self.jitters {
+            jitter.redraw(derive(seed, "jitter", number(id)));
+        }
+        for (id, client) in &self.clients {
+            if let Some(client) = client.upgrade() {
+                client.redraw(derive(seed, "jitter of Places", number(id)));
+            }
+        }
+    }
 }
 
 /// What a server's process is told.
@@ -81,6 +115,7 @@ impl Processes {
             herd,
             unlinked: BTreeSet::new(),
             left: BTreeSet::new(),
+            dice: Dice::new(scenario.seed.first()),
         })))
     }
 
@@ -90,6 +125,11 @@ impl Processes {
 
     fn orders(&self, id: ServerId) -> watch::Receiver<Orders> {
         self.inner().orders[id.index()].subscribe()
+    }
+
+    /// Lets servers draw from another seed from now on.
+    pub(super) fn redraw(&self, seed: u64) {
+        self.inner().dice.redraw(seed);
     }
 
     /// Tells a server to stop. If it `leaves`, it is in no herd file when it has stopped.
@@ -186,7 +226,8 @@ fn simulated(all: impl Iterator<Item = (Neighbour, Address)>) -> Vec<(Neighbour,
     all.collect()
 }
 
-/// Whether servers of a scenario ever get other settings or neighbours while they run.
+/// Whether servers of a scenario may get other settings or neighbours while they run. Of faults at random their kinds
+/// count and not which the seed chose, which may change while the scenario goes on.
 fn reloads(scenario: &Scenario) -> bool {
     scenario.steps.iter().any(|step| match &step.action {
         Action::Reload(_) => true,
@@ -196,6 +237,9 @@ fn reloads(scenario: &Scenario) -> bool {
                 Operation::Unlink(_) | Operation::Set(Condition::Left, _)
             )
         }),
+        Action::Drawn(Drawn::Random(random, _)) => {
+            (random.faults.iter()).any(|(fault, _)| ["unlink", "leave"].contains(&fault.name))
+        }
         _ => false,
     })
 }
@@ -203,7 +247,6 @@ fn reloads(scenario: &Scenario) -> bool {
 /// The process of a server of the herd.
 #[derive(Clone)]
 pub(super) struct ServerProgram {
-    seed: u64,
     herd: Arc<Herd>,
     id: ServerId,
     net: SimNet,
@@ -227,7 +270,6 @@ impl ServerProgram {
         processes: &Processes,
     ) -> Self {
         Self {
-            seed: scenario.seed,
             herd: Arc::clone(&scenario.herd),
             id,
             net,
@@ -260,21 +302,19 @@ impl ServerProgram {
 
     /// Runs the server once, until it ends.
     async fn boot(&self, mut orders: watch::Receiver<Orders>) -> io::Result<()> {
-        let Self {
-            seed,
-            herd,
-            id,
-            net,
-            ..
-        } = self;
+        let Self { herd, id, net, .. } = self;
+        let seed = self.processes.inner().dice.seed;
         let boot = self.boots.fetch_add(1, Ordering::Relaxed) + 1;
         let own = herd.server(*id);
         let name = &own.name;
         let places = match &self.causes {
             None => Arc::new(FixedPlaces::default()) as Arc<dyn Places>,
             Some(causes) => {
-                let seed = derive(*seed, &format!("{name}'s Places"), boot);
-                Arc::new(SimPlaces::new(net, name.clone(), seed, causes.clone()))
+                let seed = derive(seed, &format!("{name}'s Places"), boot);
+                let client = Arc::new(SimPlaces::new(net, name.clone(), seed, causes.clone()));
+                let kept = Arc::downgrade(&client);
+                self.processes.inner().dice.clients.insert(*id, kept);
+                client
             }
         };
         let Orders {
@@ -283,7 +323,9 @@ impl ServerProgram {
             restarts,
             ..
         } = orders.borrow_and_update().clone();
-        let mut config = Config::new(herd, *id, derive(*seed, name, boot));
+        let mut config = Config::new(herd, *id, derive(seed, name, boot));
+        let jitter = config.jitter.clone();
+        self.processes.inner().dice.jitters.insert(*id, jitter);
         (config.limits, config.timing) = (files.limits, files.timing);
         (config.node.neighbours, config.addresses) = files.neighbours.iter().cloned().unzip();
         self.counters.begin(*id, config.counter.clone());

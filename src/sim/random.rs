@@ -22,6 +22,11 @@ impl Latencies {
         }
     }
 
+    /// Draws from another seed from now on.
+    pub(super) fn redraw(&mut self, seed: u64, purpose: &str) {
+        self.rng = stream(seed, purpose, 0);
+    }
+
     /// Draws a latency within `range`, in whole ticks.
     pub(super) fn draw(&mut self, range: LatencyRange) -> Duration {
         let ticks = |duration: Duration| {

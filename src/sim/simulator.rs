@@ -162,7 +162,7 @@ impl Simulator {
     ) -> Result<(C, Option<Trace>), SimError> {
         let (scenario, builds) = (scenario.expanded(), self.builds());
         let world = self.world;
-        within(&self.limit(), scenario.seed, move |progress| {
+        within(&self.limit(), &scenario.seed.clone(), move |progress| {
             builds.check(&scenario)?;
             let execution = driver::execute(
                 &scenario,

@@ -28,6 +28,8 @@ pub(super) enum Todo {
     Upgrade(Upgrade),
     /// Records the steps that the seed chose.
     Tell(Vec<String>),
+    /// Draws everything from another seed from now on.
+    Redraw(u64),
 }
 
 impl Todo {
@@ -35,7 +37,7 @@ impl Todo {
     /// run may end while a fault lasts.
     pub(super) fn is_step(&self) -> bool {
         match self {
-            Self::Decompose(_) => false,
+            Self::Decompose(_) | Self::Redraw(_) => false,
             Self::Do(_, origin) => (origin.as_ref()).is_none_or(|origin| origin.part_of.is_none()),
             Self::Compose(..)
             | Self::Send(_)
@@ -51,7 +53,12 @@ pub(super) type Due = (Duration, usize, Todo);
 
 /// All actions of a scenario, in order of time and, at the same time, of the file.
 pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due> {
-    let (mut all, mut begun) = (Vec::new(), 0);
+    // The seed changes before anything else happens at its moment.
+    let changes = scenario.seed.later().iter();
+    let mut all: Vec<Due> = changes
+        .map(|&(since, seed)| (since, 0, Todo::Redraw(seed)))
+        .collect();
+    let mut begun = 0;
     for (index, step) in scenario.steps.iter().enumerate() {
         let mut add = |todo| all.push((step.at, step.span.start, todo));
         match &step.action {
@@ -68,7 +75,9 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
             Action::Client(client) => all.extend(jobs(scenario, index, client)),
             Action::Reload(reload) => add(Todo::Reload(reload.clone())),
             Action::Upgrade(upgrade) => add(Todo::Upgrade(upgrade.clone())),
+            Action::Drawn(Drawn::Random(..)) if is_redrawn(scenario, step) => {}
             Action::Drawn(Drawn::Random(..)) => add(Todo::Tell(chosen(scenario, step))),
+            Action::Drawn(Drawn::Chosen(steps)) => add(Todo::Tell(steps.clone())),
             Action::Drawn(Drawn::Workload(_)) | Action::Workload(_) | Action::Random(_) => {}
         }
     }
@@ -91,6 +100,13 @@ fn begin(step: &Step, fault: &Fault, number: usize, machines: &Machines) -> Vec<
         (step.at + after, place, todo)
     });
     begins.into_iter().chain(operations).chain(ends).collect()
+}
+
+/// Whether the seed changes while a random step goes on, so that steps of their own say what was chosen.
+fn is_redrawn(scenario: &Scenario, random: &Step) -> bool {
+    let is_chosen = |step: &Step| matches!(step.action, Action::Drawn(Drawn::Chosen(_)));
+    let mut steps = scenario.steps.iter();
+    steps.any(|step| step.span == random.span && is_chosen(step))
 }
 
 /// The steps that a random step was expanded into, as a scenario file would have them.

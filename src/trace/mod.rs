@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::diag::Source;
 use crate::herd::Herd;
 use crate::journal::{Event, EventId};
+use crate::seed::Recipe;
 use clients::staleness::{Staleness, staleness};
 use invariants::Invariant;
 use propagation::Propagation;
@@ -61,8 +62,8 @@ pub struct Header {
     /// What there is to see in the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// The seed from which all randomness follows.
-    pub seed: u64,
+    /// The seed from which all randomness follows, or several in a row.
+    pub seed: Recipe,
     /// Whether the faults are the mixture that the seed chose, as in a sweep.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub swarm: bool,

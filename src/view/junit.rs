@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::markup::text;
 use crate::report;
+use crate::seed::Recipe;
 use crate::trace::Trace;
 
 /// One run in a JUnit file.
@@ -16,7 +17,7 @@ use crate::trace::Trace;
 pub struct Suite {
     name: String,
     file: String,
-    seed: u64,
+    seed: Recipe,
     cases: Vec<Case>,
 }
 
@@ -34,7 +35,7 @@ impl Suite {
         Self {
             name: trace.header.scenario.clone(),
             file: file.to_owned(),
-            seed: trace.header.seed,
+            seed: trace.header.seed.clone(),
             cases: cases(trace),
         }
     }

@@ -120,7 +120,7 @@ pub fn page(runs: &[ShownRun]) -> String {
 fn story(run: &ShownRun) -> String {
     let text = report::text(&run.trace, Detail::Story);
     let header = &run.trace.header;
-    let (title, source, seed) = (&header.title, &run.source, header.seed);
+    let (title, source, seed) = (&header.title, &run.source, &header.seed);
     let summary = format!("The whole story: {title} ({source}, seed {seed})");
     unfolding("", &summary, &text, "herd show")
 }

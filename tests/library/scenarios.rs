@@ -71,7 +71,7 @@ fn nothing_beats_what_was_possible(trace: &Trace) {
 fn nothing_beats_what_was_possible_while_much_is_wrong() {
     let (mut scenario, _) = Scenario::load("scenarios/stories/chaos.toml").expect("right");
     for seed in [0, 2, 7] {
-        scenario.seed = seed;
+        scenario.seed = seed.into();
         nothing_beats_what_was_possible(&sim::run_once(&scenario).expect("it runs"));
     }
 }

@@ -51,7 +51,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("files", &[]),
     ("parallel", &[]),
-    ("seed", &[]),
+    ("seed", &["units"]),
     ("timing", &[]),
     ("suite", &["parallel", "scenario", "shrink", "sim", "trace"]),
     (
@@ -73,9 +73,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),
-    ("trace", &["diag", "herd", "journal", "protocol", "units"]),
+    (
+        "trace",
+        &["diag", "herd", "journal", "protocol", "seed", "units"],
+    ),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
-    ("diff", &["journal", "protocol", "report", "trace"]),
+    ("diff", &["journal", "protocol", "report", "seed", "trace"]),
     (
         "sim",
         &[
@@ -86,7 +89,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "view",
         &[
-            "diff", "explore", "herd", "journal", "protocol", "report", "survey", "sweep", "trace",
+            "diff", "explore", "herd", "journal", "protocol", "report", "seed", "survey", "sweep",
+            "trace",
         ],
     ),
     (

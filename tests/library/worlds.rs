@@ -258,7 +258,7 @@ fn what_a_thawed_server_hears_first_follows_from_the_seed() {
     for world in WorldKind::ALL {
         let mut hops = BTreeSet::new();
         for seed in 0..20 {
-            scenario.seed = seed;
+            scenario.seed = seed.into();
             let trace = run(&scenario, world);
             hops.extend(
                 trace.updates[0]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, ClockOwner, ConnectionUse, Fault, Party, Route, Scenario, Step, Target,
-    Usual,
+    Action, ClientStep, ClockOwner, ConnectionUse, Fault, Party, Recipe, Route, Scenario, Step,
+    Target, Usual,
 };
 use crate::units::LatencyRange;
 
@@ -267,8 +267,11 @@ pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
     if scenario.shuffle {
         push(&|scenario| scenario.shuffle = false);
     }
-    if scenario.seed != 0 {
-        push(&|scenario| scenario.seed = 0);
+    if scenario.seed != Recipe::default() {
+        push(&|scenario| scenario.seed = Recipe::default());
+    }
+    if !scenario.seed.later().is_empty() {
+        push(&|scenario| scenario.seed = scenario.seed.first().into());
     }
     if !scenario.places.is_empty() || scenario.asks_places {
         push(&|scenario| {

@@ -29,10 +29,14 @@ impl Scenario {
                 }
                 Action::Random(random) => {
                     randoms += 1;
-                    let drawn = random::draw(self, index, random, randoms);
-                    let whole = Drawn::Random(random.clone(), drawn.counts);
+                    let outcome = random::draw(self, index, random, randoms);
+                    let whole = Drawn::Random(random.clone(), outcome.counts);
                     steps.push(plain(step.at, Action::Drawn(whole)));
-                    let drawn = drawn.steps.into_iter();
+                    let chosen = random::chosen(self, index, random, randoms).into_iter();
+                    steps.extend(
+                        chosen.map(|(at, chosen)| plain(at, Action::Drawn(Drawn::Chosen(chosen)))),
+                    );
+                    let drawn = outcome.steps.into_iter();
                     steps.extend(drawn.map(|(at, action)| plain(at, action)));
                 }
                 _ => steps.push(step.clone()),

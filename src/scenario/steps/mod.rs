@@ -112,6 +112,9 @@ pub enum Drawn {
     Workload(Workload),
     /// Faults at random, and how many of each kind were chosen.
     Random(Random, Vec<u32>),
+    /// Where the seed changes while faults come at random: what was chosen at this moment, as a file would have it. At a
+    /// later one, something else may have been.
+    Chosen(Vec<String>),
 }
 
 /// What a file can say of a kind of step.

@@ -275,14 +275,16 @@ pub(super) fn draw(scenario: &Scenario, index: usize, random: &Random, number: u
         steps: Vec::new(),
         links: links_within(scenario, &random.of),
     };
-    // A generator for each kind, so that one more kind changes nothing of what the others draw.
-    let stream_of = |(fault, _): &(FaultKind, Duration)| {
-        stream(scenario.seed, &format!("random {}", fault.name), number)
-    };
-    let mut streams: Vec<ChaCha8Rng> = random.faults.iter().map(stream_of).collect();
+    let mut parts = scenario.seed.parts_until(step.at);
+    let mut streams = streams(random, scenario.seed.at(step.at), number);
     let mut counts = vec![0; random.faults.len()];
     let ticks = chaos.ticks(random.lasts);
     for tick in 0..ticks {
+        let moment = chaos.moment(tick);
+        if scenario.seed.parts_until(moment) != parts {
+            parts = scenario.seed.parts_until(moment);
+            streams = self::streams(random, scenario.seed.at(moment), number);
+        }
         chaos.mend_due(tick);
         for (at, &(fault, mean)) in random.faults.iter().enumerate() {
             let rng = &mut streams[at];
@@ -301,6 +303,48 @@ pub(super) fn draw(scenario: &Scenario, index: usize, random: &Random, number: u
         steps: chaos.steps,
         counts,
     }
+}
+
+/// A generator for each kind of fault, so that one more kind changes nothing of what the others draw.
+fn streams(random: &Random, seed: u64, number: u64) -> Vec<ChaCha8Rng> {
+    let stream_of = |(fault, _): &(FaultKind, Duration)| {
+        stream(seed, &format!("random {}", fault.name), number)
+    };
+    random.faults.iter().map(stream_of).collect()
+}
+
+/// What is chosen at the beginning of the step at `index` and whenever the seed changes while it goes on, as a file would
+/// have it. Each time, these are the steps that would follow if the seed did not change again: nothing before a change
+/// depends on what comes after it. Nothing, if the seed does not change.
+pub(super) fn chosen(
+    scenario: &Scenario,
+    index: usize,
+    random: &Random,
+    number: u64,
+) -> Vec<(Duration, Vec<String>)> {
+    let start = scenario.steps[index].at;
+    let seed = &scenario.seed;
+    let first = seed.parts_until(start);
+    let changes = seed.later()[first..].iter();
+    let changes = changes.take_while(|&&(since, _)| since < start + random.lasts);
+    let since: Vec<Duration> = [start]
+        .into_iter()
+        .chain(changes.map(|&(since, _)| since))
+        .collect();
+    if since.len() == 1 {
+        return Vec::new();
+    }
+    let chosen = since.into_iter().enumerate().map(|(change, since)| {
+        let until_then = scenario.clone().with_seed(seed.cut_to(first + change));
+        let steps = draw(&until_then, index, random, number).steps.into_iter();
+        let rest = steps.filter(|(at, _)| *at >= since);
+        let written = rest.map(|(at, action)| {
+            let span = scenario.steps[index].span.clone();
+            Step { at, span, action }.to_toml(&scenario.herd)
+        });
+        (since, written.collect())
+    });
+    chosen.collect()
 }
 
 /// The links both ends of which are among these.
@@ -411,8 +455,12 @@ impl Chaos<'_> {
         }
     }
 
+    fn moment(&self, tick: u64) -> Duration {
+        self.start + self.scenario.tick * u32::try_from(tick).unwrap_or(u32::MAX)
+    }
+
     fn push(&mut self, tick: u64, action: Action) {
-        let at = self.start + self.scenario.tick * u32::try_from(tick).unwrap_or(u32::MAX);
+        let at = self.moment(tick);
         let step = Step {
             at,
             span: self.span.clone(),

@@ -14,7 +14,8 @@ const HALVES: std::ops::RangeInclusive<u32> = 1..=8;
 const MOST_FAULTS: u32 = 1_000;
 
 impl Scenario {
-    /// The same scenario with a mixture of faults of its own, which follows from its seed: of each random step about
+    /// The same scenario with a mixture of faults of its own, which follows from its seed at the beginning of a random
+    /// step: of each about
     /// half the kinds of faults, and at least one, each at a rate that is drawn, too. With all kinds at once each
     /// hides what the others alone would do. It is acceptable then that too few of them have an effect.
     #[must_use]
@@ -26,7 +27,7 @@ impl Scenario {
         for step in &mut swarmed.steps {
             if let Action::Random(random) = &mut step.action {
                 number += 1;
-                mix(random, self.seed, number, self.tick);
+                mix(random, self.seed.at(step.at), number, self.tick);
             }
         }
         swarmed

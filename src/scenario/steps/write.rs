@@ -67,6 +67,8 @@ impl<'a> InlineTable<'a> {
             Action::Reload(reload) => reload.write(self),
             Action::Upgrade(upgrade) => upgrade.write(self),
             Action::Random(random) | Action::Drawn(Drawn::Random(random, _)) => random.write(self),
+            // It goes with a random step, which is written.
+            Action::Drawn(Drawn::Chosen(_)) => {}
         }
     }
 

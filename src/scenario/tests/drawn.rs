@@ -390,3 +390,27 @@ fn mistakes_in_what_is_expected_of_workloads_have_a_place() {
     let wanted = Expected::NoLostUpdates(ClientSet::Workload("load".into()));
     assert_eq!(scenario.expects[0].what, wanted);
 }
+
+/// Whatever the seed draws before a moment stays, wherever the moment falls between lines and faults.
+#[test]
+fn what_is_drawn_before_a_moment_does_not_depend_on_the_seed_after_it() {
+    let load = LOAD.trim_start_matches("steps = [").trim_end_matches(']');
+    let scenario = good(&format!("steps = [{load}, {RANDOM}]"));
+    let is_plain = |step: &Step| !matches!(step.action, Action::Drawn(_));
+    for moment in (1_000..5_000).step_by(7).map(Duration::from_millis) {
+        let recipe = Recipe::from(u64::from(moment.subsec_millis()));
+        let before = |recipe: Recipe| {
+            let mut steps = scenario.clone().with_seed(recipe).expanded().steps;
+            steps.retain(|step| step.at < moment && is_plain(step));
+            steps
+                .into_iter()
+                .map(|step| (step.at, step.action))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            before(recipe.then(moment, 99)),
+            before(recipe.clone()),
+            "{moment:?}"
+        );
+    }
+}

@@ -91,7 +91,7 @@ fn a_whole_scenario_is_read() {
     assert!(warnings.is_empty());
     assert_eq!(scenario.name, "test");
     assert_eq!(
-        (scenario.seed, scenario.epoch_ns),
+        (scenario.seed.first(), scenario.epoch_ns),
         (131, 1_621_464_827_000_000_000)
     );
     assert_eq!(scenario.link_latency.len(), 6);
@@ -128,7 +128,7 @@ fn a_whole_scenario_is_read() {
         within(campbell),
     ];
     assert_eq!(update_of(&scenario.expects[0]).1, wanted);
-    assert_eq!(scenario.with_seed(7).seed, 7);
+    assert_eq!(scenario.with_seed(7).seed, 7.into());
 }
 
 #[test]

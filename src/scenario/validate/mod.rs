@@ -120,7 +120,7 @@ impl Context<'_> {
             title: visible(title?),
             about: raw.about.as_deref().map(visible_lines),
             herd: self.herd.clone()?,
-            seed: raw.seed.unwrap_or_default(),
+            seed: raw.seed.clone().unwrap_or_default(),
             swarm: false,
             shuffle: raw.shuffle.unwrap_or_default(),
             tick: self.tick?,

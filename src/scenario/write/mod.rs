@@ -89,7 +89,12 @@ impl Scenario {
             line("about", &paragraph(about));
         }
         line("herd", &herd(&self.herd));
-        line("seed", &self.seed.to_string());
+        let seed = self.seed.to_string();
+        if self.seed.later().is_empty() {
+            line("seed", &seed);
+        } else {
+            line("seed", &quoted(&seed));
+        }
         if self.shuffle {
             line("shuffle", "true");
         }
@@ -138,8 +143,10 @@ impl Scenario {
             .filter(|step| matches!(step.action, Action::Drawn(_)))
             .map(|step| step.span.start)
             .collect();
-        let is_written = move |step: &&Step| {
-            matches!(step.action, Action::Drawn(_)) || !drawn.contains(&step.span.start)
+        let is_written = move |step: &&Step| match step.action {
+            Action::Drawn(Drawn::Chosen(_)) => false,
+            Action::Drawn(_) => true,
+            _ => !drawn.contains(&step.span.start),
         };
         let written = self.steps.iter().filter(is_written).cloned();
         written.map(|mut step| {

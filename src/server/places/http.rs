@@ -114,6 +114,17 @@ impl<N: Net> HttpPlaces<N> {
         }
     }
 
+    /// Draws the jitter of retries from another generator from now on.
+    #[cfg(feature = "sim")]
+    pub(crate) fn redraw(&self, rng: ChaCha8Rng) {
+        let mut kept = self
+            .asker
+            .rng
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = rng;
+    }
+
     /// Counts look-ups in `counts`, which others may share.
     #[must_use]
     pub fn counted_by(self, counts: Arc<Counts>) -> Self {

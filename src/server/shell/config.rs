@@ -1,15 +1,17 @@
 //! The configuration with which a server starts.
 
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
 use super::Counter;
 use crate::herd::{Address, Herd, ServerId};
 use crate::node::mistakes::Made;
 use crate::node::{Keep, Neighbour, NodeConfig, SyncBounds};
 use crate::protocol::peer::BootId;
+use crate::sync::{Mutex, MutexGuard};
 use crate::timing::Timing;
 
 /// The configuration for one run of one server.
@@ -31,8 +33,34 @@ pub struct Config {
     pub(crate) mistake: Made,
     /// Counts what it has under way while it runs.
     pub(crate) counter: Counter,
-    /// Where its jitter comes from.
-    seed: u64,
+    /// Where its jitter comes from. Whoever starts it can keep a share.
+    pub(crate) jitter: Jitter,
+}
+
+/// The generator of a server's jitter.
+#[derive(Clone, Debug)]
+pub(crate) struct Jitter(Arc<Mutex<ChaCha8Rng>>);
+
+impl Jitter {
+    fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(ChaCha8Rng::seed_from_u64(seed))))
+    }
+
+    /// Draws from another seed from now on.
+    #[cfg(feature = "sim")]
+    pub(crate) fn redraw(&self, seed: u64) {
+        *self.rng() = ChaCha8Rng::seed_from_u64(seed);
+    }
+
+    /// A random time between half of `duration` and all of it.
+    pub(super) fn of(&self, duration: Duration) -> Duration {
+        let half = u64::try_from(duration.as_nanos() / 2).unwrap_or(u64::MAX / 2);
+        Duration::from_nanos(half + self.rng().random_range(0..=half))
+    }
+
+    fn rng(&self) -> MutexGuard<'_, ChaCha8Rng> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The limits on what a server accepts from clients and servers.
@@ -119,12 +147,8 @@ impl Config {
             clients_on: None,
             mistake: Made::NONE,
             counter: Counter::default(),
-            seed: rng.next_u64(),
+            jitter: Jitter::new(rng.next_u64()),
         }
-    }
-
-    pub(super) fn rng(&self) -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(self.seed)
     }
 }
 

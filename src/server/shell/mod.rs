@@ -28,12 +28,10 @@ mod until;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{or, poll_once};
-use rand::RngExt as _;
-use rand::rngs::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -45,12 +43,14 @@ use crate::net::tokio::Unresolved;
 use crate::net::{Connection, Net, Proved};
 use crate::node::{Node, Unconfirmed};
 use crate::places::Places;
-use crate::sync::{FairMutex, FairMutexGuard, Mutex, Notify};
+use crate::sync::{FairMutex, FairMutexGuard, Notify};
 
 pub use crate::timing::Timing;
 pub use census::Census;
 pub(crate) use census::Counter;
 use census::LookUpCount;
+#[cfg(feature = "sim")]
+pub(crate) use config::Jitter;
 pub use config::{Config, Limits, neighbours};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
@@ -173,7 +173,6 @@ struct Shared<N: Net> {
     told: Told,
     /// Notifies the main task that the neighbours have changed.
     relinked: Arc<Notify>,
-    rng: Mutex<ChaCha8Rng>,
     /// The queue of connections that exceed their share of work.
     gate: Gate,
     /// The rate limits of clients' addresses.
@@ -237,9 +236,7 @@ impl<N: Net> Shared<N> {
 
     /// A random time between half of `duration` and all of it.
     fn jitter(&self, duration: Duration) -> Duration {
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        let half = u64::try_from(duration.as_nanos() / 2).unwrap_or(u64::MAX / 2);
-        Duration::from_nanos(half + rng.random_range(0..=half))
+        self.config.jitter.of(duration)
     }
 
     /// Gives a new connection its number, and records that it is open.
@@ -417,7 +414,6 @@ fn share<N: Net>(
     let shared = Arc::new(Shared {
         net,
         state,
-        rng: Mutex::new(config.rng()),
         gate: Gate::default(),
         addresses: Addresses::default(),
         look_ups: LookUpCount::default(),

@@ -35,6 +35,11 @@ impl SimPlaces {
             causes,
         }
     }
+
+    /// Draws from another seed from now on.
+    pub(in crate::sim) fn redraw(&self, seed: u64) {
+        self.http.redraw(ChaCha8Rng::seed_from_u64(seed));
+    }
 }
 
 impl Places for SimPlaces {

@@ -144,7 +144,7 @@ impl Faults {
     }
 
     /// Lets the seed decide what a thawed machine does first and, if it `shuffles`, which of a machine's tasks that
-    /// could go on goes on first at any time.
+    /// could go on goes on first at any time. Another seed can do so from some moment on.
     pub(super) fn draw_from(&self, seed: u64, shuffles: bool) {
         for (number, machine) in (0..).zip(&mut self.inner().machines) {
             machine.thaws = Some(stream(seed, "thaws", number));

@@ -194,6 +194,9 @@ pub(super) trait World {
     /// says whether any did.
     fn waiting(&mut self, runs: &dyn Fn(Machine) -> bool) -> (bool, Vec<Wire>);
 
+    /// Draws from another seed from now on.
+    fn redraw(&mut self, seed: u64);
+
     /// Lets the segment arrive that has waited longest in this direction.
     fn release(&mut self, wire: Wire);
 }

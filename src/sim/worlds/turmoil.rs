@@ -179,6 +179,10 @@ impl World for Ticks {
         // turmoil's TCP sends nothing again. A scenario with an impairment is refused before: see `WorldKind::lacks`.
     }
 
+    fn redraw(&mut self, seed: u64) {
+        self.routes.redraw(seed);
+    }
+
     fn longest_latency(&self) -> Duration {
         self.routes.longest()
     }
@@ -288,7 +292,7 @@ fn carried(protocol: &Protocol) -> Option<u64> {
 fn build(scenario: &Scenario) -> Sim<'static> {
     let latency = scenario.client_latency.least;
     Builder::new()
-        .rng_seed(scenario.seed)
+        .rng_seed(scenario.seed.first())
         // Servers read a clock of their machine's. turmoil's own default is the wall clock.
         .epoch(std::time::SystemTime::UNIX_EPOCH)
         .tick_duration(scenario.tick)

@@ -19,7 +19,9 @@ pub(in crate::scenario::steps) fn writes(
 ) -> impl Iterator<Item = (Duration, ClientStep)> {
     // By its name, so that other steps can come and go without a change of what it draws.
     let purpose = format!("workload {}", workload.name);
-    let mut rng = stream(scenario.seed, &purpose, 0);
+    let mut rng = stream(scenario.seed.at(at), &purpose, 0);
+    let mut parts = scenario.seed.parts_until(at);
+    let when = move |tick: u128| at + scenario.tick * u32::try_from(tick).unwrap_or(u32::MAX);
     let ticks = workload.lasts.as_nanos() / scenario.tick.as_nanos();
     let (lines, each) = (workload.lines(), u64::from(workload.shape.pipelined));
     let count = lines.div_ceil(each);
@@ -28,9 +30,22 @@ pub(in crate::scenario::steps) fn writes(
     (0..count).map(move |write| {
         // The write's own part of the time. With more writes than ticks, some share one.
         let part = |write: u64| u128::from(write) * ticks / u128::from(count);
-        let (from, to) = (part(write), part(write + 1));
-        let tick = rng.random_range(from..to.max(from + 1));
-        let at = at + scenario.tick * u32::try_from(tick).unwrap_or(u32::MAX);
+        let (mut from, to) = (part(write), part(write + 1));
+        let to = to.max(from + 1);
+        let mut tick = rng.random_range(from..to);
+        // A write that would be sent after the seed changes is drawn again, and again after that moment: no write before
+        // it may depend on what comes then.
+        while let Some(&(since, seed)) = scenario.seed.later().get(parts) {
+            if when(tick) < since {
+                break;
+            }
+            parts += 1;
+            rng = stream(seed, &purpose, 0);
+            let first = since.saturating_sub(at).as_nanos();
+            from = from.max(first.div_ceil(scenario.tick.as_nanos()));
+            tick = rng.random_range(from..to);
+        }
+        let at = when(tick);
         let client = match &skew {
             Some(zipf) => zipf.draw(&mut rng),
             None => rng.random_range(1..=workload.clients),

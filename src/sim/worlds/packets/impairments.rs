@@ -50,12 +50,27 @@ struct Impaired {
     busy_until: Duration,
 }
 
+fn dice(seed: u64, kind: &str, wire: Wire) -> ChaCha8Rng {
+    let number = (wire.0 as u64) << 32 | wire.1 as u64;
+    stream(seed, kind, number)
+}
+
 impl Impairments {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
         Self {
             by_wire: BTreeMap::new(),
             seed,
             faults,
+        }
+    }
+
+    /// Draws from another seed from now on.
+    pub(super) fn redraw(&mut self, seed: u64) {
+        self.seed = seed;
+        for (&wire, all) in &mut self.by_wire {
+            for one in all {
+                one.dice = dice(seed, one.kind, wire);
+            }
         }
     }
 
@@ -69,11 +84,10 @@ impl Impairments {
                 one.now = now;
                 continue;
             }
-            let number = (wire.0 as u64) << 32 | wire.1 as u64;
             all.push(Impaired {
                 kind,
                 now,
-                dice: stream(self.seed, kind, number),
+                dice: dice(self.seed, kind, wire),
                 busy_until: Duration::ZERO,
             });
             // The same order, whichever began first.

@@ -145,12 +145,19 @@ impl Links {
             routes: routes.collect(),
             ranges,
             streams: BTreeMap::new(),
-            seed: scenario.seed,
+            seed: scenario.seed.first(),
             cuts: Cuts::default(),
-            impairments: Impairments::new(scenario.seed, faults.clone()),
+            impairments: Impairments::new(scenario.seed.first(), faults.clone()),
             faults,
             settled: Duration::ZERO,
         }
+    }
+
+    /// Draws from another seed from now on.
+    pub(super) fn redraw(&mut self, seed: u64) {
+        self.seed = seed;
+        self.streams.clear();
+        self.impairments.redraw(seed);
     }
 
     fn range(&self, wire: Wire) -> Option<LatencyRange> {

@@ -356,6 +356,10 @@ impl World for Segments {
         self.systems(|systems| systems.links.impair(fault, wires, impairment, now));
     }
 
+    fn redraw(&mut self, seed: u64) {
+        self.systems(|systems| systems.links.redraw(seed));
+    }
+
     fn longest_latency(&self) -> Duration {
         let longest = self.systems(|systems| systems.links.longest());
         longest.unwrap_or_default()
