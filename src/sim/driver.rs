@@ -130,12 +130,9 @@ pub(super) fn execute(
         give,
         processes,
     };
-    if chooser.is_some() {
-        // Times mean nothing there.
-        driver
-            .todo
-            .retain(|(.., todo)| !matches!(todo, Todo::Redraw(_)));
-    }
+    // Times mean nothing in a run by hand.
+    let keeps = |todo: &Todo| chooser.is_none() || !matches!(todo, Todo::Redraw(_));
+    driver.todo.retain(|(.., todo)| keeps(todo));
     let ended = match chooser {
         None => driver.run()?,
         Some(chooser) => ByHand::new(&mut driver, chooser).run()?,
