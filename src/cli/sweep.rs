@@ -18,6 +18,7 @@ use super::{Exit, Failure, heard, outputs, pages, painted, print};
 use crate::files;
 use crate::scenario::Scenario;
 use crate::shrink::Limits;
+use crate::sim::Simulator;
 use crate::sweep::plan::{Plan, Shard};
 use crate::sweep::report::Report;
 use crate::sweep::results::{self, Outcome, Outcomes};
@@ -51,6 +52,10 @@ Exit codes:
   2  a file or the command line is bad
   3  something inside failed: a panic, two runs that differ, or one past --run-limit"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -63,6 +68,10 @@ pub(super) struct Args {
     /// Run all kinds of faults of random steps with each seed, at the rates in the file
     #[arg(long)]
     plain: bool,
+    /// Let what runs came across decide what others draw from: take up a run up to something rare,
+    /// and draw what follows anew
+    #[arg(long, conflicts_with = "shard")]
+    guided: bool,
     /// Execute each run twice and compare them byte by byte
     #[arg(long)]
     paired: bool,
@@ -84,6 +93,10 @@ pub(super) struct Args {
     shrink: Option<PathBuf>,
     #[command(flatten)]
     how: How,
+    /// Let all servers make this mistake
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -165,7 +178,8 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         args.paired,
         args.keep_going,
     )
-    .in_world(args.limited.world());
+    .in_world(args.limited.world())
+    .guided(args.guided);
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let mut outcomes = match &args.state {
         Some(file) if file.exists() => resumed(file, &plan)?,
@@ -194,16 +208,10 @@ fn run_part(args: &Args) -> Result<Exit, Failure> {
         .transpose()?;
     let threads = args.threads.count().get();
     let interrupt = Interrupt::watch()?;
-    let ran = watched(
-        &scenarios,
-        &plan,
-        todo,
-        threads,
-        &args.limited,
-        log,
-        &interrupt,
+    let simulator = simulator(args, &interrupt)?;
+    let outcomes = watched(
+        &scenarios, &plan, todo, outcomes, threads, &simulator, log, &interrupt,
     )?;
-    outcomes.extend(ran);
     let mut report = Report::of_part(plan, outcomes, shard);
     report.strict = args.how.strict;
     let exit = tell(&report, &args.how)?;
@@ -221,7 +229,7 @@ fn make_small(
 ) -> Result<Vec<SmallScenario>, Failure> {
     let mut small = Vec::new();
     let limits = Limits {
-        simulator: args.limited.until(interrupt),
+        simulator: simulator(args, interrupt)?,
         ..Limits::default()
     };
     let Some(folder) = &args.shrink else {
@@ -231,7 +239,7 @@ fn make_small(
     let tell = if args.how.json { aside } else { print };
     for group in &report.groups {
         let first = group.first[0];
-        let failing = sweep::scenario_of(scenarios, &report.plan, first);
+        let failing = report.scenario_of(scenarios, first);
         let shrunk = if interrupt.is_wanted() {
             None
         } else {
@@ -267,13 +275,33 @@ fn write_page(report: &Report, how: &How, small: &[SmallScenario]) -> Result<(),
     }
 }
 
-/// Runs the items `todo`, with the progress on a terminal, until Ctrl-C.
+/// What runs them, with the server that the command line asks for.
+#[cfg_attr(
+    not(feature = "mutants"),
+    expect(clippy::unnecessary_wraps, reason = "a mutant may be unknown")
+)]
+fn simulator(args: &Args, interrupt: &Interrupt) -> Result<Simulator, Failure> {
+    let simulator = args.limited.until(interrupt);
+    #[cfg(feature = "mutants")]
+    if let Some(name) = &args.mutant {
+        return Ok(super::mutants::named(name)?.in_place_of_all(simulator));
+    }
+    Ok(simulator)
+}
+
+/// Runs the items `todo`, with the progress on a terminal, until Ctrl-C. The result has the `outcomes` that are known
+/// before, too.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a part of the sweep, and nobody else wants them together"
+)]
 fn watched(
     scenarios: &[Scenario],
     plan: &Plan,
     todo: Vec<u64>,
+    mut outcomes: Outcomes,
     threads: usize,
-    limited: &Limited,
+    simulator: &Simulator,
     log: Option<State>,
     interrupt: &Interrupt,
 ) -> Result<Outcomes, Failure> {
@@ -285,8 +313,13 @@ fn watched(
         log: Mutex::new(log),
         unwritten: Mutex::new(None),
     };
-    let simulator = limited.until(interrupt);
-    let outcomes = sweep::run_all(scenarios, plan, todo, threads, &simulator, &watcher);
+    let outcomes = if plan.guided {
+        sweep::run_guided(scenarios, plan, outcomes, threads, simulator, &watcher)
+    } else {
+        let ran = sweep::run_all(scenarios, plan, todo, threads, simulator, &watcher);
+        outcomes.extend(ran);
+        outcomes
+    };
     watcher.bar.finish_and_clear();
     let unwritten = watcher
         .unwritten
@@ -459,6 +492,7 @@ mod tests {
         let outcome = |run| Outcome {
             run,
             coverage: Coverage::default(),
+            trail: None,
             failure: None,
         };
         let lines = [results::line(&plan), results::line(&outcome(0))].join("\n");

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use crate::journal::CloseReason;
 use crate::protocol::record::Record;
 use crate::protocol::time::{Skew, Timestamp};
 
@@ -101,6 +102,35 @@ pub(crate) enum Mistake {
     KeepsLookUps,
     /// Set reconciliation begins although both ends hold the same.
     ComparesTheSame,
+    /// Nothing is forwarded once these have happened at the server, one after the other.
+    #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
+    FailsAfter([Rare; 3]),
+}
+
+/// Something that seldom happens at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rare {
+    /// A link is closed because nothing was heard on it.
+    Silence,
+    /// A synchronisation brings records in both directions.
+    BothWays,
+    /// A client sends an update that is not newer than the stored one.
+    Older,
+    /// A neighbour sends an update that is not newer than the stored one.
+    Overtaken,
+    /// A link is replaced by a newer connection of the same neighbour.
+    Superseded,
+}
+
+impl Rare {
+    /// What it is that a link is closed for this reason, if it is rare.
+    pub(super) const fn of(why: &CloseReason) -> Option<Self> {
+        match why {
+            CloseReason::Silent => Some(Self::Silence),
+            CloseReason::Superseded => Some(Self::Superseded),
+            _ => None,
+        }
+    }
 }
 
 /// The number of records that an answer to a `WANT` has with `Mistake::AnswersFewWants`.
@@ -181,7 +211,7 @@ pub(crate) use on_demand::*;
 /// that are known at compile time.
 #[cfg(not(all(feature = "sim", any(test, feature = "mutants"))))]
 mod never {
-    use super::Mistake;
+    use super::{Mistake, Rare};
     use crate::journal::{ConnId, EventId};
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
@@ -263,6 +293,15 @@ mod never {
         pub(crate) const fn spin(&self) {
             let Self = self;
         }
+
+        pub(crate) fn note(&mut self, _: impl FnOnce() -> Option<Rare>) {
+            let Self = self;
+        }
+
+        pub(crate) const fn is_failed(&self) -> bool {
+            let Self = self;
+            false
+        }
     }
 }
 
@@ -271,7 +310,7 @@ mod on_demand {
     use std::collections::{BTreeMap, VecDeque};
     use std::sync::{Arc, Weak};
 
-    use super::Mistake;
+    use super::{Mistake, Rare};
     use crate::journal::{ConnId, EventId};
     use crate::protocol::record::Record;
     use crate::protocol::time::Timestamp;
@@ -361,6 +400,8 @@ mod on_demand {
         looked_up: BTreeMap<ConnId, Vec<Record>>,
         /// The connection whose line is handled.
         served: ConnId,
+        /// How much has happened of what makes the server fail.
+        happened: usize,
     }
 
     impl From<Made> for Mistakes {
@@ -371,6 +412,7 @@ mod on_demand {
                 clock: Timestamp::EPOCH,
                 looked_up: BTreeMap::new(),
                 served: ConnId(0),
+                happened: 0,
             }
         }
     }
@@ -415,11 +457,59 @@ mod on_demand {
             held.iter().find(|held| held.id() == record.id())
         }
 
+        /// Something rare happened, perhaps.
+        pub(crate) fn note(&mut self, rare: impl FnOnce() -> Option<Rare>) {
+            if let Some(Mistake::FailsAfter(all)) = self.made.mistake
+                && let Some(next) = all.get(self.happened)
+                && rare() == Some(*next)
+            {
+                self.happened += 1;
+            }
+        }
+
+        /// Whether everything has happened after which the server fails.
+        pub(crate) fn is_failed(&self) -> bool {
+            matches!(self.made.mistake, Some(Mistake::FailsAfter(all)) if self.happened == all.len())
+        }
+
         /// Does not come back as long as somebody holds the other end of the mistake.
         pub(crate) fn spin(&self) {
             while self.made.held.strong_count() > 0 {
                 std::hint::spin_loop();
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_fails_after_everything_in_its_order_and_not_before() {
+        let all = [Rare::Silence, Rare::BothWays, Rare::Older];
+        let made = Mistake::FailsAfter(all).made_by("Riley");
+        let failed = |server: &str, noted: &[Rare]| {
+            let mut mistakes = Mistakes::from(made.at(server));
+            for rare in noted {
+                mistakes.note(|| Some(*rare));
+            }
+            mistakes.is_failed()
+        };
+        assert!(failed("Riley", &all));
+        let between = [
+            Rare::Silence,
+            Rare::Overtaken,
+            Rare::BothWays,
+            Rare::Silence,
+            Rare::Older,
+        ];
+        assert!(failed("Riley", &between));
+        assert!(!failed("Riley", &all[..2]));
+        assert!(!failed(
+            "Riley",
+            &[Rare::BothWays, Rare::Silence, Rare::Older]
+        ));
+        assert!(!failed("Juzang", &all));
     }
 }

@@ -33,7 +33,7 @@ use crate::protocol::record::Record;
 
 use dirty::Reason;
 use link::Link;
-use mistakes::{Made, Mistake, Mistakes};
+use mistakes::{Made, Mistake, Mistakes, Rare};
 use store::{ClientIndex, Store};
 
 pub use client::{ClientLineAt, LookUp};
@@ -239,6 +239,11 @@ impl Node {
             && !self.replaces(&record, held, from.is_some())
         {
             let same = *held == record;
+            let rare = match from {
+                None => Rare::Older,
+                Some(_) => Rare::Overtaken,
+            };
+            self.mistakes.note(|| (!same).then_some(rare));
             let what = EventKind::Ignored {
                 record: (&record).into(),
                 why: match same {
@@ -310,7 +315,7 @@ impl Node {
     }
 
     fn mark(&mut self, client: ClientIndex, from: Option<(NeighbourId, Pace)>) {
-        if from.is_some() && !self.relays {
+        if from.is_some() && !self.relays || self.mistakes.is_failed() {
             return;
         }
         let makes = |mistake| self.mistakes.makes(mistake);

@@ -6,7 +6,7 @@ use crate::protocol::time::Timestamp;
 
 use super::dirty::{Reason, Waiting};
 use super::link::{Link, Parting, Word};
-use super::mistakes::{self, Mistake};
+use super::mistakes::{self, Mistake, Rare};
 use super::store::ClientIndex;
 use super::{Greeting, NeighbourId, Node};
 
@@ -50,6 +50,7 @@ impl Node {
     ) {
         if let Some(link) = self.links[neighbour.0].take() {
             self.note_parting(neighbour, &link);
+            self.mistakes.note(|| Rare::of(&why));
             let peer = self.name_of(neighbour);
             journal.record(cause, EventKind::LinkDown { peer, why });
             if self.mistakes.makes(Mistake::SpinsWithoutLink) {

@@ -13,7 +13,7 @@ use crate::protocol::peer::{MOST_HASHES, PeerError, PeerLine, Prefix, Summary};
 
 use super::dirty::{Part, Reason};
 use super::link::{Answer, Parting, Question, Round, Word};
-use super::mistakes::{self, Mistake};
+use super::mistakes::{self, Mistake, Rare};
 use super::store::ClientIndex;
 use super::{NeighbourId, Node};
 
@@ -372,6 +372,8 @@ impl Node {
             return self.begin_round(neighbour, cause);
         }
         self.runs[neighbour.0].was_synchronised = true;
+        let both_ways = || (sent > 0 && received > 0).then_some(Rare::BothWays);
+        self.mistakes.note(both_ways);
         let peer = self.name_of(neighbour);
         let what = EventKind::Synchronised {
             peer,

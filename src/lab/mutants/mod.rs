@@ -11,7 +11,7 @@ mod table;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::node::mistakes::Mistake;
+use crate::node::mistakes::{Mistake, Rare};
 use crate::sim::Simulator;
 
 pub use small::Small;
@@ -263,6 +263,26 @@ impl Mutant {
         ),
     ];
 
+    /// Mutants that fail after three rare things in a row. They are no part of the table: a search for them takes
+    /// thousands of runs.
+    pub const DEEP: &[Self] = &[
+        mutant(
+            Mistake::FailsAfter([Rare::Silence, Rare::BothWays, Rare::Older]),
+            "deep-silence",
+            "nothing is forwarded after a silent link, records both ways and an older update of a client",
+        ),
+        mutant(
+            Mistake::FailsAfter([Rare::Older, Rare::Silence, Rare::Overtaken]),
+            "deep-older",
+            "nothing is forwarded after an older update of a client, a silent link and one of a neighbour",
+        ),
+        mutant(
+            Mistake::FailsAfter([Rare::BothWays, Rare::Older, Rare::Silence]),
+            "deep-both-ways",
+            "nothing is forwarded after records both ways, an older update of a client and a silent link",
+        ),
+    ];
+
     /// The mutant's name on the command line and in tables.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -296,7 +316,8 @@ impl FromStr for Mutant {
     type Err = UnknownMutant;
 
     fn from_str(name: &str) -> Result<Self, UnknownMutant> {
-        let found = Self::ALL.iter().find(|known| known.name == name);
+        let mut all = Self::ALL.iter().chain(Self::DEEP);
+        let found = all.find(|known| known.name == name);
         found.copied().ok_or_else(|| UnknownMutant(name.to_owned()))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::situations::Situation;
+use super::situations::{Occurrence, Situation};
 use crate::scenario::{Action, Drawn, FaultKind, Scenario, Usual};
 use crate::trace::Trace;
 
@@ -42,8 +42,8 @@ pub struct CoverageGoal {
 }
 
 impl Coverage {
-    /// The coverage of one run of an [expanded](Scenario::expanded) scenario.
-    pub fn of(expanded: &Scenario, trace: &Trace) -> Self {
+    /// The coverage of one run of an [expanded](Scenario::expanded) scenario, in which these situations occurred.
+    pub fn of(expanded: &Scenario, trace: &Trace, occurrences: &[Occurrence<'_>]) -> Self {
         let mut coverage = Self::default();
         for (fault, count) in faults_in(expanded) {
             if count > 0 {
@@ -58,7 +58,11 @@ impl Coverage {
         coverage.events = events
             .map(|(kind, count)| (kind.to_owned(), count))
             .collect();
-        for situation in Situation::of(&trace.herd, &trace.events) {
+        let situations: BTreeSet<Situation> = occurrences
+            .iter()
+            .map(|occurrence| occurrence.situation)
+            .collect();
+        for situation in situations {
             coverage.situations.insert(situation.name().to_owned(), 1);
         }
         let needless = trace.header.needless.iter();

@@ -2,6 +2,7 @@
 //! over threads and machines.
 
 pub mod coverage;
+pub mod guided;
 pub mod plan;
 pub mod report;
 pub mod results;
@@ -13,14 +14,16 @@ use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::parallel::in_order;
-use crate::scenario::Scenario;
+use crate::scenario::{Recipe, Scenario};
 use crate::sim::{self, SimError, Simulator};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::{Judgement, Trace};
 use coverage::Coverage;
+use guided::{GENERATION, Guide, Trail};
 use plan::{Plan, Shard};
 use report::Report;
 use results::{Failure, Outcome, Outcomes};
+use situations::{Occurrence, Situation};
 
 /// The maximum length of a failure's description in a report, in characters.
 const MOST_WORDS: usize = 300;
@@ -31,11 +34,17 @@ const MOST_STUCK: usize = 16;
 
 /// The settings of a sweep.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Options {
     /// The seeds.
     pub seeds: Range<u64>,
     /// Whether each seed has a mixture of faults of its own: see [`Scenario::swarmed`].
     pub swarm: bool,
+    /// Whether what earlier runs came across decides what later ones draw from.
+    pub guided: bool,
     /// Whether every run is executed twice and compared.
     pub paired: bool,
     /// Whether the sweep continues after a failure.
@@ -51,6 +60,7 @@ impl Default for Options {
         Self {
             seeds: 0..100,
             swarm: true,
+            guided: false,
             paired: false,
             keep_going: false,
             threads: 1,
@@ -87,12 +97,24 @@ pub fn sweep(scenarios: &[Scenario], options: &Options) -> Report {
         ..
     } = *options;
     let plan = Plan::new(scenarios, options.seeds.clone(), swarm, paired, keep_going)
-        .in_world(options.simulator.world);
+        .in_world(options.simulator.world)
+        .guided(options.guided);
     let todo = plan.items(Shard::WHOLE);
     let Options {
         threads, simulator, ..
     } = options;
-    let outcomes = run_all(scenarios, &plan, todo, *threads, simulator, &Unwatched);
+    let outcomes = if plan.guided {
+        run_guided(
+            scenarios,
+            &plan,
+            Outcomes::new(),
+            *threads,
+            simulator,
+            &Unwatched,
+        )
+    } else {
+        run_all(scenarios, &plan, todo, *threads, simulator, &Unwatched)
+    };
     Report::new(plan, outcomes)
 }
 
@@ -107,12 +129,81 @@ pub fn run_all(
     simulator: &Simulator,
     watch: &dyn Watch,
 ) -> Outcomes {
-    let todo: Vec<u64> = todo.into_iter().collect();
+    let own = |item| (item, plan.run(item).1.into());
+    let todo: Vec<(u64, Recipe)> = todo.into_iter().map(own).collect();
+    run_recipes(scenarios, plan, &todo, threads, simulator, watch)
+}
+
+/// Runs a guided plan, or what of it is not in `outcomes`, generation by generation. Otherwise as [`run_all`].
+pub fn run_guided(
+    scenarios: &[Scenario],
+    plan: &Plan,
+    mut outcomes: Outcomes,
+    threads: usize,
+    simulator: &Simulator,
+    watch: &dyn Watch,
+) -> Outcomes {
+    let mut guides: Vec<Guide> = scenarios.iter().map(|_| Guide::default()).collect();
+    let is_over = |outcomes: &Outcomes| {
+        let mut outcomes = outcomes.values();
+        !plan.keep_going && outcomes.any(|outcome| outcome.failure.is_some())
+    };
+    for first in (0..plan.len()).step_by(usize::try_from(GENERATION).unwrap_or(usize::MAX)) {
+        let generation = first..plan.len().min(first + GENERATION);
+        let mut todo = Vec::new();
+        for item in generation.clone() {
+            let (which, seed) = plan.run(item);
+            // Drawn for every run, so that what is resumed goes on as if it had not been interrupted.
+            let recipe = guides[which].recipe(plan.seeds.0, item, seed);
+            if !outcomes.contains_key(&item) {
+                todo.push((item, recipe));
+            }
+        }
+        if is_over(&outcomes)
+            && todo
+                .first()
+                .is_none_or(|(item, _)| is_behind(&outcomes, *item))
+        {
+            break;
+        }
+        outcomes.extend(run_recipes(
+            scenarios, plan, &todo, threads, simulator, watch,
+        ));
+        let trails = generation.clone().map_while(|item| outcomes.get(&item));
+        let trails: Vec<&Outcome> = trails.collect();
+        if trails.len() < usize::try_from(GENERATION).unwrap_or(usize::MAX) {
+            break;
+        }
+        for outcome in trails {
+            if let Some(trail) = &outcome.trail {
+                guides[plan.run(outcome.run).0].learn(trail);
+            }
+        }
+    }
+    outcomes
+}
+
+/// Whether a run comes after the first failure.
+fn is_behind(outcomes: &Outcomes, item: u64) -> bool {
+    let failed = outcomes.values().find(|outcome| outcome.failure.is_some());
+    failed.is_some_and(|failed| failed.run < item)
+}
+
+/// Runs items of a plan, each with what it draws from.
+fn run_recipes(
+    scenarios: &[Scenario],
+    plan: &Plan,
+    todo: &[(u64, Recipe)],
+    threads: usize,
+    simulator: &Simulator,
+    watch: &dyn Watch,
+) -> Outcomes {
     let run = |at: usize| {
         if watch.is_over() || sim::stuck() >= MOST_STUCK {
             return None;
         }
-        let outcome = run_one(scenarios, plan, todo[at], simulator)?;
+        let (item, recipe) = &todo[at];
+        let outcome = run_one(scenarios, plan, *item, recipe, simulator)?;
         watch.finished(&outcome);
         Some(outcome)
     };
@@ -135,8 +226,17 @@ pub fn run_all(
 
 /// The scenario of a run, with its seed and, in a swarm, its selection of faults and order of tasks.
 pub fn scenario_of(scenarios: &[Scenario], plan: &Plan, item: u64) -> Scenario {
-    let (which, seed) = plan.run(item);
-    let scenario = scenarios[which].clone().with_seed(seed);
+    with_recipe(scenarios, plan, item, plan.run(item).1.into())
+}
+
+/// The same, with what the run draws from.
+pub(crate) fn with_recipe(
+    scenarios: &[Scenario],
+    plan: &Plan,
+    item: u64,
+    recipe: Recipe,
+) -> Scenario {
+    let scenario = scenarios[plan.run(item).0].clone().with_seed(recipe);
     if plan.swarm {
         scenario.swarmed()
     } else {
@@ -149,23 +249,36 @@ fn run_one(
     scenarios: &[Scenario],
     plan: &Plan,
     item: u64,
+    recipe: &Recipe,
     simulator: &Simulator,
 ) -> Option<Outcome> {
-    let expanded = scenario_of(scenarios, plan, item).expanded();
-    let (coverage, failure) = match execute(&expanded, plan.paired, simulator) {
-        Ok(trace) => (Coverage::of(&expanded, &trace), failure_of(&trace)),
-        Err(failure) => (Coverage::default(), Some(failure?)),
+    let expanded = with_recipe(scenarios, plan, item, recipe.clone()).expanded();
+    let trail = |occurrences: &[Occurrence<'_>]| {
+        plan.guided.then(|| Trail::of(recipe.clone(), occurrences))
     };
-    Some(Outcome {
-        run: item,
-        coverage,
-        failure,
-    })
+    let outcome = match execute(&expanded, plan.paired, simulator) {
+        Ok(trace) => {
+            let occurrences = Situation::occurrences(&trace.herd, &trace.events);
+            Outcome {
+                run: item,
+                coverage: Coverage::of(&expanded, &trace, &occurrences),
+                trail: trail(&occurrences),
+                failure: failure_of(&trace),
+            }
+        }
+        Err(failure) => Outcome {
+            run: item,
+            coverage: Coverage::default(),
+            trail: trail(&[]),
+            failure: Some(failure?),
+        },
+    };
+    Some(outcome)
 }
 
 /// Executes a scenario. A panic counts as a failure. The error is `None` if the run was
 /// interrupted.
-fn execute(
+pub(crate) fn execute(
     scenario: &Scenario,
     paired: bool,
     simulator: &Simulator,

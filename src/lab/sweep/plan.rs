@@ -13,6 +13,10 @@ use crate::trace::invariants::Invariant;
 /// Everything that the results of a sweep depend on. Two sweeps with equal plans have equal
 /// reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Plan {
     /// The format of result files: [`FORMAT`] in plans of this build.
     pub sweep: u32,
@@ -27,6 +31,9 @@ pub struct Plan {
     pub world: WorldKind,
     /// Whether each seed has a mixture of faults of its own.
     pub swarm: bool,
+    /// Whether what earlier runs came across decides what later ones draw from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guided: bool,
     /// Whether every run is executed twice and compared.
     pub paired: bool,
     /// Whether the sweep continues after a failure.
@@ -97,6 +104,7 @@ impl Plan {
             seeds: (seeds.start, seeds.end),
             world: WorldKind::default(),
             swarm,
+            guided: false,
             paired,
             keep_going,
             wanted: CoverageGoal::of(scenarios),
@@ -107,6 +115,12 @@ impl Plan {
     #[must_use]
     pub fn in_world(self, world: WorldKind) -> Self {
         Self { world, ..self }
+    }
+
+    /// The same plan, guided by what its runs come across.
+    #[must_use]
+    pub fn guided(self, guided: bool) -> Self {
+        Self { guided, ..self }
     }
 
     /// The number of runs: seeds × scenarios.

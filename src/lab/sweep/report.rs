@@ -11,6 +11,7 @@ use super::results::{Failure, Outcomes};
 use super::situations::Situation;
 use crate::files::quoted;
 use crate::report::show::grouped;
+use crate::scenario::{Recipe, Scenario};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
 
@@ -36,6 +37,9 @@ pub struct Report {
     pub strict: bool,
     /// Failures with equal fingerprints, the most common first.
     pub groups: Vec<Group>,
+    /// What the first failed runs of each group drew from, in a guided sweep.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub recipes: BTreeMap<u64, Recipe>,
     /// The coverage of the runs.
     pub coverage: Coverage,
     /// For each invariant that a scenario switches off: in how many runs it passed nevertheless.
@@ -126,6 +130,12 @@ impl Report {
             }
         }
         let without = without(&plan, &outcomes);
+        let shown = groups.values().flat_map(|group| &group.first);
+        let recipes = shown.filter_map(|run| {
+            let trail = outcomes.get(run)?.trail.as_ref()?;
+            Some((*run, trail.recipe.clone()))
+        });
+        let recipes = recipes.collect();
         let mut groups: Vec<Group> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.runs));
         let runs = outcomes.len() as u64;
@@ -137,6 +147,7 @@ impl Report {
             skipped_runs,
             strict: false,
             groups,
+            recipes,
             never: match skipped_runs {
                 0 => coverage.missing(&plan.wanted),
                 _ => Vec::new(),
@@ -267,13 +278,18 @@ impl Report {
         } else {
             ""
         };
+        let guided = if self.plan.guided {
+            ", guided by what runs came across"
+        } else {
+            ""
+        };
         let paired = if self.plan.paired {
             ", each executed twice and compared"
         } else {
             ""
         };
         format!(
-            "sweep of {}, seeds {from}..{to}{swarm}{paired}",
+            "sweep of {}, seeds {from}..{to}{swarm}{guided}{paired}",
             names.join(", ")
         )
     }
@@ -323,11 +339,22 @@ impl Report {
 
     /// The seed of a run, after its scenario's name if the plan has several.
     fn named(&self, run: u64) -> String {
-        let (scenario, seed) = self.plan.run(run);
+        let (scenario, seed) = (self.plan.run(run).0, self.recipe(run));
         match self.plan.scenarios.as_slice() {
             [_] => seed.to_string(),
             several => format!("{} {seed}", several[scenario].name),
         }
+    }
+
+    /// What a run drew from. In a guided sweep, it is known of the runs that groups name.
+    pub fn recipe(&self, run: u64) -> Recipe {
+        let recipe = self.recipes.get(&run).cloned();
+        recipe.unwrap_or_else(|| self.plan.run(run).1.into())
+    }
+
+    /// The scenario of such a run.
+    pub fn scenario_of(&self, scenarios: &[Scenario], run: u64) -> Scenario {
+        super::with_recipe(scenarios, &self.plan, run, self.recipe(run))
     }
 
     /// The command line that repeats a run.
@@ -341,7 +368,7 @@ impl Report {
     }
 
     fn command(&self, verb: &str, run: u64) -> String {
-        let (scenario, seed) = self.plan.run(run);
+        let (scenario, seed) = (self.plan.run(run).0, self.recipe(run));
         let swarm = if self.plan.swarm { " --swarm" } else { "" };
         let world = self.plan.world.flag();
         let file = quoted(&self.plan.scenarios[scenario].file);

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Coverage;
+use super::guided::Trail;
 use super::plan::{FORMAT, Plan};
 use crate::trace::fingerprint::Fingerprint;
 
@@ -16,6 +17,9 @@ pub struct Outcome {
     pub run: u64,
     /// What the run covered.
     pub coverage: Coverage,
+    /// In a guided sweep: what the run drew from, and what it came across.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Trail>,
     /// How the run failed; `None` if it passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

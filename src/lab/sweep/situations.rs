@@ -110,15 +110,18 @@ impl Situation {
         }
     }
 
-    /// The situations that the events of a run contain.
-    pub fn of(herd: &Herd, events: &[Event]) -> BTreeSet<Self> {
+    /// The situations that the events of a run contain, each time that they occur, in order.
+    pub fn occurrences<'a>(herd: &'a Herd, events: &'a [Event]) -> Vec<Occurrence<'a>> {
         let mut watcher = Watcher {
             herd,
             state: State::default(),
             asked: BTreeMap::new(),
-            found: BTreeSet::new(),
+            at: 0,
+            who: "",
+            found: Vec::new(),
         };
         for event in events {
+            (watcher.at, watcher.who) = (event.at, event.who.name());
             watcher.before(event);
             watcher.state.learn(event);
             watcher.after(event);
@@ -127,18 +130,33 @@ impl Situation {
     }
 }
 
+/// A situation in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence<'a> {
+    /// When it occurs, in nanoseconds.
+    pub at: u64,
+    /// Whose event shows it: a server's, a client's, or the network's.
+    pub who: &'a str,
+    /// What it is.
+    pub situation: Situation,
+}
+
 struct Watcher<'a> {
     herd: &'a Herd,
     state: State<'a>,
     /// When a client sent the line whose answer it is waiting for, by connection. In nanoseconds.
     asked: BTreeMap<ConnId, u64>,
-    found: BTreeSet<Situation>,
+    /// When the event that is looked at happens, and whose it is.
+    at: u64,
+    who: &'a str,
+    found: Vec<Occurrence<'a>>,
 }
 
 impl<'a> Watcher<'a> {
     fn saw(&mut self, situation: Situation, is_so: bool) {
         if is_so {
-            self.found.insert(situation);
+            let (at, who) = (self.at, self.who);
+            self.found.push(Occurrence { at, who, situation });
         }
     }
 

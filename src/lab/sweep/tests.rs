@@ -99,6 +99,7 @@ fn it_stops_at_the_first_failure_and_parts_agree_on_which_that_is() {
         let outcome = |run| Outcome {
             run,
             coverage: Coverage::default(),
+            trail: None,
             failure: None,
         };
         let mut outcomes: Outcomes = (0..12).map(|run| (run, outcome(run))).collect();
@@ -282,4 +283,74 @@ fn a_run_that_hangs_is_one_that_failed_and_the_others_are_run() {
     let told = format!("seed {hanging}, at ");
     assert!(group.words.contains(&told), "{text}");
     assert!(group.words.contains("while Ada was running"), "{text}");
+}
+
+/// A guided sweep in which a rare run fails.
+fn guided(threads: usize, outcomes: Outcomes) -> (Plan, Outcomes) {
+    let scenarios = [short()];
+    let plan = Plan::new(&scenarios, 10..90, true, false, true).guided(true);
+    let simulator = Simulator::default().with_mistake(Mistake::KeepsToItself.made_by_all());
+    let outcomes = run_guided(&scenarios, &plan, outcomes, threads, &simulator, &Unwatched);
+    (plan, outcomes)
+}
+
+#[test]
+fn a_guided_sweep_is_the_same_however_it_is_run_and_goes_on_from_what_it_found() {
+    let (plan, whole) = guided(1, Outcomes::new());
+    assert_eq!(whole.len(), 80);
+    let (_, threads) = guided(3, Outcomes::new());
+    assert_eq!(threads, whole);
+    // Interrupted in the second generation, and gone on with.
+    let mut some = whole.clone();
+    some.retain(|run, _| *run < 40 && *run != 35);
+    assert_eq!(guided(2, some).1, whole);
+    // The first generation knows nothing to go on from, and later ones do.
+    let recipe = |run: u64| whole[&run].trail.clone().expect("it is guided").recipe;
+    assert!((0..GENERATION).all(|run| recipe(run) == (10 + run).into()));
+    let goes_on = (GENERATION..80).filter(|run| !recipe(*run).later().is_empty());
+    assert!((20..46).contains(&goes_on.count()));
+    // Results read back, with what each run came across.
+    let lines: Vec<String> = whole.values().map(results::line).collect();
+    let text = format!("{}\n{}\n", results::line(&plan), lines.join("\n"));
+    assert_eq!(results::read(&text).expect("it is right"), (plan, whole));
+}
+
+#[test]
+fn what_fails_in_a_guided_sweep_can_be_run_again() {
+    let (plan, outcomes) = guided(2, Outcomes::new());
+    let simulator = Simulator::default().with_mistake(Mistake::KeepsToItself.made_by_all());
+    let report = Report::new(plan, outcomes);
+    let runs: Vec<(u64, &Fingerprint)> = (report.groups.iter())
+        .flat_map(|group| group.first.iter().map(|run| (*run, &group.fingerprint)))
+        .collect();
+    assert!(!runs.is_empty(), "{}", report.to_text());
+    assert!(
+        runs.iter()
+            .any(|(run, _)| !report.recipe(*run).later().is_empty()),
+        "{}",
+        report.to_text()
+    );
+    for (run, fingerprint) in runs {
+        let scenario = report.scenario_of(&[short()], run);
+        let trace = simulator.run_once(&scenario).expect("it runs");
+        assert_eq!(Fingerprint::of(&trace).as_ref(), Some(fingerprint));
+        let command = format!("herd run --swarm --seed {} short.toml", report.recipe(run));
+        assert_eq!(report.again(run), command);
+    }
+}
+
+#[test]
+fn a_guided_sweep_ends_with_its_first_failure() {
+    let (mut plan, whole) = guided(2, Outcomes::new());
+    plan.keep_going = false;
+    let first = whole.values().find(|outcome| outcome.failure.is_some());
+    let first = first.expect("one fails").run;
+    let simulator = Simulator::default().with_mistake(Mistake::KeepsToItself.made_by_all());
+    let run = |known| run_guided(&[short()], &plan, known, 2, &simulator, &Unwatched);
+    let ended = run(Outcomes::new());
+    assert_eq!(
+        ended.keys().copied().collect::<Vec<_>>(),
+        (0..=first).collect::<Vec<_>>()
+    );
+    assert_eq!(run(ended.clone()), ended);
 }
