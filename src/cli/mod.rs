@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sim")]
 mod annotations;
+#[cfg(feature = "sim")]
+mod blame;
 mod certs;
 mod completions;
 mod credentials;
@@ -131,6 +133,8 @@ enum Command {
     #[cfg(feature = "sim")]
     Shrink(shrink::Args),
     #[cfg(feature = "sim")]
+    Blame(blame::Args),
+    #[cfg(feature = "sim")]
     Schema(schema::Args),
     #[cfg(feature = "sim")]
     Hops(hops::Args),
@@ -173,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         #[cfg(feature = "sim")]
         Command::Shrink(args) => shrink::run(&args),
+        #[cfg(feature = "sim")]
+        Command::Blame(args) => blame::run(&args),
         #[cfg(feature = "sim")]
         Command::Schema(args) => schema::run(&args),
         #[cfg(feature = "sim")]

@@ -49,6 +49,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "settings", "timing", "trace", "units",
         ],
     ),
+    (
+        "blame",
+        &[
+            "files", "parallel", "report", "scenario", "seed", "sim", "sweep", "trace",
+        ],
+    ),
     ("files", &[]),
     ("parallel", &[]),
     ("seed", &["units"]),
@@ -117,10 +123,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "certs", "diag", "diff", "explore", "files", "herd", "journal", "load", "log",
-            "model", "mutants", "net", "parallel", "places", "protocol", "report", "scenario",
-            "server", "settings", "shrink", "sim", "survey", "sweep", "trace", "units", "version",
-            "view",
+            "admin", "blame", "certs", "diag", "diff", "explore", "files", "herd", "journal",
+            "load", "log", "model", "mutants", "net", "parallel", "places", "protocol", "report",
+            "scenario", "server", "settings", "shrink", "sim", "survey", "sweep", "trace", "units",
+            "version", "view",
         ],
     ),
 ];
