@@ -549,3 +549,50 @@ fn the_scripts_are_right_and_run_each_part_once() {
 fn is_toml(word: &str) -> bool {
     Path::new(word).extension().is_some_and(|end| end == "toml")
 }
+
+#[test]
+fn blame_names_the_rise_and_repeats_the_futures() {
+    let (_folder, file) = folder(
+        &(SHORT.replace("crash = \"500ms\", sever = \"500ms\"", "crash = \"400ms\"")
+            + "[[expect]]\nlog = \"CRASHES*\"\ntimes = 0\n"),
+    );
+    let flags = ["blame", "--seed", "3", "--futures", "4", "--moments", "12"];
+    let json = herd(&[&flags[..], &["--json", &file]].concat());
+    assert_eq!(exit(&json), 0, "{}", err(&json));
+    let blame: Value = serde_json::from_str(&out(&json)).expect("JSON");
+    let curve = blame["curve"].as_array().expect("a curve");
+    assert!((2..=12).contains(&curve.len()) && curve.last().expect("an end")["same"] == 4);
+    assert_eq!((&blame["seed"], &blame["futures"]), (&3.into(), &4.into()));
+    let text = herd(&[&flags[..], &["--threads", "1", &file]].concat());
+    assert!(out(&text).contains("inevitable from"), "{}", out(&text));
+    let held = herd(&["blame", "scenarios/all-up.toml"]);
+    assert_eq!(exit(&held), 1);
+    assert!(err(&held).contains("nothing failed"), "{}", err(&held));
+}
+
+#[test]
+fn a_guided_sweep_has_no_parts_and_goes_on_from_its_results() {
+    let (folder, file) = folder(SHORT);
+    let state = folder.path().join("state.jsonl");
+    let state = state.to_str().expect("UTF-8");
+    let guided = [
+        "sweep", "--guided", "--seeds", "0..40", "--state", state, &file,
+    ];
+    let first = herd(&guided);
+    assert_eq!(exit(&first), 0, "{}", err(&first));
+    assert!(out(&first).contains("guided by what runs came across"));
+    let kept = fs::read_to_string(state).expect("it is there");
+    assert_eq!(kept.lines().count(), 41);
+    let some: Vec<&str> = kept.lines().take(36).collect();
+    fs::write(state, some.join("\n") + "\n").expect("written");
+    assert_eq!(out(&herd(&guided)), out(&first));
+    let part = herd(&[&guided[..], &["--shard", "1/2"]].concat());
+    assert_eq!(exit(&part), 2);
+    assert!(err(&part).contains("cannot be used with"), "{}", err(&part));
+    let unguided = herd(&["sweep", "--seeds", "0..40", "--state", state, &file]);
+    assert!(
+        err(&unguided).contains("results of another sweep"),
+        "{}",
+        err(&unguided)
+    );
+}
