@@ -32,6 +32,8 @@ mod notify;
 mod outputs;
 #[cfg(feature = "sim")]
 mod pages;
+#[cfg(feature = "sim")]
+mod parts;
 mod places;
 #[cfg(feature = "sim")]
 mod progress;

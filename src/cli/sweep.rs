@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::Interrupt;
+use super::parts::{seeds, shard};
 use super::run_limit::Limited;
 use super::scenarios::{load_all, scenario_files};
 use super::shrink::write_shrunk;
@@ -134,32 +135,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some(Command::Merge { files, how }) => merge(files, how),
         None => run_part(args),
     }
-}
-
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let number = |text: &str| {
-        text.parse::<u64>()
-            .map_err(|error| format!("`{text}`: {error}"))
-    };
-    let range = match text.split_once("..") {
-        Some((from, to)) => number(from)?..number(to)?,
-        None => number(text)?..number(text)?.saturating_add(1),
-    };
-    if range.is_empty() {
-        return Err("there is no seed in it; 0..100 are a hundred".to_owned());
-    }
-    Ok(range)
-}
-
-fn shard(text: &str) -> Result<Shard, String> {
-    let read = text.split_once('/').and_then(|(number, of)| {
-        Some(Shard {
-            number: number.parse().ok()?,
-            of: of.parse().ok()?,
-        })
-    });
-    let shard = read.filter(|shard| (1..=shard.of).contains(&shard.number));
-    shard.ok_or_else(|| "a part is written 1/4, 2/4, 3/4 or 4/4".to_owned())
 }
 
 fn run_part(args: &Args) -> Result<Exit, Failure> {
