@@ -3,7 +3,7 @@
 //! It knows nothing of what servers say that they do. The invariants of a server's own events
 //! ([`invariants`](super::invariants)) trust those to be complete; this does not, so a server that answers
 //! otherwise than it records is found here. The two share no code but the types of events: the
-//! protocol is read by [`lines`], which is written for this judge alone.
+//! protocol is read by `lines`, which is written for this judge alone.
 //!
 //! Of servers' events it uses three: that a run started, since a new run holds nothing; that a
 //! record was forgotten or had expired, which no client is told; and, to know when everybody was at
