@@ -30,6 +30,10 @@ pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
     links.found
 }
 
+/// A greeting that a cut holds up can arrive this long after its connection was opened, in nanoseconds: systems give up
+/// sending it by then. It is judged by the faults since.
+const OLDEST_GREETING: u64 = 120_000_000_000;
+
 /// A connection between two servers.
 struct Conn<'a> {
     opened: &'a Event,
@@ -146,7 +150,8 @@ impl<'a> Links<'a> {
         why: &CloseReason,
     ) -> Option<String> {
         let opened = self.conns.get(&up.conn)?.opened;
-        self.ways.forget((server, peer), opened.at);
+        self.ways
+            .forget((server, peer), opened.at.saturating_sub(OLDEST_GREETING));
         let since = |last: Option<&EventId>| last.is_some_and(|last| *last > opened.id);
         let both = pair(server, peer);
         let is_reset = since(self.reset.get(&both));
@@ -176,12 +181,13 @@ impl<'a> Links<'a> {
             // An error may be the answer to what was written to a server that is gone.
             // In the oldest version of the protocol, a server that stops ends its stream, and no line says so.
             CloseReason::Ended | CloseReason::Failed(_) => {
-                is_left || is_reset || self.told_to_stop.contains(peer)
+                is_left || is_reset || is_parted || self.told_to_stop.contains(peer)
             }
             // The neighbour dialled again, so it had closed the connection before. Or its greeting is
             // from an earlier connection that it had closed itself, and was sent again until it arrived.
             CloseReason::Superseded => {
                 is_left
+                    || is_parted
                     || (self.superseding(server, down))
                         .is_some_and(|newer| self.is_left(server, peer, newer, down))
             }

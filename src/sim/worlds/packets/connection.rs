@@ -76,6 +76,8 @@ pub(super) struct Endpoint {
     pub(super) machine: Machine,
     pub(super) address: SocketAddr,
     pub(super) state: EndState,
+    /// At the end that accepts: which listener the handshake began with.
+    pub(super) listener: Option<u64>,
     /// Bytes for the program.
     pub(super) received: BytesMut,
     /// The most bytes that wait for the program; not less than a segment.
@@ -122,6 +124,7 @@ impl Endpoint {
             machine,
             address,
             state: EndState::Opening,
+            listener: None,
             received: BytesMut::new(),
             capacity: BUFFER,
             is_at_end: false,

@@ -265,7 +265,8 @@ impl Systems {
                 // Whatever was here before the machine lost its power is forgotten.
                 *own = Endpoint::new(machine, own.address);
                 let listener = self.machines[machine].listeners.get(&port);
-                if listener.is_some_and(|listener| listener.ready.len() < BACKLOG) {
+                if let Some(listener) = listener.filter(|listener| listener.ready.len() < BACKLOG) {
+                    own.listener = Some(listener.id);
                     self.send(id, end, Segment::SynAck);
                 } else {
                     self.abort(id, end);
@@ -352,7 +353,9 @@ impl Systems {
         };
         let own = &mut connection.ends[end];
         let (machine, port) = (own.machine, own.address.port());
-        let Some(listener) = self.machines[machine].listeners.get_mut(&port) else {
+        // A listener that is closed takes with it what it had begun; another one with its port knows nothing of that.
+        let listener = self.machines[machine].listeners.get_mut(&port);
+        let Some(listener) = listener.filter(|listener| Some(listener.id) == own.listener) else {
             self.abort(id, end);
             return;
         };

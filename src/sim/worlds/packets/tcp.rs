@@ -30,7 +30,7 @@ pub(super) type PortId = (u16, u64);
 pub(super) struct Listener {
     /// Which of all listeners it is: a program that is started anew may have the port before the one that was killed
     /// is dropped.
-    id: u64,
+    pub(super) id: u64,
     /// Connections that wait to be accepted.
     pub(super) ready: VecDeque<ConnectionId>,
     pub(super) accepting: Option<Waker>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::ReadBuf;
 
-use super::connection::{BUFFER, ConnectionId, End, MSS};
+use super::connection::{BUFFER, ConnectionId, End, EndState, MSS};
 use super::links::Links;
 use super::sockets::SegmentSockets;
 use super::tcp::Systems;
@@ -383,6 +383,21 @@ fn data_tell_what_a_lost_acknowledgement_was_to_tell_a_listener() {
     go_on(&mut systems, ms(120));
     assert!(systems.poll_accept(B, port, &context()).is_ready());
     assert_eq!(said(read(&mut systems, id, 1, 100)), "hello");
+}
+
+/// A program that starts again while a handshake is under way is not told what its predecessor was to be told.
+#[test]
+fn a_handshake_ends_with_the_listener_that_it_began_with() {
+    let mut systems = systems();
+    let first = systems.listen(B, PORT).expect("the port is free");
+    let id = systems.dial(A, B, PORT);
+    go_on(&mut systems, ms(30));
+    systems.close_port(B, first);
+    let second = systems.listen(B, PORT).expect("the port is free again");
+    go_on(&mut systems, ms(200));
+    assert!(systems.poll_accept(B, second, &context()).is_pending());
+    let state = systems.connections.get(&id).map(|it| it.ends[0].state);
+    assert!(matches!(state, Some(EndState::Failed(_))), "{state:?}");
 }
 
 #[test]
