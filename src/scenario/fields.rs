@@ -8,10 +8,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::MapAccess;
 use serde_json::{Value, json};
 
+use super::counts::CountRange;
+use super::expects::RawEvent;
 use super::server::RawServer;
 use super::steps::{Means, Replies};
 use crate::diag::Span;
-use crate::document::{self, Entries, Located, OneOrMany, Section, Table, property};
+use crate::document::{self, Entries, Located, OneOrMany, Section, Table, TextOr, property};
 use crate::trace::state::LinkState;
 use crate::units::{DurationText, LatencyRange};
 
@@ -253,8 +255,12 @@ holds! {
     Latency(Located<LatencyRange>),
     /// The state of a link.
     State(Located<LinkState>),
-    /// A number for each server.
-    Counts(Entries<Located<u32>>),
+    /// A number of something that is counted, or a range of them.
+    Amount(Located<CountRange>),
+    /// The same for each server.
+    Amounts(Entries<Located<CountRange>>),
+    /// Something that happens.
+    Event(Located<TextOr<RawEvent>>),
     /// A path for each server.
     Paths(Entries<OneOrMany>),
     /// What must be answered to each line.

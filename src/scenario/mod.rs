@@ -15,6 +15,7 @@ use crate::units::LatencyRange;
 
 mod broken;
 mod builder;
+mod counts;
 mod expects;
 pub mod faults;
 mod fields;
@@ -36,9 +37,11 @@ mod write;
 
 pub use crate::seed::{Recipe, RecipeError};
 pub use builder::{Builder, FieldValue, HerdRef};
+pub use counts::{CountError, CountRange};
 pub use expects::{
-    Check, ClientSet, Expect, Expected, InvariantExpectation, LinkCheck, LinkExpectation,
-    LogExpectation, ServerCheck, ServerExpectation, StateCheck, UpdateExpectation, UpdateRef,
+    Check, ClientSet, EventText, Expect, Expected, InvariantExpectation, LinkCheck,
+    LinkExpectation, LogExpectation, Moments, Quantifier, ServerCheck, ServerExpectation,
+    StateCheck, UpdateExpectation, UpdateRef, Window,
 };
 pub(crate) use expects::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,

@@ -33,6 +33,8 @@ mod tidy;
 #[cfg(feature = "sim")]
 mod under_way;
 #[cfg(feature = "sim")]
+mod windows;
+#[cfg(feature = "sim")]
 mod worlds;
 #[cfg(feature = "sim")]
 mod written;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use proxy_herd::journal::{Actor, EventKind};
 use proxy_herd::report;
 use proxy_herd::scenario::{
-    Action, Check, Expected, Failure, LinkCheck, Pattern, Reply, Scenario, ServerCheck, StateCheck,
-    UpdateRef,
+    Action, Check, CountRange, Expected, Failure, LinkCheck, Moments, Pattern, Quantifier, Reply,
+    Scenario, ServerCheck, StateCheck, UpdateRef, Window,
 };
 use proxy_herd::sim::{self, Simulator, WorldKind};
 use proxy_herd::trace::state::LinkState;
@@ -211,13 +211,52 @@ fn contradict(scenario: &mut Scenario) {
     }
     for expect in &mut scenario.expects {
         match &mut expect.what {
-            Expected::Update(update) => update.checks.iter_mut().for_each(contradict_update),
-            Expected::Server(servers) => servers.checks.iter_mut().for_each(contradict_server),
+            Expected::Update(update) => {
+                if update.window != Window::default() {
+                    update.window = IN_THE_FIRST_MOMENT;
+                }
+                update.checks.iter_mut().for_each(contradict_update);
+            }
+            Expected::Server(servers) => {
+                if let Moments::In(quantifier, _) = &mut servers.moments {
+                    contradict_quantifier(quantifier);
+                } else {
+                    servers.checks.iter_mut().for_each(contradict_server);
+                }
+            }
             Expected::Link(links) => links.checks.iter_mut().for_each(contradict_link),
             // They have no opposite; `tests/library/drawn.rs` and the tests of invariants break them.
             Expected::NoLostUpdates(_) | Expected::Invariants(_) => {}
-            Expected::Log(log) => log.times = Some(log.times.map_or(0, |times| times + 1)),
+            Expected::Log(log) => {
+                let never = CountRange::exactly(0);
+                log.times = Some(log.times.map_or(never, other));
+            }
         }
+    }
+}
+
+/// No update comes to a server so early.
+const IN_THE_FIRST_MOMENT: Window = Window {
+    from: Duration::ZERO,
+    after: None,
+    until: Some(Duration::ZERO),
+    before: None,
+    within: None,
+};
+
+/// What is so at some moment or at all is not so at none.
+fn contradict_quantifier(quantifier: &mut Quantifier) {
+    *quantifier = match quantifier {
+        Quantifier::Always | Quantifier::Eventually => Quantifier::Never,
+        Quantifier::Never => Quantifier::Eventually,
+    };
+}
+
+/// Numbers that are none of these.
+fn other(numbers: CountRange) -> CountRange {
+    match numbers.most {
+        u64::MAX => CountRange::exactly(numbers.least - 1),
+        most => CountRange::exactly(most + 1),
     }
 }
 
@@ -225,10 +264,14 @@ fn contradict_update(check: &mut Check) {
     match check {
         Check::Reaches(server) => *check = Check::Misses(*server),
         Check::Misses(server) => *check = Check::Reaches(*server),
-        Check::Hops(_, hops) => *hops += 1,
+        Check::Hops(_, hops) => *hops = other(*hops),
         Check::Path(_, path) => path.push(path[0]),
         Check::Within { limit, .. } => *limit = Duration::ZERO,
-        Check::Sends(count) | Check::Useful(count) | Check::Duplicates(count) => *count += 1,
+        // Its window is contradicted beside the checks.
+        Check::Arrives(_) => {}
+        Check::Sends(count) | Check::Useful(count) | Check::Duplicates(count) => {
+            *count = other(*count);
+        }
         // An update that a server accepts costs a message, or reaches a server.
         Check::Ignored | Check::Refused | Check::Unheard => {
             *check = Check::Within {
@@ -242,7 +285,7 @@ fn contradict_update(check: &mut Check) {
 fn contradict_server(check: &mut ServerCheck) {
     match check {
         ServerCheck::State(check) => contradict_state(check),
-        ServerCheck::LookUps(count) | ServerCheck::Requests(count) => *count += 1,
+        ServerCheck::LookUps(count) | ServerCheck::Requests(count) => *count = other(*count),
     }
 }
 
@@ -258,12 +301,16 @@ fn contradict_state(check: &mut StateCheck) {
                 text,
             });
         }
-        StateCheck::Records(count) => *count += 1,
+        StateCheck::Records(count) => *count = other(*count),
     }
 }
 
 fn contradict_link(check: &mut LinkCheck) {
     match check {
+        LinkCheck::Is {
+            moments: Moments::In(quantifier, _),
+            ..
+        } => contradict_quantifier(quantifier),
         LinkCheck::Is { state, .. } => {
             *state = match state {
                 LinkState::Down => LinkState::Up,
@@ -271,7 +318,7 @@ fn contradict_link(check: &mut LinkCheck) {
             }
         }
         LinkCheck::SynchronisesWithin { limit, .. } => *limit = Duration::ZERO,
-        LinkCheck::Brings { records, .. } => *records += 1,
+        LinkCheck::Brings { records, .. } => *records = other(*records),
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::observed::compare;
-use super::read::{AT, Declaration, Reading};
-use crate::scenario::fields::{Holds, field};
-use super::server::when;
+use super::read::{Declaration, Reading};
+use super::window::{AFTER, ALWAYS, AT, BEFORE, EVENTUALLY, FROM, Moments, NEVER, UNTIL, WITHIN};
 use super::{Expectation, Expected, Fields, Observed, failed, nanos};
 use crate::document::{Located, OneOrMany};
 use crate::herd::Link;
 use crate::journal::{Event, EventId, EventKind};
+use crate::scenario::fields::{Holds, field};
 use crate::trace::Judgement;
 use crate::trace::state::{LinkEnd, LinkState, State};
+use crate::scenario::CountRange;
 use crate::units::{DurationText, format_duration};
 
 /// What is expected of links.
@@ -28,8 +28,8 @@ pub struct LinkExpectation {
 pub enum LinkCheck {
     /// It is in this state; a synchronised link is also up.
     Is {
-        /// When; at the end of the run, if not given.
-        at: Option<Duration>,
+        /// When.
+        moments: Moments,
         /// The state.
         state: LinkState,
     },
@@ -45,7 +45,7 @@ pub enum LinkCheck {
         /// What came before this moment is not looked at.
         since: Duration,
         /// How many.
-        records: u64,
+        records: CountRange,
     },
 }
 
@@ -53,10 +53,18 @@ pub(super) const DECLARATIONS: &[Declaration] = &[Declaration {
     subject: field("link", Holds::Names, "Links: `\"Riley-Juzang\"`, a list, or `\"all\"`. At least one of `is`, `synchronises_within` and `brings` says what must be true of each."),
     fields: &[
         AT,
-        field("is", Holds::State, "The link is `\"up\"`, `\"down\"` or `\"synchronised\"` at the moment `at`. Its worse end counts: it is up when updates flow at both ends, synchronised (and up) when both ends have received what they missed, and otherwise down.").written("is = \"up\""),
+        ALWAYS,
+        NEVER,
+        EVENTUALLY,
+        FROM,
+        AFTER,
+        UNTIL,
+        BEFORE,
+        WITHIN,
+        field("is", Holds::State, "The link is `\"up\"`, `\"down\"` or `\"synchronised\"` at the moment `at`, or at moments that `always`, `never` or `eventually` are about. Its worse end counts: it is up when updates flow at both ends, synchronised (and up) when both ends have received what they missed, and otherwise down.").written("is = \"up\""),
         field("since", Holds::Duration, "The moment from which on `synchronises_within` and `brings` look for the link coming up; by default the beginning.").written("since = \"4s\""),
         field("synchronises_within", Holds::Duration, "Both ends are synchronised within this time, counted from when the first end has the link up, at or after `since`.").written("synchronises_within = \"100ms\""),
-        field("brings", Holds::Count, "Both ends together send this number of records in that synchronisation."),
+        field("brings", Holds::Amount, "Both ends together send this number of records in that synchronisation."),
     ],
     read,
 }];
@@ -65,17 +73,20 @@ fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
     let list = reading.get::<OneOrMany>("link")?;
     reading.not_empty(list, "no link is named here");
     let links = reading.cx.links(list);
-    let at = reading.moment("at");
+    let moments = reading.moments("`is`: how the link is then", reading.has("is"), false);
     let since = reading.moment("since").unwrap_or_default();
     let state = reading.get::<Located<LinkState>>("is");
     let within = reading.get::<Located<DurationText>>("synchronises_within");
     let checks = [
-        state.map(|state| LinkCheck::Is { at, state: **state }),
+        state.map(|state| LinkCheck::Is {
+            moments,
+            state: **state,
+        }),
         within.map(|limit| LinkCheck::SynchronisesWithin {
             since,
             limit: limit.0,
         }),
-        (reading.count("brings")).map(|records| LinkCheck::Brings { since, records }),
+        (reading.amount("brings")).map(|records| LinkCheck::Brings { since, records }),
     ];
     let at = reading.get::<Located<DurationText>>("at");
     if let Some(at) = at.filter(|_| !reading.has("is")) {
@@ -99,10 +110,8 @@ impl Expectation for LinkExpectation {
         let mut from = None;
         for check in &self.checks {
             match *check {
-                LinkCheck::Is { at, state } => {
-                    if let Some(at) = at {
-                        fields.duration("at", at);
-                    }
+                LinkCheck::Is { ref moments, state } => {
+                    moments.write(fields);
                     fields.text("is", state.word());
                 }
                 LinkCheck::SynchronisesWithin { since, limit } => {
@@ -111,7 +120,7 @@ impl Expectation for LinkExpectation {
                 }
                 LinkCheck::Brings { since, records } => {
                     from = Some(since);
-                    fields.count("brings", records);
+                    fields.amount("brings", records);
                 }
             }
         }
@@ -136,7 +145,7 @@ fn judge(run: &Observed<'_>, link: &Link, check: &LinkCheck) -> Judgement {
     let name = format!("{}-{}", run.name(link.a), run.name(link.b));
     let since_when = |since| format!("{name} since {}", format_duration(since));
     match *check {
-        LinkCheck::Is { at, state } => is(run, &name, link, at, state),
+        LinkCheck::Is { ref moments, state } => is(run, &name, link, moments, state),
         LinkCheck::SynchronisesWithin { since, limit } => {
             let about = format!("{}: synchronised after", since_when(since));
             let expected = format!("up to {}", format_duration(limit));
@@ -157,7 +166,11 @@ fn judge(run: &Observed<'_>, link: &Link, check: &LinkCheck) -> Judgement {
             let about = format!("{}: records brought", since_when(since));
             match synchronised(run, link, since) {
                 Err(why) => failed(about, &records.to_string(), &why),
-                Ok(found) => compare(about, &records, &found.records, found.events),
+                Ok(found) => Judgement {
+                    passed: records.contains(found.records),
+                    events: found.events,
+                    ..failed(about, &records.to_string(), &found.records.to_string())
+                },
             }
         }
     }
@@ -167,24 +180,26 @@ fn is(
     run: &Observed<'_>,
     name: &str,
     link: &Link,
-    at: Option<Duration>,
+    moments: &Moments,
     expected: LinkState,
 ) -> Judgement {
-    let about = format!("{name} {}", when(at));
-    let state = match run.state(at) {
-        Ok(state) => state,
-        Err(over) => return failed(about, expected.word(), &over),
+    let about = format!("{name}{}", moments.words());
+    let of_its_ends = |event: &Event| {
+        [link.a, link.b].iter().any(|&id| event.who.name() == run.name(id))
     };
-    let actual = state.link_state(&run.scenario.herd, link);
-    let ends = ends(run, &state, link).into_iter().flatten();
-    Judgement {
-        passed: match expected {
-            LinkState::Down => actual == LinkState::Down,
-            LinkState::Up | LinkState::Synchronised => actual >= expected,
-        },
-        events: ends.map(|end| end.by.id).collect(),
-        ..failed(about, expected.word(), actual.word())
-    }
+    let words = (about.clone(), expected.word());
+    moments.judge(run, words, of_its_ends, |state| {
+        let actual = state.link_state(&run.scenario.herd, link);
+        let ends = ends(run, state, link).into_iter().flatten();
+        Ok(Judgement {
+            passed: match expected {
+                LinkState::Down => actual == LinkState::Down,
+                LinkState::Up | LinkState::Synchronised => actual >= expected,
+            },
+            events: ends.map(|end| end.by.id).collect(),
+            ..failed(about.clone(), expected.word(), actual.word())
+        })
+    })
 }
 
 fn ends<'a>(run: &Observed<'_>, state: &State<'a>, link: &Link) -> [Option<LinkEnd<'a>>; 2] {

@@ -3,19 +3,24 @@
 //! A file declares the fields of its kind, reads them, writes them and judges a run by them. Schema, reading, writing,
 //! warnings and the judge go through the list below and know no kind by name.
 
+mod event;
 mod observed;
 mod read;
 mod update_ref;
+mod window;
 mod write;
 
 use crate::diag::Span;
 use crate::trace::Judgement;
 
+pub use event::EventText;
+pub(crate) use event::RawEvent;
 pub(crate) use observed::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
 };
 pub(super) use read::{Known, RawExpect, table};
 pub use update_ref::UpdateRef;
+pub use window::{Moments, Quantifier, Window};
 pub(super) use write::fields;
 
 use read::Declaration;

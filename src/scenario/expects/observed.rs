@@ -1,5 +1,6 @@
 //! A run as expectations see it, and judgements of it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,6 +9,8 @@ use super::UpdateRef;
 use crate::herd::ServerId;
 use crate::journal::{CloseReason, EventId};
 use crate::protocol::escape;
+use crate::report::Printed;
+use crate::scenario::CountRange;
 use crate::scenario::{PlannedUpdate, Scenario, planned};
 use crate::trace::propagation::{Propagation, Sent};
 use crate::trace::state::State;
@@ -56,6 +59,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) outcomes: &'a [Outcome],
     /// The updates in order of sending, as in the trace.
     planned: Vec<PlannedUpdate>,
+    /// Prints its events, once somebody asks.
+    printed: OnceCell<Printed<'a>>,
 }
 
 impl<'a> Observed<'a> {
@@ -71,6 +76,7 @@ impl<'a> Observed<'a> {
             lasted,
             outcomes,
             planned: planned(&scenario.steps),
+            printed: OnceCell::new(),
         }
     }
 
@@ -100,6 +106,11 @@ impl<'a> Observed<'a> {
             Some(at) if at > self.lasted => Err(self.over()),
             at => Ok(State::at(&self.trace.events, at.map_or(u64::MAX, nanos))),
         }
+    }
+
+    /// Prints events as `herd run --all` does.
+    pub(super) fn printed(&self) -> &Printed<'a> {
+        self.printed.get_or_init(|| Printed::new(self.trace))
     }
 
     pub(crate) fn over(&self) -> String {
@@ -146,6 +157,20 @@ pub(crate) fn compare<T: PartialEq + Display>(
 ) -> Judgement {
     Judgement {
         passed: expected == actual,
+        events,
+        ..failed(about, &expected.to_string(), &actual.to_string())
+    }
+}
+
+/// A judgement that passed if there are as many events as expected.
+pub(super) fn compare_count(
+    about: String,
+    expected: CountRange,
+    events: Vec<EventId>,
+) -> Judgement {
+    let actual = events.len() as u64;
+    Judgement {
+        passed: expected.contains(actual),
         events,
         ..failed(about, &expected.to_string(), &actual.to_string())
     }

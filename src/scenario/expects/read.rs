@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Expect, Expected, declarations};
 use crate::diag::Problem;
 use crate::document::{Located, OneOrMany, Section, Table};
+use crate::scenario::CountRange;
 use crate::scenario::fields::{
     Field, Fields as _, Holds, RawValue, Written, each_once, field, fields, listed, reference,
 };
@@ -29,9 +30,6 @@ pub(in crate::scenario) fn table(subject: &str) -> Option<String> {
     let kind = declarations().find(|kind| kind.subject.name == subject)?;
     Some(reference(kind.fields))
 }
-
-/// When to look at a server or a link.
-pub(super) const AT: Field = field("at", Holds::Duration, "The moment at which a server or a link is looked at, after all that happened at that moment; by default the end of the run.").written("at = \"3s\"");
 
 /// Whether an expectation is one of a whole sweep.
 const SOMETIMES: Field = field("sometimes", Holds::Flag, "It need not be so in each run: a run tells whether it is, and a sweep fails if it is so in none of its runs.").written("sometimes = true");
@@ -146,9 +144,9 @@ impl<'r> Reading<'r, '_, '_> {
         self.raw.value(field)
     }
 
-    /// The number that a field holds.
-    pub(super) fn count(&self, field: &str) -> Option<u64> {
-        self.get::<Located<u64>>(field).map(|count| **count)
+    /// The number that a field holds, or the range.
+    pub(super) fn amount(&self, field: &str) -> Option<CountRange> {
+        self.get::<Located<CountRange>>(field).map(|count| **count)
     }
 
     /// Whether a field that holds something is given; a table with nothing in it holds nothing.

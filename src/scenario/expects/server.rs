@@ -1,28 +1,27 @@
 //! Expectations of servers: what they hold at a moment, and what they ask Places in the whole run.
 
-use std::time::Duration;
-
-use super::observed::compare;
-use super::read::{AT, Declaration, Reading};
-use crate::scenario::fields::{Holds, field};
+use super::observed::{compare, compare_count};
+use super::read::{Declaration, Reading};
+use super::window::{AFTER, ALWAYS, AT, BEFORE, EVENTUALLY, FROM, Moments, NEVER, UNTIL, WITHIN, Window};
 use super::{Expectation, Expected, Fields, Observed, UpdateRef, failed};
-use crate::document::{Located, OneOrMany};
+use crate::document::OneOrMany;
 use crate::herd::ServerId;
-use crate::journal::{Event, EventId, EventKind, RecordText};
+use crate::journal::{Event, EventKind, RecordText};
 use crate::protocol::escape;
+use crate::scenario::fields::{Holds, RawValue, field};
 use crate::trace::Judgement;
 use crate::trace::propagation::{Fate, Propagation};
-use crate::trace::state::State;
-use crate::units::{DurationText, format_duration};
+use crate::scenario::CountRange;
 
 /// What is expected of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerExpectation {
     /// Which. Never empty.
     pub servers: Vec<ServerId>,
-    /// The moment at which each check is made that looks at one; the end of the run, if not
-    /// given.
-    pub at: Option<Duration>,
+    /// The moments at which a state is looked at.
+    pub moments: Moments,
+    /// What is counted, is counted in this part of the run.
+    pub window: Window,
     /// What must be true of each. Never empty.
     pub checks: Vec<ServerCheck>,
 }
@@ -30,12 +29,12 @@ pub struct ServerExpectation {
 /// Something that must be true of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerCheck {
-    /// At the moment that is looked at.
+    /// At the moments that are looked at.
     State(StateCheck),
-    /// The number of client queries that were passed on to Places in the whole run.
-    LookUps(u64),
-    /// The number of its requests that reached Places in the whole run.
-    Requests(u64),
+    /// The number of client queries that were passed on to Places.
+    LookUps(CountRange),
+    /// The number of its requests that reached Places.
+    Requests(CountRange),
 }
 
 /// Something that must be true of a server at some moment.
@@ -46,25 +45,35 @@ pub enum StateCheck {
     /// It holds nothing of the client of this id.
     Lacks(Vec<u8>),
     /// The number of clients of which it holds records.
-    Records(u64),
+    Records(CountRange),
 }
 
 pub(super) const DECLARATIONS: &[Declaration] = &[Declaration {
     subject: field("server", Holds::Names, "Servers: a name, a list, or `\"all\"`. At least one of `holds`, `lacks`, `records`, `lookups` and `requests` says what must be true of each."),
     fields: &[
         AT,
+        ALWAYS,
+        NEVER,
+        EVENTUALLY,
+        FROM,
+        AFTER,
+        UNTIL,
+        BEFORE,
+        WITHIN,
         field("holds", Holds::Names, "It holds exactly these updates, each as its client's newest: `\"kiwi#2\"`, or a list."),
         field("lacks", Holds::Names, "It holds no record of these clients, given by their ids."),
-        field("records", Holds::Count, "It holds records of this number of clients."),
-        field("lookups", Holds::Count, "This number of its clients' questions went on to Places, in the whole run."),
-        field("requests", Holds::Count, "This number of its requests reached Places, in the whole run."),
+        field("records", Holds::Amount, "It holds records of this number of clients."),
+        field("lookups", Holds::Amount, "This number of its clients' questions went on to Places, in the whole run or as `from` and the fields like it say."),
+        field("requests", Holds::Amount, "This number of its requests reached Places, in the same time."),
     ],
     read,
 }];
 
+/// The fields that say how a server is.
+const STATES: [&str; 3] = ["holds", "lacks", "records"];
+
 fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
     let servers = reading.cx.servers(reading.get("server")?);
-    let at = reading.moment("at");
     let (holds, lacks) = (
         reading.get::<OneOrMany>("holds"),
         reading.get::<OneOrMany>("lacks"),
@@ -81,19 +90,25 @@ fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
     for list in [holds, lacks].into_iter().flatten() {
         reading.not_empty(list, "no client is named here");
     }
-    checks.extend(reading.count("records").map(StateCheck::Records));
+    checks.extend(reading.amount("records").map(StateCheck::Records));
     let counts = [
-        reading.count("lookups").map(ServerCheck::LookUps),
-        reading.count("requests").map(ServerCheck::Requests),
+        reading.amount("lookups").map(ServerCheck::LookUps),
+        reading.amount("requests").map(ServerCheck::Requests),
     ];
-    let looks_at_a_moment = ["holds", "lacks", "records"]
-        .iter()
-        .any(|field| reading.has(field));
-    let written = reading.get::<Located<DurationText>>("at");
-    if let Some(at) = written.filter(|_| !looks_at_a_moment && counts.iter().any(Option::is_some)) {
+    let has_state = STATES.iter().any(|field| reading.has(field));
+    let has_counts = counts.iter().any(Option::is_some);
+    let written = reading.raw.get(AT.name).and_then(RawValue::place);
+    if let Some(at) = written.filter(|_| !has_state && has_counts) {
         let message = "`lookups` and `requests` count over the whole run, so `at` has no meaning";
-        reading.cx.error(at.span(), message);
+        reading.cx.error(at, message);
     }
+    let needs = "one of `holds`, `lacks` and `records`";
+    let moments = reading.moments(needs, has_state, has_counts);
+    let window = match &moments {
+        Moments::In(_, window) => window.clone(),
+        Moments::At(_) if has_counts && !has_state => reading.window(),
+        Moments::At(_) => Window::default(),
+    };
     reading.needs_one_of(&["holds", "lacks", "records", "lookups", "requests"]);
     let states = checks.into_iter().map(ServerCheck::State);
     let servers = servers?;
@@ -101,7 +116,8 @@ fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
     Some(
         ServerExpectation {
             servers,
-            at,
+            moments,
+            window,
             checks,
         }
         .into(),
@@ -111,8 +127,9 @@ fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
 impl Expectation for ServerExpectation {
     fn write(&self, fields: &mut Fields<'_>) {
         fields.servers("server", &self.servers);
-        if let Some(at) = self.at {
-            fields.duration("at", at);
+        match &self.moments {
+            Moments::At(None) => self.window.write(fields),
+            moments => moments.write(fields),
         }
         let (mut holds, mut lacks, mut counts) = (Vec::new(), Vec::new(), Vec::new());
         for check in &self.checks {
@@ -127,41 +144,45 @@ impl Expectation for ServerExpectation {
         fields.list("holds", &holds);
         fields.list("lacks", &lacks);
         for (name, count) in counts {
-            fields.count(name, count);
+            fields.amount(name, count);
         }
     }
 
     fn judge(&self, run: &Observed<'_>) -> Vec<Judgement> {
-        let state = run.state(self.at);
-        let when = when(self.at);
         let mut judgements = Vec::new();
         for &server in &self.servers {
             let name = run.name(server);
-            judgements.extend(self.checks.iter().map(|check| match (check, &state) {
-                (ServerCheck::LookUps(expected), _) => look_ups(run, name, *expected),
-                (ServerCheck::Requests(expected), _) => requests(run, name, *expected),
-                (ServerCheck::State(check), Ok(state)) => judge(run, state, name, &when, check),
-                (ServerCheck::State(check), Err(over)) => {
-                    let (about, expected) = words(run, name, &when, check);
-                    failed(about, &expected, over)
-                }
+            judgements.extend(self.checks.iter().map(|check| match check {
+                ServerCheck::LookUps(expected) => look_ups(run, name, &self.window, *expected),
+                ServerCheck::Requests(expected) => requests(run, name, &self.window, *expected),
+                ServerCheck::State(check) => state(run, name, &self.moments, check),
             }));
         }
         judgements
     }
 
     fn in_any_order(&self) -> (Option<Expected>, Vec<&'static str>) {
-        if self.at.is_none() {
+        if self.moments.is_end() && self.window == Window::default() {
             return (Some(self.clone().into()), Vec::new());
         }
         let is_of_the_run = |check: &&ServerCheck| !matches!(check, ServerCheck::State(_));
-        let checks: Vec<_> = self.checks.iter().filter(is_of_the_run).cloned().collect();
+        let is_of_a_part = self.window != Window::default();
+        let checks: Vec<_> = (self.checks.iter())
+            .filter(|check| is_of_the_run(check) && !is_of_a_part)
+            .cloned()
+            .collect();
         let kept = (!checks.is_empty()).then(|| Self {
             servers: self.servers.clone(),
-            at: None,
+            moments: Moments::At(None),
+            window: Window::default(),
             checks,
         });
-        (kept.map(Expected::from), vec!["at"])
+        let left_out = match self.moments {
+            Moments::At(Some(_)) => AT.name,
+            Moments::In(quantifier, _) => quantifier.word(),
+            Moments::At(None) => "a part of the run",
+        };
+        (kept.map(Expected::from), vec![left_out])
     }
 
     fn updates(&self) -> Vec<&UpdateRef> {
@@ -179,60 +200,49 @@ impl Expectation for ServerExpectation {
     }
 }
 
-/// A moment in words.
-pub(super) fn when(at: Option<Duration>) -> String {
-    match at {
-        Some(at) => format!("at {}", format_duration(at)),
-        None => "at the end".to_owned(),
-    }
-}
-
 /// What a check of a server at a moment is about, and what is expected.
 fn words(run: &Observed<'_>, name: &str, when: &str, check: &StateCheck) -> (String, String) {
     match check {
         StateCheck::Holds(update) => {
             let id = escape(&update.client_id);
-            let about = format!("{name} {when}: its record of {id}");
+            let about = format!("{name}{when}: its record of {id}");
             let found = run.propagation(update);
             let expected = found.map_or(&update.text, |found| &found.name);
             (about, expected.clone())
         }
         StateCheck::Lacks(id) => {
-            let about = format!("{name} {when}: its record of {}", escape(id));
+            let about = format!("{name}{when}: its record of {}", escape(id));
             (about, "none".to_owned())
         }
-        StateCheck::Records(count) => (format!("{name} {when}: records"), count.to_string()),
+        StateCheck::Records(count) => (format!("{name}{when}: records"), count.to_string()),
     }
 }
 
-fn judge(
-    run: &Observed<'_>,
-    state: &State<'_>,
-    name: &str,
-    when: &str,
-    check: &StateCheck,
-) -> Judgement {
-    let (about, expected) = words(run, name, when, check);
-    let Some(server) = state.server(name) else {
-        return failed(about, &expected, "the server does not run");
-    };
-    let held = |id: &[u8]| server.held.get(id).copied();
-    match check {
-        StateCheck::Holds(update) => {
-            let held = held(&update.client_id);
-            holds(run, about, &expected, run.propagation(update), held)
-        }
-        StateCheck::Lacks(id) => {
-            let held = held(id);
-            let actual = held.map_or_else(|| "none".to_owned(), |held| held_name(run, held));
-            let events = held.map(|held| held.id).into_iter().collect();
-            compare(about, &expected, &actual, events)
-        }
-        StateCheck::Records(_) => {
-            let events = server.held.values().map(|held| held.id).collect();
-            compare(about, &expected, &server.held.len().to_string(), events)
-        }
-    }
+/// A server that does not run has no state.
+fn state(run: &Observed<'_>, name: &str, moments: &Moments, check: &StateCheck) -> Judgement {
+    let (about, expected) = words(run, name, &moments.words(), check);
+    let concerns = |event: &Event| event.who.name() == name;
+    moments.judge(run, (about.clone(), &expected), concerns, |state| {
+        let server = state.server(name).ok_or("the server does not run")?;
+        let held = |id: &[u8]| server.held.get(id).copied();
+        let about = about.clone();
+        Ok(match check {
+            StateCheck::Holds(update) => {
+                let held = held(&update.client_id);
+                holds(run, about, &expected, run.propagation(update), held)
+            }
+            StateCheck::Lacks(id) => {
+                let held = held(id);
+                let actual = held.map_or_else(|| "none".to_owned(), |held| held_name(run, held));
+                let events = held.map(|held| held.id).into_iter().collect();
+                compare(about, &expected, &actual, events)
+            }
+            StateCheck::Records(count) => {
+                let events = server.held.values().map(|held| held.id).collect();
+                compare_count(about, *count, events)
+            }
+        })
+    })
 }
 
 fn holds(
@@ -280,25 +290,40 @@ fn record(accepted: &Event) -> Option<&RecordText<'static>> {
     }
 }
 
-fn look_ups(run: &Observed<'_>, name: &str, expected: u64) -> Judgement {
-    let is_its = |event: &&Event| {
+fn look_ups(run: &Observed<'_>, name: &str, window: &Window, expected: CountRange) -> Judgement {
+    count(run, format!("{name}{}: look-ups", window.words()), window, expected, |event| {
         event.who.name() == name && matches!(event.what, EventKind::LookUp { .. })
-    };
-    let events = run.trace.events.iter().filter(is_its);
-    let events: Vec<EventId> = events.map(|event| event.id).collect();
-    let actual = events.len() as u64;
-    compare(format!("{name}: look-ups"), &expected, &actual, events)
+    })
 }
 
 /// A request is caused by the look-up that sent it.
-fn requests(run: &Observed<'_>, name: &str, expected: u64) -> Judgement {
-    let look_up = |event: &Event| run.trace.event(event.cause?);
-    let events: Vec<EventId> = (run.trace.events.iter())
-        .filter(|event| matches!(event.what, EventKind::PlacesAsked { .. }))
-        .filter(|event| look_up(event).is_some_and(|cause| cause.who.name() == name))
-        .map(|event| event.id)
-        .collect();
-    let actual = events.len() as u64;
-    let about = format!("{name}: requests to Places");
-    compare(about, &expected, &actual, events)
+fn requests(run: &Observed<'_>, name: &str, window: &Window, expected: CountRange) -> Judgement {
+    let about = format!("{name}{}: requests to Places", window.words());
+    count(run, about, window, expected, |event| {
+        let look_up = || run.trace.event(event.cause?);
+        matches!(event.what, EventKind::PlacesAsked { .. })
+            && look_up().is_some_and(|cause| cause.who.name() == name)
+    })
+}
+
+/// Compares the number of these events in a part of the run.
+fn count(
+    run: &Observed<'_>,
+    about: String,
+    window: &Window,
+    expected: CountRange,
+    is_one: impl Fn(&Event) -> bool,
+) -> Judgement {
+    match window.of(run) {
+        Err(why) => failed(about, &expected.to_string(), &why),
+        Ok(stretch) => {
+            let events = stretch.events.iter().filter(|event| is_one(event));
+            let counted = compare_count(about, expected, events.map(|event| event.id).collect());
+            match stretch.check_whole(run) {
+                // What comes later could only be too much.
+                Err(why) if expected.most < u64::MAX => failed(counted.about, &counted.expected, &why),
+                _ => counted,
+            }
+        }
+    }
 }

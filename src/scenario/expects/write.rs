@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Expected;
 use crate::herd::ServerId;
+use crate::scenario::CountRange;
 use crate::scenario::Scenario;
 use crate::scenario::write::{duration, key, list, named, quoted};
 
@@ -37,8 +38,15 @@ impl Fields<'_> {
         self.line(name, "true");
     }
 
-    pub(super) fn count(&mut self, name: &str, count: u64) {
-        self.line(name, &count.to_string());
+    /// A number, or a range in quotes.
+    pub(super) fn amount(&mut self, name: &str, amount: CountRange) {
+        self.line(name, &number(amount));
+    }
+
+    /// A table of two texts.
+    pub(super) fn both(&mut self, name: &str, [one, other]: [(&str, &str); 2]) {
+        let entry = |(name, text): (&str, &str)| format!("{name} = {}", quoted(text));
+        self.line(name, &format!("{{ {}, {} }}", entry(one), entry(other)));
     }
 
     pub(super) fn duration(&mut self, name: &str, length: Duration) {
@@ -73,8 +81,8 @@ impl Fields<'_> {
     }
 
     /// A number for each server, unless there are none.
-    pub(super) fn counts(&mut self, name: &str, counts: &[(ServerId, u32)]) {
-        let entries = counts.iter().map(|(id, count)| (*id, count.to_string()));
+    pub(super) fn amounts(&mut self, name: &str, amounts: &[(ServerId, CountRange)]) {
+        let entries = amounts.iter().map(|(id, amount)| (*id, number(*amount)));
         self.table(name, entries.collect());
     }
 
@@ -96,5 +104,13 @@ impl Fields<'_> {
     fn names(&self, ids: &[ServerId]) -> Vec<String> {
         let name = |&id| self.scenario.herd.server(id).name.to_string();
         ids.iter().map(name).collect()
+    }
+}
+
+fn number(amount: CountRange) -> String {
+    if amount.least == amount.most {
+        amount.least.to_string()
+    } else {
+        quoted(&amount.to_string())
     }
 }

@@ -299,7 +299,7 @@ fn mistakes_in_expectations_have_a_place() {
         (
             "update = \"kiwi\"\nhops = { Riley = -1, Bob = 2 }",
             &[
-                "6:18 expected a whole number, not negative and not too large, found the integer `-1`",
+                "6:18 expected a number such as 3, or \"2..5\", \"at least 2\" or \"at most 5\", found the integer `-1`",
                 "6:22 unknown server `Bob`",
             ],
         ),

@@ -23,17 +23,19 @@ fn every_kind_of_expectation_is_read() {
     let wanted: [Expected; 4] = [
         ServerExpectation {
             servers: vec![riley, juzang],
-            at: three,
+            moments: Moments::At(three),
+            window: Window::default(),
             checks: vec![ServerCheck::State(StateCheck::Holds(kiwi(2)))],
         }
         .into(),
         ServerExpectation {
             servers: vec![riley],
-            at: None,
+            moments: Moments::At(None),
+            window: Window::default(),
             checks: vec![
                 ServerCheck::State(StateCheck::Lacks(b"kiwi".to_vec())),
-                ServerCheck::State(StateCheck::Records(0)),
-                ServerCheck::LookUps(1),
+                ServerCheck::State(StateCheck::Records(CountRange::exactly(0))),
+                ServerCheck::LookUps(CountRange::exactly(1)),
             ],
         }
         .into(),
@@ -41,7 +43,7 @@ fn every_kind_of_expectation_is_read() {
             links: vec![index.unwrap()],
             checks: vec![
                 LinkCheck::Is {
-                    at: three,
+                    moments: Moments::At(three),
                     state: LinkState::Up,
                 },
                 LinkCheck::SynchronisesWithin {
@@ -50,17 +52,22 @@ fn every_kind_of_expectation_is_read() {
                 },
                 LinkCheck::Brings {
                     since: one,
-                    records: 2,
+                    records: CountRange::exactly(2),
                 },
             ],
         }
         .into(),
         LogExpectation {
-            pattern: Pattern::plain("link to * is {up}").unwrap(),
-            by: Some("Riley".to_owned()),
-            from: one,
-            until: Some(Duration::from_secs(2)),
-            times: Some(0),
+            event: EventText {
+                pattern: Pattern::plain("link to * is {up}").unwrap(),
+                by: Some("Riley".to_owned()),
+            },
+            window: Window {
+                from: one,
+                until: Some(Duration::from_secs(2)),
+                ..Window::default()
+            },
+            times: Some(CountRange::exactly(0)),
         }
         .into(),
     ];
@@ -167,7 +174,7 @@ fn mistakes_in_expectations_of_the_log_have_a_place() {
             "log = \"*\"\nby = \"kiwi\"\nfrom = \"2s\"\nuntil = \"1s\"\ntimes = -1",
             &[
                 "8:9 `until` is 1s, before `from`, 2s",
-                "9:9 expected a whole number, not negative and not too large, found the integer `-1`",
+                "9:9 expected a number such as 3, or \"2..5\", \"at least 2\" or \"at most 5\", found the integer `-1`",
             ],
         ),
     ];

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use super::super::{Observed, failed};
+use super::super::observed::{compare, compare_count};
+use super::super::{Observed, Window, failed};
 use super::Check;
 use crate::herd::ServerId;
 use crate::journal::EventId;
-use crate::scenario::expects::observed::compare;
 use crate::trace::Judgement;
-use crate::trace::propagation::{Fate, Propagation, Use};
+use crate::trace::propagation::{Arrival, Fate, Propagation, Use};
+use crate::scenario::CountRange;
 use crate::units::format_duration;
 
 /// Of an update that its server did not hear or understand, only that can be true, and that
 /// servers miss it: that it cost nothing says nothing.
-pub(super) fn check(run: &Observed<'_>, update: &Propagation, check: &Check) -> Judgement {
-    let mut judgement = check_accepted(run, update, check);
+pub(super) fn check(run: &Observed<'_>, update: &Propagation, check: &Check, window: &Window) -> Judgement {
+    let mut judgement = check_accepted(run, update, check, window);
     let unknown = match update.fate {
         Fate::Unheard => "it was never heard",
         Fate::Refused(_) => "it was refused",
@@ -28,13 +29,12 @@ pub(super) fn check(run: &Observed<'_>, update: &Propagation, check: &Check) -> 
     judgement
 }
 
-fn check_accepted(run: &Observed<'_>, update: &Propagation, check: &Check) -> Judgement {
+fn check_accepted(run: &Observed<'_>, update: &Propagation, check: &Check, window: &Window) -> Judgement {
     let name = &update.name;
-    let count = |what: &str, expected: u64, counts: &dyn Fn(Use) -> bool| {
+    let count = |what: &str, expected: CountRange, counts: &dyn Fn(Use) -> bool| {
         let sends = update.sends.iter().filter(|send| counts(send.result));
         let events: Vec<EventId> = sends.map(|send| send.event).collect();
-        let actual = events.len() as u64;
-        compare(format!("{name}: {what}"), &expected, &actual, events)
+        compare_count(format!("{name}: {what}"), expected, events)
     };
     match *check {
         Check::Reaches(server) => reaches(run, update, server, true),
@@ -42,6 +42,7 @@ fn check_accepted(run: &Observed<'_>, update: &Propagation, check: &Check) -> Ju
         Check::Hops(server, expected) => hops(run, update, server, expected),
         Check::Path(server, ref expected) => path(run, update, server, expected),
         Check::Within { server, limit } => within(run, update, server, limit),
+        Check::Arrives(server) => arrives(run, update, server, window),
         Check::Sends(expected) => count("sends", expected, &|_| true),
         Check::Useful(expected) => {
             count("useful sends", expected, &|result| result == Use::Useful)
@@ -66,15 +67,14 @@ fn reaches(run: &Observed<'_>, update: &Propagation, server: ServerId, expected:
     )
 }
 
-fn hops(run: &Observed<'_>, update: &Propagation, server: ServerId, expected: u32) -> Judgement {
+fn hops(run: &Observed<'_>, update: &Propagation, server: ServerId, expected: CountRange) -> Judgement {
     let about = format!("{}: hops to {}", update.name, run.name(server));
     match update.arrival(run.name(server)) {
-        Some(arrival) => compare(
-            about,
-            &expected,
-            &arrival.hops,
-            on_the_way(run, update, server),
-        ),
+        Some(arrival) => Judgement {
+            passed: expected.contains(arrival.hops.into()),
+            events: on_the_way(run, update, server),
+            ..failed(about, &expected.to_string(), &arrival.hops.to_string())
+        },
         None => failed(about, &expected.to_string(), "never reached"),
     }
 }
@@ -132,6 +132,38 @@ fn within(
             invariant: None,
             events: vec![slowest.event],
         },
+    }
+}
+
+/// An update that comes to no server does not come in the window either.
+fn arrives(
+    run: &Observed<'_>,
+    update: &Propagation,
+    server: Option<ServerId>,
+    window: &Window,
+) -> Judgement {
+    let to = server.map_or("every other server that it reaches", |server| run.name(server));
+    let about = format!("{}: arrival at {to}", update.name);
+    let expected = window.words().trim_start().to_owned();
+    let stretch = match window.of(run) {
+        Ok(stretch) => stretch,
+        Err(why) => return failed(about, &expected, &why),
+    };
+    let arrivals: Vec<&Arrival> = match server {
+        Some(server) => update.arrival(run.name(server)).into_iter().collect(),
+        None => update.spread().collect(),
+    };
+    let is_in = |arrival: &&&Arrival| stretch.events.iter().any(|event| event.id == arrival.event);
+    let outside = arrivals.iter().find(|arrival| !is_in(arrival));
+    let Some(shown) = outside.or(arrivals.last()) else {
+        return failed(about, &expected, "never reached");
+    };
+    let at = run.trace.event(shown.event).map_or(0, |event| event.at);
+    let at = format_duration(Duration::from_nanos(at));
+    Judgement {
+        passed: outside.is_none(),
+        events: vec![shown.event],
+        ..failed(about, &expected, &format!("at {at} ({})", shown.server))
     }
 }
 

@@ -6,10 +6,12 @@ mod read;
 use std::time::Duration;
 
 use super::read::Declaration;
-use crate::scenario::fields::{Holds, field};
-use super::{Expectation, Expected, Fields, Observed, UpdateRef, failed};
+use super::window::{AFTER, BEFORE, FROM, UNTIL};
+use super::{Expectation, Expected, Fields, Observed, UpdateRef, Window, failed};
 use crate::herd::ServerId;
+use crate::scenario::fields::{Holds, field};
 use crate::trace::Judgement;
+use crate::scenario::CountRange;
 
 /// What is expected of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct UpdateExpectation {
     pub update: UpdateRef,
     /// What must be true of it, in the order of the fields. Never empty.
     pub checks: Vec<Check>,
+    /// When it must come to the servers that are named, or else to every one that it comes to.
+    pub window: Window,
 }
 
 /// Something that must be true of an update.
@@ -28,7 +32,7 @@ pub enum Check {
     /// The server does not accept it.
     Misses(ServerId),
     /// The number of links over which it first reaches the server.
-    Hops(ServerId, u32),
+    Hops(ServerId, CountRange),
     /// It first comes to the server by this path, which begins at the origin and ends at the server.
     Path(ServerId, Vec<ServerId>),
     /// It comes within that time to the server, or to every server that it comes to.
@@ -38,12 +42,14 @@ pub enum Check {
         /// The longest that it may take.
         limit: Duration,
     },
+    /// It first comes in the expectation's window to the server, or to every server that it comes to.
+    Arrives(Option<ServerId>),
     /// The number of messages between servers that carried it.
-    Sends(u64),
+    Sends(CountRange),
     /// The number of those messages that were new to their receiver.
-    Useful(u64),
+    Useful(CountRange),
     /// The number of those messages that were duplicates.
-    Duplicates(u64),
+    Duplicates(CountRange),
     /// It is answered and no server accepts it.
     Ignored,
     /// Its server does not understand it, so no server accepts it.
@@ -57,12 +63,16 @@ pub(super) const DECLARATIONS: &[Declaration] = &[Declaration {
     fields: &[
         field("reaches", Holds::Names, "These servers accept it: a name, a list, or `\"all\"`."),
         field("misses", Holds::Names, "These servers do not accept it: a name, a list, or `\"all\"`. Also true of an update that is refused, or that no server hears."),
-        field("hops", Holds::Counts, "It first reaches the server over this number of links.").written("hops = { Campbell = 3 }"),
+        field("hops", Holds::Amounts, "It first reaches the server over this number of links.").written("hops = { Campbell = 3 }"),
         field("path", Holds::Paths, "It first reaches the server by this path, or by one that a list of names gives.").written("path = { Campbell = \"Riley-Jaquez-Bernard-Campbell\" }"),
-        field("within", Holds::Duration, "It takes up to this long to reach the servers that `reaches`, `hops` and `path` name; if they name none, every server that it reaches.").written("within = \"100ms\""),
-        field("sends", Holds::Count, "This number of messages between servers carried it."),
-        field("useful", Holds::Count, "This number of those messages were new to their receiver."),
-        field("duplicates", Holds::Count, "This number of those messages brought what their receiver already knew."),
+        field("within", Holds::Duration, "It takes up to this long to reach the servers that `reaches`, `hops` and `path` name; if they name none, every server that it reaches. It counts from its sending, or from the beginning that `after` or `from` gives.").written("within = \"100ms\""),
+        FROM,
+        AFTER,
+        UNTIL,
+        BEFORE,
+        field("sends", Holds::Amount, "This number of messages between servers carried it."),
+        field("useful", Holds::Amount, "This number of those messages were new to their receiver."),
+        field("duplicates", Holds::Amount, "This number of those messages brought what their receiver already knew."),
         field("ignored", Holds::Flag, "It is answered and changes nothing, so no server accepts it.").written("ignored = true"),
         field("refused", Holds::Flag, "Its server does not understand the line, so no server accepts it.").written("refused = true"),
         field("unheard", Holds::Flag, "No server hears it: the one that it is sent to is dead or out of reach.").written("unheard = true"),
@@ -88,7 +98,7 @@ impl Expectation for UpdateExpectation {
             Check::Hops(id, count) => Some((*id, *count)),
             _ => None,
         });
-        fields.counts("hops", &hops.collect::<Vec<_>>());
+        fields.amounts("hops", &hops.collect::<Vec<_>>());
         let paths = checks().filter_map(|check| match check {
             Check::Path(id, path) => Some((*id, path.as_slice())),
             _ => None,
@@ -102,11 +112,12 @@ impl Expectation for UpdateExpectation {
         if let Some(limit) = limit {
             fields.duration("within", limit);
         }
+        self.window.write(fields);
         for check in checks() {
             match check {
-                Check::Sends(count) => fields.count("sends", *count),
-                Check::Useful(count) => fields.count("useful", *count),
-                Check::Duplicates(count) => fields.count("duplicates", *count),
+                Check::Sends(count) => fields.amount("sends", *count),
+                Check::Useful(count) => fields.amount("useful", *count),
+                Check::Duplicates(count) => fields.amount("duplicates", *count),
                 Check::Ignored => fields.flag("ignored"),
                 Check::Refused => fields.flag("refused"),
                 Check::Unheard => fields.flag("unheard"),
@@ -117,7 +128,7 @@ impl Expectation for UpdateExpectation {
 
     fn judge(&self, run: &Observed<'_>) -> Vec<Judgement> {
         let judge = |check| match run.propagation(&self.update) {
-            Some(propagation) => judge::check(run, propagation, check),
+            Some(propagation) => judge::check(run, propagation, check, &self.window),
             None => failed(self.update.text.clone(), "an update", "never sent"),
         };
         self.checks.iter().map(judge).collect()
@@ -131,6 +142,7 @@ impl Expectation for UpdateExpectation {
                 Check::Hops(..) => "hops",
                 Check::Path(..) => "path",
                 Check::Within { .. } => "within",
+                Check::Arrives(_) => "after",
                 // Whether its server is dead then is a matter of what came first.
                 Check::Unheard => "unheard",
                 _ => return true,
@@ -142,6 +154,7 @@ impl Expectation for UpdateExpectation {
         let kept = (!checks.is_empty()).then(|| Self {
             update: self.update.clone(),
             checks,
+            window: Window::default(),
         });
         (kept.map(Expected::from), left_out)
     }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::super::Expected;
 use super::super::read::Reading;
+use super::super::window::{AFTER, BEFORE, FROM, UNTIL, Window};
 use super::{Check, DECLARATIONS, UpdateExpectation};
 use crate::diag::{Problem, Severity, Span, did_you_mean};
 use crate::document::{Entries, Located, OneOrMany};
 use crate::herd::{Herd, ServerId, split_all};
+use crate::scenario::CountRange;
 use crate::units::DurationText;
 
 /// What one expectation says so far, and where it names which server.
@@ -26,17 +28,42 @@ impl Draft {
             self.order.push(id);
         }
     }
+
+    /// A check of every server that is said to get the update, or of whichever gets it.
+    fn at_each(&mut self, check: impl Fn(Option<ServerId>) -> Check) {
+        if self.order.is_empty() {
+            self.checks.push(check(None));
+        }
+        let named = self.order.iter().map(|id| check(Some(*id)));
+        self.checks.extend(named);
+    }
 }
 
 pub(super) fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
     let update = reading.update_ref(reading.get("update")?);
-    let checks = reading.checks();
+    // Without a beginning, `within` counts from the sending.
+    let begins = reading.has(FROM.name) || reading.has(AFTER.name);
+    let window = if begins || reading.has(UNTIL.name) || reading.has(BEFORE.name) {
+        let window = reading.window();
+        Window {
+            within: window.within.filter(|_| begins),
+            ..window
+        }
+    } else {
+        Window::default()
+    };
+    let checks = reading.checks(&window);
     let update = update?;
-    Some(UpdateExpectation { update, checks }.into())
+    let expected = UpdateExpectation {
+        update,
+        checks,
+        window,
+    };
+    Some(expected.into())
 }
 
 impl Reading<'_, '_, '_> {
-    fn checks(&mut self) -> Vec<Check> {
+    fn checks(&mut self, window: &Window) -> Vec<Check> {
         let mut draft = Draft::default();
         for (id, place) in self.placed("reaches") {
             draft.expects_at(id, &place);
@@ -48,11 +75,16 @@ impl Reading<'_, '_, '_> {
         self.hops(&mut draft);
         self.paths(&mut draft);
         self.check_not_both(&misses, &draft);
-        self.within(&mut draft);
+        if window.within.is_none() {
+            self.within(&mut draft);
+        }
+        if *window != Window::default() {
+            draft.at_each(Check::Arrives);
+        }
         let counts = [
-            self.count("sends").map(Check::Sends),
-            self.count("useful").map(Check::Useful),
-            self.count("duplicates").map(Check::Duplicates),
+            self.amount("sends").map(Check::Sends),
+            self.amount("useful").map(Check::Useful),
+            self.amount("duplicates").map(Check::Duplicates),
         ];
         draft.checks.extend(counts.into_iter().flatten());
         self.nowhere(&mut draft);
@@ -128,7 +160,7 @@ impl Reading<'_, '_, '_> {
     }
 
     fn hops(&mut self, draft: &mut Draft) {
-        let entries = self.get::<Entries<Located<u32>>>("hops");
+        let entries = self.get::<Entries<Located<CountRange>>>("hops");
         for (name, hops) in entries.iter().flat_map(|entries| entries.iter()) {
             if let Some(id) = self.cx.server(name) {
                 draft.expects_at(id, &name.span());
@@ -178,12 +210,7 @@ impl Reading<'_, '_, '_> {
             return;
         };
         let limit = limit.0;
-        let check = |server| Check::Within { server, limit };
-        if draft.order.is_empty() {
-            draft.checks.push(check(None));
-        }
-        let named = draft.order.iter().map(|id| check(Some(*id)));
-        draft.checks.extend(named);
+        draft.at_each(|server| Check::Within { server, limit });
     }
 
     /// The updates that no server takes in. Only one of these can be true of an update.
