@@ -9,7 +9,7 @@ use serde::de::MapAccess;
 use serde_json::{Value, json};
 
 use super::counts::CountRange;
-use super::expects::RawEvent;
+use super::event::RawEvent;
 use super::server::RawServer;
 use super::steps::{Means, Replies};
 use crate::diag::Span;

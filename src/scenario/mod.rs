@@ -16,6 +16,7 @@ use crate::units::LatencyRange;
 mod broken;
 mod builder;
 mod counts;
+mod event;
 mod expects;
 pub mod faults;
 mod fields;
@@ -38,10 +39,11 @@ mod write;
 pub use crate::seed::{Recipe, RecipeError};
 pub use builder::{Builder, FieldValue, HerdRef};
 pub use counts::{CountError, CountRange};
+pub use event::EventText;
 pub use expects::{
-    Check, ClientSet, EventText, Expect, Expected, InvariantExpectation, LinkCheck,
-    LinkExpectation, LogExpectation, Moments, Quantifier, ServerCheck, ServerExpectation,
-    StateCheck, UpdateExpectation, UpdateRef, Window,
+    Check, ClientSet, Expect, Expected, InvariantExpectation, LinkCheck, LinkExpectation,
+    LogExpectation, Moments, Quantifier, ServerCheck, ServerExpectation, StateCheck,
+    UpdateExpectation, UpdateRef, Window,
 };
 pub(crate) use expects::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
@@ -55,7 +57,7 @@ pub use reply::Reply;
 pub use server::ServerSettings;
 pub use steps::{
     Action, ClientStep, Close, ConnectionUse, Drawn, Failure, Line, LoadShape, Random, Reload,
-    Step, Upgrade, Workload,
+    Step, Upgrade, When, Workload,
 };
 pub(crate) use steps::{judge_workloads, workloads_in};
 pub use target::{ClockError, ClockOwner, Direction, Party, Route, Target, Usual};

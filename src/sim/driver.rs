@@ -21,6 +21,7 @@ use super::limit::Progress;
 use super::machines::Machines;
 use super::net::{Faults, SimNet};
 use super::process::{Processes, ServerProgram};
+use super::react::reacts;
 use super::recorder::{MOST_EVENTS, Recorder, State};
 use super::server::Builds;
 use super::timeline::{Due, Todo, timeline};
@@ -153,7 +154,8 @@ pub(super) fn execute(
             .todo
             .iter()
             .filter(|(.., todo)| todo.is_step())
-            .count(),
+            .count()
+            + scenario.steps.iter().filter(|step| reacts(step)).count(),
         impacts: std::mem::take(&mut driver.breaker.impacts),
         ended_well: ended == RunEnd::Well,
         places: google.map(Google::seen),

@@ -18,6 +18,7 @@ mod machines;
 mod net;
 mod process;
 mod random;
+mod react;
 mod recorder;
 mod server;
 mod simulator;
@@ -44,6 +45,7 @@ pub(crate) use judge::HAS_EFFECT;
 pub(crate) use limit::stuck;
 use limit::{Progress, within};
 pub use net::{SimNet, SimStream};
+use react::timed;
 use server::Builds;
 pub use server::Server;
 pub use simulator::Simulator;
@@ -151,7 +153,7 @@ pub fn run_with_mocks(
     mocks: impl Fn() -> Vec<Mock>,
 ) -> Result<Trace, SimError> {
     let simulator = Simulator::default();
-    let once = || simulate(scenario, Some(mocks()), &simulator);
+    let once = || simulate(scenario, || Some(mocks()), &simulator);
     let (trace, again) = (once()?, once()?);
     compare(&trace.to_json_lines(), &again.to_json_lines())?;
     Ok(trace)
@@ -159,11 +161,15 @@ pub fn run_with_mocks(
 
 fn simulate(
     scenario: &Scenario,
-    mocks: Option<Vec<Mock>>,
+    mocks: impl Fn() -> Option<Vec<Mock>>,
     simulator: &Simulator,
 ) -> Result<Trace, SimError> {
-    let scenario = scenario.expanded();
-    Ok(execution(&scenario, mocks, simulator)?.told(&scenario))
+    let execute = |scenario: &Scenario| execution(scenario, mocks(), simulator);
+    let scenario = timed(
+        &scenario.expanded(),
+        |known| Ok(execute(known)?.told(known)),
+    )?;
+    Ok(execute(&scenario)?.told(&scenario))
 }
 
 /// An execution that is not judged yet.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::chooser::Chooser;
 use super::limit::{Limit, within};
 use super::net::SimNet;
+use super::react::{reacts, timed};
 use super::server::{Builds, Server};
 use super::{Mode, SimError, Unjudged, WorldKind, driver, execution, same, simulate};
 #[cfg(any(test, feature = "mutants"))]
@@ -91,19 +92,27 @@ impl Simulator {
     ///
     /// As of [`run`](super::run), or if a run takes too long.
     pub fn run(&self, scenario: &Scenario) -> Result<Trace, SimError> {
-        let scenario = scenario.expanded();
+        let scenario = self.timed(&scenario.expanded())?;
         Ok(self.twice(&scenario)?.told(&scenario))
     }
 
     /// Runs a scenario of plain steps once or twice, for its verdict: if nothing fails, the trace may lack the ways of
     /// updates.
     pub(crate) fn judge(&self, scenario: &Scenario, twice: bool) -> Result<Trace, SimError> {
+        let scenario = &self.timed(scenario)?;
         let unjudged = if twice {
             self.twice(scenario)?
         } else {
             execution(scenario, None, self)?
         };
         Ok(unjudged.judged(scenario, false))
+    }
+
+    /// A scenario of plain steps with the times at which steps react.
+    fn timed(&self, scenario: &Scenario) -> Result<Scenario, SimError> {
+        timed(scenario, |known| {
+            Ok(execution(known, None, self)?.told(known))
+        })
     }
 
     /// Executes a scenario of plain steps twice, and compares both.
@@ -129,7 +138,7 @@ impl Simulator {
     ///
     /// If the simulation fails or takes too long.
     pub fn run_once(&self, scenario: &Scenario) -> Result<Trace, SimError> {
-        simulate(scenario, None, self)
+        simulate(scenario, || None, self)
     }
 
     /// All builds of its server.
@@ -161,6 +170,10 @@ impl Simulator {
         mut chooser: C,
     ) -> Result<(C, Option<Trace>), SimError> {
         let (scenario, builds) = (scenario.expanded(), self.builds());
+        if scenario.steps.iter().any(reacts) {
+            let why = "a step reacts (`when`), which needs a run by time";
+            return Err(SimError::Failed(why.to_owned()));
+        }
         let world = self.world;
         within(&self.limit(), &scenario.seed.clone(), move |progress| {
             builds.check(&scenario)?;

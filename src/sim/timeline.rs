@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::client::Job;
 use super::impact::Origin;
 use super::machines::Machines;
+use super::react::reacts;
 use crate::herd::{Address, Herd, ServerId};
 use crate::scenario::{
     Action, ClientStep, Drawn, Fault, Operation, Party, Reload, Scenario, Step, Target, Upgrade,
@@ -60,6 +61,10 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
         .collect();
     let mut begun = 0;
     for (index, step) in scenario.steps.iter().enumerate() {
+        // Nothing came to pass to which it reacts.
+        if reacts(step) {
+            continue;
+        }
         let mut add = |todo| all.push((step.at, step.span.start, todo));
         match &step.action {
             Action::Begin(fault) => {

@@ -24,6 +24,8 @@ mod panics;
 mod places;
 mod places_tls;
 #[cfg(feature = "sim")]
+mod reacting;
+#[cfg(feature = "sim")]
 mod recipes;
 #[cfg(feature = "sim")]
 mod scenarios;

@@ -40,7 +40,7 @@ pub(super) fn prepare(
     let mut scenario = scenario.clone();
     let mut problems = Problems::new();
     for step in &scenario.steps {
-        if let Some(what) = step.action.needs_time() {
+        if let Some(what) = step.needs_time() {
             let message = format!("this is {what}, and where orders are explored there is no time");
             problems.push(Problem::error(&scenario.source, step.span.clone(), message));
         }

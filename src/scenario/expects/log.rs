@@ -1,6 +1,5 @@
 //! Expectations of events: what must happen, how often, or never.
 
-use super::event::EventText;
 use super::read::{Declaration, Reading};
 use super::window::{AFTER, BEFORE, FROM, UNTIL, WITHIN};
 use super::{Expectation, Expected, Fields, Observed, Window, failed};
@@ -10,7 +9,7 @@ use crate::trace::Judgement;
 use crate::trace::faults::Faults;
 use crate::trace::network::Network;
 use crate::trace::state::State;
-use crate::scenario::CountRange;
+use crate::scenario::{CountRange, EventText};
 
 /// Events that must be, or must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,9 @@ pub(super) const DECLARATIONS: &[Declaration] = &[Declaration {
 }];
 
 fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
-    let event = reading.event_text(reading.get("log")?, reading.get("by"));
+    let (text, by) = (reading.get("log")?, reading.get("by"));
+    let steps = reading.steps();
+    let event = reading.cx.event_text(text, by, steps);
     let window = reading.window();
     let expected = LogExpectation {
         event: event?,
@@ -85,7 +86,7 @@ impl LogExpectation {
             Err(why) => return failed(about, &expected, &why),
         };
         let events: Vec<EventId> = (stretch.events.iter())
-            .filter(|event| self.event.matches(run, event))
+            .filter(|event| self.event.matches(run.printed(), event))
             .map(|event| event.id)
             .collect();
         if self.times == Some(CountRange::exactly(0)) && self.is_gone(run, stretch.events, stretch.last) {

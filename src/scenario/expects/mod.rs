@@ -3,7 +3,6 @@
 //! A file declares the fields of its kind, reads them, writes them and judges a run by them. Schema, reading, writing,
 //! warnings and the judge go through the list below and know no kind by name.
 
-mod event;
 mod observed;
 mod read;
 mod update_ref;
@@ -13,8 +12,6 @@ mod write;
 use crate::diag::Span;
 use crate::trace::Judgement;
 
-pub use event::EventText;
-pub(crate) use event::RawEvent;
 pub(crate) use observed::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
 };

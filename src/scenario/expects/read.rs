@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::{Expect, Expected, declarations};
 use crate::diag::Problem;
-use crate::document::{Located, OneOrMany, Section, Table};
+use crate::document::{Located, OneOrMany, Section, Table, TextOr};
 use crate::scenario::CountRange;
+use crate::scenario::event::{AllSteps, RawEvent};
 use crate::scenario::fields::{
     Field, Fields as _, Holds, RawValue, Written, each_once, field, fields, listed, reference,
 };
 use crate::scenario::steps::plain;
 use crate::scenario::updates::planned;
 use crate::scenario::validate::Context;
-use crate::scenario::{PlannedUpdate, Step};
+use crate::scenario::{EventText, PlannedUpdate, Step};
 use crate::units::{DurationText, format_duration};
 
 /// What a file can say of a kind of expectation.
@@ -139,6 +140,21 @@ pub(super) struct Reading<'r, 'c, 's> {
 }
 
 impl<'r> Reading<'r, '_, '_> {
+    /// The steps, if they are right.
+    pub(super) fn steps(&self) -> Option<AllSteps<'r>> {
+        Some(AllSteps {
+            written: self.known.written?,
+            plain: self.known.steps.as_deref()?,
+        })
+    }
+
+    /// The event that a field names, if it is given.
+    pub(super) fn event(&mut self, field: &str) -> Option<EventText> {
+        let event = self.get::<Located<TextOr<RawEvent>>>(field)?;
+        let steps = self.steps();
+        self.cx.event(event, steps)
+    }
+
     /// The value of a field, if it is given. A field that is declared to hold something else is as good as not given.
     pub(super) fn get<T: Written>(&self, field: &str) -> Option<&'r T> {
         self.raw.value(field)

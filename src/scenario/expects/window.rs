@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::event::EventText;
 use super::read::Reading;
 use super::{Fields, Observed, failed, nanos};
 use crate::document::Located;
 use crate::journal::Event;
+use crate::scenario::EventText;
 use crate::scenario::fields::{Field, Holds, field};
 use crate::trace::Judgement;
 use crate::trace::state::State;
@@ -145,7 +145,7 @@ impl Window {
         let find = |from: usize, text: &EventText| {
             let found = events[from..]
                 .iter()
-                .position(|event| text.matches(run, event));
+                .position(|event| text.matches(run.printed(), event));
             let none = || format!("{} is not in the log then", text.show());
             found.map(|at| from + at).ok_or_else(none)
         };

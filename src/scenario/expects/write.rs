@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Expected;
 use crate::herd::ServerId;
-use crate::scenario::CountRange;
 use crate::scenario::Scenario;
 use crate::scenario::write::{duration, key, list, named, quoted};
+use crate::scenario::{CountRange, EventText};
 
 /// The lines of an expectation.
 pub(in crate::scenario) fn fields(scenario: &Scenario, what: &Expected) -> String {
@@ -38,15 +38,16 @@ impl Fields<'_> {
         self.line(name, "true");
     }
 
+    /// An event, unless there is none.
+    pub(super) fn event(&mut self, name: &str, event: Option<&EventText>) {
+        if let Some(event) = event {
+            self.line(name, &event.written());
+        }
+    }
+
     /// A number, or a range in quotes.
     pub(super) fn amount(&mut self, name: &str, amount: CountRange) {
         self.line(name, &number(amount));
-    }
-
-    /// A table of two texts.
-    pub(super) fn both(&mut self, name: &str, [one, other]: [(&str, &str); 2]) {
-        let entry = |(name, text): (&str, &str)| format!("{name} = {}", quoted(text));
-        self.line(name, &format!("{{ {}, {} }}", entry(one), entry(other)));
     }
 
     pub(super) fn duration(&mut self, name: &str, length: Duration) {

@@ -469,11 +469,7 @@ pub(super) fn each_client(step: &Step, what: &ClientStep) -> Vec<Step> {
             every: what.every * count,
             ..what.clone()
         });
-        Step {
-            at: step.at + what.every * (number - 1),
-            span: step.span.clone(),
-            action: Action::Client(client),
-        }
+        step.later(what.every * (number - 1), Action::Client(client))
     });
     each.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Action;
+use super::{Action, When};
 use crate::diag::Span;
 use crate::scenario::{FaultKind, Target, Values};
 
@@ -10,7 +10,9 @@ use crate::scenario::{FaultKind, Target, Values};
 pub(super) struct Draft {
     pub(super) at: Duration,
     /// Where its time is written.
-    pub(super) when: Span,
+    pub(super) placed: Span,
+    /// What it reacts to.
+    pub(super) when: Option<When>,
     /// The whole step.
     pub(super) span: Span,
     pub(super) action: DraftAction,

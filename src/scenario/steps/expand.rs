@@ -16,6 +16,7 @@ impl Scenario {
         for (index, step) in self.steps.iter().enumerate() {
             let plain = |at, action| Step {
                 at,
+                when: None,
                 span: step.span.clone(),
                 action,
             };

@@ -27,6 +27,7 @@ mod replies;
 mod state;
 mod swarm;
 mod upgrade;
+mod when;
 mod workload;
 mod write;
 
@@ -41,6 +42,7 @@ pub(super) use raw::RawStep;
 pub use reload::Reload;
 pub(super) use replies::Replies;
 pub use upgrade::Upgrade;
+pub use when::When;
 pub use workload::{LoadShape, Workload};
 pub(crate) use workload::{judge_workloads, workloads_in};
 pub(super) use write::InlineTable;
@@ -48,12 +50,32 @@ pub(super) use write::InlineTable;
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// When, counted from the beginning of the run.
+    /// When, counted from the beginning of the run; if it reacts, not before then.
     pub at: Duration,
+    /// What it reacts to. A step that runs has none any more: see [`Simulator`](crate::sim::Simulator).
+    pub when: Option<When>,
     /// Where the file says so.
     pub span: Span,
     /// What happens.
     pub action: Action,
+}
+
+impl Step {
+    /// What comes of it this much later.
+    fn later(&self, by: Duration, action: Action) -> Self {
+        Self {
+            at: self.at + by,
+            when: self.when.as_ref().map(|when| when.later(by)),
+            span: self.span.clone(),
+            action,
+        }
+    }
+
+    /// What it is if it needs time, and so cannot happen in a run without; none if it can.
+    pub(crate) fn needs_time(&self) -> Option<&'static str> {
+        let reacts = self.when.is_some().then_some("a step that reacts");
+        reacts.or_else(|| self.action.needs_time())
+    }
 }
 
 /// What happens in a step.

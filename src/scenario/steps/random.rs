@@ -340,7 +340,14 @@ pub(super) fn chosen(
         let rest = steps.filter(|(at, _)| *at >= since);
         let written = rest.map(|(at, action)| {
             let span = scenario.steps[index].span.clone();
-            Step { at, span, action }.to_toml(&scenario.herd)
+            let when = None;
+            Step {
+                at,
+                when,
+                span,
+                action,
+            }
+            .to_toml(&scenario.herd)
         });
         (since, written.collect())
     });
@@ -463,6 +470,7 @@ impl Chaos<'_> {
         let at = self.moment(tick);
         let step = Step {
             at,
+            when: None,
             span: self.span.clone(),
             action,
         };

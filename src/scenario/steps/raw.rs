@@ -6,7 +6,7 @@ use crate::document::{OneOrMany, Table};
 use crate::scenario::fields::{Field, Holds, each_once, field, fields};
 use crate::scenario::{End, FaultKind, faults};
 
-const TIMES: [Field; 2] = [
+const TIMES: [Field; 4] = [
     field(
         "at",
         Holds::Duration,
@@ -17,7 +17,13 @@ const TIMES: [Field; 2] = [
         Holds::Duration,
         "When it happens, counted from the step before: `\"500ms\"`.",
     ),
+    WHEN,
+    WAIT,
 ];
+
+pub(super) const WHEN: Field = field("when", Holds::Event, "It happens at the first whole tick after the first such event, from the step's time on: a pattern as of the expectation `log`, or one with `by`.").written("when = { log = \"link to Juzang is down*\", by = \"Riley\" }");
+pub(super) const WAIT: Field =
+    field("wait", Holds::Duration, "It happens this much later.").written("wait = \"50ms\"");
 
 /// The other side of a fault.
 const FROM: Field = field(

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::draft::{Draft, DraftAction};
 use super::raw::{RawStep, StepFields, owners};
 use super::state::{Clients, Moment};
-use super::{Action, Step, client, declarations};
+use super::{Action, Step, client, declarations, plain};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
 use crate::herd::Herd;
 use crate::scenario::broken::Broken;
+use crate::scenario::event::AllSteps;
 use crate::scenario::fields::{Fields as _, RawValue, listed};
 use crate::scenario::validate::Context;
 use crate::units::{DurationText, format_duration};
@@ -31,10 +32,16 @@ impl Context<'_> {
         let mut drafts = Vec::new();
         for (step, time) in raw.iter().zip(times) {
             let action = self.action(step);
-            if let (Some(action), Some((at, when))) = (action, time) {
+            let is_drawn = matches!(
+                action,
+                Some(DraftAction::Ready(Action::Workload(_) | Action::Random(_)))
+            );
+            let when = self.when(step, is_drawn);
+            if let (Some(action), Some((at, placed))) = (action, time) {
                 let span = step.span();
                 drafts.push(Draft {
                     at,
+                    placed,
                     when,
                     span,
                     action,
@@ -47,6 +54,11 @@ impl Context<'_> {
         let herd = self.herd.clone().filter(|_| complete)?;
         drafts.sort_by_key(|draft| draft.at);
         let steps = self.settle(drafts, &herd);
+        let all = AllSteps {
+            written: &steps,
+            plain: &plain(&steps),
+        };
+        self.check_reactions(raw, all);
         self.check_workload_names(&steps);
         self.check_undisturbed(&steps, &herd);
         self.check_kept(&steps, &herd);
@@ -59,9 +71,18 @@ impl Context<'_> {
     fn times(&mut self, steps: &[Section<RawStep>], intact: bool) -> Vec<Option<(Duration, Span)>> {
         let mut previous = intact.then_some(Duration::ZERO);
         let mut times = Vec::new();
+        let mut reaction: Option<Span> = None;
         for step in steps {
+            let after = step.value::<Located<DurationText>>("after");
+            if let (Some(after), Some(reaction)) = (after, &reaction) {
+                let message = "nobody knows the time of the step before, which reacts";
+                let problem = Problem::error(self.source, after.span(), message);
+                let also = problem.also(reaction.clone(), "this step reacts");
+                self.report(also.help("give `at`, or `when`"));
+            }
             let time = self.time(step, previous);
             previous = time.as_ref().map(|(at, _)| *at);
+            reaction = step.reacts().then(|| step.span());
             times.push(time);
         }
         times
@@ -89,6 +110,7 @@ impl Context<'_> {
                 self.check_not_too_late(at, &after.span());
                 Some((at, after.span()))
             }
+            (None, None) if step.reacts() => Some((previous?, step.span())),
             (None, None) => {
                 if !self.damage.is_at(&step.span()) {
                     self.error(step.span(), "a step needs a time: `at` or `after`");
@@ -170,7 +192,7 @@ impl Context<'_> {
             let repeats = !last.is_zero();
             let last = draft.at.saturating_add(last);
             if repeats {
-                self.check_not_too_late(last, &draft.when);
+                self.check_not_too_late(last, &draft.placed);
             }
             if end.is_some_and(|end| last >= end) {
                 let (last, end) = (
@@ -178,7 +200,7 @@ impl Context<'_> {
                     format_duration(end.unwrap_or_default()),
                 );
                 let message = format!("this happens at {last}, but the run ends at {end}");
-                self.error(draft.when.clone(), message);
+                self.error(draft.placed.clone(), message);
             }
         }
     }
@@ -207,6 +229,7 @@ impl Context<'_> {
             };
             steps.push(Step {
                 at: draft.at,
+                when: draft.when,
                 span: draft.span,
                 action,
             });

@@ -16,6 +16,9 @@ impl Step {
     pub fn to_toml(&self, herd: &Herd) -> String {
         let mut table = InlineTable::new(herd);
         table.text("at", &format_duration(self.at));
+        if let Some(when) = &self.when {
+            when.write(&mut table);
+        }
         table.action(&self.action);
         format!("{{ {} }}", table.fields.join(", "))
     }

@@ -28,7 +28,7 @@ impl Context<'_> {
             );
         }
         for step in steps.unwrap_or_default() {
-            if let Some(what) = step.action.needs_time() {
+            if let Some(what) = step.needs_time() {
                 let message = format!("`deliver` takes the place of time, and this is {what}");
                 let problem = Problem::error(self.source, step.span.clone(), message);
                 self.report(problem.also(raw.span(), "`deliver` is here"));
