@@ -80,6 +80,7 @@ mod tests {
     #[test]
     fn an_annotation_is_one_line_and_its_properties_end_where_they_end() {
         let judgement = Judgement {
+            note: None,
             about: "kiwi: hops to Bernard, 100%".to_owned(),
             passed: false,
             expected: "1".to_owned(),

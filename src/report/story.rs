@@ -200,6 +200,7 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Repaired { .. }
             | EventKind::Skewed { .. }
             | EventKind::Chose { .. }
+            | EventKind::Noted { .. }
             | EventKind::Affected { .. }
             | EventKind::Unanswered { .. } => true,
         }

@@ -129,6 +129,9 @@ fn lines_of(judgement: &Judgement, reasons: &Reasons<'_>, told: &StoryFilter<'_>
         format!("          expected: {expected}"),
         format!("          actual:   {actual}"),
     ];
+    if let Some(note) = &judgement.note {
+        lines.push(format!("          note:     {note}"));
+    }
     let events = judgement.events.iter();
     let events = events.filter_map(|&event| reasons.trace.event(event));
     let rows: Vec<Vec<String>> = (events.take(MOST_EVENTS))

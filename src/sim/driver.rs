@@ -131,8 +131,8 @@ pub(super) fn execute(
         give,
         processes,
     };
-    // Times mean nothing in a run by hand.
-    let keeps = |todo: &Todo| chooser.is_none() || !matches!(todo, Todo::Redraw(_));
+    // Times mean nothing in a run by hand, and a note is no step that could be chosen.
+    let keeps = |todo: &Todo| chooser.is_none() || !matches!(todo, Todo::Redraw(_) | Todo::Note(_));
     driver.todo.retain(|(.., todo)| keeps(todo));
     let ended = match chooser {
         None => driver.run()?,
@@ -257,6 +257,15 @@ impl Driver<'_> {
                 for step in steps {
                     network.record(None, EventKind::Chose { step: step.into() });
                 }
+            }
+            Todo::Note(text) => {
+                let network = self.recorder.journal(Actor::Network);
+                network.record(
+                    None,
+                    EventKind::Noted {
+                        text: (*text).into(),
+                    },
+                );
             }
             Todo::Reload(Reload { servers, settings }) => {
                 for server in servers {

@@ -29,6 +29,8 @@ pub(super) enum Todo {
     Upgrade(Upgrade),
     /// Records the steps that the seed chose.
     Tell(Vec<String>),
+    /// Records what the author says of the step that follows.
+    Note(Arc<str>),
     /// Draws everything from another seed from now on.
     Redraw(u64),
 }
@@ -38,7 +40,7 @@ impl Todo {
     /// run may end while a fault lasts.
     pub(super) fn is_step(&self) -> bool {
         match self {
-            Self::Decompose(_) | Self::Redraw(_) => false,
+            Self::Decompose(_) | Self::Note(_) | Self::Redraw(_) => false,
             Self::Do(_, origin) => (origin.as_ref()).is_none_or(|origin| origin.part_of.is_none()),
             Self::Compose(..)
             | Self::Send(_)
@@ -66,6 +68,9 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
             continue;
         }
         let mut add = |todo| all.push((step.at, step.span.start, todo));
+        if let Some(note) = &step.note {
+            add(Todo::Note(Arc::clone(note)));
+        }
         match &step.action {
             Action::Begin(fault) => {
                 for fault in fault.each() {

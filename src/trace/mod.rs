@@ -175,6 +175,9 @@ pub struct Judgement {
     /// The place of the expectation in the scenario: `line:column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// What the author of the scenario says of the expectation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The invariant that was judged; `None` for an expectation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invariant: Option<Invariant>,

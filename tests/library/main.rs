@@ -20,6 +20,8 @@ mod fuzzed;
 mod intervals;
 #[cfg(feature = "sim")]
 mod judging;
+#[cfg(feature = "sim")]
+mod notes;
 mod panics;
 mod places;
 mod places_tls;

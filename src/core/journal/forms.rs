@@ -222,6 +222,7 @@ fn samples() -> Vec<EventKind<'static>> {
         Repaired { ways: ways(), fault };
         Skewed { by: nanos(), drift: nanos() };
         Chose { step: any_text() };
+        Noted { text: any_text() };
         Affected { count: u64s, of: units(), lasts };
         Unanswered { to, line: text() };
     }

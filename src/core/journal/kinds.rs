@@ -81,6 +81,7 @@ impl EventKind<'_> {
             Self::Repaired { .. } => "repaired",
             Self::Skewed { .. } => "skewed",
             Self::Chose { .. } => "chose",
+            Self::Noted { .. } => "noted",
             Self::Affected { .. } => "affected",
             Self::Unanswered { .. } => "unanswered",
         }

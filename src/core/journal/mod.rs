@@ -401,6 +401,11 @@ pub enum EventKind<'a> {
         /// The step as a scenario file would write it.
         step: Cow<'a, str>,
     },
+    /// What the author of the scenario says of the step that follows.
+    Noted {
+        /// The note.
+        text: Cow<'a, str>,
+    },
     /// A fault ended, or the run did: the impact of the fault, which is the cause.
     Affected {
         /// How many things the fault affected.

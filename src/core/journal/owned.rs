@@ -130,6 +130,7 @@ impl EventKind<'_> {
             },
             Self::Skewed { by, drift } => EventKind::Skewed { by, drift },
             Self::Chose { step } => EventKind::Chose { step: owned(step) },
+            Self::Noted { text } => EventKind::Noted { text: owned(text) },
             Self::Affected { count, of, lasts } => EventKind::Affected {
                 count,
                 of: owned(of),

@@ -121,6 +121,7 @@ impl EventKind<'_> {
             Self::Repaired { ways, fault } => format!("REPAIRED ({fault}): {}", arrows(ways)),
             Self::Skewed { by, drift } => skewed(*by, *drift),
             Self::Chose { step } => format!("chooses {step}"),
+            Self::Noted { text } => format!("note: {text}"),
             Self::Affected { count, of, .. } => affected(*count, of),
         }
     }

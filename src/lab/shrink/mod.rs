@@ -180,6 +180,7 @@ fn about_one_thing(scenario: Scenario, target: &Fingerprint) -> Scenario {
         return scenario;
     };
     let expect = Expect {
+        note: None,
         sometimes: false,
         span: 0..0,
         what: InvariantExpectation(vec![invariant]).into(),

@@ -85,6 +85,8 @@ pub struct Expect {
     pub what: Expected,
     /// Whether it need not be so in each run, but in one run of a sweep at least.
     pub sometimes: bool,
+    /// What its author says of it.
+    pub note: Option<String>,
 }
 
 /// What each kind of expectation can say of itself.

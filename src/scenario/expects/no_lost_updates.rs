@@ -208,6 +208,7 @@ fn judge(
         expected: all,
         actual,
         place: None,
+        note: None,
         invariant: None,
         events: events.into_iter().collect(),
     }

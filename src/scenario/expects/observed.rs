@@ -184,6 +184,7 @@ pub(crate) fn failed(about: String, expected: &str, actual: &str) -> Judgement {
         expected: expected.to_owned(),
         actual: actual.to_owned(),
         place: None,
+        note: None,
         invariant: None,
         events: Vec::new(),
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Expect, Expected, declarations};
 use crate::diag::Problem;
 use crate::document::{Located, OneOrMany, Section, Table, TextOr};
+use crate::protocol::visible;
 use crate::scenario::CountRange;
 use crate::scenario::event::{AllSteps, RawEvent};
 use crate::scenario::fields::{
@@ -32,6 +33,13 @@ pub(in crate::scenario) fn table(subject: &str) -> Option<String> {
     Some(reference(kind.fields))
 }
 
+/// What a report tells with an expectation that fails.
+const NOTE: Field = field(
+    "note",
+    Holds::Text,
+    "Why it is expected, for whoever reads that it failed.",
+);
+
 /// Whether an expectation is one of a whole sweep.
 const SOMETIMES: Field = field("sometimes", Holds::Flag, "It need not be so in each run: a run tells whether it is, and a sweep fails if it is so in none of its runs.").written("sometimes = true");
 
@@ -43,7 +51,7 @@ fields! {
     || {
         let subjects = declarations().map(|kind| &kind.subject);
         let own = declarations().flat_map(|kind| kind.fields);
-        each_once(subjects.chain(own).chain([&SOMETIMES]))
+        each_once(subjects.chain(own).chain([&SOMETIMES, &NOTE]))
     }
 }
 
@@ -90,10 +98,12 @@ impl Context<'_> {
             let span = raw.span();
             let sometimes = raw.value::<Located<bool>>(SOMETIMES.name);
             let sometimes = sometimes.is_some_and(|sometimes| **sometimes);
+            let note = raw.value::<Located<String>>(NOTE.name);
             Some(Expect {
                 span,
                 what,
                 sometimes,
+                note: note.map(|note| visible(note)),
             })
         });
         let expects: Vec<Expect> = read.collect();

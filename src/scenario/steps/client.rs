@@ -469,7 +469,10 @@ pub(super) fn each_client(step: &Step, what: &ClientStep) -> Vec<Step> {
             every: what.every * count,
             ..what.clone()
         });
-        step.later(what.every * (number - 1), Action::Client(client))
+        Step {
+            note: step.note.clone().filter(|_| number == 1),
+            ..step.later(what.every * (number - 1), Action::Client(client))
+        }
     });
     each.collect()
 }

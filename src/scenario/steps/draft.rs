@@ -1,5 +1,6 @@
 //! Steps that are read, but not yet checked against the faults before them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Action, When};
@@ -13,6 +14,8 @@ pub(super) struct Draft {
     pub(super) placed: Span,
     /// What it reacts to.
     pub(super) when: Option<When>,
+    /// What its author says of it.
+    pub(super) note: Option<Arc<str>>,
     /// The whole step.
     pub(super) span: Span,
     pub(super) action: DraftAction,

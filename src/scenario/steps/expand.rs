@@ -14,17 +14,16 @@ impl Scenario {
         let mut steps = Vec::new();
         let mut randoms = 0;
         for (index, step) in self.steps.iter().enumerate() {
-            let plain = |at, action| Step {
-                at,
-                when: None,
-                span: step.span.clone(),
-                action,
+            let plain = |at, action| Step::plain(at, step.span.clone(), action);
+            let with_note = |plain| Step {
+                note: step.note.clone(),
+                ..plain
             };
             match &step.action {
                 Action::Client(client) => steps.extend(client::each_client(step, client)),
                 Action::Workload(workload) => {
                     let drawn = Drawn::Workload(workload.clone());
-                    steps.push(plain(step.at, Action::Drawn(drawn)));
+                    steps.push(with_note(plain(step.at, Action::Drawn(drawn))));
                     let writes = workload::writes(self, step.at, workload);
                     steps.extend(writes.map(|(at, write)| plain(at, Action::Client(write))));
                 }
@@ -32,7 +31,7 @@ impl Scenario {
                     randoms += 1;
                     let outcome = random::draw(self, index, random, randoms);
                     let whole = Drawn::Random(random.clone(), outcome.counts);
-                    steps.push(plain(step.at, Action::Drawn(whole)));
+                    steps.push(with_note(plain(step.at, Action::Drawn(whole))));
                     let chosen = random::chosen(self, index, random, randoms).into_iter();
                     steps.extend(
                         chosen.map(|(at, chosen)| plain(at, Action::Drawn(Drawn::Chosen(chosen)))),

@@ -2,6 +2,7 @@
 //!
 //! A file declares the fields of its kind, reads them, writes them and expands them into plain steps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Fault, FaultKind, Target};
@@ -54,6 +55,8 @@ pub struct Step {
     pub at: Duration,
     /// What it reacts to. A step that runs has none any more: see [`Simulator`](crate::sim::Simulator).
     pub when: Option<When>,
+    /// What its author says of it.
+    pub note: Option<Arc<str>>,
     /// Where the file says so.
     pub span: Span,
     /// What happens.
@@ -61,13 +64,22 @@ pub struct Step {
 }
 
 impl Step {
+    /// What happens at a moment, with nothing else said of it.
+    pub(crate) fn plain(at: Duration, span: Span, action: Action) -> Self {
+        Self {
+            at,
+            when: None,
+            note: None,
+            span,
+            action,
+        }
+    }
+
     /// What comes of it this much later.
     fn later(&self, by: Duration, action: Action) -> Self {
         Self {
-            at: self.at + by,
             when: self.when.as_ref().map(|when| when.later(by)),
-            span: self.span.clone(),
-            action,
+            ..Self::plain(self.at + by, self.span.clone(), action)
         }
     }
 

@@ -340,14 +340,7 @@ pub(super) fn chosen(
         let rest = steps.filter(|(at, _)| *at >= since);
         let written = rest.map(|(at, action)| {
             let span = scenario.steps[index].span.clone();
-            let when = None;
-            Step {
-                at,
-                when,
-                span,
-                action,
-            }
-            .to_toml(&scenario.herd)
+            Step::plain(at, span, action).to_toml(&scenario.herd)
         });
         (since, written.collect())
     });
@@ -468,12 +461,7 @@ impl Chaos<'_> {
 
     fn push(&mut self, tick: u64, action: Action) {
         let at = self.moment(tick);
-        let step = Step {
-            at,
-            when: None,
-            span: self.span.clone(),
-            action,
-        };
+        let step = Step::plain(at, self.span.clone(), action);
         self.broken.learn(&step, &self.usual);
         self.steps.push((at, step.action));
     }

@@ -6,7 +6,7 @@ use crate::document::{OneOrMany, Table};
 use crate::scenario::fields::{Field, Holds, each_once, field, fields};
 use crate::scenario::{End, FaultKind, faults};
 
-const TIMES: [Field; 4] = [
+const OF_ALL: [Field; 5] = [
     field(
         "at",
         Holds::Duration,
@@ -19,11 +19,19 @@ const TIMES: [Field; 4] = [
     ),
     WHEN,
     WAIT,
+    NOTE,
 ];
 
 pub(super) const WHEN: Field = field("when", Holds::Event, "It happens at the first whole tick after the first such event, from the step's time on: a pattern as of the expectation `log`, or one with `by`.").written("when = { log = \"link to Juzang is down*\", by = \"Riley\" }");
 pub(super) const WAIT: Field =
     field("wait", Holds::Duration, "It happens this much later.").written("wait = \"50ms\"");
+
+/// What a story tells with the step.
+pub(super) const NOTE: Field = field(
+    "note",
+    Holds::Text,
+    "What there is to see here, for whoever reads what happened: it stands before the step.",
+);
 
 /// The other side of a fault.
 const FROM: Field = field(
@@ -40,7 +48,7 @@ fields! {
     || {
         let subjects = declarations().map(|kind| kind.subject);
         let others = declarations().flat_map(|kind| kind.fields).copied();
-        let all: Vec<Field> = (TIMES.into_iter())
+        let all: Vec<Field> = (OF_ALL.into_iter())
             .chain(subjects)
             .chain(others)
             .chain([FROM])

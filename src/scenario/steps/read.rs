@@ -1,14 +1,16 @@
 //! Steps as a file says them, in order of time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{Draft, DraftAction};
-use super::raw::{RawStep, StepFields, owners};
+use super::raw::{NOTE, RawStep, StepFields, owners};
 use super::state::{Clients, Moment};
 use super::{Action, Step, client, declarations, plain};
 use crate::diag::{Problem, Span};
 use crate::document::{Located, Section};
 use crate::herd::Herd;
+use crate::protocol::visible;
 use crate::scenario::broken::Broken;
 use crate::scenario::event::AllSteps;
 use crate::scenario::fields::{Fields as _, RawValue, listed};
@@ -43,6 +45,7 @@ impl Context<'_> {
                     at,
                     placed,
                     when,
+                    note: note(step),
                     span,
                     action,
                 });
@@ -230,10 +233,17 @@ impl Context<'_> {
             steps.push(Step {
                 at: draft.at,
                 when: draft.when,
+                note: draft.note,
                 span: draft.span,
                 action,
             });
         }
         steps
     }
+}
+
+/// What the author says of a step, in one line.
+fn note(step: &RawStep) -> Option<Arc<str>> {
+    let text = step.value::<Located<String>>(NOTE.name)?;
+    Some(visible(text).into())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::raw::NOTE;
 use super::{Action, Drawn, Step};
 use crate::herd::{Herd, ServerId};
 use crate::scenario::write::quoted;
@@ -18,6 +19,9 @@ impl Step {
         table.text("at", &format_duration(self.at));
         if let Some(when) = &self.when {
             when.write(&mut table);
+        }
+        if let Some(note) = &self.note {
+            table.text(NOTE.name, note);
         }
         table.action(&self.action);
         format!("{{ {} }}", table.fields.join(", "))

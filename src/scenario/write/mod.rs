@@ -33,7 +33,9 @@ impl Scenario {
             } else {
                 ""
             };
-            let _ = write!(text, "\n[[expect]]\n{fields}{sometimes}");
+            let note = expect.note.as_deref().map(quoted);
+            let note = note.map_or_else(String::new, |note| format!("note = {note}\n"));
+            let _ = write!(text, "\n[[expect]]\n{fields}{sometimes}{note}");
         }
         for table in &self.places {
             let _ = write!(text, "\n[[places]]\n{}", places::fields(table));

@@ -177,6 +177,10 @@ fn concerned(todo: &Todo) -> Vec<ServerId> {
         Todo::Send(job) => vec![job.to],
         Todo::Reload(reload) => reload.servers.clone(),
         Todo::Upgrade(upgrade) => upgrade.servers.clone(),
-        Todo::Compose(..) | Todo::Decompose(_) | Todo::Tell(_) | Todo::Redraw(_) => Vec::new(),
+        Todo::Compose(..)
+        | Todo::Decompose(_)
+        | Todo::Tell(_)
+        | Todo::Note(_)
+        | Todo::Redraw(_) => Vec::new(),
     }
 }

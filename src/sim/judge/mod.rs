@@ -196,6 +196,7 @@ impl Judge<'_> {
             expected,
             actual,
             place: None,
+            note: None,
             invariant: None,
             events: outcome
                 .and_then(|outcome| outcome.sent)
@@ -208,6 +209,7 @@ impl Judge<'_> {
         let mut judgements = expect.what.judge(&self.run);
         for judgement in &mut judgements {
             judgement.place = Some(self.place(expect.span.start));
+            judgement.note.clone_from(&expect.note);
         }
         judgements
     }
@@ -222,6 +224,7 @@ impl Judge<'_> {
                 None => (asked > 0, format!("at least {}", requests(1))),
             };
             judgements.push(Judgement {
+                note: None,
                 about: format!("Places is asked for table {}", index + 1),
                 passed: held,
                 expected,
@@ -250,6 +253,7 @@ impl Judge<'_> {
     fn order(&self, followed: &OrderOutcome) -> Judgement {
         let all = format!("all {}", followed.all);
         Judgement {
+            note: None,
             about: "everything happens in the order of `deliver`".to_owned(),
             passed: followed.missed.is_none(),
             actual: match &followed.missed {
@@ -271,6 +275,7 @@ impl Judge<'_> {
             (count, what) => format!("{count} {what}"),
         };
         Judgement {
+            note: None,
             about: format!("{}{HAS_EFFECT}", impact.origin.about),
             passed: impact.is_any(),
             expected: "an effect".to_owned(),
@@ -302,6 +307,7 @@ impl Judge<'_> {
             actual.push(idle.unwrap_or(NO_VIOLATION).to_owned());
         }
         Judgement {
+            note: None,
             about: format!("{invariant}: {}", invariant.sentence()),
             passed: violations.is_empty() && idle.is_none(),
             expected: NO_VIOLATION.to_owned(),

@@ -42,6 +42,7 @@ pub(super) fn randoms(scenario: &Scenario, impacts: &[&Impact], trace: &Trace) -
         let told = kinds.map(|((fault, _), &count)| format!("`{}` {}", fault.name, times(count)));
         let told: Vec<String> = told.collect();
         judgements.push(Judgement {
+            note: None,
             about: "faults are chosen at random".to_owned(),
             passed: random.maybe || counts.iter().any(|&count| count > 0),
             expected: if random.maybe { "any" } else { "at least one" }.to_owned(),
@@ -105,6 +106,7 @@ fn effects(impacts: &[&Impact], trace: &Trace) -> Judgement {
         expected: "an effect".to_owned(),
         actual: told.join("; "),
         place: None,
+        note: None,
         invariant: None,
         events: idle().map(|impact| impact.event).collect(),
     }

@@ -190,6 +190,7 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Repaired { .. }
         | EventKind::Skewed { .. }
         | EventKind::Chose { .. }
+        | EventKind::Noted { .. }
         | EventKind::Linked { .. }
         | EventKind::Unlinked { .. }
         | EventKind::Unanswered { .. } => true,

@@ -129,6 +129,7 @@ fn within(
                 slowest.server
             ),
             place: None,
+            note: None,
             invariant: None,
             events: vec![slowest.event],
         },

@@ -80,6 +80,7 @@ impl<'a> Load<'a> {
 
     fn judgement(&self, about: &str, held: bool, expected: String, actual: String) -> Judgement {
         Judgement {
+            note: None,
             about: format!("{}: {about}", self.workload.name),
             passed: held,
             expected,
