@@ -114,7 +114,7 @@ fn pairs(args: &Args) -> Result<Vec<(Trace, Trace)>, Failure> {
 
 fn read(file: &Path) -> Result<Input, Failure> {
     let name = file.display();
-    let text = files::read_text(file);
+    let text = files::read_text(&Scenario::file_of(file));
     let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
     if super::view::is_trace(file, text.as_bytes()) {
         let traces = Trace::from_json_lines(&text);

@@ -37,7 +37,8 @@ pub(super) fn load_all(files: &[PathBuf]) -> Result<Vec<Scenario>, Failure> {
     }
 }
 
-/// The files themselves, and all scenario files in folders, sorted by path.
+/// The files themselves, and all scenario files in folders, sorted by path. A file with several cases is one for each, with
+/// the case's name behind it.
 pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
@@ -60,7 +61,13 @@ pub(super) fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure>
             files.push(path.clone());
         }
     }
-    Ok(files)
+    let each_case = files.into_iter().flat_map(|file| {
+        let cases = Scenario::cases(&file).into_iter();
+        let cases = cases.map(|case| PathBuf::from(format!("{}#{case}", file.display())));
+        let cases: Vec<PathBuf> = cases.collect();
+        if cases.is_empty() { vec![file] } else { cases }
+    });
+    Ok(each_case.collect())
 }
 
 /// Whether a file has the servers of a herd and no steps. Herd files may be in the same folder as

@@ -125,7 +125,7 @@ fn read(file: &Path, args: &Args) -> Result<Input, Failure> {
             "{name} is a folder: name the scenarios or traces in it that you want to see"
         )));
     }
-    let text = files::read(file);
+    let text = files::read(&Scenario::file_of(file));
     let text = text.map_err(|error| Failure::Input(format!("can't read {name}: {error}")))?;
     if is_trace(file, &text) {
         if !args.seed.is_empty() {

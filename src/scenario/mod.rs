@@ -15,6 +15,7 @@ use crate::units::LatencyRange;
 
 mod broken;
 mod builder;
+mod cases;
 mod counts;
 mod event;
 mod expects;
@@ -130,21 +131,26 @@ pub struct Scenario {
 
 impl Scenario {
     /// Reads a scenario file, TOML or (if its name ends in `.json`) JSON. Next to the scenario
-    /// come the warnings.
+    /// come the warnings. A case of it is named behind the path: `rings.toml#slow`. See [`cases`](Self::cases).
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, Problems), Problems> {
-        let path = path.as_ref();
-        let source = Source::read(path).map_err(|problem| Problems::from(*problem))?;
-        validate::scenario(&source, path.parent(), None)
+        let (file, case) = cases::split(path.as_ref());
+        let source = Source::read(&file).map_err(|problem| Problems::from(*problem))?;
+        validate::scenario(&source, file.parent(), (None, case.as_deref()))
     }
 
     /// Reads a scenario from text. `name` is what problems call it; if it ends in `.json` the
-    /// text is JSON. Paths of herd files are relative to the folder `relative_to`.
+    /// text is JSON, and if it ends in `#` and a name that case is meant. Paths of herd files are relative to the folder
+    /// `relative_to`.
     pub fn parse(
         name: &str,
         text: &str,
         relative_to: Option<&Path>,
     ) -> Result<(Self, Problems), Problems> {
-        validate::scenario(&Source::new(name, text), relative_to, None)
+        let (name, case) = match name.rsplit_once('#') {
+            Some((name, case)) => (name, Some(case)),
+            None => (name, None),
+        };
+        validate::scenario(&Source::new(name, text), relative_to, (None, case))
     }
 
     /// Reads a scenario from text that happens to `herd`, whatever herd the text names.
@@ -154,7 +160,7 @@ impl Scenario {
         text: &str,
     ) -> Result<(Self, Problems), Problems> {
         let herd = Some(Arc::clone(herd));
-        validate::scenario(&Source::new(name, text), None, herd)
+        validate::scenario(&Source::new(name, text), None, (herd, None))
     }
 
     /// How long messages take in the beginning, by route.

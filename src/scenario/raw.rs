@@ -1,7 +1,7 @@
 //! A scenario file as written. The documentation of these types is that of the JSON Schema, which
 //! `herd schema` prints.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::document::{Entries, Located, OneOrMany, Section, TextOr};
@@ -77,6 +77,25 @@ pub(super) struct RawScenario {
     pub(super) without: Option<OneOrMany>,
     /// What the Places API answers. Without it every look-up finds nothing, and no request is sent.
     pub(super) places: Option<Located<Vec<Section<RawPlaces>>>>,
+    /// What a case is called. Only a case has it.
+    #[schemars(skip)]
+    pub(super) name: Option<Located<String>>,
+    /// Cases: scenarios that share what this file says. Each has a `name`, whatever it says in place of that, and its own
+    /// steps, expectations and tables of Places besides.
+    #[schemars(schema_with = "cases")]
+    pub(super) case: Option<Located<Vec<Section<Self>>>>,
+}
+
+/// A case has the fields of a scenario and a name.
+fn cases(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": { "name": { "type": "string", "pattern": "^[A-Za-z0-9_-]+$" } },
+        },
+    })
 }
 
 /// What Places answers. Of all tables that match a request, the first that is not used up answers.

@@ -12,6 +12,17 @@ fn examples() -> Vec<String> {
     blocks.map(str::to_owned).collect()
 }
 
+/// What the scenario is called, or each of its cases.
+fn names(example: &str) -> Vec<String> {
+    let cases = example.split("[[case]]\nname = \"").skip(1);
+    let cases = cases.map(|rest| rest.split('"').next().expect("it ends"));
+    let cases: Vec<String> = cases.map(|case| format!("example.toml#{case}")).collect();
+    if cases.is_empty() {
+        return vec!["example.toml".to_owned()];
+    }
+    cases
+}
+
 #[test]
 fn every_example_of_the_reference_works() {
     let mut scenarios = 0;
@@ -21,12 +32,14 @@ fn every_example_of_the_reference_works() {
             assert!(warnings.is_empty(), "{warnings}");
             continue;
         }
-        let (scenario, warnings) = Scenario::parse("example.toml", &example, None).expect("right");
-        assert!(warnings.is_empty(), "{warnings}");
-        let trace = sim::run(&scenario).expect("it runs");
-        let told = report::text(&trace, report::Detail::Story);
-        assert_eq!(trace.verdict().failed, 0, "{told}");
-        scenarios += 1;
+        for name in names(&example) {
+            let (scenario, warnings) = Scenario::parse(&name, &example, None).expect("right");
+            assert!(warnings.is_empty(), "{warnings}");
+            let trace = sim::run(&scenario).expect("it runs");
+            let told = report::text(&trace, report::Detail::Story);
+            assert_eq!(trace.verdict().failed, 0, "{told}");
+            scenarios += 1;
+        }
     }
     assert!(scenarios >= 2, "the examples were not found");
 }

@@ -3,6 +3,8 @@
 //! They are one program, because each further program takes seconds to link.
 
 #[cfg(feature = "sim")]
+mod cases;
+#[cfg(feature = "sim")]
 mod clients;
 mod conformance;
 #[cfg(feature = "sim")]

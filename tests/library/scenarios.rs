@@ -17,8 +17,15 @@ use proxy_herd::trace::{Judgement, Trace};
 use crate::shipped::scenarios;
 
 fn stem(file: &Path) -> String {
-    let stem = file.file_stem().expect("a file has a name");
-    stem.to_string_lossy().into_owned()
+    let path = Scenario::file_of(file);
+    let stem = path
+        .file_stem()
+        .expect("a file has a name")
+        .to_string_lossy();
+    match file.to_string_lossy().split_once('#') {
+        Some((_, case)) => format!("{stem}-{case}"),
+        None => stem.into_owned(),
+    }
 }
 
 #[test]

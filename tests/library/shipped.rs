@@ -2,12 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-/// The paths of all shipped scenarios, sorted.
+use proxy_herd::scenario::Scenario;
+
+/// The paths of all shipped scenarios, sorted; of a file with cases, one for each.
 pub(crate) fn scenarios() -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(Path::new("scenarios"), &mut files);
     files.sort();
-    files
+    let each = files.into_iter().flat_map(|file| {
+        let cases = Scenario::cases(&file).into_iter();
+        let cases = cases.map(|case| PathBuf::from(format!("{}#{case}", file.display())));
+        let cases: Vec<PathBuf> = cases.collect();
+        if cases.is_empty() { vec![file] } else { cases }
+    });
+    each.collect()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

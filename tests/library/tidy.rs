@@ -325,8 +325,8 @@ fn imports_point_one_way() {
 const CIRCLES: &[(&str, &[&str], &str)] = &[(
     "src/scenario",
     &[
-        "broken", "builder", "event", "expects", "faults", "fields", "forms", "order", "raw",
-        "server", "steps", "updates", "validate", "write",
+        "broken", "builder", "cases", "event", "expects", "faults", "fields", "forms", "order",
+        "raw", "server", "steps", "updates", "validate", "write",
     ],
     "each kind of fault, step and expectation declares, reads and writes itself with what all \
          kinds share (`fields`, `validate`, `write`), which names the kinds in turn",

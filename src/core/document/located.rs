@@ -20,6 +20,11 @@ impl<T> Located<T> {
         Self(Spanned::new(span, value))
     }
 
+    /// The value, without its place.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
     /// The place of the value, with the quotes of a string.
     pub fn span(&self) -> Span {
         self.0.span()
@@ -62,6 +67,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
 /// file must name the fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section<T>(Located<T>);
+
+impl<T> Section<T> {
+    /// A table at this place.
+    pub fn new(span: Span, value: T) -> Self {
+        Self(Located::new(span, value))
+    }
+
+    /// The table, without its place.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
 
 impl<T> Deref for Section<T> {
     type Target = Located<T>;

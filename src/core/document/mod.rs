@@ -60,6 +60,14 @@ impl Damage {
         self.0.contains(span)
     }
 
+    /// What was cut from one table or list was cut from another, too, which it is part of.
+    #[cfg(feature = "sim")]
+    pub(crate) fn spread(&mut self, from: &Span, to: Span) {
+        if self.is_at(from) {
+            self.0.push(to);
+        }
+    }
+
     /// Whether anything was cut.
     pub fn is_any(&self) -> bool {
         !self.0.is_empty()

@@ -23,6 +23,15 @@ pub(crate) struct Table<K: Fields> {
 }
 
 impl<K: Fields> Table<K> {
+    /// The same, with the fields of another that it does not have.
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        let own: Vec<&str> = self.fields.iter().map(|(name, _)| *name).collect();
+        let others = other.fields.into_iter();
+        let others: Vec<_> = others.filter(|(name, _)| !own.contains(name)).collect();
+        self.fields.extend(others);
+        self
+    }
+
     /// The field of this name, if it is given.
     pub(crate) fn get(&self, name: &str) -> Option<&K::Value> {
         let mut all = self.fields.iter();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::raw::RawScenario;
-use super::{Route, Scenario, Usual};
+use super::{Route, Scenario, Usual, cases};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::document::{self, Damage, Located, OneOrMany, ROOT, TextOr};
 use crate::herd::{self, Herd, RawHerd, ServerId};
@@ -27,14 +27,16 @@ const ALL: &str = "all";
 /// a herd takes longer than this.
 const LONGEST_RUN: Duration = Duration::from_hours(1);
 
-/// `herd` takes the place of the one that the file names, if it is given.
+/// `herd` takes the place of the one that the file names, if it is given. `case` is the one that is meant.
 pub(super) fn scenario(
     source: &Arc<Source>,
     relative_to: Option<&Path>,
-    herd: Option<Arc<Herd>>,
+    (herd, case): (Option<Arc<Herd>>, Option<&str>),
 ) -> Result<(Scenario, Problems), Problems> {
     let mut problems = Problems::new();
-    let Some(parsed) = document::parse::<RawScenario>(source, &mut problems) else {
+    let parsed = document::parse::<RawScenario>(source, &mut problems);
+    let parsed = parsed.and_then(|parsed| cases::chosen(source, &mut problems, parsed, case));
+    let Some(parsed) = parsed else {
         return Err(problems);
     };
     let mut cx = Context {
@@ -51,7 +53,14 @@ pub(super) fn scenario(
         tick_place: parsed.value.tick.as_ref().map_or(ROOT, Located::span),
     };
     let scenario = cx.scenario(&parsed.value, relative_to);
-    cx.problems.accept(scenario)
+    let named = scenario.map(|scenario| match case {
+        Some(case) => Scenario {
+            name: format!("{}-{case}", scenario.name),
+            ..scenario
+        },
+        None => scenario,
+    });
+    cx.problems.accept(named)
 }
 
 /// What all parts of the validation need, and the problems that they found so far.
