@@ -129,9 +129,9 @@ fn search(scenario: &Scenario, options: &Options, interrupt: &Interrupt) -> Resu
     }
     blame.map_err(|error| match error {
         BlameError::Held | BlameError::Sim(SimError::Interrupted) => {
-            Failure::Failed(format!("{}: {error}", scenario.source.name))
+            Failure::Failed(format!("{}: {error}", scenario.path()))
         }
-        BlameError::Ordered => Failure::Input(format!("{}: {error}", scenario.source.name)),
-        BlameError::Sim(error) => Failure::of_run(&scenario.source.name, &error),
+        BlameError::Ordered => Failure::Input(format!("{}: {error}", scenario.path())),
+        BlameError::Sim(error) => Failure::of_run(&scenario.path(), &error),
     })
 }

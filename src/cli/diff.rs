@@ -234,5 +234,5 @@ fn execute(scenario: &Scenario, args: &Args) -> Result<Trace, Failure> {
 
 fn execute_in(simulator: &Simulator, scenario: &Scenario) -> Result<Trace, Failure> {
     let ran = simulator.run(scenario);
-    ran.map_err(|error| Failure::of_run(&scenario.source.name, &error))
+    ran.map_err(|error| Failure::of_run(&scenario.path(), &error))
 }

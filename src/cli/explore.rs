@@ -198,6 +198,6 @@ fn explore_one(
     }
     explored.map_err(|error| match error {
         ExploreError::Unfit(problems) => Failure::Problems(problems),
-        error => Failure::Internal(format!("{}: {error}", scenario.source.name)),
+        error => Failure::Internal(format!("{}: {error}", scenario.path())),
     })
 }

@@ -223,5 +223,5 @@ fn execute(scenario: &Scenario, simulator: &Simulator, args: &Args) -> Result<Tr
     } else {
         simulator.run(scenario)
     };
-    ran.map_err(|error| Failure::of_run(&scenario.source.name, &error))
+    ran.map_err(|error| Failure::of_run(&scenario.path(), &error))
 }

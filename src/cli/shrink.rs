@@ -161,7 +161,7 @@ fn small(scenario: &Scenario, limits: Limits, interrupt: &Interrupt) -> Result<S
     }
     shrunk.map_err(|error| match error {
         ShrinkError::Held | ShrinkError::Sim(SimError::Interrupted) => {
-            Failure::Failed(format!("{}: {error}", scenario.source.name))
+            Failure::Failed(format!("{}: {error}", scenario.path()))
         }
         ShrinkError::Sim(_) | ShrinkError::Lost(_) => Failure::Internal(error.to_string()),
     })

@@ -81,6 +81,8 @@ pub(crate) const PLACES: &str = "places";
 pub struct Scenario {
     /// The file's name without folder and extension.
     pub name: String,
+    /// Which of its file's cases it is, if that has cases. Its name ends in it.
+    pub case: Option<String>,
     /// What happens, in a few words.
     pub title: String,
     /// What there is to see in it.
@@ -161,6 +163,14 @@ impl Scenario {
     ) -> Result<(Self, Problems), Problems> {
         let herd = Some(Arc::clone(herd));
         validate::scenario(&Source::new(name, text), None, (herd, None))
+    }
+
+    /// The file that it was read from, with its case behind it: what [`load`](Self::load) reads it from.
+    pub fn path(&self) -> String {
+        match &self.case {
+            Some(case) => format!("{}#{case}", self.source.name),
+            None => self.source.name.clone(),
+        }
     }
 
     /// How long messages take in the beginning, by route.

@@ -108,8 +108,12 @@ fn a_file_s_cases_are_known_by_their_names() {
         Scenario::cases(file),
         ["line", "ring", "mesh", "ring-far-apart"]
     );
-    let (mesh, _) = Scenario::load(format!("{}#mesh", file.display())).expect("right");
-    assert_eq!(mesh.name, "one-crash-in-every-shape-mesh");
+    let path = format!("{}#mesh", file.display());
+    let (mesh, _) = Scenario::load(&path).expect("right");
+    assert_eq!(
+        (mesh.name.as_str(), mesh.path()),
+        ("one-crash-in-every-shape-mesh", path)
+    );
     assert_eq!(
         Scenario::cases("scenarios/one-update.toml"),
         Vec::<String>::new()

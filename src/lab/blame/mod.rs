@@ -171,7 +171,7 @@ pub fn blame(
     let curve: Vec<Moment> = curve.into_values().collect();
     Ok(Blame {
         scenario: scenario.name.clone(),
-        file: scenario.source.name.clone(),
+        file: scenario.path(),
         seed: scenario.seed.clone(),
         swarm: options.swarm,
         world: options.simulator.world,

@@ -93,7 +93,7 @@ impl Plan {
     ) -> Self {
         let swept = scenarios.iter().map(|scenario| Swept {
             name: scenario.name.clone(),
-            file: scenario.source.name.clone(),
+            file: scenario.path(),
             digest: format!("{:016x}", derive(0, &scenario.to_toml(), 0)),
             without: scenario.without.clone(),
         });

@@ -56,6 +56,7 @@ pub(super) fn scenario(
     let named = scenario.map(|scenario| match case {
         Some(case) => Scenario {
             name: format!("{}-{case}", scenario.name),
+            case: Some(case.to_owned()),
             ..scenario
         },
         None => scenario,
@@ -126,6 +127,7 @@ impl Context<'_> {
         let places = self.places(raw.places.as_ref(), relative_to);
         Some(Scenario {
             name: stem(&self.source.name),
+            case: None,
             title: visible(title?),
             about: raw.about.as_deref().map(visible_lines),
             herd: self.herd.clone()?,

@@ -25,6 +25,10 @@ impl Scenario {
 
 /// The file `plain` in the layout of the source of `original`; none if that is not TOML.
 fn laid_out(original: &Scenario, plain: &str) -> Option<String> {
+    // A case is written as a file of its own, which no file looks like.
+    if original.case.is_some() {
+        return None;
+    }
     let source = &original.source;
     // As the file says it, whatever seed or mixture of faults was chosen since.
     let (base, _) = Scenario::parse_over(&original.herd, &source.name, &source.text).ok()?;
