@@ -8,10 +8,11 @@ use super::interrupt::Interrupt;
 use super::run_limit::Limited;
 use super::scenarios::load_all;
 use super::threads::Threads;
-use super::{Exit, Failure, at_least_one, painted, print};
+use super::{Exit, Failure, at_least_one, outputs, painted, print};
 use crate::blame::{self, Blame, BlameError, Options};
 use crate::scenario::{Recipe, Scenario};
 use crate::sim::{SimError, Simulator};
+use crate::view::blame_page;
 
 /// Find out when a failing run's failure became inevitable
 ///
@@ -23,7 +24,7 @@ use crate::sim::{SimError, Simulator};
 #[command(after_help = "\
 Examples:
   herd blame --swarm --seed 17 scenarios/stories/chaos-coarse.toml
-  herd blame --futures 20 --moments 30 failing.toml
+  herd blame --futures 20 --moments 30 --html why.html failing.toml
 
 Exit codes:
   0  the failure was followed to the end
@@ -57,6 +58,9 @@ pub(super) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Also write a page for a browser that shows the run, with the curve under its diagram, to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Let all servers make this mistake
     #[cfg(feature = "mutants")]
     #[arg(long, value_name = "NAME")]
@@ -80,7 +84,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         swarm: args.swarm,
         simulator: simulator(args, &interrupt)?,
     };
+    outputs::check(&[("--html", args.html.as_deref())])?;
     let blame = search(&scenario, &options, &interrupt)?;
+    if let Some(file) = &args.html {
+        let ran = if args.swarm {
+            scenario.clone().swarmed()
+        } else {
+            scenario.clone()
+        };
+        let trace = options.simulator.run_once(&ran);
+        let trace = trace.map_err(|error| Failure::of_run(&scenario.path(), &error))?;
+        let run = super::view::shown(trace, &args.file);
+        outputs::write(file, &blame_page(&run, &blame))?;
+    }
     if args.json {
         let json = serde_json::to_string_pretty(&blame);
         print(&(json.map_err(|error| Failure::Internal(error.to_string()))? + "\n"))?;

@@ -173,7 +173,7 @@ pub(super) fn is_trace(file: &Path, text: &[u8]) -> bool {
     text.trim_ascii_start().starts_with(b"{\"trace\":") || ends_in(file, "jsonl")
 }
 
-fn shown(trace: Trace, scenario: &Path) -> ShownRun {
+pub(super) fn shown(trace: Trace, scenario: &Path) -> ShownRun {
     let source = scenario.display().to_string();
     let header = &trace.header;
     let swarm = if header.swarm { " --swarm" } else { "" };

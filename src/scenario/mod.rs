@@ -194,7 +194,14 @@ impl Scenario {
 
 /// The JSON Schema of scenario files.
 pub fn schema() -> serde_json::Value {
-    crate::document::schema_of::<raw::RawScenario>()
+    let mut schema = crate::document::schema_of::<raw::RawScenario>();
+    if let Some(fields) = schema.as_object_mut() {
+        // Where there are cases, each may say it.
+        let required = fields.remove("required").unwrap_or_default();
+        let either = serde_json::json!([{ "required": required }, { "required": ["case"] }]);
+        fields.insert("anyOf".to_owned(), either);
+    }
+    schema
 }
 
 #[cfg(test)]

@@ -82,6 +82,7 @@ pub(super) struct RawScenario {
     pub(super) name: Option<Located<String>>,
     /// Cases: scenarios that share what this file says. Each has a `name`, whatever it says in place of that, and its own
     /// steps, expectations and tables of Places besides.
+    #[serde(default)]
     #[schemars(schema_with = "cases")]
     pub(super) case: Option<Located<Vec<Section<Self>>>>,
 }

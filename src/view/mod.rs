@@ -7,6 +7,7 @@
 //! code (`page/`) draws it. The page sends no requests to any network, and content of a trace stays
 //! text in it.
 
+mod blame;
 mod heat;
 mod html;
 mod junit;
@@ -29,6 +30,7 @@ use crate::report::{self, Detail};
 use crate::trace::Trace;
 use model::Run;
 
+pub use blame::blame_page;
 pub use heat::heat_map;
 pub use junit::{Suite, junit};
 pub use orders::orders_page;
@@ -87,6 +89,11 @@ pub struct ShownRun {
 
 /// One page that shows these runs.
 pub fn page(runs: &[ShownRun]) -> String {
+    page_with(runs, "")
+}
+
+/// The same, with more below the diagram.
+fn page_with(runs: &[ShownRun], below: &str) -> String {
     let models: Vec<Run> = (runs.iter())
         .map(|run| Run::of(&run.trace, &run.source, &run.command))
         .collect();
@@ -108,6 +115,7 @@ pub fn page(runs: &[ShownRun]) -> String {
             ("policy", &policy),
             ("title", &html::escape(&titles.join(" · "))),
             ("style", STYLE),
+            ("below", below),
             ("stories", &stories),
             ("differences", &differences),
             ("model", &html::json(&models)),

@@ -107,6 +107,10 @@ fn each_shipped_scenario_is_written_as_its_file_says_it() {
                 .parent()
                 .is_none_or(|folder| !folder.ends_with("herds"))
         {
+            // A case is written as a file of its own.
+            if !Scenario::cases(&path).is_empty() {
+                continue;
+            }
             let (scenario, _) = Scenario::load(&path).unwrap();
             let text = std::fs::read_to_string(&path).unwrap();
             // Other files are found from the place of the scenario, so their names are not kept.
