@@ -11,7 +11,7 @@ use super::threads::Threads;
 use super::{Exit, Failure, at_least_one, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
 use crate::files::quoted;
-use crate::scenario::Scenario;
+use crate::scenario::{Held, Scenario};
 use crate::view::orders_page;
 
 /// The maximum number of orders of which a page shows a tree.
@@ -49,6 +49,10 @@ pub(super) struct Args {
     /// time
     #[arg(long)]
     any_time: bool,
+    /// Which messages wait to be chosen: `updates`, or `synchronisation`, those by which links
+    /// synchronise, too
+    #[arg(long, value_name = "KIND", default_value = "updates", value_parser = held)]
+    held: Held,
     /// Run only one of all orders that differ in nothing but the order of independent events
     #[arg(long, conflicts_with_all = ["depth", "preemptions"])]
     reduce: bool,
@@ -77,6 +81,12 @@ pub(super) struct Args {
     html: Option<PathBuf>,
 }
 
+fn held(text: &str) -> Result<Held, String> {
+    let all = [Held::Updates, Held::Synchronisation];
+    let found = all.into_iter().find(|held| held.word() == text);
+    found.ok_or_else(|| "write `updates` or `synchronisation`".to_owned())
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let (scenario, warnings) = Scenario::load(&args.file)?;
     warn(&warnings);
@@ -98,6 +108,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             budget: args.budget,
             threads: args.threads.count(),
             any_time: args.any_time,
+            held: args.held,
             origin,
             keep: args.html.as_ref().map_or(0, |_| MOST_ORDERS),
             simulator: args.limited.until(&interrupt),

@@ -164,6 +164,7 @@ impl RawScenario {
             latency: case.latency.or(self.latency),
             end: case.end.or(self.end),
             deliver: case.deliver.or(self.deliver),
+            held: case.held.or(self.held),
             server: match (self.server, case.server) {
                 (Some(base), Some(own)) => {
                     let place = own.span();

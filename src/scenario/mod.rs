@@ -51,7 +51,7 @@ pub(crate) use expects::{
 };
 pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
 pub use operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
-pub use order::{Choice, Order};
+pub use order::{Choice, Held, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
 pub use reply::Reply;
@@ -113,6 +113,8 @@ pub struct Scenario {
     pub end: Option<Duration>,
     /// In which order everything happens, where that is no matter of time.
     pub deliver: Option<Order>,
+    /// Which messages that order is about.
+    pub held: Held,
     /// The servers' timers and deadlines.
     pub timing: Timing,
     /// The servers' limits.

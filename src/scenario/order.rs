@@ -1,5 +1,8 @@
 //! A run that goes on by hand: what happens next is chosen, not a matter of time.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::{Action, Target};
 use crate::diag::Span;
 use crate::herd::{Herd, ServerId};
@@ -27,6 +30,40 @@ impl Choice {
             }
             Self::Step => STEP.to_owned(),
         }
+    }
+}
+
+/// Which messages between servers wait until they are chosen, in a run that goes on by hand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// Those that flood updates.
+    #[default]
+    Updates,
+    /// Those by which links synchronise, too.
+    Synchronisation,
+}
+
+impl Held {
+    /// As a scenario file has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Updates => "updates",
+            Self::Synchronisation => "synchronisation",
+        }
+    }
+
+    /// Whether these bytes of a connection between servers wait: whether a line of them does.
+    pub(crate) fn waits(self, bytes: &[u8]) -> bool {
+        const SYNCHRONISING: [&[u8]; 7] = [
+            b"HAVE ", b"ROOT ", b"DIGEST ", b"DONE ", b"LIST ", b"WANT ", b"SYNCED ",
+        ];
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        lines.any(|line| {
+            line.starts_with(b"AT ")
+                || self == Self::Synchronisation
+                    && SYNCHRONISING.iter().any(|verb| line.starts_with(verb))
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::document::{Entries, Located, OneOrMany, Section, TextOr};
 use crate::herd::RawHerd;
 use crate::scenario::expects::RawExpect;
+use crate::scenario::order::Held;
 use crate::scenario::places::PlacesFault;
 use crate::scenario::server::RawServer;
 use crate::scenario::steps::RawStep;
@@ -61,6 +62,9 @@ pub(super) struct RawScenario {
     /// step whose time is later than that of the one before waits until nothing is under way. What
     /// the list does not name happens in the order in which it came up.
     pub(super) deliver: Option<OneOrMany>,
+    /// Which messages between servers wait in a run with `deliver`: `"updates"`, which is the default, or
+    /// `"synchronisation"`, those by which links synchronise, too.
+    pub(super) held: Option<Located<Held>>,
     /// The settings of all servers.
     pub(super) server: Option<Section<RawServer>>,
     /// What happens, step by step. Steps of the same time happen in the order of the file.

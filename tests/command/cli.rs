@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use proxy_herd::report::{self, Detail};
+use proxy_herd::scenario::Scenario;
 use proxy_herd::trace::{FORMAT, Trace};
 
 use crate::ran::{err, exit, herd, out};
@@ -228,14 +229,14 @@ fn another_seed_is_another_run() {
     assert_ne!(run("1"), run("2"));
 }
 
-/// The number of scenario files in a folder and its subfolders, without herd files.
+/// The number of scenarios in a folder and its subfolders, without herd files. Each case of a file counts.
 fn count(folder: &Path) -> usize {
     let entries = folder.read_dir().expect("there");
     let paths = entries.map(|entry| entry.expect("readable").path());
     let counted = paths.map(|path| match path.is_dir() {
         true if path.ends_with("herds") => 0,
         true => count(&path),
-        false => 1,
+        false => Scenario::cases(&path).len().max(1),
     });
     counted.sum()
 }

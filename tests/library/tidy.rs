@@ -95,8 +95,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "view",
         &[
-            "diff", "explore", "herd", "journal", "protocol", "report", "seed", "survey", "sweep",
-            "trace",
+            "blame", "diff", "explore", "herd", "journal", "protocol", "report", "seed", "survey",
+            "sweep", "trace",
         ],
     ),
     (

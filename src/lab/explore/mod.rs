@@ -7,6 +7,7 @@
 //! what happens next. `outcome` describes the outcome of one order, and [`Exploration`] that of all
 //! orders.
 
+mod options;
 mod orders;
 mod outcome;
 mod prepare;
@@ -14,7 +15,6 @@ mod report;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -30,6 +30,7 @@ use crate::trace::fingerprint::Fingerprint;
 use outcome::Outcome;
 use search::{Bounds, OneWalk, SearchError, System, Walk};
 
+pub use options::Options;
 pub use orders::{KeptOrder, OrderGroup, Orders};
 pub use report::{text, verdict};
 pub use search::Counts;
@@ -37,49 +38,6 @@ pub use search::Counts;
 /// The maximum number of fingerprints of which one failing order is kept; other failing orders are
 /// only counted.
 const MOST_KINDS: usize = 20;
-
-/// What to explore, and how far.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Partial-order reduction: of orders that differ only in the sequence of commuting choices,
-    /// one is run.
-    pub reduce: bool,
-    /// The number of choices, from the beginning, that are varied; `None` for all.
-    pub depth: Option<usize>,
-    /// The maximum number of choices other than the default, which is what became possible first.
-    /// `None` for no maximum.
-    pub preemptions: Option<usize>,
-    /// The maximum number of runs, including those that are cut short.
-    pub budget: usize,
-    /// The number of threads that share the runs. The result does not depend on it.
-    pub threads: NonZeroUsize,
-    /// Whether every step can happen at any moment after the step before it. Otherwise only steps
-    /// of the same time change places with messages.
-    pub any_time: bool,
-    /// The server to which the first client sends, in place of the scenario's.
-    pub origin: Option<ServerId>,
-    /// The maximum number of orders that are kept, each with its outcome. 0 keeps none.
-    pub keep: usize,
-    /// What runs the scenario, with a limit of wall time for each run.
-    pub simulator: Simulator,
-}
-
-impl Default for Options {
-    /// Every order without reduction, up to 50,000 runs, on one thread.
-    fn default() -> Self {
-        Self {
-            reduce: false,
-            depth: None,
-            preemptions: None,
-            budget: 50_000,
-            threads: NonZeroUsize::MIN,
-            any_time: false,
-            origin: None,
-            keep: 0,
-            simulator: Simulator::default(),
-        }
-    }
-}
 
 /// Why a scenario could not be explored.
 #[derive(Debug, thiserror::Error)]
@@ -233,8 +191,9 @@ pub fn explore_watched(
     options: &Options,
     watch: impl FnMut(&Counts) -> ControlFlow<()>,
 ) -> Result<Exploration, ExploreError> {
-    let prepared = prepare::prepare(scenario, options.any_time, options.origin)
-        .map_err(ExploreError::Unfit)?;
+    let varied = (options.any_time, options.held);
+    let prepared = prepare::prepare(scenario, varied, options.origin);
+    let prepared = prepared.map_err(ExploreError::Unfit)?;
     let bounds = Bounds {
         reduce: options.reduce,
         depth: options.depth,

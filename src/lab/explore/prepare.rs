@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diag::{Problem, Problems};
 use crate::herd::ServerId;
-use crate::scenario::{Action, Expect, Scenario};
+use crate::scenario::{Action, Expect, Held, Scenario};
 use crate::timing::Timing;
 use crate::units::LatencyRange;
 
@@ -26,15 +26,15 @@ pub(super) struct Prepared {
 }
 
 /// Prepares a scenario. With `any_time` each step can happen at any moment after the step before
-/// it; otherwise only steps of the same time can. With `origin` the first client sends to that
-/// server.
+/// it; otherwise only steps of the same time can. `held` says which messages wait. With `origin` the first client sends
+/// to that server.
 ///
 /// # Errors
 ///
 /// If the scenario has steps that need time; each is reported at its place in the file.
 pub(super) fn prepare(
     scenario: &Scenario,
-    any_time: bool,
+    (any_time, held): (bool, Held),
     origin: Option<ServerId>,
 ) -> Result<Prepared, Problems> {
     let mut scenario = scenario.clone();
@@ -64,6 +64,7 @@ pub(super) fn prepare(
     };
     scenario.end = None;
     scenario.deliver = None;
+    scenario.held = held;
     if let Some(origin) = origin {
         redirect(&mut scenario, origin);
     }

@@ -2,10 +2,12 @@
 
 mod flood;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::*;
 use crate::node::mistakes::Mistake;
+use crate::scenario::Held;
 use flood::Flood;
 
 fn parsed(text: &str) -> Scenario {
@@ -35,6 +37,7 @@ fn reduced() -> Options {
         budget: 50_000,
         threads: NonZeroUsize::MIN,
         any_time: false,
+        held: Held::Updates,
         origin: None,
         keep: 0,
         simulator: Simulator::default(),
@@ -53,7 +56,8 @@ fn explored(scenario: &Scenario, options: &Options) -> Exploration {
 
 /// The outcome of each order, and how many orders there were.
 fn histories(scenario: &Scenario, options: &Options) -> (BTreeSet<String>, usize) {
-    let prepared = prepare::prepare(scenario, options.any_time, options.origin).unwrap();
+    let prepared =
+        prepare::prepare(scenario, (options.any_time, options.held), options.origin).unwrap();
     let bounds = Bounds {
         reduce: options.reduce,
         depth: None,
@@ -237,6 +241,48 @@ fn a_mistake_that_shows_in_some_orders_only_is_found_and_can_be_replayed() {
         assert_eq!(broken, wanted);
         let trace = sim::run(&replay).unwrap();
         assert_eq!(trace.verdict().failed, 0, "{:?}", trace.judgements);
+    }
+}
+
+/// B comes back while a client of C sends: B synchronises with A and with C in any order.
+const COMES_BACK: &str = "{ at = \"1s\", crash = \"B\" },
+    { at = \"2s\", client = \"kiwi\", to = \"A\", send = \"IAMAT kiwi +1+1 {now}\", reply = \"AT A *\" },
+    { at = \"3s\", restart = \"B\" },
+    { at = \"3s\", client = \"kiwi\", to = \"C\", send = \"IAMAT kiwi +2+2 {now+1s}\", reply = \"AT C *\" },\n";
+
+#[test]
+fn what_synchronises_links_is_varied_where_it_is_held() {
+    let scenario = ring(COMES_BACK);
+    let [updates, whole] = [Held::Updates, Held::Synchronisation].map(|held| {
+        let options = Options { held, ..all() };
+        let found = explored(&scenario, &options);
+        assert!(!found.is_broken());
+        // Leaving out what commutes leaves out no outcome.
+        let fewer = Options { held, ..reduced() };
+        assert_eq!(
+            histories(&scenario, &options).0,
+            histories(&scenario, &fewer).0
+        );
+        (found.counts.orders, found.outcomes)
+    });
+    assert_eq!((updates, whole), ((2, 1), (26, 2)));
+}
+
+#[test]
+fn an_order_of_what_synchronises_links_can_be_replayed() {
+    let mistaken = Simulator::default().with_mistake(Mistake::IgnoresNeighbours.made_by("A"));
+    let options = Options {
+        simulator: mistaken.clone(),
+        held: Held::Synchronisation,
+        ..all()
+    };
+    let found = explored(&ring(COMES_BACK), &options);
+    assert!(found.is_broken());
+    for order in &found.broken {
+        let text = order.scenario.to_toml();
+        assert!(text.contains("held = \"synchronisation\""), "{text}");
+        let trace = mistaken.run(&parsed(&text)).unwrap();
+        assert_eq!(Fingerprint::of(&trace).as_ref(), Some(&order.kind));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::raw::RawScenario;
-use super::{Route, Scenario, Usual, cases};
+use super::{Held, Route, Scenario, Usual, cases};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::document::{self, Damage, Located, OneOrMany, ROOT, TextOr};
 use crate::herd::{self, Herd, RawHerd, ServerId};
@@ -122,6 +122,12 @@ impl Context<'_> {
             end,
         );
         let deliver = self.order(raw.deliver.as_ref(), raw.end.as_ref(), steps.as_deref());
+        if let (Some(held), None) = (&raw.held, &raw.deliver) {
+            self.error(
+                held.span(),
+                "`held` needs `deliver`: in which order they arrive",
+            );
+        }
         let expects = self.expects(raw.expect.as_ref(), steps.as_deref(), end);
         let without = self.without(raw.without.as_ref(), &expects);
         let places = self.places(raw.places.as_ref(), relative_to);
@@ -142,6 +148,7 @@ impl Context<'_> {
             places_latency,
             end,
             deliver,
+            held: raw.held.as_ref().map_or_else(Held::default, |held| **held),
             timing,
             limits,
             steps: steps?,

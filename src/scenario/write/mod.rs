@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Action, ClientSet, Drawn, Expected, Party, Scenario, Step, Target};
+use super::{Action, ClientSet, Drawn, Expected, Held, Party, Scenario, Step, Target};
 use crate::herd::{Herd, Link, Name, Server};
 use crate::scenario::server::changed;
 use crate::scenario::validate::DEFAULT_TICK;
@@ -131,6 +131,9 @@ impl Scenario {
                 "deliver",
                 &list(choices.map(|choice| choice.text(&self.herd))),
             );
+        }
+        if self.deliver.is_some() && self.held != Held::default() {
+            line("held", &quoted(self.held.word()));
         }
         if !self.without.is_empty() {
             let names = self.without.iter().map(|invariant| invariant.name());

@@ -48,7 +48,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
             }
             self.tick()?;
         }
-        self.driver.world.hold_updates();
+        self.driver.world.hold();
         let mut since = self.driver.world.now();
         loop {
             let (moves, waiting) = self.waiting();
@@ -135,7 +135,7 @@ impl<'d, 's, 'c> ByHand<'d, 's, 'c> {
                 self.about = Some(BTreeSet::new());
                 self.step()?;
                 // The links of a restarted server must be held again.
-                self.driver.world.hold_updates();
+                self.driver.world.hold();
             }
         }
         Ok(())

@@ -185,9 +185,9 @@ pub(super) trait World {
     /// When the last message arrives that was sent before the latency of a route changed.
     fn settled(&self) -> Duration;
 
-    /// From now on, segments between servers that carry updates wait until they are [released](Self::release), in a
-    /// run by hand. Asked again after each step, which may have started a machine anew.
-    fn hold_updates(&mut self);
+    /// From now on, segments between servers that carry what the scenario [holds](crate::scenario::Held) wait until they
+    /// are [released](Self::release), in a run by hand. Asked again after each step, which may have started a machine anew.
+    fn hold(&mut self);
 
     /// The directions in which held segments wait, in the order in which each became possible. All other segments that
     /// are in flight between servers arrive at once, and so do those to a machine that does not run; the first value

@@ -15,7 +15,7 @@ use super::wires::Wires;
 use super::{Program, Setup, Wire, World};
 use crate::herd::{Address, ServerId};
 use crate::journal::EventId;
-use crate::scenario::{Impairment, Route, Scenario};
+use crate::scenario::{Held, Impairment, Route, Scenario};
 use crate::sim::limit::Progress;
 use crate::sim::machines::{Machine, Machines, Routes};
 use crate::sim::net::Faults;
@@ -191,7 +191,7 @@ impl World for Ticks {
         self.routes.settled()
     }
 
-    fn hold_updates(&mut self) {
+    fn hold(&mut self) {
         if self.servers.is_empty() {
             let all = self.scenario.herd.ids().map(ServerId::index);
             let all = all.map(|machine| (self.sim.lookup(self.machines.host(machine)), machine));
@@ -220,7 +220,7 @@ impl World for Ticks {
                 if closed.contains(&(from, to)) {
                     continue;
                 }
-                match carried(message.protocol()) {
+                match carried(message.protocol(), self.scenario.held) {
                     Some(number) if runs(receiver) => {
                         closed.insert((from, to));
                         let key = (from, to, number);
@@ -263,7 +263,8 @@ impl World for Ticks {
             let mut all = links.flatten();
             let found = all.find(|message| {
                 let (from, to) = message.pair();
-                carried(message.protocol()).is_some_and(|number| (from, to, number) == first)
+                carried(message.protocol(), self.scenario.held)
+                    .is_some_and(|number| (from, to, number) == first)
             });
             if let Some(message) = found {
                 message.deliver();
@@ -272,15 +273,10 @@ impl World for Ticks {
     }
 }
 
-/// The number of a segment that carries updates; `None` for other segments.
-fn carried(protocol: &Protocol) -> Option<u64> {
+/// The number of a segment that waits; `None` for other segments.
+fn carried(protocol: &Protocol, held: Held) -> Option<u64> {
     match protocol {
-        Protocol::Tcp(Segment::Data(number, bytes)) => {
-            let mut lines = bytes.split(|byte| *byte == b'\n');
-            lines
-                .any(|line| line.starts_with(b"AT "))
-                .then_some(*number)
-        }
+        Protocol::Tcp(Segment::Data(number, bytes)) => held.waits(bytes).then_some(*number),
         _ => None,
     }
 }

@@ -1,14 +1,15 @@
 //! Runs by hand: segments between servers wait until they are released.
 
-use super::connection::{ConnectionId, End, carries_updates};
+use super::connection::{ConnectionId, End};
 use super::tcp::{Held, Systems};
+use crate::scenario;
 use crate::sim::machines::Machine;
 use crate::sim::worlds::Wire;
 
 impl Systems {
     /// From now on, segments between machines below this number wait.
-    pub(super) fn hold(&mut self, servers: Machine) {
-        self.held = Held(Some(servers));
+    pub(super) fn hold(&mut self, servers: Machine, what: scenario::Held) {
+        self.held = Held(Some((servers, what)));
     }
 
     /// See [`World::waiting`](crate::sim::worlds::World::waiting).
@@ -27,7 +28,7 @@ impl Systems {
                     if !self.held.has(wire) {
                         break;
                     }
-                    if carries_updates(&first.segment) && runs(wire.1) {
+                    if self.held.waits(&first.segment) && runs(wire.1) {
                         let rank = connection.ranks[end].get_or_insert_with(|| {
                             self.came_up += 1;
                             self.came_up

@@ -202,14 +202,3 @@ pub(super) struct Connection {
     /// In a run by hand: when the first of them became possible, if it waits.
     pub(super) ranks: [Option<u64>; 2],
 }
-
-/// Whether a segment has a line with an update.
-pub(super) fn carries_updates(segment: &Segment) -> bool {
-    match segment {
-        Segment::Data(bytes) => {
-            let mut lines = bytes.split(|byte| *byte == b'\n');
-            lines.any(|line| line.starts_with(b"AT "))
-        }
-        _ => false,
-    }
-}

@@ -370,9 +370,10 @@ impl World for Segments {
         settled.unwrap_or_default()
     }
 
-    fn hold_updates(&mut self) {
+    fn hold(&mut self) {
         let servers = self.scenario.herd.servers().len();
-        self.systems(|systems| systems.hold(servers));
+        let held = self.scenario.held;
+        self.systems(|systems| systems.hold(servers, held));
     }
 
     fn waiting(&mut self, runs: &dyn Fn(Machine) -> bool) -> (bool, Vec<Wire>) {

@@ -17,6 +17,7 @@ use super::connection::{
     BUFFER, Connection, ConnectionId, End, EndState, Endpoint, Fin, Lane, MSS, Segment,
 };
 use super::links::Links;
+use crate::scenario;
 use crate::sim::machines::Machine;
 use crate::sim::worlds::Wire;
 
@@ -49,12 +50,21 @@ pub(super) type Arrival = Reverse<(Duration, u64, ConnectionId, End, Lane)>;
 
 /// In a run by hand: machines below this number are servers, whose segments to each other wait.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Held(pub(super) Option<Machine>);
+pub(super) struct Held(pub(super) Option<(Machine, scenario::Held)>);
 
 impl Held {
     /// Whether what is sent in this direction waits.
     pub(super) fn has(self, (from, to): Wire) -> bool {
-        self.0.is_some_and(|servers| from < servers && to < servers)
+        self.0
+            .is_some_and(|(servers, _)| from < servers && to < servers)
+    }
+
+    /// Whether a segment between them waits to be chosen.
+    pub(super) fn waits(self, segment: &Segment) -> bool {
+        match (self.0, segment) {
+            (Some((_, held)), Segment::Data(bytes)) => held.waits(bytes),
+            _ => false,
+        }
     }
 }
 
