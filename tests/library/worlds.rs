@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use proxy_herd::journal::{Actor, CloseReason, Event, EventKind};
+use proxy_herd::journal::{Actor, CloseReason, Event, EventKind, PeerRole};
 use proxy_herd::scenario::{Action, Scenario, Step};
 use proxy_herd::sim::{self, SimError, Simulator, WorldKind};
 use proxy_herd::trace::Trace;
@@ -357,4 +357,100 @@ fn a_server_without_links_starts_again_at_once() {
         let trace = simulator.run_once(&scenario).expect("it runs");
         assert_eq!(trace.verdict().failed, 0, "{world}");
     }
+}
+
+/// A link that nobody had yet was taken away: that counts as no effect, and all else is as it must be.
+fn only_effects_are_missed(trace: &Trace) {
+    let failed = verdicts(trace)
+        .into_iter()
+        .filter(|verdict| verdict.starts_with("failed"));
+    let others: Vec<String> = failed
+        .filter(|verdict| !verdict.contains("has an effect"))
+        .collect();
+    assert_eq!(others, [""; 0]);
+}
+
+/// Two neighbours leave while their greetings are under way, and come back in the other order, so that each gets the id
+/// of the other. The connections of before end as what they are, and none as one of the other neighbour.
+#[test]
+fn a_connection_that_was_dialled_for_a_neighbour_that_left_is_not_one_of_who_has_its_id() {
+    let text = r#"
+        title = "changed places"
+        herd = "riley"
+        link_latency = "200ms"
+        steps = [
+          { at = "500ms", unlink = ["Riley-Jaquez", "Riley-Juzang"] },
+          { at = "550ms", relink = "Riley-Juzang" },
+          { at = "560ms", relink = "Riley-Jaquez" },
+          { at = "3s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}", reply = "AT Riley *" },
+        ]
+        [[expect]]
+        link = "all"
+        is = "synchronised"
+    "#;
+    let (scenario, _) = Scenario::parse("places.toml", text, None).expect("it is valid");
+    for world in WorldKind::ALL {
+        let trace = run(&scenario, world);
+        only_effects_are_missed(&trace);
+        let riley: Vec<&EventKind> = (trace.events.iter())
+            .filter(|event| matches!(&event.who, Actor::Server(who) if **who == *"Riley"))
+            .map(|event| &event.what)
+            .collect();
+        let mut refused = Vec::new();
+        for what in &riley {
+            if let EventKind::Closed {
+                conn,
+                why: CloseReason::Refused(why),
+            } = what
+            {
+                let name = riley.iter().find_map(|what| match what {
+                    EventKind::Opened {
+                        conn: its,
+                        with: PeerRole::Server(name),
+                        ..
+                    } if its == conn => Some(name),
+                    _ => None,
+                });
+                refused.push((name.map(ToString::to_string), why.to_string()));
+            }
+        }
+        refused.sort();
+        let gone = |name: &str| {
+            (
+                Some(name.to_owned()),
+                format!("no link with {name} any more"),
+            )
+        };
+        assert_eq!(refused, [gone("Jaquez"), gone("Juzang")], "{world}");
+    }
+}
+
+/// A server that asks its neighbour to dial it has a connection, which ends with the link between them.
+#[test]
+fn a_request_to_a_neighbour_that_leaves_is_closed() {
+    let text = r#"
+        title = "no more questions"
+        herd = "riley"
+        link_latency = "200ms"
+        steps = [
+          { at = "500ms", unlink = "Riley-Jaquez" },
+          { at = "3s", relink = "Riley-Jaquez" },
+          { at = "5s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1+1 {now}", reply = "AT Riley *" },
+        ]
+    "#;
+    let (scenario, _) = Scenario::parse("request.toml", text, None).expect("it is valid");
+    let trace = run(&scenario, WorldKind::Packets);
+    only_effects_are_missed(&trace);
+    let asked = trace.events.iter().find_map(|event| match &event.what {
+        EventKind::LineOut { conn, line } if line.0.starts_with(b"DIAL 2 riley Jaquez") => {
+            Some(*conn)
+        }
+        _ => None,
+    });
+    let asked = asked.expect("Jaquez asks Riley");
+    let closed = trace.events.iter().filter(|event| {
+        matches!(&event.who, Actor::Server(who) if **who == *"Jaquez")
+            && matches!(&event.what, EventKind::Closed { conn, .. } if *conn == asked)
+    });
+    assert_eq!(closed.count(), 1);
 }

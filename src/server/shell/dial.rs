@@ -100,30 +100,42 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
     neighbour: NeighbourId,
     peer: Arc<Peer>,
 ) -> Result<(), ServeError> {
-    let timing = shared.timing();
-    let asking = async {
-        // If all servers start at the same time, the link is usually up by then.
-        tokio::time::sleep(timing.redial_least / 2).await;
-        loop {
-            let is_up = shared.state().node.is_up(neighbour);
-            if !is_up && !shared.config.mistake.makes(Mistake::NeverAsksToBeDialled) {
-                let dial = shared.net.dial(&peer.name, &peer.address);
-                if let Ok(Ok(connection)) = timeout(timing.connect_deadline, dial).await {
-                    peer::ask_to_be_dialled(&shared, connection, &peer).await;
-                }
-            }
-            let since = Instant::now();
-            peer.may_be_refused().await;
-            // Strangers must not make this server dial more often than a server that dials.
-            tokio::time::sleep_until(since + shared.timing().redial_most).await;
-        }
-    };
     if shared.config.node.speaks == OLDEST_VERSION {
         // There was no `DIAL` in it.
         return Ok(());
     }
-    let _: Option<()> = unless(or(shared.links_stopping(), peer.left()), asking).await;
-    Ok(())
+    let timing = shared.timing();
+    let mut stopping = std::pin::pin!(or(shared.links_stopping(), peer.left()));
+    // If all servers start at the same time, the link is usually up by then.
+    let start = tokio::time::sleep(timing.redial_least / 2);
+    if unless(&mut stopping, start).await.is_none() {
+        return Ok(());
+    }
+    loop {
+        let is_up = shared.state().node.is_up(neighbour);
+        if !is_up && !shared.config.mistake.makes(Mistake::NeverAsksToBeDialled) {
+            let dial = shared.net.dial(&peer.name, &peer.address);
+            let dial = timeout(timing.connect_deadline, dial);
+            match unless(&mut stopping, dial).await {
+                None => return Ok(()),
+                // The conversation itself notices when it must end, since its connection was
+                // recorded and must be recorded as closed.
+                Some(Ok(Ok(connection))) => {
+                    peer::ask_to_be_dialled(&shared, connection, &peer).await;
+                }
+                Some(_) => {}
+            }
+        }
+        let since = Instant::now();
+        let pause = async {
+            peer.may_be_refused().await;
+            // Strangers must not make this server dial more often than a server that dials.
+            tokio::time::sleep_until(since + shared.timing().redial_most).await;
+        };
+        if unless(&mut stopping, pause).await.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 fn failed<N: Net>(shared: &Shared<N>, peer: &Peer, why: CloseReason) {

@@ -84,19 +84,26 @@ pub(super) async fn ask_to_be_dialled<N: Net>(
             Err(error) => Err(CloseReason::Protocol(error).into()),
         }
     };
-    let over = match timeout(shared.timing().hello_deadline, asked).await {
-        Ok(Ok(heard)) => Over {
+    let asked = timeout(shared.timing().hello_deadline, asked);
+    let ending = or(shared.links_stopping(), peer.left());
+    let over = match (unless(ending, asked).await, peer.why_left()) {
+        (Some(Ok(Ok(heard))), _) => Over {
             why: CloseReason::Left,
             cause: Some(heard),
         },
-        Ok(Err(over)) => over,
-        Err(_) => CloseReason::NoHello.into(),
+        (Some(Ok(Err(over))), _) => over,
+        (Some(Err(_)), _) => CloseReason::NoHello.into(),
+        (None, Some(reason)) => CloseReason::Refused(reason.into()).into(),
+        (None, None) => CloseReason::Stopping.into(),
     };
     let over = Over {
         why: unproved(over.why, &proved),
         ..over
     };
-    shared.last_words(&over.why, &mut reader, &mut writer).await;
+    // A server that stops waits for no neighbour that it has only asked for something.
+    if over.why != CloseReason::Stopping {
+        shared.last_words(&over.why, &mut reader, &mut writer).await;
+    }
     shared.closed(conn, over);
 }
 
@@ -148,23 +155,10 @@ impl<N: Net> Talk<'_, N> {
     ) -> Over {
         let shared = self.shared;
         let mut lines = Lines::new(LINE_LIMIT);
-        let greeted = self.greet(&mut lines, reader, writer, dialled);
-        let greeted = timeout(shared.timing().hello_deadline, greeted);
-        let greeted = unless(shared.links_stopping(), greeted);
-        let (greeting, peer, heard) = match unless(self.place.lost(), greeted).await {
-            Some(Some(Ok(Ok(greeted)))) => greeted,
-            Some(Some(Ok(Err(mut over)))) => {
-                over.why = unproved(over.why, self.proved);
-                if dialled.is_none() && matches!(over.why, CloseReason::Refused(_)) {
-                    for peer in &shared.state().peers {
-                        peer.was_perhaps_refused();
-                    }
-                }
-                return over;
-            }
-            Some(Some(Err(_))) => return CloseReason::NoHello.into(),
-            Some(None) => return CloseReason::Stopping.into(),
-            None => return CloseReason::Full.into(),
+        let greeted = self.greeted(&mut lines, reader, writer, dialled).await;
+        let (greeting, peer, heard) = match greeted {
+            Ok(greeted) => greeted,
+            Err(over) => return over,
         };
         self.place.keep();
         let link = Link {
@@ -205,6 +199,63 @@ impl<N: Net> Talk<'_, N> {
             let _ = self.say_bye(writer, &reason, None).await;
         }
         over
+    }
+
+    /// Greets, unless something else ends the connection before.
+    async fn greeted(
+        &self,
+        lines: &mut Lines,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        dialled: Option<Dialled<'_>>,
+    ) -> Result<(Greeting, Arc<Peer>, EventId), Over> {
+        let shared = self.shared;
+        let ending = or(
+            async {
+                self.place.lost().await;
+                CloseReason::Full
+            },
+            or(
+                async {
+                    shared.links_stopping().await;
+                    CloseReason::Stopping
+                },
+                async {
+                    let Some(Dialled { peer, .. }) = dialled else {
+                        return std::future::pending().await;
+                    };
+                    // Otherwise the connection would last until the neighbour answers, which knows
+                    // no more of it than this server does.
+                    peer.left().await;
+                    CloseReason::Refused(peer.why_left().unwrap_or_default().into())
+                },
+            ),
+        );
+        let greeted = timeout(
+            shared.timing().hello_deadline,
+            self.greet(lines, reader, writer, dialled),
+        );
+        let greeted = async { Ok(greeted.await) };
+        let greeted = or(greeted, async { Err(ending.await) }).await;
+        match greeted {
+            Ok(Ok(Ok(greeted))) => Ok(greeted),
+            Ok(Ok(Err(mut over))) => {
+                over.why = unproved(over.why, self.proved);
+                if dialled.is_none() && matches!(over.why, CloseReason::Refused(_)) {
+                    for peer in &shared.state().peers {
+                        peer.was_perhaps_refused();
+                    }
+                }
+                Err(over)
+            }
+            Ok(Err(_)) => Err(CloseReason::NoHello.into()),
+            Err(why) => {
+                if let CloseReason::Refused(reason) = &why {
+                    let _ = self.say_bye(writer, reason, None).await;
+                }
+                Err(why.into())
+            }
+        }
     }
 
     /// Exchanges `HELLO`. The dialler sends it first, and the other end only to a neighbour.
@@ -261,14 +312,17 @@ impl<N: Net> Talk<'_, N> {
         dialled: Option<Dialled<'_>>,
     ) -> Result<(Greeted, Arc<Peer>), Refused> {
         let state = self.shared.state();
+        // Another neighbour may have the id by now, and the one that was dialled another id.
+        if let Some(reason) = dialled.and_then(|dialled| dialled.peer.why_left()) {
+            return Err(reason.into());
+        }
         let wanted = dialled.map(|dialled| (dialled.neighbour, dialled.version));
         let greeted = state.node.greet(line, wanted)?;
         let neighbour = match greeted {
             Greeted::Link(greeting) => greeting.neighbour,
             Greeted::DialMe(neighbour) => neighbour,
         };
-        // The id may belong to another neighbour since this one was dialled.
-        let peer = dialled.map_or(&state.peers[neighbour.0], |dialled| dialled.peer);
+        let peer = &state.peers[neighbour.0];
         match self.proved.refusal(&peer.name) {
             Some(reason) => Err(reason.into()),
             None => Ok((greeted, Arc::clone(peer))),
