@@ -229,15 +229,19 @@ pub(super) fn workloads(trace: &Trace) -> IndexMap<String, Load> {
     loads.map(|load| (load.name.clone(), of(load))).collect()
 }
 
-/// The clients' lines, each with its answer: answers are matched with lines by their order on a
+/// The lines of clients, each with its answer, and those of peers: answers are matched with lines by their order on a
 /// connection.
 pub(super) fn lines(trace: &Trace, loads: &[WorkloadShape]) -> IndexMap<String, Exchange> {
     let mut told = Conversation::default();
     for event in &trace.events {
-        if let Actor::Client(client) = &event.who
-            && !in_workload(loads, client)
-        {
-            told.learn(client, event);
+        match (&event.who, &event.what) {
+            (Actor::Client(client), _) if !in_workload(loads, client) => {
+                told.learn(client, event);
+            }
+            // What comes is no answer to a certain line of a peer.
+            (Actor::Peer(_), EventKind::LineIn { .. }) => {}
+            (Actor::Peer(peer), _) => told.learn(peer, event),
+            _ => {}
         }
     }
     told.lines

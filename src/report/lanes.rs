@@ -83,7 +83,7 @@ impl<'a> Lanes<'a> {
 fn key(event: &Event) -> (LaneKind, &str) {
     let kind = match event.who {
         Actor::Server(_) => LaneKind::Server,
-        Actor::Client(_) => LaneKind::Client,
+        Actor::Client(_) | Actor::Peer(_) => LaneKind::Client,
         Actor::Network => LaneKind::Network,
         Actor::Places => LaneKind::Places,
     };

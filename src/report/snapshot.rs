@@ -49,6 +49,7 @@ fn write(trace: &Trace, times: bool) -> String {
         let _ = writeln!(text, "\nworkload {name} of {clients}: {updates}");
     }
     let is_told = |event: &&Event| match &event.who {
+        Actor::Peer(_) => true,
         Actor::Client(name) => !(trace.header.workloads.iter()).any(|load| load.has_client(name)),
         _ => false,
     };
@@ -126,6 +127,10 @@ fn spread(trace: &Trace, update: &Propagation, times: bool) -> Vec<String> {
 fn client_line(event: &Event, times: bool) -> Option<String> {
     let time = at(event, times);
     let who = event.who.name();
+    let without_clock = |line| match event.who {
+        Actor::Peer(_) => between_servers(line),
+        _ => without_clock(line),
+    };
     match &event.what {
         EventKind::LineOut { line, .. } => {
             Some(format!("{time}{who} sends {}", without_clock(&line.0)))
@@ -141,9 +146,15 @@ fn client_line(event: &Event, times: bool) -> Option<String> {
     }
 }
 
+/// A line that is longer has only its beginning in a snapshot: nobody reads the rest.
+const LONGEST: usize = 2_000;
+
 /// The line with `<time>` and `<skew>` in place of values that depend on clocks.
 fn without_clock(line: &[u8]) -> String {
     let first = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    if first.len() > LONGEST {
+        return format!("{}… of {} bytes", escape(&line[..40]), line.len());
+    }
     let rest = escape(&line[first.len()..]);
     let words: Vec<&[u8]> = fields(first).collect();
     match words.as_slice() {
@@ -158,6 +169,34 @@ fn without_clock(line: &[u8]) -> String {
             if crate::protocol::time::Timestamp::parse(time).is_some() =>
         {
             format!("IAMAT {} {} <time>", escape(id), escape(location))
+        }
+        _ => escape(line),
+    }
+}
+
+/// The same of a line between servers: an AT has its hops behind it, and heartbeats have clocks.
+fn between_servers(line: &[u8]) -> String {
+    if line.len() > LONGEST {
+        return without_clock(line);
+    }
+    let words: Vec<&[u8]> = fields(line).collect();
+    match words.as_slice() {
+        [
+            verb @ (b"AT" | b"HAVE"),
+            server,
+            skew,
+            id,
+            location,
+            time,
+            hops,
+        ] if Record::parse(&[*server, *skew, *id, *location, *time].join(&b' ')).is_some() => {
+            let shown = [*verb, *server, *id, *location, *hops].map(escape);
+            let [verb, server, id, location, hops] = shown;
+            format!("{verb} {server} <skew> {id} {location} <time> {hops}")
+        }
+        [verb @ (b"PING" | b"PONG"), clocks @ ..] => {
+            let clocks = " <clock>".repeat(clocks.len());
+            format!("{}{clocks}", escape(verb))
         }
         _ => escape(line),
     }

@@ -151,7 +151,7 @@ impl<'a> StoryFilter<'a> {
         if self.detail == Detail::Everything {
             return true;
         }
-        let by_client = matches!(event.who, Actor::Client(_));
+        let by_client = matches!(event.who, Actor::Client(_) | Actor::Peer(_));
         if self.is_of_workload(event) {
             return false;
         }

@@ -111,7 +111,7 @@ fn without_names(trace: &Trace, about: &str) -> String {
     let servers: Vec<&str> = trace.herd.server_names().collect();
     let mut others: BTreeSet<&str> = (trace.events.iter())
         .filter_map(|event| match &event.who {
-            Actor::Client(name) => Some(&**name),
+            Actor::Client(name) | Actor::Peer(name) => Some(&**name),
             _ => None,
         })
         .collect();

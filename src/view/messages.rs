@@ -242,7 +242,7 @@ impl<'a> Index<'a> {
         let seen = ends.iter().find(|(who, _)| **who != event.who);
         let seen = seen.and_then(|(who, _)| match who {
             Actor::Server(name) => self.lanes.server(name),
-            Actor::Client(name) => self.lanes.client(name),
+            Actor::Client(name) | Actor::Peer(name) => self.lanes.client(name),
             Actor::Network | Actor::Places => None,
         });
         seen.or_else(|| {

@@ -442,6 +442,8 @@ pub enum Actor {
     Server(Arc<str>),
     /// The client of this name.
     Client(Arc<str>),
+    /// The neighbour of this name that a scenario speaks for by hand.
+    Peer(Arc<str>),
     /// The network, to which the harness did something.
     Network,
     /// The Places API.
@@ -452,7 +454,7 @@ impl Actor {
     /// The participant's name, without its kind.
     pub fn name(&self) -> &str {
         match self {
-            Self::Server(name) | Self::Client(name) => name,
+            Self::Server(name) | Self::Client(name) | Self::Peer(name) => name,
             Self::Network => "network",
             Self::Places => "places",
         }

@@ -92,7 +92,7 @@ fn is_unrest(event: &Event, clients: &BTreeSet<(&str, ConnId)>) -> bool {
         )
         | (_, EventKind::Affected { .. })
         | (Actor::Client(_) | Actor::Places, _) => false,
-        (Actor::Network | Actor::Server(_), _) => true,
+        (Actor::Network | Actor::Server(_) | Actor::Peer(_), _) => true,
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) enum Moment<'a> {
     /// its time to live was over. From then on nothing is claimed of the order of its records, as
     /// only servers know which of them are from before.
     Lost(&'a [u8]),
+    /// A scenario had a neighbour say this by hand, so that it may be told, and no client sent it.
+    ByHand(Told<'a>),
 }
 
 /// All exchanges of a run, and in which order they happened.
@@ -73,6 +75,7 @@ impl<'a> Exchanges<'a> {
             match &event.who {
                 Actor::Client(client) => reader.at_client(client, event),
                 Actor::Server(server) => reader.at_server(server, event),
+                Actor::Peer(_) => reader.at_peer(event),
                 Actor::Network | Actor::Places => {}
             }
         }
@@ -97,6 +100,14 @@ impl<'a> Reader<'a> {
                 ..
             } => self.found.moments.push(Moment::Lost(&record.client.0)),
             _ => {}
+        }
+    }
+
+    fn at_peer(&mut self, event: &'a Event) {
+        if let EventKind::LineOut { line, .. } = &event.what
+            && let Some(told) = Told::between_servers(&line.0)
+        {
+            self.found.moments.push(Moment::ByHand(told));
         }
     }
 

@@ -72,6 +72,24 @@ impl<'a> Told<'a> {
         })
     }
 
+    /// The record in a line between servers, which has other white space, and the hops behind it.
+    pub(super) fn between_servers(line: &'a [u8]) -> Option<Self> {
+        let words: Vec<&[u8]> = (line.split(|byte| is_space(*byte)))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let [b"AT" | b"HAVE", server, skew, id, location, time, _, ..] = *words.as_slice() else {
+            return None;
+        };
+        let is_valid = is_skew(skew) && is_location(location) && is_time(time);
+        is_valid.then_some(Self {
+            server,
+            skew,
+            place: Place { id, location, time },
+            body: &[],
+            line,
+        })
+    }
+
     /// Which of two answers about a client is newer (greater), if nobody had the client forgotten
     /// in between: the later time; then the greater bytes of location and of time; then the smaller
     /// skew; then the greater server.

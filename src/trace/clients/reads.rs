@@ -59,6 +59,7 @@ fn look<'a>(exchanges: &Exchanges<'a>, counts: fn(&Line<'_>) -> bool) -> Vec<Acc
     let mut accusations = Vec::new();
     for &moment in &exchanges.moments {
         match moment {
+            Moment::ByHand(_) => {}
             Moment::Lost(id) => {
                 lost.insert(id);
             }

@@ -16,6 +16,8 @@ struct Sent<'a> {
     answered: u32,
     /// The skews of these answers.
     skews: BTreeSet<&'a [u8]>,
+    /// The skews with which a neighbour said it that a scenario spoke for by hand.
+    by_hand: BTreeSet<&'a [u8]>,
     /// Exchanges that were told it with another skew, while an answer was outstanding.
     unsettled: Vec<usize>,
 }
@@ -54,14 +56,22 @@ pub(in crate::trace) fn told_as_sent(events: &[Event]) -> Vec<Accusation> {
                     }
                     (Line::Query(_), Some(told)) => {
                         let known = sent.get_mut(&(told.server, told.place));
-                        match known.filter(|sent| sent.lines > 0) {
-                            None => accusations.push(invented(exchange, &told)),
-                            Some(sent) if sent.skews.contains(told.skew) => {}
-                            Some(sent) => sent.unsettled.push(number),
+                        match known {
+                            Some(sent) if sent.by_hand.contains(told.skew) => {}
+                            Some(sent) if sent.lines > 0 => {
+                                if !sent.skews.contains(told.skew) {
+                                    sent.unsettled.push(number);
+                                }
+                            }
+                            _ => accusations.push(invented(exchange, &told)),
                         }
                     }
                     _ => {}
                 }
+            }
+            Moment::ByHand(told) => {
+                let sent = sent.entry((told.server, told.place)).or_default();
+                sent.by_hand.insert(told.skew);
             }
             Moment::Lost(_) => {}
         }

@@ -63,6 +63,7 @@ fn reads<'a>(exchanges: &Exchanges<'a>) -> Vec<Read<'a>> {
     let mut reads = Vec::new();
     for &moment in &exchanges.moments {
         match moment {
+            Moment::ByHand(_) => {}
             Moment::Lost(id) => {
                 lost.insert(id);
             }

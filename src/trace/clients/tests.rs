@@ -230,6 +230,28 @@ fn what_no_client_sent_is_found() {
     }
 }
 
+/// What a scenario has a neighbour say by hand counts as said, with its own skew, and nothing else does.
+#[test]
+fn what_a_neighbour_said_by_hand_may_be_told() {
+    for (told, is_said) in [
+        ("AT Jaquez +1.000000000 kiwi +34-118 6", true),
+        ("AT Jaquez +1.000000000 kiwi +34-118 7", false),
+        ("AT Jaquez +2.000000000 kiwi +34-118 6", false),
+        ("AT Riley +1.000000000 kiwi +34-118 6", false),
+    ] {
+        let mut log = Log::new();
+        let line = b"AT  Jaquez\t+1.000000000 kiwi +34-118 6 3";
+        let (conn, line) = (ConnId(77), RecordBytes(line.to_vec()).into());
+        log.add(
+            Actor::Peer("evil".into()),
+            EventKind::LineOut { conn, line },
+        );
+        log.asks("plum", "Juzang", ASK, &with_body(told));
+        let [_, invented, ..] = log.found();
+        assert_eq!(invented.is_empty(), is_said, "{told}: {invented:?}");
+    }
+}
+
 #[test]
 fn what_was_refused_is_told_to_nobody() {
     let mut log = Log::new();

@@ -59,7 +59,7 @@ fn look<'a>(run: &'a Run<'a>) -> Answers<'a> {
         match &event.who {
             Actor::Server(server) => answers.at_server(server, event),
             Actor::Client(_) => answers.at_client(event),
-            Actor::Network | Actor::Places => {}
+            Actor::Peer(_) | Actor::Network | Actor::Places => {}
         }
     }
     for ((server, _), asked) in std::mem::take(&mut answers.open) {

@@ -17,6 +17,7 @@ pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
         ways: Ways::of(run),
         stops: Stops::of(run.events),
         conns: BTreeMap::new(),
+        by_hand: BTreeSet::new(),
         up: BTreeMap::new(),
         died: BTreeMap::new(),
         told_to_stop: BTreeSet::new(),
@@ -55,6 +56,9 @@ struct Links<'a> {
     ways: Ways<'a>,
     stops: Stops<'a>,
     conns: BTreeMap<ConnId, Conn<'a>>,
+    /// Connections on which a scenario speaks by hand. Who says what it likes there is a reason for any end but one for
+    /// silence, which the server measures.
+    by_hand: BTreeSet<ConnId>,
     /// The ends that are up, by server and neighbour.
     up: BTreeMap<(&'a str, &'a str), Up<'a>>,
     /// When each server was last killed, lost its power, or stopped.
@@ -71,6 +75,9 @@ struct Links<'a> {
 impl<'a> Links<'a> {
     fn learn(&mut self, event: &'a Event) {
         match (&event.who, &event.what) {
+            (Actor::Peer(_), EventKind::Opened { conn, .. }) => {
+                self.by_hand.insert(*conn);
+            }
             (Actor::Server(_), EventKind::Opened { conn, .. }) => {
                 self.conns.entry(*conn).or_insert_with(|| Conn {
                     opened: event,
@@ -156,7 +163,7 @@ impl<'a> Links<'a> {
         let both = pair(server, peer);
         let is_reset = since(self.reset.get(&both));
         let is_parted = since(self.parted.get(&both));
-        let is_left = self.is_left(server, peer, up.conn, down);
+        let is_left = self.is_left(server, peer, up.conn, down) || self.by_hand.contains(&up.conn);
         let is_right = match why {
             CloseReason::Silent => {
                 let heard = self.last_heard(server, up);
@@ -188,8 +195,9 @@ impl<'a> Links<'a> {
             CloseReason::Superseded => {
                 is_left
                     || is_parted
-                    || (self.superseding(server, down))
-                        .is_some_and(|newer| self.is_left(server, peer, newer, down))
+                    || self.superseding(server, down).is_some_and(|newer| {
+                        self.by_hand.contains(&newer) || self.is_left(server, peer, newer, down)
+                    })
             }
             // It may be killed before it has ended.
             CloseReason::Stopping => {
@@ -199,6 +207,7 @@ impl<'a> Links<'a> {
                 self.stops.follows(peer, down) || is_left || self.told_to_stop.contains(peer)
             }
             CloseReason::Refused(_) => is_parted,
+            CloseReason::Protocol(_) => self.by_hand.contains(&up.conn),
             _ => false,
         };
         let lasted = shown(down.at.saturating_sub(up.event.at));

@@ -161,7 +161,12 @@ impl Step<'_> {
             return Some(format!("but {from} sent `{}`", shown(&line.0)));
         }
         let was_sent = self.run.cause_of(heard).is_some_and(|sent| {
-            let is_sender = matches!(&sent.who, Actor::Server(sender) if sender == from);
+            // Somebody that a scenario speaks for by hand may have the neighbour's name, and say what it likes.
+            let is_sender = match &sent.who {
+                Actor::Server(sender) => sender == from,
+                Actor::Peer(_) => true,
+                _ => false,
+            };
             is_sender && matches!(&sent.what, EventKind::LineOut { conn: by, line: out } if by == conn && out == line)
         });
         (!was_sent).then(|| format!("which {from} never sent"))

@@ -1,6 +1,6 @@
 //! Whether set reconciliation comes to an end: how often it begins, and how often it sends the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::sends::was_asked_for;
@@ -38,6 +38,9 @@ struct Rounds<'a> {
     run: &'a Run<'a>,
     stores: Stores<'a>,
     sessions: BTreeMap<(&'a str, ConnId), Session<'a>>,
+    /// Connections on which a scenario speaks by hand: who does may ask for the same as often as it likes, and what a
+    /// server of its name holds says nothing of what it does.
+    by_hand: BTreeSet<ConnId>,
     /// The event that last changed what each server holds.
     changed: BTreeMap<&'a str, EventId>,
     found: Vec<Finding>,
@@ -61,12 +64,17 @@ pub(super) fn reconciliation_bounded(run: &Run<'_>) -> Vec<Finding> {
         run,
         stores: Stores::default(),
         sessions: BTreeMap::new(),
+        by_hand: BTreeSet::new(),
         changed: BTreeMap::new(),
         found: Vec::new(),
     };
     for event in run.events {
-        if let Actor::Server(server) = &event.who {
-            rounds.at_server(server, event);
+        match (&event.who, &event.what) {
+            (Actor::Server(server), _) => rounds.at_server(server, event),
+            (Actor::Peer(_), EventKind::Opened { conn, .. }) => {
+                rounds.by_hand.insert(*conn);
+            }
+            _ => {}
         }
         rounds.stores.learn(event);
     }
@@ -125,7 +133,10 @@ impl<'a> Rounds<'a> {
         if is_whole_digest(line) {
             session.begun += 1;
             self.begins(server, conn, event);
-        } else if is_update(line) && was_asked_for(self.run, event, conn) {
+        } else if is_update(line)
+            && !self.by_hand.contains(&conn)
+            && was_asked_for(self.run, event, conn)
+        {
             let Ok(PeerLine::At(update)) = PeerLine::parse(line) else {
                 return;
             };
@@ -159,6 +170,7 @@ impl<'a> Rounds<'a> {
             self.found.push(Finding::new(what, [event]));
         }
         if let Some(peer) = session.peer
+            && !self.by_hand.contains(&conn)
             && let Some(since) = event.cause.and_then(|cause| session.roots.get(&cause))
             && self.are_same_since(server, peer, *since)
         {

@@ -145,7 +145,7 @@ fn is_marked(what: &EventKind<'_>) -> bool {
 /// Whether an event is described in words, since no arrow and no mark shows it.
 fn is_noted(event: &Event) -> bool {
     match &event.what {
-        EventKind::LineOut { .. } => matches!(event.who, Actor::Client(_)),
+        EventKind::LineOut { .. } => matches!(event.who, Actor::Client(_) | Actor::Peer(_)),
         EventKind::LineIn { .. }
         | EventKind::Opened { .. }
         | EventKind::Closed { .. }
