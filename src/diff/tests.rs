@@ -155,6 +155,17 @@ fn answers_that_are_other_or_later_are_told() {
 }
 
 #[test]
+fn what_a_peer_says_by_hand_is_told_without_answers() {
+    let evil = r#"
+        title = "a test"
+        herd = "riley"
+        steps = [ { at = "1s", peer = "evil", to = "Juzang", send = "nonsense", reply = "BYE *" } ]
+    "#;
+    let text = change(evil, "nonsense", "rubbish");
+    assert_says(&text, &["evil, line 1: says rubbish instead of nonsense"]);
+}
+
+#[test]
 fn a_line_that_finds_no_connection_is_one_without_an_answer() {
     let early = "steps = [{ at = \"500ms\", client = \"kiwi\", to = \"Riley\", send = \"early\", maybe = true },";
     let refuse =

@@ -149,6 +149,7 @@ impl Broken {
                 }
             }
             Action::Client(_)
+            | Action::Peer(_)
             | Action::Workload(_)
             | Action::Random(_)
             | Action::Reload(_)

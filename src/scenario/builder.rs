@@ -91,7 +91,13 @@ impl Builder {
         self.with("client", name)
     }
 
-    /// The server, or the servers, that the client talks to.
+    /// The step is a peer's: what it says is said to a server's port for other servers.
+    #[must_use]
+    pub fn peer(self, name: &str) -> Self {
+        self.with("peer", name)
+    }
+
+    /// The server, or the servers, that the client or the peer talks to.
     #[must_use]
     pub fn to(self, servers: impl Into<FieldValue>) -> Self {
         self.with("to", servers)

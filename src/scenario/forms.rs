@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::template::{Piece, pieces};
-use super::{Action, Pattern, Step};
+use super::{Pattern, Step};
 use crate::journal::forms::{self, NUMBER, TEXT, WORD};
 use crate::protocol::escape;
 
@@ -68,10 +68,7 @@ pub(super) fn can_match(pattern: &Pattern, steps: &[Step], has_bodies: bool) -> 
 
 /// What clients say, word by word.
 fn lines(steps: &[Step]) -> Vec<String> {
-    let clients = steps.iter().filter_map(|step| match &step.action {
-        Action::Client(client) => Some(client),
-        _ => None,
-    });
+    let clients = steps.iter().filter_map(|step| step.action.talk());
     let texts = clients.flat_map(|client| client.lines.iter().map(|line| line.send.text()));
     let mut lines: Vec<String> = texts.map(line).collect();
     lines.sort_unstable();
@@ -84,7 +81,9 @@ fn line(text: &str) -> String {
     let shown = pieces.map(|piece| match piece {
         Piece::Char(c) => escape(c.encode_utf8(&mut [0; 4]).as_bytes()),
         Piece::Placeholder("client") => WORD.to_string(),
-        Piece::Placeholder(raw) if raw.starts_with("hex:") => TEXT.to_string(),
+        Piece::Placeholder(raw) if raw.starts_with("hex:") || raw.starts_with("fill:") => {
+            TEXT.to_string()
+        }
         Piece::Placeholder(_) => NUMBER.to_string(),
     });
     shown.collect()

@@ -86,6 +86,7 @@ impl Action {
             }
             Self::Client(client) if client.takes_time() => return Some("a client that waits"),
             Self::Client(_) | Self::Reload(_) => return None,
+            Self::Peer(_) => return Some("a peer that speaks by hand"),
             Self::Workload(_) | Self::Drawn(_) => return Some("a workload"),
             Self::Random(_) => return Some("faults at random"),
             Self::Upgrade(_) => return Some("a graceful stop"),

@@ -11,6 +11,9 @@ pub type EpochNs = u128;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
+/// The most letters that one `{fill:…}` stands for.
+const MOST_FILL: usize = 1_000_000;
+
 /// The placeholder for the client's name.
 pub(super) const CLIENT: &str = "client";
 
@@ -37,6 +40,11 @@ pub enum TextError {
         "bad placeholder `{{{0}}}`: bytes are pairs of hexadecimal digits, as in `{{hex:00ff}}`"
     )]
     BadHex(String),
+    /// A run of letters that has no length, or too great a one.
+    #[error(
+        "bad placeholder `{{{0}}}`: it stands for 1 to {MOST_FILL} letters, as in `{{fill:5000}}`"
+    )]
+    BadFill(String),
     /// A line with a line feed in it, written or as `{hex:0a}`.
     #[error("a line can't hold a line feed: give a list of lines")]
     LineFeed,
@@ -301,6 +309,13 @@ fn placeholder(name: &str) -> Result<Part, TextError> {
         Ok(Part::Now(no_offset))
     } else if let Some(digits) = name.strip_prefix("hex:") {
         hex_bytes(name, digits).map(Part::Bytes)
+    } else if let Some(length) = name.strip_prefix("fill:") {
+        let length = length
+            .parse()
+            .ok()
+            .filter(|length| (1..=MOST_FILL).contains(length));
+        let length = length.ok_or_else(|| TextError::BadFill(name.to_owned()))?;
+        Ok(Part::Bytes(vec![b'x'; length]))
     } else if let Some(time) = name.strip_prefix("wait:") {
         let bad = |why| TextError::BadWait(name.to_owned(), why);
         parse_duration(time).map(Part::Wait).map_err(bad)
@@ -309,8 +324,7 @@ fn placeholder(name: &str) -> Result<Part, TextError> {
     } else if let Some(amount) = name.strip_prefix("now-") {
         offset(name, amount, true).map(Part::Now)
     } else {
-        const KNOWN: &str =
-            "`{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}`, `{hex:00ff}` or `{wait:30ms}`";
+        const KNOWN: &str = "`{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}`, `{hex:00ff}`, `{fill:5000}` or `{wait:30ms}`";
         Err(TextError::Unknown(name.to_owned(), KNOWN))
     }
 }

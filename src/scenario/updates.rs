@@ -47,12 +47,14 @@ pub(crate) fn planned(steps: &[Step]) -> Vec<PlannedUpdate> {
     updates
 }
 
-/// The clients of these steps, by name.
+/// The clients of these steps, by name, and the peers.
 pub(crate) fn clients_of(steps: &[Step]) -> BTreeSet<Name> {
     let mut names = BTreeSet::new();
     for step in steps {
         match &step.action {
-            Action::Client(client) => names.extend([client.client.clone()]),
+            Action::Client(talk) | Action::Peer(talk) => {
+                names.extend([talk.client.clone()]);
+            }
             Action::Workload(load) => {
                 names.extend((1..=load.clients).map(|number| load.client(number)));
             }

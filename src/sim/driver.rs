@@ -219,7 +219,9 @@ impl Driver<'_> {
     /// When the last step has happened, with all the pauses of its client.
     fn last_step(&self) -> Duration {
         let pauses = self.scenario.steps.iter().map(|step| match &step.action {
-            Action::Client(client) => step.at + client.lasts() + client.connection.reads_after,
+            Action::Client(talk) | Action::Peer(talk) => {
+                step.at + talk.lasts() + talk.connection.reads_after
+            }
             _ => step.at,
         });
         let last = self.todo.back().map_or(Duration::ZERO, |&(at, ..)| at);

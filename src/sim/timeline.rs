@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::Job;
+use super::client::{Job, Speaker};
 use super::impact::Origin;
 use super::machines::Machines;
 use super::react::reacts;
@@ -82,7 +82,8 @@ pub(super) fn timeline(scenario: &Scenario, machines: &Machines) -> VecDeque<Due
                 let operations = kind.operations_to_end(targets).into_iter();
                 operations.for_each(|operation| add(Todo::Do(operation, None)));
             }
-            Action::Client(client) => all.extend(jobs(scenario, index, client)),
+            Action::Client(client) => all.extend(jobs(scenario, index, client, Speaker::Client)),
+            Action::Peer(peer) => all.extend(jobs(scenario, index, peer, Speaker::Peer)),
             Action::Reload(reload) => add(Todo::Reload(reload.clone())),
             Action::Upgrade(upgrade) => add(Todo::Upgrade(upgrade.clone())),
             Action::Drawn(Drawn::Random(..)) if is_redrawn(scenario, step) => {}
@@ -129,7 +130,12 @@ fn chosen(scenario: &Scenario, random: &Step) -> Vec<String> {
 }
 
 /// The jobs of a client's step, each at its time.
-fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator<Item = Due> {
+fn jobs(
+    scenario: &Scenario,
+    index: usize,
+    client: &ClientStep,
+    speaker: Speaker,
+) -> impl Iterator<Item = Due> {
     let step = &scenario.steps[index];
     let what = Arc::new(client.clone());
     client.to.iter().flat_map(move |&to| {
@@ -138,9 +144,10 @@ fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator
             let job = Job {
                 step: index,
                 what: Arc::clone(&what),
+                speaker,
                 to,
                 server: scenario.herd.server(to).name.clone(),
-                address: simulated(&scenario.herd, to),
+                address: simulated(&scenario.herd, to, speaker),
                 repetition,
             };
             let at = step.at + client.every * (repetition - 1);
@@ -149,11 +156,14 @@ fn jobs(scenario: &Scenario, index: usize, client: &ClientStep) -> impl Iterator
     })
 }
 
-/// A server's address for clients. Simulated hosts have their servers' names.
-fn simulated(herd: &Herd, server: ServerId) -> Address {
+/// A server's address for clients, or for other servers. Simulated hosts have their servers' names.
+fn simulated(herd: &Herd, server: ServerId, speaker: Speaker) -> Address {
     let server = herd.server(server);
     Address {
         host: server.name.to_string(),
-        port: server.client.port,
+        port: match speaker {
+            Speaker::Client => server.client.port,
+            Speaker::Peer => server.peer.port,
+        },
     }
 }

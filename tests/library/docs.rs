@@ -73,7 +73,7 @@ fn the_tables_of_faults_are_made_from_their_declarations() {
 #[test]
 fn the_tables_of_steps_are_made_from_their_declarations() {
     is_made_from_the_code("settings", &scenario::reference::settings());
-    for subject in ["client", "workload", "random", "reload"] {
+    for subject in ["client", "peer", "workload", "random", "reload"] {
         let table = scenario::reference::steps(subject).expect("there is such a kind");
         is_made_from_the_code(&format!("{subject} steps"), &table);
     }

@@ -25,6 +25,8 @@ mod judging;
 #[cfg(feature = "sim")]
 mod notes;
 mod panics;
+#[cfg(feature = "sim")]
+mod peers;
 mod places;
 mod places_tls;
 #[cfg(feature = "sim")]

@@ -73,12 +73,15 @@ pub(super) fn with_steps(scenario: &Scenario, kept: impl IntoIterator<Item = usi
 pub(super) fn with_less_said(scenario: &Scenario) -> Vec<Scenario> {
     let mut smaller = Vec::new();
     for (at, step) in scenario.steps.iter().enumerate() {
-        let Action::Client(client) = &step.action else {
+        let Some(client) = step.action.talk() else {
             continue;
         };
         let mut push = |changed: ClientStep| {
             let mut scenario = scenario.clone();
-            scenario.steps[at].action = Action::Client(changed);
+            scenario.steps[at].action = match &step.action {
+                Action::Peer(_) => Action::Peer(changed),
+                _ => Action::Client(changed),
+            };
             smaller.push(scenario);
         };
         if client.times > 1 {
@@ -218,6 +221,14 @@ impl Moved<'_> {
         some(targets.iter().filter_map(|target| self.target(target)))
     }
 
+    /// The same for the servers that are left.
+    fn talk(&self, talk: &ClientStep) -> Option<ClientStep> {
+        Some(ClientStep {
+            to: some(talk.to.iter().filter_map(|&id| self.server(id)))?,
+            ..talk.clone()
+        })
+    }
+
     fn action(&self, action: &Action) -> Option<Action> {
         Some(match action {
             Action::Begin(fault) => Action::Begin(Fault {
@@ -225,11 +236,8 @@ impl Moved<'_> {
                 ..fault.clone()
             }),
             Action::End(kind, targets) => Action::End(*kind, self.targets(targets)?),
-            Action::Client(client) => {
-                let mut client = client.clone();
-                client.to = some(client.to.iter().filter_map(|&id| self.server(id)))?;
-                Action::Client(client)
-            }
+            Action::Client(client) => Action::Client(self.talk(client)?),
+            Action::Peer(peer) => Action::Peer(self.talk(peer)?),
             Action::Workload(_)
             | Action::Random(_)
             | Action::Reload(_)

@@ -15,7 +15,6 @@ use crate::document::{Located, OneOrMany, Section};
 use crate::herd::{Name, ServerId, reserved};
 use crate::protocol::visible;
 use crate::scenario::fields::{Holds, RawValue, field};
-use crate::scenario::template::TextError;
 use crate::scenario::validate::Context;
 use crate::scenario::{Reply, Template};
 use crate::units::DurationText;
@@ -75,7 +74,7 @@ pub(super) const DECLARATION: Declaration = Declaration {
         .details(
             "`{now}` is the client's clock in POSIX seconds with nine decimals, `{now+1.5s}` and `{now-10s}` a clock \
              that is wrong, `{i}` the number of the repetition from 1 (also in `{now+{i}ms}`), `{client}` the \
-             client's name, `{hex:00ff}` raw bytes, `{wait:30ms}` the end of a write, 30 ms before the next one, \
+             client's name, `{hex:00ff}` raw bytes, `{fill:5000}` that many letters `x`, `{wait:30ms}` the end of a write, 30 ms before the next one, \
              `{{` and `}}` braces.",
         ),
         field(
@@ -122,14 +121,24 @@ pub(super) const DECLARATION: Declaration = Declaration {
         .written("clients = 50")
         .from(1, MOST_CONNECTIONS),
     ],
-    read: |cx, step| Some(DraftAction::Ready(Action::Client(cx.client(step)?))),
+    read: |cx, step| {
+        let who = step.value::<Located<String>>("client")?;
+        let client = cx.talk(step, who, "client")?;
+        Some(DraftAction::Ready(Action::Client(client)))
+    },
 };
 
 impl Context<'_> {
-    fn client(&mut self, step: &Section<RawStep>) -> Option<ClientStep> {
-        let client = self.client_name(step.value::<Located<String>>("client")?);
-        let message = "a client's step needs `to`: the server that it talks to";
-        let to = self.required(step.value::<OneOrMany>("to"), &step.span(), message);
+    /// What a client does, or a `speaker` of another kind.
+    pub(super) fn talk(
+        &mut self,
+        step: &Section<RawStep>,
+        who: &Located<String>,
+        speaker: &str,
+    ) -> Option<ClientStep> {
+        let client = self.speaker_name(who, speaker);
+        let message = format!("a {speaker}'s step needs `to`: the server that it talks to");
+        let to = self.required(step.value::<OneOrMany>("to"), &step.span(), &message);
         let to: Option<Vec<ServerId>> = to.and_then(|to| self.servers(to));
         let connection = self.connection_use(step);
         let no_reply = self.no_reply(step);
@@ -142,8 +151,8 @@ impl Context<'_> {
                 Some(Vec::new())
             }
             send => {
-                let message = "a client's step needs `send`: the lines that it sends";
-                let send = self.required(send, &step.span(), message);
+                let message = format!("a {speaker}'s step needs `send`: the lines that it sends");
+                let send = self.required(send, &step.span(), &message);
                 send.and_then(|send| self.lines(send, step.value::<Replies>("reply")))
             }
         };
@@ -154,7 +163,10 @@ impl Context<'_> {
             self.check_product(many, times, place.span());
         }
         let every = self.every(step);
-        self.check_close(step, &connection, no_reply || maybe || fails.is_some());
+        let is_open = no_reply || maybe || fails.is_some();
+        // After a peer's line nothing is awaited unless the file says so.
+        let is_open = is_open || speaker == "peer" && step.get("reply").is_none();
+        self.check_close(step, &connection, is_open);
         Some(ClientStep {
             client,
             clients: match many {
@@ -173,20 +185,24 @@ impl Context<'_> {
     }
 
     pub(super) fn client_name(&mut self, name: &Located<String>) -> Name {
+        self.speaker_name(name, "client")
+    }
+
+    fn speaker_name(&mut self, name: &Located<String>, speaker: &str) -> Name {
         if name.is_empty() || name.contains(char::is_whitespace) || visible(name) != **name {
-            let message = format!("`{}` is no name for a client", name.escape_debug());
+            let message = format!("`{}` is no name for a {speaker}", name.escape_debug());
             let problem = Problem::error(self.source, name.span(), message);
             self.report(
                 problem.help("any text without white space and invisible characters will do"),
             );
         }
-        self.check_namesakes(name);
+        self.check_namesakes(name, speaker);
         Name::from(name.as_str())
     }
 
     /// Servers, clients and what else does something are told apart by their names alone: in the story, in the log, and
     /// where something is expected of one of them.
-    fn check_namesakes(&mut self, name: &Located<String>) {
+    fn check_namesakes(&mut self, name: &Located<String>, speaker: &str) {
         let is_one_of = |server: &str| {
             let number = server.strip_prefix(name.as_str())?.strip_prefix('-')?;
             number.parse::<u32>().ok()
@@ -198,12 +214,12 @@ impl Context<'_> {
         let message = match (reserved(name), namesake) {
             (Some(meaning), _) => {
                 format!(
-                    "a client can't be called `{}`, which means {meaning}",
+                    "a {speaker} can't be called `{}`, which means {meaning}",
                     **name
                 )
             }
             (None, Some(server)) if server == name.as_str() => {
-                format!("a client can't be called `{server}`, as a server is")
+                format!("a {speaker} can't be called `{server}`, as a server is")
             }
             (None, Some(server)) => {
                 format!(
@@ -214,7 +230,7 @@ impl Context<'_> {
             (None, None) => return,
         };
         let problem = Problem::error(self.source, name.span(), message);
-        self.report(problem.help("give the client another name"));
+        self.report(problem.help(format!("give the {speaker} another name")));
     }
 
     fn no_reply(&mut self, step: &RawStep) -> bool {
@@ -287,77 +303,6 @@ impl Context<'_> {
         }
     }
 
-    fn lines(&mut self, send: &OneOrMany, reply: Option<&Replies>) -> Option<Vec<Line>> {
-        let intact = !self.damage.is_at(&send.span());
-        if send.items().is_empty() && intact {
-            self.error(send.span(), "there is nothing to send");
-        }
-        let templates: Vec<_> = send
-            .items()
-            .iter()
-            .map(|line| self.template(line))
-            .collect();
-        let patterns = match reply {
-            Some(reply) if intact => self.patterns(reply, &templates)?,
-            _ => vec![None; templates.len()],
-        };
-        let complete = templates.into_iter().collect::<Option<Vec<_>>>()?;
-        let lines = complete.into_iter().zip(patterns);
-        let lines: Vec<_> = lines.map(|(send, reply)| Line { send, reply }).collect();
-        (!lines.is_empty()).then_some(lines)
-    }
-
-    fn template(&mut self, line: &Located<String>) -> Option<Template> {
-        let template = self.text(line, Template::parse)?;
-        for wait in template.waits() {
-            self.on_tick(&Located::new(line.span(), DurationText(wait)), "`{wait:…}`");
-        }
-        Some(template)
-    }
-
-    /// A reply for each line; none if there is another number of them, or one of them is wrong.
-    fn patterns(
-        &mut self,
-        reply: &Replies,
-        lines: &[Option<Template>],
-    ) -> Option<Vec<Option<Reply>>> {
-        let (wanted, given) = (lines.len(), reply.items().len());
-        let intact = !self.damage.is_at(&reply.span());
-        if wanted != given && intact {
-            let message =
-                format!("{wanted} sent, but {given} answered: give a reply for each line");
-            self.error(reply.span(), message);
-        }
-        let mut patterns = Vec::new();
-        for (written, line) in reply.items().iter().zip(lines) {
-            let pattern = if self.is_open(written) {
-                None
-            } else {
-                Some(self.reply(written)?)
-            };
-            let clockless = line.as_ref().is_some_and(|line| !line.has_clock());
-            if clockless && pattern.as_ref().is_some_and(Reply::uses_sent) {
-                let message =
-                    "`{sent}` is the time in the line that was sent, but the line has none";
-                let problem = Problem::error(self.source, written.span(), message);
-                self.report(problem.help("put `{now}` into the line"));
-            }
-            patterns.push(pattern);
-        }
-        (wanted == given).then_some(patterns)
-    }
-
-    pub(super) fn text<T>(
-        &mut self,
-        text: &Located<String>,
-        parse: impl Fn(&str) -> Result<T, TextError>,
-    ) -> Option<T> {
-        let parsed = parse(text);
-        parsed
-            .map_err(|error| self.error(text.span(), error.to_string()))
-            .ok()
-    }
-
     fn repetitions(&mut self, times: Option<&Located<u32>>) -> Option<u32> {
         times.map_or(Some(1), |times| self.count(times, "times"))
     }
@@ -390,8 +335,8 @@ impl Context<'_> {
 
 impl ClientStep {
     /// Writes it as a step says it.
-    pub(super) fn write(&self, table: &mut InlineTable<'_>) {
-        table.text("client", &self.client);
+    pub(super) fn write(&self, speaker: &str, table: &mut InlineTable<'_>) {
+        table.text(speaker, &self.client);
         if let Some(clients) = self.clients {
             table.field("clients", clients);
         }
@@ -478,7 +423,7 @@ pub(super) fn each_client(step: &Step, what: &ClientStep) -> Vec<Step> {
 }
 
 /// The same with the client's name in its lines.
-fn with_name(step: &ClientStep) -> ClientStep {
+pub(super) fn with_name(step: &ClientStep) -> ClientStep {
     let name = &step.client;
     let names = |line: &Line| {
         let reply = line.reply.as_ref();

@@ -21,6 +21,9 @@ impl Scenario {
             };
             match &step.action {
                 Action::Client(client) => steps.extend(client::each_client(step, client)),
+                Action::Peer(peer) => {
+                    steps.push(plain(step.at, Action::Peer(client::with_name(peer))));
+                }
                 Action::Workload(workload) => {
                     let drawn = Drawn::Workload(workload.clone());
                     steps.push(with_note(plain(step.at, Action::Drawn(drawn))));

@@ -12,10 +12,14 @@ impl Context<'_> {
     pub(super) fn check_kept(&mut self, steps: &[Step], herd: &Herd) {
         let mut open: BTreeMap<(Name, Name), Kept> = BTreeMap::new();
         let mut reported = None;
-        let has_name = |step: &&Step| matches!(&step.action, Action::Client(client) if client.connection.name.is_some());
+        let has_name = |step: &&Step| {
+            step.action
+                .talk()
+                .is_some_and(|talk| talk.connection.name.is_some())
+        };
         let named: Vec<Step> = steps.iter().filter(has_name).cloned().collect();
         for step in by_time(plain(&named)) {
-            let Action::Client(client) = step.action else {
+            let (Action::Client(client) | Action::Peer(client)) = step.action else {
                 continue;
             };
             let Some(name) = client.connection.name.clone() else {

@@ -20,6 +20,8 @@ mod expand;
 mod failure;
 mod faults;
 mod kept;
+mod lines;
+mod peer;
 mod random;
 mod raw;
 mod read;
@@ -99,6 +101,8 @@ pub enum Action {
     End(FaultKind, Vec<Target>),
     /// A client sends something, or many do.
     Client(ClientStep),
+    /// A neighbour speaks the protocol between servers by hand.
+    Peer(ClientStep),
     /// Many clients send what the seed draws.
     Workload(Workload),
     /// Faults come and go as the seed draws.
@@ -117,6 +121,7 @@ impl Action {
         match self {
             Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => targets,
             Self::Client(_)
+            | Self::Peer(_)
             | Self::Workload(_)
             | Self::Random(_)
             | Self::Reload(_)
@@ -125,11 +130,20 @@ impl Action {
         }
     }
 
+    /// What is written on a connection by hand, by a client or by a peer.
+    pub fn talk(&self) -> Option<&ClientStep> {
+        match self {
+            Self::Client(talk) | Self::Peer(talk) => Some(talk),
+            _ => None,
+        }
+    }
+
     /// The same, to be changed.
     pub fn targets_mut(&mut self) -> Option<&mut Vec<Target>> {
         match self {
             Self::Begin(Fault { targets, .. }) | Self::End(_, targets) => Some(targets),
             Self::Client(_)
+            | Self::Peer(_)
             | Self::Workload(_)
             | Self::Random(_)
             | Self::Reload(_)
@@ -165,6 +179,7 @@ struct Declaration {
 fn declarations() -> impl Iterator<Item = &'static Declaration> {
     const ALL: &[Declaration] = &[
         client::DECLARATION,
+        peer::DECLARATION,
         workload::DECLARATION,
         random::DECLARATION,
         reload::DECLARATION,

@@ -44,7 +44,7 @@ fields! {
     /// The fields of all kinds of steps.
     StepFields,
     "Step",
-    "One thing that happens: its time (`at` or `after`), and one of `client`, `workload`, `random` and the words by which faults begin and end.\n\n`{ at = \"1s\", crash = \"Juzang\" }`",
+    "One thing that happens: its time (`at` or `after`), and one of `client`, `peer`, `workload`, `random` and the words by which faults begin and end.\n\n`{ at = \"1s\", crash = \"Juzang\" }`",
     || {
         let subjects = declarations().map(|kind| kind.subject);
         let others = declarations().flat_map(|kind| kind.fields).copied();

@@ -65,6 +65,7 @@ impl Context<'_> {
         self.check_workload_names(&steps);
         self.check_undisturbed(&steps, &herd);
         self.check_kept(&steps, &herd);
+        self.check_speakers(&steps);
         // More steps than can run are not even listed one by one.
         self.check_connections(&steps, &herd)?;
         Some(steps)
@@ -187,7 +188,7 @@ impl Context<'_> {
     fn check_before_end(&mut self, drafts: &[Draft], end: Option<Duration>) {
         for draft in drafts {
             let last = match &draft.action {
-                DraftAction::Ready(Action::Client(client)) => client.lasts(),
+                DraftAction::Ready(Action::Client(talk) | Action::Peer(talk)) => talk.lasts(),
                 DraftAction::Ready(Action::Workload(workload)) => workload.lasts,
                 DraftAction::Ready(Action::Random(random)) => random.lasts,
                 _ => Duration::ZERO,

@@ -8,8 +8,8 @@ use crate::scenario::{Pattern, Reply};
 
 /// The words of a table that says what must be answered.
 const ANY: &str = "any";
-const NOT: &str = "not";
-const RESULTS: &str = "results";
+pub(super) const NOT: &str = "not";
+pub(super) const RESULTS: &str = "results";
 
 /// The most results that an answer can have: a WHATSAT asks for up to 20.
 const MOST_RESULTS: u32 = 20;

@@ -67,7 +67,8 @@ impl<'a> InlineTable<'a> {
         match action {
             Action::Begin(fault) => self.fault(fault),
             Action::End(kind, targets) => self.end(*kind, targets),
-            Action::Client(client) => client.write(self),
+            Action::Client(client) => client.write("client", self),
+            Action::Peer(peer) => peer.write("peer", self),
             Action::Workload(workload) | Action::Drawn(Drawn::Workload(workload)) => {
                 workload.write(self);
             }

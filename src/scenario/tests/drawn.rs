@@ -282,7 +282,7 @@ fn mistakes_in_clients_and_workloads_have_a_place() {
                 "3:77 nothing can happen in no time",
                 "3:93 `whatsat` is a percentage, 0 to 100",
                 "3:109 `answered` is a percentage, 1 to 100",
-                "3:119 `send` goes with `client`, and this step has `workload`",
+                "3:119 `send` goes with `client` and `peer`, and this step has `workload`",
             ],
         ),
         (

@@ -198,7 +198,7 @@ fn steps_that_do_the_wrong_thing_have_a_place() {
         ),
         (
             "{ at = \"1s\", crash = \"Riley\", times = 2 }",
-            &["3:48 `times` goes with `client`, and this step has `crash`"],
+            &["3:48 `times` goes with `client` and `peer`, and this step has `crash`"],
         ),
         (
             "{ at = \"2s\", crash = \"Riley\" }, { at = \"1s\", restart = \"Riley\" }, { at = \"3s\", crash = [\"Juzang\", \"Riley\"] }",
@@ -239,7 +239,7 @@ fn mistakes_in_what_a_client_does_have_a_place() {
             "{ at = \"1s\", client = \"a b\", to = \"Riley\", send = \"{nwo}\", no_reply = true, reply = \"*\" }",
             &[
                 "3:32 `a b` is no name for a client",
-                "3:60 unknown placeholder `{nwo}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}`, `{hex:00ff}` or `{wait:30ms}`, or `{{` for a brace",
+                "3:60 unknown placeholder `{nwo}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, `{client}`, `{hex:00ff}`, `{fill:5000}` or `{wait:30ms}`, or `{{` for a brace",
                 "3:80 `no_reply` excludes `reply`",
             ],
         ),
@@ -369,7 +369,7 @@ fn all_mistakes_are_told_at_once() {
         "5:10 bad duration `é`: a duration is a number without a sign and a unit, such as `20ms` or `1.5s`",
         "5:15 unknown field `crsh`",
         "6:54 unknown placeholder `{x}`: use `{now}`, `{now+1.5s}`, `{now-10s}`, `{i}`, \
-         `{client}`, `{hex:00ff}` or `{wait:30ms}`, or `{{` for a brace",
+         `{client}`, `{hex:00ff}`, `{fill:5000}` or `{wait:30ms}`, or `{{` for a brace",
         "10:10 unknown server `Rilly`",
     ];
     assert_eq!(told(&parse(text).unwrap_err()), wanted);

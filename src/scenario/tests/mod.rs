@@ -11,6 +11,7 @@ mod layout;
 mod limits;
 mod mistakes;
 mod observed;
+mod peers;
 mod plain;
 
 const HEAD: &str = "title = \"t\"\nherd = \"riley\"\n";

@@ -44,7 +44,7 @@ fn a_line_that_needs_no_answer_can_t_be_one_that_may_have_none() {
     );
     assert_eq!(
         problems_of("steps = [{ at = \"1s\", crash = \"Riley\", maybe = true }]"),
-        ["3:48 `maybe` goes with `client` and `random`, and this step has `crash`"]
+        ["3:48 `maybe` goes with `client`, `peer` and `random`, and this step has `crash`"]
     );
 }
 

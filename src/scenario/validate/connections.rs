@@ -33,7 +33,7 @@ impl Context<'_> {
         let mut to_one: BTreeMap<ServerId, u64> = BTreeMap::new();
         for step in steps {
             let (to, to_each) = match &step.action {
-                Action::Client(client) => {
+                Action::Client(client) | Action::Peer(client) => {
                     let clients = client.clients.unwrap_or(1);
                     (&client.to, u64::from(client.opens()) * u64::from(clients))
                 }

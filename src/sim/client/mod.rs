@@ -4,6 +4,7 @@
 //! the cube of the number of hosts.
 
 mod board;
+mod pieces;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -19,9 +20,27 @@ use super::recorder::Recorder;
 use crate::herd::{Address, Name, ServerId};
 use crate::journal::{Actor, CloseReason, EventId, EventKind, Journal};
 use crate::net::Net as _;
-use crate::scenario::{CLIENT_PATIENCE, ClientStep, Close, LineId, Outcome, Rendered};
+use crate::scenario::{CLIENT_PATIENCE, ClientStep, Close, Line, LineId, Outcome, Rendered};
 
 pub(super) use board::Board;
+
+/// As whom a participant speaks that the scenario speaks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// It speaks to the port for clients, and each of its lines is answered.
+    Client,
+    /// It speaks to the port for other servers. What comes is no answer to a certain line.
+    Peer,
+}
+
+impl Speaker {
+    fn actor(self, name: Name) -> Actor {
+        match self {
+            Self::Client => Actor::Client(name),
+            Self::Peer => Actor::Peer(name),
+        }
+    }
+}
 
 /// What a client sends to one server in one repetition of a step.
 #[derive(Clone)]
@@ -29,6 +48,7 @@ pub(super) struct Job {
     /// The step, as an index into the scenario's steps.
     pub(super) step: usize,
     pub(super) what: Arc<ClientStep>,
+    pub(super) speaker: Speaker,
     pub(super) to: ServerId,
     pub(super) server: Name,
     pub(super) address: Address,
@@ -76,7 +96,7 @@ pub(super) async fn run(
         if let Some(job) = job {
             let client = Client {
                 net: net.clone(),
-                journal: recorder.journal(Actor::Client(job.what.client.clone())),
+                journal: recorder.journal(job.speaker.actor(job.what.client.clone())),
                 board: board.clone(),
             };
             let (give, later) = mpsc::unbounded_channel();
@@ -163,6 +183,24 @@ impl Job {
     fn key(&self) -> Option<Key> {
         let name = self.what.connection.name.clone()?;
         Some((self.what.client.clone(), name, self.to))
+    }
+
+    /// Whether something is awaited after a line: always by a client, and by a peer where the scenario says so.
+    fn awaits(&self, line: usize) -> bool {
+        let is_said = |line: &Line| line.reply.is_some() || self.what.no_reply;
+        self.speaker == Speaker::Client || self.what.lines.get(line).is_some_and(is_said)
+    }
+
+    /// Whether a line that comes is what is awaited after the line that was sent: anything for a client, since answers
+    /// come in the order of the lines.
+    fn is_awaited(&self, line: usize, sent: &Rendered, comes: &[u8]) -> bool {
+        let reply = self
+            .what
+            .lines
+            .get(line)
+            .and_then(|line| line.reply.as_ref());
+        self.speaker == Speaker::Client
+            || reply.is_none_or(|reply| reply.matches(comes, self.repetition, sent.sent.as_deref()))
     }
 
     /// When the client closes the connection after this job, if it does.

@@ -14,7 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, spli
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::{Client, Job, Over};
+use super::pieces::{Piece, pieces};
+use super::{Client, Job, Over, Speaker};
 use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, PeerRole};
 use crate::net::Connection;
 use crate::protocol::answers::Answers;
@@ -27,6 +28,8 @@ struct Line {
     job: usize,
     rendered: Rendered,
     outcome: Outcome,
+    /// Whether anything is awaited after it.
+    is_awaited: bool,
     /// When the client gives up waiting.
     deadline: Instant,
     /// Whether it did. Its answer may still come, before those of later lines.
@@ -53,15 +56,6 @@ struct State {
     why: CloseReason,
 }
 
-/// What is written at once.
-struct Piece {
-    /// How long after the piece before.
-    after: Duration,
-    text: Vec<u8>,
-    /// How many lines end in it.
-    lines: usize,
-}
-
 /// How a conversation ends.
 enum Ending {
     /// Everything is answered or given up, or the other end sends no more.
@@ -75,6 +69,7 @@ const RESET: CloseReason = CloseReason::Failed(std::borrow::Cow::Borrowed("reset
 
 struct Talk<'a> {
     client: &'a Client,
+    speaker: Speaker,
     conn: ConnId,
     state: Mutex<State>,
 }
@@ -97,6 +92,7 @@ impl Client {
         }
         let talk = Talk {
             client: self,
+            speaker: first.speaker,
             conn,
             state: Mutex::new(State {
                 jobs: Vec::new(),
@@ -196,6 +192,7 @@ impl Talk<'_> {
         let number = state.jobs.len();
         let waiting = lines.into_iter().enumerate().map(|(index, rendered)| Line {
             job: number,
+            is_awaited: job.awaits(index),
             outcome: Outcome {
                 clock: rendered.sent.clone(),
                 ..job.outcome(index, None)
@@ -227,9 +224,26 @@ impl Talk<'_> {
             let sent = (self.client.journal).record(None, EventKind::LineOut { conn, line: text });
             line.outcome.sent = Some(sent);
             self.client.board.tell(Outcome {
-                waits: !line.is_given_up,
+                waits: !line.is_given_up && line.is_awaited,
                 ..line.outcome.clone()
             });
+        }
+        self.forget(&mut state);
+    }
+
+    /// Forgets lines of a peer after which nothing is awaited, or no more. A client still has the answer to each of
+    /// its lines before those to later ones.
+    fn forget(&self, state: &mut State) {
+        if self.speaker == Speaker::Client {
+            return;
+        }
+        let is_over =
+            |line: &Line| line.outcome.sent.is_some() && (line.is_given_up || !line.is_awaited);
+        let all = std::mem::take(&mut state.waiting).into_iter();
+        let (over, waiting): (VecDeque<Line>, VecDeque<Line>) = all.partition(is_over);
+        state.waiting = waiting;
+        for line in over.iter().filter(|line| !line.is_given_up) {
+            self.settle(state, line.job);
         }
     }
 
@@ -272,6 +286,9 @@ impl Talk<'_> {
 
     /// Takes the answers that have arrived whole.
     fn hear(&self, answers: &mut Answers) {
+        if self.speaker == Speaker::Peer {
+            return self.hear_server(answers.buffer());
+        }
         let mut state = self.state();
         let (conn, journal) = (self.conn, &*self.client.journal);
         while let Some(line) = state.waiting.front()
@@ -297,6 +314,32 @@ impl Talk<'_> {
             journal.record(None, EventKind::LineIn { conn, line });
             answers.buffer().clear();
         }
+    }
+
+    /// Takes the lines that a server has sent whole to a peer. What is not awaited is skipped.
+    fn hear_server(&self, buffer: &mut Vec<u8>) {
+        let mut state = self.state();
+        let mut begin = 0;
+        while let Some(length) = memchr::memchr(b'\n', &buffer[begin..]) {
+            let comes = &buffer[begin..begin + length];
+            begin += length + 1;
+            let (conn, line) = (self.conn, comes.into());
+            (self.client.journal).record(None, EventKind::LineIn { conn, line });
+            let State { jobs, waiting, .. } = &*state;
+            let is_it = waiting.front().is_some_and(|line| {
+                let job = &jobs[line.job].job;
+                let number = line.outcome.line.line;
+                line.outcome.sent.is_some() && job.is_awaited(number, &line.rendered, comes)
+            });
+            if is_it && let Some(line) = state.waiting.pop_front() {
+                self.client.board.tell(Outcome {
+                    answer: Some(comes.to_vec()),
+                    ..line.outcome
+                });
+                self.settle(&mut state, line.job);
+            }
+        }
+        buffer.drain(..begin);
     }
 
     /// Gives up the lines whose time is over.
@@ -325,6 +368,7 @@ impl Talk<'_> {
         for job in lost {
             self.settle(&mut state, job);
         }
+        self.forget(&mut state);
     }
 
     /// One more line of a job is answered or given up.
@@ -380,6 +424,9 @@ impl Talk<'_> {
                 if read == 0 {
                     break;
                 }
+                if self.speaker == Speaker::Peer {
+                    self.hear_server(answers.buffer());
+                }
             }
         };
         let _ = timeout(CLIENT_PATIENCE, reading).await;
@@ -402,76 +449,5 @@ impl State {
     fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().filter(|line| !line.is_given_up);
         waiting.map(|line| line.deadline).min()
-    }
-}
-
-/// What is written at once: all lines, but for the pauses in them.
-fn pieces(lines: &[Rendered], is_unfinished: bool) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut piece = Piece {
-        after: Duration::ZERO,
-        text: Vec::new(),
-        lines: 0,
-    };
-    for (number, line) in lines.iter().enumerate() {
-        let mut written = 0;
-        for &(at, after) in &line.waits {
-            piece.text.extend_from_slice(&line.bytes[written..at]);
-            written = at;
-            let next = Piece {
-                after,
-                text: Vec::new(),
-                lines: 0,
-            };
-            pieces.push(std::mem::replace(&mut piece, next));
-        }
-        piece.text.extend_from_slice(&line.bytes[written..]);
-        if number + 1 < lines.len() || !is_unfinished {
-            piece.text.push(b'\n');
-        }
-        piece.lines += 1;
-    }
-    pieces.push(piece);
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::Template;
-
-    /// The pieces of lines: how many milliseconds after the one before, what, and how many lines end in it.
-    fn pieces_of(lines: &[&str], is_unfinished: bool) -> Vec<(u128, String, usize)> {
-        let lines = lines
-            .iter()
-            .map(|line| Template::parse(line).unwrap().render(1, 0));
-        let lines: Vec<Rendered> = lines.collect();
-        let each = pieces(&lines, is_unfinished).into_iter().map(|piece| {
-            let text = String::from_utf8(piece.text).unwrap();
-            (piece.after.as_millis(), text, piece.lines)
-        });
-        each.collect()
-    }
-
-    #[test]
-    fn lines_are_written_at_once_but_for_their_pauses() {
-        assert_eq!(
-            pieces_of(&["one", "two"], false),
-            [(0, "one\ntwo\n".to_owned(), 2)]
-        );
-        assert_eq!(
-            pieces_of(&["one", "t{wait:5ms}w{wait:7ms}o", "{wait:9ms}three"], true),
-            [
-                (0, "one\nt".to_owned(), 1),
-                (5, "w".to_owned(), 0),
-                (7, "o\n".to_owned(), 1),
-                (9, "three".to_owned(), 1),
-            ]
-        );
-        assert_eq!(
-            pieces_of(&["one{wait:5ms}"], false),
-            [(0, "one".to_owned(), 0), (5, "\n".to_owned(), 1)]
-        );
-        assert_eq!(pieces_of(&[], false), [(0, String::new(), 0)]);
     }
 }

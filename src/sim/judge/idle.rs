@@ -71,6 +71,11 @@ impl Judge<'_> {
             .iter()
             .filter_map(|step| match &step.action {
                 Action::Client(client) => Some(client.maybe),
+                // Of a peer's lines that no reply is expected to, none is awaited.
+                Action::Peer(peer) => {
+                    let awaits = peer.lines.iter().any(|line| line.reply.is_some());
+                    awaits.then_some(peer.maybe)
+                }
                 // A workload says itself how many answers must come.
                 Action::Drawn(_) => Some(false),
                 _ => None,

@@ -132,16 +132,21 @@ impl Judge<'_> {
         let drawn = randoms::places_of_workloads(self.scenario);
         let mut judgements = Vec::new();
         for (step, what) in self.scenario.steps.iter().enumerate() {
-            let Action::Client(client) = &what.action else {
+            let Some(talk) = what.action.talk() else {
                 continue;
             };
             if drawn.contains(&what.span.start) {
                 continue;
             }
-            for id in lines(step, client) {
-                let mut judgement = self.reply(client, id, outcomes.get(&id).copied());
-                judgement.place = Some(self.place(what.span.start));
-                judgements.push(judgement);
+            for id in lines(step, talk) {
+                let outcome = outcomes.get(&id).copied();
+                let judgement = if is_awaited(&what.action, id.line) {
+                    Some(self.reply(talk, id, outcome))
+                } else {
+                    self.unsent(talk, id, outcome)
+                };
+                let place = Some(self.place(what.span.start));
+                judgements.extend(judgement.map(|judgement| Judgement { place, ..judgement }));
             }
         }
         judgements
@@ -167,12 +172,7 @@ impl Judge<'_> {
                 reply.show(id.repetition, clock),
             ),
         };
-        let number = (id.repetition as usize - 1) * client.lines.len() + id.line + 1;
-        let which = if client.lines.len() * client.times as usize > 1 {
-            format!(", line {number}")
-        } else {
-            String::new()
-        };
+        let which = which(client, id);
         let actual = match (outcome, answer) {
             (_, Some(answer)) => match &line.reply {
                 Some(reply) if !held && answer.len() > LONG => {
@@ -203,6 +203,31 @@ impl Judge<'_> {
                 .into_iter()
                 .collect(),
         }
+    }
+
+    /// A line of a peer after which nothing is awaited must at least be sent. Reported only on failure.
+    fn unsent(
+        &self,
+        peer: &ClientStep,
+        id: LineId,
+        outcome: Option<&Outcome>,
+    ) -> Option<Judgement> {
+        let is_sent = outcome.is_some_and(|outcome| outcome.sent.is_some());
+        if is_sent || peer.maybe {
+            return None;
+        }
+        let lost = outcome.and_then(|outcome| outcome.lost.as_ref());
+        let actual = match lost {
+            Some(why) => format!("not sent: {why}"),
+            None => "not sent before the run ended".to_owned(),
+        };
+        let about = format!(
+            "{} sends to {}{}",
+            peer.client,
+            self.name(id.to),
+            which(peer, id)
+        );
+        Some(failed(about, "sent", &actual))
     }
 
     fn expectation(&self, expect: &Expect) -> Vec<Judgement> {
@@ -401,6 +426,30 @@ impl Judge<'_> {
         );
         judgement.events = events;
         Some(judgement)
+    }
+}
+
+/// Which line of its step a line is, where there are several.
+fn which(step: &ClientStep, id: LineId) -> String {
+    if step.lines.len() * step.times as usize > 1 {
+        let number = (id.repetition as usize - 1) * step.lines.len() + id.line + 1;
+        format!(", line {number}")
+    } else {
+        String::new()
+    }
+}
+
+/// Whether the scenario says what must come after a line, or that it must fail. A client's line is answered in any case.
+fn is_awaited(action: &Action, line: usize) -> bool {
+    match action {
+        Action::Peer(peer) => {
+            let has_reply = peer
+                .lines
+                .get(line)
+                .is_some_and(|line| line.reply.is_some());
+            has_reply || peer.no_reply || peer.fails.is_some()
+        }
+        _ => true,
     }
 }
 

@@ -79,7 +79,8 @@ impl WorldKind {
         };
         scenario.steps.iter().find_map(|step| match &step.action {
             Action::Begin(fault) => impairs(fault).then(|| format!("`{}`", fault.kind.name)),
-            Action::Client(ClientStep { connection, .. }) => {
+            Action::Client(ClientStep { connection, .. })
+            | Action::Peer(ClientStep { connection, .. }) => {
                 let resets = connection.close == Some(Close::Reset);
                 let resets = resets.then_some("client that resets its connection");
                 let limits = connection

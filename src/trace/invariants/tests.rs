@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU64;
 
+mod by_hand;
 mod forgotten;
 mod left;
 mod links;
