@@ -201,11 +201,15 @@ impl<'a> Index<'a> {
         conn: ConnId,
         line: &[u8],
     ) -> (Class, u32) {
-        if self.lanes.kind(from) == Some(LaneKind::Client) {
+        let ends = self.ends.get(&conn).into_iter().flatten();
+        // Whoever is spoken for by hand has a lane among the clients, and speaks as servers do.
+        let by_hand = { ends }.any(|(who, _)| matches!(who, Actor::Peer(_)));
+        let is_client = |lane| !by_hand && self.lanes.kind(lane) == Some(LaneKind::Client);
+        if is_client(from) {
             return (Class::Request, 0);
         }
         let to_client = match to {
-            Some(to) => self.lanes.kind(to) == Some(LaneKind::Client),
+            Some(to) => is_client(to),
             None => self.expects_client(event, conn),
         };
         if to_client {

@@ -47,6 +47,7 @@ fn a_page_has_every_event_and_every_line_of_the_trace() {
         "juzang-goes-down",
         "faults/partition",
         "places/places-bad-days",
+        "peers/says-nonsense",
     ] {
         let trace = ran(name);
         let run = run(&trace);
@@ -89,6 +90,26 @@ fn messages_are_of_the_use_that_the_trace_says() {
         assert_eq!(count(Class::Lost), update.count(Use::Lost));
         assert!(count(Class::Useful) > 0, "nothing was compared");
     }
+}
+
+/// What is said by hand is a line between servers, and no request and answer of a client.
+#[test]
+fn messages_of_a_peer_are_those_of_a_server() {
+    let trace = ran("peers/older-protocol");
+    let messages = run(&trace).messages;
+    let class_of = |beginning: &str| {
+        let sent = trace.events.iter().find(|event| match &event.what {
+            EventKind::LineOut { line, .. } => line.0.starts_with(beginning.as_bytes()),
+            _ => false,
+        });
+        let number = sent.expect("it is said").id.0.get();
+        let at = messages.sent.iter().position(|sent| *sent == number);
+        messages.classes[messages.class[at.expect("it is shown")]]
+    };
+    assert_eq!(class_of("AT Riley"), Class::Useful);
+    assert_eq!(class_of("HELLO 1 riley Juzang"), Class::Sync);
+    assert_eq!(class_of("PING"), Class::Heartbeat);
+    assert_eq!(class_of("IAMAT kiwi"), Class::Request);
 }
 
 #[test]

@@ -442,7 +442,7 @@ pub enum Actor {
     Server(Arc<str>),
     /// The client of this name.
     Client(Arc<str>),
-    /// The neighbour of this name that a scenario speaks for by hand.
+    /// Somebody of this name for whom a scenario speaks to servers as another server would.
     Peer(Arc<str>),
     /// The network, to which the harness did something.
     Network,
