@@ -57,9 +57,9 @@ pub struct Refused {
 pub struct Namesakes {
     /// The name of both servers.
     pub name: Arc<str>,
-    /// The run that has the link, or had it last.
+    /// The run that has the link.
     pub linked: BootId,
-    /// The connection of `linked`, while its link is up.
+    /// The connection of the link.
     pub conn: Option<ConnId>,
     /// The run that had the link before, and greeted again.
     pub refused: BootId,
@@ -149,7 +149,10 @@ impl Node {
             }
             _ => {}
         }
-        if let Some(linked) = self.runs[found.0].successor_of(hello.boot) {
+        // While no link is up, there may be no second server any more: whoever stopped one of two, or
+        // wrote a line in this name once, must not lock the other out for ever.
+        let linked = self.runs[found.0].successor_of(hello.boot);
+        if let Some(linked) = linked.filter(|_| self.is_up(found)) {
             return Err(self.namesakes(found, linked, hello.boot));
         }
         Ok(Greeted::Link(Greeting {

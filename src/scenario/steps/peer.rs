@@ -80,7 +80,7 @@ impl Context<'_> {
     /// What is skipped until the awaited line comes is anything but that, and no answer to a WHATSAT.
     fn check_awaited(&mut self, step: &RawStep) {
         let replies = step.value::<Replies>("reply");
-        for reply in replies.into_iter().flat_map(|replies| replies.items()) {
+        for reply in replies.map_or(&[][..], Replies::items) {
             let TextOr::Table(table) = &**reply else {
                 continue;
             };
