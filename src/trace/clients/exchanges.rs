@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::lines::{Line, Told};
+use super::lines::{Line, Told, forgets};
 use crate::journal::{Actor, ConnId, Event, EventId, EventKind, Ignored, PeerRole};
 
 /// A line of a client, and the answer to it if one came.
@@ -104,11 +104,15 @@ impl<'a> Reader<'a> {
     }
 
     fn at_peer(&mut self, event: &'a Event) {
-        if let EventKind::LineOut { line, .. } = &event.what
-            && let Some(told) = Told::between_servers(&line.0)
-        {
-            self.found.moments.push(Moment::ByHand(told));
-        }
+        let EventKind::LineOut { line, .. } = &event.what else {
+            return;
+        };
+        // Whoever gives a record a later generation claims that its client was forgotten before.
+        self.found
+            .moments
+            .extend(forgets(&line.0).map(Moment::Lost));
+        let told = Told::between_servers(&line.0);
+        self.found.moments.extend(told.map(Moment::ByHand));
     }
 
     fn at_client(&mut self, client: &'a str, event: &'a Event) {

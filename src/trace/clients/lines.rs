@@ -102,6 +102,17 @@ impl<'a> Told<'a> {
     }
 }
 
+/// The client whose record in a line between servers is of a later generation.
+pub(super) fn forgets(line: &[u8]) -> Option<&[u8]> {
+    let words: Vec<&[u8]> = (line.split(|byte| is_space(*byte)))
+        .filter(|word| !word.is_empty())
+        .collect();
+    match *words.as_slice() {
+        [b"AT" | b"HAVE", _, _, id, _, _, _, _] => Some(id),
+        _ => None,
+    }
+}
+
 /// The least that a server may be configured to read of a line. A longer line may be refused, and
 /// only its beginning be copied.
 const SHORT: usize = 64;

@@ -252,6 +252,25 @@ fn what_a_neighbour_said_by_hand_may_be_told() {
     }
 }
 
+/// A record of a later generation is newer than any before it, whatever its time.
+#[test]
+fn a_neighbour_may_say_by_hand_that_a_client_was_forgotten() {
+    for (generation, is_right) in [("", false), (" 1", true)] {
+        let mut log = told_twice();
+        let line = format!("AT Riley +1.000000000 kiwi +34-118 1 3{generation}");
+        let (conn, line) = (ConnId(77), RecordBytes(line.into_bytes()).into());
+        log.add(
+            Actor::Peer("evil".into()),
+            EventKind::LineOut { conn, line },
+        );
+        let older = with_body("AT Riley +1.000000000 kiwi +34-118 1");
+        log.asks("plum", "Riley", ASK, &older);
+        let [_, invented, older, ..] = log.found();
+        assert_eq!(invented, [""; 0]);
+        assert_eq!(older.is_empty(), is_right, "{generation}: {older:?}");
+    }
+}
+
 #[test]
 fn what_was_refused_is_told_to_nobody() {
     let mut log = Log::new();
