@@ -165,7 +165,11 @@ where
                 want_of_files = None;
                 let site = site(connection.remote.ip());
                 let is_crowded = open.from(site) >= most.from_one;
-                if let Some(why) = turned_away(shared, kind, began, is_crowded) {
+                let turned_away = turned_away(shared, kind, began, is_crowded);
+                // The connection that had the last slot to give may have greeted meanwhile.
+                let has_room = turned_away.is_some() || !is_full || unproved.make_room();
+                let why = turned_away.or((!has_room).then_some(CloseReason::Full));
+                if let Some(why) = why {
                     // The connection is closed without a line, since a client that opens so many
                     // reads none.
                     not_accepted(why, Some(connection.remote.ip()));
@@ -173,9 +177,6 @@ where
                 }
                 open.add(site);
                 let place = Arc::default();
-                if is_full {
-                    unproved.make_room();
-                }
                 if kind.makes_room {
                     unproved.add(&place);
                 }

@@ -160,7 +160,6 @@ impl<N: Net> Talk<'_, N> {
             Ok(greeted) => greeted,
             Err(over) => return over,
         };
-        self.place.keep();
         let link = Link {
             shared,
             neighbour: greeting.neighbour,
@@ -284,6 +283,10 @@ impl<N: Net> Talk<'_, N> {
         }
         match self.recognise(&line, dialled) {
             Ok((Greeted::Link(greeting), peer)) => {
+                if !self.place.keep() {
+                    // The greeting came in the moment in which another connection got the slot.
+                    return Err(over(CloseReason::Full));
+                }
                 if dialled.is_none() {
                     let hello = self.shared.state().node.hello(greeting.version);
                     self.say(writer, &hello, Some(heard)).await?;
