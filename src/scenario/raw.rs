@@ -76,8 +76,8 @@ pub(super) struct RawScenario {
     /// `answered-once-in-order`, `answers-as-of-their-line`, `skew-is-right`, `never-back-in-time`,
     /// `nothing-invented`, `sends-bounded`, `links-fail-for-a-reason`,
     /// `graceful-stop-loses-nothing`, `agreement`, `nothing-waits`, `reconciliation-bounded`,
-    /// `nothing-is-left`, `answers-of-their-kind`, `told-as-sent`, `read-your-writes`,
-    /// `monotonic-reads` and `convergent-reads`.
+    /// `limits-hold`, `deadlines-hold`, `nothing-is-left`, `answers-of-their-kind`, `told-as-sent`,
+    /// `read-your-writes`, `monotonic-reads` and `convergent-reads`.
     pub(super) without: Option<OneOrMany>,
     /// What the Places API answers. Without it every look-up finds nothing, and no request is sent.
     pub(super) places: Option<Located<Vec<Section<RawPlaces>>>>,

@@ -92,6 +92,7 @@ fn first_violation(trace: &Trace, invariant: Invariant, judgement: &Judgement) -
         // are skipped.
         until_quiet: true,
         patience: Some(Patience::ENDLESS),
+        rules: None,
         census: &[],
     });
     let is_told = |event: &EventId| judgement.events.contains(event);

@@ -81,7 +81,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("load", &["herd", "net", "protocol", "units"]),
     (
         "trace",
-        &["diag", "herd", "journal", "protocol", "seed", "units"],
+        &[
+            "diag", "herd", "journal", "protocol", "seed", "server", "settings", "units",
+        ],
     ),
     ("report", &["herd", "journal", "protocol", "trace", "units"]),
     ("diff", &["journal", "protocol", "report", "seed", "trace"]),

@@ -5,7 +5,7 @@ use super::super::{Mode, WorldKind};
 use super::Judge;
 use crate::journal::{Event, EventKind};
 use crate::scenario::{Action, Scenario, failed, nanos};
-use crate::trace::invariants::{Census, Invariant, Patience, Run};
+use crate::trace::invariants::{Census, Invariant, Patience, Rules, Run};
 use crate::trace::{Judgement, Trace};
 
 /// A run as its invariants look at it.
@@ -27,6 +27,10 @@ pub(super) fn run<'a>(
         events: &trace.events,
         until_quiet: scenario.end.is_none(),
         patience: (!by_hand).then_some(patience),
+        rules: Some(Rules {
+            timing: scenario.timing,
+            limits: scenario.limits,
+        }),
         census,
     }
 }

@@ -159,8 +159,8 @@ impl<'a> Answers<'a> {
         let may_be_refused = match refused {
             // The line is recorded by its beginning, which may look like a valid command.
             Some(Refusal::TooLong) => true,
-            // The server's clock decides, and no trace records it.
-            Some(Refusal::FutureTime) => is_iamat(asked.line),
+            // Whether limits and clocks say so is checked by itself.
+            Some(Refusal::FutureTime | Refusal::Full) => is_iamat(asked.line),
             _ => false,
         };
         if !(is_answer(server, &asked, answer) || may_be_refused && is_copy(asked.line, answer)) {

@@ -51,6 +51,11 @@ impl Invariant {
                 let is_up = |event: &Event| matches!(event.what, EventKind::LinkUp { .. });
                 (!happens(&is_up), "no link was up")
             }
+            Self::LimitsHold => (!is_asked(), "no client sent a line"),
+            Self::DeadlinesHold => {
+                let is_up = |event: &Event| matches!(event.what, EventKind::LinkUp { .. });
+                (!happens(&is_up), "no link was up")
+            }
             Self::NothingIsLeft => {
                 let is_counted = run.until_quiet && !run.census.is_empty();
                 (!is_counted, "nothing was counted at a quiet end")

@@ -5,13 +5,16 @@
 //! send follows from what it holds.
 
 mod answers;
+mod deadlines;
 mod ending;
 mod idle;
 mod left;
+mod limits;
 mod links;
 mod records;
 mod rounds;
 mod sends;
+mod settings;
 mod skew;
 mod stop;
 mod stores;
@@ -32,6 +35,7 @@ use crate::trace::Header;
 use crate::trace::clients::{self, Accusation};
 
 pub use left::{Census, OwnCensus};
+pub use settings::Rules;
 
 /// A property that must hold in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +73,10 @@ pub enum Invariant {
     NothingWaits,
     /// Set reconciliation begins for a reason, and sends what was asked for once for each round.
     ReconciliationBounded,
+    /// A server keeps to its limits, to rates and to deadlines of clients, and to how long records live.
+    LimitsHold,
+    /// A server does in time what it does at intervals, or after some time.
+    DeadlinesHold,
     /// At a quiet end, servers have no task, stream, query or queue that they had not before.
     NothingIsLeft,
     /// By what clients sent and received alone: each answer is of the kind that its line asks for.
@@ -99,6 +107,8 @@ pub struct Run<'a> {
     /// The deadlines of servers; `None` if the order of messages was chosen by hand, so that each
     /// was in flight for as long as that took.
     pub patience: Option<Patience>,
+    /// The settings with which all servers began; `None` if they are not known, as for a trace that was read.
+    pub rules: Option<Rules>,
     /// What the harness counted at each server when the run ended; empty if it did not, as for a
     /// trace that was read.
     pub census: &'a [Census],
@@ -144,7 +154,7 @@ pub struct UnknownInvariant(pub String);
 
 impl Invariant {
     /// All invariants, in order of evaluation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::AnsweredOnceInOrder,
         Self::AnswersAsOfTheirLine,
         Self::SkewIsRight,
@@ -156,6 +166,8 @@ impl Invariant {
         Self::Agreement,
         Self::NothingWaits,
         Self::ReconciliationBounded,
+        Self::LimitsHold,
+        Self::DeadlinesHold,
         Self::NothingIsLeft,
         Self::AnswersOfTheirKind,
         Self::ToldAsSent,
@@ -178,6 +190,8 @@ impl Invariant {
             Self::Agreement => "agreement",
             Self::NothingWaits => "nothing-waits",
             Self::ReconciliationBounded => "reconciliation-bounded",
+            Self::LimitsHold => "limits-hold",
+            Self::DeadlinesHold => "deadlines-hold",
             Self::NothingIsLeft => "nothing-is-left",
             Self::AnswersOfTheirKind => "answers-of-their-kind",
             Self::ToldAsSent => "told-as-sent",
@@ -217,6 +231,8 @@ impl Invariant {
             Self::ReconciliationBounded => {
                 "set reconciliation begins for a reason and sends nothing again in a round"
             }
+            Self::LimitsHold => "servers keep to their limits, and to what clients may rely on",
+            Self::DeadlinesHold => "servers do what is due when it is due",
             Self::NothingIsLeft => {
                 "at a quiet end, no server has a task, stream or queue more than before"
             }
@@ -247,6 +263,8 @@ impl Invariant {
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
             Self::ReconciliationBounded => rounds::reconciliation_bounded(run),
+            Self::LimitsHold => limits::limits_hold(run),
+            Self::DeadlinesHold => deadlines::deadlines_hold(run),
             Self::NothingIsLeft => left::nothing_is_left(run),
             Self::AnswersOfTheirKind => by_clients(clients::answers_of_their_kind(run.events)),
             Self::ToldAsSent => by_clients(clients::told_as_sent(run.events)),

@@ -55,6 +55,36 @@ struct Right<'a> {
     skew: i128,
 }
 
+/// The clocks of all servers, as the harness has set them so far.
+pub(super) struct Clocks<'a> {
+    epoch: Option<i128>,
+    set: BTreeMap<&'a str, Set>,
+}
+
+impl<'a> Clocks<'a> {
+    /// The clocks at the beginning of a run.
+    pub(super) fn of(run: &Run<'_>) -> Self {
+        Self {
+            epoch: run.header.epoch.parse().ok(),
+            set: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn learn(&mut self, event: &'a Event) {
+        if let (Actor::Server(server), EventKind::Skewed { by, drift }) = (&event.who, &event.what)
+        {
+            self.set.insert(server, (*by, *drift, event.at));
+        }
+    }
+
+    /// What a server's clock shows, in nanoseconds since 1970; `None` if the trace does not say what it showed at the
+    /// beginning.
+    pub(super) fn at(&self, server: &str, at: u64) -> Option<i128> {
+        let set = self.set.get(server).copied().unwrap_or_default();
+        Some(shows(self.epoch?, set, at))
+    }
+}
+
 /// What a clock shows, in nanoseconds since 1970. No clock goes back before 1970.
 fn shows(epoch: i128, (by, drift, since): Set, at: u64) -> i128 {
     let run = i128::from(at.saturating_sub(since));

@@ -66,7 +66,7 @@ struct Stops<'a> {
 }
 
 /// A fault that may keep a server from receiving: its scope, its beginning and its end.
-struct Broken<'a> {
+pub(super) struct Broken<'a> {
     scope: Scope<'a>,
     begin: u64,
     end: u64,
@@ -77,7 +77,7 @@ enum Scope<'a> {
     Way(&'a str, &'a str),
 }
 
-fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
+pub(super) fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
     let until = |end: Option<&Event>| end.map_or(u64::MAX, |end| end.at);
     let mut broken = Vec::new();
     for fault in Faults::of(run.events).iter() {
@@ -176,7 +176,8 @@ impl<'a> Stops<'a> {
         });
         let mut neighbours = left.chain(still_up);
         let can_be_told = neighbours.any(|(peer, since)| {
-            self.state.server(peer).is_some() && !self.is_broken(server, peer, since, stopped.at)
+            self.state.server(peer).is_some()
+                && !is_broken(&self.broken, server, peer, since, stopped.at)
         });
         if !can_be_told {
             return;
@@ -199,15 +200,15 @@ impl<'a> Stops<'a> {
             }
         }
     }
+}
 
-    /// Whether a fault affected a link or its ends from one moment to another.
-    fn is_broken(&self, a: &str, b: &str, from: u64, to: u64) -> bool {
-        self.broken.iter().any(|broken| {
-            let is_theirs = match broken.scope {
-                Scope::Server(name) => name == a || name == b,
-                Scope::Way(one, other) => (one, other) == (a, b) || (one, other) == (b, a),
-            };
-            is_theirs && broken.begin <= to && broken.end >= from
-        })
-    }
+/// Whether a fault affected a link or its ends from one moment to another.
+pub(super) fn is_broken(all: &[Broken<'_>], a: &str, b: &str, from: u64, to: u64) -> bool {
+    all.iter().any(|broken| {
+        let is_theirs = match broken.scope {
+            Scope::Server(name) => name == a || name == b,
+            Scope::Way(one, other) => (one, other) == (a, b) || (one, other) == (b, a),
+        };
+        is_theirs && broken.begin <= to && broken.end >= from
+    })
 }

@@ -43,6 +43,7 @@ fn wrong(trace: &Trace, until_quiet: bool, census: &Census) -> Vec<String> {
         events: &trace.events,
         until_quiet,
         patience: None,
+        rules: None,
         census: std::slice::from_ref(census),
     });
     violations

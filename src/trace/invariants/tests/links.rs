@@ -15,6 +15,7 @@ fn links(trace: &Trace, patience: Option<Patience>) -> Vec<Violation> {
         events: &trace.events,
         until_quiet: true,
         patience,
+        rules: None,
         census: &[],
     })
 }
