@@ -55,6 +55,49 @@ fn who_leaves_says_what_waits_then_bye_and_is_confirmed() {
     assert_eq!(node.farewell(&NullJournal), []);
 }
 
+/// What is written when one line is enough.
+fn pulled_little(node: &mut Node) -> String {
+    let mut out = Vec::new();
+    node.pull(JAQUEZ, 1, NOW, &mut out, &NullJournal);
+    escape(&out)
+}
+
+#[test]
+fn bye_waits_for_all_that_is_live_however_little_is_written_at_once() {
+    let mut node = linked(2);
+    synchronise(&mut node);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    say(&mut node, b"IAMAT plum +34-118 100");
+    node.leave(JAQUEZ);
+    assert!(pulled_little(&mut node).ends_with(" kiwi +34-118 100 1\\n"));
+    assert!(pulled_little(&mut node).ends_with(" plum +34-118 100 1\\nBYE\\n"));
+}
+
+/// The neighbour's `BYE` may cross with this server's stop. It confirms nothing that was not sent.
+#[test]
+fn who_says_bye_before_it_was_told_everything_confirms_nothing() {
+    let mut node = linked(2);
+    synchronise(&mut node);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    node.leave(JAQUEZ);
+    hear(&mut node, "BYE").expect("its own end");
+    assert!(!node.is_confirmed(JAQUEZ) && node.is_left_by(JAQUEZ));
+}
+
+#[test]
+fn a_pong_confirms_what_was_sent_before_its_ping_and_not_what_waited() {
+    let mut node = linked(2);
+    synchronise(&mut node);
+    say(&mut node, b"IAMAT kiwi +34-118 100");
+    say(&mut node, b"IAMAT plum +34-118 100");
+    node.ping(JAQUEZ);
+    assert!(pulled_little(&mut node).contains("kiwi"));
+    hear(&mut node, &format!("PONG {NOW} {NOW}")).expect("an answer");
+    node.leave(JAQUEZ);
+    down(&mut node);
+    assert_eq!(node.farewell(&NullJournal), unconfirmed(1, true));
+}
+
 #[test]
 fn who_does_not_confirm_is_named_with_what_it_may_lack() {
     let mut node = linked(2);
