@@ -674,8 +674,9 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
     all.push(unstopped);
     all.push((Invariant::NothingWaits, why));
     let uncounted = "nothing was counted at a quiet end".to_owned();
-    all.push((Invariant::NothingIsLeft, uncounted));
     let unsent = "no client sent a line".to_owned();
+    all.push((Invariant::LimitsHold, unsent.clone()));
+    all.push((Invariant::NothingIsLeft, uncounted));
     all.push((Invariant::AnswersOfTheirKind, unsent));
     all.extend(unqueried);
     assert_eq!(idle(quiet), all);

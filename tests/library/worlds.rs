@@ -23,6 +23,22 @@ const DIFFERENT: &[(&str, &str)] = &[
         "a server that starts empty is filled by the neighbour whose link is up first",
     ),
     (
+        "scenarios/clients/room-for-clients.toml",
+        "an update arrives by two paths at one moment, and only one of them can be first",
+    ),
+    (
+        "scenarios/stories/stop-before-synchronised.toml",
+        "a link that is cut comes up again at another moment",
+    ),
+    (
+        "scenarios/stories/stop-with-much-to-say.toml",
+        "what waits for a frozen server is forwarded in segments",
+    ),
+    (
+        "scenarios/stories/waiting-records-expire.toml",
+        "what waits for a frozen server is forwarded in segments",
+    ),
+    (
         "scenarios/future-times.toml",
         "an update arrives by two paths at one moment, and only one of them can be first",
     ),
