@@ -4,13 +4,14 @@ use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use super::chosen::Chosen;
 use super::interrupt::Interrupt;
 use super::run_limit::Limited;
 use super::scenarios::load_all;
 use super::threads::Threads;
 use super::{Exit, Failure, at_least_one, outputs, painted, print};
 use crate::blame::{self, Blame, BlameError, Options};
-use crate::scenario::{Recipe, Scenario};
+use crate::scenario::Scenario;
 use crate::sim::{SimError, Simulator};
 use crate::view::blame_page;
 
@@ -35,16 +36,8 @@ pub(super) struct Args {
     /// The scenario (.toml, .json)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Run with this seed instead of the scenario's; `7,1250ms:99` draws from 99 from 1250 ms on
-    #[arg(long, value_name = "N")]
-    seed: Option<Recipe>,
-    /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
-    #[arg(long)]
-    swarm: bool,
-    /// Let the seed also decide which of a server's tasks that could go on goes on first; `--swarm`
-    /// does so, too
-    #[arg(long)]
-    shuffle: bool,
+    #[command(flatten)]
+    chosen: Chosen,
     /// Run N futures of each moment
     #[arg(long, value_name = "N", default_value_t = Options::default().futures, value_parser = at_least_one)]
     futures: usize,
@@ -69,30 +62,24 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut scenarios = load_all(std::slice::from_ref(&args.file))?;
-    let Some(mut scenario) = scenarios.pop() else {
+    let Some(scenario) = scenarios.pop() else {
         return Err(Failure::Input("there is no scenario".to_owned()));
     };
-    if let Some(seed) = args.seed.clone() {
-        scenario = scenario.with_seed(seed);
-    }
-    scenario.shuffle |= args.shuffle;
+    let scenario = args.chosen.seeded(scenario);
     let interrupt = Interrupt::watch()?;
     let options = Options {
         futures: args.futures,
         moments: args.moments,
         threads: args.threads.count().get(),
-        swarm: args.swarm,
+        swarm: args.chosen.swarm,
         simulator: simulator(args, &interrupt)?,
     };
     outputs::check(&[("--html", args.html.as_deref())])?;
     let blame = search(&scenario, &options, &interrupt)?;
     if let Some(file) = &args.html {
-        let ran = if args.swarm {
-            scenario.clone().swarmed()
-        } else {
-            scenario.clone()
-        };
-        let trace = options.simulator.run_once(&ran);
+        let trace = options
+            .simulator
+            .run_once(&args.chosen.of(scenario.clone()));
         let trace = trace.map_err(|error| Failure::of_run(&scenario.path(), &error))?;
         let run = super::view::shown(trace, &args.file);
         outputs::write(file, &blame_page(&run, &blame))?;

@@ -5,6 +5,8 @@ mod annotations;
 #[cfg(feature = "sim")]
 mod blame;
 mod certs;
+#[cfg(feature = "sim")]
+mod chosen;
 mod completions;
 mod credentials;
 #[cfg(feature = "sim")]

@@ -3,13 +3,14 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use super::chosen::Chosen;
 use super::run_limit::Limited;
 use super::scenarios::{load_all, scenario_files};
 use super::threads::Threads;
 use super::{Exit, Failure, annotations, outputs, painted, print, view};
 use crate::parallel::in_order;
 use crate::report::{self, Detail};
-use crate::scenario::{Recipe, Scenario};
+use crate::scenario::Scenario;
 use crate::sim::Simulator;
 use crate::trace::Trace;
 use crate::view::{Suite, junit};
@@ -40,16 +41,8 @@ pub(super) struct Args {
     /// folders named `herds` in a folder are skipped
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
-    /// Run with this seed instead of the scenario's; `7,1250ms:99` draws from 99 from 1250 ms on
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Option<Recipe>,
-    /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
-    #[arg(long)]
-    swarm: bool,
-    /// Let the seed also decide which of a server's tasks that could go on goes on first; `--swarm`
-    /// does so, too
-    #[arg(long)]
-    shuffle: bool,
+    #[command(flatten)]
+    chosen: Chosen,
     /// Print the trace, one JSON object a line, instead of the report
     #[arg(long, conflicts_with_all = ["quiet", "all"])]
     json: bool,
@@ -100,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     ];
     outputs::check(&written)?;
     let scenarios: Vec<Scenario> = (scenarios.into_iter())
-        .map(|scenario| as_wanted(scenario, args))
+        .map(|scenario| args.chosen.of(scenario))
         .collect();
     let mut broken = Vec::new();
     let mut suites = Vec::new();
@@ -154,20 +147,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::Failed
     })
-}
-
-/// A scenario with the seed and the faults that the command line asks for.
-fn as_wanted(scenario: Scenario, args: &Args) -> Scenario {
-    let mut scenario = match args.seed.clone() {
-        Some(seed) => scenario.with_seed(seed),
-        None => scenario,
-    };
-    scenario.shuffle |= args.shuffle;
-    if args.swarm {
-        scenario.swarmed()
-    } else {
-        scenario
-    }
 }
 
 /// What runs them, with the server that the command line asks for.

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::chosen::Chosen;
 use super::interrupt::Interrupt;
 use super::outputs;
 use super::run_limit::Limited;
@@ -11,7 +12,7 @@ use super::scenarios::load_all;
 use super::{Exit, Failure, at_least_one, print};
 use crate::files;
 use crate::report;
-use crate::scenario::{Recipe, Scenario};
+use crate::scenario::Scenario;
 use crate::shrink::{End, Limits, ShrinkError, Shrunk, Tried, shrink_watched};
 use crate::sim::SimError;
 use crate::sweep::report::Group;
@@ -36,16 +37,8 @@ pub(super) struct Args {
     /// The scenario (.toml, .json)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Run with this seed instead of the scenario's; `7,1250ms:99` draws from 99 from 1250 ms on
-    #[arg(long, value_name = "N")]
-    seed: Option<Recipe>,
-    /// Run with the mixture of faults and the order of tasks that the seed draws, as `herd sweep` does
-    #[arg(long)]
-    swarm: bool,
-    /// Let the seed also decide which of a server's tasks that could go on goes on first; `--swarm`
-    /// does so, too
-    #[arg(long)]
-    shuffle: bool,
+    #[command(flatten)]
+    chosen: Chosen,
     /// Write the shrunk scenario to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -58,17 +51,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut scenarios = load_all(std::slice::from_ref(&args.file))?;
-    let Some(mut scenario) = scenarios.pop() else {
+    let Some(scenario) = scenarios.pop() else {
         return Err(Failure::Input("there is no scenario".to_owned()));
     };
     outputs::check(&[("--output", args.output.as_deref())])?;
-    if let Some(seed) = args.seed.clone() {
-        scenario = scenario.with_seed(seed);
-    }
-    scenario.shuffle |= args.shuffle;
-    if args.swarm {
-        scenario = scenario.swarmed();
-    }
+    let scenario = args.chosen.of(scenario);
     let interrupt = Interrupt::watch()?;
     let limits = Limits {
         runs: args.runs,
