@@ -2,6 +2,7 @@
 
 mod idle;
 mod randoms;
+mod reactions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -61,7 +62,7 @@ pub(super) fn judge(
     let judged = |invariant: &Invariant| !scenario.without.contains(invariant);
     let invariants = Invariant::ALL.into_iter().filter(judged);
     judgements.extend(invariants.map(|invariant| judge.invariant(invariant)));
-    judgements.extend(judge.reactions());
+    judgements.extend(reactions::in_vain(&judge.run));
     judgements.push(judge.ending(execution));
     judgements.extend(judge.unasked());
     judgements.extend(judge.came_up());
@@ -341,21 +342,6 @@ impl Judge<'_> {
             invariant: Some(invariant),
             events: events.into_iter().collect(),
         }
-    }
-
-    /// A step that waits in vain did not happen, so the run says nothing of what it was to show.
-    fn reactions(&self) -> impl Iterator<Item = Judgement> {
-        let steps = self.scenario.steps.iter();
-        steps.filter_map(|step| {
-            let event = step.when.as_ref()?.event.show();
-            let since = format_duration(step.at);
-            let about = format!("a step waits for {event} from {since} on");
-            let place = Some(self.place(step.span.start));
-            Some(Judgement {
-                place,
-                ..failed(about, "it happens", "it did not happen")
-            })
-        })
     }
 
     /// Where the scenario says that it is about an invariant.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::*;
 use crate::trace::invariants::Rules;
 
+/// Other settings than those that the servers had.
+type Change = fn(&mut Rules);
+
 /// A run of these steps with these settings.
 fn ran(settings: &str, steps: &str) -> (Trace, Rules) {
     let text = format!(
@@ -20,14 +23,14 @@ fn ran(settings: &str, steps: &str) -> (Trace, Rules) {
     (trace, rules)
 }
 
-fn judged(invariant: Invariant, trace: &Trace, rules: Rules) -> Vec<String> {
+fn judged(invariant: Invariant, trace: &Trace, rules: &Rules) -> Vec<String> {
     let violations = invariant.violations(&Run {
         header: &trace.header,
         herd: &trace.herd,
         events: &trace.events,
         until_quiet: true,
         patience: Some(Patience::ENDLESS),
-        rules: Some(rules),
+        rules: Some(*rules),
         census: &[],
     });
     violations
@@ -37,16 +40,11 @@ fn judged(invariant: Invariant, trace: &Trace, rules: Rules) -> Vec<String> {
 }
 
 /// A run violates nothing by its own rules, and by the changed ones what these words say.
-fn differs(
-    invariant: Invariant,
-    (settings, steps): (&str, &str),
-    change: fn(&mut Rules),
-    words: &str,
-) {
+fn differs(invariant: Invariant, (settings, steps): (&str, &str), change: Change, words: &str) {
     let (trace, mut rules) = ran(settings, steps);
-    assert_eq!(judged(invariant, &trace, rules), [""; 0], "{steps}");
+    assert_eq!(judged(invariant, &trace, &rules), [""; 0], "{steps}");
     change(&mut rules);
-    let found = judged(invariant, &trace, rules);
+    let found = judged(invariant, &trace, &rules);
     assert!(
         found.iter().any(|what| what.contains(words)),
         "{words}: {found:?}"
@@ -60,7 +58,7 @@ const TWO: &str = r#"
 
 #[test]
 fn who_takes_more_than_its_limits_is_found() {
-    let cases: [(fn(&mut Rules), &str); 6] = [
+    let cases: [(Change, &str); 6] = [
         (
             |rules| rules.limits.client_connections = 1,
             "serves 2 clients at once",
@@ -101,7 +99,7 @@ fn who_takes_more_than_its_limits_is_found() {
 fn who_refuses_what_its_limits_allow_is_found() {
     let third = r#"{ at = "2s", client = "fig", to = "Riley", send = "IAMAT fig +1-1 {now+2s}" },"#;
     let long = r#"{ at = "2s", client = "fig", to = "Riley", send = "a line of more than sixty-four bytes, as long as nobody would write it" },"#;
-    let cases: [(&str, &str, fn(&mut Rules), &str); 3] = [
+    let cases: [(&str, &str, Change, &str); 3] = [
         (
             "clients = 2",
             third,
@@ -139,7 +137,7 @@ fn who_hangs_up_or_forgets_too_early_is_found() {
                   { at = "8s", client = "plum", to = "Riley", send = "hello" },"#;
     let forgets = r#"{ at = "1s", client = "kiwi", to = "Riley", send = "IAMAT kiwi +1-1 {now}" },
                      { at = "5s", client = "plum", to = "Riley", send = "hello" },"#;
-    let cases: [(&str, &str, fn(&mut Rules), &str); 3] = [
+    let cases: [(&str, &str, Change, &str); 3] = [
         (
             "idle = \"1s\"",
             silent,
@@ -174,7 +172,7 @@ const SEVERED: &str = r#"
 
 #[test]
 fn who_is_early_or_late_is_found() {
-    let cases: [(fn(&mut Rules), &str); 6] = [
+    let cases: [(Change, &str); 6] = [
         (|rules| rules.timing.heartbeat /= 2, "says nothing to"),
         (
             |rules| rules.timing.heartbeat /= 8,
