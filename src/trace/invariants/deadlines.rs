@@ -237,7 +237,9 @@ impl<'a> Deadlines<'a> {
             |rules: &Rules| quiet <= nanos(rules.timing.heartbeat).saturating_add(self.slack);
         let holds = |ok: &dyn Fn(&Rules) -> bool| self.rules.some(server, up, up, ok);
         let mut wrong = Vec::new();
-        if is_root && !holds(&often) {
+        // The first digest comes with the link, or as soon as what is before it is written.
+        let is_first = end.compared.id == end.up.id;
+        if is_root && !is_first && !holds(&often) {
             wrong.push((
                 format!(
                     "{server} compares digests with {peer} after {}",
@@ -345,15 +347,16 @@ impl<'a> Deadlines<'a> {
             return;
         }
         self.is_redialled(server, peer, event);
-        let wanted = self.wanted.entry((server, peer)).or_default();
-        let is_wanted = *wanted > 0;
-        *wanted = wanted.saturating_sub(1);
         let Some(dial) = self.dials.get_mut(&(server, peer)) else {
             return;
         };
+        // An attempt without a pause before it, in the older version, uses up no request.
         let Some(over) = dial.over.take() else {
             return;
         };
+        let wanted = self.wanted.entry((server, peer)).or_default();
+        let is_wanted = *wanted > 0;
+        *wanted = wanted.saturating_sub(1);
         let (pause, tried) = (event.at - over.at, dial.tried);
         dial.tried = tried.saturating_add(1);
         let long = |rules: &Rules| {
