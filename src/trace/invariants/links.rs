@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ways::{Ways, pair};
 use super::{Finding, Patience, Run};
-use crate::journal::{Actor, CloseReason, ConnId, Event, EventId, EventKind};
+use crate::journal::{Actor, CloseReason, ConnId, Event, EventId, EventKind, PeerRole};
 use crate::units::format_duration;
 
 /// Every link that goes down must have been cut, reset or superseded, have lost its other end, or
@@ -22,6 +22,7 @@ pub(super) fn links_fail_for_a_reason(run: &Run<'_>) -> Vec<Finding> {
         died: BTreeMap::new(),
         told_to_stop: BTreeSet::new(),
         reset: BTreeMap::new(),
+        full: BTreeMap::new(),
         parted: BTreeMap::new(),
         found: Vec::new(),
     };
@@ -67,6 +68,8 @@ struct Links<'a> {
     told_to_stop: BTreeSet<&'a str>,
     /// When all connections between two servers were last reset.
     reset: BTreeMap<(&'a str, &'a str), EventId>,
+    /// When each server last left a connection of a server waiting for room.
+    full: BTreeMap<&'a str, EventId>,
     /// When one of two servers last removed the other from its neighbours.
     parted: BTreeMap<(&'a str, &'a str), EventId>,
     found: Vec<Finding>,
@@ -120,6 +123,11 @@ impl<'a> Links<'a> {
             }
             (Actor::Server(server), EventKind::Started { .. }) => {
                 self.told_to_stop.remove(&**server);
+            }
+            (Actor::Server(server), EventKind::NotAccepted { with, why, .. })
+                if *with != PeerRole::Client && *why == CloseReason::Full =>
+            {
+                self.full.insert(server, event.id);
             }
             (Actor::Server(server), EventKind::Unlinked { peer }) => {
                 self.parted.insert(pair(server, peer), event.id);
@@ -252,7 +260,9 @@ impl<'a> Links<'a> {
         // reason is checked here.
         let both = pair(server, peer);
         let is_reset = (self.reset.get(&both)).is_some_and(|reset| *reset > opened.id);
-        is_reset || self.is_late(server, peer, opened.at, down.at)
+        // Where a server has no room, a greeting waits until there is some.
+        let is_full = (self.full.get(server)).is_some_and(|full| *full > opened.id);
+        is_reset || is_full || self.is_late(server, peer, opened.at, down.at)
     }
 
     /// Whether the answer to a greeting can arrive after the deadline.
