@@ -215,6 +215,15 @@ fn an_update_comes_after_one_event_and_before_another() {
                 "at 4.12s (Juzang)",
             ]],
         ),
+        // `within` counts from the sending here, and what `before` has ended may be long after the run.
+        (
+            "update = \"kiwi#1\"\nreaches = \"all\"\nwithin = \"100ms\"\nbefore = \"CRASHES\"",
+            &[],
+        ),
+        (
+            "log = \"link to Juzang is down*\"\nafter = \"CRASHES\"\nwithin = \"1m\"\nbefore = \"STARTS AGAIN*\"\ntimes = 3",
+            &[],
+        ),
         (
             "update = \"kiwi#1\"\nsends = \"at most 8\"\nduplicates = \"1..5\"\nuseful = \"at least 4\"",
             &[],

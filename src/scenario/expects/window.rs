@@ -162,7 +162,9 @@ impl Window {
         let mut last = within
             .unwrap_or(u64::MAX)
             .min(self.until.map_or(lasted, nanos));
-        let is_cut = within.is_some_and(|within| within > lasted && self.until.is_none());
+        // An event that came ends it for certain.
+        let is_open = self.until.is_none() && self.before.is_none();
+        let is_cut = within.is_some_and(|within| within > lasted && is_open);
         let mut end = events.partition_point(|event| event.at <= last);
         if let Some(before) = &self.before {
             let found = find(begin, before)?;
@@ -319,6 +321,20 @@ fn each_moment(
 impl Reading<'_, '_, '_> {
     /// The window that the fields of an expectation give.
     pub(super) fn window(&mut self) -> Window {
+        let within = self.get::<Located<DurationText>>(WITHIN.name);
+        let begins = self.has(FROM.name) || self.has(AFTER.name);
+        if let Some(within) = within.filter(|_| !begins) {
+            let message = "`within` needs `after` or `from`: the beginning from which it counts";
+            self.cx.error(within.span(), message);
+        }
+        Window {
+            within: within.map(|within| within.0),
+            ..self.bounds()
+        }
+    }
+
+    /// The same without `within`.
+    pub(super) fn bounds(&mut self) -> Window {
         let from = self.moment(FROM.name).unwrap_or_default();
         let until = self.moment(UNTIL.name);
         let written = self.get::<Located<DurationText>>(UNTIL.name);
@@ -327,20 +343,13 @@ impl Reading<'_, '_, '_> {
             let message = format!("`until` is {until}, before `from`, {from}");
             self.cx.error(written.span(), message);
         }
-        let window = Window {
+        Window {
             from,
             after: self.event(AFTER.name),
             until,
             before: self.event(BEFORE.name),
-            within: (self.get::<Located<DurationText>>(WITHIN.name)).map(|within| within.0),
-        };
-        let within = self.get::<Located<DurationText>>(WITHIN.name);
-        let begins = self.has(FROM.name) || self.has(AFTER.name);
-        if let Some(within) = within.filter(|_| !begins) {
-            let message = "`within` needs `after` or `from`: the beginning from which it counts";
-            self.cx.error(within.span(), message);
+            within: None,
         }
-        window
     }
 
     /// The moments at which a state is looked at. `needs` names the fields that say how it is, of which one is given if

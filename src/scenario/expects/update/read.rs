@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::Expected;
 use super::super::read::Reading;
-use super::super::window::{AFTER, BEFORE, FROM, UNTIL, Window};
+use super::super::window::{AFTER, FROM, Window};
 use super::{Check, DECLARATIONS, UpdateExpectation};
 use crate::diag::{Problem, Severity, Span, did_you_mean};
 use crate::document::{Entries, Located, OneOrMany};
@@ -41,16 +41,12 @@ impl Draft {
 
 pub(super) fn read(reading: &mut Reading<'_, '_, '_>) -> Option<Expected> {
     let update = reading.update_ref(reading.get("update")?);
-    // Without a beginning, `within` counts from the sending.
+    // Without a beginning, `within` counts from the sending and belongs to the checks.
     let begins = reading.has(FROM.name) || reading.has(AFTER.name);
-    let window = if begins || reading.has(UNTIL.name) || reading.has(BEFORE.name) {
-        let window = reading.window();
-        Window {
-            within: window.within.filter(|_| begins),
-            ..window
-        }
+    let window = if begins {
+        reading.window()
     } else {
-        Window::default()
+        reading.bounds()
     };
     let checks = reading.checks(&window);
     let update = update?;
