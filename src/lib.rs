@@ -85,4 +85,4 @@ pub use self::lab::{blame, explore, model, shrink, survey, sweep};
 use self::server::sync;
 #[doc(hidden)]
 pub use self::server::{admin, certs, log, settings};
-pub use self::server::{net, places};
+pub use self::server::{disk, net, places};

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod certs;
+pub mod disk;
 pub mod log;
 pub mod net;
 pub mod places;

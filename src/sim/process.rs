@@ -338,6 +338,7 @@ impl ServerProgram {
             places,
             journal: self.recorder.journal(Actor::Server(name.clone())),
             stop: stopping,
+            data: None,
             reloads: self.reloads.then_some(reloads),
         };
         let told = async {

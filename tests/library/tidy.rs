@@ -21,11 +21,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("net", &["herd", "protocol"]),
     ("certs", &["net", "protocol"]),
     ("sync", &[]),
+    ("disk", &["journal", "node", "protocol"]),
     ("places", &["herd", "net", "node", "protocol", "sync"]),
     (
         "server",
         &[
-            "herd", "journal", "net", "node", "places", "protocol", "sync", "timing",
+            "disk", "herd", "journal", "net", "node", "places", "protocol", "sync", "timing",
         ],
     ),
     ("log", &["herd", "journal", "net", "sync"]),

@@ -7,6 +7,7 @@ use futures_lite::future::or;
 use tokio::sync::watch;
 
 use super::{Config, Handle, Limits, Listeners, Timing, Told, begin_told};
+use crate::disk::Data;
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::{Journal, NullJournal};
 use crate::net::Net;
@@ -28,6 +29,8 @@ pub struct Start {
     pub journal: Arc<dyn Journal>,
     /// Stops the server when it becomes `true`.
     pub stop: watch::Receiver<bool>,
+    /// Where its records are on disk; `None` if they are in memory only.
+    pub data: Option<Data>,
     /// What its files say while it runs; `None` if they never change.
     pub reloads: Option<watch::Receiver<Reload>>,
 }
@@ -56,6 +59,7 @@ impl Start {
             places: Arc::new(FixedPlaces::default()),
             journal: Arc::new(NullJournal),
             stop,
+            data: None,
             reloads: None,
         }
     }
