@@ -178,6 +178,7 @@ impl Plan<'_> {
             config,
             Arc::new(timed),
             Arc::new(journal),
+            None,
             self.told.stop,
         );
         notify::keep_alive(&self.manager, handle.clone())

@@ -414,11 +414,9 @@ pub(super) fn at_the_end(trace: &Trace) -> IndexMap<String, Option<Records>> {
     let state = State::at(&trace.events, u64::MAX);
     let held = |name: &str| {
         let server = state.server(name)?;
-        let records = server.held.values().filter_map(|event| match &event.what {
-            EventKind::Accepted { record, .. } => {
-                Some((record.client.to_string(), escape(&record.text())))
-            }
-            _ => None,
+        let records = server.held.values().filter_map(|event| {
+            let record = event.what.held()?;
+            Some((record.client.to_string(), escape(&record.text())))
         });
         Some(records.collect())
     };

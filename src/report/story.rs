@@ -159,7 +159,8 @@ impl<'a> StoryFilter<'a> {
             EventKind::Started { .. }
             | EventKind::LinkUp { .. }
             | EventKind::Opened { .. }
-            | EventKind::Closed { .. } => false,
+            | EventKind::Closed { .. }
+            | EventKind::Saved { .. } => false,
             EventKind::LineOut { line, .. } => by_client || is_update(&line.0),
             EventKind::LineIn { .. } | EventKind::ConnectFailed { .. } => by_client,
             EventKind::Synchronised { .. } | EventKind::LinkDown { .. } => event.at >= self.begins,
@@ -171,6 +172,13 @@ impl<'a> StoryFilter<'a> {
             | EventKind::NotAccepted { .. }
             | EventKind::HeldBack { .. }
             | EventKind::Expired { .. }
+            | EventKind::Restored { .. }
+            | EventKind::Loaded { .. }
+            | EventKind::Damaged { .. }
+            | EventKind::Compacted { .. }
+            | EventKind::NotCompacted { .. }
+            | EventKind::SaveFailed { .. }
+            | EventKind::SavesAgain
             | EventKind::Forgotten { .. }
             | EventKind::Refused { .. }
             | EventKind::Accepted { .. }
@@ -216,9 +224,12 @@ impl<'a> StoryFilter<'a> {
         };
         match (&event.who, &event.what) {
             (Actor::Client(name), _) => has(name.as_bytes()),
-            (_, EventKind::Accepted { record, .. } | EventKind::Ignored { record, .. }) => {
-                has(&record.client.0)
-            }
+            (
+                _,
+                EventKind::Accepted { record, .. }
+                | EventKind::Ignored { record, .. }
+                | EventKind::Restored { record, .. },
+            ) => has(&record.client.0),
             (_, EventKind::LookUp { client }) => has(&client.0),
             (_, EventKind::Refused { .. }) => {
                 let line = event.cause.and_then(|id| self.trace.event(id));

@@ -87,12 +87,17 @@ impl<'a> State<'a> {
             EventKind::Crashed | EventKind::PoweredOff | EventKind::Stopped => {
                 self.servers.remove(&**name);
             }
-            EventKind::Accepted { record, .. } => {
+            EventKind::Accepted { .. } | EventKind::Restored { .. }
+                if let Some(record) = event.what.held() =>
+            {
                 if let Some(server) = self.servers.get_mut(&**name) {
                     server.held.insert(&record.client.0, event);
                 }
             }
-            EventKind::Expired { record } | EventKind::Forgotten { record, .. } => {
+            // Of these a tombstone is on the disk.
+            EventKind::Restored { record, .. }
+            | EventKind::Expired { record }
+            | EventKind::Forgotten { record, .. } => {
                 if let Some(server) = self.servers.get_mut(&**name) {
                     server.held.remove(&*record.client.0);
                 }

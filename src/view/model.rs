@@ -354,6 +354,7 @@ impl<'a> Columns<'a> {
         match &event.what {
             EventKind::Accepted { record, .. }
             | EventKind::Ignored { record, .. }
+            | EventKind::Restored { record, .. }
             | EventKind::Expired { record } => signed(Some(self.record(record))),
             EventKind::LinkUp { peer, .. }
             | EventKind::LinkDown { peer, .. }

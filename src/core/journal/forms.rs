@@ -125,7 +125,7 @@ sampled! {
     Ignored: every! { Ignored: Known; Older; Tied; Expired; };
     Refusal: every! { Refusal:
         Empty; UnknownCommand; FieldCount; BadLocation; BadTime; BadRadius; BadBound; UnknownClient;
-        TooLong; Full; FutureTime;
+        TooLong; Full; FutureTime; NotSaved;
     };
     PeerError: every! { PeerError: UnknownVerb; Malformed; Unexpected; TooLong; TooManyQuestions; };
     CloseReason: every! { CloseReason:
@@ -190,6 +190,14 @@ fn samples() -> Vec<EventKind<'static>> {
         Ignored { record, why, from };
         Forgotten { record, from };
         Expired { record };
+        Restored { record, hops, generation };
+        Loaded { records: u64s, bytes, damaged: [0, 1, u64::from(NUMBER_SAMPLE)] };
+        Damaged { place: any_text() };
+        Saved { records: u64s, bytes };
+        Compacted { records: u64s, bytes };
+        NotCompacted { why: any_text() };
+        SaveFailed { why: any_text(), unsaved: u64s };
+        SavesAgain;
         LookUp { client };
         Linked { peer };
         Unlinked { peer };

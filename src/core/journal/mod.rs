@@ -70,6 +70,8 @@ pub enum Answered {
     AtOnce,
     /// The answer of Places.
     LookedUp,
+    /// The server's disk.
+    Saved,
 }
 
 /// A journal that drops every event, for tests and for a Node without an observer.
@@ -229,6 +231,59 @@ pub enum EventKind<'a> {
         #[serde(flatten)]
         record: RecordText<'a>,
     },
+    /// A record that was on the disk when the server started is stored again.
+    Restored {
+        /// The record, or a tombstone.
+        #[serde(flatten)]
+        record: RecordText<'a>,
+        /// How many links the record crossed before it came here.
+        hops: u32,
+        /// How often an operator had the client forgotten before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        generation: u32,
+    },
+    /// What was on the disk when the server started is read.
+    Loaded {
+        /// The number of records, one for each client.
+        records: u64,
+        /// The number of bytes that were read.
+        bytes: u64,
+        /// The number of damaged places.
+        damaged: u64,
+    },
+    /// A file on the disk is damaged. What is damaged of it was left out.
+    Damaged {
+        /// The file, the place in it, and what is wrong.
+        place: Cow<'a, str>,
+    },
+    /// Records are on the disk: they survive a failure of power.
+    Saved {
+        /// The number of records.
+        records: u64,
+        /// The number of bytes that they take.
+        bytes: u64,
+    },
+    /// A snapshot is on the disk, and what it replaces is removed.
+    Compacted {
+        /// The number of its records.
+        records: u64,
+        /// The number of bytes on the disk from now on, about.
+        bytes: u64,
+    },
+    /// A snapshot could not be written. What it was to replace stays.
+    NotCompacted {
+        /// What the disk says.
+        why: Cow<'a, str>,
+    },
+    /// The disk takes no records.
+    SaveFailed {
+        /// What the disk says.
+        why: Cow<'a, str>,
+        /// The number of clients whose latest record is not on the disk.
+        unsaved: u64,
+    },
+    /// The disk takes records again, and everything is written anew.
+    SavesAgain,
     /// A client's query goes to Places.
     LookUp {
         /// The client around which to search.
@@ -432,6 +487,23 @@ impl<'a> EventKind<'a> {
         let record = tombstone.into();
         Self::Forgotten { record, from }
     }
+
+    /// The record that a server holds by this event, if it comes to hold one: no tombstone.
+    pub fn held(&self) -> Option<&RecordText<'a>> {
+        match self {
+            Self::Accepted { record, .. } => Some(record),
+            Self::Restored { record, .. } if !record.is_tombstone() => Some(record),
+            _ => None,
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The participant that an event is about.

@@ -45,6 +45,35 @@ impl EventKind<'_> {
             Self::Expired { record } => EventKind::Expired {
                 record: record.into_owned(),
             },
+            Self::Restored {
+                record,
+                hops,
+                generation,
+            } => EventKind::Restored {
+                record: record.into_owned(),
+                hops,
+                generation,
+            },
+            Self::Loaded {
+                records,
+                bytes,
+                damaged,
+            } => EventKind::Loaded {
+                records,
+                bytes,
+                damaged,
+            },
+            Self::Damaged { place } => EventKind::Damaged {
+                place: owned(place),
+            },
+            Self::Saved { records, bytes } => EventKind::Saved { records, bytes },
+            Self::Compacted { records, bytes } => EventKind::Compacted { records, bytes },
+            Self::NotCompacted { why } => EventKind::NotCompacted { why: owned(why) },
+            Self::SaveFailed { why, unsaved } => EventKind::SaveFailed {
+                why: owned(why),
+                unsaved,
+            },
+            Self::SavesAgain => EventKind::SavesAgain,
             Self::LookUp { client } => EventKind::LookUp {
                 client: client.into_owned(),
             },

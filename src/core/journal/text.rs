@@ -92,6 +92,11 @@ impl RecordText<'_> {
         fields.map(|field| field.0.as_ref()).join(&b' ')
     }
 
+    /// Whether it stands for a client that was forgotten.
+    pub fn is_tombstone(&self) -> bool {
+        *self.location.0 == *b"-"
+    }
+
     /// The same record, owning its bytes.
     pub fn into_owned(self) -> RecordText<'static> {
         RecordText {

@@ -65,6 +65,29 @@ impl EventKind<'_> {
                 format!("forgets {client}: {from} relays an operator's request at {origin}")
             }
             Self::Expired { record } => format!("forgets {}: its time is over", update(record)),
+            Self::Restored { record, .. } => format!("has {} from its disk", update(record)),
+            Self::Loaded {
+                records,
+                bytes,
+                damaged,
+            } => loaded(*records, *bytes, *damaged),
+            Self::Damaged { place } => format!("finds damage: {place}"),
+            Self::Saved { records, bytes } => {
+                let plural = if *records == 1 { "" } else { "s" };
+                format!("has {records} record{plural} more on its disk ({bytes} bytes)")
+            }
+            Self::Compacted { records, bytes } => {
+                let plural = if *records == 1 { "" } else { "s" };
+                format!(
+                    "has a snapshot of {records} record{plural} on its disk ({bytes} bytes in all)"
+                )
+            }
+            Self::NotCompacted { why } => format!("can't write a snapshot: {why}"),
+            Self::SaveFailed { why, unsaved } => {
+                let plural = if *unsaved == 1 { "" } else { "s" };
+                format!("can't write to its disk: {why}; {unsaved} record{plural} wait")
+            }
+            Self::SavesAgain => "writes to its disk again, everything anew".to_owned(),
             Self::LookUp { client } => format!("asks Places what is near {client}"),
             Self::Linked { peer } => format!("has a link with {peer} from now on"),
             Self::Unlinked { peer } => format!("has no link with {peer} any more"),
@@ -124,6 +147,17 @@ impl EventKind<'_> {
             Self::Noted { text } => format!("note: {text}"),
             Self::Affected { count, of, .. } => affected(*count, of),
         }
+    }
+}
+
+/// What was read from the disk.
+fn loaded(records: u64, bytes: u64, damaged: u64) -> String {
+    let plural = if records == 1 { "" } else { "s" };
+    let found = format!("reads {records} record{plural} from its disk ({bytes} bytes)");
+    match damaged {
+        0 => found,
+        1 => format!("{found}, with 1 damaged place"),
+        _ => format!("{found}, with {damaged} damaged places"),
     }
 }
 

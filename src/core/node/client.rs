@@ -28,6 +28,28 @@ pub struct LookUp {
     pub asked_by: EventId,
 }
 
+/// An answer that waits until a record is on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToBeSaved {
+    /// The answer, with its terminator.
+    pub answer: Vec<u8>,
+    /// The answer if the disk fails, with its terminator.
+    pub refusal: Vec<u8>,
+    /// Up to where everything must be saved before, as [`Node::take_unsaved`] counts.
+    pub saved: u64,
+    /// The event of the client's line.
+    pub heard: EventId,
+}
+
+/// What an answer waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The answer of Places.
+    LookUp(LookUp),
+    /// The disk.
+    Disk(ToBeSaved),
+}
+
 /// The largest bound of a WHATSAT.
 const MOST_PLACES: u8 = 20;
 
@@ -44,14 +66,15 @@ impl Node {
     /// Handles one line of a client, without its terminator, and appends the whole answer to `out`.
     ///
     /// A WHATSAT about a known client appends nothing: its answer waits for the look-up that is
-    /// returned.
+    /// returned. Neither does an IAMAT where answers wait for the disk
+    /// ([`save_changes`](Self::save_changes)).
     pub fn client_line(
         &mut self,
         line: &[u8],
         at: ClientLineAt<'_>,
         journal: &dyn Journal,
         out: &mut Vec<u8>,
-    ) -> Option<LookUp> {
+    ) -> Option<Waits> {
         let heard = journal.record(
             None,
             EventKind::LineIn {
@@ -73,6 +96,10 @@ impl Node {
                 Self::refuse(line, Refusal::FutureTime, at.conn, heard, journal, out);
                 None
             }
+            Ok(ClientLine::Iamat { .. }) if self.cannot_save() => {
+                Self::refuse(line, Refusal::NotSaved, at.conn, heard, journal, out);
+                None
+            }
             Ok(ClientLine::Iamat { id, location, time }) => {
                 let clock = self.misread((at.clock)());
                 let record = Record::new(&self.config.name, clock, id, location, time);
@@ -87,6 +114,16 @@ impl Node {
                 } else {
                     self.merge(record, 0, None, heard, journal);
                 }
+                if let Some(saved) = self.to_be_saved() {
+                    let mut refusal = Vec::with_capacity(line.len() + 3);
+                    write_refusal(&mut refusal, line);
+                    return Some(Waits::Disk(ToBeSaved {
+                        answer: out.split_off(from),
+                        refusal,
+                        saved,
+                        heard,
+                    }));
+                }
                 Self::tell_line_out(at.conn, &out[from..], heard, journal);
                 if self.mistakes.makes(Mistake::AnswersTwice) {
                     let again = out.len();
@@ -100,7 +137,7 @@ impl Node {
                 if look_up.is_none() {
                     Self::refuse(line, Refusal::UnknownClient, at.conn, heard, journal, out);
                 }
-                look_up
+                look_up.map(Waits::LookUp)
             }
             Err(_) if self.mistakes.makes(Mistake::RefusesInSilence) => None,
             Err(refusal) => {

@@ -110,6 +110,9 @@ impl Node {
             for link in self.links.iter_mut().flatten() {
                 link.dirty.unmark(client);
             }
+            if let Some(unsaved) = &mut self.unsaved {
+                unsaved.unmark(client);
+            }
             if let Some(record) = self.store.remove(client) {
                 let record = (&record).into();
                 journal.record(None, EventKind::Expired { record });

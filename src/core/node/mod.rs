@@ -22,6 +22,7 @@ mod store;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod unsaved;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,7 +37,7 @@ use link::Link;
 use mistakes::{Made, Mistake, Mistakes, Rare};
 use store::{ClientIndex, Store};
 
-pub use client::{ClientLineAt, LookUp};
+pub use client::{ClientLineAt, LookUp, ToBeSaved, Waits};
 pub use forget::{ForgetError, Forgotten};
 pub use greeting::{Greeted, Greeting, Namesakes, Refused};
 pub use keep::Keep;
@@ -136,6 +137,8 @@ pub struct Node {
     /// ended.
     runs: Vec<parting::Runs>,
     parted: Vec<parting::Parted>,
+    /// What its disk is behind, if it has one.
+    unsaved: Option<unsaved::Unsaved>,
     /// The number of updates accepted since the start.
     accepted: u64,
     /// Whether updates from one neighbour are forwarded to the others.
@@ -163,6 +166,7 @@ impl Node {
             kept: keep::Retention::default(),
             ready: BTreeSet::new(),
             filling: None,
+            unsaved: None,
             runs: runs.collect(),
             parted: parted.collect(),
             accepted: 0,
@@ -283,12 +287,27 @@ impl Node {
         accepted: EventId,
         from: Option<(NeighbourId, Pace)>,
     ) -> ClientIndex {
+        let client = self.put(known, record, hops, accepted);
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.mark(client);
+        }
+        self.accepted += 1;
+        self.mark(client, from);
+        client
+    }
+
+    /// Stores a record that is newer than that of `known`.
+    fn put(
+        &mut self,
+        known: Option<ClientIndex>,
+        record: Record,
+        hops: u32,
+        accepted: EventId,
+    ) -> ClientIndex {
         self.kept
             .replace(known.map(|client| &self.store.entry(client).record), known);
         let client = self.store.put(known, record, hops, accepted);
         self.kept.add(&self.store.entry(client).record, client);
-        self.accepted += 1;
-        self.mark(client, from);
         client
     }
 

@@ -88,6 +88,12 @@ impl Store {
         self.entries.iter().flatten()
     }
 
+    /// The entries from this position on.
+    pub(crate) fn entries_from(&self, from: usize) -> impl Iterator<Item = Option<&Entry>> {
+        let rest = self.entries.get(from..).unwrap_or_default();
+        rest.iter().map(Option::as_ref)
+    }
+
     /// Heap bytes of the store: capacities, and the texts of its records.
     pub(super) fn heap(&self) -> usize {
         let entries = self.entries.capacity() * size_of::<Option<Entry>>();

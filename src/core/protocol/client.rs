@@ -81,6 +81,8 @@ pub enum Refusal {
     /// The time is further ahead of the server's clock than the limit. It would win over all later
     /// updates of the client.
     FutureTime,
+    /// The server answers an update when it is on its disk, and its disk takes nothing.
+    NotSaved,
 }
 
 impl fmt::Display for Refusal {
@@ -97,6 +99,7 @@ impl fmt::Display for Refusal {
             Self::TooLong => "line too long",
             Self::Full => "no room for another client",
             Self::FutureTime => "time too far ahead of the server's clock",
+            Self::NotSaved => "the disk takes no records",
         })
     }
 }

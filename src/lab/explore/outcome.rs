@@ -104,6 +104,9 @@ fn histories(trace: &Trace) -> String {
             EventKind::Accepted { record, hops, .. } => {
                 format!("takes {} {hops}", rank(&record.text()))
             }
+            EventKind::Restored { record, hops, .. } => {
+                format!("has {} {hops}", rank(&record.text()))
+            }
             EventKind::Started { .. } => "starts".to_owned(),
             EventKind::Crashed => "crashes".to_owned(),
             _ => continue,

@@ -292,8 +292,8 @@ impl<'a> Watcher<'a> {
 }
 
 fn record(event: &Event) -> Option<Record> {
-    match &event.what {
-        EventKind::Accepted { record, .. } => Record::parse(&record.text()),
-        _ => None,
-    }
+    event
+        .what
+        .held()
+        .and_then(|record| Record::parse(&record.text()))
 }

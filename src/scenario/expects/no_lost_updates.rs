@@ -10,7 +10,7 @@ use super::{Expectation, Expected, Fields, Observed, first_and_more};
 use crate::diag::{Problem, did_you_mean};
 use crate::document::{Located, OneOrMany};
 use crate::herd::Name;
-use crate::journal::{Event, EventId, EventKind};
+use crate::journal::{Event, EventId};
 use crate::protocol::escape;
 use crate::protocol::record::Record;
 use crate::scenario::{Action, ClientStep, Drawn, Step, clients_of};
@@ -244,8 +244,5 @@ fn newest(
 }
 
 fn record_of(event: &Event) -> Option<Record> {
-    match &event.what {
-        EventKind::Accepted { record, .. } => Record::parse(&record.text()),
-        _ => None,
-    }
+    event.what.held().and_then(|record| Record::parse(&record.text()))
 }

@@ -283,11 +283,8 @@ fn held_name(run: &Observed<'_>, held: &Event) -> String {
     }
 }
 
-fn record(accepted: &Event) -> Option<&RecordText<'static>> {
-    match &accepted.what {
-        EventKind::Accepted { record, .. } => Some(record),
-        _ => None,
-    }
+fn record(held: &Event) -> Option<&RecordText<'static>> {
+    held.what.held()
 }
 
 fn look_ups(run: &Observed<'_>, name: &str, window: &Window, expected: CountRange) -> Judgement {

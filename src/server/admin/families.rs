@@ -87,7 +87,7 @@ pub static FAMILIES: &[Family] = &[
     family(
         "histogram",
         "herd_client_latency_seconds",
-        "The time from the arrival of a client's line until its answer was written: `at_once`, or `looked_up` with a look-up at Places; lines behind one that is looked up are not counted",
+        "The time from the arrival of a client's line until its answer was written: `at_once`, `looked_up` with a look-up at Places, or `saved` when the record was on the disk; lines behind one that is looked up are not counted",
     ),
     family(
         "counter",

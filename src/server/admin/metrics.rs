@@ -109,6 +109,9 @@ pub struct Metrics {
     /// The time from a line's arrival to its answer, in nanoseconds, for answers that needed
     /// Places.
     pub(super) looked_up: Histogram<16>,
+    /// The time from a line's arrival to its answer, in nanoseconds, for answers that waited for
+    /// the disk.
+    pub(super) saved: Histogram<16>,
     /// The time of a look-up, in nanoseconds.
     pub(super) places: Histogram<16>,
     pub(super) delay: Histogram<16>,
@@ -147,6 +150,7 @@ impl Metrics {
             updates: std::array::from_fn(|_| Count::default()),
             at_once: Histogram::new(LATENCIES),
             looked_up: Histogram::new(LATENCIES),
+            saved: Histogram::new(LATENCIES),
             places: Histogram::new(LATENCIES),
             delay: Histogram::new(micros([
                 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
@@ -452,6 +456,7 @@ impl<N: Net, J: Journal> Journal for Watched<N, J> {
         let histogram = match how {
             Answered::AtOnce => &self.metrics.at_once,
             Answered::LookedUp => &self.metrics.looked_up,
+            Answered::Saved => &self.metrics.saved,
         };
         histogram.observe_many(nanos(took), answers);
     }

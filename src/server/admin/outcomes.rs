@@ -4,7 +4,7 @@ use crate::journal::{CloseReason, Ignored};
 use crate::protocol::client::Refusal;
 
 /// The kinds of clients' lines, each with a possible outcome. A count's index is the position here.
-pub(super) const LINES: [(&str, &str); 16] = [
+pub(super) const LINES: [(&str, &str); 17] = [
     ("iamat", "accepted"),
     ("iamat", "known"),
     ("iamat", "older"),
@@ -21,6 +21,7 @@ pub(super) const LINES: [(&str, &str); 16] = [
     ("other", "too_long"),
     ("iamat", "full"),
     ("iamat", "future_time"),
+    ("iamat", "not_saved"),
 ];
 
 pub(super) const LOOKED_UP: usize = 4;
@@ -38,6 +39,7 @@ pub(super) const fn refused(why: Refusal) -> usize {
         Refusal::TooLong => 13,
         Refusal::Full => FULL,
         Refusal::FutureTime => FUTURE_TIME,
+        Refusal::NotSaved => 16,
     }
 }
 

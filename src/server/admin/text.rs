@@ -152,7 +152,8 @@ fn records(text: &mut Text, metrics: &Metrics) {
     }
     text.family("herd_client_latency_seconds")
         .histogram(&[("answer", "at_once")], &metrics.at_once, seconds)
-        .histogram(&[("answer", "looked_up")], &metrics.looked_up, seconds);
+        .histogram(&[("answer", "looked_up")], &metrics.looked_up, seconds)
+        .histogram(&[("answer", "saved")], &metrics.saved, seconds);
     let mut updates = text.family("herd_updates_total");
     for (outcome, count) in OUTCOMES.iter().zip(&metrics.updates) {
         updates.put(&[("outcome", outcome)], count.get());

@@ -5,12 +5,23 @@
 //! are read, or in which a disk wrote them, does not matter: the newest record of a client wins, as
 //! between servers. All of this works on a [`Disk`]: a folder of this machine, or a simulated one.
 
+mod files;
+mod format;
+mod load;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::node::mistakes::Made;
+
+pub(crate) use files::Files;
+pub use format::Owner;
+pub(crate) use format::write_record;
+pub use load::{Damage, LoadError, Loaded, Wrong};
 
 /// An operation on a disk, under way. If it is dropped, it may or may not take place.
 pub type Done<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
@@ -91,5 +102,42 @@ impl Data {
             snapshot_after: 16 << 20,
             strict: false,
         }
+    }
+}
+
+/// A server's records as they were on its disk, and the way to write more.
+#[derive(Debug)]
+pub struct Stored {
+    pub(crate) loaded: Loaded,
+    pub(crate) files: Files,
+    pub(crate) durability: Durability,
+    pub(crate) sync_every: Duration,
+}
+
+impl Data {
+    /// Reads what is on the disk of `server` of `herd`. Nothing is changed there.
+    ///
+    /// # Errors
+    ///
+    /// If the folder can't be read, or its files are another server's or of an unknown version; and
+    /// if anything is damaged, where it is strict.
+    pub(crate) async fn open(
+        self,
+        (herd, server): (&str, &str),
+        mistake: Made,
+    ) -> Result<Stored, LoadError> {
+        let owner = Owner {
+            herd: herd.to_owned(),
+            server: server.to_owned(),
+        };
+        let loaded = load::load(&self, &owner, &mistake).await?;
+        let (durability, sync_every) = (self.durability, self.sync_every);
+        let files = Files::new(self, owner, mistake, &loaded);
+        Ok(Stored {
+            loaded,
+            files,
+            durability,
+            sync_every,
+        })
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::handle::Tuning;
 use super::lines::{Lines, Next};
-use super::look_ups::{Answer, LookUps};
+use super::look_ups::{Answer, LookUps, WaitsFor};
 use super::rate::{LOOK_UPS, Pace, TooFast};
 use super::turn::Turn;
 use super::until::Until;
@@ -21,7 +21,8 @@ use super::{CHUNK, Limits, Shared, unless, unproved};
 use crate::journal::{Answered, CloseReason, ConnId, End, EventKind, Journal, PeerRole};
 use crate::net::{Connection, Net, Proved, site};
 use crate::node::mistakes::Mistake;
-use crate::node::{ClientLineAt, LookUp};
+use crate::node::{ClientLineAt, LookUp, ToBeSaved, Waits};
+use crate::protocol::client::Refusal;
 
 pub(super) async fn serve_client<N: Net>(
     shared: Arc<Shared<N>>,
@@ -81,6 +82,9 @@ struct Waiting {
     at_once: u64,
     /// The arrival of the line whose looked-up answer is in the write buffer.
     looked_up: Option<Instant>,
+    /// The number of answers in the write buffer that waited for the disk, and the arrival of the
+    /// first of their lines.
+    saved: Option<(u64, Instant)>,
 }
 
 impl Waiting {
@@ -90,6 +94,7 @@ impl Waiting {
             written: None,
             at_once: 0,
             looked_up: None,
+            saved: None,
         }
     }
 
@@ -103,6 +108,9 @@ impl Waiting {
         }
         if let Some(came) = self.looked_up.take() {
             journal.answered(Answered::LookedUp, 1, now - came);
+        }
+        if let Some((answers, came)) = self.saved.take() {
+            journal.answered(Answered::Saved, answers, now - came);
         }
     }
 }
@@ -162,7 +170,7 @@ async fn converse<N: Net>(
                 }
             }
             Then::Read | Then::Wait => {
-                if talk.lines.has_more() && !talk.look_ups.has_room(most) {
+                if talk.lines.has_more() && talk.look_ups.are_too_many(most) {
                     talk.hold_back(LOOK_UPS);
                 }
                 talk.look_ups.ready(true, most).await;
@@ -272,9 +280,15 @@ impl<'a, N: Net> Talk<'a, N> {
                 Next::Line(line) => {
                     turn.line(line.len());
                     match state.node.client_line(line, at, journal, out) {
-                        Some(look_up) => {
+                        Some(Waits::LookUp(look_up)) => {
                             turn.look_up();
-                            (self.look_ups).begin(self.waiting.came, ask(shared, look_up));
+                            let asked = ask(shared, look_up);
+                            (self.look_ups).begin(self.waiting.came, WaitsFor::Places, asked);
+                        }
+                        Some(Waits::Disk(to_be)) => {
+                            let bytes = WaitsFor::Disk(to_be.answer.len());
+                            let saved = saved(shared, to_be);
+                            (self.look_ups).begin(self.waiting.came, bytes, saved);
                         }
                         None => self.waiting.at_once += u64::from(is_next),
                     }
@@ -290,7 +304,18 @@ impl<'a, N: Net> Talk<'a, N> {
         let (look_ups, out) = (&mut self.look_ups, &mut self.out);
         if !look_ups.is_empty() {
             look_ups.get_on().await;
-            self.waiting.looked_up = look_ups.release(self.conn, &*self.shared.journal, out);
+            // All that waited for the same sync are written at once.
+            while out.len() < CHUNK
+                && let Some((came, waited_for)) =
+                    look_ups.release(self.conn, &*self.shared.journal, out)
+            {
+                if waited_for == WaitsFor::Places {
+                    self.waiting.looked_up = Some(came);
+                    break;
+                }
+                let (answers, _) = self.waiting.saved.get_or_insert((0, came));
+                *answers += 1;
+            }
         }
         if out.is_empty() {
             return Ok(());
@@ -430,5 +455,29 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
             std::mem::forget(counted);
         }
         Answer { cause, text }
+    }
+}
+
+/// The answer to an IAMAT once its record is on the disk; a refusal if the disk fails.
+fn saved<N: Net>(shared: &Shared<N>, to_be: ToBeSaved) -> impl Future<Output = Answer> + Send {
+    async move {
+        let ToBeSaved {
+            answer,
+            refusal,
+            saved,
+            heard,
+        } = to_be;
+        if shared.saving.reached(saved).await {
+            return Answer {
+                cause: heard,
+                text: answer,
+            };
+        }
+        let why = Refusal::NotSaved;
+        let cause = (shared.journal).record(Some(heard), EventKind::Refused { why });
+        Answer {
+            cause,
+            text: refusal,
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The look-ups of one connection. They run concurrently, and their answers keep the order of the
-//! lines.
+//! The answers of one connection that wait, for Places or for the disk. They are completed
+//! concurrently, and keep the order of the lines.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -33,10 +33,31 @@ enum LookUp<'a> {
     Answered(Answer),
 }
 
-/// The look-up of a WHATSAT, and the answers to the lines after it up to the next WHATSAT.
+/// What an answer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitsFor {
+    /// Places.
+    Places,
+    /// The disk, with an answer of about this number of bytes.
+    Disk(usize),
+}
+
+impl WaitsFor {
+    /// The number of bytes that count as waiting before the answer is known.
+    fn reserved(self) -> usize {
+        match self {
+            Self::Places => 0,
+            Self::Disk(bytes) => bytes + size_of::<Slot<'_>>(),
+        }
+    }
+}
+
+/// The look-up of a WHATSAT, or the wait of an IAMAT for the disk, and the answers to the lines
+/// after it up to the next one.
 struct Slot<'a> {
-    /// When the WHATSAT arrived.
+    /// When the line arrived.
     since: Instant,
+    waits_for: WaitsFor,
     look_up: LookUp<'a>,
     /// The answers that are complete and wait for this look-up.
     behind: Vec<u8>,
@@ -70,22 +91,31 @@ impl<'a> LookUps<'a> {
         self.slots.is_empty()
     }
 
+    /// Whether as many look-ups are in flight as may be.
+    pub(super) fn are_too_many(&self, most: usize) -> bool {
+        self.under_way >= most
+    }
+
     /// Whether another line may be handled, with up to `most` look-ups in flight.
     pub(super) fn has_room(&mut self, most: usize) -> bool {
         let behind_last = self.slots.back_mut().map_or(0, Slot::behind);
-        self.under_way < most && self.waiting + behind_last < MOST_WAITING
+        !self.are_too_many(most) && self.waiting + behind_last < MOST_WAITING
     }
 
-    /// Adds the look-up of a WHATSAT that arrived at `since`. It starts when it is next polled.
+    /// Adds the look-up of a WHATSAT, or the wait of an IAMAT, that arrived at `since`. It starts
+    /// when it is next polled.
     pub(super) fn begin(
         &mut self,
         since: Instant,
+        waits_for: WaitsFor,
         look_up: impl Future<Output = Answer> + Send + 'a,
     ) {
         self.waiting += self.slots.back_mut().map_or(0, Slot::behind);
-        self.under_way += 1;
+        self.under_way += usize::from(waits_for == WaitsFor::Places);
+        self.waiting += waits_for.reserved();
         self.slots.push_back(Slot {
             since,
+            waits_for,
             look_up: LookUp::UnderWay(Box::pin(look_up)),
             behind: Vec::new(),
             not_recorded: Mutex::default(),
@@ -106,13 +136,13 @@ impl<'a> LookUps<'a> {
     }
 
     /// Moves the answer of the first look-up, if it is complete, and those behind it to `out`, and
-    /// records them now. Returns when the WHATSAT arrived.
+    /// records them now. Returns when the line arrived, and what its answer waited for.
     pub(super) fn release(
         &mut self,
         conn: ConnId,
         journal: &dyn Journal,
         out: &mut Vec<u8>,
-    ) -> Option<Instant> {
+    ) -> Option<(Instant, WaitsFor)> {
         if !self.is_first_answered() {
             return None;
         }
@@ -128,7 +158,11 @@ impl<'a> LookUps<'a> {
             let line = line.into();
             journal.record(Some(cause), EventKind::LineOut { conn, line });
         };
-        line_out(cause, text.strip_suffix(b"\n\n").unwrap_or(&text));
+        let terminator = match slot.waits_for {
+            WaitsFor::Places => b"\n\n".as_slice(),
+            WaitsFor::Disk(_) => b"\n",
+        };
+        line_out(cause, text.strip_suffix(terminator).unwrap_or(&text));
         let mut rest = slot.behind.as_slice();
         let not_recorded = slot.not_recorded.into_inner();
         for (cause, length) in not_recorded.unwrap_or_else(PoisonError::into_inner) {
@@ -138,7 +172,7 @@ impl<'a> LookUps<'a> {
         }
         out.extend_from_slice(&text);
         out.extend_from_slice(&slot.behind);
-        Some(slot.since)
+        Some((slot.since, slot.waits_for))
     }
 
     /// Polls all look-ups once.
@@ -186,7 +220,8 @@ impl<'a> LookUps<'a> {
             if let LookUp::UnderWay(look_up) = &mut slot.look_up
                 && let Poll::Ready(answer) = look_up.as_mut().poll(context)
             {
-                self.under_way -= 1;
+                self.under_way -= usize::from(slot.waits_for == WaitsFor::Places);
+                self.waiting -= slot.waits_for.reserved();
                 self.waiting += answer.text.len();
                 slot.look_up = LookUp::Answered(answer);
             }
@@ -229,7 +264,7 @@ mod tests {
     use tokio::sync::{Semaphore, oneshot};
     use tokio::time::Instant;
 
-    use super::{Answer, LookUps, MOST_WAITING};
+    use super::{Answer, LookUps, MOST_WAITING, WaitsFor};
     use crate::journal::{ConnId, End, EventId, EventKind, Journal, NullJournal};
 
     const CONN: ConnId = ConnId(1);
@@ -238,7 +273,7 @@ mod tests {
     /// Begins a look-up, whose answer the test sends.
     fn held(look_ups: &mut LookUps<'_>) -> oneshot::Sender<&'static str> {
         let (tell, told) = oneshot::channel::<&'static str>();
-        look_ups.begin(Instant::now(), async {
+        look_ups.begin(Instant::now(), WaitsFor::Places, async {
             let text = told.await.expect("an answer");
             Answer {
                 cause: CAUSE,
@@ -344,7 +379,7 @@ mod tests {
         let turns = Semaphore::new(1);
         let mut look_ups = LookUps::default();
         let taken = turns.acquire().await.expect("it is open");
-        look_ups.begin(Instant::now(), async {
+        look_ups.begin(Instant::now(), WaitsFor::Places, async {
             let _turn = turns.acquire().await.expect("it is open");
             let text = b"{}\n\n".to_vec();
             Answer { cause: CAUSE, text }

@@ -18,6 +18,7 @@ mod peer;
 mod place;
 mod rate;
 mod retention;
+mod saving;
 mod signal;
 mod start;
 #[cfg(all(test, feature = "threads"))]
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use crate::disk::{Durability, Stored};
 use crate::herd::Address;
 use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::tokio::Unresolved;
@@ -57,6 +59,7 @@ use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
 pub use rate::HOLD_BACK;
+use saving::Saving;
 use signal::Signal;
 pub use start::{Reload, Start};
 use turn::Gate;
@@ -72,8 +75,8 @@ const LINGER_BYTES: u64 = 1 << 20;
 /// Why a server ended without being stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A task of the server panicked, which only a bug can cause. Its records are lost, since they
-    /// were in memory only.
+    /// A task of the server panicked, which only a bug can cause. Records that are in memory only
+    /// are lost.
     #[error("a task of the server panicked: {0}")]
     Panicked(#[from] JoinError),
 }
@@ -179,6 +182,8 @@ struct Shared<N: Net> {
     addresses: Addresses,
     /// The number of look-ups under way.
     look_ups: LookUpCount,
+    /// How far its disk is, if it has one.
+    saving: Arc<Saving>,
     /// Stops the server's clients.
     stop: Signal,
     /// Stops the links. It follows after all clients have ended, so that neighbours get the last
@@ -344,23 +349,26 @@ pub async fn serve<N: Net>(
     stop: watch::Receiver<bool>,
 ) -> Result<Stopped, ServeError> {
     let parts = (config, places, journal);
-    let (serving, _) = begin_told(net, listeners, parts, stop, Told::Nothing);
+    let (serving, _) = begin_told(net, listeners, parts, None, stop, Told::Nothing);
     serving.await
 }
 
-/// Like [`serve`], but also returns a [`Handle`] that reads and controls the running server.
+/// Like [`serve`], but also returns a [`Handle`] that reads and controls the running server, and
+/// with what its disk holds.
 pub fn begin<N: Net>(
     net: N,
     listeners: Listeners<N>,
     config: Config,
     places: Arc<dyn Places>,
     journal: Arc<dyn Journal>,
+    stored: Option<Stored>,
     stop: watch::Receiver<bool>,
 ) -> (
     impl Future<Output = Result<Stopped, ServeError>> + Send,
     Handle,
 ) {
-    begin_told(net, listeners, (config, places, journal), stop, Told::All)
+    let parts = (config, places, journal);
+    begin_told(net, listeners, parts, stored, stop, Told::All)
 }
 
 /// Who can change a server while it runs, which costs it some wake-ups.
@@ -378,6 +386,7 @@ fn begin_told<N: Net>(
     net: N,
     listeners: Listeners<N>,
     parts: (Config, Arc<dyn Places>, Arc<dyn Journal>),
+    stored: Option<Stored>,
     stop: watch::Receiver<bool>,
     told: Told,
 ) -> (
@@ -385,7 +394,7 @@ fn begin_told<N: Net>(
     Handle,
 ) {
     let (shared, handle) = share(net, parts, &stop, told);
-    (run(shared, listeners, stop), handle)
+    (run(shared, listeners, stored, stop), handle)
 }
 
 /// The state of a server, and a handle to it.
@@ -397,7 +406,9 @@ fn share<N: Net>(
 ) -> (Arc<Shared<N>>, Handle) {
     let mut node = Node::new(config.node.clone()).making(config.mistake.clone());
     node.keep(config.limits.keep);
-    let state = Arc::new(FairMutex::new(State::new(node, &config.addresses)));
+    let saving = Arc::<Saving>::default();
+    let state = State::new(node, &config.addresses, Arc::clone(&saving));
+    let state = Arc::new(FairMutex::new(state));
     let (tune, tuning) = watch::channel(Tuning {
         timing: config.timing,
         limits: config.limits,
@@ -424,6 +435,7 @@ fn share<N: Net>(
         relinked,
         places,
         journal,
+        saving,
         stop: Signal::default(),
         stop_links: Signal::default(),
     });
@@ -434,10 +446,19 @@ fn share<N: Net>(
 async fn run<N: Net>(
     shared: Arc<Shared<N>>,
     listeners: Listeners<N>,
+    mut stored: Option<Stored>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Stopped, ServeError> {
     let boot = shared.config.node.boot.to_string().into();
     shared.journal.record(None, EventKind::Started { boot });
+    if let Some(stored) = &mut stored {
+        restore(&shared, stored);
+    }
+    let mut saving = JoinSet::new();
+    if let Some(stored) = stored {
+        let save = saving::save(Arc::clone(&shared), stored);
+        saving.spawn(shared.net.task(save));
+    }
     let mut tasks = JoinSet::new();
     let clients = accept::clients(Arc::clone(&shared), listeners.clients);
     let stop_links = shared.stop_links.clone();
@@ -482,13 +503,54 @@ async fn run<N: Net>(
             shared.relinked.notified().await;
             None
         };
-        match or(or(ended, relinked), told.as_mut()).await {
+        // As long as the server runs, only a panic ends that task.
+        let failed = async {
+            match saving.join_next().await {
+                Some(Err(error)) => Some(Some(Err(error))),
+                _ => std::future::pending().await,
+            }
+        };
+        match or(or(ended, relinked), or(failed, told.as_mut())).await {
             None => {}
             Some(Some(task)) => task??,
             Some(None) => break,
         }
     }
+    shared.saving.end();
+    // What is not on the disk by then is in the memory of neighbours, if these confirm it.
+    if let Ok(Some(ended)) = timeout(shared.timing().drain, saving.join_next()).await {
+        ended?;
+    }
     let unconfirmed = shared.state().node.farewell(&*shared.journal);
     shared.journal.record(None, EventKind::Stopped);
     Ok(Stopped { unconfirmed })
+}
+
+/// Stores what was on the disk, and tells what was found there.
+fn restore<N: Net>(shared: &Shared<N>, stored: &mut Stored) {
+    let journal = &*shared.journal;
+    let loaded = &mut stored.loaded;
+    let mut state = shared.state();
+    // So that what has expired meanwhile is not stored.
+    state.node.expire(shared.net.now(), 0, journal);
+    for update in std::mem::take(&mut loaded.updates) {
+        state.node.restore(update, journal);
+    }
+    let records = state.node.records().count() as u64;
+    state
+        .node
+        .save_changes(stored.durability == Durability::Answered);
+    drop(state);
+    journal.record(
+        None,
+        EventKind::Loaded {
+            records,
+            bytes: loaded.bytes,
+            damaged: loaded.damaged as u64,
+        },
+    );
+    for damage in &loaded.damages {
+        let place = damage.to_string().into();
+        journal.record(None, EventKind::Damaged { place });
+    }
 }

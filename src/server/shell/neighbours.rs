@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::saving::Saving;
 use crate::herd::{Address, Name};
 use crate::journal::{CloseReason, Journal};
 use crate::node::{Neighbour, NeighbourId, Node};
@@ -88,13 +89,15 @@ pub(super) struct State {
     pub(super) peers: Vec<Arc<Peer>>,
     /// The session that owns the link of each neighbour, while it is up.
     pub(super) sessions: Vec<Option<Arc<Notify>>>,
+    /// Who saves what changes.
+    saving: Arc<Saving>,
     /// The neighbours for which no task has started yet.
     new: Vec<NewPeer>,
 }
 
 impl State {
     /// The state of a server that starts. Its neighbours listen at these `addresses`.
-    pub(super) fn new(node: Node, addresses: &[Address]) -> Self {
+    pub(super) fn new(node: Node, addresses: &[Address], saving: Arc<Saving>) -> Self {
         let peers = node.neighbours().zip(addresses);
         let peers = peers.map(|((_, neighbour), at)| Peer::new(neighbour.name.clone(), at.clone()));
         let peers: Vec<Arc<Peer>> = peers.collect();
@@ -107,6 +110,7 @@ impl State {
             new: new.collect(),
             sessions: peers.iter().map(|_| None).collect(),
             peers,
+            saving,
             node,
         }
     }
@@ -119,6 +123,9 @@ impl State {
                 session.notify_one();
             }
         });
+        if node.unsaved() > 0 {
+            self.saving.wake();
+        }
     }
 
     /// The neighbours for which a task must start. Each is returned once.

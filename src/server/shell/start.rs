@@ -68,8 +68,16 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// When a port can't be bound, or a task panicked.
+    /// When the disk can't be read, a port can't be bound, or a task panicked.
     pub async fn serve<N: Net>(self, net: N) -> io::Result<()> {
+        let Config { node, mistake, .. } = &self.config;
+        let stored = match self.data.clone() {
+            None => None,
+            Some(data) => {
+                let opened = data.open((&node.herd, &node.name), mistake.clone()).await;
+                Some(opened.map_err(io::Error::other)?)
+            }
+        };
         let bound = Listeners::bind(&net, &self.clients, &self.peers).await;
         let listeners = bound.map_err(|error| io::Error::new(error.error.kind(), error))?;
         let Self {
@@ -86,7 +94,7 @@ impl Start {
             Told::Nothing
         };
         let parts = (config, places, journal);
-        let (serving, handle) = begin_told(net, listeners, parts, stop, told);
+        let (serving, handle) = begin_told(net, listeners, parts, stored, stop, told);
         let served = match reloads {
             None => {
                 drop(handle);

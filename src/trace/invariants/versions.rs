@@ -85,6 +85,7 @@ impl<'a> Versions<'a> {
                 (record, matches!(from, Source::Server(_)))
             }
             EventKind::Forgotten { record, from } => (record, from.is_some()),
+            EventKind::Restored { record, .. } => (record, false),
             _ => return None,
         };
         let told = if from_neighbour {
@@ -96,6 +97,7 @@ impl<'a> Versions<'a> {
         let held = held.map_or(0, |held| held.generation);
         let generation = match (&told, &event.what) {
             (Some(told), _) => told.record.generation(),
+            (None, EventKind::Restored { generation, .. }) => *generation,
             // An operator's request begins the next generation, and a client's update belongs to
             // the one that its server holds.
             (None, EventKind::Forgotten { .. }) => held.saturating_add(1),
@@ -103,7 +105,7 @@ impl<'a> Versions<'a> {
             (None, _) => held,
         };
         let hops = match &event.what {
-            EventKind::Accepted { hops, .. } => *hops,
+            EventKind::Accepted { hops, .. } | EventKind::Restored { hops, .. } => *hops,
             _ => told.map_or(0, |told| told.hops),
         };
         Some(Version {
@@ -143,7 +145,9 @@ impl<'a> Versions<'a> {
             | EventKind::Stopped => {
                 self.held.remove(&**server);
             }
-            EventKind::Accepted { record, .. } | EventKind::Forgotten { record, .. } => {
+            EventKind::Accepted { record, .. }
+            | EventKind::Restored { record, .. }
+            | EventKind::Forgotten { record, .. } => {
                 if let Some(version) = version {
                     let held = self.held.entry(server).or_default();
                     held.insert(&record.client.0, version);

@@ -152,6 +152,9 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Accepted { .. }
         | EventKind::Ignored { .. }
         | EventKind::LookUp { .. }
+        | EventKind::Restored { .. }
+        | EventKind::Saved { .. }
+        | EventKind::Compacted { .. }
         | EventKind::PlacesAsked { .. }
         | EventKind::LinkUp { .. }
         | EventKind::Started { .. }
@@ -164,6 +167,11 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::ConnectFailed { .. }
         | EventKind::Refused { .. }
         | EventKind::Expired { .. }
+        | EventKind::Loaded { .. }
+        | EventKind::Damaged { .. }
+        | EventKind::NotCompacted { .. }
+        | EventKind::SaveFailed { .. }
+        | EventKind::SavesAgain
         | EventKind::Forgotten { .. }
         | EventKind::LinkDown { .. }
         | EventKind::Namesakes { .. }
