@@ -1,7 +1,7 @@
 //! A client's lines: each gets one answer, and each stored record fits into a line between servers.
 
 use proxy_herd::journal::{ConnId, NullJournal};
-use proxy_herd::node::{Keep, LookUp, Node};
+use proxy_herd::node::{Keep, LookUp, Node, Waits};
 use proxy_herd::protocol::client::ClientLine;
 use proxy_herd::protocol::escape;
 
@@ -30,7 +30,11 @@ pub fn client_line(data: &[u8]) {
         }
         print_and_parse(line);
         let had_room = node.clients() < MOST_CLIENTS || knows(&node, line);
-        let look_up = node.client_line(line, at(), &NullJournal, &mut out);
+        let look_up = match node.client_line(line, at(), &NullJournal, &mut out) {
+            Some(Waits::LookUp(look_up)) => Some(look_up),
+            Some(Waits::Disk(to_be)) => panic!("there is no disk: {to_be:?}"),
+            None => None,
+        };
         answered_once(&node, line, had_room, &out, look_up);
         assert!(node.clients() <= MOST_CLIENTS);
     }

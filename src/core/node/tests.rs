@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::{
     ClientLineAt, Greeted, Greeting, LookUp, Neighbour, NeighbourId, Node, NodeConfig, SyncBounds,
+    Waits,
 };
 use crate::journal::{
     CloseReason, ConnId, End, EventId, EventKind, Ignored, Journal, NullJournal, Source,
@@ -89,7 +90,11 @@ fn at() -> ClientLineAt<'static> {
 
 fn say(node: &mut Node, line: &[u8]) -> (String, Option<LookUp>) {
     let mut out = Vec::new();
-    let look_up = node.client_line(line, at(), &NullJournal, &mut out);
+    let look_up = match node.client_line(line, at(), &NullJournal, &mut out) {
+        Some(Waits::LookUp(look_up)) => Some(look_up),
+        Some(Waits::Disk(to_be)) => panic!("there is no disk: {to_be:?}"),
+        None => None,
+    };
     (escape(&out), look_up)
 }
 
@@ -918,3 +923,4 @@ mod forgetting;
 mod keeping;
 mod neighbours;
 mod parting;
+mod saving;

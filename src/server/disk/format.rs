@@ -1,8 +1,8 @@
 //! The format of a server's files: lines of text, each with its own checksum.
 //!
 //! The first line of a file says what it is: `herd-data VERSION HERD SERVER`. Every other line is a
-//! record, as it is sent between servers (`AT server skew id location time hops [generation]`), and
-//! its hops are as many as the record crossed on its way here. In front of each line stand eight
+//! record, as it is sent to a neighbour (`AT server skew id location time hops [generation]`), so its
+//! hops are one more than it crossed on its way here. In front of each line stand eight
 //! hexadecimal digits, the CRC-32C (RFC 3720, appendix B.4) of the rest of the line without its LF,
 //! and a space.
 //!
@@ -59,6 +59,7 @@ pub(crate) fn write_header(out: &mut Vec<u8>, owner: &Owner) {
 /// Appends the line of a record.
 pub(crate) fn write_record(out: &mut Vec<u8>, record: &Record, hops: u32) {
     write_line(out, |out| {
+        let hops = hops.saturating_add(1);
         write_at(out, record, hops, Pace::Live, PEER_VERSION);
     });
 }
@@ -87,7 +88,10 @@ pub(crate) fn parse(line: &[u8], mistake: &Made) -> Option<Line> {
         return parse_header(header).map(Line::Header);
     }
     match PeerLine::parse(text) {
-        Ok(PeerLine::At(update)) => Some(Line::Record(update)),
+        Ok(PeerLine::At(update)) => {
+            let hops = update.hops - 1;
+            Some(Line::Record(Update { hops, ..update }))
+        }
         _ => None,
     }
 }

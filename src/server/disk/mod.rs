@@ -8,6 +8,8 @@
 mod files;
 mod format;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;
