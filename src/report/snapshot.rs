@@ -217,13 +217,19 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
         EventKind::Linked { peer } => Some(format!("{time}{who} has a link with {peer} again")),
         EventKind::Stopped => Some(format!("{time}{who} has stopped")),
         EventKind::Crashed => Some(format!("{time}{who} crashes")),
-        EventKind::Restarted => Some(format!("{time}{who} starts again, empty")),
+        EventKind::Restarted => Some(format!("{time}{who} starts again")),
         EventKind::PoweredOff => Some(format!("{time}{who} loses its power")),
-        EventKind::PoweredOn => Some(format!("{time}{who} has power again, starts empty")),
+        EventKind::PoweredOn => Some(format!("{time}{who} has power again")),
         EventKind::Frozen => Some(format!("{time}{who} freezes")),
         EventKind::Thawed => Some(format!("{time}{who} thaws")),
         EventKind::Refusing => Some(format!("{time}{who} refuses connections")),
         EventKind::Accepting => Some(format!("{time}{who} accepts connections again")),
+        EventKind::Loaded { .. }
+        | EventKind::Damaged { .. }
+        | EventKind::Compacted { .. }
+        | EventKind::NotCompacted { .. }
+        | EventKind::SaveFailed { .. }
+        | EventKind::SavesAgain => Some(format!("{time}{who} {}", event.what)),
         EventKind::LinkDown { peer, why } => {
             Some(format!("{time}{who} loses the link to {peer}: {why}"))
         }

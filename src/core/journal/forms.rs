@@ -191,7 +191,7 @@ fn samples() -> Vec<EventKind<'static>> {
         Forgotten { record, from };
         Expired { record };
         Restored { record, hops, generation };
-        Loaded { records: u64s, bytes, damaged: [0, 1, u64::from(NUMBER_SAMPLE)] };
+        Loaded { records: u64s, bytes, damaged: [0, 1, u64::from(NUMBER_SAMPLE)], answers_wait };
         Damaged { place: any_text() };
         Saved { records: u64s, bytes };
         Compacted { records: u64s, bytes };

@@ -250,6 +250,9 @@ pub enum EventKind<'a> {
         bytes: u64,
         /// The number of damaged places.
         damaged: u64,
+        /// Whether answers to IAMAT wait for the disk from now on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        answers_wait: bool,
     },
     /// A file on the disk is damaged. What is damaged of it was left out.
     Damaged {

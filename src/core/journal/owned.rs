@@ -58,10 +58,12 @@ impl EventKind<'_> {
                 records,
                 bytes,
                 damaged,
+                answers_wait,
             } => EventKind::Loaded {
                 records,
                 bytes,
                 damaged,
+                answers_wait,
             },
             Self::Damaged { place } => EventKind::Damaged {
                 place: owned(place),

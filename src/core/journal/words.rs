@@ -70,6 +70,7 @@ impl EventKind<'_> {
                 records,
                 bytes,
                 damaged,
+                ..
             } => loaded(*records, *bytes, *damaged),
             Self::Damaged { place } => format!("finds damage: {place}"),
             Self::Saved { records, bytes } => {
@@ -129,9 +130,9 @@ impl EventKind<'_> {
             Self::LinkRemoved { ways } => format!("UNLINKED: {}", arrows(ways)),
             Self::LinkRestored { ways } => format!("LINKED AGAIN: {}", arrows(ways)),
             Self::Crashed => "CRASHES".to_owned(),
-            Self::Restarted => "STARTS AGAIN, empty".to_owned(),
+            Self::Restarted => "STARTS AGAIN".to_owned(),
             Self::PoweredOff => "LOSES ITS POWER".to_owned(),
-            Self::PoweredOn => "HAS POWER AGAIN, starts empty".to_owned(),
+            Self::PoweredOn => "HAS POWER AGAIN".to_owned(),
             Self::Frozen => "FREEZES".to_owned(),
             Self::Thawed => "THAWS".to_owned(),
             Self::Refusing => "REFUSES new connections".to_owned(),

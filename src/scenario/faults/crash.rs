@@ -19,7 +19,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| set(fault, Condition::Dead),
     end: End::Step {
         word: "restart",
-        effect: "The servers start again with an empty store.",
+        effect: "The servers start again with what is on their disks, which is nothing without one.",
         end: |targets| clear(Condition::Dead, targets),
     },
     ..PLAIN

@@ -21,7 +21,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| now(each(&fault.targets, Operation::Set)),
     end: End::Step {
         word: "join",
-        effect: "All servers read a herd file that has these again, and they start with an empty store, as after `start`.",
+        effect: "All servers read a herd file that has these again, and they start with what is on their disks, which is nothing without one, as after `start`.",
         end: |targets| each(targets, Operation::Clear),
     },
     ..PLAIN

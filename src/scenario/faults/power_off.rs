@@ -20,7 +20,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| set(fault, Condition::Unpowered),
     end: End::Step {
         word: "power_on",
-        effect: "The servers have power again and start with an empty store.",
+        effect: "The servers have power again and start with what is on their disks, which is nothing without one.",
         end: |targets| clear(Condition::Unpowered, targets),
     },
     ..PLAIN

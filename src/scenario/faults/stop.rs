@@ -21,7 +21,7 @@ pub(super) const KIND: Declaration = Declaration {
     begin: |fault| now(each(Condition::Stopped, &fault.targets, Operation::Set)),
     end: End::Step {
         word: "start",
-        effect: "The servers start again with an empty store: at once, or as soon as they have ended.",
+        effect: "The servers start again with what is on their disks, which is nothing without one: at once, or as soon as they have ended.",
         end: |targets| each(Condition::Stopped, targets, Operation::Clear),
     },
     ..PLAIN

@@ -547,6 +547,7 @@ fn restore<N: Net>(shared: &Shared<N>, stored: &mut Stored) {
             records,
             bytes: loaded.bytes,
             damaged: loaded.damaged as u64,
+            answers_wait: stored.durability == Durability::Answered,
         },
     );
     for damage in &loaded.damages {

@@ -39,6 +39,13 @@ impl Invariant {
                 let stops = |event: &Event| matches!(event.what, EventKind::Stopped);
                 (!happens(&stops), "no server stopped gracefully")
             }
+            Self::Durable => {
+                let waits = |event: &Event| matches!(event.what, EventKind::Loaded { answers_wait, .. } if answers_wait);
+                (
+                    !happens(&waits),
+                    "no server answered when a record was on its disk",
+                )
+            }
             Self::Agreement => {
                 let why = "no two servers that run at the end can reach each other";
                 (!has_pair(run), why)

@@ -6,6 +6,7 @@
 
 mod answers;
 mod deadlines;
+mod durable;
 mod ending;
 mod idle;
 mod left;
@@ -66,6 +67,9 @@ pub enum Invariant {
     /// A server that stops gracefully while one of its links is up and works leaves behind no
     /// update that it answered and no other server holds.
     GracefulStopLosesNothing,
+    /// A server whose answers wait for its disk has what it answered when it starts again, whatever
+    /// ended it.
+    Durable,
     /// Servers that run at the end and can reach each other hold the same records.
     Agreement,
     /// At the end no client waits, and if the run ends by itself, every link between running
@@ -154,7 +158,7 @@ pub struct UnknownInvariant(pub String);
 
 impl Invariant {
     /// All invariants, in order of evaluation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::AnsweredOnceInOrder,
         Self::AnswersAsOfTheirLine,
         Self::SkewIsRight,
@@ -163,6 +167,7 @@ impl Invariant {
         Self::SendsBounded,
         Self::LinksFailForAReason,
         Self::GracefulStopLosesNothing,
+        Self::Durable,
         Self::Agreement,
         Self::NothingWaits,
         Self::ReconciliationBounded,
@@ -187,6 +192,7 @@ impl Invariant {
             Self::SendsBounded => "sends-bounded",
             Self::LinksFailForAReason => "links-fail-for-a-reason",
             Self::GracefulStopLosesNothing => "graceful-stop-loses-nothing",
+            Self::Durable => "durable",
             Self::Agreement => "agreement",
             Self::NothingWaits => "nothing-waits",
             Self::ReconciliationBounded => "reconciliation-bounded",
@@ -224,6 +230,7 @@ impl Invariant {
             Self::GracefulStopLosesNothing => {
                 "a server that stops gracefully loses no update that it answered"
             }
+            Self::Durable => "what was answered when it was on a disk is there after any crash",
             Self::Agreement => {
                 "at the end, servers that can reach each other hold the same records"
             }
@@ -260,6 +267,7 @@ impl Invariant {
             Self::SendsBounded => sends::sends_bounded(run),
             Self::LinksFailForAReason => links::links_fail_for_a_reason(run),
             Self::GracefulStopLosesNothing => stop::graceful_stop_loses_nothing(run),
+            Self::Durable => durable::durable(run),
             Self::Agreement => ending::agreement(run),
             Self::NothingWaits => ending::nothing_waits(run),
             Self::ReconciliationBounded => rounds::reconciliation_bounded(run),

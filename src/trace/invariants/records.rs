@@ -1,6 +1,7 @@
 //! Whether records only ever get newer, and whether each one is what its client sent.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::stores::Stores;
@@ -66,6 +67,7 @@ fn turned_away(held: Option<Version<'_>>, new: Version<'_>, why: Ignored) -> Opt
 pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
     let mut stores = Stores::default();
     let mut versions = Versions::new(run);
+    let mut earlier = Earlier::new(run);
     let mut found = Vec::new();
     for event in run.events {
         let from = match &event.what {
@@ -83,10 +85,59 @@ pub(super) fn nothing_invented(run: &Run<'_>) -> Vec<Finding> {
             let held = versions.get(event.who.name(), update.record.id());
             found.extend(Step { run, event }.passed_on(held, to, &update));
         }
+        if let EventKind::Restored { .. } = event.what {
+            found.extend(earlier.restored(event));
+        }
         stores.learn(event);
         versions.learn_of(event, taken);
+        earlier.learn(event, taken);
     }
     found
+}
+
+/// What each server has held in any of its runs, where servers have disks.
+struct Earlier<'a> {
+    has_disks: bool,
+    held: BTreeSet<(&'a str, Vec<u8>, u32, u32)>,
+}
+
+impl<'a> Earlier<'a> {
+    fn new(run: &Run<'_>) -> Self {
+        let reads = |event: &Event| matches!(event.what, EventKind::Loaded { .. });
+        Self {
+            has_disks: run.events.iter().any(reads),
+            held: BTreeSet::new(),
+        }
+    }
+
+    fn learn(&mut self, event: &'a Event, taken: Option<Version<'a>>) {
+        if let Some(taken) = taken.filter(|_| self.has_disks) {
+            let text = taken.record.text();
+            let held = (event.who.name(), text, taken.generation, taken.hops);
+            self.held.insert(held);
+        }
+    }
+
+    /// What is wrong with what a server has from its disk: it never held that.
+    fn restored(&self, event: &'a Event) -> Option<Finding> {
+        let EventKind::Restored {
+            record,
+            hops,
+            generation,
+        } = &event.what
+        else {
+            return None;
+        };
+        let server = event.who.name();
+        let held = (server, record.text(), *generation, *hops);
+        if self.held.contains(&held) {
+            return None;
+        }
+        let record = in_generation(shown(&record.text()), *generation);
+        let what =
+            format!("{server} has {record} with hops {hops} from its disk, and never held it");
+        Some(Finding::new(what, [event]))
+    }
 }
 
 /// The step of a record to a server, or from it to a neighbour.
