@@ -17,6 +17,7 @@ mod broken;
 mod builder;
 mod cases;
 mod counts;
+mod disks;
 mod event;
 mod expects;
 pub mod faults;
@@ -40,6 +41,7 @@ mod write;
 pub use crate::seed::{Recipe, RecipeError};
 pub use builder::{Builder, FieldValue, HerdRef};
 pub use counts::{CountError, CountRange};
+pub use disks::DiskSettings;
 pub use event::EventText;
 pub use expects::{
     Check, ClientSet, Expect, Expected, InvariantExpectation, LinkCheck, LinkExpectation,
@@ -50,7 +52,9 @@ pub(crate) use expects::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
 };
 pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
-pub use operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
+pub use operation::{
+    Condition, DiskFault, DiskOperation, ExtraDelay, Impairment, Limit, Operation,
+};
 pub use order::{Choice, Held, Order};
 pub use pattern::{Mismatch, Pattern};
 pub use places::{PlacesBody, PlacesFault, PlacesTable};
@@ -119,6 +123,8 @@ pub struct Scenario {
     pub timing: Timing,
     /// The servers' limits.
     pub limits: Limits,
+    /// The servers' disks; `None` if they have none, and lose what they know with their process.
+    pub disks: Option<DiskSettings>,
     /// What happens, by time, as the file says it: see [`expanded`](Self::expanded).
     pub steps: Vec<Step>,
     /// What is expected of its updates.

@@ -91,6 +91,87 @@ pub enum Impairment {
     Limit(Limit),
 }
 
+/// What is wrong with a server's disk. A disk has one of these at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFault {
+    /// It is full: of what is appended, a part is written.
+    Full,
+    /// No operation ends.
+    Stalls,
+    /// Operations of this kind fail.
+    Fails(DiskOperation),
+    /// What it says is synced is not.
+    Lies,
+    /// What is appended is written elsewhere, over something else.
+    Misdirects,
+    /// This number of bits of what is on it flip, at once.
+    Rot(u32),
+}
+
+impl DiskFault {
+    /// What the kind of fault is called that does it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "disk_full",
+            Self::Stalls => "disk_stalls",
+            Self::Fails(_) => "disk_fails",
+            Self::Lies => "disk_lies",
+            Self::Misdirects => "disk_misdirects",
+            Self::Rot(_) => "rot",
+        }
+    }
+
+    /// Whether it is over as soon as it has happened.
+    pub const fn is_moment(self) -> bool {
+        matches!(self, Self::Rot(_))
+    }
+}
+
+impl fmt::Display for DiskFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("is full"),
+            Self::Stalls => f.write_str("stalls"),
+            Self::Fails(operation) => write!(f, "fails to {operation}"),
+            Self::Lies => f.write_str("does not sync what it says is synced"),
+            Self::Misdirects => f.write_str("writes into wrong places"),
+            Self::Rot(1) => f.write_str("has 1 bit flipped"),
+            Self::Rot(bits) => write!(f, "has {bits} bits flipped"),
+        }
+    }
+}
+
+/// A kind of operations of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskOperation {
+    /// Whatever changes what is on it, without being sure to last.
+    Write,
+    /// What makes it last.
+    Sync,
+    /// Reading files, and what there is of them.
+    Read,
+}
+
+impl DiskOperation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Write, Self::Sync, Self::Read];
+
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Read => "read",
+        }
+    }
+}
+
+impl fmt::Display for DiskOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// A time that is drawn for each packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtraDelay {

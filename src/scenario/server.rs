@@ -52,7 +52,7 @@ fields! {
     SettingFields,
     "Server",
     "Settings of servers.",
-    || settings().map(declared).collect()
+    || settings().map(declared).chain(super::disks::fields()).collect()
 }
 
 /// Settings, by name.
@@ -144,6 +144,9 @@ impl Context<'_> {
                 self.report(problem.help(help));
                 return None;
             }
+        }
+        if !self.no_disks_in(raw) {
+            return None;
         }
         let read = self.server_settings(raw);
         if read.0.is_empty() {

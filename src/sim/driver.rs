@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::census::Counters;
 use super::client::{self, Board, Job};
+use super::disk::Disks;
 use super::faults::Breaker;
 use super::google::{self, Causes, Google, PlacesObservation};
 use super::impact::{Impact, Origin};
@@ -98,11 +99,13 @@ pub(super) fn execute(
     let causes = Causes::default();
     let counters = Counters::default();
     let processes = Processes::new(scenario);
+    let disks = Disks::new(scenario);
     let servers = scenario.herd.ids().map(|id| {
         let net = faults.net(id.index());
         let causes = is_asked.then_some(&causes);
         let shared = (&recorder, causes, &counters);
-        let server = ServerProgram::new(scenario, id, (net, builds), shared, &processes);
+        let told = (&processes, &disks);
+        let server = ServerProgram::new(scenario, id, (net, builds), shared, told);
         Box::new(move || Box::pin(server.clone().run()) as Running) as Program
     });
     let mut programs: Vec<Program> = servers.collect();
@@ -122,7 +125,12 @@ pub(super) fn execute(
     })?;
     let mut driver = Driver {
         scenario,
-        breaker: Breaker::new(scenario, machines.clone(), faults.clone(), recorder.clone()),
+        breaker: Breaker::new(
+            scenario,
+            machines.clone(),
+            (faults.clone(), disks),
+            recorder.clone(),
+        ),
         todo: timeline(scenario, &machines),
         machines,
         world,
@@ -314,7 +322,11 @@ impl Driver<'_> {
                 self.breaker.set(condition, party, origin);
                 match condition {
                     Condition::Dead => self.world.kill(self.machines.of(party)),
-                    Condition::Unpowered => self.world.unplug(self.machines.of(party)),
+                    Condition::Unpowered => {
+                        self.world.unplug(self.machines.of(party));
+                        // Its process is gone, and writes nothing any more.
+                        self.breaker.lose_unsynced(party);
+                    }
                     Condition::Stopped => self.processes.stop(party, false),
                     Condition::Left => self.processes.stop(party, true),
                     Condition::Frozen | Condition::Refusing => {}

@@ -1,10 +1,12 @@
 //! Carries out a scenario's faults, and counts what each affects.
 
+mod disks;
 mod herd_file;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::disk::Disks;
 use super::impact::{Impact, Measure, Origin};
 use super::machines::{Machine, Machines};
 use super::net::Faults;
@@ -63,6 +65,7 @@ fn is_cut(active: &[Active], wire: Wire) -> bool {
 pub(super) struct Breaker {
     machines: Machines,
     faults: Faults,
+    disks: Disks,
     recorder: Recorder,
     /// The latencies that the scenario begins with.
     usual: Usual,
@@ -74,17 +77,19 @@ impl Breaker {
     /// Draws from another seed from now on.
     pub(super) fn redraw(&self, seed: u64, shuffles: bool) {
         self.faults.draw_from(seed, shuffles);
+        self.disks.redraw(seed);
     }
 
     pub(super) fn new(
         scenario: &Scenario,
         machines: Machines,
-        faults: Faults,
+        (faults, disks): (Faults, Disks),
         recorder: Recorder,
     ) -> Self {
         Self {
             machines,
             faults,
+            disks,
             recorder,
             usual: scenario.usual(),
             active: Vec::new(),

@@ -8,6 +8,7 @@
 mod census;
 mod chooser;
 mod client;
+mod disk;
 mod driver;
 mod faults;
 mod google;

@@ -11,10 +11,12 @@ use futures_lite::future::or;
 use tokio::sync::watch;
 
 use super::census::Counters;
+use super::disk::Disks;
 use super::google::{Causes, SimPlaces};
 use super::net::SimNet;
 use super::recorder::Recorder;
 use super::server::Builds;
+use crate::disk::Data;
 use crate::herd::{Address, Herd, ServerId};
 use crate::journal::Actor;
 use crate::net::Net as _;
@@ -257,6 +259,8 @@ pub(super) struct ServerProgram {
     /// How often it was started.
     boots: Arc<AtomicU64>,
     processes: Processes,
+    /// Where its records are on disk, if it has one.
+    data: Option<Data>,
     /// Whether it may get other settings or neighbours while it runs.
     reloads: bool,
 }
@@ -267,7 +271,7 @@ impl ServerProgram {
         id: ServerId,
         (net, builds): (SimNet, &Builds),
         (recorder, causes, counters): (&Recorder, Option<&Causes>, &Counters),
-        processes: &Processes,
+        (processes, disks): (&Processes, &Disks),
     ) -> Self {
         Self {
             herd: Arc::clone(&scenario.herd),
@@ -279,6 +283,7 @@ impl ServerProgram {
             counters: counters.clone(),
             boots: Arc::default(),
             processes: processes.clone(),
+            data: disks.data(scenario, id),
             reloads: reloads(scenario),
         }
     }
@@ -338,7 +343,7 @@ impl ServerProgram {
             places,
             journal: self.recorder.journal(Actor::Server(name.clone())),
             stop: stopping,
-            data: None,
+            data: self.data.clone(),
             reloads: self.reloads.then_some(reloads),
         };
         let told = async {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::raw::RawScenario;
-use super::{Held, Route, Scenario, Usual, cases};
+use super::{DiskSettings, Held, Route, Scenario, Usual, cases};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::document::{self, Damage, Located, OneOrMany, ROOT, TextOr};
 use crate::herd::{self, Herd, RawHerd, ServerId};
@@ -47,6 +47,7 @@ pub(super) fn scenario(
         tick: None,
         names_places: false,
         has_bodies: parsed.value.places.is_some(),
+        disks: None,
         usual: Usual::new(),
         says_tick: parsed.value.tick.is_some(),
         finer: None,
@@ -83,6 +84,8 @@ pub(super) struct Context<'s> {
     pub(super) names_places: bool,
     /// Whether the file says what Places answers.
     pub(super) has_bodies: bool,
+    /// The disks of the servers, if they have any.
+    pub(super) disks: Option<DiskSettings>,
     /// What messages take in the beginning.
     pub(super) usual: Usual,
 }
@@ -100,6 +103,7 @@ impl Context<'_> {
         let client_latency = self.client_latency(raw.client_latency.as_ref());
         let places_latency = self.places_latency(raw.places_latency.as_ref(), client_latency);
         let (timing, limits) = self.settings(raw.server.as_ref());
+        self.disks = self.read_disks(raw.server.as_ref());
         self.check_latencies(
             raw,
             &link_latency,
@@ -151,6 +155,7 @@ impl Context<'_> {
             held: raw.held.as_ref().map_or_else(Held::default, |held| **held),
             timing,
             limits,
+            disks: self.disks,
             steps: steps?,
             expects,
             without,

@@ -240,7 +240,9 @@ pub(super) fn named(herd: &Herd, link: &Link) -> String {
 
 /// The servers' settings, as far as they are not the usual ones.
 fn settings(scenario: &Scenario, text: &mut String) {
-    let changed = changed(&scenario.timing, &scenario.limits);
+    let mut changed = changed(&scenario.timing, &scenario.limits);
+    let disks = scenario.disks.iter();
+    changed.extend(disks.flat_map(|disks| disks.lines()));
     if !changed.is_empty() {
         let _ = write!(text, "\n[server]\n{}\n", changed.join("\n"));
     }

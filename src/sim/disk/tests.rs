@@ -1,0 +1,142 @@
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::task::Poll;
+
+use futures_lite::future::or;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+
+fn disk(seed: u64) -> SimDisk {
+    SimDisk::new(seed, "Riley")
+}
+
+async fn text(disk: &SimDisk, file: &str) -> Option<String> {
+    let content = disk.read(file).await.ok()?;
+    Some(String::from_utf8(content).expect("it is text"))
+}
+
+/// Creates a file with this content that is there for good.
+async fn keep(disk: &SimDisk, file: &str, content: &str) {
+    disk.append(file, content.as_bytes()).await.expect("writes");
+    disk.sync(file).await.expect("syncs");
+    disk.sync_names().await.expect("syncs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_are_appended_to_renamed_and_removed() {
+    let disk = disk(1);
+    assert_eq!(disk.list().await.unwrap(), Vec::<String>::new());
+    disk.append("b", b"1").await.unwrap();
+    disk.append("a", b"2").await.unwrap();
+    disk.append("b", b"3").await.unwrap();
+    assert_eq!(disk.list().await.unwrap(), ["a", "b"]);
+    assert_eq!(text(&disk, "b").await.as_deref(), Some("13"));
+    disk.rename("b", "a").await.unwrap();
+    assert_eq!(text(&disk, "a").await.as_deref(), Some("13"));
+    disk.remove("a").await.unwrap();
+    for failed in [
+        disk.read("a").await.map(|_| ()),
+        disk.sync("a").await,
+        disk.rename("a", "b").await,
+        disk.remove("a").await,
+    ] {
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_operation_takes_the_time_that_is_drawn() {
+    let times = |seed| async move {
+        let (disk, start) = (disk(seed), Instant::now());
+        disk.append("a", b"1").await.unwrap();
+        let appended = start.elapsed();
+        disk.sync("a").await.unwrap();
+        (appended, start.elapsed() - appended)
+    };
+    let mut seen = Vec::new();
+    for seed in 0..50 {
+        let (append, sync) = times(seed).await;
+        assert!(append > Duration::ZERO && append <= Duration::from_millis(1));
+        assert!(sync >= Duration::from_millis(1) && sync <= Duration::from_millis(9));
+        assert_eq!((append, sync), times(seed).await, "the seed decides");
+        seen.push(sync);
+    }
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() > 4, "{seen:?}");
+}
+
+/// A killed process leaves what it wrote to its system, synced or not.
+#[tokio::test(start_paused = true)]
+async fn who_is_killed_within_a_sync_loses_nothing() {
+    let disk = disk(1);
+    keep(&disk, "log", "1").await;
+    disk.append("log", b"2").await.unwrap();
+    let half_a_sync = Duration::from_micros(500);
+    timeout(half_a_sync, disk.sync("log")).await.unwrap_err();
+    assert_eq!(text(&disk, "log").await.as_deref(), Some("12"));
+    // It takes effect when it begins.
+    let mut append = disk.append("log", b"3");
+    poll_fn(|cx| Poll::Ready(assert!(append.as_mut().poll(cx).is_pending()))).await;
+    drop(append);
+    assert_eq!(text(&disk, "log").await.as_deref(), Some("123"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_did_not_end_may_have_done_nothing() {
+    let mut left = Vec::new();
+    for seed in 0..50 {
+        let disk = disk(seed);
+        keep(&disk, "log", "1").await;
+        disk.append("log", b"2").await.unwrap();
+        let half_a_sync = Duration::from_micros(500);
+        timeout(half_a_sync, disk.sync("log")).await.unwrap_err();
+        disk.power_lost();
+        left.extend(text(&disk, "log").await);
+    }
+    assert!(left.contains(&"1".to_owned()) && left.contains(&"12".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_is_about_what_was_pending_when_it_began() {
+    let mut left = Vec::new();
+    for seed in 0..50 {
+        let disk = disk(seed);
+        keep(&disk, "log", "1").await;
+        disk.append("log", b"2").await.unwrap();
+        let meanwhile = async {
+            disk.append("log", b"3").await.unwrap();
+            std::future::pending().await
+        };
+        or(disk.sync("log"), meanwhile).await.unwrap();
+        disk.power_lost();
+        left.extend(text(&disk, "log").await);
+    }
+    assert!(left.iter().all(|left| left.starts_with("12")), "{left:?}");
+    assert!(left.contains(&"12".to_owned()) && left.contains(&"123".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_seeds_lose_other_things() {
+    let loses = |first, later: Option<u64>| async move {
+        let disk = disk(first);
+        disk.append("log", &[b'x'; 64 * medium::SECTOR])
+            .await
+            .unwrap();
+        disk.sync_names().await.unwrap();
+        if let Some(later) = later {
+            disk.redraw(later);
+        }
+        disk.power_lost();
+        disk.read("log").await.unwrap()
+    };
+    let mut seen = Vec::new();
+    for seed in 0..10 {
+        assert_eq!(loses(1, Some(seed)).await, loses(2, Some(seed)).await);
+        seen.push(loses(seed, None).await);
+    }
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() > 4);
+}
