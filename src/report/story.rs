@@ -163,7 +163,10 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Saved { .. } => false,
             EventKind::LineOut { line, .. } => by_client || is_update(&line.0),
             EventKind::LineIn { .. } | EventKind::ConnectFailed { .. } => by_client,
-            EventKind::Synchronised { .. } | EventKind::LinkDown { .. } => event.at >= self.begins,
+            EventKind::Synchronised { .. }
+            | EventKind::LinkDown { .. }
+            | EventKind::Restored { .. }
+            | EventKind::Loaded { .. } => event.at >= self.begins,
             EventKind::Stopped
             | EventKind::Linked { .. }
             | EventKind::Namesakes { .. }
@@ -172,8 +175,6 @@ impl<'a> StoryFilter<'a> {
             | EventKind::NotAccepted { .. }
             | EventKind::HeldBack { .. }
             | EventKind::Expired { .. }
-            | EventKind::Restored { .. }
-            | EventKind::Loaded { .. }
             | EventKind::Damaged { .. }
             | EventKind::Compacted { .. }
             | EventKind::NotCompacted { .. }

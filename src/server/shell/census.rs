@@ -12,7 +12,7 @@ use crate::net::Net;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Census {
     /// The tasks that a server has as long as it runs: its own, that of each listener and each
-    /// neighbour, and that of retention if there is any.
+    /// neighbour, that of retention if there is any, and that of its disk if it has one.
     pub lasting_tasks: usize,
     /// Lines and records that wait to be written to neighbours.
     pub waiting: usize,
@@ -58,11 +58,14 @@ impl fmt::Debug for Counter {
 
 impl<N: Net> Shared<N> {
     fn census(&self) -> Census {
-        let forgets = self.has_retention();
+        let [forgets, saves] = [self.has_retention(), self.saving.is_used()];
         let state = self.state();
         let (waiting, queries) = state.node.under_way();
         Census {
-            lasting_tasks: 3 + state.node.neighbours().count() + usize::from(forgets),
+            lasting_tasks: 3
+                + state.node.neighbours().count()
+                + usize::from(forgets)
+                + usize::from(saves),
             waiting,
             queries,
             look_ups: self.look_ups.0.load(Ordering::Relaxed),

@@ -15,6 +15,7 @@ use super::{Shared, unless};
 use crate::disk::{Durability, Files, Stored, write_record};
 use crate::journal::EventKind;
 use crate::net::Net;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, Notify};
 
 /// The number of records that are copied before clients get the Node's lock again.
@@ -38,6 +39,8 @@ const STALLS: Duration = Duration::from_secs(5);
 pub(super) struct Saving {
     progress: Mutex<Progress>,
     changed: Notify,
+    /// Whether there is a disk.
+    is_used: AtomicBool,
     /// There is something to save.
     work: Notify,
     /// Nothing will change any more.
@@ -74,6 +77,11 @@ impl Saving {
             }
             changed.await;
         }
+    }
+
+    /// Whether there is a disk.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
     }
 
     /// Whether the disk takes nothing.
@@ -129,6 +137,7 @@ pub(super) async fn save<N: Net>(shared: Arc<Shared<N>>, stored: Stored) {
         sync_every,
         ..
     } = stored;
+    shared.saving.is_used.store(true, Ordering::Relaxed);
     let saver = Saver {
         shared,
         files,

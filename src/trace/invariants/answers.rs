@@ -159,8 +159,8 @@ impl<'a> Answers<'a> {
         let may_be_refused = match refused {
             // The line is recorded by its beginning, which may look like a valid command.
             Some(Refusal::TooLong) => true,
-            // Whether limits and clocks say so is checked by itself.
-            Some(Refusal::FutureTime | Refusal::Full) => is_iamat(asked.line),
+            // Whether limits, clocks and disks say so is checked by itself.
+            Some(Refusal::FutureTime | Refusal::Full | Refusal::NotSaved) => is_iamat(asked.line),
             _ => false,
         };
         if !(is_answer(server, &asked, answer) || may_be_refused && is_copy(asked.line, answer)) {
@@ -298,11 +298,11 @@ fn other(record: Option<Vec<u8>>, verb: &str) -> String {
     }
 }
 
-/// The record that a server accepted or ignored.
+/// The record that a server holds by an event, or ignored.
 fn record(event: &Event) -> Option<&RecordText<'static>> {
     match &event.what {
-        EventKind::Accepted { record, .. } | EventKind::Ignored { record, .. } => Some(record),
-        _ => None,
+        EventKind::Ignored { record, .. } => Some(record),
+        what => what.held(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::versions::{Version, Versions};
 use super::{Finding, Run};
 use crate::journal::{Actor, Event, EventId, EventKind};
-use crate::protocol::client::ClientLine;
+use crate::protocol::client::{ClientLine, Refusal};
 
 /// What each server has promised by its answers.
 struct Promises<'a> {
@@ -17,6 +17,8 @@ struct Promises<'a> {
     made: BTreeMap<(&'a str, &'a [u8]), Version<'a>>,
     /// Servers whose disks do not keep what they say, since an event.
     excused: BTreeSet<&'a str>,
+    /// Servers that have told that their disk takes nothing.
+    failing: BTreeSet<&'a str>,
 }
 
 /// A server that answers an IAMAT when its record is on its disk has that record when it runs again,
@@ -28,6 +30,7 @@ pub(super) fn durable(run: &Run<'_>) -> Vec<Finding> {
         heard: BTreeMap::new(),
         made: BTreeMap::new(),
         excused: BTreeSet::new(),
+        failing: BTreeSet::new(),
     };
     let mut found = Vec::new();
     for event in run.events {
@@ -61,6 +64,18 @@ impl<'a> Promises<'a> {
                 if let Some(held) = self.heard.remove(&heard.id).filter(|_| is_iamat) {
                     self.promise(server, held);
                 }
+            }
+            EventKind::Started { .. } | EventKind::SavesAgain => {
+                self.failing.remove(&**server);
+            }
+            EventKind::SaveFailed { .. } => {
+                self.failing.insert(server);
+            }
+            EventKind::Refused {
+                why: Refusal::NotSaved,
+            } if !self.failing.contains(&**server) => {
+                let what = format!("{server} refuses an update although its disk takes records");
+                found.push(Finding::new(what, [event]));
             }
             // What is forgotten or expired need not come back.
             EventKind::Expired { record } => {

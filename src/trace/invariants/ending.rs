@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::stores::accepted;
 use super::{Finding, Run, shown};
 use crate::herd::ServerId;
 use crate::journal::{Actor, ConnId, Event, EventId, EventKind};
@@ -38,7 +37,7 @@ pub(super) fn agreement(run: &Run<'_>) -> Vec<Finding> {
 /// The events that accepted the two servers' records of the first client for which these differ;
 /// empty if there is none.
 fn differing<'a>(a: &Held<'a>, b: &Held<'a>) -> Vec<&'a Event> {
-    let record = |held: &'a Event| accepted(held).map(|accepted| accepted.record);
+    let record = |held: &'a Event| held.what.held();
     let differs = |client: &&&'a [u8]| {
         let [a, b] = [a, b].map(|held| held.get(**client).and_then(|event| record(event)));
         a != b

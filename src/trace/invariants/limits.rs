@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::settings::{History, Rules};
 use super::skew::Clocks;
-use super::stores::{Stores, accepted};
+use super::stores::Stores;
 use super::versions::number;
 use super::{Finding, Run, shown};
 use crate::journal::{Actor, CloseReason, ConnId, Event, EventKind, PeerRole, RecordText, Source};
@@ -251,7 +251,7 @@ impl<'a> Limited<'a> {
     /// Clients of whom a running server holds something else than a tombstone, and the bytes of all records.
     fn held(&self, server: &str) -> (usize, usize) {
         let held = self.stores.of(server).into_iter().flatten();
-        let records = held.filter_map(|(_, event)| Some(accepted(event)?.record.text().len()));
+        let records = held.filter_map(|(_, event)| Some(event.what.held()?.text().len()));
         records.fold((0, 0), |(clients, bytes), record| {
             (clients + 1, bytes + record)
         })
@@ -361,7 +361,7 @@ impl<'a> Limited<'a> {
                 continue;
             }
             let held = self.stores.of(server).into_iter().flatten();
-            let old = held.filter_map(|(_, event)| Some((event, accepted(event)?.record)));
+            let old = held.filter_map(|(_, event)| Some((event, event.what.held()?)));
             let old = old
                 .filter(|(_, record)| {
                     self.outlives(server, last.at, 3 * EXPIRES, record) == Some(true)

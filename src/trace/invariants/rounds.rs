@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::sends::was_asked_for;
-use super::stores::{Stores, accepted};
+use super::stores::Stores;
 use super::{Finding, Run, shown};
 use crate::journal::{Actor, ConnId, Event, EventId, EventKind, PeerRole, RecordText};
 use crate::protocol::peer::PeerLine;
@@ -199,7 +199,7 @@ fn is_update(line: &[u8]) -> bool {
 /// The records of a server, in the order of their clients.
 fn records<'a>(held: &'a Held<'a>) -> impl Iterator<Item = Option<&'a RecordText<'static>>> {
     let held = held.values();
-    held.map(|event| accepted(event).map(|accepted| accepted.record))
+    held.map(|event| event.what.held())
 }
 
 /// Whether a line is the digest of everything, which begins a round.
