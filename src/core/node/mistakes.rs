@@ -116,8 +116,8 @@ pub(crate) enum Mistake {
     SnapshotForgets,
     /// Segments are removed before the snapshot that replaces them has its name.
     RemovesTooEarly,
-    /// Of several records of a client on the disk, the one that is read last wins.
-    ReplaysInOrder,
+    /// The files on the disk are read from the last to the first, and what is read last wins.
+    ReplaysBackwards,
     /// Nothing is forwarded once these have happened at the server, one after the other.
     #[cfg(all(feature = "sim", any(test, feature = "mutants")))]
     FailsAfter([Rare; 3]),

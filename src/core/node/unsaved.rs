@@ -139,7 +139,7 @@ impl Node {
         let known = self.store.find(record.id());
         let held = known.map(|client| &self.store.entry(client).record);
         let is_newer = held.is_none_or(|held| record.supersedes(held))
-            || self.mistakes.makes(Mistake::ReplaysInOrder);
+            || self.mistakes.makes(Mistake::ReplaysBackwards);
         if self.kept.is_over(&record) || !is_newer {
             return false;
         }

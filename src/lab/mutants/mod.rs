@@ -261,6 +261,46 @@ impl Mutant {
             "needless-rounds",
             "set reconciliation begins although both ends hold the same",
         ),
+        mutant(
+            Mistake::NeverSyncs,
+            "no-disk-sync",
+            "what is written to the disk is not synced",
+        ),
+        mutant(
+            Mistake::AnswersBeforeSync,
+            "answer-before-sync",
+            "an IAMAT is answered when its record is written, before that is synced",
+        ),
+        mutant(
+            Mistake::RenamesBeforeSync,
+            "rename-before-sync",
+            "a snapshot gets its name before it is synced",
+        ),
+        mutant(
+            Mistake::SyncsNoNames,
+            "names-not-synced",
+            "the names of files on the disk are not synced",
+        ),
+        mutant(
+            Mistake::IgnoresChecksums,
+            "no-checksums",
+            "the checksums of lines on the disk are not compared",
+        ),
+        mutant(
+            Mistake::SnapshotForgets,
+            "forgetful-snapshot",
+            "a snapshot replaces the segment that is written meanwhile",
+        ),
+        mutant(
+            Mistake::RemovesTooEarly,
+            "early-removal",
+            "segments are removed before the snapshot that replaces them has its name",
+        ),
+        mutant(
+            Mistake::ReplaysBackwards,
+            "replays-backwards",
+            "files on the disk are read backwards, and what is read last wins",
+        ),
     ];
 
     /// Mutants that fail after three rare things in a row. They are no part of the table: a search for them takes

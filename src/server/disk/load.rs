@@ -9,7 +9,7 @@ use std::io;
 
 use super::format::{CHECKSUM, File, Header, Line, Owner, VERSION, parse};
 use super::{Data, Disk};
-use crate::node::mistakes::Made;
+use crate::node::mistakes::{Made, Mistake};
 use crate::protocol::peer::{PeerLine, Update};
 
 /// The number of damaged places that are told of one by one.
@@ -171,6 +171,9 @@ pub(crate) async fn read(
     let files = names.iter().filter_map(|name| File::of(name));
     loaded.files = files.collect();
     loaded.files.sort_by_key(|file| (file.number(), *file));
+    if mistake.makes(Mistake::ReplaysBackwards) {
+        loaded.files.reverse();
+    }
     let whole = |file: &&File| !matches!(file, File::Unfinished(_));
     for file in loaded.files.clone().iter().filter(whole) {
         let name = file.name();

@@ -352,3 +352,48 @@ async fn few_damaged_files_are_kept() {
         .filter(|name| name.starts_with("damaged-"));
     assert_eq!(kept.count(), 3);
 }
+
+/// The disk holds at most three times what is live, whatever goes on: a snapshot, the log since, the
+/// next snapshot, and what changes while that is written.
+#[tokio::test]
+async fn a_steady_load_does_not_fill_the_disk() {
+    const CLIENTS: u32 = 1000;
+    let disk = Arc::<Ram>::default();
+    let mut files = open(&disk).await.files;
+    let client = |number: u32| {
+        line(
+            &format!("client-{:04}", number % CLIENTS),
+            1_000_000 + number,
+        )
+    };
+    let all: Vec<u8> = (0..CLIENTS).flat_map(client).collect();
+    files.save(&all).await.expect("saved");
+    let (mut copied, mut most, mut snapshots) = (0, 0, 0);
+    for number in (0..200_000).step_by(20) {
+        let batch: Vec<u8> = (number..number + 20).flat_map(client).collect();
+        files.save(&batch).await.expect("saved");
+        if files.is_copying() {
+            let part: Vec<u8> = (copied..copied + 50).flat_map(client).collect();
+            files.copy(&part).await.expect("copied");
+            copied += 50;
+            if copied == CLIENTS {
+                files.end_snapshot().await.expect("it has its name");
+                snapshots += 1;
+            }
+        } else if files.wants_snapshot() {
+            files.begin_snapshot();
+            copied = 0;
+        }
+        let held: usize = disk.content().files.values().map(Vec::len).sum();
+        // Until the first snapshot, all of the log is live.
+        if snapshots > 0 {
+            most = most.max(held);
+        }
+    }
+    assert!(snapshots > 100, "{snapshots}");
+    assert!(most <= 3 * all.len(), "{most} of {}", all.len());
+    assert!(
+        most > 2 * all.len(),
+        "the bound is far from what happens: {most}"
+    );
+}

@@ -608,7 +608,7 @@ fn an_invariant_that_is_switched_off_is_not_judged_and_said_to_be() {
     assert!(lines.contains(&"off     invariants: agreement".to_owned()));
     let held = "passed  invariants: answered-once-in-order, answers-as-of-their-line, skew-is-right, \
                 never-back-in-time, nothing-invented, sends-bounded, links-fail-for-a-reason, \
-                graceful-stop-loses-nothing, nothing-waits, reconciliation-bounded, limits-hold, \
+                graceful-stop-loses-nothing, durable, nothing-waits, reconciliation-bounded, limits-hold, \
                 deadlines-hold, nothing-is-left, answers-of-their-kind, told-as-sent, read-your-writes, monotonic-reads, convergent-reads";
     assert!(lines.contains(&held.to_owned()), "{lines:?}");
     let read = Trace::from_json_lines(&trace.to_json_lines()).expect("readable");
