@@ -29,6 +29,8 @@ pub enum FaultClass {
     Slow,
     /// The network does something to packets: it loses some, for instance.
     Impaired,
+    /// Something is wrong with a server's disk, or bits of it have flipped, which takes no time.
+    Disk,
     /// Connections were reset. This fault has no duration.
     Severed,
 }
@@ -99,6 +101,7 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
         Kind::Freeze => (FaultClass::Frozen, format!("{owner} is frozen")),
         Kind::Refuse => (FaultClass::Refusing, format!("{owner} refuses connections")),
         Kind::Skew => (FaultClass::Skewed, format!("{owner}: {}", fault.begin.what)),
+        Kind::Disk => (FaultClass::Disk, disk_of(owner, fault.begin)),
         Kind::Cut | Kind::Unlink => (FaultClass::Cut, String::new()),
         Kind::Sever => (FaultClass::Severed, String::new()),
         Kind::Slow => (FaultClass::Slow, String::new()),
@@ -141,6 +144,14 @@ fn pictured(trace: &Trace, lanes: &Lanes<'_>, fault: &faults::Fault<'_>) -> Vec<
         }
     });
     parts.collect()
+}
+
+/// The label of what is wrong with a server's disk.
+fn disk_of(owner: &str, begun: &Event) -> String {
+    match &begun.what {
+        EventKind::DiskFaulty { how, .. } => format!("{owner}: its disk {how}"),
+        other => format!("{owner}: {other}"),
+    }
 }
 
 /// The label of a fault of the network that affects these pairs.

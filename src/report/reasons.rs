@@ -57,7 +57,7 @@ impl<'a> Reasons<'a> {
         let times = events.filter_map(|event| Some(self.trace.event(event)?.at));
         let end = times.max().unwrap_or(begin);
         let in_force: Vec<&Fault> = (self.faults.iter())
-            .filter(|fault| fault.overlaps(begin, end) && fault.kind != FaultClass::Skewed)
+            .filter(|fault| fault.overlaps(begin, end) && !is_apart(fault))
             .collect();
         let lane = self.lanes.server(server)?;
         let own = |kind: FaultClass| {
@@ -160,7 +160,7 @@ impl<'a> Reasons<'a> {
         let way = self.between(update, &far.server);
         let in_the_way = |fault: &&Fault| match fault.kind {
             FaultClass::Down => fault.covers(begin, end) && touches(fault, &way),
-            FaultClass::Skewed => false,
+            FaultClass::Skewed | FaultClass::Disk => false,
             // A server's existing links stay up while it refuses connections, so this matters only
             // if a link is down.
             FaultClass::Refusing => {
@@ -238,6 +238,7 @@ impl<'a> Reasons<'a> {
             FaultClass::Frozen => format!("{name} was frozen"),
             FaultClass::Refusing => format!("{name} refused connections"),
             FaultClass::Skewed => format!("the clock of {name} was wrong"),
+            FaultClass::Disk => format!("the disk of {name} was at fault"),
             FaultClass::Cut => format!("the path was cut ({})", pairs()),
             FaultClass::Slow => format!("the path was slow ({})", pairs()),
             FaultClass::Impaired => format!("the network {}", fault.label),
@@ -251,6 +252,11 @@ impl<'a> Reasons<'a> {
         let event = origin.and_then(|origin| self.trace.event(origin.event));
         event.map_or(0, |event| event.at)
     }
+}
+
+/// Whether a fault has nothing to do with how updates spread: no message depends on a clock or a disk.
+fn is_apart(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultClass::Skewed | FaultClass::Disk)
 }
 
 fn touches(fault: &Fault, lanes: &BTreeSet<usize>) -> bool {

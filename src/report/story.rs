@@ -207,6 +207,8 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Slowed { .. }
             | EventKind::Impaired { .. }
             | EventKind::Repaired { .. }
+            | EventKind::DiskFaulty { .. }
+            | EventKind::DiskWorks
             | EventKind::Skewed { .. }
             | EventKind::Chose { .. }
             | EventKind::Noted { .. }
@@ -334,6 +336,7 @@ fn is_fault(what: &EventKind<'_>) -> bool {
             | EventKind::PoweredOff
             | EventKind::Frozen
             | EventKind::Refusing
+            | EventKind::DiskFaulty { .. }
             | EventKind::Skewed { .. }
     )
 }

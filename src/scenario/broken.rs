@@ -42,7 +42,7 @@ impl Broken {
             .filter(|other| other.excludes(kind))
             .find_map(|other| {
                 let active = self.active.get(&(other, target.clone()))?;
-                Some((active.since.clone(), other.state))
+                Some((active.since.clone(), active.kind.state))
             })
     }
 

@@ -29,6 +29,10 @@ pub enum Operation {
     Delay(Vec<Route>, LatencyRange),
     /// Packets these ways are impaired so from now on; each has at most one impairment of a name.
     Impair(Vec<Direction>, Impairment),
+    /// The disk of a server has this fault from now on, and no other.
+    BreakDisk(ServerId, DiskFault),
+    /// It has none any more.
+    RepairDisk(ServerId),
     /// A clock is so wrong from now on.
     SetClock(ClockOwner, ClockError),
     /// A clock jumps by this number of nanoseconds, and goes on as before.
@@ -44,9 +48,10 @@ impl Operation {
                 let ends = pairs.iter().flat_map(|&(a, b)| [a, b]);
                 ends.filter_map(Party::server).collect()
             }
-            Self::SetClock(ClockOwner::Server(id), _) | Self::Jump(ClockOwner::Server(id), _) => {
-                vec![*id]
-            }
+            Self::SetClock(ClockOwner::Server(id), _)
+            | Self::Jump(ClockOwner::Server(id), _)
+            | Self::BreakDisk(id, _)
+            | Self::RepairDisk(id) => vec![*id],
             Self::SetClock(ClockOwner::Client(_), _)
             | Self::Jump(ClockOwner::Client(_), _)
             | Self::Cut(_)

@@ -310,6 +310,7 @@ impl Driver<'_> {
                 Operation::Clear(condition, party) => self.clear(condition, party),
                 Operation::Heal(ways) => self.heal(&ways),
                 Operation::Relink(link) => self.relink(link),
+                Operation::RepairDisk(server) => self.breaker.repair_disk(server),
                 _ => {}
             }
             return;
@@ -357,6 +358,8 @@ impl Driver<'_> {
                 let (fault, wires) = self.breaker.impair(&ways, impairment, origin);
                 self.world.impair(fault, &wires, impairment);
             }
+            Operation::BreakDisk(server, fault) => self.breaker.break_disk(server, fault, origin),
+            Operation::RepairDisk(server) => self.breaker.repair_disk(server),
             Operation::SetClock(clocked, skewed) => {
                 self.breaker.skew(&clocked, skewed, now, origin);
             }

@@ -46,6 +46,8 @@ enum Kind {
     /// This link of the herd's is in no herd file.
     Unlinked(usize),
     Skew(ClockOwner),
+    /// Something is wrong with this server's disk.
+    Disk(ServerId),
     Moment,
 }
 

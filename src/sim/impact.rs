@@ -1,5 +1,6 @@
 //! The impact of faults, and how it is counted.
 
+use super::disk::SimDisk;
 use super::machines::{Machine, Machines};
 use super::net::Faults;
 use crate::herd::Name;
@@ -111,6 +112,10 @@ pub(super) enum Measure {
     Once(u64),
     /// So many links, which were up.
     Links(u64),
+    /// Operations of this disk, and what the fault does to them is said in these words.
+    Disk(SimDisk, &'static str),
+    /// So many bits.
+    Bits(u64),
 }
 
 impl Measure {
@@ -122,6 +127,8 @@ impl Measure {
             Self::Stopped(_) => "wake-ups",
             Self::Messages | Self::HeldUp(_) => "messages",
             Self::Packets(_) => "packets",
+            Self::Disk(_, unit) => unit,
+            Self::Bits(_) => "bits",
             Self::Parts => "",
             Self::ServerClock(_) | Self::ClientClock(_) => "readings",
         }
@@ -133,7 +140,8 @@ impl Measure {
             Self::Refused(_, at_once)
             | Self::Lost(_, at_once)
             | Self::Once(at_once)
-            | Self::Links(at_once) => *at_once,
+            | Self::Links(at_once)
+            | Self::Bits(at_once) => *at_once,
             _ => 0,
         }
     }
@@ -150,7 +158,8 @@ impl Measure {
             Self::HeldUp(fault) | Self::Packets(fault) => faults.held_up(*fault),
             Self::ServerClock(machine) => faults.counts(*machine).clock_reads,
             Self::ClientClock(name) => faults.client_reads(name),
-            Self::Once(_) | Self::Links(_) | Self::Messages | Self::Parts => 0,
+            Self::Disk(disk, _) => disk.affected(),
+            Self::Once(_) | Self::Links(_) | Self::Bits(_) | Self::Messages | Self::Parts => 0,
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Sever,
     Slow,
     Impaired,
+    Disk,
 }
 
 impl Kind {
@@ -42,6 +43,7 @@ impl Kind {
             EventKind::Severed { .. } => Self::Sever,
             EventKind::Slowed { .. } => Self::Slow,
             EventKind::Impaired { .. } => Self::Impaired,
+            EventKind::DiskFaulty { .. } => Self::Disk,
             _ => return None,
         })
     }

@@ -46,8 +46,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "files", "diag", "document", "herd", "journal", "protocol", "report", "seed", "server",
-            "settings", "timing", "trace", "units",
+            "files", "diag", "disk", "document", "herd", "journal", "protocol", "report", "seed",
+            "server", "settings", "timing", "trace", "units",
         ],
     ),
     (
@@ -91,8 +91,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "sim",
         &[
-            "diag", "herd", "journal", "net", "node", "places", "protocol", "report", "scenario",
-            "seed", "server", "timing", "trace", "units",
+            "diag", "disk", "herd", "journal", "net", "node", "places", "protocol", "report",
+            "scenario", "seed", "server", "timing", "trace", "units",
         ],
     ),
     (
@@ -328,8 +328,8 @@ fn imports_point_one_way() {
 const CIRCLES: &[(&str, &[&str], &str)] = &[(
     "src/scenario",
     &[
-        "broken", "builder", "cases", "event", "expects", "faults", "fields", "forms", "order",
-        "raw", "server", "steps", "updates", "validate", "write",
+        "broken", "builder", "cases", "disks", "event", "expects", "faults", "fields", "forms",
+        "order", "raw", "server", "steps", "updates", "validate", "write",
     ],
     "each kind of fault, step and expectation declares, reads and writes itself with what all \
          kinds share (`fields`, `validate`, `write`), which names the kinds in turn",

@@ -228,6 +228,8 @@ fn samples() -> Vec<EventKind<'static>> {
         Slowed { links: [way()], latency };
         Impaired { ways: ways(), fault, how, adds: u64s, loses };
         Repaired { ways: ways(), fault };
+        DiskFaulty { fault, how: any_text() };
+        DiskWorks;
         Skewed { by: nanos(), drift: nanos() };
         Chose { step: any_text() };
         Noted { text: any_text() };

@@ -28,6 +28,8 @@ impl EventKind<'_> {
                 | Self::Slowed { .. }
                 | Self::Impaired { .. }
                 | Self::Repaired { .. }
+                | Self::DiskFaulty { .. }
+                | Self::DiskWorks
                 | Self::Skewed { .. }
         )
     }
@@ -87,6 +89,8 @@ impl EventKind<'_> {
             Self::Slowed { .. } => "slowed",
             Self::Impaired { .. } => "impaired",
             Self::Repaired { .. } => "repaired",
+            Self::DiskFaulty { .. } => "disk-faulty",
+            Self::DiskWorks => "disk-works",
             Self::Skewed { .. } => "skewed",
             Self::Chose { .. } => "chose",
             Self::Noted { .. } => "noted",

@@ -447,6 +447,15 @@ pub enum EventKind<'a> {
         /// The kind of the fault.
         fault: Cow<'a, str>,
     },
+    /// The harness made something wrong with a server's disk, which ended what was wrong with it before.
+    DiskFaulty {
+        /// The kind of the fault.
+        fault: Cow<'a, str>,
+        /// What the disk does from now on, or what happened to it, in words.
+        how: Cow<'a, str>,
+    },
+    /// The harness ended what was wrong with a server's disk.
+    DiskWorks,
     /// The harness set a clock wrong, or right again.
     Skewed {
         /// Nanoseconds by which the clock is ahead.

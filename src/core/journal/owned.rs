@@ -159,6 +159,11 @@ impl EventKind<'_> {
                 ways,
                 fault: owned(fault),
             },
+            Self::DiskFaulty { fault, how } => EventKind::DiskFaulty {
+                fault: owned(fault),
+                how: owned(how),
+            },
+            Self::DiskWorks => EventKind::DiskWorks,
             Self::Skewed { by, drift } => EventKind::Skewed { by, drift },
             Self::Chose { step } => EventKind::Chose { step: owned(step) },
             Self::Noted { text } => EventKind::Noted { text: owned(text) },

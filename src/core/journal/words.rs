@@ -143,6 +143,8 @@ impl EventKind<'_> {
             Self::Slowed { links, latency } => format!("takes {latency} now: {}", between(links)),
             Self::Impaired { ways, how, .. } => format!("{how} now: {}", arrows(ways)),
             Self::Repaired { ways, fault } => format!("REPAIRED ({fault}): {}", arrows(ways)),
+            Self::DiskFaulty { how, .. } => format!("ITS DISK {how}"),
+            Self::DiskWorks => "ITS DISK WORKS again".to_owned(),
             Self::Skewed { by, drift } => skewed(*by, *drift),
             Self::Chose { step } => format!("chooses {step}"),
             Self::Noted { text } => format!("note: {text}"),

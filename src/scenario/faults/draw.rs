@@ -50,6 +50,12 @@ impl<'a> Draw<'a> {
         Some(vec![Target::Party(Party::Server(server))])
     }
 
+    /// The disk of one of the servers, if they have disks.
+    pub fn disk(&mut self) -> Option<Vec<Target>> {
+        let drawn = self.party();
+        drawn.filter(|_| self.scenario.disks.is_some())
+    }
+
     /// One of the links between the servers, as an index into the herd's.
     pub fn link(&mut self) -> Option<usize> {
         self.pick(self.links)

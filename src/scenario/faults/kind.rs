@@ -62,8 +62,17 @@ impl FaultKind {
         matches!(self.targets, Shape::Pairs | Shape::Routes | Shape::Links)
     }
 
+    /// Whether it happens to disks, which servers need not have.
+    pub fn needs_disks(self) -> bool {
+        self.targets == Shape::Disks
+    }
+
     /// Whether it stands against `other` beginning at the same target.
     pub(in crate::scenario) fn excludes(self, other: Self) -> bool {
+        if self.needs_disks() && other.needs_disks() {
+            // A disk has one fault at a time, and what ends it need not say which.
+            return self.family() == other.family();
+        }
         if self.targets != Shape::Parties || other.targets != Shape::Parties {
             return false;
         }

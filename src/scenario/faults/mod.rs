@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use super::builder::{Builder, FieldValue};
-use super::operation::{Condition, ExtraDelay, Impairment, Limit, Operation};
+use super::operation::{
+    Condition, DiskFault, DiskOperation, ExtraDelay, Impairment, Limit, Operation,
+};
 use super::target::{ClockError, ClockOwner, Party, Route, Target, Usual};
 use crate::units::LatencyRange;
 
@@ -78,6 +80,12 @@ kinds! {
     reorder;
     delay;
     limit;
+    disk_full => disk_works;
+    disk_stalls;
+    disk_fails;
+    disk_lies;
+    disk_misdirects;
+    rot;
 }
 
 /// Everything that there is to say of a kind of fault.
@@ -98,6 +106,8 @@ pub struct Declaration {
     pub fields: &'static [Field],
     /// What the fields say together, as the end of a sentence.
     pub fields_say: &'static str,
+    /// Whether a step may say none of them.
+    pub bare: bool,
     /// The kind that has the same effect and is ended by the same steps; this kind itself if not given.
     pub family: &'static str,
     /// What a target is while it lasts: `is down`.
@@ -129,6 +139,7 @@ const PLAIN: Declaration = Declaration {
     targets: Shape::Parties,
     fields: &[],
     fields_say: "",
+    bare: false,
     family: "",
     state: "",
     kills: false,
@@ -180,6 +191,8 @@ pub enum Shape {
     Links,
     /// Clocks of servers and of clients, each by itself.
     Clocks,
+    /// Disks of servers, each by itself. Where servers have no disks, nothing of that kind can happen.
+    Disks,
 }
 
 impl Shape {
@@ -198,6 +211,9 @@ impl Shape {
             Self::Routes => {
                 "Links (`\"Riley-Juzang\"`), servers for all their links, `clients` and `places` for the ways between them and all servers."
             }
+            Self::Disks => {
+                "A server's name, a list, or `\"all\"` that it can happen to; servers have disks if `durability` is given under `[server]`."
+            }
             Self::Links => "Links (`\"Riley-Juzang\"`), or servers for all their links.",
             Self::Clocks => {
                 "Servers and clients; `\"all\"` are all servers, and the name of a group of clients is all of the group."
@@ -215,7 +231,10 @@ impl Shape {
 
     /// Whether each target has a fault of its own.
     const fn is_single(self) -> bool {
-        matches!(self, Self::Parties | Self::Links | Self::Clocks)
+        matches!(
+            self,
+            Self::Parties | Self::Links | Self::Clocks | Self::Disks
+        )
     }
 }
 
@@ -225,7 +244,7 @@ pub struct Field {
     pub name: &'static str,
     /// What it holds.
     pub holds: Holds,
-    /// Whether it must be given. Where no field must, at least one of them is.
+    /// Whether it must be given. Where no field must, at least one of them is, unless the kind may say none.
     pub required: bool,
     /// What it says, in a sentence.
     pub about: &'static str,
@@ -248,6 +267,8 @@ pub enum Holds {
     Kilobytes,
     /// A duration or a range of durations, with `tail` behind it if most are close to the least; 0 for none.
     ExtraDelay,
+    /// One of these words.
+    Word(&'static [&'static str]),
 }
 
 /// How a kind of fault is drawn.
@@ -380,6 +401,12 @@ fn share(percent: u32) -> Values {
 /// This happens to packets in all directions of a fault, at once.
 fn impaired(fault: &Fault, impairment: Impairment) -> Vec<(Duration, Operation)> {
     now([Operation::Impair(fault.pairs(), impairment)])
+}
+
+/// The disks of these servers have this fault, at once.
+fn break_disk(fault: &Fault, what: DiskFault) -> Vec<(Duration, Operation)> {
+    let servers = fault.parties().filter_map(Party::server);
+    now(servers.map(|server| Operation::BreakDisk(server, what)))
 }
 
 /// These parties get into a condition, at once.

@@ -12,7 +12,8 @@ fn example(kind: FaultKind) -> &'static str {
 fn scenario(step: &str) -> Scenario {
     let text = format!(
         "title = \"t\"\nherd = \"riley\"\nend = \"9s\"\n\
-         steps = [{{ at = \"1s\", {step} }}, {{ at = \"2s\", client = \"kiwi\", to = \"Riley\", send = \"hello\" }}]"
+         steps = [{{ at = \"1s\", {step} }}, {{ at = \"2s\", client = \"kiwi\", to = \"Riley\", send = \"hello\" }}]\n\
+         [server]\ndurability = \"answered\""
     );
     match Scenario::parse("t.toml", &text, None) {
         Ok((scenario, _)) => scenario,
@@ -205,5 +206,93 @@ fn a_direction_that_is_wrong_says_how_it_is_written() {
     ] {
         let said = text(step);
         assert!(said.contains(says), "{step}: {said}");
+    }
+}
+
+/// The scenario of one step, or the problems of it, where servers have disks or not.
+fn with_disks(disks: bool, steps: &str) -> Result<Scenario, String> {
+    let server = if disks {
+        "[server]\ndurability = \"background\""
+    } else {
+        ""
+    };
+    let text = format!(
+        "title = \"t\"\nherd = \"riley\"\nend = \"9s\"\nsteps = [{steps},\n\
+         {{ at = \"8s\", client = \"kiwi\", to = \"Riley\", send = \"hello\" }}]\n{server}"
+    );
+    let read = Scenario::parse("t.toml", &text, None);
+    read.map(|(scenario, _)| scenario)
+        .map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn faults_of_disks_need_disks() {
+    let disks: Vec<FaultKind> = FaultKind::all().filter(|kind| kind.needs_disks()).collect();
+    assert_eq!(disks.len(), 6);
+    for kind in disks {
+        let step = format!("{{ at = \"1s\", {} }}", example(kind));
+        assert!(with_disks(true, &step).is_ok(), "{kind:?}");
+        let told = with_disks(false, &step).expect_err("there are no disks");
+        let says = format!(
+            "`{}` happens to disks, and the servers have none",
+            kind.name
+        );
+        assert!(told.contains(&says), "{told}");
+    }
+    let random = "{ at = \"1s\", random = { crash = \"1s\", rot = \"1s\" }, lasts = \"2s\", holds = \"1s\" }";
+    assert!(with_disks(true, random).is_ok());
+    let told = with_disks(false, random).expect_err("there are no disks");
+    assert!(told.contains("`rot` happens to disks"), "{told}");
+}
+
+#[test]
+fn a_disk_has_one_fault_at_a_time_and_keeps_it_while_its_server_is_down() {
+    let wrong = |steps: &str| with_disks(true, steps).expect_err(steps);
+    let told = wrong(
+        "{ at = \"1s\", disk_stalls = \"Riley\" }, { at = \"2s\", disk_full = [\"Juzang\", \"Riley\"] }",
+    );
+    assert!(
+        told.contains("`Riley` has a disk that stalls already"),
+        "{told}"
+    );
+    let told =
+        wrong("{ at = \"1s\", disk_full = \"Riley\" }, { at = \"2s\", disk_works = \"Juzang\" }");
+    assert!(told.contains("its disk has no fault then"), "{told}");
+    let told = wrong("{ at = \"1s\", disk_fails = \"Riley\", what = \"think\" }");
+    assert!(told.contains("unknown `what` `think`"), "{told}");
+    let told = wrong("{ at = \"1s\", rot = \"places\" }");
+    assert!(told.contains("unknown server `places`"), "{told}");
+    for right in [
+        "{ at = \"1s\", disk_lies = \"Riley\" }, { at = \"2s\", disk_works = \"Riley\" }, { at = \"3s\", disk_full = \"Riley\" }",
+        "{ at = \"1s\", disk_lies = \"all\" }, { at = \"2s\", power_off = \"all\" }, { at = \"3s\", power_on = \"all\" }, { at = \"4s\", disk_works = \"all\" }",
+        "{ at = \"1s\", disk_full = \"Riley\" }, { at = \"2s\", rot = \"Riley\" }",
+        "{ at = \"1s\", crash = \"Riley\" }, { at = \"2s\", disk_fails = \"Riley\" }, { at = \"3s\", restart = \"Riley\" }",
+    ] {
+        if let Err(problems) = with_disks(true, right) {
+            panic!("{right}: {problems}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_fails_to_sync_unless_it_is_said() {
+    for (said, operation) in [
+        ("", DiskOperation::Sync),
+        (", what = \"sync\"", DiskOperation::Sync),
+        (", what = \"write\"", DiskOperation::Write),
+        (", what = \"read\"", DiskOperation::Read),
+    ] {
+        let read = scenario(&format!("disk_fails = \"Riley\"{said}"));
+        let Action::Begin(fault) = &read.steps[0].action else {
+            panic!("no fault");
+        };
+        let riley = read.herd.id("Riley").expect("it is there");
+        let fails = Operation::BreakDisk(riley, DiskFault::Fails(operation));
+        assert_eq!(fault.operations(), [(Duration::ZERO, fails)]);
+        let written = read.steps[0].to_toml(&read.herd);
+        assert_eq!(
+            written,
+            format!("{{ at = \"1s\", disk_fails = \"Riley\"{said} }}")
+        );
     }
 }

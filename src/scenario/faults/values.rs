@@ -23,6 +23,8 @@ pub enum Value {
     Count(u32),
     /// A time that is added to a packet's.
     ExtraDelay(ExtraDelay),
+    /// One of the words that a field knows.
+    Word(&'static str),
 }
 
 impl Values {
@@ -69,6 +71,14 @@ impl Values {
         }
     }
 
+    /// The word of this field, if it is given.
+    pub fn word(&self, name: &str) -> Option<&'static str> {
+        match self.get(name) {
+            Some(Value::Word(word)) => Some(word),
+            _ => None,
+        }
+    }
+
     /// The number of this field; none is zero.
     pub fn count(&self, name: &str) -> u32 {
         match self.get(name) {
@@ -103,6 +113,7 @@ impl fmt::Display for Value {
             Self::Duration(duration) => f.write_str(&format_duration(*duration)),
             Self::Count(count) => count.fmt(f),
             Self::ExtraDelay(delay) => delay.fmt(f),
+            Self::Word(word) => f.write_str(word),
             Self::Difference(nanos) => {
                 let sign = match nanos {
                     ..0 => "-",

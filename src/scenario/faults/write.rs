@@ -32,7 +32,7 @@ impl InlineTable<'_> {
                 }
             }
             Shape::Ways => self.ways(field, &ways),
-            Shape::Parties | Shape::Routes | Shape::Links | Shape::Clocks => {
+            Shape::Parties | Shape::Routes | Shape::Links | Shape::Clocks | Shape::Disks => {
                 let names: Vec<String> = (fault.targets.iter())
                     .filter_map(|target| self.name(target))
                     .collect();
@@ -45,7 +45,8 @@ impl InlineTable<'_> {
                 Value::Latency(_)
                 | Value::Difference(_)
                 | Value::Duration(_)
-                | Value::ExtraDelay(_) => {
+                | Value::ExtraDelay(_)
+                | Value::Word(_) => {
                     self.text(name, &value.to_string());
                 }
             }

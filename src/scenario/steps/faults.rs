@@ -56,10 +56,17 @@ impl Context<'_> {
         from: Option<&OneOrMany>,
     ) -> Option<DraftTargets> {
         match shape {
-            Shape::Parties | Shape::Clocks if is_all(list) => Some(DraftTargets::All(list.span())),
+            Shape::Parties | Shape::Clocks | Shape::Disks if is_all(list) => {
+                Some(DraftTargets::All(list.span()))
+            }
             Shape::Parties => {
                 let named = self.named(list, Self::server_or_places)?.into_iter();
                 let named = named.map(|(party, span)| (Target::Party(party), span));
+                Some(DraftTargets::Named(named.collect()))
+            }
+            Shape::Disks => {
+                let named = self.named_servers(list)?.into_iter();
+                let named = named.map(|(id, span)| (Target::Party(Party::Server(id)), span));
                 Some(DraftTargets::Named(named.collect()))
             }
             Shape::Ways => self.ways(list, from),
@@ -350,6 +357,7 @@ impl Context<'_> {
         let missing = match lacking.next() {
             Some(field) => Some(format!("`{}`", field.name)),
             None if kind.fields.iter().any(|field| field.required)
+                || kind.bare
                 || optional.peek().is_none()
                 || optional.clone().any(is_given) =>
             {
@@ -411,8 +419,25 @@ impl Context<'_> {
             Holds::Kilobytes => {
                 Value::Count(self.up_to(MOST_KILOBYTES, step.value(name)?, name)?)
             }
+            Holds::Word(known) => Value::Word(self.word(step.value(name)?, known, name)?),
             Holds::ExtraDelay => Value::ExtraDelay(self.extra_delay(step.value(name)?)?),
         })
+    }
+
+    /// One of these words.
+    fn word(
+        &mut self,
+        text: &Located<String>,
+        known: &[&'static str],
+        field: &str,
+    ) -> Option<&'static str> {
+        let found = known.iter().find(|word| **word == text.as_str());
+        if found.is_none() {
+            let message = format!("unknown `{field}` `{}`", **text);
+            let help = did_you_mean(text, "words", known.iter().copied());
+            self.report(Problem::error(self.source, text.span(), message).help(help));
+        }
+        found.copied()
     }
 
     /// A number from 0 to `most`.

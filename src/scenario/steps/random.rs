@@ -143,6 +143,7 @@ impl Context<'_> {
                 self.error(mean.span(), "there can be no fault every 0s");
                 return None;
             }
+            self.check_disks(fault, &mean.span());
             faults.push((fault, duration));
         }
         if faults.is_empty() {

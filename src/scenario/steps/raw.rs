@@ -79,7 +79,9 @@ fn fields_of_faults() -> impl Iterator<Item = Field> {
     fields.map(|said| {
         let holds = match said.holds {
             faults::Holds::Latency => Holds::Latency,
-            faults::Holds::Difference | faults::Holds::ExtraDelay => Holds::Text,
+            faults::Holds::Difference | faults::Holds::ExtraDelay | faults::Holds::Word(_) => {
+                Holds::Text
+            }
             faults::Holds::Duration => Holds::Duration,
             faults::Holds::Count | faults::Holds::Percent | faults::Holds::Kilobytes => {
                 Holds::Number

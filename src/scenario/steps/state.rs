@@ -81,6 +81,10 @@ impl Context<'_> {
         };
         let named = match kind.targets {
             Shape::Parties => self.fit(kind, targets, moment),
+            Shape::Disks => {
+                self.check_disks(kind, place);
+                self.fit(kind, targets, moment)
+            }
             Shape::Links => self.fit_links(kind, targets, moment),
             Shape::Clocks => {
                 let (none, usual) = (fault(Vec::new()), self.usual.clone());
@@ -104,6 +108,20 @@ impl Context<'_> {
             moment.broken.begin(&one, moment.at, span, &self.usual);
         }
         fault(named.into_iter().map(|(target, _)| target).collect())
+    }
+
+    /// An error where a fault needs disks, and servers have none.
+    pub(super) fn check_disks(&mut self, kind: FaultKind, place: &Span) {
+        if kind.needs_disks() && self.disks.is_none() {
+            let message = format!(
+                "`{}` happens to disks, and the servers have none",
+                kind.name
+            );
+            let problem = Problem::error(self.source, place.clone(), message);
+            self.report(
+                problem.help("give them disks: `durability = \"background\"` under `[server]`"),
+            );
+        }
     }
 
     /// The links that are not wrong in this way already.
@@ -278,7 +296,7 @@ impl Context<'_> {
         moment: &mut Moment<'_>,
     ) -> Vec<Target> {
         match kind.targets {
-            Shape::Parties => self.ends_for(kind, targets, moment),
+            Shape::Parties | Shape::Disks => self.ends_for(kind, targets, moment),
             Shape::Links => self.ends_for_links(kind, targets, moment),
             _ => self.heals(kind, targets, list, moment),
         }
@@ -320,6 +338,10 @@ impl Context<'_> {
                 let message = format!("`{name}` can't `{end}`: the `{begin}` is over");
                 let problem = Problem::error(self.source, span.clone(), message);
                 let problem = problem.also(ended.clone(), "this ended it");
+                problem.help("leave this step out")
+            } else if kind.needs_disks() {
+                let message = format!("`{name}` can't `{end}`: its disk has no fault then");
+                let problem = Problem::error(self.source, span.clone(), message);
                 problem.help("leave this step out")
             } else {
                 let message = format!("`{name}` can't `{end}`: there was no `{begin}`");

@@ -140,3 +140,129 @@ async fn other_seeds_lose_other_things() {
     seen.dedup();
     assert!(seen.len() > 4);
 }
+
+/// What appends, syncs, reads and renames say: `ok`, or what failed.
+async fn said(disk: &SimDisk) -> [String; 4] {
+    let told = |result: io::Result<()>| match result {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    [
+        told(disk.append("log", b"0123456789").await),
+        told(disk.sync("log").await),
+        told(disk.read("log").await.map(|_| ())),
+        told(disk.rename("log", "log").await),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_fail_by_the_fault_of_the_disk_and_are_counted() {
+    let (full, error) = ("no storage space", "input/output error");
+    for (fault, says, affected) in [
+        (DiskFault::Full, [full, "ok", "ok", "ok"], 1),
+        (
+            DiskFault::Fails(DiskOperation::Write),
+            [error, "ok", "ok", error],
+            2,
+        ),
+        (
+            DiskFault::Fails(DiskOperation::Sync),
+            ["ok", error, "ok", "ok"],
+            1,
+        ),
+        (
+            DiskFault::Fails(DiskOperation::Read),
+            ["ok", "ok", error, "ok"],
+            1,
+        ),
+        (DiskFault::Lies, ["ok"; 4], 1),
+        (DiskFault::Misdirects, ["ok"; 4], 1),
+    ] {
+        let disk = disk(7);
+        keep(&disk, "log", "1").await;
+        disk.set(Some(fault));
+        assert_eq!(said(&disk).await, says, "{fault}");
+        assert_eq!(disk.affected(), affected, "{fault}");
+        disk.set(None);
+        assert_eq!(said(&disk).await, ["ok"; 4], "{fault}");
+        assert_eq!(disk.affected(), affected, "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_is_written_in_part() {
+    let mut lengths = Vec::new();
+    for seed in 0..100 {
+        let disk = disk(seed);
+        disk.set(Some(DiskFault::Full));
+        disk.append("log", b"01234").await.unwrap_err();
+        lengths.push(text(&disk, "log").await.expect("it is there"));
+    }
+    lengths.sort();
+    lengths.dedup();
+    assert_eq!(lengths, ["", "0", "01", "012", "0123", "01234"]);
+}
+
+/// Nobody is told again of what a failed sync was about.
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_sync_was_about_is_gone_although_the_next_succeeds() {
+    let disk = disk(1);
+    keep(&disk, "log", "1").await;
+    disk.append("log", b"2").await.unwrap();
+    disk.append("other", b"3").await.unwrap();
+    disk.set(Some(DiskFault::Fails(DiskOperation::Sync)));
+    disk.sync("log").await.unwrap_err();
+    disk.sync_names().await.unwrap_err();
+    disk.set(None);
+    disk.sync("log").await.unwrap();
+    disk.sync_names().await.unwrap();
+    assert_eq!(text(&disk, "log").await.as_deref(), Some("12"));
+    disk.power_lost();
+    assert_eq!(text(&disk, "log").await.as_deref(), Some("1"));
+    assert_eq!(disk.list().await.unwrap(), ["log"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_lies_does_nothing() {
+    let mut left = Vec::new();
+    for seed in 0..50 {
+        let disk = disk(seed);
+        disk.set(Some(DiskFault::Lies));
+        keep(&disk, "log", "1").await;
+        disk.power_lost();
+        left.push(text(&disk, "log").await);
+    }
+    assert!(left.contains(&None) && left.contains(&Some("1".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_stalls_goes_on_with_the_end_of_the_fault() {
+    let disk = disk(1);
+    keep(&disk, "log", "1").await;
+    let stalled = async {
+        disk.append("log", b"2").await.unwrap();
+        disk.sync("log").await.unwrap();
+    };
+    let ends = async {
+        sleep(Duration::from_micros(20)).await;
+        disk.set(Some(DiskFault::Stalls));
+        sleep(Duration::from_secs(9)).await;
+        assert_eq!(disk.affected(), 1, "an operation is counted once");
+        disk.set(None);
+        std::future::pending().await
+    };
+    let start = Instant::now();
+    or(stalled, ends).await;
+    assert!(start.elapsed() > Duration::from_secs(9));
+    assert_eq!(disk.affected(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_killed_while_the_disk_stalls_wrote_nothing() {
+    let disk = disk(1);
+    disk.set(Some(DiskFault::Stalls));
+    let second = Duration::from_secs(1);
+    timeout(second, disk.append("log", b"1")).await.unwrap_err();
+    disk.set(None);
+    assert_eq!(disk.list().await.unwrap(), Vec::<String>::new());
+}

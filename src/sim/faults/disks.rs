@@ -1,8 +1,11 @@
 //! What happens to servers' disks.
 
 use super::{Breaker, Kind};
-use crate::scenario::{Condition, Party};
+use crate::herd::ServerId;
+use crate::journal::EventKind;
+use crate::scenario::{Condition, DiskFault, Party};
 use crate::sim::disk::Lost;
+use crate::sim::impact::{Measure, Origin};
 
 impl Breaker {
     /// The disk of a server that has lost its power loses what was not synced. This counts for that fault.
@@ -16,5 +19,53 @@ impl Breaker {
             let lost = [(bytes, "unsynced bytes"), (names, "unsynced names")];
             fault.impact.others.extend(lost);
         }
+    }
+
+    /// Something is wrong with a server's disk from now on.
+    pub(in crate::sim) fn break_disk(
+        &mut self,
+        server: ServerId,
+        fault: DiskFault,
+        origin: Origin,
+    ) {
+        let Some(disk) = self.disks.of(server).cloned() else {
+            return;
+        };
+        let what = EventKind::DiskFaulty {
+            fault: fault.name().into(),
+            how: fault.to_string().into(),
+        };
+        let event = self.tell(self.who(Party::Server(server)), None, what);
+        if let DiskFault::Rot(bits) = fault {
+            let measure = Measure::Bits(disk.rot(bits));
+            self.begin(origin, event, Kind::Moment, measure);
+            self.end(|kind| *kind == Kind::Moment);
+            return;
+        }
+        let measure = Measure::Disk(disk.clone(), unit(fault));
+        self.begin(origin, event, Kind::Disk(server), measure);
+        disk.set(Some(fault));
+    }
+
+    /// Nothing is wrong with it any more.
+    pub(in crate::sim) fn repair_disk(&mut self, server: ServerId) {
+        let Some(disk) = self.disks.of(server).cloned() else {
+            return;
+        };
+        let it = Kind::Disk(server);
+        let begun = self.begun(|kind| *kind == it);
+        self.end(|kind| *kind == it);
+        self.tell(self.who(Party::Server(server)), begun, EventKind::DiskWorks);
+        disk.set(None);
+    }
+}
+
+/// What a fault affects, in the plural.
+const fn unit(fault: DiskFault) -> &'static str {
+    match fault {
+        DiskFault::Lies => "syncs",
+        DiskFault::Misdirects => "writes",
+        DiskFault::Rot(_) => "bits",
+        DiskFault::Full | DiskFault::Stalls | DiskFault::Fails(_) => "operations",
     }
 }

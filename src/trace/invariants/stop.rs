@@ -84,8 +84,8 @@ pub(super) fn broken<'a>(run: &Run<'a>) -> Vec<Broken<'a>> {
         let begin = fault.begin.at;
         match fault.kind {
             // A server that refuses connections keeps its links, one that is told to stop still receives, and no message
-            // depends on a clock.
-            Kind::Refuse | Kind::Skew | Kind::Stop => {}
+            // depends on a clock or a disk.
+            Kind::Refuse | Kind::Skew | Kind::Disk | Kind::Stop => {}
             Kind::Crash | Kind::PowerOff | Kind::Freeze => {
                 let (scope, end) = (Scope::Server(fault.begin.who.name()), until(fault.end));
                 broken.push(Broken { scope, begin, end });

@@ -133,9 +133,10 @@ impl<'a> Ways<'a> {
             }
             // A server that is gone has closed the connection. Resets and latencies are checked
             // separately. A server that refuses connections keeps its links, and no link depends on
-            // a clock.
+            // a clock or a disk.
             Kind::Refuse
             | Kind::Skew
+            | Kind::Disk
             | Kind::Stop
             | Kind::Unlink
             | Kind::Crash

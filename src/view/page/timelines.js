@@ -119,6 +119,7 @@ class Timelines {
     if (!this.running.get(lane).at(event)) return this.started.get(lane)[0] <= event ? "down" : "not started yet";
     const words = [];
     if (this.faultOf(lane, "frozen", event)) words.push("standing still");
+    if (this.faultOf(lane, "disk", event)) words.push("disk at fault");
     if (this.faultOf(lane, "refusing", event)) words.push("refusing connections");
     if (this.behind.get(lane).at(event)) words.push("not in sync");
     return words.length > 0 ? `up, ${words.join(", ")}` : "up";

@@ -196,6 +196,8 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Slowed { .. }
         | EventKind::Impaired { .. }
         | EventKind::Repaired { .. }
+        | EventKind::DiskFaulty { .. }
+        | EventKind::DiskWorks
         | EventKind::Skewed { .. }
         | EventKind::Chose { .. }
         | EventKind::Noted { .. }

@@ -232,6 +232,7 @@ impl Picture<'_> {
                 "refuses connections",
             ),
             (fault(FaultClass::Skewed), span("skewed"), "clock wrong"),
+            (fault(FaultClass::Disk), span("disk"), "disk at fault"),
             (
                 [FaultClass::Cut, FaultClass::Slow, FaultClass::Impaired]
                     .into_iter()

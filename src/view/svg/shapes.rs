@@ -201,6 +201,7 @@ impl Picture<'_> {
                 FaultClass::Frozen => ("frozen", "still"),
                 FaultClass::Refusing => ("refusing", "refuses"),
                 FaultClass::Skewed => ("skewed", "clock"),
+                FaultClass::Disk => ("disk", "disk"),
                 FaultClass::Cut | FaultClass::Slow | FaultClass::Impaired | FaultClass::Severed => {
                     continue;
                 }
@@ -325,6 +326,9 @@ pub(super) fn striped(pattern: &str, x: i64, y: i64, width: i64, height: i64) ->
             }
             "refusing" => {
                 let _ = write!(stripes, "M{} {at}v3", x + width / 2);
+            }
+            "disk" => {
+                let _ = write!(stripes, "M{} {at}h3M{} {at}h3", x + 2, x + width - 5);
             }
             _ => {
                 let _ = write!(stripes, "M{} {at}l{} 3", x + 3, width - 6);
