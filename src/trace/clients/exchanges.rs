@@ -12,6 +12,9 @@ pub(super) struct Exchange<'a> {
     pub(super) server: &'a str,
     /// Which run of the server, from 1. A connection is with one run: it does not outlive that.
     pub(super) run: u32,
+    /// Which memory of the server, from 1: a run without a disk has one of its own, and so has the
+    /// first run after a disk may have forgotten something.
+    pub(super) memory: u32,
     pub(super) conn: ConnId,
     pub(super) sent: &'a Event,
     pub(super) text: &'a [u8],
@@ -52,6 +55,7 @@ pub(super) struct Exchanges<'a> {
 struct Open<'a> {
     server: &'a str,
     run: u32,
+    memory: u32,
     /// The exchanges without an answer, in the order of their lines.
     waiting: VecDeque<usize>,
     /// Whether the next answer belongs to the first of them. Not so once the client gave a line up,
@@ -59,11 +63,39 @@ struct Open<'a> {
     in_step: bool,
 }
 
+/// The runs of a server so far.
+#[derive(Clone, Copy, Default)]
+struct Runs {
+    run: u32,
+    memory: u32,
+    /// The memory of the run before.
+    before: u32,
+    /// How many memories there were.
+    memories: u32,
+    /// Whether its disk may have forgotten something.
+    forgets: bool,
+}
+
+impl Runs {
+    fn begin(&mut self) {
+        self.run += 1;
+        self.memories += 1;
+        self.before = std::mem::replace(&mut self.memory, self.memories);
+    }
+
+    /// The run that has just begun knows from its disk what the one before it answered.
+    fn remember(&mut self) {
+        if self.before > 0 && !self.forgets {
+            self.memory = self.before;
+        }
+    }
+}
+
 #[derive(Default)]
 struct Reader<'a> {
     found: Exchanges<'a>,
     open: BTreeMap<ConnId, Open<'a>>,
-    runs: BTreeMap<&'a str, u32>,
+    runs: BTreeMap<&'a str, Runs>,
     /// The connection of each line.
     conns: BTreeMap<EventId, ConnId>,
 }
@@ -91,7 +123,11 @@ impl<'a> Exchanges<'a> {
 impl<'a> Reader<'a> {
     fn at_server(&mut self, server: &'a str, event: &'a Event) {
         match &event.what {
-            EventKind::Started { .. } => *self.runs.entry(server).or_default() += 1,
+            EventKind::Started { .. } => self.runs.entry(server).or_default().begin(),
+            EventKind::Loaded {
+                answers_wait: true, ..
+            } => self.runs.entry(server).or_default().remember(),
+            what if what.makes_disk_forget() => self.runs.entry(server).or_default().forgets = true,
             EventKind::Forgotten { record, .. }
             | EventKind::Expired { record }
             | EventKind::Ignored {
@@ -122,9 +158,11 @@ impl<'a> Reader<'a> {
                 with: PeerRole::Server(server),
                 ..
             } => {
+                let runs = self.runs.get(&**server).copied().unwrap_or_default();
                 let open = Open {
                     server,
-                    run: self.runs.get(&**server).copied().unwrap_or_default(),
+                    run: runs.run,
+                    memory: runs.memory,
                     waiting: VecDeque::new(),
                     in_step: true,
                 };
@@ -159,6 +197,7 @@ impl<'a> Reader<'a> {
             client,
             server: open.server,
             run: open.run,
+            memory: open.memory,
             conn,
             sent,
             text,

@@ -9,17 +9,25 @@ use super::{Accusation, shown};
 use crate::journal::{ConnId, Event};
 
 /// After a server has answered an IAMAT, whatever WHATSAT it is sent in the same run is answered by
-/// that record or a newer one.
+/// that record or a newer one; in later runs, too, where the answer waited for a disk.
 pub(in crate::trace) fn read_your_writes(events: &[Event]) -> Vec<Accusation> {
     let exchanges = Exchanges::of(events);
-    look(&exchanges, |line| matches!(line, Line::Report(_)))
+    look(
+        &exchanges,
+        |exchange| exchange.memory,
+        |line| matches!(line, Line::Report(_)),
+    )
 }
 
 /// After a server has answered a WHATSAT, whatever WHATSAT about the same client it is sent in the
 /// same run is answered by that record or a newer one.
 pub(in crate::trace) fn monotonic_reads(events: &[Event]) -> Vec<Accusation> {
     let exchanges = Exchanges::of(events);
-    look(&exchanges, |line| matches!(line, Line::Query(_)))
+    look(
+        &exchanges,
+        |exchange| exchange.run,
+        |line| matches!(line, Line::Query(_)),
+    )
 }
 
 /// The newest of what was told, and by which exchange.
@@ -31,27 +39,32 @@ type Floor<'a> = (Told<'a>, usize);
 /// that are sent after it arrived. The lines of one connection are decided in their order.
 #[derive(Default)]
 struct Floors<'a> {
-    by_run: BTreeMap<(&'a str, u32, &'a [u8]), Floor<'a>>,
+    by_span: BTreeMap<(&'a str, u32, &'a [u8]), Floor<'a>>,
     by_conn: BTreeMap<(ConnId, &'a [u8]), Floor<'a>>,
 }
 
 impl<'a> Floors<'a> {
-    fn raise(&mut self, exchange: &Exchange<'a>, told: Told<'a>, number: usize) {
+    fn raise(&mut self, exchange: &Exchange<'a>, span: u32, told: Told<'a>, number: usize) {
         let id = told.place.id;
         let keep = |floor: &mut Floor<'a>| {
             if told.order(&floor.0) == Ordering::Greater {
                 *floor = (told, number);
             }
         };
-        let run = (exchange.server, exchange.run, id);
-        (self.by_run.entry(run).and_modify(keep)).or_insert((told, number));
+        let span = (exchange.server, span, id);
+        (self.by_span.entry(span).and_modify(keep)).or_insert((told, number));
         let conn = (exchange.conn, id);
         (self.by_conn.entry(conn).and_modify(keep)).or_insert((told, number));
     }
 }
 
-/// Every answer to a WHATSAT that is older than an answer before it to a line that `counts`.
-fn look<'a>(exchanges: &Exchanges<'a>, counts: fn(&Line<'_>) -> bool) -> Vec<Accusation> {
+/// Every answer to a WHATSAT that is older than an answer before it to a line that `counts`, of the
+/// same server in the same `span`.
+fn look<'a>(
+    exchanges: &Exchanges<'a>,
+    span: fn(&Exchange<'_>) -> u32,
+    counts: fn(&Line<'_>) -> bool,
+) -> Vec<Accusation> {
     let mut floors = Floors::default();
     // By the number of a WHATSAT: what its server had told when it was sent.
     let mut at_sending: BTreeMap<usize, Floor<'_>> = BTreeMap::new();
@@ -66,7 +79,8 @@ fn look<'a>(exchanges: &Exchanges<'a>, counts: fn(&Line<'_>) -> bool) -> Vec<Acc
             Moment::Sent(number) => {
                 let exchange = &exchanges.all[number];
                 if let Line::Query(id) = exchange.line
-                    && let Some(floor) = (floors.by_run).get(&(exchange.server, exchange.run, id))
+                    && let Some(floor) =
+                        (floors.by_span).get(&(exchange.server, span(exchange), id))
                 {
                     at_sending.insert(number, *floor);
                 }
@@ -86,7 +100,7 @@ fn look<'a>(exchanges: &Exchanges<'a>, counts: fn(&Line<'_>) -> bool) -> Vec<Acc
                     );
                 }
                 if let Some(told) = told.filter(|_| counts(&exchange.line)) {
-                    floors.raise(exchange, told, number);
+                    floors.raise(exchange, span(exchange), told, number);
                 }
             }
         }

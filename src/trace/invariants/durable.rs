@@ -19,6 +19,10 @@ struct Promises<'a> {
     excused: BTreeSet<&'a str>,
     /// Servers that have told that their disk takes nothing.
     failing: BTreeSet<&'a str>,
+    /// Servers with whose disk something was wrong once.
+    broken: BTreeSet<&'a str>,
+    /// Servers that lost their power once, and with it parts of what was not synced.
+    lost_power: BTreeSet<&'a str>,
 }
 
 /// A server that answers an IAMAT when its record is on its disk has that record when it runs again,
@@ -31,6 +35,8 @@ pub(super) fn durable(run: &Run<'_>) -> Vec<Finding> {
         made: BTreeMap::new(),
         excused: BTreeSet::new(),
         failing: BTreeSet::new(),
+        broken: BTreeSet::new(),
+        lost_power: BTreeSet::new(),
     };
     let mut found = Vec::new();
     for event in run.events {
@@ -68,8 +74,26 @@ impl<'a> Promises<'a> {
             EventKind::Started { .. } | EventKind::SavesAgain => {
                 self.failing.remove(&**server);
             }
-            EventKind::SaveFailed { .. } => {
+            EventKind::SaveFailed { why, .. } => {
                 self.failing.insert(server);
+                found.extend(self.fails(server, event, why));
+            }
+            EventKind::NotCompacted { why } => found.extend(self.fails(server, event, why)),
+            EventKind::Damaged { place } if !place.contains("in the midst of a line") => {
+                if !self.excused.contains(&**server) && !self.lost_power.contains(&**server) {
+                    let what =
+                        format!("{server} finds damage on a disk that keeps everything: {place}");
+                    found.push(Finding::new(what, [event]));
+                }
+            }
+            what @ EventKind::DiskFaulty { .. } => {
+                self.broken.insert(server);
+                if what.makes_disk_forget() {
+                    self.excused.insert(server);
+                }
+            }
+            EventKind::PoweredOff => {
+                self.lost_power.insert(server);
             }
             EventKind::Refused {
                 why: Refusal::NotSaved,
@@ -91,6 +115,12 @@ impl<'a> Promises<'a> {
             } => self.loaded(run, event, server, found),
             _ => {}
         }
+    }
+
+    /// What is wrong with a server that can't write to its disk: nothing ever was with the disk.
+    fn fails(&self, server: &str, event: &Event, why: &str) -> Option<Finding> {
+        let what = format!("{server} can't write to a disk with which nothing is wrong: {why}");
+        (!self.broken.contains(server)).then(|| Finding::new(what, [event]))
     }
 
     fn promise(&mut self, server: &'a str, held: Version<'a>) {
