@@ -4,6 +4,7 @@
 //! disk is tried again and again; meanwhile the store goes on in memory.
 
 use std::borrow::Cow;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::{Shared, unless};
 use crate::disk::{Durability, Files, Stored, write_record};
 use crate::journal::EventKind;
 use crate::net::Net;
+use crate::protocol::record::Record;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, Notify};
 
@@ -122,11 +124,18 @@ struct Saver<N: Net> {
 }
 
 /// The progress of a snapshot.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Copied {
-    /// The position in the store up to which records are copied.
-    next: usize,
+    /// The position in the store from which on records are to be copied; `None` if all are.
+    next: Option<usize>,
     records: u64,
+}
+
+impl Copied {
+    const NOTHING: Self = Self {
+        next: Some(0),
+        records: 0,
+    };
 }
 
 /// Saves what changes until the server ends.
@@ -145,7 +154,7 @@ pub(super) async fn save<N: Net>(shared: Arc<Shared<N>>, stored: Stored) {
         sync_every,
         due: None,
         compacts_from: Instant::now(),
-        copied: Copied::default(),
+        copied: Copied::NOTHING,
     };
     saver.run().await;
 }
@@ -165,7 +174,7 @@ impl<N: Net> Saver<N> {
                 self.copy().await;
             } else if self.files.wants_snapshot() && Instant::now() >= self.compacts_from {
                 self.files.begin_snapshot();
-                self.copied = Copied::default();
+                self.copied = Copied::NOTHING;
             } else {
                 self.wait().await;
             }
@@ -272,39 +281,42 @@ impl<N: Net> Saver<N> {
         });
     }
 
-    /// Copies some more records into the snapshot, or completes it.
+    /// Copies some more records into the snapshot; completes it when all are copied.
     async fn copy(&mut self) {
+        let Some(from) = self.copied.next else {
+            let ended = self.files.end_snapshot().await;
+            if self.is_written(ended) {
+                let (records, bytes) = (self.copied.records, self.files.bytes());
+                let what = EventKind::Compacted { records, bytes };
+                self.shared.journal.record(None, what);
+            }
+            return;
+        };
         let mut lines = Vec::new();
         let mut records = 0;
-        let next =
-            self.shared
-                .state()
-                .node
-                .copy_records(self.copied.next, AT_ONCE, |record, hops| {
-                    write_record(&mut lines, record, hops);
-                    records += 1;
-                });
-        self.copied.records += records;
-        let done = async {
-            self.files.copy(&lines).await?;
-            match next {
-                Some(_) => Ok(false),
-                None => self.files.end_snapshot().await.map(|()| true),
-            }
+        let write = |record: &Record, hops| {
+            write_record(&mut lines, record, hops);
+            records += 1;
         };
-        let journal = &self.shared.journal;
-        match done.await {
-            Ok(false) => self.copied.next = next.unwrap_or_default(),
-            Ok(true) => {
-                let (records, bytes) = (self.copied.records, self.files.bytes());
-                journal.record(None, EventKind::Compacted { records, bytes });
-            }
-            Err(error) => {
-                let why = error.to_string().into();
-                journal.record(None, EventKind::NotCompacted { why });
-                self.compacts_from = Instant::now() + COMPACT_AGAIN;
-            }
+        let next = self.shared.state().node.copy_records(from, AT_ONCE, write);
+        let copied = self.files.copy(&lines).await;
+        if self.is_written(copied) {
+            self.copied.next = next;
+            self.copied.records += records;
         }
+    }
+
+    /// Whether a part of a snapshot is written. If it is not, another snapshot is begun later.
+    fn is_written(&mut self, written: io::Result<()>) -> bool {
+        let Err(error) = written else {
+            return true;
+        };
+        let why = error.to_string().into();
+        self.shared
+            .journal
+            .record(None, EventKind::NotCompacted { why });
+        self.compacts_from = Instant::now() + COMPACT_AGAIN;
+        false
     }
 }
 
