@@ -116,6 +116,8 @@ pub(crate) enum Mistake {
     SnapshotForgets,
     /// Segments are removed before the snapshot that replaces them has its name.
     RemovesTooEarly,
+    /// What is in the log when the server starts counts as synced.
+    BelievesItsLog,
     /// The files on the disk are read from the last to the first, and what is read last wins.
     ReplaysBackwards,
     /// Nothing is forwarded once these have happened at the server, one after the other.

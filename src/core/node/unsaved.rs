@@ -133,8 +133,8 @@ impl Node {
     }
 
     /// Stores a record that was read from the disk, if it is newer than others of its client there.
-    /// Returns whether it was stored.
-    pub fn restore(&mut self, update: Update, journal: &dyn Journal) -> bool {
+    /// If it may not be synced there, it is to be saved again. Returns whether it was stored.
+    pub fn restore(&mut self, update: Update, is_synced: bool, journal: &dyn Journal) -> bool {
         let Update { record, hops, .. } = update;
         let known = self.store.find(record.id());
         let held = known.map(|client| &self.store.entry(client).record);
@@ -149,7 +149,12 @@ impl Node {
             generation: record.generation(),
         };
         let accepted = journal.record(None, what);
-        self.put(known, record, hops, accepted);
+        let client = self.put(known, record, hops, accepted);
+        match &mut self.unsaved {
+            Some(unsaved) if is_synced => unsaved.unmark(client),
+            Some(unsaved) => unsaved.mark(client),
+            None => {}
+        }
         true
     }
 }

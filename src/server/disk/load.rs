@@ -19,7 +19,7 @@ const MOST_TOLD: usize = 100;
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The records, in the order in which they were read. A client can have several.
-    pub updates: Vec<Update>,
+    pub updates: Vec<Read>,
     /// The files that were read, in the order in which they were written.
     pub(super) files: Vec<File>,
     /// The number of bytes that were read.
@@ -28,6 +28,17 @@ pub struct Loaded {
     pub damages: Vec<Damage>,
     /// The number of damaged places.
     pub damaged: usize,
+}
+
+/// A record that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The record, and how many links it crossed.
+    pub update: Update,
+    /// Whether it is in a snapshot, which was synced before it got its name. What is in a segment
+    /// may be in the system's memory alone: the server may have been killed before it synced that,
+    /// or because it could not.
+    pub is_synced: bool,
 }
 
 /// A damaged place of a file.
@@ -178,7 +189,7 @@ pub(crate) async fn read(
     for file in loaded.files.clone().iter().filter(whole) {
         let name = file.name();
         match disk.read(&name).await {
-            Ok(content) => loaded.take(&name, &content, owner, mistake)?,
+            Ok(content) => loaded.take(*file, &content, owner, mistake)?,
             Err(error) => loaded.damage(&name, 0..0, Wrong::Unreadable(error.to_string())),
         }
     }
@@ -200,13 +211,14 @@ impl Loaded {
     /// Takes the lines of a file.
     fn take(
         &mut self,
-        name: &str,
+        file: File,
         content: &[u8],
         owner: Option<&Owner>,
         mistake: &Made,
     ) -> Result<(), LoadError> {
         self.bytes += content.len() as u64;
-        let before = self.damaged;
+        let (name, before) = (&*file.name(), self.damaged);
+        let is_synced = matches!(file, File::Snapshot(_)) || mistake.makes(Mistake::BelievesItsLog);
         let mut at = 0;
         let mut is_headless = true;
         while at < content.len() {
@@ -216,7 +228,7 @@ impl Loaded {
             let range = at..at + line.len() + usize::from(end.is_some());
             let parsed = end.and_then(|_| parse(line, mistake));
             match parsed {
-                Some(Line::Record(update)) => self.updates.push(update),
+                Some(Line::Record(update)) => self.updates.push(Read { update, is_synced }),
                 Some(Line::Header(header)) => {
                     is_headless = false;
                     check(name, header, owner)?;

@@ -23,7 +23,7 @@ use crate::node::mistakes::Made;
 pub(crate) use files::Files;
 pub use format::Owner;
 pub(crate) use format::write_record;
-pub use load::{Damage, LoadError, Loaded, Wrong};
+pub use load::{Damage, LoadError, Loaded, Read, Wrong};
 
 /// An operation on a disk, under way. If it is dropped, it may or may not take place.
 pub type Done<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;

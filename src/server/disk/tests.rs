@@ -120,7 +120,8 @@ async fn open(disk: &Arc<Ram>) -> Stored {
 fn read(stored: &Stored) -> Vec<String> {
     let updates = stored.loaded.updates.iter();
     let shown = updates.map(|update| {
-        let [id, time] = [update.record.id(), update.record.time_text()];
+        let record = &update.update.record;
+        let [id, time] = [record.id(), record.time_text()];
         format!("{} {}", id.escape_ascii(), time.escape_ascii())
     });
     shown.collect()
@@ -192,7 +193,10 @@ async fn a_snapshot_replaces_what_was_before_it_and_nothing_that_came_meanwhile(
         ]
     );
     assert_eq!(disk.names(), ["log-00000003", "snapshot-00000002"]);
-    assert_eq!(read(&open(&disk).await), ["kiwi 3", "plum 9"]);
+    let stored = open(&disk).await;
+    assert_eq!(read(&stored), ["kiwi 3", "plum 9"]);
+    let synced = stored.loaded.updates.iter().map(|read| read.is_synced);
+    assert_eq!(synced.collect::<Vec<bool>>(), [true, false]);
 }
 
 #[tokio::test]

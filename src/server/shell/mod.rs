@@ -38,7 +38,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use crate::disk::{Durability, Stored};
+use crate::disk::{Durability, Read, Stored};
 use crate::herd::Address;
 use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
 use crate::net::tokio::Unresolved;
@@ -533,13 +533,13 @@ fn restore<N: Net>(shared: &Shared<N>, stored: &mut Stored) {
     let mut state = shared.state();
     // So that what has expired meanwhile is not stored.
     state.node.expire(shared.net.now(), 0, journal);
-    for update in std::mem::take(&mut loaded.updates) {
-        state.node.restore(update, journal);
+    let answers_wait = stored.durability == Durability::Answered;
+    state.node.save_changes(answers_wait);
+    for Read { update, is_synced } in std::mem::take(&mut loaded.updates) {
+        state.node.restore(update, is_synced, journal);
     }
     let records = state.node.records().count() as u64;
-    state
-        .node
-        .save_changes(stored.durability == Durability::Answered);
+    state.wake();
     drop(state);
     journal.record(
         None,
@@ -547,7 +547,7 @@ fn restore<N: Net>(shared: &Shared<N>, stored: &mut Stored) {
             records,
             bytes: loaded.bytes,
             damaged: loaded.damaged as u64,
-            answers_wait: stored.durability == Durability::Answered,
+            answers_wait,
         },
     );
     for damage in &loaded.damages {

@@ -101,7 +101,7 @@ fn an_expired_record_is_not_written() {
 }
 
 #[test]
-fn the_newest_of_what_was_on_the_disk_is_restored_and_neither_sent_nor_saved_again() {
+fn the_newest_of_what_was_on_the_disk_is_restored_and_not_sent() {
     let (mut node, kept) = (saving(), EventLog::default());
     node.keep(Keep {
         time_to_live: Some(Duration::from_secs(10)),
@@ -115,10 +115,14 @@ fn the_newest_of_what_was_on_the_disk_is_restored_and_neither_sent_nor_saved_aga
         ("AT Riley +0.500000000 a +3-3 100 1", false),
         ("AT Riley +0.500000000 old +3-3 50 1", false),
     ] {
-        assert_eq!(node.restore(update(line), &kept), is_stored, "{line}");
+        assert_eq!(node.restore(update(line), true, &kept), is_stored, "{line}");
     }
     assert_eq!((node.clients(), node.forgotten()), (0, 1));
     assert_eq!((node.unsaved(), node.has_work(NeighbourId(0))), (0, false));
+    // What may be in the system's memory alone is written again.
+    let line = "AT Jaquez +0.500000000 b +1-1 99 2";
+    assert!(node.restore(update(line), false, &NullJournal));
+    assert_eq!(taken(&mut node, 9).0, ["Jaquez +0.500000000 b +1-1 99 2"]);
     let restored = kept.find(|what| match what {
         EventKind::Restored {
             hops, generation, ..
