@@ -6,6 +6,7 @@
 //! between servers. All of this works on a [`Disk`]: a folder of this machine, or a simulated one.
 
 mod files;
+mod folder;
 mod format;
 mod load;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::time::Duration;
 use crate::node::mistakes::Made;
 
 pub(crate) use files::Files;
+pub use folder::{Folder, FolderError};
 pub use format::Owner;
 pub(crate) use format::write_record;
 pub use load::{Damage, LoadError, Loaded, Read, Wrong};
