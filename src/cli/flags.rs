@@ -129,7 +129,7 @@ impl SettingFlags {
     }
 
     /// The same flags for another process, except `but`, of which each process gets its own.
-    pub(super) fn again(&self, but: &str) -> Vec<OsString> {
+    pub(super) fn again(&self, but: &[&str]) -> Vec<OsString> {
         let config = self
             .config
             .as_ref()
@@ -137,7 +137,7 @@ impl SettingFlags {
         let given = self
             .given
             .iter()
-            .filter(|(name, _)| *name != but)
+            .filter(|(name, _)| !but.contains(name))
             .map(|(name, text)| format!("--{name}={text}").into());
         config.into_iter().flatten().chain(given).collect()
     }

@@ -60,6 +60,7 @@ mod signals;
 mod status;
 mod stderr;
 mod stopping;
+mod stored;
 #[cfg(feature = "sim")]
 mod survey;
 #[cfg(feature = "sim")]

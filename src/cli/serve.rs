@@ -18,7 +18,7 @@ use super::places::Asking;
 use super::reload::Reload;
 use super::signals::Reloads;
 use super::stopping::{EndHandles, Stopping};
-use super::{Exit, Failure, credentials, files, print, stderr};
+use super::{Exit, Failure, credentials, files, print, stderr, stored};
 use crate::admin::{Admin, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
 use crate::log::{LogJournal, Logs, Queue};
@@ -157,6 +157,7 @@ impl Plan<'_> {
         let (server, settings) = (self.herd.server(self.me), self.settings);
         let no_signals = |error| Failure::Failed(format!("can't wait for signals: {error}"));
         let reloads = Reloads::new().map_err(no_signals)?;
+        let stored = stored::open(settings, self.herd, self.me).await?;
         let (net, keyring, listeners) = self.network(server).await?;
         let admin_listener = bind_admin(settings).await?;
         let logs = self.begin_to_log(server)?;
@@ -178,7 +179,7 @@ impl Plan<'_> {
             config,
             Arc::new(timed),
             Arc::new(journal),
-            None,
+            stored,
             self.told.stop,
         );
         notify::keep_alive(&self.manager, handle.clone())

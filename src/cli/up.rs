@@ -39,7 +39,8 @@ const LONGEST_LINE: u64 = 64 * 1024;
 ///
 /// `herd up` takes every setting of `herd serve` and passes it to all servers. By default servers
 /// write their `log-NAME.txt` to the folder `herd-logs`, and only warnings to standard error. Each
-/// server has a certificate of its own, so certificates are given as a folder.
+/// server has a certificate of its own, so certificates are given as a folder. With `--data-dir DIR`
+/// each has a folder of its own for its records, `DIR/NAME`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -121,7 +122,7 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
         signals.map_err(|error| Failure::Failed(format!("can't wait for signals: {error}")))?;
     let logs = resolved.settings.log.dir.clone();
     let logs = logs.unwrap_or_else(|| PathBuf::from("herd-logs"));
-    let mut flags = args.settings.again("admin");
+    let mut flags = args.settings.again(&["admin", "data-dir"]);
     if *resolved.origin("log-dir") == Origin::Default {
         flags.extend(["--log-dir".into(), logs.clone().into_os_string()]);
     }
@@ -136,7 +137,13 @@ async fn up(args: &Args, resolved: &Resolved, herd: &Herd) -> Result<Exit, Failu
     for (server, admin) in herd.servers().iter().zip(&admins) {
         let admin = admin.as_ref().map(|at| format!("--admin={at}").into());
         let proof = args.proof(&server.name);
-        let flags: Vec<OsString> = flags.iter().cloned().chain(admin).chain(proof).collect();
+        let data = resolved.settings.data.dir.as_ref().map(|dir| {
+            let mut flag = OsString::from("--data-dir=");
+            flag.push(dir.join(&*server.name));
+            flag
+        });
+        let own = admin.into_iter().chain(proof).chain(data);
+        let flags: Vec<OsString> = flags.iter().cloned().chain(own).collect();
         let child = start(&args.herd, &server.name, &flags)?;
         let tell = Tell {
             name: server.name.clone(),

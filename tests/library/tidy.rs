@@ -33,14 +33,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "herd", "journal", "log", "net", "node", "places", "protocol", "server", "sync",
-            "version",
+            "disk", "herd", "journal", "log", "net", "node", "places", "protocol", "server",
+            "sync", "version",
         ],
     ),
     (
         "settings",
         &[
-            "diag", "document", "herd", "log", "places", "server", "units",
+            "diag", "disk", "document", "herd", "log", "places", "server", "units",
         ],
     ),
     (
@@ -126,10 +126,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "blame", "certs", "diag", "diff", "explore", "files", "herd", "journal",
-            "load", "log", "model", "mutants", "net", "parallel", "places", "protocol", "report",
-            "scenario", "server", "settings", "shrink", "sim", "survey", "sweep", "trace", "units",
-            "version", "view",
+            "admin", "blame", "certs", "diag", "diff", "disk", "explore", "files", "herd",
+            "journal", "load", "log", "model", "mutants", "net", "parallel", "places", "protocol",
+            "report", "scenario", "server", "settings", "shrink", "sim", "survey", "sweep",
+            "trace", "units", "version", "view",
         ],
     ),
 ];

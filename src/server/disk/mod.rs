@@ -78,6 +78,14 @@ impl Durability {
         ("background", Self::Background),
         ("answered", Self::Answered),
     ];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::Answered => "answered",
+        }
+    }
 }
 
 /// Where a server's records are, and how they are written.
@@ -97,13 +105,19 @@ pub struct Data {
 }
 
 impl Data {
+    /// The usual time that a change waits.
+    pub const SYNC_EVERY: Duration = Duration::from_millis(100);
+
+    /// The usual number of bytes of the log at which a snapshot replaces it.
+    pub const SNAPSHOT_AFTER: usize = 16 << 20;
+
     /// The usual settings for this disk.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
         Self {
             disk,
             durability: Durability::default(),
-            sync_every: Duration::from_millis(100),
-            snapshot_after: 16 << 20,
+            sync_every: Self::SYNC_EVERY,
+            snapshot_after: Self::SNAPSHOT_AFTER as u64,
             strict: false,
         }
     }
@@ -119,6 +133,11 @@ pub struct Stored {
 }
 
 impl Data {
+    /// As [`open`](Self::open), for a server that makes no mistakes.
+    pub(crate) async fn load(self, owner: (&str, &str)) -> Result<Stored, LoadError> {
+        self.open(owner, Made::NONE).await
+    }
+
     /// Reads what is on the disk of `server` of `herd`. Nothing is changed there.
     ///
     /// # Errors

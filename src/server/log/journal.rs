@@ -156,6 +156,8 @@ impl<N: Net> LogJournal<N> {
             | EventKind::Forgotten { from: None, .. }
             | EventKind::Linked { .. }
             | EventKind::Unlinked { .. }
+            | EventKind::Loaded { .. }
+            | EventKind::SavesAgain
             | EventKind::LinkUp { .. }
             | EventKind::Synchronised { .. }
             | EventKind::LinkDown {
@@ -166,7 +168,10 @@ impl<N: Net> LogJournal<N> {
             | EventKind::NotAccepted { .. }
             | EventKind::HeldBack { .. }
             | EventKind::Unconfirmed { .. }
+            | EventKind::Damaged { .. }
+            | EventKind::NotCompacted { .. }
             | EventKind::Namesakes { .. } => Level::WARN,
+            EventKind::SaveFailed { .. } => Level::ERROR,
             // Only the end that dialled knows the other server's name before the handshake is
             // complete.
             EventKind::Closed { conn, why } if let Some(unwilling) = self.unwilling(*conn, why) => {
@@ -181,7 +186,10 @@ impl<N: Net> LogJournal<N> {
                 why: CloseReason::Refused(_) | CloseReason::NoHello | CloseReason::Protocol(_),
             } if self.is_peer(*conn) => Level::WARN,
             EventKind::ConnectFailed { to, .. } if self.misses(to) => Level::INFO,
-            EventKind::LineIn { .. } | EventKind::LineOut { .. } => Level::TRACE,
+            EventKind::LineIn { .. }
+            | EventKind::LineOut { .. }
+            | EventKind::Restored { .. }
+            | EventKind::Saved { .. } => Level::TRACE,
             _ => Level::DEBUG,
         }
     }
@@ -200,6 +208,10 @@ impl<N: Net> LogJournal<N> {
             EventKind::Synchronised { peer, .. } => about(peer, "synchronised"),
             EventKind::ConnectFailed { to, .. } => about(to, "can't connect"),
             EventKind::Namesakes { name, .. } => about(name, "two servers of one name"),
+            // A disk that comes and goes causes these again and again.
+            EventKind::SaveFailed { .. } => about(&self.server, "can't write to its disk"),
+            EventKind::SavesAgain => about(&self.server, "writes to its disk again"),
+            EventKind::NotCompacted { .. } => about(&self.server, "can't write a snapshot"),
             EventKind::NotAccepted { with, why, from } => Alike {
                 what: format!("does not take a connection of {with}: {why}"),
                 whom: from.map_or_else(|| "wherever it is from".to_owned(), from_where),
@@ -341,6 +353,11 @@ impl<N: Net> LogJournal<N> {
             EventKind::Started { .. }
             | EventKind::Stopped
             | EventKind::Forgotten { .. }
+            | EventKind::Loaded { .. }
+            | EventKind::Damaged { .. }
+            | EventKind::NotCompacted { .. }
+            | EventKind::SaveFailed { .. }
+            | EventKind::SavesAgain
             | EventKind::Linked { .. }
             | EventKind::Unlinked { .. } => {
                 self.note(file, "server", &self.server, what);
@@ -392,8 +409,8 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Whether an event belongs to a single line. Nearly all events do, and they change no state of
-/// connections and links here.
+/// Whether an event belongs to a single line, or to a record on disk. Nearly all events do, and they
+/// change no state of connections and links here.
 const fn is_of_a_line(what: &EventKind<'_>) -> bool {
     matches!(
         what,
@@ -401,6 +418,8 @@ const fn is_of_a_line(what: &EventKind<'_>) -> bool {
             | EventKind::LineOut { .. }
             | EventKind::Accepted { .. }
             | EventKind::Ignored { .. }
+            | EventKind::Restored { .. }
+            | EventKind::Saved { .. }
     )
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use super::table::{Kind, SETTINGS, Setting};
+use super::kinds::{Kind, Setting};
+use super::table::SETTINGS;
 use super::{Origin, Resolved, Settings};
 use crate::diag::{Problems, Source, Span};
 use crate::document::{self, Located};

@@ -8,6 +8,7 @@
 
 mod file;
 pub mod key;
+mod kinds;
 mod show;
 mod table;
 mod url;
@@ -18,13 +19,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::diag::{Problem, Problems, Source, did_you_mean};
+use crate::disk::{Data, Durability};
 use crate::herd::Address;
 use crate::log::LogConfig;
 use crate::places::{Api, PlacesConfig};
 use crate::server::{Limits, Timing};
 
+pub use kinds::{Kind, Setting};
 pub use show::{markdown, print};
-pub use table::{Kind, SETTINGS, Setting};
+pub use table::SETTINGS;
 pub use url::PlacesUrl;
 
 /// The prefix of all settings' environment variables.
@@ -69,6 +72,35 @@ pub struct Settings {
     pub places_authorities: Option<PathBuf>,
     /// The number of days before a certificate expires at which warnings begin.
     pub certificate_warning_days: usize,
+    /// Where records are on disk, and how they are written.
+    pub data: DataSettings,
+}
+
+/// Where a server's records are on disk, and how they are written.
+#[derive(Clone, Debug)]
+pub struct DataSettings {
+    /// The folder, or `None` for records in memory only.
+    pub dir: Option<PathBuf>,
+    /// When a client's update is answered.
+    pub durability: Durability,
+    /// How long a change waits in the background.
+    pub sync_every: Duration,
+    /// The size of the log, in bytes, at which a snapshot replaces it.
+    pub snapshot_after: usize,
+    /// Whether damaged files stop the start.
+    pub strict: bool,
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            durability: Durability::default(),
+            sync_every: Data::SYNC_EVERY,
+            snapshot_after: Data::SNAPSHOT_AFTER,
+            strict: false,
+        }
+    }
 }
 
 /// The files of a certificate and its key. Both are set, or neither.
@@ -123,6 +155,7 @@ impl Default for Settings {
             client_tls: KeyFiles::default(),
             places_authorities: None,
             certificate_warning_days: 14,
+            data: DataSettings::default(),
         }
     }
 }
@@ -167,7 +200,26 @@ impl Settings {
                 return Some(Problem::without_place(text).help("make one of them fit the other"));
             }
         }
-        self.check_files()
+        self.check_files().or_else(|| self.check_data())
+    }
+
+    /// The first setting of records on disk that changes nothing, because there are none. With its
+    /// default it is no mistake: the print of all settings has it, too.
+    fn check_data(&self) -> Option<Problem> {
+        if self.data.dir.is_some() {
+            return None;
+        }
+        let unused = ["durability", "sync-every", "snapshot-after", "strict-data"];
+        let usual = Self::default();
+        let changed = SETTINGS.iter().find(|setting| {
+            unused.contains(&setting.name) && setting.get(self) != setting.get(&usual)
+        });
+        let text = format!(
+            "`{}` is about records on disk, and there is no `data-dir`",
+            changed?.name
+        );
+        let help = "give the folder for them, or leave this out";
+        Some(Problem::without_place(text).help(help))
     }
 
     /// The first file that lacks its counterpart, or excludes another.

@@ -99,6 +99,26 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn settings_of_a_disk_are_refused_without_a_folder() {
+    for (name, value) in [
+        ("durability", "answered"),
+        ("sync-every", "1s"),
+        ("snapshot-after", "65536"),
+        ("strict-data", "true"),
+    ] {
+        let flag = (name, value.to_owned());
+        let refused = resolve(None, &[], std::slice::from_ref(&flag));
+        let problems = refused.expect_err(name).to_string();
+        assert!(
+            problems.contains(&format!("`{name}` is about records on disk")),
+            "{problems}"
+        );
+        let folder = ("data-dir", "records".to_owned());
+        resolve(None, &[], &[flag, folder]).expect("there is a folder");
+    }
+}
+
+#[test]
 fn what_is_printed_is_a_file_that_says_the_same() {
     let flags = [
         ("places-url", "http://127.0.0.1:8080/x".to_owned()),
