@@ -70,7 +70,7 @@ pub(super) async fn tell_when_ready(
         tracing::warn!(
             server,
             "came up empty: of {} neighbours {told} told all they know, and that was nothing from before this start; \
-             so it is when a herd starts for the first time, and when all its servers were down at once and what they knew is lost",
+             so it is when a herd starts for the first time, and when all its servers were down at once and what they knew is lost, since it is not on disk (`--data-dir`)",
             links.len()
         );
     }

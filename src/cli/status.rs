@@ -260,6 +260,9 @@ fn notes(asked: &[ServerAnswer]) -> Vec<String> {
                 "{name} came up empty: a first start, or all servers were down at once"
             ));
         }
+        if let Some(disk) = status.disk.as_ref().filter(|disk| disk.failing) {
+            notes.push(format!("{name}: {disk}"));
+        }
     }
     for asked in asked {
         if let Err(error) = &asked.answer {

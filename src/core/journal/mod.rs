@@ -61,6 +61,10 @@ pub trait Journal: Send + Sync {
     /// Counts `answers` answers to a client, each written `took` after its line had arrived. That
     /// is no event, since a trace must not depend on the speed of a machine.
     fn answered(&self, _how: Answered, _answers: u64, _took: Duration) {}
+
+    /// Counts a batch of records that its disk took so long to write and sync. That is no event,
+    /// either.
+    fn saved(&self, _took: Duration) {}
 }
 
 /// What the answer to a client had to wait for.

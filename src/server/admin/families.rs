@@ -56,7 +56,7 @@ pub static FAMILIES: &[Family] = &[
     family(
         "gauge",
         "herd_came_up_empty",
-        "Whether no neighbour had any record from before this start when the server became ready or `ready-grace` ended: a first start, or all records are lost",
+        "Whether neither the disk nor a neighbour had any record from before this start when the server became ready or `ready-grace` ended: a first start, or all records are lost",
     ),
     family("gauge", "herd_clients", "Clients whose record is stored"),
     family(
@@ -205,6 +205,56 @@ pub static FAMILIES: &[Family] = &[
         "counter",
         "herd_log_lines_left_out_total",
         "Lines that were not logged because there were too many of their kind",
+    ),
+    family(
+        "gauge",
+        "herd_disk_failing",
+        "Whether the disk takes no records; all metrics of the disk are there only with `data-dir`",
+    ),
+    family(
+        "counter",
+        "herd_disk_failures_total",
+        "How often the disk began to take no records",
+    ),
+    family(
+        "gauge",
+        "herd_disk_unsaved_records",
+        "Clients whose latest record is in memory only",
+    ),
+    family(
+        "gauge",
+        "herd_disk_oldest_unsaved_seconds",
+        "How long the oldest of them has been in memory only, at most",
+    ),
+    family(
+        "gauge",
+        "herd_disk_bytes",
+        "Bytes of records on the disk, about",
+    ),
+    family(
+        "counter",
+        "herd_disk_saved_records_total",
+        "Records written to the log and synced",
+    ),
+    family(
+        "counter",
+        "herd_disk_saved_bytes_total",
+        "Bytes written to the log and synced",
+    ),
+    family(
+        "histogram",
+        "herd_disk_save_seconds",
+        "How long a batch of records took to be written and synced; there is one sync of the log for each",
+    ),
+    family(
+        "counter",
+        "herd_disk_snapshots_total",
+        "Snapshots by outcome",
+    ),
+    family(
+        "gauge",
+        "herd_disk_damaged_places",
+        "Damaged places in the files when the server started",
     ),
     family(
         "gauge",

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::answer::{Answer, client_of};
 use super::metrics::LinkCounts;
 use super::state::Admin;
-use super::{LinkReport, Status, forget, text};
+use super::{DiskReport, LinkReport, Status, forget, text};
 use crate::herd::Name;
 use crate::net::{Connection, Listener, Net};
 use crate::protocol::escape;
@@ -69,7 +69,7 @@ impl Admin {
                 Answer::plain(StatusCode::OK, "alive\n")
             }
             "/readyz" => match self.readiness() {
-                Ok(()) => Answer::plain(StatusCode::OK, "ready\n"),
+                Ok(()) => Answer::plain(StatusCode::OK, self.ready()),
                 Err(why) => Answer::plain(StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
             },
             "/status" => Answer::json(StatusCode::OK, &self.status()),
@@ -79,6 +79,14 @@ impl Admin {
                 Answer::plain(StatusCode::NOT_FOUND, there)
             }
         }
+    }
+
+    /// What a ready server says, and what an operator should know all the same.
+    fn ready(&self) -> String {
+        let disk = self.server.disk().map(DiskReport::from);
+        let note = disk.filter(|disk| disk.failing);
+        let note = note.map_or(String::new(), |disk| format!("{disk}\n"));
+        "ready\n".to_owned() + &note
     }
 
     fn status(&self) -> Status {
@@ -111,6 +119,7 @@ impl Admin {
             not_ready_because,
             came_up_empty: self.metrics.came_up_empty(),
             records: self.server.clients() as u64,
+            disk: self.server.disk().map(DiskReport::from),
             links: links.iter().map(report).collect(),
         }
     }

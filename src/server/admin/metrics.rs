@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::LinkSeen;
 use super::counts::{Count, Histogram, micros};
+use super::disk::DiskCounts;
 use super::outcomes::{LINES, LOOKED_UP, OUTCOMES, REASONS, ignored, reason, refused};
 use crate::herd::Name;
 use crate::journal::{
@@ -117,6 +118,7 @@ pub struct Metrics {
     pub(super) delay: Histogram<16>,
     pub(super) hops: Histogram<8>,
     pub(super) expired: Count,
+    pub(super) disk: DiskCounts,
     /// How often each limit in [`HOLD_BACK`] made a connection wait.
     pub(super) held_back: [Count; HOLD_BACK.len()],
     pub(super) with_clients: Connections,
@@ -131,7 +133,7 @@ pub struct Metrics {
     unwilling: Mutex<Option<Instant>>,
     /// Notifies its receivers of each event of a link.
     changed: watch::Sender<()>,
-    /// A neighbour sent a record from before this server started.
+    /// A neighbour sent a record from before this server started, or the disk had one.
     knows_from_before: AtomicBool,
     /// The server became ready, or its grace ended.
     came_up: AtomicBool,
@@ -158,6 +160,7 @@ impl Metrics {
             ])),
             hops: Histogram::new([1, 2, 3, 4, 5, 6, 7, 8]),
             expired: Count::default(),
+            disk: DiskCounts::new(),
             held_back: std::array::from_fn(|_| Count::default()),
             with_clients: Connections::default(),
             with_servers: Connections::default(),
@@ -346,6 +349,12 @@ impl Metrics {
             EventKind::NotAccepted { with, why, .. } => {
                 self.with(with).not_accepted[reason(why)].add(1);
             }
+            EventKind::Loaded { records, .. } => {
+                if *records > 0 {
+                    self.knows_from_before.store(true, Ordering::Relaxed);
+                }
+                self.disk.count(what);
+            }
             _ => self.count_link(what, now),
         }
     }
@@ -397,7 +406,7 @@ impl Metrics {
                 link.last_received.store(*received, Ordering::Relaxed);
                 link.whole.store(1, Ordering::Relaxed);
             }),
-            _ => {}
+            _ => self.disk.count(what),
         }
     }
 }
@@ -459,6 +468,10 @@ impl<N: Net, J: Journal> Journal for Watched<N, J> {
             Answered::Saved => &self.metrics.saved,
         };
         histogram.observe_many(nanos(took), answers);
+    }
+
+    fn saved(&self, took: Duration) {
+        self.metrics.disk.saves.observe(nanos(took));
     }
 }
 

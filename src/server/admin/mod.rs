@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 mod counts;
+mod disk;
 mod families;
 mod forget;
 mod http;
@@ -28,6 +29,6 @@ pub use limits::limits;
 pub use metrics::{Metrics, Watched};
 pub use ready::{LinkSeen, ready};
 pub use state::Admin;
-pub use status::{LinkReport, Status};
+pub use status::{DiskReport, LinkReport, Status};
 pub use timed::Timed;
 pub use token::{Token, TokenError, TokenSlot};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::disk::not_ready;
 use super::{Metrics, TokenSlot, ready};
 use crate::herd::Name;
 use crate::log::{Queue, Quota};
@@ -53,6 +54,7 @@ impl Admin {
             grace_is_over,
             self.server.is_stopping(),
             self.server.shut().as_ref(),
-        )
+        )?;
+        not_ready(self.server.disk()).map_or(Ok(()), |why| Err(vec![why]))
     }
 }

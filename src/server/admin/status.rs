@@ -27,8 +27,26 @@ pub struct Status {
     pub came_up_empty: bool,
     /// The number of clients whose record the server holds.
     pub records: u64,
+    /// The server's disk, if it keeps records there.
+    #[serde(default)]
+    pub disk: Option<DiskReport>,
     /// The server's links, in the order of the herd file.
     pub links: Vec<LinkReport>,
+}
+
+/// How far a server's disk is behind its memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiskReport {
+    /// When a client's update is answered: `background` or `answered`.
+    pub durability: String,
+    /// Whether the disk takes no records.
+    pub failing: bool,
+    /// The number of clients whose latest record is not on it.
+    pub unsaved: u64,
+    /// How long the oldest of them waits, at most, in milliseconds.
+    pub behind_millis: u64,
+    /// The number of bytes on it, about.
+    pub bytes: u64,
 }
 
 /// The status of a link, as one of its ends sees it.

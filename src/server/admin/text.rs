@@ -113,6 +113,7 @@ pub(super) fn scrape(admin: &Admin) -> String {
     records(&mut text, &admin.metrics);
     links(&mut text, admin);
     connections(&mut text, admin);
+    disk(&mut text, admin);
     text.0
 }
 
@@ -295,6 +296,35 @@ fn connections(text: &mut Text, admin: &Admin) {
     for (setting, end) in admin.certificates.borrow().first_ends() {
         expires.put(&[("setting", setting)], end);
     }
+}
+
+/// Without a disk there are no samples.
+fn disk(text: &mut Text, admin: &Admin) {
+    let Some(status) = admin.server.disk() else {
+        return;
+    };
+    let counts = &admin.metrics.disk;
+    let behind = u64::try_from(status.behind.as_nanos()).unwrap_or(u64::MAX);
+    text.family("herd_disk_failing")
+        .put(&[], u8::from(status.is_failing));
+    text.family("herd_disk_failures_total")
+        .put(&[], counts.failures.get());
+    text.family("herd_disk_unsaved_records")
+        .put(&[], status.unsaved);
+    text.family("herd_disk_oldest_unsaved_seconds")
+        .put(&[], seconds(behind));
+    text.family("herd_disk_bytes").put(&[], status.bytes);
+    text.family("herd_disk_saved_records_total")
+        .put(&[], counts.records.get());
+    text.family("herd_disk_saved_bytes_total")
+        .put(&[], counts.bytes.get());
+    text.family("herd_disk_save_seconds")
+        .histogram(&[], &counts.saves, seconds);
+    text.family("herd_disk_snapshots_total")
+        .put(&[("outcome", "written")], counts.snapshots.get())
+        .put(&[("outcome", "failed")], counts.failed_snapshots.get());
+    text.family("herd_disk_damaged_places")
+        .put(&[], counts.damaged.load(Ordering::Relaxed));
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::neighbours::State;
+use super::saving::{DiskStatus, Saving};
 use super::{Limits, Timing, config};
 use crate::herd::{Address, Herd, Name, ServerId};
 use crate::journal::{CloseReason, Journal};
@@ -72,6 +73,7 @@ pub struct Handle {
     pub(super) pulse: Arc<Pulse>,
     pub(super) relinked: Arc<Notify>,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) saving: Arc<Saving>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -101,6 +103,12 @@ impl Handle {
         let forgotten = state.node.forget(id, clock, &*self.journal);
         state.wake();
         forgotten
+    }
+
+    /// How far its disk is behind its memory; `None` if it has none.
+    pub fn disk(&self) -> Option<DiskStatus> {
+        let unsaved = self.ask(|state| state.node.unsaved());
+        self.saving.status(unsaved)
     }
 
     /// The status of the link with each neighbour, or `None` if the link is down.

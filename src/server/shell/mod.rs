@@ -59,6 +59,7 @@ use handle::{Pulse, Tuning};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
 pub use rate::HOLD_BACK;
+pub use saving::DiskStatus;
 use saving::Saving;
 use signal::Signal;
 pub use start::{Reload, Start};
@@ -420,6 +421,7 @@ fn share<N: Net>(
         pulse: Arc::clone(&pulse),
         relinked: Arc::clone(&relinked),
         journal: Arc::clone(&journal),
+        saving: Arc::clone(&saving),
         stop: stop.clone(),
     };
     let shared = Arc::new(Shared {

@@ -51,9 +51,32 @@ pub(super) struct Saving {
 
 #[derive(Default)]
 struct Progress {
+    /// When answers come; `None` without a disk.
+    durability: Option<Durability>,
     /// Up to where everything is on the disk, as [`Node::take_unsaved`](crate::node::Node::take_unsaved) counts.
     saved: u64,
     is_failing: bool,
+    /// The number of records that are being saved.
+    taken: u64,
+    /// Since when, at the earliest, something is not on the disk.
+    behind_since: Option<Instant>,
+    /// The number of bytes on the disk, about.
+    bytes: u64,
+}
+
+/// How far a server's disk is behind its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// When a client's update is answered.
+    pub durability: Durability,
+    /// Whether the disk takes nothing.
+    pub is_failing: bool,
+    /// The number of clients whose latest record is not on it.
+    pub unsaved: u64,
+    /// How long the oldest of them waits, at most.
+    pub behind: Duration,
+    /// The number of bytes on it, about.
+    pub bytes: u64,
 }
 
 impl Saving {
@@ -91,6 +114,21 @@ impl Saving {
         self.progress().is_failing
     }
 
+    /// How far the disk is, where the Node has so many changes that were not taken for it; `None`
+    /// without a disk.
+    pub(super) fn status(&self, unsaved: usize) -> Option<DiskStatus> {
+        let progress = self.progress();
+        let unsaved = progress.taken + unsaved as u64;
+        let since = progress.behind_since.filter(|_| unsaved > 0);
+        Some(DiskStatus {
+            durability: progress.durability?,
+            is_failing: progress.is_failing,
+            unsaved,
+            behind: since.map_or(Duration::ZERO, |since| since.elapsed()),
+            bytes: progress.bytes,
+        })
+    }
+
     /// There is something to save.
     pub(super) fn wake(&self) {
         self.work.notify_one();
@@ -108,6 +146,8 @@ struct Batch {
     records: u64,
     /// Up to where everything is saved once they are.
     saved: u64,
+    /// When it was taken. What is not in it changed later.
+    taken: Instant,
 }
 
 /// The task.
@@ -147,6 +187,10 @@ pub(super) async fn save<N: Net>(shared: Arc<Shared<N>>, stored: Stored) {
         ..
     } = stored;
     shared.saving.is_used.store(true, Ordering::Relaxed);
+    shared.saving.change(|progress| {
+        progress.durability = Some(durability);
+        progress.bytes = files.bytes();
+    });
     let saver = Saver {
         shared,
         files,
@@ -207,10 +251,15 @@ impl<N: Net> Saver<N> {
             self.due = None;
             return None;
         }
+        let taken = Instant::now();
+        self.shared
+            .saving
+            .progress()
+            .behind_since
+            .get_or_insert(taken);
         if self.durability == Durability::Background && !ends {
-            let now = Instant::now();
-            let due = *self.due.get_or_insert(now + self.sync_every);
-            if now < due {
+            let due = *self.due.get_or_insert(taken + self.sync_every);
+            if taken < due {
                 return None;
             }
         }
@@ -219,6 +268,7 @@ impl<N: Net> Saver<N> {
             lines: Vec::new(),
             records: 0,
             saved: 0,
+            taken,
         };
         // Clients get the lock in between.
         while batch.lines.len() < BATCH {
@@ -231,6 +281,7 @@ impl<N: Net> Saver<N> {
                 break;
             }
         }
+        self.shared.saving.progress().taken = batch.records;
         Some(batch)
     }
 
@@ -239,6 +290,7 @@ impl<N: Net> Saver<N> {
     async fn save(&mut self, batch: Batch) -> bool {
         // Records that expired meanwhile leave nothing to write.
         while !batch.lines.is_empty() {
+            let began = Instant::now();
             let saved = {
                 let saving = self.files.save(&batch.lines);
                 let mut saving = pin!(saving);
@@ -251,7 +303,10 @@ impl<N: Net> Saver<N> {
                 }
             };
             match saved {
-                Ok(()) => break,
+                Ok(()) => {
+                    self.shared.journal.saved(began.elapsed());
+                    break;
+                }
                 Err(error) => fail(&self.shared, batch.records, error.to_string().into()),
             }
             let saving = &self.shared.saving;
@@ -275,9 +330,14 @@ impl<N: Net> Saver<N> {
             shared.state().node.set_disk_fails(false);
             shared.journal.record(None, EventKind::SavesAgain);
         }
+        let is_behind = shared.state().node.unsaved() > 0;
+        let on_disk = self.files.bytes();
         shared.saving.change(|progress| {
             progress.saved = batch.saved;
             progress.is_failing = false;
+            progress.taken = 0;
+            progress.behind_since = is_behind.then_some(batch.taken);
+            progress.bytes = on_disk;
         });
     }
 
@@ -287,6 +347,7 @@ impl<N: Net> Saver<N> {
             let ended = self.files.end_snapshot().await;
             if self.is_written(ended) {
                 let (records, bytes) = (self.copied.records, self.files.bytes());
+                self.shared.saving.progress().bytes = bytes;
                 let what = EventKind::Compacted { records, bytes };
                 self.shared.journal.record(None, what);
             }
