@@ -9,6 +9,7 @@ mod certs;
 mod chosen;
 mod completions;
 mod credentials;
+mod data;
 #[cfg(feature = "sim")]
 mod diff;
 #[cfg(feature = "sim")]
@@ -152,6 +153,7 @@ enum Command {
     Health(health::Args),
     Send(send::Args),
     Forget(forget::Args),
+    Data(data::Args),
     Certs(certs::Args),
     Load(load::Args),
     Completions(completions::Args),
@@ -197,6 +199,7 @@ pub fn main() -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Forget(args) => forget::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -12,7 +12,7 @@ use std::io;
 
 use super::format::{File, Owner, write_header};
 use super::load::Loaded;
-use super::{Data, Disk};
+use super::{DAMAGED, Data, Disk};
 use crate::node::mistakes::{Made, Mistake};
 
 /// How much of what is live the log may have before a snapshot replaces it: one part in this many.
@@ -22,9 +22,6 @@ const LOG_SHARE: u64 = 2;
 
 /// The number of damaged files that are kept under another name, for whoever wants to look at them.
 const DAMAGED_KEPT: usize = 3;
-
-/// What the name of a damaged file begins with when it was replaced.
-const DAMAGED: &str = "damaged-";
 
 /// The files of a server.
 #[derive(Debug)]

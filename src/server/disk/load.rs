@@ -189,8 +189,12 @@ pub(crate) async fn read(
     for file in loaded.files.clone().iter().filter(whole) {
         let name = file.name();
         match disk.read(&name).await {
-            Ok(content) => loaded.take(*file, &content, owner, mistake)?,
-            Err(error) => loaded.damage(&name, 0..0, Wrong::Unreadable(error.to_string())),
+            Ok(content) => {
+                let is_synced =
+                    matches!(file, File::Snapshot(_)) || mistake.makes(Mistake::BelievesItsLog);
+                loaded.take((&name, is_synced), &content, owner, mistake)?;
+            }
+            Err(error) => loaded.is_unreadable(&name, &error),
         }
     }
     Ok(loaded)
@@ -208,17 +212,21 @@ impl Loaded {
         last.map_or(1, |last| last + 1)
     }
 
+    /// A file can't be read.
+    pub(super) fn is_unreadable(&mut self, name: &str, error: &io::Error) {
+        self.damage(name, 0..0, Wrong::Unreadable(error.to_string()));
+    }
+
     /// Takes the lines of a file.
-    fn take(
+    pub(super) fn take(
         &mut self,
-        file: File,
+        (name, is_synced): (&str, bool),
         content: &[u8],
         owner: Option<&Owner>,
         mistake: &Made,
     ) -> Result<(), LoadError> {
         self.bytes += content.len() as u64;
-        let (name, before) = (&*file.name(), self.damaged);
-        let is_synced = matches!(file, File::Snapshot(_)) || mistake.makes(Mistake::BelievesItsLog);
+        let before = self.damaged;
         let mut at = 0;
         let mut is_headless = true;
         while at < content.len() {

@@ -8,6 +8,7 @@
 mod files;
 mod folder;
 mod format;
+mod inspect;
 mod load;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,11 @@ pub(crate) use files::Files;
 pub use folder::{Folder, FolderError};
 pub use format::Owner;
 pub(crate) use format::write_record;
+pub use inspect::{FileReport, inspect, lines, newest};
 pub use load::{Damage, LoadError, Loaded, Read, Wrong};
+
+/// What the name of a damaged file begins with when it was replaced.
+const DAMAGED: &str = "damaged-";
 
 /// An operation on a disk, under way. If it is dropped, it may or may not take place.
 pub type Done<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
