@@ -16,6 +16,7 @@ mod listening;
 mod logs;
 mod places;
 mod proof;
+mod records;
 mod relinking;
 mod rules;
 mod stress;

@@ -20,6 +20,7 @@ struct Compose {
     _template: IgnoredAny,
     services: BTreeMap<String, Service>,
     networks: BTreeMap<String, serde_norway::Value>,
+    volumes: BTreeMap<String, serde_norway::Value>,
     secrets: BTreeMap<String, SecretFile>,
 }
 
@@ -90,6 +91,14 @@ impl Service {
             (rest == format!("{inside}:ro")).then(|| Path::new(FOLDER).join(outside))
         });
         found.unwrap_or_else(|| panic!("{inside} is in no container"))
+    }
+
+    /// The volume for the server's records.
+    fn records(&self) -> &str {
+        let folder = &self.environment["HERD_DATA_DIR"];
+        let mut volumes = self.volumes.iter();
+        let found = volumes.find_map(|volume| volume.strip_suffix(&format!(":{folder}")));
+        found.expect("a volume at the folder")
     }
 
     /// The ports of the container, with the ports of this machine that lead to them.
@@ -203,7 +212,7 @@ async fn each_server_of_the_shipped_herd_has_a_service_that_runs_it() {
     ];
     assert!(herd_command(&certs).await.status.success());
     std::fs::write(made.path().join("places-api-key"), "a-key").expect("written");
-    let mut published = Vec::new();
+    let (mut published, mut volumes) = (Vec::new(), BTreeSet::new());
     for server in herd.servers() {
         let service = &compose.services[&server.client.host];
         assert_eq!(server.peer.host, server.client.host);
@@ -223,6 +232,9 @@ async fn each_server_of_the_shipped_herd_has_a_service_that_runs_it() {
                 .ends_with(&own)
         );
         service.is_hardened();
+        // Each has its own records.
+        assert!(volumes.insert(service.records()));
+        assert!(compose.volumes.contains_key(service.records()));
         published.extend(service.publishes(server));
         for network in &service.networks {
             assert!(compose.networks.contains_key(network), "{network}");

@@ -144,6 +144,11 @@ fn the_unit_hands_over_what_is_secret_and_leaves_time_to_stop() {
         );
     }
     assert_eq!(values(&unit, "LogsDirectory"), ["herd/%i"]);
+    // Where records are, it may write, and nobody else may read.
+    assert_eq!(values(&unit, "StateDirectory"), ["herd/%i"]);
+    assert_eq!(values(&unit, "StateDirectoryMode"), ["0700"]);
+    let data = "HERD_DATA_DIR=/var/lib/herd/%i";
+    assert!(values(&unit, "Environment").contains(&data));
 }
 
 #[tokio::test]

@@ -199,6 +199,19 @@ fn mount(name: &str, made: &std::path::Path, to: &std::path::Path) {
     assert_eq!(mounted, 3, "an authority, a certificate and its key");
 }
 
+#[test]
+fn each_pod_has_a_volume_for_its_records() {
+    let claims = &resource("StatefulSet", "herd")["spec"]["volumeClaimTemplates"];
+    let claim = &list(claims)[0]["metadata"]["name"];
+    let claim = claim.as_str().expect("a name");
+    let container = container();
+    let folder = &named(&container["env"], "HERD_DATA_DIR")["value"];
+    assert_eq!(
+        named(&container["volumeMounts"], claim)["mountPath"],
+        *folder
+    );
+}
+
 #[tokio::test]
 async fn a_pod_runs_its_own_server_with_its_own_certificate() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -266,10 +279,12 @@ async fn a_pod_runs_its_own_server_with_its_own_certificate() {
             from(&key, &format!("# {variable}"));
         }
         // With these files the server starts on all addresses, since its peers must authenticate.
+        let records = format!("--data-dir={}", credentials.join("records").display());
         let here = [
             "--listen=127.0.0.1:0",
             "--peer-listen=0.0.0.0:0",
             "--admin=127.0.0.1:0",
+            &*records,
         ];
         let serve = [&["serve", name, "--herd", &file], &here[..]].concat();
         let mut server = Process::start(&serve, &variables);

@@ -132,9 +132,10 @@ async fn all_that_rules_and_dashboard_ask_for_is_told_by_a_server() {
             own("peer-key", format!("{name}.key")),
         ];
         let [authorities, certificate, key] = &proof;
+        let data = format!("--data-dir={}", files.path(name));
         files.serve(
             name,
-            &["--admin=127.0.0.1:0", authorities, certificate, key],
+            &["--admin=127.0.0.1:0", &data, authorities, certificate, key],
         )
     };
     let (mut riley, _jaquez) = (serve("Riley"), serve("Jaquez"));

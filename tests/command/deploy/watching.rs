@@ -106,6 +106,8 @@ async fn metrics_health_and_records_tell_what_happened() {
     let files = Files::new().await;
     std::fs::write(files.path("key"), KEY).unwrap();
     let key = files.path("key");
+    // Metrics of the disk are there with a disk.
+    let data = format!("--data-dir={}", files.path("records"));
     let nowhere = [
         "--places-key-file",
         &key,
@@ -115,7 +117,7 @@ async fn metrics_health_and_records_tell_what_happened() {
     ];
     let mut riley = files.serve(
         "Riley",
-        &[&ANYWHERE[..], &nowhere, &["--ready-grace=1m"]].concat(),
+        &[&ANYWHERE[..], &nowhere, &["--ready-grace=1m", &*data]].concat(),
     );
     let admin = riley.admin().await;
     assert_eq!(admin.get("/livez").await, (200, "alive\n".to_owned()));
