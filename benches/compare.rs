@@ -12,8 +12,15 @@
 //! round measures all of them in turn, and ratios are taken within a round, so that other activity
 //! of the machine affects both sides. Redis and NATS are measured, too, where they are installed.
 //!
+//! With `--disk` it compares what records on disk cost: a server in memory beside one that writes in
+//! the background, by CPU; and one that answers when a record is on the disk beside a bare program
+//! that appends and syncs the same bytes, by requests a second. The folder is one of the system's
+//! temporary ones, unless `TMPDIR` says otherwise.
+//!
 //! With `--propagation` it compares five servers of each kind: see `compare/propagation.rs`.
 
+#[path = "compare/append.rs"]
+mod append;
 #[path = "compare/flood.rs"]
 mod flood;
 #[path = "compare/generator.rs"]
@@ -25,16 +32,18 @@ mod propagation;
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_herd::disk::{Data, Durability, Folder};
 use proxy_herd::herd::{Address, Herd};
 use proxy_herd::journal::NullJournal;
 use proxy_herd::load::cpu;
 use proxy_herd::net::tokio::TokioNet;
 use proxy_herd::places::FixedPlaces;
-use proxy_herd::server::{self, Config, Listeners};
+use proxy_herd::server::{self, Config, Listeners, Start};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -74,6 +83,9 @@ fn main() -> Result<()> {
             let ports: Vec<u16> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
             local.block_on(&runtime, serve_flood(&ports))
         }
+        Some("append") => local.block_on(&runtime, serve_append()),
+        Some("background") => local.block_on(&runtime, serve_with_disk(Durability::Background)),
+        Some("answered") => local.block_on(&runtime, serve_with_disk(Durability::Answered)),
         Some(_) => local.block_on(&runtime, serve_herd()),
         None => {
             // `cargo test` runs this without `--bench`, so one short round is enough.
@@ -87,7 +99,13 @@ fn main() -> Result<()> {
             let rounds = number("--rounds", if quick { 1.0 } else { 5.0 })?;
             let time = Duration::try_from_secs_f64(seconds)?;
             let propagation = args.iter().any(|arg| arg == "--propagation");
-            if !propagation {
+            let disk = args.iter().any(|arg| arg == "--disk");
+            if disk || quick {
+                for (base, with) in [("herd", "background"), ("append", "answered")] {
+                    local.block_on(&runtime, compare_disks(base, with, rounds, time))?;
+                }
+            }
+            if !propagation && !disk {
                 local.block_on(&runtime, compare(rounds, time))?;
             }
             if propagation || quick {
@@ -145,6 +163,101 @@ async fn serve_herd() -> Result<()> {
     let (_running, stop) = watch::channel(false);
     let (places, journal) = (Arc::new(FixedPlaces::default()), Arc::new(NullJournal));
     server::serve(TokioNet, listeners, config, places, journal, stop).await?;
+    Ok(())
+}
+
+/// The folder of a server, which is gone with it; the next one begins anew.
+fn folder(name: &str) -> Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("herd-compare-{name}"));
+    if path.exists() {
+        std::fs::remove_dir_all(&path)?;
+    }
+    std::fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
+async fn serve_append() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    announce(listener.local_addr()?);
+    Ok(append::serve(listener, &folder("append")?).await?)
+}
+
+/// Serves with records on disk.
+async fn serve_with_disk(durability: Durability) -> Result<()> {
+    let herd = Herd::from_links("bench", &["A-B"])?;
+    let me = herd.id("A").ok_or("there is A")?;
+    let (_running, stop) = watch::channel(false);
+    let mut start = Start::new(&herd, me, 1, stop);
+    start.config.node.neighbours.clear();
+    start.config.addresses.clear();
+    // The ports are free unless another process takes them first.
+    let ports = [
+        TcpListener::bind(("127.0.0.1", 0)).await?,
+        TcpListener::bind(("127.0.0.1", 0)).await?,
+    ];
+    for (address, port) in [&mut start.clients, &mut start.peers]
+        .into_iter()
+        .zip(&ports)
+    {
+        let local = port.local_addr()?;
+        (address.host, address.port) = (local.ip().to_string(), local.port());
+    }
+    let at = ports[0].local_addr()?;
+    drop(ports);
+    let folder = Folder::take(&folder(&format!("{durability:?}"))?)?;
+    let mut data = Data::new(Arc::new(folder));
+    data.durability = durability;
+    start.data = Some(data);
+    let serving = start.serve(TokioNet);
+    let announced = async {
+        while tokio::net::TcpStream::connect(at).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        announce(at);
+        std::future::pending().await
+    };
+    Ok(futures_lite::future::or(serving, announced).await?)
+}
+
+/// Compares two servers under the pipelined load.
+async fn compare_disks(
+    base: &'static str,
+    with: &'static str,
+    rounds: f64,
+    time: Duration,
+) -> Result<()> {
+    let pinned = pin_myself();
+    // What waits for the disk is no work, so a server's own thread for it has a core as well.
+    let servers = [Running::own(base, pinned)?, Running::own(with, pinned)?];
+    let load = LOADS[1];
+    println!("\n{}, {with} beside {base}", load.title);
+    let mut measured: Vec<Vec<Measured>> = vec![Vec::new(), Vec::new()];
+    let mut round = 0.0;
+    while round < rounds {
+        for (server, measured) in servers.iter().zip(&mut measured) {
+            let (address, pid) = (server.address, server.child.id());
+            let done = generator::run(address, pid, server.dialect, load, time).await;
+            measured.push(done.map_err(|error| format!("{}: {error}", server.name))?);
+        }
+        round += 1.0;
+    }
+    let ratio = |of: fn(&Measured) -> f64| {
+        let pairs = measured[1].iter().zip(&measured[0]);
+        spread(pairs.map(|(its, base)| of(its) / of(base)))
+    };
+    for (what, of) in [
+        (
+            "requests a second of CPU",
+            Measured::per_cpu_second as fn(&Measured) -> f64,
+        ),
+        ("requests a second", Measured::per_second),
+    ] {
+        let [base_rate, rate] = [0, 1].map(|at: usize| spread(measured[at].iter().map(of))[1]);
+        let [least, median, most] = ratio(of);
+        println!(
+            "  {what:<26} {base} {base_rate:.0}, {with} {rate:.0}: {least:.2} {median:.2} {most:.2} (least, median, most)"
+        );
+    }
     Ok(())
 }
 
