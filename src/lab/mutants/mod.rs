@@ -297,11 +297,6 @@ impl Mutant {
             "segments are removed before the snapshot that replaces them has its name",
         ),
         mutant(
-            Mistake::BelievesItsLog,
-            "believed-log",
-            "what is in the log when the server starts counts as synced",
-        ),
-        mutant(
             Mistake::ReplaysBackwards,
             "replays-backwards",
             "files on the disk are read backwards, and what is read last wins",

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::stores::{Stores, accepted};
+use super::stores::Stores;
 use super::versions::order;
 use super::{Finding, Run, shown};
 use crate::journal::{
@@ -227,9 +227,9 @@ impl<'a> Answers<'a> {
         let Some(record) = record.filter(|_| is_iamat(asked.line)) else {
             return true;
         };
-        let held = self.stores.get(server, record.id()).and_then(accepted);
-        let holds =
-            held.is_some_and(|held| order(held.record, &(&record).into()) != Ordering::Less);
+        let held = self.stores.get(server, record.id());
+        let held = held.and_then(|event| event.what.held());
+        let holds = held.is_some_and(|held| order(held, &(&record).into()) != Ordering::Less);
         holds || self.too_old.contains(&asked.event.id)
     }
 

@@ -4,6 +4,7 @@
 use std::num::NonZeroU64;
 
 mod by_hand;
+mod durable;
 mod forgotten;
 mod kept;
 mod left;

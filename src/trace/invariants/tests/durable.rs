@@ -1,0 +1,62 @@
+//! Servers whose disks do not have what they promised.
+
+use super::*;
+
+/// Riley has an update of its neighbour and is killed before it is synced. When it runs again, it is
+/// told the same update, which it knows by the memory of its system alone; then the power is gone.
+const TOLD_TWICE: &str = r#"
+    title = "told twice"
+    herd = { name = "riley", servers = ["Riley", "Juzang"], links = ["Riley-Juzang"] }
+    client_latency = "100us"
+    server = { durability = "answered" }
+    steps = [
+      { at = "500ms", client = "kiwi", to = "Juzang", send = "IAMAT kiwi +34.068930-118.445127 1621464827" },
+      { at = "521ms", crash = "Riley" },
+      { at = "600ms", restart = "Riley" },
+      { at = "700ms", client = "plum", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 1621464827" },
+      { at = "800ms", power_off = "Riley" },
+      { at = "900ms", power_on = "Riley" },
+    ]
+"#;
+
+/// The seeds under which a scenario breaks the invariant, of the first few.
+fn broken(mistake: Option<Mistake>, scenario: &str) -> Vec<u64> {
+    let simulator = match mistake {
+        Some(mistake) => Simulator::default().with_mistake(mistake.made_by("Riley")),
+        None => Simulator::default(),
+    };
+    let breaks = |seed: &u64| {
+        let text = format!("seed = {seed}\n{scenario}");
+        let trace = run_with(&simulator, &text);
+        let mut broken = trace.judgements.iter();
+        broken.any(|judgement| !judgement.passed && judgement.invariant == Some(Invariant::Durable))
+    };
+    (0..20).filter(breaks).collect()
+}
+
+#[test]
+fn what_a_log_holds_is_not_believed_before_it_is_written_again() {
+    let found = broken(Some(Mistake::BelievesItsLog), TOLD_TWICE);
+    assert!(!found.is_empty());
+    assert_eq!(broken(None, TOLD_TWICE), Vec::<u64>::new());
+}
+
+#[test]
+fn nobody_answers_for_a_disk_that_lies_and_everybody_for_one_that_does_not() {
+    let scenario = r#"
+        title = "a lie"
+        herd = { name = "riley", servers = ["Riley", "Juzang"], links = ["Riley-Juzang"] }
+        client_latency = "100us"
+        server = { durability = "answered" }
+        steps = [
+          { at = "400ms", disk_lies = "Riley" },
+          { at = "500ms", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 {now}" },
+          { at = "1s", power_off = "Riley" },
+          { at = "2s", power_on = "Riley" },
+        ]
+    "#;
+    assert_eq!(broken(None, scenario), Vec::<u64>::new());
+    let honest = scenario.replace(r#"{ at = "400ms", disk_lies = "Riley" },"#, "");
+    assert_eq!(broken(None, &honest), Vec::<u64>::new());
+    assert!(!broken(Some(Mistake::NeverSyncs), &honest).is_empty());
+}
