@@ -1,6 +1,6 @@
 //! A disk without room.
 
-use super::{Declaration, DiskFault, End, Operation, PLAIN, RandomDraw, Shape, Target, Values, break_disk};
+use super::{Declaration, DiskFault, End, Operation, PLAIN, Party, RandomDraw, Shape, Target, Values, break_disk};
 
 pub(super) const KIND: Declaration = Declaration {
     name: "disk_full",
@@ -21,7 +21,7 @@ pub(super) const KIND: Declaration = Declaration {
         effect: "Whatever was wrong with the disks of these servers is over.",
         end: |targets| {
             let servers = targets.iter().filter_map(Target::party);
-            let servers = servers.filter_map(|party| party.server());
+            let servers = servers.filter_map(Party::server);
             servers.map(Operation::RepairDisk).collect()
         },
     },

@@ -193,7 +193,9 @@ impl Medium {
                 .pending
                 .extract_if(.., |write| write.number <= until)
                 .collect::<Vec<_>>();
-            synced.iter().for_each(|write| file.settle(write));
+            for write in &synced {
+                file.settle(write);
+            }
         }
     }
 
