@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Workload;
+use crate::disk::Durability;
 use crate::protocol::{escape, fields};
 use crate::scenario::{
     Action, ClientStep, Drawn, LineId, MOST_LISTED, Observed, Outcome, Scenario, Step,
@@ -36,6 +37,8 @@ struct Load<'a> {
     workload: &'a Workload,
     place: String,
     lines: Vec<(&'a ClientStep, Option<&'a Outcome>)>,
+    /// Whether a server may refuse an update, since its disk does not take it.
+    may_refuse: bool,
 }
 
 impl<'a> Load<'a> {
@@ -67,6 +70,8 @@ impl<'a> Load<'a> {
             workload,
             place: run.place(drawn.span.start),
             lines: lines.collect(),
+            may_refuse: (run.scenario.disks)
+                .is_some_and(|disks| disks.durability == Durability::Answered),
         }
     }
 
@@ -101,7 +106,8 @@ impl<'a> Load<'a> {
     }
 
     fn right_kind(&self) -> Judgement {
-        let wrong: Vec<_> = self.answers().filter(|answer| !is_right(answer)).collect();
+        let is_fine = |answer: &_| is_right(answer) || self.may_refuse && is_refused(answer);
+        let wrong: Vec<_> = self.answers().filter(|answer| !is_fine(answer)).collect();
         let tell = |(client, _, answer): &(&ClientStep, &Outcome, &[u8])| {
             format!("{} hears {}", client.client, escape(answer))
         };
@@ -133,6 +139,20 @@ fn is_right((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool 
     known || answer.strip_prefix(b"? ") == Some(&said)
 }
 
+/// Whether an answer is the refusal of the update that was sent.
+fn is_refused((client, outcome, answer): &(&ClientStep, &Outcome, &[u8])) -> bool {
+    let (Some(line), Some(refused)) = (
+        client.lines.get(outcome.line.line),
+        answer.strip_prefix(b"? IAMAT "),
+    ) else {
+        return false;
+    };
+    let said = line.send.render(1, 0).bytes;
+    let place: Vec<&[u8]> = fields(&said).skip(1).take(2).collect();
+    let time = outcome.clock.as_deref().map(str::as_bytes);
+    fields(refused).eq(place.into_iter().chain(time))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -141,6 +161,11 @@ mod tests {
     use crate::scenario::{ConnectionUse, Line, Pattern, Template};
 
     fn is_answered(send: &str, reply: Option<&str>, answer: &str) -> bool {
+        judged(send, reply, answer).0
+    }
+
+    /// Whether an answer is right, and whether it is a refusal.
+    fn judged(send: &str, reply: Option<&str>, answer: &str) -> (bool, bool) {
         let (scenario, _) = Scenario::parse(
             "t.toml",
             "title = \"t\"\nherd = \"riley\"\nsteps = [{ at = \"1s\", crash = \"all\" }]",
@@ -177,7 +202,8 @@ mod tests {
             lost: None,
             waits: false,
         };
-        is_right(&(&client, &outcome, answer.as_bytes()))
+        let answer = (&client, &outcome, answer.as_bytes());
+        (is_right(&answer), is_refused(&answer))
     }
 
     #[test]
@@ -198,5 +224,24 @@ mod tests {
         assert!(!asked("AT Juzang +0.1 load-3 +1+1 5\n{}"));
         assert!(!asked("? WHATSAT load-3 10 5"));
         assert!(!asked("load-2"));
+    }
+    #[test]
+    fn a_refusal_is_of_the_line_that_was_sent() {
+        let refused = |answer| {
+            let pattern = Some("AT Riley * load-1 +1+1 {sent}");
+            let judged = judged("IAMAT load-1 +1+1 {now}", pattern, answer);
+            assert!(!judged.0);
+            judged.1
+        };
+        assert!(refused("? IAMAT load-1 +1+1 5"));
+        for other in [
+            "? IAMAT load-1 +1+1 6",
+            "? IAMAT load-2 +1+1 5",
+            "? IAMAT load-1 +1+1 5 5",
+            "? WHATSAT load-1 10 5",
+            "AT Juzang +0.1 load-1 +1+1 6",
+        ] {
+            assert!(!refused(other), "{other}");
+        }
     }
 }
