@@ -15,6 +15,9 @@ pub(super) struct Exchange<'a> {
     /// Which memory of the server, from 1: a run without a disk has one of its own, and so has the
     /// first run after a disk may have forgotten something.
     pub(super) memory: u32,
+    /// Whether the server answers an update when its disk has it. One that it refuses then may be known
+    /// all the same: it refuses to promise that it stays.
+    pub(super) waits_for_disk: bool,
     pub(super) conn: ConnId,
     pub(super) sent: &'a Event,
     pub(super) text: &'a [u8],
@@ -56,6 +59,7 @@ struct Open<'a> {
     server: &'a str,
     run: u32,
     memory: u32,
+    waits_for_disk: bool,
     /// The exchanges without an answer, in the order of their lines.
     waiting: VecDeque<usize>,
     /// Whether the next answer belongs to the first of them. Not so once the client gave a line up,
@@ -74,17 +78,21 @@ struct Runs {
     memories: u32,
     /// Whether its disk may have forgotten something.
     forgets: bool,
+    /// Whether answers wait for its disk.
+    waits_for_disk: bool,
 }
 
 impl Runs {
     fn begin(&mut self) {
         self.run += 1;
+        self.waits_for_disk = false;
         self.memories += 1;
         self.before = std::mem::replace(&mut self.memory, self.memories);
     }
 
     /// The run that has just begun knows from its disk what the one before it answered.
     fn remember(&mut self) {
+        self.waits_for_disk = true;
         if self.before > 0 && !self.forgets {
             self.memory = self.before;
         }
@@ -163,6 +171,7 @@ impl<'a> Reader<'a> {
                     server,
                     run: runs.run,
                     memory: runs.memory,
+                    waits_for_disk: runs.waits_for_disk,
                     waiting: VecDeque::new(),
                     in_step: true,
                 };
@@ -198,6 +207,7 @@ impl<'a> Reader<'a> {
             server: open.server,
             run: open.run,
             memory: open.memory,
+            waits_for_disk: open.waits_for_disk,
             conn,
             sent,
             text,

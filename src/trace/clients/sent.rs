@@ -50,6 +50,7 @@ pub(in crate::trace) fn told_as_sent(events: &[Event]) -> Vec<Accusation> {
                                 sent.answered += 1;
                                 sent.skews.insert(told.skew);
                             }
+                            None if exchange.waits_for_disk => {}
                             // A line that was refused made no record.
                             None => sent.lines = sent.lines.saturating_sub(1),
                         }

@@ -135,6 +135,30 @@ impl Log {
     }
 }
 
+/// Where answers wait for a disk that fails, an update is refused that others may hear of.
+#[test]
+fn what_was_refused_may_be_told_where_answers_wait_for_a_disk() {
+    let log = |answers_wait| {
+        let mut log = Log::new();
+        log.add(
+            server("Riley"),
+            EventKind::Loaded {
+                records: 0,
+                bytes: 0,
+                damaged: 0,
+                answers_wait,
+            },
+        );
+        let refused = "? IAMAT kiwi +34-118 5";
+        log.asks("kiwi", "Riley", "IAMAT kiwi +34-118 5", refused);
+        log.asks("plum", "Juzang", ASK, &with_body(FIVE));
+        log
+    };
+    log(true).is_right();
+    let [_, told_as_sent, ..] = log(false).found();
+    assert!(told_as_sent[0].ends_with("which no client sent to that server"));
+}
+
 /// Bytes that an event owns.
 struct RecordBytes(Vec<u8>);
 
