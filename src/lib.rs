@@ -81,7 +81,7 @@ use self::lab::parallel;
 pub use self::lab::suite;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
-pub use self::lab::{blame, explore, model, shrink, survey, sweep};
+pub use self::lab::{blame, explore, model, power_cuts, shrink, survey, sweep};
 use self::server::sync;
 #[doc(hidden)]
 pub use self::server::{admin, certs, log, settings};

@@ -11,6 +11,7 @@ use super::threads::Threads;
 use super::{Exit, Failure, at_least_one, outputs, pages, painted, print, warn};
 use crate::explore::{self, Counts, Exploration, ExploreError, Options};
 use crate::files::quoted;
+use crate::power_cuts;
 use crate::scenario::{Held, Scenario};
 use crate::view::orders_page;
 
@@ -31,6 +32,7 @@ Examples:
   herd explore scenarios/one-update.toml --origin all
   herd explore scenarios/two-updates.toml --reduce --out found
   herd explore scenarios/one-update.toml --html orders.html
+  herd explore scenarios/stories/power-cut-points.toml --power-cuts
 
 Exit codes:
   0  everything passed in every order that was run
@@ -66,6 +68,16 @@ pub(super) struct Args {
     /// Make up to N runs
     #[arg(long, value_name = "N", default_value_t = Options::default().budget, value_parser = at_least_one)]
     budget: usize,
+    /// Cut the power of all servers behind each operation of a disk instead, in a run by time; it is
+    /// back a second later, and the invariants must hold
+    #[arg(long, conflicts_with_all = [
+        "origin", "any_time", "held", "reduce", "depth", "preemptions", "budget", "html",
+    ])]
+    power_cuts: bool,
+    /// Cut the power N times at each of these moments; another part of what was not synced is lost
+    /// each time
+    #[arg(long, value_name = "N", requires = "power_cuts", default_value_t = 4, value_parser = at_least_one)]
+    draws: usize,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -95,6 +107,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some("all") => scenario.herd.ids().map(Some).collect(),
         Some(name) => vec![Some(server(&scenario.herd, name)?)],
     };
+    if args.power_cuts {
+        return cut_power(&scenario, args);
+    }
     outputs::check(&[("--html", args.html.as_deref())])?;
     outputs::check_folder(args.out.as_ref())?;
     let interrupt = Interrupt::watch()?;
@@ -158,6 +173,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::Failed
     })
+}
+
+/// Cuts the power instead of ordering messages.
+fn cut_power(scenario: &Scenario, args: &Args) -> Result<Exit, Failure> {
+    outputs::check_folder(args.out.as_ref())?;
+    let interrupt = Interrupt::watch()?;
+    let options = power_cuts::Options {
+        draws: args.draws,
+        threads: args.threads.count(),
+        simulator: args.limited.until(&interrupt),
+    };
+    let output = super::power_cuts::Output {
+        json: args.json,
+        out: args.out.as_deref(),
+    };
+    super::power_cuts::run(scenario, &options, &interrupt, &output)
 }
 
 /// Writes the failing orders of an exploration, and prints how to replay each.

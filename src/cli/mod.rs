@@ -39,6 +39,8 @@ mod pages;
 mod parts;
 mod places;
 #[cfg(feature = "sim")]
+mod power_cuts;
+#[cfg(feature = "sim")]
 mod progress;
 mod reload;
 #[cfg(feature = "sim")]

@@ -7,6 +7,7 @@ pub mod model;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub(crate) mod parallel;
+pub mod power_cuts;
 pub mod shrink;
 pub mod suite;
 pub mod survey;

@@ -27,6 +27,7 @@ mod operation;
 pub(crate) mod order;
 mod pattern;
 mod places;
+mod power;
 mod raw;
 pub mod reference;
 mod reply;

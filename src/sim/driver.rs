@@ -64,6 +64,8 @@ pub(super) struct Execution {
     pub(super) places: Option<PlacesObservation>,
     /// What each running server had under way when the run ended.
     pub(super) census: Vec<Census>,
+    /// When each operation of a disk took effect, and what it is called.
+    pub(super) disk_operations: Vec<(Duration, &'static str)>,
 }
 
 /// How a run ended.
@@ -96,10 +98,8 @@ pub(super) fn execute(
     let (sockets, make) = world.sockets(&machines);
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
     faults.draw_from(scenario.seed.first(), scenario.shuffle);
-    let causes = Causes::default();
-    let counters = Counters::default();
-    let processes = Processes::new(scenario);
-    let disks = Disks::new(scenario);
+    let (causes, counters) = (Causes::default(), Counters::default());
+    let (processes, disks) = (Processes::new(scenario), Disks::new(scenario));
     let servers = scenario.herd.ids().map(|id| {
         let net = faults.net(id.index());
         let causes = is_asked.then_some(&causes);
@@ -128,7 +128,7 @@ pub(super) fn execute(
         breaker: Breaker::new(
             scenario,
             machines.clone(),
-            (faults.clone(), disks),
+            (faults.clone(), disks.clone()),
             recorder.clone(),
         ),
         todo: timeline(scenario, &machines),
@@ -167,6 +167,7 @@ pub(super) fn execute(
         impacts: std::mem::take(&mut driver.breaker.impacts),
         ended_well: ended == RunEnd::Well,
         places: google.map(Google::seen),
+        disk_operations: disks.operations(),
     }))
 }
 

@@ -42,7 +42,7 @@ use crate::units::format_duration;
 pub use chooser::Chooser;
 use chooser::{Listed, OrderOutcome};
 pub use google::DELAY_HEADER;
-pub(crate) use judge::HAS_EFFECT;
+pub(crate) use judge::{ENDS, HAS_EFFECT};
 pub(crate) use limit::stuck;
 use limit::{Progress, within};
 pub use net::{SimNet, SimStream};

@@ -132,6 +132,17 @@ impl Simulator {
         ))
     }
 
+    /// Runs a scenario once, for when each operation of a disk took effect, and what it is called. Next to them comes the
+    /// scenario as plain steps, each with its time.
+    pub(crate) fn disk_operations(
+        &self,
+        scenario: &Scenario,
+    ) -> Result<(Scenario, Vec<(Duration, &'static str)>), SimError> {
+        let scenario = self.timed(&scenario.expanded())?;
+        let unjudged = execution(&scenario, None, self)?;
+        Ok((scenario, unjudged.execution.disk_operations))
+    }
+
     /// Runs a scenario once. This takes half the time, but does not notice nondeterminism.
     ///
     /// # Errors

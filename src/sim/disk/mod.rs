@@ -20,6 +20,7 @@ use crate::disk::{Data, Disk, Done};
 use crate::herd::ServerId;
 use crate::scenario::{DiskFault, DiskOperation, Scenario};
 use crate::seed::stream;
+use crate::sim::time::elapsed;
 pub(super) use medium::Lost;
 use medium::{Inode, Medium};
 
@@ -59,6 +60,13 @@ impl Disks {
         self.0.get(server.index())
     }
 
+    /// When each operation of a disk that changes anything took effect, and what it is called.
+    pub(super) fn operations(&self) -> Vec<(Duration, &'static str)> {
+        let all = self.0.iter();
+        all.flat_map(|disk| std::mem::take(&mut disk.state().operations))
+            .collect()
+    }
+
     /// Draws from another seed from now on.
     pub(super) fn redraw(&self, seed: u64) {
         self.0.iter().for_each(|disk| disk.redraw(seed));
@@ -83,6 +91,8 @@ struct State {
     fault: Option<DiskFault>,
     /// How many operations any fault has affected so far.
     affected: u64,
+    /// When each operation that changes anything took effect, and what it is called.
+    operations: Vec<(Duration, &'static str)>,
 }
 
 impl fmt::Debug for SimDisk {
@@ -100,6 +110,7 @@ impl SimDisk {
                 rng: generator(seed, owner),
                 fault: None,
                 affected: 0,
+                operations: Vec::new(),
             }),
             goes_on: Notify::new(),
         }))
@@ -189,7 +200,14 @@ impl State {
         Err(io::Error::other("input/output error"))
     }
 
+    /// An operation takes effect now.
+    fn done(&mut self, operation: &'static str) {
+        let now = elapsed().unwrap_or_default();
+        self.operations.push((now, operation));
+    }
+
     fn append(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        self.done("append");
         let failure = match self.fault {
             Some(DiskFault::Full) => io::Error::from(io::ErrorKind::StorageFull),
             Some(DiskFault::Fails(DiskOperation::Write)) => io::Error::other("input/output error"),
@@ -274,6 +292,7 @@ impl Disk for SimDisk {
             |state, synced| {
                 if let Some((inode, until)) = synced {
                     state.medium.sync(inode, until);
+                    state.done("sync");
                 }
             },
         ))
@@ -284,6 +303,7 @@ impl Disk for SimDisk {
             OTHERS,
             |state| {
                 state.check(DiskOperation::Write)?;
+                state.done("rename");
                 found(state.medium.rename(from, to))
             },
             |_, ()| (),
@@ -295,6 +315,7 @@ impl Disk for SimDisk {
             OTHERS,
             |state| {
                 state.check(DiskOperation::Write)?;
+                state.done("remove");
                 found(state.medium.remove(file))
             },
             |_, ()| (),
@@ -305,6 +326,7 @@ impl Disk for SimDisk {
         done(self.operate(SYNC, State::sync_names, |state, until| {
             if let Some(until) = until {
                 state.medium.sync_names(until);
+                state.done("sync_names");
             }
         }))
     }

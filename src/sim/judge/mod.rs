@@ -30,6 +30,9 @@ pub(super) use idle::needless;
 const MOST_VIOLATIONS: usize = 5;
 
 /// What is expected of every fault; its words stand before this.
+/// What is judged of the end of every run.
+pub(crate) const ENDS: &str = "the run ends with every step done and every client answered";
+
 pub(crate) const HAS_EFFECT: &str = " has an effect";
 
 /// What is expected of every invariant.
@@ -373,12 +376,7 @@ impl Judge<'_> {
                 }
             }
         };
-        let mut judgement = compare(
-            "the run ends with every step done and every client answered".to_owned(),
-            &"all done",
-            &actual.as_str(),
-            Vec::new(),
-        );
+        let mut judgement = compare(ENDS.to_owned(), &"all done", &actual.as_str(), Vec::new());
         if let Some(words) = Network::at_the_end(&self.trace.events).words() {
             judgement.actual = format!("{actual}; still in force: {words}");
         }
