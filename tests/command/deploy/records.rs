@@ -349,7 +349,8 @@ async fn a_flipped_bit_is_told_of_served_to_nobody_and_repaired_by_neighbours() 
     let own = folder(&files, "Riley");
     let (path, mut content) = contents(&own).pop_first().expect("a log");
     let text = String::from_utf8_lossy(&content);
-    let at = text.find(" c050 ").expect("it was saved") + 12;
+    let at = text.find(" c050 ").expect("it was saved") + 10;
+    // One digit of its latitude becomes another.
     content[at] ^= 4;
     std::fs::write(path, content).expect("written");
     let (code, text) = verify(&own).await;
