@@ -217,13 +217,8 @@ async fn a_pod_runs_its_own_server_with_its_own_certificate() {
     let folder = tempfile::tempdir().expect("a folder");
     let made = folder.path().join("certs");
     let file = format!("{FOLDER}/herd.toml");
-    let certs = [
-        "certs",
-        "--herd",
-        &file,
-        "--out",
-        made.to_str().expect("UTF-8"),
-    ];
+    let out = made.to_str().expect("UTF-8");
+    let certs = ["certs", "--herd", &file, "--out", out];
     assert!(herd_command(&certs).await.status.success());
     let container = container();
     let mount_path = &named(&container["volumeMounts"], "credentials")["mountPath"];
