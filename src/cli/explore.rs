@@ -68,16 +68,8 @@ pub(super) struct Args {
     /// Make up to N runs
     #[arg(long, value_name = "N", default_value_t = Options::default().budget, value_parser = at_least_one)]
     budget: usize,
-    /// Cut the power of all servers behind each operation of a disk instead, in a run by time; it is
-    /// back a second later, and the invariants must hold
-    #[arg(long, conflicts_with_all = [
-        "origin", "any_time", "held", "reduce", "depth", "preemptions", "budget", "html",
-    ])]
-    power_cuts: bool,
-    /// Cut the power N times at each of these moments; another part of what was not synced is lost
-    /// each time
-    #[arg(long, value_name = "N", requires = "power_cuts", default_value_t = 4, value_parser = at_least_one)]
-    draws: usize,
+    #[command(flatten)]
+    cuts: super::power_cuts::Args,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -107,7 +99,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some("all") => scenario.herd.ids().map(Some).collect(),
         Some(name) => vec![Some(server(&scenario.herd, name)?)],
     };
-    if args.power_cuts {
+    if args.cuts.power_cuts {
         return cut_power(&scenario, args);
     }
     outputs::check(&[("--html", args.html.as_deref())])?;
@@ -180,7 +172,7 @@ fn cut_power(scenario: &Scenario, args: &Args) -> Result<Exit, Failure> {
     outputs::check_folder(args.out.as_ref())?;
     let interrupt = Interrupt::watch()?;
     let options = power_cuts::Options {
-        draws: args.draws,
+        draws: args.cuts.draws,
         threads: args.threads.count(),
         simulator: args.limited.until(&interrupt),
     };

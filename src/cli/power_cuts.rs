@@ -5,10 +5,25 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::interrupt::Interrupt;
-use super::{Exit, Failure, outputs, painted, print};
+use super::{Exit, Failure, at_least_one, outputs, painted, print};
 use crate::files::quoted;
 use crate::power_cuts::{Options, PowerCutError, PowerCuts, power_cuts_watched, text};
 use crate::scenario::Scenario;
+
+/// Whether the power is cut, and how often.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Cut the power of all servers behind each operation of a disk instead, in a run by time; it is
+    /// back a second later, and the invariants must hold
+    #[arg(long, conflicts_with_all = [
+        "origin", "any_time", "held", "reduce", "depth", "preemptions", "budget", "html",
+    ])]
+    pub(super) power_cuts: bool,
+    /// Cut the power N times at each of these moments; another part of what was not synced is lost
+    /// each time
+    #[arg(long, value_name = "N", requires = "power_cuts", default_value_t = 4, value_parser = at_least_one)]
+    pub(super) draws: usize,
+}
 
 /// What is printed, and where failing runs are written.
 pub(super) struct Output<'a> {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::census::Counters;
 use super::client::{self, Board, Job};
-use super::disk::Disks;
+use super::disk::{DiskOperations, Disks};
 use super::faults::Breaker;
 use super::google::{self, Causes, Google, PlacesObservation};
 use super::impact::{Impact, Origin};
@@ -65,7 +65,7 @@ pub(super) struct Execution {
     /// What each running server had under way when the run ended.
     pub(super) census: Vec<Census>,
     /// When each operation of a disk took effect, and what it is called.
-    pub(super) disk_operations: Vec<(Duration, &'static str)>,
+    pub(super) disk_operations: DiskOperations,
 }
 
 /// How a run ended.

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::chooser::Chooser;
+use super::disk::DiskOperations;
 use super::limit::{Limit, within};
 use super::net::SimNet;
 use super::react::{reacts, timed};
@@ -137,7 +138,7 @@ impl Simulator {
     pub(crate) fn disk_operations(
         &self,
         scenario: &Scenario,
-    ) -> Result<(Scenario, Vec<(Duration, &'static str)>), SimError> {
+    ) -> Result<(Scenario, DiskOperations), SimError> {
         let scenario = self.timed(&scenario.expanded())?;
         let unjudged = execution(&scenario, None, self)?;
         Ok((scenario, unjudged.execution.disk_operations))

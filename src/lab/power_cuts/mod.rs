@@ -146,12 +146,12 @@ pub fn power_cuts_watched(
     let draws = options.draws.max(1);
     let count = moments.len().saturating_mul(draws);
     let nth = |at: usize| cut(&plain, moments[at / draws], at % draws);
-    let work = |at| judge(&options.simulator, nth(at));
+    let work = |at| judge(&options.simulator, &nth(at));
     let mut failed = None;
     in_order(options.threads.get(), count, work, |at, judged| {
         match judged {
             Ok(None) => {}
-            Ok(Some(how)) => found.add(moments[at / draws], how, || nth(at)),
+            Ok(Some(how)) => found.add(moments[at / draws], &how, || nth(at)),
             Err(error) => {
                 failed = Some(error);
                 return ControlFlow::Break(());
@@ -178,14 +178,14 @@ fn cut(plain: &Scenario, at: Duration, draw: usize) -> Scenario {
 
 /// How a run fails, if it does: by an invariant, or since it does not end. What else is judged is about a run without a
 /// cut, and whether a cut has an effect is no matter here.
-fn judge(simulator: &Simulator, cut: Scenario) -> Result<Option<Fingerprint>, SimError> {
-    let mut trace = simulator.judge(&cut, false)?;
+fn judge(simulator: &Simulator, cut: &Scenario) -> Result<Option<Fingerprint>, SimError> {
+    let mut trace = simulator.judge(cut, false)?;
     (trace.judgements).retain(|judged| judged.invariant.is_some() || judged.about == ENDS);
     Ok(Fingerprint::of(&trace))
 }
 
 impl PowerCuts {
-    fn add(&mut self, at: Duration, how: Fingerprint, scenario: impl FnOnce() -> Scenario) {
+    fn add(&mut self, at: Duration, how: &Fingerprint, scenario: impl FnOnce() -> Scenario) {
         self.failures += 1;
         let fingerprint = how.to_string();
         let same = self.broken.iter_mut();

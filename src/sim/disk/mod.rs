@@ -30,6 +30,9 @@ const APPEND: (u64, u64) = (50, 200);
 const SYNC: (u64, u64) = (1_000, 8_000);
 const OTHERS: (u64, u64) = (50, 150);
 
+/// When each operation of a disk that changes anything took effect, and what it is called.
+pub(crate) type DiskOperations = Vec<(Duration, &'static str)>;
+
 /// The disks of all servers; none if the scenario has no disks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disks(Arc<Vec<SimDisk>>);
@@ -61,7 +64,7 @@ impl Disks {
     }
 
     /// When each operation of a disk that changes anything took effect, and what it is called.
-    pub(super) fn operations(&self) -> Vec<(Duration, &'static str)> {
+    pub(super) fn operations(&self) -> DiskOperations {
         let all = self.0.iter();
         all.flat_map(|disk| std::mem::take(&mut disk.state().operations))
             .collect()
@@ -92,7 +95,7 @@ struct State {
     /// How many operations any fault has affected so far.
     affected: u64,
     /// When each operation that changes anything took effect, and what it is called.
-    operations: Vec<(Duration, &'static str)>,
+    operations: DiskOperations,
 }
 
 impl fmt::Debug for SimDisk {
