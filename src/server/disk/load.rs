@@ -10,7 +10,8 @@ use std::io;
 use super::format::{CHECKSUM, File, Header, Line, Owner, VERSION, parse};
 use super::{Data, Disk};
 use crate::node::mistakes::{Made, Mistake};
-use crate::protocol::peer::{PeerLine, Update};
+use crate::protocol::escape;
+use crate::protocol::peer::Update;
 
 /// The number of damaged places that are told of one by one.
 const MOST_TOLD: usize = 100;
@@ -288,11 +289,6 @@ fn check(name: &str, header: Header, owner: Option<&Owner>) -> Result<(), LoadEr
 /// The client in a damaged line, as far as it can be read: the fourth word behind the checksum.
 fn client_of(line: &[u8]) -> Option<String> {
     let (_, text) = line.split_at_checked(CHECKSUM)?;
-    match PeerLine::parse(text) {
-        Ok(PeerLine::At(update)) => Some(String::from_utf8_lossy(update.record.id()).into_owned()),
-        _ => {
-            let id = text.split(|&byte| byte == b' ').nth(3)?;
-            Some(crate::protocol::escape(id)).filter(|id| !id.is_empty())
-        }
-    }
+    let id = text.split(|&byte| byte == b' ').nth(3)?;
+    Some(escape(id)).filter(|id| !id.is_empty())
 }

@@ -459,25 +459,23 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
 }
 
 /// The answer to an IAMAT once its record is on the disk; a refusal if the disk fails.
-fn saved<N: Net>(shared: &Shared<N>, to_be: ToBeSaved) -> impl Future<Output = Answer> + Send {
-    async move {
-        let ToBeSaved {
-            answer,
-            refusal,
-            saved,
-            heard,
-        } = to_be;
-        if shared.saving.reached(saved).await {
-            return Answer {
-                cause: heard,
-                text: answer,
-            };
-        }
-        let why = Refusal::NotSaved;
-        let cause = (shared.journal).record(Some(heard), EventKind::Refused { why });
-        Answer {
-            cause,
-            text: refusal,
-        }
+async fn saved<N: Net>(shared: &Shared<N>, to_be: ToBeSaved) -> Answer {
+    let ToBeSaved {
+        answer,
+        refusal,
+        saved,
+        heard,
+    } = to_be;
+    if shared.saving.reached(saved).await {
+        return Answer {
+            cause: heard,
+            text: answer,
+        };
+    }
+    let why = Refusal::NotSaved;
+    let cause = (shared.journal).record(Some(heard), EventKind::Refused { why });
+    Answer {
+        cause,
+        text: refusal,
     }
 }

@@ -294,12 +294,11 @@ impl<N: Net> Saver<N> {
             let saved = {
                 let saving = self.files.save(&batch.lines);
                 let mut saving = pin!(saving);
-                match timeout(STALLS, saving.as_mut()).await {
-                    Ok(saved) => saved,
-                    Err(_) => {
-                        fail(&self.shared, batch.records, "it does not get done".into());
-                        saving.await
-                    }
+                if let Ok(saved) = timeout(STALLS, saving.as_mut()).await {
+                    saved
+                } else {
+                    fail(&self.shared, batch.records, "it does not get done".into());
+                    saving.await
                 }
             };
             match saved {

@@ -79,12 +79,10 @@ impl<'a> Promises<'a> {
                 found.extend(self.fails(server, event, why));
             }
             EventKind::NotCompacted { why } => found.extend(self.fails(server, event, why)),
-            EventKind::Damaged { place } if !place.contains("in the midst of a line") => {
-                if !self.excused.contains(&**server) && !self.lost_power.contains(&**server) {
-                    let what =
-                        format!("{server} finds damage on a disk that keeps everything: {place}");
-                    found.push(Finding::new(what, [event]));
-                }
+            EventKind::Damaged { place } if !self.may_be_damaged(server, place) => {
+                let what =
+                    format!("{server} finds damage on a disk that keeps everything: {place}");
+                found.push(Finding::new(what, [event]));
             }
             what @ EventKind::DiskFaulty { .. } => {
                 self.broken.insert(server);
@@ -115,6 +113,13 @@ impl<'a> Promises<'a> {
             } => self.loaded(run, event, server, found),
             _ => {}
         }
+    }
+
+    /// Whether something explains a damaged place. Half a line is left of a write that was killed.
+    fn may_be_damaged(&self, server: &str, place: &str) -> bool {
+        place.contains("in the midst of a line")
+            || self.excused.contains(server)
+            || self.lost_power.contains(server)
     }
 
     /// What is wrong with a server that can't write to its disk: nothing ever was with the disk.
