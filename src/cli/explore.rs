@@ -69,7 +69,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Options::default().budget, value_parser = at_least_one)]
     budget: usize,
     #[command(flatten)]
-    cuts: super::power_cuts::Args,
+    cuts: super::power_cuts::Cuts,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 
 /// Whether the power is cut, and how often.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct Cuts {
     /// Cut the power of all servers behind each operation of a disk instead, in a run by time; it is
     /// back a second later, and the invariants must hold
     #[arg(long, conflicts_with_all = [
