@@ -327,6 +327,13 @@ impl<'a> Count<'a> {
                     }
                 }
             }
+            other => self.of_one_server(other),
+        }
+    }
+
+    /// What happens to a server's disk or clock.
+    fn of_one_server(&mut self, operation: &Operation) {
+        match operation {
             Operation::BreakDisk(id, fault) if !fault.is_moment() => {
                 let name = self.name(Party::Server(*id));
                 if *fault == DiskFault::Stalls {

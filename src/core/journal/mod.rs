@@ -5,6 +5,7 @@
 //! did, and which event caused that. The cause of a line that arrives is the line that was sent, so
 //! that the path of an update can be followed backwards exactly.
 
+mod event;
 pub mod forms;
 mod kinds;
 mod owned;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::client::Refusal;
 
+pub use event::{Actor, Event};
 pub use text::{RecordText, Text};
 pub use why::CloseReason;
 #[cfg(feature = "sim")]
@@ -243,7 +245,7 @@ pub enum EventKind<'a> {
         /// How many links the record crossed before it came here.
         hops: u32,
         /// How often an operator had the client forgotten before.
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, skip_serializing_if = "event::is_zero")]
         generation: u32,
     },
     /// What was on the disk when the server started is read.
@@ -494,86 +496,4 @@ pub enum EventKind<'a> {
         /// The line that was not answered.
         line: Text<'a>,
     },
-}
-
-impl<'a> EventKind<'a> {
-    /// A client was forgotten: the neighbour `from` sent the tombstone, or an operator requested it
-    /// here if `from` is `None`.
-    pub fn forgotten(tombstone: impl Into<RecordText<'a>>, from: Option<Arc<str>>) -> Self {
-        let record = tombstone.into();
-        Self::Forgotten { record, from }
-    }
-
-    /// Whether a disk may not have any more what it said it would keep: it lied, changed it or does
-    /// not give it back.
-    pub fn makes_disk_forget(&self) -> bool {
-        match self {
-            Self::DiskFaulty { fault, how } => match &**fault {
-                "disk_lies" | "disk_misdirects" | "rot" => true,
-                _ => how.ends_with("to read"),
-            },
-            _ => false,
-        }
-    }
-
-    /// The record that a server holds by this event, if it comes to hold one: no tombstone.
-    pub fn held(&self) -> Option<&RecordText<'a>> {
-        match self {
-            Self::Accepted { record, .. } => Some(record),
-            Self::Restored { record, .. } if !record.is_tombstone() => Some(record),
-            _ => None,
-        }
-    }
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// The participant that an event is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Actor {
-    /// The server of this name.
-    Server(Arc<str>),
-    /// The client of this name.
-    Client(Arc<str>),
-    /// Somebody of this name for whom a scenario speaks to servers as another server would.
-    Peer(Arc<str>),
-    /// The network, to which the harness did something.
-    Network,
-    /// The Places API.
-    Places,
-}
-
-impl Actor {
-    /// The participant's name, without its kind.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Server(name) | Self::Client(name) | Self::Peer(name) => name,
-            Self::Network => "network",
-            Self::Places => "places",
-        }
-    }
-}
-
-/// One event: when and to whom it happened, what it is, and why it happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// The event's number.
-    pub id: EventId,
-    /// Nanoseconds since the journal began.
-    pub at: u64,
-    /// The participant that the event is about.
-    pub who: Actor,
-    /// The event that caused this one, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<EventId>,
-    /// What happened.
-    #[serde(flatten)]
-    pub what: EventKind<'static>,
 }

@@ -129,6 +129,15 @@ impl Store {
         found.copied()
     }
 
+    /// Makes room for this number of further clients, so that the table does not grow again and again
+    /// while they are stored: each time it would hash all ids anew.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.entries.reserve(more);
+        let (entries, hash) = (&self.entries, &self.table_hash);
+        self.table
+            .reserve(more, |other| hash.hash(held(entries, *other).record.id()));
+    }
+
     /// The keyed hash of a record, which need not be in the store.
     pub(crate) fn hash_of(&self, record: &Record) -> u64 {
         match record.generation() {

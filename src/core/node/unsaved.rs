@@ -132,6 +132,11 @@ impl Node {
         (next < self.store.end().position()).then_some(next)
     }
 
+    /// Makes room for this number of clients, whose records are to be [restored](Self::restore).
+    pub fn reserve(&mut self, clients: usize) {
+        self.store.reserve(clients);
+    }
+
     /// Stores a record that was read from the disk, if it is newer than others of its client there.
     /// If it may not be synced there, it is to be saved again. Returns whether it was stored.
     pub fn restore(&mut self, update: Update, is_synced: bool, journal: &dyn Journal) -> bool {

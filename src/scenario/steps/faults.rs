@@ -11,9 +11,8 @@ use crate::scenario::faults::{ARROW, Field, Holds};
 use crate::scenario::fields::RawValue;
 use crate::scenario::validate::{Context, is_all};
 use crate::scenario::{
-    CLIENTS, Direction, ExtraDelay, FaultKind, PLACES, Party, Route, Shape, Target,
+    CLIENTS, Direction, ExtraDelay, FaultKind, PLACES, Party, Route, Shape, Target, Value, Values,
 };
-use crate::scenario::{Value, Values};
 use crate::units::{DurationError, DurationText, LatencyRange, parse_duration};
 
 /// What a field may say that is a number of kilobytes: a gigabyte, which nothing here comes near.
@@ -469,9 +468,8 @@ impl Context<'_> {
             Some(rest) => (-1, rest),
             None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
-        let nanos = parse_duration(rest).and_then(|duration| {
-            i64::try_from(duration.as_nanos()).map_err(|_| DurationError::TooLong)
-        });
+        let whole = |nanos: u128| i64::try_from(nanos).map_err(|_| DurationError::TooLong);
+        let nanos = parse_duration(rest).and_then(|duration| whole(duration.as_nanos()));
         if let Err(why) = &nanos {
             let message = format!("bad difference `{}`: {why}", **text);
             let help = "a duration with a sign, such as `+1.5s` or `-20ms`";

@@ -12,11 +12,13 @@ mod dial;
 mod handle;
 mod lines;
 mod link;
+mod listeners;
 mod look_ups;
 mod neighbours;
 mod peer;
 mod place;
 mod rate;
+mod restore;
 mod retention;
 mod saving;
 mod signal;
@@ -27,7 +29,6 @@ mod turn;
 mod until;
 
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,10 +39,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use crate::disk::{Durability, Read, Stored};
-use crate::herd::Address;
+use crate::disk::Stored;
 use crate::journal::{CloseReason, ConnId, End, EventId, EventKind, Journal, PeerRole};
-use crate::net::tokio::Unresolved;
 use crate::net::{Connection, Net, Proved};
 use crate::node::{Node, Unconfirmed};
 use crate::places::Places;
@@ -56,6 +55,7 @@ pub(crate) use config::Jitter;
 pub use config::{Config, Limits, neighbours};
 pub use handle::Handle;
 use handle::{Pulse, Tuning};
+pub use listeners::{BindError, Listeners};
 use neighbours::{NewPeer, State};
 use rate::Addresses;
 pub use rate::HOLD_BACK;
@@ -88,78 +88,6 @@ pub struct Stopped {
     /// The neighbours that may lack some of the server's records. The list is empty if nothing is
     /// lost.
     pub unconfirmed: Vec<Unconfirmed>,
-}
-
-/// Why a server could not bind its ports.
-#[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address} for {whom}: {error}")]
-pub struct BindError {
-    address: Address,
-    whom: &'static str,
-    /// The setting that overrides the address in the herd file.
-    setting: &'static str,
-    error: io::Error,
-}
-
-impl BindError {
-    /// Advice for the operator.
-    pub fn help(&self) -> String {
-        let setting = self.setting;
-        let Address { host, port } = &self.address;
-        if Unresolved::is_why(&self.error) {
-            return format!(
-                "correct the server's host in the herd file, set `--{setting}`, or make `{host}` resolvable on this machine (DNS, /etc/hosts)"
-            );
-        }
-        match self.error.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "another program has port {port}, perhaps this server itself: end that, or give the server another port, in the herd file or by `--{setting}`"
-            ),
-            io::ErrorKind::AddrNotAvailable => {
-                format!(
-                    "`{host}` is no address of this machine: run the server there, correct the herd file, or set `--{setting}`, such as `--{setting} 0.0.0.0:{port}`"
-                )
-            }
-            io::ErrorKind::PermissionDenied => {
-                format!("this user may not listen on port {port}: use one from 1024 on")
-            }
-            _ => {
-                format!("correct the server's host or port in the herd file, or set `--{setting}`")
-            }
-        }
-    }
-}
-
-/// The two bound ports of a server.
-pub struct Listeners<N: Net> {
-    /// The port for clients.
-    pub clients: N::Listener,
-    /// The port for other servers.
-    pub peers: N::Listener,
-}
-
-impl<N: Net> Listeners<N> {
-    /// Binds both ports.
-    ///
-    /// # Errors
-    ///
-    /// When a port can't be bound. The other port is then free again.
-    pub async fn bind(net: &N, clients: &Address, peers: &Address) -> Result<Self, BindError> {
-        let failed = |address: &Address, whom, setting| {
-            let address = address.clone();
-            move |error| BindError {
-                address,
-                whom,
-                setting,
-                error,
-            }
-        };
-        let bound = net.listen(clients).await;
-        let clients = bound.map_err(failed(clients, "clients", "listen"))?;
-        let bound = net.listen_for_servers(peers).await;
-        let peers = bound.map_err(failed(peers, "servers", "peer-listen"))?;
-        Ok(Self { clients, peers })
-    }
 }
 
 /// The state that all tasks of a server share.
@@ -454,7 +382,7 @@ async fn run<N: Net>(
     let boot = shared.config.node.boot.to_string().into();
     shared.journal.record(None, EventKind::Started { boot });
     if let Some(stored) = &mut stored {
-        restore(&shared, stored);
+        restore::restore(&shared, stored);
     }
     let mut saving = JoinSet::new();
     if let Some(stored) = stored {
@@ -526,34 +454,4 @@ async fn run<N: Net>(
     let unconfirmed = shared.state().node.farewell(&*shared.journal);
     shared.journal.record(None, EventKind::Stopped);
     Ok(Stopped { unconfirmed })
-}
-
-/// Stores what was on the disk, and tells what was found there.
-fn restore<N: Net>(shared: &Shared<N>, stored: &mut Stored) {
-    let journal = &*shared.journal;
-    let loaded = &mut stored.loaded;
-    let mut state = shared.state();
-    // So that what has expired meanwhile is not stored.
-    state.node.expire(shared.net.now(), 0, journal);
-    let answers_wait = stored.durability == Durability::Answered;
-    state.node.save_changes(answers_wait);
-    for Read { update, is_synced } in std::mem::take(&mut loaded.updates) {
-        state.node.restore(update, is_synced, journal);
-    }
-    let records = state.node.records().count() as u64;
-    state.wake();
-    drop(state);
-    journal.record(
-        None,
-        EventKind::Loaded {
-            records,
-            bytes: loaded.bytes,
-            damaged: loaded.damaged as u64,
-            answers_wait,
-        },
-    );
-    for damage in &loaded.damages {
-        let place = damage.to_string().into();
-        journal.record(None, EventKind::Damaged { place });
-    }
 }
