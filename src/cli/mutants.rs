@@ -26,9 +26,10 @@ const EXPLORED: [&str; 6] = [
 ];
 
 /// The scenarios for `sweep`.
-const SWEPT: [&str; 2] = [
+const SWEPT: [&str; 3] = [
     "scenarios/stories/chaos-coarse.toml",
     "scenarios/stories/two-connections.toml",
+    "scenarios/stories/chaos-disks.toml",
 ];
 
 /// Plant bugs in the server, and report which search finds them
