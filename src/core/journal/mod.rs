@@ -291,7 +291,7 @@ pub enum EventKind<'a> {
         /// The number of clients whose latest record is not on the disk.
         unsaved: u64,
     },
-    /// The disk takes records again, and everything is written anew.
+    /// The disk takes records again.
     SavesAgain,
     /// A client's query goes to Places.
     LookUp {

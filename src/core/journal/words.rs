@@ -88,7 +88,7 @@ impl EventKind<'_> {
                 let plural = if *unsaved == 1 { "" } else { "s" };
                 format!("can't write to its disk: {why}; {unsaved} record{plural} wait")
             }
-            Self::SavesAgain => "writes to its disk again, everything anew".to_owned(),
+            Self::SavesAgain => "writes to its disk again".to_owned(),
             Self::LookUp { client } => format!("asks Places what is near {client}"),
             Self::Linked { peer } => format!("has a link with {peer} from now on"),
             Self::Unlinked { peer } => format!("has no link with {peer} any more"),

@@ -20,6 +20,10 @@ use crate::node::mistakes::{Made, Mistake};
 /// times what is live, and what changes meanwhile.
 const LOG_SHARE: u64 = 2;
 
+/// After how many bytes a snapshot is synced while it is written. Batches of the log wait for each
+/// sync, so that of all of it at once would let them wait for long.
+const SYNC_EACH: usize = 1 << 20;
+
 /// The number of damaged files that are kept under another name, for whoever wants to look at them.
 const DAMAGED_KEPT: usize = 3;
 
@@ -51,6 +55,8 @@ pub(crate) struct Files {
 struct Snapshot {
     number: u64,
     bytes: u64,
+    /// The number of bytes since the last sync.
+    unsynced: usize,
     /// What the log had, and whether something before is not to be believed, if this fails.
     log: u64,
     was_doubtful: bool,
@@ -68,8 +74,8 @@ impl Files {
             all: loaded.files.clone(),
             next: loaded.next(),
             segment: None,
-            log: loaded.bytes,
-            live: 0,
+            log: loaded.bytes - loaded.live,
+            live: loaded.live,
             is_doubtful: loaded.is_damaged(),
             damaged,
             snapshot: None,
@@ -189,6 +195,7 @@ impl Files {
         self.snapshot = Some(Snapshot {
             number,
             bytes: 0,
+            unsynced: 0,
             log: std::mem::take(&mut self.log),
             was_doubtful: std::mem::take(&mut self.is_doubtful),
         });
@@ -216,9 +223,16 @@ impl Files {
             write_header(&mut first, &self.owner);
         }
         first.extend_from_slice(lines);
-        self.disk().append(&file.name(), &first).await?;
-        if let Some(snapshot) = &mut self.snapshot {
-            snapshot.bytes += first.len() as u64;
+        let name = file.name();
+        self.disk().append(&name, &first).await?;
+        let Some(snapshot) = &mut self.snapshot else {
+            return Ok(());
+        };
+        snapshot.bytes += first.len() as u64;
+        snapshot.unsynced += first.len();
+        if snapshot.unsynced >= SYNC_EACH {
+            snapshot.unsynced = 0;
+            self.sync(&name).await?;
         }
         Ok(())
     }

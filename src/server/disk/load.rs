@@ -25,6 +25,8 @@ pub struct Loaded {
     pub(super) files: Vec<File>,
     /// The number of bytes that were read.
     pub bytes: u64,
+    /// The number of those that are in snapshots.
+    pub(super) live: u64,
     /// The first damaged places.
     pub damages: Vec<Damage>,
     /// The number of damaged places.
@@ -191,8 +193,9 @@ pub(crate) async fn read(
         let name = file.name();
         match disk.read(&name).await {
             Ok(content) => {
-                let is_synced =
-                    matches!(file, File::Snapshot(_)) || mistake.makes(Mistake::BelievesItsLog);
+                let is_snapshot = matches!(file, File::Snapshot(_));
+                let is_synced = is_snapshot || mistake.makes(Mistake::BelievesItsLog);
+                loaded.live += u64::from(is_snapshot) * content.len() as u64;
                 loaded.take((&name, is_synced), &content, owner, mistake)?;
             }
             Err(error) => loaded.is_unreadable(&name, &error),

@@ -4,6 +4,7 @@
 //! disk is tried again and again; meanwhile the store goes on in memory.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -291,16 +292,8 @@ impl<N: Net> Saver<N> {
         // Records that expired meanwhile leave nothing to write.
         while !batch.lines.is_empty() {
             let began = Instant::now();
-            let saved = {
-                let saving = self.files.save(&batch.lines);
-                let mut saving = pin!(saving);
-                if let Ok(saved) = timeout(STALLS, saving.as_mut()).await {
-                    saved
-                } else {
-                    fail(&self.shared, batch.records, "it does not get done".into());
-                    saving.await
-                }
-            };
+            let saved = self.files.save(&batch.lines);
+            let saved = patiently(&self.shared, batch.records, saved).await;
             match saved {
                 Ok(()) => {
                     self.shared.journal.saved(began.elapsed());
@@ -325,15 +318,11 @@ impl<N: Net> Saver<N> {
             let what = EventKind::Saved { records, bytes };
             shared.journal.record(None, what);
         }
-        if shared.saving.is_failing() {
-            shared.state().node.set_disk_fails(false);
-            shared.journal.record(None, EventKind::SavesAgain);
-        }
+        works_again(shared);
         let is_behind = shared.state().node.unsaved() > 0;
         let on_disk = self.files.bytes();
         shared.saving.change(|progress| {
             progress.saved = batch.saved;
-            progress.is_failing = false;
             progress.taken = 0;
             progress.behind_since = is_behind.then_some(batch.taken);
             progress.bytes = on_disk;
@@ -343,7 +332,7 @@ impl<N: Net> Saver<N> {
     /// Copies some more records into the snapshot; completes it when all are copied.
     async fn copy(&mut self) {
         let Some(from) = self.copied.next else {
-            let ended = self.files.end_snapshot().await;
+            let ended = patiently(&self.shared, 0, self.files.end_snapshot()).await;
             if self.is_written(ended) {
                 let (records, bytes) = (self.copied.records, self.files.bytes());
                 self.shared.saving.progress().bytes = bytes;
@@ -359,7 +348,7 @@ impl<N: Net> Saver<N> {
             records += 1;
         };
         let next = self.shared.state().node.copy_records(from, AT_ONCE, write);
-        let copied = self.files.copy(&lines).await;
+        let copied = patiently(&self.shared, 0, self.files.copy(&lines)).await;
         if self.is_written(copied) {
             self.copied.next = next;
             self.copied.records += records;
@@ -368,6 +357,8 @@ impl<N: Net> Saver<N> {
 
     /// Whether a part of a snapshot is written. If it is not, another snapshot is begun later.
     fn is_written(&mut self, written: io::Result<()>) -> bool {
+        // If that took too long, the next batch shows how the disk is now.
+        works_again(&self.shared);
         let Err(error) = written else {
             return true;
         };
@@ -377,6 +368,29 @@ impl<N: Net> Saver<N> {
             .record(None, EventKind::NotCompacted { why });
         self.compacts_from = Instant::now() + COMPACT_AGAIN;
         false
+    }
+}
+
+/// Waits for the disk. If that takes too long, whoever waits for it is told.
+async fn patiently<N: Net>(
+    shared: &Shared<N>,
+    taken: u64,
+    work: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    let mut work = pin!(work);
+    if let Ok(done) = timeout(STALLS, work.as_mut()).await {
+        return done;
+    }
+    fail(shared, taken, "it does not get done".into());
+    work.await
+}
+
+/// The disk takes records again, if it did not.
+fn works_again<N: Net>(shared: &Shared<N>) {
+    if shared.saving.is_failing() {
+        shared.state().node.set_disk_fails(false);
+        shared.journal.record(None, EventKind::SavesAgain);
+        shared.saving.change(|progress| progress.is_failing = false);
     }
 }
 

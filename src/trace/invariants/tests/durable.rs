@@ -60,3 +60,40 @@ fn nobody_answers_for_a_disk_that_lies_and_everybody_for_one_that_does_not() {
     assert_eq!(broken(None, &honest), Vec::<u64>::new());
     assert!(!broken(Some(Mistake::NeverSyncs), &honest).is_empty());
 }
+
+/// A stall in the midst of a snapshot is told to those who wait for the log, and over when the disk
+/// goes on.
+#[test]
+fn whoever_waits_is_told_of_a_stall_whatever_the_disk_is_at() {
+    let mut in_snapshots = 0;
+    for at in 515..525 {
+        let scenario = format!(
+            r#"
+            title = "a stall"
+            herd = {{ name = "riley", servers = ["Riley", "Juzang"], links = ["Riley-Juzang"] }}
+            client_latency = "100us"
+            server = {{ durability = "answered", snapshot_after = 50 }}
+            steps = [
+              {{ at = "500ms", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 {{now}}" }},
+              {{ at = "{at}ms", disk_stalls = "Riley" }},
+              {{ at = "1s", client = "plum", to = "Riley", send = "IAMAT plum +34.068930-118.445127 {{now}}", reply = "? IAMAT plum *" }},
+              {{ at = "8s", disk_works = "Riley" }},
+              {{ at = "9s", client = "fig", to = "Riley", send = "IAMAT fig +34.068930-118.445127 {{now}}", reply = "AT Riley * fig *" }},
+            ]
+            "#
+        );
+        let trace = run(&scenario);
+        let is_late = |event: &Event| {
+            matches!(event.what, EventKind::Compacted { .. })
+                && event.who == Actor::Server("Riley".into())
+                && (8_000_000_000..8_100_000_000).contains(&event.at)
+        };
+        // Where it is at nothing, plum gives up before the server does.
+        if trace.events.iter().any(is_late) {
+            let lines = crate::report::judgements(&trace);
+            assert_eq!(trace.verdict().failed, 0, "{at}: {lines:?}");
+            in_snapshots += 1;
+        }
+    }
+    assert!((1..10).contains(&in_snapshots), "{in_snapshots}");
+}
