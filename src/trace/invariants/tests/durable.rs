@@ -61,12 +61,11 @@ fn nobody_answers_for_a_disk_that_lies_and_everybody_for_one_that_does_not() {
     assert!(!broken(Some(Mistake::NeverSyncs), &honest).is_empty());
 }
 
-/// A stall in the midst of a snapshot is told to those who wait for the log, and over when the disk
-/// goes on.
+/// A stall in the midst of a snapshot, which is written from 515 to 519 ms, is told to those who wait
+/// for the log, and over when the disk goes on.
 #[test]
 fn whoever_waits_is_told_of_a_stall_whatever_the_disk_is_at() {
-    let mut in_snapshots = 0;
-    for at in 515..525 {
+    for at in 515..520 {
         let scenario = format!(
             r#"
             title = "a stall"
@@ -83,17 +82,12 @@ fn whoever_waits_is_told_of_a_stall_whatever_the_disk_is_at() {
             "#
         );
         let trace = run(&scenario);
-        let is_late = |event: &Event| {
-            matches!(event.what, EventKind::Compacted { .. })
-                && event.who == Actor::Server("Riley".into())
-                && (8_000_000_000..8_100_000_000).contains(&event.at)
+        // It is at something that began before anybody waited.
+        let is_told = |event: &Event| {
+            matches!(event.what, EventKind::SaveFailed { .. }) && event.at < 5_600_000_000
         };
-        // Where it is at nothing, plum gives up before the server does.
-        if trace.events.iter().any(is_late) {
-            let lines = crate::report::judgements(&trace);
-            assert_eq!(trace.verdict().failed, 0, "{at}: {lines:?}");
-            in_snapshots += 1;
-        }
+        assert!(trace.events.iter().any(is_told), "{at}");
+        let lines = crate::report::judgements(&trace);
+        assert_eq!(trace.verdict().failed, 0, "{at}: {lines:?}");
     }
-    assert!((1..10).contains(&in_snapshots), "{in_snapshots}");
 }
