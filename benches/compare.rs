@@ -17,6 +17,9 @@
 //! that appends and syncs the same bytes, by requests a second. The folder is one of the system's
 //! temporary ones, unless `TMPDIR` says otherwise.
 //!
+//! With `--start` it measures how long a server with a million records on disk takes from its start to
+//! its first answer.
+//!
 //! With `--propagation` it compares five servers of each kind: see `compare/propagation.rs`.
 
 #[path = "compare/append.rs"]
@@ -28,11 +31,13 @@ mod generator;
 mod limit;
 #[path = "compare/propagation.rs"]
 mod propagation;
+#[path = "compare/start.rs"]
+mod start;
 
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +91,10 @@ fn main() -> Result<()> {
         Some("append") => local.block_on(&runtime, serve_append()),
         Some("background") => local.block_on(&runtime, serve_with_disk(Durability::Background)),
         Some("answered") => local.block_on(&runtime, serve_with_disk(Durability::Answered)),
+        Some("again") => local.block_on(
+            &runtime,
+            serve_folder(&folder_path("start"), Durability::Background),
+        ),
         Some(_) => local.block_on(&runtime, serve_herd()),
         None => {
             // `cargo test` runs this without `--bench`, so one short round is enough.
@@ -99,13 +108,20 @@ fn main() -> Result<()> {
             let rounds = number("--rounds", if quick { 1.0 } else { 5.0 })?;
             let time = Duration::try_from_secs_f64(seconds)?;
             let propagation = args.iter().any(|arg| arg == "--propagation");
+            let start = args.iter().any(|arg| arg == "--start");
+            if start || quick {
+                local.block_on(
+                    &runtime,
+                    start::measure(if quick { 1000 } else { 1_000_000 }, rounds),
+                )?;
+            }
             let disk = args.iter().any(|arg| arg == "--disk");
             if disk || quick {
                 for (base, with) in [("herd", "background"), ("append", "answered")] {
                     local.block_on(&runtime, compare_disks(base, with, rounds, time))?;
                 }
             }
-            if !propagation && !disk {
+            if !propagation && !disk && !start {
                 local.block_on(&runtime, compare(rounds, time))?;
             }
             if propagation || quick {
@@ -166,9 +182,14 @@ async fn serve_herd() -> Result<()> {
     Ok(())
 }
 
-/// The folder of a server, which is gone with it; the next one begins anew.
+/// The folder of a server.
+fn folder_path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("herd-compare-{name}"))
+}
+
+/// The folder of a server that begins anew.
 fn folder(name: &str) -> Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("herd-compare-{name}"));
+    let path = folder_path(name);
     if path.exists() {
         std::fs::remove_dir_all(&path)?;
     }
@@ -182,8 +203,13 @@ async fn serve_append() -> Result<()> {
     Ok(append::serve(listener, &folder("append")?).await?)
 }
 
-/// Serves with records on disk.
+/// Serves with records on disk, and none at first.
 async fn serve_with_disk(durability: Durability) -> Result<()> {
+    serve_folder(&folder(&format!("{durability:?}"))?, durability).await
+}
+
+/// Serves with the records in a folder.
+async fn serve_folder(folder: &Path, durability: Durability) -> Result<()> {
     let herd = Herd::from_links("bench", &["A-B"])?;
     let me = herd.id("A").ok_or("there is A")?;
     let (_running, stop) = watch::channel(false);
@@ -204,8 +230,7 @@ async fn serve_with_disk(durability: Durability) -> Result<()> {
     }
     let at = ports[0].local_addr()?;
     drop(ports);
-    let folder = Folder::take(&folder(&format!("{durability:?}"))?)?;
-    let mut data = Data::new(Arc::new(folder));
+    let mut data = Data::new(Arc::new(Folder::take(folder)?));
     data.durability = durability;
     start.data = Some(data);
     let serving = start.serve(TokioNet);
