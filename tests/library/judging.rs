@@ -640,11 +640,17 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
             "no server sent an update to another".to_owned(),
         ),
     ];
-    // No step stops a simulated server gracefully.
-    let unstopped = (
-        Invariant::GracefulStopLosesNothing,
-        "no server stopped gracefully".to_owned(),
-    );
+    // No step stops a server, and none has a disk.
+    let unstopped = [
+        (
+            Invariant::GracefulStopLosesNothing,
+            "no server stopped gracefully".to_owned(),
+        ),
+        (
+            Invariant::Durable,
+            "no server answered when a record was on its disk".to_owned(),
+        ),
+    ];
     let unheard = (
         Invariant::AnswersAsOfTheirLine,
         "no server heard an IAMAT or a WHATSAT".to_owned(),
@@ -656,12 +662,12 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
         Invariant::ConvergentReads,
     ];
     let unqueried = unqueried.map(|it| (it, "no client sent a WHATSAT".to_owned()));
-    let mut all = vec![unstopped.clone()];
+    let mut all = unstopped.to_vec();
     all.extend(unqueried.clone());
     assert_eq!(idle(told), all);
     let mut all = vec![unheard.clone(), skewless.clone()];
     all.extend(untold.clone());
-    all.push(unstopped.clone());
+    all.extend(unstopped.clone());
     all.extend(unqueried.clone());
     assert_eq!(idle(asked), all);
     let unasked = (
@@ -671,7 +677,7 @@ fn an_invariant_that_nothing_could_break_does_not_hold() {
     let why = "no client sent a line, and no link had to be up at the end".to_owned();
     let mut all = vec![unasked, unheard, skewless];
     all.extend(untold);
-    all.push(unstopped);
+    all.extend(unstopped);
     all.push((Invariant::NothingWaits, why));
     let uncounted = "nothing was counted at a quiet end".to_owned();
     let unsent = "no client sent a line".to_owned();
