@@ -55,7 +55,7 @@ fn held() -> Result<u64> {
     Ok(bytes)
 }
 
-/// Sends an update of each of so many clients, and reads the answers.
+/// Sends one update for each of `records` clients, and reads the answers.
 async fn fill(server: &Running, records: usize) -> Result<()> {
     let stream = TcpStream::connect(server.address).await?;
     let (reader, mut writer) = stream.into_split();

@@ -115,8 +115,7 @@ impl Saving {
         self.progress().is_failing
     }
 
-    /// How far the disk is, where the Node has so many changes that were not taken for it; `None`
-    /// without a disk.
+    /// How far the disk is; `unsaved` changes are still in the Node. `None` without a disk.
     pub(super) fn status(&self, unsaved: usize) -> Option<DiskStatus> {
         let progress = self.progress();
         let unsaved = progress.taken + unsaved as u64;
@@ -213,7 +212,7 @@ impl<N: Net> Saver<N> {
                     return;
                 }
             } else if ends {
-                // A snapshot that is not complete is left behind; the next start removes it.
+                // A snapshot that is not complete is left behind; the next one removes it.
                 return;
             } else if self.files.is_copying() {
                 self.copy().await;

@@ -346,7 +346,7 @@ impl File {
     }
 }
 
-/// Which of so many things survive: none, those up to one of them, or any.
+/// Which of `many` things survive: none, a prefix, or any subset.
 fn survivors(many: usize, rng: &mut ChaCha8Rng) -> Vec<bool> {
     let first = match rng.random_range(0..3) {
         0 => 0,
