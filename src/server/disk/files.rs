@@ -179,9 +179,18 @@ impl Files {
         if let Some(snapshot) = self.snapshot.take_if(|_| failed) {
             self.log += snapshot.log;
             self.is_doubtful |= snapshot.was_doubtful;
-            // Its room may be what the disk lacks. If it stays, the next snapshot removes it.
-            let file = File::Unfinished(snapshot.number);
-            let _ = self.disk().remove(&file.name()).await;
+            // Its room may be what the disk lacks.
+            self.remove_unfinished().await;
+        }
+    }
+
+    /// Removes snapshots that nobody goes on with: a server that is killed again and again while it
+    /// writes one would fill its disk with them. An error is none: the next snapshot removes them.
+    async fn remove_unfinished(&mut self) {
+        let is_unfinished = |file: &File| matches!(file, File::Unfinished(_));
+        let files = self.all.iter().copied().filter(is_unfinished);
+        for file in files.collect::<Vec<File>>() {
+            self.remove(file).await;
         }
     }
 
@@ -219,6 +228,7 @@ impl Files {
         let file = File::Unfinished(number);
         let mut first = Vec::new();
         if bytes == 0 {
+            self.remove_unfinished().await;
             self.all.push(file);
             write_header(&mut first, &self.owner);
         }
@@ -281,21 +291,25 @@ impl Files {
             .copied()
             .filter(|file| file.number() < number);
         for file in old.collect::<Vec<File>>() {
-            let name = file.name();
-            let is_damaged = self.damaged.contains(&name);
-            let removed = if is_damaged {
-                let kept = format!("{DAMAGED}{name}");
-                self.disk().rename(&name, &kept).await
-            } else {
-                self.disk().remove(&name).await
-            };
-            let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
-            if removed.map_or_else(is_missing, |()| true) {
-                self.all.retain(|other| *other != file);
-                self.damaged.retain(|other| *other != name);
-            }
+            self.remove(file).await;
         }
         self.remove_damaged().await;
+    }
+
+    /// Removes a file, or keeps it under another name if it is damaged.
+    async fn remove(&mut self, file: File) {
+        let name = file.name();
+        let removed = if self.damaged.contains(&name) {
+            let kept = format!("{DAMAGED}{name}");
+            self.disk().rename(&name, &kept).await
+        } else {
+            self.disk().remove(&name).await
+        };
+        let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+        if removed.map_or_else(is_missing, |()| true) {
+            self.all.retain(|other| *other != file);
+            self.damaged.retain(|other| *other != name);
+        }
     }
 
     /// Removes the oldest of the damaged files, so that a disk that goes bad is not filled by them.

@@ -248,6 +248,24 @@ async fn a_snapshot_that_fails_leaves_what_it_was_to_replace() {
     }
 }
 
+/// A server that is killed in each of its snapshots, and started again each time.
+#[tokio::test]
+async fn snapshots_that_nobody_ended_do_not_fill_the_disk() {
+    let disk = Arc::<Ram>::default();
+    let mut files = open(&disk).await.files;
+    for time in 0..4 {
+        files.save(&line("kiwi", time)).await.expect("saved");
+    }
+    for number in 2..8 {
+        let mut files = open(&disk).await.files;
+        assert!(files.wants_snapshot());
+        files.begin_snapshot();
+        files.copy(&line("kiwi", 3)).await.expect("copied");
+        let unfinished = format!("snapshot-{number:08}.tmp");
+        assert_eq!(disk.names(), ["log-00000001".to_owned(), unfinished]);
+    }
+}
+
 #[tokio::test]
 async fn damage_is_told_and_left_out_and_the_file_is_kept_aside() {
     let disk = Arc::<Ram>::default();
