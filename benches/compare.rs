@@ -256,16 +256,7 @@ async fn compare_disks(
     let servers = [Running::own(base, pinned)?, Running::own(with, pinned)?];
     let load = LOADS[1];
     println!("\n{}, {with} beside {base}", load.title);
-    let mut measured: Vec<Vec<Measured>> = vec![Vec::new(), Vec::new()];
-    let mut round = 0.0;
-    while round < rounds {
-        for (server, measured) in servers.iter().zip(&mut measured) {
-            let (address, pid) = (server.address, server.child.id());
-            let done = generator::run(address, pid, server.dialect, load, time).await;
-            measured.push(done.map_err(|error| format!("{}: {error}", server.name))?);
-        }
-        round += 1.0;
-    }
+    let measured = measure(&servers, load, rounds, time).await?;
     let ratio = |of: fn(&Measured) -> f64| {
         let pairs = measured[1].iter().zip(&measured[0]);
         spread(pairs.map(|(its, base)| of(its) / of(base)))
@@ -414,19 +405,30 @@ async fn compare(rounds: f64, time: Duration) -> Result<()> {
     servers.extend(Running::other("nats-server", Dialect::NatsPub, &nats, pinned).await);
     for load in LOADS {
         println!("\n{}", load.title);
-        let mut measured: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
-        let mut round = 0.0;
-        while round < rounds {
-            for (server, measured) in servers.iter().zip(&mut measured) {
-                let (address, pid) = (server.address, server.child.id());
-                let done = generator::run(address, pid, server.dialect, load, time).await;
-                measured.push(done.map_err(|error| format!("{}: {error}", server.name))?);
-            }
-            round += 1.0;
-        }
+        let measured = measure(&servers, load, rounds, time).await?;
         tell(&servers, &measured);
     }
     Ok(())
+}
+
+/// Measures all servers in turn, in each round. Returns what was measured of each.
+async fn measure(
+    servers: &[Running],
+    load: Load,
+    rounds: f64,
+    time: Duration,
+) -> Result<Vec<Vec<Measured>>> {
+    let mut measured: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
+    let mut round = 0.0;
+    while round < rounds {
+        for (server, measured) in servers.iter().zip(&mut measured) {
+            let (address, pid) = (server.address, server.child.id());
+            let done = generator::run(address, pid, server.dialect, load, time).await;
+            measured.push(done.map_err(|error| format!("{}: {error}", server.name))?);
+        }
+        round += 1.0;
+    }
+    Ok(measured)
 }
 
 fn tell(servers: &[Running], measured: &[Vec<Measured>]) {
