@@ -28,13 +28,9 @@ pub struct LookUp {
     pub asked_by: EventId,
 }
 
-/// An answer that waits until a record is on the disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Until when an answer waits for the disk. If the disk fails, the line is refused instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToBeSaved {
-    /// The answer, with its terminator.
-    pub answer: Vec<u8>,
-    /// The answer if the disk fails, with its terminator.
-    pub refusal: Vec<u8>,
     /// Up to where everything must be saved before, as [`Node::take_unsaved`] counts.
     pub saved: u64,
     /// The event of the client's line.
@@ -66,8 +62,8 @@ impl Node {
     /// Handles one line of a client, without its terminator, and appends the whole answer to `out`.
     ///
     /// A WHATSAT about a known client appends nothing: its answer waits for the look-up that is
-    /// returned. Neither does an IAMAT where answers wait for the disk
-    /// ([`save_changes`](Self::save_changes)).
+    /// returned. That of an IAMAT is appended, but where answers wait for the disk
+    /// ([`save_changes`](Self::save_changes)) it must not be sent before.
     pub fn client_line(
         &mut self,
         line: &[u8],
@@ -115,14 +111,7 @@ impl Node {
                     self.merge(record, 0, None, heard, journal);
                 }
                 if let Some(saved) = self.to_be_saved() {
-                    let mut refusal = Vec::with_capacity(line.len() + 3);
-                    write_refusal(&mut refusal, line);
-                    return Some(Waits::Disk(ToBeSaved {
-                        answer: out.split_off(from),
-                        refusal,
-                        saved,
-                        heard,
-                    }));
+                    return Some(Waits::Disk(ToBeSaved { saved, heard }));
                 }
                 Self::tell_line_out(at.conn, &out[from..], heard, journal);
                 if self.mistakes.makes(Mistake::AnswersTwice) {

@@ -11,9 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::answer::Answer;
 use super::handle::Tuning;
 use super::lines::{Lines, Next};
-use super::look_ups::{Answer, LookUps, WaitsFor};
+use super::look_ups::{LookUps, Released, WaitsFor};
 use super::rate::{LOOK_UPS, Pace, TooFast};
 use super::turn::Turn;
 use super::until::Until;
@@ -21,8 +22,7 @@ use super::{CHUNK, Limits, Shared, unless, unproved};
 use crate::journal::{Answered, CloseReason, ConnId, End, EventKind, Journal, PeerRole};
 use crate::net::{Connection, Net, Proved, site};
 use crate::node::mistakes::Mistake;
-use crate::node::{ClientLineAt, LookUp, ToBeSaved, Waits};
-use crate::protocol::client::Refusal;
+use crate::node::{ClientLineAt, LookUp, Waits};
 
 pub(super) async fn serve_client<N: Net>(
     shared: Arc<Shared<N>>,
@@ -125,6 +125,8 @@ struct Talk<'a, N: Net> {
     look_ups: LookUps<'a>,
     /// The write buffer.
     out: Vec<u8>,
+    /// The last answer that had to wait for the disk.
+    answer: Vec<u8>,
     turn: Turn,
     waiting: Waiting,
     pace: Pace,
@@ -191,6 +193,7 @@ impl<'a, N: Net> Talk<'a, N> {
             lines: Lines::new(limits.client_line.min(Limits::MOST_CLIENT_LINE)),
             look_ups: LookUps::default(),
             out: Vec::new(),
+            answer: Vec::new(),
             turn: Turn::new(),
             waiting: Waiting::new(),
             pace: Pace::new(site(remote)),
@@ -279,16 +282,18 @@ impl<'a, N: Net> Talk<'a, N> {
                 }
                 Next::Line(line) => {
                     turn.line(line.len());
+                    let from = out.len();
                     match state.node.client_line(line, at, journal, out) {
                         Some(Waits::LookUp(look_up)) => {
                             turn.look_up();
                             let asked = ask(shared, look_up);
-                            (self.look_ups).begin(self.waiting.came, WaitsFor::Places, asked);
+                            self.look_ups.begin(self.waiting.came, asked);
                         }
                         Some(Waits::Disk(to_be)) => {
-                            let bytes = WaitsFor::Disk(to_be.answer.len());
-                            let saved = saved(shared, to_be);
-                            (self.look_ups).begin(self.waiting.came, bytes, saved);
+                            self.answer.clear();
+                            self.answer.extend_from_slice(&out[from..]);
+                            out.truncate(from);
+                            (self.look_ups).save(self.waiting.came, line, &self.answer, to_be);
                         }
                         None => self.waiting.at_once += u64::from(is_next),
                     }
@@ -296,6 +301,8 @@ impl<'a, N: Net> Talk<'a, N> {
             }
         };
         state.wake();
+        drop(state);
+        self.look_ups.wait_for_disk(|saves| saves.answered(shared));
         (then, handled)
     }
 
@@ -306,15 +313,15 @@ impl<'a, N: Net> Talk<'a, N> {
             look_ups.get_on().await;
             // All that waited for the same sync are written at once.
             while out.len() < CHUNK
-                && let Some((came, waited_for)) =
-                    look_ups.release(self.conn, &*self.shared.journal, out)
+                && let Some(released) = look_ups.release(self.conn, &*self.shared.journal, out)
             {
-                if waited_for == WaitsFor::Places {
-                    self.waiting.looked_up = Some(came);
+                let Released { since, waited_for } = released;
+                let WaitsFor::Disk(lines) = waited_for else {
+                    self.waiting.looked_up = Some(since);
                     break;
-                }
-                let (answers, _) = self.waiting.saved.get_or_insert((0, came));
-                *answers += 1;
+                };
+                let (answers, _) = self.waiting.saved.get_or_insert((0, since));
+                *answers += lines;
             }
         }
         if out.is_empty() {
@@ -454,28 +461,6 @@ fn ask<N: Net>(shared: &Shared<N>, mut look_up: LookUp) -> impl Future<Output = 
         if shared.config.mistake.makes(Mistake::KeepsLookUps) {
             std::mem::forget(counted);
         }
-        Answer { cause, text }
-    }
-}
-
-/// The answer to an IAMAT once its record is on the disk; a refusal if the disk fails.
-async fn saved<N: Net>(shared: &Shared<N>, to_be: ToBeSaved) -> Answer {
-    let ToBeSaved {
-        answer,
-        refusal,
-        saved,
-        heard,
-    } = to_be;
-    if shared.saving.reached(saved).await {
-        return Answer {
-            cause: heard,
-            text: answer,
-        };
-    }
-    let why = Refusal::NotSaved;
-    let cause = (shared.journal).record(Some(heard), EventKind::Refused { why });
-    Answer {
-        cause,
-        text: refusal,
+        Answer::one(cause, text)
     }
 }

@@ -12,52 +12,49 @@ use std::task::{Context, Poll};
 use futures_lite::future::or;
 use tokio::time::Instant;
 
+use super::answer::{Answer, Saves};
 use crate::journal::{ConnId, End, EventId, EventKind, Journal};
+use crate::node::ToBeSaved;
 
 /// The number of bytes of waiting answers at which no further line is handled. Look-ups in flight
 /// still add their answers.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// A complete answer, with its terminator.
-pub(super) struct Answer {
-    /// The event that caused it.
-    pub(super) cause: EventId,
-    pub(super) text: Vec<u8>,
-}
-
-/// A look-up in flight.
+/// A look-up in flight, or a wait for the disk.
 type UnderWay<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 enum LookUp<'a> {
+    /// The wait for the disk has not begun, so others can be added.
+    Added(Saves),
     UnderWay(UnderWay<'a>),
     Answered(Answer),
 }
 
-/// What an answer waits for.
+/// What answers waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
-    /// Places.
+    /// One for Places.
     Places,
-    /// The disk, with an answer of about this number of bytes.
-    Disk(usize),
+    /// This number for the disk.
+    Disk(u64),
 }
 
-impl WaitsFor {
-    /// The number of bytes that count as waiting before the answer is known.
-    fn reserved(self) -> usize {
-        match self {
-            Self::Places => 0,
-            Self::Disk(bytes) => bytes + size_of::<Slot<'_>>(),
-        }
-    }
+/// Answers that were moved to the write buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Released {
+    /// When the lines arrived.
+    pub(super) since: Instant,
+    pub(super) waited_for: WaitsFor,
 }
 
-/// The look-up of a WHATSAT, or the wait of an IAMAT for the disk, and the answers to the lines
-/// after it up to the next one.
+/// The look-up of a WHATSAT, or the wait of IAMATs for the disk, and the answers to the lines after
+/// it up to the next one.
 struct Slot<'a> {
     /// When the line arrived.
     since: Instant,
     waits_for: WaitsFor,
+    /// The number of bytes that count as waiting before the answer is known.
+    reserved: usize,
     look_up: LookUp<'a>,
     /// The answers that are complete and wait for this look-up.
     behind: Vec<u8>,
@@ -68,7 +65,23 @@ struct Slot<'a> {
 /// before they are written.
 type NotRecorded = Mutex<Vec<(EventId, usize)>>;
 
-impl Slot<'_> {
+impl<'a> Slot<'a> {
+    fn new(since: Instant, waits_for: WaitsFor, look_up: LookUp<'a>) -> Self {
+        Self {
+            since,
+            waits_for,
+            reserved: 0,
+            look_up,
+            behind: Vec::new(),
+            not_recorded: Mutex::default(),
+        }
+    }
+
+    /// Whether another IAMAT can wait with it.
+    fn takes_more(&mut self) -> bool {
+        matches!(self.look_up, LookUp::Added(_)) && self.behind() == 0
+    }
+
     /// The number of bytes that wait behind the look-up.
     fn behind(&mut self) -> usize {
         let not_recorded = (self.not_recorded.get_mut()).unwrap_or_else(PoisonError::into_inner);
@@ -102,24 +115,54 @@ impl<'a> LookUps<'a> {
         !self.are_too_many(most) && self.waiting + behind_last < MOST_WAITING
     }
 
-    /// Adds the look-up of a WHATSAT, or the wait of an IAMAT, that arrived at `since`. It starts
-    /// when it is next polled.
+    /// Adds the look-up of a WHATSAT that arrived at `since`. It starts when it is next polled.
     pub(super) fn begin(
         &mut self,
         since: Instant,
-        waits_for: WaitsFor,
         look_up: impl Future<Output = Answer> + Send + 'a,
     ) {
-        self.waiting += self.slots.back_mut().map_or(0, Slot::behind);
-        self.under_way += usize::from(waits_for == WaitsFor::Places);
-        self.waiting += waits_for.reserved();
-        self.slots.push_back(Slot {
-            since,
-            waits_for,
-            look_up: LookUp::UnderWay(Box::pin(look_up)),
-            behind: Vec::new(),
-            not_recorded: Mutex::default(),
-        });
+        self.under_way += 1;
+        let look_up = LookUp::UnderWay(Box::pin(look_up));
+        self.push(Slot::new(since, WaitsFor::Places, look_up));
+    }
+
+    fn push(&mut self, slot: Slot<'a>) {
+        self.waiting += self.slots.back_mut().map_or(0, Slot::behind) + slot.reserved;
+        self.slots.push_back(slot);
+    }
+
+    /// Adds an IAMAT that arrived at `since`, with its answer, which waits for the disk. The wait
+    /// begins with [`wait_for_disk`](Self::wait_for_disk).
+    pub(super) fn save(&mut self, since: Instant, line: &[u8], answer: &[u8], to_be: ToBeSaved) {
+        if !self.slots.back_mut().is_some_and(Slot::takes_more) {
+            let mut slot = Slot::new(since, WaitsFor::Disk(0), LookUp::Added(Saves::default()));
+            slot.reserved = size_of::<Slot<'_>>();
+            self.push(slot);
+        }
+        if let Some(slot) = self.slots.back_mut()
+            && let (LookUp::Added(saves), WaitsFor::Disk(lines)) =
+                (&mut slot.look_up, &mut slot.waits_for)
+        {
+            *lines += 1;
+            let before = saves.bytes();
+            saves.add(line, answer, to_be);
+            let more = saves.bytes() - before;
+            slot.reserved += more;
+            self.waiting += more;
+        }
+    }
+
+    /// Begins the waits of all IAMATs that were added.
+    pub(super) fn wait_for_disk<W>(&mut self, wait: impl Fn(Saves) -> W)
+    where
+        W: Future<Output = Answer> + Send + 'a,
+    {
+        for slot in &mut self.slots {
+            if let LookUp::Added(saves) = &mut slot.look_up {
+                let wait = wait(std::mem::take(saves));
+                slot.look_up = LookUp::UnderWay(Box::pin(wait));
+            }
+        }
     }
 
     /// The buffer and the journal for answers that have to wait, or `None` if no answer waits.
@@ -136,13 +179,13 @@ impl<'a> LookUps<'a> {
     }
 
     /// Moves the answer of the first look-up, if it is complete, and those behind it to `out`, and
-    /// records them now. Returns when the line arrived, and what its answer waited for.
+    /// records them now.
     pub(super) fn release(
         &mut self,
         conn: ConnId,
         journal: &dyn Journal,
         out: &mut Vec<u8>,
-    ) -> Option<(Instant, WaitsFor)> {
+    ) -> Option<Released> {
         if !self.is_first_answered() {
             return None;
         }
@@ -150,29 +193,34 @@ impl<'a> LookUps<'a> {
         if !self.is_empty() {
             self.waiting -= slot.behind();
         }
-        let LookUp::Answered(Answer { cause, text }) = slot.look_up else {
+        let LookUp::Answered(Answer { lines, text }) = slot.look_up else {
             return None;
         };
         self.waiting -= text.len();
-        let line_out = |cause, line: &[u8]| {
-            let line = line.into();
-            journal.record(Some(cause), EventKind::LineOut { conn, line });
-        };
         let terminator = match slot.waits_for {
             WaitsFor::Places => b"\n\n".as_slice(),
             WaitsFor::Disk(_) => b"\n",
         };
-        line_out(cause, text.strip_suffix(terminator).unwrap_or(&text));
-        let mut rest = slot.behind.as_slice();
+        let tell = |lines: Vec<(EventId, usize)>, mut text: &[u8], terminator: &[u8]| {
+            for (cause, length) in lines {
+                let (line, others) = text.split_at(length);
+                let line = line.strip_suffix(terminator).unwrap_or(line).into();
+                journal.record(Some(cause), EventKind::LineOut { conn, line });
+                text = others;
+            }
+        };
+        tell(lines, &text, terminator);
         let not_recorded = slot.not_recorded.into_inner();
-        for (cause, length) in not_recorded.unwrap_or_else(PoisonError::into_inner) {
-            let (line, others) = rest.split_at(length);
-            line_out(cause, line.strip_suffix(b"\n").unwrap_or(line));
-            rest = others;
+        let not_recorded = not_recorded.unwrap_or_else(PoisonError::into_inner);
+        tell(not_recorded, &slot.behind, b"\n");
+        if out.is_empty() {
+            *out = text;
+        } else {
+            out.extend_from_slice(&text);
         }
-        out.extend_from_slice(&text);
         out.extend_from_slice(&slot.behind);
-        Some((slot.since, slot.waits_for))
+        let (since, waited_for) = (slot.since, slot.waits_for);
+        Some(Released { since, waited_for })
     }
 
     /// Polls all look-ups once.
@@ -221,7 +269,7 @@ impl<'a> LookUps<'a> {
                 && let Poll::Ready(answer) = look_up.as_mut().poll(context)
             {
                 self.under_way -= usize::from(slot.waits_for == WaitsFor::Places);
-                self.waiting -= slot.waits_for.reserved();
+                self.waiting -= slot.reserved;
                 self.waiting += answer.text.len();
                 slot.look_up = LookUp::Answered(answer);
             }
@@ -266,6 +314,7 @@ mod tests {
 
     use super::{Answer, LookUps, MOST_WAITING, WaitsFor};
     use crate::journal::{ConnId, End, EventId, EventKind, Journal, NullJournal};
+    use crate::node::ToBeSaved;
 
     const CONN: ConnId = ConnId(1);
     const CAUSE: EventId = EventId(NonZeroU64::MIN);
@@ -273,12 +322,9 @@ mod tests {
     /// Begins a look-up, whose answer the test sends.
     fn held(look_ups: &mut LookUps<'_>) -> oneshot::Sender<&'static str> {
         let (tell, told) = oneshot::channel::<&'static str>();
-        look_ups.begin(Instant::now(), WaitsFor::Places, async {
+        look_ups.begin(Instant::now(), async {
             let text = told.await.expect("an answer");
-            Answer {
-                cause: CAUSE,
-                text: format!("{text}\n\n").into_bytes(),
-            }
+            Answer::one(CAUSE, format!("{text}\n\n").into_bytes())
         });
         tell
     }
@@ -379,10 +425,9 @@ mod tests {
         let turns = Semaphore::new(1);
         let mut look_ups = LookUps::default();
         let taken = turns.acquire().await.expect("it is open");
-        look_ups.begin(Instant::now(), WaitsFor::Places, async {
+        look_ups.begin(Instant::now(), async {
             let _turn = turns.acquire().await.expect("it is open");
-            let text = b"{}\n\n".to_vec();
-            Answer { cause: CAUSE, text }
+            Answer::one(CAUSE, b"{}\n\n".to_vec())
         });
         look_ups.get_on().await;
         // The look-up gets the permit, and must give it back for others.
@@ -394,5 +439,38 @@ mod tests {
         };
         or(look_ups.meanwhile(pending::<()>()), somebody_else).await;
         assert!(others.get());
+    }
+
+    /// IAMATs that wait for the disk have one wait, unless the answer to another line stands between.
+    #[tokio::test]
+    async fn what_was_added_before_a_wait_waits_together() {
+        let (mut look_ups, out) = (LookUps::default(), Out::default());
+        let to_be = |saved| ToBeSaved {
+            saved,
+            heard: CAUSE,
+        };
+        look_ups.save(Instant::now(), b"one", b"1\n", to_be(3));
+        look_ups.save(Instant::now(), b"two", b"2\n", to_be(2));
+        answer(&mut look_ups, &out, "?");
+        look_ups.save(Instant::now(), b"three", b"3\n", to_be(4));
+        let waits = Cell::new(0);
+        look_ups.wait_for_disk(|saves| {
+            waits.set(waits.get() + 1);
+            async move { saves.all_answered() }
+        });
+        // What comes after the waits have begun has a wait of its own.
+        look_ups.save(Instant::now(), b"four", b"4\n", to_be(4));
+        look_ups.wait_for_disk(|saves| async move { saves.all_refused(&NullJournal) });
+        let (mut all, mut waited_for) = (Vec::new(), Vec::new());
+        look_ups.get_on().await;
+        while let Some(released) = look_ups.release(CONN, &out, &mut all) {
+            waited_for.push(released.waited_for);
+        }
+        assert_eq!(waits.get(), 2);
+        assert_eq!(waited_for, [2, 1, 1].map(WaitsFor::Disk));
+        assert_eq!(all, b"1\n2\n?\n3\n? four\n");
+        let out = out.0.into_inner().expect("no panic");
+        assert_eq!(out, ["1", "2", "?", "3", "? four"]);
+        assert_eq!((look_ups.waiting, look_ups.under_way), (0, 0));
     }
 }

@@ -5,6 +5,7 @@
 //! Node is behind a lock that is never held over an await.
 
 mod accept;
+mod answer;
 mod census;
 mod client;
 mod config;

