@@ -227,6 +227,7 @@ fn server_line(event: &Event, times: bool) -> Option<String> {
         EventKind::Loaded { .. }
         | EventKind::Damaged { .. }
         | EventKind::Compacted { .. }
+        | EventKind::NotStarted { .. }
         | EventKind::NotCompacted { .. }
         | EventKind::SaveFailed { .. }
         | EventKind::SavesAgain => Some(format!("{time}{who} {}", event.what)),

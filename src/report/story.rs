@@ -177,6 +177,7 @@ impl<'a> StoryFilter<'a> {
             | EventKind::Expired { .. }
             | EventKind::Damaged { .. }
             | EventKind::Compacted { .. }
+            | EventKind::NotStarted { .. }
             | EventKind::NotCompacted { .. }
             | EventKind::SaveFailed { .. }
             | EventKind::SavesAgain

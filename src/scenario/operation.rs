@@ -130,6 +130,17 @@ impl DiskFault {
     pub const fn is_moment(self) -> bool {
         matches!(self, Self::Rot(_))
     }
+
+    /// Whether the disk may not have any more what it said it would keep: it lies, changes it or does
+    /// not give it back.
+    pub const fn makes_it_forget(self) -> bool {
+        match self {
+            Self::Lies | Self::Misdirects | Self::Rot(_) | Self::Fails(DiskOperation::Read) => true,
+            Self::Full | Self::Stalls | Self::Fails(DiskOperation::Write | DiskOperation::Sync) => {
+                false
+            }
+        }
+    }
 }
 
 impl fmt::Display for DiskFault {

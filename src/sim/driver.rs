@@ -327,7 +327,7 @@ impl Driver<'_> {
                     Condition::Unpowered => {
                         self.world.unplug(self.machines.of(party));
                         // Its process is gone, and writes nothing any more.
-                        self.breaker.lose_unsynced(party);
+                        self.breaker.lose_unsynced(party, now);
                     }
                     Condition::Stopped => self.processes.stop(party, false),
                     Condition::Left => self.processes.stop(party, true),
@@ -359,7 +359,9 @@ impl Driver<'_> {
                 let (fault, wires) = self.breaker.impair(&ways, impairment, origin);
                 self.world.impair(fault, &wires, impairment);
             }
-            Operation::BreakDisk(server, fault) => self.breaker.break_disk(server, fault, origin),
+            Operation::BreakDisk(server, fault) => {
+                self.breaker.break_disk(server, fault, now, origin);
+            }
             Operation::RepairDisk(server) => self.breaker.repair_disk(server),
             Operation::SetClock(clocked, skewed) => {
                 self.breaker.skew(&clocked, skewed, now, origin);

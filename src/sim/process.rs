@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::census::Counters;
 use super::disk::Disks;
@@ -16,9 +17,9 @@ use super::google::{Causes, SimPlaces};
 use super::net::SimNet;
 use super::recorder::Recorder;
 use super::server::Builds;
-use crate::disk::Data;
+use crate::disk::{Data, LoadError};
 use crate::herd::{Address, Herd, ServerId};
-use crate::journal::Actor;
+use crate::journal::{Actor, EventKind};
 use crate::net::Net as _;
 use crate::node::Neighbour;
 use crate::places::{FixedPlaces, Places};
@@ -28,6 +29,9 @@ use crate::server::{Config, Jitter, Reload, Start, neighbours};
 
 /// How long after its end a process starts again at the earliest. Its ports are free by then.
 const STARTS_AFTER: Duration = Duration::from_millis(1);
+
+/// How long after a failed start it is tried again, as the shipped unit does (`RestartSec`).
+const TRIES_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the processes of all servers are told from outside.
 #[derive(Clone)]
@@ -294,15 +298,33 @@ impl ServerProgram {
         net.task(async move {
             let mut orders = self.processes.orders(self.id);
             loop {
-                let ended = self.boot(orders.clone()).await;
-                ended.map_err(|error| error.to_string())?;
+                if let Err(error) = self.boot(orders.clone()).await {
+                    self.not_started(&error)?;
+                    sleep(TRIES_AGAIN).await;
+                    if !orders.borrow().stops {
+                        continue;
+                    }
+                }
                 self.processes.has_ended(self.id);
                 // It can't fail: the driver has the other end for as long as the run lasts.
                 let _ = orders.wait_for(|orders| !orders.stops).await;
-                tokio::time::sleep(STARTS_AFTER).await;
+                sleep(STARTS_AFTER).await;
             }
         })
         .await
+    }
+
+    /// The server has ended with an error, which ends the run, too, unless it is that of a disk that can't be read.
+    fn not_started(&self, error: &io::Error) -> Result<(), String> {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        let Some(LoadError::Folder(why)) = cause else {
+            return Err(error.to_string());
+        };
+        let name = &self.herd.server(self.id).name;
+        let journal = self.recorder.journal(Actor::Server(name.clone()));
+        let why = why.to_string().into();
+        journal.record(None, EventKind::NotStarted { why });
+        Ok(())
     }
 
     /// Runs the server once, until it ends.

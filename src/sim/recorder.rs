@@ -105,10 +105,12 @@ impl State {
 }
 
 /// Whether an event is background activity: heartbeats, and failed attempts to connect to servers
-/// that are down. They go on for ever, so they must not keep a run from ending.
+/// that are down, or to start one. They go on for ever, so they must not keep a run from ending.
 fn is_background(what: &EventKind<'_>) -> bool {
     match what {
-        EventKind::ConnectFailed { .. } | EventKind::Affected { .. } => true,
+        EventKind::ConnectFailed { .. }
+        | EventKind::NotStarted { .. }
+        | EventKind::Affected { .. } => true,
         EventKind::LineIn { line, .. } | EventKind::LineOut { line, .. } => {
             peer::is_heartbeat(&line.0)
         }

@@ -58,18 +58,6 @@ impl<'a> EventKind<'a> {
         Self::Forgotten { record, from }
     }
 
-    /// Whether a disk may not have any more what it said it would keep: it lied, changed it or does
-    /// not give it back.
-    pub fn makes_disk_forget(&self) -> bool {
-        match self {
-            Self::DiskFaulty { fault, how } => match &**fault {
-                "disk_lies" | "disk_misdirects" | "rot" => true,
-                _ => how.ends_with("to read"),
-            },
-            _ => false,
-        }
-    }
-
     /// The record that a server holds by this event, if it comes to hold one: no tombstone.
     pub fn held(&self) -> Option<&RecordText<'a>> {
         match self {

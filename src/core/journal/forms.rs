@@ -195,6 +195,7 @@ fn samples() -> Vec<EventKind<'static>> {
         Damaged { place: any_text() };
         Saved { records: u64s, bytes };
         Compacted { records: u64s, bytes };
+        NotStarted { why: any_text() };
         NotCompacted { why: any_text() };
         SaveFailed { why: any_text(), unsaved: u64s };
         SavesAgain;
@@ -228,7 +229,7 @@ fn samples() -> Vec<EventKind<'static>> {
         Slowed { links: [way()], latency };
         Impaired { ways: ways(), fault, how, adds: u64s, loses };
         Repaired { ways: ways(), fault };
-        DiskFaulty { fault, how: any_text() };
+        DiskFaulty { fault, how: any_text(), forgets: [false, true] };
         DiskWorks;
         Skewed { by: nanos(), drift: nanos() };
         Chose { step: any_text() };

@@ -56,6 +56,7 @@ impl EventKind<'_> {
             Self::Damaged { .. } => "damaged",
             Self::Saved { .. } => "saved",
             Self::Compacted { .. } => "compacted",
+            Self::NotStarted { .. } => "not-started",
             Self::NotCompacted { .. } => "not-compacted",
             Self::SaveFailed { .. } => "save-failed",
             Self::SavesAgain => "saves-again",

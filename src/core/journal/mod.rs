@@ -7,6 +7,7 @@
 
 mod event;
 pub mod forms;
+mod ids;
 mod kinds;
 mod owned;
 mod text;
@@ -15,7 +16,6 @@ mod words;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,31 +24,11 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::client::Refusal;
 
 pub use event::{Actor, Event};
+pub use ids::{ConnId, End, EventId};
 pub use text::{RecordText, Text};
 pub use why::CloseReason;
 #[cfg(feature = "sim")]
 pub(crate) use words::arrows;
-
-/// An event's number in its journal: 1, 2, 3 and so on, in the order in which things happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EventId(pub NonZeroU64);
-
-/// A connection's number in its journal. If one journal records both ends, both have the same
-/// number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ConnId(pub u64);
-
-/// One end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// The end that connected.
-    Dialler,
-    /// The end that was connected to.
-    Acceptor,
-}
 
 /// Receives the events of one participant. It knows which participant that is, and the time.
 ///
@@ -90,7 +70,7 @@ impl Journal for NullJournal {
     }
 
     fn record(&self, _: Option<EventId>, _: EventKind<'_>) -> EventId {
-        EventId(NonZeroU64::MIN)
+        EventId(std::num::NonZeroU64::MIN)
     }
 }
 
@@ -271,6 +251,11 @@ pub enum EventKind<'a> {
         records: u64,
         /// The number of bytes that they take.
         bytes: u64,
+    },
+    /// The server did not start, since its disk can't be read. Whoever looks after it tries again.
+    NotStarted {
+        /// What the disk says.
+        why: Cow<'a, str>,
     },
     /// A snapshot is on the disk, and what it replaces is removed.
     Compacted {
@@ -459,6 +444,10 @@ pub enum EventKind<'a> {
         fault: Cow<'a, str>,
         /// What the disk does from now on, or what happened to it, in words.
         how: Cow<'a, str>,
+        /// Whether it may not have any more what it said it would keep: it lies, changes it or does
+        /// not give it back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        forgets: bool,
     },
     /// The harness ended what was wrong with a server's disk.
     DiskWorks,

@@ -70,6 +70,7 @@ impl EventKind<'_> {
             },
             Self::Saved { records, bytes } => EventKind::Saved { records, bytes },
             Self::Compacted { records, bytes } => EventKind::Compacted { records, bytes },
+            Self::NotStarted { why } => EventKind::NotStarted { why: owned(why) },
             Self::NotCompacted { why } => EventKind::NotCompacted { why: owned(why) },
             Self::SaveFailed { why, unsaved } => EventKind::SaveFailed {
                 why: owned(why),
@@ -159,9 +160,14 @@ impl EventKind<'_> {
                 ways,
                 fault: owned(fault),
             },
-            Self::DiskFaulty { fault, how } => EventKind::DiskFaulty {
+            Self::DiskFaulty {
+                fault,
+                how,
+                forgets,
+            } => EventKind::DiskFaulty {
                 fault: owned(fault),
                 how: owned(how),
+                forgets,
             },
             Self::DiskWorks => EventKind::DiskWorks,
             Self::Skewed { by, drift } => EventKind::Skewed { by, drift },

@@ -83,6 +83,7 @@ impl EventKind<'_> {
                     "has a snapshot of {records} record{plural} on its disk ({bytes} bytes in all)"
                 )
             }
+            Self::NotStarted { why } => format!("can't start: {why}"),
             Self::NotCompacted { why } => format!("can't write a snapshot: {why}"),
             Self::SaveFailed { why, unsaved } => {
                 let plural = if *unsaved == 1 { "" } else { "s" };

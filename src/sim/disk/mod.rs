@@ -81,7 +81,6 @@ impl Disks {
 pub(super) struct SimDisk(Arc<Shared>);
 
 struct Shared {
-    owner: String,
     state: Mutex<State>,
     /// Wakes operations that wait until the disk goes on. It wakes them in the order in which they came.
     goes_on: Notify,
@@ -89,7 +88,8 @@ struct Shared {
 
 struct State {
     medium: Medium,
-    rng: ChaCha8Rng,
+    seed: u64,
+    owner: String,
     /// What is wrong with it.
     fault: Option<DiskFault>,
     /// How many operations any fault has affected so far.
@@ -100,17 +100,17 @@ struct State {
 
 impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the disk of {}", self.0.owner)
+        write!(f, "the disk of {}", self.state().owner)
     }
 }
 
 impl SimDisk {
     pub(super) fn new(seed: u64, owner: &str) -> Self {
         Self(Arc::new(Shared {
-            owner: owner.to_owned(),
             state: Mutex::new(State {
                 medium: Medium::default(),
-                rng: generator(seed, owner),
+                seed,
+                owner: owner.to_owned(),
                 fault: None,
                 affected: 0,
                 operations: Vec::new(),
@@ -125,7 +125,7 @@ impl SimDisk {
 
     /// Draws from another seed from now on.
     fn redraw(&self, seed: u64) {
-        self.state().rng = generator(seed, &self.0.owner);
+        self.state().seed = seed;
     }
 
     /// Begins a fault, or ends the one that there is.
@@ -139,16 +139,18 @@ impl SimDisk {
         self.state().affected
     }
 
-    /// The machine has lost its power. Its process is gone.
-    pub(super) fn power_lost(&self) -> Lost {
-        let State { medium, rng, .. } = &mut *self.state();
-        medium.power_lost(rng)
+    /// The machine has lost its power at this moment. Its process is gone.
+    pub(super) fn power_lost(&self, now: Duration) -> Lost {
+        let mut state = self.state();
+        let mut rng = state.generator("power", now);
+        state.medium.power_lost(&mut rng)
     }
 
-    /// Flips bits of what is on the disk; returns how many.
-    pub(super) fn rot(&self, bits: u32) -> u64 {
-        let State { medium, rng, .. } = &mut *self.state();
-        medium.rot(bits, rng)
+    /// Flips bits of what is on the disk at this moment; returns how many.
+    pub(super) fn rot(&self, bits: u32, now: Duration) -> u64 {
+        let mut state = self.state();
+        let mut rng = state.generator("rot", now);
+        state.medium.rot(bits, &mut rng)
     }
 
     /// An operation that does this when it begins, and this when it has taken its time.
@@ -161,7 +163,7 @@ impl SimDisk {
         let was_stalled = self.not_stalled(false).await;
         let (takes, begun) = {
             let mut state = self.state();
-            let takes = state.rng.random_range(time.0..=time.1);
+            let takes = state.draw("time").random_range(time.0..=time.1);
             (Duration::from_micros(takes), begin(&mut state))
         };
         sleep(takes).await;
@@ -188,12 +190,20 @@ impl SimDisk {
     }
 }
 
-/// What a disk draws from.
-fn generator(seed: u64, owner: &str) -> ChaCha8Rng {
-    stream(seed, &format!("{owner}'s disk"), 0)
-}
-
 impl State {
+    /// What is drawn from for one purpose at one moment. So what happens at a moment follows from nothing that was
+    /// drawn before, and a failure of power takes much the same when a step before it is left out.
+    fn generator(&self, purpose: &str, now: Duration) -> ChaCha8Rng {
+        let Self { seed, owner, .. } = self;
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        stream(*seed, &format!("{owner}'s disk: {purpose}"), now)
+    }
+
+    /// What an operation that begins now draws from.
+    fn draw(&self, purpose: &str) -> ChaCha8Rng {
+        self.generator(purpose, elapsed().unwrap_or_default())
+    }
+
     /// An error, if operations of this kind fail.
     fn check(&mut self, operation: DiskOperation) -> io::Result<()> {
         if self.fault != Some(DiskFault::Fails(operation)) {
@@ -215,7 +225,8 @@ impl State {
             Some(DiskFault::Full) => io::Error::from(io::ErrorKind::StorageFull),
             Some(DiskFault::Fails(DiskOperation::Write)) => io::Error::other("input/output error"),
             Some(DiskFault::Misdirects) => {
-                let missed = self.medium.misdirect(file, bytes, &mut self.rng);
+                let mut rng = self.draw("place");
+                let missed = self.medium.misdirect(file, bytes, &mut rng);
                 self.affected += u64::from(missed);
                 return Ok(());
             }
@@ -225,7 +236,7 @@ impl State {
             }
         };
         self.affected += 1;
-        let written = self.rng.random_range(0..=bytes.len());
+        let written = self.draw("part").random_range(0..=bytes.len());
         self.medium.append(file, &bytes[..written]);
         Err(failure)
     }

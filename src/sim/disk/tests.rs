@@ -93,7 +93,7 @@ async fn a_sync_that_did_not_end_may_have_done_nothing() {
         disk.append("log", b"2").await.unwrap();
         let half_a_sync = Duration::from_micros(500);
         timeout(half_a_sync, disk.sync("log")).await.unwrap_err();
-        disk.power_lost();
+        disk.power_lost(Duration::ZERO);
         left.extend(text(&disk, "log").await);
     }
     assert!(left.contains(&"1".to_owned()) && left.contains(&"12".to_owned()));
@@ -111,7 +111,7 @@ async fn a_sync_is_about_what_was_pending_when_it_began() {
             std::future::pending().await
         };
         or(disk.sync("log"), meanwhile).await.unwrap();
-        disk.power_lost();
+        disk.power_lost(Duration::ZERO);
         left.extend(text(&disk, "log").await);
     }
     assert!(left.iter().all(|left| left.starts_with("12")), "{left:?}");
@@ -129,7 +129,7 @@ async fn other_seeds_lose_other_things() {
         if let Some(later) = later {
             disk.redraw(later);
         }
-        disk.power_lost();
+        disk.power_lost(Duration::ZERO);
         disk.read("log").await.unwrap()
     };
     let mut seen = Vec::new();
@@ -218,7 +218,7 @@ async fn what_a_failed_sync_was_about_is_gone_although_the_next_succeeds() {
     disk.sync("log").await.unwrap();
     disk.sync_names().await.unwrap();
     assert_eq!(text(&disk, "log").await.as_deref(), Some("12"));
-    disk.power_lost();
+    disk.power_lost(Duration::ZERO);
     assert_eq!(text(&disk, "log").await.as_deref(), Some("1"));
     assert_eq!(disk.list().await.unwrap(), ["log"]);
 }
@@ -230,7 +230,7 @@ async fn a_sync_that_lies_does_nothing() {
         let disk = disk(seed);
         disk.set(Some(DiskFault::Lies));
         keep(&disk, "log", "1").await;
-        disk.power_lost();
+        disk.power_lost(Duration::ZERO);
         left.push(text(&disk, "log").await);
     }
     assert!(left.contains(&None) && left.contains(&Some("1".to_owned())));

@@ -1,5 +1,7 @@
 //! What happens to servers' disks.
 
+use std::time::Duration;
+
 use super::{Breaker, Kind};
 use crate::herd::ServerId;
 use crate::journal::EventKind;
@@ -9,11 +11,11 @@ use crate::sim::impact::{Measure, Origin};
 
 impl Breaker {
     /// The disk of a server that has lost its power loses what was not synced. This counts for that fault.
-    pub(in crate::sim) fn lose_unsynced(&mut self, party: Party) {
+    pub(in crate::sim) fn lose_unsynced(&mut self, party: Party, now: Duration) {
         let Some(disk) = party.server().and_then(|id| self.disks.of(id)) else {
             return;
         };
-        let Lost { bytes, names } = disk.power_lost();
+        let Lost { bytes, names } = disk.power_lost(now);
         let it = Kind::Host(Condition::Unpowered, party);
         if let Some(fault) = self.active.iter_mut().rfind(|fault| fault.kind == it) {
             let lost = [(bytes, "unsynced bytes"), (names, "unsynced names")];
@@ -26,6 +28,7 @@ impl Breaker {
         &mut self,
         server: ServerId,
         fault: DiskFault,
+        now: Duration,
         origin: Origin,
     ) {
         let Some(disk) = self.disks.of(server).cloned() else {
@@ -34,10 +37,11 @@ impl Breaker {
         let what = EventKind::DiskFaulty {
             fault: fault.name().into(),
             how: fault.to_string().into(),
+            forgets: fault.makes_it_forget(),
         };
         let event = self.tell(self.who(Party::Server(server)), None, what);
         if let DiskFault::Rot(bits) = fault {
-            let measure = Measure::Bits(disk.rot(bits));
+            let measure = Measure::Bits(disk.rot(bits, now));
             self.begin(origin, event, Kind::Moment, measure);
             self.end(|kind| *kind == Kind::Moment);
             return;

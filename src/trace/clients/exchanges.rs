@@ -135,7 +135,9 @@ impl<'a> Reader<'a> {
             EventKind::Loaded {
                 answers_wait: true, ..
             } => self.runs.entry(server).or_default().remember(),
-            what if what.makes_disk_forget() => self.runs.entry(server).or_default().forgets = true,
+            EventKind::DiskFaulty { forgets: true, .. } => {
+                self.runs.entry(server).or_default().forgets = true;
+            }
             EventKind::Forgotten { record, .. }
             | EventKind::Expired { record }
             | EventKind::Ignored {

@@ -78,15 +78,17 @@ impl<'a> Promises<'a> {
                 self.failing.insert(server);
                 found.extend(self.fails(server, event, why));
             }
-            EventKind::NotCompacted { why } => found.extend(self.fails(server, event, why)),
+            EventKind::NotCompacted { why } | EventKind::NotStarted { why } => {
+                found.extend(self.fails(server, event, why));
+            }
             EventKind::Damaged { place } if !self.may_be_damaged(server, place) => {
                 let what =
                     format!("{server} finds damage on a disk that keeps everything: {place}");
                 found.push(Finding::new(what, [event]));
             }
-            what @ EventKind::DiskFaulty { .. } => {
+            &EventKind::DiskFaulty { forgets, .. } => {
                 self.broken.insert(server);
-                if what.makes_disk_forget() {
+                if forgets {
                     self.excused.insert(server);
                 }
             }

@@ -169,6 +169,7 @@ fn is_noted(event: &Event) -> bool {
         | EventKind::Expired { .. }
         | EventKind::Loaded { .. }
         | EventKind::Damaged { .. }
+        | EventKind::NotStarted { .. }
         | EventKind::NotCompacted { .. }
         | EventKind::SaveFailed { .. }
         | EventKind::SavesAgain

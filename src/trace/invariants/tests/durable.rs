@@ -43,22 +43,34 @@ fn what_a_log_holds_is_not_believed_before_it_is_written_again() {
 
 #[test]
 fn nobody_answers_for_a_disk_that_lies_and_everybody_for_one_that_does_not() {
-    let scenario = r#"
-        title = "a lie"
-        herd = { name = "riley", servers = ["Riley", "Juzang"], links = ["Riley-Juzang"] }
-        client_latency = "100us"
-        server = { durability = "answered" }
-        steps = [
-          { at = "400ms", disk_lies = "Riley" },
-          { at = "500ms", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 {now}" },
-          { at = "1s", power_off = "Riley" },
-          { at = "2s", power_on = "Riley" },
-        ]
-    "#;
-    assert_eq!(broken(None, scenario), Vec::<u64>::new());
-    let honest = scenario.replace(r#"{ at = "400ms", disk_lies = "Riley" },"#, "");
+    let with = |fault: &str| {
+        format!(
+            r#"
+            title = "a lie"
+            herd = {{ name = "riley", servers = ["Riley", "Juzang"], links = ["Riley-Juzang"] }}
+            client_latency = "100us"
+            server = {{ durability = "answered" }}
+            steps = [
+              {{ at = "300ms", client = "plum", to = "Riley", send = "IAMAT plum +34.068930-118.445127 {{now}}" }},
+              {{ at = "500ms", client = "kiwi", to = "Riley", send = "IAMAT kiwi +34.068930-118.445127 {{now}}" }},
+              {{ at = "1s", power_off = "Riley" }},
+              {{ at = "2s", power_on = "Riley" }},
+              {fault}
+            ]
+            "#
+        )
+    };
+    let honest = with("");
     assert_eq!(broken(None, &honest), Vec::<u64>::new());
     assert!(!broken(Some(Mistake::NeverSyncs), &honest).is_empty());
+    // Each of these loses records that were answered, and the server can't know.
+    for fault in [
+        r#"{ at = "400ms", disk_lies = "Riley" }"#,
+        r#"{ at = "400ms", disk_misdirects = "Riley" }"#,
+        r#"{ at = "900ms", rot = "Riley", bits = 20 }"#,
+    ] {
+        assert_eq!(broken(None, &with(fault)), Vec::<u64>::new(), "{fault}");
+    }
 }
 
 /// A stall in the midst of a snapshot, which is written from 515 to 519 ms, is told to those who wait
