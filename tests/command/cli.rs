@@ -989,3 +989,25 @@ fn who_sends_ends_without_a_word_when_nobody_reads_the_answers() {
     assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
     assert_eq!(heard, 1);
 }
+
+#[test]
+fn the_power_is_cut_behind_each_operation_of_a_disk() {
+    let file = "scenarios/stories/power-cut-points.toml";
+    let ran = herd(&["explore", "--power-cuts", "--draws", "1", "--json", file]);
+    assert_eq!((exit(&ran), err(&ran).as_str()), (0, ""));
+    let told: serde_json::Value = serde_json::from_str(&out(&ran)).expect("JSON");
+    let moments = told["moments"].as_u64().expect("a number");
+    assert!(moments > 20, "{told}");
+    assert_eq!(told["runs"], moments, "one draw each: {told}");
+    let ran = herd(&["explore", "--power-cuts", "scenarios/one-update.toml"]);
+    assert_eq!((exit(&ran), out(&ran).as_str()), (2, ""));
+    let refused = err(&ran);
+    assert!(refused.contains("one-update.toml: "), "{refused}");
+    assert!(
+        refused.contains("durability"),
+        "it says what is missing: {refused}"
+    );
+    // What belongs to messages in every order means nothing here.
+    let ran = herd(&["explore", "--power-cuts", "--origin", file]);
+    assert_eq!(exit(&ran), 2);
+}

@@ -81,21 +81,25 @@ impl fmt::Display for Damage {
             bytes,
             what,
         } = self;
+        let bytes = match bytes {
+            1 => "1 byte".to_owned(),
+            many => format!("{many} bytes"),
+        };
         match what {
             Wrong::Unreadable(why) => write!(f, "{file} can't be read: {why}"),
             Wrong::Torn => write!(
                 f,
-                "{file} ends in the midst of a line: {bytes} bytes from byte {at} on"
+                "{file} ends in the midst of a line: {bytes} from byte {at} on"
             ),
             Wrong::Headless => write!(f, "{file} does not begin with its header"),
             Wrong::Changed { client: None } => {
-                write!(f, "{file}, byte {at}: {bytes} bytes are damaged")
+                write!(f, "{file}, byte {at}: {bytes} damaged")
             }
             Wrong::Changed {
                 client: Some(client),
             } => write!(
                 f,
-                "{file}, byte {at}: {bytes} bytes are damaged, perhaps of a record of {client}"
+                "{file}, byte {at}: {bytes} damaged, perhaps of a record of {client}"
             ),
         }
     }

@@ -295,7 +295,7 @@ async fn damage_is_told_and_left_out_and_the_file_is_kept_aside() {
     assert_eq!(
         told,
         [
-            "log-00000001, byte 78: 45 bytes are damaged, perhaps of a record of plum",
+            "log-00000001, byte 78: 45 bytes damaged, perhaps of a record of plum",
             "log-00000001 ends in the midst of a line: 17 bytes from byte 167 on"
         ]
     );
