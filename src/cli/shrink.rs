@@ -60,6 +60,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let limits = Limits {
         runs: args.runs,
         simulator: args.limited.until(&interrupt),
+        ..Limits::default()
     };
     let shrunk = small(&scenario, limits, &interrupt)?;
     match &args.output {

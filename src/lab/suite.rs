@@ -52,6 +52,7 @@ pub fn sweep_with(simulator: &Simulator, scenario: &Scenario, seeds: Range<u64>)
         let limits = Limits {
             runs: MOST_SHRINKING_RUNS,
             simulator: simulator.clone(),
+            ..Limits::default()
         };
         shrink(&scenario.clone().with_seed(*seed), limits).ok()
     });

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::diag::Source;
 use crate::herd::{Herd, ServerId};
 use crate::scenario::{
-    Action, ClientStep, ClockOwner, ConnectionUse, Fault, Party, Recipe, Route, Scenario, Step,
-    Target, Usual,
+    Action, ClientStep, ClockOwner, ConnectionUse, DiskSettings, Fault, Party, Recipe, Route,
+    Scenario, Step, Target, Usual,
 };
 use crate::units::LatencyRange;
 
@@ -255,8 +255,11 @@ fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     (!items.is_empty()).then_some(items)
 }
 
+/// After how many bytes of its log a server writes a snapshot where few records are to show one.
+const SNAPSHOT_AFTER: u64 = 50;
+
 /// Scenarios with one simpler setting each: one latency for all links, one for clients, tasks in
-/// the usual order, seed 0, or no Places.
+/// the usual order, snapshots of few records, seed 0, or no Places.
 pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
     let link = LatencyRange::constant(in_ticks(scenario.tick, 20));
     let client = LatencyRange::constant(in_ticks(scenario.tick, 5));
@@ -274,6 +277,15 @@ pub(super) fn simpler_settings(scenario: &Scenario) -> Vec<Scenario> {
     }
     if scenario.shuffle {
         push(&|scenario| scenario.shuffle = false);
+    }
+    if let Some(disks) = scenario.disks
+        && disks.snapshot_after > SNAPSHOT_AFTER
+    {
+        let sooner = DiskSettings {
+            snapshot_after: SNAPSHOT_AFTER,
+            ..disks
+        };
+        push(&|scenario| scenario.disks = Some(sooner));
     }
     if scenario.seed != Recipe::default() {
         push(&|scenario| scenario.seed = Recipe::default());

@@ -8,11 +8,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::time::Duration;
 
 use crate::files::quoted;
-use crate::scenario::{Action, Expect, Expected, InvariantExpectation, Scenario};
+use crate::scenario::{Action, Expect, Expected, InvariantExpectation, Recipe, Scenario};
 use crate::sim::{self, Simulator, WorldKind};
 use crate::trace::fingerprint::Fingerprint;
 use crate::trace::invariants::Invariant;
@@ -25,6 +25,14 @@ const GAPS: [u64; 6] = [0, 10, 100, 500, 1_000, 2_000];
 /// The maximum number of rounds through all kinds of edits. Later rounds find nothing smaller.
 const MOST_ROUNDS: usize = 4;
 
+/// How many other seeds a scenario with fewer steps is tried with, where its own decides what a
+/// failure of power takes.
+const OTHER_SEEDS: u64 = 16;
+
+/// With how many steps other seeds are tried: fewer are understood at a glance, and more would take
+/// all runs.
+const SOME_STEPS: RangeInclusive<usize> = 6..=40;
+
 /// Limits of the search.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -34,6 +42,8 @@ pub struct Limits {
     /// What runs the scenarios, with a limit of wall time. A run that exceeds it counts as not
     /// failing in the same way.
     pub simulator: Simulator,
+    /// What must pass whatever fails: another server, from which the failure tells this one.
+    pub passes: Option<Simulator>,
 }
 
 impl Default for Limits {
@@ -41,6 +51,7 @@ impl Default for Limits {
         Self {
             runs: 3_000,
             simulator: Simulator::default(),
+            passes: None,
         }
     }
 }
@@ -253,13 +264,23 @@ impl Shrinker<'_> {
         };
         Fingerprint::of(&trace).as_ref() == Some(&self.target)
             && Fingerprint::all_broken(&trace).iter().all(may_be)
+            && self.passes_elsewhere(&read)
+    }
+
+    fn passes_elsewhere(&mut self, scenario: &Scenario) -> bool {
+        let Some(other) = &self.limits.passes else {
+            return true;
+        };
+        self.runs += 1;
+        let ran = other.run_once(scenario);
+        ran.is_ok_and(|trace| trace.verdict().failed == 0)
     }
 
     fn search(&mut self, scenario: Scenario) -> Scenario {
         let mut best = scenario;
         for _ in 0..MOST_ROUNDS {
             let before = best.to_toml();
-            let ways: [fn(&mut Self, Scenario) -> Scenario; 8] = [
+            let ways: [fn(&mut Self, Scenario) -> Scenario; 9] = [
                 |it, best| it.fewer_expectations(&best),
                 |it, best| it.fewer_units(&best),
                 |it, best| it.fewer_steps(&best),
@@ -267,6 +288,7 @@ impl Shrinker<'_> {
                 Self::sooner,
                 Self::fewer_servers,
                 |it, best| it.first_of(best, edits::simpler_settings),
+                Self::fewer_steps_of_any_seed,
                 Self::names,
             ];
             for way in ways {
@@ -325,6 +347,35 @@ impl Shrinker<'_> {
                 && self.fails(&edits::with_steps(scenario, kept.iter().copied()))
         });
         edits::with_steps(scenario, kept)
+    }
+
+    /// Leaves out single steps where another seed makes up for them: what is left of a chance that
+    /// the steps had changed.
+    fn fewer_steps_of_any_seed(&mut self, scenario: Scenario) -> Scenario {
+        if scenario.disks.is_none() || !SOME_STEPS.contains(&scenario.steps.len()) {
+            return scenario;
+        }
+        let mut seed = scenario.seed.clone();
+        let all: Vec<usize> = (0..scenario.steps.len()).collect();
+        let kept = minimal(all, &mut |kept| {
+            if kept.is_empty() {
+                return false;
+            }
+            let mut smaller = edits::with_steps(&scenario, kept.iter().copied());
+            let seeds = std::iter::once(seed.clone()).chain((0..OTHER_SEEDS).map(Recipe::from));
+            let found = seeds.into_iter().find(|other| {
+                smaller.seed = other.clone();
+                self.fails(&smaller)
+            });
+            found.is_some_and(|found| {
+                seed = found;
+                true
+            })
+        });
+        Scenario {
+            seed,
+            ..edits::with_steps(&scenario, kept)
+        }
     }
 
     /// Replaces the scenario by its first candidate that fails, repeatedly, until none does.

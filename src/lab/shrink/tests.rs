@@ -163,3 +163,47 @@ fn with_one_try_what_fails_is_as_it_was_and_with_many_nothing_more_is_possible()
     );
     assert_eq!((all.scenario.steps.len(), all.end), (1, End::Smallest));
 }
+
+/// What a failure of power takes follows from what was written before, so that a step less makes
+/// another chance of it.
+const DISKS: &str = r#"
+    title = "records on disk"
+    herd = { name = "riley", servers = ["Riley", "Juzang"], links = ["Riley-Juzang"] }
+    seed = 3
+    server = { durability = "answered", snapshot_after = 900 }
+    steps = [
+      { at = "500ms", client = "kiwi", clients = 24, every = "7ms", to = "Juzang", send = "IAMAT {client} +34.068930-118.445127 {now}" },
+      { at = "900ms", power_off = ["Riley", "Juzang"] },
+      { at = "1s", power_on = ["Riley", "Juzang"] },
+    ]
+"#;
+
+#[test]
+fn what_a_failure_of_power_takes_by_chance_needs_few_steps() {
+    let (scenario, _) = Scenario::parse("t.toml", DISKS, None).expect("right");
+    let made = |seed| scenario.clone().with_seed(seed);
+    let simulator = Simulator::default().with_mistake(Mistake::RenamesBeforeSync.made_by("Juzang"));
+    let limits = Limits {
+        simulator,
+        passes: Some(Simulator::default()),
+        ..Limits::default()
+    };
+    let small = (0..8).filter_map(|seed| shrink(&made(seed), limits.clone()).ok());
+    let small: Vec<Shrunk> = small.collect();
+    assert!(small.len() > 2, "few of these seeds lose what was answered");
+    for shrunk in small {
+        assert!(shrunk.before > 20, "{}", shrunk.before);
+        assert!(shrunk.scenario.steps.len() <= 5, "{}", shrunk.file("x"));
+    }
+}
+
+#[test]
+fn what_fails_on_the_other_server_as_well_is_not_shown_by_it() {
+    let (scenario, _) = Scenario::parse("t.toml", FAILED, None).expect("right");
+    let limits = Limits {
+        passes: Some(Simulator::default()),
+        ..Limits::default()
+    };
+    let refused = shrink(&scenario, limits).expect_err("the true server fails, too");
+    assert!(matches!(refused, ShrinkError::Lost(_)), "{refused}");
+}
