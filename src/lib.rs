@@ -48,6 +48,9 @@ pub mod diff;
 mod files;
 #[cfg(feature = "sim")]
 mod lab;
+#[cfg(all(feature = "sim", unix))]
+#[doc(hidden)]
+pub mod live;
 #[doc(hidden)]
 pub mod load;
 #[cfg(feature = "sim")]

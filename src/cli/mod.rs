@@ -19,6 +19,8 @@ mod export;
 mod files;
 mod flags;
 mod forget;
+#[cfg(all(feature = "sim", unix))]
+mod guard;
 mod health;
 mod herds;
 #[cfg(feature = "sim")]
@@ -155,6 +157,9 @@ enum Command {
     Health(health::Args),
     Send(send::Args),
     Forget(forget::Args),
+    #[cfg(all(feature = "sim", unix))]
+    #[command(hide = true)]
+    Guard(guard::Args),
     Data(data::Args),
     Certs(certs::Args),
     Load(load::Args),
@@ -201,6 +206,8 @@ pub fn main() -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Forget(args) => forget::run(&args),
+        #[cfg(all(feature = "sim", unix))]
+        Command::Guard(args) => guard::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),

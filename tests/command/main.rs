@@ -17,6 +17,8 @@ mod exports;
 mod faults_for_real;
 #[cfg(all(feature = "sim", unix))]
 mod found;
+#[cfg(all(feature = "sim", unix))]
+mod live;
 mod load;
 mod ran;
 mod skipped;

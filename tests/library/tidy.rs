@@ -80,6 +80,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),
+    ("live", &["diag", "herd", "protocol", "units", "view"]),
     (
         "trace",
         &[
@@ -140,6 +141,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "files",
             "herd",
             "journal",
+            "live",
             "load",
             "log",
             "model",
@@ -214,7 +216,8 @@ fn part(file: &Path) -> String {
 
 /// The layers, in order: a folder imports only itself and folders before it.
 const LAYERS: &[&str] = &[
-    "core", "server", "trace", "report", "scenario", "sim", "lab", "diff", "view", "load", "cli",
+    "core", "server", "trace", "report", "scenario", "sim", "lab", "diff", "view", "load", "live",
+    "cli",
 ];
 
 /// The layer of a part, or `None` if the part belongs to no layer.

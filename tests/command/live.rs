@@ -1,0 +1,3 @@
+//! Herds of real processes, started by a command that somebody gives.
+
+mod processes;
