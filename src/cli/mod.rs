@@ -5,6 +5,8 @@ mod annotations;
 #[cfg(feature = "sim")]
 mod blame;
 mod certs;
+#[cfg(all(feature = "sim", unix))]
+mod check;
 #[cfg(feature = "sim")]
 mod chosen;
 mod completions;
@@ -163,6 +165,8 @@ enum Command {
     Data(data::Args),
     Certs(certs::Args),
     Load(load::Args),
+    #[cfg(all(feature = "sim", unix))]
+    Check(check::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[cfg(feature = "mutants")]
@@ -211,6 +215,8 @@ pub fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Load(args) => load::run(&args),
+        #[cfg(all(feature = "sim", unix))]
+        Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         #[cfg(feature = "mutants")]

@@ -7,7 +7,7 @@ use crate::protocol::visible;
 
 /// Escapes text for the inside of an XML element or of a quoted attribute. Control and invisible
 /// characters are written as in stories; characters that XML cannot contain become U+FFFD.
-pub(super) fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     escape(&visible(text)).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 

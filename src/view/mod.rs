@@ -32,11 +32,14 @@ use model::Run;
 
 pub use blame::blame_page;
 pub use heat::heat_map;
+pub(crate) use html::escape as escape_html;
 pub use junit::{Suite, junit};
+pub(crate) use markup::text as xml_text;
 pub use orders::orders_page;
 pub use perfetto::perfetto;
 pub use shiviz::shiviz;
 pub use svg::{Drawing, Window, svg};
+pub(crate) use sweep::plain_page;
 pub use sweep::{SmallScenario, sweep_page};
 
 /// The maximum number of lines of a run's story in the page; `herd show` prints all of them.

@@ -37,6 +37,11 @@ pub fn sweep_page(report: &Report, small: &[SmallScenario]) -> String {
     framed(&capitalized(&report.subject()), STYLE, &body)
 }
 
+/// A page of tables without code, in the style of this one. `title` is escaped, `body` is HTML.
+pub(crate) fn plain_page(title: &str, body: &str) -> String {
+    framed(title, STYLE, body)
+}
+
 fn failures(body: &mut String, report: &Report, small: &[SmallScenario]) {
     body.push_str("<section><h2>Ways in which runs broke</h2>\n");
     if report.held() {

@@ -80,7 +80,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),
-    ("live", &["diag", "herd", "protocol", "units", "view"]),
+    ("live", &["diag", "herd", "net", "protocol", "view"]),
     (
         "trace",
         &[
