@@ -42,9 +42,9 @@ const KEY: (&str, &str) = (VARIABLE, "the-stand-in-takes-any-key");
 /// command, whatever ends it. Its words are split as in a shell, and nothing else of a shell works.
 /// Placeholders: {name}; {port} and {port:NAME}, the ports for clients; {peer} and {peer:NAME}, the
 /// ports for servers; {herd}, a herd file; {places}, the URL of a stand-in for Places; {logs}, a
-/// folder. The environment has the same as HERD_NAME, HERD_PORT, HERD_PORT_RILEY, HERD_PEER,
-/// HERD_FILE, HERD_PLACES and HERD_LOGS. Where a command takes no port, the servers must use those
-/// of the herd. Without --command and --attach, herd's own server is judged.
+/// folder. The environment has the same as `HERD_NAME`, `HERD_PORT`, `HERD_PORT_RILEY`,
+/// `HERD_PEER`, `HERD_FILE`, `HERD_PLACES` and `HERD_LOGS`. Where a command takes no port, the
+/// servers must use those of the herd. Without --command and --attach, herd's own server is judged.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -190,7 +190,7 @@ fn options(args: &Args) -> Result<Options, Failure> {
         return Err(Failure::Input(text.to_owned()));
     }
     // Several deadlines are multiples of it.
-    let longest = Duration::from_secs(3600);
+    let longest = Duration::from_hours(1);
     if args.patience > longest {
         let longest = format_duration(longest);
         return Err(Failure::Input(format!(

@@ -20,7 +20,7 @@ use super::guard::STARTED;
 const START: Duration = Duration::from_secs(10);
 
 /// The interval between two looks at something that the system reports to nobody.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The longest line that a guard writes, in bytes.
 const LONGEST_LINE: u64 = 4096;

@@ -1,3 +1,7 @@
 //! Herds of real processes, started by a command that somebody gives.
 
+mod card;
+mod commands;
+mod peers;
 mod processes;
+mod stubs;

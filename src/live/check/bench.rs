@@ -14,6 +14,9 @@ use crate::herd::{Address, Herd, Name};
 use crate::live::command::{Command, Ports, Values, herd_file};
 use crate::live::process::{Launch, Process, ProcessError, free_ports, listening};
 
+/// How often servers are started with chosen ports, of which another process can take one first.
+const TRIES: u32 = 3;
+
 /// The servers that are checked.
 #[derive(Clone, Debug)]
 pub enum Subject {
@@ -124,14 +127,32 @@ impl Bench {
             folder: Folder::new(&nonce)?,
             nonce,
         };
-        fs::write(bench.file(), herd_file(&bench.herd, &bench.ports))?;
-        for name in bench.names.clone() {
-            bench.begin(&name).await?;
+        for _ in 1..TRIES {
+            match bench.begin_all().await {
+                Err(error) if bench.chose_ports() && is_taken(&error) => {
+                    bench.processes.clear();
+                    bench.ports = ports(&bench.herd, &bench.subject).await?;
+                }
+                begun => return begun.map(|()| bench),
+            }
         }
-        for name in bench.names.clone() {
-            bench.listens(&name).await?;
-        }
+        bench.begin_all().await?;
         Ok(bench)
+    }
+
+    async fn begin_all(&mut self) -> Result<(), BenchError> {
+        fs::write(self.file(), herd_file(&self.herd, &self.ports))?;
+        for name in self.names.clone() {
+            self.begin(&name).await?;
+        }
+        for name in self.names.clone() {
+            self.listens(&name).await?;
+        }
+        Ok(())
+    }
+
+    fn chose_ports(&self) -> bool {
+        matches!(&self.subject, Subject::Command(command, _) if command.takes_ports())
     }
 
     fn file(&self) -> PathBuf {
@@ -273,6 +294,15 @@ impl Bench {
         }
         reached.len() == others.len() && others.len() > 1
     }
+}
+
+/// Whether a server ended since somebody else took its port, by the words of most languages.
+fn is_taken(error: &BenchError) -> bool {
+    let BenchError::Process(ProcessError::Ended { output, .. }) = error else {
+        return false;
+    };
+    let output = output.to_lowercase();
+    output.contains("in use") || output.contains("eaddrinuse")
 }
 
 /// Whether a host is this machine by the name of its loopback.

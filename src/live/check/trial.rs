@@ -116,6 +116,7 @@ impl Trial {
             }
             trial.asks = None;
         }
+        trial.died();
         trial.recover().await;
         Ok(trial)
     }
@@ -134,6 +135,10 @@ impl Trial {
         };
         self.bench.places.set(Mode::Good);
         let verdict = self.verdict(done);
+        if verdict != Verdict::Passed {
+            // The end of a process is seen a moment after that of its connections.
+            sleep(PAUSE * 3).await;
+        }
         let died = self.died();
         if !died.is_empty() || verdict != Verdict::Passed {
             self.recover().await;

@@ -68,7 +68,7 @@ pub(super) const CASES: &[Case] = &[
         Limits,
         Taste,
         &[],
-        "A line that never ends is refused at some length, and its connection closed",
+        "A line that never ends is not read for ever: at some length its connection is closed",
         "a buffer that grows as long as somebody sends",
         steps!(line_too_long),
     ),

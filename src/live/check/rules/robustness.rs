@@ -163,12 +163,16 @@ async fn reset(trial: &mut Trial) -> Done {
     for number in 0..20 {
         let mut client = trial.connect(&server).await?;
         let line = format!(
-            "IAMAT {} {HERE} {}\nIAMAT h",
+            "IAMAT {} {HERE} {}",
             trial.id(&number.to_string()),
             trial.now()
         );
         // Whether it arrives does not matter.
-        let _ = client.send(line.as_bytes()).await;
+        let _ = client.send(format!("{line}\nIAMAT h").as_bytes()).await;
+        // A server that has read something sees another error than one that has not.
+        if number % 2 == 0 {
+            client.answer(line.as_bytes()).await;
+        }
         let _ = client.reset();
     }
     answers(trial, &server, "after").await

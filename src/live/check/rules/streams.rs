@@ -237,6 +237,34 @@ async fn in_order(trial: &mut Trial) -> Done {
     ))
 }
 
+/// Whether a server gets to know a client, while Places is slow: it answers with an AT line, or
+/// asks Places and so must know where.
+async fn is_known(
+    trial: &mut Trial,
+    server: &str,
+    id: &str,
+    deadline: Instant,
+) -> Result<bool, Stop> {
+    let line = format!("WHATSAT {id} 10 5\n");
+    while Instant::now() < deadline {
+        let mut client = trial.connect(server).await?;
+        if client.send(line.as_bytes()).await.is_err() {
+            return Ok(false);
+        }
+        while client.rest().is_empty() && Instant::now() < deadline {
+            let look = Instant::now() + trial.patience / 100;
+            client.read(look, |came| !came.is_empty()).await;
+            if !trial.bench.places.take_asked().is_empty() {
+                return Ok(true);
+            }
+        }
+        if client.rest().starts_with(b"AT ") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn behind_whatsat(trial: &mut Trial) -> Done {
     let (server, id, now) = (trial.first(), trial.id("a"), trial.now());
     trial.iamat(&server, &id, HERE, &now).await?;
@@ -247,20 +275,8 @@ async fn behind_whatsat(trial: &mut Trial) -> Done {
     let sent = format!("WHATSAT {id} 10 5\nIAMAT {behind} {HERE} {now}\n");
     talk.send(trial, sent.as_bytes()).await?;
     trial.places_asked().await?;
-    // Other servers ask Places, too, so they are asked about a client that is not there yet.
     let other = trial.other();
-    let deadline = Instant::now() + slow / 2;
-    let mut known = false;
-    while !known && Instant::now() < deadline {
-        let line = format!("WHATSAT {behind} 0 0");
-        let mut client = trial.connect(&other).await?;
-        if client.send(format!("{line}\n").as_bytes()).await.is_err() {
-            break;
-        }
-        // A server that knows it waits for Places now: silence is knowledge, a refusal is none.
-        client.read(deadline, |came| !came.is_empty()).await;
-        known = !client.rest().starts_with(b"?");
-    }
+    let known = is_known(trial, &other, &behind, Instant::now() + slow / 2).await?;
     trial.bench.places.set(Mode::Good);
     let early = talk.client.rest().to_vec();
     // The answers are taken, so that the next case does not meet the look-up.
