@@ -39,8 +39,9 @@ fn write(command: &clap::Command, folder: &Path) -> Result<(), Failure> {
     let name = command.get_display_name().unwrap_or(command.get_name());
     let file = folder.join(format!("{name}.1"));
     std::fs::write(&file, page(command.clone())?).map_err(|error| cannot(&file, &error))?;
-    let mut subcommands = command.get_subcommands();
-    subcommands.try_for_each(|command| write(command, folder))
+    let subcommands = command.get_subcommands();
+    let mut shown = subcommands.filter(|command| !command.is_hide_set());
+    shown.try_for_each(|command| write(command, folder))
 }
 
 fn cannot(file: &Path, error: &io::Error) -> Failure {

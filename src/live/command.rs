@@ -307,7 +307,7 @@ fn value(inside: &str) -> Result<Value, String> {
             "`{{{word}}}` takes no server's name; the placeholders are {KNOWN}"
         )),
         (word, _) => {
-            let close = did_you_mean(word, "placeholders", NAMES.into_iter());
+            let close = did_you_mean(word, "placeholders", NAMES);
             Err(format!(
                 "`{{{inside}}}` is no placeholder; {close}\n  the placeholders are {KNOWN}"
             ))

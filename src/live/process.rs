@@ -277,7 +277,12 @@ impl Process {
     /// The last lines that the server wrote, indented, each on a line of its own.
     pub fn output(&self) -> String {
         let lines = last_lines(&self.log).unwrap_or_default();
-        lines.iter().map(|line| format!("\n  {line}")).collect()
+        let mut output = String::new();
+        for line in lines {
+            output.push_str("\n  ");
+            output.push_str(&line);
+        }
+        output
     }
 }
 
@@ -304,7 +309,6 @@ fn last_lines(log: &Path) -> io::Result<Vec<String>> {
 
 /// Whether anything on this machine listens at a port.
 #[cfg(target_os = "linux")]
-#[expect(clippy::unused_async, reason = "other systems have to connect")]
 pub async fn listening(port: u16) -> io::Result<bool> {
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         match fs::read_to_string(table) {
@@ -377,8 +381,8 @@ mod tests {
     #[test]
     fn the_end_of_a_long_log_is_shown_as_text() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let lines: String = (0..2000).map(|n| format!("line {n}\n")).collect();
-        fs::write(file.path(), lines + "\u{1b}[31mred\n").unwrap();
+        let lines: Vec<_> = (0..2000).map(|n| format!("line {n}")).collect();
+        fs::write(file.path(), lines.join("\n") + "\n\u{1b}[31mred\n").unwrap();
         let shown = last_lines(file.path()).unwrap();
         assert_eq!(shown.len(), SHOWN_LINES);
         assert_eq!(shown[SHOWN_LINES - 2], "line 1999");

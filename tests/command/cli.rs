@@ -311,6 +311,7 @@ fn shells_and_manual_pages_know_every_command() {
         );
     }
     assert!(pages.join("herd-sweep-merge.1").exists());
+    assert!(!pages.join("herd-guard.1").exists(), "it is hidden");
     let main = std::fs::read_to_string(pages.join("herd.1")).expect("the command has one");
     assert_eq!(out(&herd(&["man"])), main);
     assert!(main.contains("herd\\-run(1)"), "{main}");

@@ -172,11 +172,11 @@ impl Card {
     pub fn score(&self) -> String {
         let counts = self.counts(Weight::Must);
         let judged = counts.passed + counts.failed;
-        let mut text = format!("{} of {judged} rules", counts.passed);
-        if counts.not_evaluated > 0 {
-            text += &format!(", {} not evaluated", counts.not_evaluated);
+        let text = format!("{} of {judged} rules", counts.passed);
+        match counts.not_evaluated {
+            0 => text,
+            number => format!("{text}, {number} not evaluated"),
         }
-        text
     }
 
     /// The ids of the rules that failed, those of taste, too.

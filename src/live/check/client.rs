@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_answer_with_places_is_complete_with_its_json() {
-        let is_complete = |came| super::is_complete(came, b"WHATSAT kiwi 1 1");
+        let is_complete = |came| is_complete(came, b"WHATSAT kiwi 1 1");
         assert!(!is_complete(b"AT Riley"));
         assert!(!is_complete(b"AT Riley\n{ \"a\": ["));
         assert!(is_complete(b"AT Riley\n{ \"a\": [] }"));

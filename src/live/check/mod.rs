@@ -87,7 +87,29 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 /// Judges servers by the rules that `chosen` accepts. `began` hears of each case before it is
 /// tried, with its number from 0.
 ///
-/// The servers are started first, unless they run already, and ended before this returns.
+/// The servers are started first, unless they run already, and ended before this returns. A test
+/// suite of somebody's server in Rust:
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use proxy_herd::herd::Herd;
+/// use proxy_herd::live::check::{Options, Subject, check};
+/// use proxy_herd::live::command::Command;
+///
+/// # async fn suite() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = Options {
+///     herd: Herd::from_links("square", &["A-B", "B-C", "C-D", "D-A"])?,
+///     subject: Subject::Command(Command::parse("./server {name} {port} {herd}")?, Vec::new()),
+///     patience: Duration::from_secs(2),
+///     start: Duration::from_secs(20),
+///     // The command `herd` on the path.
+///     guard: "herd".into(),
+/// };
+/// let card = check(&options, |rule| rule.id != "crowd", |_, _| {}).await?;
+/// assert!(card.passed(), "{}", card.text(false));
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 ///

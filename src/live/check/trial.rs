@@ -36,6 +36,11 @@ pub(super) enum Stop {
 
 pub(super) type Done = Result<(), Stop>;
 
+/// Ends a case as failed: what was wanted instead of what came.
+pub(super) fn fail<T>(wanted: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Failed(wanted.into()))
+}
+
 /// An AT line in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct At {
@@ -83,6 +88,7 @@ struct Exchange {
 pub(super) struct Trial {
     pub(super) bench: Bench,
     pub(super) patience: Duration,
+    clock: TokioNet,
     last: Exchange,
     case: &'static str,
     /// Radius and bound by which the servers say what they know; `None` if they say nothing.
@@ -98,6 +104,7 @@ impl Trial {
         let mut trial = Self {
             bench: Bench::start(options, nonce).await?,
             patience: options.patience,
+            clock: TokioNet,
             last: Exchange::default(),
             case: "start",
             asks: None,
@@ -151,7 +158,7 @@ impl Trial {
                 wanted: "a server that goes on".to_owned(),
             }),
             (Verdict::Failed(mut failure), Some(died)) => {
-                failure.wanted += &format!("; {died}");
+                failure.wanted = format!("{}; {died}", failure.wanted);
                 Verdict::Failed(failure)
             }
             (verdict, _) => verdict,
@@ -227,8 +234,8 @@ impl Trial {
             let server = self.first();
             let answer = self.ask(&server, &line).await;
             match wanted {
-                Wanted::At => drop(self.is_at(&answer, &server, &line)?),
-                Wanted::Refusal => self.is_refusal(&answer, &line)?,
+                Wanted::At => drop(is_at(&answer, &server, &line)?),
+                Wanted::Refusal => is_refusal(&answer, &line)?,
             }
         }
         Ok(())
@@ -268,23 +275,18 @@ impl Trial {
 
     /// The time, as IAMAT has it.
     pub(super) fn now(&self) -> String {
-        TokioNet.now().to_string()
+        self.clock.now().to_string()
     }
 
     /// The time with whole seconds added or subtracted.
     pub(super) fn time(&self, offset: i64) -> String {
-        let nanos = TokioNet.now().as_nanos() + i128::from(offset) * 1_000_000_000;
+        let nanos = self.clock.now().as_nanos() + i128::from(offset) * 1_000_000_000;
         Timestamp::from_nanos(u128::try_from(nanos).unwrap_or_default()).to_string()
     }
 
     /// How long an update may take through the herd.
     pub(super) fn spread(&self) -> Duration {
         self.patience * SPREAD
-    }
-
-    /// Ends the case as failed.
-    pub(super) fn fail<T>(&self, wanted: impl Into<String>) -> Result<T, Stop> {
-        Err(Stop::Failed(wanted.into()))
     }
 
     /// Remembers what was said, to show it if the case fails now.
@@ -326,25 +328,6 @@ impl Trial {
         answer
     }
 
-    /// Whether this is the AT line that answers an IAMAT.
-    pub(super) fn is_at(&self, answer: &[u8], server: &str, line: &[u8]) -> Result<At, Stop> {
-        let own: Vec<&[u8]> = fields(line).skip(1).collect();
-        let own = own.join(&b' ');
-        let wanted = || format!("AT {server} SKEW {}", escape(&own));
-        match At::parse(answer) {
-            Some(at) if at.server == server.as_bytes() && at.own == own => Ok(at),
-            _ => self.fail(wanted()),
-        }
-    }
-
-    pub(super) fn is_refusal(&self, answer: &[u8], line: &[u8]) -> Done {
-        let wanted = [b"? ", line].concat();
-        if answer == wanted {
-            return Ok(());
-        }
-        self.fail(escape(&wanted))
-    }
-
     /// Sends an IAMAT that must be answered.
     pub(super) async fn iamat(
         &mut self,
@@ -355,13 +338,13 @@ impl Trial {
     ) -> Result<At, Stop> {
         let line = format!("IAMAT {id} {location} {time}");
         let answer = self.ask(server, line.as_bytes()).await;
-        self.is_at(&answer, server, line.as_bytes())
+        is_at(&answer, server, line.as_bytes())
     }
 
     /// Sends a line that must be refused.
     pub(super) async fn refused(&mut self, server: &str, line: &str) -> Done {
         let answer = self.ask(server, line.as_bytes()).await;
-        self.is_refusal(&answer, line.as_bytes())
+        is_refusal(&answer, line.as_bytes())
     }
 
     /// The answer to a WHATSAT, in its parts.
@@ -415,7 +398,7 @@ impl Trial {
         let deadline = Instant::now() + self.patience;
         while self.bench.places.take_asked().is_empty() {
             if Instant::now() > deadline {
-                return self.fail("a request to Places");
+                return fail("a request to Places");
             }
             sleep(PAUSE / 4).await;
         }
@@ -428,11 +411,30 @@ impl Trial {
         for server in servers {
             while self.knowledge(server, id).await != Knowledge::Known(line.to_vec()) {
                 if Instant::now() > deadline {
-                    return self.fail(format!("{} and the places near it", escape(line)));
+                    return fail(format!("{} and the places near it", escape(line)));
                 }
                 sleep(PAUSE).await;
             }
         }
         Ok(())
     }
+}
+
+/// Whether this is the AT line that answers an IAMAT.
+pub(super) fn is_at(answer: &[u8], server: &str, line: &[u8]) -> Result<At, Stop> {
+    let own: Vec<&[u8]> = fields(line).skip(1).collect();
+    let own = own.join(&b' ');
+    match At::parse(answer) {
+        Some(at) if at.server == server.as_bytes() && at.own == own => Ok(at),
+        _ => fail(format!("AT {server} SKEW {}", escape(&own))),
+    }
+}
+
+/// Whether this is the line, refused.
+fn is_refusal(answer: &[u8], line: &[u8]) -> Done {
+    let wanted = [b"? ", line].concat();
+    if answer == wanted {
+        return Ok(());
+    }
+    fail(escape(&wanted))
 }

@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep};
 
 use crate::ran::{err, exit, herd};
 
@@ -109,11 +110,11 @@ fn with_text(text: &str) -> Vec<i32> {
     found
 }
 
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -130,18 +131,18 @@ fn endless(folder: &Path, token: &str) -> Child {
 }
 
 #[cfg(target_os = "linux")]
-#[test]
-fn a_check_that_ends_early_leaves_nothing_behind() {
+#[tokio::test]
+async fn a_check_that_ends_early_leaves_nothing_behind() {
     for signal in [Signal::KILL, Signal::INT, Signal::TERM] {
         let folder = tempfile::tempdir().expect("a folder");
         let token = format!("check-of-{}-{}", std::process::id(), signal.as_raw());
         let mut check = endless(folder.path(), &token);
         // The check, five guards and five servers; subshells come and go.
-        wait_for("all servers run", || with_text(&token).len() >= 11);
+        wait_for("all servers run", || with_text(&token).len() >= 11).await;
         let pid = Pid::from_child(&check);
         kill_process(pid, signal).expect("it runs");
         let status = check.wait().expect("it ends");
-        wait_for("all servers have ended", || with_text(&token).is_empty());
+        wait_for("all servers have ended", || with_text(&token).is_empty()).await;
         if signal != Signal::KILL {
             assert_eq!(status.code(), Some(1));
             let left = std::fs::read_dir(folder.path()).expect("readable").count();

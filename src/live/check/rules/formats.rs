@@ -2,7 +2,7 @@
 
 use super::{case, steps};
 use crate::live::check::Wanted::{At, Refusal};
-use crate::live::check::trial::{Done, HERE, Trial};
+use crate::live::check::trial::{Done, HERE, Trial, fail};
 use crate::live::check::{Case, Test};
 use crate::protocol::escape;
 
@@ -268,7 +268,7 @@ async fn skew(
     let skew = std::str::from_utf8(&at.skew).ok();
     match skew.and_then(|skew| skew.parse::<f64>().ok()) {
         Some(seconds) if seconds.is_finite() => Ok((at.skew, seconds)),
-        _ => trial.fail("a skew that is a number"),
+        _ => fail("a skew that is a number"),
     }
 }
 
@@ -279,7 +279,7 @@ async fn skew_value(trial: &mut Trial) -> Done {
         let wanted = -f64::from(offset);
         let (_, seconds) = skew(trial, suffix, offset.into()).await?;
         if !(wanted - 0.1..=wanted + slack).contains(&seconds) {
-            return trial.fail(format!("a skew of about {wanted:+}"));
+            return fail(format!("a skew of about {wanted:+}"));
         }
     }
     Ok(())
@@ -289,13 +289,13 @@ async fn skew_sign(trial: &mut Trial) -> Done {
     for (suffix, offset, sign) in [("late", -3600, b'+'), ("now", 0, b'+'), ("early", 10, b'-')] {
         let (skew, _) = skew(trial, suffix, offset).await?;
         let digits = skew.get(1..).unwrap_or_default();
-        let points = digits.iter().filter(|&&byte| byte == b'.').count();
+        let points = memchr::memchr_iter(b'.', digits).count();
         let is_plain = digits
             .iter()
             .all(|&byte| byte.is_ascii_digit() || byte == b'.');
         if skew.first() != Some(&sign) || points > 1 || !is_plain {
             let sign = char::from(sign);
-            return trial.fail(format!("a skew with `{sign}` and one plain decimal number"));
+            return fail(format!("a skew with `{sign}` and one plain decimal number"));
         }
     }
     Ok(())
@@ -307,5 +307,5 @@ async fn skew_nine_digits(trial: &mut Trial) -> Done {
     if fraction.is_some_and(|digits| digits.len() == 9) {
         return Ok(());
     }
-    trial.fail(format!("nine digits behind a point, not {}", escape(&skew)))
+    fail(format!("nine digits behind a point, not {}", escape(&skew)))
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{case, steps};
 use crate::live::check::Case;
 use crate::live::check::Need::{Knowledge, Several};
-use crate::live::check::trial::{Done, HERE, Knowledge as Known, Trial};
+use crate::live::check::trial::{Done, HERE, Knowledge as Known, Trial, fail};
 
 const NEEDS: &[crate::live::check::Need] = &[Knowledge, Several];
 
@@ -114,7 +114,7 @@ async fn older_changes_nothing(trial: &mut Trial) -> Done {
     trial.agree(&servers, &mark, &passed.line).await?;
     for server in &servers {
         if trial.knowledge(server, &id).await != Known::Known(at.line.clone()) {
-            return trial.fail("the AT line of the newer IAMAT");
+            return fail("the AT line of the newer IAMAT");
         }
     }
     Ok(())
@@ -171,7 +171,7 @@ async fn equal_times(trial: &mut Trial) -> Done {
                 clients[0].1, clients[1].1
             );
             trial.remember("", sent.as_bytes(), &shown);
-            return trial.fail("the same AT line from all servers");
+            return fail("the same AT line from all servers");
         }
         sleep(trial.patience / 20).await;
     }

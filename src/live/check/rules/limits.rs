@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{case, steps};
 use crate::live::check::Case;
 use crate::live::check::Need::Knowledge;
-use crate::live::check::trial::{Done, HERE, Trial};
+use crate::live::check::trial::{Done, HERE, Trial, fail};
 use crate::protocol::escape;
 
 pub(super) const CASES: &[Case] = &[
@@ -87,7 +87,7 @@ async fn queries(trial: &mut Trial, queries: &[&str], valid: bool) -> Done {
         }
         let places = trial.whatsat(&server, &id, query).await?;
         if places.at != at.line {
-            return trial.fail(format!("{} and the places near it", escape(&at.line)));
+            return fail(format!("{} and the places near it", escape(&at.line)));
         }
     }
     Ok(())
@@ -133,5 +133,5 @@ async fn line_too_long(trial: &mut Trial) -> Done {
     if client.ended {
         return Ok(());
     }
-    trial.fail("`? ` and the beginning of the line, and the end of the connection")
+    fail("`? ` and the beginning of the line, and the end of the connection")
 }

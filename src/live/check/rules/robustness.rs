@@ -9,7 +9,7 @@ use crate::herd::Name;
 use crate::live::check::Case;
 use crate::live::check::Need::{Knowledge, Processes, Several};
 use crate::live::check::client::Client;
-use crate::live::check::trial::{Done, HERE, Stop, Trial};
+use crate::live::check::trial::{Done, HERE, Stop, Trial, fail, is_at};
 
 const NEEDS: &[crate::live::check::Need] = &[Processes, Knowledge, Several];
 
@@ -148,7 +148,7 @@ async fn half_line(trial: &mut Trial) -> Done {
     for _ in 0..5 {
         let mut client = trial.connect(&server).await?;
         if client.send(b"IAMAT half").await.is_err() {
-            return trial.fail("a connection that stays open");
+            return fail("a connection that stays open");
         }
         held.push(client);
     }
@@ -243,7 +243,7 @@ async fn crowd(trial: &mut Trial) -> Done {
             Err(error) => {
                 let came = format!("connection {number}: {error}");
                 trial.remember(&server, b"", came.as_bytes());
-                return trial.fail(format!("{CROWD} connections at once"));
+                return fail(format!("{CROWD} connections at once"));
             }
         }
     }
@@ -254,7 +254,7 @@ async fn crowd(trial: &mut Trial) -> Done {
     for (client, line) in &mut clients {
         let answer = client.answer(line.as_bytes()).await;
         trial.remember(&server, line.as_bytes(), &answer);
-        trial.is_at(&answer, &server, line.as_bytes())?;
+        is_at(&answer, &server, line.as_bytes())?;
     }
     Ok(())
 }
@@ -317,7 +317,7 @@ async fn restart(trial: &mut Trial, server: &Name) -> Done {
     let restarted = trial.bench.restart(server).await;
     restarted.or_else(|error| {
         trial.remember(server, b"", error.to_string().as_bytes());
-        trial.fail("a server that starts again")
+        fail("a server that starts again")
     })
 }
 
@@ -335,7 +335,7 @@ async fn takes_part(trial: &mut Trial) -> Done {
             break;
         }
         if Instant::now() > deadline {
-            return trial.fail("an update that the restarted server knows");
+            return fail("an update that the restarted server knows");
         }
     }
     let (id, now) = (trial.id("out"), trial.now());
@@ -376,7 +376,7 @@ async fn still_runs(trial: &mut Trial) -> Done {
     if !trial.deaths.is_empty() {
         let deaths = trial.deaths.join("\n");
         trial.remember("", b"", deaths.as_bytes());
-        return trial.fail("servers that run until they are told to end");
+        return fail("servers that run until they are told to end");
     }
     for server in trial.bench.names.clone() {
         answers(trial, &server, &server).await?;

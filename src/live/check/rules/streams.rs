@@ -8,7 +8,7 @@ use crate::live::check::Case;
 use crate::live::check::Need::{Knowledge, Places, Several};
 use crate::live::check::client::Client;
 use crate::live::check::places::Mode;
-use crate::live::check::trial::{Done, HERE, Knowledge as Known, Stop, Trial};
+use crate::live::check::trial::{Done, HERE, Knowledge as Known, Stop, Trial, fail, is_at};
 use crate::protocol::escape;
 
 pub(super) const CASES: &[Case] = &[
@@ -111,7 +111,7 @@ impl Talk {
     async fn send(&mut self, trial: &mut Trial, bytes: &[u8]) -> Done {
         if let Err(error) = self.client.send(bytes).await {
             trial.remember(&self.server, bytes, error.to_string().as_bytes());
-            return trial.fail("a connection that stays open");
+            return fail("a connection that stays open");
         }
         Ok(())
     }
@@ -120,9 +120,7 @@ impl Talk {
     async fn answer(&mut self, trial: &mut Trial, sent: &[u8], line: &str) -> Done {
         let answer = self.client.answer(line.as_bytes()).await;
         trial.remember(&self.server, sent, &answer);
-        trial
-            .is_at(&answer, &self.server, line.as_bytes())
-            .map(drop)
+        is_at(&answer, &self.server, line.as_bytes()).map(drop)
     }
 }
 
@@ -191,7 +189,7 @@ async fn closing(trial: &mut Trial, sent: &str, line: &str) -> Result<Talk, Stop
     let mut talk = Talk::begin(trial).await?;
     talk.send(trial, sent.as_bytes()).await?;
     if talk.client.half_close().await.is_err() {
-        return trial.fail("a connection that stays open");
+        return fail("a connection that stays open");
     }
     talk.answer(trial, sent.as_bytes(), line).await?;
     Ok(talk)
@@ -205,7 +203,7 @@ async fn half_close(trial: &mut Trial) -> Done {
     if talk.client.ended {
         return Ok(());
     }
-    trial.fail("the end of the connection behind the answer")
+    fail("the end of the connection behind the answer")
 }
 
 async fn unterminated(trial: &mut Trial) -> Done {
@@ -231,7 +229,7 @@ async fn in_order(trial: &mut Trial) -> Done {
     if came.starts_with(&at.line) && is_there(&came) {
         return Ok(());
     }
-    trial.fail(format!(
+    fail(format!(
         "{}, places, and AT {server} SKEW {own}",
         escape(&at.line)
     ))
@@ -283,13 +281,13 @@ async fn behind_whatsat(trial: &mut Trial) -> Done {
     talk.client.read(Instant::now() + slow * 2, |_| false).await;
     trial.remember(&server, sent.as_bytes(), &early);
     if !known {
-        return trial.fail(format!(
+        return fail(format!(
             "an IAMAT that {other} knows before Places has answered"
         ));
     }
     // At the end it is an ordinary update.
     match trial.knowledge(&other, &behind).await {
         Known::Known(_) => Ok(()),
-        _ => trial.fail(format!("an IAMAT that {other} knows")),
+        _ => fail(format!("an IAMAT that {other} knows")),
     }
 }

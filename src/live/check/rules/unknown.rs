@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep};
 use super::{case, steps};
 use crate::live::check::Need::Knowledge;
 use crate::live::check::Wanted::Refusal;
-use crate::live::check::trial::{Done, HERE, Knowledge as Known, Trial};
+use crate::live::check::trial::{Done, HERE, Knowledge as Known, Trial, fail};
 use crate::live::check::{Case, Test};
 
 pub(super) const CASES: &[Case] = &[
@@ -142,12 +142,12 @@ async fn at_changes_nothing(trial: &mut Trial) -> Done {
     while Instant::now() < deadline {
         match trial.knowledge(&server, &id).await {
             Known::Known(line) if line != known.line => {
-                return trial.fail("the AT line of the client's own IAMAT");
+                return fail("the AT line of the client's own IAMAT");
             }
             _ => {}
         }
         if let Known::Known(_) = trial.knowledge(&server, &other).await {
-            return trial.fail("`?`, since no IAMAT came from this client");
+            return fail("`?`, since no IAMAT came from this client");
         }
         sleep(trial.patience / 40).await;
     }

@@ -10,7 +10,7 @@ use crate::live::check::Case;
 use crate::live::check::Need::{Knowledge, Places, Several};
 use crate::live::check::client;
 use crate::live::check::places::{Mode, PLACES, body_for_clients, place};
-use crate::live::check::trial::{At, Done, HERE, Stop, Trial};
+use crate::live::check::trial::{At, Done, HERE, Stop, Trial, fail};
 use crate::protocol::escape;
 
 /// How long Places takes where it is slow.
@@ -158,11 +158,11 @@ async fn unknown_client(trial: &mut Trial) -> Done {
     Ok(())
 }
 
-fn same_line(trial: &Trial, places: &client::Places, at: &At) -> Done {
+fn same_line(places: &client::Places, at: &At) -> Done {
     if places.at == at.line {
         return Ok(());
     }
-    trial.fail(format!("{} first", escape(&at.line)))
+    fail(format!("{} first", escape(&at.line)))
 }
 
 async fn at(trial: &mut Trial) -> Done {
@@ -173,7 +173,7 @@ async fn at(trial: &mut Trial) -> Done {
             .iamat(&server, &id, "+34.0689300-118.4451270", &time)
             .await?;
         let places = trial.whatsat(&server, &id, "10 5").await?;
-        same_line(trial, &places, &at)?;
+        same_line(&places, &at)?;
     }
     Ok(())
 }
@@ -194,16 +194,16 @@ async fn near(trial: &mut Trial, asks: &str) -> Result<client::Places, Stop> {
     let places = trial
         .whatsat_within(&server, [&id, asks], trial.patience, true)
         .await?;
-    same_line(trial, &places, &at)?;
+    same_line(&places, &at)?;
     Ok(places)
 }
 
 /// The JSON of an answer.
-fn parsed(trial: &Trial, places: &client::Places) -> Result<Value, Stop> {
+fn parsed(places: &client::Places) -> Result<Value, Stop> {
     let parsed = serde_json::from_slice::<Value>(&places.body).ok();
     match parsed.filter(|value| value["results"].is_array() && value["status"].is_string()) {
         Some(value) => Ok(value),
-        None => trial.fail("JSON with `results` and `status` behind the first line"),
+        None => fail("JSON with `results` and `status` behind the first line"),
     }
 }
 
@@ -213,11 +213,11 @@ fn results(value: &Value) -> usize {
 
 async fn json(trial: &mut Trial) -> Done {
     let places = near(trial, "10 20").await?;
-    let value = parsed(trial, &places)?;
+    let value = parsed(&places)?;
     if results(&value) == PLACES {
         return Ok(());
     }
-    trial.fail(format!("all {PLACES} results of Places"))
+    fail(format!("all {PLACES} results of Places"))
 }
 
 async fn two_line_feeds(trial: &mut Trial) -> Done {
@@ -226,17 +226,17 @@ async fn two_line_feeds(trial: &mut Trial) -> Done {
         return Ok(());
     }
     let came = places.line_feeds;
-    trial.fail(format!("two line feeds behind the JSON, not {came}"))
+    fail(format!("two line feeds behind the JSON, not {came}"))
 }
 
 async fn bound(trial: &mut Trial) -> Done {
     for bound in [2, 0, 5] {
         let places = near(trial, &format!("10 {bound}")).await?;
-        let value = parsed(trial, &places)?;
+        let value = parsed(&places)?;
         let first: Vec<_> = value["results"].as_array().into_iter().flatten().collect();
         let is_in_order = (first.iter().enumerate()).all(|(at, result)| result["zeta"] == at);
         if first.len() != bound || !is_in_order {
-            return trial.fail(format!("the first {bound} of {PLACES} results"));
+            return fail(format!("the first {bound} of {PLACES} results"));
         }
     }
     Ok(())
@@ -249,7 +249,7 @@ async fn bytes_kept(trial: &mut Trial) -> Done {
     let places = near(trial, "10 20").await?;
     let all: Vec<_> = (0..PLACES).map(place).collect();
     if !has(&places, &all.join(",\n")) {
-        return trial.fail(format!(
+        return fail(format!(
             "the text of Places: {}",
             escape(body_for_clients().as_bytes())
         ));
@@ -257,19 +257,19 @@ async fn bytes_kept(trial: &mut Trial) -> Done {
     let places = near(trial, "10 2").await?;
     if !has(&places, &all[..2].join(",\n")) || has(&places, &all[2]) {
         let wanted = escape(all[..2].join(",\n").as_bytes());
-        return trial.fail(format!("{wanted} and no more results"));
+        return fail(format!("{wanted} and no more results"));
     }
     Ok(())
 }
 
 async fn blank_lines(trial: &mut Trial) -> Done {
     let places = near(trial, "10 20").await?;
-    let value = parsed(trial, &places)?;
+    let value = parsed(&places)?;
     let is_blank = memchr::memmem::find(&places.body, b"\n\n").is_some();
     if results(&value) == PLACES && !is_blank {
         return Ok(());
     }
-    trial.fail("the results of Places without a blank line")
+    fail("the results of Places without a blank line")
 }
 
 /// What Places was asked for by a WHATSAT: the values of a parameter.
@@ -281,7 +281,7 @@ async fn asked(trial: &mut Trial, location: &str, asks: &str, name: &str) -> Res
     trial.whatsat(&server, &id, asks).await?;
     let asked = trial.bench.places.take_asked();
     let Some(target) = asked.first() else {
-        return trial.fail("a request to Places");
+        return fail("a request to Places");
     };
     let query = target.split_once('?').map_or("", |(_, query)| query);
     let values = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -309,7 +309,7 @@ async fn metres(trial: &mut Trial) -> Done {
             .parse::<f64>()
             .is_ok_and(|radius| (radius - wanted).abs() < 0.001);
         if !is_right {
-            return trial.fail(format!("radius={wanted}"));
+            return fail(format!("radius={wanted}"));
         }
     }
     Ok(())
@@ -334,7 +334,7 @@ async fn location(trial: &mut Trial) -> Done {
                 .all(|(came, wanted)| (came - wanted).abs() < 1e-6);
         if !is_right {
             let [latitude, longitude] = wanted;
-            return trial.fail(format!("location={latitude},{longitude}"));
+            return fail(format!("location={latitude},{longitude}"));
         }
     }
     Ok(())
@@ -347,7 +347,7 @@ async fn written_whole(trial: &mut Trial) -> Done {
     let mut client = trial.connect(&server).await?;
     let line = format!("WHATSAT {id} 10 5");
     if client.send(format!("{line}\n").as_bytes()).await.is_err() {
-        return trial.fail("an answer");
+        return fail("an answer");
     }
     client.read(Instant::now() + SLOW / 2, |_| false).await;
     let early = client.rest().to_vec();
@@ -356,10 +356,10 @@ async fn written_whole(trial: &mut Trial) -> Done {
         .await;
     trial.remember(&server, line.as_bytes(), &early);
     if !early.is_empty() {
-        return trial.fail("nothing until Places has answered");
+        return fail("nothing until Places has answered");
     }
     trial.remember(&server, line.as_bytes(), &places.at);
-    parsed(trial, &places).map(drop)
+    parsed(&places).map(drop)
 }
 
 async fn blocks_nobody(trial: &mut Trial) -> Done {
@@ -370,7 +370,7 @@ async fn blocks_nobody(trial: &mut Trial) -> Done {
     let mut client = trial.connect(&server).await?;
     let line = format!("WHATSAT {id} 10 5\n");
     if client.send(line.as_bytes()).await.is_err() {
-        return trial.fail("an answer");
+        return fail("an answer");
     }
     trial.places_asked().await?;
     let (other, now) = (trial.id("b"), trial.now());
@@ -389,13 +389,13 @@ async fn in_trouble(trial: &mut Trial, mode: Mode) -> Done {
     let places = trial
         .whatsat_within(&server, [&id, "10 5"], GIVES_UP, false)
         .await?;
-    same_line(trial, &places, &at)?;
-    let value = parsed(trial, &places)?;
+    same_line(&places, &at)?;
+    let value = parsed(&places)?;
     let is_honest = value["status"] != "OK" && value["status"] != "ZERO_RESULTS";
     if results(&value) == 0 && is_honest {
         return Ok(());
     }
-    trial.fail("no results, and a status such as UNKNOWN_ERROR")
+    fail("no results, and a status such as UNKNOWN_ERROR")
 }
 
 async fn failing(trial: &mut Trial) -> Done {
