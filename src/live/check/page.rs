@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::card::{Card, Group, Result, Verdict, Weight};
-use super::text::parts;
+use super::text::{parts, share};
 use crate::view::{escape_html, plain_page};
 
 /// The card as a page of HTML.
@@ -36,17 +36,13 @@ fn section<'a>(body: &mut String, title: &str, results: impl Iterator<Item = &'a
     if results.is_empty() {
         return;
     }
-    let passed = results
-        .iter()
-        .filter(|result| result.verdict == Verdict::Passed);
     let title = escape_html(title);
     let _ = writeln!(
         body,
-        "<section><h2>{title}: {} of {}</h2>\n\
+        "<section><h2>{title}: {}</h2>\n\
          <div class=\"scroll wide\" role=\"region\" tabindex=\"0\" aria-label=\"{title}\"><table>\n\
          <thead><tr><th scope=\"col\">rule</th><th scope=\"col\">verdict</th><th scope=\"col\">what it says</th></tr></thead>\n<tbody>",
-        passed.count(),
-        results.len(),
+        share(&results),
     );
     for result in results {
         row(body, result);

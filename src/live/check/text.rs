@@ -1,5 +1,6 @@
 //! A card as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::card::{Card, Failure, Group, Result, Verdict, Weight};
@@ -46,11 +47,8 @@ fn section<'a>(
     if results.is_empty() {
         return;
     }
-    let passed = results
-        .iter()
-        .filter(|result| result.verdict == Verdict::Passed);
-    let (passed, of) = (passed.count(), results.len());
-    let _ = writeln!(text, "\n{title}: {passed} of {of}");
+    let _ = writeln!(text, "\n{title}: {}", share(&results));
+    let mut unseen: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for result in results {
         let rule = &result.rule;
         match &result.verdict {
@@ -58,13 +56,7 @@ fn section<'a>(
                 let _ = writeln!(text, "passed  {}: {}", rule.id, rule.rule);
             }
             Verdict::Passed => {}
-            Verdict::NotEvaluated { reason } => {
-                let _ = writeln!(
-                    text,
-                    "not evaluated  {}: {}\n  why:    {reason}",
-                    rule.id, rule.rule
-                );
-            }
+            Verdict::NotEvaluated { reason } => unseen.entry(reason).or_default().push(rule.id),
             Verdict::Failed(failure) => {
                 let _ = writeln!(text, "FAILED  {}: {}", rule.id, rule.rule);
                 for (what, shown) in parts(failure) {
@@ -73,6 +65,28 @@ fn section<'a>(
                 let _ = writeln!(text, "  hint:   {}", rule.hint);
             }
         }
+    }
+    for (reason, ids) in unseen {
+        let _ = writeln!(
+            text,
+            "not evaluated  {}\n  why:    {reason}",
+            ids.join(", ")
+        );
+    }
+}
+
+/// How many of the rules that could be judged were followed: `3 of 4, 8 not evaluated`.
+pub(super) fn share(results: &[&Result]) -> String {
+    let count = |wanted: fn(&Verdict) -> bool| {
+        let results = results.iter();
+        results.filter(|result| wanted(&result.verdict)).count()
+    };
+    let passed = count(|verdict| matches!(verdict, Verdict::Passed));
+    let unseen = count(|verdict| matches!(verdict, Verdict::NotEvaluated { .. }));
+    let share = format!("{passed} of {}", results.len() - unseen);
+    match unseen {
+        0 => share,
+        unseen => format!("{share}, {unseen} not evaluated"),
     }
 }
 

@@ -205,7 +205,10 @@ async fn a_failure_shows_what_was_said_and_what_was_wanted() {
     let shown = "FAILED  unknown-word: A line that is no command is answered `? ` and a copy of it\n  \
                  sent:   HELLO there (to Ann)\n  came:   ? what\n  wanted: ? HELLO there\n  hint:   no answer";
     assert!(text.contains(shown), "{text}");
-    assert!(text.contains("not evaluated  whatsat-json: "), "{text}");
+    assert!(
+        text.contains("not evaluated  whatsat-json, whatsat-two-line-feeds, "),
+        "{text}"
+    );
     assert!(
         text.contains("\nFAILED: ") && text.contains(" not evaluated\n"),
         "{text}"
