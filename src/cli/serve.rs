@@ -19,8 +19,9 @@ use super::reload::Reload;
 use super::signals::Reloads;
 use super::stopping::{EndHandles, Stopping};
 use super::{Exit, Failure, credentials, files, print, stderr, stored};
-use crate::admin::{Admin, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
+use crate::admin::{Admin, Keeping, KeptEvents, Metrics, PATHS, Timed, Token, TokenSlot, Watched};
 use crate::herd::{Herd, Name, Server, ServerId};
+use crate::journal::Journal;
 use crate::log::{LogJournal, Logs, Queue};
 use crate::net::secure::{Certificates, Credentials, Keyring, Secured, Servers};
 use crate::net::tokio::TokioNet;
@@ -65,6 +66,9 @@ pub(super) struct Args {
     /// report on standard output when all links are synchronised: for `herd up`
     #[arg(long, hide = true, value_name = "PID")]
     supervised: Option<u32>,
+    /// Keep this number of events for a harness, at `/journal` of the admin listener
+    #[arg(long, hide = true, value_name = "N")]
+    journal: Option<usize>,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -164,12 +168,12 @@ impl Plan<'_> {
         self.greet(server, &listeners, admin_listener.as_ref());
         let [seed, places_seed] = [seed()?, seed()?];
         let config = self.config(seed);
-        let neighbours = config.node.neighbours.iter();
-        let neighbours: Vec<Name> = neighbours.map(|known| Arc::clone(&known.name)).collect();
+        let neighbours = neighbours(&config);
         let journal = LogJournal::new(TokioNet, server.name.clone(), neighbours.len(), logs.file());
         let (whole, quota) = (journal.whole(), journal.quota());
         let metrics = Arc::new(Metrics::new(TokioNet.now(), neighbours));
         let journal = Watched::new(TokioNet, Arc::clone(&metrics), journal);
+        let (kept, journal) = keeping(self.args.journal, &server.name, journal);
         let asking = Asking::new(places_seed);
         let places = Arc::new(Replaceable::new(asking.places(settings, self.key.clone())?));
         let timed = Timed::new(Arc::clone(&metrics), places.clone());
@@ -196,6 +200,7 @@ impl Plan<'_> {
             certificates: self.certificates.subscribe(),
             grace_ends: Instant::now() + settings.timing.ready_grace,
             token: TokenSlot::new(self.token),
+            kept,
         });
         let reminding = remind(&server.name, self.certificates.subscribe());
         let reload = Reload {
@@ -211,10 +216,9 @@ impl Plan<'_> {
             admin: &admin,
             certificates: self.certificates,
         };
-        let supervised = self.args.supervised.is_some();
         let living = or(
             or(
-                tell_when_whole(&server.name, whole, supervised),
+                tell_when_whole(&server.name, whole, self.args.supervised.is_some()),
                 tell_when_ready(&server.name, &self.manager, &admin),
             ),
             or(
@@ -227,7 +231,7 @@ impl Plan<'_> {
             tell_of_look_ups(&server.name, &asking.counts),
         );
         let serving = async { ended(serving.await, &server.name, &asking) };
-        or(serving, or(watched, living)).await
+        or(fetched(serving, &admin), or(watched, living)).await
     }
 
     fn begin_to_log(&self, me: &Server) -> Result<Arc<Logs>, Failure> {
@@ -298,6 +302,30 @@ impl Plan<'_> {
             Some(_) => tracing::info!(server = name, "asks Places at {url}"),
         }
     }
+}
+
+/// The names of a server's neighbours.
+fn neighbours(config: &Config) -> Vec<Name> {
+    let neighbours = config.node.neighbours.iter();
+    neighbours.map(|known| Arc::clone(&known.name)).collect()
+}
+
+/// Serves, and then waits until a harness has the last events.
+async fn fetched<T>(serving: impl Future<Output = T>, admin: &Admin) -> T {
+    let done = serving.await;
+    admin.until_fetched().await;
+    done
+}
+
+/// Keeps this number of events, if it is to keep any.
+fn keeping<J: Journal>(
+    most: Option<usize>,
+    server: &Name,
+    next: J,
+) -> (Option<Arc<KeptEvents>>, Keeping<TokioNet, J>) {
+    let kept = most.map(|most| Arc::new(KeptEvents::new(most)));
+    let keeping = Keeping::new(TokioNet, server.clone(), kept.clone(), next);
+    (kept, keeping)
 }
 
 /// The queues of all logs, each with its name in metrics.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::answer::{Answer, client_of};
 use super::metrics::LinkCounts;
 use super::state::Admin;
-use super::{DiskReport, LinkReport, Status, forget, text};
+use super::{DiskReport, JOURNAL, LinkReport, Status, forget, text};
 use crate::herd::Name;
 use crate::net::{Connection, Listener, Net};
 use crate::protocol::escape;
@@ -74,6 +74,7 @@ impl Admin {
             },
             "/status" => Answer::json(StatusCode::OK, &self.status()),
             "/records" => self.record(client_of(request)),
+            JOURNAL => self.journal(request.uri().query()),
             _ => {
                 let there = format!("there is {}\n", PATHS.join(", "));
                 Answer::plain(StatusCode::NOT_FOUND, there)
@@ -121,6 +122,23 @@ impl Admin {
             records: self.server.clients() as u64,
             disk: self.server.disk().map(DiskReport::from),
             links: links.iter().map(report).collect(),
+        }
+    }
+
+    /// The events after those that were fetched before.
+    fn journal(&self, query: Option<&str>) -> Answer {
+        let Some(kept) = &self.kept else {
+            let help = "events are kept only for a harness (`herd run --world live`)\n";
+            return Answer::plain(StatusCode::NOT_FOUND, help);
+        };
+        let after = query.and_then(|query| query.strip_prefix("after=")?.parse().ok());
+        match after {
+            Some(after) => Answer {
+                status: StatusCode::OK,
+                kind: "application/jsonl",
+                body: kept.lines_after(after),
+            },
+            None => Answer::plain(StatusCode::BAD_REQUEST, "ask for `/journal?after=N`\n"),
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::disk::not_ready;
-use super::{Metrics, TokenSlot, ready};
+use super::{KeptEvents, Metrics, TokenSlot, ready};
 use crate::herd::Name;
 use crate::log::{Queue, Quota};
 use crate::net::secure::Certificates;
@@ -37,9 +37,18 @@ pub struct Admin {
     pub grace_ends: Instant,
     /// The token that a request must show to change anything.
     pub token: TokenSlot,
+    /// Its last events, if they are kept for a harness that runs it.
+    pub kept: Option<Arc<KeptEvents>>,
 }
 
 impl Admin {
+    /// Waits until a harness has the last events, if they are kept for one.
+    pub async fn until_fetched(&self) {
+        if let Some(kept) = &self.kept {
+            kept.until_fetched().await;
+        }
+    }
+
     /// Whether the server is ready now; an error gives the reasons, one per line.
     pub fn readiness(&self) -> Result<(), Vec<String>> {
         if self.metrics.has_namesake() && !self.server.is_stopping() {
