@@ -37,6 +37,12 @@ pub fn judgements(trace: &Trace) -> Vec<String> {
         let needless = names(&mut trace.header.needless.iter().copied());
         lines.push(format!("off     `without` is needless: {needless} passed"));
     }
+    if !trace.header.not_evaluated.is_empty() {
+        let all = trace.header.not_evaluated.join("; ");
+        lines.push(format!(
+            "unseen  not evaluated, since it can't be seen from outside: {all}"
+        ));
+    }
     for sometimes in &trace.header.sometimes {
         let seen = if sometimes.seen { "seen" } else { "unseen" };
         lines.push(format!("{seen:<8}sometimes: {}", sometimes.about));

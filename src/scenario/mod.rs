@@ -50,7 +50,8 @@ pub use expects::{
     UpdateExpectation, UpdateRef, Window,
 };
 pub(crate) use expects::{
-    LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
+    LineId, MOST_LISTED, Observed, Outcome, SURVEYOR, Told, compare, failed, first_and_more, nanos,
+    sent_updates,
 };
 pub use faults::{End, Fault, FaultKind, Shape, Value, Values};
 pub use operation::{

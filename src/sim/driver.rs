@@ -26,7 +26,7 @@ use super::react::reacts;
 use super::recorder::{MOST_EVENTS, Recorder, State};
 use super::server::Builds;
 use super::timeline::{Due, Todo, timeline};
-use super::worlds::{Program, Running, Setup, World, WorldKind};
+use super::worlds::{Engine, Program, Running, Setup, World};
 use super::{Chooser, SimError};
 use crate::journal::{Actor, Event, EventKind};
 use crate::net::Net as _;
@@ -80,11 +80,12 @@ enum RunEnd {
 }
 
 /// Executes a scenario once, with Places answering by its tables and by `mocks`. With a `chooser`
-/// the run is by hand; the result is `None` if the chooser gives it up.
+/// the run is by hand; the result is `None` if the chooser gives it up. Without `builds` servers are processes of the
+/// world's, so it is given no programs for their machines.
 pub(super) fn execute(
     scenario: &Scenario,
     mocks: Option<Vec<wiremock::Mock>>,
-    (world, builds): (WorldKind, &Builds),
+    (engine, builds): (Engine, Option<&Builds>),
     chooser: Option<&mut dyn Chooser>,
     progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, SimError> {
@@ -95,20 +96,18 @@ pub(super) fn execute(
     let (give, jobs) = mpsc::unbounded_channel();
     let machines = Machines::new(&scenario.herd, is_asked);
     let names = machines.hosts().map(str::to_owned).collect();
-    let (sockets, make) = world.sockets(&machines);
+    let (sockets, make) = engine(&machines);
     let faults = Faults::new(names, scenario.epoch_ns, progress, sockets);
     faults.draw_from(scenario.seed.first(), scenario.shuffle);
     let (causes, counters) = (Causes::default(), Counters::default());
     let (processes, disks) = (Processes::new(scenario), Disks::new(scenario));
-    let servers = scenario.herd.ids().map(|id| {
-        let net = faults.net(id.index());
-        let causes = is_asked.then_some(&causes);
-        let shared = (&recorder, causes, &counters);
-        let told = (&processes, &disks);
-        let server = ServerProgram::new(scenario, id, (net, builds), shared, told);
-        Box::new(move || Box::pin(server.clone().run()) as Running) as Program
-    });
-    let mut programs: Vec<Program> = servers.collect();
+    let causes_of = is_asked.then_some(&causes);
+    let shared = (&recorder, causes_of, &counters);
+    let told = (&processes, &disks);
+    let builds = builds.into_iter();
+    let mut programs: Vec<Program> = builds
+        .flat_map(|builds| servers(scenario, (&faults, builds), shared, told))
+        .collect();
     let net = faults.net(machines.clients());
     let clients = client::run(net, jobs, board.clone(), recorder.clone());
     programs.push(once(clients));
@@ -122,6 +121,7 @@ pub(super) fn execute(
         programs,
         faults: faults.clone(),
         progress: Arc::clone(progress),
+        recorder: recorder.clone(),
     })?;
     let mut driver = Driver {
         scenario,
@@ -149,6 +149,7 @@ pub(super) fn execute(
     if ended == RunEnd::GivenUp {
         return Ok(None);
     }
+    driver.world.end(&driver.recorder)?;
     let lasted = driver.world.now();
     driver.recorder.set_now(lasted);
     driver.breaker.finish();
@@ -169,6 +170,21 @@ pub(super) fn execute(
         places: google.map(Google::seen),
         disk_operations: disks.operations(),
     }))
+}
+
+/// The programs of all servers.
+fn servers(
+    scenario: &Scenario,
+    (faults, builds): (&Faults, &Builds),
+    shared: (&Recorder, Option<&Causes>, &Counters),
+    told: (&Processes, &Disks),
+) -> Vec<Program> {
+    let servers = scenario.herd.ids().map(|id| {
+        let net = faults.net(id.index());
+        let server = ServerProgram::new(scenario, id, (net, builds), shared, told);
+        Box::new(move || Box::pin(server.clone().run()) as Running) as Program
+    });
+    servers.collect()
 }
 
 /// A program that is started once only: its machine is never killed.
@@ -329,9 +345,13 @@ impl Driver<'_> {
                         // Its process is gone, and writes nothing any more.
                         self.breaker.lose_unsynced(party, now);
                     }
-                    Condition::Stopped => self.processes.stop(party, false),
+                    Condition::Stopped => {
+                        self.processes.stop(party, false);
+                        self.world.stop(self.machines.of(party));
+                    }
                     Condition::Left => self.processes.stop(party, true),
-                    Condition::Frozen | Condition::Refusing => {}
+                    Condition::Frozen => self.world.freeze(self.machines.of(party), true),
+                    Condition::Refusing => self.world.refuse(self.machines.of(party), true),
                 }
             }
             Operation::Clear(condition, party) => self.clear(condition, party),
@@ -340,7 +360,12 @@ impl Driver<'_> {
                 self.world.cut(fault, &wires);
             }
             Operation::Heal(ways) => self.heal(&ways),
-            Operation::Sever(pairs) => self.breaker.sever(&pairs, origin),
+            Operation::Sever(pairs) => {
+                self.breaker.sever(&pairs, origin);
+                for (a, b) in self.machines.existing(&pairs) {
+                    self.world.sever(self.machines.of(a), self.machines.of(b));
+                }
+            }
             Operation::Unlink(link) => {
                 let [a, b] = self
                     .machines
@@ -374,8 +399,12 @@ impl Driver<'_> {
         self.breaker.clear(condition, party);
         match condition {
             Condition::Dead | Condition::Unpowered => self.world.start(self.machines.of(party)),
-            Condition::Stopped | Condition::Left => self.processes.start(party),
-            Condition::Frozen | Condition::Refusing => {}
+            Condition::Stopped | Condition::Left => {
+                self.processes.start(party);
+                self.world.go_on_again(self.machines.of(party));
+            }
+            Condition::Frozen => self.world.freeze(self.machines.of(party), false),
+            Condition::Refusing => self.world.refuse(self.machines.of(party), false),
         }
     }
 
@@ -411,6 +440,9 @@ impl Driver<'_> {
     }
 
     fn is_whole(&self, state: &State) -> bool {
+        if !self.world.shows_servers() {
+            return true;
+        }
         let herd = &self.scenario.herd;
         herd.links().iter().enumerate().all(|(at, link)| {
             let (a, b) = (&herd.server(link.a).name, &herd.server(link.b).name);

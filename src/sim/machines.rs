@@ -10,7 +10,7 @@ use crate::units::LatencyRange;
 
 /// The index of a machine: the servers in the herd's order, then the clients' machine, then that of
 /// Places.
-pub(super) type Machine = usize;
+pub(crate) type Machine = usize;
 
 /// The name of the host of all clients. It has spaces, so no server can have it.
 pub(super) const CLIENTS_HOST: &str = "the clients";
@@ -21,19 +21,19 @@ pub(super) const PLACES_HOST: &str = "_places";
 /// The machines of a scenario: one for each server, one for all clients, and perhaps one for
 /// Places.
 #[derive(Clone)]
-pub(super) struct Machines {
+pub(crate) struct Machines {
     herd: Arc<Herd>,
     /// Whether there is a machine for Places.
     has_places: bool,
 }
 
 impl Machines {
-    pub(super) fn new(herd: &Arc<Herd>, has_places: bool) -> Self {
+    pub(crate) fn new(herd: &Arc<Herd>, has_places: bool) -> Self {
         let herd = Arc::clone(herd);
         Self { herd, has_places }
     }
 
-    pub(super) fn of(&self, party: Party) -> Machine {
+    pub(crate) fn of(&self, party: Party) -> Machine {
         match party {
             Party::Server(id) => id.index(),
             Party::Clients => self.herd.servers().len(),
@@ -42,7 +42,7 @@ impl Machines {
     }
 
     /// The clients' machine.
-    pub(super) fn clients(&self) -> Machine {
+    pub(crate) fn clients(&self) -> Machine {
         self.of(Party::Clients)
     }
 
@@ -70,7 +70,7 @@ impl Machines {
         }
     }
 
-    pub(super) fn party(&self, machine: Machine) -> Party {
+    pub(crate) fn party(&self, machine: Machine) -> Party {
         let servers = self.herd.servers().len();
         match self.herd.ids().nth(machine) {
             Some(id) => Party::Server(id),
@@ -89,7 +89,7 @@ impl Machines {
     }
 
     /// The machine whose host has this name.
-    pub(super) fn called_so(&self, name: &str) -> Option<Machine> {
+    pub(crate) fn called_so(&self, name: &str) -> Option<Machine> {
         if let Some(id) = self.herd.id(name) {
             return Some(id.index());
         }
@@ -123,7 +123,7 @@ impl Machines {
     }
 
     /// The pairs of machines whose messages take a route, each pair once.
-    pub(super) fn pairs(&self, route: Route) -> Vec<(Machine, Machine)> {
+    pub(crate) fn pairs(&self, route: Route) -> Vec<(Machine, Machine)> {
         let servers = || 0..self.herd.servers().len();
         match route {
             Route::Link(at) => {

@@ -17,6 +17,7 @@ mod judge;
 mod limit;
 mod machines;
 mod net;
+pub(crate) mod outside;
 mod process;
 mod random;
 mod react;
@@ -197,7 +198,7 @@ impl Unjudged {
         } = self;
         let mut sent = Some(sent_updates(scenario, &execution.outcomes));
         let mut trace = Trace {
-            header: header(scenario, world),
+            header: header(scenario, world.name()),
             herd: scenario.herd.clone(),
             events: std::mem::take(&mut execution.events),
             updates: Vec::new(),
@@ -252,7 +253,8 @@ fn here(
     builds.check(scenario)?;
     let mut listed = (scenario.deliver.as_ref()).map(|order| Listed::new(order, &scenario.herd));
     let chooser = listed.as_mut().map(|listed| listed as &mut dyn Chooser);
-    let execution = driver::execute(scenario, mocks, (world, builds), chooser, progress)?;
+    let engine = (world.engine(), Some(builds));
+    let execution = driver::execute(scenario, mocks, engine, chooser, progress)?;
     let given_up = || SimError::Failed("the run was given up".to_owned());
     let mode = match listed {
         None => Mode::ByTime,
@@ -288,7 +290,7 @@ impl Mode {
 }
 
 /// The trace's first line, which describes the input of the run.
-fn header(scenario: &Scenario, world: WorldKind) -> Header {
+fn header(scenario: &Scenario, world: &str) -> Header {
     let name = |id: ServerId| scenario.herd.server(id).name.to_string();
     let links = scenario.herd.links().iter().zip(&scenario.link_latency);
     Header {
@@ -299,7 +301,7 @@ fn header(scenario: &Scenario, world: WorldKind) -> Header {
         seed: scenario.seed.clone(),
         swarm: scenario.swarm,
         shuffle: scenario.shuffle,
-        world: world.name().to_owned(),
+        world: world.to_owned(),
         tick: u64::try_from(scenario.tick.as_nanos()).unwrap_or(u64::MAX),
         epoch: scenario.epoch_ns.to_string(),
         herd: scenario.herd.name().to_string(),
@@ -318,6 +320,7 @@ fn header(scenario: &Scenario, world: WorldKind) -> Header {
         workloads: workloads(scenario),
         without: scenario.without.clone(),
         needless: Vec::new(),
+        not_evaluated: Vec::new(),
         sometimes: Vec::new(),
     }
 }

@@ -17,7 +17,7 @@ pub(super) const MOST_EVENTS: usize = 2_000_000;
 
 /// Collects the events of all participants, in the order in which they happened.
 #[derive(Clone)]
-pub(super) struct Recorder(Arc<Mutex<Inner>>);
+pub(crate) struct Recorder(Arc<Mutex<Inner>>);
 
 impl Default for Recorder {
     fn default() -> Self {
@@ -133,11 +133,27 @@ impl Recorder {
     }
 
     /// The journal of one participant.
-    pub(super) fn journal(&self, who: Actor) -> Arc<dyn Journal> {
+    pub(crate) fn journal(&self, who: Actor) -> Arc<dyn Journal> {
         Arc::new(Participant {
             who,
             recorder: self.clone(),
         })
+    }
+
+    /// Learns of the herd's state by an event that is recorded elsewhere.
+    pub(crate) fn observe(&self, who: &Actor, what: &EventKind<'_>) {
+        let mut inner = self.inner();
+        let at = elapsed().unwrap_or(inner.now);
+        inner.state.learn(at, who, what);
+    }
+
+    /// Connections of which only the dialling end is known, by the address of that.
+    pub(crate) fn dialled(&self) -> BTreeMap<SocketAddr, ConnId> {
+        let inner = self.inner();
+        let open = inner.half_known.iter();
+        let open = open.filter(|(_, (_, end))| *end == End::Dialler);
+        open.map(|((dialler, _), (conn, _))| (*dialler, *conn))
+            .collect()
     }
 
     /// Sets the time of the harness's own events.
@@ -268,7 +284,7 @@ mod tests {
     fn who_records_without_end_at_one_moment_ends_the_run_and_is_named() {
         let recorder = Recorder::of_at_most(10_000);
         let journal = recorder.journal(Actor::Server("Riley".into()));
-        crate::sim::time::follow(turmoil::sim_elapsed);
+        crate::sim::time::follow(turmoil::sim_elapsed, 1);
         let mut sim = turmoil::Builder::new().rng_seed(1).build();
         sim.client("Riley", async move {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -192,7 +192,7 @@ impl Simulator {
             let execution = driver::execute(
                 &scenario,
                 None,
-                (world, &builds),
+                (world.engine(), Some(&builds)),
                 Some(&mut chooser),
                 progress,
             )?;

@@ -11,7 +11,7 @@ use super::machines::Machine;
 use crate::herd::Address;
 
 /// Sockets of the machines of a world.
-pub(super) trait Sockets: Send + Sync {
+pub(crate) trait Sockets: Send + Sync {
     /// Listens on a port of a machine.
     fn listen(&self, on: Machine, port: u16) -> Opening<'_, Box<dyn RawListener>>;
 
@@ -23,10 +23,10 @@ pub(super) trait Sockets: Send + Sync {
 }
 
 /// A socket that is being opened.
-pub(super) type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+pub(crate) type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
 /// A listening socket.
-pub(super) trait RawListener: Send + Sync {
+pub(crate) trait RawListener: Send + Sync {
     /// Takes the next connection.
     fn accept(&self) -> Opening<'_, RawConnection>;
 
@@ -35,17 +35,17 @@ pub(super) trait RawListener: Send + Sync {
 }
 
 /// A connection with the addresses of both ends.
-pub(super) struct RawConnection {
-    pub(super) stream: Box<dyn RawStream>,
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+pub(crate) struct RawConnection {
+    pub(crate) stream: Box<dyn RawStream>,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
 }
 
 /// One end of a connection.
 ///
 /// Not every world has what the methods do; [`WorldKind::lacks`](super::worlds::WorldKind::lacks) refuses scenarios that
 /// need it in one that has not.
-pub(super) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {
+pub(crate) trait RawStream: AsyncRead + AsyncWrite + Send + Unpin {
     /// Resets the connection.
     fn reset(&mut self) {}
 

@@ -94,6 +94,9 @@ pub struct Header {
     /// The invariants of `without` that passed in this run all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needless: Vec<Invariant>,
+    /// What could not be evaluated, since it can't be seen from outside a server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_evaluated: Vec<String>,
     /// What need not be so in each run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sometimes: Vec<Sometimes>,

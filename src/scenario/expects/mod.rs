@@ -4,6 +4,7 @@
 //! warnings and the judge go through the list below and know no kind by name.
 
 mod observed;
+mod outside;
 mod read;
 mod update_ref;
 mod window;
@@ -15,6 +16,7 @@ use crate::trace::Judgement;
 pub(crate) use observed::{
     LineId, MOST_LISTED, Observed, Outcome, compare, failed, first_and_more, nanos, sent_updates,
 };
+pub(crate) use outside::{SURVEYOR, Told};
 pub(super) use read::{Known, RawExpect, table};
 pub use update_ref::UpdateRef;
 pub use window::{Moments, Quantifier, Window};

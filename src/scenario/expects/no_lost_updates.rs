@@ -122,17 +122,7 @@ impl Expectation for ClientSet {
 
     fn judge(&self, run: &Observed<'_>) -> Vec<Judgement> {
         vec![match self {
-            Self::Workload(name) => {
-                // A workload's clients are plain steps with its place.
-                let is_it = |step: &&Step| {
-                    matches!(&step.action, Action::Drawn(Drawn::Workload(load)) if load.name == *name)
-                };
-                let workload = run.scenario.steps.iter().find(is_it);
-                let is_theirs = |step: &Step, _: &ClientStep| {
-                    workload.is_some_and(|workload| workload.span == step.span)
-                };
-                judge(run, name, is_theirs)
-            }
+            Self::Workload(name) => judge(run, name, |step, _| is_of(run, name, step)),
             Self::Clients(names) => judge_each(run, names),
         }]
     }
@@ -143,6 +133,31 @@ impl Expectation for ClientSet {
 
     fn is_about_all(&self) -> bool {
         true
+    }
+}
+
+/// Whether a step was drawn for the workload of this name: such steps have its place.
+fn is_of(run: &Observed<'_>, name: &Name, step: &Step) -> bool {
+    let is_it = |step: &&Step| matches!(&step.action, Action::Drawn(Drawn::Workload(load)) if load.name == *name);
+    let workload = run.scenario.steps.iter().find(is_it);
+    workload.is_some_and(|workload| workload.span == step.span)
+}
+
+impl ClientSet {
+    /// What they are called, and by id the newest update of each that was answered.
+    pub(super) fn newest_answered(&self, run: &Observed<'_>) -> (String, BTreeMap<Vec<u8>, Record>) {
+        let (name, newest) = match self {
+            Self::Workload(name) => {
+                let newest = newest(run, |step, _| is_of(run, name, step));
+                (name.to_string(), newest)
+            }
+            Self::Clients(names) => {
+                let newest = newest(run, |_, client| names.contains(&client.client));
+                (names.join(", "), newest)
+            }
+        };
+        let newest = newest.into_iter().map(|(id, (record, _))| (id, record));
+        (name, newest.collect())
     }
 }
 

@@ -90,6 +90,11 @@ impl<'a> Observed<'a> {
         format!("{line}:{column}")
     }
 
+    /// The updates that the scenario sends, in order of sending.
+    pub(super) fn planned(&self) -> &[PlannedUpdate] {
+        &self.planned
+    }
+
     /// How an update propagated. Validation made sure that there is one; were there none, that must
     /// not pass unseen.
     pub(super) fn propagation(&self, update: &UpdateRef) -> Option<&'a Propagation> {

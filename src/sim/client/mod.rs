@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::net::SimNet;
 use super::recorder::Recorder;
+use super::time::takes;
 use crate::herd::{Address, Name, ServerId};
 use crate::journal::{Actor, CloseReason, EventId, EventKind, Journal};
 use crate::net::Net as _;
@@ -139,11 +140,12 @@ impl Client {
                 self.fail(&job, over);
                 continue;
             }
-            let connected = match timeout(CLIENT_PATIENCE, self.net.connect(&job.address)).await {
-                Ok(Ok(connection)) => Ok(connection),
-                Ok(Err(error)) => Err((&error).into()),
-                Err(_) => Err(CloseReason::Silent),
-            };
+            let connected =
+                match timeout(takes(CLIENT_PATIENCE), self.net.connect(&job.address)).await {
+                    Ok(Ok(connection)) => Ok(connection),
+                    Ok(Err(error)) => Err((&error).into()),
+                    Err(_) => Err(CloseReason::Silent),
+                };
             over = Some(match connected {
                 Ok(connection) => self.converse(job, &mut later, connection).await,
                 Err(why) => {

@@ -21,6 +21,7 @@ use crate::net::Connection;
 use crate::protocol::answers::Answers;
 use crate::scenario::{CLIENT_PATIENCE, Close, Outcome, Rendered};
 use crate::sim::net::SimStream;
+use crate::sim::time::takes;
 
 /// A line whose answer has not arrived.
 struct Line {
@@ -139,7 +140,7 @@ impl Talk<'_> {
             let (pieces, deadline) = self.begin(job);
             for piece in pieces {
                 if !piece.after.is_zero() {
-                    sleep(piece.after).await;
+                    sleep(takes(piece.after)).await;
                 }
                 self.send(piece.lines);
                 match timeout_at(deadline, writer.write_all(&piece.text)).await {
@@ -186,9 +187,9 @@ impl Talk<'_> {
         let pieces = pieces(&lines, used.unfinished);
         let pauses: Duration = pieces.iter().map(|piece| piece.after).sum();
         let now = Instant::now();
-        let deadline = now + pauses + used.reads_after + CLIENT_PATIENCE;
+        let deadline = now + takes(pauses + used.reads_after + CLIENT_PATIENCE);
         let mut state = self.state();
-        state.reads_from = state.reads_from.max(now + used.reads_after);
+        state.reads_from = state.reads_from.max(now + takes(used.reads_after));
         let number = state.jobs.len();
         let waiting = lines.into_iter().enumerate().map(|(index, rendered)| Line {
             job: number,
@@ -429,7 +430,7 @@ impl Talk<'_> {
                 }
             }
         };
-        let _ = timeout(CLIENT_PATIENCE, reading).await;
+        let _ = timeout(takes(CLIENT_PATIENCE), reading).await;
         if !answers.rest().is_empty() {
             let (conn, line) = (self.conn, answers.rest().into());
             self.client

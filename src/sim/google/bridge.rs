@@ -24,6 +24,7 @@ use crate::herd::{Address, Name};
 use crate::journal::{EventId, EventKind, Journal};
 use crate::net::{Connection, Listener as _, Net as _};
 use crate::sim::net::{SimNet, SimStream};
+use crate::sim::time::takes;
 
 /// The port of Places.
 pub(super) const PORT: u16 = 80;
@@ -127,7 +128,7 @@ async fn answer(
     };
     let delay = header(DELAY_HEADER).and_then(|text| text.parse().ok());
     if let Some(delay) = delay.filter(|&delay| delay > 0) {
-        tokio::time::sleep(Duration::from_millis(delay)).await;
+        tokio::time::sleep(takes(Duration::from_millis(delay))).await;
     }
     let fault = header(FAULT_HEADER).map(str::to_owned);
     let status = answer.status().as_u16();

@@ -1,6 +1,7 @@
 //! Compares what was expected with what happened.
 
 mod idle;
+pub(super) mod outside;
 mod randoms;
 mod reactions;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::time::Timestamp;
 use crate::scenario::ClockError;
-use crate::sim::time::elapsed;
+use crate::sim::time::{elapsed, takes};
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Clock {
@@ -25,11 +25,12 @@ impl Clock {
         self.reads
     }
 
-    /// Reads it. `epoch` is what a right clock shows when the run begins, in nanoseconds since the POSIX epoch.
+    /// Reads it. It goes as fast as tokio's. `epoch` is what a right clock shows when the run begins, in nanoseconds since the POSIX epoch.
     pub(super) fn read(&mut self, epoch: u128) -> Timestamp {
         self.reads += 1;
         let run = elapsed().unwrap_or_default();
-        let shown = i128::try_from(epoch).unwrap_or(i128::MAX) + nanos(run) + self.nanos_wrong(run);
+        let shown =
+            i128::try_from(epoch).unwrap_or(i128::MAX) + nanos(takes(run)) + self.nanos_wrong(run);
         Timestamp::from_nanos(u128::try_from(shown).unwrap_or(0))
     }
 

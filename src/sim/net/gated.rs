@@ -132,7 +132,7 @@ mod tests {
     use crate::sim::worlds::turmoil::TurmoilSockets;
 
     fn alone() -> Faults {
-        follow(turmoil::sim_elapsed);
+        follow(turmoil::sim_elapsed, 1);
         let names = vec!["Riley".to_owned()];
         Faults::new(names, 0, &Arc::default(), Arc::new(TurmoilSockets))
     }

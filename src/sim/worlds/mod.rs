@@ -19,6 +19,7 @@ use super::SimError;
 use super::limit::Progress;
 use super::machines::{Machine, Machines};
 use super::net::Faults;
+use super::recorder::Recorder;
 use super::sockets::Sockets;
 use crate::journal::EventId;
 use crate::scenario::{Action, ClientStep, Close, Fault, Impairment, Operation, Route, Scenario};
@@ -92,6 +93,11 @@ impl WorldKind {
         })
     }
 
+    /// What makes its sockets and the world itself.
+    pub(super) fn engine(self) -> Engine {
+        Box::new(move |machines| self.sockets(machines))
+    }
+
     /// The sockets of a world, and what makes the world when there are programs that use them.
     pub(super) fn sockets(self, machines: &Machines) -> (Arc<dyn Sockets>, MakeWorld) {
         match self {
@@ -112,8 +118,11 @@ impl WorldKind {
     }
 }
 
+/// Makes sockets, and says what makes the world that has them.
+pub(crate) type Engine = Box<dyn FnOnce(&Machines) -> (Arc<dyn Sockets>, MakeWorld)>;
+
 /// Makes a world.
-pub(super) type MakeWorld = Box<dyn FnOnce(Setup<'_>) -> Result<Box<dyn World>, SimError>>;
+pub(crate) type MakeWorld = Box<dyn FnOnce(Setup<'_>) -> Result<Box<dyn World>, SimError>>;
 
 /// No world is called so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,16 +145,16 @@ impl std::fmt::Display for WorldKind {
 }
 
 /// A direction between machines: sender and receiver.
-pub(super) type Wire = (Machine, Machine);
+pub(crate) type Wire = (Machine, Machine);
 
 /// What runs on a machine, each time that it is started. An error ends the run.
-pub(super) type Program = Box<dyn Fn() -> Running>;
+pub(crate) type Program = Box<dyn Fn() -> Running>;
 
 /// A program while it runs.
-pub(super) type Running = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// Machines and the network between them, in simulated time.
-pub(super) trait World {
+/// Machines and the network between them, in simulated time, or in real time outside the simulator.
+pub(crate) trait World {
     /// The simulated time since the beginning of the run.
     fn now(&self) -> Duration;
 
@@ -200,14 +209,42 @@ pub(super) trait World {
 
     /// Lets the segment arrive that has waited longest in this direction.
     fn release(&mut self, wire: Wire);
+
+    /// Freezes or thaws a machine. Here and in what follows a simulated world has nothing to do: machines are frozen,
+    /// closed and reset at their ends ([`Faults`]), and servers are told to stop by the harness.
+    fn freeze(&mut self, _machine: Machine, _is_frozen: bool) {}
+
+    /// Closes a machine's ports for new connections, or opens them again.
+    fn refuse(&mut self, _machine: Machine, _refuses: bool) {}
+
+    /// Tells a machine's program to stop in an orderly way.
+    fn stop(&mut self, _machine: Machine) {}
+
+    /// Starts a program again that was told to stop, once it has ended.
+    fn go_on_again(&mut self, _machine: Machine) {}
+
+    /// Resets all connections between two machines.
+    fn sever(&mut self, _a: Machine, _b: Machine) {}
+
+    /// Whether the events of servers are recorded, so that the state of their links is known.
+    fn shows_servers(&self) -> bool {
+        true
+    }
+
+    /// The run is over, and everything still runs.
+    fn end(&mut self, _recorder: &Recorder) -> Result<(), SimError> {
+        Ok(())
+    }
 }
 
 /// What a world is made of.
-pub(super) struct Setup<'a> {
-    pub(super) scenario: &'a Scenario,
-    pub(super) machines: Machines,
+pub(crate) struct Setup<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) machines: Machines,
     /// By machine.
-    pub(super) programs: Vec<Program>,
+    pub(crate) programs: Vec<Program>,
     pub(super) faults: Faults,
     pub(super) progress: Arc<Progress>,
+    /// Where a world of processes says what happens to them.
+    pub(crate) recorder: Recorder,
 }

@@ -54,8 +54,9 @@ impl Ticks {
             programs,
             faults,
             progress,
+            ..
         } = setup;
-        follow(::turmoil::sim_elapsed);
+        follow(::turmoil::sim_elapsed, 1);
         let mut sim = build(scenario);
         let mut alive = Vec::new();
         // The clients' host comes last, whatever its number: turmoil runs hosts in the order in which they were added.

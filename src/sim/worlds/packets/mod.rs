@@ -137,6 +137,7 @@ impl Segments {
             programs,
             faults,
             progress,
+            ..
         } = setup;
         let runtime = Builder::new_current_thread()
             .enable_time()
@@ -149,7 +150,7 @@ impl Segments {
             .map_err(|error| SimError::Failed(error.to_string()))?;
         let began = runtime.block_on(async { Instant::now() });
         BEGAN.set(Some(began));
-        follow(elapsed);
+        follow(elapsed, 1);
         let links = Links::new(scenario, &machines, faults.clone());
         *sockets.0.lock() = Some(Systems::new(programs.len(), links));
         let hosts = programs.into_iter().map(|program| Host {
