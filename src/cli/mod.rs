@@ -29,6 +29,8 @@ mod herds;
 mod hops;
 #[cfg(feature = "sim")]
 mod interrupt;
+#[cfg(feature = "sim")]
+mod live;
 mod living;
 mod load;
 mod man;

@@ -4,21 +4,23 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::chosen::Chosen;
-use super::run_limit::Limited;
+use super::live::{LiveArgs, Place};
+use super::run_limit::RunLimit;
 use super::scenarios::{load_all, scenario_files};
 use super::threads::Threads;
 use super::{Exit, Failure, annotations, outputs, painted, print, view};
 use crate::parallel::in_order;
 use crate::report::{self, Detail};
 use crate::scenario::Scenario;
-use crate::sim::Simulator;
+use crate::sim::{Simulator, WorldKind};
 use crate::trace::Trace;
 use crate::view::{Suite, junit};
 
 /// Run scenarios in the simulator and report what happened
 ///
 /// Prints the story of each run, the path of each update, and each expectation, passed or failed.
-/// Every run is executed twice and compared byte by byte.
+/// Every run is executed twice and compared byte by byte, but for those of real processes
+/// (--world live), which are never alike.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,6 +28,7 @@ Examples:
   herd run --quiet scenarios
   herd run --seed 7 --json scenarios/burst.toml > trace.jsonl
   herd run --quiet --junit results.xml scenarios
+  herd run --world live scenarios/juzang-goes-down.toml
 
 Exit codes:
   0  every expectation passed
@@ -65,7 +68,14 @@ pub(super) struct Args {
     #[arg(long)]
     once: bool,
     #[command(flatten)]
-    limited: Limited,
+    limit: RunLimit,
+    /// The world that scenarios run in: `packets`, whose time is exact and whose network sends again
+    /// what a cut has lost; `turmoil`, whose time goes in the scenario's ticks and whose network
+    /// loses nothing; or `live`, one process for each server on this machine, in real time
+    #[arg(long, value_name = "WORLD", default_value_t)]
+    world: Place,
+    #[command(flatten)]
+    live: LiveArgs,
     #[command(flatten)]
     threads: Threads,
     /// Let all servers make this mistake
@@ -75,7 +85,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let simulator = simulator(args)?;
     let files = scenario_files(&args.paths)?;
     for (flag, file) in [("--trace", &args.trace), ("--html", &args.html)] {
         if file.is_some() && files.len() != 1 {
@@ -95,6 +104,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let scenarios: Vec<Scenario> = (scenarios.into_iter())
         .map(|scenario| args.chosen.of(scenario))
         .collect();
+    #[cfg(unix)]
+    if args.world == Place::Live && args.live.compare {
+        let simulator = simulator(args, WorldKind::default())?;
+        return args.live.live()?.compare(&scenarios, &simulator);
+    }
     let mut broken = Vec::new();
     let mut suites = Vec::new();
     let mut tell = |index: usize, trace: Trace| {
@@ -120,19 +134,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     };
     let mut failure = None;
-    let run = |index: usize| execute(&scenarios[index], &simulator, args);
-    in_order(
-        args.threads.count().get(),
-        scenarios.len(),
-        run,
-        |index, trace| match trace.and_then(|trace| tell(index, trace)) {
+    let runner = runner(args)?;
+    let run = |index: usize| runner(&scenarios[index]);
+    // Real processes would slow each other down.
+    let threads = match args.world {
+        Place::Live => 1,
+        Place::Simulated(_) => args.threads.count().get(),
+    };
+    in_order(threads, scenarios.len(), run, |index, trace| {
+        match trace.and_then(|trace| tell(index, trace)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(error);
                 ControlFlow::Break(())
             }
-        },
-    );
+        }
+    });
     if let Some(failure) = failure {
         return Err(failure);
     }
@@ -149,13 +166,39 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
+/// Runs one scenario.
+type Runner<'a> = Box<dyn Fn(&Scenario) -> Result<Trace, Failure> + Sync + 'a>;
+
+/// What runs scenarios in the world that the command line chooses.
+fn runner(args: &Args) -> Result<Runner<'_>, Failure> {
+    match args.world {
+        Place::Simulated(world) => {
+            args.live.check_unused()?;
+            let simulator = simulator(args, world)?;
+            Ok(Box::new(move |scenario| {
+                execute(scenario, &simulator, args)
+            }))
+        }
+        #[cfg(unix)]
+        Place::Live => {
+            let live = args.live.live()?;
+            Ok(Box::new(move |scenario| live.run(scenario)))
+        }
+        #[cfg(not(unix))]
+        Place::Live => Err(Failure::Input(
+            "this system has no processes that can be frozen and killed: use another world"
+                .to_owned(),
+        )),
+    }
+}
+
 /// What runs them, with the server that the command line asks for.
 #[cfg_attr(
     not(feature = "mutants"),
     expect(clippy::unnecessary_wraps, reason = "a mutant may be unknown")
 )]
-fn simulator(args: &Args) -> Result<Simulator, Failure> {
-    let simulator = args.limited.simulator();
+fn simulator(args: &Args, world: WorldKind) -> Result<Simulator, Failure> {
+    let simulator = args.limit.simulator(world);
     #[cfg(feature = "mutants")]
     if let Some(name) = &args.mutant {
         return Ok(super::mutants::named(name)?.in_place_of_all(simulator));

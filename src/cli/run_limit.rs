@@ -6,13 +6,30 @@ use super::interrupt::Interrupt;
 use crate::sim::{Simulator, WorldKind};
 use crate::units::parse_duration;
 
-/// The flag.
+/// The limit of a run's wall time.
 #[derive(clap::Args)]
-pub(super) struct Limited {
+pub(super) struct RunLimit {
     /// The wall time that one execution of a scenario may take; a longer one fails, as when a
     /// server spins
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = limit)]
     run_limit: Duration,
+}
+
+impl RunLimit {
+    /// The simulator of this world for a command that Ctrl-C ends at once.
+    pub(super) fn simulator(&self, world: WorldKind) -> Simulator {
+        Simulator {
+            world,
+            ..self.run_limit.into()
+        }
+    }
+}
+
+/// The limit, and the world.
+#[derive(clap::Args)]
+pub(super) struct Limited {
+    #[command(flatten)]
+    limit: RunLimit,
 
     /// The world that scenarios run in: `packets`, whose time is exact and whose network sends again
     /// what a cut has lost, or `turmoil`, whose time goes in the scenario's ticks and whose network
@@ -29,10 +46,7 @@ impl Limited {
 
     /// The simulator for a command that Ctrl-C ends at once.
     pub(super) fn simulator(&self) -> Simulator {
-        Simulator {
-            world: self.world,
-            ..self.run_limit.into()
-        }
+        self.limit.simulator(self.world)
     }
 
     /// The simulator for a command that reports its results so far when Ctrl-C ends it.

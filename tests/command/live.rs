@@ -4,4 +4,5 @@ mod card;
 mod commands;
 mod peers;
 mod processes;
+mod scenarios;
 mod stubs;

@@ -80,7 +80,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("load", &["herd", "net", "protocol", "units"]),
-    ("live", &["diag", "herd", "net", "protocol", "view"]),
+    (
+        "live",
+        &[
+            "admin", "diag", "herd", "journal", "net", "places", "protocol", "scenario", "server",
+            "settings", "sim", "trace", "units", "view",
+        ],
+    ),
     (
         "trace",
         &[

@@ -1,0 +1,46 @@
+//! The time of a run on this thread: the machine's since its beginning, times its speed.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::net::Net as _;
+use crate::net::tokio::TokioNet;
+use crate::scenario::EpochNs;
+use crate::sim::outside::follow;
+
+thread_local! {
+    /// When the run on this thread began, and its speed.
+    static BEGUN: Cell<Option<(Instant, u32)>> = const { Cell::new(None) };
+}
+
+/// From now on a run goes on on this thread. Returns what the machine's clock shows.
+pub(super) fn begin(speed: u32) -> EpochNs {
+    BEGUN.set(Some((Instant::now(), speed)));
+    follow(elapsed, speed);
+    TokioNet.now().as_nanos().unsigned_abs()
+}
+
+/// No run goes on on this thread any more.
+pub(super) fn end() {
+    BEGUN.set(None);
+    follow(elapsed, 1);
+}
+
+/// How long the run has lasted, in the scenario's time.
+fn elapsed() -> Option<Duration> {
+    let (begun, speed) = BEGUN.get()?;
+    Some(begun.elapsed() * speed)
+}
+
+/// The same; nothing before it began.
+pub(super) fn now() -> Duration {
+    elapsed().unwrap_or_default()
+}
+
+/// The moment at which the run has lasted this long.
+pub(super) fn moment(at: Duration) -> Instant {
+    let (begun, speed) = BEGUN.get().unwrap_or_else(|| (Instant::now(), 1));
+    begun + at / speed
+}
