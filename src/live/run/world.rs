@@ -29,6 +29,9 @@ use crate::sim::outside::{Machine, Machines, Recorder, Setup, Wire, World};
 /// How long a server may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long after it listens a server's first events are fetched for sure.
+const FETCHED: Duration = Duration::from_millis(300);
+
 /// How often processes are looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -77,6 +80,8 @@ pub(super) struct LiveWorld {
     /// The clients that servers are asked for at the end.
     clients: Vec<Vec<u8>>,
     longest: Duration,
+    /// When what the last server that came up has done since is known.
+    known: Duration,
     /// Machines without power, whose connections are gone when they have it again.
     unpowered: Vec<Machine>,
     recorder: Option<Recorder>,
@@ -123,6 +128,7 @@ impl LiveWorld {
             speed: options.speed,
             clients: clients(scenario),
             longest: Duration::ZERO,
+            known: Duration::ZERO,
             unpowered: Vec::new(),
             recorder: None,
             journals,
@@ -261,6 +267,7 @@ impl LiveWorld {
                     let listens: std::io::Result<bool> = self.runtime.block_on(listens);
                     if listens.map_err(|error| failed(&error))? {
                         server.state = State::Running;
+                        self.known = clock::now() + FETCHED * self.speed;
                         self.network.refuse(machine, false);
                         self.tell_of_start(machine);
                     } else if Instant::now() > until {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_lite::future::or;
 use tokio::time::{Instant, sleep_until};
 
-use super::{LOOK, LiveWorld, State};
+use super::{LOOK, LiveWorld, Server, State};
 use crate::journal::EventId;
 use crate::live::relay::Bandwidth;
 use crate::live::run::clock;
@@ -123,7 +123,12 @@ impl World for LiveWorld {
     }
 
     fn settled(&self) -> Duration {
-        Duration::ZERO
+        let comes =
+            |server: &Server| matches!(server.state, State::Starting(_) | State::Stopping(_));
+        if self.servers.iter().any(comes) {
+            return clock::now() + LOOK * self.speed;
+        }
+        self.known
     }
 
     // Nobody chooses the order of real messages: such scenarios are refused.
