@@ -18,7 +18,7 @@ use crate::live::run::{self, LiveError, Options};
 #[cfg(unix)]
 use crate::scenario::Scenario;
 #[cfg(unix)]
-use crate::sim::Simulator;
+use crate::sim::{SimError, Simulator};
 use crate::sim::{UnknownWorld, WorldKind};
 #[cfg(unix)]
 use crate::trace::Trace;
@@ -137,27 +137,105 @@ impl Live {
         scenarios: &[Scenario],
         simulator: &Simulator,
     ) -> Result<Exit, Failure> {
-        let mut exit = Exit::Passed;
+        let mut tally = Tally::default();
         for scenario in scenarios {
-            let simulated = simulator.run(scenario);
-            let simulated = simulated.map_err(|error| Failure::of_run(&scenario.path(), &error))?;
-            let live = self.run(scenario)?;
-            let agreement = compare(&simulated, &live);
-            if !agreement.differences.is_empty() {
-                exit = Exit::Failed;
-            }
-            print(&painted(&agreement.text(&scenario.name)))?;
+            let told = match self.try_run(scenario) {
+                Ok(live) => {
+                    let simulated = simulator.run(scenario);
+                    let simulated =
+                        simulated.map_err(|error| Failure::of_run(&scenario.path(), &error))?;
+                    let agreement = compare(&simulated, &live);
+                    let reason = scenario.live.as_deref();
+                    tally.count(scenario, !agreement.differences.is_empty());
+                    agreement.text(&scenario.name, reason)
+                }
+                Err(LiveError::Lacks(mistakes)) if scenarios.len() > 1 => {
+                    tally.refused += 1;
+                    format!("REFUSED: {}\n", mistakes.join("\n  "))
+                }
+                Err(LiveError::Run(SimError::Interrupted)) => {
+                    return Err(failure(scenario, LiveError::Run(SimError::Interrupted)));
+                }
+                // The others can still be played.
+                Err(error) if scenarios.len() > 1 => {
+                    tally.failed.push(scenario.name.clone());
+                    format!("FAILED: {}: {error}\n", scenario.name)
+                }
+                Err(error) => return Err(failure(scenario, error)),
+            };
+            print(&painted(&told))?;
         }
-        Ok(exit)
+        if scenarios.len() > 1 {
+            print(&tally.text())?;
+        }
+        let agrees = tally.different.is_empty() && tally.failed.is_empty();
+        Ok(if agrees { Exit::Passed } else { Exit::Failed })
     }
 
     pub(super) fn run(&self, scenario: &Scenario) -> Result<Trace, Failure> {
-        run::run(scenario, &self.options).map_err(|error| match error {
-            LiveError::Lacks(mistakes) => Failure::Input(mistakes.join("\n")),
-            LiveError::Command(error) => Failure::Input(error.to_string()),
-            LiveError::Process(error) => Failure::Failed(error.to_string()),
-            LiveError::Run(error) => Failure::of_run(&scenario.path(), &error),
-            LiveError::System { .. } => Failure::Failed(error.to_string()),
-        })
+        self.try_run(scenario)
+            .map_err(|error| failure(scenario, error))
+    }
+
+    fn try_run(&self, scenario: &Scenario) -> Result<Trace, LiveError> {
+        run::run(scenario, &self.options)
+    }
+}
+
+#[cfg(unix)]
+fn failure(scenario: &Scenario, error: LiveError) -> Failure {
+    match error {
+        LiveError::Lacks(mistakes) => Failure::Input(mistakes.join("\n")),
+        LiveError::Command(error) => Failure::Input(error.to_string()),
+        LiveError::Process(error) => Failure::Failed(error.to_string()),
+        LiveError::Run(error) => Failure::of_run(&scenario.path(), &error),
+        LiveError::System { .. } => Failure::Failed(error.to_string()),
+    }
+}
+
+/// How many scenarios ended alike in both worlds.
+#[cfg(unix)]
+#[derive(Default)]
+struct Tally {
+    same: usize,
+    /// Those that end alike and give a reason why they would not.
+    needless: Vec<String>,
+    explained: usize,
+    refused: usize,
+    different: Vec<String>,
+    failed: Vec<String>,
+}
+
+#[cfg(unix)]
+impl Tally {
+    fn count(&mut self, scenario: &Scenario, differs: bool) {
+        match (differs, scenario.live.is_some()) {
+            (true, true) => self.explained += 1,
+            (true, false) => self.different.push(scenario.name.clone()),
+            (false, reason) => {
+                self.same += 1;
+                self.needless
+                    .extend(reason.then(|| scenario.name.clone()));
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let named = |what: &str, some: &[String]| match some {
+            [] => format!("0 {what}"),
+            some => format!("{} {what} ({})", some.len(), some.join(", ")),
+        };
+        let mut text = format!(
+            "\n{} same, {} explained, {} refused, {}, {}\n",
+            self.same,
+            self.explained,
+            self.refused,
+            named("different", &self.different),
+            named("failed", &self.failed)
+        );
+        if !self.needless.is_empty() {
+            text += &format!("agree, so the reason can go: {}\n", self.needless.join(", "));
+        }
+        text
     }
 }

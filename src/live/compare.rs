@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::journal::{Actor, Event, EventKind};
+use crate::journal::{Actor, Event, EventKind, Ignored};
 use crate::protocol::{escape, fields};
 use crate::scenario::SURVEYOR;
-use crate::trace::propagation::Propagation;
+use crate::trace::propagation::{Fate, Propagation};
 use crate::trace::state::State;
 use crate::trace::{Judgement, Trace};
 use crate::units::LatencyRange;
@@ -55,7 +55,7 @@ impl Agreement {
     /// Compares by how many hops and which way updates reached servers. Where two ways have the same latency, either is
     /// right, and real time decides; and so it does where an update came late, when a fault was over.
     fn ways(&mut self, simulated: &Trace, live: &Trace) {
-        let (mut count, mut ties, mut held_up) = (0, 0, 0);
+        let (mut count, mut ties, mut held_up, mut overtaken) = (0, 0, 0, 0);
         for a in &simulated.updates {
             let Some(b) = live.updates.iter().find(|b| b.name == a.name) else {
                 continue;
@@ -67,7 +67,11 @@ impl Agreement {
                     continue;
                 }
                 let [fast, slow] = [&one, &other].map(|path| latency(simulated, path));
-                if one.is_empty() || other.is_empty() {
+                if one.is_empty() && a.was_overtaken_at(server)
+                    || other.is_empty() && is_overtaken((live, b), server, fast)
+                {
+                    overtaken += 1;
+                } else if one.is_empty() || other.is_empty() {
                     let about = format!("{}: to {server}", a.name);
                     self.differences.push([about, way(&one), way(&other)]);
                 } else if fast == slow && one.len() == other.len() {
@@ -83,6 +87,7 @@ impl Agreement {
         let others = [
             (ties, "by another way of the same latency"),
             (held_up, "by another way around a fault"),
+            (overtaken, "overtaken by a newer update in one of them"),
         ];
         let others = others.iter().filter(|(some, _)| *some > 0);
         let mut compared = format!("{count} ways of updates");
@@ -92,16 +97,27 @@ impl Agreement {
         self.compared.push(compared);
     }
 
-    /// The agreement as text for a terminal.
-    pub fn text(&self, name: &str) -> String {
+    /// The agreement as text for a terminal. A scenario may give a reason why it does not end alike.
+    pub fn text(&self, name: &str, reason: Option<&str>) -> String {
         let compared = self.compared.join(", ");
         if self.differences.is_empty() {
-            return format!("SAME: {name} in the simulator and on processes: {compared}\n");
+            let mut text = format!("SAME: {name} in the simulator and on processes: {compared}\n");
+            if reason.is_some() {
+                text += "  both agree, so the reason that `live` gives may go\n";
+            }
+            return text;
         }
-        let mut text = format!(
-            "DIFFERENT: {name}, {} of {compared}\n",
-            self.differences.len()
-        );
+        let count = self.differences.len();
+        let mut text = match reason {
+            Some(_) => format!("EXPLAINED: {name}, {count} of {compared}\n"),
+            None => format!("DIFFERENT: {name}, {count} of {compared}\n"),
+        };
+        if let Some(reason) = reason {
+            text += "  ";
+            text += reason;
+            text += "\n";
+            return text;
+        }
         for [about, simulated, live] in &self.differences {
             text += "  ";
             text += about;
@@ -187,6 +203,32 @@ fn is_held_up(update: &Propagation, server: &str, latency: Duration) -> bool {
     })
 }
 
+/// Whether a server had a newer update of the same client by the time at which this one should have come. What is lost and
+/// only later replaced by a newer update is not overtaken.
+fn is_overtaken((trace, update): (&Trace, &Propagation), server: &str, latency: Duration) -> bool {
+    // Its own server had a newer one already: it told nobody of this.
+    let Some(origin) = update.arrivals.first() else {
+        return matches!(update.fate, Fate::Ignored(Ignored::Older | Ignored::Tied));
+    };
+    let at = |id| trace.event(id).map(|event| u128::from(event.at));
+    let Some(accepted) = at(origin.event) else {
+        return false;
+    };
+    let until = accepted + latency.as_nanos() + LATE;
+    let client = |update: &Propagation| update.name.split('#').next().map(str::to_owned);
+    let others = trace.updates.iter();
+    let mut others = others.filter(|other| client(other) == client(update));
+    update.was_overtaken_at(server)
+        && others.any(|other| {
+            let arrival = other.arrival(server);
+            let came = arrival.and_then(|arrival| at(arrival.event));
+            came.is_some_and(|came| came <= until) && other.name != update.name
+        })
+}
+
+/// How many nanoseconds after it should have come an update may still be overtaken.
+const LATE: u128 = 250_000_000;
+
 /// How many nanoseconds an update that comes at once is late at most: a tick for each hop.
 const PROMPT: u128 = 5_000_000;
 
@@ -247,8 +289,8 @@ mod tests {
         let (one, other) = (trace("+1+1"), trace("+2+2"));
         let same = compare(&one, &one.clone());
         assert_eq!(same.differences, Vec::<[String; 3]>::new());
-        assert!(same.text("t").starts_with("SAME: t "), "{}", same.text("t"));
-        let text = compare(&one, &other).text("t");
+        assert!(same.text("t", None).starts_with("SAME: t "), "{}", same.text("t", None));
+        let text = compare(&one, &other).text("t", None);
         for wanted in [
             "DIFFERENT: t",
             "kiwi: answer 1\n    simulated:  AT Riley kiwi +1+1\n    live:       AT Riley kiwi +2+2\n",
@@ -281,9 +323,9 @@ mod tests {
         let tied = compare(&one, &other);
         assert_eq!(tied.differences, Vec::<[String; 3]>::new());
         assert!(
-            tied.text("t").contains("by another way"),
+            tied.text("t", None).contains("by another way"),
             "{}",
-            tied.text("t")
+            tied.text("t", None)
         );
     }
 }

@@ -153,6 +153,7 @@ impl RawScenario {
             case: None,
             title,
             about: case.about.or(self.about),
+            live: case.live.or(self.live),
             herd: case.herd.or(self.herd),
             seed: case.seed.or(self.seed),
             shuffle: case.shuffle.or(self.shuffle),

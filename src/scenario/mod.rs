@@ -93,6 +93,8 @@ pub struct Scenario {
     pub title: String,
     /// What there is to see in it.
     pub about: Option<String>,
+    /// Why it does not end alike in the simulator and on real processes, if it does not.
+    pub live: Option<String>,
     /// The herd that it happens to.
     pub herd: Arc<Herd>,
     /// Where all that is random comes from.

@@ -24,6 +24,10 @@ pub(super) struct RawScenario {
     pub(super) title: Option<Located<String>>,
     /// What there is to see in it, in a sentence or two.
     pub(super) about: Option<String>,
+    /// Why it does not end alike in the simulator and on real processes, if it does not. `herd run --world live --compare`
+    /// then takes a difference as explained.
+    #[schemars(length(min = 1))]
+    pub(super) live: Option<Located<String>>,
     /// The herd: the name of a built-in one (`riley`, `hill`, `clark`, `bailey`, `goloman`), or
     /// the path of a herd file relative to this file (`"ring.toml"`, `"../herds/line"`). Or the
     /// herd itself, as in such a file: `{ name = "pair", servers = ["A", "B"], links = ["A-B"] }`.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,8 +16,9 @@ use crate::sim::outside::{Machine, Opening, RawConnection, RawListener, RawStrea
 pub(super) struct LiveSockets {
     /// Where clients really connect, by the address that the scenario has.
     relays: BTreeMap<Address, SocketAddr>,
-    /// The port of Places, which is bound before there is anything that listens.
-    places: Mutex<Option<std::net::TcpListener>>,
+    /// The port of Places, which is bound before there is anything that listens. While Places refuses connections its
+    /// relays do, and it listens anew afterwards.
+    places: std::net::TcpListener,
 }
 
 impl LiveSockets {
@@ -26,18 +26,14 @@ impl LiveSockets {
         relays: BTreeMap<Address, SocketAddr>,
         places: std::net::TcpListener,
     ) -> Self {
-        let places = Mutex::new(Some(places));
         Self { relays, places }
     }
 }
 
 impl Sockets for LiveSockets {
     fn listen(&self, _: Machine, _: u16) -> Opening<'_, Box<dyn RawListener>> {
-        let bound = self.places.lock();
-        let bound = bound.unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async move {
-            let bound = bound.ok_or(io::ErrorKind::AddrInUse)?;
-            let listener = TcpListener::from_std(bound)?;
+            let listener = TcpListener::from_std(self.places.try_clone()?)?;
             Ok(Box::new(LiveListener(listener)) as Box<dyn RawListener>)
         })
     }

@@ -97,6 +97,7 @@ impl Context<'_> {
         if self.herd.is_none() {
             self.herd = herd.and_then(|reference| self.load_herd(reference, relative_to));
         }
+        let live = self.reason(raw.live.as_ref());
         self.tick = self.read_tick(raw.tick.as_ref());
         let epoch_ns = self.epoch(raw.epoch.as_ref());
         let link_latency = self.link_latency(raw);
@@ -140,6 +141,7 @@ impl Context<'_> {
             case: None,
             title: visible(title?),
             about: raw.about.as_deref().map(visible_lines),
+            live,
             herd: self.herd.clone()?,
             seed: raw.seed.clone().unwrap_or_default(),
             swarm: false,
@@ -163,6 +165,19 @@ impl Context<'_> {
             places,
             source: Arc::clone(self.source),
         })
+    }
+
+    /// Why the scenario ends otherwise on real processes.
+    fn reason(&mut self, raw: Option<&Located<String>>) -> Option<String> {
+        let raw = raw?;
+        if raw.trim().is_empty() {
+            self.error(
+                raw.span(),
+                "`live` says why the scenario ends otherwise on real processes; leave it out if it does not",
+            );
+            return None;
+        }
+        Some(visible(raw))
     }
 
     pub(super) fn report(&mut self, problem: Problem) {

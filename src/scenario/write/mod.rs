@@ -90,6 +90,9 @@ impl Scenario {
         if let Some(about) = &self.about {
             line("about", &paragraph(about));
         }
+        if let Some(live) = &self.live {
+            line("live", &quoted(live));
+        }
         line("herd", &herd(&self.herd));
         let seed = self.seed.to_string();
         if self.seed.later().is_empty() {
