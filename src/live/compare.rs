@@ -1,10 +1,10 @@
 //! Whether a scenario ends alike in the simulator and on real processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::journal::{Actor, Event, EventKind, Ignored};
+use crate::journal::{Actor, ConnId, Event, EventKind, Ignored, PeerRole};
 use crate::protocol::{escape, fields};
 use crate::scenario::SURVEYOR;
 use crate::trace::propagation::{Fate, Propagation};
@@ -153,20 +153,57 @@ fn verdicts(trace: &Trace) -> Facts {
     facts
 }
 
-/// What each client was answered, by its own order of lines, without skews and times that depend on a clock.
+/// What each client was answered to each of its lines, without skews and times that depend on a clock. The connections of a
+/// client are open at the same time, so that their order says nothing.
 fn answers(trace: &Trace) -> Facts {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut asked: BTreeMap<ConnId, (String, VecDeque<String>)> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut facts = Facts::new();
     for event in &trace.events {
-        if let (Actor::Client(name), EventKind::LineIn { line, .. }) = (&event.who, &event.what)
-            && **name != *SURVEYOR
-        {
-            let count = counts.entry(name).or_default();
-            *count += 1;
-            facts.insert(format!("{name}: answer {count}"), without_clocks(&line.0));
+        let Actor::Client(name) = &event.who else {
+            continue;
+        };
+        match &event.what {
+            EventKind::Opened { conn, with, .. } => {
+                let with = match with {
+                    PeerRole::Server(server) => format!("{name} at {server}"),
+                    _ => name.to_string(),
+                };
+                asked.insert(*conn, (with, VecDeque::new()));
+            }
+            EventKind::LineOut { conn, line } => {
+                if let Some((_, lines)) = asked.get_mut(conn) {
+                    lines.push_back(without_times(&line.0));
+                }
+            }
+            EventKind::LineIn { conn, line, .. } if **name != *SURVEYOR => {
+                let Some((who, lines)) = asked.get_mut(conn) else {
+                    continue;
+                };
+                let line_of_it = lines.pop_front().unwrap_or_default();
+                let about = format!("{who}: answer to {line_of_it}");
+                let count = counts.entry(about.clone()).or_default();
+                *count += 1;
+                let again = if *count > 1 {
+                    format!(" #{count}")
+                } else {
+                    String::new()
+                };
+                facts.insert(format!("{about}{again}"), without_clocks(&line.0));
+            }
+            _ => {}
         }
     }
     facts
+}
+
+/// A client's line without the time in it.
+fn without_times(line: &[u8]) -> String {
+    let words: Vec<&[u8]> = fields(line).collect();
+    match words.as_slice() {
+        [b"IAMAT", id, place, _] => format!("IAMAT {} {}", escape(id), escape(place)),
+        _ => escape(line),
+    }
 }
 
 /// The words of an answer's line but for skew and time, and whether a body follows.
@@ -293,7 +330,7 @@ mod tests {
         let text = compare(&one, &other).text("t", None);
         for wanted in [
             "DIFFERENT: t",
-            "kiwi: answer 1\n    simulated:  AT Riley kiwi +1+1\n    live:       AT Riley kiwi +2+2\n",
+            "kiwi at Riley: answer to IAMAT kiwi +1+1\n    simulated:  AT Riley kiwi +1+1\n    live:       AT Riley kiwi +2+2\n",
             "Campbell holds kiwi\n    simulated:  +1+1 of Riley\n    live:       +2+2 of Riley\n",
         ] {
             assert!(text.contains(wanted), "{text}");

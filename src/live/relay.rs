@@ -333,8 +333,14 @@ async fn read(
     pieces: mpsc::Sender<Due>,
     (watched, gone): (watch::Receiver<Controls>, &AtomicBool),
 ) -> Result<(), Reset> {
+    // The dialler would only know after a round trip that it is connected, and say nothing before.
+    let mut connected = Instant::now();
+    if way == Way::There {
+        let ways = watched.borrow().ways;
+        connected += ways.iter().map(|way| way.latency).sum::<Duration>();
+    }
     // Order is kept: a shorter latency overtakes nothing. The wire is busy until then.
-    let (mut last, mut busy) = (Instant::now(), Instant::now());
+    let (mut last, mut busy) = (connected, connected);
     let mut buffer = vec![0; PIECE];
     loop {
         let Ok(room) = pieces.reserve().await else {
@@ -353,7 +359,7 @@ async fn read(
         if let (Some(bandwidth), Piece::Bytes(bytes)) = (bandwidth, &what) {
             busy = busy.max(now) + bandwidth.time_for(bytes.len() as u64);
         }
-        last = last.max(now.max(busy) + latency);
+        last = last.max(now.max(connected).max(busy) + latency);
         let is_over = !matches!(what, Piece::Bytes(_));
         room.send(Due { at: last, what });
         if is_over {

@@ -153,7 +153,7 @@ fn a_server_that_is_otherwise_outside_of_the_simulator_is_found() {
     assert_eq!(exit(&ran), 1, "{text}{}", err(&ran));
     for wanted in [
         "DIFFERENT: two",
-        "plum: answer 1",
+        "plum at Bernard: answer to IAMAT plum +2+2",
         "simulated:  AT Bernard plum +2+2",
         "live:       ? IAMAT plum +2+2",
     ] {
