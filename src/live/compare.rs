@@ -330,11 +330,46 @@ mod tests {
         let text = compare(&one, &other).text("t", None);
         for wanted in [
             "DIFFERENT: t",
-            "kiwi at Riley: answer to IAMAT kiwi +1+1\n    simulated:  AT Riley kiwi +1+1\n    live:       AT Riley kiwi +2+2\n",
             "Campbell holds kiwi\n    simulated:  +1+1 of Riley\n    live:       +2+2 of Riley\n",
         ] {
             assert!(text.contains(wanted), "{text}");
         }
+    }
+
+    #[test]
+    fn a_reason_explains_a_difference_and_is_not_needed_without_one() {
+        let (one, other) = (trace("+1+1"), trace("+2+2"));
+        let text = compare(&one, &other).text("t", Some("the weather"));
+        assert!(text.starts_with("EXPLAINED: t, "), "{text}");
+        assert!(text.ends_with("\n  the weather\n"), "{text}");
+        let text = compare(&one, &one).text("t", Some("the weather"));
+        assert!(text.starts_with("SAME: t "), "{text}");
+        assert!(text.contains("the reason that `live` gives may go"), "{text}");
+    }
+
+    #[test]
+    fn only_an_update_that_was_overtaken_may_be_missing() {
+        let text = "title = \"t\"\nherd = \"riley\"\nsteps = [\n\
+             { at = \"1s\", client = \"kiwi\", to = \"Riley\", send = \"IAMAT kiwi +1+1 {now}\" },\n\
+             { at = \"1100ms\", client = \"kiwi\", to = \"Riley\", send = \"IAMAT kiwi +2+2 {now}\" }]\n\
+             [[expect]]\nserver = \"Juzang\"\nrecords = 1\n";
+        let (scenario, _) = Scenario::parse("t.toml", text, None).unwrap();
+        let simulated = sim::run_once(&scenario).unwrap();
+        let mut live = simulated.clone();
+        let first = &mut live.updates[0];
+        first.arrivals.retain(|arrival| &*arrival.server != "Campbell");
+        let count = |live: &Trace| compare(&simulated, live).differences.len();
+        // It was lost.
+        assert_eq!(count(&live), 1);
+        live.updates[0].overtaken.push("Campbell".into());
+        assert_eq!(count(&live), 0);
+        // Its server had the newer one first.
+        let first = &mut live.updates[0];
+        first.arrivals.clear();
+        first.overtaken.clear();
+        assert_eq!(count(&live), 5);
+        live.updates[0].fate = Fate::Ignored(Ignored::Older);
+        assert_eq!(count(&live), 0);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const PIECE: usize = 16 * 1024;
 const PIECES: usize = 64;
 
 /// The number of connections that a relay has at once, at most. Others wait in the backlog.
-const MOST_CONNECTIONS: usize = 1024;
+const MOST_CONNECTIONS: usize = 4096;
 
 /// The number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -87,13 +87,13 @@ impl Controls {
     }
 }
 
-/// A connection through a relay: the addresses of both of its halves.
+/// A connection through a relay: the addresses of both of its halves, each from where to where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
-    /// Who connected to the relay, from which address.
-    pub(crate) dialler: SocketAddr,
-    /// The address from which the relay connected on.
-    pub(crate) onward: SocketAddr,
+    /// That of who connected to the relay.
+    pub(crate) dialled: (SocketAddr, SocketAddr),
+    /// That by which the relay connected on.
+    pub(crate) onward: (SocketAddr, SocketAddr),
 }
 
 /// A port of the harness whose connections lead on to another port.
@@ -214,7 +214,7 @@ async fn serve(
         match accepted {
             Some(Ok((stream, dialler))) => {
                 let (watched, pairs) = (watched.clone(), Arc::clone(&pairs));
-                connections.spawn(lead_on(stream, (dialler, to), watched, pairs));
+                connections.spawn(lead_on(stream, ((dialler, at), to), watched, pairs));
             }
             Some(Err(_)) => sleep(AGAIN).await,
             None => {}
@@ -251,7 +251,7 @@ enum Piece {
 /// Leads one connection on until it ends.
 async fn lead_on(
     mut dialler: TcpStream,
-    (from, to): (SocketAddr, SocketAddr),
+    (dialled, to): ((SocketAddr, SocketAddr), SocketAddr),
     mut watched: watch::Receiver<Controls>,
     pairs: Arc<Mutex<Vec<Pair>>>,
 ) {
@@ -277,8 +277,8 @@ async fn lead_on(
         if let Ok(onward) = target.local_addr() {
             let mut pairs = pairs.lock().unwrap_or_else(PoisonError::into_inner);
             pairs.push(Pair {
-                dialler: from,
-                onward,
+                dialled,
+                onward: (onward, to),
             });
         }
         let (back, there) = target.split();

@@ -147,13 +147,12 @@ impl Recorder {
         inner.state.learn(at, who, what);
     }
 
-    /// Connections of which only the dialling end is known, by the address of that.
-    pub(crate) fn dialled(&self) -> BTreeMap<SocketAddr, ConnId> {
+    /// Connections of which only the dialling end is known, by the address of that and the one that was dialled.
+    pub(crate) fn dialled(&self) -> BTreeMap<(SocketAddr, SocketAddr), ConnId> {
         let inner = self.inner();
         let open = inner.half_known.iter();
         let open = open.filter(|(_, (_, end))| *end == End::Dialler);
-        open.map(|((dialler, _), (conn, _))| (*dialler, *conn))
-            .collect()
+        open.map(|(key, (conn, _))| (*key, *conn)).collect()
     }
 
     /// Sets the time of the harness's own events.

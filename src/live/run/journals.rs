@@ -39,8 +39,9 @@ pub(super) struct Process {
 #[derive(Default)]
 pub(super) struct Fetched {
     pub(super) processes: Vec<Process>,
-    /// The harness's own connections, by the address from which each was dialled.
-    pub(super) dialled: BTreeMap<SocketAddr, ConnId>,
+    /// The harness's own connections, by the address from which each was dialled, and to which. A system has several
+    /// connections to different addresses from one port.
+    pub(super) dialled: BTreeMap<(SocketAddr, SocketAddr), ConnId>,
     /// The connections through relays.
     pub(super) pairs: Vec<Pair>,
 }

@@ -6,6 +6,9 @@ use crate::scenario::{
     Scenario, Step,
 };
 
+/// The fewest bytes after which a real server writes a snapshot.
+const LEAST_SNAPSHOT: u64 = 65_536;
+
 /// Fails with each step that needs another world, its place, and why.
 pub(super) fn check(scenario: &Scenario, options: &Options) -> Result<(), LiveError> {
     if let Some(command) = &options.command {
@@ -24,6 +27,16 @@ pub(super) fn check(scenario: &Scenario, options: &Options) -> Result<(), LiveEr
     };
     if !(1..=MOST_SPEED).contains(&options.speed) {
         tell(None, &format!("the speed must be 1 to {MOST_SPEED}"));
+    }
+    if let Some(disks) = scenario.disks
+        && disks.snapshot_after < LEAST_SNAPSHOT
+        && options.command.is_none()
+    {
+        let after = disks.snapshot_after;
+        tell(
+            None,
+            &format!("`herd serve` takes no `snapshot_after` below {LEAST_SNAPSHOT}, as here {after}"),
+        );
     }
     if scenario.deliver.is_some() {
         tell(

@@ -83,12 +83,15 @@ pub(super) fn merge(harness: Vec<Event>, fetched: Fetched, pace: Pace) -> Merged
     renumbered(items, &conns.ends)
 }
 
+/// A connection as a system sees it: from where it was dialled, and to where. One port has several of them.
+type Half = (SocketAddr, SocketAddr);
+
 /// The connections of all processes by one number each.
 struct Conns {
-    /// By the address of the dialler.
-    by_dialler: BTreeMap<SocketAddr, ConnId>,
-    /// The dialler's address, by the one from which a relay connected on.
-    diallers: BTreeMap<SocketAddr, SocketAddr>,
+    /// By the addresses of the dialler and of what it dialled.
+    by_dialler: BTreeMap<Half, ConnId>,
+    /// What was dialled, by that by which a relay connected on.
+    diallers: BTreeMap<Half, Half>,
     /// By process and its own number.
     names: BTreeMap<(usize, ConnId), ConnId>,
     taken: BTreeSet<(ConnId, End)>,
@@ -108,7 +111,7 @@ impl Conns {
         let pairs = fetched.pairs.iter();
         Self {
             by_dialler: fetched.dialled.clone(),
-            diallers: pairs.map(|pair| (pair.onward, pair.dialler)).collect(),
+            diallers: pairs.map(|pair| (pair.onward, pair.dialled)).collect(),
             names: BTreeMap::new(),
             taken: fetched
                 .dialled
@@ -128,8 +131,11 @@ impl Conns {
         (local, remote): (SocketAddr, SocketAddr),
     ) {
         let dialler = match end {
-            End::Dialler => local,
-            End::Acceptor => self.diallers.get(&remote).copied().unwrap_or(remote),
+            End::Dialler => (local, remote),
+            End::Acceptor => {
+                let half = (remote, local);
+                self.diallers.get(&half).copied().unwrap_or(half)
+            }
         };
         let known = self.by_dialler.get(&dialler).copied();
         // A system uses an address again.

@@ -92,6 +92,15 @@ const STAYS: &str = "servers run until a step ends them";
 /// If the scenario has what can't be done here, or if a server doesn't come up.
 pub fn run(scenario: &Scenario, options: &Options) -> Result<Trace, LiveError> {
     let mut scenario = scenario.expanded();
+    // Servers look once a second for records that have expired, at every speed.
+    let speed = match scenario.limits.keep.time_to_live {
+        Some(_) if options.command.is_none() => options.speed.min(1),
+        _ => options.speed,
+    };
+    let options = &Options {
+        speed,
+        ..options.clone()
+    };
     lacks::check(&scenario, options)?;
     plan::with_places(&mut scenario);
     plan::with_any_skew(&mut scenario);

@@ -1,5 +1,7 @@
 //! Expectations of events: what must happen, how often, or never.
 
+use std::time::Duration;
+
 use super::read::{Declaration, Reading};
 use super::window::{AFTER, BEFORE, FROM, UNTIL, WITHIN};
 use super::{Expectation, Expected, Fields, Observed, Window, failed};
@@ -75,6 +77,19 @@ impl Expectation for LogExpectation {
 }
 
 impl LogExpectation {
+    /// The same with a later end, if it is about what must come and not about what may not.
+    pub(super) fn relaxed(&self, by: Duration) -> Option<Self> {
+        if self.times.is_some_and(|times| times.least == 0) {
+            return None;
+        }
+        let mut relaxed = self.clone();
+        let Window { until, within, .. } = &mut relaxed.window;
+        for end in [until, within].into_iter().flatten() {
+            *end += by;
+        }
+        Some(relaxed)
+    }
+
     fn judgement(&self, run: &Observed<'_>) -> Judgement {
         let by = self.event.by.as_deref();
         let owner = by.map_or_else(|| "the log".to_owned(), |by| format!("the log of {by}"));

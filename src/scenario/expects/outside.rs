@@ -95,6 +95,7 @@ impl Expected {
                 }
                 Self::Update(expected)
             }
+            Self::Log(expected) => Self::Log(expected.relaxed(by)?),
             Self::Server(expected) => {
                 let mut expected = expected.clone();
                 later(&mut expected.moments, by);
@@ -111,7 +112,7 @@ impl Expected {
                 }
                 Self::Link(expected)
             }
-            Self::Log(_) | Self::NoLostUpdates(_) | Self::Invariants(_) => return None,
+            Self::NoLostUpdates(_) | Self::Invariants(_) => return None,
         };
         (relaxed != *self).then_some(relaxed)
     }

@@ -2,8 +2,14 @@ use super::*;
 
 #[test]
 fn mistakes_in_settings_have_a_place() {
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 10] = [
         ("", &["1:1 a scenario needs `steps`"]),
+        (
+            "live = \" \"\nsteps = [{ at = \"1s\", crash = \"all\" }]",
+            &[
+                "3:8 `live` says why the scenario ends otherwise on real processes; leave it out if it does not",
+            ],
+        ),
         ("steps = []", &["3:9 a scenario needs at least one step"]),
         (
             "tick = \"1.5ms\"\nsteps = [{ at = \"1s\", crash = \"all\" }]",

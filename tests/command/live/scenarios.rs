@@ -162,6 +162,41 @@ fn a_server_that_is_otherwise_outside_of_the_simulator_is_found() {
 }
 
 #[test]
+fn scenarios_of_a_folder_are_counted_by_how_they_agree() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("it is written");
+    };
+    let command = somebodys("--clients 1");
+    let of_one = TWO.lines().filter(|line| !line.contains("plum"));
+    let of_one = of_one.collect::<Vec<_>>().join("\n");
+    let of_one = of_one.replace("[[expect]]\nreaches = \"all\"", "");
+    let reason = "live = \"one client is enough\"";
+    write("a.toml", &TWO.replace("herd =", &format!("{reason}\nherd =")));
+    write("b.toml", &of_one.replace("herd =", &format!("{reason}\nherd =")));
+    write("c.toml", &TWO.replace("plum\", to", "plum\", receive_buffer = 4, to"));
+    let folder = folder.path().display().to_string();
+    let run = |file: &str| {
+        let run = ["run", "--world", "live", "--compare", "--command", &command];
+        let ran = herd(&[&run[..], &[file]].concat());
+        (exit(&ran), out(&ran) + &err(&ran))
+    };
+    let (exit, text) = run(&folder);
+    assert_eq!(exit, 0, "{text}");
+    for wanted in [
+        "EXPLAINED: a, ",
+        "  one client is enough\n",
+        "SAME: b ",
+        "REFUSED: ",
+        "1 same, 1 explained, 1 refused, 0 different, 0 failed\n",
+        "agree, so the reason can go: b\n",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+}
+
+#[test]
 fn what_processes_cannot_do_is_refused_with_its_place() {
     let ran = herd(&["run", "--world", "live", "scenarios/faults/skew.toml"]);
     assert_eq!(exit(&ran), 2);

@@ -43,10 +43,19 @@ fn fetched(lines: Vec<JournalLine>) -> Fetched {
     let journals = Journals::default();
     journals.begin("A".into());
     let mut fetched = std::mem::take(&mut *journals.inner());
-    fetched.dialled.insert(address(1), ConnId(7));
+    let dialled = (address(1), address(3));
+    fetched.dialled.insert(dialled, ConnId(7));
+    // The same port with another connection, through another relay.
+    fetched
+        .dialled
+        .insert((address(1), address(4)), ConnId(6));
     fetched.pairs.push(Pair {
-        dialler: address(1),
-        onward: address(2),
+        dialled,
+        onward: (address(2), address(9)),
+    });
+    fetched.pairs.push(Pair {
+        dialled: (address(1), address(4)),
+        onward: (address(2), address(8)),
     });
     fetched.processes[0].lines = lines;
     fetched

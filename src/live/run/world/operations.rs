@@ -77,12 +77,15 @@ impl World for LiveWorld {
     }
 
     fn kill(&mut self, machine: Machine) {
+        // What it would do between the last fetch and its end, nobody would know of.
+        self.network.isolate(machine, true);
         self.drain(machine);
         self.network.refuse(machine, true);
         if self.is_places(machine) {
             self.network.forget(machine);
         }
         self.end_process(machine);
+        self.network.isolate(machine, false);
     }
 
     fn unplug(&mut self, machine: Machine) {
