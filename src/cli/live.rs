@@ -214,8 +214,7 @@ impl Tally {
             (true, false) => self.different.push(scenario.name.clone()),
             (false, reason) => {
                 self.same += 1;
-                self.needless
-                    .extend(reason.then(|| scenario.name.clone()));
+                self.needless.extend(reason.then(|| scenario.name.clone()));
             }
         }
     }
@@ -234,7 +233,9 @@ impl Tally {
             named("failed", &self.failed)
         );
         if !self.needless.is_empty() {
-            text += &format!("agree, so the reason can go: {}\n", self.needless.join(", "));
+            text += "agree, so the reason can go: ";
+            text += &self.needless.join(", ");
+            text.push('\n');
         }
         text
     }

@@ -67,7 +67,7 @@ impl Agreement {
                     continue;
                 }
                 let [fast, slow] = [&one, &other].map(|path| latency(simulated, path));
-                if one.is_empty() && a.was_overtaken_at(server)
+                if one.is_empty() && gave_way(a, server)
                     || other.is_empty() && is_overtaken((live, b), server, fast)
                 {
                     overtaken += 1;
@@ -255,12 +255,21 @@ fn is_overtaken((trace, update): (&Trace, &Propagation), server: &str, latency: 
     let client = |update: &Propagation| update.name.split('#').next().map(str::to_owned);
     let others = trace.updates.iter();
     let mut others = others.filter(|other| client(other) == client(update));
-    update.was_overtaken_at(server)
+    gave_way(update, server)
         && others.any(|other| {
             let arrival = other.arrival(server);
             let came = arrival.and_then(|arrival| at(arrival.event));
             came.is_some_and(|came| came <= until) && other.name != update.name
         })
+}
+
+/// Whether another update came first at a server, which takes precedence over this one, so that it never accepted this.
+fn gave_way(update: &Propagation, server: &str) -> bool {
+    let is_late = matches!(update.fate, Fate::Ignored(Ignored::Older | Ignored::Tied));
+    let mut tied = update.tied.iter();
+    (is_late && update.arrivals.is_empty())
+        || update.overtaken.iter().any(|name| **name == *server)
+        || tied.any(|tied| *tied.server == *server)
 }
 
 /// How many nanoseconds after it should have come an update may still be overtaken.
@@ -326,7 +335,11 @@ mod tests {
         let (one, other) = (trace("+1+1"), trace("+2+2"));
         let same = compare(&one, &one.clone());
         assert_eq!(same.differences, Vec::<[String; 3]>::new());
-        assert!(same.text("t", None).starts_with("SAME: t "), "{}", same.text("t", None));
+        assert!(
+            same.text("t", None).starts_with("SAME: t "),
+            "{}",
+            same.text("t", None)
+        );
         let text = compare(&one, &other).text("t", None);
         for wanted in [
             "DIFFERENT: t",
@@ -344,7 +357,10 @@ mod tests {
         assert!(text.ends_with("\n  the weather\n"), "{text}");
         let text = compare(&one, &one).text("t", Some("the weather"));
         assert!(text.starts_with("SAME: t "), "{text}");
-        assert!(text.contains("the reason that `live` gives may go"), "{text}");
+        assert!(
+            text.contains("the reason that `live` gives may go"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -357,7 +373,9 @@ mod tests {
         let simulated = sim::run_once(&scenario).unwrap();
         let mut live = simulated.clone();
         let first = &mut live.updates[0];
-        first.arrivals.retain(|arrival| &*arrival.server != "Campbell");
+        first
+            .arrivals
+            .retain(|arrival| &*arrival.server != "Campbell");
         let count = |live: &Trace| compare(&simulated, live).differences.len();
         // It was lost.
         assert_eq!(count(&live), 1);

@@ -130,15 +130,6 @@ impl Propagation {
         self.arrival(server).map(|arrival| arrival.hops)
     }
 
-    /// Whether another update came first at `server`, which takes precedence over this one, so that it never accepted this.
-    pub fn was_overtaken_at(&self, server: &str) -> bool {
-        let is_late = matches!(self.fate, Fate::Ignored(Ignored::Older | Ignored::Tied));
-        let mut tied = self.tied.iter();
-        (is_late && self.arrivals.is_empty())
-            || self.overtaken.iter().any(|name| **name == *server)
-            || tied.any(|tied| *tied.server == *server)
-    }
-
     /// How long after its origin `server` first accepted the update, if it did.
     pub fn delay(&self, server: &str) -> Option<Duration> {
         let arrival = self.arrival(server)?;

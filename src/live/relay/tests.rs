@@ -86,10 +86,7 @@ async fn a_relay_knows_which_connections_belong_together() {
     dialler.write_all(b"x").await.unwrap();
     hear(&mut target, 1).await;
     let pair = Pair {
-        dialled: (
-            dialler.local_addr().unwrap(),
-            dialler.peer_addr().unwrap(),
-        ),
+        dialled: (dialler.local_addr().unwrap(), dialler.peer_addr().unwrap()),
         onward: (target.peer_addr().unwrap(), target.local_addr().unwrap()),
     };
     assert_eq!(lab.relay.pairs(), [pair]);

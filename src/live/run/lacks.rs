@@ -35,7 +35,9 @@ pub(super) fn check(scenario: &Scenario, options: &Options) -> Result<(), LiveEr
         let after = disks.snapshot_after;
         tell(
             None,
-            &format!("`herd serve` takes no `snapshot_after` below {LEAST_SNAPSHOT}, as here {after}"),
+            &format!(
+                "`herd serve` takes no `snapshot_after` below {LEAST_SNAPSHOT}, as here {after}"
+            ),
         );
     }
     if scenario.deliver.is_some() {

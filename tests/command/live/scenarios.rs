@@ -173,9 +173,18 @@ fn scenarios_of_a_folder_are_counted_by_how_they_agree() {
     let of_one = of_one.collect::<Vec<_>>().join("\n");
     let of_one = of_one.replace("[[expect]]\nreaches = \"all\"", "");
     let reason = "live = \"one client is enough\"";
-    write("a.toml", &TWO.replace("herd =", &format!("{reason}\nherd =")));
-    write("b.toml", &of_one.replace("herd =", &format!("{reason}\nherd =")));
-    write("c.toml", &TWO.replace("plum\", to", "plum\", receive_buffer = 4, to"));
+    write(
+        "a.toml",
+        &TWO.replace("herd =", &format!("{reason}\nherd =")),
+    );
+    write(
+        "b.toml",
+        &of_one.replace("herd =", &format!("{reason}\nherd =")),
+    );
+    write(
+        "c.toml",
+        &TWO.replace("plum\", to", "plum\", receive_buffer = 4, to"),
+    );
     let folder = folder.path().display().to_string();
     let run = |file: &str| {
         let run = ["run", "--world", "live", "--compare", "--command", &command];

@@ -46,9 +46,7 @@ fn fetched(lines: Vec<JournalLine>) -> Fetched {
     let dialled = (address(1), address(3));
     fetched.dialled.insert(dialled, ConnId(7));
     // The same port with another connection, through another relay.
-    fetched
-        .dialled
-        .insert((address(1), address(4)), ConnId(6));
+    fetched.dialled.insert((address(1), address(4)), ConnId(6));
     fetched.pairs.push(Pair {
         dialled,
         onward: (address(2), address(9)),
