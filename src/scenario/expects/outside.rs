@@ -169,18 +169,26 @@ fn record_of(run: &Observed<'_>, update: &UpdateRef) -> Option<Record> {
 fn update(expected: &UpdateExpectation, run: &Observed<'_>, told: &Told<'_>) -> Outside {
     let (mut judgements, mut left_out) = (Vec::new(), Vec::new());
     let name = &expected.update.text;
+    let mut reached = BTreeSet::new();
     for check in &expected.checks {
-        let (word, server, reaches) = match *check {
-            Check::Reaches(server) => ("reaches", server, true),
-            Check::Misses(server) => ("misses", server, false),
+        let seen = match *check {
+            Check::Reaches(server) => Some((server, true)),
+            Check::Misses(server) => Some((server, false)),
             ref other => {
                 left_out.push(format!("{name}: `{}`", word_of(other)));
-                continue;
+                // What has come some way, or by some time, has come.
+                arrives_at(other).map(|server| (server, true))
             }
+        };
+        let Some((server, reaches)) = seen.filter(|&seen| reached.insert(seen)) else {
+            continue;
         };
         match judge_reach(run, told, &expected.update, (server, reaches)) {
             Some(judgement) => judgements.push(judgement),
-            None => left_out.push(format!("{name}: {word} {}", run.name(server))),
+            None => {
+                let word = if reaches { "reaches" } else { "misses" };
+                left_out.push(format!("{name}: {word} {}", run.name(server)));
+            }
         }
     }
     (judgements, left_out)
@@ -208,6 +216,15 @@ fn judge_reach(
     }
     let reached = held == Some(&sent);
     Some(compare(about, &say(expected), &say(reached), Vec::new()))
+}
+
+/// The server at which an update must be there at some time, for this to be true.
+fn arrives_at(check: &Check) -> Option<ServerId> {
+    match *check {
+        Check::Hops(server, _) | Check::Path(server, _) => Some(server),
+        Check::Arrives(server) | Check::Within { server, .. } => server,
+        _ => None,
+    }
 }
 
 fn word_of(check: &Check) -> &'static str {
