@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::herd::Name;
 use crate::journal::{Actor, CloseReason, End, EventKind, PeerRole};
@@ -35,30 +35,32 @@ pub(super) struct Asked {
     pub(super) at: SocketAddr,
 }
 
-/// What a server answered to the questions, in their order, over which connection.
+/// What a server answered to a question, if it did.
 struct Answered {
+    question: Vec<u8>,
     local: SocketAddr,
-    texts: Vec<Vec<u8>>,
+    text: Option<Vec<u8>>,
     ended: CloseReason,
 }
 
+/// Radius and bound: nothing is looked for, or something where a server refuses to look for nothing.
+const LOOKS: [&str; 2] = ["0 0", "10 5"];
+
 /// Asks until all servers tell the same of all clients, and records the last round.
 pub(super) async fn survey(servers: &[Asked], clients: &[Vec<u8>], recorder: &Recorder) {
-    let questions: Vec<Vec<u8>> = (clients.iter().take(MOST))
-        .map(|id| [b"WHATSAT ", id.as_slice(), b" 0 0"].concat())
-        .collect();
-    if questions.is_empty() {
+    let clients = &clients[..clients.len().min(MOST)];
+    if clients.is_empty() {
         return;
     }
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut all = Vec::new();
         for server in servers {
-            all.push(ask(server, &questions).await);
+            all.push(ask(server, clients).await);
         }
         if agree(&all) || Instant::now() >= deadline {
             for (server, answered) in servers.iter().zip(&all) {
-                record(server, answered.as_ref(), &questions, recorder);
+                record(server, answered.as_deref(), recorder);
             }
             return;
         }
@@ -71,82 +73,105 @@ fn line(text: &[u8]) -> &[u8] {
     text.split(|&byte| byte == b'\n').next().unwrap_or_default()
 }
 
-fn agree(all: &[io::Result<Answered>]) -> bool {
-    let lines = all.iter().map(|answered| {
-        let texts = answered.as_ref().map(|answered| &answered.texts);
-        texts.map(|texts| texts.iter().map(|text| line(text)).collect::<Vec<_>>())
+fn agree(all: &[io::Result<Vec<Answered>>]) -> bool {
+    let lines = all.iter().map(|answers| {
+        let answers = answers.as_ref().map(|answers| answers.iter());
+        answers.map(|answers| {
+            let texts = answers.filter_map(|answered| answered.text.as_deref());
+            texts.map(line).collect::<Vec<_>>()
+        })
     });
     let lines: Result<Vec<_>, _> = lines.collect();
     lines.is_ok_and(|lines| lines.windows(2).all(|two| two[0] == two[1]))
 }
 
-/// Asks one server everything.
-async fn ask(server: &Asked, questions: &[Vec<u8>]) -> io::Result<Answered> {
-    let mut stream = timeout(ROUND, TcpStream::connect(server.at)).await??;
-    let mut answered = Answered {
-        local: stream.local_addr()?,
-        texts: Vec::new(),
-        ended: CloseReason::Ended,
-    };
+/// Asks one server for all clients, until it does not answer.
+async fn ask(server: &Asked, clients: &[Vec<u8>]) -> io::Result<Vec<Answered>> {
+    let deadline = Instant::now() + ROUND;
+    let mut all = Vec::new();
+    for id in clients {
+        for look in LOOKS {
+            let answered = ask_one(server, (id, look), deadline).await?;
+            let text = answered.text.as_deref();
+            let is_refused = text.is_some_and(|text| text.starts_with(b"?"));
+            if is_refused && look != LOOKS[LOOKS.len() - 1] {
+                continue;
+            }
+            let is_silent = text.is_none();
+            all.push(answered);
+            if is_silent {
+                return Ok(all);
+            }
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// Asks one server one question, over a connection of its own: many servers answer no other.
+async fn ask_one(
+    server: &Asked,
+    (id, look): (&[u8], &str),
+    deadline: Instant,
+) -> io::Result<Answered> {
+    let mut stream = timeout_at(deadline, TcpStream::connect(server.at)).await??;
+    let local = stream.local_addr()?;
+    let question = [b"WHATSAT ", id, b" ", look.as_bytes()].concat();
     let asking = async {
         let mut answers = Answers::default();
-        for question in questions {
-            stream.write_all(question).await?;
-            stream.write_all(b"\n").await?;
-            let text = loop {
-                if let Some(answer) = answers.next(question) {
-                    break answer.text;
-                }
-                let read = stream.read_buf(answers.buffer()).await?;
-                if read == 0 || answers.rest().len() > LONGEST {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
-                }
-            };
-            answered.texts.push(text);
+        stream.write_all(&question).await?;
+        stream.write_all(b"\n").await?;
+        loop {
+            if let Some(answer) = answers.next(&question) {
+                return Ok(answer.text);
+            }
+            let read = stream.read_buf(answers.buffer()).await?;
+            let rest = answers.rest();
+            if read == 0 && !rest.is_empty() {
+                // It ends its answer by nothing else.
+                return Ok(rest.to_vec());
+            }
+            if read == 0 || rest.len() > LONGEST {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
         }
-        Ok::<_, io::Error>(())
     };
-    match timeout(ROUND, asking).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => answered.ended = (&error).into(),
-        Err(_) => answered.ended = CloseReason::Silent,
-    }
-    Ok(answered)
+    let (text, ended) = match timeout_at(deadline, asking).await {
+        Ok(Ok(text)) => (Some(text), CloseReason::Ended),
+        Ok(Err(error)) => (None, (&error).into()),
+        Err(_) => (None, CloseReason::Silent),
+    };
+    Ok(Answered {
+        question,
+        local,
+        text,
+        ended,
+    })
 }
 
 /// Records what was asked and answered, as that of any client.
-fn record(
-    server: &Asked,
-    answered: Result<&Answered, &io::Error>,
-    questions: &[Vec<u8>],
-    recorder: &Recorder,
-) {
+fn record(server: &Asked, answers: Result<&[Answered], &io::Error>, recorder: &Recorder) {
     let journal = recorder.journal(Actor::Client(SURVEYOR.into()));
-    let answered = match answered {
-        Ok(answered) => answered,
+    let answers = match answers {
+        Ok(answers) => answers,
         Err(error) => {
             let (to, why) = (server.name.clone(), error.into());
             journal.record(None, EventKind::ConnectFailed { to, why });
             return;
         }
     };
-    let end = End::Dialler;
-    let conn = journal.open(end, answered.local, server.at);
-    let with = PeerRole::Server(server.name.clone());
-    journal.record(None, EventKind::Opened { conn, end, with });
-    for (index, question) in questions.iter().enumerate() {
-        let text = answered.texts.get(index);
-        // What was asked behind a question without an answer was never written.
-        if index > answered.texts.len() {
-            break;
-        }
-        let line = question.as_slice().into();
+    for answered in answers {
+        let end = End::Dialler;
+        let conn = journal.open(end, answered.local, server.at);
+        let with = PeerRole::Server(server.name.clone());
+        journal.record(None, EventKind::Opened { conn, end, with });
+        let line = answered.question.as_slice().into();
         journal.record(None, EventKind::LineOut { conn, line });
-        if let Some(text) = text {
+        if let Some(text) = &answered.text {
             let line = text.as_slice().into();
             journal.record(None, EventKind::LineIn { conn, line });
         }
+        let why = answered.ended.clone();
+        journal.record(None, EventKind::Closed { conn, why });
     }
-    let why = answered.ended.clone();
-    journal.record(None, EventKind::Closed { conn, why });
 }
