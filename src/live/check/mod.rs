@@ -1,6 +1,7 @@
 //! Conformance as a report card: each rule of the clients' protocol as one small case, judged on
 //! servers of anybody's herd by what a client can see.
 
+mod at;
 mod bench;
 mod card;
 mod client;
@@ -54,6 +55,8 @@ enum Need {
     Places,
     /// WHATSAT, by which a server says what it knows.
     Knowledge,
+    /// A WHATSAT that is answered, without which it shows nothing that others are refused.
+    Contrast,
     /// The servers' processes.
     Processes,
     /// Two servers or more.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub(super) use super::at::{At, same_update};
 use super::bench::{Bench, BenchError};
 use super::card::{Failure, Rule, Verdict};
 use super::client::{Client, Places};
@@ -41,33 +42,6 @@ pub(super) fn fail<T>(wanted: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Failed(wanted.into()))
 }
 
-/// An AT line in its parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct At {
-    /// The whole line.
-    pub(super) line: Vec<u8>,
-    pub(super) server: Vec<u8>,
-    pub(super) skew: Vec<u8>,
-    /// The client's own fields, as they are in the line.
-    pub(super) own: Vec<u8>,
-}
-
-impl At {
-    /// Parses a line with exactly one space between each two of its six fields.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let mut parts = line.splitn(4, |&byte| byte == b' ');
-        let word = parts.next()?;
-        let (server, skew, own) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_at = word == b"AT" && own.split(|&byte| byte == b' ').count() == 3;
-        (is_at && fields(line).count() == 6).then(|| Self {
-            line: line.to_vec(),
-            server: server.to_vec(),
-            skew: skew.to_vec(),
-            own: own.to_vec(),
-        })
-    }
-}
-
 /// What a server says about a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Knowledge {
@@ -93,6 +67,8 @@ pub(super) struct Trial {
     case: &'static str,
     /// Radius and bound by which the servers say what they know; `None` if they say nothing.
     asks: Option<&'static str>,
+    /// Whether servers answer only a client that has ended its direction.
+    half_closes: bool,
     /// Servers that ended by themselves, and the cases in which they did.
     pub(super) deaths: Vec<String>,
 }
@@ -108,8 +84,10 @@ impl Trial {
             last: Exchange::default(),
             case: "start",
             asks: None,
+            half_closes: false,
             deaths: Vec::new(),
         };
+        trial.find_out_when_lines_are_answered().await;
         // Not all servers look for nothing, and some look for nothing without Places.
         for asks in ["0 0", "10 5", "1 1"] {
             trial.asks = Some(asks);
@@ -128,6 +106,20 @@ impl Trial {
         Ok(trial)
     }
 
+    /// A server that reads until the end of the stream fails the cases about streams. All others
+    /// would say no more than that, so they end their direction behind a line.
+    async fn find_out_when_lines_are_answered(&mut self) {
+        for half_closes in [false, true] {
+            self.half_closes = half_closes;
+            let (server, id, now) = (self.first(), self.id("first"), self.now());
+            let line = format!("IAMAT {id} {HERE} {now}");
+            if !self.exchange(&server, line.as_bytes()).await.is_empty() {
+                return;
+            }
+        }
+        self.half_closes = false;
+    }
+
     /// Tries a case. Servers that ended in it are started again, and so are those that answer
     /// nobody after a case that failed.
     pub(super) async fn judge(&mut self, case: &Case) -> Verdict {
@@ -141,7 +133,13 @@ impl Trial {
             Test::Steps(steps) => steps(self).await,
         };
         self.bench.places.set(Mode::Good);
-        let verdict = self.verdict(done);
+        let verdict = match self.verdict(done) {
+            Verdict::Passed if self.is_vacuous(case.needs) => Verdict::NotEvaluated {
+                reason: "no WHATSAT is answered here, so that one is refused shows nothing"
+                    .to_owned(),
+            },
+            verdict => verdict,
+        };
         if verdict != Verdict::Passed {
             // The end of a process is seen a moment after that of its connections.
             sleep(PAUSE * 3).await;
@@ -185,6 +183,11 @@ impl Trial {
             _ => None,
         });
         lacked.map(str::to_owned)
+    }
+
+    /// Whether refusals show nothing, since everything is refused.
+    fn is_vacuous(&self, needs: &[Need]) -> bool {
+        needs.contains(&Need::Contrast) && self.asks.is_none()
     }
 
     fn verdict(&self, done: Done) -> Verdict {
@@ -315,10 +318,14 @@ impl Trial {
         let Ok(mut client) = Client::connect(&address, self.patience).await else {
             return Vec::new();
         };
-        match client.send(&[line, b"\n"].concat()).await {
-            Ok(()) => client.answer(line).await,
-            Err(_) => Vec::new(),
+        if client.send(&[line, b"\n"].concat()).await.is_err() {
+            return Vec::new();
         }
+        if self.half_closes {
+            // The answer that comes then, or does not, says whether it was taken.
+            let _ = client.half_close().await;
+        }
+        client.answer(line).await
     }
 
     /// The answer to a line on a connection of its own, remembered.
@@ -370,6 +377,9 @@ impl Trial {
         let mut client = self.connect(server).await?;
         let sent = client.send(format!("{line}\n").as_bytes()).await;
         self.connected(server, sent)?;
+        if self.half_closes {
+            let _ = client.half_close().await;
+        }
         let places = client.places(line.as_bytes(), patience, count).await;
         let came = [&places.at, &b"\n"[..], &places.body].concat();
         self.remember(server, line.as_bytes(), came.trim_ascii_end());
@@ -393,11 +403,12 @@ impl Trial {
         }
     }
 
-    /// Waits until Places is asked for something.
-    pub(super) async fn places_asked(&mut self) -> Done {
+    /// Waits until Places is asked for something, after this was sent.
+    pub(super) async fn places_asked(&mut self, server: &str, sent: &[u8]) -> Done {
         let deadline = Instant::now() + self.patience;
         while self.bench.places.take_asked().is_empty() {
             if Instant::now() > deadline {
+                self.remember(server, sent, b"");
                 return fail("a request to Places");
             }
             sleep(PAUSE / 4).await;
@@ -405,15 +416,35 @@ impl Trial {
         Ok(())
     }
 
-    /// Waits until servers say this about a client.
+    /// Waits until servers know of a client what this line says of it. Whether their own lines are
+    /// the same in all else is a rule of its own.
     pub(super) async fn agree(&mut self, servers: &[Name], id: &str, line: &[u8]) -> Done {
+        self.agree_by(servers, id, line, same_update).await
+    }
+
+    /// Waits until servers say exactly this about a client.
+    pub(super) async fn repeat(&mut self, servers: &[Name], id: &str, line: &[u8]) -> Done {
+        self.agree_by(servers, id, line, |known, line| known == line)
+            .await
+    }
+
+    async fn agree_by(
+        &mut self,
+        servers: &[Name],
+        id: &str,
+        line: &[u8],
+        is_same: fn(&[u8], &[u8]) -> bool,
+    ) -> Done {
         let deadline = Instant::now() + self.spread();
         for server in servers {
-            while self.knowledge(server, id).await != Knowledge::Known(line.to_vec()) {
-                if Instant::now() > deadline {
-                    return fail(format!("{} and the places near it", escape(line)));
+            loop {
+                match self.knowledge(server, id).await {
+                    Knowledge::Known(known) if is_same(&known, line) => break,
+                    _ if Instant::now() > deadline => {
+                        return fail(format!("{} and the places near it", escape(line)));
+                    }
+                    _ => sleep(PAUSE).await,
                 }
-                sleep(PAUSE).await;
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proxy_herd::herd::{Address, Herd};
 use proxy_herd::live::check::{Card, Options, Subject, Verdict, check, rules};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -27,6 +27,10 @@ enum Kind {
     Lone,
     /// The same, and it believes the last line that anybody says.
     Credulous,
+    /// Like the lone one, but it answers when its client has ended its direction.
+    Ends,
+    /// Like the lone one, but it refuses each WHATSAT.
+    Shut,
 }
 
 /// What the servers of a kind know: the last AT line of each client.
@@ -57,6 +61,7 @@ fn answer(kind: Kind, name: &str, line: &[u8], known: &Known) -> Vec<u8> {
             known.lock().expect("whole").insert(client, at.clone());
             [at, b"\n".to_vec()].concat()
         }
+        (Kind::Shut, b"WHATSAT") => refusal,
         (_, b"WHATSAT") => match known.lock().expect("whole").get(&client) {
             // The stubs look for a large radius, and not for a small one.
             Some(at)
@@ -77,6 +82,13 @@ fn answer(kind: Kind, name: &str, line: &[u8], known: &Known) -> Vec<u8> {
 async fn serve(kind: Kind, name: &'static str, stream: TcpStream, known: Known) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
+    if kind == Kind::Ends {
+        let mut all = Vec::new();
+        let _ = read.read_to_end(&mut all).await;
+        let line = all.strip_suffix(b"\n").unwrap_or(&all);
+        let _ = write.write_all(&answer(kind, name, line, &known)).await;
+        return;
+    }
     loop {
         let mut line = Vec::new();
         match read.read_until(b'\n', &mut line).await {
@@ -184,6 +196,30 @@ async fn a_server_that_agrees_to_everything_breaks_what_is_to_be_refused_and_not
         "pipelining",
     ] {
         assert!(!failed.contains(rule), "{rule}: {failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_the_end_of_a_stream_breaks_what_is_about_streams() {
+    let failed = failed(&card_of(Kind::Ends).await);
+    for rule in ["many-on-one-connection", "lines-joined", "pipelining"] {
+        assert!(failed.contains(rule), "{rule}: {failed:?}");
+    }
+    for rule in ["at-fields", "unknown-word", "unknown-client", "whatsat-at"] {
+        assert!(!failed.contains(rule), "{rule}: {failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn that_a_server_refuses_each_whatsat_shows_no_refusal_of_what_is_wrong() {
+    let card = card_of(Kind::Shut).await;
+    for rule in ["unknown-client", "radius-beyond", "bound-no-number"] {
+        let result = card.results.iter().find(|result| result.rule.id == rule);
+        let verdict = &result.expect("a rule").verdict;
+        assert!(
+            matches!(verdict, Verdict::NotEvaluated { reason } if reason.contains("is refused shows nothing")),
+            "{rule}: {verdict:?}"
+        );
     }
 }
 

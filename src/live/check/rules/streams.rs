@@ -8,7 +8,9 @@ use crate::live::check::Case;
 use crate::live::check::Need::{Knowledge, Places, Several};
 use crate::live::check::client::Client;
 use crate::live::check::places::Mode;
-use crate::live::check::trial::{Done, HERE, Knowledge as Known, Stop, Trial, fail, is_at};
+use crate::live::check::trial::{
+    Done, HERE, Knowledge as Known, Stop, Trial, fail, is_at, same_update,
+};
 use crate::protocol::escape;
 
 pub(super) const CASES: &[Case] = &[
@@ -219,14 +221,15 @@ async fn in_order(trial: &mut Trial) -> Done {
     let behind = iamat(trial, "b");
     let sent = format!("WHATSAT {id} 10 5\n{behind}\n");
     talk.send(trial, sent.as_bytes()).await?;
-    trial.places_asked().await?;
+    trial.places_asked(&server, sent.as_bytes()).await?;
     let deadline = Instant::now() + trial.patience + SLOW;
     let (_, own) = behind.split_once(' ').unwrap_or_default();
     let is_there = |came: &[u8]| memchr::memmem::find(came, own.as_bytes()).is_some();
     talk.client.read(deadline, is_there).await;
     let came = talk.client.rest().to_vec();
     trial.remember(&server, sent.as_bytes(), &came);
-    if came.starts_with(&at.line) && is_there(&came) {
+    let first = came.split(|&byte| byte == b'\n').next();
+    if same_update(first.unwrap_or_default(), &at.line) && is_there(&came) {
         return Ok(());
     }
     fail(format!(
@@ -272,7 +275,7 @@ async fn behind_whatsat(trial: &mut Trial) -> Done {
     let (behind, now) = (trial.id("b"), trial.now());
     let sent = format!("WHATSAT {id} 10 5\nIAMAT {behind} {HERE} {now}\n");
     talk.send(trial, sent.as_bytes()).await?;
-    trial.places_asked().await?;
+    trial.places_asked(&server, sent.as_bytes()).await?;
     let other = trial.other();
     let known = is_known(trial, &other, &behind, Instant::now() + slow / 2).await?;
     trial.bench.places.set(Mode::Good);

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::{case, steps};
 use crate::live::check::Case;
-use crate::live::check::Need::{Knowledge, Places, Several};
+use crate::live::check::Need::{Contrast, Knowledge, Places, Several};
 use crate::live::check::client;
 use crate::live::check::places::{Mode, PLACES, body_for_clients, place};
-use crate::live::check::trial::{At, Done, HERE, Stop, Trial, fail};
+use crate::live::check::trial::{At, Done, HERE, Stop, Trial, fail, same_update};
 use crate::protocol::escape;
 
 /// How long Places takes where it is slow.
@@ -24,7 +24,7 @@ pub(super) const CASES: &[Case] = &[
         "unknown-client",
         Whatsat,
         Must,
-        &[],
+        &[Contrast],
         "A WHATSAT about a client that no IAMAT came from is refused",
         "a look-up in a table without the case that nothing is there, which ends the connection or the server",
         steps!(unknown_client),
@@ -184,7 +184,7 @@ async fn elsewhere(trial: &mut Trial) -> Done {
         .iamat(&server, &id, "+34.0689300-118.4451270", &now)
         .await?;
     let others = trial.bench.names[1..].to_vec();
-    trial.agree(&others, &id, &at.line).await
+    trial.repeat(&others, &id, &at.line).await
 }
 
 /// Sends an IAMAT and asks what is near.
@@ -194,8 +194,10 @@ async fn near(trial: &mut Trial, asks: &str) -> Result<client::Places, Stop> {
     let places = trial
         .whatsat_within(&server, [&id, asks], trial.patience, true)
         .await?;
-    same_line(&places, &at)?;
-    Ok(places)
+    if same_update(&places.at, &at.line) {
+        return Ok(places);
+    }
+    fail(format!("{} first", escape(&at.line)))
 }
 
 /// The JSON of an answer.
@@ -372,7 +374,7 @@ async fn blocks_nobody(trial: &mut Trial) -> Done {
     if client.send(line.as_bytes()).await.is_err() {
         return fail("an answer");
     }
-    trial.places_asked().await?;
+    trial.places_asked(&server, line.as_bytes()).await?;
     let (other, now) = (trial.id("b"), trial.now());
     trial.iamat(&server, &other, HERE, &now).await?;
     // The next case must not meet this look-up.
