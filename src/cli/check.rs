@@ -2,17 +2,25 @@
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
 
+use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::scenarios::{load_all, scenario_files};
 use super::signals::Signals;
 use super::{Exit, Failure, flags, outputs, painted, print};
 use crate::herd::Herd;
 use crate::live::attach;
-use crate::live::check::{Card, Options, Rule, Subject, Weight, check, junit, page, rules};
+use crate::live::check::{
+    Card, Options, Result as Judged, Rule, Subject, Verdict, Weight, check, junit, page, play,
+    rules, scenario_rule,
+};
 use crate::live::command::Command;
+use crate::live::run;
+use crate::scenario::Scenario;
 use crate::settings::key::VARIABLE;
 use crate::units::{format_duration, parse_duration};
 
@@ -53,6 +61,7 @@ Examples:
   herd check --command 'python3 server.py {name} {port} {places}' --html card.html
   herd check --attach Riley=127.0.0.1:12200,Jaquez=127.0.0.1:12201
   herd check --command './server {name}' --herd hill --only streams --only 'location-*'
+  herd check --command './server {name} {port} {herd}' --scenarios juzang-goes-down.toml
   herd check --list
 
 Exit codes:
@@ -69,6 +78,10 @@ pub(super) struct Args {
     /// A built-in herd, or the path of a herd file: the servers' names, links and ports
     #[arg(long, value_name = "NAME|FILE", default_value = "riley")]
     herd: String,
+    /// Also play these scenarios, or all of a folder, each as one rule of the group `scenarios`.
+    /// Repeat it for several
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "attach")]
+    scenarios: Vec<PathBuf>,
     /// Judge only rules whose id or group matches; `*` stands for any text. Repeat it for several
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
@@ -99,8 +112,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let scenarios = load_all(&scenario_files(&args.scenarios)?)?;
+    let scenarios = scenarios.into_iter();
+    let scenarios: Vec<(Rule, Scenario)> = scenarios
+        .map(|scenario| (scenario_rule(&scenario), scenario))
+        .collect();
+    let all: Vec<Rule> = (rules().copied())
+        .chain(scenarios.iter().map(|(rule, _)| *rule))
+        .collect();
     for glob in args.only.iter().chain(&args.skip) {
-        if !rules().any(|rule| names(glob, rule)) {
+        if !all.iter().any(|rule| names(glob, rule)) {
             return Err(Failure::Input(format!(
                 "no rule and no group matches `{glob}`\nhelp: `herd check --list` lists them"
             )));
@@ -110,12 +131,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let is_named = |globs: &[String]| globs.iter().any(|glob| names(glob, rule));
         (args.only.is_empty() || is_named(&args.only)) && !is_named(&args.skip)
     };
-    let number = rules().filter(|rule| chosen(rule)).count();
+    let number = all.iter().filter(|rule| chosen(rule)).count();
     if number == 0 {
         return Err(Failure::Input("--only and --skip leave no rule".to_owned()));
     }
     if args.list {
-        print(&list(chosen))?;
+        print(&list(all.iter().filter(|rule| chosen(rule))))?;
         return Ok(Exit::Passed);
     }
     let options = options(args)?;
@@ -123,17 +144,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         ("--junit", args.junit.as_deref()),
         ("--html", args.html.as_deref()),
     ])?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
     let progress = Progress::new("rules", number);
-    let judged = async {
-        let began = |done, _: &Rule| progress.show(done);
-        let judged = check(&options, chosen, began).await;
-        judged.map_err(|error| Failure::Input(error.to_string()))
+    let mut card = if rules().any(&chosen) {
+        judge(&options, &chosen, &progress)?
+    } else {
+        Card {
+            herd: options.herd.name().to_string(),
+            subject: options.subject.to_string(),
+            results: Vec::new(),
+        }
     };
-    let mut card = runtime.block_on(or(judged, interrupted()))?;
+    let scenarios = scenarios.into_iter().filter(|(rule, _)| chosen(rule));
+    play_all(args, &options, scenarios, (&mut card, &progress))?;
     drop(progress);
     if args.command.is_none() && args.attach.is_none() {
         "herd's own server".clone_into(&mut card.subject);
@@ -144,6 +166,73 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         Exit::Failed
     })
+}
+
+/// Judges servers by the rules, and ends them.
+fn judge(
+    options: &Options,
+    chosen: impl Fn(&Rule) -> bool,
+    progress: &Progress,
+) -> Result<Card, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+    let judged = async {
+        let began = |done, _: &Rule| progress.show(done);
+        let judged = check(options, chosen, began).await;
+        judged.map_err(|error| Failure::Input(error.to_string()))
+    };
+    runtime.block_on(or(judged, interrupted()))
+}
+
+/// Plays scenarios one after the other, each with servers of its own.
+fn play_all(
+    args: &Args,
+    options: &Options,
+    scenarios: impl Iterator<Item = (Rule, Scenario)>,
+    (card, progress): (&mut Card, &Progress),
+) -> Result<(), Failure> {
+    let mut scenarios = scenarios.peekable();
+    if scenarios.peek().is_none() {
+        return Ok(());
+    }
+    let interrupt = Interrupt::watch()?;
+    let command = match &options.subject {
+        Subject::Command(command, _) if args.command.is_some() => Some(command.clone()),
+        _ => None,
+    };
+    let has_fixed_ports = command
+        .as_ref()
+        .is_some_and(|command| !command.takes_ports());
+    let playing = run::Options {
+        herd: options.guard.clone(),
+        command,
+        speed: 1,
+        logs: None,
+        interrupt: Some(interrupt.flag()),
+    };
+    for (rule, mut scenario) in scenarios {
+        progress.show(card.results.len());
+        let moved = scenario.herd.at_addresses_of(&options.herd);
+        let has_herd = moved.is_some();
+        if let Some(moved) = moved {
+            scenario.herd = Arc::new(moved);
+        }
+        card.results.push(if has_fixed_ports && !has_herd {
+            let reason = "its herd is not that of --herd, and the command takes no ports";
+            let reason = reason.to_owned();
+            let verdict = Verdict::NotEvaluated { reason };
+            Judged { rule, verdict }
+        } else {
+            play(rule, &scenario, &playing)
+        });
+        if interrupt.is_wanted() {
+            let text = "interrupted: nothing was judged to the end";
+            return Err(Failure::Failed(text.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Ends the check with a signal, so that the servers and the folder of their logs go with it.
@@ -172,8 +261,8 @@ fn show(args: &Args, card: &Card) -> Result<(), Failure> {
     print(&painted(&card.text(all)))
 }
 
-fn list(chosen: impl Fn(&Rule) -> bool) -> String {
-    let lines = rules().filter(|rule| chosen(rule)).map(|rule| {
+fn list<'r>(rules: impl Iterator<Item = &'r Rule>) -> String {
+    let lines = rules.map(|rule| {
         let taste = match rule.weight {
             Weight::Must => "",
             Weight::Taste => " (taste)",

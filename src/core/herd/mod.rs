@@ -4,6 +4,7 @@
 //! need not check again: names and addresses are unique, and every link joins two different
 //! servers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -169,6 +170,24 @@ impl Herd {
     /// What the author says about the herd.
     pub fn about(&self) -> Option<&str> {
         self.about.as_deref()
+    }
+
+    /// This herd at the addresses of another one; `None` unless both have the same servers and links.
+    pub fn at_addresses_of(&self, other: &Self) -> Option<Self> {
+        let mut moved = self.clone();
+        for server in &mut moved.servers {
+            *server = other.server(other.id(&server.name)?).clone();
+        }
+        let links = |herd: &Self| -> BTreeSet<[Name; 2]> {
+            let ends = |link: &Link| {
+                let mut ends = [link.a, link.b].map(|id| herd.server(id).name.clone());
+                ends.sort_unstable();
+                ends
+            };
+            herd.links.iter().map(ends).collect()
+        };
+        let is_same = self.servers.len() == other.servers.len() && links(self) == links(other);
+        is_same.then_some(moved)
     }
 
     /// The servers, in the order of the file.

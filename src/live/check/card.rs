@@ -24,11 +24,13 @@ pub enum Group {
     Herd,
     /// Bad clients, and bad days.
     Robustness,
+    /// Whole scenarios, each as one rule.
+    Scenarios,
 }
 
 impl Group {
     /// All groups, in the order of the card.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Formats,
         Self::WhiteSpace,
         Self::Limits,
@@ -37,6 +39,7 @@ impl Group {
         Self::Streams,
         Self::Herd,
         Self::Robustness,
+        Self::Scenarios,
     ];
 }
 
@@ -51,6 +54,7 @@ impl fmt::Display for Group {
             Self::Streams => "streams",
             Self::Herd => "the herd",
             Self::Robustness => "robustness",
+            Self::Scenarios => "scenarios",
         })
     }
 }

@@ -9,6 +9,7 @@ mod junit;
 mod page;
 mod places;
 mod rules;
+mod scenario;
 mod text;
 mod trial;
 
@@ -16,6 +17,7 @@ pub use bench::{BenchError, Subject};
 pub use card::{Card, Failure, Group, Result, Rule, Verdict, Weight};
 pub use junit::junit;
 pub use page::page;
+pub use scenario::{play, scenario_rule};
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -184,3 +184,66 @@ fn without_a_way_to_places_its_cases_are_not_evaluated() {
     assert!(not_evaluated.contains("dead-server"), "{not_evaluated:?}");
     assert!(!not_evaluated.contains("flooding"), "{not_evaluated:?}");
 }
+
+/// The card of a Python server that has one rule, this scenario.
+fn played(server: &str, scenario: &str) -> Value {
+    let args = ["--only", "scenarios", "--scenarios", scenario];
+    let ran = check(&folder().join(server), &args);
+    let json: Value = serde_json::from_str(&out(&ran)).unwrap_or_else(|_| panic!("{}", err(&ran)));
+    assert_eq!(exit(&ran) == 0, json["passed"] == true);
+    assert_eq!(json["rules"].as_array().map(Vec::len), Some(1));
+    json["rules"][0].clone()
+}
+
+#[test]
+fn a_scenario_is_a_rule_that_a_server_can_pass_and_fail() {
+    if !has_python() {
+        return;
+    }
+    let juzang = "scenarios/juzang-goes-down.toml";
+    let rule = played("server.py", juzang);
+    assert_eq!(rule["verdict"], "passed", "{rule}");
+    assert_eq!(rule["id"], "juzang-goes-down");
+    assert_eq!(rule["group"], "scenarios");
+    // The update goes to neighbours and no farther, so what it must have gone by is not all.
+    let rule = played("variants/relays_nothing.py", juzang);
+    assert_eq!(rule["verdict"], "failed", "{rule}");
+    let wanted = "kiwi.cs.ucla.edu: reaches Campbell: yes";
+    let said = rule["wanted"].as_str().expect("a text");
+    assert!(said.contains(wanted), "{said}");
+}
+
+#[test]
+fn a_scenario_that_processes_cannot_play_is_not_evaluated() {
+    if !has_python() {
+        return;
+    }
+    let rule = played("server.py", "scenarios/faults/skew.toml");
+    assert_eq!(rule["verdict"], "not-evaluated", "{rule}");
+    let reason = rule["reason"].as_str().expect("a text");
+    assert!(
+        reason.contains("servers have this machine's clock"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_scenario_of_another_herd_is_not_played_by_servers_with_ports_of_their_own() {
+    let args = [
+        "check",
+        "--only",
+        "scenarios",
+        "--herd",
+        "hill",
+        "--command",
+        "false {name}",
+    ];
+    let ran = herd(&[&args[..], &["--scenarios", "scenarios/one-update.toml"]].concat());
+    let text = out(&ran);
+    assert!(
+        text.contains("its herd is not that of --herd"),
+        "{text}{}",
+        err(&ran)
+    );
+    assert_eq!(exit(&ran), 0);
+}
