@@ -145,8 +145,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         ("--html", args.html.as_deref()),
     ])?;
     let progress = Progress::new("rules", number);
-    let mut card = if rules().any(&chosen) {
-        judge(&options, &chosen, &progress)?
+    let mut card = if rules().any(chosen) {
+        judge(&options, chosen, &progress)?
     } else {
         Card {
             herd: options.herd.name().to_string(),

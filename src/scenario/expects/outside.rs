@@ -183,13 +183,12 @@ fn update(expected: &UpdateExpectation, run: &Observed<'_>, told: &Told<'_>) -> 
         let Some((server, reaches)) = seen.filter(|&seen| reached.insert(seen)) else {
             continue;
         };
-        match judge_reach(run, told, &expected.update, (server, reaches)) {
-            Some(judgement) => judgements.push(judgement),
-            None => {
-                let word = if reaches { "reaches" } else { "misses" };
-                left_out.push(format!("{name}: {word} {}", run.name(server)));
-            }
+        let judgement = judge_reach(run, told, &expected.update, (server, reaches));
+        if judgement.is_none() {
+            let word = if reaches { "reaches" } else { "misses" };
+            left_out.push(format!("{name}: {word} {}", run.name(server)));
         }
+        judgements.extend(judgement);
     }
     (judgements, left_out)
 }
