@@ -47,7 +47,7 @@ fn answer(kind: Kind, name: &str, line: &[u8], known: &Known) -> Vec<u8> {
     let refusal = [b"? ", line, b"\n"].concat();
     match (kind, fields.first().copied().unwrap_or_default()) {
         (Kind::Mute, _) => Vec::new(),
-        (Kind::Refuses, _) => refusal,
+        (Kind::Refuses, _) | (Kind::Shut, b"WHATSAT") => refusal,
         (Kind::Misquotes, _) => b"? what\n".to_vec(),
         (Kind::Agrees, b"WHATSAT") => [at("Ann"), b"\n{}\n\n".to_vec()].concat(),
         (Kind::Agrees, _) => [at("Ann"), b"\n".to_vec()].concat(),
@@ -61,7 +61,6 @@ fn answer(kind: Kind, name: &str, line: &[u8], known: &Known) -> Vec<u8> {
             known.lock().expect("whole").insert(client, at.clone());
             [at, b"\n".to_vec()].concat()
         }
-        (Kind::Shut, b"WHATSAT") => refusal,
         (_, b"WHATSAT") => match known.lock().expect("whole").get(&client) {
             // The stubs look for a large radius, and not for a small one.
             Some(at)
