@@ -12,6 +12,10 @@ use crate::sim::Simulator;
 /// the search for smaller ones.
 const FEW_STEPS: usize = 5;
 
+/// The number of smaller scenarios that are tried of one find. Some finds need many clients, and
+/// would take all the runs that there are.
+const MOST_RUNS: usize = 1_000;
+
 /// The smallest run that shows a mutant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Small {
@@ -31,10 +35,10 @@ impl Mutant {
     /// `FEW_STEPS` steps, or else the one with the fewest. The true server passes it.
     pub fn made_small(self, hunts: &[Hunt]) -> Option<Small> {
         let limits = Limits {
+            runs: MOST_RUNS,
             simulator: self.in_place_of_all(Simulator::default()),
             // A run that fails on the true server does not show the mistake.
             passes: Some(Simulator::default()),
-            ..Limits::default()
         };
         let finds = hunts.iter().filter_map(|hunt| hunt.find.as_ref());
         let mut best: Option<Shrunk> = None;
