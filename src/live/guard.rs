@@ -19,7 +19,7 @@ pub(super) const STARTED: &str = "started ";
 /// group at the end of standard input or of the program.
 ///
 /// A harness cannot forget its guards: however it ends, the system closes the pipe that is their
-/// standard input. Standard output gets one line: [`STARTED`] and the group's id, or why the
+/// standard input. Standard output gets one line: `STARTED` and the group's id, or why the
 /// program could not be started.
 pub async fn guard(log: &Path, program: &[OsString]) -> io::Result<ExitStatus> {
     let mut child = match start(log, program) {

@@ -1,7 +1,7 @@
 //! A scenario on real processes: one for each server, and a relay for each link and each client's way.
 //!
 //! The driver of steps, the clients, the bookkeeping of faults and the judge are the simulator's
-//! ([`outside`](crate::sim::outside)); this is one more world for them. Its time is the machine's, times a whole speed.
+//! (`src/sim/outside.rs`); this is one more world for them. Its time is the machine's, times a whole speed.
 
 mod clock;
 mod files;
